@@ -1,0 +1,155 @@
+//! Workflow commands: annotations, groups, fences.
+//!
+//! The runner reads commands from stdout and stderr alike; ours go to stderr, so that stdout
+//! stays data. Escaping as in the toolkit's `command.ts`.
+
+use std::fmt::Write as _;
+
+use model::{Report, Severity, Verdict};
+
+/// The runner shows this many annotations of a level in a step and drops the rest without a word.
+const PER_LEVEL: usize = 10;
+/// The runner cuts a message here; we cut first, with a mark.
+const MESSAGE: usize = 4000;
+
+/// The annotations of a report, worst first, at most ten errors and ten warnings.
+pub fn annotations(report: &Report) -> String {
+    let mut found: Vec<_> = report
+        .outcomes
+        .iter()
+        .filter(|outcome| !matches!(outcome.verdict, Verdict::Pass | Verdict::Skipped))
+        .collect();
+    found.sort_by_key(|outcome| std::cmp::Reverse(outcome.weighs()));
+    let mut text = String::new();
+    let (mut errors, mut warnings) = (0, 0);
+    for outcome in found {
+        let error =
+            outcome.severity == Severity::Required && outcome.verdict != Verdict::Inconclusive;
+        let (level, count) = if error {
+            ("error", &mut errors)
+        } else {
+            ("warning", &mut warnings)
+        };
+        *count += 1;
+        if *count > PER_LEVEL {
+            continue;
+        }
+        let title = format!("{} {}: {}", report.stage, outcome.id, outcome.verdict);
+        let mut message = outcome
+            .reason
+            .clone()
+            .unwrap_or_else(|| outcome.verdict.to_string());
+        if let (Some(expected), Some(actual)) = (&outcome.expected, &outcome.actual) {
+            let _ = write!(message, "\nexpected {expected}, found {actual}");
+        }
+        if let Some(hint) = &outcome.hint {
+            let _ = write!(message, "\nhint: {hint}");
+        }
+        let _ = writeln!(
+            text,
+            "::{level} title={}::{}",
+            property(&title),
+            data(&cut(&message))
+        );
+    }
+    text
+}
+
+/// Text in a group that a reader can fold.
+pub fn group(title: &str, text: &str) -> String {
+    format!("::group::{}\n{text}\n::endgroup::\n", data(title))
+}
+
+/// Remote text that the runner must not read as commands. The token must not be guessable by
+/// whoever wrote the text.
+pub fn fenced(text: &str) -> String {
+    let token = token();
+    format!("::stop-commands::{token}\n{text}\n::{token}::\n")
+}
+
+/// 128 random bits as hex: a delimiter that no text holds by chance and no mask can swallow.
+pub fn token() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+fn cut(message: &str) -> String {
+    if message.len() <= MESSAGE {
+        return message.to_owned();
+    }
+    let mut end = MESSAGE;
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{} …", &message[..end])
+}
+
+/// Escapes a command's message.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// Escapes a command's property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Outcome;
+
+    fn report(outcomes: Vec<Outcome>) -> Report {
+        Report::from_outcomes("preflight", jiff::Timestamp::UNIX_EPOCH, outcomes)
+    }
+
+    #[test]
+    fn a_message_cannot_start_a_command_of_its_own() {
+        let evil = Outcome::fail("a,b:c", "x").reason("100%\r\n::set-output name=x::y");
+        assert_eq!(
+            annotations(&report(vec![evil])),
+            "::error title=preflight a%2Cb%3Ac%3A fail::100%25%0D%0A::set-output name=x::y\n"
+        );
+    }
+
+    #[test]
+    fn ten_errors_and_ten_warnings_the_worst_first() {
+        let mut outcomes = vec![Outcome::inconclusive("i", "x"); 15];
+        outcomes.extend(vec![Outcome::error("e", "x"); 8]);
+        outcomes.extend(vec![Outcome::fail("f", "x"); 8]);
+        outcomes.push(Outcome::pass("p", "x"));
+        let text = annotations(&report(outcomes));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 20);
+        assert!(
+            lines[..8]
+                .iter()
+                .all(|line| line.starts_with("::error title=preflight f"))
+        );
+        assert!(
+            lines[8..10]
+                .iter()
+                .all(|line| line.starts_with("::error title=preflight e"))
+        );
+        assert!(
+            lines[10..]
+                .iter()
+                .all(|line| line.starts_with("::warning title=preflight i"))
+        );
+    }
+
+    #[test]
+    fn a_fence_cannot_be_closed_by_the_text_inside() {
+        let (one, two) = (fenced("x"), fenced("x"));
+        assert_ne!(one, two);
+        let token = one
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("::stop-commands::"));
+        assert_eq!(
+            token.map(|token| format!("::{token}::")).as_deref(),
+            one.lines().last()
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! Values for later steps, in the form of `$GITHUB_OUTPUT`.
+
+use std::fmt::Write as _;
+
+use model::Report;
+
+use crate::command::token;
+
+/// What a report gives to later steps: `verdict`, `exit-code`, `score`, `release`, `report` and
+/// the stage's own values. `report_file` is where the JSON was written.
+///
+/// The runner drops a value in which it finds a mask, without a word. The report is redacted
+/// before it comes here, so no secret is left to be found.
+pub fn outputs(report: &Report, report_file: Option<&str>) -> String {
+    let mut values = vec![
+        ("verdict".to_owned(), report.verdict.to_string()),
+        (
+            "exit-code".to_owned(),
+            report.verdict.exit_code().code().to_string(),
+        ),
+        (
+            "score".to_owned(),
+            report
+                .score
+                .map(|score| score.to_string())
+                .unwrap_or_default(),
+        ),
+        (
+            "release".to_owned(),
+            report.release.clone().unwrap_or_default(),
+        ),
+        (
+            "report".to_owned(),
+            report_file.unwrap_or_default().to_owned(),
+        ),
+    ];
+    values.extend(report.outputs.iter().cloned());
+    let mut text = String::new();
+    for (name, value) in values {
+        let delimiter = token();
+        let _ = writeln!(text, "{name}<<{delimiter}\n{value}\n{delimiter}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_line_breaks_cannot_end_its_own_block() {
+        let mut report = Report::from_outcomes("x", jiff::Timestamp::UNIX_EPOCH, Vec::new());
+        report.release = Some("v1\nghadelimiter\nverdict=pass".into());
+        let text = outputs(&report, None);
+        let start = text.find("release<<").map(|at| &text[at + 9..]);
+        let (delimiter, rest) = start
+            .and_then(|text| text.split_once('\n'))
+            .unwrap_or_default();
+        assert_eq!(delimiter.len(), 32);
+        assert!(rest.starts_with(&format!("v1\nghadelimiter\nverdict=pass\n{delimiter}\n")));
+    }
+}

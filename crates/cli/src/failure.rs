@@ -1,0 +1,62 @@
+//! A stage that could not give a report.
+
+use std::error::Error;
+
+use model::ExitCode;
+
+/// Why there is no report, the exit code that says so, and the next step.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: ExitCode,
+    pub error: Box<dyn Error + Send + Sync>,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Usage or configuration: nothing was asked and nothing changed.
+    pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure {
+            code: ExitCode::Usage,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// We could not ask.
+    pub fn error(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure {
+            code: ExitCode::Error,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// A safety rule forbids it.
+    pub fn refused(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure {
+            code: ExitCode::Refused,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The error and its causes in one line, each said once.
+    pub fn chain(&self) -> String {
+        let mut text = self.error.to_string();
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.contains(&message) {
+                text.push_str(": ");
+                text.push_str(&message);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,74 @@
+//! SIGINT and SIGTERM, as something a stage can look at and wait for.
+
+use model::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// A signal that asks us to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Signal::Interrupt => ExitCode::Interrupted,
+            Signal::Terminate => ExitCode::Terminated,
+        }
+    }
+}
+
+/// Tells whether we were asked to stop. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Interrupt(watch::Receiver<Option<Signal>>);
+
+impl Interrupt {
+    /// Starts to listen. Must be called within the runtime.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        let (sender, receiver) = watch::channel(None);
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::spawn(async move {
+            loop {
+                let caught = tokio::select! {
+                    _ = interrupt.recv() => Signal::Interrupt,
+                    _ = terminate.recv() => Signal::Terminate,
+                };
+                // The first signal decides the exit code; later ones change nothing.
+                sender.send_if_modified(|state| match state {
+                    None => {
+                        *state = Some(caught);
+                        true
+                    }
+                    Some(_) => false,
+                });
+            }
+        });
+        Ok(Interrupt(receiver))
+    }
+
+    /// One that never comes, for work that must not be stopped half-way and for tests.
+    pub fn never() -> Self {
+        Interrupt(watch::channel(None).1)
+    }
+
+    /// The signal, if one has come.
+    pub fn caught(&self) -> Option<Signal> {
+        *self.0.borrow()
+    }
+
+    /// Waits for a signal.
+    pub async fn wait(&self) -> Signal {
+        let mut receiver = self.0.clone();
+        loop {
+            if let Some(signal) = *receiver.borrow_and_update() {
+                return signal;
+            }
+            if receiver.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}

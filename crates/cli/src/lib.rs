@@ -1,0 +1,24 @@
+//! What every binary does around its stage: flags, configuration, logging, progress, signals,
+//! and all that is written. A stage is a function from a [`Job`] to a report and never prints.
+
+mod args;
+mod failure;
+mod interrupt;
+mod job;
+mod log;
+mod progress;
+mod publish;
+mod stage;
+mod text;
+
+pub use args::{Format, Global};
+pub use failure::Failure;
+pub use interrupt::{Interrupt, Signal};
+pub use job::{Job, Only};
+pub use progress::Progress;
+pub use publish::Publisher;
+pub use stage::{Stage, command, dispatch, parse, process_env, run};
+pub use text::render as render_text;
+
+/// The version that all binaries share.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,231 @@
+//! Everything that is written, in one place: stdout, report file, summary, outputs, annotations.
+
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use model::{Redactor, Report};
+
+use crate::args::{Color, Format, Global};
+use crate::text;
+
+/// Where reports go. The report that comes in is redacted here, so that no writer can forget it.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    format: Format,
+    color: Color,
+    quiet: bool,
+    report_file: Option<PathBuf>,
+    summary_file: Option<PathBuf>,
+    output_file: Option<PathBuf>,
+    in_actions: bool,
+    redactor: Redactor,
+}
+
+impl Publisher {
+    pub(crate) fn new(global: &Global, context: &actions::Context, redactor: Redactor) -> Self {
+        Publisher {
+            format: global.format,
+            color: global.color,
+            quiet: global.quiet,
+            report_file: global.report.clone(),
+            summary_file: global.summary.clone().or_else(|| context.summary.clone()),
+            output_file: context.output.clone(),
+            in_actions: context.in_actions,
+            redactor,
+        }
+    }
+
+    /// Refuses a report file that cannot be written, before anything is asked or changed.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Some(path) = &self.report_file else {
+            return Ok(());
+        };
+        let folder = folder_of(path);
+        tempfile::NamedTempFile::new_in(&folder)
+            .map(drop)
+            .map_err(|error| format!("cannot write the report to {}: {error}", path.display()))
+    }
+
+    /// Where a stage of a longer run keeps its own report: the run's report file with the
+    /// stage's name, `report.json` beside `report.healthgate.json`.
+    pub fn stage_report(&self, stage: &str) -> Option<PathBuf> {
+        self.report_file
+            .as_ref()
+            .map(|path| path.with_extension(format!("{stage}.json")))
+    }
+
+    /// Whether stdout is for people.
+    pub fn is_text(&self) -> bool {
+        self.format == Format::Text
+    }
+
+    /// Writes a stage's final report everywhere.
+    pub(crate) fn publish(&self, report: &Report) {
+        let report = report.clone().redacted(&self.redactor);
+        let file = self
+            .report_file
+            .as_deref()
+            .and_then(|path| write_report(path, &report));
+        self.summarize(&report);
+        if self.in_actions {
+            self.to_stderr(&actions::command::annotations(&report));
+        }
+        if let Some(path) = &self.output_file {
+            let file = file.as_ref().map(|path| path.display().to_string());
+            append(path, &actions::output::outputs(&report, file.as_deref()));
+        }
+        match self.format {
+            Format::Text => self.to_stdout(&text::render(&report, self.quiet)),
+            Format::Json => self.to_stdout(&document(&report)),
+        }
+    }
+
+    /// Shows the report of one stage within a longer run: text, summary and, with a report file,
+    /// a file of its own. Outputs, annotations and JSON on stdout belong to the whole run.
+    pub fn show_part(&self, report: &Report) {
+        let report = report.clone().redacted(&self.redactor);
+        if let Some(path) = self.stage_report(&report.stage) {
+            write_report(&path, &report);
+        }
+        self.summarize(&report);
+        if self.is_text() {
+            self.to_stdout(&text::render(&report, self.quiet));
+        }
+    }
+
+    /// A line that a command printed, forwarded to stderr: redacted, and fenced as a whole by
+    /// [`Publisher::fence`].
+    pub fn forward(&self, line: &str) {
+        self.to_stderr(&format!(
+            "{}\n",
+            text::plain(&self.redactor.redact(line), 0)
+        ));
+    }
+
+    /// Keeps the runner from reading commands in what is forwarded until the returned text is
+    /// given to [`Publisher::unfence`].
+    pub fn fence(&self, title: &str) -> Option<String> {
+        if !self.in_actions {
+            return None;
+        }
+        let token = actions::command::token();
+        let title = text::plain(&self.redactor.redact(title), 0).replace('\n', " ");
+        self.to_stderr(&format!("::group::{title}\n::stop-commands::{token}\n"));
+        Some(token)
+    }
+
+    /// Ends a fence.
+    pub fn unfence(&self, token: Option<String>) {
+        if let Some(token) = token {
+            self.to_stderr(&format!("::{token}::\n::endgroup::\n"));
+        }
+    }
+
+    fn summarize(&self, report: &Report) {
+        let Some(path) = &self.summary_file else {
+            return;
+        };
+        let new = actions::summary::render(report);
+        let limit = actions::summary::LIMIT;
+        // One step has one summary and one limit, however many stages it runs.
+        let mut whole = String::new();
+        if let Ok(file) = File::open(path) {
+            let mut old = Vec::new();
+            let _ = file.take(4 * limit as u64).read_to_end(&mut old);
+            whole = String::from_utf8_lossy(&old).into_owned();
+        }
+        if whole.len() + new.len() <= limit {
+            append(path, &new);
+            return;
+        }
+        whole.push_str(&new);
+        replace(path, &actions::summary::fit(&whole, limit));
+    }
+
+    fn to_stdout(&self, text: &str) {
+        let choice = match self.color {
+            Color::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        let mut stdout = anstream::AutoStream::new(std::io::stdout().lock(), choice);
+        // A reader that went away (`| head`) is no failure of ours; the verdict stands.
+        let _ = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+    }
+
+    fn to_stderr(&self, text: &str) {
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// Whether logs may be coloured.
+pub(crate) fn color_logs(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal(),
+    }
+}
+
+/// The report as one JSON document.
+fn document(report: &Report) -> String {
+    let view = model::report::v1::Report::from(report);
+    // The view holds text, numbers and lists only, which JSON can always say.
+    serde_json::to_string_pretty(&view)
+        .map(|json| json + "\n")
+        .unwrap_or_default()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Writes the JSON report whole or not at all.
+fn write_report(path: &Path, report: &Report) -> Option<PathBuf> {
+    let folder = folder_of(path);
+    let written = tempfile::Builder::new()
+        .prefix(".report-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(&folder)
+        .and_then(|mut file| {
+            file.write_all(document(report).as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|error| error.error)
+        });
+    match written {
+        Ok(_) => Some(path.to_owned()),
+        Err(error) => {
+            tracing::error!("failed to write the report to {}: {error}", path.display());
+            None
+        }
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    let written = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(error) = written {
+        tracing::warn!("failed to write to {}: {error}", path.display());
+    }
+}
+
+fn replace(path: &Path, text: &str) {
+    // Written in place: the runner made this file and looks for it under this inode's name.
+    let written = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    if let Err(error) = written {
+        tracing::warn!("failed to write to {}: {error}", path.display());
+    }
+}

@@ -1,0 +1,310 @@
+//! One stage as a whole program.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use model::{Env, ExitCode, Redactor, Report, Verdict};
+
+use crate::args::{Global, with_variables};
+use crate::{Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, log, publish};
+
+/// A pipeline stage: its flags, and what it does with them.
+#[expect(
+    async_fn_in_trait,
+    reason = "stages run on the one thread of their process"
+)]
+pub trait Stage: Args {
+    /// The binary's name.
+    const NAME: &'static str;
+    /// The question that the stage answers, for `--help`.
+    const ABOUT: &'static str;
+    /// Shown after the flags in `--help`.
+    const EXAMPLES: &'static str = "";
+    /// The sections of the configuration in which every `${NAME}` must be set.
+    const SECTIONS: &'static [config::Section];
+    /// How long the stage may go on after a signal before it is dropped.
+    const GRACE: Duration = Duration::from_secs(2);
+
+    /// Lays flags over the configuration, before anything is asked.
+    fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
+        let _ = config;
+        Ok(())
+    }
+
+    /// Secrets that came in by flags; they are redacted like those of the environment.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn run(self, job: &Job) -> Result<Report, Failure>;
+}
+
+/// The whole `main` of a stage's binary.
+pub fn run<S: Stage>() -> std::process::ExitCode {
+    let env = process_env();
+    match parse(command::<S>(), &env, std::env::args_os()) {
+        Ok(matches) => dispatch::<S>(&matches, &env).into(),
+        Err(code) => code.into(),
+    }
+}
+
+/// The environment of this process; what is not UTF-8 is left out.
+pub fn process_env() -> Env {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// A stage's command line.
+pub fn command<S: Stage>() -> Command {
+    let command = S::augment_args(Command::new(S::NAME));
+    let command = Global::augment_args(command)
+        .version(VERSION)
+        .about(S::ABOUT)
+        .max_term_width(100);
+    if S::EXAMPLES.is_empty() {
+        command
+    } else {
+        command.after_help(S::EXAMPLES)
+    }
+}
+
+/// Parses arguments and variables; on `Err`, help or an error was written and this is the code.
+pub fn parse(
+    command: Command,
+    env: &Env,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<ArgMatches, ExitCode> {
+    with_variables(command, env)
+        .try_get_matches_from(args)
+        .map_err(|error| {
+            // Help and version go to stdout, errors to stderr; a closed stream changes nothing.
+            let _ = error.print();
+            if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Pass
+            }
+        })
+}
+
+/// Runs a stage whose arguments are parsed.
+pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
+    let parsed = Global::from_arg_matches(matches)
+        .and_then(|global| Ok((global, S::from_arg_matches(matches)?)));
+    let (global, stage) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::Usage;
+        }
+    };
+    log::start(
+        global.quiet,
+        global.verbose,
+        publish::color_logs(global.color),
+    );
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&Failure::error(error), &Redactor::default()),
+    };
+    let code = runtime.block_on(supervise(global, stage, env));
+    // A blocking look-up or login that outlives its timeout must not hold up the exit.
+    runtime.shutdown_background();
+    code
+}
+
+/// Loads, runs, publishes.
+async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
+    let started_at = jiff::Timestamp::now();
+    let clock = std::time::Instant::now();
+    let flags = stage.secrets();
+    let (job, loaded) = match prepare(&global, &stage, env, &flags) {
+        Ok(prepared) => prepared,
+        Err((failure, redactor)) => return complain(&failure, &redactor),
+    };
+    if let Some(path) = &loaded {
+        tracing::info!("configuration: {}", path.display());
+    }
+    let result = tokio::select! {
+        biased;
+        result = stage.run(&job) => result,
+        result = expire(&job.interrupt, S::GRACE) => result,
+    };
+    job.progress.clear();
+    let mut report = match result {
+        Ok(report) => report,
+        Err(failure) if failure.code == ExitCode::Usage => {
+            return complain(&failure, &job.redactor);
+        }
+        Err(failure) => {
+            complain(&failure, &job.redactor);
+            let verdict = verdict_of(failure.code);
+            let mut report = Report::from_outcomes(S::NAME, started_at, Vec::new());
+            report.verdict = verdict;
+            report.reason = failure.chain();
+            report
+        }
+    };
+    finish(&mut report, &job, clock.elapsed());
+    job.publisher.publish(&report);
+    match job.interrupt.caught() {
+        Some(signal) => signal.exit_code(),
+        None => report.verdict.exit_code(),
+    }
+}
+
+/// Fills in what every report says of its surroundings.
+fn finish(report: &mut Report, job: &Job, took: Duration) {
+    report.duration = took;
+    report.service = report.service.take().or_else(|| job.config.service.clone());
+    report.environment = report
+        .environment
+        .take()
+        .or_else(|| job.environment.clone());
+    report.release = report.release.take().or_else(|| job.release.clone());
+    report.context = job.actions.report(VERSION);
+}
+
+type Prepared = (Job, Option<std::path::PathBuf>);
+
+fn prepare<S: Stage>(
+    global: &Global,
+    stage: &S,
+    env: &Env,
+    flags: &[String],
+) -> Result<Prepared, (Failure, Redactor)> {
+    let redactor = |names: &std::collections::BTreeSet<String>| {
+        let values = names
+            .iter()
+            .filter_map(|name| env.non_empty(name))
+            .map(str::to_owned);
+        Redactor::new(values.chain(flags.iter().cloned()))
+    };
+    let folder = std::env::current_dir().unwrap_or_else(|_| Path::new(".").to_owned());
+    let loaded = config::load(config::Request {
+        path: global.config.as_deref(),
+        folder: &folder,
+        environment: global.environment.as_deref(),
+        variables: config::Variables {
+            env,
+            release: global.release.as_deref(),
+        },
+        sections: S::SECTIONS,
+    });
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(refusal) => {
+            let redactor = redactor(&refusal.secrets);
+            let hint = refusal.error.hint().map(str::to_owned);
+            let snippet = refusal
+                .error
+                .snippet()
+                .map(|snippet| format!("\n{snippet}"));
+            let text = format!("{}{}", refusal.error, snippet.unwrap_or_default());
+            let failure = Failure {
+                hint,
+                ..Failure::usage(text)
+            };
+            return Err((failure, redactor));
+        }
+    };
+    let redactor = redactor(&loaded.secrets);
+    log::set_redactor(redactor.clone());
+    let mut config = loaded.config;
+    let fail = |failure: Failure| (failure, redactor.clone());
+    stage.configure(&mut config).map_err(fail)?;
+    if let Some(release) = &global.release {
+        check_release(release).map_err(fail)?;
+    }
+    let actions = actions::Context::from_env(env, read_event);
+    let publisher = Publisher::new(global, &actions, redactor.clone());
+    publisher.check().map_err(|error| {
+        fail(Failure::usage(error).hint("name a file in a folder that exists and can be written"))
+    })?;
+    let interrupt = Interrupt::listen().map_err(|error| fail(Failure::error(error)))?;
+    let job = Job {
+        config,
+        env: env.clone(),
+        release: global.release.clone(),
+        environment: global.environment.clone(),
+        only: Only::new(global.only.clone()),
+        dry_run: global.dry_run,
+        progress: Progress::new(!global.no_progress && !global.quiet, redactor.clone()),
+        interrupt,
+        publisher,
+        actions,
+        redactor,
+    };
+    Ok((job, loaded.path))
+}
+
+/// A release travels through environment variables, file names and URLs of other people's tools:
+/// what could be mistaken there is refused here.
+fn check_release(release: &str) -> Result<(), Failure> {
+    let problem = if release.is_empty() {
+        "it is empty"
+    } else if release.len() > 256 {
+        "it is longer than 256 bytes"
+    } else if release.starts_with('-') {
+        "it begins with a dash"
+    } else if release.chars().any(char::is_control) {
+        "it holds a line break or another control character"
+    } else {
+        return Ok(());
+    };
+    Err(
+        Failure::usage(format!("`--release` cannot be used: {problem}"))
+            .hint("name a release such as `v1.2.4` or a commit id"),
+    )
+}
+
+/// The event file of a pull request names its head repository; it is small, and bounded here.
+fn read_event(path: &str) -> Option<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .ok()?
+        .take(8 << 20)
+        .read_to_string(&mut text)
+        .ok()?;
+    Some(text)
+}
+
+/// Ends a stage that does not end by itself after a signal.
+async fn expire(interrupt: &Interrupt, grace: Duration) -> Result<Report, Failure> {
+    interrupt.wait().await;
+    tokio::time::sleep(grace).await;
+    Err(Failure::error(format!(
+        "interrupted, and not done within {} s",
+        grace.as_secs()
+    )))
+}
+
+fn verdict_of(code: ExitCode) -> Verdict {
+    match code {
+        ExitCode::Fail => Verdict::Fail,
+        ExitCode::Refused => Verdict::Refused,
+        ExitCode::Partial => Verdict::Partial,
+        ExitCode::Inconclusive => Verdict::Inconclusive,
+        _ => Verdict::Error,
+    }
+}
+
+/// The error, its causes and the hint, once, on stderr.
+fn complain(failure: &Failure, redactor: &Redactor) -> ExitCode {
+    use std::io::Write as _;
+    let mut text = format!("error: {}\n", crate::text::plain(&failure.chain(), 0));
+    if let Some(hint) = &failure.hint {
+        text.push_str(&format!("\nhint: {}\n", crate::text::plain(hint, 6)));
+    }
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(redactor.redact(&text).as_bytes());
+    failure.code
+}

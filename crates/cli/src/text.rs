@@ -1,0 +1,134 @@
+//! The report as a person reads it. It reads the same without colour.
+
+use std::fmt::Write as _;
+
+use model::{Outcome, Report, Severity, Verdict};
+use owo_colors::{OwoColorize as _, Style};
+
+/// The report as text with ANSI colours; the stream strips them where they are not wanted.
+/// `quiet` leaves out what passed.
+pub fn render(report: &Report, quiet: bool) -> String {
+    let mut text = String::new();
+    let about = [&report.service, &report.environment, &report.release];
+    let about: String = about
+        .into_iter()
+        .flatten()
+        .map(|part| format!(" · {}", plain(part, 0)))
+        .collect();
+    let _ = writeln!(
+        text,
+        "{} {}: {}{about}",
+        mark(report.verdict),
+        report.stage.bold(),
+        report.verdict.style(style(report.verdict).bold()),
+    );
+    let _ = writeln!(text, "  {}", plain(&report.reason, 2));
+    for outcome in &report.outcomes {
+        if !(quiet && outcome.verdict == Verdict::Pass) {
+            one(&mut text, outcome);
+        }
+    }
+    let _ = writeln!(
+        text,
+        "  {}",
+        format_args!("took {} ms", report.duration.as_millis()).dimmed()
+    );
+    text
+}
+
+fn one(text: &mut String, outcome: &Outcome) {
+    let advisory = if outcome.severity == Severity::Advisory {
+        " (advisory)"
+    } else {
+        ""
+    };
+    let subject = if outcome.subject.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", plain(&outcome.subject, 6))
+    };
+    let _ = writeln!(
+        text,
+        "  {} {}{advisory}{}",
+        mark(outcome.verdict),
+        plain(&outcome.id, 6),
+        subject.dimmed()
+    );
+    if outcome.verdict == Verdict::Pass {
+        if let Some(actual) = &outcome.actual {
+            let _ = writeln!(text, "      {}", plain(actual, 6).dimmed());
+        }
+        return;
+    }
+    for (name, value) in [
+        ("expected", &outcome.expected),
+        ("actual", &outcome.actual),
+        ("reason", &outcome.reason),
+        ("hint", &outcome.hint),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(
+                text,
+                "      {:<9} {}",
+                format!("{name}:").dimmed(),
+                plain(value, 16)
+            );
+        }
+    }
+}
+
+fn mark(verdict: Verdict) -> impl std::fmt::Display {
+    let sign = match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Fail => "✗",
+        Verdict::Error | Verdict::Partial => "!",
+        Verdict::Inconclusive => "?",
+        Verdict::Skipped => "-",
+        Verdict::Refused => "⊘",
+    };
+    sign.style(style(verdict)).to_string()
+}
+
+fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Pass => Style::new().green(),
+        Verdict::Fail | Verdict::Refused => Style::new().red(),
+        Verdict::Error | Verdict::Partial | Verdict::Inconclusive => Style::new().yellow(),
+        Verdict::Skipped => Style::new().dimmed(),
+    }
+}
+
+/// Text from outside without what a terminal would obey; further lines are indented.
+pub(crate) fn plain(text: &str, indent: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim_end().chars() {
+        match c {
+            '\n' => {
+                out.push('\n');
+                out.extend(std::iter::repeat_n(' ', indent));
+            }
+            '\t' => out.push(' '),
+            c if c.is_control() || is_bidi(c) => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Characters that make text look other than it is.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remote_text_cannot_drive_the_terminal() {
+        assert_eq!(
+            plain("a\u{1b}[2Jb\r\nc\u{202e}", 2),
+            "a\u{fffd}[2Jb\u{fffd}\n  c\u{fffd}"
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! Rules over the whole file that types cannot state: names that must exist, be unique, or
+//! exclude each other.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Fault, nearest};
+use crate::file::{Config, Healthgate, Preflight, Rollback, RunnerCheck};
+use crate::node::Node;
+
+/// The only version of the file's format.
+const VERSION: u32 = 1;
+
+pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
+    if config.version != VERSION {
+        return Err(fault(
+            tree,
+            &["version"],
+            format!("version {} is not known", config.version),
+        )
+        .hint("this release reads `version: 1`"));
+    }
+    if let Some(section) = &config.preflight {
+        preflight(section, config, tree)?;
+    }
+    if let Some(section) = &config.runner_check {
+        runner_check(section, tree)?;
+    }
+    if let Some(section) = &config.healthgate {
+        healthgate(section, tree)?;
+    }
+    if let Some(section) = &config.rollback {
+        rollback(section, config, tree)?;
+    }
+    Ok(())
+}
+
+fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fault> {
+    if !(0.0..=10.0).contains(&section.pass_score) {
+        return Err(fault(
+            tree,
+            &["preflight", "pass-score"],
+            "not a score from 0 to 10",
+        ));
+    }
+    unique(tree, &["preflight", "secrets"], "name")?;
+    unique(tree, &["preflight", "images"], "name")?;
+    unique(tree, &["preflight", "runners"], "name")?;
+    unique(tree, &["preflight", "hosts"], "host")?;
+    let weights = [
+        (
+            "secrets",
+            section
+                .secrets
+                .iter()
+                .map(|check| check.weight)
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "images",
+            section.images.iter().map(|check| check.weight).collect(),
+        ),
+        (
+            "runners",
+            section.runners.iter().map(|check| check.weight).collect(),
+        ),
+        (
+            "hosts",
+            section.hosts.iter().map(|check| check.weight).collect(),
+        ),
+    ];
+    for (kind, weights) in weights {
+        for (at, weight) in weights.iter().enumerate() {
+            if !weight.is_finite() || *weight < 0.0 {
+                return Err(fault(
+                    tree,
+                    &["preflight", kind, &at.to_string(), "weight"],
+                    "a weight is a number from 0",
+                ));
+            }
+        }
+    }
+    for (at, runners) in section.runners.iter().enumerate() {
+        if runners.labels.is_empty() {
+            return Err(fault(
+                tree,
+                &["preflight", "runners", &at.to_string(), "labels"],
+                "no label is given",
+            ));
+        }
+    }
+    for (at, host) in section.hosts.iter().enumerate() {
+        known_host(
+            tree,
+            &["preflight", "hosts", &at.to_string(), "host"],
+            &host.host,
+            config,
+        )?;
+    }
+    for (at, secret) in section.secrets.iter().enumerate() {
+        for (nth, host) in secret.hosts.iter().enumerate() {
+            let path = [
+                "preflight",
+                "secrets",
+                &at.to_string(),
+                "hosts",
+                &nth.to_string(),
+            ];
+            known_host(tree, &path, host, config)?;
+        }
+    }
+    Ok(())
+}
+
+fn runner_check(section: &RunnerCheck, tree: &Node) -> Result<(), Fault> {
+    unique(tree, &["runner-check", "pools"], "name")?;
+    for (at, pool) in section.pools.iter().enumerate() {
+        if pool.labels.is_empty() {
+            return Err(fault(
+                tree,
+                &["runner-check", "pools", &at.to_string(), "labels"],
+                "no label is given",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn healthgate(section: &Healthgate, tree: &Node) -> Result<(), Fault> {
+    unique(tree, &["healthgate", "http"], "name")?;
+    unique(tree, &["healthgate", "prometheus"], "name")?;
+    let policy = &section.policy;
+    for (key, zero) in [
+        ("success-threshold", policy.success_threshold == 0),
+        ("interval", policy.interval.get().is_zero()),
+        ("timeout", policy.timeout.get().is_zero()),
+        ("deadline", policy.deadline.get().is_zero()),
+    ] {
+        if zero {
+            return Err(fault(
+                tree,
+                &["healthgate", "policy", key],
+                "must be more than zero",
+            ));
+        }
+    }
+    for (at, probe) in section.http.iter().enumerate() {
+        let at = at.to_string();
+        let path = ["healthgate", "http", &at];
+        http_url(tree, &[path[0], path[1], path[2], "url"], &probe.url)?;
+        if let Some(status) = probe
+            .status
+            .iter()
+            .find(|status| !(100..=599).contains(*status))
+        {
+            return Err(fault(
+                tree,
+                &[path[0], path[1], path[2], "status"],
+                format!("{status} is no HTTP status"),
+            ));
+        }
+        if let Some(release) = &probe.release {
+            let path = [path[0], path[1], path[2], "release"];
+            if release.header.is_some() && release.jq.is_some() {
+                return Err(fault(tree, &path, "`header` and `jq` exclude each other"));
+            }
+            if let Some(url) = &release.url {
+                http_url(tree, &[path[0], path[1], path[2], path[3], "url"], url)?;
+            }
+        }
+    }
+    for (at, probe) in section.prometheus.iter().enumerate() {
+        let at = at.to_string();
+        http_url(
+            tree,
+            &["healthgate", "prometheus", &at, "server"],
+            &probe.server,
+        )?;
+        if probe.min.is_none() && probe.max.is_none() {
+            return Err(fault(
+                tree,
+                &["healthgate", "prometheus", &at],
+                "neither `min` nor `max` is given",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn rollback(section: &Rollback, config: &Config, tree: &Node) -> Result<(), Fault> {
+    match (&section.command, &section.nginx) {
+        (Some(_), Some(_)) => {
+            return Err(fault(
+                tree,
+                &["rollback", "nginx"],
+                "`command` and `nginx` exclude each other",
+            )
+            .hint("a service has one target"));
+        }
+        (None, None) => {
+            return Err(
+                fault(tree, &["rollback"], "no target is given").hint("add `command:` or `nginx:`")
+            );
+        }
+        _ => {}
+    }
+    if let Some(nginx) = &section.nginx
+        && nginx.blue == nginx.green
+    {
+        return Err(fault(
+            tree,
+            &["rollback", "nginx", "green"],
+            "both colours have the same address",
+        ));
+    }
+    if let Some(command) = &section.command {
+        for (at, host) in command.hosts.iter().enumerate() {
+            let at = at.to_string();
+            known_host(tree, &["rollback", "command", "hosts", &at], host, config)?;
+        }
+    }
+    Ok(())
+}
+
+fn http_url(tree: &Node, path: &[&str], text: &str) -> Result<(), Fault> {
+    let problem = match url::Url::parse(text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            format!("`{}` is not a scheme that is asked here", url.scheme())
+        }
+        Ok(_) => return Ok(()),
+        Err(error) => format!("not a URL: {error}"),
+    };
+    Err(fault(tree, path, problem).hint("write it as `http://host:port/path` or `https://…`"))
+}
+
+fn known_host(tree: &Node, path: &[&str], name: &str, config: &Config) -> Result<(), Fault> {
+    if config.hosts.contains_key(name) {
+        return Ok(());
+    }
+    let known: Vec<&str> = config.hosts.keys().map(String::as_str).collect();
+    let fault = fault(tree, path, format!("no host `{name}` under `hosts:`"));
+    Err(match nearest(name, &known) {
+        Some(near) => fault.hint(format!("did you mean `{near}`?")),
+        None => fault.hint(format!("add `hosts: {{ {name}: {{ address: … }} }}`")),
+    })
+}
+
+/// Names within a list must differ: they become outcome ids.
+fn unique(tree: &Node, path: &[&str], key: &str) -> Result<(), Fault> {
+    let mut seen = BTreeSet::new();
+    for item in at(tree, path).map(Node::items).unwrap_or_default() {
+        if let Some(node) = item.get(key)
+            && let Some(name) = node.text()
+            && !seen.insert(name)
+        {
+            return Err(Fault::new(format!("`{name}` stands here twice"))
+                .at(node.place.clone())
+                .hint("outcomes are told apart by this name"));
+        }
+    }
+    Ok(())
+}
+
+fn fault(tree: &Node, path: &[&str], message: impl Into<String>) -> Fault {
+    // The nearest node that exists: a default cannot be pointed at.
+    let node = (0..=path.len())
+        .rev()
+        .find_map(|len| at(tree, &path[..len]))
+        .unwrap_or(tree);
+    Fault::new(message).at(node.place.clone())
+}
+
+fn at<'n>(tree: &'n Node, path: &[&str]) -> Option<&'n Node> {
+    path.iter()
+        .try_fold(tree, |node, step| match step.parse::<usize>() {
+            Ok(index) => node.items().get(index),
+            Err(_) => node.get(step),
+        })
+}

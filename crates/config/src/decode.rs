@@ -1,0 +1,235 @@
+//! From the tree to types, by serde; every error gets the place of the node it is about.
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+
+use crate::error::Fault;
+use crate::node::{Key, Kind, Node, Scalar};
+
+impl Node {
+    pub(crate) fn decode<'de, T: de::Deserialize<'de>>(&'de self) -> Result<T, Fault> {
+        T::deserialize(self).map_err(|fault| fault.at(self.place.clone()))
+    }
+
+    fn scalar(&self, wanted: &str) -> Result<&Scalar, Fault> {
+        match &self.kind {
+            Kind::Scalar(scalar) if !self.is_null() => Ok(scalar),
+            _ => Err(self.unexpected(wanted)),
+        }
+    }
+
+    fn unexpected(&self, wanted: &str) -> Fault {
+        Fault::new(format!("expected {wanted}, found {}", self.describe())).at(self.place.clone())
+    }
+
+    /// A number or boolean: only unquoted text can be one.
+    fn parsed<T: std::str::FromStr>(&self, wanted: &str) -> Result<T, Fault> {
+        let scalar = self.scalar(wanted)?;
+        let text = if scalar.plain {
+            scalar.text.parse().ok()
+        } else {
+            None
+        };
+        text.ok_or_else(|| {
+            Fault::new(format!("expected {wanted}, found `{}`", scalar.text)).at(self.place.clone())
+        })
+    }
+}
+
+macro_rules! number {
+    ($($method:ident $visit:ident $type:ty, $wanted:literal;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            visitor.$visit(self.parsed::<$type>($wanted)?)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for &'de Node {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.kind {
+            Kind::Scalar(_) if self.is_null() => visitor.visit_unit(),
+            Kind::Scalar(scalar) => visitor.visit_str(&scalar.text),
+            Kind::List(_) => self.deserialize_seq(visitor),
+            Kind::Map(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_bool(self.parsed("true or false")?)
+    }
+
+    number! {
+        deserialize_i8 visit_i64 i64, "a whole number";
+        deserialize_i16 visit_i64 i64, "a whole number";
+        deserialize_i32 visit_i64 i64, "a whole number";
+        deserialize_i64 visit_i64 i64, "a whole number";
+        deserialize_u8 visit_u64 u64, "a whole number";
+        deserialize_u16 visit_u64 u64, "a whole number";
+        deserialize_u32 visit_u64 u64, "a whole number";
+        deserialize_u64 visit_u64 u64, "a whole number";
+        deserialize_f32 visit_f64 f64, "a number";
+        deserialize_f64 visit_f64 f64, "a number";
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_str(&self.scalar("text")?.text)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.is_null() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.kind {
+            Kind::List(items) => visitor.visit_seq(Items(items.iter())),
+            // `http:` with nothing under it yet.
+            _ if self.is_null() => visitor.visit_seq(Items([].iter())),
+            _ => Err(self.unexpected("a list")),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let entries = match &self.kind {
+            Kind::Map(entries) => entries.as_slice(),
+            _ if self.is_null() => &[],
+            _ => return Err(self.unexpected("a mapping")),
+        };
+        visitor.visit_map(Entries {
+            entries: entries.iter(),
+            value: None,
+        })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_map(visitor)
+            .map_err(|fault| fault.at(self.place.clone()))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let word = Word(&self.scalar("a word")?.text);
+        visitor
+            .visit_enum(word)
+            .map_err(|fault| fault.at(self.place.clone()))
+    }
+
+    serde::forward_to_deserialize_any! {
+        char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+    }
+}
+
+struct Items<'de>(std::slice::Iter<'de, Node>);
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Fault> {
+        let Some(node) = self.0.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(node)
+            .map(Some)
+            .map_err(|fault| fault.at(node.place.clone()))
+    }
+}
+
+struct Entries<'de> {
+    entries: std::slice::Iter<'de, (Key, Node)>,
+    value: Option<&'de Node>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Fault> {
+        let Some((key, value)) = self.entries.next() else {
+            return Ok(None);
+        };
+        self.value = Some(value);
+        let name: StrDeserializer<'_, Fault> = key.name.as_str().into_deserializer();
+        seed.deserialize(name)
+            .map(Some)
+            .map_err(|fault| fault.at(key.place.clone()))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let Some(node) = self.value.take() else {
+            return Err(Fault::new("a value was asked for before its key"));
+        };
+        seed.deserialize(node)
+            .map_err(|fault| fault.at(node.place.clone()))
+    }
+}
+
+/// A word that names an enum's variant.
+struct Word<'de>(&'de str);
+
+impl<'de> EnumAccess<'de> for Word<'de> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        let word: StrDeserializer<'_, Fault> = self.0.into_deserializer();
+        Ok((seed.deserialize(word)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Word<'de> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Fault> {
+        Err(Fault::new(format!("`{}` takes no value", self.0)))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+        Err(Fault::new(format!("`{}` takes no value", self.0)))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Fault> {
+        Err(Fault::new(format!("`{}` takes no value", self.0)))
+    }
+}

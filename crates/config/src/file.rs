@@ -1,0 +1,79 @@
+//! The configuration file as typed data: what may stand where, and what it defaults to.
+//!
+//! A type per section and per kind of check or probe. The JSON Schema and the reference pages
+//! are generated from these types, so their doc comments are the reference: shape, unit, default.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+mod deploy;
+mod healthgate;
+mod host;
+mod preflight;
+mod rollback;
+mod runner_check;
+
+pub use deploy::{Deploy, OnUndecided};
+pub use healthgate::{
+    Addresses, Healthgate, HttpProbe, Identity, Match, OnNoData, Policy, PrometheusProbe,
+    ReleaseSource,
+};
+pub use host::Host;
+pub use preflight::{HostCheck, ImageCheck, Preflight, RunnersCheck, SecretCheck, SecretKind};
+pub use rollback::{CommandTarget, NginxTarget, Rollback};
+pub use runner_check::{Pool, RunnerCheck};
+
+/// deploy-guard.yml
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Version of this file's format: 1.
+    pub version: u32,
+    /// What is deployed, as a person calls it.
+    pub service: Option<String>,
+    /// The machines that checks, probes and rollbacks speak of, by name.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, Host>,
+    /// May we deploy now?
+    pub preflight: Option<Preflight>,
+    /// Will a runner take the job, and which labels should it ask for?
+    pub runner_check: Option<RunnerCheck>,
+    /// Is what we deployed healthy, and is it the release we deployed?
+    pub healthgate: Option<Healthgate>,
+    /// How to put the last-known-good release back.
+    pub rollback: Option<Rollback>,
+    /// How `deploy-guard run` deploys.
+    pub deploy: Option<Deploy>,
+    /// What differs by environment: each is merged over the rest of the file, mappings deeply,
+    /// lists replaced.
+    #[serde(default)]
+    pub environments: BTreeMap<String, Overlay>,
+}
+
+/// A part of the file that replaces the same part at the top level.
+///
+/// It has the shape of the whole file with every key optional; it is checked after merging, so
+/// the schema leaves it open.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay;
+
+impl<'de> Deserialize<'de> for Overlay {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Overlay)
+    }
+}
+
+impl JsonSchema for Overlay {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Overlay".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["object", "null"],
+            "description": "A part of the file that replaces the same part at the top level."
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! `deploy:` — how `deploy-guard run` deploys.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::Span;
+
+/// How `deploy-guard run` deploys.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Deploy {
+    /// Deploys `$RELEASE`; run by `sh -c`.
+    pub command: String,
+    /// How long it may take. Default 15m.
+    #[serde(default = "timeout")]
+    pub timeout: Span,
+    /// What to do when the gate cannot decide. Default: halt.
+    #[serde(default)]
+    pub on_inconclusive: OnUndecided,
+    /// What to do when the gate could not ask. Default: halt.
+    #[serde(default)]
+    pub on_error: OnUndecided,
+}
+
+/// What follows a gate that neither passed nor failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnUndecided {
+    /// Leave the new release where it is, say so, and exit with the gate's code.
+    #[default]
+    Halt,
+    /// Roll back as if the gate had failed.
+    Rollback,
+}
+
+fn timeout() -> Span {
+    Span::from_secs(15 * 60)
+}

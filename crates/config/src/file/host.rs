@@ -1,0 +1,34 @@
+//! A machine reached by SSH.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A machine reached by SSH.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Host {
+    /// A name or an IP address.
+    pub address: String,
+    /// Default 22.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// Whom to log in as. Default: root.
+    #[serde(default = "root")]
+    pub user: String,
+    /// The environment variable that holds the private key.
+    pub key_env: Option<String>,
+    /// A private key file, where the key is no secret of the workflow.
+    pub key_file: Option<PathBuf>,
+    /// The `known_hosts` file that must hold the host's key. Default: `~/.ssh/known_hosts`.
+    pub known_hosts: Option<PathBuf>,
+}
+
+fn ssh_port() -> u16 {
+    22
+}
+
+fn root() -> String {
+    "root".to_owned()
+}

@@ -1,0 +1,186 @@
+//! `${NAME}` in string values, after the YAML is parsed, so that no value can change the
+//! structure.
+
+use model::Env;
+
+use crate::error::Fault;
+use crate::node::{Kind, Node};
+
+/// What `${NAME}` may stand for.
+#[derive(Clone, Copy, Debug)]
+pub struct Variables<'a> {
+    pub env: &'a Env,
+    /// `${RELEASE}`.
+    pub release: Option<&'a str>,
+}
+
+impl Variables<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        // `${RELEASE}` is `--release` and nothing else: two sources could disagree.
+        if name == "RELEASE" {
+            self.release
+        } else {
+            self.env.get(name)
+        }
+    }
+}
+
+/// Keys whose value is shell text. The shell expands `${NAME}` there, from its environment and
+/// quoted as its author wants; to paste values into it would make them code.
+const SHELL: &[&[&str]] = &[
+    &["deploy", "command"],
+    &["rollback", "command", "run"],
+    &["rollback", "command", "current"],
+    &["rollback", "command", "check"],
+    &["rollback", "nginx", "test"],
+    &["rollback", "nginx", "reload"],
+];
+
+/// Replaces every `${NAME}` below `node`. Where `strict`, a variable that is not set is an error;
+/// elsewhere the scalar is marked as unresolved.
+pub(crate) fn resolve(
+    node: &mut Node,
+    path: &mut Vec<String>,
+    variables: Variables<'_>,
+    strict: bool,
+) -> Result<(), Fault> {
+    match &mut node.kind {
+        Kind::Map(entries) => {
+            for (key, value) in entries {
+                path.push(key.name.clone());
+                resolve(value, path, variables, strict)?;
+                path.pop();
+            }
+        }
+        Kind::List(items) => {
+            for item in items {
+                resolve(item, path, variables, strict)?;
+            }
+        }
+        Kind::Scalar(scalar) => {
+            if !scalar.text.contains('$') || SHELL.iter().any(|shell| path == shell) {
+                return Ok(());
+            }
+            let place = node.place.clone();
+            match expand(&scalar.text, variables).map_err(|fault| fault.at(place.clone()))? {
+                Expanded::Text(text) => scalar.text = text,
+                Expanded::Unset(name) if strict => return Err(unset(&name).at(place)),
+                Expanded::Unset(_) => scalar.unresolved = true,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unset(name: &str) -> Fault {
+    let fault = Fault::new(format!("the variable `{name}` is not set"));
+    if name == "RELEASE" {
+        fault.hint("`${RELEASE}` is the release under test: pass `--release VERSION`")
+    } else {
+        fault.hint(format!(
+            "set it in the step's `env:`, or write `${{{name}:-default}}` to give it a default"
+        ))
+    }
+}
+
+enum Expanded {
+    Text(String),
+    Unset(String),
+}
+
+fn expand(text: &str, variables: Variables<'_>) -> Result<Expanded, Fault> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+        } else if let Some(inner) = rest.strip_prefix('{') {
+            let end = inner.find('}').ok_or_else(|| {
+                Fault::new("`${` is not closed by `}`").hint("write `$$` for a dollar sign")
+            })?;
+            let (name, default) = match inner[..end].split_once(":-") {
+                Some((name, default)) => (name, Some(default)),
+                None => (&inner[..end], None),
+            };
+            if !is_name(name) {
+                return Err(Fault::new(format!("`{name}` is no variable name"))
+                    .hint("write `$$` for a dollar sign"));
+            }
+            // As in a shell, `:-` also stands in for an empty value.
+            let value = match default {
+                Some(default) => Some(
+                    variables
+                        .get(name)
+                        .filter(|v| !v.is_empty())
+                        .unwrap_or(default),
+                ),
+                None => variables.get(name),
+            };
+            let Some(value) = value else {
+                return Ok(Expanded::Unset(name.to_owned()));
+            };
+            out.push_str(value);
+            rest = &inner[end + 1..];
+        } else {
+            out.push('$');
+        }
+    }
+    out.push_str(rest);
+    Ok(Expanded::Text(out))
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The variables named in a text, `${NAME}` or `${NAME:-…}`.
+pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${").skip(1).filter_map(|rest| {
+        let name = rest.split('}').next()?;
+        let name = name.split(":-").next()?;
+        is_name(name).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str) -> String {
+        let env = Env::from_iter([("A", "1"), ("EMPTY", ""), ("EVIL", "${A}: [x]")]);
+        match expand(
+            text,
+            Variables {
+                env: &env,
+                release: Some("v2"),
+            },
+        ) {
+            Ok(Expanded::Text(text)) => text,
+            Ok(Expanded::Unset(name)) => format!("unset {name}"),
+            Err(fault) => fault.message,
+        }
+    }
+
+    #[test]
+    fn variables_defaults_and_dollars() {
+        let cases = [
+            ("x${A}y", "x1y"),
+            ("${RELEASE}", "v2"),
+            ("${B:-b}", "b"),
+            ("${EMPTY:-b}", "b"),
+            ("${EMPTY}", ""),
+            ("${B}", "unset B"),
+            ("$$${A} $x ^ok$", "$1 $x ^ok$"),
+            ("${EVIL}", "${A}: [x]"),
+            ("${A", "`${` is not closed by `}`"),
+            ("${1}", "`1` is no variable name"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(expanded(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The configuration file: found, read, checked as a whole, merged, interpolated, typed.
+//!
+//! Every binary checks the whole file, so that a typo under `rollback:` fails preflight and not
+//! the rollback.
+
+mod check;
+mod decode;
+mod error;
+pub mod file;
+mod interpolate;
+mod load;
+mod node;
+mod secrets;
+pub mod value;
+
+pub use error::Error;
+pub use file::Config;
+pub use interpolate::Variables;
+pub use load::{Loaded, PLACES, Refusal, Request, Section, load};
+pub use model::Severity;
+
+/// The JSON Schema of the configuration file.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Config)
+}

@@ -1,0 +1,305 @@
+//! YAML as a tree in which every node knows where it stands in the file.
+//!
+//! Typed decoding happens after merging and interpolation, so the places must survive both.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+
+use crate::error::Fault;
+
+/// Deeper nesting than a configuration needs, far less than a stack holds.
+const MAX_DEPTH: usize = 64;
+/// Aliases may repeat nodes; this bounds what they can grow to.
+const MAX_NODES: usize = 50_000;
+
+/// Bytes of the file.
+pub(crate) type Place = Range<usize>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+}
+
+/// A scalar keeps its text as written, so that `1.10` can still be a release.
+#[derive(Clone, Debug)]
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    /// Written without quotes, so that it may also be a number, a boolean or null.
+    pub(crate) plain: bool,
+    /// Holds `${NAME}` of a variable that is not set.
+    pub(crate) unresolved: bool,
+}
+
+impl Node {
+    /// The tree of the one document in `text`; an empty file is an empty mapping.
+    pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
+        Builder::new(text).document()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::Map(entries) => entries
+                .iter()
+                .find(|(key, _)| key.name == name)
+                .map(|(_, n)| n),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn items(&self) -> &[Node] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[(Key, Node)] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(s) if s.plain && matches!(s.text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// What a person would call this node.
+    pub(crate) fn describe(&self) -> &'static str {
+        match &self.kind {
+            _ if self.is_null() => "nothing",
+            Kind::Scalar(_) => "a value",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+        }
+    }
+
+    /// This node with `over` laid on it: mappings deeply, everything else replaced.
+    pub(crate) fn merged(self, over: Node) -> Node {
+        match (self.kind, over.kind) {
+            (Kind::Map(mut base), Kind::Map(entries)) => {
+                for (key, value) in entries {
+                    match base.iter().position(|(k, _)| k.name == key.name) {
+                        Some(at) => {
+                            let (_, old) = base.remove(at);
+                            base.insert(at, (key, old.merged(value)));
+                        }
+                        None => base.push((key, value)),
+                    }
+                }
+                Node {
+                    place: self.place,
+                    kind: Kind::Map(base),
+                }
+            }
+            (_, kind) => Node {
+                place: over.place,
+                kind,
+            },
+        }
+    }
+
+    /// Takes an entry out of a mapping.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Node> {
+        let Kind::Map(entries) = &mut self.kind else {
+            return None;
+        };
+        let at = entries.iter().position(|(key, _)| key.name == name)?;
+        Some(entries.remove(at).1)
+    }
+}
+
+struct Builder<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    /// Byte offset of each character: the parser counts characters, snippets count bytes.
+    offsets: Vec<usize>,
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: &'t str) -> Self {
+        let offsets = text
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([text.len()])
+            .collect();
+        Builder {
+            parser: Parser::new_from_str(text),
+            offsets,
+            anchors: HashMap::new(),
+            nodes: 0,
+        }
+    }
+
+    fn place(&self, span: Span) -> Place {
+        let at = |index: usize| {
+            self.offsets
+                .get(index)
+                .or(self.offsets.last())
+                .copied()
+                .unwrap_or_default()
+        };
+        let (start, end) = (at(span.start.index()), at(span.end.index()));
+        start..end.max(start)
+    }
+
+    fn next(&mut self) -> Result<(Event<'t>, Place), Fault> {
+        match self.parser.next() {
+            Some(Ok((event, span))) => Ok((event, self.place(span))),
+            Some(Err(error)) => {
+                let mark = *error.marker();
+                let place = self.place(Span::empty(mark));
+                Err(Fault::new(format!("not YAML: {}", error.info())).at(place))
+            }
+            None => Err(Fault::new("not YAML: the file ends too early")),
+        }
+    }
+
+    fn document(mut self) -> Result<Node, Fault> {
+        loop {
+            let (event, place) = self.next()?;
+            match event {
+                Event::StreamStart | Event::Nothing => {}
+                Event::StreamEnd => {
+                    return Ok(Node {
+                        place,
+                        kind: Kind::Map(Vec::new()),
+                    });
+                }
+                Event::DocumentStart(_) => break,
+                _ => return Err(Fault::new("not YAML: content outside a document").at(place)),
+            }
+        }
+        let (event, place) = self.next()?;
+        let mut root = self.node(event, place, 0)?;
+        if root.is_null() {
+            root.kind = Kind::Map(Vec::new());
+        }
+        loop {
+            let (event, place) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(root),
+                Event::DocumentStart(_) => {
+                    return Err(Fault::new("a second document begins").at(place));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<Node, Fault> {
+        if depth > MAX_DEPTH {
+            return Err(Fault::new(format!("nested deeper than {MAX_DEPTH} levels")).at(place));
+        }
+        self.count(1, &place)?;
+        let before = self.nodes;
+        let (node, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = style == ScalarStyle::Plain && tag.is_none();
+                let scalar = Scalar {
+                    text: text.into_owned(),
+                    plain,
+                    unresolved: false,
+                };
+                (
+                    Node {
+                        place,
+                        kind: Kind::Scalar(scalar),
+                    },
+                    anchor,
+                )
+            }
+            Event::SequenceStart(anchor, _) => (self.list(place, depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.map(place, depth)?, anchor),
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(Fault::new("an alias to itself or to nothing").at(place));
+                };
+                self.count(size, &place)?;
+                return Ok(node);
+            }
+            _ => return Err(Fault::new("not YAML: unexpected end").at(place)),
+        };
+        if anchor != 0 {
+            self.anchors
+                .insert(anchor, (node.clone(), self.nodes - before + 1));
+        }
+        Ok(node)
+    }
+
+    fn count(&mut self, nodes: usize, place: &Place) -> Result<(), Fault> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES {
+            return Err(Fault::new(format!("more than {MAX_NODES} values")).at(place.clone()));
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, mut place: Place, depth: usize) -> Result<Node, Fault> {
+        let mut items = Vec::new();
+        loop {
+            let (event, at) = self.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                place.end = place
+                    .end
+                    .max(items.last().map_or(at.end, |n: &Node| n.place.end));
+                return Ok(Node {
+                    place,
+                    kind: Kind::List(items),
+                });
+            }
+            items.push(self.node(event, at, depth + 1)?);
+        }
+    }
+
+    fn map(&mut self, mut place: Place, depth: usize) -> Result<Node, Fault> {
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        loop {
+            let (event, at) = self.next()?;
+            let name = match event {
+                Event::MappingEnd => {
+                    place.end = place
+                        .end
+                        .max(entries.last().map_or(at.end, |(_, n)| n.place.end));
+                    return Ok(Node {
+                        place,
+                        kind: Kind::Map(entries),
+                    });
+                }
+                Event::Scalar(text, ..) => text.into_owned(),
+                _ => return Err(Fault::new("a key must be a plain word").at(at)),
+            };
+            self.count(1, &at)?;
+            if entries.iter().any(|(key, _)| key.name == name) {
+                return Err(Fault::new(format!("the key `{name}` stands here twice")).at(at));
+            }
+            let (event, value_at) = self.next()?;
+            let value = self.node(event, value_at, depth + 1)?;
+            entries.push((Key { name, place: at }, value));
+        }
+    }
+}

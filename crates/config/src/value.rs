@@ -1,0 +1,199 @@
+//! Values with a form of their own: durations, sizes, patterns, filters.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
+/// A duration, written `90s`, `1m 30s` or `500ms`. Not negative, at most 30 days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(Duration);
+
+impl Span {
+    pub const ZERO: Span = Span(Duration::ZERO);
+    const MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    pub const fn from_secs(secs: u64) -> Self {
+        Span(Duration::from_secs(secs))
+    }
+
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        Span(duration)
+    }
+}
+
+impl std::str::FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed: jiff::SignedDuration = text.trim().parse().map_err(|_| {
+            format!("`{text}` is not a duration such as `30s`, `1m 30s` or `500ms`")
+        })?;
+        let duration = Duration::try_from(parsed)
+            .map_err(|_| format!("`{text}` is negative, a duration is not"))?;
+        if duration > Self::MAX {
+            return Err(format!("`{text}` is longer than 30 days"));
+        }
+        Ok(Span(duration))
+    }
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match jiff::SignedDuration::try_from(self.0) {
+            Ok(duration) => write!(f, "{duration:#}"),
+            Err(_) => write!(f, "{}s", self.0.as_secs()),
+        }
+    }
+}
+
+/// A size in bytes, written `64KiB`, `1MB` or as a plain number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(u64);
+
+impl Size {
+    pub const fn from_bytes(bytes: u64) -> Self {
+        Size(bytes)
+    }
+
+    /// In bytes.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kb" => 1_000,
+            "kib" => 1 << 10,
+            "m" | "mb" => 1_000_000,
+            "mib" => 1 << 20,
+            "g" | "gb" => 1_000_000_000,
+            "gib" => 1 << 30,
+            _ => return Err(format!("`{text}` is not a size such as `64KiB` or `1MB`")),
+        };
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor))
+            .map(Size)
+            .ok_or_else(|| format!("`{text}` is not a size such as `64KiB` or `1MB`"))
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+            if self.0 >= factor && self.0.is_multiple_of(factor) {
+                return write!(f, "{} {unit}", self.0 / factor);
+            }
+        }
+        write!(f, "{} bytes", self.0)
+    }
+}
+
+/// A regular expression over bytes, so that an answer need not be UTF-8.
+#[derive(Clone, Debug)]
+pub struct Pattern(regex::bytes::Regex);
+
+impl Pattern {
+    pub fn is_match(&self, bytes: &[u8]) -> bool {
+        self.0.is_match(bytes)
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        regex::bytes::Regex::new(text)
+            .map(Pattern)
+            .map_err(|error| format!("not a regular expression: {error}"))
+    }
+}
+
+/// A jq filter that compiles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter(jq::Filter);
+
+impl Filter {
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub fn jq(&self) -> &jq::Filter {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Filter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        jq::Filter::compile(text)
+            .map(Filter)
+            .map_err(|error| format!("not a jq filter: {error}"))
+    }
+}
+
+/// Deserializes through `FromStr`, and describes the form in the schema.
+macro_rules! textual {
+    ($type:ident, $name:literal, $schema:tt) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+textual!(Span, "Duration", {
+    "type": "string",
+    "description": "A duration: `30s`, `1m 30s`, `500ms`.",
+    "examples": ["30s", "1m 30s", "500ms"]
+});
+textual!(Size, "Size", {
+    "type": ["string", "integer"],
+    "description": "A size in bytes: `64KiB`, `1MB`, or a number.",
+    "examples": ["64KiB"]
+});
+textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
+textual!(Filter, "Filter", {"type": "string", "description": "A jq filter."});

@@ -1,0 +1,320 @@
+//! The configuration as its author meets it: what is accepted, and where a mistake is shown.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use config::{Config, Error, Loaded, Refusal, Request, Section, Variables, load};
+use model::Env;
+
+const ALL: &[Section] = &[
+    Section::Hosts,
+    Section::Preflight,
+    Section::RunnerCheck,
+    Section::Healthgate,
+    Section::Rollback,
+    Section::Deploy,
+];
+
+struct Case<'a> {
+    text: &'a str,
+    environment: Option<&'a str>,
+    env: Env,
+    release: Option<&'a str>,
+    sections: &'a [Section],
+}
+
+fn case(text: &str) -> Case<'_> {
+    Case {
+        text,
+        environment: None,
+        env: Env::default(),
+        release: None,
+        sections: ALL,
+    }
+}
+
+impl<'a> Case<'a> {
+    fn environment(mut self, name: &'a str) -> Self {
+        self.environment = Some(name);
+        self
+    }
+
+    fn set(mut self, name: &str, value: &str) -> Self {
+        self.env.set(name, value);
+        self
+    }
+
+    fn release(mut self, release: &'a str) -> Self {
+        self.release = Some(release);
+        self
+    }
+
+    fn sections(mut self, sections: &'a [Section]) -> Self {
+        self.sections = sections;
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, Refusal> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("deploy-guard.yml"), self.text).unwrap();
+        load(Request {
+            path: None,
+            folder: folder.path(),
+            environment: self.environment,
+            variables: Variables {
+                env: &self.env,
+                release: self.release,
+            },
+            sections: self.sections,
+        })
+    }
+
+    fn ok(&self) -> Config {
+        self.load().unwrap().config
+    }
+
+    /// `line:column: message | hint`.
+    fn error(&self) -> String {
+        match self.load().unwrap_err().error {
+            Error::Invalid {
+                line,
+                column,
+                message,
+                hint,
+                ..
+            } => {
+                format!("{line}:{column}: {message} | {}", hint.unwrap_or_default())
+            }
+            other => format!("{other} | {}", other.hint().unwrap_or_default()),
+        }
+    }
+}
+
+const GATE: &str = "version: 1\nhealthgate:\n  policy: { deadline: 2m, failure-limit: 2 }\n  http:\n    - name: ready\n      url: http://127.0.0.1:1/\n";
+
+#[test]
+fn the_example_of_the_guide_is_accepted() {
+    let text = include_str!("guide.yml");
+    let loaded = case(text)
+        .release("v1")
+        .set("PRODUCTION_SSH_PRIVATE_KEY", "k")
+        .load()
+        .unwrap();
+    assert_eq!(
+        loaded.config.preflight.unwrap().images[0].image,
+        "ghcr.io/acme/shop:v1"
+    );
+    assert!(loaded.secrets.contains("PRODUCTION_SSH_PRIVATE_KEY"));
+    assert!(loaded.secrets.contains("GITHUB_TOKEN"));
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
+    let text = GATE.replace("failure-limit", "faliure-limit");
+    for sections in [ALL, &[Section::Preflight], &[]] {
+        assert_eq!(
+            case(&text).sections(sections).error(),
+            "3:27: unknown key `faliure-limit` | did you mean `failure-limit`?"
+        );
+    }
+}
+
+#[test]
+fn mistakes_are_shown_where_they_stand() {
+    let cases: &[(&str, &str)] = &[
+        (
+            "version: 2\n",
+            "1:10: version 2 is not known | this release reads `version: 1`",
+        ),
+        ("service: a\n", "1:1: missing key `version` | "),
+        (
+            "version: 1\nversion: 1\n",
+            "2:1: the key `version` stands here twice | ",
+        ),
+        (
+            "version: 1\nhealthgate: []\n",
+            "2:13: expected a mapping, found a list | ",
+        ),
+        (
+            "version: 1\nhealthgate: { policy: { interval: 5 parsecs } }\n",
+            "2:35: `5 parsecs` is not a duration such as `30s`, `1m 30s` or `500ms` | ",
+        ),
+        (
+            "version: 1\nhealthgate: { http: [{ name: a, url: 'ftp://x' }] }\n",
+            "2:38: `ftp` is not a scheme that is asked here | write it as `http://host:port/path` or `https://…`",
+        ),
+        (
+            "version: 1\nhealthgate: { http: [{ name: a, url: 'http://x', jq: '.a[' }] }\n",
+            "2:54: not a jq filter: not understood",
+        ),
+        (
+            "version: 1\npreflight: { secrets: [{ name: A, kind: ssh-privat-key }] }\n",
+            "2:41: unknown value `ssh-privat-key` | did you mean `ssh-private-key`?",
+        ),
+        (
+            "version: 1\nhosts: { web-01: { address: a } }\npreflight: { hosts: [{ host: web-1 }] }\n",
+            "3:30: no host `web-1` under `hosts:` | did you mean `web-01`?",
+        ),
+        (
+            "version: 1\nrollback: { state: s }\n",
+            "2:11: no target is given | add `command:` or `nginx:`",
+        ),
+        ("version: 1\n  x: y\n", "2:4: not YAML: "),
+        ("a: &a [*a]\n", "1:8: an alias to itself or to nothing | "),
+        (
+            "version: 1\n---\nversion: 1\n",
+            "2:1: a second document begins | ",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = case(text).error();
+        assert!(
+            error.starts_with(expected),
+            "{text}\n  {error}\n  {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_typo_in_an_environment_that_is_not_selected_is_found() {
+    let text = format!("{GATE}environments:\n  staging: {{ healthgate: {{ polcy: {{}} }} }}\n");
+    assert_eq!(
+        case(&text).error(),
+        "8:28: unknown key `polcy` | did you mean `policy`?"
+    );
+}
+
+#[test]
+fn an_environment_is_merged_deeply_and_its_lists_replace() {
+    let text = format!(
+        "{GATE}environments:\n  staging:\n    healthgate:\n      policy: {{ deadline: 30s }}\n      http: [{{ name: other, url: 'http://127.0.0.1:2/' }}]\n"
+    );
+    let gate = case(&text).environment("staging").ok().healthgate.unwrap();
+    assert_eq!(gate.policy.deadline.get().as_secs(), 30);
+    assert_eq!(gate.policy.failure_limit, Some(2));
+    assert_eq!(
+        gate.http
+            .iter()
+            .map(|probe| probe.name.as_str())
+            .collect::<Vec<_>>(),
+        ["other"]
+    );
+    assert_eq!(
+        case(&text)
+            .ok()
+            .healthgate
+            .unwrap()
+            .policy
+            .deadline
+            .get()
+            .as_secs(),
+        120
+    );
+    assert_eq!(
+        case(&text)
+            .environment("production")
+            .ok()
+            .healthgate
+            .unwrap()
+            .http[0]
+            .name,
+        "ready"
+    );
+    assert_eq!(
+        case(&text).environment("stagin").error(),
+        "no environment `stagin` | did you mean `staging`?"
+    );
+}
+
+#[test]
+fn variables_stand_for_values_and_never_for_structure() {
+    let text =
+        "version: 1\nservice: ${NAME}\nhealthgate: { policy: { interval: '${EVERY:-7s}' } }\n";
+    let config = case(text).set("NAME", "a: {b: c}\n- x").ok();
+    assert_eq!(config.service.as_deref(), Some("a: {b: c}\n- x"));
+    assert_eq!(
+        config.healthgate.unwrap().policy.interval.get().as_secs(),
+        7
+    );
+}
+
+#[test]
+fn an_unset_variable_matters_only_in_a_section_that_is_used() {
+    let text = "version: 1\nhealthgate: { policy: { interval: '${EVERY}' }, http: [{ name: a, url: '${URL}' }] }\npreflight: {}\n";
+    assert!(
+        case(text).error().starts_with("3:") || case(text).error().contains("`EVERY` is not set")
+    );
+    assert!(case(text).sections(&[Section::Preflight]).load().is_ok());
+    let typo = text.replace("name: a", "nme: a");
+    assert!(
+        case(&typo)
+            .sections(&[Section::Preflight])
+            .error()
+            .contains("unknown key `nme`")
+    );
+    let release = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://x/${RELEASE}' }] }\n";
+    assert!(case(release).error().ends_with("pass `--release VERSION`"));
+}
+
+#[test]
+fn shell_text_is_left_to_the_shell() {
+    let text = "version: 1\ndeploy: { command: './deploy.sh \"${RELEASE}\" $$ ${NOT_SET}' }\n";
+    assert_eq!(
+        case(text).ok().deploy.unwrap().command,
+        "./deploy.sh \"${RELEASE}\" $$ ${NOT_SET}"
+    );
+}
+
+#[test]
+fn variables_in_headers_passwords_and_user_parts_are_secrets() {
+    let text = "version: 1\nhealthgate:\n  http:\n    - name: a\n      url: http://u:${PASS}@127.0.0.1/\n      headers: { Authorization: 'Bearer ${API_TOKEN}' }\npreflight:\n  images: [{ name: b, image: b, password-env: REGISTRY_PASSWORD }]\nenvironments:\n  staging: { preflight: { secrets: [{ name: STAGING_KEY }] } }\n";
+    let loaded = case(text)
+        .set("PASS", "p")
+        .set("API_TOKEN", "t")
+        .load()
+        .unwrap();
+    for name in ["PASS", "API_TOKEN", "REGISTRY_PASSWORD", "STAGING_KEY"] {
+        assert!(loaded.secrets.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn hostile_files_are_refused_within_bounds() {
+    let deep = format!("version: {}", "[".repeat(5000));
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e]\n";
+    let error = case(&deep).error();
+    assert!(
+        error.contains("recursion limit") || error.contains("nested deeper"),
+        "{error}"
+    );
+    assert!(
+        case(bomb).error().contains("more than 50000 values"),
+        "{}",
+        case(bomb).error()
+    );
+    assert!(
+        case(&"#".repeat(2 << 20))
+            .error()
+            .contains("larger than 1 MiB")
+    );
+}
+
+#[test]
+fn a_file_that_was_named_and_is_not_there_is_an_error() {
+    let env = Env::default();
+    let error = load(Request {
+        path: Some("nowhere.yml".as_ref()),
+        folder: ".".as_ref(),
+        environment: None,
+        variables: Variables {
+            env: &env,
+            release: None,
+        },
+        sections: &[],
+    })
+    .unwrap_err()
+    .error;
+    assert!(
+        error
+            .to_string()
+            .starts_with("failed to read nowhere.yml: No such file")
+    );
+}

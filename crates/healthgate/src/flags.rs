@@ -1,0 +1,226 @@
+//! Flags that stand in for a configuration, or change the one there is.
+
+use std::collections::BTreeMap;
+
+use cli::Failure;
+use config::Config;
+use config::file::{HttpProbe, Match, ReleaseSource};
+use config::value::{Filter, Pattern, Size, Span};
+
+/// Probe flags make one probe for each `--http`; these take the place of the file's probes. Policy
+/// flags change the file's policy key by key.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// Ask this URL; may be given again. Takes the place of the configuration's probes
+    #[arg(long, value_name = "URL", help_heading = "Probe")]
+    http: Vec<String>,
+    /// Status that passes; may be given again [default: any 2xx]
+    #[arg(
+        long,
+        value_name = "CODE",
+        value_delimiter = ',',
+        requires = "http",
+        help_heading = "Probe"
+    )]
+    status: Vec<u16>,
+    /// Header to send, `Name: value`; its value is kept out of all output
+    #[arg(long, value_name = "HEADER", requires = "http", help_heading = "Probe")]
+    header: Vec<String>,
+    /// Regular expression that the body must match
+    #[arg(long, value_name = "REGEX", requires = "http", help_heading = "Probe")]
+    body_regex: Option<Pattern>,
+    /// jq filter over the JSON body that must give true
+    #[arg(long, value_name = "FILTER", requires = "http", help_heading = "Probe")]
+    jq: Option<Filter>,
+    /// The slowest answer that passes
+    #[arg(long, value_name = "TIME", requires = "http", help_heading = "Probe")]
+    max_latency: Option<Span>,
+    /// The largest body that passes [default: 1MiB]
+    #[arg(long, value_name = "SIZE", requires = "http", help_heading = "Probe")]
+    max_body: Option<Size>,
+    /// Ask here which release answers [default: the probe's own answer]
+    #[arg(long, value_name = "URL", requires = "http", help_heading = "Probe")]
+    release_url: Option<String>,
+    /// jq filter that gives the answering release
+    #[arg(
+        long,
+        value_name = "FILTER",
+        requires = "http",
+        conflicts_with = "release_header",
+        help_heading = "Probe"
+    )]
+    release_jq: Option<Filter>,
+    /// Header that holds the answering release
+    #[arg(long, value_name = "NAME", requires = "http", help_heading = "Probe")]
+    release_header: Option<String>,
+    /// How the answering release must match `--release`
+    #[arg(long, value_name = "HOW", requires = "http", value_parser = release_match, help_heading = "Probe")]
+    release_match: Option<Match>,
+    /// Wait before the first measurement [default: 0s]
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    initial_delay: Option<Span>,
+    /// From one measurement to the next [default: 2s]
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    interval: Option<Span>,
+    /// Of one measurement [default: 5s]
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    timeout: Option<Span>,
+    /// Successes in a row that pass [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Policy")]
+    success_threshold: Option<u32>,
+    /// Failures in all above which the probe fails at once [default: none]
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    failure_limit: Option<u32>,
+    /// Failures before the first success within this time do not count [default: 0s]
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    startup: Option<Span>,
+    /// Errors in a row above which the probe ends as error [default: 4]
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    error_limit: Option<u32>,
+    /// Inconclusive measurements in a row above which the probe ends so [default: 4]
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    inconclusive_limit: Option<u32>,
+    /// Measurements before which the probe does not pass [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    min_samples: Option<u32>,
+    /// By when the probe must have passed [default: 2m]
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    deadline: Option<Span>,
+    /// After passing, keep measuring this long [default: 0s]
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    soak: Option<Span>,
+    /// Failures during the soak above which the probe fails [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    soak_failure_limit: Option<u32>,
+}
+
+impl Flags {
+    pub(crate) fn lay_over(&self, config: &mut Config) -> Result<(), Failure> {
+        let section = config.healthgate.get_or_insert_default();
+        if !self.http.is_empty() {
+            section.http = self.probes()?;
+            section.prometheus.clear();
+        }
+        let policy = &mut section.policy;
+        set(&mut policy.initial_delay, self.initial_delay);
+        set(&mut policy.interval, self.interval);
+        set(&mut policy.timeout, self.timeout);
+        set(&mut policy.success_threshold, self.success_threshold);
+        set(&mut policy.failure_limit, self.failure_limit.map(Some));
+        set(&mut policy.startup, self.startup);
+        set(&mut policy.error_limit, self.error_limit);
+        set(&mut policy.inconclusive_limit, self.inconclusive_limit);
+        set(&mut policy.min_samples, self.min_samples);
+        set(&mut policy.deadline, self.deadline);
+        set(&mut policy.soak, self.soak);
+        set(&mut policy.soak_failure_limit, self.soak_failure_limit);
+        for (name, span) in [
+            ("interval", policy.interval),
+            ("timeout", policy.timeout),
+            ("deadline", policy.deadline),
+        ] {
+            if span == Span::ZERO {
+                return Err(Failure::usage(format!("`--{name}` must be more than zero")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of headers: what is sent in one is often a token.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let values = self
+            .header
+            .iter()
+            .filter_map(|header| header.split_once(':'));
+        // `Bearer TOKEN` is printed by some servers without its first word.
+        values
+            .flat_map(|(_, value)| {
+                [
+                    value.trim(),
+                    value.trim().rsplit(' ').next().unwrap_or_default(),
+                ]
+            })
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn probes(&self) -> Result<Vec<HttpProbe>, Failure> {
+        let headers = self.headers()?;
+        let asked_for_release = self.release_url.is_some()
+            || self.release_jq.is_some()
+            || self.release_header.is_some()
+            || self.release_match.is_some();
+        let release = asked_for_release.then(|| ReleaseSource {
+            url: self.release_url.clone(),
+            header: self.release_header.clone(),
+            jq: self.release_jq.clone(),
+            r#match: self.release_match.unwrap_or_default(),
+        });
+        let mut probes: Vec<HttpProbe> = Vec::new();
+        for url in &self.http {
+            if let Err(probe::http::Invalid(reason)) = probe::http::check_url(url) {
+                return Err(Failure::usage(format!("`--http {url}`: {reason}"))
+                    .hint("write it as `http://host:port/path` or `https://…`"));
+            }
+            let name = name_of(url);
+            let again = probes
+                .iter()
+                .filter(|probe| probe.name.starts_with(&name))
+                .count();
+            probes.push(HttpProbe {
+                name: if again == 0 {
+                    name
+                } else {
+                    format!("{name}#{}", again + 1)
+                },
+                url: url.clone(),
+                status: self.status.clone(),
+                headers: headers.clone(),
+                expect_headers: BTreeMap::new(),
+                body_regex: self.body_regex.clone(),
+                jq: self.jq.clone(),
+                max_latency: self.max_latency,
+                max_body: self.max_body.unwrap_or(Size::from_bytes(1 << 20)),
+                release: release.clone(),
+                addresses: config::file::Addresses::All,
+                severity: model::Severity::Required,
+            });
+        }
+        Ok(probes)
+    }
+
+    fn headers(&self) -> Result<BTreeMap<String, String>, Failure> {
+        self.header
+            .iter()
+            .map(|header| match header.split_once(':') {
+                Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+                None => Err(Failure::usage("a `--header` has no colon")
+                    .hint("write it as `--header 'Name: value'`")),
+            })
+            .collect()
+    }
+}
+
+fn set<T>(key: &mut T, flag: Option<T>) {
+    if let Some(value) = flag {
+        *key = value;
+    }
+}
+
+/// A short name: the host and path of a URL.
+fn name_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    rest.trim_end_matches('/').to_owned()
+}
+
+fn release_match(text: &str) -> Result<Match, String> {
+    match text {
+        "exact" => Ok(Match::Exact),
+        "prefix" => Ok(Match::Prefix),
+        "regex" => Ok(Match::Regex),
+        _ => Err("one of exact, prefix, regex".to_owned()),
+    }
+}

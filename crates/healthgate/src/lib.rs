@@ -1,0 +1,93 @@
+//! Is what we deployed healthy, and is it *the release we deployed*?
+//!
+//! The stage around [`probe::gate`]: flags, configuration, report.
+
+mod flags;
+mod picture;
+
+use cli::{Failure, Job, Stage as _};
+use config::Section;
+use model::Report;
+
+pub use flags::Flags;
+
+/// The stage and its flags.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Stage {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+const EXAMPLES: &str = "Examples:
+  healthgate --release v1.2.4
+  healthgate --http http://127.0.0.1:8000/health --status 200 --interval 1s --deadline 30s
+
+Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error";
+
+impl cli::Stage for Stage {
+    const NAME: &'static str = "healthgate";
+    const ABOUT: &'static str = "Is what we deployed healthy, and is it the release we deployed?";
+    const EXAMPLES: &'static str = EXAMPLES;
+    const SECTIONS: &'static [Section] = &[Section::Healthgate];
+
+    fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
+        self.flags.lay_over(config)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.flags.secrets()
+    }
+
+    async fn run(self, job: &Job) -> Result<Report, Failure> {
+        gate(job).await
+    }
+}
+
+/// Runs the gate of a job's configuration.
+pub async fn gate(job: &Job) -> Result<Report, Failure> {
+    let started_at = jiff::Timestamp::now();
+    let section = job.config.healthgate.clone().unwrap_or_default();
+    if section.http.is_empty() && section.prometheus.is_empty() {
+        return Err(Failure::usage("no probe is configured")
+            .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration, or pass `--http URL`"));
+    }
+    if job.dry_run {
+        return Ok(Report::from_outcomes(
+            Stage::NAME,
+            started_at,
+            planned(&section, job),
+        ));
+    }
+    let interrupt = job.interrupt.clone();
+    let interrupted = move || -> probe::gate::Interrupted {
+        let interrupt = interrupt.clone();
+        Box::pin(async move {
+            interrupt.wait().await;
+        })
+    };
+    let watch = probe::gate::Watch {
+        selects: &|id| job.only.selects(id),
+        progress: &|text| job.progress.say(text),
+        interrupted: &interrupted,
+    };
+    let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;
+    let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
+    report.picture = picture::latency(&report.outcomes);
+    Ok(report)
+}
+
+/// What a dry run would ask.
+fn planned(section: &config::file::Healthgate, job: &Job) -> Vec<model::Outcome> {
+    let http = section
+        .http
+        .iter()
+        .map(|probe| (format!("http/{}", probe.name), &probe.url));
+    let queries = section
+        .prometheus
+        .iter()
+        .map(|probe| (format!("prometheus/{}", probe.name), &probe.query));
+    http.chain(queries)
+        .filter(|(id, _)| job.only.selects(id))
+        .map(|(id, subject)| model::Outcome::skipped(id, subject, "dry run: not asked"))
+        .collect()
+}

@@ -1,0 +1,15 @@
+//! The words every stage shares: verdict, outcome, report, exit code.
+//!
+//! Wire types and pure functions only; nothing here reads a file, a clock or the environment.
+
+pub mod env;
+pub mod outcome;
+pub mod redact;
+pub mod report;
+pub mod verdict;
+
+pub use env::Env;
+pub use outcome::{Measurement, Outcome, Severity};
+pub use redact::Redactor;
+pub use report::{Context, Report};
+pub use verdict::{ExitCode, Verdict};

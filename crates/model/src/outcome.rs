@@ -1,0 +1,144 @@
+//! One question that a stage asked, and what came back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Verdict;
+
+/// Whether an outcome can fail its stage.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Decides the stage's verdict.
+    #[default]
+    Required,
+    /// Shown and scored, but cannot fail the stage.
+    Advisory,
+}
+
+/// One reading of a probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// When the reading was started.
+    pub at: Timestamp,
+    pub verdict: Verdict,
+    /// What was seen, short: a status, a number, a release.
+    pub value: Option<String>,
+    /// Why it is not a pass; `None` on a pass.
+    pub reason: Option<String>,
+    pub duration: Duration,
+}
+
+/// The result of one check or probe, with its arithmetic.
+///
+/// `id` is `kind/name`, stable from run to run (`http/ready`, `secrets/DEPLOY_KEY`); `subject` is
+/// what was asked (a URL, a host, an image). Free text may come from outside: it is redacted
+/// and escaped on the way out, not here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub id: String,
+    pub subject: String,
+    pub verdict: Verdict,
+    pub severity: Severity,
+    pub expected: Option<String>,
+    pub actual: Option<String>,
+    pub reason: Option<String>,
+    /// The next step for a person: a command or a place to look.
+    pub hint: Option<String>,
+    pub duration: Duration,
+    pub measurements: Vec<Measurement>,
+}
+
+impl Outcome {
+    pub fn new(id: impl Into<String>, subject: impl Into<String>, verdict: Verdict) -> Self {
+        Outcome {
+            id: id.into(),
+            subject: subject.into(),
+            verdict,
+            severity: Severity::Required,
+            expected: None,
+            actual: None,
+            reason: None,
+            hint: None,
+            duration: Duration::ZERO,
+            measurements: Vec::new(),
+        }
+    }
+
+    pub fn pass(id: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new(id, subject, Verdict::Pass)
+    }
+
+    pub fn fail(id: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new(id, subject, Verdict::Fail)
+    }
+
+    pub fn error(id: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new(id, subject, Verdict::Error)
+    }
+
+    pub fn inconclusive(id: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new(id, subject, Verdict::Inconclusive)
+    }
+
+    pub fn refused(id: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new(id, subject, Verdict::Refused)
+    }
+
+    /// Not asked; `reason` says why.
+    pub fn skipped(
+        id: impl Into<String>,
+        subject: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::new(id, subject, Verdict::Skipped).reason(reason)
+    }
+
+    pub fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    pub fn actual(mut self, actual: impl Into<String>) -> Self {
+        self.actual = Some(actual.into());
+        self
+    }
+
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    pub fn took(mut self, duration: Duration) -> Self {
+        self.duration = duration;
+        self
+    }
+
+    pub fn measurements(mut self, measurements: Vec<Measurement>) -> Self {
+        self.measurements = measurements;
+        self
+    }
+
+    /// What this outcome counts for in its stage: an advisory finding counts for nothing worse
+    /// than a pass.
+    pub fn weighs(&self) -> Verdict {
+        match self.severity {
+            Severity::Required => self.verdict,
+            Severity::Advisory => self.verdict.min(Verdict::Pass),
+        }
+    }
+}

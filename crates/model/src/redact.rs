@@ -1,0 +1,236 @@
+//! Replaces secrets in text by `***`.
+//!
+//! A secret is looked for as it is, line by line, and in the forms in which programs like to
+//! print it: base64 (at each of the three alignments, so that it is also found inside
+//! `base64(user:secret)`), URL-encoded and JSON-escaped.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stands where a secret stood.
+pub const MASK: &str = "***";
+
+/// Lines of a secret up to this length are too common to replace: one JSON secret would
+/// otherwise turn every `{` into a mask.
+const SHORT_LINE: usize = 3;
+
+/// What a URL's query leaves as it is; everything else is escaped.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// What encoders escape that leave the reserved characters alone.
+const LENIENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'%');
+
+/// Finds the known secrets in a text.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    finder: Option<AhoCorasick>,
+}
+
+impl Redactor {
+    /// A redactor for these values; empty ones are ignored.
+    pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let mut patterns: Vec<String> = secrets
+            .into_iter()
+            .flat_map(|secret| forms(secret.as_ref()))
+            .collect();
+        patterns.sort_unstable();
+        patterns.dedup();
+        if patterns.is_empty() {
+            return Redactor::default();
+        }
+        // Leftmost-longest, so that a secret that begins with another one is replaced whole.
+        // Building fails only beyond 2^31 states, which the environment's size rules out.
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(patterns);
+        Redactor {
+            finder: Some(finder.expect("secrets are smaller than an automaton may be")),
+        }
+    }
+
+    /// The text with every secret replaced by [`MASK`].
+    pub fn redact(&self, text: &str) -> String {
+        let Some(finder) = &self.finder else {
+            return text.to_owned();
+        };
+        let mut clean = String::with_capacity(text.len());
+        finder.replace_all_with(text, &mut clean, |_, _, clean| {
+            clean.push_str(MASK);
+            true
+        });
+        clean
+    }
+
+    /// Whether the text holds a secret.
+    pub fn finds_in(&self, text: &str) -> bool {
+        self.finder
+            .as_ref()
+            .is_some_and(|finder| finder.is_match(text))
+    }
+}
+
+/// Every form in which a secret is looked for.
+fn forms(secret: &str) -> Vec<String> {
+    if secret.is_empty() {
+        return Vec::new();
+    }
+    let lines = secret
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.chars().count() > SHORT_LINE);
+    let trimmed = secret.trim_end();
+    let mut forms = Vec::new();
+    for plain in [secret, trimmed]
+        .into_iter()
+        .chain(lines)
+        .filter(|plain| !plain.is_empty())
+    {
+        forms.push(plain.to_owned());
+        forms.push(utf8_percent_encode(plain, QUERY).to_string());
+        forms.push(utf8_percent_encode(plain, LENIENT).to_string());
+        forms.push(
+            utf8_percent_encode(plain, QUERY)
+                .to_string()
+                .replace("%20", "+"),
+        );
+        forms.push(lowercase_escapes(
+            &utf8_percent_encode(plain, QUERY).to_string(),
+        ));
+        forms.push(json_escaped(plain));
+        forms.extend(base64_forms(plain.as_bytes()));
+    }
+    forms
+}
+
+/// The base64 text that a secret leaves behind at each alignment within a larger text.
+fn base64_forms(secret: &[u8]) -> Vec<String> {
+    let mut forms = Vec::new();
+    if secret.len() <= SHORT_LINE {
+        return [
+            STANDARD_NO_PAD.encode(secret),
+            base64::engine::general_purpose::STANDARD.encode(secret),
+        ]
+        .into_iter()
+        .filter(|form| form.len() > SHORT_LINE)
+        .collect();
+    }
+    for offset in 0..3 {
+        let mut padded = vec![0; offset];
+        padded.extend_from_slice(secret);
+        // The first characters hold bits of what stands before the secret, the last one bits of
+        // what follows: only those between belong to the secret alone.
+        let skip = [0, 2, 3][offset];
+        let cut = usize::from(padded.len() % 3 != 0);
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            let encoded = engine.encode(&padded);
+            let own = &encoded[skip..encoded.len() - cut];
+            if own.len() > SHORT_LINE {
+                forms.push(own.to_owned());
+            }
+            if offset == 0 {
+                forms.push(encoded.clone());
+                forms.push(format!(
+                    "{encoded}{}",
+                    "=".repeat((4 - encoded.len() % 4) % 4)
+                ));
+            }
+        }
+    }
+    forms
+}
+
+fn json_escaped(plain: &str) -> String {
+    let quoted = serde_json::Value::from(plain).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// `%2F` as `%2f`, which some encoders write.
+fn lowercase_escapes(encoded: &str) -> String {
+    let mut after_percent = 0;
+    encoded
+        .chars()
+        .map(|c| {
+            if c == '%' {
+                after_percent = 2;
+                return c;
+            }
+            if after_percent > 0 {
+                after_percent -= 1;
+                return c.to_ascii_lowercase();
+            }
+            c
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+
+    const CANARY: &str = "c4n/ry+s3cr et\"x";
+
+    fn hidden(text: &str) -> bool {
+        let clean = Redactor::new([CANARY]).redact(text);
+        clean.contains(MASK) && !clean.contains(CANARY)
+    }
+
+    #[test]
+    fn a_secret_is_found_in_each_of_its_forms() {
+        assert!(hidden(CANARY));
+        assert!(hidden(&format!("a{CANARY}b")));
+        assert!(hidden(&STANDARD.encode(CANARY)));
+        assert!(hidden(&URL_SAFE_NO_PAD.encode(CANARY)));
+        assert!(hidden("c4n%2Fry%2Bs3cr%20et%22x"));
+        assert!(hidden("c4n%2fry%2bs3cr%20et%22x"));
+        assert!(hidden("c4n%2Fry%2Bs3cr+et%22x"));
+        assert!(hidden(r#"{"k":"c4n/ry+s3cr et\"x"}"#));
+    }
+
+    #[test]
+    fn a_secret_is_found_inside_a_longer_base64_text_at_every_alignment() {
+        let redactor = Redactor::new([CANARY]);
+        for before in ["", "u", "us", "use"] {
+            for after in ["", "!", "!!", "!!!"] {
+                let encoded = STANDARD.encode(format!("{before}{CANARY}{after}"));
+                let clean = redactor.redact(&encoded);
+                assert!(clean.contains(MASK), "{before:?} {after:?}: {encoded}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_secret_is_replaced_but_short_lines_are_left() {
+        let redactor = Redactor::new(["{\n  \"key\": \"abcdef\"\n}"]);
+        assert_eq!(redactor.redact("{ x }"), "{ x }");
+        assert_eq!(
+            redactor.redact("saw   \"key\": \"abcdef\" there"),
+            "saw   *** there"
+        );
+    }
+
+    #[test]
+    fn a_secret_that_begins_with_another_is_replaced_whole() {
+        assert_eq!(
+            Redactor::new(["abcd", "abcdefgh"]).redact("<abcdefgh>"),
+            "<***>"
+        );
+    }
+
+    #[test]
+    fn without_secrets_nothing_changes() {
+        assert_eq!(Redactor::new([""]).redact("text"), "text");
+    }
+}

@@ -1,0 +1,140 @@
+//! What a stage found, and its frozen JSON form.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{Outcome, Redactor, Verdict};
+
+pub mod v1;
+
+/// Where a report was made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Context {
+    pub tool_version: String,
+    pub repository: Option<String>,
+    pub sha: Option<String>,
+    pub run_id: Option<String>,
+    pub run_attempt: Option<u32>,
+    pub actor: Option<String>,
+}
+
+/// The result of one stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub stage: String,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    pub verdict: Verdict,
+    /// The verdict in one sentence, with its arithmetic.
+    pub reason: String,
+    /// 0 to 10, in preflight only.
+    pub score: Option<f64>,
+    pub release: Option<String>,
+    pub started_at: Timestamp,
+    pub duration: Duration,
+    pub outcomes: Vec<Outcome>,
+    pub context: Context,
+    /// A mermaid diagram for the summary, without its fence. Not part of the JSON document.
+    pub picture: Option<String>,
+    /// A stage's own values for `$GITHUB_OUTPUT`, such as `runs-on`. Not part of the document.
+    pub outputs: Vec<(String, String)>,
+}
+
+impl Report {
+    /// A report whose verdict is the worst of its outcomes; the reason names that outcome.
+    pub fn from_outcomes(stage: &str, started_at: Timestamp, outcomes: Vec<Outcome>) -> Self {
+        let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
+        let reason = explain(verdict, &outcomes);
+        Report {
+            stage: stage.to_owned(),
+            service: None,
+            environment: None,
+            verdict,
+            reason,
+            score: None,
+            release: None,
+            started_at,
+            duration: Duration::ZERO,
+            outcomes,
+            context: Context::default(),
+            picture: None,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// The report with every secret in every text replaced.
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        let clean = |text: &mut String| *text = redactor.redact(text);
+        let clean_all = |texts: &mut [&mut Option<String>]| {
+            for text in texts.iter_mut().filter_map(|text| text.as_mut()) {
+                *text = redactor.redact(text);
+            }
+        };
+        clean(&mut self.reason);
+        clean_all(&mut [
+            &mut self.service,
+            &mut self.environment,
+            &mut self.release,
+            &mut self.picture,
+            &mut self.context.repository,
+            &mut self.context.sha,
+            &mut self.context.run_id,
+            &mut self.context.actor,
+        ]);
+        for outcome in &mut self.outcomes {
+            clean(&mut outcome.id);
+            clean(&mut outcome.subject);
+            clean_all(&mut [
+                &mut outcome.expected,
+                &mut outcome.actual,
+                &mut outcome.reason,
+                &mut outcome.hint,
+            ]);
+            for measurement in &mut outcome.measurements {
+                clean_all(&mut [&mut measurement.value, &mut measurement.reason]);
+            }
+        }
+        for (_, value) in &mut self.outputs {
+            clean(value);
+        }
+        self
+    }
+}
+
+/// One sentence for a verdict: the worst outcome by name, and how many share its fate.
+fn explain(verdict: Verdict, outcomes: &[Outcome]) -> String {
+    let weighed: Vec<_> = outcomes
+        .iter()
+        .filter(|o| o.weighs() != Verdict::Skipped)
+        .collect();
+    if weighed.is_empty() {
+        return match outcomes.len() {
+            0 => "nothing was asked".to_owned(),
+            skipped => format!("nothing was asked: {skipped} skipped"),
+        };
+    }
+    if verdict == Verdict::Pass {
+        let passed = weighed
+            .iter()
+            .filter(|o| o.verdict == Verdict::Pass)
+            .count();
+        let advisory = weighed.len() - passed;
+        return match advisory {
+            0 => format!("{passed} of {passed} passed"),
+            _ => format!("{passed} passed, {advisory} advisory did not"),
+        };
+    }
+    let worst: Vec<_> = weighed.iter().filter(|o| o.weighs() == verdict).collect();
+    let first = worst.first().map_or_else(String::new, |o| {
+        format!(
+            "{}: {}",
+            o.id,
+            o.reason.as_deref().unwrap_or(o.verdict.as_str())
+        )
+    });
+    match worst.len() {
+        0 | 1 => first,
+        more => format!("{first} (and {} more {verdict})", more - 1),
+    }
+}

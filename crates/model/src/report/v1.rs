@@ -1,0 +1,151 @@
+//! The JSON report, version 1: a frozen view, kept apart from the types the stages work with.
+//!
+//! A key may be added; none may be renamed, retyped or removed without a version 2.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Severity, Verdict};
+
+/// The value of `schema`.
+pub const SCHEMA: &str = "deploy-guard/report/v1";
+
+/// What one stage found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// `deploy-guard/report/v1`.
+    pub schema: String,
+    /// The stage that wrote it: `preflight`, `runner-check`, `healthgate`, `rollback`, `run`.
+    pub stage: String,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    pub verdict: Verdict,
+    /// The verdict in one sentence, with its arithmetic.
+    pub reason: String,
+    /// 0 to 10 in preflight, null elsewhere.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub score: Option<f64>,
+    pub release: Option<String>,
+    /// RFC 3339 in UTC.
+    pub started_at: String,
+    pub duration_ms: u64,
+    pub outcomes: Vec<Outcome>,
+    pub context: Context,
+}
+
+/// One question that was asked, and its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// `kind/name`, the same from run to run.
+    pub id: String,
+    /// What was asked: a URL, a host, an image.
+    pub subject: String,
+    pub verdict: Verdict,
+    pub severity: Severity,
+    pub expected: Option<String>,
+    pub actual: Option<String>,
+    pub reason: Option<String>,
+    /// The next step for a person.
+    pub hint: Option<String>,
+    pub duration_ms: u64,
+    pub measurements: Vec<Measurement>,
+}
+
+/// One reading of a probe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Measurement {
+    /// RFC 3339 in UTC.
+    pub at: String,
+    pub verdict: Verdict,
+    pub value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    pub duration_ms: u64,
+}
+
+/// Where the report was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Context {
+    pub tool_version: String,
+    pub repository: Option<String>,
+    pub sha: Option<String>,
+    pub run_id: Option<String>,
+    pub run_attempt: Option<u32>,
+    pub actor: Option<String>,
+}
+
+impl From<&crate::Report> for Report {
+    fn from(report: &crate::Report) -> Self {
+        Report {
+            schema: SCHEMA.to_owned(),
+            stage: report.stage.clone(),
+            service: report.service.clone(),
+            environment: report.environment.clone(),
+            verdict: report.verdict,
+            reason: report.reason.clone(),
+            score: report.score,
+            release: report.release.clone(),
+            started_at: timestamp(report.started_at),
+            duration_ms: millis(report.duration),
+            outcomes: report.outcomes.iter().map(Outcome::from).collect(),
+            context: Context::from(&report.context),
+        }
+    }
+}
+
+impl From<&crate::Outcome> for Outcome {
+    fn from(outcome: &crate::Outcome) -> Self {
+        Outcome {
+            id: outcome.id.clone(),
+            subject: outcome.subject.clone(),
+            verdict: outcome.verdict,
+            severity: outcome.severity,
+            expected: outcome.expected.clone(),
+            actual: outcome.actual.clone(),
+            reason: outcome.reason.clone(),
+            hint: outcome.hint.clone(),
+            duration_ms: millis(outcome.duration),
+            measurements: outcome.measurements.iter().map(Measurement::from).collect(),
+        }
+    }
+}
+
+impl From<&crate::Measurement> for Measurement {
+    fn from(measurement: &crate::Measurement) -> Self {
+        Measurement {
+            at: timestamp(measurement.at),
+            verdict: measurement.verdict,
+            value: measurement.value.clone(),
+            reason: measurement.reason.clone(),
+            duration_ms: millis(measurement.duration),
+        }
+    }
+}
+
+impl From<&crate::Context> for Context {
+    fn from(context: &crate::Context) -> Self {
+        Context {
+            tool_version: context.tool_version.clone(),
+            repository: context.repository.clone(),
+            sha: context.sha.clone(),
+            run_id: context.run_id.clone(),
+            run_attempt: context.run_attempt,
+            actor: context.actor.clone(),
+        }
+    }
+}
+
+/// RFC 3339 in UTC with exactly three decimals, so that columns of them line up.
+pub fn timestamp(at: jiff::Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

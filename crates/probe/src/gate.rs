@@ -1,0 +1,351 @@
+//! Watches all probes of a `healthgate:` section side by side until each has a conclusion.
+//!
+//! Here is the only waiting: the n-th measurement of a probe starts at the stage's start +
+//! initial delay + n × interval, whatever the ones before it took.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use config::file::{Healthgate, HttpProbe, Identity as Required, Policy, PrometheusProbe};
+use futures_util::future::{Either, join_all, select};
+use jiff::Timestamp;
+use model::{Measurement, Outcome, Severity, Verdict};
+
+use crate::Reading;
+use crate::http::Http;
+use crate::policy::{Conclusion, Sample, Standing, assess};
+use crate::prometheus::Prometheus;
+use crate::release::Identity;
+
+/// A long soak must not fill the memory: the first and the last measurements are kept.
+const KEPT: usize = 1000;
+
+/// What a gate is told from outside.
+pub struct Watch<'a> {
+    /// Which outcome ids are asked.
+    pub selects: &'a dyn Fn(&str) -> bool,
+    /// Where to show what is going on.
+    pub progress: &'a dyn Fn(&str),
+    /// Gives a future that ends when the gate must stop; each probe takes one.
+    pub interrupted: &'a dyn Fn() -> Interrupted,
+}
+
+/// Ends when the gate must stop.
+pub type Interrupted = Pin<Box<dyn Future<Output = ()>>>;
+
+enum Probe {
+    Http(Box<Http>),
+    Prometheus(Box<Prometheus>),
+}
+
+impl Probe {
+    async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
+        match self {
+            Probe::Http(http) => http.measure(release, timeout).await,
+            Probe::Prometheus(prometheus) => prometheus.measure(timeout).await,
+        }
+    }
+}
+
+/// A probe with what its outcome needs.
+struct Watched {
+    id: String,
+    subject: String,
+    severity: Severity,
+    probe: Probe,
+}
+
+/// Runs the gate to its end, or until it is interrupted: then what is not decided is
+/// inconclusive. With `release`, what answers must be that release.
+pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) -> Vec<Outcome> {
+    let Healthgate {
+        policy,
+        release_identity,
+        http,
+        prometheus,
+    } = gate;
+    let mut broken = Vec::new();
+    let mut watched = Vec::new();
+    for made in http
+        .iter()
+        .map(from_http)
+        .chain(prometheus.iter().map(from_prometheus))
+    {
+        match made {
+            Ok(one) if (watch.selects)(&one.id) => watched.push(one),
+            Err(outcome) if (watch.selects)(&outcome.id) => broken.push(outcome),
+            _ => {}
+        }
+    }
+    let board = Board::new(&watched, watch);
+    let start = Instant::now();
+    let ends = join_all(watched.iter().enumerate().map(|(n, one)| {
+        Run {
+            one,
+            policy,
+            release,
+            start,
+            board: &board,
+            n,
+        }
+        .until((watch.interrupted)())
+    }));
+    let mut outcomes = broken;
+    let mut said = false;
+    for end in ends.await {
+        said |= end.named_a_release;
+        outcomes.push(end.outcome);
+    }
+    if let Some(release) = release
+        && !said
+        && !outcomes.is_empty()
+        && (watch.selects)("release/identity")
+    {
+        outcomes.push(unproven(release, *release_identity));
+    }
+    outcomes
+}
+
+fn unproven(release: &str, required: Required) -> Outcome {
+    let severity = match required {
+        Required::Required => Severity::Required,
+        Required::Optional => Severity::Advisory,
+    };
+    Outcome::inconclusive("release/identity", release)
+        .severity(severity)
+        .expected(format!("an answer that names release {release}"))
+        .actual("no answer names its release")
+        .reason(format!(
+            "nobody said which release answered, expected {release}"
+        ))
+        .hint(
+            "say where it stands: `release: { url: …/version, jq: .version }` on a probe, or \
+             `--release-jq`, `--release-header`; or set `release-identity: optional`",
+        )
+}
+
+fn from_http(config: &HttpProbe) -> Result<Watched, Outcome> {
+    let id = format!("http/{}", config.name);
+    match Http::new(config.clone()) {
+        Ok(http) => Ok(Watched {
+            id,
+            subject: config.url.clone(),
+            severity: config.severity,
+            probe: Probe::Http(Box::new(http)),
+        }),
+        Err(crate::http::Invalid(reason)) => Err(Outcome::error(id, config.url.clone())
+            .reason(reason)
+            .hint("mend the probe's configuration")),
+    }
+}
+
+fn from_prometheus(config: &PrometheusProbe) -> Result<Watched, Outcome> {
+    let id = format!("prometheus/{}", config.name);
+    match Prometheus::new(config.clone()) {
+        Ok(prometheus) => Ok(Watched {
+            id,
+            subject: config.query.clone(),
+            severity: config.severity,
+            probe: Probe::Prometheus(Box::new(prometheus)),
+        }),
+        Err(reason) => Err(Outcome::error(id, config.server.clone())
+            .reason(reason)
+            .hint("mend the probe's configuration")),
+    }
+}
+
+/// How a probe's watch ended.
+struct End {
+    outcome: Outcome,
+    named_a_release: bool,
+}
+
+struct Run<'a> {
+    one: &'a Watched,
+    policy: &'a Policy,
+    release: Option<&'a str>,
+    start: Instant,
+    board: &'a Board<'a>,
+    n: usize,
+}
+
+impl Run<'_> {
+    async fn until(self, interrupted: Interrupted) -> End {
+        let history = RefCell::new(History::default());
+        let ended = select(Box::pin(self.watch(&history)), interrupted).await;
+        let conclusion = match ended {
+            Either::Left((conclusion, _)) => conclusion,
+            Either::Right(_) => Conclusion {
+                verdict: Verdict::Inconclusive,
+                reason: format!(
+                    "interrupted after {} measurements",
+                    history.borrow().samples.len()
+                ),
+            },
+        };
+        self.end(conclusion, history.take())
+    }
+
+    async fn watch(&self, history: &RefCell<History>) -> Conclusion {
+        let policy = self.policy;
+        let first = policy.initial_delay.get();
+        let interval = policy.interval.get().max(Duration::from_millis(1));
+        let mut slot: u32 = 0;
+        loop {
+            let due = first + interval.saturating_mul(slot);
+            let standing = match assess(policy, &history.borrow().samples, self.start.elapsed()) {
+                Ok(conclusion) => return conclusion,
+                Err(standing) => standing,
+            };
+            self.board.say(self.n, &standing, policy);
+            if self.sleep_until(due, &standing).await {
+                // The deadline came first; the next assessment says what that means.
+                continue;
+            }
+            self.one_measurement(&standing, history).await;
+            // Slots that a slow answer ran over are left out, the schedule stays.
+            let passed = self.start.elapsed().saturating_sub(first);
+            let due = u32::try_from(passed.as_nanos().div_ceil(interval.as_nanos()));
+            slot = slot.saturating_add(1).max(due.unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Sleeps until the measurement is due; true if the deadline comes first.
+    async fn sleep_until(&self, due: Duration, standing: &Standing) -> bool {
+        let deadline = self.policy.deadline.get();
+        let cut = standing.passed_at.is_none() && due >= deadline;
+        let until = if cut { deadline } else { due };
+        tokio::time::sleep_until((self.start + until).into()).await;
+        cut
+    }
+
+    async fn one_measurement(&self, standing: &Standing, history: &RefCell<History>) {
+        let policy = self.policy;
+        let at = self.start.elapsed();
+        let left = policy.deadline.get().saturating_sub(at);
+        let cut = standing.passed_at.is_none() && left < policy.timeout.get();
+        let timeout = if cut { left } else { policy.timeout.get() };
+        let stamp = Timestamp::now();
+        let clock = Instant::now();
+        let reading = self.one.probe.measure(self.release, timeout).await;
+        let took = clock.elapsed();
+        // The deadline took this measurement's time away: that says nothing of the service,
+        // unless it never said anything else.
+        if cut && took >= timeout && !history.borrow().samples.is_empty() {
+            return;
+        }
+        history.borrow_mut().push(at, stamp, took, reading);
+    }
+
+    fn end(&self, conclusion: Conclusion, history: History) -> End {
+        let one = self.one;
+        let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
+            .severity(one.severity)
+            .took(self.start.elapsed());
+        let telling = match conclusion.verdict {
+            Verdict::Pass => history.last,
+            _ => history.worst.or(history.last),
+        };
+        let mut reason = conclusion.reason;
+        if let Some(reading) = telling {
+            outcome = outcome.expected(reading.expected).actual(reading.actual);
+            if let Some(why) = reading.reason {
+                reason = format!("{reason}: {why}");
+            }
+        }
+        if conclusion.verdict != Verdict::Pass {
+            outcome = outcome.hint(hint(one));
+        }
+        End {
+            outcome: outcome.reason(reason).measurements(history.measurements),
+            named_a_release: history.named_a_release,
+        }
+    }
+}
+
+fn hint(one: &Watched) -> String {
+    match &one.probe {
+        Probe::Http(http) => format!(
+            "ask it yourself: curl -sv '{}'",
+            http.config().url.replace('\'', "%27")
+        ),
+        Probe::Prometheus(prometheus) => {
+            format!(
+                "run the query in {}/graph",
+                prometheus.config().server.trim_end_matches('/')
+            )
+        }
+    }
+}
+
+/// What a probe has seen.
+#[derive(Default)]
+struct History {
+    samples: Vec<Sample>,
+    measurements: Vec<Measurement>,
+    last: Option<Reading>,
+    /// The newest of the worst readings.
+    worst: Option<Reading>,
+    named_a_release: bool,
+}
+
+impl History {
+    fn push(&mut self, at: Duration, stamp: Timestamp, took: Duration, reading: Reading) {
+        self.samples.push(Sample {
+            at,
+            verdict: reading.verdict,
+        });
+        if self.measurements.len() >= KEPT {
+            self.measurements.remove(KEPT / 2);
+        }
+        self.measurements.push(Measurement {
+            at: stamp,
+            verdict: reading.verdict,
+            value: reading.value.clone(),
+            reason: reading.reason.clone(),
+            duration: took,
+        });
+        self.named_a_release |= matches!(
+            reading.release,
+            Some(Identity::Matches(_) | Identity::Differs { .. })
+        );
+        if self
+            .worst
+            .as_ref()
+            .is_none_or(|worst| worst.verdict <= reading.verdict)
+        {
+            self.worst = Some(reading.clone());
+        }
+        self.last = Some(reading);
+    }
+}
+
+/// The live line: a word for each probe.
+struct Board<'a> {
+    lines: RefCell<Vec<String>>,
+    watch: &'a Watch<'a>,
+}
+
+impl<'a> Board<'a> {
+    fn new(watched: &[Watched], watch: &'a Watch<'a>) -> Self {
+        Board {
+            lines: RefCell::new(watched.iter().map(|one| one.id.clone()).collect()),
+            watch,
+        }
+    }
+
+    fn say(&self, n: usize, standing: &Standing, policy: &Policy) {
+        let mut lines = self.lines.borrow_mut();
+        let id = lines[n].split(' ').next().unwrap_or_default().to_owned();
+        lines[n] = match standing.passed_at {
+            Some(_) => format!("{id} soaking"),
+            None => format!("{id} {}/{}", standing.streak, policy.success_threshold),
+        };
+        if standing.failed > 0 {
+            lines[n].push_str(&format!(" ({} failed)", standing.failed));
+        }
+        (self.watch.progress)(&lines.join("  "));
+    }
+}

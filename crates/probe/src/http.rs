@@ -1,0 +1,462 @@
+//! An HTTP endpoint, asked once on every address of its name.
+//!
+//! What does not answer is a failure here: this is the thing under test, and its users see the
+//! same. Redirects are not followed (a 3xx is an answer), the body is read to its end within its
+//! limit, and each measurement opens a fresh connection, as a new user would.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use config::file::{Addresses, HttpProbe};
+use futures_util::future::join_all;
+use model::Verdict;
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use crate::body::{self, Body};
+use crate::release::{Answer, Identity, identify};
+use crate::{Reading, USER_AGENT, plain_cause};
+
+/// One HTTP probe with its connections' settings.
+pub struct Http {
+    probe: HttpProbe,
+    url: Url,
+    headers: HeaderMap,
+    clients: Mutex<HashMap<SocketAddr, reqwest::Client>>,
+}
+
+/// A probe that cannot be made; configuration, not service.
+#[derive(Debug)]
+pub struct Invalid(pub String);
+
+/// What one address answered.
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    took: Duration,
+}
+
+impl Http {
+    pub fn new(probe: HttpProbe) -> Result<Self, Invalid> {
+        let url = parse(&probe.url)?;
+        if let Some(text) = probe
+            .release
+            .as_ref()
+            .and_then(|release| release.url.as_deref())
+        {
+            parse(text)?;
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &probe.headers {
+            let name: reqwest::header::HeaderName = name
+                .parse()
+                .map_err(|_| Invalid(format!("`{name}` is no header name")))?;
+            let mut value = reqwest::header::HeaderValue::from_str(value)
+                .map_err(|_| Invalid(format!("the value of header `{name}` cannot be sent")))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(Http {
+            probe,
+            url,
+            headers,
+            clients: Mutex::default(),
+        })
+    }
+
+    pub fn config(&self) -> &HttpProbe {
+        &self.probe
+    }
+
+    /// One measurement. With `release`, the answer must also come from that release.
+    pub async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
+        match tokio::time::timeout(timeout, self.all_addresses(release, timeout)).await {
+            Ok(reading) => reading,
+            Err(_) => self.timed_out(timeout),
+        }
+    }
+
+    fn timed_out(&self, timeout: Duration) -> Reading {
+        let reason = format!("no complete answer within {} ms", timeout.as_millis());
+        Reading::not(Verdict::Fail, self.expected(), reason.clone(), reason).value("timeout")
+    }
+
+    async fn all_addresses(&self, release: Option<&str>, timeout: Duration) -> Reading {
+        let addresses = match resolve(&self.url).await {
+            Ok(addresses) => addresses,
+            Err(reason) => {
+                return Reading::not(Verdict::Fail, self.expected(), reason.clone(), reason)
+                    .value("no address");
+            }
+        };
+        let several = addresses.len() > 1;
+        let readings = join_all(addresses.iter().map(|address| async {
+            // A timeout for each, so that one silent address is told apart from the others.
+            let reading =
+                tokio::time::timeout(timeout.mul_f64(0.98), self.one_address(*address, release))
+                    .await;
+            let mut reading = reading.unwrap_or_else(|_| self.timed_out(timeout));
+            if several && let Some(reason) = &mut reading.reason {
+                *reason = format!("{}: {reason}", address.ip());
+            }
+            reading
+        }))
+        .await;
+        self.worst(readings)
+    }
+
+    /// The reading that stands for all addresses.
+    fn worst(&self, mut readings: Vec<Reading>) -> Reading {
+        let any = self.probe.addresses == Addresses::Any;
+        let answered = |reading: &Reading| reading.value.as_deref() != Some(REFUSED);
+        if any || self.url.host_str() == Some("localhost") && readings.iter().any(answered) {
+            // `localhost` is two addresses by convention, and many servers listen on one.
+            readings.retain(answered);
+        }
+        let chosen = if any {
+            readings.into_iter().min_by_key(|reading| reading.verdict)
+        } else {
+            readings.into_iter().max_by_key(|reading| reading.verdict)
+        };
+        chosen.unwrap_or_else(|| {
+            Reading::not(
+                Verdict::Fail,
+                self.expected(),
+                "connection refused",
+                "connection refused",
+            )
+            .value(REFUSED)
+        })
+    }
+
+    async fn one_address(&self, address: SocketAddr, release: Option<&str>) -> Reading {
+        let reply = match self.get(&self.url, address).await {
+            Ok(reply) => reply,
+            Err((value, reason)) => {
+                return Reading::not(Verdict::Fail, self.expected(), reason.clone(), reason)
+                    .value(value);
+            }
+        };
+        let mut reading = self.judge(&reply).await.value(reply.status.to_string());
+        if reading.verdict == Verdict::Pass
+            && let Some(release) = release
+        {
+            reading = self.judge_release(reading, reply, address, release).await;
+        }
+        reading
+    }
+
+    async fn get(&self, url: &Url, address: SocketAddr) -> Result<Reply, (String, String)> {
+        let client = self
+            .client(url, address)
+            .map_err(|error| ("error".to_owned(), plain_cause(&error)))?;
+        let started = Instant::now();
+        let response = client
+            .get(url.clone())
+            .headers(self.headers.clone())
+            .send()
+            .await
+            .map_err(|error| {
+                let cause = plain_cause(&error);
+                let value = if error.is_connect() && cause == REFUSED {
+                    REFUSED
+                } else {
+                    "error"
+                };
+                (value.to_owned(), cause)
+            })?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        match body::read(response, self.probe.max_body.get()).await {
+            Body::Whole(body) => Ok(Reply {
+                status,
+                headers,
+                body,
+                took: started.elapsed(),
+            }),
+            Body::TooLarge => Err((
+                status.to_string(),
+                format!("the body is larger than max-body ({})", self.probe.max_body),
+            )),
+            Body::Broken(reason) => {
+                Err((status.to_string(), format!("the body broke off: {reason}")))
+            }
+        }
+    }
+
+    /// A client that connects to this address, whatever the name resolves to.
+    fn client(&self, url: &Url, address: SocketAddr) -> reqwest::Result<reqwest::Client> {
+        let port = url.port_or_known_default().unwrap_or(80);
+        let address = SocketAddr::new(address.ip(), port);
+        let mut clients = self
+            .clients
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(client) = clients.get(&address) {
+            return Ok(client.clone());
+        }
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0);
+        if let Some(host) = url.host_str() {
+            builder = builder.resolve(host, address);
+        }
+        if url.scheme() == "http" {
+            // Reading the system's certificates takes longer than the whole measurement.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build()?;
+        clients.insert(address, client.clone());
+        Ok(client)
+    }
+
+    fn expected(&self) -> String {
+        match self.probe.status.as_slice() {
+            [] => "status 200 to 299".to_owned(),
+            [one] => format!("status {one}"),
+            several => {
+                let several: Vec<_> = several.iter().map(u16::to_string).collect();
+                format!("status {}", several.join(" or "))
+            }
+        }
+    }
+
+    /// The conditions in the order in which a person would look: status, headers, body, time.
+    async fn judge(&self, reply: &Reply) -> Reading {
+        let HttpProbe {
+            name: _,
+            url: _,
+            status,
+            headers: _,
+            expect_headers,
+            body_regex,
+            jq,
+            max_latency,
+            max_body: _,
+            release: _,
+            addresses: _,
+            severity: _,
+        } = &self.probe;
+        let fail = |expected: String, actual: String, reason: String| {
+            Reading::not(Verdict::Fail, expected, actual, reason)
+        };
+        let accepted = match status.as_slice() {
+            [] => (200..300).contains(&reply.status),
+            listed => listed.contains(&reply.status),
+        };
+        if !accepted {
+            let actual = format!("status {}", reply.status);
+            return fail(self.expected(), actual.clone(), actual);
+        }
+        for (name, pattern) in expect_headers {
+            let actual = reply
+                .headers
+                .get(name)
+                .map(reqwest::header::HeaderValue::as_bytes);
+            if !actual.is_some_and(|value| pattern.is_match(value)) {
+                let expected = format!("header {name} matches `{}`", pattern.as_str());
+                let actual = actual.map_or("no such header".into(), |value| shown(value));
+                return fail(expected, actual.clone(), format!("header {name}: {actual}"));
+            }
+        }
+        if let Some(pattern) = body_regex
+            && !pattern.is_match(&reply.body)
+        {
+            let expected = format!("body matches `{}`", pattern.as_str());
+            return fail(
+                expected,
+                format!("body {}", shown(&reply.body)),
+                "the body does not match".into(),
+            );
+        }
+        if let Some(filter) = jq {
+            let expected = format!("jq `{}` is true", filter.as_str());
+            let (filter, body) = (filter.jq().clone(), reply.body.clone());
+            let result =
+                tokio::task::spawn_blocking(move || filter.first(&body, FILTER_TIME)).await;
+            match result {
+                Ok(Ok(Some(serde_json::Value::Bool(true)))) => {}
+                Ok(Ok(value)) => {
+                    let value = value.map_or("nothing".into(), |value| {
+                        shown(value.to_string().as_bytes())
+                    });
+                    let actual = format!("{value} from {}", shown(&reply.body));
+                    return fail(expected, actual, format!("the jq condition gives {value}"));
+                }
+                Ok(Err(error)) => return fail(expected, shown(&reply.body), error.to_string()),
+                Err(error) => return fail(expected, shown(&reply.body), error.to_string()),
+            }
+        }
+        if let Some(limit) = max_latency
+            && reply.took > limit.get()
+        {
+            let actual = format!("{} ms", reply.took.as_millis());
+            return fail(
+                format!("answer within {} ms", limit.get().as_millis()),
+                actual.clone(),
+                format!(
+                    "took {actual} > max-latency ({} ms)",
+                    limit.get().as_millis()
+                ),
+            );
+        }
+        Reading::pass(self.expected(), format!("status {}", reply.status))
+    }
+
+    /// The same reading, unless another release answered.
+    async fn judge_release(
+        &self,
+        mut reading: Reading,
+        reply: Reply,
+        address: SocketAddr,
+        release: &str,
+    ) -> Reading {
+        let source = self.probe.release.clone();
+        let elsewhere = source.as_ref().and_then(|source| source.url.as_deref());
+        let reply = match elsewhere.map(|text| parse(text)) {
+            None => reply,
+            Some(Err(Invalid(reason))) => {
+                return Reading::not(
+                    Verdict::Fail,
+                    format!("release {release}"),
+                    reason.clone(),
+                    reason,
+                );
+            }
+            Some(Ok(url)) => match self.get_elsewhere(&url, address).await {
+                Ok(reply) if (200..300).contains(&reply.status) => reply,
+                Ok(reply) => {
+                    let actual = format!("status {} from {url}", reply.status);
+                    return Reading::not(
+                        Verdict::Fail,
+                        format!("release {release}"),
+                        actual.clone(),
+                        actual,
+                    )
+                    .value(reply.status.to_string());
+                }
+                Err((value, reason)) => {
+                    let reason = format!("{url}: {reason}");
+                    return Reading::not(
+                        Verdict::Fail,
+                        format!("release {release}"),
+                        reason.clone(),
+                        reason,
+                    )
+                    .value(value);
+                }
+            },
+        };
+        let configured = source.is_some();
+        let expected = release.to_owned();
+        let identity = tokio::task::spawn_blocking(move || {
+            let answer = Answer {
+                headers: &reply.headers,
+                body: &reply.body,
+            };
+            identify(source.as_ref(), &expected, &answer)
+        })
+        .await
+        .unwrap_or_else(|error| Identity::Unknown(error.to_string()));
+        let expected = format!("{}, release {release}", reading.expected);
+        match &identity {
+            Identity::Matches(actual) => {
+                reading.actual = format!("{}, release {actual}", reading.actual);
+            }
+            Identity::Differs { actual, .. } => {
+                reading.verdict = Verdict::Fail;
+                reading.actual = format!("{}, release {actual}", reading.actual);
+                reading.reason = Some(format!("release {actual} answers, expected {release}"));
+            }
+            // Asked where the configuration says, the service does not say it: that is an answer.
+            Identity::Unknown(why) if configured => {
+                reading.verdict = Verdict::Fail;
+                reading.actual = why.clone();
+                reading.reason = Some(format!("expected release {release}, but {why}"));
+            }
+            Identity::Unknown(_) => {}
+        }
+        reading.expected = expected;
+        reading.release = Some(identity);
+        reading
+    }
+
+    /// Asks the release URL: on the same address where it is the same host, else where its own
+    /// name leads.
+    async fn get_elsewhere(
+        &self,
+        url: &Url,
+        address: SocketAddr,
+    ) -> Result<Reply, (String, String)> {
+        let address = if url.host_str() == self.url.host_str() {
+            address
+        } else {
+            let found = resolve(url)
+                .await
+                .map_err(|reason| ("no address".to_owned(), reason))?;
+            found.first().copied().unwrap_or(address)
+        };
+        self.get(url, address).await
+    }
+}
+
+/// The value of a reading where nobody listens.
+const REFUSED: &str = "connection refused";
+/// More text of an answer helps nobody.
+const SHOWN: usize = 200;
+/// The measurement's own timeout bounds the whole.
+const FILTER_TIME: Duration = Duration::from_secs(2);
+
+/// Whether a URL can be asked.
+pub fn check_url(text: &str) -> Result<(), Invalid> {
+    parse(text).map(drop)
+}
+
+fn parse(text: &str) -> Result<Url, Invalid> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(_) => Err(Invalid("the URL is not `http://…` or `https://…`".into())),
+        Err(error) => Err(Invalid(format!("not a URL: {error}"))),
+    }
+}
+
+/// Every address of a URL's host, each once.
+pub async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, String> {
+    let port = url.port_or_known_default().unwrap_or(80);
+    let host = url
+        .host_str()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|_| format!("the name `{host}` does not resolve"))?
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return Err(format!("the name `{host}` has no address"));
+    }
+    Ok(addresses)
+}
+
+/// The beginning of an answer, as text on one line.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(SHOWN)
+        .collect();
+    match text.trim() {
+        "" => "(empty)".to_owned(),
+        text => text.to_owned(),
+    }
+}

@@ -1,0 +1,240 @@
+//! Who answered: the release that an answer names, and whether it is the expected one.
+
+use config::file::{Match, ReleaseSource};
+use regex::Regex;
+use serde_json::Value;
+
+/// What an answer says of its release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// It is the expected one.
+    Matches(String),
+    /// It is another one.
+    Differs { expected: String, actual: String },
+    /// It names none; why.
+    Unknown(String),
+}
+
+/// An answer as far as a release can stand in it.
+pub struct Answer<'a> {
+    pub headers: &'a reqwest::header::HeaderMap,
+    pub body: &'a [u8],
+}
+
+/// Headers that services use for this.
+const HEADERS: &[&str] = &[
+    "x-release",
+    "x-version",
+    "x-app-version",
+    "x-service-version",
+    "x-revision",
+    "x-build",
+];
+/// Keys of a JSON body that services use for this, the most telling first.
+const KEYS: &[&str] = &[
+    "release",
+    "version",
+    "app_version",
+    "tag",
+    "sha",
+    "commit",
+    "git_sha",
+    "git_commit",
+    "revision",
+    "build",
+];
+/// A longer body is a page, not a version.
+const SHORT_TEXT: usize = 256;
+/// A release is shorter than this; the rest of a longer text is cut.
+const SHOWN: usize = 100;
+
+/// Time for a jq filter: the measurement's own timeout bounds the whole.
+const FILTER_TIME: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Compares what an answer names with the expected release. Blocking: a filter may run.
+pub fn identify(source: Option<&ReleaseSource>, expected: &str, answer: &Answer<'_>) -> Identity {
+    match named(source, expected, answer) {
+        Ok(actual)
+            if matches(
+                source.map(|s| s.r#match).unwrap_or_default(),
+                expected,
+                &actual,
+            ) =>
+        {
+            Identity::Matches(actual)
+        }
+        Ok(actual) => Identity::Differs {
+            expected: expected.to_owned(),
+            actual,
+        },
+        Err(why) => Identity::Unknown(why),
+    }
+}
+
+/// The release that an answer names; `likely` settles which of several words is meant.
+pub fn named(
+    source: Option<&ReleaseSource>,
+    likely: &str,
+    answer: &Answer<'_>,
+) -> Result<String, String> {
+    if let Some(header) = source.and_then(|source| source.header.as_deref()) {
+        return from_header(answer, header)
+            .ok_or_else(|| format!("the answer has no header `{header}`"));
+    }
+    if let Some(filter) = source.and_then(|source| source.jq.as_ref()) {
+        return match filter.jq().first(answer.body, FILTER_TIME) {
+            Ok(Some(value)) => text_of(&value).ok_or_else(|| {
+                format!("`{}` gives {}", filter.as_str(), short(&value.to_string()))
+            }),
+            Ok(None) => Err(format!("`{}` gives nothing", filter.as_str())),
+            Err(error) => Err(format!("`{}`: {error}", filter.as_str())),
+        };
+    }
+    HEADERS
+        .iter()
+        .find_map(|header| from_header(answer, header))
+        .or_else(|| from_json(answer.body))
+        .or_else(|| from_text(answer.body, likely))
+        .ok_or_else(|| "the answer names no release".to_owned())
+}
+
+fn from_header(answer: &Answer<'_>, name: &str) -> Option<String> {
+    let value = String::from_utf8_lossy(answer.headers.get(name)?.as_bytes())
+        .trim()
+        .to_owned();
+    (!value.is_empty()).then(|| short(&value))
+}
+
+fn from_json(body: &[u8]) -> Option<String> {
+    // Depth is bounded by serde_json's own recursion limit.
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let object = value.as_object()?;
+    let here = KEYS
+        .iter()
+        .find_map(|key| object.get(*key).and_then(text_of));
+    here.or_else(|| {
+        let inner: Vec<_> = object.values().filter_map(Value::as_object).collect();
+        KEYS.iter().find_map(|key| {
+            inner
+                .iter()
+                .find_map(|object| object.get(*key).and_then(text_of))
+        })
+    })
+}
+
+/// The one word of a short text that looks like a version; several are only an answer if the
+/// expected one is among them.
+fn from_text(body: &[u8], likely: &str) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    if text.is_empty() || text.len() > SHORT_TEXT || text.starts_with(['<', '{', '[']) {
+        return None;
+    }
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '(' | ')' | '='))
+        .filter(|word| !word.is_empty())
+        .collect();
+    if words.contains(&likely) {
+        return Some(likely.to_owned());
+    }
+    let mut versions = words.iter().filter(|word| looks_like_a_version(word));
+    match (versions.next(), versions.next()) {
+        (Some(version), None) => Some(short(version)),
+        _ => None,
+    }
+}
+
+/// `v1`, `1.2.3`, `2024-05-01`, or a commit id.
+fn looks_like_a_version(word: &str) -> bool {
+    let digits = word.strip_prefix(['v', 'V']).unwrap_or(word);
+    let dotted = digits.starts_with(|c: char| c.is_ascii_digit())
+        && (digits.len() < word.len() || digits.contains(['.', '-']))
+        && digits
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_'));
+    let commit = (7..=64).contains(&word.len())
+        && word.chars().all(|c| c.is_ascii_hexdigit())
+        && word.contains(|c: char| c.is_ascii_digit());
+    dotted || commit
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Some(short(text.trim())),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
+fn matches(rule: Match, expected: &str, actual: &str) -> bool {
+    /// A shorter prefix of a commit id is too likely to be another's.
+    const SHORT_ID: usize = 7;
+    match rule {
+        Match::Exact => expected == actual,
+        Match::Prefix => {
+            actual.starts_with(expected) || actual.len() >= SHORT_ID && expected.starts_with(actual)
+        }
+        Match::Regex => {
+            Regex::new(&format!("^(?:{expected})$")).is_ok_and(|regex| regex.is_match(actual))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+    fn identity(header: Option<(&str, &str)>, body: &str, expected: &str) -> String {
+        let mut headers = HeaderMap::new();
+        if let Some((name, value)) = header {
+            headers.insert(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        let answer = Answer {
+            headers: &headers,
+            body: body.as_bytes(),
+        };
+        match identify(None, expected, &answer) {
+            Identity::Matches(release) => format!("is {release}"),
+            Identity::Differs { actual, .. } => format!("not {actual}"),
+            Identity::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_release_is_found_where_services_put_it() {
+        let cases = [
+            (Some(("x-version", "v1")), "", "not v1"),
+            (Some(("X-Release", "v2")), "v1", "is v2"),
+            (None, r#"{"version":"v2"}"#, "is v2"),
+            (None, r#"{"status":"ok","app":{"version":"v1"}}"#, "not v1"),
+            (None, r#"{"status":"ok"}"#, "unknown"),
+            (None, "v1\n", "not v1"),
+            (None, "shop v2 ready", "is v2"),
+            (None, "shop 1.4.2 ready", "not 1.4.2"),
+            (None, "v1 after v0", "unknown"),
+            (None, "OK", "unknown"),
+            (None, "<html>v2</html>", "unknown"),
+            (None, "", "unknown"),
+        ];
+        for (header, body, expected) in cases {
+            assert_eq!(identity(header, body, "v2"), expected, "{header:?} {body}");
+        }
+    }
+
+    #[test]
+    fn releases_match_exactly_by_prefix_or_by_pattern() {
+        assert!(matches(Match::Exact, "v1", "v1") && !matches(Match::Exact, "v1", "v1.0"));
+        assert!(matches(Match::Prefix, "v1", "v1.0"));
+        assert!(matches(Match::Prefix, "0123456789abcdef", "0123456"));
+        assert!(!matches(Match::Prefix, "0123456789abcdef", "01234"));
+        assert!(matches(Match::Regex, r"v1\.\d", "v1.3") && !matches(Match::Regex, "v1", "xv1"));
+    }
+}
