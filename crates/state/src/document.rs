@@ -1,0 +1,253 @@
+//! The state document, version 1: what a person reads at three in the morning with `jq`.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Holder;
+
+/// The value of `schema`.
+pub const SCHEMA: &str = "deploy-guard/state/v1";
+
+/// Older releases are forgotten, so that the file stays one that a person can read.
+const HISTORY: usize = 200;
+
+/// What we know of a service's releases in one environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// `deploy-guard/state/v1`.
+    pub schema: String,
+    #[serde(default)]
+    pub service: Option<String>,
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Grows by one with each write.
+    pub generation: u64,
+    /// The release that was deployed last, good or not.
+    #[serde(default)]
+    pub current: Option<String>,
+    /// The newest release that was recorded good and not found bad since.
+    #[serde(default)]
+    pub last_known_good: Option<String>,
+    /// Newest first.
+    #[serde(default)]
+    pub history: Vec<Entry>,
+    /// Who is changing the service now.
+    #[serde(default)]
+    pub lock: Option<Lock>,
+    /// The fencing token that was given out last; it only grows.
+    #[serde(default)]
+    pub last_token: u64,
+    /// Set when no more deployments are allowed.
+    #[serde(default)]
+    pub frozen: Option<Frozen>,
+    /// When a rollback was last rehearsed.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub last_drill: Option<Timestamp>,
+}
+
+/// One release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    pub release: String,
+    #[serde(default)]
+    pub digest: Option<String>,
+    pub status: Status,
+    #[schemars(with = "String")]
+    pub deployed_at: Timestamp,
+    /// When the status was set, if later than the deployment.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub changed_at: Option<Timestamp>,
+    /// The workflow run that deployed it.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// The database schema's revision that it brought.
+    #[serde(default)]
+    pub schema_revision: Option<String>,
+    /// Schema revisions that it can work with.
+    #[serde(default)]
+    pub compatible_with: Vec<String>,
+    /// What is kept so that it can be gone back to.
+    #[serde(default)]
+    pub retained: Vec<String>,
+}
+
+/// What is known of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Its gate passed.
+    Good,
+    /// It was rolled back from; it is never a destination.
+    Bad,
+    /// Deployed, and nobody has said yet what became of it.
+    Pending,
+    /// Left without a finding against it; a destination only by name.
+    RolledBack,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Good => "good",
+            Status::Bad => "bad",
+            Status::Pending => "pending",
+            Status::RolledBack => "rolled-back",
+        }
+    }
+}
+
+/// The lease for a whole operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    pub holder: Holder,
+    /// What the holder is doing: `record`, `rollback`.
+    pub operation: String,
+    /// Where a rollback goes to, so that it can be resumed before its journal exists.
+    #[serde(default)]
+    pub destination: Option<String>,
+    #[schemars(with = "String")]
+    pub acquired: Timestamp,
+    #[schemars(with = "String")]
+    pub expires: Timestamp,
+    /// A writer with another token lost the lock and cannot write.
+    pub token: u64,
+}
+
+/// Why no deployment is allowed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Frozen {
+    pub reason: String,
+    pub by: String,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+impl Document {
+    pub fn new(service: Option<String>, environment: Option<String>) -> Self {
+        Document {
+            schema: SCHEMA.to_owned(),
+            service,
+            environment,
+            generation: 0,
+            current: None,
+            last_known_good: None,
+            history: Vec::new(),
+            lock: None,
+            last_token: 0,
+            frozen: None,
+            last_drill: None,
+        }
+    }
+
+    pub fn entry(&self, release: &str) -> Option<&Entry> {
+        self.history.iter().find(|entry| entry.release == release)
+    }
+
+    pub fn status(&self, release: &str) -> Option<Status> {
+        self.entry(release).map(|entry| entry.status)
+    }
+
+    /// Records that `release` was deployed now, and what is known of it. An older entry of the
+    /// same release moves to the front.
+    pub fn deployed(
+        &mut self,
+        release: &str,
+        status: Status,
+        at: Timestamp,
+        run: Option<String>,
+    ) -> &mut Entry {
+        let known = self
+            .history
+            .iter()
+            .position(|entry| entry.release == release);
+        let mut entry = match known {
+            Some(at) => self.history.remove(at),
+            None => Entry {
+                release: release.to_owned(),
+                digest: None,
+                status,
+                deployed_at: at,
+                changed_at: None,
+                run: None,
+                schema_revision: None,
+                compatible_with: Vec::new(),
+                retained: Vec::new(),
+            },
+        };
+        // A pending release that is now recorded was deployed when it became pending.
+        if entry.status != Status::Pending || status == Status::Pending {
+            entry.deployed_at = at;
+        } else {
+            entry.changed_at = Some(at);
+        }
+        entry.status = status;
+        entry.run = run.or(entry.run);
+        self.history.insert(0, entry);
+        self.history.truncate(HISTORY);
+        self.current = Some(release.to_owned());
+        if status == Status::Good {
+            self.last_known_good = Some(release.to_owned());
+        }
+        &mut self.history[0]
+    }
+
+    /// Records that the service went back from `left` to `destination`.
+    pub fn rolled_back(&mut self, left: Option<&str>, destination: &str, at: Timestamp) {
+        if let Some(left) = left.filter(|left| *left != destination) {
+            if self.entry(left).is_none() {
+                let current = self.current.clone();
+                self.deployed(left, Status::Bad, at, None);
+                self.current = current;
+            }
+            for entry in self
+                .history
+                .iter_mut()
+                .filter(|entry| entry.release == left)
+            {
+                entry.status = Status::Bad;
+                entry.changed_at = Some(at);
+            }
+        }
+        self.current = Some(destination.to_owned());
+        self.last_known_good = Some(destination.to_owned());
+    }
+
+    /// The newest good release, other than `not`.
+    pub fn newest_good(&self, not: Option<&str>) -> Option<&Entry> {
+        self.history
+            .iter()
+            .find(|entry| entry.status == Status::Good && Some(entry.release.as_str()) != not)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_known_good_follows_what_was_recorded() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut document = Document::new(None, None);
+        document.deployed("v1", Status::Good, at, None);
+        document.deployed("v2", Status::Pending, at, None);
+        assert_eq!(document.current.as_deref(), Some("v2"));
+        assert_eq!(document.last_known_good.as_deref(), Some("v1"));
+        document.rolled_back(Some("v2"), "v1", at);
+        assert_eq!(document.current.as_deref(), Some("v1"));
+        assert_eq!(document.status("v2"), Some(Status::Bad));
+        assert_eq!(document.status("v1"), Some(Status::Good));
+        document.rolled_back(Some("v3"), "v1", at);
+        assert_eq!(
+            document.status("v3"),
+            Some(Status::Bad),
+            "a release nobody recorded is bad too"
+        );
+    }
+}
