@@ -460,3 +460,77 @@ fn shown(bytes: &[u8]) -> String {
         text => text.to_owned(),
     }
 }
+
+/// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
+/// URL's own Host header, as a proxy would ask it. `likely` settles which of several words of a
+/// text is meant.
+pub async fn ask_release(
+    url: &str,
+    at: Option<&str>,
+    source: Option<&config::file::ReleaseSource>,
+    likely: &str,
+    timeout: Duration,
+) -> Result<String, String> {
+    let ask = async {
+        let mut url = parse(url).map_err(|Invalid(reason)| reason)?;
+        let mut request = Vec::new();
+        if let Some(at) = at {
+            let authority = match url.port() {
+                Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+                None => url.host_str().unwrap_or_default().to_owned(),
+            };
+            request.push((reqwest::header::HOST, authority));
+            let server = parse(&format!("http://{at}/"))
+                .map_err(|Invalid(reason)| format!("`{at}`: {reason}"))?;
+            let moved = url.set_scheme("http").is_ok()
+                && url.set_host(server.host_str()).is_ok()
+                && url.set_port(server.port()).is_ok();
+            if !moved {
+                return Err(format!("`{at}` is no host and port"));
+            }
+        }
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0);
+        if url.scheme() == "http" {
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| plain_cause(&error))?;
+        let mut get = client.get(url.clone());
+        for (name, value) in request {
+            get = get.header(name, value);
+        }
+        let response = get
+            .send()
+            .await
+            .map_err(|error| format!("{url}: {}", plain_cause(&error)))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = match body::read(response, 1 << 20).await {
+            Body::Whole(body) => body,
+            Body::TooLarge => return Err(format!("{url}: the answer is larger than 1 MiB")),
+            Body::Broken(reason) => return Err(format!("{url}: the answer broke off: {reason}")),
+        };
+        if !status.is_success() {
+            return Err(format!("{url}: status {}", status.as_u16()));
+        }
+        let (source, likely) = (source.cloned(), likely.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let answer = Answer {
+                headers: &headers,
+                body: &body,
+            };
+            crate::release::named(source.as_ref(), &likely, &answer)
+                .map_err(|why| format!("{url}: {why}"))
+        })
+        .await
+        .unwrap_or_else(|error| Err(error.to_string()))
+    };
+    match tokio::time::timeout(timeout, ask).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!(
+            "{url}: no complete answer within {} ms",
+            timeout.as_millis()
+        )),
+    }
+}

@@ -1,1 +1,3 @@
+//! Runs commands here and on hosts, bounded in time and output.
 
+pub mod local;

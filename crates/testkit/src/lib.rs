@@ -1,1 +1,34 @@
+//! Real servers for tests: started on loopback and a free port, with their data in a temporary
+//! folder, and stopped by process id. Also the binaries of the workspace as a user runs them.
+//!
+//! What is missing is a panic with the command that installs it, never a skip: a test that did
+//! not run must not look like one that passed. This crate is only a dev-dependency.
 
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a fixture that cannot be set up fails its test"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "fixtures are the tests' own files and processes"
+)]
+
+mod binary;
+mod http;
+mod nginx;
+mod prism;
+mod process;
+mod registry;
+mod shop;
+mod sshd;
+mod testbed;
+
+pub use binary::{bin, bin_path, clean, target_dir, workspace};
+pub use http::{Answer, get, request};
+pub use nginx::Nginx;
+pub use prism::Prism;
+pub use process::{Process, free_port, wait_until};
+pub use registry::Registry;
+pub use shop::Shop;
+pub use sshd::Sshd;
+pub use testbed::{testbed, tool};

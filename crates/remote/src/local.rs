@@ -1,0 +1,307 @@
+//! A command on this machine: bounded in time and output, ended with all its children.
+
+use std::io;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+
+/// How much of each stream is kept: its head and its tail.
+const KEPT: usize = 64 << 10;
+/// A line longer than this is forwarded in pieces.
+const LINE: usize = 8 << 10;
+/// How long a command that was told to end may take to do so.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What to run. The text is given to `sh -c`; values go by the environment, never into the text.
+#[derive(Clone, Debug)]
+pub struct Script<'a> {
+    pub text: &'a str,
+    pub env: Vec<(String, String)>,
+    pub timeout: Duration,
+}
+
+/// Which of a command's streams a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+    /// It did not end in time and was killed, with its children.
+    TimedOut,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit status {code}"),
+            Exit::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Exit::TimedOut => f.write_str("not done in time"),
+        }
+    }
+}
+
+/// What a command did.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    pub exit: Exit,
+    /// Head and tail, at most 64 KiB.
+    pub stdout: String,
+    /// Head and tail, at most 64 KiB.
+    pub stderr: String,
+    pub duration: Duration,
+}
+
+impl Captured {
+    pub fn success(&self) -> bool {
+        self.exit == Exit::Code(0)
+    }
+
+    /// The last lines of stderr, else of stdout: what a person would look at first.
+    pub fn tail(&self) -> String {
+        let text = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(5)..].join("\n")
+    }
+}
+
+/// Runs a script to its end. `on_line` sees each line as it comes.
+///
+/// Dropping the future kills the script and its children.
+pub async fn run(
+    script: &Script<'_>,
+    on_line: &mut dyn FnMut(Stream, &str),
+) -> io::Result<Captured> {
+    let started = Instant::now();
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(script.text)
+        .envs(script.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = Group(child.id());
+    let mut stdout = Lines::new(child.stdout.take(), Stream::Stdout);
+    let mut stderr = Lines::new(child.stderr.take(), Stream::Stderr);
+    let deadline = tokio::time::sleep(script.timeout);
+    tokio::pin!(deadline);
+    let mut ended = None;
+    let exit = loop {
+        // A child left in the background keeps the pipes open; the script itself has ended.
+        if let Some(exit) = ended
+            && (stdout.closed && stderr.closed || started.elapsed() > script.timeout)
+        {
+            break exit;
+        }
+        tokio::select! {
+            read = stdout.read(), if !stdout.closed => read.into_iter().for_each(|line| on_line(Stream::Stdout, &line)),
+            read = stderr.read(), if !stderr.closed => read.into_iter().for_each(|line| on_line(Stream::Stderr, &line)),
+            status = child.wait(), if ended.is_none() => {
+                ended = Some(exit_of(status?));
+                deadline.as_mut().reset((Instant::now() + DRAIN).into());
+            }
+            () = &mut deadline => match ended {
+                Some(exit) => break exit,
+                None => {
+                    end(&group, &mut child).await;
+                    break Exit::TimedOut;
+                }
+            },
+        }
+    };
+    group.forget();
+    Ok(Captured {
+        exit,
+        stdout: stdout.text(),
+        stderr: stderr.text(),
+        duration: started.elapsed(),
+    })
+}
+
+/// How long the pipes are read after the script itself has ended.
+const DRAIN: Duration = Duration::from_millis(200);
+
+fn exit_of(status: std::process::ExitStatus) -> Exit {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    }
+}
+
+/// Asks politely, then kills.
+async fn end(group: &Group, child: &mut Child) {
+    group.signal(rustix::process::Signal::TERM);
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        group.signal(rustix::process::Signal::KILL);
+        // The kernel has ended it; this collects its status.
+        let _ = child.wait().await;
+    }
+}
+
+/// A script's process group; killed when dropped, unless the script has ended.
+struct Group(Option<u32>);
+
+impl Group {
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended by itself meanwhile.
+            let _ = rustix::process::kill_process_group(pid, signal);
+        }
+    }
+
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(rustix::process::Signal::KILL);
+    }
+}
+
+/// A stream as lines, with its head and tail kept.
+struct Lines<R> {
+    reader: Option<R>,
+    closed: bool,
+    partial: Vec<u8>,
+    head: Vec<u8>,
+    tail: std::collections::VecDeque<u8>,
+    dropped: u64,
+    stream: Stream,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    fn new(reader: Option<R>, stream: Stream) -> Self {
+        Lines {
+            closed: reader.is_none(),
+            reader,
+            partial: Vec::new(),
+            head: Vec::new(),
+            tail: std::collections::VecDeque::new(),
+            dropped: 0,
+            stream,
+        }
+    }
+
+    /// The lines that the next piece completes.
+    async fn read(&mut self) -> Vec<String> {
+        let mut piece = [0; 8192];
+        let Some(reader) = &mut self.reader else { return Vec::new() };
+        match reader.read(&mut piece).await {
+            Ok(0) | Err(_) => {
+                self.closed = true;
+                let rest = std::mem::take(&mut self.partial);
+                if rest.is_empty() { Vec::new() } else { vec![line(&rest)] }
+            }
+            Ok(length) => {
+                self.keep(&piece[..length]);
+                self.partial.extend_from_slice(&piece[..length]);
+                let mut lines = Vec::new();
+                while let Some(at) = self.partial.iter().position(|byte| *byte == b'\n') {
+                    let rest = self.partial.split_off(at + 1);
+                    lines.push(line(&std::mem::replace(&mut self.partial, rest)));
+                }
+                if self.partial.len() > LINE {
+                    lines.push(line(&std::mem::take(&mut self.partial)));
+                }
+                lines
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = (KEPT / 2).saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..room]);
+        self.tail.extend(&bytes[room..]);
+        let over = self.tail.len().saturating_sub(KEPT / 2);
+        self.tail.drain(..over);
+        self.dropped += over as u64;
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.head).into_owned();
+        if self.dropped > 0 {
+            text.push_str(&format!("\n… {} bytes of {:?} left out …\n", self.dropped, self.stream));
+        }
+        let (front, back) = self.tail.as_slices();
+        text.push_str(&String::from_utf8_lossy(&[front, back].concat()));
+        text
+    }
+}
+
+fn line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn sh(text: &str, timeout: Duration) -> (Captured, Vec<String>) {
+        let script = Script { text, env: vec![("GREETING".into(), "$(no) 'quotes\"".into())], timeout };
+        let mut lines = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let captured = runtime
+            .block_on(run(&script, &mut |_, line| lines.push(line.to_owned())))
+            .unwrap();
+        (captured, lines)
+    }
+
+    #[test]
+    fn output_status_and_environment_come_through() {
+        let (captured, lines) = sh("echo \"$GREETING\"; echo two >&2; exit 3", Duration::from_secs(5));
+        assert_eq!(captured.exit, Exit::Code(3));
+        assert_eq!(captured.stdout, "$(no) 'quotes\"\n");
+        assert_eq!(captured.tail(), "two");
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_killed_with_its_children() {
+        let started = Instant::now();
+        let (captured, lines) = sh("sleep 60 & echo $!; wait", Duration::from_millis(300));
+        assert_eq!(captured.exit, Exit::TimedOut);
+        assert!(started.elapsed() < Duration::from_secs(5));
+        let child: u32 = lines[0].parse().unwrap();
+        let gone = (0..50).any(|_| {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            let dead = stat.is_empty() || stat.contains(") Z ");
+            if !dead {
+                std::thread::yield_now();
+                std::process::Command::new("sleep").arg("0.02").status().unwrap();
+            }
+            dead
+        });
+        assert!(gone);
+    }
+
+    #[test]
+    fn a_child_in_the_background_does_not_hold_up_the_end() {
+        let started = Instant::now();
+        let (captured, _) = sh("sleep 3 & echo started", Duration::from_secs(30));
+        assert_eq!(captured.exit, Exit::Code(0));
+        assert_eq!(captured.stdout, "started\n");
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn endless_output_is_bounded_and_keeps_head_and_tail() {
+        let (captured, _) = sh("echo head; yes | head -c 3000000; echo tail", Duration::from_secs(20));
+        assert!(captured.stdout.len() < KEPT + 200);
+        assert!(captured.stdout.starts_with("head\n") && captured.stdout.ends_with("tail\n"));
+    }
+}

@@ -1,0 +1,581 @@
+//! The rollback itself: refuse, lease, journal, switch, verify, record.
+//!
+//! Every step is written down before it is made, so that after a kill at any point [`resume`]
+//! knows where we were; steps are safe to make twice.
+
+use std::time::{Duration, Instant};
+
+use cli::{Failure, Job};
+use jiff::Timestamp;
+use model::{Outcome, Report, Verdict};
+use state::{Document, Frozen, Journal, Lease};
+
+use crate::picture::{self, Bar};
+use crate::refuse::{self, Wish};
+use crate::session::{Session, failure, journal_failure};
+use crate::target::{Move, Question, Step, Target};
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// Go to this release instead of last-known-good
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
+    /// Also to a release that is known bad or unknown, also in a frozen environment
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How long one question about the running release may take.
+const ASK: Duration = Duration::from_secs(3);
+
+impl Flags {
+    fn wish(&self) -> Wish<'_> {
+        Wish {
+            to: self.to.as_deref(),
+            force: self.force,
+        }
+    }
+}
+
+/// What `run` would do.
+pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let document = session.read()?;
+    let destination = match refuse::destination(document.as_ref(), flags.wish()) {
+        Ok(destination) => destination,
+        Err(outcome) => return Ok(session.report(vec![*outcome])),
+    };
+    let document = document.unwrap_or_else(|| Document::new(None, None));
+    if let Some(lock) = &document.lock
+        && !state::store::is_free(lock, Timestamp::now())
+    {
+        return Ok(session.report(vec![
+            Outcome::refused("refused/locked", lock.holder.to_string())
+                .reason(format!(
+                    "locked by {} for `{}`",
+                    lock.holder, lock.operation
+                ))
+                .hint("wait for it, or see `rollback status`"),
+        ]));
+    }
+    let rollback = Rollback {
+        session: &session,
+        destination: &destination,
+    };
+    let target = rollback.target()?;
+    let (left, evidence) = match rollback.what_is_left(&target, &document).await {
+        Ok(left) => left,
+        Err(outcome) => return Ok(session.report(vec![*outcome])),
+    };
+    let steps = match target
+        .plan(Move {
+            destination: &destination,
+            left: left.as_deref(),
+        })
+        .await
+    {
+        Ok(steps) => steps,
+        Err(reason) => return Ok(session.report(vec![impossible(&destination, reason)])),
+    };
+    let mut outcomes = vec![
+        Outcome::pass("plan/destination", &destination).actual(format!(
+            "from {} ({evidence}) to {destination}",
+            left.as_deref().unwrap_or("an unknown release")
+        )),
+    ];
+    outcomes.extend(steps.into_iter().map(|step| {
+        Outcome::pass(format!("plan/{}", step.name), "").actual(format!("would {}", step.does))
+    }));
+    let gate = rollback.gate_size();
+    outcomes.push(Outcome::pass("plan/verify", "").actual(match gate {
+        0 => "no probe is configured under `healthgate:`".to_owned(),
+        probes => format!("would verify {destination} with {probes} probe(s) of `healthgate:`"),
+    }));
+    let mut report = session.report(outcomes);
+    report.reason = format!("would roll back to {destination}; nothing was changed");
+    Ok(report)
+}
+
+/// Rolls back.
+pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let document = session.read()?;
+    let destination = match refuse::destination(document.as_ref(), flags.wish()) {
+        Ok(destination) => destination,
+        Err(outcome) => return Ok(session.report(vec![*outcome])),
+    };
+    let rollback = Rollback {
+        session: &session,
+        destination: &destination,
+    };
+    let target = rollback.target()?;
+    // The lease names the destination: from here on a kill leaves enough to resume.
+    let (lease, again) = session
+        .store
+        .acquire(&session.claim("rollback"), |document, lock| {
+            lock.destination = Some(destination.clone());
+            // What was true before the lease must be true under it.
+            refuse::destination(Some(document), flags.wish()).map(|now| (now, document.clone()))
+        })
+        .map_err(failure)?;
+    let document = match again {
+        Ok((now, document)) if now == destination => document,
+        Ok((now, _)) => {
+            let outcome = Outcome::refused("refused/changed", &destination)
+                .reason(format!("last-known-good became {now} meanwhile"))
+                .hint("run `rollback run` again");
+            return rollback.give_up(&lease, outcome);
+        }
+        Err(outcome) => return rollback.give_up(&lease, *outcome),
+    };
+    if let Some(mut journal) = Journal::unfinished(session.store.path()).map_err(journal_failure)? {
+        if journal
+            .plan()
+            .is_some_and(|(unfinished, _)| unfinished == destination)
+        {
+            return rollback.go(&target, &lease, journal).await;
+        }
+        journal.end("superseded").map_err(journal_failure)?;
+    }
+    let left = match rollback.what_is_left(&target, &document).await {
+        Ok((left, _)) => left,
+        Err(outcome) => return rollback.give_up(&lease, *outcome),
+    };
+    if let Err(reason) = target
+        .plan(Move {
+            destination: &destination,
+            left: left.as_deref(),
+        })
+        .await
+    {
+        return rollback.give_up(&lease, impossible(&destination, reason));
+    }
+    let journal = Journal::begin(
+        session.store.path(),
+        &destination,
+        left.as_deref(),
+        lease.token,
+    )
+    .map_err(journal_failure)?;
+    rollback.go(&target, &lease, journal).await
+}
+
+/// Finishes an interrupted rollback. Does nothing where there is none.
+pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let document = session.read()?;
+    let unfinished = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let destination = match (&unfinished, &document) {
+        (Some(journal), _) => journal
+            .plan()
+            .map(|(destination, _)| destination.to_owned()),
+        // Killed between lease and journal: the lease says where it was going.
+        (None, Some(document)) => document
+            .lock
+            .as_ref()
+            .filter(|lock| lock.operation == "rollback")
+            .and_then(|lock| lock.destination.clone()),
+        (None, None) => None,
+    };
+    let Some(destination) = destination else {
+        let current = document.and_then(|document| document.current);
+        return Ok(session.report(vec![
+            Outcome::pass("resume/nothing", current.unwrap_or_default())
+                .actual("nothing to resume: no rollback is unfinished"),
+        ]));
+    };
+    if job.dry_run {
+        let reason = format!("dry run: would finish the rollback to {destination}");
+        return Ok(session.report(vec![Outcome::skipped(
+            "resume/rollback",
+            destination,
+            reason,
+        )]));
+    }
+    let rollback = Rollback {
+        session: &session,
+        destination: &destination,
+    };
+    let target = rollback.target()?;
+    let (lease, document) = session
+        .store
+        .acquire(&session.claim("rollback"), |document, lock| {
+            lock.destination = Some(destination.clone());
+            document.clone()
+        })
+        .map_err(failure)?;
+    // Whoever held the lease until now may have ended the journal that was found before it.
+    let journal = match Journal::unfinished(session.store.path()).map_err(journal_failure)? {
+        Some(journal) => journal,
+        None => {
+            let left = rollback.left_by_record(&document);
+            Journal::begin(
+                session.store.path(),
+                &destination,
+                left.as_deref(),
+                lease.token,
+            )
+            .map_err(journal_failure)?
+        }
+    };
+    rollback.go(&target, &lease, journal).await
+}
+
+fn impossible(destination: &str, reason: String) -> Outcome {
+    Outcome::refused("refused/destination", destination)
+        .expected(format!("{destination} can be made live"))
+        .actual(reason.clone())
+        .reason(reason)
+        .hint("nothing was changed; start the destination, or choose another with `--to`")
+}
+
+/// One rollback to one destination.
+struct Rollback<'a> {
+    session: &'a Session<'a>,
+    destination: &'a str,
+}
+
+impl Rollback<'_> {
+    fn target(&self) -> Result<Target<'_>, Failure> {
+        Target::of(self.session.section, self.session.job).map_err(Failure::usage)
+    }
+
+    fn gate_size(&self) -> usize {
+        let gate = self.session.job.config.healthgate.as_ref();
+        gate.map_or(0, |gate| gate.http.len() + gate.prometheus.len())
+    }
+
+    /// Gives the lease back and reports why nothing was done.
+    fn give_up(&self, lease: &Lease, outcome: Outcome) -> Result<Report, Failure> {
+        self.session.store.release(lease, |_| ()).map_err(failure)?;
+        Ok(self.session.report(vec![outcome]))
+    }
+
+    /// The release that runs now and how that is known, or the refusal to go where we are.
+    ///
+    /// Asked in this order: the target, the gate's own probes, `--release`, the state.
+    async fn what_is_left(
+        &self,
+        target: &Target<'_>,
+        document: &Document,
+    ) -> Result<(Option<String>, String), Box<Outcome>> {
+        let destination = self.destination;
+        let named = self
+            .session
+            .job
+            .release
+            .clone()
+            .filter(|release| release != destination);
+        let mut asked = match target.current(destination).await {
+            Ok(Some(release)) => Some(Ok((release, "the target says so"))),
+            Ok(None) => None,
+            Err(reason) => Some(Err(reason)),
+        };
+        if asked.is_none()
+            && let Some(question) = Question::of_gate(self.session.job)
+        {
+            let answer = question.ask(None, destination, ASK).await;
+            asked = Some(answer.map(|release| (release, "the service says so")));
+        }
+        let recorded = || self.left_by_record(document);
+        match asked {
+            Some(Ok((release, evidence))) if release == destination => Err(Box::new(
+                refuse::already_there(document, destination, evidence),
+            )),
+            Some(Ok((release, evidence))) => Ok((Some(release), evidence.to_owned())),
+            // What does not answer is not the healthy destination.
+            Some(Err(reason)) => Ok((
+                named.or_else(recorded),
+                format!("nobody can be asked: {reason}"),
+            )),
+            None if named.is_some() => Ok((named, "`--release`".to_owned())),
+            None => match recorded() {
+                Some(release) => Ok((Some(release), "the state says so".to_owned())),
+                None => Err(Box::new(refuse::already_there(
+                    document,
+                    destination,
+                    "the state says so",
+                ))),
+            },
+        }
+    }
+
+    /// The release to leave, as far as `--release` and the state know.
+    fn left_by_record(&self, document: &Document) -> Option<String> {
+        let named = self.session.job.release.clone();
+        named
+            .or(document.current.clone())
+            .filter(|release| release != self.destination)
+    }
+
+    /// Makes what is not made yet, verifies, records.
+    async fn go(
+        &self,
+        target: &Target<'_>,
+        lease: &Lease,
+        mut journal: Journal,
+    ) -> Result<Report, Failure> {
+        let session = self.session;
+        let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
+        let moving = Move {
+            destination: self.destination,
+            left: left.as_deref(),
+        };
+        let clock = Instant::now();
+        let mut bars: Vec<Bar> = Vec::new();
+        let mut outcomes = Vec::new();
+        for step in target.steps(moving) {
+            if session.job.interrupt.caught().is_some() {
+                return Ok(self.interrupted(outcomes, &journal));
+            }
+            session
+                .job
+                .progress
+                .say(&format!("{} → {}", step.name, self.destination));
+            let start = clock.elapsed();
+            let outcome = self.one_step(target, &step, moving, &mut journal).await?;
+            bars.push((
+                step.name,
+                start,
+                clock.elapsed(),
+                outcome.verdict == Verdict::Pass,
+            ));
+            outcomes.push(outcome);
+        }
+        let failed = outcomes
+            .iter()
+            .filter(|outcome| outcome.verdict != Verdict::Pass)
+            .count();
+        if failed > 0 {
+            return self.failed(target, lease, journal, outcomes, failed);
+        }
+        let start = clock.elapsed();
+        let verified = self.verify(target).await;
+        if session.job.interrupt.caught().is_some() {
+            outcomes.extend(verified);
+            return Ok(self.interrupted(outcomes, &journal));
+        }
+        let verdict = Verdict::of(verified.iter().map(Outcome::weighs));
+        bars.push((
+            "verify".to_owned(),
+            start,
+            clock.elapsed(),
+            verdict == Verdict::Pass,
+        ));
+        outcomes.extend(verified);
+        self.record(lease, left.as_deref(), verdict)?;
+        journal.end(verdict.as_str()).map_err(journal_failure)?;
+        let mut report = session.report(outcomes);
+        report.picture = picture::gantt(&bars);
+        self.conclude(&mut report, left.as_deref(), verdict, clock.elapsed());
+        Ok(report)
+    }
+
+    async fn one_step(
+        &self,
+        target: &Target<'_>,
+        step: &Step,
+        moving: Move<'_>,
+        journal: &mut Journal,
+    ) -> Result<Outcome, Failure> {
+        let id = format!("step/{}", step.name);
+        if journal.is_done(&step.name) && !target.undoes() {
+            return Ok(Outcome::pass(id, self.destination).actual("done before the interruption"));
+        }
+        let clock = Instant::now();
+        let before = match journal.before(&step.name) {
+            Some(before) => Ok(Some(before.to_owned())),
+            None => target.before(),
+        };
+        let result = match before {
+            Ok(before) => {
+                journal
+                    .intent(&step.name, before.clone())
+                    .map_err(journal_failure)?;
+                target.act(step, moving, before.as_deref()).await
+            }
+            Err(reason) => Err(reason),
+        };
+        let outcome = match result {
+            Ok(detail) => {
+                journal.done(&step.name).map_err(journal_failure)?;
+                Outcome::pass(id, self.destination).actual(detail)
+            }
+            Err(reason) => {
+                let clean = self.session.clean(&reason);
+                journal
+                    .failed(&step.name, &clean)
+                    .map_err(journal_failure)?;
+                Outcome::fail(id, self.destination)
+                    .expected(format!("{} is live", self.destination))
+                    .actual(reason.clone())
+                    .reason(reason)
+                    .hint(format!(
+                        "mend it, then `rollback resume`; journal: {}",
+                        journal.path().display()
+                    ))
+            }
+        };
+        Ok(outcome.took(clock.elapsed()))
+    }
+
+    /// Some steps did not work. What was undone is over; the rest can be resumed.
+    fn failed(
+        &self,
+        target: &Target<'_>,
+        lease: &Lease,
+        mut journal: Journal,
+        outcomes: Vec<Outcome>,
+        failed: usize,
+    ) -> Result<Report, Failure> {
+        if target.undoes() {
+            journal
+                .end(Verdict::Fail.as_str())
+                .map_err(journal_failure)?;
+        }
+        self.session.store.release(lease, |_| ()).map_err(failure)?;
+        let changed = outcomes.len() - failed;
+        let mut report = self.session.report(outcomes);
+        if changed > 0 {
+            report.verdict = Verdict::Partial;
+            report.reason = format!(
+                "{changed} of {} hosts run {}, {failed} do not: `rollback resume` tries those again",
+                changed + failed,
+                self.destination
+            );
+        }
+        Ok(report)
+    }
+
+    fn interrupted(&self, mut outcomes: Vec<Outcome>, journal: &Journal) -> Report {
+        outcomes.push(
+            Outcome::inconclusive("rollback/interrupted", self.destination)
+                .expected("the rollback is finished")
+                .actual("interrupted")
+                .reason("interrupted; the journal is kept")
+                .hint(format!(
+                    "`rollback resume` finishes it; journal: {}",
+                    journal.path().display()
+                )),
+        );
+        self.session.report(outcomes)
+    }
+
+    /// Asks the gate whether the destination is healthy and answers.
+    async fn verify(&self, target: &Target<'_>) -> Vec<Outcome> {
+        let job = self.session.job;
+        let gate = job
+            .config
+            .healthgate
+            .as_ref()
+            .filter(|_| self.gate_size() > 0);
+        let proof = target.proof(self.destination).await;
+        let Some(gate) = gate else {
+            return vec![
+                match proof {
+                    Some(proof) => Outcome::pass("verify/release", self.destination).actual(proof),
+                    // The command's own exit status is all there is, and is shown as that.
+                    None => Outcome::inconclusive("verify/release", self.destination)
+                        .severity(model::Severity::Advisory)
+                        .expected(format!("somebody says that {} answers", self.destination))
+                        .actual("only the command's exit status says so")
+                        .reason("nobody verified that the release answers")
+                        .hint("add probes under `healthgate:`, or `rollback.command.current`"),
+                },
+                Outcome::pass("verify/command", self.destination)
+                    .actual("every step ended with success"),
+            ];
+        };
+        let interrupt = job.interrupt.clone();
+        let interrupted = move || -> probe::gate::Interrupted {
+            let interrupt = interrupt.clone();
+            Box::pin(async move {
+                interrupt.wait().await;
+            })
+        };
+        let watch = probe::gate::Watch {
+            selects: &|_| true,
+            progress: &|text| job.progress.say(&format!("verify {text}")),
+            interrupted: &interrupted,
+        };
+        let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;
+        for outcome in &mut outcomes {
+            // The switch's own proof says who answers where the probes do not.
+            if outcome.id == "release/identity"
+                && let Some(proof) = &proof
+            {
+                *outcome =
+                    Outcome::pass("release/identity", self.destination).actual(proof.clone());
+            }
+            outcome.id = format!("verify/{}", outcome.id);
+        }
+        outcomes
+    }
+
+    /// Writes down what runs now; freezes the environment if it is not healthy.
+    fn record(&self, lease: &Lease, left: Option<&str>, verdict: Verdict) -> Result<(), Failure> {
+        let session = self.session;
+        let now = Timestamp::now();
+        let frozen = (verdict == Verdict::Fail).then(|| Frozen {
+            reason: format!(
+                "the rollback to {} did not restore the service",
+                self.destination
+            ),
+            by: session.actor(),
+            at: now,
+        });
+        session
+            .store
+            .release(lease, |document| {
+                document.rolled_back(left, self.destination, now);
+                if frozen.is_some() {
+                    document.frozen = frozen;
+                }
+            })
+            .map_err(failure)
+    }
+
+    fn conclude(&self, report: &mut Report, left: Option<&str>, verdict: Verdict, took: Duration) {
+        let from = left.unwrap_or("an unknown release");
+        let ms = took.as_millis();
+        match verdict {
+            Verdict::Pass => {
+                report.reason =
+                    format!("rolled back from {from} to {} in {ms} ms", self.destination);
+                report
+                    .outputs
+                    .push(("restored-release".to_owned(), self.destination.to_owned()));
+            }
+            Verdict::Fail => {
+                report.reason = format!(
+                    "{} is live, but the service is not healthy: {}",
+                    self.destination, report.reason
+                );
+                report.outcomes.push(self.escalation(from));
+            }
+            _ => {
+                report.reason = format!(
+                    "{} is live, but it could not be verified: {}",
+                    self.destination, report.reason
+                );
+            }
+        }
+    }
+
+    /// What a person has to do when the last-known-good release is not healthy either.
+    fn escalation(&self, from: &str) -> Outcome {
+        Outcome::fail("rollback/escalate", self.destination)
+            .expected(format!("{} is healthy", self.destination))
+            .actual("it is live and not healthy")
+            .reason(format!(
+                "tried: {from} → {}; the environment is frozen, no deployment is allowed",
+                self.destination
+            ))
+            .hint(
+                "a person has to look: 1. do not deploy; 2. `healthgate` tells what is wrong; \
+                 3. check what the release depends on (database, cache, network); 4. `rollback \
+                 history`, then `rollback run --force --to VERSION` for an older release; \
+                 5. `rollback unfreeze` when the service is healthy",
+            )
+    }
+}

@@ -1,0 +1,5 @@
+//! `rollback`: put the last-known-good release back.
+
+fn main() -> std::process::ExitCode {
+    cli::run::<rollback::Stage>()
+}

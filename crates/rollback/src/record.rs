@@ -1,0 +1,170 @@
+//! What a person or a pipeline tells the state: a release is good, pending; a lock or a freeze
+//! goes away.
+
+use cli::{Failure, Job};
+use jiff::Timestamp;
+use model::{Outcome, Report};
+use state::Status;
+
+use crate::session::{Session, failure};
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// Only say that the release is being deployed; it is not good yet
+    #[arg(long)]
+    pub pending: bool,
+    /// The image's digest
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: Option<String>,
+    /// Record a release that is known bad, or in a frozen environment
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct UnlockFlags {
+    /// Take the lock away although its holder may be alive
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Records the job's release.
+pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let Some(release) = &job.release else {
+        return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
+    };
+    let status = if flags.pending {
+        Status::Pending
+    } else {
+        Status::Good
+    };
+    if let Some(document) = session.read()? {
+        let refused = if document.status(release) == Some(Status::Bad) {
+            Some((
+                "known-bad",
+                format!("{release} is known bad: it was rolled back from"),
+            ))
+        } else {
+            document
+                .frozen
+                .as_ref()
+                .map(|f| ("frozen", format!("the environment is frozen: {}", f.reason)))
+        };
+        if let Some((rule, reason)) = refused.filter(|_| !flags.force) {
+            return Ok(session.report(vec![
+                Outcome::refused(format!("refused/{rule}"), release)
+                    .reason(reason)
+                    .hint("insist with `--force`; see `rollback status`"),
+            ]));
+        }
+    }
+    if job.dry_run {
+        let reason = format!("dry run: would record {release} as {}", status.as_str());
+        return Ok(session.report(vec![Outcome::skipped("record/release", release, reason)]));
+    }
+    let (lease, ()) = session
+        .store
+        .acquire(&session.claim("record"), |_, _| ())
+        .map_err(failure)?;
+    let run = session.run_name();
+    session
+        .store
+        .release(&lease, |document| {
+            document.service = job.config.service.clone().or(document.service.take());
+            document.environment = job.environment.clone().or(document.environment.take());
+            let entry = document.deployed(release, status, Timestamp::now(), run);
+            entry.digest = flags.digest.clone().or(entry.digest.take());
+        })
+        .map_err(failure)?;
+    Ok(
+        session.report(vec![Outcome::pass("record/release", release).actual(
+            format!(
+                "{release} is recorded as {} in {}",
+                status.as_str(),
+                session.store.path().display()
+            ),
+        )]),
+    )
+}
+
+/// Takes the lock away.
+pub(crate) fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let lock = session.read()?.and_then(|document| document.lock);
+    let Some(lock) = lock else {
+        return Ok(session.report(vec![
+            Outcome::pass("lock/free", "").actual("no lock is held"),
+        ]));
+    };
+    let subject = lock.holder.to_string();
+    if !flags.force && !state::store::is_free(&lock, Timestamp::now()) {
+        return Ok(session.report(vec![
+            Outcome::refused("refused/locked", subject)
+                .expected("a holder that is gone")
+                .actual(format!(
+                    "{} may be alive, until {}",
+                    lock.holder, lock.expires
+                ))
+                .reason(format!(
+                    "locked by {} for `{}`, who may be alive",
+                    lock.holder, lock.operation
+                ))
+                .hint("wait for it, or insist with `rollback unlock --force`"),
+        ]));
+    }
+    if job.dry_run {
+        return Ok(session.report(vec![Outcome::skipped(
+            "lock/free",
+            subject,
+            "dry run: would unlock",
+        )]));
+    }
+    session
+        .store
+        .update(None, |document| {
+            // Only the lock that was looked at: another may have been taken meanwhile.
+            if document
+                .lock
+                .as_ref()
+                .is_some_and(|held| held.token == lock.token)
+            {
+                document.lock = None;
+            }
+            Ok(())
+        })
+        .map_err(failure)?;
+    Ok(session.report(vec![
+        Outcome::pass("lock/free", subject).actual("the lock was taken away"),
+    ]))
+}
+
+/// Allows deployments again.
+pub(crate) fn unfreeze(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let frozen = session.read()?.and_then(|document| document.frozen);
+    let Some(frozen) = frozen else {
+        return Ok(session.report(vec![
+            Outcome::pass("frozen/no", "").actual("nothing is frozen"),
+        ]));
+    };
+    if job.dry_run {
+        return Ok(session.report(vec![Outcome::skipped(
+            "frozen/no",
+            "",
+            "dry run: would unfreeze",
+        )]));
+    }
+    let (lease, ()) = session
+        .store
+        .acquire(&session.claim("unfreeze"), |_, _| ())
+        .map_err(failure)?;
+    session
+        .store
+        .release(&lease, |document| document.frozen = None)
+        .map_err(failure)?;
+    Ok(session.report(vec![
+        Outcome::pass("frozen/no", "")
+            .actual(format!("was frozen by {}: {}", frozen.by, frozen.reason)),
+    ]))
+}

@@ -1,0 +1,256 @@
+//! Blue-green behind nginx: one upstream file names the colour that gets the traffic.
+//!
+//! `nginx -s reload` ends with 0 while the old configuration stays in force, so only requests
+//! through nginx prove a switch; without that proof the file is put back.
+
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use cli::Job;
+use config::file::NginxTarget;
+use remote::local::{Captured, Script};
+
+use super::{Move, Question, Step};
+
+/// An upstream file is a few lines.
+const MAX_SIZE: u64 = 1 << 20;
+/// Right answers in a row, each over a fresh connection, that prove a switch: workers of before
+/// the reload may still accept for a moment.
+const PROOFS: u32 = 5;
+/// Between two requests of the proof.
+const PAUSE: Duration = Duration::from_millis(10);
+
+pub(crate) struct Nginx<'a> {
+    config: &'a NginxTarget,
+    question: Question,
+}
+
+impl<'a> Nginx<'a> {
+    pub(crate) fn new(config: &'a NginxTarget, job: &Job) -> Result<Self, String> {
+        let own = config.release.as_ref().and_then(|source| {
+            Some(Question {
+                url: source.url.clone()?,
+                source: Some(source.clone()),
+            })
+        });
+        let question = own.or_else(|| Question::of_gate(job)).ok_or(
+            "nobody says where the release can be read through nginx: set `rollback.nginx.release.url`",
+        )?;
+        Ok(Nginx { config, question })
+    }
+
+    pub(crate) fn read(&self) -> Result<String, String> {
+        let path = &self.config.upstream_file;
+        let mut text = String::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_SIZE).read_to_string(&mut text))
+            .map_err(|error| format!("failed to read {}: {error}", path.display()))?;
+        Ok(text)
+    }
+
+    /// The release that is served through nginx.
+    pub(crate) async fn current(&self, likely: &str) -> Result<String, String> {
+        self.question
+            .ask(None, likely, self.config.timeout.get())
+            .await
+    }
+
+    pub(crate) fn step(&self, moving: Move<'_>) -> Step {
+        Step {
+            name: "nginx/switch".to_owned(),
+            does: format!(
+                "point {} to the colour that runs {}, test, reload, prove through {}",
+                self.config.upstream_file.display(),
+                moving.destination,
+                self.question.url
+            ),
+        }
+    }
+
+    pub(crate) async fn plan(&self, moving: Move<'_>) -> Result<Vec<Step>, String> {
+        let address = self.colour_of(moving.destination).await?;
+        let text = self.read()?;
+        let switched = rewrite(&text, &self.config.blue, &self.config.green, &address)?;
+        let mut step = self.step(moving);
+        if switched == text {
+            step.does.push_str(" (the file already names it)");
+        }
+        Ok(vec![step])
+    }
+
+    /// The address of the colour that runs this release.
+    async fn colour_of(&self, release: &str) -> Result<String, String> {
+        let timeout = self.config.timeout.get();
+        let (blue, green) = tokio::join!(
+            self.question.ask(Some(&self.config.blue), release, timeout),
+            self.question
+                .ask(Some(&self.config.green), release, timeout),
+        );
+        for (address, answer) in [(&self.config.blue, &blue), (&self.config.green, &green)] {
+            if answer.as_deref() == Ok(release) {
+                return Ok(address.clone());
+            }
+        }
+        let say = |answer: Result<String, String>| match answer {
+            Ok(release) => format!("runs {release}"),
+            Err(reason) => format!("cannot be asked ({reason})"),
+        };
+        Err(format!(
+            "no colour runs {release}: blue {} {}, green {} {}",
+            self.config.blue,
+            say(blue),
+            self.config.green,
+            say(green)
+        ))
+    }
+
+    /// Switches and proves. On an error the file is `before` again, and nginx has it.
+    pub(crate) async fn act(
+        &self,
+        moving: Move<'_>,
+        before: Option<&str>,
+    ) -> Result<String, String> {
+        let address = self.colour_of(moving.destination).await?;
+        let text = self.read()?;
+        let before = before.unwrap_or(&text);
+        let switched = rewrite(&text, &self.config.blue, &self.config.green, &address)?;
+        if switched != text {
+            self.write(&switched)?;
+        }
+        let result = self.reload_and_prove(moving.destination).await;
+        match result {
+            Ok(proof) => Ok(format!("{address} has the traffic; {proof}")),
+            Err(reason) => Err(self.restore(before, reason).await),
+        }
+    }
+
+    async fn restore(&self, before: &str, reason: String) -> String {
+        let restored = match self.write(before) {
+            Ok(()) => self.command(&self.config.reload).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match restored {
+            Ok(()) => format!(
+                "{reason}; {} was put back",
+                self.config.upstream_file.display()
+            ),
+            Err(error) => format!("{reason}; putting the file back failed too: {error}"),
+        }
+    }
+
+    fn write(&self, text: &str) -> Result<(), String> {
+        let path = &self.config.upstream_file;
+        state::atomic::replace(path, text.as_bytes())
+            .map_err(|error| format!("failed to write {}: {error}", path.display()))
+    }
+
+    async fn reload_and_prove(&self, destination: &str) -> Result<String, String> {
+        self.command(&self.config.test).await?;
+        self.command(&self.config.reload).await?;
+        let deadline = Instant::now() + self.config.timeout.get();
+        let (mut proofs, mut last) = (0, String::new());
+        while proofs < PROOFS {
+            if Instant::now() >= deadline {
+                return Err(format!(
+                    "after the reload nginx does not serve {destination}: {last} (within {} s)",
+                    self.config.timeout.get().as_secs_f32()
+                ));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.question.ask(None, destination, left).await {
+                Ok(release) if release == destination => proofs += 1,
+                Ok(release) => (proofs, last) = (0, format!("{release} answers")),
+                Err(reason) => (proofs, last) = (0, reason),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(self.proof(destination))
+    }
+
+    pub(crate) fn proof(&self, destination: &str) -> String {
+        format!(
+            "{PROOFS} requests in a row through {} were answered by {destination}",
+            self.question.url
+        )
+    }
+
+    async fn command(&self, text: &str) -> Result<Captured, String> {
+        let script = Script {
+            text,
+            env: Vec::new(),
+            timeout: self.config.timeout.get(),
+        };
+        let captured = remote::local::run(&script, &mut |_, _| ())
+            .await
+            .map_err(|error| format!("`{text}` could not be started: {error}"))?;
+        if captured.success() {
+            Ok(captured)
+        } else {
+            Err(format!("`{text}`: {}: {}", captured.exit, captured.tail()))
+        }
+    }
+}
+
+/// The text with the address in its one `server` line replaced by `to`; everything else stays as
+/// its author wrote it.
+fn rewrite(text: &str, blue: &str, green: &str, to: &str) -> Result<String, String> {
+    let mut found = Vec::new();
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let code = line.split('#').next().unwrap_or_default();
+        for (at, _) in code.match_indices("server") {
+            let before = code[..at].chars().next_back();
+            let rest = &code[at + "server".len()..];
+            if before.is_some_and(|c| !c.is_whitespace() && !matches!(c, '{' | ';' | '}'))
+                || !rest.starts_with(char::is_whitespace)
+            {
+                continue;
+            }
+            let address = rest.trim_start();
+            let length = address
+                .find(|c: char| c.is_whitespace() || c == ';')
+                .unwrap_or(address.len());
+            if [blue, green].contains(&&address[..length]) {
+                let start = offset + at + "server".len() + (rest.len() - address.len());
+                found.push(start..start + length);
+            }
+        }
+        offset += line.len();
+    }
+    match found.as_slice() {
+        [range] => Ok(format!(
+            "{}{to}{}",
+            &text[..range.start],
+            &text[range.end..]
+        )),
+        [] => Err(format!(
+            "the upstream file has no `server` line with {blue} or {green}"
+        )),
+        several => Err(format!(
+            "the upstream file has {} `server` lines with {blue} or {green}, one is needed",
+            several.len()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_address_changes() {
+        let rewrite =
+            |text: &str| rewrite(text, "127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8001");
+        assert_eq!(
+            rewrite("# server 127.0.0.1:8001;\nupstream shop {\n\tserver  127.0.0.1:8002 max_fails=0; # green\n}\n").as_deref(),
+            Ok("# server 127.0.0.1:8001;\nupstream shop {\n\tserver  127.0.0.1:8001 max_fails=0; # green\n}\n")
+        );
+        assert_eq!(
+            rewrite("upstream a {server 127.0.0.1:8002;server backup:1;}").as_deref(),
+            Ok("upstream a {server 127.0.0.1:8001;server backup:1;}")
+        );
+        assert!(rewrite("upstream a { server 127.0.0.1:80011; }").is_err());
+        assert!(rewrite("upstream a { server 127.0.0.1:8001; server 127.0.0.1:8002; }").is_err());
+        assert!(rewrite("").is_err());
+    }
+}

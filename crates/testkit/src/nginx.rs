@@ -1,0 +1,144 @@
+//! nginx before two colours.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Process, free_port, tool};
+
+/// nginx with one upstream, `shop`, in a file of its own that a rollback may rewrite.
+#[derive(Debug)]
+pub struct Nginx {
+    // Stopped before its folder goes away: fields are dropped in this order.
+    process: Process,
+    folder: TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    /// Starts it with the traffic on `live`, an `address:port`.
+    pub fn start(live: &str) -> Nginx {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let upstream = folder.path().join("upstream.conf");
+        fs::write(upstream, upstream_block(live)).expect("the upstream file can be written");
+        fs::write(
+            folder.path().join("nginx.conf"),
+            main_config(folder.path(), port),
+        )
+        .expect("the configuration can be written");
+        let mut command = Command::new(tool("nginx"));
+        command
+            .args(["-e", "stderr", "-p"])
+            .arg(folder.path())
+            .args(["-c", "nginx.conf"]);
+        command.args(["-g", "daemon off;"]);
+        let process = Process::start(folder.path(), &mut command);
+        process.wait_for_port(port, Duration::from_secs(20));
+        Nginx {
+            process,
+            folder,
+            port,
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of a path that begins with a slash, through nginx.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The file with the `upstream` block.
+    pub fn upstream_file(&self) -> PathBuf {
+        self.folder.path().join("upstream.conf")
+    }
+
+    /// The folder with the configuration, for a test that wants to break it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A shell command that checks this nginx's configuration, for `rollback.nginx.test`.
+    pub fn test_command(&self) -> String {
+        self.shell_command("-t")
+    }
+
+    /// A shell command that reloads this nginx, for `rollback.nginx.reload`.
+    pub fn reload_command(&self) -> String {
+        self.shell_command("-s reload")
+    }
+
+    /// Sends the traffic to `live` as a deploy script would.
+    pub fn switch_to(&self, live: &str) {
+        fs::write(self.upstream_file(), upstream_block(live)).expect("the file can be written");
+        let status = Command::new("sh")
+            .args(["-c", &self.reload_command()])
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "nginx did not reload"
+        );
+    }
+
+    /// The process, to stop or signal it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn shell_command(&self, action: &str) -> String {
+        let program = tool("nginx");
+        let folder = self.folder.path();
+        format!(
+            "{} -e stderr -p '{}' -c nginx.conf {action}",
+            program.display(),
+            folder.display()
+        )
+    }
+}
+
+fn upstream_block(live: &str) -> String {
+    format!("upstream shop {{\n    server {live};\n    keepalive 8;\n}}\n")
+}
+
+fn main_config(folder: &Path, port: u16) -> String {
+    let path = |name: &str| folder.join(name).display().to_string();
+    format!(
+        "worker_processes 1;
+pid {pid};
+error_log stderr warn;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {body};
+    proxy_temp_path {proxy};
+    fastcgi_temp_path {fastcgi};
+    uwsgi_temp_path {uwsgi};
+    scgi_temp_path {scgi};
+    include {upstream};
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://shop;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            # Tests count what each colour answered; a silent retry elsewhere would hide it.
+            proxy_next_upstream off;
+        }}
+    }}
+}}
+",
+        pid = path("nginx.pid"),
+        body = path("body"),
+        proxy = path("proxy"),
+        fastcgi = path("fastcgi"),
+        uwsgi = path("uwsgi"),
+        scgi = path("scgi"),
+        upstream = path("upstream.conf"),
+    )
+}

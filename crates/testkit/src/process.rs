@@ -1,0 +1,164 @@
+//! A server process that cannot outlive its test.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A port on which nothing listens at the moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener
+        .local_addr()
+        .expect("a listener has an address")
+        .port()
+}
+
+/// Waits until `ready` says so; `false` when it has not by then.
+pub fn wait_until(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !ready() {
+        if Instant::now() > end {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(15));
+    }
+    true
+}
+
+/// A program in a process group of its own, under a small shell that ends the group when its
+/// input closes. So the program ends on `drop`, and also when the test itself is killed.
+#[derive(Debug)]
+pub struct Process {
+    guardian: Child,
+    pid: u32,
+    log: PathBuf,
+}
+
+const GUARDIAN: &str = r#"
+pid_file=$1; shift
+"$@" &
+child=$!
+echo "$child" >"$pid_file.new" && mv "$pid_file.new" "$pid_file"
+read -r _
+trap '' TERM
+kill -TERM 0
+wait "$child"
+"#;
+
+impl Process {
+    /// Starts `program` with its output in `folder/log`.
+    pub fn start(folder: &Path, program: &mut Command) -> Process {
+        let log = folder.join("log");
+        let pid_file = folder.join("guardian.pid");
+        let output = File::create(&log).expect("the log can be made");
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARDIAN, "guardian"]).arg(&pid_file);
+        command.arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(program.get_current_dir().unwrap_or(folder));
+        let guardian = command
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone().expect("a file can be cloned"))
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .expect("sh can be started");
+        let mut process = Process {
+            guardian,
+            pid: 0,
+            log,
+        };
+        let mut text = String::new();
+        let known = wait_until(Duration::from_secs(20), || {
+            text = fs::read_to_string(&pid_file).unwrap_or_default();
+            !text.is_empty()
+        });
+        assert!(known, "no process id was written: {}", process.log());
+        process.pid = text.trim().parse().expect("a process id is a number");
+        process
+    }
+
+    /// Waits until something accepts connections there.
+    pub fn wait_for_port(&self, port: u16, limit: Duration) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        self.wait(limit, || {
+            TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+        });
+    }
+
+    /// Waits until `ready` says so; panics with the log when the process ends or time is up.
+    pub fn wait(&self, limit: Duration, mut ready: impl FnMut() -> bool) {
+        let mut alive = true;
+        let up = wait_until(limit, || {
+            alive = self.alive();
+            ready() || !alive
+        });
+        assert!(alive, "the server ended at its start:\n{}", self.log());
+        assert!(
+            up,
+            "the server was not ready within {limit:?}:\n{}",
+            self.log()
+        );
+    }
+
+    /// The process id of the program itself.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether the program still runs.
+    pub fn alive(&self) -> bool {
+        // `pid (name) S …`: the name may hold anything, the state is the first word behind it.
+        // A process that ended and was not yet waited for is a zombie.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+    }
+
+    /// Sends a signal by name, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        kill(name, &self.pid.to_string());
+    }
+
+    /// The end of what the program wrote.
+    pub fn log(&self) -> String {
+        let Ok(mut file) = File::open(&self.log) else {
+            return String::new();
+        };
+        let length = file.metadata().map_or(0, |data| data.len());
+        let _ = file.seek(SeekFrom::Start(length.saturating_sub(8192)));
+        let mut tail = Vec::new();
+        let _ = file.read_to_end(&mut tail);
+        String::from_utf8_lossy(&tail).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.guardian.stdin.take());
+        let group = format!("-{}", self.guardian.id());
+        let ended = wait_until(Duration::from_secs(5), || {
+            !matches!(self.guardian.try_wait(), Ok(None))
+        });
+        if !ended {
+            kill("KILL", &group);
+            let _ = self.guardian.wait();
+        }
+    }
+}
+
+fn kill(signal: &str, target: &str) {
+    let _ = Command::new("kill")
+        .args(["-s", signal, "--", target])
+        .stderr(Stdio::null())
+        .status();
+}

@@ -1,0 +1,194 @@
+//! An image registry, open or with a password.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine as _;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use crate::{Answer, Process, free_port, request, tool};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// Docker's registry, with its images in a temporary folder.
+#[derive(Debug)]
+pub struct Registry {
+    process: Process,
+    folder: TempDir,
+    port: u16,
+    login: Option<(String, String)>,
+}
+
+impl Registry {
+    /// A registry that anybody may read and write.
+    pub fn start() -> Registry {
+        Registry::start_with(None)
+    }
+
+    /// A registry that asks for Basic credentials.
+    pub fn start_private(user: &str, password: &str) -> Registry {
+        Registry::start_with(Some((user.to_owned(), password.to_owned())))
+    }
+
+    fn start_with(login: Option<(String, String)>) -> Registry {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let mut config = serde_json::json!({
+            "version": 0.1,
+            "log": {"level": "warn"},
+            "storage": {"filesystem": {"rootdirectory": folder.path().join("images")}},
+            "http": {"addr": format!("127.0.0.1:{port}"), "secret": "testkit"},
+        });
+        if let Some((user, password)) = &login {
+            let file = folder.path().join("htpasswd");
+            let made = Command::new(tool("htpasswd"))
+                .args(["-Bbn", user, password])
+                .output();
+            let made = made.expect("htpasswd can be started");
+            fs::write(&file, made.stdout).expect("the password file can be written");
+            config["auth"] = serde_json::json!({"htpasswd": {"realm": "testkit", "path": file}});
+        }
+        // JSON is YAML, so nothing needs quoting.
+        let path = folder.path().join("config.yml");
+        fs::write(&path, config.to_string()).expect("the configuration can be written");
+        let mut command = Command::new(tool("docker-registry"));
+        command.arg("serve").arg(&path);
+        let process = Process::start(folder.path(), &mut command);
+        process.wait_for_port(port, Duration::from_secs(20));
+        Registry {
+            process,
+            folder,
+            port,
+            login,
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `127.0.0.1:PORT`, as it stands before a repository's name.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where the images lie, for a test that damages one.
+    pub fn images(&self) -> std::path::PathBuf {
+        self.folder.path().join("images")
+    }
+
+    /// The process, to stop or signal it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Pushes a tiny image for one platform, such as `linux/amd64`; returns the manifest's digest.
+    pub fn push(&self, repository: &str, tag: &str, platform: &str) -> String {
+        let manifest = self.manifest(repository, platform);
+        self.put_manifest(repository, tag, MANIFEST, &manifest)
+    }
+
+    /// Pushes an index over one tiny image for each platform; returns the index's digest.
+    pub fn push_index(&self, repository: &str, tag: &str, platforms: &[&str]) -> String {
+        let entries: Vec<_> = platforms
+            .iter()
+            .map(|platform| {
+                let manifest = self.manifest(repository, platform);
+                let digest = digest_of(&manifest);
+                self.put_manifest(repository, &digest, MANIFEST, &manifest);
+                serde_json::json!({
+                    "mediaType": MANIFEST, "digest": digest, "size": manifest.len(),
+                    "platform": platform_json(platform),
+                })
+            })
+            .collect();
+        let index = serde_json::json!({
+            "schemaVersion": 2, "mediaType": INDEX, "manifests": entries,
+        });
+        self.put_manifest(repository, tag, INDEX, index.to_string().as_bytes())
+    }
+
+    fn manifest(&self, repository: &str, platform: &str) -> Vec<u8> {
+        let mut config = platform_json(platform);
+        config["rootfs"] = serde_json::json!({"type": "layers", "diff_ids": []});
+        let config = config.to_string();
+        let digest = self.put_blob(repository, config.as_bytes());
+        let manifest = serde_json::json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
+            "config": {"mediaType": CONFIG, "digest": digest, "size": config.len()},
+        });
+        manifest.to_string().into_bytes()
+    }
+
+    fn put_blob(&self, repository: &str, blob: &[u8]) -> String {
+        let digest = digest_of(blob);
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        let begun = self.send("POST", &path, "text/plain", b"");
+        let place = begun
+            .header("location")
+            .expect("the registry names the upload's place");
+        let path = place
+            .strip_prefix(&format!("http://{}", self.address()))
+            .unwrap_or(place);
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{sign}digest={digest}");
+        self.send("PUT", &path, "application/octet-stream", blob);
+        digest
+    }
+
+    fn put_manifest(&self, repository: &str, tag: &str, kind: &str, manifest: &[u8]) -> String {
+        self.send(
+            "PUT",
+            &format!("/v2/{repository}/manifests/{tag}"),
+            kind,
+            manifest,
+        );
+        digest_of(manifest)
+    }
+
+    fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let url = format!("http://{}{path}", self.address());
+        let authorization = self.login.as_ref().map(|(user, password)| {
+            let text = format!("{user}:{password}");
+            format!(
+                "Basic {}",
+                base64::engine::general_purpose::STANDARD.encode(text)
+            )
+        });
+        let mut headers = vec![("Content-Type", kind)];
+        headers.extend(
+            authorization
+                .as_deref()
+                .map(|value| ("Authorization", value)),
+        );
+        let answer = request(method, &url, &headers, body).expect("the registry answers");
+        let good = (200..300).contains(&answer.status);
+        assert!(good, "{method} {path}: {} {}", answer.status, answer.text());
+        answer
+    }
+}
+
+fn platform_json(platform: &str) -> serde_json::Value {
+    let (os, rest) = platform
+        .split_once('/')
+        .expect("a platform is os/architecture");
+    match rest.split_once('/') {
+        None => serde_json::json!({"os": os, "architecture": rest}),
+        Some((architecture, variant)) => {
+            serde_json::json!({"os": os, "architecture": architecture, "variant": variant})
+        }
+    }
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

