@@ -36,6 +36,14 @@ pub(crate) fn security() -> Result<(), Failure> {
         .args(found))
 }
 
+/// What `clippy.toml` bans, in libraries and binaries: tests may write files and sleep.
+pub(crate) fn banned() -> Result<(), Failure> {
+    let lint = ["-D", "warnings", "-D", "clippy::disallowed-methods"];
+    run(cargo()
+        .args(["clippy", "--workspace", "--lib", "--bins", "--locked", "--"])
+        .args(lint))
+}
+
 /// A second TLS provider would double what has to be trusted and patched.
 pub(crate) fn one_tls_provider() -> Result<(), Failure> {
     let tree = output(cargo().args([

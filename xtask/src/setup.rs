@@ -10,9 +10,8 @@ use std::process::Command;
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
-const DEBIAN: [(&str, &str); 15] = [
+const DEBIAN: [(&str, &str); 14] = [
     ("build-essential", "cc"),
-    ("cmake", "cmake"),
     ("pkg-config", "pkg-config"),
     ("libssl-dev", "/usr/include/openssl/ssl.h"),
     ("curl", "curl"),

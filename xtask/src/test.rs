@@ -9,7 +9,7 @@ type Step = (&'static str, fn() -> Result<(), Failure>);
 
 // The lints come before the tests, so that the last thing in the output of a good run is what
 // the tests said, then the list of steps.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("set-up", setup::install),
     ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
     ("shell scripts", lint::shell),
@@ -27,6 +27,7 @@ const STEPS: [Step; 10] = [
             "warnings",
         ]))
     }),
+    ("banned calls", lint::banned),
     ("generated files", generate::check),
     ("build", || {
         run(cargo().args(["test", "--workspace", "--locked", "--no-run"]))

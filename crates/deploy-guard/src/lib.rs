@@ -1,1 +1,63 @@
+//! All stages in one binary (`deploy-guard healthgate …` is `healthgate …`), and what needs
+//! several of them: `run` and `demo`.
 
+mod demo;
+pub mod generate;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Command;
+
+const EXAMPLES: &str = "Examples:
+  deploy-guard demo
+  deploy-guard run --release v1.2.4
+  deploy-guard healthgate --http http://127.0.0.1:8000/health --release v1.2.4
+
+Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial,
+130 and 143 interrupted";
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("deploy-guard")
+        .version(cli::VERSION)
+        .about("Stands guard over deployments: checks before, gates after, rolls back")
+        .after_help(EXAMPLES)
+        .max_term_width(100)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(cli::command::<preflight::Stage>())
+        .subcommand(cli::command::<runner_check::Stage>())
+        .subcommand(cli::command::<healthgate::Stage>())
+        .subcommand(cli::command::<rollback::Stage>())
+        .subcommand(cli::command::<run::Stage>())
+        .subcommand(demo::command())
+        .subcommand(generate::schema_command())
+        .subcommand(generate::command())
+        .subcommand(serve::command())
+}
+
+/// Dispatches to the stage.
+pub fn main() -> ExitCode {
+    let env = cli::process_env();
+    let matches = match cli::parse(command(), &env, std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(code) => return code.into(),
+    };
+    let Some((name, matches)) = matches.subcommand() else {
+        return model::ExitCode::Usage.into();
+    };
+    match name {
+        "preflight" => cli::dispatch::<preflight::Stage>(matches, &env),
+        "runner-check" => cli::dispatch::<runner_check::Stage>(matches, &env),
+        "healthgate" => cli::dispatch::<healthgate::Stage>(matches, &env),
+        "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
+        "run" => cli::dispatch::<run::Stage>(matches, &env),
+        "demo" => demo::main(matches),
+        "schema" => generate::print_schema(matches),
+        "generate" => generate::main(matches),
+        _ => serve::main(matches),
+    }
+    .into()
+}

@@ -1,1 +1,176 @@
+//! May we deploy now?
+//!
+//! Every check is one file under [`check`]; all run side by side, each within its time, and
+//! [`score`] makes one verdict of them.
 
+mod check;
+mod score;
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use cli::{Failure, Job};
+use config::Section;
+use config::file::{ImageCheck, Preflight, SecretCheck, SecretKind};
+use model::{Outcome, Report, Severity, Verdict};
+
+use crate::score::Weighed;
+
+/// The stage and its flags.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Stage {
+    /// Also check that this environment variable holds a secret; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub secret: Vec<String>,
+    /// Also check that this image is in its registry; may be given again
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Vec<String>,
+    /// The least readiness score that passes, 0 to 10 [default: 8]
+    #[arg(long, value_name = "SCORE")]
+    pub pass_score: Option<f64>,
+    /// Allow a release that is known bad, and a frozen environment
+    #[arg(long)]
+    pub force: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  preflight --release v1.2.4
+  preflight --secret DEPLOY_KEY --image ghcr.io/acme/shop:v1.2.4
+  preflight --only secrets images/backend
+
+Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused (known-bad release, frozen environment)";
+
+impl cli::Stage for Stage {
+    const NAME: &'static str = "preflight";
+    const ABOUT: &'static str =
+        "May we deploy now? Secrets, images, runners, hosts, and the release itself";
+    const EXAMPLES: &'static str = EXAMPLES;
+    const SECTIONS: &'static [Section] = &[Section::Hosts, Section::Preflight, Section::Rollback];
+
+    fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
+        let section = config.preflight.get_or_insert_default();
+        if let Some(score) = self.pass_score {
+            if !(0.0..=10.0).contains(&score) {
+                return Err(Failure::usage("`--pass-score` is not a score from 0 to 10"));
+            }
+            section.pass_score = score;
+        }
+        for name in &self.secret {
+            section.secrets.push(SecretCheck {
+                name: name.clone(),
+                kind: SecretKind::Text,
+                hosts: Vec::new(),
+                severity: Severity::Required,
+                weight: 1.0,
+            });
+        }
+        for image in &self.image {
+            section.images.push(ImageCheck {
+                name: image.clone(),
+                image: image.clone(),
+                platforms: Vec::new(),
+                username_env: None,
+                password_env: None,
+                plain_http: false,
+                severity: Severity::Required,
+                weight: 1.0,
+            });
+        }
+        Ok(())
+    }
+
+    async fn run(self, job: &Job) -> Result<Report, Failure> {
+        let started_at = jiff::Timestamp::now();
+        let section = job.config.preflight.clone().unwrap_or_default();
+        let planned: Vec<Planned<'_>> = check::all(&section, job, self.force)
+            .into_iter()
+            .filter(|planned| job.only.selects(&planned.id))
+            .collect();
+        if planned.is_empty() {
+            let mut report = Report::from_outcomes(Self::NAME, started_at, Vec::new());
+            report.reason =
+                "nothing was asked: no check is configured, or `--only` chose none".into();
+            return Ok(report);
+        }
+        let checks = if job.dry_run {
+            dry(planned)
+        } else {
+            all(planned, &section, job).await
+        };
+        let readiness = score::judge(&checks, section.pass_score);
+        let outcomes = checks.into_iter().map(|check| check.outcome).collect();
+        let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
+        report.score = readiness.score;
+        report.verdict = readiness.verdict;
+        report.reason = readiness.reason;
+        Ok(report)
+    }
+}
+
+/// A check that is ready to be asked.
+pub(crate) struct Planned<'a> {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) severity: Severity,
+    pub(crate) weight: f64,
+    pub(crate) ask: Pin<Box<dyn Future<Output = Outcome> + 'a>>,
+}
+
+fn dry(planned: Vec<Planned<'_>>) -> Vec<Weighed> {
+    planned
+        .into_iter()
+        .map(|planned| Weighed {
+            outcome: Outcome::skipped(planned.id, planned.subject, "dry run: not asked"),
+            weight: planned.weight,
+        })
+        .collect()
+}
+
+/// Asks everything at once; the outcomes come in the order of the configuration.
+async fn all(planned: Vec<Planned<'_>>, section: &Preflight, job: &Job) -> Vec<Weighed> {
+    let timeout = section.timeout.get();
+    let waiting = std::cell::RefCell::new(planned.iter().map(|p| p.id.clone()).collect::<Vec<_>>());
+    let say = || {
+        job.progress
+            .say(&format!("waiting for {}", waiting.borrow().join(", ")))
+    };
+    let ticking = async {
+        loop {
+            say();
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let waiting = &waiting;
+    let asking = futures_util::future::join_all(planned.into_iter().map(|planned| async move {
+        let Planned {
+            id,
+            subject,
+            severity,
+            weight,
+            ask,
+        } = planned;
+        let clock = Instant::now();
+        // A little more than the check's own time, in which it can name the step that hangs.
+        let limit = timeout + Duration::from_millis(500);
+        let outcome = tokio::select! {
+            outcome = ask => outcome,
+            () = tokio::time::sleep(limit) => Outcome::error(&id, subject)
+                .expected(format!("an answer within {} ms", timeout.as_millis()))
+                .actual("none")
+                .reason(format!("no answer within {} ms", timeout.as_millis()))
+                .hint("raise `preflight.timeout`, or see why it is slow"),
+            _ = job.interrupt.wait() => Outcome::inconclusive(&id, subject).reason("interrupted"),
+        };
+        waiting.borrow_mut().retain(|other| *other != id);
+        let mut outcome = outcome.took(clock.elapsed());
+        // A rule that refuses keeps its severity: `--force` lifts it, not the configuration.
+        if outcome.verdict != Verdict::Refused && severity == Severity::Advisory {
+            outcome = outcome.severity(severity);
+        }
+        Weighed { outcome, weight }
+    }));
+    tokio::select! {
+        checks = asking => checks,
+        () = ticking => Vec::new(),
+    }
+}

@@ -24,13 +24,15 @@ pub enum Answer {
 impl Answer {
     /// Whether the image has this platform. A platform without a variant is met by any variant.
     pub fn has_platform(&self, wanted: &str) -> bool {
-        let Answer::Found { platforms, .. } = self else { return false };
+        let Answer::Found { platforms, .. } = self else {
+            return false;
+        };
         let wanted = wanted.to_ascii_lowercase();
         platforms.iter().any(|platform| {
             platform == &wanted
-                || platform.strip_prefix(&wanted).is_some_and(|rest| {
-                    rest.starts_with('/') && wanted.split('/').count() == 2
-                })
+                || platform
+                    .strip_prefix(&wanted)
+                    .is_some_and(|rest| rest.starts_with('/') && wanted.split('/').count() == 2)
         })
     }
 }
@@ -41,8 +43,13 @@ mod tests {
 
     #[test]
     fn a_platform_without_a_variant_is_met_by_any_variant_but_not_the_reverse() {
-        let platforms = ["linux/arm64/v8", "linux/amd64"].map(str::to_owned).to_vec();
-        let answer = Answer::Found { digest: None, platforms };
+        let platforms = ["linux/arm64/v8", "linux/amd64"]
+            .map(str::to_owned)
+            .to_vec();
+        let answer = Answer::Found {
+            digest: None,
+            platforms,
+        };
         for (wanted, met) in [
             ("linux/arm64", true),
             ("linux/arm64/v8", true),

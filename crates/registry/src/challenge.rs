@@ -11,7 +11,11 @@ const LIMIT: usize = 8 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
     Basic,
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+    Bearer {
+        realm: String,
+        service: Option<String>,
+        scope: Option<String>,
+    },
 }
 
 /// The challenge to meet: Bearer before Basic, as it hands the password to fewer places.
@@ -24,7 +28,10 @@ pub(crate) fn choose(headers: &HeaderMap) -> Option<Challenge> {
         }
         for (scheme, params) in parse(text) {
             let param = |name: &str| {
-                params.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+                params
+                    .iter()
+                    .find(|(key, _)| key == name)
+                    .map(|(_, value)| value.clone())
             };
             match scheme.to_ascii_lowercase().as_str() {
                 "bearer" => {
@@ -112,23 +119,53 @@ mod tests {
 
     #[test]
     fn challenges_are_read_in_all_their_forms() {
-        let ghcr = r#"Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:a/b:pull""#;
+        let ghcr =
+            r#"Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:a/b:pull""#;
         assert_eq!(
             chosen(&[ghcr]),
-            bearer("https://ghcr.io/token", Some("ghcr.io"), Some("repository:a/b:pull"))
+            bearer(
+                "https://ghcr.io/token",
+                Some("ghcr.io"),
+                Some("repository:a/b:pull")
+            )
         );
-        assert_eq!(chosen(&[r#"Basic realm="Registry Realm""#]), Some(Challenge::Basic));
+        assert_eq!(
+            chosen(&[r#"Basic realm="Registry Realm""#]),
+            Some(Challenge::Basic)
+        );
         assert_eq!(chosen(&["basic"]), Some(Challenge::Basic));
-        assert_eq!(chosen(&[r#"Basic realm="x", Bearer realm="r""#]), bearer("r", None, None));
-        assert_eq!(chosen(&["Basic realm=x", "bearer Realm = r , Service=s"]), bearer("r", Some("s"), None));
-        assert_eq!(chosen(&[r#"Bearer realm="a\"b,c=d""#]), bearer("a\"b,c=d", None, None));
+        assert_eq!(
+            chosen(&[r#"Basic realm="x", Bearer realm="r""#]),
+            bearer("r", None, None)
+        );
+        assert_eq!(
+            chosen(&["Basic realm=x", "bearer Realm = r , Service=s"]),
+            bearer("r", Some("s"), None)
+        );
+        assert_eq!(
+            chosen(&[r#"Bearer realm="a\"b,c=d""#]),
+            bearer("a\"b,c=d", None, None)
+        );
     }
 
     #[test]
     fn junk_is_no_challenge_and_no_panic() {
-        for junk in ["", ",,,", "=", "Bearer", "Bearer realm", "Negotiate abc==", "Bearer service=\"x", "\"", "realm=\"x\""] {
+        for junk in [
+            "",
+            ",,,",
+            "=",
+            "Bearer",
+            "Bearer realm",
+            "Negotiate abc==",
+            "Bearer service=\"x",
+            "\"",
+            "realm=\"x\"",
+        ] {
             assert_eq!(chosen(&[junk]), None, "{junk}");
         }
-        assert_eq!(chosen(&[&format!("Bearer realm={}", "x".repeat(9000))]), None);
+        assert_eq!(
+            chosen(&[&format!("Bearer realm={}", "x".repeat(9000))]),
+            None
+        );
     }
 }

@@ -10,22 +10,45 @@ pub enum Error {
     #[error("get an answer from {host} within {}", seconds(*after))]
     Timeout { host: String, after: Duration },
     #[error("ask {host}: it is rate limiting{}", wait(*retry_after))]
-    RateLimited { host: String, retry_after: Option<Duration> },
+    RateLimited {
+        host: String,
+        retry_after: Option<Duration>,
+    },
     #[error("ask {host}: status {status}{}", told(detail))]
-    Server { host: String, status: u16, detail: String },
+    Server {
+        host: String,
+        status: u16,
+        detail: String,
+    },
     /// A status that the protocol does not have.
     #[error("ask {host}: unexpected status {status}{}", told(detail))]
-    Unexpected { host: String, status: u16, detail: String },
+    Unexpected {
+        host: String,
+        status: u16,
+        detail: String,
+    },
     #[error("follow a redirect of {host}: {reason}")]
     Redirect { host: String, reason: String },
     #[error("get a token for {host}: {reason}")]
     Token { host: String, reason: String },
     #[error("read the {what} from {host}: it is larger than {limit} bytes")]
-    TooLarge { host: String, what: &'static str, limit: usize },
+    TooLarge {
+        host: String,
+        what: &'static str,
+        limit: usize,
+    },
     #[error("read the {what} from {host}: {reason}")]
-    Malformed { host: String, what: &'static str, reason: String },
+    Malformed {
+        host: String,
+        what: &'static str,
+        reason: String,
+    },
     #[error("trust {host}: asked for {wanted} and got {got}")]
-    Digest { host: String, wanted: String, got: String },
+    Digest {
+        host: String,
+        wanted: String,
+        got: String,
+    },
     #[error("set up the HTTP client: {reason}")]
     Setup { reason: String },
 }
@@ -65,9 +88,15 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn wait(retry_after: Option<Duration>) -> String {
-    retry_after.map_or_else(String::new, |wait| format!(", try again in {} s", wait.as_secs()))
+    retry_after.map_or_else(String::new, |wait| {
+        format!(", try again in {} s", wait.as_secs())
+    })
 }
 
 fn told(detail: &str) -> String {
-    if detail.is_empty() { String::new() } else { format!(", {detail}") }
+    if detail.is_empty() {
+        String::new()
+    } else {
+        format!(", {detail}")
+    }
 }

@@ -8,10 +8,7 @@ mod answer;
 mod challenge;
 mod client;
 mod error;
-mod manifest;
 mod reference;
-mod token;
-mod transport;
 
 pub use answer::Answer;
 pub use client::Client;

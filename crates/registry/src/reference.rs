@@ -35,7 +35,10 @@ impl Reference {
     /// `library/`, the tag `latest`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let text = text.trim();
-        read(text).map_err(|reason| Invalid { text: shown(text), reason })
+        read(text).map_err(|reason| Invalid {
+            text: shown(text),
+            reason,
+        })
     }
 
     /// As it was named: `docker.io`, `ghcr.io`, `localhost:5000`.
@@ -127,12 +130,21 @@ fn read(text: &str) -> Result<Reference, String> {
         None => DOCKER_HUB.to_owned(),
     };
     let official = registry == DOCKER_HUB && !path.contains('/');
-    let repository = if official { format!("library/{path}") } else { path.to_owned() };
+    let repository = if official {
+        format!("library/{path}")
+    } else {
+        path.to_owned()
+    };
     let tag = match (tag, &digest) {
         (None, None) => Some("latest".to_owned()),
         (tag, _) => tag,
     };
-    Ok(Reference { registry, repository, tag, digest })
+    Ok(Reference {
+        registry,
+        repository,
+        tag,
+        digest,
+    })
 }
 
 fn split_registry(name: &str) -> (Option<&str>, &str) {
@@ -151,7 +163,9 @@ fn split_registry(name: &str) -> (Option<&str>, &str) {
 fn check_registry(registry: &str) -> Result<String, String> {
     let bad = || Err(format!("`{}` is no registry name", shown(registry)));
     let (host, port) = if let Some(rest) = registry.strip_prefix('[') {
-        let Some((address, after)) = rest.split_once(']') else { return bad() };
+        let Some((address, after)) = rest.split_once(']') else {
+            return bad();
+        };
         if address.parse::<Ipv6Addr>().is_err() {
             return bad();
         }
@@ -171,7 +185,9 @@ fn check_registry(registry: &str) -> Result<String, String> {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     if host.is_some_and(|host| host.len() > 253 || !host.split('.').all(label)) {
         return bad();
@@ -189,7 +205,9 @@ fn check_path(path: &str) -> Result<(), String> {
         return Err("it names no repository".to_owned());
     }
     if path.len() > PATH_LIMIT {
-        return Err(format!("the repository's name is longer than {PATH_LIMIT} bytes"));
+        return Err(format!(
+            "the repository's name is longer than {PATH_LIMIT} bytes"
+        ));
     }
     if path.bytes().any(|b| b.is_ascii_uppercase()) {
         return Err("a repository's name is all lower case".to_owned());
@@ -204,7 +222,8 @@ fn check_path(path: &str) -> Result<(), String> {
 fn is_component(component: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = component.as_bytes();
-    let ends_plain = bytes.first().copied().is_some_and(plain) && bytes.last().copied().is_some_and(plain);
+    let ends_plain =
+        bytes.first().copied().is_some_and(plain) && bytes.last().copied().is_some_and(plain);
     ends_plain
         && component
             .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
@@ -234,18 +253,27 @@ fn check_digest(digest: &str) -> Result<String, String> {
             "sha512" => 128,
             _ => return false,
         };
-        hex.len() == length && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        hex.len() == length
+            && hex
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     });
     if fits {
         return Ok(digest.to_owned());
     }
-    Err(format!("`{}` is no digest such as `sha256:` and 64 hexadecimal digits", shown(digest)))
+    Err(format!(
+        "`{}` is no digest such as `sha256:` and 64 hexadecimal digits",
+        shown(digest)
+    ))
 }
 
 /// Short and printable, for an error.
 fn shown(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut shown: String = text
+        .chars()
+        .take(80)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     if text.chars().nth(80).is_some() {
         shown.push('…');
     }
@@ -262,18 +290,43 @@ mod tests {
         let sha = format!("sha256:{}", "a".repeat(64));
         for (given, host, repository, target) in [
             ("nginx", "registry-1.docker.io", "library/nginx", "latest"),
-            ("nginx:1.27-alpine", "registry-1.docker.io", "library/nginx", "1.27-alpine"),
+            (
+                "nginx:1.27-alpine",
+                "registry-1.docker.io",
+                "library/nginx",
+                "1.27-alpine",
+            ),
             ("acme/shop", "registry-1.docker.io", "acme/shop", "latest"),
-            ("docker.io/nginx", "registry-1.docker.io", "library/nginx", "latest"),
-            ("index.docker.io/acme/shop:v1", "registry-1.docker.io", "acme/shop", "v1"),
+            (
+                "docker.io/nginx",
+                "registry-1.docker.io",
+                "library/nginx",
+                "latest",
+            ),
+            (
+                "index.docker.io/acme/shop:v1",
+                "registry-1.docker.io",
+                "acme/shop",
+                "v1",
+            ),
             ("ghcr.io/acme/shop:v1", "ghcr.io", "acme/shop", "v1"),
             ("GHCR.io/acme/shop:v1", "ghcr.io", "acme/shop", "v1"),
             ("localhost/shop", "localhost", "shop", "latest"),
             ("localhost:5000/a/b/c:V1", "localhost:5000", "a/b/c", "V1"),
             ("registry:5000/shop", "registry:5000", "shop", "latest"),
             ("[::1]:5000/shop:v1", "[::1]:5000", "shop", "v1"),
-            ("10.0.0.1/a__b/c.d/e--f", "10.0.0.1", "a__b/c.d/e--f", "latest"),
-            ("  nginx \n", "registry-1.docker.io", "library/nginx", "latest"),
+            (
+                "10.0.0.1/a__b/c.d/e--f",
+                "10.0.0.1",
+                "a__b/c.d/e--f",
+                "latest",
+            ),
+            (
+                "  nginx \n",
+                "registry-1.docker.io",
+                "library/nginx",
+                "latest",
+            ),
         ] {
             let reference = Reference::parse(given).unwrap();
             assert_eq!(reference.host(), host, "{given}");
@@ -283,7 +336,10 @@ mod tests {
         let pinned = Reference::parse(&format!("ghcr.io/acme/shop:v1@{sha}")).unwrap();
         assert_eq!((pinned.tag(), pinned.target()), (Some("v1"), sha.as_str()));
         assert_eq!(pinned.to_string(), format!("ghcr.io/acme/shop:v1@{sha}"));
-        assert_eq!(Reference::parse("nginx").unwrap().to_string(), "docker.io/library/nginx:latest");
+        assert_eq!(
+            Reference::parse("nginx").unwrap().to_string(),
+            "docker.io/library/nginx:latest"
+        );
     }
 
     #[test]
@@ -338,7 +394,11 @@ mod tests {
             ("10.0.0.1:5000/a", false),
             ("nginx", false),
         ] {
-            assert_eq!(Reference::parse(given).unwrap().is_loopback(), loopback, "{given}");
+            assert_eq!(
+                Reference::parse(given).unwrap().is_loopback(),
+                loopback,
+                "{given}"
+            );
         }
     }
 }

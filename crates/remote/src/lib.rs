@@ -1,3 +1,5 @@
-//! Runs commands here and on hosts, bounded in time and output.
+//! Runs commands here and on hosts, bounded in time and output. The only user of ssh2.
 
+pub mod key;
 pub mod local;
+pub mod ssh;

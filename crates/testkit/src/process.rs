@@ -121,7 +121,8 @@ impl Process {
         // `pid (name) S …`: the name may hold anything, the state is the first word behind it.
         // A process that ended and was not yet waited for is a zombie.
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
     }
 
     /// Sends a signal by name, such as `HUP`.

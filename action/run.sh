@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Runs one stage of deploy-guard for action.yml. Inputs come in as INPUT_* and stay data: nothing
+# here is evaluated, split by spaces or expanded. The stage's exit code is the step's.
+set -Eeuo pipefail
+
+readonly STAGES=(preflight runner-check healthgate rollback run)
+
+# Ends with an annotation and the code for "usage or configuration error": nothing was asked.
+refuse() { # MESSAGE HINT
+  printf 'error: %s\n\nhint: %s\n' "$(plain "$1")" "$(plain "$2")" >&2
+  printf '::error title=deploy-guard::%s. %s\n' "$(plain "$1")" "$(plain "$2")" >&2
+  output exit-code 2
+  exit 2
+}
+
+# One line in which the runner finds no command: it reads `::` at a line's start and `##[` anywhere.
+plain() { # TEXT
+  local text=${1//'%'/%25}
+  text=${text//[$'\r\n']/ }
+  printf '%s' "${text//'##['/'# #['}"
+}
+
+# Only for words of our own: the binary writes everything that came from outside.
+output() { # NAME WORD
+  if [[ -n ${GITHUB_OUTPUT:-} ]]; then
+    printf '%s=%s\n' "$1" "$2" >>"$GITHUB_OUTPUT"
+  fi
+}
+
+# How much the outputs hold by now.
+written() {
+  if [[ -f ${GITHUB_OUTPUT:-} ]]; then wc -c <"$GITHUB_OUTPUT"; else echo 0; fi
+}
+
+# Sets `stage`, or says which there are.
+choose_stage() {
+  stage=${INPUT_STAGE:-}
+  local known
+  for known in "${STAGES[@]}"; do
+    if [[ $stage == "$known" ]]; then return; fi
+  done
+  if [[ -z $stage ]]; then
+    refuse "the input \`stage\` is missing" "write one of these under \`with:\`: stage: ${STAGES[*]}"
+  fi
+  refuse "there is no stage \`$stage\`" "the stages are: ${STAGES[*]}"
+}
+
+# Sets `command` to the program and, where one file holds all stages, the stage's name.
+find_binary() {
+  local folder=${INPUT_BIN_DIR:-}
+  if [[ -z $folder ]]; then
+    build
+    folder=$built
+  elif [[ ! -d $folder ]]; then
+    refuse "bin-dir \`$folder\` is no folder" 'name the folder that holds the binaries, or leave bin-dir out to build them'
+  fi
+  # A path that begins with a dash would be taken for an option.
+  [[ $folder == /* ]] || folder=$PWD/$folder
+  local name
+  for name in deploy-guard "$stage"; do
+    if [[ -f $folder/$name && ! -x $folder/$name ]]; then
+      refuse "$folder/$name is not executable" 'artifacts lose the mode of their files: run chmod +x on it first'
+    elif [[ -f $folder/$name ]]; then
+      command=("$folder/$name")
+      if [[ $name == deploy-guard ]]; then command+=("$stage"); fi
+      return
+    fi
+  done
+  refuse "there is neither deploy-guard nor $stage in $folder" 'name the folder that holds the binaries, or leave bin-dir out to build them'
+}
+
+# Sets `built` to a folder with a deploy-guard made from the action's own source.
+build() {
+  local source=${GITHUB_ACTION_PATH:?}
+  if ! type -P cargo >/dev/null; then
+    refuse 'there is no cargo to build deploy-guard with' 'install Rust in an earlier step (https://rustup.rs), or give bin-dir a folder with ready binaries'
+  fi
+  # The tool cache outlives the job on self-hosted runners; elsewhere the job's own folder will do.
+  local target=${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-$source}}/deploy-guard/target
+  printf '::group::Build deploy-guard\n' >&2
+  if ! (cd "$source" && cargo build --release --locked --package deploy-guard --target-dir "$target") >&2; then
+    printf '::endgroup::\n' >&2
+    refuse 'deploy-guard could not be built' 'the compiler says why above; libssh2 wants pkg-config, libssl-dev and a C compiler'
+  fi
+  printf '::endgroup::\n' >&2
+  built=$target/release
+}
+
+# Refuses binaries of another version than the workflow insists on.
+check_version() {
+  local wanted=${INPUT_VERSION:-} line
+  if [[ -z $wanted ]]; then return; fi
+  if ! line=$("${command[0]}" --version); then
+    refuse "${command[0]} does not tell its version" 'see whether it is built for this machine'
+  fi
+  if [[ ${line##* } != "${wanted#v}" ]]; then
+    refuse "version $wanted is wanted, and ${command[0]} is ${line##* }" \
+      "change the input \`version\`, or the binaries; this action does not download other versions"
+  fi
+}
+
+# Hands the inputs to the binary by its own variables, where quotes and dashes mean nothing. An
+# input that is empty leaves alone what the job's `env:` may say.
+hand_over() {
+  if [[ -n ${INPUT_CONFIG:-} ]]; then export DEPLOY_GUARD_CONFIG=$INPUT_CONFIG; fi
+  if [[ -n ${INPUT_ENVIRONMENT:-} ]]; then export DEPLOY_GUARD_ENVIRONMENT=$INPUT_ENVIRONMENT; fi
+  if [[ -n ${INPUT_RELEASE:-} ]]; then export DEPLOY_GUARD_RELEASE=$INPUT_RELEASE; fi
+  if [[ -n ${INPUT_GITHUB_TOKEN:-} ]]; then export GITHUB_TOKEN=$INPUT_GITHUB_TOKEN; fi
+  if [[ -z ${DEPLOY_GUARD_REPORT:-} ]]; then
+    local folder=${RUNNER_TEMP:-${TMPDIR:-/tmp}}
+    mkdir -p -- "$folder"
+    # A folder for each step: a job may run the same stage twice and want both reports.
+    folder=$(mktemp -d "$folder/deploy-guard.XXXXXXXX")
+    export DEPLOY_GUARD_REPORT=$folder/$stage.json
+  fi
+  # The token and the rest are known by their real names now, and a child needs no second copy.
+  local arguments=${INPUT_ARGS:-}
+  unset "${!INPUT_@}"
+  local line
+  while IFS= read -r line || [[ -n $line ]]; do
+    line=${line%$'\r'}
+    if [[ -n ${line//[[:space:]]/} ]]; then args+=("$line"); fi
+  done <<<"$arguments"
+  if [[ $stage == rollback && ${#args[@]} -eq 0 ]]; then args=(run); fi
+}
+
+stage='' built='' command=() args=()
+choose_stage
+find_binary
+check_version
+hand_over
+
+before=$(written)
+# The long form, because the bash of macOS calls an empty list unset.
+"${command[@]}" ${args[@]+"${args[@]}"} &
+child=$!
+# On cancellation the runner signals this process alone. The stage has to hear of it in time to
+# leave a journal that can be resumed.
+trap 'kill -s INT "$child" 2>/dev/null || true' INT
+trap 'kill -s TERM "$child" 2>/dev/null || true' TERM
+# A signal ends `wait` early, with the stage still at work.
+code=0
+wait "$child" || code=$?
+while kill -0 "$child" 2>/dev/null; do
+  code=0
+  wait "$child" || code=$?
+done
+# A configuration error ends a stage before it has a report, and so before its outputs.
+if [[ $(written) == "$before" ]]; then output exit-code "$code"; fi
+exit "$code"

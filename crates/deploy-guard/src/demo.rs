@@ -1,0 +1,224 @@
+//! `deploy-guard demo`: the main job, for real, with nothing installed.
+//!
+//! A shop in two colours and a router run as a process of this binary; the stages run as
+//! processes of this binary too, on files a user could have written. Exit 0 if and only if all
+//! that the demo promises really happened.
+
+mod render;
+mod world;
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command};
+use model::ExitCode;
+use serde_json::{Value, json};
+
+use crate::generate::write_stdout;
+use world::{Load, Ran, World};
+
+pub(crate) fn command() -> Command {
+    Command::new("demo")
+        .about("Show the main job on a small shop: deploy, detect, roll back, refuse")
+        .arg(
+            Arg::new("keep")
+                .long("keep")
+                .value_name("DIR")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Work in this new or empty folder, and keep it"),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_parser(["text", "json"])
+                .default_value("text")
+                .help("What to write to stdout"),
+        )
+}
+
+pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
+    let text = matches
+        .get_one::<String>("format")
+        .is_none_or(|format| format == "text");
+    let keep = matches.get_one::<PathBuf>("keep");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                let world = World::make(keep.cloned())?;
+                Demo { world, text }.play().await
+            })
+        });
+    match result {
+        Ok(true) => ExitCode::Pass,
+        Ok(false) => ExitCode::Fail,
+        Err(error) => {
+            // The only failure that is about the demo and not about what it shows.
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("error: failed to run the demo: {error}\n").as_bytes(),
+            );
+            ExitCode::Error
+        }
+    }
+}
+
+struct Demo {
+    world: World,
+    text: bool,
+}
+
+/// One promise of the demo, and whether it was kept.
+struct Promise {
+    what: &'static str,
+    kept: bool,
+    seen: String,
+}
+
+impl Demo {
+    async fn play(self) -> Result<bool, String> {
+        let world = &self.world;
+        self.say(&format!(
+            "The demo's files are in {}\n",
+            world.folder().display()
+        ));
+        self.say("\n── 1. v1 is deployed under guard, and recorded as good ──\n");
+        let first = world
+            .stage(&["run", "--release", "v1"], "v1", self.text)
+            .await?;
+        let load = Load::start(world.router());
+        self.say("\n── 2. v2 is deployed: it answers 200, but says \"degraded\" and fails 1 request in 4 ──\n");
+        let second = world
+            .stage(&["run", "--release", "v2"], "v2", self.text)
+            .await?;
+        let requests = load.stop().await;
+        let live = world.live_release().await;
+        self.say("\n── 3. v2 again: preflight knows it ──\n");
+        let third = world
+            .stage(&["preflight", "--release", "v2"], "v2-again", self.text)
+            .await?;
+        let promises = self.promises(&first, &second, &third, &live);
+        let kept = promises.iter().all(|promise| promise.kept);
+        let detection = second.part("healthgate")["duration_ms"].as_u64();
+        let restoration = second.part("rollback")["duration_ms"].as_u64();
+        if self.text {
+            self.show(&promises, detection, restoration, &requests);
+        } else {
+            let checks: Vec<Value> = promises
+                .iter()
+                .map(|promise| json!({"what": promise.what, "passed": promise.kept, "seen": promise.seen}))
+                .collect();
+            let document = json!({
+                "schema": "deploy-guard/demo/v1",
+                "passed": kept,
+                "detection_ms": detection,
+                "restoration_ms": restoration,
+                "folder": world.kept().map(|folder| folder.display().to_string()),
+                "checks": checks,
+                "requests": {"sent": requests.sent, "failed": requests.failed, "lost": requests.lost},
+                "reports": {
+                    "good": first.report,
+                    "preflight": second.part("preflight"),
+                    "healthgate": second.part("healthgate"),
+                    "rollback": second.part("rollback"),
+                    "run": second.report,
+                    "refused": third.report,
+                },
+            });
+            write_stdout(&format!("{document:#}\n"));
+        }
+        Ok(kept)
+    }
+
+    fn promises(&self, first: &Ran, second: &Ran, third: &Ran, live: &str) -> Vec<Promise> {
+        let promise = |what, kept, seen: &str| Promise {
+            what,
+            kept,
+            seen: seen.to_owned(),
+        };
+        let reason = |report: &Value| report["reason"].as_str().unwrap_or("no report").to_owned();
+        let gate = &second.part("healthgate");
+        let rollback = &second.part("rollback");
+        let state = self.world.state();
+        let status = |release: &str| {
+            let entries = state["history"].as_array().into_iter().flatten();
+            let entry = entries
+                .into_iter()
+                .find(|entry| entry["release"] == release);
+            entry
+                .and_then(|entry| entry["status"].as_str())
+                .unwrap_or("not recorded")
+                .to_owned()
+        };
+        vec![
+            promise(
+                "v1 is deployed and good",
+                first.code == 0 && status("v1") == "good",
+                &reason(&first.report),
+            ),
+            promise(
+                "healthgate fails v2, with its arithmetic",
+                gate["verdict"] == "fail" && reason(gate).contains("> failure-limit"),
+                &reason(gate),
+            ),
+            promise(
+                "rollback restores v1",
+                rollback["verdict"] == "pass" && second.code == 1,
+                &reason(rollback),
+            ),
+            promise("v1 answers through the router", live == "v1", live),
+            promise(
+                "v2 is recorded as bad",
+                status("v2") == "bad",
+                &status("v2"),
+            ),
+            promise(
+                "deploying v2 again is refused",
+                third.code == 5 && reason(&third.report).contains("known bad"),
+                &reason(&third.report),
+            ),
+        ]
+    }
+
+    fn show(
+        &self,
+        promises: &[Promise],
+        detection: Option<u64>,
+        restoration: Option<u64>,
+        requests: &world::Requests,
+    ) {
+        self.say("\n── The step summary of the deployment of v2, as GitHub would show it ──\n\n");
+        self.say(&render::markdown(&self.world.summary("v2")));
+        self.say("\n── What happened ──\n\n");
+        for promise in promises {
+            let sign = if promise.kept { "✓" } else { "✗" };
+            self.say(&format!(
+                "  {sign} {}\n      {}\n",
+                promise.what, promise.seen
+            ));
+        }
+        let ms = |time: Option<u64>| time.map_or("unknown".to_owned(), |ms| format!("{ms} ms"));
+        self.say(&format!(
+            "\n  detection    {}\n  restoration  {}\n",
+            ms(detection),
+            ms(restoration)
+        ));
+        self.say(&format!(
+            "  requests     {} sent meanwhile, {} failed by v2, {} lost\n",
+            requests.sent, requests.failed, requests.lost
+        ));
+        match self.world.kept() {
+            Some(folder) => self.say(&format!(
+                "  files        {0}: deploy-guard.yml, deploy.sh, state.json, reports/, summary-v2.md\n",
+                folder.display()
+            )),
+            None => self.say("  files        removed; `deploy-guard demo --keep DIR` keeps them\n"),
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if self.text {
+            write_stdout(text);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The demo's world: a folder with the files a user would have, the running shop, and load on it.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+/// Up in milliseconds; a loaded machine may take longer.
+const START: Duration = Duration::from_secs(10);
+/// A stage of the demo takes a second.
+const STAGE: Duration = Duration::from_secs(60);
+
+/// Puts $RELEASE on the colour that has it, else on the idle one, and points the router there.
+const DEPLOY: &str = r#"#!/bin/sh
+set -eu
+live=$(cat router/live)
+target=
+for colour in blue green; do
+  if [ "$(cat "$colour/release")" = "$RELEASE" ]; then target=$colour; fi
+done
+if [ -z "$target" ]; then
+  if [ "$live" = blue ]; then target=green; else target=blue; fi
+  printf '%s' "$RELEASE" >"$target/release.new"
+  mv "$target/release.new" "$target/release"
+fi
+printf '%s' "$target" >router/live.new
+mv router/live.new router/live
+echo "$RELEASE is live on $target"
+"#;
+
+pub(crate) struct World {
+    folder: PathBuf,
+    /// Removes the folder at the end, unless it is kept.
+    temporary: Option<tempfile::TempDir>,
+    router: String,
+    /// Killed with the world.
+    _servers: Child,
+}
+
+/// A stage that ran.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    /// Its report; null if it wrote none.
+    pub(crate) report: Value,
+    reports: PathBuf,
+}
+
+impl Ran {
+    /// The report of one stage of a `run`.
+    pub(crate) fn part(&self, stage: &str) -> Value {
+        read_json(&self.reports.with_extension(format!("{stage}.json")))
+    }
+}
+
+impl World {
+    pub(crate) fn make(keep: Option<PathBuf>) -> Result<Self, String> {
+        let temporary = match &keep {
+            Some(_) => None,
+            None => Some(
+                tempfile::Builder::new()
+                    .prefix("deploy-guard-demo-")
+                    .tempdir()
+                    .map_err(text)?,
+            ),
+        };
+        let folder = match (keep, &temporary) {
+            (Some(folder), _) => empty_folder(folder)?,
+            (None, Some(temporary)) => temporary.path().to_owned(),
+            (None, None) => return Err("no folder".to_owned()),
+        };
+        for name in ["blue", "green", "router", "reports"] {
+            std::fs::create_dir_all(folder.join(name)).map_err(text)?;
+        }
+        put(&folder, "router/live", "green")?;
+        put(&folder, "blue/release", "none")?;
+        put(&folder, "green/release", "none")?;
+        let servers = Command::new(std::env::current_exe().map_err(text)?)
+            .arg("serve")
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(text)?;
+        let router = wait_for(&folder.join("router/address"))?;
+        put(&folder, "deploy.sh", DEPLOY)?;
+        put(&folder, "deploy-guard.yml", &configuration(&router))?;
+        Ok(World {
+            folder,
+            temporary,
+            router: format!("http://{router}"),
+            _servers: servers,
+        })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder, if it stays.
+    pub(crate) fn kept(&self) -> Option<&Path> {
+        self.temporary.is_none().then_some(self.folder.as_path())
+    }
+
+    pub(crate) fn router(&self) -> String {
+        self.router.clone()
+    }
+
+    /// Runs a stage as a user would, in the folder.
+    pub(crate) async fn stage(
+        &self,
+        args: &[&str],
+        name: &str,
+        shown: bool,
+    ) -> Result<Ran, String> {
+        let reports = self.folder.join("reports").join(format!("{name}.json"));
+        let mut command = Command::new(std::env::current_exe().map_err(text)?);
+        command
+            .args(args)
+            .arg("--report")
+            .arg(&reports)
+            .arg("--summary")
+            .arg(self.folder.join(format!("summary-{name}.md")))
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(if shown {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            })
+            .stderr(if shown {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            })
+            .kill_on_drop(true);
+        // What is set for a caller's own deployments must not steer the demo's.
+        for (name, _) in std::env::vars_os() {
+            let known = name.to_string_lossy();
+            if known.starts_with("DEPLOY_GUARD_")
+                || known.starts_with("GITHUB_")
+                || known.to_ascii_lowercase().ends_with("_proxy")
+            {
+                command.env_remove(&name);
+            }
+        }
+        let mut child = command.spawn().map_err(text)?;
+        let status = tokio::time::timeout(STAGE, child.wait())
+            .await
+            .map_err(|_| {
+                format!(
+                    "`{}` did not end within {} s",
+                    args.join(" "),
+                    STAGE.as_secs()
+                )
+            })?
+            .map_err(text)?;
+        Ok(Ran {
+            code: status.code().unwrap_or(-1),
+            report: read_json(&reports),
+            reports,
+        })
+    }
+
+    /// The release that answers through the router.
+    pub(crate) async fn live_release(&self) -> String {
+        let url = format!("{}/api/v1/version", self.router);
+        let source = config::file::ReleaseSource::default();
+        probe::http::ask_release(&url, None, Some(&source), "", START)
+            .await
+            .unwrap_or_else(|why| why)
+    }
+
+    pub(crate) fn state(&self) -> Value {
+        read_json(&self.folder.join("state.json"))
+    }
+
+    pub(crate) fn summary(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(format!("summary-{name}.md"))).unwrap_or_default()
+    }
+}
+
+fn configuration(router: &str) -> String {
+    format!(
+        r#"version: 1
+service: shop
+healthgate:
+  policy: {{ interval: 100ms, timeout: 1s, success-threshold: 3, failure-limit: 2, deadline: 10s }}
+  http:
+    - name: ready
+      url: http://{router}/health/ready
+      jq: .status == "healthy"
+      release: {{ url: http://{router}/api/v1/version, jq: .version }}
+    - name: basket
+      url: http://{router}/basket
+rollback:
+  state: state.json
+  command:
+    run: sh ./deploy.sh
+    current: cat "$(cat router/live)/release"
+deploy:
+  command: sh ./deploy.sh
+"#
+    )
+}
+
+fn empty_folder(folder: PathBuf) -> Result<PathBuf, String> {
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    if std::fs::read_dir(&folder).map_err(text)?.next().is_some() {
+        return Err(format!(
+            "{} is not empty: name a new folder",
+            folder.display()
+        ));
+    }
+    folder.canonicalize().map_err(text)
+}
+
+fn put(folder: &Path, name: &str, content: &str) -> Result<(), String> {
+    state::atomic::replace(&folder.join(name), content.as_bytes()).map_err(text)
+}
+
+/// Waits for a file that another process writes whole.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing else happens before the servers are up"
+)]
+fn wait_for(path: &Path) -> Result<String, String> {
+    let since = Instant::now();
+    while since.elapsed() < START {
+        if let Ok(content) = std::fs::read_to_string(path) {
+            return Ok(content);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err("the shop did not start".to_owned())
+}
+
+fn read_json(path: &Path) -> Value {
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(16 << 20).read_to_end(&mut bytes));
+    read.ok()
+        .and_then(|_| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
+}
+
+fn text(error: std::io::Error) -> String {
+    error.to_string()
+}
+
+/// What customers saw while v2 was deployed and taken back.
+pub(crate) struct Requests {
+    pub(crate) sent: u64,
+    /// 500: the bad release's own failures.
+    pub(crate) failed: u64,
+    /// No answer, or one of the router's own errors: lost by the switch.
+    pub(crate) lost: u64,
+}
+
+/// Requests through the router, one after the other, until stopped.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<Requests>,
+}
+
+impl Load {
+    pub(crate) fn start(router: String) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let mut seen = Requests { sent: 0, failed: 0, lost: 0 };
+        let task = tokio::spawn(async move {
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .tls_certs_only([])
+                .build()
+                .unwrap_or_default();
+            while !stopped.load(Ordering::Relaxed) {
+                seen.sent += 1;
+                match client
+                    .get(format!("{router}/"))
+                    .send()
+                    .await
+                    .map(|answer| answer.status().as_u16())
+                {
+                    Ok(200) => {}
+                    Ok(500) => seen.failed += 1,
+                    _ => seen.lost += 1,
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            seen
+        });
+        Load { stop, task }
+    }
+
+    pub(crate) async fn stop(self) -> Requests {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap_or(Requests {
+            sent: 0,
+            failed: 0,
+            lost: 0,
+        })
+    }
+}

@@ -1,0 +1,314 @@
+//! `deploy-guard run`: preflight → deploy → healthgate → record or roll back.
+
+use std::time::{Duration, Instant};
+
+use cli::{Failure, Job, Stage as _};
+use config::Section;
+use config::file::{Deploy, OnUndecided};
+use model::{Outcome, Report, Verdict};
+use remote::local::{Captured, Script};
+
+/// The stage and its flags.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Stage {
+    /// Deploy a release that is known bad, or into a frozen environment
+    #[arg(long)]
+    force: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  deploy-guard run --release v1.2.4
+  deploy-guard run --release v1.2.4 --environment staging --report report.json
+
+With --report, each stage's own report is kept beside it: report.healthgate.json";
+
+impl cli::Stage for Stage {
+    const NAME: &'static str = "run";
+    const ABOUT: &'static str =
+        "Deploy under guard: preflight, deploy, healthgate, record or roll back";
+    const EXAMPLES: &'static str = EXAMPLES;
+    const SECTIONS: &'static [Section] = &[
+        Section::Hosts,
+        Section::Preflight,
+        Section::Healthgate,
+        Section::Rollback,
+        Section::Deploy,
+    ];
+    const GRACE: Duration = Duration::from_secs(7);
+
+    async fn run(self, job: &Job) -> Result<Report, Failure> {
+        let Some(deploy) = &job.config.deploy else {
+            return Err(Failure::usage("no deployment is configured")
+                .hint("add `deploy: { command: ./deploy.sh \"$RELEASE\" }` to the configuration"));
+        };
+        let Some(release) = &job.release else {
+            return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
+        };
+        if job
+            .config
+            .healthgate
+            .as_ref()
+            .is_none_or(|gate| gate.http.is_empty() && gate.prometheus.is_empty())
+        {
+            return Err(Failure::usage(
+                "no probe is configured, so nobody could tell whether the deployment works",
+            )
+            .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration"));
+        }
+        Run {
+            job,
+            deploy,
+            release,
+            started_at: jiff::Timestamp::now(),
+            force: self.force,
+            outcomes: Vec::new(),
+        }
+        .go()
+        .await
+    }
+}
+
+struct Run<'a> {
+    job: &'a Job,
+    deploy: &'a Deploy,
+    release: &'a str,
+    started_at: jiff::Timestamp,
+    force: bool,
+    outcomes: Vec<Outcome>,
+}
+
+impl Run<'_> {
+    async fn go(mut self) -> Result<Report, Failure> {
+        let preflight = self.preflight().await?;
+        if preflight.verdict != Verdict::Pass {
+            let reason = format!("preflight: {}; nothing was deployed", preflight.reason);
+            return Ok(self.end(preflight.verdict, reason));
+        }
+        if self.job.dry_run {
+            let deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
+            self.outcomes
+                .push(Outcome::skipped("run/deploy", self.release, deploy));
+            return Ok(self.end(
+                Verdict::Inconclusive,
+                "dry run: nothing was deployed".into(),
+            ));
+        }
+        let previous = match self.pending()? {
+            Ok(previous) => previous,
+            Err(refused) => {
+                return Ok(self.end(
+                    refused.verdict,
+                    format!("{}; nothing was deployed", refused.reason),
+                ));
+            }
+        };
+        if let Err(reason) = self.deploy(previous.as_deref()).await {
+            if self.job.interrupt.caught().is_some() {
+                return Ok(self.interrupted("while deploying"));
+            }
+            return self.back(format!("deploy: {reason}")).await;
+        }
+        let gate = self.stage(healthgate::gate(self.job).await, "healthgate")?;
+        if self.job.interrupt.caught().is_some() {
+            return Ok(self.interrupted("while the gate was watching"));
+        }
+        let why = format!("healthgate: {}", gate.reason);
+        let undecided = match gate.verdict {
+            Verdict::Pass => return self.good(),
+            Verdict::Inconclusive => self.deploy.on_inconclusive,
+            Verdict::Error => self.deploy.on_error,
+            _ => OnUndecided::Rollback,
+        };
+        match undecided {
+            OnUndecided::Rollback => self.back(why).await,
+            OnUndecided::Halt => {
+                let reason = format!(
+                    "{why}; {} was left where it is, look at it, then `rollback record` or `rollback run`",
+                    self.release
+                );
+                Ok(self.end(gate.verdict, reason))
+            }
+        }
+    }
+
+    /// Preflight, if there is anything to ask before a deployment.
+    async fn preflight(&mut self) -> Result<Report, Failure> {
+        if self.job.config.preflight.is_none() && self.job.config.rollback.is_none() {
+            let reason = "no `preflight:` section";
+            self.outcomes
+                .push(Outcome::skipped("run/preflight", "", reason));
+            let mut report = Report::from_outcomes("preflight", self.started_at, Vec::new());
+            (report.verdict, report.reason) = (Verdict::Pass, reason.to_owned());
+            return Ok(report);
+        }
+        let flags = preflight::Stage {
+            force: self.force,
+            ..preflight::Stage::default()
+        };
+        let report = flags.run(self.job).await;
+        self.stage(report, "preflight")
+    }
+
+    /// Shows a stage's report and keeps its verdict as an outcome.
+    fn stage(&mut self, report: Result<Report, Failure>, name: &str) -> Result<Report, Failure> {
+        self.job.progress.clear();
+        let mut report = report?;
+        report.service = report.service.or_else(|| self.job.config.service.clone());
+        report.environment = report.environment.or_else(|| self.job.environment.clone());
+        report.release = report.release.or_else(|| self.job.release.clone());
+        report.context = self.job.actions.report(cli::VERSION);
+        let took = jiff::Timestamp::now().duration_since(report.started_at);
+        report.duration = Duration::try_from(took).unwrap_or_default();
+        self.job.publisher.show_part(&report);
+        let mut outcome = Outcome::new(format!("run/{name}"), self.release, report.verdict)
+            .reason(report.reason.clone())
+            .took(report.duration);
+        if let Some(path) = self.job.publisher.stage_report(&report.stage) {
+            outcome = outcome.hint(format!("its report: {}", path.display()));
+        }
+        self.outcomes.push(outcome);
+        Ok(report)
+    }
+
+    /// Writes down that the release is being deployed, and gives the release before it.
+    fn pending(&mut self) -> Result<Result<Option<String>, Report>, Failure> {
+        let Some(section) = &self.job.config.rollback else {
+            return Ok(Ok(None));
+        };
+        let before = state::Store::at(&section.state)
+            .read()
+            .map_err(Failure::error)?
+            .and_then(|document| document.last_known_good);
+        let flags = rollback::record::Flags {
+            pending: true,
+            force: self.force,
+            ..Default::default()
+        };
+        let report = rollback::record::record(self.job, &flags)?;
+        Ok(if report.verdict == Verdict::Pass {
+            Ok(before)
+        } else {
+            Err(report)
+        })
+    }
+
+    async fn deploy(&mut self, previous: Option<&str>) -> Result<(), String> {
+        let job = self.job;
+        job.progress.say(&format!("deploying {}", self.release));
+        let env = vec![
+            ("RELEASE".to_owned(), self.release.to_owned()),
+            (
+                "PREVIOUS_RELEASE".to_owned(),
+                previous.unwrap_or_default().to_owned(),
+            ),
+        ];
+        let script = Script {
+            text: &self.deploy.command,
+            env,
+            timeout: self.deploy.timeout.get(),
+        };
+        let fence = job.publisher.fence("deploy");
+        let started = Instant::now();
+        let mut forward = |_, line: &str| job.publisher.forward(line);
+        let ended = tokio::select! {
+            ended = remote::local::run(&script, &mut forward) => ended.map_err(|error| error.to_string()),
+            _ = job.interrupt.wait() => Err("interrupted".to_owned()),
+        };
+        job.publisher.unfence(fence);
+        let result = ended.and_then(|captured: Captured| {
+            if captured.success() {
+                Ok(())
+            } else {
+                Err(format!(
+                    "`deploy.command`: {}: {}",
+                    captured.exit,
+                    captured.tail()
+                ))
+            }
+        });
+        let outcome = match &result {
+            Ok(()) => Outcome::pass("run/deploy", self.release).actual("exit status 0"),
+            Err(reason) => Outcome::fail("run/deploy", self.release)
+                .expected("exit status 0")
+                .actual(reason.clone())
+                .reason(reason.clone())
+                .hint("run the command of `deploy:` yourself, with RELEASE set"),
+        };
+        self.outcomes.push(outcome.took(started.elapsed()));
+        result
+    }
+
+    fn good(mut self) -> Result<Report, Failure> {
+        if self.job.config.rollback.is_none() {
+            let reason = format!("{} is live and healthy", self.release);
+            return Ok(self.end(Verdict::Pass, reason));
+        }
+        let flags = rollback::record::Flags {
+            force: self.force,
+            ..Default::default()
+        };
+        let report = self.stage(rollback::record::record(self.job, &flags), "record")?;
+        let reason = match report.verdict {
+            Verdict::Pass => format!("{} is live, healthy, and last-known-good", self.release),
+            _ => format!(
+                "{} is live and healthy, but was not recorded: {}",
+                self.release, report.reason
+            ),
+        };
+        Ok(self.end(report.verdict, reason))
+    }
+
+    /// Rolls back, and says what is live at the end.
+    async fn back(mut self, why: String) -> Result<Report, Failure> {
+        if self.job.config.rollback.is_none() {
+            let reason = format!("{why}; there is no `rollback:` section, nothing was put back");
+            return Ok(self.end(Verdict::Fail, reason));
+        }
+        let result = rollback::act::run(self.job, &rollback::act::Flags::default()).await;
+        let report = match result {
+            Ok(report) => self.stage(Ok(report), "rollback")?,
+            Err(failure) => {
+                let failure_text = failure.chain();
+                self.outcomes.push(
+                    Outcome::error("run/rollback", self.release)
+                        .reason(failure_text.clone())
+                        .hint(
+                            failure
+                                .hint
+                                .unwrap_or_else(|| "see `rollback status`".to_owned()),
+                        ),
+                );
+                let verdict = match failure.code {
+                    model::ExitCode::Refused => Verdict::Refused,
+                    _ => Verdict::Error,
+                };
+                return Ok(self.end(verdict, format!("{why}; not rolled back: {failure_text}")));
+            }
+        };
+        let outputs = report.outputs.clone();
+        let mut end = match report.verdict {
+            // The deployment failed, however well the way back went.
+            Verdict::Pass => self.end(Verdict::Fail, format!("{why}; {}", report.reason)),
+            verdict => self.end(
+                verdict,
+                format!("{why}; rollback {verdict}: {}", report.reason),
+            ),
+        };
+        end.outputs = outputs;
+        Ok(end)
+    }
+
+    fn interrupted(self, when: &str) -> Report {
+        let reason = format!(
+            "interrupted {when}; {} may be live: `healthgate` tells, then `rollback record` or `rollback run`",
+            self.release
+        );
+        self.end(Verdict::Inconclusive, reason)
+    }
+
+    fn end(self, verdict: Verdict, reason: String) -> Report {
+        let mut report = Report::from_outcomes(Stage::NAME, self.started_at, self.outcomes);
+        (report.verdict, report.reason) = (verdict, reason);
+        report
+    }
+}

@@ -1,0 +1,84 @@
+//! Self-hosted runners that must be online, as GitHub lists them.
+
+use std::time::Duration;
+
+use cli::Job;
+use config::file::RunnersCheck;
+use github::{Client, Scope};
+use model::Outcome;
+use secrecy::SecretString;
+
+use crate::Planned;
+
+pub(crate) fn plan<'a>(check: &'a RunnersCheck, job: &'a Job, timeout: Duration) -> Planned<'a> {
+    let RunnersCheck {
+        name,
+        labels,
+        severity,
+        weight,
+        ..
+    } = check;
+    let id = format!("runners/{name}");
+    Planned {
+        id: id.clone(),
+        subject: labels.join(", "),
+        severity: *severity,
+        weight: *weight,
+        ask: Box::pin(async move { ask(id, check, job, timeout).await }),
+    }
+}
+
+async fn ask(id: String, check: &RunnersCheck, job: &Job, timeout: Duration) -> Outcome {
+    let RunnersCheck {
+        name: _,
+        labels,
+        repository,
+        organization,
+        token_env,
+        min_online,
+        severity: _,
+        weight: _,
+    } = check;
+    let subject = labels.join(", ");
+    let expected = format!("at least {min_online} online with {subject}");
+    let scope = match (
+        organization,
+        repository.as_ref().or(job.actions.repository.as_ref()),
+    ) {
+        (Some(name), _) => Scope::Organization(name.clone()),
+        (None, Some(name)) => Scope::Repository(name.clone()),
+        (None, None) => {
+            return Outcome::error(id, subject)
+                .expected(expected)
+                .actual("no repository is named")
+                .reason("no repository is named: nobody knows whose runners are meant")
+                .hint("add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it");
+        }
+    };
+    let variable = token_env.as_deref().unwrap_or("GITHUB_TOKEN");
+    let token = job.env.non_empty(variable).map(SecretString::from);
+    let runners = match Client::new(&job.actions.api_url, token, timeout) {
+        Ok(client) => client.runners(&scope).await,
+        Err(error) => Err(error),
+    };
+    match runners {
+        Err(error) => Outcome::error(id, subject)
+            .expected(expected)
+            .actual(error.to_string())
+            .reason(format!("{scope}: {error}"))
+            .hint(error.hint()),
+        Ok(runners) => {
+            let judgement = github::runners::judge(&runners, labels);
+            if judgement.online() >= *min_online as usize {
+                return Outcome::pass(id, subject)
+                    .expected(expected)
+                    .actual(judgement.to_string());
+            }
+            Outcome::fail(id, subject)
+                .expected(expected)
+                .actual(judgement.to_string())
+                .reason(format!("{scope}: {judgement}"))
+                .hint("`runner-check` tells more; on the runner: `sudo systemctl status 'actions.runner.*'`")
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The readiness score: what share of the weight that was asked has passed.
+
+use model::{Outcome, Severity, Verdict};
+
+/// An outcome and its weight.
+#[derive(Clone, Debug)]
+pub(crate) struct Weighed {
+    pub(crate) outcome: Outcome,
+    /// Relative to the others; not negative.
+    pub(crate) weight: f64,
+}
+
+/// Score, verdict and the arithmetic in words.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Readiness {
+    /// 0 to 10, one decimal; `None` where nothing was asked.
+    pub(crate) score: Option<f64>,
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: String,
+}
+
+/// Required checks decide the verdict whatever the score; a score below `pass_score` fails too.
+/// What was skipped counts for nothing.
+pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
+    let asked: Vec<&Weighed> = checks
+        .iter()
+        .filter(|check| check.outcome.verdict != Verdict::Skipped)
+        .collect();
+    let verdict = Verdict::of(checks.iter().map(|check| check.outcome.weighs()));
+    let total: f64 = asked.iter().map(|check| check.weight).sum();
+    if asked.is_empty() {
+        let reason = format!("nothing was asked ({} skipped)", checks.len());
+        return Readiness {
+            score: None,
+            verdict,
+            reason,
+        };
+    }
+    let points = |weight: f64| {
+        if total > 0.0 {
+            10.0 * weight / total
+        } else {
+            0.0
+        }
+    };
+    let lost: Vec<(&str, f64)> = asked
+        .iter()
+        .filter(|check| check.outcome.verdict != Verdict::Pass)
+        .map(|check| (check.outcome.id.as_str(), points(check.weight)))
+        .collect();
+    let exact = if total > 0.0 {
+        10.0 - lost.iter().map(|(_, points)| points).sum::<f64>()
+    } else {
+        10.0
+    };
+    let score = (exact.clamp(0.0, 10.0) * 10.0).round() / 10.0;
+    let mut reason = format!("{score:.1} of 10");
+    if !lost.is_empty() {
+        let parts: Vec<_> = lost
+            .iter()
+            .map(|(id, points)| format!("{points:.1} for {id}"))
+            .collect();
+        reason.push_str(&format!(": lost {}", parts.join(", ")));
+    }
+    // Judged by the exact value: a rounded one could pass what does not.
+    let low = exact + 1e-9 < pass_score;
+    let refused = verdict == Verdict::Refused;
+    let verdict = if low && !refused {
+        verdict.max(Verdict::Fail)
+    } else {
+        verdict
+    };
+    if low {
+        reason.push_str(&format!("; below pass-score ({pass_score:.1})"));
+    }
+    let worst = asked
+        .iter()
+        .filter(|check| check.outcome.severity == Severity::Required)
+        .filter(|check| check.outcome.verdict == verdict && verdict != Verdict::Pass)
+        .map(|check| &check.outcome)
+        .next();
+    if let Some(worst) = worst {
+        let why = worst.reason.as_deref().unwrap_or(worst.verdict.as_str());
+        reason = format!("{}: {why} ({reason})", worst.id);
+    }
+    Readiness {
+        score: Some(score),
+        verdict,
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Error as E, Fail as F, Pass as P, Refused as R, Skipped as S};
+
+    fn judged(
+        checks: &[(Verdict, Severity, f64)],
+        pass_score: f64,
+    ) -> (Option<f64>, Verdict, String) {
+        let checks: Vec<_> = checks
+            .iter()
+            .enumerate()
+            .map(|(n, (verdict, severity, weight))| Weighed {
+                outcome: Outcome::new(format!("c/{n}"), "", *verdict)
+                    .severity(*severity)
+                    .reason("why"),
+                weight: *weight,
+            })
+            .collect();
+        let Readiness {
+            score,
+            verdict,
+            reason,
+        } = judge(&checks, pass_score);
+        (score, verdict, reason)
+    }
+
+    const MUST: Severity = Severity::Required;
+    const MAY: Severity = Severity::Advisory;
+
+    #[test]
+    fn the_score_is_the_share_of_weight_that_passed() {
+        assert_eq!(
+            judged(&[(P, MUST, 1.0), (P, MUST, 3.0)], 8.0),
+            (Some(10.0), P, "10.0 of 10".into())
+        );
+        assert_eq!(
+            judged(&[(P, MUST, 8.4), (F, MAY, 1.0), (F, MAY, 0.6)], 8.0),
+            (
+                Some(8.4),
+                P,
+                "8.4 of 10: lost 1.0 for c/1, 0.6 for c/2".into()
+            )
+        );
+    }
+
+    #[test]
+    fn a_required_check_fails_the_stage_whatever_the_score() {
+        let (score, verdict, reason) = judged(&[(P, MUST, 99.0), (F, MUST, 1.0)], 0.0);
+        assert_eq!((score, verdict), (Some(9.9), F));
+        assert_eq!(reason, "c/1: why (9.9 of 10: lost 0.1 for c/1)");
+        assert_eq!(judged(&[(P, MUST, 99.0), (E, MUST, 1.0)], 0.0).1, E);
+        assert_eq!(judged(&[(F, MUST, 1.0), (R, MUST, 1.0)], 8.0).1, R);
+    }
+
+    #[test]
+    fn a_low_score_fails_without_any_required_failure() {
+        let (score, verdict, reason) = judged(&[(P, MUST, 1.0), (F, MAY, 1.0)], 8.0);
+        assert_eq!((score, verdict), (Some(5.0), F));
+        assert_eq!(
+            reason,
+            "5.0 of 10: lost 5.0 for c/1; below pass-score (8.0)"
+        );
+        // 7.96 is shown as 8.0 and is still too low.
+        assert_eq!(judged(&[(P, MUST, 7.96), (F, MAY, 2.04)], 8.0).1, F);
+    }
+
+    #[test]
+    fn skips_count_for_nothing_and_nothing_is_no_pass() {
+        assert_eq!(judged(&[(P, MUST, 1.0), (S, MUST, 9.0)], 8.0).0, Some(10.0));
+        assert_eq!(judged(&[], 8.0).1, Verdict::Inconclusive);
+        assert_eq!(judged(&[(S, MUST, 1.0)], 8.0).1, Verdict::Inconclusive);
+        assert_eq!(judged(&[(P, MUST, 0.0)], 8.0).1, P);
+    }
+}

@@ -1,0 +1,444 @@
+//! The Action in a real workflow, run by act on this machine: a bad release is deployed, the gate
+//! fails, and a step with `if: failure() || cancelled()` rolls back.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+use testkit::{Nginx, Registry, Shop, Sshd};
+
+/// A shop of two colours behind nginx, v1 live and recorded as good, and a repository that
+/// deploys to it.
+struct Site {
+    blue: Shop,
+    green: Shop,
+    nginx: Nginx,
+    repository: TempDir,
+    /// Where the workflow's steps leave what the test looks at.
+    results: TempDir,
+}
+
+impl Site {
+    fn new() -> Site {
+        let blue = Shop::start("v1");
+        let green = Shop::start("v2");
+        let nginx = Nginx::start(&blue.address());
+        let repository = tempfile::tempdir().unwrap();
+        let results = tempfile::tempdir().unwrap();
+        let root = testkit::workspace();
+        let here = repository.path();
+        fs::create_dir_all(here.join("action")).unwrap();
+        fs::create_dir_all(here.join(".github/workflows")).unwrap();
+        for file in ["action.yml", "action/run.sh"] {
+            fs::copy(root.join(file), here.join(file)).unwrap();
+        }
+        fs::write(
+            here.join("deploy-guard.yml"),
+            config(&nginx, &blue, &green, results.path()),
+        )
+        .unwrap();
+        let deploy = format!(
+            "#!/bin/sh\nset -e\nprintf 'upstream shop {{ server {}; }}\\n' >'{}'\n{}\n",
+            green.address(),
+            nginx.upstream_file().display(),
+            nginx.reload_command(),
+        );
+        fs::write(here.join("deploy.sh"), deploy).unwrap();
+        fs::set_permissions(here.join("deploy.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+        testkit::bin("rollback")
+            .current_dir(here)
+            .args(["record", "--release", "v1"])
+            .assert()
+            .code(0);
+        Site {
+            blue,
+            green,
+            nginx,
+            repository,
+            results,
+        }
+    }
+
+    /// Runs a workflow on a push.
+    fn push(&self, workflow: &str) -> (bool, String) {
+        self.act(workflow, &["push"])
+    }
+
+    /// Runs a workflow by act; whether the job passed, and what the runner printed.
+    fn act(&self, workflow: &str, event: &[&str]) -> (bool, String) {
+        let here = self.repository.path();
+        fs::write(here.join(".github/workflows/deploy.yml"), workflow).unwrap();
+        let git = |arguments: &[&str]| {
+            let mut git = Command::new("git");
+            let status = testkit::clean(&mut git)
+                .current_dir(here)
+                .args(arguments)
+                .status();
+            assert!(status.unwrap().success(), "git {arguments:?}");
+        };
+        if !here.join(".git").exists() {
+            git(&["init", "-q", "-b", "main"]);
+            git(&[
+                "remote",
+                "add",
+                "origin",
+                "https://github.com/acme/shop.git",
+            ]);
+        }
+        git(&["add", "-A"]);
+        let author = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+        git(&[
+            &author[..],
+            &["commit", "-q", "--allow-empty", "-m", "test"],
+        ]
+        .concat());
+        let mut act = Command::new(testkit::tool("act"));
+        testkit::clean(&mut act).current_dir(here);
+        act.args(event).args(["-P", "ubuntu-latest=-self-hosted"]);
+        // act keeps its clones and settings in the home folder; this one is gone afterwards.
+        act.env("HOME", self.results.path())
+            .env("XDG_CACHE_HOME", self.results.path().join("cache"));
+        act.env("XDG_CONFIG_HOME", self.results.path().join("config"));
+        let output = act.output().unwrap();
+        let text = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (output.status.success(), text.concat())
+    }
+
+    /// What a step wrote, as `name=value` lines.
+    fn result(&self, name: &str) -> BTreeMap<String, String> {
+        let text = fs::read_to_string(self.results.path().join(name)).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// The release that nginx's users get.
+    fn live(&self) -> String {
+        let answer = testkit::get(&self.nginx.url("/api/v1/version")).unwrap();
+        answer.header("x-version").unwrap_or_default().to_owned()
+    }
+
+    fn state(&self) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.results.path().join("state.json")).unwrap()).unwrap()
+    }
+
+    /// The workflow with its places filled in.
+    fn workflow(&self, text: &str) -> String {
+        let program = testkit::bin_path("rollback");
+        let bin = program.parent().unwrap().display().to_string();
+        text.replace("@BIN@", &bin)
+            .replace("@RESULTS@", &self.results.path().display().to_string())
+    }
+}
+
+fn config(nginx: &Nginx, blue: &Shop, green: &Shop, results: &Path) -> String {
+    format!(
+        r#"version: 1
+service: shop
+preflight:
+  secrets:
+    - {{ name: DEPLOY_TOKEN }}
+healthgate:
+  policy: {{ interval: 50ms, timeout: 1s, success-threshold: 3, failure-limit: 2, deadline: 10s }}
+  http:
+    - name: ready
+      url: {ready}
+      status: [200]
+      jq: .status == "healthy"
+      release: {{ url: "{version}", jq: .version, match: exact }}
+rollback:
+  state: {state}
+  nginx:
+    upstream-file: {upstream}
+    blue: {blue}
+    green: {green}
+    test: {test:?}
+    reload: {reload:?}
+"#,
+        ready = nginx.url("/health/ready"),
+        version = nginx.url("/api/v1/version"),
+        state = results.join("state.json").display(),
+        upstream = nginx.upstream_file().display(),
+        blue = blue.address(),
+        green = green.address(),
+        test = nginx.test_command(),
+        reload = nginx.reload_command(),
+    )
+}
+
+const DEPLOY: &str = r"
+name: deploy
+on: push
+permissions: {}
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - id: preflight
+        uses: ./
+        with: { stage: preflight, release: v2, bin-dir: '@BIN@' }
+        env: { DEPLOY_TOKEN: a-secret-canary }
+      - id: deploy
+        run: ./deploy.sh
+      - id: healthgate
+        uses: ./
+        with: { stage: healthgate, release: v2, bin-dir: '@BIN@' }
+      - name: never
+        run: touch '@RESULTS@/promoted'
+      - id: rollback
+        if: failure() || cancelled()
+        uses: ./
+        with: { stage: rollback, bin-dir: '@BIN@' }
+      - if: always()
+        run: |
+          {
+            echo preflight=$PREFLIGHT
+            echo healthgate=$HEALTHGATE
+            echo rollback=$ROLLBACK
+          } >'@RESULTS@/deploy'
+          cp -- $REPORT '@RESULTS@/report.json'
+        env:
+          PREFLIGHT: ${{ steps.preflight.outcome }} ${{ steps.preflight.outputs.verdict }} ${{ steps.preflight.outputs.exit-code }} ${{ steps.preflight.outputs.score }}
+          HEALTHGATE: ${{ steps.healthgate.outcome }} ${{ steps.healthgate.outputs.verdict }} ${{ steps.healthgate.outputs.exit-code }} ${{ steps.healthgate.outputs.release }}
+          ROLLBACK: ${{ steps.rollback.outcome }} ${{ steps.rollback.outputs.verdict }} ${{ steps.rollback.outputs.exit-code }} ${{ steps.rollback.outputs.restored-release }}
+          REPORT: ${{ steps.healthgate.outputs.report }}
+";
+
+#[test]
+fn a_bad_release_is_gated_and_rolled_back() {
+    let site = Site::new();
+    // The lie: 200, and a body that says otherwise.
+    site.green.set_health("degraded", 200);
+    let (passed, log) = site.push(&site.workflow(DEPLOY));
+    assert!(!passed, "a failed gate is a failed job:\n{log}");
+    let result = site.result("deploy");
+    let outcome = |step: &str| {
+        result
+            .get(step)
+            .map(|value| value.trim())
+            .unwrap_or_default()
+    };
+    assert_eq!(outcome("preflight"), "success pass 0 10", "{log}");
+    assert_eq!(outcome("healthgate"), "failure fail 1 v2", "{log}");
+    assert_eq!(outcome("rollback"), "success pass 0 v1", "{log}");
+    assert!(
+        !site.results.path().join("promoted").exists(),
+        "a step ran after the failed gate"
+    );
+    assert_eq!(site.live(), "v1", "{log}");
+    let state = site.state();
+    assert_eq!(state["last_known_good"], "v1", "{state}");
+    let bad = state["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["release"] == "v2");
+    assert!(bad.is_none_or(|entry| entry["status"] != "good"), "{state}");
+    let report = fs::read(site.results.path().join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["stage"], "healthgate");
+    assert!(
+        report["reason"]
+            .as_str()
+            .unwrap()
+            .contains("> failure-limit (2)"),
+        "{report}"
+    );
+    assert!(
+        !log.contains("a-secret-canary"),
+        "the secret is in the log:\n{log}"
+    );
+}
+
+const INPUTS: &str = r#"
+name: inputs
+on: push
+permissions: {}
+jobs:
+  inputs:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - id: quotes
+        continue-on-error: true
+        uses: ./
+        with:
+          stage: healthgate
+          bin-dir: '@BIN@'
+          release: "v1'\"; touch @RESULTS@/pwned; $(touch @RESULTS@/pwned) `touch @RESULTS@/pwned` *"
+      - id: lines
+        continue-on-error: true
+        uses: ./
+        with: { stage: healthgate, bin-dir: '@BIN@', release: "v1\nverdict=pass\n::error::x" }
+      - id: dash
+        continue-on-error: true
+        uses: ./
+        with: { stage: healthgate, bin-dir: '@BIN@', release: --version }
+      - id: none
+        continue-on-error: true
+        uses: ./
+        with: { bin-dir: '@BIN@' }
+      - id: version
+        continue-on-error: true
+        uses: ./
+        with: { stage: healthgate, bin-dir: '@BIN@', version: 99.0.0 }
+      - id: status
+        uses: ./
+        with: { stage: rollback, bin-dir: '@BIN@', args: status }
+      - if: always()
+        run: |
+          {
+            echo "quotes=$QUOTES"
+            echo "release=$RELEASE"
+            echo "lines=$LINES_STEP"
+            echo "dash=$DASH"
+            echo "none=$NONE"
+            echo "version=$VERSION"
+            echo "status=$STATUS"
+          } >'@RESULTS@/inputs'
+        env:
+          QUOTES: ${{ steps.quotes.outcome }} ${{ steps.quotes.outputs.verdict }} ${{ steps.quotes.outputs.exit-code }}
+          RELEASE: ${{ steps.quotes.outputs.release }}
+          LINES_STEP: ${{ steps.lines.outcome }} ${{ steps.lines.outputs.exit-code }}
+          DASH: ${{ steps.dash.outcome }} ${{ steps.dash.outputs.exit-code }}
+          NONE: ${{ steps.none.outcome }} ${{ steps.none.outputs.exit-code }}
+          VERSION: ${{ steps.version.outcome }} ${{ steps.version.outputs.exit-code }}
+          STATUS: ${{ steps.status.outcome }} ${{ steps.status.outputs.verdict }}
+"#;
+
+#[test]
+fn inputs_are_data_and_what_is_missing_is_our_own_error() {
+    let site = Site::new();
+    let (_, log) = site.push(&site.workflow(INPUTS));
+    let result = site.result("inputs");
+    let outcome = |step: &str| {
+        result
+            .get(step)
+            .map(|value| value.trim())
+            .unwrap_or_default()
+    };
+    assert!(
+        !site.results.path().join("pwned").exists(),
+        "an input was run as code"
+    );
+    // v1 answers, and that is not the release that was asked for.
+    assert_eq!(outcome("quotes"), "failure fail 1", "{log}");
+    let touch = format!("touch {}/pwned", site.results.path().display());
+    assert_eq!(
+        outcome("release"),
+        format!("v1'\"; {touch}; $({touch}) `{touch}` *")
+    );
+    // What could end a line or be taken for a flag is no release.
+    assert_eq!(outcome("lines"), "failure 2", "{log}");
+    assert_eq!(outcome("dash"), "failure 2", "{log}");
+    assert_eq!(outcome("none"), "failure 2", "{log}");
+    assert!(log.contains("the input `stage` is missing"), "{log}");
+    assert_eq!(outcome("version"), "failure 2", "{log}");
+    assert!(log.contains("version 99.0.0 is wanted"), "{log}");
+    assert!(outcome("status").starts_with("success"), "{log}");
+    assert_eq!(site.live(), "v1");
+}
+
+/// The example that users copy, with its addresses and paths replaced by those of a real site.
+#[test]
+fn the_nginx_example_does_what_it_says() {
+    let site = Site::new();
+    let images = Registry::start();
+    images.push("acme/shop", "v2", "linux/amd64");
+    images.push("acme/shop", "v3", "linux/amd64");
+    let example = testkit::workspace().join("examples/nginx-blue-green");
+    let read = |name: &str| fs::read_to_string(example.join(name)).unwrap();
+    let nginx = &site.nginx;
+    let green = format!(
+        "{}\n    test: {:?}\n    reload: {:?}",
+        site.green.address(),
+        nginx.test_command(),
+        nginx.reload_command()
+    );
+    let config = replaced(
+        &read("deploy-guard.yml"),
+        &[
+            (
+                "ghcr.io/acme/shop",
+                &format!("{}/acme/shop", images.address()),
+            ),
+            ("127.0.0.1:8080", &format!("127.0.0.1:{}", nginx.port())),
+            ("127.0.0.1:8001", &site.blue.address()),
+            ("127.0.0.1:8002", &green),
+            ("interval: 2s", "interval: 50ms"),
+            (
+                "/var/lib/shop/production-state.json",
+                &site.results.path().join("state.json").display().to_string(),
+            ),
+            (
+                "/etc/nginx/conf.d/shop-upstream.conf",
+                &nginx.upstream_file().display().to_string(),
+            ),
+        ],
+    );
+    fs::write(site.repository.path().join("deploy-guard.yml"), config).unwrap();
+    let workflow = replaced(
+        &read("workflow.yml"),
+        &[
+            (
+                "acme/deploy-guard@0123456789abcdef0123456789abcdef01234567",
+                "./",
+            ),
+            ("[self-hosted, linux]", "ubuntu-latest"),
+            (
+                "          stage:",
+                "          bin-dir: '@BIN@'\n          stage:",
+            ),
+        ],
+    );
+    let workflow = site.workflow(&workflow);
+    let key = format!("DEPLOY_KEY={}", Sshd::start().private_key());
+    let deploy = |release: &str| {
+        let input = format!("release={release}");
+        site.act(
+            &workflow,
+            &["workflow_dispatch", "--input", &input, "-s", &key],
+        )
+    };
+
+    let (passed, log) = deploy("v2");
+    assert!(passed, "{log}");
+    assert_eq!(
+        (
+            site.live().as_str(),
+            site.state()["last_known_good"].as_str()
+        ),
+        ("v2", Some("v2"))
+    );
+
+    // The next one is deployed to the idle colour, and answers with the wrong version there.
+    site.blue.set_release("v2-rebuilt");
+    let script = fs::read_to_string(site.repository.path().join("deploy.sh")).unwrap();
+    let script = replaced(&script, &[(&site.green.address(), &site.blue.address())]);
+    fs::write(site.repository.path().join("deploy.sh"), script).unwrap();
+    let (passed, log) = deploy("v3");
+    assert!(!passed, "{log}");
+    assert_eq!(
+        (
+            site.live().as_str(),
+            site.state()["last_known_good"].as_str()
+        ),
+        ("v2", Some("v2")),
+        "{log}"
+    );
+}
+
+/// The text with each of these replaced; each must be there.
+fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
+    pairs.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "the example has no `{from}` any more");
+        text.replace(from, to)
+    })
+}
