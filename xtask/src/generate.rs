@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::command::{Failure, cargo, root, run};
+use crate::command::{Failure, cargo, program, root, run, target};
 
 /// Writes them into the checkout.
 pub(crate) fn write() -> Result<(), Failure> {
@@ -12,6 +12,17 @@ pub(crate) fn write() -> Result<(), Failure> {
 
 /// Says which of the committed ones differ.
 pub(crate) fn check() -> Result<(), Failure> {
+    compare(generate)
+}
+
+/// The same with the program that the tests were built with. By itself cargo would build its
+/// dependencies anew, without the features that the tests add to them.
+pub(crate) fn check_built() -> Result<(), Failure> {
+    let built = target().join("debug/deploy-guard");
+    compare(|folder| run(program(&built).arg("generate").arg(folder)))
+}
+
+fn compare(generate: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
     let fresh = tempfile::tempdir().map_err(|error| Failure::new(error.to_string()))?;
     generate(fresh.path())?;
     let made = files(fresh.path());

@@ -28,10 +28,10 @@ const STEPS: [Step; 11] = [
         ]))
     }),
     ("banned calls", lint::banned),
-    ("generated files", generate::check),
     ("build", || {
         run(cargo().args(["test", "--workspace", "--locked", "--no-run"]))
     }),
+    ("generated files", generate::check_built),
     ("tests", || {
         run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
     }),

@@ -69,7 +69,7 @@ impl Publisher {
             .and_then(|path| write_report(path, &report));
         self.summarize(&report);
         if self.in_actions {
-            self.to_stderr(&actions::command::annotations(&report));
+            to_stderr(&actions::command::annotations(&report));
         }
         if let Some(path) = &self.output_file {
             let file = file.as_ref().map(|path| path.display().to_string());
@@ -97,7 +97,7 @@ impl Publisher {
     /// A line that a command printed, forwarded to stderr: redacted, and fenced as a whole by
     /// [`Publisher::fence`].
     pub fn forward(&self, line: &str) {
-        self.to_stderr(&format!(
+        to_stderr(&format!(
             "{}\n",
             text::plain(&self.redactor.redact(line), 0)
         ));
@@ -111,14 +111,14 @@ impl Publisher {
         }
         let token = actions::command::token();
         let title = text::plain(&self.redactor.redact(title), 0).replace('\n', " ");
-        self.to_stderr(&format!("::group::{title}\n::stop-commands::{token}\n"));
+        to_stderr(&format!("::group::{title}\n::stop-commands::{token}\n"));
         Some(token)
     }
 
     /// Ends a fence.
     pub fn unfence(&self, token: Option<String>) {
         if let Some(token) = token {
-            self.to_stderr(&format!("::{token}::\n::endgroup::\n"));
+            to_stderr(&format!("::{token}::\n::endgroup::\n"));
         }
     }
 
@@ -155,10 +155,11 @@ impl Publisher {
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush());
     }
+}
 
-    fn to_stderr(&self, text: &str) {
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
-    }
+/// Whoever closed stderr does not want to read it.
+fn to_stderr(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Whether logs may be coloured.

@@ -10,11 +10,10 @@ use owo_colors::{OwoColorize as _, Style};
 pub fn render(report: &Report, quiet: bool) -> String {
     let mut text = String::new();
     let about = [&report.service, &report.environment, &report.release];
-    let about: String = about
+    let about = about
         .into_iter()
         .flatten()
-        .map(|part| format!(" · {}", plain(part, 0)))
-        .collect();
+        .fold(String::new(), |all, part| all + " · " + &plain(part, 0));
     let _ = writeln!(
         text,
         "{} {}: {}{about}",

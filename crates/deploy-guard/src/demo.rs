@@ -40,7 +40,9 @@ pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
         .get_one::<String>("format")
         .is_none_or(|format| format == "text");
     let keep = matches.get_one::<PathBuf>("keep");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let result = runtime
         .map_err(|error| error.to_string())
         .and_then(|runtime| {

@@ -10,7 +10,7 @@ use remote::local::{Captured, Script};
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// Deploy a release that is known bad, or into a frozen environment
     #[arg(long)]
     force: bool,

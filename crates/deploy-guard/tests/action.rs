@@ -433,6 +433,11 @@ fn the_nginx_example_does_what_it_says() {
         ("v2", Some("v2")),
         "{log}"
     );
+
+    // What was rolled back from is not let in again, and nothing is touched on the way to that.
+    let (passed, log) = deploy("v3");
+    assert!(!passed && log.contains("known bad"), "{log}");
+    assert_eq!(site.live(), "v2", "{log}");
 }
 
 /// The text with each of these replaced; each must be there.

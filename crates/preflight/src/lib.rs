@@ -130,13 +130,10 @@ fn dry(planned: Vec<Planned<'_>>) -> Vec<Weighed> {
 async fn all(planned: Vec<Planned<'_>>, section: &Preflight, job: &Job) -> Vec<Weighed> {
     let timeout = section.timeout.get();
     let waiting = std::cell::RefCell::new(planned.iter().map(|p| p.id.clone()).collect::<Vec<_>>());
-    let say = || {
-        job.progress
-            .say(&format!("waiting for {}", waiting.borrow().join(", ")))
-    };
     let ticking = async {
         loop {
-            say();
+            let text = format!("waiting for {}", waiting.borrow().join(", "));
+            job.progress.say(&text);
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     };

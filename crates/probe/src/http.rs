@@ -140,13 +140,12 @@ impl Http {
                     .value(value);
             }
         };
-        let mut reading = self.judge(&reply).await.value(reply.status.to_string());
-        if reading.verdict == Verdict::Pass
-            && let Some(release) = release
-        {
-            reading = self.judge_release(reading, reply, address, release).await;
+        let reading = self.judge(&reply).await.value(reply.status.to_string());
+        match release {
+            // Also of an answer that failed: whose it is tells more than anything else.
+            Some(release) => self.judge_release(reading, reply, address, release).await,
+            None => reading,
         }
-        reading
     }
 
     async fn get(&self, url: &Url, address: SocketAddr) -> Result<Reply, (String, String)> {
@@ -259,7 +258,7 @@ impl Http {
                 .map(reqwest::header::HeaderValue::as_bytes);
             if !actual.is_some_and(|value| pattern.is_match(value)) {
                 let expected = format!("header {name} matches `{}`", pattern.as_str());
-                let actual = actual.map_or("no such header".into(), |value| shown(value));
+                let actual = actual.map_or("no such header".into(), shown);
                 return fail(expected, actual.clone(), format!("header {name}: {actual}"));
             }
         }
@@ -310,6 +309,32 @@ impl Http {
     /// The same reading, unless another release answered.
     async fn judge_release(
         &self,
+        reading: Reading,
+        reply: Reply,
+        address: SocketAddr,
+        release: &str,
+    ) -> Reading {
+        let failed = reading.verdict != Verdict::Pass;
+        let before = reading.clone();
+        let judged = self.identified(reading, reply, address, release).await;
+        if !failed {
+            return judged;
+        }
+        // The condition that failed first stays the reason; the wrong release is added to it.
+        let mut reading = Reading {
+            release: judged.release.clone(),
+            ..before
+        };
+        if let (Some(Identity::Differs { actual, .. }), Some(reason)) =
+            (&judged.release, &mut reading.reason)
+        {
+            *reason = format!("{reason}; release {actual} answers, expected {release}");
+        }
+        reading
+    }
+
+    async fn identified(
+        &self,
         mut reading: Reading,
         reply: Reply,
         address: SocketAddr,
@@ -317,7 +342,7 @@ impl Http {
     ) -> Reading {
         let source = self.probe.release.clone();
         let elsewhere = source.as_ref().and_then(|source| source.url.as_deref());
-        let reply = match elsewhere.map(|text| parse(text)) {
+        let reply = match elsewhere.map(parse) {
             None => reply,
             Some(Err(Invalid(reason))) => {
                 return Reading::not(

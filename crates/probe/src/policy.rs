@@ -39,6 +39,10 @@ pub struct Standing {
 }
 
 /// The conclusion, as soon as there is one. `elapsed` is the time since the stage's start.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the rules in their order, each a few lines, read best in one place"
+)]
 pub fn assess(
     policy: &Policy,
     samples: &[Sample],

@@ -65,10 +65,7 @@ impl Prometheus {
     async fn ask(&self) -> Result<Vec<u8>, String> {
         let mut url = self.url.clone();
         // One fixed time, so that a query of several parts sees one instant.
-        let now = format!(
-            "{:.3}",
-            jiff::Timestamp::now().as_millisecond() as f64 / 1000.0
-        );
+        let now = format!("{:.3}", jiff::Timestamp::now());
         url.query_pairs_mut()
             .append_pair("query", &self.probe.query)
             .append_pair("time", &now);

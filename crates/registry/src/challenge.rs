@@ -109,6 +109,7 @@ mod tests {
         choose(&headers)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "compared with an Option")]
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
         Some(Challenge::Bearer {
             realm: realm.to_owned(),

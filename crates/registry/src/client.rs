@@ -160,32 +160,31 @@ impl Client {
         response: Response,
     ) -> Result<Vec<String>, Error> {
         let manifest = self.json(question, response, "manifest").await?;
-        let mut found: Vec<String> = match manifest["manifests"].as_array() {
-            Some(all) => all
-                .iter()
+        let mut found: Vec<String> = if let Some(all) = manifest["manifests"].as_array() {
+            all.iter()
                 .filter_map(|one| platform(&one["platform"]))
-                .collect(),
-            None => {
-                let Some(digest) = manifest["config"]["digest"]
-                    .as_str()
-                    .filter(|d| is_digest(d))
-                else {
-                    return Ok(Vec::new());
-                };
-                let path = format!("blobs/{digest}");
-                let blob = self.get(question, Method::GET, &path, "*/*").await?;
-                if blob.status() != StatusCode::OK {
-                    let (host, status) = (question.host(), blob.status().as_u16());
-                    return Err(Error::Unexpected {
-                        host,
-                        status,
-                        detail: self.detail(blob).await,
-                    });
-                }
-                platform(&self.json(question, blob, "image configuration").await?)
-                    .into_iter()
-                    .collect()
+                .collect()
+        } else {
+            let digest = manifest["config"]["digest"]
+                .as_str()
+                .filter(|d| is_digest(d));
+            let Some(digest) = digest else {
+                return Ok(Vec::new());
+            };
+            let blob = self
+                .get(question, Method::GET, &format!("blobs/{digest}"), "*/*")
+                .await?;
+            if blob.status() != StatusCode::OK {
+                let (host, status) = (question.host(), blob.status().as_u16());
+                return Err(Error::Unexpected {
+                    host,
+                    status,
+                    detail: self.detail(blob).await,
+                });
             }
+            platform(&self.json(question, blob, "image configuration").await?)
+                .into_iter()
+                .collect()
         };
         found.sort();
         found.dedup();

@@ -70,9 +70,9 @@ pub fn inspect(text: &str) -> Result<&str, Problem> {
     let body: String = body.split_whitespace().collect();
     let bytes = STANDARD.decode(body).map_err(|_| Problem::NotBase64)?;
     if kind == "OPENSSH" {
-        openssh(&bytes)?
+        openssh(&bytes)?;
     } else {
-        der(&bytes)?
+        der(&bytes)?;
     }
     Ok(if kind.is_empty() { "PKCS#8" } else { kind })
 }

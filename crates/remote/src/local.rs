@@ -66,7 +66,11 @@ impl Captured {
 
     /// The last lines of stderr, else of stdout: what a person would look at first.
     pub fn tail(&self) -> String {
-        let text = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
+        let text = if self.stderr.trim().is_empty() {
+            &self.stdout
+        } else {
+            &self.stderr
+        };
         let lines: Vec<&str> = text.trim_end().lines().collect();
         lines[lines.len().saturating_sub(5)..].join("\n")
     }
@@ -110,13 +114,13 @@ pub async fn run(
                 ended = Some(exit_of(status?));
                 deadline.as_mut().reset((Instant::now() + DRAIN).into());
             }
-            () = &mut deadline => match ended {
-                Some(exit) => break exit,
-                None => {
-                    end(&group, &mut child).await;
-                    break Exit::TimedOut;
+            () = &mut deadline => {
+                if let Some(exit) = ended {
+                    break exit;
                 }
-            },
+                end(&group, &mut child).await;
+                break Exit::TimedOut;
+            }
         }
     };
     group.forget();
@@ -154,7 +158,10 @@ struct Group(Option<u32>);
 
 impl Group {
     fn signal(&self, signal: rustix::process::Signal) {
-        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        let pid = self
+            .0
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended by itself meanwhile.
             let _ = rustix::process::kill_process_group(pid, signal);
@@ -175,6 +182,7 @@ impl Drop for Group {
 /// A stream as lines, with its head and tail kept.
 struct Lines<R> {
     reader: Option<R>,
+    piece: Vec<u8>,
     closed: bool,
     partial: Vec<u8>,
     head: Vec<u8>,
@@ -188,6 +196,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Lines {
             closed: reader.is_none(),
             reader,
+            piece: vec![0; 8 << 10],
             partial: Vec::new(),
             head: Vec::new(),
             tail: std::collections::VecDeque::new(),
@@ -198,17 +207,24 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
     /// The lines that the next piece completes.
     async fn read(&mut self) -> Vec<String> {
-        let mut piece = [0; 8192];
-        let Some(reader) = &mut self.reader else { return Vec::new() };
-        match reader.read(&mut piece).await {
+        let Some(reader) = &mut self.reader else {
+            return Vec::new();
+        };
+        match reader.read(&mut self.piece).await {
             Ok(0) | Err(_) => {
                 self.closed = true;
                 let rest = std::mem::take(&mut self.partial);
-                if rest.is_empty() { Vec::new() } else { vec![line(&rest)] }
+                if rest.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![line(&rest)]
+                }
             }
             Ok(length) => {
+                let piece = std::mem::take(&mut self.piece);
                 self.keep(&piece[..length]);
                 self.partial.extend_from_slice(&piece[..length]);
+                self.piece = piece;
                 let mut lines = Vec::new();
                 while let Some(at) = self.partial.iter().position(|byte| *byte == b'\n') {
                     let rest = self.partial.split_off(at + 1);
@@ -234,7 +250,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     fn text(&self) -> String {
         let mut text = String::from_utf8_lossy(&self.head).into_owned();
         if self.dropped > 0 {
-            text.push_str(&format!("\n… {} bytes of {:?} left out …\n", self.dropped, self.stream));
+            text.push_str(&format!(
+                "\n… {} bytes of {:?} left out …\n",
+                self.dropped, self.stream
+            ));
         }
         let (front, back) = self.tail.as_slices();
         text.push_str(&String::from_utf8_lossy(&[front, back].concat()));
@@ -243,7 +262,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 }
 
 fn line(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned()
+    String::from_utf8_lossy(bytes)
+        .trim_end_matches(['\n', '\r'])
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -252,9 +273,16 @@ mod tests {
     use super::*;
 
     fn sh(text: &str, timeout: Duration) -> (Captured, Vec<String>) {
-        let script = Script { text, env: vec![("GREETING".into(), "$(no) 'quotes\"".into())], timeout };
+        let script = Script {
+            text,
+            env: vec![("GREETING".into(), "$(no) 'quotes\"".into())],
+            timeout,
+        };
         let mut lines = Vec::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let captured = runtime
             .block_on(run(&script, &mut |_, line| lines.push(line.to_owned())))
             .unwrap();
@@ -263,7 +291,10 @@ mod tests {
 
     #[test]
     fn output_status_and_environment_come_through() {
-        let (captured, lines) = sh("echo \"$GREETING\"; echo two >&2; exit 3", Duration::from_secs(5));
+        let (captured, lines) = sh(
+            "echo \"$GREETING\"; echo two >&2; exit 3",
+            Duration::from_secs(5),
+        );
         assert_eq!(captured.exit, Exit::Code(3));
         assert_eq!(captured.stdout, "$(no) 'quotes\"\n");
         assert_eq!(captured.tail(), "two");
@@ -282,7 +313,10 @@ mod tests {
             let dead = stat.is_empty() || stat.contains(") Z ");
             if !dead {
                 std::thread::yield_now();
-                std::process::Command::new("sleep").arg("0.02").status().unwrap();
+                std::process::Command::new("sleep")
+                    .arg("0.02")
+                    .status()
+                    .unwrap();
             }
             dead
         });
@@ -300,7 +334,10 @@ mod tests {
 
     #[test]
     fn endless_output_is_bounded_and_keeps_head_and_tail() {
-        let (captured, _) = sh("echo head; yes | head -c 3000000; echo tail", Duration::from_secs(20));
+        let (captured, _) = sh(
+            "echo head; yes | head -c 3000000; echo tail",
+            Duration::from_secs(20),
+        );
         assert!(captured.stdout.len() < KEPT + 200);
         assert!(captured.stdout.starts_with("head\n") && captured.stdout.ends_with("tail\n"));
     }

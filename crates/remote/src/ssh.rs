@@ -34,11 +34,20 @@ pub enum Error {
     #[error("the port is open, but no SSH server answers: {reason}")]
     Handshake { reason: String },
     #[error("the host's key {fingerprint} is not in {}", known_hosts.display())]
-    HostKeyUnknown { fingerprint: String, known_hosts: PathBuf },
+    HostKeyUnknown {
+        fingerprint: String,
+        known_hosts: PathBuf,
+    },
     #[error("the host's key {fingerprint} is not the one in {}: the host was changed, or is another one", known_hosts.display())]
-    HostKeyChanged { fingerprint: String, known_hosts: PathBuf },
+    HostKeyChanged {
+        fingerprint: String,
+        known_hosts: PathBuf,
+    },
     #[error("the known_hosts file {} cannot be read: {reason}", known_hosts.display())]
-    KnownHosts { known_hosts: PathBuf, reason: String },
+    KnownHosts {
+        known_hosts: PathBuf,
+        reason: String,
+    },
     #[error("the key cannot be used: {0}")]
     Key(crate::key::Problem),
     #[error("user `{user}` may not log in with this key: {reason}")]
@@ -52,7 +61,13 @@ pub enum Error {
 impl Target {
     /// The next step after a failure.
     pub fn hint(&self, error: &Error) -> String {
-        let Target { address, port, user, key: _, known_hosts } = self;
+        let Target {
+            address,
+            port,
+            user,
+            key: _,
+            known_hosts,
+        } = self;
         match error {
             Error::Name { .. } => format!("look it up: `getent hosts {address}`"),
             Error::Port { .. } => format!(
@@ -69,12 +84,17 @@ impl Target {
                 "find out why before you trust it; then `ssh-keygen -R '[{address}]:{port}' -f {}`",
                 known_hosts.display()
             ),
-            Error::KnownHosts { .. } => format!("`ssh-keyscan -p {port} {address} > {}`, after comparing the fingerprint with the host's own", known_hosts.display()),
+            Error::KnownHosts { .. } => format!(
+                "`ssh-keyscan -p {port} {address} > {}`, after comparing the fingerprint with the host's own",
+                known_hosts.display()
+            ),
             Error::Key(problem) => problem.hint().to_owned(),
             Error::Login { .. } => {
                 format!("add the public key to ~{user}/.ssh/authorized_keys on the host")
             }
-            Error::Command { .. } => format!("try `ssh -p {port} {user}@{address} true`; the login shell may be restricted"),
+            Error::Command { .. } => format!(
+                "try `ssh -p {port} {user}@{address} true`; the login shell may be restricted"
+            ),
         }
     }
 
@@ -84,7 +104,9 @@ impl Target {
         // A name look-up has no timeout of its own; the thread is left to end by itself.
         match tokio::time::timeout(timeout, task).await {
             Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(Error::Command { reason: error.to_string() }),
+            Ok(Err(error)) => Err(Error::Command {
+                reason: error.to_string(),
+            }),
             Err(_) => Err(Error::TimedOut(timeout)),
         }
     }
@@ -97,19 +119,28 @@ impl Target {
         let preferred = key_types(&known, &self.address, self.port);
         let session = match self.handshake(deadline, preferred.as_deref()) {
             // The host may have none of the kinds that are known: then its key has changed.
-            Err(Error::Handshake { .. }) if preferred.is_some() => self.handshake(deadline, None)?,
+            Err(Error::Handshake { .. }) if preferred.is_some() => {
+                self.handshake(deadline, None)?
+            }
             other => other?,
         };
         self.verify_host_key(&session)?;
         session
             .userauth_pubkey_memory(&self.user, None, self.key.expose_secret(), None)
-            .map_err(|error| Error::Login { user: self.user.clone(), reason: error.message().to_owned() })?;
+            .map_err(|error| Error::Login {
+                user: self.user.clone(),
+                reason: error.message().to_owned(),
+            })?;
         run_true(&session, deadline)
     }
 
     fn connect(&self, deadline: Instant) -> Result<TcpStream, Error> {
-        let name = || Error::Name { name: self.address.clone() };
-        let addresses = (self.address.as_str(), self.port).to_socket_addrs().map_err(|_| name())?;
+        let name = || Error::Name {
+            name: self.address.clone(),
+        };
+        let addresses = (self.address.as_str(), self.port)
+            .to_socket_addrs()
+            .map_err(|_| name())?;
         let mut last = name();
         for address in addresses {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -124,7 +155,10 @@ impl Target {
                         std::io::ErrorKind::TimedOut => "no answer in time".to_owned(),
                         _ => error.to_string(),
                     };
-                    last = Error::Port { port: self.port, reason };
+                    last = Error::Port {
+                        port: self.port,
+                        reason,
+                    };
                 }
             }
         }
@@ -133,12 +167,18 @@ impl Target {
 
     fn handshake(&self, deadline: Instant, preferred: Option<&str>) -> Result<Session, Error> {
         let stream = self.connect(deadline)?;
-        let broken = |error: ssh2::Error| Error::Handshake { reason: error.message().to_owned() };
+        let broken = |error: ssh2::Error| Error::Handshake {
+            reason: error.message().to_owned(),
+        };
         let mut session = Session::new().map_err(broken)?;
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .as_millis();
         session.set_timeout(u32::try_from(left).unwrap_or(u32::MAX).max(1));
         if let Some(preferred) = preferred {
-            session.method_pref(MethodType::HostKey, preferred).map_err(broken)?;
+            session
+                .method_pref(MethodType::HostKey, preferred)
+                .map_err(broken)?;
         }
         session.set_tcp_stream(stream);
         session.handshake().map_err(broken)?;
@@ -153,17 +193,32 @@ impl Target {
         };
         let fingerprint = session
             .host_key_hash(ssh2::HashType::Sha256)
-            .map(|hash| format!("SHA256:{}", base64::engine::general_purpose::STANDARD_NO_PAD.encode(hash)))
+            .map(|hash| {
+                format!(
+                    "SHA256:{}",
+                    base64::engine::general_purpose::STANDARD_NO_PAD.encode(hash)
+                )
+            })
             .unwrap_or_default();
         let Some((key, _)) = session.host_key() else {
-            return Err(Error::Handshake { reason: "the host shows no key".to_owned() });
+            return Err(Error::Handshake {
+                reason: "the host shows no key".to_owned(),
+            });
         };
         let mut known = session.known_hosts().map_err(unreadable)?;
-        known.read_file(&self.known_hosts, KnownHostFileKind::OpenSSH).map_err(unreadable)?;
+        known
+            .read_file(&self.known_hosts, KnownHostFileKind::OpenSSH)
+            .map_err(unreadable)?;
         match known.check_port(&self.address, self.port, key) {
             CheckResult::Match => Ok(()),
-            CheckResult::Mismatch => Err(Error::HostKeyChanged { fingerprint, known_hosts }),
-            CheckResult::NotFound => Err(Error::HostKeyUnknown { fingerprint, known_hosts }),
+            CheckResult::Mismatch => Err(Error::HostKeyChanged {
+                fingerprint,
+                known_hosts,
+            }),
+            CheckResult::NotFound => Err(Error::HostKeyUnknown {
+                fingerprint,
+                known_hosts,
+            }),
             CheckResult::Failure => Err(Error::KnownHosts {
                 known_hosts,
                 reason: "the key could not be compared".to_owned(),
@@ -178,7 +233,7 @@ fn run_true(session: &Session, deadline: Instant) -> Result<(), Error> {
     let mut channel = session.channel_session().map_err(ssh)?;
     channel.exec("true").map_err(ssh)?;
     let mut seen = 0_u64;
-    let mut piece = [0; 32 << 10];
+    let mut piece = [0; 8 << 10];
     loop {
         match channel.read(&mut piece) {
             Ok(0) => break,
@@ -200,8 +255,10 @@ fn run_true(session: &Session, deadline: Instant) -> Result<(), Error> {
 }
 
 fn read_bounded(path: &Path) -> Result<String, Error> {
-    let unreadable =
-        |reason: String| Error::KnownHosts { known_hosts: path.to_owned(), reason };
+    let unreadable = |reason: String| Error::KnownHosts {
+        known_hosts: path.to_owned(),
+        reason,
+    };
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_KNOWN_HOSTS).read_to_end(&mut bytes))
@@ -217,10 +274,18 @@ fn key_types(known: &str, address: &str, port: u16) -> Option<String> {
     let mut kinds: Vec<&str> = Vec::new();
     for line in known.lines().filter(|line| !line.starts_with(['#', '@'])) {
         let mut words = line.split_whitespace();
-        let (Some(hosts), Some(kind)) = (words.next(), words.next()) else { continue };
-        let named = hosts.split(',').any(|host| host == with_port || port == 22 && host == address);
+        let (Some(hosts), Some(kind)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let named = hosts
+            .split(',')
+            .any(|host| host == with_port || port == 22 && host == address);
         if named || hosts.starts_with("|1|") {
-            let kind = if kind == "ssh-rsa" { "rsa-sha2-512,rsa-sha2-256,ssh-rsa" } else { kind };
+            let kind = if kind == "ssh-rsa" {
+                "rsa-sha2-512,rsa-sha2-256,ssh-rsa"
+            } else {
+                kind
+            };
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }

@@ -205,18 +205,13 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         })
         .map_err(failure)?;
     // Whoever held the lease until now may have ended the journal that was found before it.
-    let journal = match Journal::unfinished(session.store.path()).map_err(journal_failure)? {
-        Some(journal) => journal,
-        None => {
-            let left = rollback.left_by_record(&document);
-            Journal::begin(
-                session.store.path(),
-                &destination,
-                left.as_deref(),
-                lease.token,
-            )
-            .map_err(journal_failure)?
-        }
+    let found = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let journal = if let Some(journal) = found {
+        journal
+    } else {
+        let left = rollback.left_by_record(&document);
+        let path = session.store.path();
+        Journal::begin(path, &destination, left.as_deref(), lease.token).map_err(journal_failure)?
     };
     rollback.go(&target, &lease, journal).await
 }

@@ -272,7 +272,11 @@ impl Load {
     pub(crate) fn start(router: String) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let mut seen = Requests { sent: 0, failed: 0, lost: 0 };
+        let mut seen = Requests {
+            sent: 0,
+            failed: 0,
+            lost: 0,
+        };
         let task = tokio::spawn(async move {
             let client = reqwest::Client::builder()
                 .no_proxy()

@@ -66,7 +66,7 @@ impl<'a> Command<'a> {
         };
         let redactor = &self.job.redactor;
         remote::local::run(&script, &mut |_, line| {
-            tracing::info!("{}", redactor.redact(line))
+            tracing::info!("{}", redactor.redact(line));
         })
         .await
         .map_err(|error| format!("the command could not be started: {error}"))
