@@ -114,3 +114,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slow_run_does_not_move_the_median() {
+        let times = [5, 900, 4, 6, 5].map(Duration::from_millis);
+        assert_eq!(median(times.to_vec()), Duration::from_millis(5));
+    }
+}

@@ -360,7 +360,7 @@ mod tests {
             ("ghcr.io/acme/shop:v1/x", "no tag"),
             ("ghcr.io/acme/sh op:v1", "no repository name"),
             ("ghcr.io/acme/shop?x=1", "no repository name"),
-            ("ghcr.io/acme/shop\r\nHost: evil", "no repository name"),
+            ("ghcr.io/acme/shop\r\nHost: evil", "no tag"),
             ("ghcr.io/acme/shop@sha256:abc", "no digest"),
             ("ghcr.io/acme/shop@", "no digest"),
             ("user:pw@ghcr.io/acme/shop", "no digest"),

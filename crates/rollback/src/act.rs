@@ -83,6 +83,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             left.as_deref().unwrap_or("an unknown release")
         )),
     ];
+    outcomes.extend(rollback.window(&document));
     outcomes.extend(steps.into_iter().map(|step| {
         Outcome::pass(format!("plan/{}", step.name), "").actual(format!("would {}", step.does))
     }));
@@ -293,6 +294,25 @@ impl Rollback<'_> {
                 ))),
             },
         }
+    }
+
+    /// A note where the window to go back in has passed: what the destination needs may be gone.
+    fn window(&self, document: &Document) -> Option<Outcome> {
+        let window = self.session.section.window?;
+        let current = document.current.as_deref()?;
+        let since = document.entry(current)?.deployed_at;
+        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+        (age > window.get() && current != self.destination).then(|| {
+            Outcome::inconclusive("rollback/window", self.destination)
+                .severity(model::Severity::Advisory)
+                .expected(format!("{current} was deployed within {window}"))
+                .actual(format!("deployed at {since:.0}"))
+                .reason(format!(
+                    "the window of {window} has passed: what {} needs may be gone",
+                    self.destination
+                ))
+                .hint("see that its images and files are still there before you rely on it")
+        })
     }
 
     /// The release to leave, as far as `--release` and the state know.

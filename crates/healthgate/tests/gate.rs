@@ -1,0 +1,239 @@
+//! The gate as a user runs it.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use testkit::Shop;
+
+/// The real binary with short times.
+fn gate(url: &str, args: &[&str]) -> assert_cmd::Command {
+    let mut command = testkit::bin("healthgate");
+    command
+        .args(["--http", url, "--interval", "30ms", "--deadline", "3s"])
+        .args(args);
+    command
+}
+
+fn report(command: &mut assert_cmd::Command) -> serde_json::Value {
+    let output = command.args(["--format", "json"]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn three_good_answers_in_a_row_pass() {
+    let shop = Shop::start("v1");
+    gate(&shop.url("/health/ready"), &[])
+        .assert()
+        .code(0)
+        .stdout(contains("pass"));
+    let report = report(&mut gate(&shop.url("/health/ready"), &["--release", "v1"]));
+    assert_eq!(report["verdict"], "pass");
+    assert_eq!(
+        report["outcomes"][0]["measurements"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    assert_eq!(report["outcomes"][0]["actual"], "status 200, release v1");
+}
+
+#[test]
+fn two_hundred_from_another_release_fails_and_names_both() {
+    let shop = Shop::start("v1");
+    let report = report(&mut gate(
+        &shop.url("/"),
+        &["--release", "v2", "--failure-limit", "2"],
+    ));
+    assert_eq!(report["verdict"], "fail");
+    let reason = report["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("failed (3) > failure-limit (2)"),
+        "{reason}"
+    );
+    assert!(
+        reason.contains("release v1 answers, expected v2"),
+        "{reason}"
+    );
+    gate(&shop.url("/"), &["--release", "v2", "--failure-limit", "0"])
+        .assert()
+        .code(1);
+}
+
+#[test]
+fn a_release_that_nobody_names_is_no_pass() {
+    let server = testkit::Shop::start("");
+    gate(&server.url("/"), &["--release", "v2"])
+        .assert()
+        .code(3)
+        .stdout(contains("nobody said which release answered").and(contains("--release-jq")));
+}
+
+#[test]
+fn conditions_are_told_with_expected_and_actual() {
+    let shop = Shop::start("v1");
+    shop.set_health("degraded", 200);
+    let url = shop.url("/health/ready");
+    for (args, reason) in [
+        (
+            &["--jq", ".status == \"healthy\""][..],
+            "the jq condition gives false",
+        ),
+        (&["--status", "204"], "status 200"),
+        (&["--body-regex", "^fine$"], "the body does not match"),
+        (&["--max-body", "3"], "larger than max-body (3 bytes)"),
+    ] {
+        gate(&url, args)
+            .args(["--failure-limit", "0"])
+            .assert()
+            .code(1)
+            .stdout(contains(reason));
+    }
+    shop.set_delay(std::time::Duration::from_millis(120));
+    gate(&url, &["--max-latency", "50ms", "--failure-limit", "0"])
+        .assert()
+        .code(1)
+        .stdout(contains("> max-latency (50 ms)"));
+    gate(&url, &["--timeout", "40ms", "--failure-limit", "0"])
+        .assert()
+        .code(1)
+        .stdout(contains("no complete answer within 40 ms"));
+}
+
+#[test]
+fn nobody_listening_is_a_failure_of_the_service() {
+    let url = format!("http://127.0.0.1:{}/", testkit::free_port());
+    gate(&url, &["--failure-limit", "1"])
+        .assert()
+        .code(1)
+        .stdout(contains(
+            "failed (2) > failure-limit (1): connection refused",
+        ));
+    gate("http://no-such-name.invalid/", &["--failure-limit", "0"])
+        .assert()
+        .code(1)
+        .stdout(contains("does not resolve"));
+}
+
+#[test]
+fn localhost_may_be_served_on_one_of_its_addresses() {
+    let shop = Shop::start("v1");
+    gate(
+        &format!("http://localhost:{}/", shop.port()),
+        &["--release", "v1"],
+    )
+    .assert()
+    .code(0);
+}
+
+#[test]
+fn json_is_one_document_and_nothing_else() {
+    let shop = Shop::start("v1");
+    let output = gate(&shop.url("/"), &["--format", "json", "-v"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with('{') && text.ends_with("}\n"), "{text}");
+    serde_json::from_str::<serde_json::Value>(&text).unwrap();
+}
+
+#[test]
+fn report_and_summary_are_written() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    gate(&shop.url("/"), &["--release", "v2", "--failure-limit", "1"])
+        .arg("--report")
+        .arg(path("report.json"))
+        .env("GITHUB_STEP_SUMMARY", path("summary.md"))
+        .env("GITHUB_OUTPUT", path("output"))
+        .env("GITHUB_ACTIONS", "true")
+        .assert()
+        .code(1)
+        .stderr(contains("::error title=healthgate http/"));
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(path("report.json")).unwrap()).unwrap();
+    assert_eq!(report["schema"], "deploy-guard/report/v1");
+    let summary = std::fs::read_to_string(path("summary.md")).unwrap();
+    assert!(summary.starts_with("## ❌ healthgate: fail"), "{summary}");
+    assert!(summary.contains("```mermaid\nxychart-beta"), "{summary}");
+    let output = std::fs::read_to_string(path("output")).unwrap();
+    assert!(
+        output.contains("verdict<<") && output.contains("\nfail\n"),
+        "{output}"
+    );
+    gate(&shop.url("/"), &["--report", "/no/such/folder/report.json"])
+        .assert()
+        .code(2)
+        .stderr(contains("cannot write the report"));
+}
+
+#[test]
+fn a_signal_ends_the_gate_with_its_report() {
+    let folder = tempfile::tempdir().unwrap();
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let path = folder.path().join(signal);
+        let mut command = std::process::Command::new(testkit::bin_path("healthgate"));
+        let mut child = testkit::clean(&mut command)
+            .args([
+                "--http",
+                "http://127.0.0.1:9/",
+                "--interval",
+                "50ms",
+                "--deadline",
+                "60s",
+                "-q",
+            ])
+            .arg("--report")
+            .arg(&path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let started = std::time::Instant::now();
+        let pid = child.id().to_string();
+        std::process::Command::new("kill")
+            .args(["-s", signal, &pid])
+            .status()
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert!(started.elapsed() < std::time::Duration::from_secs(2));
+        let report: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(report["verdict"], "inconclusive");
+        assert!(
+            !report["outcomes"][0]["measurements"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
+    }
+}
+
+#[test]
+fn variables_stand_for_flags_and_an_empty_one_for_none() {
+    let shop = Shop::start("v1");
+    testkit::bin("healthgate")
+        .env("DEPLOY_GUARD_HTTP", shop.url("/"))
+        .env("DEPLOY_GUARD_INTERVAL", "30ms")
+        .env("DEPLOY_GUARD_RELEASE", "")
+        .env("DEPLOY_GUARD_CONFIG", "")
+        .assert()
+        .code(0);
+    testkit::bin("healthgate")
+        .assert()
+        .code(2)
+        .stderr(contains("pass `--http URL`"));
+}
+
+#[test]
+fn a_header_given_by_flag_reaches_the_server_and_no_output() {
+    let canary = "c4nary-h34der-value";
+    let url = format!("http://127.0.0.1:{}/?echo={canary}", testkit::free_port());
+    let output = gate(&url, &["--failure-limit", "0", "-vv"])
+        .args(["--header", &format!("Authorization: Bearer {canary}")])
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    assert!(!String::from_utf8_lossy(&text).contains(canary));
+}
