@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use testkit::{Nginx, Shop};
 
 struct Site {
-    _blue: Shop,
+    blue: Shop,
     green: Shop,
     nginx: Nginx,
     folder: TempDir,
@@ -22,18 +22,14 @@ impl Site {
         let nginx = Nginx::start(&blue.address());
         let folder = tempfile::tempdir().unwrap();
         let site = Site {
-            _blue: blue,
+            blue,
             green,
             nginx,
             folder,
         };
         site.configure(&site.nginx.test_command(), &site.nginx.reload_command());
         site.run(&["record", "--release", "v1"]).assert().code(0);
-        site.nginx.switch_to(&site.green.address());
-        assert!(testkit::wait_until(
-            std::time::Duration::from_secs(5),
-            || site.live() == "v2"
-        ));
+        site.deploy_v2();
         site
     }
 
@@ -44,7 +40,7 @@ impl Site {
                 "state": "state.json",
                 "nginx": {
                     "upstream-file": self.nginx.upstream_file(),
-                    "blue": self._blue.address(),
+                    "blue": self.blue.address(),
                     "green": self.green.address(),
                     "release": {"url": self.nginx.url("/api/v1/version"), "jq": ".version"},
                     "test": test,
@@ -71,6 +67,18 @@ impl Site {
         answer.header("x-version").unwrap_or_default().to_owned()
     }
 
+    /// Gives v2 the traffic; done when no worker of before answers any more.
+    fn deploy_v2(&self) {
+        self.nginx.switch_to(&self.green.address());
+        assert!(self.settles_on("v2"));
+    }
+
+    fn settles_on(&self, release: &str) -> bool {
+        testkit::wait_until(std::time::Duration::from_secs(5), || {
+            (0..20).all(|_| self.live() == release)
+        })
+    }
+
     fn upstream(&self) -> String {
         std::fs::read_to_string(self.nginx.upstream_file()).unwrap()
     }
@@ -94,7 +102,8 @@ fn the_colour_of_last_known_good_gets_the_traffic() {
 fn no_request_is_lost_while_the_traffic_moves() {
     let site = Site::new();
     let load = Command::new("wrk")
-        .args(["-t1", "-c8", "-d3s"])
+        // Fresh connections: one that is kept may be closed by nginx just as a request is sent.
+        .args(["-t1", "-c8", "-d3s", "-H", "Connection: close"])
         .arg(site.nginx.url("/"))
         .stdout(Stdio::piped())
         .spawn()
@@ -102,11 +111,7 @@ fn no_request_is_lost_while_the_traffic_moves() {
     std::thread::sleep(std::time::Duration::from_millis(500));
     for _ in 0..5 {
         site.run(&["run"]).assert().code(0);
-        site.nginx.switch_to(&site.green.address());
-        assert!(testkit::wait_until(
-            std::time::Duration::from_secs(5),
-            || site.live() == "v2"
-        ));
+        site.deploy_v2();
     }
     let output = load.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -150,7 +155,7 @@ fn a_reload_that_changes_nothing_is_noticed_and_the_file_put_back() {
 fn a_destination_that_does_not_run_is_refused_before_anything_changes() {
     let site = Site::new();
     let before = site.upstream();
-    site._blue.set_release("v0");
+    site.blue.set_release("v0");
     site.run(&["run"])
         .assert()
         .code(5)
@@ -175,19 +180,15 @@ fn killed_while_it_switches_resume_converges() {
         child.kill().unwrap();
         child.wait().unwrap();
         site.run(&["resume"]).assert().code(0);
-        if site.live() == "v2" {
+        if site.upstream().contains(&site.green.address()) {
             // Killed before it had the lock: there was nothing to resume.
             site.run(&["run"]).assert().code(0);
         }
-        assert_eq!(site.live(), "v1", "round {round}");
+        assert!(site.settles_on("v1"), "round {round}");
         site.run(&["resume"])
             .assert()
             .code(0)
             .stdout(contains("nothing to resume"));
-        site.nginx.switch_to(&site.green.address());
-        assert!(testkit::wait_until(
-            std::time::Duration::from_secs(5),
-            || site.live() == "v2"
-        ));
+        site.deploy_v2();
     }
 }

@@ -48,11 +48,26 @@ impl<'a> Nginx<'a> {
         Ok(text)
     }
 
-    /// The release that is served through nginx.
+    /// The release that is served through nginx. Shortly after a reload workers of before it may
+    /// still answer, so it is `likely` only if the file's own colour and every answer say so.
     pub(crate) async fn current(&self, likely: &str) -> Result<String, String> {
-        self.question
-            .ask(None, likely, self.config.timeout.get())
-            .await
+        let timeout = self.config.timeout.get();
+        let text = self.read()?;
+        let active = &text[server(&text, &self.config.blue, &self.config.green)?];
+        let named = self.question.ask(Some(active), likely, timeout).await;
+        if let Ok(release) = named
+            && release != likely
+        {
+            return Ok(release);
+        }
+        for _ in 0..PROOFS {
+            let release = self.question.ask(None, likely, timeout).await?;
+            if release != likely {
+                return Ok(release);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(likely.to_owned())
     }
 
     pub(crate) fn step(&self, moving: Move<'_>) -> Step {
@@ -194,6 +209,16 @@ impl<'a> Nginx<'a> {
 /// The text with the address in its one `server` line replaced by `to`; everything else stays as
 /// its author wrote it.
 fn rewrite(text: &str, blue: &str, green: &str, to: &str) -> Result<String, String> {
+    let range = server(text, blue, green)?;
+    Ok(format!(
+        "{}{to}{}",
+        &text[..range.start],
+        &text[range.end..]
+    ))
+}
+
+/// Where the one `server` line with a colour's address has that address.
+fn server(text: &str, blue: &str, green: &str) -> Result<std::ops::Range<usize>, String> {
     let mut found = Vec::new();
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -218,11 +243,7 @@ fn rewrite(text: &str, blue: &str, green: &str, to: &str) -> Result<String, Stri
         offset += line.len();
     }
     match found.as_slice() {
-        [range] => Ok(format!(
-            "{}{to}{}",
-            &text[..range.start],
-            &text[range.end..]
-        )),
+        [range] => Ok(range.clone()),
         [] => Err(format!(
             "the upstream file has no `server` line with {blue} or {green}"
         )),
