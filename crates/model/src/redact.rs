@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 /// What stands where a secret stood.
 pub const MASK: &str = "***";
 
-/// Lines of a secret up to this length are too common to replace: one JSON secret would
+/// Lines of a secret up to this many characters are too common to replace: one JSON secret would
 /// otherwise turn every `{` into a mask.
 const SHORT_LINE: usize = 3;
 
@@ -84,21 +84,15 @@ impl Redactor {
     }
 }
 
-/// Every form in which a secret is looked for.
+/// Every form in which a secret is looked for. Up to three characters are no secret, and to
+/// replace each of them would make every text unreadable.
 fn forms(secret: &str) -> Vec<String> {
-    if secret.is_empty() {
-        return Vec::new();
-    }
-    let lines = secret
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.chars().count() > SHORT_LINE);
-    let trimmed = secret.trim_end();
+    let lines = secret.lines().map(str::trim);
     let mut forms = Vec::new();
-    for plain in [secret, trimmed]
+    for plain in [secret, secret.trim_end()]
         .into_iter()
         .chain(lines)
-        .filter(|plain| !plain.is_empty())
+        .filter(|plain| plain.chars().count() > SHORT_LINE)
     {
         forms.push(plain.to_owned());
         forms.push(utf8_percent_encode(plain, QUERY).to_string());
@@ -120,15 +114,6 @@ fn forms(secret: &str) -> Vec<String> {
 /// The base64 text that a secret leaves behind at each alignment within a larger text.
 fn base64_forms(secret: &[u8]) -> Vec<String> {
     let mut forms = Vec::new();
-    if secret.len() <= SHORT_LINE {
-        return [
-            STANDARD_NO_PAD.encode(secret),
-            base64::engine::general_purpose::STANDARD.encode(secret),
-        ]
-        .into_iter()
-        .filter(|form| form.len() > SHORT_LINE)
-        .collect();
-    }
     for offset in 0..3 {
         let mut padded = vec![0; offset];
         padded.extend_from_slice(secret);

@@ -64,11 +64,22 @@ pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
     }
     // Judged by the exact value: a rounded one could pass what does not.
     let low = exact + 1e-9 < pass_score;
-    let refused = verdict == Verdict::Refused;
-    let verdict = if low && !refused {
-        verdict.max(Verdict::Fail)
-    } else {
-        verdict
+    // What could not be asked may still be good: only what was answered with no is certain.
+    let unknown: f64 = asked
+        .iter()
+        .filter(|check| {
+            matches!(
+                check.outcome.verdict,
+                Verdict::Error | Verdict::Inconclusive
+            )
+        })
+        .map(|check| points(check.weight))
+        .sum();
+    let certain = exact + unknown + 1e-9 < pass_score;
+    let verdict = match (verdict, low) {
+        (Verdict::Refused, _) | (_, false) => verdict,
+        (verdict, true) if certain => verdict.max(Verdict::Fail),
+        (verdict, true) => verdict.max(Verdict::Inconclusive),
     };
     if low {
         reason.push_str(&format!("; below pass-score ({pass_score:.1})"));
@@ -152,6 +163,16 @@ mod tests {
         assert_eq!(
             reason,
             "5.0 of 10: lost 5.0 for c/1; below pass-score (8.0)"
+        );
+        // An answer that is missing might have been a yes.
+        assert_eq!(judged(&[(P, MUST, 1.0), (E, MUST, 1.0)], 8.0).1, E);
+        assert_eq!(
+            judged(&[(P, MUST, 1.0), (E, MAY, 1.0)], 8.0).1,
+            Verdict::Inconclusive
+        );
+        assert_eq!(
+            judged(&[(P, MUST, 1.0), (F, MAY, 1.0), (E, MUST, 1.0)], 8.0).1,
+            F
         );
         // 7.96 is shown as 8.0 and is still too low.
         assert_eq!(judged(&[(P, MUST, 7.96), (F, MAY, 2.04)], 8.0).1, F);

@@ -1,0 +1,153 @@
+//! What every binary promises, tried on every binary.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::path::Path;
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use serde_json::Value;
+
+/// Each binary with arguments that make it read the configuration.
+const BINARIES: &[(&str, &[&str])] = &[
+    ("preflight", &[]),
+    ("runner-check", &["--labels", "a", "--repo", "a/b"]),
+    ("healthgate", &[]),
+    ("rollback", &["status"]),
+    ("deploy-guard", &["preflight"]),
+    ("deploy-guard", &["runner-check", "--labels", "a"]),
+    ("deploy-guard", &["healthgate"]),
+    ("deploy-guard", &["rollback", "run"]),
+    ("deploy-guard", &["run", "--release", "v1"]),
+];
+
+#[test]
+fn a_typo_anywhere_stops_every_binary_at_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".github")).unwrap();
+    let text = "version: 1\nhealthgate:\n  policy:\n    faliure-limit: 2\n";
+    for place in [".github/deploy-guard.yml", "deploy-guard.yml"] {
+        std::fs::write(folder.path().join(place), text).unwrap();
+        for (binary, args) in BINARIES {
+            testkit::bin(binary)
+                .current_dir(folder.path())
+                .args(*args)
+                .assert()
+                .code(2)
+                .stdout("")
+                .stderr(
+                    contains(format!("{place}:4:5")).and(contains("did you mean `failure-limit`?")),
+                );
+        }
+    }
+}
+
+#[test]
+fn every_binary_tells_its_version_and_refuses_unknown_flags() {
+    for binary in [
+        "preflight",
+        "runner-check",
+        "healthgate",
+        "rollback",
+        "deploy-guard",
+    ] {
+        testkit::bin(binary)
+            .arg("--version")
+            .assert()
+            .code(0)
+            .stdout(contains("0.1.0"));
+        testkit::bin(binary)
+            .arg("--no-such-flag")
+            .assert()
+            .code(2)
+            .stdout("");
+    }
+}
+
+#[test]
+fn releases_that_could_be_mistaken_are_refused() {
+    for release in ["-v1", "a\nb", "", &"x".repeat(300)] {
+        let code = testkit::bin("preflight")
+            .args(["--secret", "A", &format!("--release={release}")])
+            .env("A", "x")
+            .output()
+            .unwrap()
+            .status
+            .code();
+        assert_eq!(code, Some(2), "{release:?}");
+    }
+}
+
+#[test]
+fn the_committed_schemas_and_pages_are_current() {
+    let root = testkit::workspace();
+    for (path, text) in deploy_guard::generate::files() {
+        let committed = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
+        assert!(
+            committed == text,
+            "{path} is not current: run `cargo xtask generate`"
+        );
+    }
+}
+
+fn validator(name: &str) -> jsonschema::Validator {
+    let path = testkit::workspace().join("schema").join(name);
+    let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_demo_keeps_its_promises_and_its_files_fit_their_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("demo");
+    let output = testkit::bin("deploy-guard")
+        .args(["demo", "--format", "json", "--keep"])
+        .arg(&kept)
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let demo: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(demo["passed"], true);
+    assert!(demo["restoration_ms"].as_u64().unwrap() < 2000);
+    assert!(demo["detection_ms"].as_u64().unwrap() > 0);
+    let reports = validator("report.schema.json");
+    for (name, report) in demo["reports"].as_object().unwrap() {
+        assert!(reports.is_valid(report), "{name}: {report}");
+    }
+    assert!(validator("state.schema.json").is_valid(&read(&kept.join("state.json"))));
+    let summary = std::fs::read_to_string(kept.join("summary-v2.md")).unwrap();
+    assert!(
+        summary.contains("## ❌ healthgate: fail") && summary.contains("gantt"),
+        "{summary}"
+    );
+    // A second demo does not write over the first.
+    testkit::bin("deploy-guard")
+        .arg("demo")
+        .arg("--keep")
+        .arg(&kept)
+        .assert()
+        .code(4);
+}
+
+#[test]
+fn the_examples_fit_the_schema_of_the_configuration() {
+    let schema = validator("deploy-guard.schema.json");
+    let example = serde_json::json!({
+        "version": 1,
+        "healthgate": {"policy": {"deadline": "2m"}, "http": [{"name": "a", "url": "http://a/", "status": [200]}]},
+        "rollback": {"state": "s", "command": {"run": "x"}},
+        "environments": {"staging": {"healthgate": {"policy": {"deadline": "30s"}}}},
+    });
+    assert!(schema.is_valid(&example));
+    let mut typo = example.clone();
+    typo["healthgate"]["polcy"] = Value::Null;
+    assert!(!schema.is_valid(&typo));
+}

@@ -1,9 +1,0 @@
-//! `rollback` as a user runs it: the real binary, real files, a real nginx, and kills.
-#![allow(clippy::unwrap_used)]
-
-mod hook;
-mod kill;
-mod nginx;
-mod race;
-mod refusals;
-mod world;

@@ -1,0 +1,230 @@
+//! Runners as GitHub lists them: pages, refusals, limits.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use serde_json::{Value, json};
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+fn runner(id: u64, status: &str, busy: bool, labels: &[&str]) -> Value {
+    let labels: Vec<Value> = labels
+        .iter()
+        .map(|name| json!({"id": 1, "name": name, "type": "custom"}))
+        .collect();
+    json!({"id": id, "name": format!("runner-{id}"), "os": "linux", "status": status, "busy": busy, "labels": labels})
+}
+
+async fn repository(server: &MockServer, answer: ResponseTemplate) {
+    Mock::given(method("GET"))
+        .and(path("/repos/acme/shop/actions/runners"))
+        .respond_with(answer)
+        .mount(server)
+        .await;
+}
+
+fn listed(runners: &[Value]) -> ResponseTemplate {
+    ResponseTemplate::new(200)
+        .set_body_json(json!({"total_count": runners.len(), "runners": runners}))
+}
+
+/// The binary's exit code and all that it wrote.
+async fn check(
+    server: &MockServer,
+    args: &[&str],
+    outputs: Option<&std::path::Path>,
+) -> (i32, String) {
+    let mut command = testkit::bin("runner-check");
+    command
+        .args(args)
+        .env("GITHUB_API_URL", server.uri())
+        .env("GITHUB_TOKEN", "t0ken-value");
+    command.env("GITHUB_REPOSITORY", "acme/shop");
+    if let Some(path) = outputs {
+        command.env("GITHUB_OUTPUT", path);
+    }
+    // On a thread of its own: the mock server answers on this one.
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(text).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn every_page_is_read() {
+    let server = MockServer::start().await;
+    for page in 1..=3_u64 {
+        let runners: Vec<Value> = (0..if page == 3 { 50 } else { 100 })
+            .map(|n| runner(page * 1000 + n, "offline", false, &["self-hosted"]))
+            .chain((page == 3).then(|| runner(1, "online", false, &["Self-Hosted", "GPU"])))
+            .collect();
+        Mock::given(method("GET"))
+            .and(path("/repos/acme/shop/actions/runners"))
+            .and(query_param("page", page.to_string()))
+            .and(query_param("per_page", "100"))
+            .and(header("authorization", "Bearer t0ken-value"))
+            .respond_with(
+                ResponseTemplate::new(200)
+                    .set_body_json(json!({"total_count": 251, "runners": runners})),
+            )
+            .expect(1)
+            .mount(&server)
+            .await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("output");
+    let (code, text) = check(&server, &["--labels", "self-hosted,gpu"], Some(&output)).await;
+    assert_eq!(code, 0, "{text}");
+    let output = std::fs::read_to_string(output).unwrap();
+    assert!(
+        output.contains("runs-on<<") && output.contains("\n[\"self-hosted\",\"gpu\"]\n"),
+        "{output}"
+    );
+}
+
+#[tokio::test]
+async fn the_first_pool_that_can_take_the_job_wins() {
+    let server = MockServer::start().await;
+    let runners = [
+        runner(1, "offline", false, &["self-hosted", "primary"]),
+        runner(2, "online", true, &["self-hosted", "secondary"]),
+        runner(3, "online", false, &["self-hosted", "emergency"]),
+    ];
+    repository(&server, listed(&runners)).await;
+    let args = [
+        "--labels",
+        "primary",
+        "--labels",
+        "secondary",
+        "--labels",
+        "emergency",
+    ];
+    let (code, text) = check(&server, &args, None).await;
+    assert_eq!(code, 0, "{text}");
+    for part in [
+        "pool secondary takes the job",
+        "all are busy, so the job waits",
+        "not needed: secondary takes the job",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn no_pool_is_a_failure_that_says_what_each_said() {
+    let server = MockServer::start().await;
+    repository(
+        &server,
+        listed(&[runner(1, "offline", false, &["primary"])]),
+    )
+    .await;
+    let (code, text) = check(&server, &["--labels", "primary", "--labels", "gpu"], None).await;
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("0 online (0 idle, 0 busy), 1 offline") && text.contains("systemctl start"),
+        "{text}"
+    );
+    assert!(text.contains("no runner has these labels"), "{text}");
+}
+
+#[tokio::test]
+async fn without_permission_nobody_is_called_offline() {
+    for (answer, why) in [
+        (ResponseTemplate::new(403), "administration: read"),
+        (ResponseTemplate::new(404), "administration: read"),
+        (ResponseTemplate::new(401), "does not know the token"),
+        (
+            ResponseTemplate::new(429).insert_header("retry-after", "30"),
+            "wait 30 s",
+        ),
+        (
+            ResponseTemplate::new(403).insert_header("x-ratelimit-remaining", "0"),
+            "rate limit",
+        ),
+        (ResponseTemplate::new(500), "status 500"),
+        (
+            ResponseTemplate::new(200).set_body_string("<html>"),
+            "not understood",
+        ),
+        (
+            ResponseTemplate::new(200).set_body_string("x".repeat(9 << 20)),
+            "not understood",
+        ),
+    ] {
+        let server = MockServer::start().await;
+        repository(&server, answer).await;
+        let (code, text) = check(&server, &["--labels", "primary"], None).await;
+        assert_eq!(code, 4, "{text}");
+        assert!(text.contains(why) && text.contains("hint:"), "{text}");
+        assert!(
+            !text.contains("0 online") && !text.contains("t0ken-value"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_organisation_has_its_own_permission_and_a_ghes_its_path() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/api/v3/orgs/acme/actions/runners"))
+        .respond_with(ResponseTemplate::new(403))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let mut command = testkit::bin("runner-check");
+    command
+        .args(["--org", "acme", "--labels", "a"])
+        .env("GITHUB_TOKEN", "t");
+    command.env("GITHUB_API_URL", format!("{}/api/v3", server.uri()));
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("organization_self_hosted_runners: read")
+    );
+}
+
+#[test]
+fn without_token_or_pool_the_next_step_is_named() {
+    testkit::bin("runner-check")
+        .args(["--repo", "acme/shop", "--labels", "a"])
+        .assert()
+        .code(4)
+        .stdout(contains("no token is given").and(contains("token-env")));
+    testkit::bin("runner-check")
+        .assert()
+        .code(2)
+        .stderr(contains("--labels"));
+    testkit::bin("runner-check")
+        .args(["--labels", "a"])
+        .assert()
+        .code(2)
+        .stderr(contains("--repo"));
+}
+
+#[test]
+fn requests_are_valid_by_githubs_own_description() {
+    let prism = testkit::Prism::github();
+    for (args, code) in [
+        (&["--repo", "octo/shop", "--labels", "self-hosted"][..], 0),
+        (&["--org", "octo", "--labels", "self-hosted"], 0),
+        (&["--repo", "octo/shop", "--labels", "no-such-label"], 1),
+    ] {
+        let output = testkit::bin("runner-check")
+            .args(args)
+            .env("GITHUB_API_URL", prism.url())
+            .env("GITHUB_TOKEN", "t")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+    }
+}
