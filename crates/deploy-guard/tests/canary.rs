@@ -35,7 +35,7 @@ fn echo() -> String {
                 let mut request = [0; 8192];
                 let length = stream.read(&mut request).unwrap_or(0);
                 let text = String::from_utf8_lossy(&request[..length]).into_owned();
-                let body = format!("{{\"version\": {:?}, \"plain\": {:?}}}", CANARY, text);
+                let body = format!("{{\"version\": {CANARY:?}, \"plain\": {text:?}}}");
                 let _ = stream.write_all(
                     format!(
                         "HTTP/1.1 200 OK\r\nX-Echo: second-l1ne-of-it\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

@@ -278,7 +278,10 @@ impl Rollback<'_> {
             Some(Ok((release, evidence))) if release == destination => Err(Box::new(
                 refuse::already_there(document, destination, evidence),
             )),
-            Some(Ok((release, evidence))) => Ok((Some(release), evidence.to_owned())),
+            // It goes into state and journal: whatever the service calls itself, without secrets.
+            Some(Ok((release, evidence))) => {
+                Ok((Some(self.session.clean(&release)), evidence.to_owned()))
+            }
             // What does not answer is not the healthy destination.
             Some(Err(reason)) => Ok((
                 named.or_else(recorded),
