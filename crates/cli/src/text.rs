@@ -97,10 +97,25 @@ fn style(verdict: Verdict) -> Style {
     }
 }
 
-/// Text from outside without what a terminal would obey; further lines are indented.
+/// Text from outside without what a terminal or the runner would obey; further lines are
+/// indented. The runner reads commands from stdout too, also behind leading spaces.
 pub(crate) fn plain(text: &str, indent: usize) -> String {
+    let text = text.replace("##[", "# #[");
+    let lines: Vec<String> = text
+        .trim_end()
+        .split('\n')
+        .map(|line| {
+            let command = line.trim_start().starts_with("::");
+            if command {
+                line.replacen("::", ": :", 1)
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect();
+    let text = lines.join("\n");
     let mut out = String::with_capacity(text.len());
-    for c in text.trim_end().chars() {
+    for c in text.chars() {
         match c {
             '\n' => {
                 out.push('\n');
@@ -125,6 +140,8 @@ mod tests {
 
     #[test]
     fn remote_text_cannot_drive_the_terminal() {
+        let commands = plain("x\n  ::error::y\n##[error]z", 2);
+        assert_eq!(commands, "x\n    : :error::y\n  # #[error]z");
         assert_eq!(
             plain("a\u{1b}[2Jb\r\nc\u{202e}", 2),
             "a\u{fffd}[2Jb\u{fffd}\n  c\u{fffd}"

@@ -80,7 +80,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn go(mut self) -> Result<Report, Failure> {
         let preflight = self.preflight().await?;
-        if preflight.verdict != Verdict::Pass {
+        if preflight.verdict != Verdict::Pass && !self.job.dry_run {
             let reason = format!("preflight: {}; nothing was deployed", preflight.reason);
             return Ok(self.end(preflight.verdict, reason));
         }

@@ -4,9 +4,9 @@
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report};
-use state::Status;
+use state::{Journal, Status};
 
-use crate::session::{Session, failure};
+use crate::session::{Session, failure, journal_failure};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -67,6 +67,10 @@ pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         .store
         .acquire(&session.claim("record"), |_, _| ())
         .map_err(failure)?;
+    // A rollback that nobody finished must not be resumed over what is recorded now.
+    if let Some(mut journal) = Journal::unfinished(session.store.path()).map_err(journal_failure)? {
+        journal.end("superseded").map_err(journal_failure)?;
+    }
     let run = session.run_name();
     session
         .store

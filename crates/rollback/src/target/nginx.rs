@@ -175,6 +175,8 @@ impl<'a> Nginx<'a> {
             match self.question.ask(None, destination, left).await {
                 Ok(release) if release == destination => proofs += 1,
                 Ok(release) => (proofs, last) = (0, format!("{release} answers")),
+                // A question that the deadline cut off says less than the answer before it.
+                Err(_) if Instant::now() >= deadline && !last.is_empty() => {}
                 Err(reason) => (proofs, last) = (0, reason),
             }
             tokio::time::sleep(PAUSE).await;
