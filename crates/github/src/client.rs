@@ -11,6 +11,8 @@ use crate::Error;
 
 /// A page of a hundred runners takes some 60 kB.
 const MAX_BODY: usize = 8 << 20;
+/// A renamed repository takes one.
+const REDIRECTS: usize = 3;
 
 /// Asks one API with one token.
 #[derive(Clone, Debug)]
@@ -76,38 +78,71 @@ impl Client {
         permission: &'static str,
     ) -> Result<T, Error> {
         // The whole URL: a path alone would lose the `/api/v3` of a GHES.
-        let response = self
-            .octocrab
-            ._get(format!("{}{path}", self.base))
-            .await
-            .map_err(|error| Error::Unreachable {
-                reason: innermost(&error),
-            })?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(refusal(status, response.headers(), permission));
-        }
-        let body = Limited::new(response.into_body(), MAX_BODY)
-            .collect()
-            .await
-            .map_err(|error| Error::Malformed {
+        let mut url = format!("{}{path}", self.base);
+        for _ in 0..=REDIRECTS {
+            let response = self
+                .octocrab
+                ._get(&url)
+                .await
+                .map_err(|error| Error::Unreachable {
+                    reason: innermost(&error),
+                })?;
+            let (head, body) = response.into_parts();
+            if matches!(head.status.as_u16(), 301 | 302 | 307 | 308) {
+                url = self.moved(&url, &head.headers)?;
+                continue;
+            }
+            let body = Limited::new(body, MAX_BODY).collect().await;
+            if head.status != 200 {
+                let body = body.map(http_body_util::Collected::to_bytes);
+                return Err(refusal(&head, &body.unwrap_or_default(), permission));
+            }
+            let body = body.map_err(|error| Error::Malformed {
                 reason: error.to_string(),
             })?;
-        serde_json::from_slice(&body.to_bytes()).map_err(|error| Error::Malformed {
-            reason: error.to_string(),
+            return serde_json::from_slice(&body.to_bytes()).map_err(|error| Error::Malformed {
+                reason: error.to_string(),
+            });
+        }
+        Err(Error::Malformed {
+            reason: format!("more than {REDIRECTS} redirects in a row"),
         })
+    }
+
+    /// Where a renamed repository is now. The token goes along, so the host must be the same.
+    fn moved(&self, from: &str, headers: &http::HeaderMap) -> Result<String, Error> {
+        let malformed = |reason: &str| Error::Malformed {
+            reason: format!("a redirect {reason}"),
+        };
+        let target = headers
+            .get(http::header::LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .ok_or_else(|| malformed("to nowhere"))?;
+        let parse = |url: &str| url::Url::parse(url).map_err(|_| malformed("that is no URL"));
+        let next = parse(from)?
+            .join(target)
+            .map_err(|_| malformed("that is no URL"))?;
+        if next.origin() != parse(&self.base)?.origin() {
+            return Err(malformed("to another host"));
+        }
+        Ok(next.into())
     }
 }
 
-/// Rate limits come as 403 or 429 with their headers; a 403 without them is a permission
-/// (docs: "Rate limits for the REST API").
-fn refusal(status: u16, headers: &http::HeaderMap, permission: &'static str) -> Error {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+/// Rate limits come as 403 or 429; the primary one with its headers, the secondary one perhaps
+/// with nothing but its message. Any other 403 is a permission (docs: "Rate limits for the REST
+/// API").
+fn refusal(head: &http::response::Parts, body: &[u8], permission: &'static str) -> Error {
+    let status = head.status.as_u16();
+    let number = |name: &str| head.headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
     let retry_after = number("retry-after").map(Duration::from_secs);
-    let used_up = number("x-ratelimit-remaining") == Some(0);
+    let said = String::from_utf8_lossy(body).to_lowercase();
+    let limited = number("x-ratelimit-remaining") == Some(0)
+        || retry_after.is_some()
+        || said.contains("rate limit");
     match status {
         429 => Error::RateLimited { retry_after },
-        403 if used_up || retry_after.is_some() => Error::RateLimited { retry_after },
+        403 if limited => Error::RateLimited { retry_after },
         401 => Error::BadToken,
         403 | 404 => Error::NoPermission { status, permission },
         _ => Error::Server { status },

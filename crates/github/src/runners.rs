@@ -1,5 +1,7 @@
 //! Self-hosted runners: the list, and which of them can take a job.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::{Client, Error};
@@ -87,6 +89,14 @@ struct Page {
     runners: Vec<Runner>,
 }
 
+/// What a scope's pages show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub runners: Vec<Runner>,
+    /// Runners that GitHub counts and does not show.
+    pub unlisted: u64,
+}
+
 /// The most that the API gives at once.
 const PER_PAGE: usize = 100;
 /// 10,000 runners; a larger answer is not believed.
@@ -94,20 +104,26 @@ const PAGES: u32 = 100;
 
 impl Client {
     /// All runners of a scope, all pages.
-    pub async fn runners(&self, scope: &Scope) -> Result<Vec<Runner>, Error> {
+    pub async fn runners(&self, scope: &Scope) -> Result<Listing, Error> {
         scope.check()?;
         let permission = scope.permission();
         if !self.has_token() {
             return Err(Error::NoToken { permission });
         }
-        let mut all = Vec::new();
+        // By id: pages shift while runners come and go, and show one of them twice.
+        let mut all = BTreeMap::new();
+        let mut shown = 0;
         for number in 1..=PAGES {
             let path = format!("{}?per_page={PER_PAGE}&page={number}", scope.path());
             let page: Page = self.get(&path, permission).await?;
             let empty = page.runners.is_empty();
-            all.extend(page.runners);
-            if empty || all.len() as u64 >= page.total_count {
-                return Ok(all);
+            shown += page.runners.len() as u64;
+            all.extend(page.runners.into_iter().map(|runner| (runner.id, runner)));
+            if empty || shown >= page.total_count {
+                return Ok(Listing {
+                    unlisted: page.total_count.saturating_sub(all.len() as u64),
+                    runners: all.into_values().collect(),
+                });
             }
         }
         Err(Error::Malformed {
@@ -124,6 +140,10 @@ pub struct Judgement {
     /// Online with a job; they take the next one when they are done.
     pub busy: Vec<String>,
     pub offline: Vec<String>,
+    /// With a status that is neither.
+    pub unknown: Vec<String>,
+    /// Runners that GitHub counts and does not show: they may match or not.
+    pub unlisted: u64,
 }
 
 impl Judgement {
@@ -131,31 +151,51 @@ impl Judgement {
         self.idle.len() + self.busy.len()
     }
 
+    /// Whether a runner that was not seen clearly could be one more that is online.
+    pub fn is_sure(&self) -> bool {
+        self.unknown.is_empty() && self.unlisted == 0
+    }
+
     pub fn matching(&self) -> usize {
-        self.online() + self.offline.len()
+        self.online() + self.offline.len() + self.unknown.len()
     }
 }
 
 impl std::fmt::Display for Judgement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.matching() == 0 {
-            return f.write_str("no runner has these labels");
+            f.write_str("no runner has these labels")?;
+        } else {
+            write!(
+                f,
+                "{} online ({} idle, {} busy), {} offline",
+                self.online(),
+                self.idle.len(),
+                self.busy.len(),
+                self.offline.len()
+            )?;
         }
-        write!(
-            f,
-            "{} online ({} idle, {} busy), {} offline",
-            self.online(),
-            self.idle.len(),
-            self.busy.len(),
-            self.offline.len()
-        )
+        if !self.unknown.is_empty() {
+            write!(f, ", {} of unknown status", self.unknown.len())?;
+        }
+        if self.unlisted > 0 {
+            write!(
+                f,
+                "; GitHub counts {} more and does not list them",
+                self.unlisted
+            )?;
+        }
+        Ok(())
     }
 }
 
 /// Sorts the runners that have all labels; GitHub compares labels without case.
-pub fn judge(runners: &[Runner], labels: &[String]) -> Judgement {
-    let mut judgement = Judgement::default();
-    for runner in runners {
+pub fn judge(listing: &Listing, labels: &[String]) -> Judgement {
+    let mut judgement = Judgement {
+        unlisted: listing.unlisted,
+        ..Judgement::default()
+    };
+    for runner in &listing.runners {
         let has = |wanted: &String| {
             runner
                 .labels
@@ -168,7 +208,8 @@ pub fn judge(runners: &[Runner], labels: &[String]) -> Judgement {
         let list = match (runner.status.as_str(), runner.busy) {
             ("online", false) => &mut judgement.idle,
             ("online", true) => &mut judgement.busy,
-            _ => &mut judgement.offline,
+            ("offline", _) => &mut judgement.offline,
+            _ => &mut judgement.unknown,
         };
         list.push(runner.name.clone());
     }
@@ -197,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_runner_matches_with_all_labels_in_any_case() {
-        let runners = [
+        let runners = vec![
             runner(
                 "a",
                 "online",
@@ -213,15 +254,28 @@ mod tests {
             ),
             runner("d", "online", false, &["self-hosted", "linux"]),
         ];
+        let mut listing = Listing {
+            runners,
+            unlisted: 0,
+        };
         let labels = ["LINUX".to_owned(), "production".to_owned()];
-        let judgement = judge(&runners, &labels);
+        let judgement = judge(&listing, &labels);
         assert_eq!(
             judgement.to_string(),
             "2 online (1 idle, 1 busy), 1 offline"
         );
         assert_eq!(
-            judge(&runners, &["gpu".to_owned()]).to_string(),
+            judge(&listing, &["gpu".to_owned()]).to_string(),
             "no runner has these labels"
+        );
+        listing.runners[2].status = "hibernating".into();
+        listing.unlisted = 3;
+        let judgement = judge(&listing, &labels);
+        assert!(!judgement.is_sure());
+        assert_eq!(
+            judgement.to_string(),
+            "2 online (1 idle, 1 busy), 0 offline, 1 of unknown status; GitHub counts 3 more and \
+             does not list them"
         );
     }
 

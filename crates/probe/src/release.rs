@@ -30,18 +30,28 @@ const HEADERS: &[&str] = &[
     "x-revision",
     "x-build",
 ];
-/// Keys of a JSON body that services use for this, the most telling first.
-const KEYS: &[&str] = &[
-    "release",
-    "version",
-    "app_version",
-    "tag",
+/// Keys of a JSON body under which services name their release, the most telling first.
+const NAMES: &[&str] = &["release", "version", "app_version", "tag"];
+/// Keys under which they tell what it was built from, which is a release's name for some.
+const ORIGINS: &[&str] = &[
     "sha",
     "commit",
     "git_sha",
     "git_commit",
     "revision",
     "build",
+];
+/// Objects inside the body that speak of the service itself; a `database` has a version too.
+const SELF: &[&str] = &[
+    "app",
+    "application",
+    "build",
+    "data",
+    "deployment",
+    "info",
+    "meta",
+    "release",
+    "service",
 ];
 /// A longer body is a page, not a version.
 const SHORT_TEXT: usize = 256;
@@ -93,7 +103,7 @@ pub fn named(
     HEADERS
         .iter()
         .find_map(|header| from_header(answer, header))
-        .or_else(|| from_json(answer.body))
+        .or_else(|| from_json(answer.body, likely))
         .or_else(|| from_text(answer.body, likely))
         .ok_or_else(|| "the answer names no release".to_owned())
 }
@@ -105,25 +115,28 @@ fn from_header(answer: &Answer<'_>, name: &str) -> Option<String> {
     (!value.is_empty()).then(|| short(&value))
 }
 
-fn from_json(body: &[u8]) -> Option<String> {
+fn from_json(body: &[u8], likely: &str) -> Option<String> {
     // Depth is bounded by serde_json's own recursion limit.
     let value: Value = serde_json::from_slice(body).ok()?;
     let object = value.as_object()?;
-    let here = KEYS
-        .iter()
-        .find_map(|key| object.get(*key).and_then(text_of));
-    here.or_else(|| {
-        let inner: Vec<_> = object.values().filter_map(Value::as_object).collect();
-        KEYS.iter().find_map(|key| {
-            inner
-                .iter()
-                .find_map(|object| object.get(*key).and_then(text_of))
-        })
-    })
+    let inner = SELF.iter().filter_map(|key| object.get(*key)?.as_object());
+    std::iter::once(object)
+        .chain(inner)
+        .find_map(|object| from_object(object, likely))
 }
 
-/// The one word of a short text that looks like a version; several are only an answer if the
-/// expected one is among them.
+fn from_object(object: &serde_json::Map<String, Value>, likely: &str) -> Option<String> {
+    let at = |key: &&str| object.get(*key).and_then(text_of);
+    ORIGINS
+        .iter()
+        .filter_map(at)
+        .find(|origin| origin == likely)
+        .or_else(|| NAMES.iter().find_map(at))
+        .or_else(|| ORIGINS.iter().find_map(at))
+}
+
+/// The one word of a short text that is a release: two of them could mean anything
+/// (`running v1, v2 failed to start`).
 fn from_text(body: &[u8], likely: &str) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?.trim();
     if text.is_empty() || text.len() > SHORT_TEXT || text.starts_with(['<', '{', '[']) {
@@ -133,12 +146,13 @@ fn from_text(body: &[u8], likely: &str) -> Option<String> {
         .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '(' | ')' | '='))
         .filter(|word| !word.is_empty())
         .collect();
-    if words.contains(&likely) {
-        return Some(likely.to_owned());
-    }
-    let mut versions = words.iter().filter(|word| looks_like_a_version(word));
-    match (versions.next(), versions.next()) {
-        (Some(version), None) => Some(short(version)),
+    let mut versions: Vec<&str> = words
+        .into_iter()
+        .filter(|word| *word == likely || looks_like_a_version(word))
+        .collect();
+    versions.dedup();
+    match versions.as_slice() {
+        [version] => Some(short(version)),
         _ => None,
     }
 }
@@ -154,7 +168,7 @@ fn looks_like_a_version(word: &str) -> bool {
     let commit = (7..=64).contains(&word.len())
         && word.chars().all(|c| c.is_ascii_hexdigit())
         && word.contains(|c: char| c.is_ascii_digit());
-    dotted || commit
+    (dotted || commit) && word.parse::<std::net::IpAddr>().is_err()
 }
 
 fn text_of(value: &Value) -> Option<String> {
@@ -220,6 +234,12 @@ mod tests {
             (None, "shop v2 ready", "is v2"),
             (None, "shop 1.4.2 ready", "not 1.4.2"),
             (None, "v1 after v0", "unknown"),
+            (None, "running v1, v2 failed to start", "unknown"),
+            (None, "hello from 10.0.0.5", "unknown"),
+            (None, r#"{"database":{"version":"15.3"}}"#, "unknown"),
+            (None, r#"{"version":"1.4","commit":"v2"}"#, "is v2"),
+            (None, r#"{"release":"v1","version":"v2"}"#, "not v1"),
+            (None, r#"{"commit":"abc1234"}"#, "not abc1234"),
             (None, "OK", "unknown"),
             (None, "<html>v2</html>", "unknown"),
             (None, "", "unknown"),

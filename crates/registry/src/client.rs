@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -104,8 +106,17 @@ impl Client {
             }
             response = self.get(&question, method.clone(), &path, KINDS).await?;
         }
-        if response.status() == StatusCode::METHOD_NOT_ALLOWED && method == Method::HEAD {
+        // A head alone is believed only where it is plainly a manifest's: a login page is a 200 too.
+        let mut look = platforms;
+        if method == Method::HEAD
+            && match response.status() {
+                StatusCode::METHOD_NOT_ALLOWED => true,
+                StatusCode::OK => !is_manifest(response.headers()),
+                _ => false,
+            }
+        {
             response = self.get(&question, Method::GET, &path, KINDS).await?;
+            look = true;
         }
         match response.status().as_u16() {
             200 => {}
@@ -145,8 +156,9 @@ impl Client {
                 got: got.clone(),
             });
         }
-        let platforms = if platforms {
-            self.platforms(&question, response).await?
+        let platforms = if look {
+            let manifest = self.json(&question, response, "manifest").await?;
+            self.platforms(&question, &manifest, platforms).await?
         } else {
             Vec::new()
         };
@@ -157,9 +169,9 @@ impl Client {
     async fn platforms(
         &self,
         question: &Question<'_>,
-        response: Response,
+        manifest: &Value,
+        wanted: bool,
     ) -> Result<Vec<String>, Error> {
-        let manifest = self.json(question, response, "manifest").await?;
         let mut found: Vec<String> = if let Some(all) = manifest["manifests"].as_array() {
             all.iter()
                 .filter_map(|one| platform(&one["platform"]))
@@ -169,8 +181,15 @@ impl Client {
                 .as_str()
                 .filter(|d| is_digest(d));
             let Some(digest) = digest else {
-                return Ok(Vec::new());
+                return Err(Error::Malformed {
+                    host: question.host(),
+                    what: "manifest",
+                    reason: "it has neither `manifests` nor a `config`".to_owned(),
+                });
             };
+            if !wanted {
+                return Ok(Vec::new());
+            }
             let blob = self
                 .get(question, Method::GET, &format!("blobs/{digest}"), "*/*")
                 .await?;
@@ -369,6 +388,14 @@ impl Question<'_> {
     fn host(&self) -> String {
         self.reference.host().to_owned()
     }
+}
+
+/// Whether a head says that its body is a manifest.
+fn is_manifest(headers: &HeaderMap) -> bool {
+    header(headers, CONTENT_TYPE.as_str()).is_some_and(|text| {
+        let kind = text.split(';').next().unwrap_or_default().trim();
+        KINDS.split(", ").any(|known| known == kind)
+    })
 }
 
 async fn read(

@@ -34,11 +34,39 @@ fn credentials() -> Credentials {
     Credentials::new("robot", "pass-word")
 }
 
+const KIND: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A single image's manifest.
+fn manifest() -> ResponseTemplate {
+    let body = format!(
+        r#"{{"schemaVersion": 2, "config": {{"digest": "sha256:{}"}}}}"#,
+        "a".repeat(64)
+    );
+    ResponseTemplate::new(200).set_body_raw(body, KIND)
+}
+
+#[tokio::test]
+async fn a_page_that_is_no_manifest_is_no_image() {
+    let pages = [
+        ("<html>please log in</html>", "text/html"),
+        ("{}", "application/json"),
+        ("[]", "text/plain"),
+        ("", "application/octet-stream"),
+    ];
+    for (body, kind) in pages {
+        let server = answering(ResponseTemplate::new(200).set_body_raw(body, kind)).await;
+        for platforms in [true, false] {
+            let answer = ask(&server, None, platforms).await;
+            assert!(matches!(answer, Err(Error::Malformed { .. })), "{answer:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_status_has_its_own_meaning() {
     let status = |status| answering(ResponseTemplate::new(status));
     assert!(matches!(
-        ask(&status(200).await, None, false).await,
+        ask(&answering(manifest()).await, None, false).await,
         Ok(Answer::Found { .. })
     ));
     assert!(matches!(
@@ -77,9 +105,7 @@ async fn a_registry_without_head_is_asked_by_get() {
         .await;
     Mock::given(method("GET"))
         .and(path(MANIFEST))
-        .respond_with(
-            ResponseTemplate::new(200).insert_header("docker-content-digest", "sha256:abc"),
-        )
+        .respond_with(manifest().insert_header("docker-content-digest", "sha256:abc"))
         .mount(&server)
         .await;
     let Ok(Answer::Found { digest, .. }) = ask(&server, None, false).await else {
@@ -103,7 +129,7 @@ async fn bearer(token: ResponseTemplate) -> MockServer {
         .await;
     Mock::given(path(MANIFEST))
         .and(header("authorization", "Bearer t0ken"))
-        .respond_with(ResponseTemplate::new(200))
+        .respond_with(manifest())
         .with_priority(1)
         .mount(&server)
         .await;
@@ -174,7 +200,7 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
         .mount(&elsewhere)
         .await;
     Mock::given(path("/moved"))
-        .respond_with(ResponseTemplate::new(200))
+        .respond_with(manifest())
         .expect(1)
         .mount(&elsewhere)
         .await;

@@ -63,10 +63,11 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         destination: &destination,
     };
     let target = rollback.target()?;
-    let (left, evidence) = match rollback.what_is_left(&target, &document).await {
-        Ok(left) => left,
-        Err(outcome) => return Ok(session.report(vec![*outcome])),
-    };
+    let running = rollback.what_runs(&target, &document).await;
+    if let Some(outcome) = rollback.already_there(&running, &document) {
+        return Ok(session.report(vec![outcome]));
+    }
+    let (left, evidence) = (&running.release, &running.evidence);
     let steps = match target
         .plan(Move {
             destination: &destination,
@@ -129,36 +130,31 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         }
         Err(outcome) => return rollback.give_up(&lease, *outcome),
     };
-    if let Some(mut journal) = Journal::unfinished(session.store.path()).map_err(journal_failure)? {
-        if journal
-            .plan()
-            .is_some_and(|(unfinished, _)| unfinished == destination)
-        {
-            return rollback.go(&target, &lease, journal).await;
-        }
+    let mut unfinished = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let running = rollback.what_runs(&target, &document).await;
+    if let Some(journal) = unfinished.take_if(|journal| rollback.continues(journal, &running)) {
+        let trusted = rollback.seen(&running);
+        return rollback.go(&target, &lease, journal, trusted).await;
+    }
+    if let Some(mut journal) = unfinished {
         journal.end("superseded").map_err(journal_failure)?;
     }
-    let left = match rollback.what_is_left(&target, &document).await {
-        Ok((left, _)) => left,
-        Err(outcome) => return rollback.give_up(&lease, *outcome),
-    };
+    if let Some(outcome) = rollback.already_there(&running, &document) {
+        return rollback.give_up(&lease, outcome);
+    }
+    let left = running.release.as_deref();
     if let Err(reason) = target
         .plan(Move {
             destination: &destination,
-            left: left.as_deref(),
+            left,
         })
         .await
     {
         return rollback.give_up(&lease, impossible(&destination, reason));
     }
-    let journal = Journal::begin(
-        session.store.path(),
-        &destination,
-        left.as_deref(),
-        lease.token,
-    )
-    .map_err(journal_failure)?;
-    rollback.go(&target, &lease, journal).await
+    let journal = Journal::begin(session.store.path(), &destination, left, lease.token)
+        .map_err(journal_failure)?;
+    rollback.go(&target, &lease, journal, false).await
 }
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
@@ -207,14 +203,18 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         .map_err(failure)?;
     // Whoever held the lease until now may have ended the journal that was found before it.
     let found = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let running = rollback.what_runs(&target, &document).await;
     let journal = if let Some(journal) = found {
         journal
     } else {
-        let left = rollback.left_by_record(&document);
+        let left = running.release.clone().filter(|left| *left != destination);
+        let left = left.or_else(|| rollback.left_by_record(&document));
         let path = session.store.path();
         Journal::begin(path, &destination, left.as_deref(), lease.token).map_err(journal_failure)?
     };
-    rollback.go(&target, &lease, journal).await
+    // Recording a deployment ends the journal, so where nobody can be asked it still holds.
+    let trusted = rollback.seen(&running) || running.answer == Answer::Nobody;
+    rollback.go(&target, &lease, journal, trusted).await
 }
 
 fn impossible(destination: &str, reason: String) -> Outcome {
@@ -223,6 +223,25 @@ fn impossible(destination: &str, reason: String) -> Outcome {
         .actual(reason.clone())
         .reason(reason)
         .hint("nothing was changed; start the destination, or choose another with `--to`")
+}
+
+/// What runs before a rollback acts.
+struct Running {
+    release: Option<String>,
+    /// How that is known, in words.
+    evidence: String,
+    answer: Answer,
+}
+
+/// Who said so just now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// The service or the target itself.
+    Given,
+    /// Somebody was asked and did not answer.
+    Missing,
+    /// Nobody can be asked: `--release` or the state have to do.
+    Nobody,
 }
 
 /// One rollback to one destination.
@@ -247,56 +266,78 @@ impl Rollback<'_> {
         Ok(self.session.report(vec![outcome]))
     }
 
-    /// The release that runs now and how that is known, or the refusal to go where we are.
-    ///
-    /// Asked in this order: the target, the gate's own probes, `--release`, the state.
-    async fn what_is_left(
-        &self,
-        target: &Target<'_>,
-        document: &Document,
-    ) -> Result<(Option<String>, String), Box<Outcome>> {
+    /// The release that runs now, asked in this order: the target, the gate's own probes,
+    /// `--release`, the state.
+    async fn what_runs(&self, target: &Target<'_>, document: &Document) -> Running {
         let destination = self.destination;
-        let named = self
-            .session
-            .job
-            .release
-            .clone()
-            .filter(|release| release != destination);
         let mut asked = match target.current(destination).await {
             Ok(Some(release)) => Some(Ok((release, "the target says so"))),
             Ok(None) => None,
             Err(reason) => Some(Err(reason)),
         };
-        if asked.is_none()
+        if !matches!(asked, Some(Ok(_)))
             && let Some(question) = Question::of_gate(self.session.job)
         {
             let answer = question.ask(None, destination, ASK).await;
-            asked = Some(answer.map(|release| (release, "the service says so")));
+            asked = match (answer, asked) {
+                (Ok(release), _) => Some(Ok((release, "the service says so"))),
+                // The target's own reason says more.
+                (Err(_), Some(target)) => Some(target),
+                (Err(reason), None) => Some(Err(reason)),
+            };
         }
-        let recorded = || self.left_by_record(document);
-        match asked {
-            Some(Ok((release, evidence))) if release == destination => Err(Box::new(
-                refuse::already_there(document, destination, evidence),
-            )),
-            // It goes into state and journal: whatever the service calls itself, without secrets.
+        let by_record = self.left_by_record(document);
+        let answer = match &asked {
+            Some(_) => Answer::Missing,
+            None => Answer::Nobody,
+        };
+        let (release, evidence) = match asked {
             Some(Ok((release, evidence))) => {
-                Ok((Some(self.session.clean(&release)), evidence.to_owned()))
+                return Running {
+                    // It goes into state and journal: whatever the service calls itself, without
+                    // secrets.
+                    release: Some(self.session.clean(&release)),
+                    evidence: evidence.to_owned(),
+                    answer: Answer::Given,
+                };
             }
             // What does not answer is not the healthy destination.
-            Some(Err(reason)) => Ok((
-                named.or_else(recorded),
-                format!("nobody can be asked: {reason}"),
-            )),
-            None if named.is_some() => Ok((named, "`--release`".to_owned())),
-            None => match recorded() {
-                Some(release) => Ok((Some(release), "the state says so".to_owned())),
-                None => Err(Box::new(refuse::already_there(
-                    document,
-                    destination,
-                    "the state says so",
-                ))),
-            },
+            Some(Err(reason)) => (by_record, format!("nobody can be asked: {reason}")),
+            None if self.session.job.release.is_some() && by_record.is_some() => {
+                (by_record, "`--release`".to_owned())
+            }
+            None => (
+                by_record.or(Some(destination.to_owned())),
+                "the state says so".to_owned(),
+            ),
+        };
+        Running {
+            release,
+            evidence,
+            answer,
         }
+    }
+
+    /// The refusal to go where the service already is.
+    fn already_there(&self, running: &Running, document: &Document) -> Option<Outcome> {
+        (running.release.as_deref() == Some(self.destination))
+            .then(|| refuse::already_there(document, self.destination, &running.evidence))
+    }
+
+    /// Whether a journal that was left open is about the rollback that is wanted now, and not
+    /// about one from a release that was deployed over since.
+    fn continues(&self, journal: &Journal, running: &Running) -> bool {
+        let runs = running.release.as_deref();
+        journal.plan().is_some_and(|(destination, left)| {
+            destination == self.destination
+                && (runs.is_none() || runs == Some(destination) || runs == left)
+        })
+    }
+
+    /// Whether the destination was seen to run just now, so that what a journal says is done
+    /// still is.
+    fn seen(&self, running: &Running) -> bool {
+        running.answer == Answer::Given && running.release.as_deref() == Some(self.destination)
     }
 
     /// A note where the window to go back in has passed: what the destination needs may be gone.
@@ -326,12 +367,14 @@ impl Rollback<'_> {
             .filter(|release| release != self.destination)
     }
 
-    /// Makes what is not made yet, verifies, records.
+    /// Makes what is not made yet, verifies, records. `trusted`: what the journal says is done is
+    /// not made again; a deployment since the interruption may have undone it.
     async fn go(
         &self,
         target: &Target<'_>,
         lease: &Lease,
         mut journal: Journal,
+        trusted: bool,
     ) -> Result<Report, Failure> {
         let session = self.session;
         let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
@@ -351,7 +394,16 @@ impl Rollback<'_> {
                 .progress
                 .say(&format!("{} → {}", step.name, self.destination));
             let start = clock.elapsed();
-            let outcome = self.one_step(target, &step, moving, &mut journal).await?;
+            // Whoever lost the lock acts no more.
+            let ttl = session.section.lock_ttl.get();
+            session.store.renew(lease, ttl).map_err(failure)?;
+            let known = trusted && journal.is_done(&step.name);
+            let outcome = if known && !target.undoes() {
+                Outcome::pass(format!("step/{}", step.name), self.destination)
+                    .actual("done before the interruption")
+            } else {
+                self.one_step(target, &step, moving, &mut journal).await?
+            };
             bars.push((
                 step.name,
                 start,
@@ -367,6 +419,8 @@ impl Rollback<'_> {
         if failed > 0 {
             return self.failed(target, lease, journal, outcomes, failed);
         }
+        let ttl = session.section.lock_ttl.get();
+        session.store.renew(lease, ttl).map_err(failure)?;
         let start = clock.elapsed();
         let verified = self.verify(target).await;
         if session.job.interrupt.caught().is_some() {
@@ -397,9 +451,6 @@ impl Rollback<'_> {
         journal: &mut Journal,
     ) -> Result<Outcome, Failure> {
         let id = format!("step/{}", step.name);
-        if journal.is_done(&step.name) && !target.undoes() {
-            return Ok(Outcome::pass(id, self.destination).actual("done before the interruption"));
-        }
         let clock = Instant::now();
         let before = match journal.before(&step.name) {
             Some(before) => Ok(Some(before.to_owned())),
@@ -545,7 +596,7 @@ impl Rollback<'_> {
         session
             .store
             .release(lease, |document| {
-                document.rolled_back(left, self.destination, now);
+                document.rolled_back(left, self.destination, verdict == Verdict::Pass, now);
                 if frozen.is_some() {
                     document.frozen = frozen;
                 }

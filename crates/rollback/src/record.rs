@@ -4,7 +4,7 @@
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report};
-use state::{Journal, Status};
+use state::{Document, Journal, Status};
 
 use crate::session::{Session, failure, journal_failure};
 
@@ -39,35 +39,24 @@ pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     } else {
         Status::Good
     };
-    if let Some(document) = session.read()? {
-        let refused = if document.status(release) == Some(Status::Bad) {
-            Some((
-                "known-bad",
-                format!("{release} is known bad: it was rolled back from"),
-            ))
-        } else {
-            document
-                .frozen
-                .as_ref()
-                .map(|f| ("frozen", format!("the environment is frozen: {}", f.reason)))
-        };
-        if let Some((rule, reason)) = refused.filter(|_| !flags.force) {
-            return Ok(session.report(vec![
-                Outcome::refused(format!("refused/{rule}"), release)
-                    .reason(reason)
-                    .hint("insist with `--force`; see `rollback status`"),
-            ]));
-        }
+    let refused = |document: &Document| forbidden(document, release).filter(|_| !flags.force);
+    if let Some(outcome) = session.read()?.as_ref().and_then(refused) {
+        return Ok(session.report(vec![outcome]));
     }
     if job.dry_run {
         let reason = format!("dry run: would record {release} as {}", status.as_str());
         return Ok(session.report(vec![Outcome::skipped("record/release", release, reason)]));
     }
-    let (lease, ()) = session
+    let (lease, again) = session
         .store
-        .acquire(&session.claim("record"), |_, _| ())
+        .acquire(&session.claim("record"), |document, _| refused(document))
         .map_err(failure)?;
-    // A rollback that nobody finished must not be resumed over what is recorded now.
+    // A rollback may have ended between the question and the lease.
+    if let Some(outcome) = again {
+        session.store.release(&lease, |_| ()).map_err(failure)?;
+        return Ok(session.report(vec![outcome]));
+    }
+    // What is deployed now makes a rollback void that was killed before it.
     if let Some(mut journal) = Journal::unfinished(session.store.path()).map_err(journal_failure)? {
         journal.end("superseded").map_err(journal_failure)?;
     }
@@ -89,6 +78,22 @@ pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
                 session.store.path().display()
             ),
         )]),
+    )
+}
+
+/// The rule that forbids to deploy or record this release.
+fn forbidden(document: &Document, release: &str) -> Option<Outcome> {
+    let (rule, reason) = if document.status(release) == Some(Status::Bad) {
+        let reason = format!("{release} is known bad: it was rolled back from");
+        ("known-bad", reason)
+    } else {
+        let reason = &document.frozen.as_ref()?.reason;
+        ("frozen", format!("the environment is frozen: {reason}"))
+    };
+    Some(
+        Outcome::refused(format!("refused/{rule}"), release)
+            .reason(reason)
+            .hint("insist with `--force`; see `rollback status`"),
     )
 }
 

@@ -32,7 +32,31 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) fn read(&self) -> Result<Option<Document>, Failure> {
-        self.store.read().map_err(failure)
+        let document = self.store.read().map_err(failure)?;
+        if let Some(document) = &document {
+            self.check_owner(document)?;
+        }
+        Ok(document)
+    }
+
+    /// The state of another service or environment says nothing about this one.
+    fn check_owner(&self, document: &Document) -> Result<(), Failure> {
+        let job = self.job;
+        for (what, theirs, ours) in [
+            ("service", &document.service, &job.config.service),
+            ("environment", &document.environment, &job.environment),
+        ] {
+            if let (Some(theirs), Some(ours)) = (theirs, ours)
+                && theirs != ours
+            {
+                let path = self.store.path().display();
+                return Err(Failure::refused(format!(
+                    "the state {path} is of {what} `{theirs}`, and this is `{ours}`"
+                ))
+                .hint("give each service and environment a file of its own: `rollback.state`"));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn claim(&self, operation: &'a str) -> Claim<'a> {
@@ -93,6 +117,10 @@ pub(crate) fn failure(error: Error) -> Failure {
 
 /// A journal that cannot be written or read.
 pub(crate) fn journal_failure(error: std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::InvalidData {
+        return Failure::refused(error)
+            .hint("look at it, and at what runs; then move it away and roll back again");
+    }
     Failure::error(format!("failed to keep the journal: {error}"))
         .hint("check the disk's free space beside the state file, then `rollback resume`")
 }

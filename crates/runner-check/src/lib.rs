@@ -4,12 +4,14 @@
 //! `runs-on`.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::time::Duration;
 
 use cli::{Failure, Job};
 use config::Section;
 use config::file::{Pool, RunnerCheck};
-use github::{Client, Error, Judgement, Runner, Scope};
+use github::runners::Listing;
+use github::{Client, Error, Judgement, Scope};
 use model::{Outcome, Report, Severity, Verdict};
 use secrecy::SecretString;
 
@@ -26,8 +28,8 @@ pub struct Stage {
     #[arg(long, value_name = "NAME")]
     org: Option<String>,
     /// How many must be online [default: 1]
-    #[arg(long, value_name = "N", requires = "labels", value_parser = clap::value_parser!(u32).range(1..))]
-    min_online: Option<u32>,
+    #[arg(long, value_name = "N", requires = "labels")]
+    min_online: Option<NonZero<u32>>,
     /// The environment variable with a token that may list runners [default: GITHUB_TOKEN]
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
@@ -123,7 +125,7 @@ impl Stage {
         Ok(Pool {
             name: labels.join("+"),
             labels,
-            min_online: self.min_online.unwrap_or(1),
+            min_online: self.min_online.unwrap_or(NonZero::<u32>::MIN),
             organization: None,
         })
     }
@@ -145,7 +147,7 @@ fn scope(section: &RunnerCheck, pool: &Pool, job: &Job) -> Option<Scope> {
     Some(Scope::Repository(name.clone()))
 }
 
-type Lists = BTreeMap<String, Result<Vec<Runner>, Error>>;
+type Lists = BTreeMap<String, Result<Listing, Error>>;
 
 /// The runners of every scope that is needed, each asked once.
 async fn ask(section: &RunnerCheck, pools: &[&Pool], job: &Job) -> Result<Lists, Failure> {
@@ -204,7 +206,7 @@ fn judge<'p>(
         }
         let Some(scope) = scope(pool) else { continue };
         let outcome = match lists.get(&scope.to_string()) {
-            Some(Ok(runners)) => one(pool, &scope, &github::runners::judge(runners, &pool.labels)),
+            Some(Ok(listing)) => one(pool, &scope, &github::runners::judge(listing, &pool.labels)),
             Some(Err(error)) => Outcome::error(id(pool), subject)
                 .expected(expected(pool))
                 .actual(error.to_string())
@@ -236,7 +238,7 @@ fn expected(pool: &Pool) -> String {
 
 fn one(pool: &Pool, scope: &Scope, judgement: &Judgement) -> Outcome {
     let subject = pool.labels.join(", ");
-    let enough = judgement.online() >= pool.min_online as usize;
+    let enough = judgement.online() >= pool.min_online.get() as usize;
     if enough {
         let mut actual = judgement.to_string();
         if judgement.idle.is_empty() {
@@ -265,7 +267,12 @@ fn one(pool: &Pool, scope: &Scope, judgement: &Judgement) -> Outcome {
                 .join(", ")
         )
     };
-    Outcome::fail(id(pool), subject)
+    let verdict = if judgement.is_sure() {
+        Outcome::fail
+    } else {
+        Outcome::inconclusive
+    };
+    verdict(id(pool), subject)
         .expected(expected(pool))
         .actual(judgement.to_string())
         .reason(format!("{scope}: {judgement}"))

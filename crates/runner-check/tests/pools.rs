@@ -228,3 +228,81 @@ fn requests_are_valid_by_githubs_own_description() {
         assert_eq!(output.status.code(), Some(code), "{text}");
     }
 }
+
+#[tokio::test]
+async fn runners_that_github_counts_and_does_not_list_leave_it_undecided() {
+    let server = MockServer::start().await;
+    let count = |total: u64, runners: &[Value]| {
+        ResponseTemplate::new(200).set_body_json(json!({"total_count": total, "runners": runners}))
+    };
+    let runners = [runner(1, "online", false, &["gpu"])];
+    Mock::given(query_param("page", "1"))
+        .respond_with(count(3, &runners))
+        .mount(&server)
+        .await;
+    Mock::given(query_param("page", "2"))
+        .respond_with(count(3, &runners))
+        .mount(&server)
+        .await;
+    Mock::given(query_param("page", "3"))
+        .respond_with(count(3, &[]))
+        .mount(&server)
+        .await;
+    let (code, text) = check(&server, &["--labels", "gpu", "--min-online", "2"], None).await;
+    assert_eq!(code, 3, "{text}");
+    assert!(
+        text.contains("1 online (1 idle, 0 busy), 0 offline; GitHub counts 2 more"),
+        "{text}"
+    );
+    assert_eq!(check(&server, &["--labels", "gpu"], None).await.0, 0);
+}
+
+#[tokio::test]
+async fn a_renamed_repository_is_followed_and_another_host_is_not() {
+    let server = MockServer::start().await;
+    repository(
+        &server,
+        ResponseTemplate::new(301).insert_header("location", "/repositories/7/actions/runners"),
+    )
+    .await;
+    Mock::given(path("/repositories/7/actions/runners"))
+        .and(header("authorization", "Bearer t0ken-value"))
+        .respond_with(listed(&[runner(1, "online", false, &["gpu"])]))
+        .mount(&server)
+        .await;
+    assert_eq!(check(&server, &["--labels", "gpu"], None).await.0, 0);
+
+    let (server, thief) = (MockServer::start().await, MockServer::start().await);
+    let away = ResponseTemplate::new(301).insert_header("location", thief.uri());
+    repository(&server, away).await;
+    let (code, text) = check(&server, &["--labels", "gpu"], None).await;
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("a redirect to another host"), "{text}");
+    assert_eq!(thief.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn the_secondary_rate_limit_is_no_missing_permission() {
+    let server = MockServer::start().await;
+    let message = "You have exceeded a secondary rate limit. Please wait a few minutes.";
+    let limited = ResponseTemplate::new(403).set_body_json(json!({"message": message}));
+    repository(&server, limited).await;
+    let (code, text) = check(&server, &["--labels", "gpu"], None).await;
+    assert_eq!(code, 4, "{text}");
+    assert!(
+        text.contains("rate limit") && !text.contains("administration"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn no_runner_at_all_is_no_wish() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = "version: 1\nrunner-check: { pools: [{ name: p, labels: [x], min-online: 0 }] }\n";
+    std::fs::write(folder.path().join("deploy-guard.yml"), pool).unwrap();
+    testkit::bin("runner-check")
+        .current_dir(folder.path())
+        .assert()
+        .code(2)
+        .stderr(contains("min-online").and(contains("2:")));
+}

@@ -198,8 +198,15 @@ impl Document {
         &mut self.history[0]
     }
 
-    /// Records that the service went back from `left` to `destination`.
-    pub fn rolled_back(&mut self, left: Option<&str>, destination: &str, at: Timestamp) {
+    /// Records that the service went back from `left` to `destination`. A destination that was
+    /// `verified` is good, whatever was known of it; one that was not is what it was before.
+    pub fn rolled_back(
+        &mut self,
+        left: Option<&str>,
+        destination: &str,
+        verified: bool,
+        at: Timestamp,
+    ) {
         if let Some(left) = left.filter(|left| *left != destination) {
             if self.entry(left).is_none() {
                 let current = self.current.clone();
@@ -215,8 +222,20 @@ impl Document {
                 entry.changed_at = Some(at);
             }
         }
+        match self.history.iter_mut().find(|e| e.release == destination) {
+            Some(entry) if verified && entry.status != Status::Good => {
+                entry.status = Status::Good;
+                entry.changed_at = Some(at);
+            }
+            None if verified => drop(self.deployed(destination, Status::Good, at, None)),
+            _ => (),
+        }
         self.current = Some(destination.to_owned());
-        self.last_known_good = Some(destination.to_owned());
+        if self.status(destination) == Some(Status::Good) {
+            self.last_known_good = Some(destination.to_owned());
+        } else if self.last_known_good.as_deref() == left {
+            self.last_known_good = self.newest_good(None).map(|entry| entry.release.clone());
+        }
     }
 
     /// The newest good release, other than `not`.
@@ -239,15 +258,23 @@ mod tests {
         document.deployed("v2", Status::Pending, at, None);
         assert_eq!(document.current.as_deref(), Some("v2"));
         assert_eq!(document.last_known_good.as_deref(), Some("v1"));
-        document.rolled_back(Some("v2"), "v1", at);
+        document.rolled_back(Some("v2"), "v1", true, at);
         assert_eq!(document.current.as_deref(), Some("v1"));
         assert_eq!(document.status("v2"), Some(Status::Bad));
         assert_eq!(document.status("v1"), Some(Status::Good));
-        document.rolled_back(Some("v3"), "v1", at);
+        document.rolled_back(Some("v3"), "v1", false, at);
         assert_eq!(
             document.status("v3"),
             Some(Status::Bad),
             "a release nobody recorded is bad too"
         );
+        document.rolled_back(Some("v1"), "v2", false, at);
+        assert_eq!(
+            document.last_known_good, None,
+            "neither what was left nor what nobody verified"
+        );
+        document.rolled_back(Some("v1"), "v9", true, at);
+        assert_eq!(document.last_known_good.as_deref(), Some("v9"));
+        assert_eq!(document.status("v9"), Some(Status::Good));
     }
 }

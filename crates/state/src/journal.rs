@@ -60,7 +60,8 @@ impl Journal {
         atomic::beside(state, "journals")
     }
 
-    /// Begins a journal. The fencing token names it, so names are unique and sort by time.
+    /// Begins a journal. Journals are numbered by themselves: fencing tokens begin again where a
+    /// state was put back from its backup or begun anew, and clocks are set back.
     pub fn begin(
         state: &Path,
         destination: &str,
@@ -70,7 +71,12 @@ impl Journal {
         let folder = Self::folder(state);
         std::fs::create_dir_all(&folder)?;
         atomic::sync_folder(&atomic::folder(&folder))?;
-        let path = folder.join(format!("{token:08}.jsonl"));
+        let number = all(&folder)?
+            .last()
+            .and_then(|path| number(path))
+            .unwrap_or(0)
+            + 1;
+        let path = folder.join(format!("{number:08}.jsonl"));
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -91,9 +97,14 @@ impl Journal {
     }
 
     /// The newest journal that has a beginning and no end.
+    ///
+    /// Damage in the newest one is an error; what is older has had its successor.
     pub fn unfinished(state: &Path) -> io::Result<Option<Self>> {
-        for path in all(&Self::folder(state))?.into_iter().rev() {
-            let lines = read(&path)?;
+        for (age, path) in all(&Self::folder(state))?.into_iter().rev().enumerate() {
+            let lines = match read(&path) {
+                Err(error) if age > 0 && error.kind() == io::ErrorKind::InvalidData => continue,
+                lines => lines?,
+            };
             let begun = matches!(
                 lines.first().map(|line| &line.event),
                 Some(Event::Begin { .. })
@@ -234,13 +245,19 @@ fn all(folder: &Path) -> io::Result<Vec<PathBuf>> {
     };
     let mut paths: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "jsonl")
-        })
+        .filter(|path| number(path).is_some())
         .collect();
-    paths.sort();
+    paths.sort_by_key(|path| number(path));
     Ok(paths)
+}
+
+/// `7` of `00000007.jsonl`.
+fn number(path: &Path) -> Option<u64> {
+    path.file_name()?
+        .to_str()?
+        .strip_suffix(".jsonl")?
+        .parse()
+        .ok()
 }
 
 fn prune(folder: &Path) {

@@ -100,6 +100,10 @@ impl Store {
         atomic::beside(&self.path, "bak")
     }
 
+    fn kept_backup(&self) -> Option<PathBuf> {
+        Some(self.backup()).filter(|path| path.is_file())
+    }
+
     /// The document; `None` if there is no file yet.
     pub fn read(&self) -> Result<Option<Document>, Error> {
         let read = |source| Error::Read {
@@ -107,6 +111,14 @@ impl Store {
             source,
         };
         let mut bytes = Vec::new();
+        // Opening a pipe would wait for its other end.
+        if std::fs::metadata(&self.path).is_ok_and(|meta| !meta.is_file()) {
+            return Err(Error::Damaged {
+                path: self.path.clone(),
+                reason: "it is no regular file".into(),
+                backup: self.kept_backup(),
+            });
+        }
         match File::open(&self.path) {
             Ok(file) => file
                 .take(MAX_SIZE + 1)
@@ -119,11 +131,10 @@ impl Store {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Document, Error> {
-        let backup = || Some(self.backup()).filter(|path| path.is_file());
         let damaged = |reason: String| Error::Damaged {
             path: self.path.clone(),
             reason,
-            backup: backup(),
+            backup: self.kept_backup(),
         };
         if bytes.len() as u64 > MAX_SIZE {
             return Err(damaged(format!("it is larger than {} MiB", MAX_SIZE >> 20)));
@@ -139,7 +150,7 @@ impl Store {
                 return Err(Error::Newer {
                     path: self.path.clone(),
                     schema: schema.to_owned(),
-                    backup: backup(),
+                    backup: self.kept_backup(),
                 });
             }
             _ => {
@@ -203,18 +214,28 @@ impl Store {
             }
             document.last_token += 1;
             let token = document.last_token;
-            let ttl = SignedDuration::try_from(claim.ttl).unwrap_or(SignedDuration::MAX);
             let mut lock = Lock {
                 holder: claim.holder.clone(),
                 operation: claim.operation.to_owned(),
                 destination: None,
                 acquired: now,
-                expires: now.checked_add(ttl).unwrap_or(Timestamp::MAX),
+                expires: after(now, claim.ttl),
                 token,
             };
             let prepared = prepare(document, &mut lock);
             document.lock = Some(lock);
             Ok((Lease { token }, prepared))
+        })
+    }
+
+    /// Proves that the lease is still held, and holds it for `ttl` from now. Asked before each act
+    /// of a long operation: whoever lost the lease must not act any more.
+    pub fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error> {
+        self.update(Some(lease), |document| {
+            if let Some(lock) = &mut document.lock {
+                lock.expires = after(Timestamp::now(), ttl);
+            }
+            Ok(())
         })
     }
 
@@ -249,6 +270,11 @@ impl Store {
             }
         }
     }
+}
+
+fn after(now: Timestamp, ttl: Duration) -> Timestamp {
+    let ttl = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX);
+    now.checked_add(ttl).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether a lease may be taken over.

@@ -1,5 +1,7 @@
 //! `preflight:` — may we deploy now?
 
+use std::num::NonZero;
+
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -119,7 +121,7 @@ pub struct RunnersCheck {
     pub token_env: Option<String>,
     /// How many must be online. Default 1.
     #[serde(default = "one")]
-    pub min_online: u32,
+    pub min_online: NonZero<u32>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,
@@ -156,6 +158,6 @@ fn weight() -> f64 {
     1.0
 }
 
-fn one() -> u32 {
-    1
+fn one() -> NonZero<u32> {
+    NonZero::<u32>::MIN
 }

@@ -1,5 +1,7 @@
 //! `runner-check:` — will a runner take the job, and which labels should it ask for?
 
+use std::num::NonZero;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -28,11 +30,11 @@ pub struct Pool {
     pub labels: Vec<String>,
     /// How many must be online. Default 1.
     #[serde(default = "one")]
-    pub min_online: u32,
+    pub min_online: NonZero<u32>,
     /// Ask this organisation's runners for this pool.
     pub organization: Option<String>,
 }
 
-fn one() -> u32 {
-    1
+fn one() -> NonZero<u32> {
+    NonZero::<u32>::MIN
 }

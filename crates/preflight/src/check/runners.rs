@@ -69,12 +69,17 @@ async fn ask(id: String, check: &RunnersCheck, job: &Job, timeout: Duration) -> 
             .hint(error.hint()),
         Ok(runners) => {
             let judgement = github::runners::judge(&runners, labels);
-            if judgement.online() >= *min_online as usize {
+            if judgement.online() >= min_online.get() as usize {
                 return Outcome::pass(id, subject)
                     .expected(expected)
                     .actual(judgement.to_string());
             }
-            Outcome::fail(id, subject)
+            let verdict = if judgement.is_sure() {
+                Outcome::fail
+            } else {
+                Outcome::inconclusive
+            };
+            verdict(id, subject)
                 .expected(expected)
                 .actual(judgement.to_string())
                 .reason(format!("{scope}: {judgement}"))

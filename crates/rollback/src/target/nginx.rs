@@ -140,16 +140,15 @@ impl<'a> Nginx<'a> {
     }
 
     async fn restore(&self, before: &str, reason: String) -> String {
-        let restored = match self.write(before) {
-            Ok(()) => self.command(&self.config.reload).await.map(drop),
-            Err(error) => Err(error),
-        };
-        match restored {
-            Ok(()) => format!(
-                "{reason}; {} was put back",
-                self.config.upstream_file.display()
-            ),
-            Err(error) => format!("{reason}; putting the file back failed too: {error}"),
+        let path = self.config.upstream_file.display();
+        if let Err(error) = self.write(before) {
+            return format!("{reason}; putting {path} back failed too: {error}");
+        }
+        match self.command(&self.config.reload).await {
+            Ok(_) => format!("{reason}; {path} was put back"),
+            Err(error) => {
+                format!("{reason}; {path} was put back, but nginx did not read it: {error}")
+            }
         }
     }
 

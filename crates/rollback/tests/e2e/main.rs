@@ -1,0 +1,9 @@
+//! `rollback` as a user runs it: the real binary, real files, a real nginx, and kills.
+#![allow(clippy::unwrap_used)]
+
+mod hook;
+mod kill;
+mod race;
+mod refusals;
+mod regressions;
+mod world;
