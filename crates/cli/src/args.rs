@@ -35,6 +35,9 @@ pub struct Global {
     /// Ask only these: an id such as `http/ready`, a kind such as `http`, or a pattern with `*`
     #[arg(long, global = true, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Leave these out, chosen like `--only`
+    #[arg(long, global = true, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    pub skip: Vec<String>,
     /// Say what would be done, change nothing
     #[arg(long, global = true)]
     pub dry_run: bool,

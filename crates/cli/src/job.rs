@@ -24,24 +24,28 @@ pub struct Job {
     pub publisher: Publisher,
 }
 
-/// Which checks were chosen by `--only`.
+/// Which checks were chosen by `--only` and `--skip`.
 #[derive(Clone, Debug, Default)]
-pub struct Only(Vec<String>);
+pub struct Only {
+    only: Vec<String>,
+    skip: Vec<String>,
+}
 
 impl Only {
-    pub fn new(patterns: Vec<String>) -> Self {
-        Only(patterns)
+    pub fn new(only: Vec<String>, skip: Vec<String>) -> Self {
+        Only { only, skip }
     }
 
     /// Whether this outcome id is asked for: by itself, by its kind, or by a pattern. An empty
-    /// choice chooses all.
+    /// choice chooses all; what is skipped is never asked for.
     pub fn selects(&self, id: &str) -> bool {
         let kind = id.split('/').next().unwrap_or(id);
-        self.0.is_empty()
-            || self
-                .0
+        let named = |patterns: &[String]| {
+            patterns
                 .iter()
                 .any(|pattern| pattern == kind || matches(pattern.as_bytes(), id.as_bytes()))
+        };
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 }
 
@@ -79,8 +83,13 @@ mod tests {
 
     #[test]
     fn ids_kinds_and_patterns_choose() {
-        let only =
-            |patterns: &[&str]| Only::new(patterns.iter().map(ToString::to_string).collect());
+        let owned =
+            |patterns: &[&str]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let only = |patterns: &[&str]| Only::new(owned(patterns), Vec::new());
+        let skip = |patterns: &[&str]| Only::new(owned(&["http"]), owned(patterns));
+        assert!(skip(&["http/live"]).selects("http/ready"));
+        assert!(!skip(&["*/ready"]).selects("http/ready"));
+        assert!(!skip(&["http"]).selects("http/ready"));
         assert!(only(&[]).selects("http/ready"));
         assert!(only(&["http/ready"]).selects("http/ready"));
         assert!(only(&["http"]).selects("http/ready"));

@@ -234,7 +234,7 @@ fn prepare<S: Stage>(
         env: env.clone(),
         release: global.release.clone(),
         environment: global.environment.clone(),
-        only: Only::new(global.only.clone()),
+        only: Only::new(global.only.clone(), global.skip.clone()),
         dry_run: global.dry_run,
         progress: Progress::new(!global.no_progress && !global.quiet, redactor.clone()),
         interrupt,

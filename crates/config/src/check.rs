@@ -46,39 +46,6 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     unique(tree, &["preflight", "images"], "name")?;
     unique(tree, &["preflight", "runners"], "name")?;
     unique(tree, &["preflight", "hosts"], "host")?;
-    let weights = [
-        (
-            "secrets",
-            section
-                .secrets
-                .iter()
-                .map(|check| check.weight)
-                .collect::<Vec<_>>(),
-        ),
-        (
-            "images",
-            section.images.iter().map(|check| check.weight).collect(),
-        ),
-        (
-            "runners",
-            section.runners.iter().map(|check| check.weight).collect(),
-        ),
-        (
-            "hosts",
-            section.hosts.iter().map(|check| check.weight).collect(),
-        ),
-    ];
-    for (kind, weights) in weights {
-        for (at, weight) in weights.iter().enumerate() {
-            if !weight.is_finite() || *weight < 0.0 {
-                return Err(fault(
-                    tree,
-                    &["preflight", kind, &at.to_string(), "weight"],
-                    "a weight is a number from 0",
-                ));
-            }
-        }
-    }
     for (at, runners) in section.runners.iter().enumerate() {
         if runners.labels.is_empty() {
             return Err(fault(

@@ -54,6 +54,42 @@ impl std::fmt::Display for Span {
     }
 }
 
+/// A check's share of the readiness score, relative to the others: a number from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weight(f64);
+
+impl Weight {
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Weight(1.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let weight = f64::deserialize(deserializer)?;
+        if weight.is_finite() && weight >= 0.0 {
+            return Ok(Weight(weight));
+        }
+        Err(de::Error::custom("a weight is a number from 0"))
+    }
+}
+
+impl JsonSchema for Weight {
+    fn schema_name() -> Cow<'static, str> {
+        "Weight".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "minimum": 0.0})
+    }
+}
+
 /// A size in bytes, written `64KiB`, `1MB` or as a plain number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);

@@ -6,34 +6,53 @@ mod release;
 mod runners;
 mod secrets;
 
+use std::pin::Pin;
+use std::time::Duration;
+
 use cli::Job;
 use config::file::Preflight;
+use config::value::Weight;
+use model::{Outcome, Severity};
 
-use crate::Planned;
+/// What every check is given.
+pub(crate) struct Scene<'a> {
+    pub(crate) job: &'a Job,
+    /// How long one check may take, where it has no time of its own.
+    pub(crate) timeout: Duration,
+    /// `--force`.
+    pub(crate) force: bool,
+}
+
+/// A check that is ready to be asked.
+pub(crate) struct Planned<'a> {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) severity: Severity,
+    pub(crate) weight: Weight,
+    /// What is asked of whom, for `preflight list`: a fragment that fits after "would".
+    pub(crate) asks: String,
+    /// The permission or the credentials that asking needs, if any.
+    pub(crate) needs: Option<String>,
+    /// How long asking may take.
+    pub(crate) timeout: Duration,
+    pub(crate) ask: Pin<Box<dyn Future<Output = Outcome> + 'a>>,
+}
 
 /// Every configured check, in the order of the section.
-pub(crate) fn all<'a>(section: &'a Preflight, job: &'a Job, force: bool) -> Vec<Planned<'a>> {
+pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let Preflight {
         pass_score: _,
-        timeout,
+        timeout: _,
+        deadline: _,
         secrets,
         images,
         runners,
         hosts,
     } = section;
-    let timeout = timeout.get();
-    let mut planned = release::plan(job, force);
-    planned.extend(
-        secrets
-            .iter()
-            .flat_map(|check| secrets::plan(check, job, timeout)),
-    );
-    planned.extend(images.iter().map(|check| images::plan(check, job, timeout)));
-    planned.extend(
-        runners
-            .iter()
-            .map(|check| runners::plan(check, job, timeout)),
-    );
-    planned.extend(hosts.iter().map(|check| hosts::plan(check, job, timeout)));
+    let mut planned = release::plan(scene);
+    planned.extend(secrets.iter().flat_map(|check| secrets::plan(check, scene)));
+    planned.extend(images.iter().map(|check| images::plan(check, scene)));
+    planned.extend(runners.iter().map(|check| runners::plan(check, scene)));
+    planned.extend(hosts.iter().map(|check| hosts::plan(check, scene)));
     planned
 }

@@ -6,14 +6,16 @@
 mod check;
 mod score;
 
-use std::pin::Pin;
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
 use config::Section;
 use config::file::{ImageCheck, Preflight, SecretCheck, SecretKind};
+use config::value::Weight;
 use model::{Outcome, Report, Severity, Verdict};
 
+use crate::check::{Planned, Scene};
 use crate::score::Weighed;
 
 /// The stage and its flags.
@@ -31,12 +33,21 @@ pub struct Stage {
     /// Allow a release that is known bad, and a frozen environment
     #[arg(long)]
     pub force: bool,
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+#[derive(clap::Subcommand, Clone, Copy, Debug)]
+pub enum Action {
+    /// Show what would be asked, and with which permissions; asks nothing
+    List,
 }
 
 const EXAMPLES: &str = "Examples:
   preflight --release v1.2.4
   preflight --secret DEPLOY_KEY --image ghcr.io/acme/shop:v1.2.4
   preflight --only secrets images/backend
+  preflight list      # what would be asked, and with which permissions
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused (known-bad release, frozen environment)";
 
@@ -61,7 +72,7 @@ impl cli::Stage for Stage {
                 kind: SecretKind::Text,
                 hosts: Vec::new(),
                 severity: Severity::Required,
-                weight: 1.0,
+                weight: Weight::default(),
             });
         }
         for image in &self.image {
@@ -73,7 +84,7 @@ impl cli::Stage for Stage {
                 password_env: None,
                 plain_http: false,
                 severity: Severity::Required,
-                weight: 1.0,
+                weight: Weight::default(),
             });
         }
         Ok(())
@@ -82,14 +93,28 @@ impl cli::Stage for Stage {
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let started_at = jiff::Timestamp::now();
         let section = job.config.preflight.clone().unwrap_or_default();
-        let planned: Vec<Planned<'_>> = check::all(&section, job, self.force)
+        let scene = Scene {
+            job,
+            timeout: section.timeout.get(),
+            force: self.force,
+        };
+        let planned: Vec<Planned<'_>> = check::all(&section, &scene)
             .into_iter()
             .filter(|planned| job.only.selects(&planned.id))
             .collect();
         if planned.is_empty() {
             let mut report = Report::from_outcomes(Self::NAME, started_at, Vec::new());
             report.reason =
-                "nothing was asked: no check is configured, or `--only` chose none".into();
+                "nothing was asked: no check is configured, or `--only` and `--skip` left none"
+                    .into();
+            return Ok(report);
+        }
+        if self.action.is_some() {
+            let outcomes = planned.into_iter().map(list).collect();
+            let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
+            report.verdict = Verdict::Pass;
+            let count = report.outcomes.len();
+            report.reason = format!("{count} check(s) would be asked; nothing was");
             return Ok(report);
         }
         let checks = if job.dry_run {
@@ -107,29 +132,28 @@ impl cli::Stage for Stage {
     }
 }
 
-/// A check that is ready to be asked.
-pub(crate) struct Planned<'a> {
-    pub(crate) id: String,
-    pub(crate) subject: String,
-    pub(crate) severity: Severity,
-    pub(crate) weight: f64,
-    pub(crate) ask: Pin<Box<dyn Future<Output = Outcome> + 'a>>,
+/// What would be asked.
+fn list(planned: Planned<'_>) -> Outcome {
+    let mut reason = format!("would {}", planned.asks);
+    if let Some(needs) = planned.needs {
+        reason.push_str(&format!("; needs {needs}"));
+    }
+    Outcome::skipped(planned.id, planned.subject, reason).severity(planned.severity)
 }
 
 fn dry(planned: Vec<Planned<'_>>) -> Vec<Weighed> {
-    planned
-        .into_iter()
-        .map(|planned| Weighed {
-            outcome: Outcome::skipped(planned.id, planned.subject, "dry run: not asked"),
-            weight: planned.weight,
-        })
-        .collect()
+    let weighed = |planned: Planned<'_>| Weighed {
+        weight: planned.weight.get(),
+        outcome: list(planned),
+    };
+    planned.into_iter().map(weighed).collect()
 }
 
 /// Asks everything at once; the outcomes come in the order of the configuration.
 async fn all(planned: Vec<Planned<'_>>, section: &Preflight, job: &Job) -> Vec<Weighed> {
-    let timeout = section.timeout.get();
-    let waiting = std::cell::RefCell::new(planned.iter().map(|p| p.id.clone()).collect::<Vec<_>>());
+    let start = Instant::now();
+    let deadline = section.deadline.get();
+    let waiting = RefCell::new(planned.iter().map(|p| p.id.clone()).collect::<Vec<_>>());
     let ticking = async {
         loop {
             let text = format!("waiting for {}", waiting.borrow().join(", "));
@@ -137,37 +161,53 @@ async fn all(planned: Vec<Planned<'_>>, section: &Preflight, job: &Job) -> Vec<W
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     };
-    let waiting = &waiting;
-    let asking = futures_util::future::join_all(planned.into_iter().map(|planned| async move {
-        let Planned {
-            id,
-            subject,
-            severity,
-            weight,
-            ask,
-        } = planned;
-        let clock = Instant::now();
-        // A little more than the check's own time, in which it can name the step that hangs.
-        let limit = timeout + Duration::from_millis(500);
-        let outcome = tokio::select! {
-            outcome = ask => outcome,
-            () = tokio::time::sleep(limit) => Outcome::error(&id, subject)
-                .expected(format!("an answer within {} ms", timeout.as_millis()))
-                .actual("none")
-                .reason(format!("no answer within {} ms", timeout.as_millis()))
-                .hint("raise `preflight.timeout`, or see why it is slow"),
-            _ = job.interrupt.wait() => Outcome::inconclusive(&id, subject).reason("interrupted"),
-        };
+    let asking = futures_util::future::join_all(planned.into_iter().map(|planned| async {
+        let id = planned.id.clone();
+        let checked = one(planned, start, deadline, job).await;
         waiting.borrow_mut().retain(|other| *other != id);
-        let mut outcome = outcome.took(clock.elapsed());
-        // A rule that refuses keeps its severity: `--force` lifts it, not the configuration.
-        if outcome.verdict != Verdict::Refused && severity == Severity::Advisory {
-            outcome = outcome.severity(severity);
-        }
-        Weighed { outcome, weight }
+        checked
     }));
     tokio::select! {
         checks = asking => checks,
         () = ticking => Vec::new(),
+    }
+}
+
+/// Asks one check, within its own time and what is left of the stage's.
+async fn one(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job) -> Weighed {
+    let Planned {
+        id,
+        subject,
+        severity,
+        weight,
+        asks: _,
+        needs: _,
+        timeout,
+        ask,
+    } = planned;
+    // A little more than the check's own time, in which it can name the step that hangs.
+    let own = timeout + Duration::from_millis(500);
+    let late = |what: &str, time: Duration, hint: &str| {
+        let time = time.as_millis();
+        Outcome::error(&id, &subject)
+            .expected(format!("an answer within {what} of {time} ms"))
+            .actual("none")
+            .reason(format!("no answer within {what} of {time} ms"))
+            .hint(hint)
+    };
+    let outcome = tokio::select! {
+        outcome = ask => outcome,
+        () = tokio::time::sleep(own) => late("its time", timeout, "raise `preflight.timeout`, or see why it is slow"),
+        () = tokio::time::sleep(deadline.saturating_sub(start.elapsed())) => late("the stage's deadline", deadline, "raise `preflight.deadline`, or see what else is slow"),
+        _ = job.interrupt.wait() => Outcome::inconclusive(&id, &subject).reason("interrupted"),
+    };
+    let mut outcome = outcome.took(start.elapsed());
+    // A rule that refuses keeps its severity: `--force` lifts it, not the configuration.
+    if outcome.verdict != Verdict::Refused && severity == Severity::Advisory {
+        outcome = outcome.severity(severity);
+    }
+    Weighed {
+        outcome,
+        weight: weight.get(),
     }
 }

@@ -304,7 +304,7 @@ fn nothing_to_ask_is_no_pass() {
         .arg("--dry-run")
         .assert()
         .code(3)
-        .stdout(contains("dry run: not asked"));
+        .stdout(contains("would "));
 }
 
 #[test]
@@ -332,4 +332,40 @@ fn flags_work_without_a_file() {
         .env_remove("A")
         .assert()
         .code(1);
+}
+
+#[test]
+fn a_list_says_what_would_be_asked_and_asks_nothing() {
+    let config = "version: 1\npreflight:\n  secrets: [{ name: A }]\n  images: [{ name: web, image: \"127.0.0.1:1/web:v1\" }]\n  runners: [{ name: build, labels: [gpu] }]\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    let list = |args: &[&str]| {
+        let mut command = testkit::bin("preflight");
+        command.current_dir(folder.path()).arg("list").args(args);
+        command.assert().code(0)
+    };
+    list(&["--skip", "images", "run*"])
+        .stdout(contains("1 check(s) would be asked").and(contains("would look at the variable A")));
+    list(&[]).stdout(
+        contains("would ask the registry for the manifest of 127.0.0.1:1/web:v1")
+            .and(contains("needs `administration: read`")),
+    );
+}
+
+#[test]
+fn the_deadline_of_the_stage_ends_every_check() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let config = format!(
+        "version: 1\npreflight:\n  deadline: 300ms\n  images: [{{ name: web, image: \"{address}/web:v1\" }}]\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    let clock = std::time::Instant::now();
+    testkit::bin("preflight")
+        .current_dir(folder.path())
+        .assert()
+        .code(4)
+        .stdout(contains("the stage's deadline of 300 ms").and(contains("hint:")));
+    assert!(clock.elapsed() < std::time::Duration::from_secs(3));
 }

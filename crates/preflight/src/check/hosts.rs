@@ -11,13 +11,13 @@ use model::{Outcome, Verdict};
 use remote::ssh::{Error, Target};
 use secrecy::SecretString;
 
-use crate::Planned;
+use super::{Planned, Scene};
 
 /// A private key file is a few kilobytes.
 const MAX_KEY: u64 = 64 << 10;
 const EXPECTED: &str = "the host takes our login and runs `true`";
 
-pub(crate) fn plan<'a>(check: &'a HostCheck, job: &'a Job, timeout: Duration) -> Planned<'a> {
+pub(crate) fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let HostCheck {
         host,
         severity,
@@ -29,7 +29,10 @@ pub(crate) fn plan<'a>(check: &'a HostCheck, job: &'a Job, timeout: Duration) ->
         subject: host.clone(),
         severity: *severity,
         weight: *weight,
-        ask: Box::pin(async move { log_in(id, host, None, job, timeout).await }),
+        asks: format!("log in at {host} and run `true`"),
+        needs: Some("the host's SSH key".to_owned()),
+        timeout: scene.timeout,
+        ask: Box::pin(async move { log_in(id, host, None, scene.job, scene.timeout).await }),
     }
 }
 

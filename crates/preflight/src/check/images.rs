@@ -7,9 +7,9 @@ use config::file::ImageCheck;
 use model::Outcome;
 use registry::{Answer, Client, Credentials, Reference};
 
-use crate::Planned;
+use super::{Planned, Scene};
 
-pub(crate) fn plan<'a>(check: &'a ImageCheck, job: &'a Job, timeout: Duration) -> Planned<'a> {
+pub(crate) fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let ImageCheck {
         name,
         image,
@@ -23,7 +23,13 @@ pub(crate) fn plan<'a>(check: &'a ImageCheck, job: &'a Job, timeout: Duration) -
         subject: image.clone(),
         severity: *severity,
         weight: *weight,
-        ask: Box::pin(async move { ask(id, check, job, timeout).await }),
+        asks: format!("ask the registry for the manifest of {image}"),
+        needs: check
+            .password_env
+            .as_ref()
+            .map(|name| format!("`{name}`, a password or token that may pull")),
+        timeout: scene.timeout,
+        ask: Box::pin(async move { ask(id, check, scene.job, scene.timeout).await }),
     }
 }
 

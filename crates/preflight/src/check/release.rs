@@ -4,12 +4,18 @@
 //! deployed again without `--force`.
 
 use cli::Job;
+use config::value::Weight;
 use model::{Outcome, Severity};
 use state::{Document, Status, Store};
 
-use crate::Planned;
+use super::{Planned, Scene};
 
-pub(crate) fn plan(job: &Job, force: bool) -> Vec<Planned<'_>> {
+pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    let Scene {
+        job,
+        timeout,
+        force,
+    } = *scene;
     let Some(section) = &job.config.rollback else {
         return Vec::new();
     };
@@ -21,7 +27,10 @@ pub(crate) fn plan(job: &Job, force: bool) -> Vec<Planned<'_>> {
             id,
             subject,
             severity: Severity::Required,
-            weight: 1.0,
+            weight: Weight::default(),
+            asks: format!("read the state {}", section.state.display()),
+            needs: None,
+            timeout,
             ask: Box::pin(async move {
                 let mut outcome = match Store::at(&section.state).read() {
                     Ok(Some(document)) => judge(&document, &ask_id, job),

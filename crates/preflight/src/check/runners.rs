@@ -8,9 +8,9 @@ use github::{Client, Scope};
 use model::Outcome;
 use secrecy::SecretString;
 
-use crate::Planned;
+use super::{Planned, Scene};
 
-pub(crate) fn plan<'a>(check: &'a RunnersCheck, job: &'a Job, timeout: Duration) -> Planned<'a> {
+pub(crate) fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let RunnersCheck {
         name,
         labels,
@@ -24,7 +24,13 @@ pub(crate) fn plan<'a>(check: &'a RunnersCheck, job: &'a Job, timeout: Duration)
         subject: labels.join(", "),
         severity: *severity,
         weight: *weight,
-        ask: Box::pin(async move { ask(id, check, job, timeout).await }),
+        asks: format!("list the runners with {}", labels.join(", ")),
+        needs: Some(
+            "`administration: read` on the repository, or `organization_self_hosted_runners: read`"
+                .to_owned(),
+        ),
+        timeout: scene.timeout,
+        ask: Box::pin(async move { ask(id, check, scene.job, scene.timeout).await }),
     }
 }
 

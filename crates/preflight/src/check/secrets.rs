@@ -3,21 +3,15 @@
 //! GitHub hands over a missing secret as an empty string, so empty is missing. Nothing of a value
 //! is told: no prefix, no hash, no length.
 
-use std::time::Duration;
-
 use cli::Job;
 use config::file::{SecretCheck, SecretKind};
 use model::Outcome;
 
-use super::hosts;
-use crate::Planned;
+use super::{Planned, Scene, hosts};
 
 /// The check itself, and a login for each of its hosts.
-pub(crate) fn plan<'a>(
-    check: &'a SecretCheck,
-    job: &'a Job,
-    timeout: Duration,
-) -> Vec<Planned<'a>> {
+pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    let (job, timeout) = (scene.job, scene.timeout);
     let SecretCheck {
         name,
         kind,
@@ -31,6 +25,9 @@ pub(crate) fn plan<'a>(
         subject: name.clone(),
         severity: *severity,
         weight: *weight,
+        asks: format!("look at the variable {name}"),
+        needs: None,
+        timeout,
         ask: Box::pin(async move { judge(&id, name, *kind, job) }),
     }];
     for host in hosts {
@@ -40,6 +37,9 @@ pub(crate) fn plan<'a>(
             subject: host.clone(),
             severity: *severity,
             weight: *weight,
+            asks: format!("log in at {host} with the key in {name}"),
+            needs: None,
+            timeout,
             ask: Box::pin(async move {
                 let key = job.env.get(name).unwrap_or_default();
                 hosts::log_in(id, host, Some(key), job, timeout).await

@@ -1,0 +1,38 @@
+//! Self-hosted runners that must be online.
+
+use std::num::NonZero;
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::Weight;
+
+/// Self-hosted runners that must be online.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunnersCheck {
+    /// The check's name.
+    pub name: String,
+    /// Labels that a runner must all have; case does not matter.
+    pub labels: Vec<String>,
+    /// `owner/name`. Default: the repository of the workflow run.
+    pub repository: Option<String>,
+    /// Ask the organisation's runners instead of a repository's.
+    pub organization: Option<String>,
+    /// The environment variable that holds a token which may list runners. Default: GITHUB_TOKEN.
+    pub token_env: Option<String>,
+    /// How many must be online. Default 1.
+    #[serde(default = "one")]
+    pub min_online: NonZero<u32>,
+    /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Its share of the readiness score, relative to the others. Default 1.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+fn one() -> NonZero<u32> {
+    NonZero::<u32>::MIN
+}

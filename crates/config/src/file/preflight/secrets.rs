@@ -1,0 +1,38 @@
+//! Secrets that must have arrived.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::Weight;
+
+/// A secret that the workflow hands over in an environment variable.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SecretCheck {
+    /// The environment variable, which is also the check's name.
+    pub name: String,
+    /// What the value must be. Default: anything that is not empty.
+    #[serde(default)]
+    pub kind: SecretKind,
+    /// Hosts (names under `hosts:`) at which this SSH key must log in.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Its share of the readiness score, relative to the others. Default 1.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+/// What a secret's value must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretKind {
+    /// Anything that is not empty.
+    #[default]
+    Text,
+    /// A private key without passphrase, in OpenSSH or PEM form, with Unix line ends.
+    SshPrivateKey,
+}
