@@ -54,6 +54,61 @@ impl std::fmt::Display for Span {
     }
 }
 
+/// How old something may be, written `90d`, `12h` or `1w 2d`; a day has 24 hours. At most 20 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age(Duration);
+
+impl Age {
+    const MAX: Duration = Duration::from_secs(20 * 366 * 24 * 60 * 60);
+
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let no_age = || format!("`{text}` is not an age such as `90d`, `12h` or `1w 2d`");
+        let parsed: jiff::Span = text.trim().parse().map_err(|_| no_age())?;
+        let duration = parsed
+            .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| no_age())?;
+        let duration = Duration::try_from(duration)
+            .map_err(|_| format!("`{text}` is negative, an age is not"))?;
+        if duration > Self::MAX {
+            return Err(format!("`{text}` is more than 20 years"));
+        }
+        Ok(Age(duration))
+    }
+}
+
+/// In the two largest units that are not zero: `3d 4h`, `12m 5s`, `0s`.
+impl std::fmt::Display for Age {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut left = self.0.as_secs();
+        let mut parts = Vec::new();
+        for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+            if left >= seconds {
+                parts.push(format!("{}{unit}", left / seconds));
+                left %= seconds;
+            }
+        }
+        parts.truncate(2);
+        match parts.as_slice() {
+            [] => f.write_str("0s"),
+            parts => f.write_str(&parts.join(" ")),
+        }
+    }
+}
+
+impl From<Duration> for Age {
+    fn from(duration: Duration) -> Self {
+        Age(duration)
+    }
+}
+
 /// A check's share of the readiness score, relative to the others: a number from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weight(f64);
@@ -221,6 +276,11 @@ macro_rules! textual {
     };
 }
 
+textual!(Age, "Age", {
+    "type": "string",
+    "description": "How old something may be, such as `90d`, `12h` or `1w 2d`; a day has 24 hours.",
+    "examples": ["90d", "24h"]
+});
 textual!(Span, "Duration", {
     "type": "string",
     "description": "A duration: `30s`, `1m 30s`, `500ms`.",
@@ -233,3 +293,25 @@ textual!(Size, "Size", {
 });
 textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
 textual!(Filter, "Filter", {"type": "string", "description": "A jq filter."});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_read_and_shown() {
+        let shown = |text: &str| match text.parse::<Age>() {
+            Ok(age) => age.to_string(),
+            Err(error) => error,
+        };
+        assert_eq!(shown("90d"), "90d");
+        assert_eq!(shown("1w 2d"), "9d");
+        assert_eq!(shown("36h"), "1d 12h");
+        assert_eq!(shown("3661s"), "1h 1m");
+        assert_eq!(shown("0s"), "0s");
+        assert!(shown("-1d").contains("negative"));
+        assert!(shown("900y").contains("not an age"));
+        assert!(shown("9999d").contains("20 years"));
+        assert!(shown("soon").contains("not an age"));
+    }
+}

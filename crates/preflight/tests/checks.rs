@@ -344,8 +344,9 @@ fn a_list_says_what_would_be_asked_and_asks_nothing() {
         command.current_dir(folder.path()).arg("list").args(args);
         command.assert().code(0)
     };
-    list(&["--skip", "images", "run*"])
-        .stdout(contains("1 check(s) would be asked").and(contains("would look at the variable A")));
+    list(&["--skip", "images", "run*"]).stdout(
+        contains("1 check(s) would be asked").and(contains("would look at the variable A")),
+    );
     list(&[]).stdout(
         contains("would ask the registry for the manifest of 127.0.0.1:1/web:v1")
             .and(contains("needs `administration: read`")),
