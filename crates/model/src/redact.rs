@@ -3,6 +3,12 @@
 //! A secret is looked for as it is, line by line, and in the forms in which programs like to
 //! print it: base64 (at each of the three alignments, so that it is also found inside
 //! `base64(user:secret)`), URL-encoded and JSON-escaped.
+//!
+//! All clones of a redactor share what it knows: a secret that a check learns while it asks (from
+//! a credential helper, a token service) is redacted everywhere from then on.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -34,38 +40,49 @@ const LENIENT: &AsciiSet = &CONTROLS
 
 /// Finds the known secrets in a text.
 #[derive(Clone, Debug, Default)]
-pub struct Redactor {
+pub struct Redactor(Arc<RwLock<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    patterns: BTreeSet<String>,
     finder: Option<AhoCorasick>,
 }
 
 impl Redactor {
     /// A redactor for these values; empty ones are ignored.
+    pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let redactor = Redactor::default();
+        redactor.add(secrets);
+        redactor
+    }
+
+    /// Also redacts these values from now on, in every clone.
     #[expect(
         clippy::missing_panics_doc,
         reason = "an automaton holds 2^31 states, an environment 2 MiB"
     )]
-    pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut patterns: Vec<String> = secrets
-            .into_iter()
-            .flat_map(|secret| forms(secret.as_ref()))
-            .collect();
-        patterns.sort_unstable();
-        patterns.dedup();
-        if patterns.is_empty() {
-            return Redactor::default();
+    pub fn add<S: AsRef<str>>(&self, secrets: impl IntoIterator<Item = S>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.patterns.len();
+        known.patterns.extend(
+            secrets
+                .into_iter()
+                .flat_map(|secret| forms(secret.as_ref())),
+        );
+        if known.patterns.len() == before {
+            return;
         }
         // Leftmost-longest, so that a secret that begins with another one is replaced whole.
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            .build(patterns);
-        Redactor {
-            finder: Some(finder.expect("secrets are smaller than an automaton may be")),
-        }
+            .build(&known.patterns);
+        known.finder = Some(finder.expect("secrets are smaller than an automaton may be"));
     }
 
     /// The text with every secret replaced by [`MASK`].
     pub fn redact(&self, text: &str) -> String {
-        let Some(finder) = &self.finder else {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(finder) = &known.finder else {
             return text.to_owned();
         };
         let mut clean = String::with_capacity(text.len());
@@ -78,7 +95,9 @@ impl Redactor {
 
     /// Whether the text holds a secret.
     pub fn finds_in(&self, text: &str) -> bool {
-        self.finder
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .finder
             .as_ref()
             .is_some_and(|finder| finder.is_match(text))
     }
@@ -215,6 +234,14 @@ mod tests {
             Redactor::new(["abcd", "abcdefgh"]).redact("<abcdefgh>"),
             "<***>"
         );
+    }
+
+    #[test]
+    fn a_secret_learned_later_is_found_by_every_clone() {
+        let first = Redactor::new(["abcdefgh"]);
+        let clone = first.clone();
+        clone.add(["ijklmnop"]);
+        assert_eq!(first.redact("abcdefgh ijklmnop"), "*** ***");
     }
 
     #[test]
