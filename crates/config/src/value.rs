@@ -109,59 +109,6 @@ impl From<Duration> for Age {
     }
 }
 
-/// An age, written `90d`, `26h` or `1w 2d`; a day has 24 hours. Not negative, at most ten years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Age(Duration);
-
-impl Age {
-    const MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
-
-    pub const fn from_secs(secs: u64) -> Self {
-        Age(Duration::from_secs(secs))
-    }
-
-    pub const fn get(self) -> Duration {
-        self.0
-    }
-}
-
-impl std::str::FromStr for Age {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let days = jiff::SpanRelativeTo::days_are_24_hours();
-        let parsed = text
-            .trim()
-            .parse::<jiff::Span>()
-            .and_then(|span| span.to_duration(days))
-            .map_err(|_| format!("`{text}` is not an age such as `26h`, `90d` or `2w`"))?;
-        let age = Duration::try_from(parsed)
-            .map_err(|_| format!("`{text}` is negative, an age is not"))?;
-        if age > Self::MAX {
-            return Err(format!("`{text}` is longer than ten years"));
-        }
-        Ok(Age(age))
-    }
-}
-
-impl std::fmt::Display for Age {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (days, rest) = (self.0.as_secs() / 86_400, self.0.as_secs() % 86_400);
-        let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
-        let parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s")];
-        let mut parts = parts.iter().filter(|(count, _)| *count > 0).peekable();
-        if parts.peek().is_none() {
-            return f.write_str("0s");
-        }
-        // Two units say enough of an age.
-        let text: Vec<String> = parts
-            .take(2)
-            .map(|(count, unit)| format!("{count}{unit}"))
-            .collect();
-        f.write_str(&text.join(" "))
-    }
-}
-
 /// A check's share of the readiness score, relative to the others: a number from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weight(f64);
@@ -339,11 +286,6 @@ textual!(Span, "Duration", {
     "description": "A duration: `30s`, `1m 30s`, `500ms`.",
     "examples": ["30s", "1m 30s", "500ms"]
 });
-textual!(Age, "Age", {
-    "type": "string",
-    "description": "An age: `26h`, `90d`, `2w`.",
-    "examples": ["26h", "90d"]
-});
 textual!(Size, "Size", {
     "type": ["string", "integer"],
     "description": "A size in bytes: `64KiB`, `1MB`, or a number.",
@@ -371,31 +313,5 @@ mod tests {
         assert!(shown("900y").contains("not an age"));
         assert!(shown("9999d").contains("20 years"));
         assert!(shown("soon").contains("not an age"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_read_and_shown_in_days() {
-        let shown = |text: &str| {
-            text.parse::<Age>()
-                .map_or_else(|error| error, |age| age.to_string())
-        };
-        for (text, expected) in [
-            ("90d", "90d"),
-            ("26h", "1d 2h"),
-            ("2w", "14d"),
-            ("1d 1h 1m", "1d 1h"),
-            ("0s", "0s"),
-            ("1y", "`1y` is not an age such as `26h`, `90d` or `2w`"),
-            ("-1d", "`-1d` is negative, an age is not"),
-            ("4000d", "`4000d` is longer than ten years"),
-            ("soon", "`soon` is not an age such as `26h`, `90d` or `2w`"),
-        ] {
-            assert_eq!(shown(text), expected, "{text}");
-        }
     }
 }
