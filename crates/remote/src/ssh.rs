@@ -1,18 +1,18 @@
-//! A login on a host, step by step, so that the first step that fails can be named.
+//! A login on a host, step by step, so that the first step that fails can be named, and the
+//! commands that run there.
 
-use std::io::Read as _;
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod connect;
+mod error;
+mod run;
 
-use base64::Engine as _;
-use secrecy::{ExposeSecret as _, SecretString};
-use ssh2::{CheckResult, KnownHostFileKind, MethodType, Session};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// A login that prints more than this is not what `true` prints.
-const MAX_OUTPUT: u64 = 1 << 20;
-/// More than `known_hosts` files hold.
-const MAX_KNOWN_HOSTS: u64 = 16 << 20;
+use secrecy::SecretString;
+
+pub use error::Error;
+use run::Connection;
 
 /// Where to log in, as whom.
 #[derive(Clone, Debug)]
@@ -21,275 +21,125 @@ pub struct Target {
     pub port: u16,
     pub user: String,
     pub key: SecretString,
+    /// What opens the key, where it is protected.
+    pub passphrase: Option<SecretString>,
     pub known_hosts: PathBuf,
 }
 
-/// The step of a login that failed, and why.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the name `{name}` does not resolve")]
-    Name { name: String },
-    #[error("port {port} is not open: {reason}")]
-    Port { port: u16, reason: String },
-    #[error("the port is open, but no SSH server answers: {reason}")]
-    Handshake { reason: String },
-    #[error("the host's key {fingerprint} is not in {}", known_hosts.display())]
-    HostKeyUnknown {
-        fingerprint: String,
-        known_hosts: PathBuf,
-    },
-    #[error("the host's key {fingerprint} is not the one in {}: the host was changed, or is another one", known_hosts.display())]
-    HostKeyChanged {
-        fingerprint: String,
-        known_hosts: PathBuf,
-    },
-    #[error("the known_hosts file {} cannot be read: {reason}", known_hosts.display())]
-    KnownHosts {
-        known_hosts: PathBuf,
-        reason: String,
-    },
-    #[error("the key cannot be used: {0}")]
-    Key(crate::key::Problem),
-    #[error("user `{user}` may not log in with this key: {reason}")]
-    Login { user: String, reason: String },
-    #[error("the login works, but no command runs: {reason}")]
-    Command { reason: String },
-    #[error("not done within {} ms", .0.as_millis())]
-    TimedOut(Duration),
+/// How long a command may take, and how much it may print.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub timeout: Duration,
+    /// What is kept of each stream, in bytes; the rest is read and dropped. A command that
+    /// prints sixteen times as much (and at least 1 MiB) is cut off.
+    pub max_output: usize,
 }
 
-impl Target {
-    /// The next step after a failure.
-    pub fn hint(&self, error: &Error) -> String {
-        let Target {
-            address,
-            port,
-            user,
-            key: _,
-            known_hosts,
-        } = self;
-        match error {
-            Error::Name { .. } => format!("look it up: `getent hosts {address}`"),
-            Error::Port { .. } => format!(
-                "the name resolves; check that sshd runs there and that a firewall lets port {port} through: `nc -vz {address} {port}`"
-            ),
-            Error::Handshake { .. } | Error::TimedOut(_) => {
-                format!("see what answers there: `ssh -v -p {port} {user}@{address} true`")
-            }
-            Error::HostKeyUnknown { .. } => format!(
-                "`ssh-keyscan -p {port} {address} >> {}`, after comparing the fingerprint with the host's own",
-                known_hosts.display()
-            ),
-            Error::HostKeyChanged { .. } => format!(
-                "find out why before you trust it; then `ssh-keygen -R '[{address}]:{port}' -f {}`",
-                known_hosts.display()
-            ),
-            Error::KnownHosts { .. } => format!(
-                "`ssh-keyscan -p {port} {address} > {}`, after comparing the fingerprint with the host's own",
-                known_hosts.display()
-            ),
-            Error::Key(problem) => problem.hint().to_owned(),
-            Error::Login { .. } => {
-                format!("add the public key to ~{user}/.ssh/authorized_keys on the host")
-            }
-            Error::Command { .. } => format!(
-                "try `ssh -p {port} {user}@{address} true`; the login shell may be restricted"
-            ),
-        }
-    }
+/// How a command on a host ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Code(i32),
+    /// By a signal, such as `KILL`.
+    Signal(String),
+    /// It had not ended in time; the connection was closed.
+    TimedOut,
+    /// It printed far more than was allowed; the connection was closed.
+    Flood,
+}
 
-    /// Logs in and runs `true`. Each step has passed if the next one was tried.
-    pub async fn check(self, timeout: Duration) -> Result<(), Error> {
-        let task = tokio::task::spawn_blocking(move || self.check_blocking(timeout));
-        // A name look-up has no timeout of its own; the thread is left to end by itself.
-        match tokio::time::timeout(timeout, task).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(Error::Command {
-                reason: error.to_string(),
-            }),
-            Err(_) => Err(Error::TimedOut(timeout)),
-        }
-    }
-
-    fn check_blocking(&self, timeout: Duration) -> Result<(), Error> {
-        // Ours ends a little before the caller's, so that the step can be named.
-        let deadline = Instant::now() + timeout.mul_f64(0.95);
-        crate::key::inspect(self.key.expose_secret()).map_err(Error::Key)?;
-        let known = read_bounded(&self.known_hosts)?;
-        let preferred = key_types(&known, &self.address, self.port);
-        let session = match self.handshake(deadline, preferred.as_deref()) {
-            // The host may have none of the kinds that are known: then its key has changed.
-            Err(Error::Handshake { .. }) if preferred.is_some() => {
-                self.handshake(deadline, None)?
-            }
-            other => other?,
-        };
-        self.verify_host_key(&session)?;
-        session
-            .userauth_pubkey_memory(&self.user, None, self.key.expose_secret(), None)
-            .map_err(|error| Error::Login {
-                user: self.user.clone(),
-                reason: error.message().to_owned(),
-            })?;
-        run_true(&session, deadline)
-    }
-
-    fn connect(&self, deadline: Instant) -> Result<TcpStream, Error> {
-        let name = || Error::Name {
-            name: self.address.clone(),
-        };
-        let addresses = (self.address.as_str(), self.port)
-            .to_socket_addrs()
-            .map_err(|_| name())?;
-        let mut last = name();
-        for address in addresses {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => {
-                    let reason = match error.kind() {
-                        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-                        std::io::ErrorKind::TimedOut => "no answer in time".to_owned(),
-                        _ => error.to_string(),
-                    };
-                    last = Error::Port {
-                        port: self.port,
-                        reason,
-                    };
-                }
-            }
-        }
-        Err(last)
-    }
-
-    fn handshake(&self, deadline: Instant, preferred: Option<&str>) -> Result<Session, Error> {
-        let stream = self.connect(deadline)?;
-        let broken = |error: ssh2::Error| Error::Handshake {
-            reason: error.message().to_owned(),
-        };
-        let mut session = Session::new().map_err(broken)?;
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .as_millis();
-        session.set_timeout(u32::try_from(left).unwrap_or(u32::MAX).max(1));
-        if let Some(preferred) = preferred {
-            session
-                .method_pref(MethodType::HostKey, preferred)
-                .map_err(broken)?;
-        }
-        session.set_tcp_stream(stream);
-        session.handshake().map_err(broken)?;
-        Ok(session)
-    }
-
-    fn verify_host_key(&self, session: &Session) -> Result<(), Error> {
-        let known_hosts = self.known_hosts.clone();
-        let unreadable = |error: ssh2::Error| Error::KnownHosts {
-            known_hosts: self.known_hosts.clone(),
-            reason: error.message().to_owned(),
-        };
-        let fingerprint = session
-            .host_key_hash(ssh2::HashType::Sha256)
-            .map(|hash| {
-                format!(
-                    "SHA256:{}",
-                    base64::engine::general_purpose::STANDARD_NO_PAD.encode(hash)
-                )
-            })
-            .unwrap_or_default();
-        let Some((key, _)) = session.host_key() else {
-            return Err(Error::Handshake {
-                reason: "the host shows no key".to_owned(),
-            });
-        };
-        let mut known = session.known_hosts().map_err(unreadable)?;
-        known
-            .read_file(&self.known_hosts, KnownHostFileKind::OpenSSH)
-            .map_err(unreadable)?;
-        match known.check_port(&self.address, self.port, key) {
-            CheckResult::Match => Ok(()),
-            CheckResult::Mismatch => Err(Error::HostKeyChanged {
-                fingerprint,
-                known_hosts,
-            }),
-            CheckResult::NotFound => Err(Error::HostKeyUnknown {
-                fingerprint,
-                known_hosts,
-            }),
-            CheckResult::Failure => Err(Error::KnownHosts {
-                known_hosts,
-                reason: "the key could not be compared".to_owned(),
-            }),
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit status {code}"),
+            Exit::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Exit::TimedOut => f.write_str("not done in time"),
+            Exit::Flood => f.write_str("cut off: it prints without end"),
         }
     }
 }
 
-fn run_true(session: &Session, deadline: Instant) -> Result<(), Error> {
-    let broken = |reason: String| Error::Command { reason };
-    let ssh = |error: ssh2::Error| broken(error.message().to_owned());
-    let mut channel = session.channel_session().map_err(ssh)?;
-    channel.exec("true").map_err(ssh)?;
-    let mut seen = 0_u64;
-    let mut piece = [0; 8 << 10];
-    loop {
-        match channel.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => seen += length as u64,
-            Err(error) => return Err(broken(error.to_string())),
-        }
-        if seen > MAX_OUTPUT {
-            return Err(broken("the login prints more than 1 MiB".to_owned()));
-        }
-        if Instant::now() >= deadline {
-            return Err(broken("`true` did not end in time".to_owned()));
-        }
-    }
-    channel.wait_close().map_err(ssh)?;
-    match channel.exit_status().map_err(ssh)? {
-        0 => Ok(()),
-        status => Err(broken(format!("`true` ends with exit status {status}"))),
-    }
+/// What a command on a host did.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub exit: Exit,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    /// More was printed than is kept here.
+    pub truncated: bool,
+    /// How much was printed, kept or not.
+    pub printed: u64,
 }
 
-fn read_bounded(path: &Path) -> Result<String, Error> {
-    let unreadable = |reason: String| Error::KnownHosts {
-        known_hosts: path.to_owned(),
-        reason,
-    };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_KNOWN_HOSTS).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(error.to_string()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
+impl Output {
+    pub fn success(&self) -> bool {
+        self.exit == Exit::Code(0)
+    }
 
-/// The kinds of key that are known for a host, as a preference list. Without it a server that
-/// offers another kind first would seem to be unknown. Hashed names cannot be read, so their
-/// kinds count too.
-fn key_types(known: &str, address: &str, port: u16) -> Option<String> {
-    let with_port = format!("[{address}]:{port}");
-    let mut kinds: Vec<&str> = Vec::new();
-    for line in known.lines().filter(|line| !line.starts_with(['#', '@'])) {
-        let mut words = line.split_whitespace();
-        let (Some(hosts), Some(kind)) = (words.next(), words.next()) else {
-            continue;
+    /// The last lines of stderr, else of stdout: what a person would look at first.
+    pub fn tail(&self) -> String {
+        let error = String::from_utf8_lossy(&self.stderr);
+        let text = if error.trim().is_empty() {
+            String::from_utf8_lossy(&self.stdout)
+        } else {
+            error
         };
-        let named = hosts
-            .split(',')
-            .any(|host| host == with_port || port == 22 && host == address);
-        if named || hosts.starts_with("|1|") {
-            let kind = if kind == "ssh-rsa" {
-                "rsa-sha2-512,rsa-sha2-256,ssh-rsa"
-            } else {
-                kind
-            };
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(5)..].join("\n")
+    }
+}
+
+/// A login that stands. Commands run one after another; those asked for meanwhile wait.
+///
+/// Dropping it closes the connection at once, also under a command that still runs.
+#[derive(Debug)]
+pub struct Session {
+    connection: tokio::sync::Mutex<Option<Connection>>,
+    stream: Arc<std::net::TcpStream>,
+}
+
+/// Our own threads get this much longer than they were given, so that the step that hangs can be
+/// named. Only then are they left to end by themselves.
+const GUARD: Duration = Duration::from_millis(250);
+
+impl Session {
+    /// Runs a command in the login shell of the user, with nothing to read. Values from outside
+    /// go into it as [`quote`](crate::quote)d words.
+    pub async fn run(&self, command: &str, limits: Limits) -> Result<Output, Error> {
+        self.exec(command.to_owned(), Vec::new(), limits).await
+    }
+
+    /// Runs a script in `sh`, whatever the login shell is.
+    pub async fn script(&self, text: &str, limits: Limits) -> Result<Output, Error> {
+        self.exec("sh -s".to_owned(), text.as_bytes().to_vec(), limits)
+            .await
+    }
+
+    async fn exec(&self, command: String, input: Vec<u8>, limits: Limits) -> Result<Output, Error> {
+        let mut slot = self.connection.lock().await;
+        // While it runs, the connection is the thread's: one that is given up is not taken back.
+        let connection = slot.take().ok_or(Error::Closed)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let result = connection.exec(&command, &input, limits);
+            (connection, result)
+        });
+        let Ok(Ok((connection, result))) = tokio::time::timeout(limits.timeout + GUARD, task).await
+        else {
+            return Err(Error::TimedOut(limits.timeout));
+        };
+        let output = result?;
+        // What was cut off still runs, or still prints: nothing more can be asked here.
+        if !matches!(output.exit, Exit::TimedOut | Exit::Flood) {
+            *slot = Some(connection);
+        }
+        Ok(output)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.connection.get_mut().is_none() {
+            // A thread still waits for the command: its next read ends at once.
+            let _ = self.stream.shutdown(std::net::Shutdown::Both);
         }
     }
-    (!kinds.is_empty()).then(|| kinds.join(","))
 }

@@ -19,6 +19,8 @@ pub struct Host {
     pub user: String,
     /// The environment variable that holds the private key.
     pub key_env: Option<String>,
+    /// The environment variable that holds the key's passphrase, where it has one.
+    pub passphrase_env: Option<String>,
     /// A private key file, where the key is no secret of the workflow.
     pub key_file: Option<PathBuf>,
     /// The `known_hosts` file that must hold the host's key. Default: `~/.ssh/known_hosts`.

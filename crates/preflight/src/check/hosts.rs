@@ -1,20 +1,17 @@
 //! Hosts that must take a login: the name resolves, the port is open, the host's key is known,
 //! our key authenticates, `true` runs.
 
-use std::io::Read as _;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::Job;
-use config::file::{Host, HostCheck};
+use config::file::HostCheck;
 use model::{Outcome, Verdict};
-use remote::ssh::{Error, Target};
-use secrecy::SecretString;
+use remote::ssh::{Error, Limits, Target};
 
 use super::{Planned, Scene};
 
-/// A private key file is a few kilobytes.
-const MAX_KEY: u64 = 64 << 10;
+/// What a login may print around `true`.
+const MAX_OUTPUT: usize = 64 << 10;
 const EXPECTED: &str = "the host takes our login and runs `true`";
 
 pub(crate) fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Planned<'a> {
@@ -48,23 +45,23 @@ pub(crate) async fn log_in(
         return Outcome::error(id, name).reason(format!("no host `{name}` under `hosts:`"));
     };
     let subject = format!("{}@{}:{}", host.user, host.address, host.port);
-    let target = match target(host, key, job) {
+    let target = match Target::of(host, key, &job.env) {
         Ok(target) => target,
-        Err((reason, hint)) => {
+        Err(unready) => {
             return Outcome::fail(id, subject)
                 .expected(EXPECTED)
-                .actual(reason.clone())
-                .reason(reason)
-                .hint(hint);
+                .actual(unready.reason.clone())
+                .reason(unready.reason)
+                .hint(unready.hint);
         }
     };
-    match target.clone().check(timeout).await {
+    match run_true(target.clone(), timeout).await {
         Ok(()) => Outcome::pass(id, subject)
             .expected(EXPECTED)
             .actual("logged in, `true` ran"),
         Err(error) => {
             // Without the file of known keys we could not ask; all else is the host's own answer.
-            let verdict = if matches!(error, Error::KnownHosts { .. }) {
+            let verdict = if error.is_ours() {
                 Verdict::Error
             } else {
                 Verdict::Fail
@@ -78,59 +75,18 @@ pub(crate) async fn log_in(
     }
 }
 
-fn target(host: &Host, key: Option<&str>, job: &Job) -> Result<Target, (String, String)> {
-    let Host {
-        address,
-        port,
-        user,
-        key_env,
-        key_file,
-        known_hosts,
-    } = host;
-    let key = match (key, key_env, key_file) {
-        (Some(key), ..) => key.to_owned(),
-        (None, Some(name), _) => job
-            .env
-            .non_empty(name)
-            .ok_or_else(|| {
-                let hint =
-                    format!("map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`");
-                (format!("the key's variable `{name}` is not set"), hint)
-            })?
-            .to_owned(),
-        (None, None, Some(path)) => read(path)?,
-        (None, None, None) => {
-            let hint = "add `key-env: NAME` or `key-file: FILE` to the host";
-            return Err((
-                "no key is configured for the host".to_owned(),
-                hint.to_owned(),
-            ));
-        }
+async fn run_true(target: Target, timeout: Duration) -> Result<(), Error> {
+    let clock = Instant::now();
+    let session = target.connect(timeout).await?;
+    let limits = Limits {
+        timeout: timeout.saturating_sub(clock.elapsed()),
+        max_output: MAX_OUTPUT,
     };
-    let known_hosts = known_hosts.clone().or_else(|| {
-        job.env
-            .non_empty("HOME")
-            .map(|home| PathBuf::from(home).join(".ssh/known_hosts"))
-    });
-    Ok(Target {
-        address: address.clone(),
-        port: *port,
-        user: user.clone(),
-        key: SecretString::from(key),
-        known_hosts: known_hosts.unwrap_or_else(|| PathBuf::from("known_hosts")),
+    let output = session.run("true", limits).await?;
+    if output.success() {
+        return Ok(());
+    }
+    Err(Error::Command {
+        reason: format!("`true`: {}", output.exit),
     })
-}
-
-fn read(path: &PathBuf) -> Result<String, (String, String)> {
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_KEY).read_to_string(&mut text))
-        .map(|_| text)
-        .map_err(|error| {
-            let hint = "check `key-file` and its permissions";
-            (
-                format!("the key file {} cannot be read: {error}", path.display()),
-                hint.to_owned(),
-            )
-        })
 }

@@ -1,0 +1,248 @@
+//! The steps of a login: name, port, handshake, host key, our key.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use secrecy::ExposeSecret as _;
+use ssh2::{ErrorCode, MethodType};
+
+use super::run::Connection;
+use super::{Error, GUARD, Session, Target};
+use crate::known_hosts::{Known, Trust};
+
+/// What libssh2 calls a time that is over.
+pub(super) const TIMEOUT: ErrorCode = ErrorCode::Session(-9);
+/// A key that could not be read or opened.
+const KEY_FILE: ErrorCode = ErrorCode::Session(-16);
+const KEY_FILE_AUTH: ErrorCode = ErrorCode::Session(-48);
+/// No banner, or a connection that ended: a server that is short of places closes before it says
+/// a word (`MaxStartups`).
+const CLOSED: [ErrorCode; 4] = [
+    ErrorCode::Session(-2),
+    ErrorCode::Session(-13),
+    ErrorCode::Session(-43),
+    ErrorCode::Session(-7),
+];
+/// How often a server that closes at once is asked again, and after which pause.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Cheapest first: both sides spend most of a login here.
+const KEX: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,\
+ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group14-sha256,\
+diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+diffie-hellman-group-exchange-sha256";
+
+impl Target {
+    /// Logs in. The first step that fails is the error; all of them together end in time.
+    pub async fn connect(self, timeout: Duration) -> Result<Session, Error> {
+        let deadline = Instant::now() + timeout;
+        if self.passphrase.is_none() {
+            crate::key::inspect(self.key.expose_secret()).map_err(Error::Key)?;
+        }
+        let known = Known::read(&self.known_hosts, &self.address, self.port).map_err(|error| {
+            Error::KnownHosts {
+                known_hosts: self.known_hosts.clone(),
+                reason: error.to_string(),
+            }
+        })?;
+        let target = Arc::new(self);
+        let known = Arc::new(known);
+        let mut preferred = known.kinds();
+        let mut tries = 1;
+        loop {
+            let stream = target.open(deadline).await?;
+            let (task, keys) = (Arc::clone(&target), Arc::clone(&known));
+            let kinds = preferred.clone();
+            let login = tokio::task::spawn_blocking(move || {
+                task.log_in(stream, deadline, timeout, kinds.as_deref(), &keys)
+            });
+            let left = deadline.saturating_duration_since(Instant::now()) + GUARD;
+            let Ok(Ok(result)) = tokio::time::timeout(left, login).await else {
+                return Err(Error::TimedOut(timeout));
+            };
+            let pause = PAUSE * tries;
+            match result {
+                Ok(connection) => {
+                    return Ok(Session {
+                        stream: Arc::clone(&connection.stream),
+                        connection: tokio::sync::Mutex::new(Some(connection)),
+                    });
+                }
+                Err(Refusal::Closed(_)) if tries < TRIES && Instant::now() + pause < deadline => {
+                    tries += 1;
+                    tokio::time::sleep(pause).await;
+                }
+                // The host may have none of the kinds that are known: then its key has changed.
+                Err(Refusal::NoMethod(_)) if preferred.is_some() => preferred = None,
+                Err(Refusal::Closed(error) | Refusal::NoMethod(error) | Refusal::Final(error)) => {
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Resolves the name and connects to the first of its addresses that answers.
+    async fn open(&self, deadline: Instant) -> Result<TcpStream, Error> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let name = |reason: String| Error::Name {
+            name: self.address.clone(),
+            reason,
+        };
+        let lookup = tokio::net::lookup_host((self.address.as_str(), self.port));
+        let addresses: Vec<SocketAddr> = match tokio::time::timeout(left(), lookup).await {
+            Ok(Ok(addresses)) => addresses.collect(),
+            Ok(Err(error)) => return Err(name(error.to_string())),
+            Err(_) => return Err(name("no answer in time".to_owned())),
+        };
+        let mut last = name("it has no address".to_owned());
+        for (nth, address) in addresses.iter().enumerate() {
+            // One address that swallows what it is sent leaves time for the others.
+            let share = left() / u32::try_from(addresses.len() - nth).unwrap_or(1);
+            let connecting = tokio::net::TcpStream::connect(address);
+            let reason = match tokio::time::timeout(share, connecting).await {
+                Ok(Ok(stream)) => match blocking(stream) {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => error.to_string(),
+                },
+                Ok(Err(error)) => match error.kind() {
+                    std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+                    _ => error.to_string(),
+                },
+                Err(_) => format!("no answer within {} ms", share.as_millis()),
+            };
+            last = Error::Port {
+                port: self.port,
+                reason,
+            };
+        }
+        Err(last)
+    }
+
+    fn log_in(
+        &self,
+        stream: TcpStream,
+        deadline: Instant,
+        timeout: Duration,
+        kinds: Option<&str>,
+        known: &Known,
+    ) -> Result<Connection, Refusal> {
+        let connection = handshake(stream, deadline, timeout, kinds)?;
+        self.verify(&connection, known).map_err(Refusal::Final)?;
+        connection.give(deadline);
+        self.authenticate(&connection, timeout)
+            .map_err(Refusal::Final)?;
+        Ok(connection)
+    }
+
+    fn verify(&self, connection: &Connection, known: &Known) -> Result<(), Error> {
+        let known_hosts = self.known_hosts.clone();
+        let session = &connection.session;
+        let fingerprint = session
+            .host_key_hash(ssh2::HashType::Sha256)
+            .map(|hash| {
+                let hash = base64::engine::general_purpose::STANDARD_NO_PAD.encode(hash);
+                format!("SHA256:{hash}")
+            })
+            .unwrap_or_default();
+        let Some((key, _)) = session.host_key() else {
+            return Err(Error::Handshake {
+                reason: "the host shows no key".to_owned(),
+            });
+        };
+        match known.trusts(key) {
+            Trust::Known => Ok(()),
+            Trust::Changed => Err(Error::HostKeyChanged {
+                fingerprint,
+                known_hosts,
+            }),
+            Trust::Revoked => Err(Error::HostKeyRevoked {
+                fingerprint,
+                known_hosts,
+            }),
+            Trust::Unknown => Err(Error::HostKeyUnknown {
+                fingerprint,
+                known_hosts,
+                authority: known.authority,
+            }),
+        }
+    }
+
+    fn authenticate(&self, connection: &Connection, within: Duration) -> Result<(), Error> {
+        let passphrase = self
+            .passphrase
+            .as_ref()
+            .map(secrecy::ExposeSecret::expose_secret);
+        let user = || self.user.clone();
+        connection
+            .session
+            .userauth_pubkey_memory(&self.user, None, self.key.expose_secret(), passphrase)
+            .map_err(|error| match error.code() {
+                TIMEOUT => Error::LoginTimedOut {
+                    user: user(),
+                    within,
+                },
+                // Both a key that is none and a passphrase that does not fit end here.
+                KEY_FILE | KEY_FILE_AUTH if passphrase.is_some() => {
+                    match crate::key::inspect(self.key.expose_secret()) {
+                        Ok(_) | Err(crate::key::Problem::Passphrase) => Error::Passphrase,
+                        Err(problem) => Error::Key(problem),
+                    }
+                }
+                _ => Error::Login {
+                    user: user(),
+                    reason: error.message().to_owned(),
+                },
+            })
+    }
+}
+
+/// Why a connection did not become a login, and whether to try again.
+enum Refusal {
+    /// Closed before anything was agreed.
+    Closed(Error),
+    /// Nothing that both sides can speak.
+    NoMethod(Error),
+    Final(Error),
+}
+
+fn blocking(stream: tokio::net::TcpStream) -> std::io::Result<TcpStream> {
+    // Small packets in turns: waiting to fill one would cost 40 ms a step.
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+fn handshake(
+    stream: TcpStream,
+    deadline: Instant,
+    timeout: Duration,
+    kinds: Option<&str>,
+) -> Result<Connection, Refusal> {
+    let broken = |error: ssh2::Error| Error::Handshake {
+        reason: error.message().to_owned(),
+    };
+    let unusable = |error| Refusal::Final(broken(error));
+    let session = ssh2::Session::new().map_err(unusable)?;
+    let mut connection = Connection::new(session, stream);
+    connection.give(deadline);
+    let session = &mut connection.session;
+    session
+        .method_pref(MethodType::Kex, KEX)
+        .map_err(unusable)?;
+    if let Some(kinds) = kinds {
+        // A kind that libssh2 does not know is an error, one that the host does not have is not.
+        let known = session.method_pref(MethodType::HostKey, kinds);
+        known.map_err(|error| Refusal::NoMethod(broken(error)))?;
+    }
+    session.handshake().map_err(|error| match error.code() {
+        TIMEOUT if connection.session.banner().is_none() => Refusal::Final(Error::Silent(timeout)),
+        TIMEOUT => Refusal::Final(Error::TimedOut(timeout)),
+        code if CLOSED.contains(&code) => Refusal::Closed(broken(error)),
+        _ => Refusal::NoMethod(broken(error)),
+    })?;
+    Ok(connection)
+}

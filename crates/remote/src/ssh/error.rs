@@ -1,0 +1,117 @@
+//! What can go wrong between a name and a command that has run, and what to do about it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Target;
+
+/// The step of a login that failed, and why.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the name `{name}` does not resolve: {reason}")]
+    Name { name: String, reason: String },
+    #[error("port {port} is not open: {reason}")]
+    Port { port: u16, reason: String },
+    #[error("the port is open, but nothing was said within {} ms", .0.as_millis())]
+    Silent(Duration),
+    #[error("the port is open, but no SSH server answers: {reason}")]
+    Handshake { reason: String },
+    #[error("the host's key {fingerprint} is not in {}{}", known_hosts.display(), if *.authority {
+        ", which only names an authority that may sign for it"
+    } else {
+        ""
+    })]
+    HostKeyUnknown {
+        fingerprint: String,
+        known_hosts: PathBuf,
+        authority: bool,
+    },
+    #[error("the host's key {fingerprint} is not the one in {}: the host was changed, or is another one", known_hosts.display())]
+    HostKeyChanged {
+        fingerprint: String,
+        known_hosts: PathBuf,
+    },
+    #[error("the host's key {fingerprint} is revoked in {}", known_hosts.display())]
+    HostKeyRevoked {
+        fingerprint: String,
+        known_hosts: PathBuf,
+    },
+    #[error("the known_hosts file {} cannot be read: {reason}", known_hosts.display())]
+    KnownHosts {
+        known_hosts: PathBuf,
+        reason: String,
+    },
+    #[error("the key cannot be used: {0}")]
+    Key(crate::key::Problem),
+    #[error("the passphrase does not open the key")]
+    Passphrase,
+    #[error("user `{user}` may not log in with this key: {reason}")]
+    Login { user: String, reason: String },
+    #[error("the login of `{user}` was not answered within {} ms", within.as_millis())]
+    LoginTimedOut { user: String, within: Duration },
+    #[error("the login works, but no command runs: {reason}")]
+    Command { reason: String },
+    #[error("the connection is closed: an earlier command was cut off")]
+    Closed,
+    #[error("not done within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+}
+
+impl Error {
+    /// Whether it was not the host's answer but something here that kept us from asking.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Error::KnownHosts { .. } | Error::Closed)
+    }
+}
+
+impl Target {
+    /// The next step after a failure.
+    pub fn hint(&self, error: &Error) -> String {
+        let Target {
+            address,
+            port,
+            user,
+            key: _,
+            passphrase: _,
+            known_hosts,
+        } = self;
+        let known_hosts = known_hosts.display();
+        match error {
+            Error::Name { .. } => format!("look it up: `getent hosts {address}`"),
+            Error::Port { .. } => format!(
+                "the name resolves; check that sshd runs there and that a firewall lets port {port} through: `nc -vz {address} {port}`"
+            ),
+            Error::Silent(_) => format!(
+                "sshd hangs, or a firewall or load balancer took the connection: `nc -v {address} {port}` should show `SSH-2.0-…`"
+            ),
+            Error::Handshake { .. } | Error::TimedOut(_) | Error::Closed => {
+                format!("see what answers there: `ssh -v -p {port} {user}@{address} true`")
+            }
+            Error::HostKeyUnknown { .. } => format!(
+                "`ssh-keyscan -p {port} {address} >> {known_hosts}`, after comparing the fingerprint with the host's own"
+            ),
+            Error::HostKeyChanged { .. } => format!(
+                "find out why before you trust it; then `ssh-keygen -R '[{address}]:{port}' -f {known_hosts}`"
+            ),
+            Error::HostKeyRevoked { .. } => format!(
+                "do not deploy there: somebody holds a key that was given up; see `grep @revoked {known_hosts}`"
+            ),
+            Error::KnownHosts { .. } => format!(
+                "`ssh-keyscan -p {port} {address} > {known_hosts}`, after comparing the fingerprint with the host's own"
+            ),
+            Error::Key(problem) => problem.hint().to_owned(),
+            Error::Passphrase => {
+                "try it: `ssh-keygen -y -f KEY` asks for the same passphrase".to_owned()
+            }
+            Error::Login { .. } => {
+                format!("add the public key to ~{user}/.ssh/authorized_keys on the host")
+            }
+            Error::LoginTimedOut { .. } => {
+                format!("see sshd's log on the host: `journalctl -u ssh -n 50` at {address}")
+            }
+            Error::Command { .. } => format!(
+                "try `ssh -p {port} {user}@{address} true`; the login shell may be restricted"
+            ),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! From a host of the configuration to a login that can be tried.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use config::file::Host;
+use model::Env;
+use secrecy::SecretString;
+
+use crate::ssh::Target;
+
+/// A private key file is a few kilobytes.
+const MAX_KEY: u64 = 64 << 10;
+
+/// Why a login cannot even be tried, and the next step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unready {
+    pub reason: String,
+    pub hint: String,
+}
+
+impl Target {
+    /// The login at a host of the configuration, with `key` or the host's own.
+    pub fn of(host: &Host, key: Option<&str>, env: &Env) -> Result<Target, Unready> {
+        let Host {
+            address,
+            port,
+            user,
+            key_env,
+            passphrase_env,
+            key_file,
+            known_hosts,
+        } = host;
+        let key = match (key, key_env, key_file) {
+            (Some(key), ..) => key.to_owned(),
+            (None, Some(name), _) => variable(name, "key", env)?,
+            (None, None, Some(path)) => read(path)?,
+            (None, None, None) => {
+                return Err(Unready {
+                    reason: "no key is configured for the host".to_owned(),
+                    hint: "add `key-env: NAME` or `key-file: FILE` to the host".to_owned(),
+                });
+            }
+        };
+        let passphrase = match passphrase_env {
+            Some(name) => Some(SecretString::from(variable(name, "passphrase", env)?)),
+            None => None,
+        };
+        let known_hosts = known_hosts.clone().or_else(|| {
+            env.non_empty("HOME")
+                .map(|home| PathBuf::from(home).join(".ssh/known_hosts"))
+        });
+        Ok(Target {
+            address: address.clone(),
+            port: *port,
+            user: user.clone(),
+            key: SecretString::from(key),
+            passphrase,
+            known_hosts: known_hosts.unwrap_or_else(|| PathBuf::from("known_hosts")),
+        })
+    }
+}
+
+fn variable(name: &str, what: &str, env: &Env) -> Result<String, Unready> {
+    env.non_empty(name)
+        .map(str::to_owned)
+        .ok_or_else(|| Unready {
+            reason: format!("the {what}'s variable `{name}` is not set"),
+            hint: format!("map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`"),
+        })
+}
+
+fn read(path: &Path) -> Result<String, Unready> {
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_KEY).read_to_string(&mut text))
+        .map(|_| text)
+        .map_err(|error| Unready {
+            reason: format!("the key file {} cannot be read: {error}", path.display()),
+            hint: "check `key-file` and its permissions".to_owned(),
+        })
+}
