@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{Config, Healthgate, Preflight, Rollback, RunnerCheck};
+use crate::file::{Config, Healthgate, Preflight, Rollback, RunnerCheck, SecretKind};
 use crate::node::Node;
 
 /// The only version of the file's format.
@@ -64,6 +64,14 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
         )?;
     }
     for (at, secret) in section.secrets.iter().enumerate() {
+        if secret.min_days.is_some() && secret.kind != SecretKind::PemCertificate {
+            let path = ["preflight", "secrets", &at.to_string(), "min-days"];
+            return Err(fault(
+                tree,
+                &path,
+                "`min-days` is for `kind: pem-certificate`",
+            ));
+        }
         for (nth, host) in secret.hosts.iter().enumerate() {
             let path = [
                 "preflight",

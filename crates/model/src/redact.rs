@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -21,6 +21,10 @@ pub const MASK: &str = "***";
 /// Lines of a secret up to this many characters are too common to replace: one JSON secret would
 /// otherwise turn every `{` into a mask.
 const SHORT_LINE: usize = 3;
+
+/// Secrets from twice this length on are looked for in pieces of this many characters; what is
+/// shorter is too likely to stand in an innocent text.
+const PIECE: usize = 32;
 
 /// What a URL's query leaves as it is; everything else is escaped.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
@@ -67,15 +71,13 @@ impl Redactor {
         known.patterns.extend(
             secrets
                 .into_iter()
-                .flat_map(|secret| forms(secret.as_ref())),
+                .flat_map(|secret| forms(secret.as_ref()))
+                .flat_map(|form| pieces(&form)),
         );
         if known.patterns.len() == before {
             return;
         }
-        // Leftmost-longest, so that a secret that begins with another one is replaced whole.
-        let finder = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&known.patterns);
+        let finder = AhoCorasick::new(&known.patterns);
         known.finder = Some(finder.expect("secrets are smaller than an automaton may be"));
     }
 
@@ -85,11 +87,23 @@ impl Redactor {
         let Some(finder) = &known.finder else {
             return text.to_owned();
         };
+        // All matches, also those that overlap: whatever any secret covers is covered.
+        let mut covered: Vec<(usize, usize)> = finder
+            .find_overlapping_iter(text)
+            .map(|found| (found.start(), found.end()))
+            .collect();
+        covered.sort_unstable();
         let mut clean = String::with_capacity(text.len());
-        finder.replace_all_with(text, &mut clean, |_, _, clean| {
-            clean.push_str(MASK);
-            true
-        });
+        let mut at = 0;
+        for (start, end) in covered {
+            // What touches the piece before belongs to the same secret: one mask for both.
+            if start > at || at == 0 {
+                clean.push_str(&text[at..start]);
+                clean.push_str(MASK);
+            }
+            at = at.max(end);
+        }
+        clean.push_str(&text[at..]);
         clean
     }
 
@@ -101,6 +115,22 @@ impl Redactor {
             .as_ref()
             .is_some_and(|finder| finder.is_match(text))
     }
+}
+
+/// A long secret in pieces, so that it is also found where it was cut off.
+fn pieces(form: &str) -> Vec<String> {
+    let letters: Vec<char> = form.chars().collect();
+    let count = (letters.len() / PIECE).max(1);
+    (0..count)
+        .map(|nth| {
+            let end = if nth + 1 == count {
+                letters.len()
+            } else {
+                (nth + 1) * PIECE
+            };
+            letters[nth * PIECE..end].iter().collect()
+        })
+        .collect()
 }
 
 /// Every form in which a secret is looked for. Up to three characters are no secret, and to
@@ -242,6 +272,31 @@ mod tests {
         let clone = first.clone();
         clone.add(["ijklmnop"]);
         assert_eq!(first.redact("abcdefgh ijklmnop"), "*** ***");
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_covered_whole() {
+        let redactor = Redactor::new(["abcdef", "defghi"]);
+        assert_eq!(redactor.redact("<abcdefghi>"), "<***>");
+        let long: String = ('a'..='z').cycle().take(150).collect();
+        let redactor = Redactor::new([&long[..70], &long]);
+        assert_eq!(redactor.redact(&format!("<{long}>")), "<***>");
+    }
+
+    #[test]
+    fn a_long_secret_that_was_cut_off_is_found_but_for_its_last_piece() {
+        let long = ["01234567", "abcdefgh", "ijklmnop", "qrstuvwx", "yzABCDEF"]
+            .concat()
+            .repeat(5);
+        let redactor = Redactor::new([&long]);
+        let clean = redactor.redact(&format!("token: {}", &long[..100]));
+        assert_eq!(clean, format!("token: ***{}", &long[96..100]));
+    }
+
+    #[test]
+    fn a_huge_secret_of_one_letter_takes_no_time() {
+        let redactor = Redactor::new(["[".repeat(120_000)]);
+        assert_eq!(redactor.redact(&"[".repeat(120_000)), MASK);
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl cli::Stage for Stage {
             section.secrets.push(SecretCheck {
                 name: name.clone(),
                 kind: SecretKind::Text,
+                min_days: None,
                 hosts: Vec::new(),
                 severity: Severity::Required,
                 weight: Weight::default(),

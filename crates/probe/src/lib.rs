@@ -4,6 +4,7 @@
 //! [`policy`] judges a history of measurements and knows no clock; [`gate`] waits.
 
 mod body;
+pub mod certificate;
 pub mod gate;
 pub mod http;
 pub mod policy;

@@ -3,8 +3,10 @@
 //! GitHub hands over a missing secret as an empty string, so empty is missing. Nothing of a value
 //! is told: no prefix, no hash, no length.
 
+mod value;
+
 use cli::Job;
-use config::file::{SecretCheck, SecretKind};
+use config::file::SecretCheck;
 use model::Outcome;
 
 use super::{Planned, Scene, hosts};
@@ -14,7 +16,8 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
     let (job, timeout) = (scene.job, scene.timeout);
     let SecretCheck {
         name,
-        kind,
+        kind: _,
+        min_days: _,
         hosts,
         severity,
         weight,
@@ -28,7 +31,7 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
         asks: format!("look at the variable {name}"),
         needs: None,
         timeout,
-        ask: Box::pin(async move { judge(&id, name, *kind, job) }),
+        ask: Box::pin(async move { judge(&id, check, job) }),
     }];
     for host in hosts {
         let id = format!("secrets/{name}@{host}");
@@ -49,31 +52,16 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
     planned
 }
 
-fn judge(id: &str, name: &str, kind: SecretKind, job: &Job) -> Outcome {
-    let wanted = match kind {
-        SecretKind::Text => "a value that is not empty",
-        SecretKind::SshPrivateKey => "an SSH private key without passphrase",
-    };
-    let value = match job.env.get(name) {
-        Some(value) if !value.trim().is_empty() => value,
-        found => return missing(id, name, wanted, found.is_some(), job),
-    };
-    if kind == SecretKind::Text {
-        return Outcome::pass(id, name).expected(wanted).actual("set");
-    }
-    match remote::key::inspect(value) {
-        Ok(_) => Outcome::pass(id, name)
-            .expected(wanted)
-            .actual("a private key"),
-        Err(problem) => Outcome::fail(id, name)
-            .expected(wanted)
-            .actual(problem.to_string())
-            .reason(format!("the key in `{name}` cannot be used: {problem}"))
-            .hint(problem.hint()),
+fn judge(id: &str, check: &SecretCheck, job: &Job) -> Outcome {
+    let SecretCheck { name, kind, .. } = check;
+    let wanted = value::wanted(*kind, check.min_days);
+    match job.env.get(name) {
+        Some(found) if !found.trim().is_empty() => value::judge(id, check, found).expected(wanted),
+        found => missing(id, name, wanted, found.is_some(), job),
     }
 }
 
-fn missing(id: &str, name: &str, wanted: &str, empty: bool, job: &Job) -> Outcome {
+fn missing(id: &str, name: &str, wanted: String, empty: bool, job: &Job) -> Outcome {
     let actual = if empty { "empty" } else { "not set" };
     if let Some(why) = job.actions.secrets_withheld {
         return Outcome::error(id, name)

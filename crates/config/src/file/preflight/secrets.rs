@@ -15,6 +15,8 @@ pub struct SecretCheck {
     /// What the value must be. Default: anything that is not empty.
     #[serde(default)]
     pub kind: SecretKind,
+    /// The days that a `pem-certificate` must still hold. Default 14.
+    pub min_days: Option<u32>,
     /// Hosts (names under `hosts:`) at which this SSH key must log in.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -35,4 +37,10 @@ pub enum SecretKind {
     Text,
     /// A private key without passphrase, in OpenSSH or PEM form, with Unix line ends.
     SshPrivateKey,
+    /// A certificate or a chain of them, the leaf first, each signed by the next one.
+    PemCertificate,
+    /// A JSON document.
+    Json,
+    /// A URL with a host, such as `postgres://user:password@db/shop`.
+    Url,
 }

@@ -1,0 +1,127 @@
+//! Whether a secret's value is what its kind says. Nothing of the value is told, only what is
+//! wrong with it; of a certificate, which is public, the day on which it ends.
+
+use config::file::{SecretCheck, SecretKind};
+use jiff::Timestamp;
+use model::Outcome;
+use probe::certificate;
+
+/// Enough to renew a certificate by hand.
+const MIN_DAYS: u32 = 14;
+
+/// What is expected of a value.
+pub(super) fn wanted(kind: SecretKind, min_days: Option<u32>) -> String {
+    match kind {
+        SecretKind::Text => "a value that is not empty".into(),
+        SecretKind::SshPrivateKey => "an SSH private key without passphrase".into(),
+        SecretKind::PemCertificate => format!(
+            "a certificate chain that holds for {} more days",
+            min_days.unwrap_or(MIN_DAYS)
+        ),
+        SecretKind::Json => "a JSON document".into(),
+        SecretKind::Url => "a URL with a host".into(),
+    }
+}
+
+/// Judges a value that is there. The caller adds what was expected.
+pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
+    let SecretCheck { name, kind, .. } = check;
+    match kind {
+        SecretKind::Text => Outcome::pass(id, name).actual(text(value)),
+        SecretKind::SshPrivateKey => match remote::key::inspect(value) {
+            Ok(_) => Outcome::pass(id, name).actual("a private key"),
+            Err(problem) => unusable(id, name, &problem.to_string(), problem.hint()),
+        },
+        SecretKind::PemCertificate => {
+            let min_days = check.min_days.unwrap_or(MIN_DAYS);
+            pem_certificate(id, name, value, min_days)
+        }
+        SecretKind::Json => match serde_json::from_str::<serde_json::Value>(value) {
+            Ok(_) => Outcome::pass(id, name).actual("a JSON document"),
+            Err(error) => {
+                let problem = format!(
+                    "not JSON, at line {} column {}",
+                    error.line(),
+                    error.column()
+                );
+                let hint = format!(
+                    "check the file and set it again, whole: `jq . FILE && gh secret set {name} < FILE`"
+                );
+                unusable(id, name, &problem, &hint)
+            }
+        },
+        SecretKind::Url => match url_problem(value) {
+            None => Outcome::pass(id, name).actual("a URL with a host"),
+            Some(problem) => {
+                let hint = format!(
+                    "set it again as `scheme://user:password@host/…`, special characters percent-encoded: `gh secret set {name}`"
+                );
+                unusable(id, name, &problem, &hint)
+            }
+        },
+    }
+}
+
+fn unusable(id: &str, name: &str, problem: &str, hint: &str) -> Outcome {
+    Outcome::fail(id, name)
+        .actual(problem)
+        .reason(format!("the value of `{name}` cannot be used: {problem}"))
+        .hint(hint)
+}
+
+/// A line break at the end comes from `echo` or a file, and breaks headers and passwords.
+fn text(value: &str) -> &'static str {
+    if value.ends_with(['\n', '\r']) {
+        "set; it ends with a line break, which many programs do not expect"
+    } else {
+        "set"
+    }
+}
+
+fn url_problem(value: &str) -> Option<String> {
+    if value.trim() != value || value.contains(['\n', '\r']) {
+        return Some("there is a space or a line break around it".into());
+    }
+    match url::Url::parse(value) {
+        // The error of a URL names its part and never its text.
+        Err(error) => Some(format!("not a URL: {error}")),
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => Some("a URL without a host".into()),
+        Ok(_) => None,
+    }
+}
+
+fn pem_certificate(id: &str, name: &str, value: &str, min_days: u32) -> Outcome {
+    let hint = format!(
+        "renew it, then store the whole chain, the leaf first: `gh secret set {name} < fullchain.pem`"
+    );
+    let chain = match certificate::read_chain(value.as_bytes()) {
+        Ok(chain) => chain,
+        Err(problem) => return unusable(id, name, &problem.to_string(), &hint),
+    };
+    let now = Timestamp::now();
+    let left = chain.days_left(now);
+    let when = if now < chain.not_before {
+        format!("not valid before {:.0}", chain.not_before)
+    } else if now >= chain.not_after {
+        format!("expired at {:.0}", chain.not_after)
+    } else {
+        format!("{left} days left, until {:.0}", chain.not_after)
+    };
+    let which = match chain.length {
+        1 => when,
+        length => format!("{when} (certificate {} of {length})", chain.first_to_end),
+    };
+    let valid = now >= chain.not_before && now < chain.not_after;
+    if valid && left >= min_days {
+        return Outcome::pass(id, name).actual(which);
+    }
+    let reason = if valid {
+        format!("the certificate in `{name}` has {left} days left, fewer than {min_days}")
+    } else {
+        format!("the certificate in `{name}` is {which}")
+    };
+    Outcome::fail(id, name)
+        .actual(which)
+        .reason(reason)
+        .hint(hint)
+}
