@@ -46,6 +46,7 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     unique(tree, &["preflight", "images"], "name")?;
     unique(tree, &["preflight", "runners"], "name")?;
     unique(tree, &["preflight", "hosts"], "host")?;
+    images(section, tree)?;
     for (at, runners) in section.runners.iter().enumerate() {
         if runners.labels.is_empty() {
             return Err(fault(
@@ -84,6 +85,44 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+fn images(section: &Preflight, tree: &Node) -> Result<(), Fault> {
+    for (at, image) in section.images.iter().enumerate() {
+        let at = at.to_string();
+        for (nth, platform) in image.platforms.iter().enumerate() {
+            if !is_platform(platform) {
+                let path = ["preflight", "images", &at, "platforms", &nth.to_string()];
+                return Err(fault(tree, &path, format!("`{platform}` is no platform"))
+                    .hint("write it as `linux/amd64` or `linux/arm/v7`"));
+            }
+        }
+        if let Some(digest) = &image.digest
+            && !is_digest(digest)
+        {
+            let path = ["preflight", "images", &at, "digest"];
+            return Err(fault(tree, &path, format!("`{digest}` is no digest"))
+                .hint("write it as `sha256:` and 64 hexadecimal digits"));
+        }
+        if image.username_env.is_some() && image.password_env.is_none() {
+            let path = ["preflight", "images", &at, "username-env"];
+            return Err(fault(tree, &path, "`username-env` needs `password-env`"));
+        }
+    }
+    Ok(())
+}
+
+/// `os/architecture[/variant]`.
+fn is_platform(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let part = |part: &str| !part.is_empty() && part.bytes().all(good);
+    (1..=2).contains(&text.matches('/').count()) && text.split('/').all(part)
+}
+
+fn is_digest(text: &str) -> bool {
+    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    text.strip_prefix("sha256:")
+        .is_some_and(|hash| hash.len() == 64 && hash.bytes().all(hex))
 }
 
 fn runner_check(section: &RunnerCheck, tree: &Node) -> Result<(), Fault> {

@@ -268,7 +268,14 @@ fn is_section(key: &str) -> bool {
 }
 
 /// Values of which one suits every kind of key.
-const PLAUSIBLE: &[&str] = &["1", "1s", "http://localhost/", "."];
+const PLAUSIBLE: &[&str] = &[
+    "1",
+    "1s",
+    "http://localhost/",
+    ".",
+    "linux/amd64",
+    "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+];
 
 /// Puts the next plausible value where an unresolved one stands; false if there is none.
 fn substitute(node: &mut Node, place: &crate::node::Place) -> bool {

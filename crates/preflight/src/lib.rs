@@ -4,6 +4,7 @@
 //! [`score`] makes one verdict of them.
 
 mod check;
+mod login;
 mod score;
 
 use std::cell::RefCell;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
 use config::Section;
-use config::file::{ImageCheck, Preflight, SecretCheck, SecretKind};
+use config::file::{ImageCheck, Preflight, RegistryLogin, SecretCheck, SecretKind};
 use config::value::Weight;
 use model::{Outcome, Report, Severity, Verdict};
 
@@ -81,6 +82,9 @@ impl cli::Stage for Stage {
                 name: image.clone(),
                 image: image.clone(),
                 platforms: Vec::new(),
+                digest: None,
+                max_age: None,
+                login: RegistryLogin::default(),
                 username_env: None,
                 password_env: None,
                 plain_http: false,

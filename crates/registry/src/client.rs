@@ -1,17 +1,16 @@
-//! The conversation with a registry: manifest, challenge, token, manifest again.
+//! The questions that a registry is asked: is an image there, which tags are there.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
 use reqwest::{Method, Response, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use crate::challenge::{self, Challenge};
-use crate::{Answer, Credentials, Error, Reference};
+use crate::exchange::{Exchange, Stop, header, read, same_origin};
+use crate::manifest::{Entry, Manifest};
+use crate::{Answer, Credentials, Error, Reference, digest, platform, reference};
 
 /// Every kind of manifest, so that none is converted for us.
 const KINDS: &str = "application/vnd.oci.image.index.v1+json, \
@@ -20,10 +19,10 @@ const KINDS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 /// Registries refuse manifests above this themselves (OCI distribution, "Pushing Manifests").
 const MANIFEST: usize = 4 << 20;
-const TOKEN: usize = 64 << 10;
-const REDIRECTS: usize = 5;
-/// The registry's own words are shown up to here.
-const DETAIL: usize = 200;
+/// As many tags as a hint needs.
+const TAG_PAGES: usize = 10;
+/// Of an index, as many images are looked into for their age.
+const LOOKED_INTO: usize = 8;
 
 /// Asks registries. Cheap to make.
 #[derive(Clone, Debug)]
@@ -32,15 +31,25 @@ pub struct Client {
     timeout: Duration,
 }
 
-/// One question with its authorization.
-struct Question<'a> {
-    reference: &'a Reference,
-    base: Url,
-    authorization: Option<SecretString>,
+/// As whom, and how, a registry is spoken to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access<'a> {
+    pub credentials: Option<&'a Credentials>,
+    /// Without TLS; loopback addresses always are.
+    pub plain_http: bool,
+}
+
+/// What to find out about an image besides that it is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want<'a> {
+    /// Which platforms it has, if any are named here.
+    pub platforms: &'a [String],
+    /// When it was made; for the platforms above, or for one.
+    pub created: bool,
 }
 
 impl Client {
-    /// `timeout` bounds a whole question, tokens and redirects included.
+    /// `timeout` bounds a whole question: tokens, redirects, retries and waits included.
     pub fn new(timeout: Duration) -> Result<Self, Error> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("deploy-guard/", env!("CARGO_PKG_VERSION")))
@@ -53,341 +62,280 @@ impl Client {
         Ok(Client { http, timeout })
     }
 
-    /// Whether the image is there, and for which platforms if that is asked.
+    /// Whether the image is there, and what else is wanted of it.
     pub async fn manifest(
         &self,
         reference: &Reference,
-        credentials: Option<&Credentials>,
-        plain_http: bool,
-        platforms: bool,
+        access: Access<'_>,
+        want: Want<'_>,
     ) -> Result<Answer, Error> {
-        let asking = self.ask(reference, credentials, plain_http, platforms);
-        match tokio::time::timeout(self.timeout, asking).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Timeout {
-                host: reference.host().to_owned(),
-                after: self.timeout,
-            }),
+        let mut exchange = self.exchange(reference, access)?;
+        let answer = self.within(reference, look_up(&mut exchange, want)).await;
+        match answer {
+            Ok(found) => Ok(found),
+            Err(Stop::Absent) => Ok(Answer::Absent),
+            Err(Stop::Denied { status, detail }) => Ok(Answer::Denied { status, detail }),
+            Err(Stop::Failed(error)) => Err(error),
         }
     }
 
-    async fn ask(
+    /// The repository's tags, as many as a few pages hold; `None` where the registry knows no such
+    /// repository or does not tell.
+    pub async fn tags(
         &self,
         reference: &Reference,
-        credentials: Option<&Credentials>,
-        plain_http: bool,
-        platforms: bool,
-    ) -> Result<Answer, Error> {
-        let scheme = if plain_http || reference.is_loopback() {
-            "http"
-        } else {
-            "https"
-        };
-        let host = reference.host();
-        let base = Url::parse(&format!("{scheme}://{host}/v2/{}/", reference.repository()))
-            .map_err(|error| Error::Setup {
+        access: Access<'_>,
+    ) -> Result<Option<Vec<String>>, Error> {
+        let mut exchange = self.exchange(reference, access)?;
+        match self.within(reference, list(&mut exchange)).await {
+            Ok(tags) => Ok(Some(tags)),
+            Err(Stop::Absent | Stop::Denied { .. }) => Ok(None),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        reference: &'a Reference,
+        access: Access<'a>,
+    ) -> Result<Exchange<'a>, Error> {
+        let plain = access.plain_http || reference.is_loopback();
+        let scheme = if plain { "http" } else { "https" };
+        let (host, repository) = (reference.host(), reference.repository());
+        let base = Url::parse(&format!("{scheme}://{host}/v2/{repository}/")).map_err(|error| {
+            Error::Setup {
                 reason: error.to_string(),
-            })?;
-        let mut question = Question {
-            reference,
-            base,
-            authorization: None,
-        };
-        let path = format!("manifests/{}", reference.target());
-        let method = if platforms { Method::GET } else { Method::HEAD };
-        let mut response = self.get(&question, method.clone(), &path, KINDS).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let Some(challenge) = challenge::choose(response.headers()) else {
-                return self.denied(response).await;
-            };
-            match self.authorize(&question, challenge, credentials).await? {
-                Ok(authorization) => question.authorization = Some(authorization),
-                Err(denied) => return Ok(denied),
             }
-            response = self.get(&question, method.clone(), &path, KINDS).await?;
-        }
-        // A head alone is believed only where it is plainly a manifest's: a login page is a 200 too.
-        let mut look = platforms;
-        if method == Method::HEAD
-            && match response.status() {
-                StatusCode::METHOD_NOT_ALLOWED => true,
-                StatusCode::OK => !is_manifest(response.headers()),
-                _ => false,
-            }
-        {
-            response = self.get(&question, Method::GET, &path, KINDS).await?;
-            look = true;
-        }
-        match response.status().as_u16() {
-            200 => {}
-            404 => return Ok(Answer::Absent),
-            401 | 403 => return self.denied(response).await,
-            429 => {
-                let retry_after = retry_after(response.headers());
-                return Err(Error::RateLimited {
-                    host: host.to_owned(),
-                    retry_after,
-                });
-            }
-            status if status >= 500 => {
-                let detail = self.detail(response).await;
-                return Err(Error::Server {
-                    host: host.to_owned(),
-                    status,
-                    detail,
-                });
-            }
-            status => {
-                let detail = self.detail(response).await;
-                return Err(Error::Unexpected {
-                    host: host.to_owned(),
-                    status,
-                    detail,
-                });
-            }
-        }
-        let digest = header(response.headers(), "docker-content-digest");
-        if let (Some(wanted), Some(got)) = (reference.digest(), &digest)
-            && wanted != got
-        {
-            return Err(Error::Digest {
-                host: host.to_owned(),
-                wanted: wanted.to_owned(),
-                got: got.clone(),
-            });
-        }
-        let platforms = if look {
-            let manifest = self.json(&question, response, "manifest").await?;
-            self.platforms(&question, &manifest, platforms).await?
-        } else {
-            Vec::new()
-        };
-        Ok(Answer::Found { digest, platforms })
-    }
-
-    /// The platforms of an index, or the one of a single image.
-    async fn platforms(
-        &self,
-        question: &Question<'_>,
-        manifest: &Value,
-        wanted: bool,
-    ) -> Result<Vec<String>, Error> {
-        let mut found: Vec<String> = if let Some(all) = manifest["manifests"].as_array() {
-            all.iter()
-                .filter_map(|one| platform(&one["platform"]))
-                .collect()
-        } else {
-            let digest = manifest["config"]["digest"]
-                .as_str()
-                .filter(|d| is_digest(d));
-            let Some(digest) = digest else {
-                return Err(Error::Malformed {
-                    host: question.host(),
-                    what: "manifest",
-                    reason: "it has neither `manifests` nor a `config`".to_owned(),
-                });
-            };
-            if !wanted {
-                return Ok(Vec::new());
-            }
-            let blob = self
-                .get(question, Method::GET, &format!("blobs/{digest}"), "*/*")
-                .await?;
-            if blob.status() != StatusCode::OK {
-                let (host, status) = (question.host(), blob.status().as_u16());
-                return Err(Error::Unexpected {
-                    host,
-                    status,
-                    detail: self.detail(blob).await,
-                });
-            }
-            platform(&self.json(question, blob, "image configuration").await?)
-                .into_iter()
-                .collect()
-        };
-        found.sort();
-        found.dedup();
-        Ok(found)
-    }
-
-    /// One request, its redirects followed.
-    async fn get(
-        &self,
-        question: &Question<'_>,
-        method: Method,
-        path: &str,
-        accept: &str,
-    ) -> Result<Response, Error> {
-        let host = question.host();
-        let mut url = question.base.join(path).map_err(|error| Error::Setup {
-            reason: error.to_string(),
         })?;
-        for _ in 0..=REDIRECTS {
-            let mut request = self
-                .http
-                .request(method.clone(), url.clone())
-                .header(ACCEPT, accept);
-            // Credentials are for the registry itself and for nobody it points to.
-            if same_origin(&url, &question.base)
-                && let Some(authorization) = &question.authorization
-            {
-                request = request.header(AUTHORIZATION, sensitive(authorization)?);
+        let authorization = match access.credentials {
+            Some(Credentials::Bearer(token)) => {
+                use secrecy::ExposeSecret as _;
+                Some(format!("Bearer {}", token.expose_secret()).into())
             }
-            let response = request
-                .send()
-                .await
-                .map_err(|error| transport(&url, &error))?;
-            let target = header(response.headers(), LOCATION.as_str());
-            match (response.status().as_u16(), target) {
-                (301 | 302 | 303 | 307 | 308, Some(target)) => {
-                    let next = url.join(&target).map_err(|error| Error::Redirect {
-                        host: host.clone(),
-                        reason: error.to_string(),
-                    })?;
-                    let weaker = url.scheme() == "https" && next.scheme() != "https";
-                    if weaker || !matches!(next.scheme(), "http" | "https") {
-                        let reason = format!("it leads to `{}`", next.scheme());
-                        return Err(Error::Redirect { host, reason });
-                    }
-                    url = next;
-                }
-                _ => return Ok(response),
-            }
-        }
-        Err(Error::Redirect {
-            host,
-            reason: format!("more than {REDIRECTS} in a row"),
+            _ => None,
+        };
+        Ok(Exchange {
+            http: &self.http,
+            reference,
+            credentials: access.credentials,
+            base,
+            deadline: Instant::now() + self.timeout,
+            authorization,
         })
     }
 
-    /// What to send after a challenge; or the refusal, where nothing we have can meet it.
-    async fn authorize(
+    async fn within<T>(
         &self,
-        question: &Question<'_>,
-        challenge: Challenge,
-        credentials: Option<&Credentials>,
-    ) -> Result<Result<SecretString, Answer>, Error> {
-        let denied = |status: u16, detail: &str| Answer::Denied {
-            status,
-            detail: detail.to_owned(),
-        };
-        match (challenge, credentials) {
-            (Challenge::Basic, None) => Ok(Err(denied(401, "it wants a user name and a password"))),
-            (Challenge::Basic, Some(credentials)) => Ok(Ok(basic(credentials))),
-            (
-                Challenge::Bearer {
-                    realm,
-                    service,
-                    scope,
-                },
-                credentials,
-            ) => {
-                let asked = scope.unwrap_or_else(|| {
-                    format!("repository:{}:pull", question.reference.repository())
-                });
-                self.token(question, &realm, service.as_deref(), &asked, credentials)
-                    .await
-            }
-        }
-    }
-
-    async fn token(
-        &self,
-        question: &Question<'_>,
-        realm: &str,
-        service: Option<&str>,
-        scope: &str,
-        credentials: Option<&Credentials>,
-    ) -> Result<Result<SecretString, Answer>, Error> {
-        let host = question.host();
-        let failed = |reason: String| Error::Token {
-            host: host.clone(),
-            reason,
-        };
-        let mut url = Url::parse(realm).map_err(|error| failed(format!("`realm`: {error}")))?;
-        // A password travels unencrypted only where the registry itself is spoken to so.
-        let allowed =
-            url.scheme() == "https" || url.scheme() == "http" && question.base.scheme() == "http";
-        if !allowed {
-            return Err(failed(format!("its token service is `{}`", url.scheme())));
-        }
-        if let Some(service) = service {
-            url.query_pairs_mut().append_pair("service", service);
-        }
-        url.query_pairs_mut().append_pair("scope", scope);
-        let mut request = self.http.get(url.clone());
-        if let Some(credentials) = credentials {
-            request = request.header(AUTHORIZATION, sensitive(&basic(credentials))?);
-        }
-        let response = request
-            .send()
+        reference: &Reference,
+        asking: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        tokio::time::timeout(self.timeout, asking)
             .await
-            .map_err(|error| transport(&url, &error))?;
-        match response.status().as_u16() {
-            200 => {}
-            status @ (401 | 403) => {
-                let detail = format!("its token service: {}", self.detail(response).await);
-                return Ok(Err(Answer::Denied { status, detail }));
-            }
-            429 => {
-                let retry_after = retry_after(response.headers());
-                return Err(Error::RateLimited { host, retry_after });
-            }
-            status => return Err(failed(format!("its token service answers status {status}"))),
-        }
-        let bytes = read(response, TOKEN, &host, "token").await?;
-        let answer: Value = serde_json::from_slice(&bytes)
-            .map_err(|_| failed("its token service does not answer JSON".to_owned()))?;
-        let token = answer["token"].as_str().or(answer["access_token"].as_str());
-        let token = token.ok_or_else(|| failed("its token service gives no token".to_owned()))?;
-        Ok(Ok(SecretString::from(format!("Bearer {token}"))))
-    }
-
-    async fn denied(&self, response: Response) -> Result<Answer, Error> {
-        let status = response.status().as_u16();
-        Ok(Answer::Denied {
-            status,
-            detail: self.detail(response).await,
-        })
-    }
-
-    /// The registry's own words: `errors[0].message` of the protocol.
-    async fn detail(&self, response: Response) -> String {
-        let bytes = read(response, TOKEN, "", "error").await.unwrap_or_default();
-        let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let error = &said["errors"][0];
-        let text = error["message"]
-            .as_str()
-            .or(error["code"].as_str())
-            .or(said["details"].as_str());
-        let text: String = text
-            .unwrap_or("no reason given")
-            .chars()
-            .take(DETAIL)
-            .collect();
-        text
-    }
-
-    async fn json(
-        &self,
-        question: &Question<'_>,
-        response: Response,
-        what: &'static str,
-    ) -> Result<Value, Error> {
-        let host = question.host();
-        let bytes = read(response, MANIFEST, &host, what).await?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
-            host,
-            what,
-            reason: error.to_string(),
-        })
+            .unwrap_or_else(|_| {
+                Err(Stop::Failed(Error::Timeout {
+                    host: reference.host().to_owned(),
+                    after: self.timeout,
+                }))
+            })
     }
 }
 
-impl Question<'_> {
-    fn host(&self) -> String {
-        self.reference.host().to_owned()
+async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<Answer, Stop> {
+    let url = exchange.url(&format!("manifests/{}", exchange.reference.target()))?;
+    let platforms = !want.platforms.is_empty();
+    if !platforms && !want.created {
+        let also = [StatusCode::METHOD_NOT_ALLOWED];
+        let head = exchange.ask(Method::HEAD, &url, KINDS, &also).await?;
+        let digest = header(head.headers(), "docker-content-digest");
+        // A head alone is believed only where it is plainly a manifest's, and tells its digest: a
+        // login page is a 200 too.
+        if head.status() == StatusCode::OK
+            && is_manifest(head.headers())
+            && let Some(digest) = digest.filter(|got| comparable(exchange, got))
+        {
+            same(exchange, exchange.reference.digest(), &digest)?;
+            return Ok(Answer::Found {
+                digest: Some(digest),
+                platforms: Vec::new(),
+                created: None,
+            });
+        }
     }
+    let response = exchange.ask(Method::GET, &url, KINDS, &[]).await?;
+    let (digest, document) = document(exchange, response, exchange.reference.digest()).await?;
+    let manifest = Manifest::read(&document).ok_or_else(|| no_manifest(exchange))?;
+    let (platforms, created) = match &manifest {
+        Manifest::Index { images } => {
+            let created = if want.created {
+                oldest(exchange, images, want.platforms).await?
+            } else {
+                None
+            };
+            let platforms = images.iter().map(|image| image.platform.clone());
+            (platforms.collect(), created)
+        }
+        Manifest::Image { config } if platforms || want.created => {
+            let config = configuration(exchange, config).await?;
+            let platforms = platform::read(&config).into_iter().collect();
+            (platforms, created_of(&config))
+        }
+        Manifest::Image { .. } => (Vec::new(), None),
+    };
+    let mut platforms: Vec<String> = platforms;
+    platforms.sort();
+    platforms.dedup();
+    Ok(Answer::Found {
+        digest,
+        platforms,
+        created,
+    })
+}
+
+/// The date of the oldest of the wanted images; of the first, where none is named.
+async fn oldest(
+    exchange: &mut Exchange<'_>,
+    images: &[Entry],
+    wanted: &[String],
+) -> Result<Option<Timestamp>, Stop> {
+    let met = |image: &&Entry| {
+        wanted.is_empty() || wanted.iter().any(|w| platform::meets(&image.platform, w))
+    };
+    let most = if wanted.is_empty() { 1 } else { LOOKED_INTO };
+    let mut oldest: Option<Timestamp> = None;
+    for image in images.iter().filter(met).take(most) {
+        let Some(named) = &image.digest else {
+            return Ok(None);
+        };
+        let url = exchange.url(&format!("manifests/{named}"))?;
+        let response = found(exchange.ask(Method::GET, &url, KINDS, &[]).await, exchange)?;
+        let (_, document) = document(exchange, response, Some(named)).await?;
+        let Some(Manifest::Image { config }) = Manifest::read(&document) else {
+            return Err(no_manifest(exchange));
+        };
+        let config = configuration(exchange, &config).await?;
+        match created_of(&config) {
+            Some(created) => oldest = Some(oldest.map_or(created, |known| known.min(created))),
+            None => return Ok(None),
+        }
+    }
+    Ok(oldest)
+}
+
+async fn configuration(exchange: &mut Exchange<'_>, named: &str) -> Result<Value, Stop> {
+    let url = exchange.url(&format!("blobs/{named}"))?;
+    let response = found(exchange.ask(Method::GET, &url, "*/*", &[]).await, exchange)?;
+    let bytes = read(response, MANIFEST, &exchange.host(), "image configuration").await?;
+    if let Some(got) = digest::of(&bytes, named) {
+        same(exchange, Some(named), &got)?;
+    }
+    parse(exchange, &bytes, "image configuration")
+}
+
+/// A part of an image that is there is missing: the registry is damaged, the image not absent.
+fn found(answer: Result<Response, Stop>, exchange: &Exchange<'_>) -> Result<Response, Stop> {
+    match answer {
+        Err(Stop::Absent) => Err(Stop::Failed(Error::Unexpected {
+            host: exchange.host(),
+            status: 404,
+            detail: "a part that the manifest names is missing".to_owned(),
+        })),
+        other => other,
+    }
+}
+
+fn created_of(config: &Value) -> Option<Timestamp> {
+    config["created"].as_str()?.parse().ok()
+}
+
+/// A manifest's body and its digest, by our own count; `named` is the digest it was asked by.
+async fn document(
+    exchange: &Exchange<'_>,
+    response: Response,
+    named: Option<&str>,
+) -> Result<(Option<String>, Value), Stop> {
+    let told = header(response.headers(), "docker-content-digest");
+    let told = told.filter(|told| digest::is_one(told));
+    let bytes = read(response, MANIFEST, &exchange.host(), "manifest").await?;
+    let document = parse(exchange, &bytes, "manifest")?;
+    for wanted in [named, told.as_deref()].into_iter().flatten() {
+        if let Some(got) = digest::of(&bytes, wanted) {
+            same(exchange, Some(wanted), &got)?;
+        }
+    }
+    Ok((digest::of(&bytes, named.unwrap_or("sha256")), document))
+}
+
+fn parse(exchange: &Exchange<'_>, bytes: &[u8], what: &'static str) -> Result<Value, Stop> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Stop::Failed(Error::Malformed {
+            host: exchange.host(),
+            what,
+            reason: error.to_string(),
+        })
+    })
+}
+
+/// Where a digest was asked for, only its own content is an answer.
+fn same(exchange: &Exchange<'_>, wanted: Option<&str>, got: &str) -> Result<(), Stop> {
+    match wanted {
+        Some(wanted) if wanted != got => Err(mismatch(exchange, wanted, got)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a digest that was told is by the algorithm of the one that was asked for, if any.
+fn comparable(exchange: &Exchange<'_>, told: &str) -> bool {
+    let algorithm = |digest: &str| digest.split(':').next().map(str::to_owned);
+    let wanted = exchange.reference.digest();
+    digest::is_one(told) && wanted.is_none_or(|wanted| algorithm(wanted) == algorithm(told))
+}
+
+fn mismatch(exchange: &Exchange<'_>, wanted: &str, got: &str) -> Stop {
+    Stop::Failed(Error::Digest {
+        host: exchange.host(),
+        wanted: wanted.to_owned(),
+        got: got.to_owned(),
+    })
+}
+
+fn no_manifest(exchange: &Exchange<'_>) -> Stop {
+    Stop::Failed(Error::Malformed {
+        host: exchange.host(),
+        what: "manifest",
+        reason: "it has neither `manifests` nor a `config`".to_owned(),
+    })
+}
+
+/// Page by page, as far as the bound goes.
+async fn list(exchange: &mut Exchange<'_>) -> Result<Vec<String>, Stop> {
+    let mut tags = Vec::new();
+    let mut url = exchange.url("tags/list?n=1000")?;
+    for _ in 0..TAG_PAGES {
+        let response = exchange
+            .ask(Method::GET, &url, "application/json", &[])
+            .await?;
+        let next = header(response.headers(), LINK.as_str()).and_then(|link| next_page(&link));
+        let bytes = read(response, MANIFEST, &exchange.host(), "list of tags").await?;
+        let page = parse(exchange, &bytes, "list of tags")?;
+        let named = page["tags"].as_array().map(Vec::as_slice);
+        let named = named.unwrap_or_default().iter().filter_map(Value::as_str);
+        tags.extend(
+            named
+                .filter(|tag| reference::is_tag(tag))
+                .map(str::to_owned),
+        );
+        match next.and_then(|next| url.join(&next).ok()) {
+            Some(next) if same_origin(&next, &exchange.base) && next != url => url = next,
+            _ => break,
+        }
+    }
+    Ok(tags)
+}
+
+/// `</v2/…?last=…>; rel="next"`.
+fn next_page(link: &str) -> Option<String> {
+    let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
+    rest.contains("next").then(|| target.to_owned())
 }
 
 /// Whether a head says that its body is a manifest.
@@ -395,103 +343,5 @@ fn is_manifest(headers: &HeaderMap) -> bool {
     header(headers, CONTENT_TYPE.as_str()).is_some_and(|text| {
         let kind = text.split(';').next().unwrap_or_default().trim();
         KINDS.split(", ").any(|known| known == kind)
-    })
-}
-
-async fn read(
-    mut response: Response,
-    limit: usize,
-    host: &str,
-    what: &'static str,
-) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let url = response.url().clone();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| transport(&url, &error))?
-    {
-        if bytes.len() + chunk.len() > limit {
-            return Err(Error::TooLarge {
-                host: host.to_owned(),
-                what,
-                limit,
-            });
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
-
-fn basic(credentials: &Credentials) -> SecretString {
-    use base64::Engine as _;
-    let pair = format!(
-        "{}:{}",
-        credentials.username,
-        credentials.password.expose_secret()
-    );
-    SecretString::from(format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(pair)
-    ))
-}
-
-fn sensitive(authorization: &SecretString) -> Result<HeaderValue, Error> {
-    let mut value =
-        HeaderValue::from_str(authorization.expose_secret()).map_err(|_| Error::Setup {
-            reason: "the credentials hold a control character".to_owned(),
-        })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn same_origin(one: &Url, other: &Url) -> bool {
-    one.origin() == other.origin()
-}
-
-/// The innermost cause, without the URL, which may hold a token.
-fn transport(url: &Url, error: &reqwest::Error) -> Error {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    Error::Transport {
-        host: url.authority().to_owned(),
-        reason: cause.to_string(),
-    }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    header(headers, RETRY_AFTER.as_str())?
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
-}
-
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// `os/architecture[/variant]`. Attestations beside the images have the platform `unknown`.
-fn platform(of: &Value) -> Option<String> {
-    let (os, architecture) = (of["os"].as_str()?, of["architecture"].as_str()?);
-    if os == "unknown" {
-        return None;
-    }
-    let mut text = format!("{os}/{architecture}");
-    if let Some(variant) = of["variant"].as_str().filter(|variant| !variant.is_empty()) {
-        text.push('/');
-        text.push_str(variant);
-    }
-    Some(text.to_lowercase())
-}
-
-/// Only a digest becomes part of a path.
-fn is_digest(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(kind, hash)| {
-        !kind.is_empty()
-            && kind.chars().all(|c| c.is_ascii_alphanumeric())
-            && hash.len() >= 32
-            && hash.chars().all(|c| c.is_ascii_hexdigit())
     })
 }

@@ -61,9 +61,12 @@ impl Error {
                 "check the registry's name, the network and HTTPS_PROXY; a registry without TLS \
                  needs `plain-http: true`"
             }
-            Error::Timeout { .. } => "try again, or allow more time with `timeout`",
+            Error::Timeout { .. } => {
+                "see how long it takes: `curl -sv https://REGISTRY/v2/`; or raise `preflight.timeout`"
+            }
             Error::RateLimited { .. } => {
-                "wait, or log in: registries allow more requests to known users"
+                "wait, or log in: registries allow more requests to known users (`docker login`, or \
+                 `username-env` and `password-env`)"
             }
             Error::Server { .. } => "look at the registry's status page and try again",
             Error::Unexpected { .. } | Error::Malformed { .. } | Error::TooLarge { .. } => {
@@ -75,7 +78,10 @@ impl Error {
                 "the registry named a token service that gave no usable token; see \
                  `curl -i https://REGISTRY/v2/`, header WWW-Authenticate"
             }
-            Error::Digest { .. } => "something between here and the registry changes its answers",
+            Error::Digest { .. } => {
+                "something between here and the registry changes its answers: look at the proxy or \
+                 mirror, and compare with `docker manifest inspect -v IMAGE`"
+            }
             Error::Setup { .. } => {
                 "check that the system's certificates are installed (Debian: ca-certificates)"
             }

@@ -7,26 +7,20 @@
 mod answer;
 mod challenge;
 mod client;
+mod credentials;
+mod digest;
+pub mod docker;
 mod error;
+mod exchange;
+mod manifest;
+pub mod nearest;
+mod patience;
+mod platform;
 mod reference;
+mod token;
 
 pub use answer::Answer;
-pub use client::Client;
+pub use client::{Access, Client, Want};
+pub use credentials::Credentials;
 pub use error::Error;
 pub use reference::{Invalid, Reference};
-
-/// A user name with its password or token.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    pub username: String,
-    pub password: secrecy::SecretString,
-}
-
-impl Credentials {
-    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Credentials {
-            username: username.into(),
-            password: secrecy::SecretString::from(password.into()),
-        }
-    }
-}

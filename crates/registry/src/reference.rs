@@ -72,6 +72,15 @@ impl Reference {
         self.digest().or(self.tag()).unwrap_or("latest")
     }
 
+    /// The same image without its digest, by its tag alone; `None` where it has no tag.
+    pub fn tagged(&self) -> Option<Reference> {
+        self.tag.as_ref()?;
+        Some(Reference {
+            digest: None,
+            ..self.clone()
+        })
+    }
+
     /// Whether the registry is on this machine, where plain HTTP is what one speaks.
     pub fn is_loopback(&self) -> bool {
         let host = self.registry.strip_prefix('[').map_or_else(
@@ -232,12 +241,16 @@ fn is_component(component: &str) -> bool {
             })
 }
 
-fn check_tag(tag: &str) -> Result<String, String> {
+/// Whether the text has the form of a tag.
+pub(crate) fn is_tag(tag: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let fits = tag.len() <= TAG_LIMIT
+    tag.len() <= TAG_LIMIT
         && tag.bytes().next().is_some_and(word)
-        && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-');
-    if fits {
+        && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
+}
+
+fn check_tag(tag: &str) -> Result<String, String> {
+    if is_tag(tag) {
         return Ok(tag.to_owned());
     }
     if tag.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use registry::{Answer, Client, Credentials, Error, Reference};
+use registry::{Access, Answer, Client, Credentials, Error, Reference, Want};
 use wiremock::matchers::{header, header_exists, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -16,9 +16,16 @@ async fn ask(
 ) -> Result<Answer, Error> {
     let reference = Reference::parse(&format!("{}/acme/shop:v1", server.address())).unwrap();
     let client = Client::new(Duration::from_secs(2)).unwrap();
-    client
-        .manifest(&reference, credentials, false, platforms)
-        .await
+    let access = Access {
+        credentials,
+        plain_http: false,
+    };
+    let wanted = ["linux/amd64".to_owned()];
+    let want = Want {
+        platforms: if platforms { &wanted } else { &[] },
+        created: false,
+    };
+    client.manifest(&reference, access, want).await
 }
 
 async fn answering(answer: ResponseTemplate) -> MockServer {
@@ -111,7 +118,12 @@ async fn a_registry_without_head_is_asked_by_get() {
     let Ok(Answer::Found { digest, .. }) = ask(&server, None, false).await else {
         panic!()
     };
-    assert_eq!(digest.as_deref(), Some("sha256:abc"));
+    let counted = "sha256:8952ed6effda2eb06dd95b162e8059e018af010218e24c827b11920a4e1f897a";
+    assert_eq!(
+        digest.as_deref(),
+        Some(counted),
+        "the header names no digest"
+    );
 }
 
 /// A registry that wants a token from its own token service.
@@ -201,7 +213,7 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
         .await;
     Mock::given(path("/moved"))
         .respond_with(manifest())
-        .expect(1)
+        .expect(1..)
         .mount(&elsewhere)
         .await;
     let server = MockServer::start().await;
@@ -256,4 +268,161 @@ async fn answers_are_bounded_in_size_and_time() {
         ask(&slow, None, false).await,
         Err(Error::Timeout { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_wait_that_the_registry_asks_for_is_waited_for_within_the_time() {
+    let server = MockServer::start().await;
+    let limited = ResponseTemplate::new(429).insert_header("retry-after", "1");
+    Mock::given(path(MANIFEST))
+        .respond_with(limited)
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    Mock::given(path(MANIFEST))
+        .respond_with(manifest())
+        .mount(&server)
+        .await;
+    let begun = std::time::Instant::now();
+    let answer = ask(&server, None, false).await;
+    assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_server_that_fails_is_asked_again_and_its_own_answer_is_told() {
+    let server = MockServer::start().await;
+    Mock::given(path(MANIFEST))
+        .respond_with(ResponseTemplate::new(500))
+        .up_to_n_times(2)
+        .mount(&server)
+        .await;
+    Mock::given(path(MANIFEST))
+        .respond_with(manifest())
+        .mount(&server)
+        .await;
+    let answer = ask(&server, None, false).await;
+    assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
+
+    let down = answering(ResponseTemplate::new(503)).await;
+    let begun = std::time::Instant::now();
+    let answer = ask(&down, None, false).await;
+    assert!(
+        matches!(answer, Err(Error::Server { status: 503, .. })),
+        "{answer:?}"
+    );
+    assert!(begun.elapsed() <= Duration::from_secs(2));
+    assert!(down.received_requests().await.unwrap().len() > 1);
+}
+
+#[tokio::test]
+async fn whoever_a_registry_points_to_cannot_ask_for_the_credentials() {
+    let thief = MockServer::start().await;
+    Mock::given(path("/token"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(serde_json::json!({"token": "x"})))
+        .expect(0)
+        .mount(&thief)
+        .await;
+    let challenge = format!("Bearer realm=\"{}/token\"", thief.uri());
+    Mock::given(path("/moved"))
+        .respond_with(
+            ResponseTemplate::new(401).insert_header("www-authenticate", challenge.as_str()),
+        )
+        .expect(1)
+        .mount(&thief)
+        .await;
+    let moved = ResponseTemplate::new(307)
+        .insert_header("location", format!("{}/moved", thief.uri()).as_str());
+    let server = answering(moved).await;
+    let answer = ask(&server, Some(&credentials()), false).await;
+    let Ok(Answer::Denied { detail, .. }) = answer else {
+        panic!("{answer:?}")
+    };
+    assert!(detail.contains("gets none"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_pinned_digest_is_that_of_the_content_and_not_only_of_a_header() {
+    let wanted = format!("sha256:{}", "b".repeat(64));
+    let pinned = |server: &MockServer| format!("{}/acme/shop@{wanted}", server.address());
+    let other = format!("sha256:{}", "c".repeat(64));
+    for told in [None, Some(&wanted), Some(&other)] {
+        let server = MockServer::start().await;
+        let mut answer = manifest();
+        if let Some(told) = told {
+            answer = answer.insert_header("docker-content-digest", told.as_str());
+        }
+        Mock::given(path(format!("/v2/acme/shop/manifests/{wanted}")))
+            .respond_with(answer)
+            .mount(&server)
+            .await;
+        let reference = Reference::parse(&pinned(&server)).unwrap();
+        let client = Client::new(Duration::from_secs(2)).unwrap();
+        let want = Want {
+            platforms: &[],
+            // A head is enough to believe the header; what is fetched is counted.
+            created: told.is_some(),
+        };
+        let answer = client.manifest(&reference, Access::default(), want).await;
+        assert!(matches!(answer, Err(Error::Digest { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_swapped_by_post_and_an_access_token_is_sent_as_it_is() {
+    let server = MockServer::start().await;
+    let challenge = format!("Bearer realm=\"{}/token\",service=\"here\"", server.uri());
+    Mock::given(method("POST"))
+        .and(path("/token"))
+        .and(wiremock::matchers::body_string(
+            "grant_type=refresh_token&client_id=deploy-guard&service=here\
+             &scope=repository%3Aacme%2Fshop%3Apull&refresh_token=r%26f",
+        ))
+        .respond_with(
+            ResponseTemplate::new(200).set_body_json(serde_json::json!({"access_token": "t0ken"})),
+        )
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(header("authorization", "Bearer t0ken"))
+        .respond_with(manifest())
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    Mock::given(path(MANIFEST))
+        .respond_with(
+            ResponseTemplate::new(401).insert_header("www-authenticate", challenge.as_str()),
+        )
+        .mount(&server)
+        .await;
+    let refresh = Credentials::Identity("r&f".to_owned().into());
+    let access = Credentials::Bearer("t0ken".to_owned().into());
+    for credentials in [refresh, access] {
+        let answer = ask(&server, Some(&credentials), false).await;
+        assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_tags_is_read_page_by_page_and_never_from_elsewhere() {
+    let server = MockServer::start().await;
+    let page = |tags: &[&str], next: &str| {
+        ResponseTemplate::new(200)
+            .set_body_json(serde_json::json!({"name": "acme/shop", "tags": tags}))
+            .insert_header("link", format!("<{next}>; rel=\"next\"").as_str())
+    };
+    Mock::given(path("/v2/acme/shop/tags/list"))
+        .and(query_param("last", "b"))
+        .respond_with(page(&["c", "not a tag\n"], "http://127.0.0.1:9/v2/x"))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    Mock::given(path("/v2/acme/shop/tags/list"))
+        .respond_with(page(&["a", "b"], "/v2/acme/shop/tags/list?last=b&n=1000"))
+        .mount(&server)
+        .await;
+    let reference = Reference::parse(&format!("{}/acme/shop:v1", server.address())).unwrap();
+    let client = Client::new(Duration::from_secs(2)).unwrap();
+    let tags = client.tags(&reference, Access::default()).await.unwrap();
+    assert_eq!(tags.unwrap(), ["a", "b", "c"]);
 }

@@ -45,8 +45,9 @@ pub fn bin(name: &str) -> assert_cmd::Command {
 
 /// Takes away the variables by which CI, a colour setting or a proxy would change the outcome.
 pub fn clean(command: &mut Command) -> &mut Command {
-    const PREFIXES: [&str; 4] = ["GITHUB_", "RUNNER_", "ACTIONS_", "DEPLOY_GUARD_"];
-    const NAMES: [&str; 7] = [
+    const PREFIXES: [&str; 5] = ["GITHUB_", "RUNNER_", "ACTIONS_", "DEPLOY_GUARD_", "AWS_"];
+    const NAMES: [&str; 8] = [
+        "DOCKER_CONFIG",
         "CI",
         "NO_COLOR",
         "CLICOLOR",

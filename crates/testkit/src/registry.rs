@@ -89,7 +89,13 @@ impl Registry {
 
     /// Pushes a tiny image for one platform, such as `linux/amd64`; returns the manifest's digest.
     pub fn push(&self, repository: &str, tag: &str, platform: &str) -> String {
-        let manifest = self.manifest(repository, platform);
+        let manifest = self.manifest(repository, platform, None);
+        self.put_manifest(repository, tag, MANIFEST, &manifest)
+    }
+
+    /// The same with a date of its own in the image's configuration, as a build writes it.
+    pub fn push_made(&self, repository: &str, tag: &str, platform: &str, created: &str) -> String {
+        let manifest = self.manifest(repository, platform, Some(created));
         self.put_manifest(repository, tag, MANIFEST, &manifest)
     }
 
@@ -98,7 +104,7 @@ impl Registry {
         let entries: Vec<_> = platforms
             .iter()
             .map(|platform| {
-                let manifest = self.manifest(repository, platform);
+                let manifest = self.manifest(repository, platform, None);
                 let digest = digest_of(&manifest);
                 self.put_manifest(repository, &digest, MANIFEST, &manifest);
                 serde_json::json!({
@@ -113,8 +119,11 @@ impl Registry {
         self.put_manifest(repository, tag, INDEX, index.to_string().as_bytes())
     }
 
-    fn manifest(&self, repository: &str, platform: &str) -> Vec<u8> {
+    fn manifest(&self, repository: &str, platform: &str, created: Option<&str>) -> Vec<u8> {
         let mut config = platform_json(platform);
+        if let Some(created) = created {
+            config["created"] = created.into();
+        }
         config["rootfs"] = serde_json::json!({"type": "layers", "diff_ids": []});
         let config = config.to_string();
         let digest = self.put_blob(repository, config.as_bytes());

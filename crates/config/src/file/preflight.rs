@@ -11,7 +11,7 @@ mod runners;
 mod secrets;
 
 pub use hosts::HostCheck;
-pub use images::ImageCheck;
+pub use images::{ImageCheck, RegistryLogin};
 pub use runners::RunnersCheck;
 pub use secrets::{SecretCheck, SecretKind};
 

@@ -1,142 +1,346 @@
 //! Container images that must be in their registry before they are deployed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::ImageCheck;
-use model::Outcome;
-use registry::{Answer, Client, Credentials, Reference};
+use config::value::Age;
+use jiff::Timestamp;
+use model::{Outcome, Verdict};
+use registry::nearest::nearest;
+use registry::{Access, Answer, Client, Error, Reference, Want};
 
 use super::{Planned, Scene};
+use crate::login::{self, Known, Login};
+
+/// How far the clock of whoever built an image may be ahead of ours.
+const SKEW: Duration = Duration::from_mins(5);
+/// Reproducible builds write a fixed date: 1970, or 1980 as the first that a ZIP file can hold.
+const FIRST_TRUE_YEAR: i16 = 1981;
 
 pub(crate) fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'a> {
-    let ImageCheck {
-        name,
-        image,
-        severity,
-        weight,
-        ..
-    } = check;
-    let id = format!("images/{name}");
+    let id = format!("images/{}", check.name);
     Planned {
         id: id.clone(),
-        subject: image.clone(),
-        severity: *severity,
-        weight: *weight,
-        asks: format!("ask the registry for the manifest of {image}"),
-        needs: check
-            .password_env
-            .as_ref()
-            .map(|name| format!("`{name}`, a password or token that may pull")),
+        subject: check.image.clone(),
+        severity: check.severity,
+        weight: check.weight,
+        asks: format!("ask the registry for the manifest of {}", check.image),
+        needs: needs(check),
         timeout: scene.timeout,
         ask: Box::pin(async move { ask(id, check, scene.job, scene.timeout).await }),
     }
 }
 
-async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Duration) -> Outcome {
+/// The right that asking takes.
+pub(crate) fn needs(check: &ImageCheck) -> Option<String> {
+    let name = check.password_env.as_ref()?;
+    Some(format!("`{name}`, a password or token that may pull"))
+}
+
+/// One question to one registry, and what it needs.
+struct Question {
+    client: Client,
+    reference: Reference,
+    known: Known,
+    plain_http: bool,
+}
+
+pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Duration) -> Outcome {
+    let begun = Instant::now();
     let ImageCheck {
         name: _,
         image,
         platforms,
+        digest: _,
+        max_age,
+        login,
         username_env,
         password_env,
         plain_http,
         severity: _,
         weight: _,
     } = check;
-    let expected = match platforms.as_slice() {
-        [] => "the image exists".to_owned(),
-        platforms => format!("the image exists for {}", platforms.join(", ")),
+    let outcome = |verdict| Outcome::new(&id, image, verdict).expected(expected(check));
+    let told = |verdict, reason: String, hint: &str| {
+        outcome(verdict)
+            .actual(reason.clone())
+            .reason(reason)
+            .hint(hint)
     };
     let reference = match Reference::parse(image) {
         Ok(reference) => reference,
         Err(error) => {
-            return Outcome::fail(id, image)
-                .expected(expected)
-                .actual(error.to_string())
-                .reason(error.to_string())
-                .hint("write it as `registry/repository:tag`");
+            let hint = "write it as `registry/repository:tag`";
+            return told(Verdict::Fail, error.to_string(), hint);
         }
     };
-    let value = |name: &Option<String>| name.as_deref().and_then(|name| job.env.non_empty(name));
-    for name in [username_env, password_env].into_iter().flatten() {
-        if job.env.non_empty(name).is_none() {
-            let reason = format!("the credentials' variable `{name}` is not set");
-            return Outcome::error(id, image)
-                .expected(expected)
-                .actual(reason.clone())
-                .reason(reason)
-                .hint(format!(
-                    "map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`"
-                ));
-        }
-    }
-    // GHCR and others take any user name with a token.
-    let credentials = value(password_env)
-        .map(|password| Credentials::new(value(username_env).unwrap_or("token"), password));
-    let answer = match Client::new(timeout) {
-        Ok(client) => {
-            client
-                .manifest(
-                    &reference,
-                    credentials.as_ref(),
-                    *plain_http,
-                    !platforms.is_empty(),
-                )
-                .await
-        }
-        Err(error) => Err(error),
+    let login = Login {
+        kind: *login,
+        username_env: username_env.as_deref(),
+        password_env: password_env.as_deref(),
     };
-    match answer {
-        Ok(Answer::Absent) => Outcome::fail(id, image)
-            .expected(expected)
-            .actual("status 404: no such image")
-            .reason(format!("`{}` is not in {}", reference.target(), reference.host()))
-            .hint("was it built and pushed? see the build job's output, and its tag"),
-        Ok(Answer::Denied { status, detail }) => Outcome::error(id, image)
-            .expected(expected)
-            .actual(format!("status {status}: not allowed to know"))
-            .reason(format!("the registry does not let us look (status {status}): {detail}"))
-            .hint("give credentials that may pull: `username-env`, `password-env`; for GHCR `packages: read`"),
-        Ok(found) => judge(id, image, expected, platforms, &found),
-        Err(error) => Outcome::error(id, image)
-            .expected(expected)
+    // A helper that hangs must leave time to ask without it.
+    let known = match login::find(login, &reference, job, timeout / 2).await {
+        Ok(known) => known,
+        Err(trouble) => return told(Verdict::Error, trouble.reason, &trouble.hint),
+    };
+    let client = match Client::new(timeout.saturating_sub(begun.elapsed())) {
+        Ok(client) => client,
+        Err(error) => return told(Verdict::Error, error.to_string(), error.hint()),
+    };
+    let question = Question {
+        client,
+        reference,
+        known,
+        plain_http: *plain_http,
+    };
+    let want = Want {
+        platforms,
+        created: max_age.is_some(),
+    };
+    match question.manifest(want).await {
+        Ok(Answer::Absent) => {
+            let (reference, left) = (&question.reference, timeout.saturating_sub(begun.elapsed()));
+            outcome(Verdict::Fail)
+                .actual("status 404: no such image")
+                .reason(format!(
+                    "`{}` is not in {}",
+                    reference.target(),
+                    reference.host()
+                ))
+                .hint(question.what_else(left).await)
+        }
+        Ok(Answer::Denied { status, detail }) => {
+            question.denied(outcome(Verdict::Error), status, &detail)
+        }
+        Ok(found) => {
+            // The verdict stands without it, whatever is left of the time.
+            let left = timeout.saturating_sub(begun.elapsed());
+            let moved = tokio::time::timeout(left, question.moved(&found)).await;
+            let moved = moved.unwrap_or_default();
+            judge(&id, check, &question.reference, &found, moved)
+        }
+        // The registry answered, with something that is not the image.
+        Err(error @ Error::Digest { .. }) => told(Verdict::Fail, error.to_string(), error.hint()),
+        Err(error) => outcome(Verdict::Error)
             .actual(error.to_string())
             .reason(format!("the registry could not be asked: {error}"))
             .hint(error.hint()),
     }
 }
 
+fn expected(check: &ImageCheck) -> String {
+    let mut text = "the image exists".to_owned();
+    if !check.platforms.is_empty() {
+        text.push_str(&format!(" for {}", check.platforms.join(", ")));
+    }
+    if let Some(digest) = &check.digest {
+        text.push_str(&format!(", is {digest}"));
+    }
+    if let Some(age) = check.max_age {
+        text.push_str(&format!(", is at most {age} old"));
+    }
+    text
+}
+
+impl Question {
+    fn access(&self) -> Access<'_> {
+        Access {
+            credentials: self.known.credentials.as_ref(),
+            plain_http: self.plain_http,
+        }
+    }
+
+    async fn manifest(&self, want: Want<'_>) -> Result<Answer, Error> {
+        self.client
+            .manifest(&self.reference, self.access(), want)
+            .await
+    }
+
+    /// What a tag beside a pinned digest names by now, where that is something else.
+    async fn moved(&self, found: &Answer) -> Option<String> {
+        let pinned = self.reference.digest()?;
+        let Answer::Found { .. } = found else {
+            return None;
+        };
+        let tagged = self.reference.tagged()?;
+        let want = Want::default();
+        match self
+            .client
+            .manifest(&tagged, self.access(), want)
+            .await
+            .ok()?
+        {
+            Answer::Found { digest, .. } => digest.filter(|digest| digest != pinned),
+            Answer::Absent => Some("nothing".to_owned()),
+            Answer::Denied { .. } => None,
+        }
+    }
+
+    /// A hint for a tag that is missing: which ones are there.
+    async fn what_else(&self, left: Duration) -> String {
+        let built = "was it built and pushed? see the build job's output, and its tag";
+        let tag = self.reference.tag();
+        let wanted = tag.unwrap_or_default();
+        let asking = self.client.tags(&self.reference, self.access());
+        // The verdict is known; a hint is worth no more than what is left of the time.
+        let Ok(Ok(tags)) = tokio::time::timeout(left, asking).await else {
+            return built.to_owned();
+        };
+        let Some(tags) = tags else {
+            let repository = self.reference.repository();
+            return format!("there is no repository `{repository}`, or it has no tag yet; {built}");
+        };
+        let near = nearest(wanted, &tags, 3);
+        match (near.as_slice(), tag) {
+            (_, None) => {
+                format!("a digest is deleted with its last tag in many registries; {built}")
+            }
+            ([], Some(_)) => format!("none of its {} tag(s) is like it; {built}", tags.len()),
+            (near, Some(_)) => {
+                format!(
+                    "the nearest tags there are `{}`; {built}",
+                    near.join("`, `")
+                )
+            }
+        }
+    }
+
+    fn denied(&self, outcome: Outcome, status: u16, detail: &str) -> Outcome {
+        let host = self.reference.registry();
+        let whose = &self.known.whose;
+        let outcome = outcome.actual(format!("status {status}: not allowed to know, as {whose}"));
+        if let Some(trouble) = &self.known.trouble {
+            return outcome
+                .reason(format!(
+                    "the registry wants credentials, and {}",
+                    trouble.reason
+                ))
+                .hint(trouble.hint.clone());
+        }
+        let reason = format!(
+            "the registry does not let us look (status {status}, asked as {whose}): {detail}"
+        );
+        let hint = format!(
+            "give credentials that may pull: `docker login {host}`, or `username-env` and \
+             `password-env`; for GHCR `permissions: packages: read`"
+        );
+        outcome.reason(reason).hint(hint)
+    }
+}
+
 fn judge(
-    id: String,
-    image: &str,
-    expected: String,
-    platforms: &[String],
+    id: &str,
+    check: &ImageCheck,
+    reference: &Reference,
     found: &Answer,
+    moved: Option<String>,
 ) -> Outcome {
-    let missing: Vec<&str> = platforms
+    let image = &check.image;
+    let outcome = |verdict| Outcome::new(id, image, verdict).expected(expected(check));
+    let Answer::Found {
+        digest,
+        platforms: present,
+        created,
+    } = found
+    else {
+        return outcome(Verdict::Error).reason("the registry's answer is not understood");
+    };
+    let missing: Vec<&str> = check
+        .platforms
         .iter()
         .map(String::as_str)
         .filter(|wanted| !found.has_platform(wanted))
         .collect();
-    let Answer::Found {
-        digest,
-        platforms: present,
-    } = found
-    else {
-        return Outcome::error(id, image)
-            .expected(expected)
-            .reason("the registry's answer is not understood");
-    };
-    if missing.is_empty() {
-        let digest = digest.as_deref().unwrap_or("without a digest");
-        return Outcome::pass(id, image)
-            .expected(expected)
-            .actual(format!("found, {digest}"));
+    if !missing.is_empty() {
+        let present = match present.as_slice() {
+            [] => "found, for no platform that it tells".to_owned(),
+            present => format!("found for {}", present.join(", ")),
+        };
+        let hint = format!(
+            "build it for all: `docker buildx build --platform {} --push --tag {image} .`",
+            check.platforms.join(",")
+        );
+        return outcome(Verdict::Fail)
+            .actual(present)
+            .reason(format!("the image has no {}", missing.join(", no ")))
+            .hint(hint);
     }
-    Outcome::fail(id, image)
-        .expected(expected)
-        .actual(format!("found for {}", present.join(", ")))
-        .reason(format!("the image has no {}", missing.join(", no ")))
-        .hint("build it for that platform: `docker buildx build --platform …`")
+    let shown = digest.as_deref().unwrap_or("without a digest");
+    if let Some(wanted) = &check.digest
+        && digest.as_ref() != Some(wanted)
+    {
+        return outcome(Verdict::Fail)
+            .actual(format!("found, {shown}"))
+            .reason(format!("`{}` names {shown}, not {wanted}", reference.target()))
+            .hint(format!(
+                "it was pushed again since: see `docker manifest inspect -v {image}`, and deploy by digest"
+            ));
+    }
+    if let Some(age) = check.max_age
+        && let Some(aged) = too_old(age, *created)
+    {
+        return outcome(aged.verdict)
+            .actual(format!("found, {shown}, {}", aged.actual))
+            .reason(aged.reason)
+            .hint(aged.hint);
+    }
+    let mut actual = format!("found, {shown}");
+    if let (Some(_), Some(created)) = (check.max_age, created) {
+        actual.push_str(&format!(", {} old", age_of(*created)));
+    }
+    if let (Some(moved), Some(tag)) = (moved, reference.tag()) {
+        actual.push_str(&format!("; the tag `{tag}` names {moved} by now"));
+    }
+    outcome(Verdict::Pass).actual(actual)
+}
+
+struct Aged {
+    verdict: Verdict,
+    actual: String,
+    reason: String,
+    hint: &'static str,
+}
+
+/// What speaks against an image's age, if anything.
+fn too_old(most: Age, created: Option<Timestamp>) -> Option<Aged> {
+    let unknown = |actual: String, reason: String| {
+        Some(Aged {
+            verdict: Verdict::Inconclusive,
+            actual,
+            reason,
+            hint: "build it with a true date (`SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)`), or \
+                   take `max-age` away",
+        })
+    };
+    let Some(created) = created else {
+        return unknown(
+            "without a date".to_owned(),
+            "its age cannot be known: its configuration has no date".to_owned(),
+        );
+    };
+    let actual = format!("made at {created:.0}");
+    if created.to_zoned(jiff::tz::TimeZone::UTC).year() < FIRST_TRUE_YEAR {
+        let reason = "its age cannot be known: a reproducible build wrote a fixed date";
+        return unknown(actual, reason.to_owned());
+    }
+    let ahead = created.duration_since(Timestamp::now());
+    if ahead > jiff::SignedDuration::try_from(SKEW).unwrap_or_default() {
+        let reason = "its age cannot be known: it was made in the future, by its own date";
+        return unknown(actual, reason.to_owned());
+    }
+    let age = age_of(created);
+    (age > most).then(|| Aged {
+        verdict: Verdict::Fail,
+        actual: format!("{age} old"),
+        reason: format!("the image is {age} old, {most} is allowed"),
+        hint: "build it again, so that it gets its base image's fixes: see the build workflow with \
+               `gh run list`",
+    })
+}
+
+fn age_of(created: Timestamp) -> Age {
+    let age = Timestamp::now().duration_since(created);
+    Age::from(Duration::try_from(age).unwrap_or_default())
 }

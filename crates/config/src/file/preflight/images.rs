@@ -4,7 +4,7 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::value::Weight;
+use crate::value::{Age, Weight};
 
 /// A container image that must exist before it is deployed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -12,11 +12,20 @@ use crate::value::Weight;
 pub struct ImageCheck {
     /// The check's name.
     pub name: String,
-    /// `registry/repository:tag` or `…@sha256:…`.
+    /// `registry/repository:tag` or `…@sha256:…`; `nginx:1` is Docker Hub's. With a tag and a
+    /// digest the digest must exist, and a tag that names something else by now is told.
     pub image: String,
-    /// Platforms such as `linux/amd64` that the image must have.
+    /// Platforms such as `linux/amd64` or `linux/arm/v7` that the image must have.
     #[serde(default)]
     pub platforms: Vec<String>,
+    /// The digest (`sha256:…`) that the tag must name, such as an output of the build job.
+    pub digest: Option<String>,
+    /// How old the image may be, such as `30d`, by the date in its own configuration. An image
+    /// whose build left no true date (reproducible builds write 1970 or 1980) is inconclusive.
+    pub max_age: Option<Age>,
+    /// Where the credentials come from. Default: `auto`.
+    #[serde(default)]
+    pub login: RegistryLogin,
     /// The environment variable that holds the registry's user name.
     pub username_env: Option<String>,
     /// The environment variable that holds the registry's password or token.
@@ -30,4 +39,16 @@ pub struct ImageCheck {
     /// Its share of the readiness score, relative to the others. Default 1.
     #[serde(default)]
     pub weight: Weight,
+}
+
+/// Where the credentials for a registry come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistryLogin {
+    /// `password-env` if it is given; else Docker's configuration (`$DOCKER_CONFIG`, else
+    /// `~/.docker`) with its credential helpers; else nobody.
+    #[default]
+    Auto,
+    /// Nobody: what the whole world may see.
+    Anonymous,
 }

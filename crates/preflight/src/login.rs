@@ -1,0 +1,166 @@
+//! Who we are to a registry: the variables that the check names, else what `docker login` left.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cli::Job;
+use config::file::RegistryLogin;
+use registry::docker::{self, Source};
+use registry::{Credentials, Reference};
+use remote::local::{Exit, Script};
+
+/// Docker's configuration is a few kilobytes.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// What a check says of the login.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Login<'a> {
+    pub(crate) kind: RegistryLogin,
+    pub(crate) username_env: Option<&'a str>,
+    pub(crate) password_env: Option<&'a str>,
+}
+
+/// What came of looking for credentials.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) credentials: Option<Credentials>,
+    /// Whose they are, for a person: `nobody`, `` `REGISTRY_PASS` ``, `docker-credential-pass`.
+    pub(crate) whose: String,
+    /// Why there are none although somebody logged in: told if the registry wants some.
+    pub(crate) trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub(crate) reason: String,
+    pub(crate) hint: String,
+}
+
+/// Finds the credentials for the image's registry; what is secret in them is redacted from then
+/// on. A variable that is named and not set is an error; trouble with Docker's own is not one yet,
+/// because a public image needs none.
+pub(crate) async fn find(
+    login: Login<'_>,
+    image: &Reference,
+    job: &Job,
+    timeout: Duration,
+) -> Result<Known, Trouble> {
+    let found = match login.kind {
+        RegistryLogin::Anonymous => nobody(),
+        RegistryLogin::Auto => match login.password_env {
+            Some(password) => variables(password, login.username_env, job)?,
+            None => docker(image, job, timeout)
+                .await
+                .unwrap_or_else(|trouble| Known {
+                    trouble: Some(trouble),
+                    ..nobody()
+                }),
+        },
+    };
+    if let Some(credentials) = &found.credentials {
+        job.redactor.add([credentials.secret()]);
+    }
+    Ok(found)
+}
+
+fn nobody() -> Known {
+    Known {
+        credentials: None,
+        whose: "nobody".to_owned(),
+        trouble: None,
+    }
+}
+
+fn known(credentials: Credentials, whose: String) -> Known {
+    Known {
+        credentials: Some(credentials),
+        whose,
+        trouble: None,
+    }
+}
+
+fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known, Trouble> {
+    let value = |name: &str| {
+        job.env.non_empty(name).ok_or_else(|| Trouble {
+            reason: format!("the credentials' variable `{name}` is not set"),
+            hint: format!("map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`"),
+        })
+    };
+    // GHCR and others take any user name with a token.
+    let user = username.map(value).transpose()?.unwrap_or("token");
+    let credentials = Credentials::new(user, value(password)?);
+    Ok(known(credentials, format!("the login in `{password}`")))
+}
+
+async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
+    let folder = job.env.non_empty("DOCKER_CONFIG").map(PathBuf::from);
+    let home = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".docker"));
+    let Some(path) = folder
+        .or_else(home)
+        .map(|folder| folder.join("config.json"))
+    else {
+        return Ok(nobody());
+    };
+    let unusable = |reason: String| Trouble {
+        reason: format!(
+            "Docker's configuration {} cannot be used: {reason}",
+            path.display()
+        ),
+        hint: format!("look at it: `jq . {}`", path.display()),
+    };
+    let mut text = String::new();
+    // Opening a pipe would wait for its other end.
+    match std::fs::metadata(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(nobody()),
+        Err(error) => return Err(unusable(error.to_string())),
+        Ok(meta) if !meta.is_file() => return Err(unusable("it is no regular file".to_owned())),
+        Ok(_) => std::fs::File::open(&path)
+            .and_then(|file| file.take(MAX_CONFIG).read_to_string(&mut text))
+            .map_err(|error| unusable(error.to_string()))?,
+    };
+    match docker::login(&text, image).map_err(|problem| unusable(problem.to_string()))? {
+        Source::Nobody => Ok(nobody()),
+        Source::Credentials(credentials) => Ok(known(
+            credentials,
+            format!("the login in {}", path.display()),
+        )),
+        Source::Helper { name, server } => helper(&name, &server, job, timeout).await,
+    }
+}
+
+/// Docker's credential helper protocol: the server's name on its input, JSON on its output.
+async fn helper(name: &str, server: &str, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
+    let program = format!("docker-credential-{name}");
+    let trouble = |reason: String| Trouble {
+        reason: format!("the credential helper `{program}` {reason}"),
+        hint: format!("ask it yourself: `echo {server} | {program} get`"),
+    };
+    let folder = std::env::current_dir().unwrap_or_default();
+    let path = which::which_in(&program, job.env.get("PATH"), folder)
+        .map_err(|_| trouble("is not on PATH".to_owned()))?;
+    let script = Script {
+        text: "printf '%s\\n' \"$DEPLOY_GUARD_SERVER\" | \"$DEPLOY_GUARD_HELPER\" get",
+        env: vec![
+            ("DEPLOY_GUARD_SERVER".to_owned(), server.to_owned()),
+            ("DEPLOY_GUARD_HELPER".to_owned(), path.display().to_string()),
+        ],
+        timeout,
+    };
+    // Its output is a secret: nobody sees a line of it.
+    let ran = remote::local::run(&script, &mut |_, _| ())
+        .await
+        .map_err(|error| trouble(format!("cannot be started: {error}")))?;
+    if ran.exit == Exit::TimedOut {
+        return Err(trouble(format!(
+            "does not answer within {} ms",
+            timeout.as_millis()
+        )));
+    }
+    match docker::helper_answer(ran.success(), &ran.stdout) {
+        Ok(Some(credentials)) => Ok(known(credentials, format!("the login from `{program}`"))),
+        Ok(None) => Ok(nobody()),
+        Err(_) if !ran.success() => Err(trouble(format!("failed: {}", ran.exit))),
+        Err(problem) => Err(trouble(format!("cannot be understood: {problem}"))),
+    }
+}
