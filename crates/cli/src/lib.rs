@@ -3,10 +3,12 @@
 
 mod args;
 mod failure;
+mod github;
 mod interrupt;
 mod job;
 mod log;
 mod progress;
+mod proxy;
 mod publish;
 mod stage;
 mod text;

@@ -185,7 +185,8 @@ fn prepare<S: Stage>(
             .iter()
             .filter_map(|name| env.non_empty(name))
             .map(str::to_owned);
-        Redactor::new(values.chain(flags.iter().cloned()))
+        let proxies = crate::proxy::secrets(env);
+        Redactor::new(values.chain(flags.iter().cloned()).chain(proxies))
     };
     let folder = std::env::current_dir().unwrap_or_else(|_| Path::new(".").to_owned());
     let loaded = config::load(config::Request {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{Config, Healthgate, Preflight, Rollback, RunnerCheck, SecretKind};
+use crate::file::{Config, Github, Healthgate, Preflight, Rollback, RunnerCheck, SecretKind};
 use crate::node::Node;
 
 /// The only version of the file's format.
@@ -19,6 +19,9 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         )
         .hint("this release reads `version: 1`"));
     }
+    if let Some(section) = &config.github {
+        github(section, tree)?;
+    }
     if let Some(section) = &config.preflight {
         preflight(section, config, tree)?;
     }
@@ -32,6 +35,33 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         rollback(section, config, tree)?;
     }
     Ok(())
+}
+
+fn github(section: &Github, tree: &Node) -> Result<(), Fault> {
+    if let Some(url) = &section.api_url {
+        http_url(tree, &["github", "api-url"], url)?;
+    }
+    let Some(app) = &section.app else {
+        return Ok(());
+    };
+    if section.token_env.is_some() {
+        return Err(fault(
+            tree,
+            &["github", "app"],
+            "`token-env` and `app` exclude each other",
+        )
+        .hint("a check may name a `token-env` of its own"));
+    }
+    match (&app.id, &app.id_env) {
+        (Some(_), Some(_)) => Err(fault(
+            tree,
+            &["github", "app", "id-env"],
+            "`id` and `id-env` exclude each other",
+        )),
+        (None, None) => Err(fault(tree, &["github", "app"], "the app has no id")
+            .hint("add `id: 12345`, as its settings page shows it, or `id-env: NAME`")),
+        _ => Ok(()),
+    }
 }
 
 fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fault> {

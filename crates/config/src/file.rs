@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod deploy;
+mod github;
 mod healthgate;
 mod host;
 mod preflight;
@@ -16,6 +17,7 @@ mod rollback;
 mod runner_check;
 
 pub use deploy::{Deploy, OnUndecided};
+pub use github::{Github, GithubApp};
 pub use healthgate::{
     Addresses, Healthgate, HttpProbe, Identity, Match, OnNoData, Policy, PrometheusProbe,
     ReleaseSource,
@@ -38,6 +40,8 @@ pub struct Config {
     /// The machines that checks, probes and rollbacks speak of, by name.
     #[serde(default)]
     pub hosts: BTreeMap<String, Host>,
+    /// As whom GitHub is asked, and where.
+    pub github: Option<Github>,
     /// May we deploy now?
     pub preflight: Option<Preflight>,
     /// Will a runner take the job, and which labels should it ask for?

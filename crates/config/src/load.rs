@@ -27,6 +27,7 @@ const MAX_SIZE: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     Hosts,
+    Github,
     Preflight,
     RunnerCheck,
     Healthgate,
@@ -38,6 +39,7 @@ impl Section {
     fn key(self) -> &'static str {
         match self {
             Section::Hosts => "hosts",
+            Section::Github => "github",
             Section::Preflight => "preflight",
             Section::RunnerCheck => "runner-check",
             Section::Healthgate => "healthgate",
@@ -258,6 +260,7 @@ fn typed(mut tree: Node, request: Request<'_>) -> Result<Config, Fault> {
 fn is_section(key: &str) -> bool {
     [
         "hosts",
+        "github",
         "preflight",
         "runner-check",
         "healthgate",

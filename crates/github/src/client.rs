@@ -1,116 +1,256 @@
-//! Bounded requests to the REST API, on octocrab.
+//! Bounded requests to the REST API, on octocrab over reqwest.
+//!
+//! Only questions are asked here, so a question may be asked again: after a transport error or a
+//! 502, 503 or 504 with growing random pauses, and after a rate limit when it says so, as long as
+//! there is time. Nothing else is repeated.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt as _, Limited};
-use octocrab::Octocrab;
-use secrecy::SecretString;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use http::response::Parts;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use octocrab::service::middleware::reqwest_connector::ReqwestConnector;
+use octocrab::{AuthState, Octocrab, OctocrabBuilder};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
-use crate::Error;
+use crate::app::App;
+use crate::{Access, Credentials, Error, Needs, limit};
 
-/// A page of a hundred runners takes some 60 kB.
+/// A page of a hundred runners takes some 60 kB, one of a hundred workflow runs some 2 MB.
 const MAX_BODY: usize = 8 << 20;
 /// A renamed repository takes one.
 const REDIRECTS: usize = 3;
+/// Attempts at one question, where the transport or a gateway fails.
+const ATTEMPTS: u32 = 4;
+/// The most that the API gives at once.
+const PER_PAGE: usize = 100;
+/// 10,000 entries; a larger answer is not believed.
+const PAGES: u32 = 100;
 
-/// Asks one API with one token.
-#[derive(Clone, Debug)]
-pub struct Client {
+/// What is left of the time after a wait must suffice to ask.
+const MARGIN: Duration = Duration::from_millis(500);
+
+const USER_AGENT: &str = concat!("deploy-guard/", env!("CARGO_PKG_VERSION"));
+
+type Answer = http::Response<BoxBody<Bytes, octocrab::Error>>;
+
+/// Asks one API as one identity. Clones share the tokens that an app made.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
     octocrab: Octocrab,
     base: String,
-    has_token: bool,
-    timeout: Duration,
+    access: Access,
+    identity: Identity,
+}
+
+enum Identity {
+    Nobody,
+    Token(SecretString),
+    App(Box<App>),
+}
+
+/// All pages of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List<T> {
+    pub items: Vec<T>,
+    /// Entries that GitHub counts and does not show.
+    pub unlisted: u64,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &self.0.base)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
-    /// `api_url` is `https://api.github.com` or `https://HOST/api/v3`. `timeout` bounds each
-    /// request. Must be called within a runtime.
-    pub fn new(
-        api_url: &str,
-        token: Option<SecretString>,
-        timeout: Duration,
-    ) -> Result<Self, Error> {
+    /// Must be called within a runtime.
+    pub fn new(access: Access) -> Result<Self, Error> {
+        let base = access.api_url.trim_end_matches('/').to_owned();
         let unusable = |reason: String| Error::Unreachable { reason };
-        let base = api_url.trim_end_matches('/').to_owned();
-        let has_token = token.is_some();
-        let mut builder = Octocrab::builder()
-            .base_uri(format!("{base}/"))
-            .map_err(|error| unusable(format!("`{api_url}`: {error}")))?
-            .set_connect_timeout(Some(timeout))
-            .set_read_timeout(Some(timeout));
-        if let Some(token) = token {
-            builder = builder.personal_token(token);
+        // reqwest reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Redirects are followed here, where
+        // it is known whom the token is for.
+        let mut http = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(access.timeout)
+            .redirect(reqwest::redirect::Policy::none());
+        if base.starts_with("http://") {
+            // Reading the system's certificates takes longer than the whole question.
+            http = http.tls_certs_only([]);
         }
-        let octocrab = builder
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
-        Ok(Client {
+        let http = http.build().map_err(|error| unusable(innermost(&error)))?;
+        url::Url::parse(&base).map_err(|error| unusable(format!("`{base}`: {error}")))?;
+        let Ok(octocrab) = OctocrabBuilder::new_empty()
+            .with_service(ReqwestConnector::new(http))
+            .with_auth(AuthState::None)
+            .build();
+        let identity = match &access.credentials {
+            Credentials::None => Identity::Nobody,
+            Credentials::Token(token) => Identity::Token(token.clone()),
+            Credentials::App {
+                id,
+                key,
+                installation,
+            } => Identity::App(Box::new(App::new(
+                octocrab.clone(),
+                *id,
+                key,
+                *installation,
+            )?)),
+        };
+        Ok(Client(Arc::new(Inner {
             octocrab,
             base,
-            has_token,
-            timeout,
-        })
+            access,
+            identity,
+        })))
     }
 
-    pub(crate) fn has_token(&self) -> bool {
-        self.has_token
+    /// Whether anything is shown to GitHub.
+    pub fn has_token(&self) -> bool {
+        !matches!(self.0.identity, Identity::Nobody)
     }
 
-    /// One JSON document. `permission` is what a refusal means.
-    pub(crate) async fn get<T: DeserializeOwned>(
+    /// When nobody waits any longer.
+    pub fn until(&self) -> Instant {
+        self.0.access.until
+    }
+
+    /// One JSON document. `path` begins with a slash; `needs` is what a refusal means.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, needs: Needs) -> Result<T, Error> {
+        Ok(self.get_with_headers(path, needs).await?.0)
+    }
+
+    /// One JSON document, and the headers that came with it.
+    pub async fn get_with_headers<T: DeserializeOwned>(
         &self,
         path: &str,
-        permission: &'static str,
-    ) -> Result<T, Error> {
-        let asking = self.ask(path, permission);
-        match tokio::time::timeout(self.timeout, asking).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Unreachable {
-                reason: format!("no answer within {} ms", self.timeout.as_millis()),
-            }),
+        needs: Needs,
+    ) -> Result<(T, HeaderMap), Error> {
+        let (headers, body) = self.wait_and_fetch(path, needs).await?;
+        let value = serde_json::from_slice(&body).map_err(|error| Error::Malformed {
+            reason: error.to_string(),
+        })?;
+        Ok((value, headers))
+    }
+
+    /// All pages of a list that stands under `key`, or is the whole answer. `path` may have a
+    /// query. `total_count` is believed where it is given.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        key: Option<&str>,
+        needs: Needs,
+    ) -> Result<List<T>, Error> {
+        let malformed = |reason: String| Error::Malformed { reason };
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let mut items = Vec::new();
+        for number in 1..=PAGES {
+            let page = format!("{path}{sign}per_page={PER_PAGE}&page={number}");
+            let mut answer: serde_json::Value = self.get(&page, needs).await?;
+            let total = answer["total_count"].as_u64();
+            let entries = match key {
+                Some(key) => answer[key].take(),
+                None => answer,
+            };
+            let entries: Vec<T> =
+                serde_json::from_value(entries).map_err(|error| malformed(error.to_string()))?;
+            let shown = entries.len();
+            items.extend(entries);
+            let seen = items.len() as u64;
+            let last = match total {
+                Some(total) => shown == 0 || seen >= total,
+                None => shown < PER_PAGE,
+            };
+            if last {
+                let unlisted = total.unwrap_or_default().saturating_sub(seen);
+                return Ok(List { items, unlisted });
+            }
+        }
+        Err(malformed(format!(
+            "more than {PAGES} pages to {}",
+            needs.to
+        )))
+    }
+
+    /// One question; waits for a rate limit if it ends in time.
+    async fn wait_and_fetch(&self, path: &str, needs: Needs) -> Result<(HeaderMap, Bytes), Error> {
+        let access = &self.0.access;
+        let mut waits = 0;
+        loop {
+            let asking = self.fetch(path, needs, waits);
+            let answer = tokio::time::timeout(access.timeout, asking)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Error::Unreachable {
+                        reason: format!("no answer within {} ms", access.timeout.as_millis()),
+                    })
+                });
+            match answer {
+                Err(Error::RateLimited { wait, .. })
+                    if Instant::now() + wait + MARGIN < access.until =>
+                {
+                    tokio::time::sleep(wait).await;
+                    waits += 1;
+                }
+                answer => return answer,
+            }
         }
     }
 
-    async fn ask<T: DeserializeOwned>(
+    /// One question with its retries.
+    async fn fetch(
         &self,
         path: &str,
-        permission: &'static str,
-    ) -> Result<T, Error> {
+        needs: Needs,
+        waits: u32,
+    ) -> Result<(HeaderMap, Bytes), Error> {
+        let headers = self.headers(path).await?;
+        let (head, body) = again(async || self.once(path, &headers).await).await?;
+        match head.status.as_u16() {
+            200 => Ok((head.headers, body)),
+            _ => Err(refusal(&head, &body, needs, waits)),
+        }
+    }
+
+    /// One attempt, its redirects followed.
+    async fn once(&self, path: &str, headers: &HeaderMap) -> Result<(Parts, Bytes), Error> {
         // The whole URL: a path alone would lose the `/api/v3` of a GHES.
-        let mut url = format!("{}{path}", self.base);
+        let mut url = format!("{}{path}", self.0.base);
         for _ in 0..=REDIRECTS {
-            let response = self
-                .octocrab
-                ._get(&url)
-                .await
-                .map_err(|error| Error::Unreachable {
-                    reason: innermost(&error),
-                })?;
-            let (head, body) = response.into_parts();
-            if matches!(head.status.as_u16(), 301 | 302 | 307 | 308) {
-                url = self.moved(&url, &head.headers)?;
-                continue;
+            let headers = Some(headers.clone());
+            let answer = read(self.0.octocrab._get_with_headers(&url, headers).await).await?;
+            if !matches!(answer.0.status.as_u16(), 301 | 302 | 307 | 308) {
+                return Ok(answer);
             }
-            let body = Limited::new(body, MAX_BODY).collect().await;
-            if head.status != 200 {
-                let body = body.map(http_body_util::Collected::to_bytes);
-                return Err(refusal(&head, &body.unwrap_or_default(), permission));
-            }
-            let body = body.map_err(|error| Error::Malformed {
-                reason: error.to_string(),
-            })?;
-            return serde_json::from_slice(&body.to_bytes()).map_err(|error| Error::Malformed {
-                reason: error.to_string(),
-            });
+            url = self.moved(&url, &answer.0.headers)?;
         }
         Err(Error::Malformed {
             reason: format!("more than {REDIRECTS} redirects in a row"),
         })
     }
 
+    async fn headers(&self, path: &str) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::from_iter([(ACCEPT, json())]);
+        let token = match &self.0.identity {
+            Identity::Nobody => return Ok(headers),
+            Identity::Token(token) => token.clone(),
+            Identity::App(app) => app.token(path, &self.0.access).await?,
+        };
+        headers.insert(AUTHORIZATION, bearer(&token)?);
+        Ok(headers)
+    }
+
     /// Where a renamed repository is now. The token goes along, so the host must be the same.
-    fn moved(&self, from: &str, headers: &http::HeaderMap) -> Result<String, Error> {
+    fn moved(&self, from: &str, headers: &HeaderMap) -> Result<String, Error> {
         let malformed = |reason: &str| Error::Malformed {
             reason: format!("a redirect {reason}"),
         };
@@ -122,33 +262,79 @@ impl Client {
         let next = parse(from)?
             .join(target)
             .map_err(|_| malformed("that is no URL"))?;
-        if next.origin() != parse(&self.base)?.origin() {
+        if next.origin() != parse(&self.0.base)?.origin() {
             return Err(malformed("to another host"));
         }
         Ok(next.into())
     }
 }
 
-/// Rate limits come as 403 or 429; the primary one with its headers, the secondary one perhaps
-/// with nothing but its message. Any other 403 is a permission (docs: "Rate limits for the REST
-/// API").
-fn refusal(head: &http::response::Parts, body: &[u8], permission: &'static str) -> Error {
+/// The form that GitHub recommends; the second for servers that only look like it.
+pub(crate) fn json() -> HeaderValue {
+    HeaderValue::from_static("application/vnd.github+json, application/json")
+}
+
+pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
+    // A line break at the end is how a secret is often stored.
+    let text = format!("Bearer {}", token.expose_secret().trim());
+    let mut value = HeaderValue::from_str(&text).map_err(|_| Error::BadToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Asks until the transport and the gateways work, or the attempts are used up.
+pub(crate) async fn again(
+    ask: impl AsyncFn() -> Result<(Parts, Bytes), Error>,
+) -> Result<(Parts, Bytes), Error> {
+    let mut retries = 0;
+    loop {
+        let answer = ask().await;
+        let passing = match &answer {
+            Ok((head, _)) => matches!(head.status.as_u16(), 502..=504),
+            Err(error) => matches!(error, Error::Unreachable { .. }),
+        };
+        if !passing || retries + 1 == ATTEMPTS {
+            return answer;
+        }
+        tokio::time::sleep(limit::jitter(retries, rand::random())).await;
+        retries += 1;
+    }
+}
+
+/// The whole answer, within its limit. An error's body that breaks off is no worse than none.
+pub(crate) async fn read(answer: octocrab::Result<Answer>) -> Result<(Parts, Bytes), Error> {
+    let answer = answer.map_err(|error| Error::Unreachable {
+        reason: innermost(&error),
+    })?;
+    let (head, body) = answer.into_parts();
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok((head, body.to_bytes())),
+        Err(_) if head.status != 200 => Ok((head, Bytes::new())),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::Malformed {
+            reason: format!("it is larger than {} MiB", MAX_BODY >> 20),
+        }),
+        Err(error) => Err(Error::Unreachable {
+            reason: format!("the answer broke off: {}", innermost(error.as_ref())),
+        }),
+    }
+}
+
+pub(crate) fn refusal(head: &Parts, body: &[u8], needs: Needs, waits: u32) -> Error {
     let status = head.status.as_u16();
-    let number = |name: &str| head.headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
-    let retry_after = number("retry-after").map(Duration::from_secs);
-    let said = String::from_utf8_lossy(body).to_lowercase();
-    let limited = number("x-ratelimit-remaining") == Some(0)
-        || retry_after.is_some()
-        || said.contains("rate limit");
+    let now = jiff::Timestamp::now();
+    if let Some(wait) = limit::wait(status, &head.headers, body, waits, now.as_second()) {
+        let at = now.checked_add(wait).unwrap_or(now);
+        let at = jiff::Timestamp::from_second(at.as_second()).unwrap_or(at);
+        return Error::RateLimited { wait, at };
+    }
     match status {
-        429 => Error::RateLimited { retry_after },
-        403 if limited => Error::RateLimited { retry_after },
         401 => Error::BadToken,
-        403 | 404 => Error::NoPermission { status, permission },
+        403 | 404 => Error::NoPermission { status, needs },
         _ => Error::Server { status },
     }
 }
 
+/// The innermost cause: outer ones hold the URL.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

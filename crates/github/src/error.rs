@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-#[derive(Debug, thiserror::Error)]
+use crate::Needs;
+
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the token may not list runners (status {status}): it needs {permission}")]
-    NoPermission {
-        status: u16,
-        permission: &'static str,
-    },
-    #[error("no token is given, and listing runners needs {permission}")]
-    NoToken { permission: &'static str },
+    #[error("the token may not {} (status {status}): it needs {}", needs.to, needs.permission)]
+    NoPermission { status: u16, needs: Needs },
+    #[error("no token is given, and to {} one needs {}", needs.to, needs.permission)]
+    NoToken { needs: Needs },
+    #[error("the variable `{variable}` is not set")]
+    NoVariable { variable: String },
     #[error("GitHub does not know the token (status 401)")]
     BadToken,
-    #[error("GitHub's rate limit is used up{}", wait(*.retry_after))]
-    RateLimited { retry_after: Option<Duration> },
+    #[error("the app cannot be used: {reason}")]
+    App { reason: String },
+    #[error("GitHub's rate limit is used up, it says to wait {} s, until {at}", wait.as_secs())]
+    RateLimited { wait: Duration, at: jiff::Timestamp },
     #[error("GitHub could not be reached: {reason}")]
     Unreachable { reason: String },
     #[error("GitHub answers status {status}")]
@@ -23,25 +26,39 @@ pub enum Error {
     Malformed { reason: String },
 }
 
-fn wait(retry_after: Option<Duration>) -> String {
-    retry_after
-        .map(|time| format!(", it says to wait {} s", time.as_secs()))
-        .unwrap_or_default()
-}
-
 impl Error {
     /// The next step for a person.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Error::NoPermission { .. } | Error::NoToken { .. } => {
-                "the workflow's own GITHUB_TOKEN can never list runners: make a token or an app \
-                 with that permission, store it as a secret, and name its variable with `token-env`"
+            Error::NoPermission { needs, .. } | Error::NoToken { needs } => match needs.workflow {
+                Some(line) => format!(
+                    "add `permissions: {{ {line} }}` to the job and hand over the token: `env: {{ GITHUB_TOKEN: ${{{{ github.token }}}} }}`"
+                ),
+                None => format!(
+                    "the workflow's own GITHUB_TOKEN can never {}: make a token or an app with \
+                     that permission, store it as a secret, and name its variable with `token-env`",
+                    needs.to
+                ),
+            },
+            Error::NoVariable { variable } => format!(
+                "map it in the step: `env: {{ {variable}: ${{{{ secrets.{variable} }}}} }}`"
+            ),
+            Error::BadToken => "has the token expired? try `gh auth status`".into(),
+            Error::App { .. } => {
+                "compare `github.app` with the app's settings page: id, private key, and where it \
+                 is installed"
+                    .into()
             }
-            Error::BadToken => "has the token expired? try `gh auth status`",
-            Error::RateLimited { .. } => "wait, or use a token of its own: `gh api rate_limit`",
-            Error::Unreachable { .. } => "check the network and `GITHUB_API_URL`",
-            Error::Server { .. } => "look at GitHub's status page, then try again",
-            Error::Malformed { .. } => "does `GITHUB_API_URL` name GitHub's REST API?",
+            Error::RateLimited { .. } => {
+                "wait until then, or use a token of its own: `gh api rate_limit`".into()
+            }
+            Error::Unreachable { .. } => {
+                "check the network, `GITHUB_API_URL`, and `HTTPS_PROXY` with `NO_PROXY`".into()
+            }
+            Error::Server { .. } => {
+                "look at GitHub's status page (githubstatus.com), then try again".into()
+            }
+            Error::Malformed { .. } => "does `GITHUB_API_URL` name GitHub's REST API?".into(),
         }
     }
 }

@@ -3,10 +3,14 @@
 //! Not being allowed to know is its own answer: a 403, or a 404 on an endpoint for
 //! administrators, never means "there is none".
 
+mod access;
+mod app;
 mod client;
 mod error;
+mod limit;
 pub mod runners;
 
-pub use client::Client;
+pub use access::{Access, Credentials, Needs};
+pub use client::{Client, List};
 pub use error::Error;
 pub use runners::{Judgement, Runner, Scope};

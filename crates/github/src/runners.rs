@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{Client, Error};
+use crate::{Client, Error, Needs};
 
 /// Whose runners.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +23,16 @@ impl Scope {
     }
 
     /// What a token needs to list them (docs: "Permissions required for GitHub Apps").
-    fn permission(&self) -> &'static str {
-        match self {
+    fn needs(&self) -> Needs {
+        let permission = match self {
             Scope::Repository(_) => {
                 "`administration: read` on the repository (classic token: `repo`, as an administrator)"
             }
             Scope::Organization(_) => {
                 "`organization_self_hosted_runners: read` (classic token: `admin:org`)"
             }
-        }
+        };
+        Needs::token("list runners", permission)
     }
 
     /// Names that cannot leave their place in a path.
@@ -106,16 +107,16 @@ impl Client {
     /// All runners of a scope, all pages.
     pub async fn runners(&self, scope: &Scope) -> Result<Listing, Error> {
         scope.check()?;
-        let permission = scope.permission();
+        let needs = scope.needs();
         if !self.has_token() {
-            return Err(Error::NoToken { permission });
+            return Err(Error::NoToken { needs });
         }
         // By id: pages shift while runners come and go, and show one of them twice.
         let mut all = BTreeMap::new();
         let mut shown = 0;
         for number in 1..=PAGES {
             let path = format!("{}?per_page={PER_PAGE}&page={number}", scope.path());
-            let page: Page = self.get(&path, permission).await?;
+            let page: Page = self.get(&path, needs).await?;
             let empty = page.runners.is_empty();
             shown += page.runners.len() as u64;
             all.extend(page.runners.into_iter().map(|runner| (runner.id, runner)));

@@ -6,12 +6,15 @@ mod release;
 mod runners;
 mod secrets;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::Preflight;
 use config::value::Weight;
+use github::Client;
 use model::{Outcome, Severity};
 
 /// What every check is given.
@@ -19,8 +22,40 @@ pub(crate) struct Scene<'a> {
     pub(crate) job: &'a Job,
     /// How long one check may take, where it has no time of its own.
     pub(crate) timeout: Duration,
+    /// When the whole stage's time is over.
+    pub(crate) until: Instant,
     /// `--force`.
     pub(crate) force: bool,
+    clients: RefCell<BTreeMap<Option<String>, Client>>,
+}
+
+impl<'a> Scene<'a> {
+    pub(crate) fn new(job: &'a Job, section: &Preflight, force: bool) -> Self {
+        Scene {
+            job,
+            timeout: section.timeout.get(),
+            until: Instant::now() + section.deadline.get(),
+            force,
+            clients: RefCell::default(),
+        }
+    }
+
+    /// One client for each identity, so that an app makes one token for all checks.
+    pub(crate) fn github(&self, token_env: Option<&str>) -> Result<Client, github::Error> {
+        let key = token_env.map(str::to_owned);
+        if let Some(client) = self.clients.borrow().get(&key) {
+            return Ok(client.clone());
+        }
+        let client = self.job.github(token_env, self.timeout, self.until)?;
+        self.clients.borrow_mut().insert(key, client.clone());
+        Ok(client)
+    }
+
+    /// How long a check may take that may have to wait for a rate limit: the rest of the stage's
+    /// time. Each of its questions has [`Scene::timeout`].
+    pub(crate) fn patient(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
 }
 
 /// A check that is ready to be asked.

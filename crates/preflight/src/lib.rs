@@ -57,7 +57,12 @@ impl cli::Stage for Stage {
     const ABOUT: &'static str =
         "May we deploy now? Secrets, images, runners, hosts, and the release itself";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &[Section::Hosts, Section::Preflight, Section::Rollback];
+    const SECTIONS: &'static [Section] = &[
+        Section::Hosts,
+        Section::Github,
+        Section::Preflight,
+        Section::Rollback,
+    ];
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
         let section = config.preflight.get_or_insert_default();
@@ -98,11 +103,7 @@ impl cli::Stage for Stage {
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let started_at = jiff::Timestamp::now();
         let section = job.config.preflight.clone().unwrap_or_default();
-        let scene = Scene {
-            job,
-            timeout: section.timeout.get(),
-            force: self.force,
-        };
+        let scene = Scene::new(job, &section, self.force);
         let planned: Vec<Planned<'_>> = check::all(&section, &scene)
             .into_iter()
             .filter(|planned| job.only.selects(&planned.id))

@@ -5,15 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
 use config::Section;
 use config::file::{Pool, RunnerCheck};
 use github::runners::Listing;
-use github::{Client, Error, Judgement, Scope};
+use github::{Error, Judgement, Scope};
 use model::{Outcome, Report, Severity, Verdict};
-use secrecy::SecretString;
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -50,7 +49,7 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "runner-check";
     const ABOUT: &'static str = "Will a runner take the job, and which labels should it ask for?";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &[Section::RunnerCheck];
+    const SECTIONS: &'static [Section] = &[Section::Github, Section::RunnerCheck];
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
         let section = config.runner_check.get_or_insert_default();
@@ -161,10 +160,16 @@ async fn ask(section: &RunnerCheck, pools: &[&Pool], job: &Job) -> Result<Lists,
             scopes.push(scope);
         }
     }
-    let variable = section.token_env.as_deref().unwrap_or("GITHUB_TOKEN");
-    let token = job.env.non_empty(variable).map(SecretString::from);
-    let client = Client::new(&job.actions.api_url, token, TIMEOUT)
-        .map_err(|error| Failure::error(error).hint("check GITHUB_API_URL"))?;
+    let client = job
+        .github(
+            section.token_env.as_deref(),
+            TIMEOUT,
+            Instant::now() + TIMEOUT,
+        )
+        .map_err(|error| {
+            let hint = error.hint();
+            Failure::error(error).hint(hint)
+        })?;
     job.progress
         .say(&format!("asking {} for runners", job.actions.api_url));
     let asking = futures_util::future::join_all(scopes.iter().map(|scope| client.runners(scope)));

@@ -11,11 +11,7 @@ use state::{Document, Status, Store};
 use super::{Planned, Scene};
 
 pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
-    let Scene {
-        job,
-        timeout,
-        force,
-    } = *scene;
+    let (job, timeout, force) = (scene.job, scene.timeout, scene.force);
     let Some(section) = &job.config.rollback else {
         return Vec::new();
     };

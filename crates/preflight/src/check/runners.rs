@@ -1,12 +1,8 @@
 //! Self-hosted runners that must be online, as GitHub lists them.
 
-use std::time::Duration;
-
-use cli::Job;
 use config::file::RunnersCheck;
-use github::{Client, Scope};
+use github::Scope;
 use model::Outcome;
-use secrecy::SecretString;
 
 use super::{Planned, Scene};
 
@@ -29,12 +25,12 @@ pub(crate) fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned
             "`administration: read` on the repository, or `organization_self_hosted_runners: read`"
                 .to_owned(),
         ),
-        timeout: scene.timeout,
-        ask: Box::pin(async move { ask(id, check, scene.job, scene.timeout).await }),
+        timeout: scene.patient(),
+        ask: Box::pin(async move { ask(id, check, scene).await }),
     }
 }
 
-async fn ask(id: String, check: &RunnersCheck, job: &Job, timeout: Duration) -> Outcome {
+async fn ask(id: String, check: &RunnersCheck, scene: &Scene<'_>) -> Outcome {
     let RunnersCheck {
         name: _,
         labels,
@@ -49,7 +45,9 @@ async fn ask(id: String, check: &RunnersCheck, job: &Job, timeout: Duration) -> 
     let expected = format!("at least {min_online} online with {subject}");
     let scope = match (
         organization,
-        repository.as_ref().or(job.actions.repository.as_ref()),
+        repository
+            .as_ref()
+            .or(scene.job.actions.repository.as_ref()),
     ) {
         (Some(name), _) => Scope::Organization(name.clone()),
         (None, Some(name)) => Scope::Repository(name.clone()),
@@ -61,9 +59,7 @@ async fn ask(id: String, check: &RunnersCheck, job: &Job, timeout: Duration) -> 
                 .hint("add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it");
         }
     };
-    let variable = token_env.as_deref().unwrap_or("GITHUB_TOKEN");
-    let token = job.env.non_empty(variable).map(SecretString::from);
-    let runners = match Client::new(&job.actions.api_url, token, timeout) {
+    let runners = match scene.github(token_env.as_deref()) {
         Ok(client) => client.runners(&scope).await,
         Err(error) => Err(error),
     };

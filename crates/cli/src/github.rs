@@ -1,0 +1,86 @@
+//! Who asks GitHub, as the configuration and the environment say.
+
+use std::time::{Duration, Instant};
+
+use github::{Access, Client, Credentials, Error};
+use secrecy::SecretString;
+
+use crate::Job;
+
+/// The token that every workflow has.
+const DEFAULT: &str = "GITHUB_TOKEN";
+
+impl Job {
+    /// A client that asks as `token_env`, a check's own variable, says; else as `github:` does;
+    /// else with GITHUB_TOKEN. `timeout` bounds each question, and rate limits are waited for
+    /// until `until`.
+    ///
+    /// Make one for all questions of an identity: an app makes a token for each client.
+    pub fn github(
+        &self,
+        token_env: Option<&str>,
+        timeout: Duration,
+        until: Instant,
+    ) -> Result<Client, Error> {
+        let section = self.config.github.clone().unwrap_or_default();
+        let config::file::Github {
+            token_env: common,
+            app,
+            api_url,
+        } = section;
+        let credentials = match (token_env, app) {
+            (Some(name), _) => Credentials::Token(self.variable(name)?.into()),
+            (None, Some(app)) => self.app(&app)?,
+            (None, None) => match common {
+                Some(name) => Credentials::Token(self.variable(&name)?.into()),
+                None => match self.env.non_empty(DEFAULT) {
+                    Some(token) => Credentials::Token(token.into()),
+                    None => Credentials::None,
+                },
+            },
+        };
+        Client::new(Access {
+            api_url: api_url.unwrap_or_else(|| self.actions.api_url.clone()),
+            credentials,
+            timeout,
+            until,
+            redactor: self.redactor.clone(),
+        })
+    }
+
+    fn app(&self, app: &config::file::GithubApp) -> Result<Credentials, Error> {
+        let config::file::GithubApp {
+            id_env,
+            id,
+            key_env,
+            installation,
+        } = app;
+        let id = match (id, id_env) {
+            (Some(id), _) => *id,
+            (None, Some(name)) => {
+                let text = self.variable(name)?;
+                text.trim().parse().map_err(|_| Error::App {
+                    reason: format!("`{name}` holds no number: the app's id is one"),
+                })?
+            }
+            (None, None) => {
+                return Err(Error::App {
+                    reason: "it has no id".into(),
+                });
+            }
+        };
+        Ok(Credentials::App {
+            id,
+            key: SecretString::from(self.variable(key_env)?),
+            installation: *installation,
+        })
+    }
+
+    /// What was named must be there: to ask as nobody instead would answer another question.
+    fn variable(&self, name: &str) -> Result<String, Error> {
+        let value = self.env.non_empty(name).map(str::to_owned);
+        value.ok_or_else(|| Error::NoVariable {
+            variable: name.to_owned(),
+        })
+    }
+}

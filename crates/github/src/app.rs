@@ -1,0 +1,147 @@
+//! A GitHub App's own identity, and the tokens that it makes for the accounts it is installed in.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::response::Parts;
+use jsonwebtoken::EncodingKey;
+use octocrab::Octocrab;
+use octocrab::models::AppId;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::client::{again, bearer, json, read, refusal};
+use crate::{Access, Error, Needs};
+
+const NEEDS: Needs = Needs::token("make tokens", "an installed app");
+
+/// One app, with the tokens that it made so far. They live an hour, longer than any stage.
+pub(crate) struct App {
+    octocrab: Octocrab,
+    id: AppId,
+    key: EncodingKey,
+    installation: Option<u64>,
+    tokens: Mutex<BTreeMap<String, SecretString>>,
+}
+
+#[derive(Deserialize)]
+struct Installation {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    token: String,
+}
+
+impl App {
+    pub(crate) fn new(
+        octocrab: Octocrab,
+        id: u64,
+        key: &SecretString,
+        installation: Option<u64>,
+    ) -> Result<Self, Error> {
+        let pem = key.expose_secret().trim();
+        // No cause: it could quote the key.
+        let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| Error::App {
+            reason: "its private key is no RSA key in PEM form".into(),
+        })?;
+        Ok(App {
+            octocrab,
+            id: id.into(),
+            key,
+            installation,
+            tokens: Mutex::default(),
+        })
+    }
+
+    /// A token for what the path is about.
+    pub(crate) async fn token(&self, path: &str, access: &Access) -> Result<SecretString, Error> {
+        let account = account(path);
+        // Held while it is asked: side by side, the first question makes the token for all.
+        let mut tokens = self.tokens.lock().await;
+        let key = match self.installation {
+            Some(_) => "",
+            None => account.as_str(),
+        };
+        if let Some(token) = tokens.get(key) {
+            return Ok(token.clone());
+        }
+        let base = access.api_url.trim_end_matches('/');
+        let id = if let Some(id) = self.installation {
+            id
+        } else {
+            let url = format!("{base}{account}/installation");
+            let asking = async || self.ask(Method::GET, &url).await;
+            let found: Installation = understood(again(asking).await?, &account)?;
+            found.id
+        };
+        let url = format!("{base}/app/installations/{id}/access_tokens");
+        // Makes something, so it is asked once.
+        let made: Made = understood(self.ask(Method::POST, &url).await?, &account)?;
+        access.redactor.add([&made.token]);
+        let token = SecretString::from(made.token);
+        tokens.insert(key.to_owned(), token.clone());
+        Ok(token)
+    }
+
+    async fn ask(&self, method: Method, url: &str) -> Result<(Parts, Bytes), Error> {
+        let unusable = |_| Error::App {
+            reason: "it cannot sign with its private key".into(),
+        };
+        let jwt = octocrab::auth::create_jwt(self.id, &self.key).map_err(unusable)?;
+        let request = http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header(ACCEPT, json())
+            .header(AUTHORIZATION, bearer(&SecretString::from(jwt))?);
+        let request = self.octocrab.build_request(request, None::<&()>);
+        let answer = async { self.octocrab.execute(request?).await };
+        read(answer.await).await
+    }
+}
+
+fn understood<T: serde::de::DeserializeOwned>(
+    (head, body): (Parts, Bytes),
+    account: &str,
+) -> Result<T, Error> {
+    match head.status.as_u16() {
+        200 | 201 => serde_json::from_slice(&body).map_err(|error| Error::Malformed {
+            reason: error.to_string(),
+        }),
+        401 => Err(Error::App {
+            reason: "GitHub does not know its id with this key (status 401)".into(),
+        }),
+        status => match refusal(&head, &body, NEEDS, 0) {
+            Error::NoPermission { .. } => Err(Error::App {
+                reason: format!("it is not installed for `{account}` (status {status})"),
+            }),
+            other => Err(other),
+        },
+    }
+}
+
+/// The repository, organisation or enterprise that a path is about: its first three or two steps.
+fn account(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let steps = if path.starts_with("/repos/") { 3 } else { 2 };
+    let steps: Vec<&str> = path.split('/').take(steps + 1).collect();
+    steps.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_its_account() {
+        assert_eq!(
+            account("/repos/acme/shop/actions/runners?page=1"),
+            "/repos/acme/shop"
+        );
+        assert_eq!(account("/orgs/acme/actions/runners"), "/orgs/acme");
+    }
+}
