@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{Config, Github, Healthgate, Preflight, Rollback, RunnerCheck, SecretKind};
+use crate::file::{
+    Config, Github, Healthgate, Preflight, Rollback, RunnerCheck, SecretKind, VariableCheck,
+};
 use crate::node::Node;
 
 /// The only version of the file's format.
@@ -73,6 +75,14 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
         ));
     }
     unique(tree, &["preflight", "secrets"], "name")?;
+    unique(tree, &["preflight", "variables"], "name")?;
+    unique(tree, &["preflight", "variables"], "example-file")?;
+    unique(tree, &["preflight", "freeze"], "name")?;
+    for (at, variable) in section.variables.iter().enumerate() {
+        variable_check(variable).map_err(|problem| {
+            fault(tree, &["preflight", "variables", &at.to_string()], problem)
+        })?;
+    }
     unique(tree, &["preflight", "images"], "name")?;
     unique(tree, &["preflight", "runners"], "name")?;
     unique(tree, &["preflight", "hosts"], "host")?;
@@ -153,6 +163,17 @@ fn is_digest(text: &str) -> bool {
     let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     text.strip_prefix("sha256:")
         .is_some_and(|hash| hash.len() == 64 && hash.bytes().all(hex))
+}
+
+fn variable_check(check: &VariableCheck) -> Result<(), &'static str> {
+    let of_name = check.matches.is_some() || !check.one_of.is_empty();
+    match (&check.name, &check.example_file) {
+        (Some(_), Some(_)) => Err("`name` and `example-file` exclude each other"),
+        (None, None) => Err("neither `name` nor `example-file` is given"),
+        (None, Some(_)) if of_name => Err("`matches` and `one-of` are for a variable by `name`"),
+        (Some(_), None) if !check.optional.is_empty() => Err("`optional` is for an `example-file`"),
+        _ => Ok(()),
+    }
 }
 
 fn runner_check(section: &RunnerCheck, tree: &Node) -> Result<(), Fault> {

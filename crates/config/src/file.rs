@@ -23,9 +23,7 @@ pub use healthgate::{
     ReleaseSource,
 };
 pub use host::Host;
-pub use preflight::{
-    HostCheck, ImageCheck, Preflight, RegistryLogin, RunnersCheck, SecretCheck, SecretKind,
-};
+pub use preflight::*;
 pub use rollback::{CommandTarget, NginxTarget, Rollback};
 pub use runner_check::{Pool, RunnerCheck};
 

@@ -145,6 +145,78 @@ impl JsonSchema for Weight {
     }
 }
 
+/// A time of the day, written `"16:00"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOfDay(jiff::civil::Time);
+
+impl TimeOfDay {
+    pub const fn get(self) -> jiff::civil::Time {
+        self.0
+    }
+}
+
+impl std::str::FromStr for TimeOfDay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let padded = if text.find(':') == Some(1) {
+            format!("0{text}")
+        } else {
+            text.to_owned()
+        };
+        padded
+            .parse()
+            .map(TimeOfDay)
+            .map_err(|_| format!("`{text}` is not a time such as `16:00`"))
+    }
+}
+
+/// A date, written `2026-12-20`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date(jiff::civil::Date);
+
+impl Date {
+    pub const fn get(self) -> jiff::civil::Date {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Date {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Date)
+            .map_err(|_| format!("`{text}` is not a date such as `2026-12-20`"))
+    }
+}
+
+/// A time zone by its IANA name, such as `Europe/Paris`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone(jiff::tz::TimeZone);
+
+impl Zone {
+    pub fn get(&self) -> &jiff::tz::TimeZone {
+        &self.0
+    }
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Zone(jiff::tz::TimeZone::UTC)
+    }
+}
+
+impl std::str::FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        jiff::tz::TimeZone::get(text)
+            .map(Zone)
+            .map_err(|_| format!("`{text}` is not a time zone such as `Europe/Paris`"))
+    }
+}
+
 /// A size in bytes, written `64KiB`, `1MB` or as a plain number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
@@ -206,6 +278,12 @@ pub struct Pattern(regex::bytes::Regex);
 impl Pattern {
     pub fn is_match(&self, bytes: &[u8]) -> bool {
         self.0.is_match(bytes)
+    }
+
+    /// Whether one of its matches is the whole text.
+    pub fn matches_whole(&self, bytes: &[u8]) -> bool {
+        let whole = format!("^(?:{})$", self.as_str());
+        regex::bytes::Regex::new(&whole).is_ok_and(|whole| whole.is_match(bytes))
     }
 
     pub fn as_str(&self) -> &str {
@@ -280,6 +358,20 @@ textual!(Age, "Age", {
     "type": "string",
     "description": "How old something may be, such as `90d`, `12h` or `1w 2d`; a day has 24 hours.",
     "examples": ["90d", "24h"]
+});
+textual!(TimeOfDay, "TimeOfDay", {
+    "type": "string",
+    "description": "A time of the day, such as `16:00`.",
+    "pattern": "^[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?$"
+});
+textual!(Date, "Date", {
+    "type": "string",
+    "description": "A date, such as `2026-12-20`.",
+    "format": "date"
+});
+textual!(Zone, "TimeZone", {
+    "type": "string",
+    "description": "A time zone by its IANA name, such as `Europe/Paris`."
 });
 textual!(Span, "Duration", {
     "type": "string",

@@ -1,10 +1,12 @@
 //! The checks, one file a kind.
 
+mod freeze;
 mod hosts;
 mod images;
 mod release;
 mod runners;
 mod secrets;
+mod variables;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -80,12 +82,16 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
         timeout: _,
         deadline: _,
         secrets,
+        variables,
+        freeze,
         images,
         runners,
         hosts,
     } = section;
     let mut planned = release::plan(scene);
     planned.extend(secrets.iter().flat_map(|check| secrets::plan(check, scene)));
+    planned.extend(variables.iter().map(|check| variables::plan(check, scene)));
+    planned.extend(freeze.iter().map(|window| freeze::plan(window, scene)));
     planned.extend(images.iter().map(|check| images::plan(check, scene)));
     planned.extend(runners.iter().map(|check| runners::plan(check, scene)));
     planned.extend(hosts.iter().map(|check| hosts::plan(check, scene)));

@@ -5,15 +5,19 @@ use serde::Deserialize;
 
 use crate::value::Span;
 
+mod freeze;
 mod hosts;
 mod images;
 mod runners;
 mod secrets;
+mod variables;
 
+pub use freeze::{FreezeWindow, Weekday};
 pub use hosts::HostCheck;
 pub use images::{ImageCheck, RegistryLogin};
 pub use runners::RunnersCheck;
 pub use secrets::{SecretCheck, SecretKind};
+pub use variables::VariableCheck;
 
 /// May we deploy now?
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,6 +36,12 @@ pub struct Preflight {
     /// Secrets that must have arrived as environment variables.
     #[serde(default)]
     pub secrets: Vec<SecretCheck>,
+    /// Plain settings that must be there.
+    #[serde(default)]
+    pub variables: Vec<VariableCheck>,
+    /// Times in which nothing is deployed.
+    #[serde(default)]
+    pub freeze: Vec<FreezeWindow>,
     /// Container images that must be in their registry.
     #[serde(default)]
     pub images: Vec<ImageCheck>,
@@ -50,6 +60,8 @@ impl Default for Preflight {
             timeout: timeout(),
             deadline: deadline(),
             secrets: Vec::new(),
+            variables: Vec::new(),
+            freeze: Vec::new(),
             images: Vec::new(),
             runners: Vec::new(),
             hosts: Vec::new(),

@@ -1,0 +1,197 @@
+//! Plain settings: set, of the right form, and every key of an example file present.
+//!
+//! GitHub hands over a missing variable as an empty string, so empty is missing.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+
+use cli::Job;
+use config::file::VariableCheck;
+use model::Outcome;
+
+use super::{Planned, Scene};
+
+/// A file of settings is a few kilobytes.
+const MAX_FILE: u64 = 1 << 20;
+/// A value is shown up to here.
+const SHOWN: usize = 100;
+
+pub(crate) fn plan<'a>(check: &'a VariableCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+    let VariableCheck {
+        name,
+        matches: _,
+        one_of: _,
+        example_file,
+        optional: _,
+        env_file,
+        severity,
+        weight,
+    } = check;
+    let place = match env_file {
+        Some(path) => path.display().to_string(),
+        None => "the environment".to_owned(),
+    };
+    let (subject, asks) = match (name, example_file) {
+        (_, Some(path)) => {
+            let path = path.display().to_string();
+            let asks = format!("look for each key of {path} in {place}");
+            (path, asks)
+        }
+        (name, None) => {
+            let name = name.clone().unwrap_or_default();
+            let asks = format!("look for {name} in {place}");
+            (name, asks)
+        }
+    };
+    let id = format!("variables/{subject}");
+    Planned {
+        id: id.clone(),
+        subject: subject.clone(),
+        severity: *severity,
+        weight: *weight,
+        asks,
+        needs: None,
+        timeout: scene.timeout,
+        ask: Box::pin(async move { judge(&id, &subject, &place, check, scene.job) }),
+    }
+}
+
+fn judge(id: &str, subject: &str, place: &str, check: &VariableCheck, job: &Job) -> Outcome {
+    let values = match &check.env_file {
+        Some(path) => match read(path) {
+            Ok(values) => Some(values),
+            Err(problem) => return unreadable(id, subject, path, &problem),
+        },
+        None => None,
+    };
+    let value = |name: &str| -> Option<&str> {
+        let found = match &values {
+            Some(values) => values.get(name).map(String::as_str),
+            None => job.env.get(name),
+        };
+        found.filter(|value| !value.trim().is_empty())
+    };
+    match &check.example_file {
+        Some(path) => example(id, path, place, &check.optional, value),
+        None => one(id, subject, place, check, value(subject)),
+    }
+}
+
+fn one(id: &str, name: &str, place: &str, check: &VariableCheck, value: Option<&str>) -> Outcome {
+    let mut expected = format!("{name} is set in {place}");
+    if let Some(pattern) = &check.matches {
+        expected.push_str(&format!(" and matches `{}`", pattern.as_str()));
+    }
+    if !check.one_of.is_empty() {
+        expected.push_str(&format!(" and is one of {}", check.one_of.join(", ")));
+    }
+    let hint = match &check.env_file {
+        Some(path) => format!("set {name} in {}", path.display()),
+        None => format!(
+            "map it in the step: `env: {{ {name}: ${{{{ vars.{name} }}}} }}`, and see `gh variable list`"
+        ),
+    };
+    let fail = |actual: String, reason: String| {
+        Outcome::fail(id, name)
+            .expected(expected.clone())
+            .actual(actual)
+            .reason(reason)
+            .hint(hint.clone())
+    };
+    let Some(value) = value else {
+        return fail(
+            "not set, or empty".into(),
+            format!("{name} is not set in {place}"),
+        );
+    };
+    let shown: String = value.chars().take(SHOWN).collect();
+    let whole = |pattern: &config::value::Pattern| pattern.matches_whole(value.as_bytes());
+    if !check.matches.as_ref().is_none_or(whole) {
+        let reason = format!("{name} is `{shown}`, which does not match");
+        return fail(shown, reason);
+    }
+    if !check.one_of.is_empty() && !check.one_of.iter().any(|one| one == value) {
+        let reason = format!(
+            "{name} is `{shown}`, which is none of {}",
+            check.one_of.join(", ")
+        );
+        return fail(shown, reason);
+    }
+    Outcome::pass(id, name).expected(expected).actual("set")
+}
+
+fn example<'v>(
+    id: &str,
+    path: &Path,
+    place: &str,
+    optional: &[String],
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> Outcome {
+    let subject = path.display().to_string();
+    let keys = match read(path) {
+        Ok(keys) => keys,
+        Err(problem) => return unreadable(id, &subject, path, &problem),
+    };
+    let wanted: Vec<&String> = keys.keys().filter(|key| !optional.contains(key)).collect();
+    let expected = format!(
+        "each of the {} keys of {subject} is set in {place}",
+        wanted.len()
+    );
+    if wanted.is_empty() {
+        return Outcome::inconclusive(id, &subject)
+            .expected(expected)
+            .actual("no key")
+            .reason(format!("{subject} names no key"))
+            .hint(format!("see that it is the right file: `cat {subject}`"));
+    }
+    let missing: Vec<&str> = wanted
+        .iter()
+        .map(|key| key.as_str())
+        .filter(|key| value(key).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Outcome::pass(id, &subject)
+            .expected(expected)
+            .actual("all are set");
+    }
+    Outcome::fail(id, &subject)
+        .expected(expected)
+        .actual(format!("missing: {}", missing.join(", ")))
+        .reason(format!(
+            "{} not set in {place}: {}",
+            missing.len(),
+            missing.join(", ")
+        ))
+        .hint(format!(
+            "set them, or list what may be missing under `optional:`; compare with `cat {subject}`"
+        ))
+}
+
+/// Somebody's file is in the way of asking.
+fn unreadable(id: &str, subject: &str, path: &Path, problem: &str) -> Outcome {
+    Outcome::error(id, subject)
+        .expected(format!("a file of KEY=VALUE lines at {}", path.display()))
+        .actual(problem)
+        .reason(format!("{} cannot be read: {problem}", path.display()))
+        .hint(format!(
+            "check the path and the file: `ls -l {}`",
+            path.display()
+        ))
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
+    let mut text = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut text))
+        .map_err(|error| error.to_string())?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(format!("it is larger than {} KiB", MAX_FILE >> 10));
+    }
+    dotenvy::from_read_iter(text.as_slice())
+        .map(|line| {
+            // The error holds the line, which may hold a secret.
+            line.map_err(|_| "a line is not KEY=VALUE".to_owned())
+        })
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! Variables and calendar windows, as a user meets them.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use tempfile::TempDir;
+
+fn preflight(section: &str) -> (TempDir, assert_cmd::Command) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!("version: 1\npreflight:\n{section}");
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    let mut command = testkit::bin("preflight");
+    command.current_dir(folder.path());
+    (folder, command)
+}
+
+const FORMS: &str = "  variables:
+    - { name: DEPLOY_HOST, matches: '[a-z.]+' }
+    - { name: LOG_LEVEL, one-of: [info, warn] }
+";
+
+#[test]
+fn variables_are_set_and_of_their_form() {
+    let (_folder, mut command) = preflight(FORMS);
+    command
+        .env("DEPLOY_HOST", "web.example")
+        .env("LOG_LEVEL", "warn")
+        .assert()
+        .code(0);
+    for (host, level, why) in [
+        ("", "info", "DEPLOY_HOST is not set in the environment"),
+        ("web.example\n", "info", "does not match"),
+        (
+            "web01",
+            "info",
+            "DEPLOY_HOST is `web01`, which does not match",
+        ),
+        (
+            "web",
+            "debug",
+            "LOG_LEVEL is `debug`, which is none of info, warn",
+        ),
+    ] {
+        let (_folder, mut command) = preflight(FORMS);
+        command
+            .env("DEPLOY_HOST", host)
+            .env("LOG_LEVEL", level)
+            .assert()
+            .code(1)
+            .stdout(contains(why).and(contains("gh variable list")));
+    }
+}
+
+/// Runbook 000, "Configuration error: update .env.example with required variables".
+#[test]
+fn runbook_000_every_key_of_the_example_file_is_required() {
+    let (folder, mut command) = preflight(
+        "  variables: [{ example-file: .env.example, env-file: .env, optional: [SENTRY_DSN] }]\n",
+    );
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        ".env.example",
+        "# the shop\nexport DB_URL=postgres://db/shop\nPORT=8000\nSENTRY_DSN=\n",
+    );
+    write(".env", "DB_URL='postgres://db.internal/shop'\nPORT=\n");
+    command
+        .assert()
+        .code(1)
+        .stdout(contains("1 not set in .env: PORT").and(contains("SENTRY_DSN").not()));
+    write(".env", "DB_URL=x\nPORT=1\n");
+    command.assert().code(0).stdout(contains("all are set"));
+    write(".env", "DB_URL=x\nhunter2 hunter2\n");
+    command
+        .assert()
+        .code(4)
+        .stdout(contains("a line is not KEY=VALUE").and(contains("hunter2").not()));
+    write(".env.example", "# nothing\n");
+    write(".env", "");
+    command.assert().code(3).stdout(contains("names no key"));
+    std::fs::remove_file(folder.path().join(".env.example")).unwrap();
+    command.assert().code(4).stdout(contains("cannot be read"));
+}
+
+#[test]
+fn a_variable_check_says_one_thing() {
+    for (item, why) in [
+        ("{ matches: x }", "neither `name` nor `example-file`"),
+        ("{ name: A, example-file: b }", "exclude each other"),
+        (
+            "{ example-file: b, one-of: [c] }",
+            "are for a variable by `name`",
+        ),
+        ("{ name: A, matches: '(' }", "not a regular expression"),
+    ] {
+        let (_folder, mut command) = preflight(&format!("  variables:\n    - {item}\n"));
+        command
+            .assert()
+            .code(2)
+            .stderr(contains(why).and(contains("deploy-guard.yml:4:")));
+    }
+}
+
+#[test]
+fn nothing_is_deployed_inside_a_window() {
+    // Today and every other day, so that it holds whenever this runs.
+    let (_folder, mut command) =
+        preflight("  freeze: [{ name: always, time-zone: Asia/Tokyo, reason: stocktaking }]\n");
+    command.assert().code(1).stdout(
+        contains("freeze/always")
+            .and(contains("in Asia/Tokyo: stocktaking"))
+            .and(contains("--skip freeze/always")),
+    );
+    let (_folder, mut command) = preflight(
+        "  freeze: [{ name: past, first-date: 2020-01-01, last-date: 2020-01-02, from: 8:00, to: 20:00 }]\n",
+    );
+    command.assert().code(0);
+    for (wrong, why) in [
+        ("time-zone: Mars/Olympus", "not a time zone such as"),
+        ("from: noon", "not a time such as"),
+        ("days: [fryday]", "did you mean `friday`"),
+        ("last-date: 2026-02-30", "not a date such as"),
+    ] {
+        let (_folder, mut command) =
+            preflight(&format!("  freeze:\n    - {{ name: w, {wrong} }}\n"));
+        command
+            .assert()
+            .code(2)
+            .stderr(contains(why).and(contains("deploy-guard.yml:4:")));
+    }
+}
