@@ -145,7 +145,8 @@ fn by_weight(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
 }
 
 fn needs_detail(outcome: &Outcome) -> bool {
-    outcome.hint.is_some() || outcome.measurements.len() > 1
+    outcome.verdict != model::Verdict::Pass && outcome.hint.is_some()
+        || outcome.measurements.len() > 1
 }
 
 fn detail(text: &mut String, outcome: &Outcome) {

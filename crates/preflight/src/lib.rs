@@ -179,6 +179,40 @@ async fn all(planned: Vec<Planned<'_>>, section: &Preflight, job: &Job) -> Vec<W
     }
 }
 
+fn interrupted(id: &str, subject: &str) -> Outcome {
+    Outcome::inconclusive(id, subject)
+        .expected("an answer")
+        .actual("none: interrupted")
+        .reason("interrupted before it was answered")
+        .hint(again(id))
+}
+
+fn again(id: &str) -> String {
+    format!("ask it again: `preflight --only {id}`")
+}
+
+/// A report leaves no question open, not even where all is well.
+fn complete(mut outcome: Outcome) -> Outcome {
+    if outcome.verdict == Verdict::Pass {
+        let again = || again(&outcome.id);
+        outcome.hint.get_or_insert_with(again);
+        outcome.reason = outcome.reason.take().or_else(|| outcome.actual.clone());
+    }
+    debug_assert!(
+        outcome.verdict == Verdict::Skipped
+            || [
+                &outcome.expected,
+                &outcome.actual,
+                &outcome.reason,
+                &outcome.hint
+            ]
+            .iter()
+            .all(|part| part.is_some()),
+        "{outcome:?}"
+    );
+    outcome
+}
+
 /// Asks one check, within its own time and what is left of the stage's.
 async fn one(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job) -> Weighed {
     let Planned {
@@ -205,9 +239,9 @@ async fn one(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job
         outcome = ask => outcome,
         () = tokio::time::sleep(own) => late("its time", timeout, "raise `preflight.timeout`, or see why it is slow"),
         () = tokio::time::sleep(deadline.saturating_sub(start.elapsed())) => late("the stage's deadline", deadline, "raise `preflight.deadline`, or see what else is slow"),
-        _ = job.interrupt.wait() => Outcome::inconclusive(&id, &subject).reason("interrupted"),
+        _ = job.interrupt.wait() => interrupted(&id, &subject),
     };
-    let mut outcome = outcome.took(start.elapsed());
+    let mut outcome = complete(outcome).took(start.elapsed());
     // A rule that refuses keeps its severity: `--force` lifts it, not the configuration.
     if outcome.verdict != Verdict::Refused && severity == Severity::Advisory {
         outcome = outcome.severity(severity);

@@ -43,13 +43,12 @@ pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
             0.0
         }
     };
-    let lost: Vec<(&str, f64)> = asked
+    let lost: Vec<&&Weighed> = asked
         .iter()
         .filter(|check| check.outcome.verdict != Verdict::Pass)
-        .map(|check| (check.outcome.id.as_str(), points(check.weight)))
         .collect();
     let exact = if total > 0.0 {
-        10.0 - lost.iter().map(|(_, points)| points).sum::<f64>()
+        10.0 - lost.iter().map(|check| points(check.weight)).sum::<f64>()
     } else {
         10.0
     };
@@ -58,7 +57,10 @@ pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
     if !lost.is_empty() {
         let parts: Vec<_> = lost
             .iter()
-            .map(|(id, points)| format!("{points:.1} for {id}"))
+            .map(|check| {
+                let (points, id) = (points(check.weight), &check.outcome.id);
+                format!("{points:.1} for {id}{}", share(check.weight, total))
+            })
             .collect();
         reason.push_str(&format!(": lost {}", parts.join(", ")));
     }
@@ -98,6 +100,15 @@ pub(crate) fn judge(checks: &[Weighed], pass_score: f64) -> Readiness {
         score: Some(score),
         verdict,
         reason,
+    }
+}
+
+/// Where a weight is not the usual one, its share in words.
+fn share(weight: f64, total: f64) -> String {
+    if (weight - 1.0).abs() < 1e-9 {
+        String::new()
+    } else {
+        format!(" (weight {weight} of {total})")
     }
 }
 
@@ -142,7 +153,7 @@ mod tests {
             (
                 Some(8.4),
                 P,
-                "8.4 of 10: lost 1.0 for c/1, 0.6 for c/2".into()
+                "8.4 of 10: lost 1.0 for c/1, 0.6 for c/2 (weight 0.6 of 10)".into()
             )
         );
     }

@@ -30,9 +30,9 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
             ask: Box::pin(async move {
                 let mut outcome = match Store::at(&section.state).read() {
                     Ok(Some(document)) => judge(&document, &ask_id, job),
-                    Ok(None) => {
-                        Outcome::pass(ask_id, ask_subject).actual("no release is recorded yet")
-                    }
+                    Ok(None) => Outcome::pass(ask_id, ask_subject)
+                        .expected("a state that does not forbid it")
+                        .actual("no release is recorded yet"),
                     Err(error) => Outcome::error(ask_id, ask_subject)
                         .expected("a state file that can be read")
                         .actual(error.to_string())
@@ -62,7 +62,9 @@ fn known_bad(document: &Document, id: &str, job: &Job) -> Outcome {
         .entry(release)
         .filter(|entry| entry.status == Status::Bad)
     {
-        None => Outcome::pass(id, release).actual(format!("{release} is not known bad")),
+        None => Outcome::pass(id, release)
+            .expected(format!("{release} is not known bad"))
+            .actual(format!("{release} is not known bad")),
         Some(entry) => Outcome::refused(id, release)
             .expected(format!("{release} is not known bad"))
             .actual("recorded bad")
@@ -81,7 +83,9 @@ fn frozen(document: &Document, id: &str, job: &Job) -> Outcome {
         .or(document.environment.clone())
         .unwrap_or_default();
     match &document.frozen {
-        None => Outcome::pass(id, subject).actual("not frozen"),
+        None => Outcome::pass(id, subject)
+            .expected("an environment that is not frozen")
+            .actual("not frozen"),
         Some(frozen) => Outcome::refused(id, subject)
             .expected("an environment that is not frozen")
             .actual(format!("frozen by {} at {:.0}", frozen.by, frozen.at))
