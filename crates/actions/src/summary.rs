@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use model::{Outcome, Report, Severity};
+use model::{Outcome, Report, Severity, Table};
 
 /// The most that one step may write, in bytes, with a margin below the runner's 1,048,576.
 pub const LIMIT: usize = 1_000_000;
@@ -59,6 +59,9 @@ pub fn render(report: &Report) -> String {
         }
         text.push('\n');
     }
+    for table in &report.tables {
+        rows(&mut text, table);
+    }
     if let Some(picture) = &report.picture {
         // A fence inside the picture would end it; the pictures are drawn by us, their labels
         // are not.
@@ -75,6 +78,17 @@ pub fn render(report: &Report) -> String {
         cell(&report.context.tool_version)
     );
     text
+}
+
+fn rows(text: &mut String, table: &Table) {
+    let _ = writeln!(text, "**{}**\n", cell(&table.title));
+    let _ = writeln!(text, "| {} |", table.header.join(" | "));
+    let _ = writeln!(text, "|{}", "---|".repeat(table.header.len()));
+    for row in &table.rows {
+        let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    text.push('\n');
 }
 
 /// Keeps head and tail of a text so that it fits into `limit` bytes, and says what was cut.
@@ -263,6 +277,22 @@ mod tests {
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].matches('|').count(), 6);
         assert!(!rows[0].contains("](http") && !rows[0].contains("@all"));
+    }
+
+    #[test]
+    fn a_table_of_remote_text_keeps_its_columns() {
+        let mut report = report(vec![Outcome::pass("a/1", "x")]);
+        report.tables.push(Table {
+            title: "pool <primary>".into(),
+            header: vec!["runner", "says"],
+            rows: vec![vec!["web|01\n".into(), "<b>`x`".into()]],
+        });
+        let text = render(&report);
+        assert!(text.contains("**pool &#60;primary&#62;**"), "{text}");
+        assert!(
+            text.contains("| runner | says |\n|---|---|\n| web&#124;01 | &#60;b&#62;&#96;x&#96; |"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and all that is written. A stage is a function from a [`Job`] to a report and never prints.
 
 mod args;
+mod consent;
 mod failure;
 mod github;
 mod interrupt;
@@ -14,6 +15,7 @@ mod stage;
 mod text;
 
 pub use args::{Format, Global};
+pub use consent::Consent;
 pub use failure::Failure;
 pub use interrupt::{Interrupt, Signal};
 pub use job::{Job, Only};

@@ -23,6 +23,7 @@ const OURS: &[&str] = &[
     "remote",
     "rollback",
     "runner_check",
+    "runners",
     "state",
 ];
 

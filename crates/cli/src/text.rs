@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use model::{Outcome, Report, Severity, Verdict};
+use model::{Outcome, Report, Severity, Table, Verdict};
 use owo_colors::{OwoColorize as _, Style};
+
+/// A column is no wider than this, however long its longest cell is.
+const WIDEST: usize = 40;
 
 /// The report as text with ANSI colours; the stream strips them where they are not wanted.
 /// `quiet` leaves out what passed.
@@ -27,12 +30,51 @@ pub fn render(report: &Report, quiet: bool) -> String {
             one(&mut text, outcome);
         }
     }
+    for table in &report.tables {
+        rows(&mut text, table);
+    }
     let _ = writeln!(
         text,
         "  {}",
         format_args!("took {} ms", report.duration.as_millis()).dimmed()
     );
     text
+}
+
+/// A table in columns; the last one takes what it needs.
+fn rows(text: &mut String, table: &Table) {
+    let _ = writeln!(text, "  {}", plain(&table.title, 2).bold());
+    let clean = |cell: &String| plain(cell, 0).replace('\n', " ");
+    let rows: Vec<Vec<String>> =
+        std::iter::once(table.header.iter().map(ToString::to_string).collect())
+            .chain(table.rows.iter().map(|row| row.iter().map(clean).collect()))
+            .collect();
+    let columns = table.header.len();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(WIDEST)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for (nth, row) in rows.iter().enumerate() {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = if column + 1 == columns {
+                0
+            } else {
+                widths[column]
+            };
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        let line = line.trim_end();
+        let _ = match nth {
+            0 => writeln!(text, "      {}", line.dimmed()),
+            _ => writeln!(text, "      {line}"),
+        };
+    }
 }
 
 fn one(text: &mut String, outcome: &Outcome) {

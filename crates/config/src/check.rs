@@ -1,12 +1,12 @@
 //! Rules over the whole file that types cannot state: names that must exist, be unique, or
 //! exclude each other.
 
+mod runners;
+
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{
-    Config, Github, Healthgate, Preflight, Rollback, RunnerCheck, SecretKind, VariableCheck,
-};
+use crate::file::{Config, Github, Healthgate, Preflight, Rollback, SecretKind, VariableCheck};
 use crate::node::Node;
 
 /// The only version of the file's format.
@@ -24,11 +24,12 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     if let Some(section) = &config.github {
         github(section, tree)?;
     }
+    runners::hosts(config, tree)?;
     if let Some(section) = &config.preflight {
         preflight(section, config, tree)?;
     }
     if let Some(section) = &config.runner_check {
-        runner_check(section, tree)?;
+        runners::section(section, config, tree)?;
     }
     if let Some(section) = &config.healthgate {
         healthgate(section, tree)?;
@@ -87,15 +88,7 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     unique(tree, &["preflight", "runners"], "name")?;
     unique(tree, &["preflight", "hosts"], "host")?;
     images(section, tree)?;
-    for (at, runners) in section.runners.iter().enumerate() {
-        if runners.labels.is_empty() {
-            return Err(fault(
-                tree,
-                &["preflight", "runners", &at.to_string(), "labels"],
-                "no label is given",
-            ));
-        }
-    }
+    runners::checks(section, config, tree)?;
     for (at, host) in section.hosts.iter().enumerate() {
         known_host(
             tree,
@@ -174,20 +167,6 @@ fn variable_check(check: &VariableCheck) -> Result<(), &'static str> {
         (Some(_), None) if !check.optional.is_empty() => Err("`optional` is for an `example-file`"),
         _ => Ok(()),
     }
-}
-
-fn runner_check(section: &RunnerCheck, tree: &Node) -> Result<(), Fault> {
-    unique(tree, &["runner-check", "pools"], "name")?;
-    for (at, pool) in section.pools.iter().enumerate() {
-        if pool.labels.is_empty() {
-            return Err(fault(
-                tree,
-                &["runner-check", "pools", &at.to_string(), "labels"],
-                "no label is given",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn healthgate(section: &Healthgate, tree: &Node) -> Result<(), Fault> {

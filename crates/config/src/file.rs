@@ -25,7 +25,7 @@ pub use healthgate::{
 pub use host::Host;
 pub use preflight::*;
 pub use rollback::{CommandTarget, NginxTarget, Rollback};
-pub use runner_check::{Pool, RunnerCheck};
+pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
 
 /// deploy-guard.yml
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -40,6 +40,9 @@ pub struct Config {
     pub hosts: BTreeMap<String, Host>,
     /// As whom GitHub is asked, and where.
     pub github: Option<Github>,
+    /// Self-hosted runners by the names that GitHub lists: where each one lives.
+    #[serde(default)]
+    pub runners: BTreeMap<String, RunnerHost>,
     /// May we deploy now?
     pub preflight: Option<Preflight>,
     /// Will a runner take the job, and which labels should it ask for?

@@ -28,6 +28,7 @@ const MAX_SIZE: u64 = 1 << 20;
 pub enum Section {
     Hosts,
     Github,
+    Runners,
     Preflight,
     RunnerCheck,
     Healthgate,
@@ -40,6 +41,7 @@ impl Section {
         match self {
             Section::Hosts => "hosts",
             Section::Github => "github",
+            Section::Runners => "runners",
             Section::Preflight => "preflight",
             Section::RunnerCheck => "runner-check",
             Section::Healthgate => "healthgate",

@@ -20,6 +20,8 @@ pub enum Error {
     RateLimited { wait: Duration, at: jiff::Timestamp },
     #[error("GitHub could not be reached: {reason}")]
     Unreachable { reason: String },
+    #[error("{owner} has no runner group `{group}`")]
+    NoGroup { owner: String, group: String },
     #[error("GitHub answers status {status}")]
     Server { status: u16 },
     #[error("GitHub's answer is not understood: {reason}")]
@@ -54,6 +56,10 @@ impl Error {
             }
             Error::Unreachable { .. } => {
                 "check the network, `GITHUB_API_URL`, and `HTTPS_PROXY` with `NO_PROXY`".into()
+            }
+            Error::NoGroup { .. } => {
+                "look the groups up: `gh api orgs/ORG/actions/runner-groups --jq '.runner_groups[].name'`"
+                    .into()
             }
             Error::Server { .. } => {
                 "look at GitHub's status page (githubstatus.com), then try again".into()

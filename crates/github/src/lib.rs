@@ -7,10 +7,12 @@ mod access;
 mod app;
 mod client;
 mod error;
+pub mod jobs;
 mod limit;
 pub mod runners;
 
 pub use access::{Access, Credentials, Needs};
 pub use client::{Client, List};
 pub use error::Error;
-pub use runners::{Judgement, Runner, Scope};
+pub use jobs::{Job, Jobs};
+pub use runners::{Runner, Scope};

@@ -12,31 +12,55 @@ pub enum Scope {
     /// `owner/name`.
     Repository(String),
     Organization(String),
+    Enterprise(String),
+    /// A runner group of an organisation or an enterprise, by name or id.
+    Group {
+        owner: Box<Scope>,
+        group: String,
+    },
 }
 
 impl Scope {
-    fn path(&self) -> String {
+    /// Where the scope's own things are below; a group's are below its owner.
+    fn base(&self) -> String {
         match self {
-            Scope::Repository(name) => format!("/repos/{name}/actions/runners"),
-            Scope::Organization(name) => format!("/orgs/{name}/actions/runners"),
+            Scope::Repository(name) => format!("/repos/{name}/actions"),
+            Scope::Organization(name) => format!("/orgs/{name}/actions"),
+            Scope::Enterprise(name) => format!("/enterprises/{name}/actions"),
+            Scope::Group { owner, .. } => owner.base(),
+        }
+    }
+
+    /// The repository, where jobs can be asked for.
+    pub fn repository(&self) -> Option<&str> {
+        match self {
+            Scope::Repository(name) => Some(name),
+            _ => None,
         }
     }
 
     /// What a token needs to list them (docs: "Permissions required for GitHub Apps").
-    fn needs(&self) -> Needs {
-        let permission = match self {
+    pub fn permission(&self) -> &'static str {
+        match self {
             Scope::Repository(_) => {
                 "`administration: read` on the repository (classic token: `repo`, as an administrator)"
             }
             Scope::Organization(_) => {
                 "`organization_self_hosted_runners: read` (classic token: `admin:org`)"
             }
-        };
-        Needs::token("list runners", permission)
+            Scope::Enterprise(_) => {
+                "a classic token with `manage_runners:enterprise`; no app and no fine-grained token can"
+            }
+            Scope::Group { owner, .. } => owner.permission(),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::token("list runners", self.permission())
     }
 
     /// Names that cannot leave their place in a path.
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let fits = |part: &str| {
             !part.is_empty()
                 && part.len() <= 100
@@ -49,7 +73,9 @@ impl Scope {
             Scope::Repository(name) => name
                 .split_once('/')
                 .is_some_and(|(owner, name)| fits(owner) && fits(name)),
-            Scope::Organization(name) => fits(name),
+            Scope::Organization(name) | Scope::Enterprise(name) => fits(name),
+            // Its name is looked up in a list and never part of a path.
+            Scope::Group { owner, .. } => return owner.check(),
         };
         if good {
             return Ok(());
@@ -64,6 +90,8 @@ impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Scope::Repository(name) | Scope::Organization(name) => f.write_str(name),
+            Scope::Enterprise(name) => write!(f, "enterprise {name}"),
+            Scope::Group { owner, group } => write!(f, "{owner}, group {group}"),
         }
     }
 }
@@ -90,6 +118,18 @@ struct Page {
     runners: Vec<Runner>,
 }
 
+#[derive(Deserialize)]
+struct Groups {
+    total_count: u64,
+    runner_groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    id: u64,
+    name: String,
+}
+
 /// What a scope's pages show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -111,11 +151,18 @@ impl Client {
         if !self.has_token() {
             return Err(Error::NoToken { needs });
         }
+        let path = match scope {
+            Scope::Group { owner, group } => {
+                let id = self.group(owner, group).await?;
+                format!("{}/runner-groups/{id}/runners", owner.base())
+            }
+            _ => format!("{}/runners", scope.base()),
+        };
         // By id: pages shift while runners come and go, and show one of them twice.
         let mut all = BTreeMap::new();
         let mut shown = 0;
         for number in 1..=PAGES {
-            let path = format!("{}?per_page={PER_PAGE}&page={number}", scope.path());
+            let path = format!("{path}?per_page={PER_PAGE}&page={number}");
             let page: Page = self.get(&path, needs).await?;
             let empty = page.runners.is_empty();
             shown += page.runners.len() as u64;
@@ -131,153 +178,71 @@ impl Client {
             reason: format!("more than {PAGES} pages of runners"),
         })
     }
-}
 
-/// Which runners match a set of labels, and what they do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Judgement {
-    /// Online and free.
-    pub idle: Vec<String>,
-    /// Online with a job; they take the next one when they are done.
-    pub busy: Vec<String>,
-    pub offline: Vec<String>,
-    /// With a status that is neither.
-    pub unknown: Vec<String>,
-    /// Runners that GitHub counts and does not show: they may match or not.
-    pub unlisted: u64,
-}
-
-impl Judgement {
-    pub fn online(&self) -> usize {
-        self.idle.len() + self.busy.len()
-    }
-
-    /// Whether a runner that was not seen clearly could be one more that is online.
-    pub fn is_sure(&self) -> bool {
-        self.unknown.is_empty() && self.unlisted == 0
-    }
-
-    pub fn matching(&self) -> usize {
-        self.online() + self.offline.len() + self.unknown.len()
-    }
-}
-
-impl std::fmt::Display for Judgement {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.matching() == 0 {
-            f.write_str("no runner has these labels")?;
-        } else {
-            write!(
-                f,
-                "{} online ({} idle, {} busy), {} offline",
-                self.online(),
-                self.idle.len(),
-                self.busy.len(),
-                self.offline.len()
-            )?;
+    /// The id of a runner group. Digits are an id already.
+    async fn group(&self, owner: &Scope, wanted: &str) -> Result<u64, Error> {
+        if let Ok(id) = wanted.parse() {
+            return Ok(id);
         }
-        if !self.unknown.is_empty() {
-            write!(f, ", {} of unknown status", self.unknown.len())?;
+        let mut shown = 0;
+        for number in 1..=PAGES {
+            let path = format!(
+                "{}/runner-groups?per_page={PER_PAGE}&page={number}",
+                owner.base()
+            );
+            let page: Groups = self.get(&path, owner.needs()).await?;
+            shown += page.runner_groups.len() as u64;
+            let last = page.runner_groups.is_empty() || shown >= page.total_count;
+            let found = page
+                .runner_groups
+                .into_iter()
+                .find(|group| group.name.eq_ignore_ascii_case(wanted));
+            if let Some(group) = found {
+                return Ok(group.id);
+            }
+            if last {
+                break;
+            }
         }
-        if self.unlisted > 0 {
-            write!(
-                f,
-                "; GitHub counts {} more and does not list them",
-                self.unlisted
-            )?;
-        }
-        Ok(())
+        Err(Error::NoGroup {
+            owner: owner.to_string(),
+            group: wanted.to_owned(),
+        })
     }
 }
 
-/// Sorts the runners that have all labels; GitHub compares labels without case.
-pub fn judge(listing: &Listing, labels: &[String]) -> Judgement {
-    let mut judgement = Judgement {
-        unlisted: listing.unlisted,
-        ..Judgement::default()
-    };
-    for runner in &listing.runners {
-        let has = |wanted: &String| {
-            runner
-                .labels
+impl Runner {
+    /// Whether it has all of these labels; GitHub compares them without case.
+    pub fn has(&self, labels: &[String]) -> bool {
+        labels.iter().all(|wanted| {
+            self.labels
                 .iter()
                 .any(|label| label.name.eq_ignore_ascii_case(wanted))
-        };
-        if !labels.iter().all(has) {
-            continue;
-        }
-        let list = match (runner.status.as_str(), runner.busy) {
-            ("online", false) => &mut judgement.idle,
-            ("online", true) => &mut judgement.busy,
-            ("offline", _) => &mut judgement.offline,
-            _ => &mut judgement.unknown,
-        };
-        list.push(runner.name.clone());
+        })
     }
-    judgement
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn runner(name: &str, status: &str, busy: bool, labels: &[&str]) -> Runner {
-        let labels = labels
-            .iter()
-            .map(|name| Label {
-                name: (*name).to_owned(),
-            })
-            .collect();
-        Runner {
-            id: 1,
-            name: name.into(),
-            status: status.into(),
-            busy,
-            labels,
-        }
-    }
-
     #[test]
     fn a_runner_matches_with_all_labels_in_any_case() {
-        let runners = vec![
-            runner(
-                "a",
-                "online",
-                false,
-                &["self-hosted", "Linux", "production"],
-            ),
-            runner("b", "online", true, &["self-hosted", "linux", "Production"]),
-            runner(
-                "c",
-                "offline",
-                false,
-                &["self-hosted", "linux", "production"],
-            ),
-            runner("d", "online", false, &["self-hosted", "linux"]),
-        ];
-        let mut listing = Listing {
-            runners,
-            unlisted: 0,
+        let labels = ["self-hosted", "Linux", "production"].map(|name| Label {
+            name: name.to_owned(),
+        });
+        let runner = Runner {
+            id: 1,
+            name: "a".into(),
+            status: "online".into(),
+            busy: false,
+            labels: labels.to_vec(),
         };
-        let labels = ["LINUX".to_owned(), "production".to_owned()];
-        let judgement = judge(&listing, &labels);
-        assert_eq!(
-            judgement.to_string(),
-            "2 online (1 idle, 1 busy), 1 offline"
-        );
-        assert_eq!(
-            judge(&listing, &["gpu".to_owned()]).to_string(),
-            "no runner has these labels"
-        );
-        listing.runners[2].status = "hibernating".into();
-        listing.unlisted = 3;
-        let judgement = judge(&listing, &labels);
-        assert!(!judgement.is_sure());
-        assert_eq!(
-            judgement.to_string(),
-            "2 online (1 idle, 1 busy), 0 offline, 1 of unknown status; GitHub counts 3 more and \
-             does not list them"
-        );
+        let has = |labels: &[&str]| {
+            runner.has(&labels.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert!(has(&["LINUX", "Production"]) && has(&[]));
+        assert!(!has(&["linux", "gpu"]));
     }
 
     #[test]
@@ -285,6 +250,7 @@ mod tests {
         for name in ["acme", "acme/shop/../..", "../x", "acme/..", "a/b?c"] {
             assert!(Scope::Repository(name.into()).check().is_err(), "{name}");
         }
+        assert!(Scope::Enterprise("a/b".into()).check().is_err());
         assert!(Scope::Repository("acme/shop.js".into()).check().is_ok());
     }
 }

@@ -11,5 +11,5 @@ pub mod verdict;
 pub use env::Env;
 pub use outcome::{Measurement, Outcome, Severity};
 pub use redact::Redactor;
-pub use report::{Context, Report};
+pub use report::{Context, Report, Table};
 pub use verdict::{ExitCode, Verdict};

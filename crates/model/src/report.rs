@@ -19,6 +19,15 @@ pub struct Context {
     pub actor: Option<String>,
 }
 
+/// What a stage saw, in rows: shown in text and summary. Not part of the JSON document, where
+/// the same facts are measurements.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    pub title: String,
+    pub header: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
+}
+
 /// The result of one stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -37,6 +46,8 @@ pub struct Report {
     pub context: Context,
     /// A mermaid diagram for the summary, without its fence. Not part of the JSON document.
     pub picture: Option<String>,
+    /// Not part of the JSON document.
+    pub tables: Vec<Table>,
     /// A stage's own values for `$GITHUB_OUTPUT`, such as `runs-on`. Not part of the document.
     pub outputs: Vec<(String, String)>,
 }
@@ -59,6 +70,7 @@ impl Report {
             outcomes,
             context: Context::default(),
             picture: None,
+            tables: Vec::new(),
             outputs: Vec::new(),
         }
     }
@@ -94,6 +106,10 @@ impl Report {
             for measurement in &mut outcome.measurements {
                 clean_all(&mut [&mut measurement.value, &mut measurement.reason]);
             }
+        }
+        for table in &mut self.tables {
+            clean(&mut table.title);
+            table.rows.iter_mut().flatten().for_each(clean);
         }
         for (_, value) in &mut self.outputs {
             clean(value);

@@ -59,6 +59,7 @@ impl cli::Stage for Stage {
     const EXAMPLES: &'static str = EXAMPLES;
     const SECTIONS: &'static [Section] = &[
         Section::Hosts,
+        Section::Runners,
         Section::Github,
         Section::Preflight,
         Section::Rollback,

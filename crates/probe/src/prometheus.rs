@@ -4,6 +4,7 @@
 //! The server is somebody we ask about the service: that it does not answer is an error, and no
 //! verdict on the service.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::file::{OnNoData, PrometheusProbe};
@@ -50,6 +51,14 @@ impl Prometheus {
                 timeout.as_millis()
             )),
         }
+    }
+
+    /// Every series of the query's answer, for a question that is not about one number.
+    pub async fn samples(&self, timeout: Duration) -> Result<Vec<Sample>, String> {
+        let body = tokio::time::timeout(timeout, self.ask())
+            .await
+            .map_err(|_| format!("no complete answer within {} ms", timeout.as_millis()))??;
+        samples(&body)
     }
 
     fn error(&self, reason: String) -> Reading {
@@ -168,6 +177,57 @@ fn judge(probe: &PrometheusProbe, body: &[u8]) -> Reading {
     Reading::pass(expected, value.to_string()).value(value.to_string())
 }
 
+/// One series at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
+
+/// More series than a question about a few things gives.
+const MAX_SERIES: usize = 10_000;
+
+fn samples(body: &[u8]) -> Result<Vec<Sample>, String> {
+    let answer: Value =
+        serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
+    if answer["status"] != "success" {
+        let text = answer["error"].as_str().unwrap_or("no reason given");
+        return Err(format!("Prometheus refuses the query: {text}"));
+    }
+    // A part of the series is no basis to say that the others are gone.
+    if let Some(warning) = answer["warnings"].as_array().and_then(|all| all.first()) {
+        return Err(format!("Prometheus warns: {warning}"));
+    }
+    let data = &answer["data"];
+    let one = |labels: &Value, value: &Value| {
+        let labels = labels.as_object().into_iter().flatten();
+        let text =
+            |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        let value = value[1].as_str().and_then(number);
+        Ok(Sample {
+            labels: labels.filter_map(text).collect(),
+            value: value.ok_or("the result is no number (a histogram?)")?,
+        })
+    };
+    match data["resultType"].as_str() {
+        Some("scalar") => Ok(vec![one(&Value::Null, &data["result"])?]),
+        Some("vector") => {
+            let series = data["result"].as_array().map_or(&[][..], Vec::as_slice);
+            if series.len() > MAX_SERIES {
+                return Err(format!("{} series, more than {MAX_SERIES}", series.len()));
+            }
+            series
+                .iter()
+                .map(|series| one(&series["metric"], &series["value"]))
+                .collect()
+        }
+        other => Err(format!(
+            "the query gives {}, not an instant's values",
+            other.unwrap_or("nothing")
+        )),
+    }
+}
+
 /// Prometheus writes `+Inf`, which Rust reads as it is.
 fn number(text: &str) -> Option<f64> {
     text.parse().ok()
@@ -201,6 +261,24 @@ mod tests {
 
     fn vector(series: &str) -> String {
         format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{series}]}}}}"#)
+    }
+
+    #[test]
+    fn every_series_is_seen_with_its_labels() {
+        let two =
+            vector(r#"{"metric":{"runner":"a"},"value":[1,"1"]},{"metric":{},"value":[1,"NaN"]}"#);
+        let seen = samples(two.as_bytes()).unwrap_or_default();
+        assert_eq!(seen.len(), 2);
+        assert_eq!(seen[0].labels["runner"], "a");
+        assert!(seen[0].value > 0.5 && seen[1].value.is_nan());
+        assert_eq!(samples(vector("").as_bytes()), Ok(Vec::new()));
+        for bad in [
+            "<html>",
+            r#"{"status":"error","error":"parse"}"#,
+            &vector(r#"{"histogram":[1,{}]}"#),
+        ] {
+            assert!(samples(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,66 +1,121 @@
 //! Will a runner take the job, and which labels should it ask for?
 //!
-//! Pools are asked side by side; the first in order that can take the job wins and becomes
-//! `runs-on`.
+//! [`check`] asks about the pools and names the first that can take the job; [`list`] shows every
+//! runner. The remedies, [`restart`], [`prune`] and [`emergency`], act only when they are called
+//! by name, say first what they will do, and [`prove`] afterwards that it helped.
 
-use std::collections::BTreeMap;
+mod check;
+mod emergency;
+mod list;
+mod prove;
+mod prune;
+mod remedy;
+mod restart;
+
 use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
 use config::Section;
 use config::file::{Pool, RunnerCheck};
-use github::runners::Listing;
-use github::{Error, Judgement, Scope};
-use model::{Outcome, Report, Severity, Verdict};
+use config::value::Span;
+use model::Report;
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Stage {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Labels a runner must all have, separated by commas; one pool for each time it is given
     #[arg(long, value_name = "LABELS")]
     labels: Vec<String>,
     /// The repository whose runners are asked [default: that of the workflow run]
-    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "org")]
+    #[arg(long, global = true, value_name = "OWNER/NAME", conflicts_with_all = ["org", "enterprise"])]
     repo: Option<String>,
     /// The organisation whose runners are asked
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        conflicts_with = "enterprise"
+    )]
     org: Option<String>,
+    /// The enterprise whose runners are asked
+    #[arg(long, global = true, value_name = "NAME")]
+    enterprise: Option<String>,
+    /// The runner group of the organisation or enterprise: a name or an id
+    #[arg(long, global = true, value_name = "NAME")]
+    group: Option<String>,
     /// How many must be online [default: 1]
     #[arg(long, value_name = "N", requires = "labels")]
     min_online: Option<NonZero<u32>>,
+    /// How long to wait for a pool that can take the job, such as `2m` [default: not at all]
+    #[arg(long, value_name = "TIME")]
+    wait: Option<Span>,
     /// The environment variable with a token that may list runners [default: GITHUB_TOKEN]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     token_env: Option<String>,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+enum Action {
+    /// Show every runner, what it is doing, and who says so
+    List,
+    /// Restart a runner's service over SSH, and prove that it is online again
+    Restart(restart::Flags),
+    /// Free a runner's disk with `docker system prune`, and prove that it is online
+    Prune(prune::Flags),
+    /// Start the emergency runner, and prove that its pool can take jobs
+    StartEmergency(emergency::Flags),
 }
 
 const EXAMPLES: &str = "Examples:
   runner-check --repo acme/shop --labels self-hosted,linux,production
-  runner-check        # the pools of the configuration, primary first
+  runner-check --wait 2m       # the pools of the configuration, primary first
+  runner-check list --org acme
+  runner-check restart web-runner-01 --dry-run
+  runner-check start-emergency --yes
 
-The output `runs-on` is JSON for `runs-on: ${{ fromJSON(needs.check.outputs.runs-on) }}`.
+The output `runs-on` is JSON for `runs-on: ${{ fromJSON(needs.check.outputs.runs-on) }}`,
+`pool` is the pool's name.
 
-Exit codes: 0 pass, 1 no pool can take the job, 2 usage, 4 we could not ask (no permission)";
-
-/// How long one request to GitHub may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+Exit codes: 0 pass, 1 no pool can take the job, 2 usage, 3 the answers do not decide,
+4 we could not ask (no permission), 5 refused";
 
 impl cli::Stage for Stage {
     const NAME: &'static str = "runner-check";
     const ABOUT: &'static str = "Will a runner take the job, and which labels should it ask for?";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &[Section::Github, Section::RunnerCheck];
+    const SECTIONS: &'static [Section] = &[
+        Section::Hosts,
+        Section::Github,
+        Section::Runners,
+        Section::RunnerCheck,
+    ];
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
         let section = config.runner_check.get_or_insert_default();
-        if self.repo.is_some() {
-            (section.repository, section.organization) = (self.repo.clone(), None);
+        if self.repo.is_some() || self.org.is_some() || self.enterprise.is_some() {
+            section.repository = self.repo.clone();
+            section.organization = self.org.clone();
+            section.enterprise = self.enterprise.clone();
+            section.group = None;
         }
-        if self.org.is_some() {
-            (section.organization, section.repository) = (self.org.clone(), None);
+        if self.group.is_some() {
+            if section.organization.is_none() && section.enterprise.is_none() {
+                return Err(
+                    Failure::usage("`--group` does not say whose group is meant").hint(
+                        "add `--org NAME` or `--enterprise NAME`: repositories have no groups",
+                    ),
+                );
+            }
+            section.group = self.group.clone();
         }
         if self.token_env.is_some() {
             section.token_env = self.token_env.clone();
+        }
+        if let Some(wait) = self.wait {
+            section.wait = wait;
         }
         if !self.labels.is_empty() {
             section.pools = self
@@ -73,41 +128,14 @@ impl cli::Stage for Stage {
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
-        let started_at = jiff::Timestamp::now();
         let section = job.config.runner_check.clone().unwrap_or_default();
-        let pools: Vec<&Pool> = section
-            .pools
-            .iter()
-            .filter(|pool| job.only.selects(&id(pool)))
-            .collect();
-        if section.pools.is_empty() {
-            return Err(Failure::usage("no pool of runners is configured").hint(
-                "pass `--labels self-hosted,linux`, or add `runner-check: { pools: [{ name: primary, labels: [self-hosted] }] }`",
-            ));
+        match self.action {
+            None => check::check(job, &section).await,
+            Some(Action::List) => list::list(job, &section).await,
+            Some(Action::Restart(flags)) => restart::restart(job, &section, &flags).await,
+            Some(Action::Prune(flags)) => prune::prune(job, &section, &flags).await,
+            Some(Action::StartEmergency(flags)) => emergency::start(job, &section, &flags).await,
         }
-        if job.dry_run {
-            let outcomes = pools.iter().map(|pool| {
-                Outcome::skipped(id(pool), pool.labels.join(", "), "dry run: not asked")
-            });
-            return Ok(Report::from_outcomes(
-                Self::NAME,
-                started_at,
-                outcomes.collect(),
-            ));
-        }
-        let lists = ask(&section, &pools, job).await?;
-        let (outcomes, winner) = judge(&pools, &lists, |pool| scope(&section, pool, job));
-        let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
-        if let Some(pool) = winner {
-            report.reason = format!(
-                "pool {} takes the job: runs-on {}",
-                pool.name,
-                pool.labels.join(", ")
-            );
-            let labels = serde_json::json!(pool.labels).to_string();
-            report.outputs.push(("runs-on".to_owned(), labels));
-        }
-        Ok(report)
     }
 }
 
@@ -125,161 +153,41 @@ impl Stage {
             name: labels.join("+"),
             labels,
             min_online: self.min_online.unwrap_or(NonZero::<u32>::MIN),
+            repository: None,
             organization: None,
+            enterprise: None,
+            group: None,
+            runners: Vec::new(),
+            prometheus: None,
         })
     }
 }
 
-fn id(pool: &Pool) -> String {
-    format!("pool/{}", pool.name)
+/// Whom to ask, as the section says. A rate limit is waited for within `patience`.
+fn sources<'a>(job: &'a Job, section: &RunnerCheck, patience: Duration) -> runners::Sources<'a> {
+    let timeout = section.timeout.get();
+    let until = Instant::now() + patience.max(timeout);
+    let client = job.github(section.token_env.as_deref(), timeout, until);
+    runners::Sources::new(job, client, timeout)
 }
 
-/// Whose runners a pool is looked for in.
-fn scope(section: &RunnerCheck, pool: &Pool, job: &Job) -> Option<Scope> {
-    if let Some(name) = pool.organization.as_ref().or(section.organization.as_ref()) {
-        return Some(Scope::Organization(name.clone()));
-    }
-    let name = section
-        .repository
-        .as_ref()
-        .or(job.actions.repository.as_ref())?;
-    Some(Scope::Repository(name.clone()))
-}
-
-type Lists = BTreeMap<String, Result<Listing, Error>>;
-
-/// The runners of every scope that is needed, each asked once.
-async fn ask(section: &RunnerCheck, pools: &[&Pool], job: &Job) -> Result<Lists, Failure> {
-    let mut scopes: Vec<Scope> = Vec::new();
-    for pool in pools {
-        let scope = scope(section, pool, job).ok_or_else(|| {
-            Failure::usage("no repository is named")
-                .hint("pass `--repo OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it")
-        })?;
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    let client = job
-        .github(
-            section.token_env.as_deref(),
-            TIMEOUT,
-            Instant::now() + TIMEOUT,
-        )
-        .map_err(|error| {
-            let hint = error.hint();
-            Failure::error(error).hint(hint)
-        })?;
-    job.progress
-        .say(&format!("asking {} for runners", job.actions.api_url));
-    let asking = futures_util::future::join_all(scopes.iter().map(|scope| client.runners(scope)));
-    let answers = unless_interrupted(asking, job).await?;
-    Ok(scopes
-        .iter()
-        .map(ToString::to_string)
-        .zip(answers)
-        .collect())
-}
-
-/// The answers, unless a signal comes first.
-async fn unless_interrupted<T>(asking: impl Future<Output = T>, job: &Job) -> Result<T, Failure> {
-    let interrupted = std::pin::pin!(job.interrupt.wait());
-    match futures_util::future::select(std::pin::pin!(asking), interrupted).await {
-        futures_util::future::Either::Left((answers, _)) => Ok(answers),
-        futures_util::future::Either::Right(_) => Err(Failure::error("interrupted")),
+fn rules(section: &RunnerCheck) -> runners::Rules {
+    runners::Rules {
+        fresh: section.fresh.get(),
+        patience: section.patience.get(),
     }
 }
 
-/// An outcome for each pool, and the first that can take the job.
-fn judge<'p>(
-    pools: &[&'p Pool],
-    lists: &Lists,
-    scope: impl Fn(&Pool) -> Option<Scope>,
-) -> (Vec<Outcome>, Option<&'p Pool>) {
-    let mut winner = None;
-    let mut outcomes = Vec::new();
-    for pool in pools {
-        let subject = pool.labels.join(", ");
-        if let Some(winner) = winner {
-            let winner: &Pool = winner;
-            outcomes.push(Outcome::skipped(
-                id(pool),
-                subject,
-                format!("not needed: {} takes the job", winner.name),
-            ));
-            continue;
-        }
-        let Some(scope) = scope(pool) else { continue };
-        let outcome = match lists.get(&scope.to_string()) {
-            Some(Ok(listing)) => one(pool, &scope, &github::runners::judge(listing, &pool.labels)),
-            Some(Err(error)) => Outcome::error(id(pool), subject)
-                .expected(expected(pool))
-                .actual(error.to_string())
-                .reason(format!("{scope}: {error}"))
-                .hint(error.hint()),
-            None => continue,
-        };
-        if outcome.verdict == Verdict::Pass {
-            winner = Some(*pool);
-        }
-        outcomes.push(outcome);
+/// The work, unless a signal comes first.
+async fn unless_interrupted<T>(work: impl Future<Output = T>, job: &Job) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => Ok(done),
+        _ = job.interrupt.wait() => Err(Failure::error("interrupted")),
     }
-    if winner.is_some() {
-        // A pool that cannot take the job is no failure where another one can.
-        for outcome in outcomes.iter_mut().filter(|o| o.verdict != Verdict::Pass) {
-            outcome.severity = Severity::Advisory;
-        }
-    }
-    (outcomes, winner)
 }
 
-fn expected(pool: &Pool) -> String {
-    format!(
-        "at least {} online with {}",
-        pool.min_online,
-        pool.labels.join(", ")
-    )
-}
-
-fn one(pool: &Pool, scope: &Scope, judgement: &Judgement) -> Outcome {
-    let subject = pool.labels.join(", ");
-    let enough = judgement.online() >= pool.min_online.get() as usize;
-    if enough {
-        let mut actual = judgement.to_string();
-        if judgement.idle.is_empty() {
-            actual.push_str("; all are busy, so the job waits for one");
-        }
-        return Outcome::pass(id(pool), subject)
-            .expected(expected(pool))
-            .actual(actual);
-    }
-    let hint = if judgement.matching() == 0 {
-        format!("compare the labels with {scope}'s settings, Actions, Runners")
-    } else if judgement.offline.is_empty() {
-        format!(
-            "start more runners, or lower `min-online` ({})",
-            pool.min_online
-        )
-    } else {
-        format!(
-            "start {}: on its machine `sudo systemctl start 'actions.runner.*'`, then look at `journalctl -u 'actions.runner.*'`",
-            judgement
-                .offline
-                .iter()
-                .take(3)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ")
-        )
-    };
-    let verdict = if judgement.is_sure() {
-        Outcome::fail
-    } else {
-        Outcome::inconclusive
-    };
-    verdict(id(pool), subject)
-        .expected(expected(pool))
-        .actual(judgement.to_string())
-        .reason(format!("{scope}: {judgement}"))
-        .hint(hint)
+/// Nobody said whose runners are meant.
+fn nobody() -> Failure {
+    Failure::usage("no repository is named")
+        .hint("pass `--repo OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it")
 }

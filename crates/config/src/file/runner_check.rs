@@ -1,23 +1,88 @@
 //! `runner-check:` — will a runner take the job, and which labels should it ask for?
+//! And `runners:`, where each runner lives.
 
 use std::num::NonZero;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::value::Span;
+
+/// A self-hosted runner: on which machine it runs, as which service. The key is the name that
+/// GitHub lists.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunnerHost {
+    /// A name under `hosts:`.
+    pub host: String,
+    /// Its systemd unit. Default: the one unit of the host that fits `actions.runner.*.NAME.service`.
+    pub unit: Option<String>,
+}
+
 /// Pools of runners, in the order in which they are preferred.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunnerCheck {
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,
     /// Ask the organisation's runners instead of a repository's.
     pub organization: Option<String>,
+    /// Ask the enterprise's runners instead of a repository's.
+    pub enterprise: Option<String>,
+    /// Ask the runners of this group of the organisation or enterprise: a name or an id.
+    pub group: Option<String>,
     /// The environment variable that holds a token which may list runners. Default: GITHUB_TOKEN.
     pub token_env: Option<String>,
+    /// How long one source may take to answer. Default 10s.
+    #[serde(default = "timeout")]
+    pub timeout: Span,
+    /// How long to wait for a pool that can take the job. Default 0s: ask once.
+    #[serde(default)]
+    pub wait: Span,
+    /// The time between two looks while waiting. Default 10s.
+    #[serde(default = "interval")]
+    pub interval: Span,
+    /// Evidence older than this decides nothing. Default 15m.
+    #[serde(default = "fresh")]
+    pub fresh: Span,
+    /// How long a job may wait for a runner before the pool counts as one that takes no jobs.
+    /// Default 2m.
+    #[serde(default = "patience")]
+    pub patience: Span,
     /// The first pool that can take the job wins.
     #[serde(default)]
     pub pools: Vec<Pool>,
+    /// What `runner-check start-emergency` starts.
+    pub emergency: Option<Emergency>,
+    /// `runner-check prune` frees nothing while less of the disk is used than this: per cent.
+    /// Default 80.
+    #[serde(default = "prune_above")]
+    #[schemars(range(max = 100))]
+    pub prune_above: u8,
+    /// How long a runner may take to be online again after a remedy. Default 2m.
+    #[serde(default = "prove_within")]
+    pub prove_within: Span,
+}
+
+impl Default for RunnerCheck {
+    fn default() -> Self {
+        RunnerCheck {
+            repository: None,
+            organization: None,
+            enterprise: None,
+            group: None,
+            token_env: None,
+            timeout: timeout(),
+            wait: Span::ZERO,
+            interval: interval(),
+            fresh: fresh(),
+            patience: patience(),
+            pools: Vec::new(),
+            emergency: None,
+            prune_above: prune_above(),
+            prove_within: prove_within(),
+        }
+    }
 }
 
 /// Runners that share labels.
@@ -31,10 +96,72 @@ pub struct Pool {
     /// How many must be online. Default 1.
     #[serde(default = "one")]
     pub min_online: NonZero<u32>,
+    /// Ask this repository's runners for this pool: `owner/name`.
+    pub repository: Option<String>,
     /// Ask this organisation's runners for this pool.
     pub organization: Option<String>,
+    /// Ask this enterprise's runners for this pool.
+    pub enterprise: Option<String>,
+    /// Ask the runners of this group for this pool: a name or an id.
+    pub group: Option<String>,
+    /// Its runners, by their names under `runners:`: their machines are asked over SSH, and they
+    /// are known also where GitHub's list may not be read.
+    #[serde(default)]
+    pub runners: Vec<String>,
+    /// What Prometheus knows of its runners.
+    pub prometheus: Option<RunnerMetric>,
+}
+
+/// A metric that tells which runners are online: more than 0 is online, 0 is not.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunnerMetric {
+    /// The server's base URL.
+    pub server: String,
+    /// A query such as `runner_status{environment="production"}`, with a series for each runner;
+    /// or one number, which is how many are online.
+    pub query: String,
+    /// The label that holds a runner's name. Default: `runner`, `runner_name` or `name`, whichever
+    /// a series has.
+    pub runner_label: Option<String>,
+}
+
+/// What `runner-check start-emergency` starts: a runner's service or a command.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Emergency {
+    /// A name under `runners:`, whose service is started over SSH.
+    pub runner: Option<String>,
+    /// A command for `sh` that starts it, on this machine.
+    pub run: Option<String>,
+    /// The pool that must be able to take jobs afterwards. Default: the one named `emergency`.
+    pub pool: Option<String>,
 }
 
 fn one() -> NonZero<u32> {
     NonZero::<u32>::MIN
+}
+
+fn timeout() -> Span {
+    Span::from_secs(10)
+}
+
+fn interval() -> Span {
+    Span::from_secs(10)
+}
+
+fn fresh() -> Span {
+    Span::from_secs(15 * 60)
+}
+
+fn patience() -> Span {
+    Span::from_secs(120)
+}
+
+fn prune_above() -> u8 {
+    80
+}
+
+fn prove_within() -> Span {
+    Span::from_secs(120)
 }

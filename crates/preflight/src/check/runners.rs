@@ -1,91 +1,69 @@
-//! Self-hosted runners that must be online, as GitHub lists them.
+//! Self-hosted runners that must be online: the same knowledge as `runner-check`.
 
 use config::file::RunnersCheck;
-use github::Scope;
 use model::Outcome;
+use runners::{Pool, Rules, Sources};
 
 use super::{Planned, Scene};
 
 pub(crate) fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned<'a> {
-    let RunnersCheck {
-        name,
-        labels,
-        severity,
-        weight,
-        ..
-    } = check;
-    let id = format!("runners/{name}");
+    let labels = check.labels.join(", ");
+    let pool = Pool::of_check(check, scene.job.actions.repository.as_ref());
+    let needs = pool
+        .as_ref()
+        .map_or("a repository to ask", |pool| pool.scope.permission());
+    let id = format!("runners/{}", check.name);
     Planned {
         id: id.clone(),
-        subject: labels.join(", "),
-        severity: *severity,
-        weight: *weight,
-        asks: format!("list the runners with {}", labels.join(", ")),
-        needs: Some(
-            "`administration: read` on the repository, or `organization_self_hosted_runners: read`"
-                .to_owned(),
-        ),
+        subject: labels.clone(),
+        severity: check.severity,
+        weight: check.weight,
+        asks: asks(check),
+        needs: Some(format!(
+            "{needs}; without it `actions: read` shows jobs that wait"
+        )),
         timeout: scene.patient(),
-        ask: Box::pin(async move { ask(id, check, scene).await }),
+        ask: Box::pin(async move {
+            match pool {
+                Some(pool) => ask(id, check, pool, scene).await,
+                None => Outcome::error(id, labels)
+                    .expected(format!("at least {} online", check.min_online))
+                    .actual("no repository is named")
+                    .reason("no repository is named: nobody knows whose runners are meant")
+                    .hint("add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it"),
+            }
+        }),
     }
 }
 
-async fn ask(id: String, check: &RunnersCheck, scene: &Scene<'_>) -> Outcome {
-    let RunnersCheck {
-        name: _,
-        labels,
-        repository,
-        organization,
-        token_env,
-        min_online,
-        severity: _,
-        weight: _,
-    } = check;
-    let subject = labels.join(", ");
-    let expected = format!("at least {min_online} online with {subject}");
-    let scope = match (
-        organization,
-        repository
-            .as_ref()
-            .or(scene.job.actions.repository.as_ref()),
-    ) {
-        (Some(name), _) => Scope::Organization(name.clone()),
-        (None, Some(name)) => Scope::Repository(name.clone()),
-        (None, None) => {
-            return Outcome::error(id, subject)
-                .expected(expected)
-                .actual("no repository is named")
-                .reason("no repository is named: nobody knows whose runners are meant")
-                .hint("add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it");
-        }
-    };
-    let runners = match scene.github(token_env.as_deref()) {
-        Ok(client) => client.runners(&scope).await,
-        Err(error) => Err(error),
-    };
-    match runners {
-        Err(error) => Outcome::error(id, subject)
-            .expected(expected)
-            .actual(error.to_string())
-            .reason(format!("{scope}: {error}"))
-            .hint(error.hint()),
-        Ok(runners) => {
-            let judgement = github::runners::judge(&runners, labels);
-            if judgement.online() >= min_online.get() as usize {
-                return Outcome::pass(id, subject)
-                    .expected(expected)
-                    .actual(judgement.to_string());
-            }
-            let verdict = if judgement.is_sure() {
-                Outcome::fail
-            } else {
-                Outcome::inconclusive
-            };
-            verdict(id, subject)
-                .expected(expected)
-                .actual(judgement.to_string())
-                .reason(format!("{scope}: {judgement}"))
-                .hint("`runner-check` tells more; on the runner: `sudo systemctl status 'actions.runner.*'`")
-        }
+fn asks(check: &RunnersCheck) -> String {
+    let mut asks = format!(
+        "list the runners with {}, and the jobs that wait for one",
+        check.labels.join(", ")
+    );
+    if let Some(metric) = &check.prometheus {
+        asks.push_str(&format!(", query Prometheus for `{}`", metric.query));
     }
+    if !check.runners.is_empty() {
+        asks.push_str(&format!(
+            ", log in at the machines of {}",
+            check.runners.join(", ")
+        ));
+    }
+    asks
+}
+
+async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Scene<'_>) -> Outcome {
+    let client = scene.github(check.token_env.as_deref());
+    let sources = Sources::new(scene.job, client, scene.timeout);
+    let known = sources.gather(std::slice::from_ref(&pool)).await;
+    let judgement = runners::judge(&pool, &known, &Rules::default());
+    let reachable: Vec<&str> = scene
+        .job
+        .config
+        .runners
+        .keys()
+        .map(String::as_str)
+        .collect();
+    runners::outcome::outcome(id, &pool, &judgement, known.at, &reachable)
 }

@@ -6,6 +6,7 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::file::RunnerMetric;
 use crate::value::Weight;
 
 /// Self-hosted runners that must be online.
@@ -20,6 +21,16 @@ pub struct RunnersCheck {
     pub repository: Option<String>,
     /// Ask the organisation's runners instead of a repository's.
     pub organization: Option<String>,
+    /// Ask the enterprise's runners instead of a repository's.
+    pub enterprise: Option<String>,
+    /// Ask the runners of this group of the organisation or enterprise: a name or an id.
+    pub group: Option<String>,
+    /// Its runners, by their names under `runners:`: their machines are asked over SSH, and they
+    /// are known also where GitHub's list may not be read.
+    #[serde(default)]
+    pub runners: Vec<String>,
+    /// What Prometheus knows of its runners.
+    pub prometheus: Option<RunnerMetric>,
     /// The environment variable that holds a token which may list runners. Default: GITHUB_TOKEN.
     pub token_env: Option<String>,
     /// How many must be online. Default 1.

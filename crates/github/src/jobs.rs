@@ -1,0 +1,143 @@
+//! Jobs that wait, run, or have ended: what a workflow's own token may see of runners.
+//!
+//! There is no list of jobs over all runs, so a few runs of each kind are looked into. The number
+//! of requests is bounded: this is evidence, not an inventory.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::{Client, Error, Needs, Scope};
+
+/// `actions: read`, which GITHUB_TOKEN has unless the workflow takes it away.
+const NEEDS: Needs = Needs::workflow(
+    "look into workflow runs",
+    "actions: read",
+    "`actions: read` on the repository",
+);
+/// Runs of one status whose jobs are looked at: one request each.
+const RUNS: usize = 5;
+/// The most that the API gives at once.
+const PER_PAGE: u64 = 100;
+
+/// One job.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Job {
+    pub id: u64,
+    pub name: String,
+    /// `queued`, `in_progress`, `completed`, `waiting`, …
+    pub status: String,
+    /// What `runs-on` asked for.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Who took it; empty or missing before that.
+    #[serde(default)]
+    pub runner_name: Option<String>,
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+}
+
+impl Job {
+    /// Whether this runner took it.
+    pub fn runner(&self) -> Option<&str> {
+        self.runner_name.as_deref().filter(|name| !name.is_empty())
+    }
+}
+
+/// The jobs of a few runs of a repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Jobs {
+    pub jobs: Vec<Job>,
+    /// Whether runs that ended were looked into too.
+    pub with_finished: bool,
+    /// Runs that wait or run and were not looked into, to stay within a few requests.
+    pub unseen: u64,
+}
+
+#[derive(Deserialize)]
+struct Runs {
+    total_count: u64,
+    workflow_runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    jobs: Vec<Job>,
+}
+
+impl Client {
+    /// Jobs that wait and run in a repository, with `finished` also those of the newest runs that
+    /// ended.
+    pub async fn jobs(&self, repository: &str, finished: bool) -> Result<Jobs, Error> {
+        Scope::Repository(repository.to_owned()).check()?;
+        let asking = [
+            ("queued", true),
+            ("in_progress", true),
+            ("completed", finished),
+        ]
+        .into_iter()
+        .filter(|(_, wanted)| *wanted)
+        .map(|(status, _)| self.runs(repository, status));
+        let mut runs = Vec::new();
+        let mut unseen = 0;
+        for answer in futures_util::future::join_all(asking).await {
+            let (some, more) = answer?;
+            runs.extend(some);
+            unseen += more;
+        }
+        // One run may change its status between two of the requests.
+        runs.sort_unstable();
+        runs.dedup();
+        let asking = runs.iter().map(|run| self.of_run(repository, *run));
+        let mut jobs = Vec::new();
+        for answer in futures_util::future::join_all(asking).await {
+            jobs.extend(answer?);
+        }
+        Ok(Jobs {
+            jobs,
+            with_finished: finished,
+            unseen,
+        })
+    }
+
+    /// Runs of one status, at most [`RUNS`]: those that wait longest, else the newest. And how
+    /// many more there are that matter.
+    async fn runs(&self, repository: &str, status: &str) -> Result<(Vec<u64>, u64), Error> {
+        let page = |number: u64| {
+            let path = format!(
+                "/repos/{repository}/actions/runs?status={status}&per_page={PER_PAGE}&page={number}"
+            );
+            async move { self.get::<Runs>(&path, NEEDS).await }
+        };
+        let mut runs = page(1).await?;
+        // Newest first: who waits longest stands on the last page. GitHub shows 1,000 at most.
+        let last = runs.total_count.min(1_000).div_ceil(PER_PAGE);
+        let waits = status == "queued";
+        if waits && last > 1 {
+            runs.workflow_runs = page(last).await?.workflow_runs;
+        }
+        let ids = runs.workflow_runs.iter().map(|run| run.id);
+        let some: Vec<u64> = if waits {
+            ids.rev().take(RUNS).collect()
+        } else {
+            ids.take(RUNS).collect()
+        };
+        let unseen = runs.total_count.saturating_sub(some.len() as u64);
+        Ok((some, if status == "completed" { 0 } else { unseen }))
+    }
+
+    async fn of_run(&self, repository: &str, run: u64) -> Result<Vec<Job>, Error> {
+        let path = format!(
+            "/repos/{repository}/actions/runs/{run}/jobs?filter=latest&per_page={PER_PAGE}"
+        );
+        Ok(self.get::<Page>(&path, NEEDS).await?.jobs)
+    }
+}

@@ -1,0 +1,87 @@
+//! Every runner, what it is doing, and who says so.
+
+use std::num::NonZero;
+
+use cli::{Failure, Job};
+use config::file::RunnerCheck;
+use github::Scope;
+use jiff::Timestamp;
+use model::{Outcome, Report, Verdict};
+use runners::{Pool, State};
+
+use crate::{nobody, rules, sources, unless_interrupted};
+
+pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
+    let started_at = Timestamp::now();
+    let scope = runners::pool::scope_of_section(section, job.actions.repository.as_ref())
+        .ok_or_else(nobody)?;
+    job.progress
+        .say(&format!("asking {} for runners", job.actions.api_url));
+    let all = everything(scope, job);
+    let known = unless_interrupted(
+        sources(job, section, std::time::Duration::ZERO).gather(std::slice::from_ref(&all)),
+        job,
+    )
+    .await?;
+    let judgement = runners::judge(&all, &known, &rules(section));
+    let outcome = runners::outcome::outcome(
+        format!("runners/{}", all.scope),
+        &all,
+        &judgement,
+        known.at,
+        &[],
+    );
+    let seen = !judgement.runners.is_empty() || judgement.refusal.is_none();
+    // A view: that some are offline is what it shows, and no failure of it.
+    let outcome = Outcome {
+        subject: all.scope.to_string(),
+        verdict: if seen { Verdict::Pass } else { outcome.verdict },
+        expected: Some("every runner, with its state".to_owned()),
+        ..outcome
+    };
+    let labels = |name: &str| {
+        let listing = known
+            .listings
+            .get(&all.scope.to_string())
+            .and_then(|listing| listing.as_ref().ok());
+        let runner =
+            listing.and_then(|listing| listing.runners.iter().find(|runner| runner.name == name));
+        let labels = runner.map(|runner| {
+            runner
+                .labels
+                .iter()
+                .map(|label| label.name.as_str())
+                .collect::<Vec<_>>()
+        });
+        labels.unwrap_or_default().join(", ")
+    };
+    let count = |state| judgement.count(state);
+    let mut report = Report::from_outcomes("runner-check", started_at, vec![outcome]);
+    report.tables = vec![
+        runners::table::runners(format!("runners of {}", all.scope), &judgement, labels),
+        runners::table::evidence(&all, &judgement),
+    ];
+    if seen {
+        report.reason = format!(
+            "{} runners: {} online, {} busy, {} offline, {} unknown",
+            judgement.runners.len(),
+            count(State::Online),
+            count(State::Busy),
+            count(State::Offline),
+            count(State::Unknown)
+        );
+    }
+    Ok(report)
+}
+
+/// A pool of all runners: any labels, and all that the configuration knows by name.
+fn everything(scope: Scope, job: &Job) -> Pool {
+    Pool {
+        name: "evidence".to_owned(),
+        labels: Vec::new(),
+        min_online: NonZero::<u32>::MIN,
+        scope,
+        members: job.config.runners.keys().cloned().collect(),
+        metric: None,
+    }
+}

@@ -1,0 +1,156 @@
+//! What the remedies share: finding the runner, its machine's login, and running a command there
+//! as root.
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use config::file::{RunnerCheck, RunnerHost};
+use jiff::Timestamp;
+use model::{Outcome, Report};
+use remote::ssh::{Limits, Output, Session};
+use runners::State;
+use runners::host::{self, Seen};
+
+/// What a command that changes one thing prints.
+const MAX_OUTPUT: usize = 64 << 10;
+
+/// The parts of a remedy that is about one runner.
+pub(crate) struct Patient<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) runner: &'a RunnerHost,
+    pub(crate) session: Session,
+    /// What its machine said before anything was changed.
+    pub(crate) before: Seen,
+}
+
+/// Why nothing could be done: the runner's machine could not be asked.
+pub(crate) struct Unreachable {
+    pub(crate) reason: String,
+    pub(crate) hint: String,
+}
+
+impl<'a> Patient<'a> {
+    /// Logs in and looks. The outer error is one of usage, the inner one the machine's.
+    pub(crate) async fn find(
+        job: &'a Job,
+        section: &RunnerCheck,
+        name: &'a str,
+    ) -> Result<Result<Patient<'a>, Unreachable>, Failure> {
+        let Some(runner) = job.config.runners.get(name) else {
+            let known: Vec<&str> = job.config.runners.keys().map(String::as_str).collect();
+            let hint = match known[..] {
+                [] => format!("say where it lives: `runners: {{ {name}: {{ host: … }} }}`"),
+                _ => format!("known are: {}", known.join(", ")),
+            };
+            return Err(Failure::usage(format!("no runner `{name}` under `runners:`")).hint(hint));
+        };
+        let timeout = section.timeout.get();
+        job.progress.say(&format!("logging in at {}", runner.host));
+        let session = match host::log_in(job, runner, timeout).await {
+            Ok(session) => session,
+            Err((reason, hint)) => return Ok(Err(Unreachable { reason, hint })),
+        };
+        let hint = || {
+            format!(
+                "log in at {} and look: `systemctl list-units 'actions.runner.*'`",
+                runner.host
+            )
+        };
+        let before = match host::look(&session, name, runner, timeout).await {
+            Ok(seen) => seen,
+            Err(reason) => {
+                return Ok(Err(Unreachable {
+                    reason,
+                    hint: hint(),
+                }));
+            }
+        };
+        if before
+            .unit
+            .as_ref()
+            .is_none_or(|unit| unit.load != "loaded")
+        {
+            let says = before.evidence(name).says;
+            let reason = format!(
+                "host `{}`: {}: {says}",
+                runner.host,
+                host::unit(name, runner)
+            );
+            return Ok(Err(Unreachable {
+                reason,
+                hint: hint() + ", then say `unit:`",
+            }));
+        }
+        Ok(Ok(Patient {
+            name,
+            runner,
+            session,
+            before,
+        }))
+    }
+
+    /// The service, as systemd calls it.
+    pub(crate) fn unit(&self) -> &str {
+        self.before
+            .unit
+            .as_ref()
+            .map_or("", |unit| unit.name.as_str())
+    }
+
+    /// The first line of every plan: what is.
+    pub(crate) fn now(&self) -> String {
+        let says = self.before.evidence(self.name).says;
+        format!("{} on host {}: {says}", self.name, self.runner.host)
+    }
+
+    /// Runs lines in which `$root` stands before what only root may do.
+    pub(crate) async fn run(&self, lines: &str, timeout: Duration) -> Result<Output, String> {
+        let script = format!(
+            "export LC_ALL=C\nroot=''\n[ \"$(id -u)\" -eq 0 ] || root='sudo -n'\n{lines}\n"
+        );
+        let limits = Limits {
+            timeout,
+            max_output: MAX_OUTPUT,
+        };
+        self.session
+            .script(&script, limits)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl Unreachable {
+    /// Nothing was changed: we could not even look.
+    pub(crate) fn report(
+        self,
+        id: String,
+        subject: &str,
+        expected: String,
+        started_at: Timestamp,
+    ) -> Report {
+        let outcome = Outcome::error(id, subject)
+            .expected(expected)
+            .actual("nothing was changed")
+            .reason(self.reason)
+            .hint(self.hint);
+        Report::from_outcomes("runner-check", started_at, vec![outcome])
+    }
+}
+
+/// A report of one outcome.
+pub(crate) fn report(outcome: Outcome, started_at: Timestamp) -> Report {
+    Report::from_outcomes("runner-check", started_at, vec![outcome])
+}
+
+/// What a dry run comes to: the plan, and nothing done.
+pub(crate) fn planned(id: String, subject: &str, plan: &[String], started_at: Timestamp) -> Report {
+    let outcome = Outcome::skipped(id, subject, format!("dry run: {}", plan.join("; ")));
+    let mut report = report(outcome, started_at);
+    report.reason = "dry run: nothing was changed".to_owned();
+    report
+}
+
+/// Whether a job would be lost, by what the machine and GitHub say.
+pub(crate) fn is_working(state: State) -> bool {
+    state == State::Busy
+}

@@ -1,0 +1,189 @@
+//! Asks every source, side by side, each within its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use cli::Job;
+use github::runners::Listing;
+use github::{Client, Jobs, Scope};
+use jiff::Timestamp;
+
+use crate::{Pool, host, metric};
+
+/// Why a source could not be asked, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: String,
+    pub hint: String,
+}
+
+impl From<github::Error> for Refusal {
+    fn from(error: github::Error) -> Self {
+        Refusal {
+            reason: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
+/// All that the sources said at one time.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    pub at: Timestamp,
+    /// By scope.
+    pub listings: BTreeMap<String, Result<Listing, Refusal>>,
+    /// Of the repository whose workflow runs; `None` where none is known.
+    pub jobs: Option<Result<Jobs, Refusal>>,
+    /// By pool.
+    pub metrics: BTreeMap<String, Result<metric::Answer, String>>,
+    /// By runner.
+    pub hosts: BTreeMap<String, Result<host::Seen, String>>,
+}
+
+/// Whom to ask, and how long. One for all looks: an app makes itself a token for each client.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    job: &'a Job,
+    client: Result<Client, Refusal>,
+    timeout: Duration,
+}
+
+impl<'a> Sources<'a> {
+    /// `timeout` bounds each source; GitHub's rate limits are waited for as the client was told.
+    pub fn new(job: &'a Job, client: Result<Client, github::Error>, timeout: Duration) -> Self {
+        Sources {
+            job,
+            client: client.map_err(Refusal::from),
+            timeout,
+        }
+    }
+
+    /// Asks all sources about these pools.
+    pub async fn gather(&self, pools: &[Pool]) -> Knowledge {
+        let at = Timestamp::now();
+        let (listings, metrics) =
+            futures_util::future::join(self.lists(pools), self.metrics(pools, at)).await;
+        let (jobs, hosts) = futures_util::future::join(
+            self.jobs(pools, &listings),
+            self.hosts(&reachable(pools, &listings)),
+        )
+        .await;
+        Knowledge {
+            at,
+            listings,
+            jobs,
+            metrics,
+            hosts,
+        }
+    }
+
+    async fn lists(&self, pools: &[Pool]) -> BTreeMap<String, Result<Listing, Refusal>> {
+        let scopes: BTreeMap<String, &Scope> = pools
+            .iter()
+            .map(|pool| (pool.scope.to_string(), &pool.scope))
+            .collect();
+        let asking = scopes.into_iter().map(|(name, scope)| async move {
+            let listing = match &self.client {
+                Ok(client) => client.runners(scope).await.map_err(Refusal::from),
+                Err(refusal) => Err(refusal.clone()),
+            };
+            (name, listing)
+        });
+        futures_util::future::join_all(asking)
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    /// Jobs of the repository: what waits and runs, and what ended where the list does not
+    /// answer for itself.
+    async fn jobs(
+        &self,
+        pools: &[Pool],
+        listings: &BTreeMap<String, Result<Listing, Refusal>>,
+    ) -> Option<Result<Jobs, Refusal>> {
+        let named = pools.iter().find_map(|pool| pool.scope.repository());
+        let repository = named.or(self.job.actions.repository.as_deref())?;
+        let client = match &self.client {
+            Ok(client) => client,
+            Err(refusal) => return Some(Err(refusal.clone())),
+        };
+        if !client.has_token() {
+            return None;
+        }
+        let finished = pools
+            .iter()
+            .any(|pool| match listings.get(&pool.scope.to_string()) {
+                Some(Ok(listing)) => !listing
+                    .runners
+                    .iter()
+                    .any(|runner| runner.status == "online" && runner.has(&pool.labels)),
+                _ => true,
+            });
+        Some(
+            client
+                .jobs(repository, finished)
+                .await
+                .map_err(Refusal::from),
+        )
+    }
+
+    async fn metrics(
+        &self,
+        pools: &[Pool],
+        at: Timestamp,
+    ) -> BTreeMap<String, Result<metric::Answer, String>> {
+        let asking = pools.iter().filter_map(|pool| {
+            let metric = pool.metric.as_ref()?;
+            Some(async move {
+                (
+                    pool.name.clone(),
+                    metric::ask(metric, at, self.timeout).await,
+                )
+            })
+        });
+        futures_util::future::join_all(asking)
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    /// What the machines of these runners say.
+    pub async fn hosts(
+        &self,
+        names: &BTreeSet<String>,
+    ) -> BTreeMap<String, Result<host::Seen, String>> {
+        let asking = names.iter().filter_map(|name| {
+            let runner = self.job.config.runners.get(name)?;
+            Some(async move {
+                (
+                    name.clone(),
+                    host::ask(self.job, name, runner, self.timeout).await,
+                )
+            })
+        });
+        futures_util::future::join_all(asking)
+            .await
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Runners whose machines could be asked: members, and whoever the list shows.
+fn reachable(
+    pools: &[Pool],
+    listings: &BTreeMap<String, Result<Listing, Refusal>>,
+) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for pool in pools {
+        names.extend(pool.members.iter().cloned());
+        if let Some(Ok(listing)) = listings.get(&pool.scope.to_string()) {
+            let matching = listing
+                .runners
+                .iter()
+                .filter(|runner| runner.has(&pool.labels));
+            names.extend(matching.map(|runner| runner.name.clone()));
+        }
+    }
+    names
+}

@@ -1,0 +1,149 @@
+//! What a runner's own machine says: whether its service runs, how often it had to be restarted,
+//! whether there is disk and memory left, and what it wrote last.
+//!
+//! One script over one login. What comes back is read as hostile: bounded, and nothing in it is
+//! obeyed.
+
+mod seen;
+
+use std::time::Duration;
+
+use cli::Job;
+use config::file::RunnerHost;
+use remote::quote;
+use remote::ssh::{Limits, Session, Target};
+
+pub use seen::{Disk, Seen, Unit, read};
+
+/// The script's answer takes some 3 KiB.
+const MAX_OUTPUT: usize = 64 << 10;
+
+/// Asks the machine of a runner.
+pub async fn ask(
+    job: &Job,
+    name: &str,
+    runner: &RunnerHost,
+    timeout: Duration,
+) -> Result<Seen, String> {
+    let until = tokio::time::Instant::now() + timeout;
+    let asking = async {
+        let session = log_in(job, runner, timeout)
+            .await
+            .map_err(|(reason, _)| reason)?;
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        look(&session, name, runner, left).await
+    };
+    match tokio::time::timeout_at(until, asking).await {
+        Ok(seen) => seen,
+        Err(_) => Err(format!(
+            "host `{}`: not done within {} ms",
+            runner.host,
+            timeout.as_millis()
+        )),
+    }
+}
+
+/// A login at a runner's host; on failure the reason and the next step.
+pub async fn log_in(
+    job: &Job,
+    runner: &RunnerHost,
+    timeout: Duration,
+) -> Result<Session, (String, String)> {
+    let name = &runner.host;
+    let Some(host) = job.config.hosts.get(name) else {
+        let hint = format!("add `hosts: {{ {name}: {{ address: … }} }}`");
+        return Err((format!("no host `{name}` under `hosts:`"), hint));
+    };
+    let target = Target::of(host, None, &job.env)
+        .map_err(|unready| (format!("host `{name}`: {}", unready.reason), unready.hint))?;
+    target.clone().connect(timeout).await.map_err(|error| {
+        let hint = target.hint(&error);
+        (format!("host `{name}`: {error}"), hint)
+    })
+}
+
+/// Looks once, over a login that stands.
+pub async fn look(
+    session: &Session,
+    name: &str,
+    runner: &RunnerHost,
+    timeout: Duration,
+) -> Result<Seen, String> {
+    let limits = Limits {
+        timeout,
+        max_output: MAX_OUTPUT,
+    };
+    let output = session
+        .script(&script(name, runner), limits)
+        .await
+        .map_err(|error| format!("host `{}`: {error}", runner.host))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    read(&text).ok_or_else(|| {
+        format!(
+            "host `{}` gives no answer that is understood ({}): {}",
+            runner.host,
+            output.exit,
+            output.tail()
+        )
+    })
+}
+
+/// The unit, or the pattern that finds it.
+pub fn unit(name: &str, runner: &RunnerHost) -> String {
+    let escaped = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '?'
+        }
+    };
+    runner.unit.clone().unwrap_or_else(|| {
+        // GitHub's installer names it `actions.runner.OWNER-REPO.NAME.service`.
+        format!(
+            "actions.runner.*{}.service",
+            name.chars().map(escaped).collect::<String>()
+        )
+    })
+}
+
+/// The lines that find the one unit of a runner and put it into `$unit`.
+pub fn find_unit(name: &str, runner: &RunnerHost) -> String {
+    format!(
+        "pattern={}
+units=$(systemctl list-units --all --plain --no-legend --full \"$pattern\" 2>/dev/null | awk '{{print $1}}')
+[ -n \"$units\" ] || units=$(systemctl list-unit-files --no-legend --full \"$pattern\" 2>/dev/null | awk '{{print $1}}')
+set -- $units
+unit=$1
+",
+        quote(&unit(name, runner))
+    )
+}
+
+fn script(name: &str, runner: &RunnerHost) -> String {
+    let find = find_unit(name, runner);
+    // The log comes last: what it holds may look like anything.
+    format!(
+        "export LC_ALL=C
+{find}
+printf '@units\\n'; printf '%s\\n' $units | head -n 20
+printf '@uptime\\n'; cat /proc/uptime
+printf '@now\\n'; date +%s
+if [ $# -eq 1 ]; then
+  printf '@show\\n'
+  systemctl show --no-pager -p LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,MainPID,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic \"$unit\"
+  dir=$(systemctl show --no-pager --value -p WorkingDirectory \"$unit\")
+fi
+dir=${{dir#!}}; [ -d \"$dir\" ] || dir=/
+docker=/var/lib/docker; [ -d \"$docker\" ] || docker=/
+printf '@disk\\n'; df -Pk / \"$dir\" \"$docker\" 2>/dev/null | sed 1d
+printf '@inodes\\n'; df -Pi / \"$dir\" \"$docker\" 2>/dev/null | sed 1d
+printf '@memory\\n'; grep -E '^(MemTotal|MemAvailable):' /proc/meminfo
+if [ $# -eq 1 ]; then
+  printf '@log\\n'
+  log=$(journalctl -q -u \"$unit\" -n 20 -o short-unix --no-pager 2>/dev/null)
+  [ -n \"$log\" ] || log=$(sudo -n journalctl -q -u \"$unit\" -n 20 -o short-unix --no-pager 2>/dev/null)
+  printf '%s\\n' \"$log\" | tail -c 16000
+fi
+"
+    )
+}

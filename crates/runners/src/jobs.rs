@@ -1,0 +1,250 @@
+//! What jobs tell of runners: who works, who worked, and how long a job has waited for anybody.
+//!
+//! All that a workflow's own token may see. A runner that took a job with more labels has the
+//! fewer, too; a job that waits with fewer labels would be taken by a runner that has more.
+
+use std::time::Duration;
+
+use github::{Job, Jobs};
+use jiff::Timestamp;
+
+use crate::{Evidence, Pool, Source, State, Trust, span};
+
+/// What the jobs say about a pool and its runners. A job may wait `patience` for a runner.
+pub fn evidence(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration) -> Vec<Evidence> {
+    let mut found = Vec::new();
+    let taken = |job: &&Job| fits(pool, job) && job.runner().is_some();
+    let running: Vec<&Job> = jobs
+        .jobs
+        .iter()
+        .filter(taken)
+        .filter(|job| job.status == "in_progress")
+        .collect();
+    for job in &running {
+        let runner = job.runner().unwrap_or_default();
+        let since = job
+            .started_at
+            .map(|at| format!(" for {}", span(ago(at, now))));
+        let says = format!("runs job `{}`{}", job.name, since.unwrap_or_default());
+        found.push(Evidence::new(Source::Jobs, State::Busy, Trust::Work, says).of(runner));
+    }
+    found.extend(last_finished(pool, jobs, now));
+    found.push(queue(pool, jobs, now, patience, running.len()));
+    found
+}
+
+/// What a job that ended says of its runner: it was there then.
+fn last_finished(pool: &Pool, jobs: &Jobs, now: Timestamp) -> Vec<Evidence> {
+    let mut newest: std::collections::BTreeMap<&str, (Timestamp, &Job)> =
+        std::collections::BTreeMap::new();
+    for job in jobs
+        .jobs
+        .iter()
+        .filter(|job| job.status == "completed" && fits(pool, job))
+    {
+        let (Some(runner), Some(at)) = (job.runner(), job.completed_at) else {
+            continue;
+        };
+        let last = newest.entry(runner).or_insert((at, job));
+        if at > last.0 {
+            *last = (at, job);
+        }
+    }
+    let evidence = |(runner, (at, job)): (&str, (Timestamp, &Job))| {
+        let says = format!("finished job `{}`", job.name);
+        Evidence::new(Source::Jobs, State::Online, Trust::Hearsay, says)
+            .of(runner)
+            .aged(Some(ago(at, now)))
+    };
+    newest.into_iter().map(evidence).collect()
+}
+
+/// What waits, as evidence about the pool as a whole.
+fn queue(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration, running: usize) -> Evidence {
+    let waiting: Vec<&Job> = jobs
+        .jobs
+        .iter()
+        .filter(|job| {
+            job.status == "queued" && !job.labels.is_empty() && all_in(&job.labels, &pool.labels)
+        })
+        .collect();
+    let oldest = waiting
+        .iter()
+        .filter_map(|job| Some((job.created_at.or(job.started_at)?, *job)))
+        .min_by_key(|(at, _)| *at);
+    let unseen = match jobs.unseen {
+        0 => String::new(),
+        more => format!("; {more} more runs were not looked into"),
+    };
+    let Some((at, job)) = oldest else {
+        let says = match running {
+            0 => format!("no job with these labels waits or runs{unseen}"),
+            _ => format!("no job with these labels waits{unseen}"),
+        };
+        return Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says);
+    };
+    let waited = ago(at, now);
+    let text = format!(
+        "{} with these labels wait, the oldest (`{}`) for {}",
+        count(waiting.len(), "job"),
+        job.name,
+        span(waited)
+    );
+    match (waited > patience, running) {
+        (true, 0) => {
+            let says = format!("{text}, and none runs{unseen}");
+            // Runs that nobody looked into may be the ones that keep the runners busy.
+            let state = if jobs.unseen == 0 {
+                State::Offline
+            } else {
+                State::Unknown
+            };
+            Evidence::new(Source::Jobs, state, Trust::Hearsay, says)
+        }
+        (true, running) => {
+            let says = format!("{text}, while {running} run{unseen}");
+            Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says)
+        }
+        (false, _) => {
+            let says = format!("{text}, which is no sign yet{unseen}");
+            Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says)
+        }
+    }
+}
+
+fn count(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
+/// Whether whoever took the job is of this pool. Where any labels will do, GitHub's own machines
+/// must not be taken for self-hosted ones.
+fn fits(pool: &Pool, job: &Job) -> bool {
+    if pool.labels.is_empty() {
+        return all_in(&["self-hosted".to_owned()], &job.labels);
+    }
+    all_in(&pool.labels, &job.labels)
+}
+
+/// Whether each label is one of the others.
+fn all_in(labels: &[String], of: &[String]) -> bool {
+    labels
+        .iter()
+        .all(|label| of.iter().any(|other| other.eq_ignore_ascii_case(label)))
+}
+
+/// How long ago; a clock ahead of ours has just struck.
+fn ago(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(at)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZero;
+
+    fn pool() -> Pool {
+        Pool {
+            name: "primary".into(),
+            labels: vec!["self-hosted".into(), "Production".into()],
+            min_online: NonZero::<u32>::MIN,
+            scope: github::Scope::Repository("acme/shop".into()),
+            members: Vec::new(),
+            metric: None,
+        }
+    }
+
+    fn job(status: &str, labels: &[&str], runner: Option<&str>, minutes: i64) -> Job {
+        let at = Timestamp::from_second(1_000_000 - minutes * 60).ok();
+        Job {
+            id: 1,
+            name: "deploy".into(),
+            status: status.into(),
+            labels: labels.iter().map(ToString::to_string).collect(),
+            runner_name: runner.map(str::to_owned),
+            created_at: at,
+            started_at: at,
+            completed_at: (status == "completed").then_some(at).flatten(),
+        }
+    }
+
+    fn says(jobs: Vec<Job>, unseen: u64) -> Vec<(Option<String>, State, String)> {
+        let jobs = Jobs {
+            jobs,
+            with_finished: true,
+            unseen,
+        };
+        let now = Timestamp::from_second(1_000_000).unwrap_or_default();
+        evidence(&pool(), &jobs, now, Duration::from_secs(120))
+            .into_iter()
+            .map(|e| (e.runner, e.state, e.says))
+            .collect()
+    }
+
+    #[test]
+    fn who_works_is_busy_and_who_worked_was_there() {
+        let both = ["Self-Hosted", "production", "gpu"];
+        let seen = says(
+            vec![
+                job("in_progress", &both, Some("web-01"), 3),
+                job("completed", &both, Some("web-02"), 9),
+                job("completed", &both, Some("web-02"), 5),
+                // Other labels say nothing of this pool, a job without a runner of no runner.
+                job("in_progress", &["self-hosted"], Some("other"), 1),
+                job("completed", &both, Some(""), 5),
+            ],
+            0,
+        );
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        assert_eq!(
+            seen[0],
+            (
+                Some("web-01".into()),
+                State::Busy,
+                "runs job `deploy` for 3m".into()
+            )
+        );
+        assert_eq!(
+            (seen[1].0.as_deref(), seen[1].1),
+            (Some("web-02"), State::Online)
+        );
+        assert_eq!(
+            seen[2],
+            (
+                None,
+                State::Unknown,
+                "no job with these labels waits".into()
+            )
+        );
+    }
+
+    #[test]
+    fn a_job_that_nobody_takes_is_a_sign_and_an_empty_queue_is_none() {
+        let labels = ["self-hosted", "production"];
+        let waits = |minutes| job("queued", &labels, None, minutes);
+        let one = |jobs, unseen| {
+            says(jobs, unseen)
+                .pop()
+                .unwrap_or((None, State::Online, String::new()))
+        };
+        let (_, state, text) = one(vec![waits(20), waits(3)], 0);
+        assert_eq!(state, State::Offline);
+        assert_eq!(
+            text,
+            "2 jobs with these labels wait, the oldest (`deploy`) for 20m, and none runs"
+        );
+        assert_eq!(one(vec![waits(1)], 0).1, State::Unknown);
+        assert_eq!(one(vec![waits(20)], 7).1, State::Unknown);
+        assert_eq!(one(vec![], 0).1, State::Unknown);
+        let busy = job("in_progress", &labels, Some("web-01"), 30);
+        assert_eq!(one(vec![waits(20), busy], 0).1, State::Unknown);
+        // A job for a runner with a label more, or for GitHub's own machines, waits for others.
+        assert_eq!(
+            one(vec![job("queued", &["production", "gpu"], None, 20)], 0).1,
+            State::Unknown
+        );
+        assert_eq!(one(vec![job("queued", &[], None, 20)], 0).1, State::Unknown);
+    }
+}

@@ -1,0 +1,324 @@
+//! Whether a pool takes a job, from all that is known. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use github::runners::Listing;
+
+use crate::gather::{Knowledge, Refusal};
+use crate::merge::{Merged, merge};
+use crate::{Evidence, Pool, Source, State, Trust, jobs, metric};
+
+/// What counts as old, and as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Evidence older than this decides nothing.
+    pub fresh: Duration,
+    /// How long a job may wait for a runner.
+    pub patience: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            fresh: Duration::from_secs(15 * 60),
+            patience: Duration::from_secs(120),
+        }
+    }
+}
+
+/// One runner of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    pub name: String,
+    pub merged: Merged,
+    pub evidence: Vec<Evidence>,
+    /// The remedy that its machine suggests.
+    pub remedy: Option<String>,
+}
+
+/// What is known of a pool, and what it comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    pub state: State,
+    pub runners: Vec<Judged>,
+    /// Evidence about the pool as a whole.
+    pub about_pool: Vec<Evidence>,
+    /// Whether every runner that could be meant is known.
+    pub complete: bool,
+    /// Runners that GitHub counts and does not show.
+    pub unlisted: u64,
+    /// How many are online as Prometheus counts, where no list says it.
+    pub counted: Option<u64>,
+    /// Why the list could not be read.
+    pub refusal: Option<Refusal>,
+    /// A job waits although a runner seems free.
+    pub passed_over: bool,
+}
+
+/// Judges a pool.
+pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
+    let listing = known.listings.get(&pool.scope.to_string());
+    let mut about_pool = Vec::new();
+    let mut named: BTreeMap<String, Vec<Evidence>> = BTreeMap::new();
+    for name in &pool.members {
+        named.entry(name.clone()).or_default();
+    }
+    let mut sort =
+        |evidence: Evidence, named: &mut BTreeMap<String, Vec<Evidence>>| match &evidence.runner {
+            Some(name) => named.entry(name.clone()).or_default().push(evidence),
+            None => about_pool.push(evidence),
+        };
+    let complete = matches!(listing, Some(Ok(listing)) if listing.unlisted == 0);
+    listed(pool, listing, &mut named, &mut sort);
+    for evidence in from_jobs(pool, known, rules) {
+        // Of a runner that is listed no more, only work that goes on matters: one that lives for
+        // a single job is taken off the list after it.
+        let gone = evidence.trust == Trust::Hearsay
+            && complete
+            && evidence
+                .runner
+                .as_ref()
+                .is_some_and(|name| !named.contains_key(name));
+        if !gone {
+            sort(evidence, &mut named);
+        }
+    }
+    let answer = known.metrics.get(&pool.name);
+    if let (Some(metric), Some(answer)) = (&pool.metric, answer) {
+        for evidence in metric::evidence(metric, answer) {
+            sort(evidence, &mut named);
+        }
+    }
+    if let Some(Ok(listing)) = listing {
+        for (name, evidence) in &mut named {
+            unlisted(name, pool, listing, evidence);
+        }
+    }
+    let runners = named
+        .into_iter()
+        .map(|(name, evidence)| one(name, evidence, known, rules))
+        .collect();
+    let mut judgement = Judgement {
+        state: State::Unknown,
+        runners,
+        about_pool,
+        complete: complete || matches!(listing, Some(Err(_)) | None) && !pool.members.is_empty(),
+        unlisted: listing
+            .and_then(|l| l.as_ref().ok())
+            .map_or(0, |l| l.unlisted),
+        counted: match (listing, &pool.metric, answer) {
+            (Some(Ok(_)), ..) => None,
+            (_, Some(metric), Some(Ok(answer))) => metric::count(answer, metric),
+            _ => None,
+        },
+        refusal: listing.and_then(|l| l.as_ref().err()).cloned(),
+        passed_over: false,
+    };
+    judgement.decide(pool, rules);
+    judgement
+}
+
+fn listed(
+    pool: &Pool,
+    listing: Option<&Result<Listing, Refusal>>,
+    named: &mut BTreeMap<String, Vec<Evidence>>,
+    sort: &mut impl FnMut(Evidence, &mut BTreeMap<String, Vec<Evidence>>),
+) {
+    match listing {
+        None => {}
+        Some(Err(refusal)) => sort(
+            Evidence::silent(Source::List, refusal.reason.clone()),
+            named,
+        ),
+        Some(Ok(listing)) => {
+            for runner in listing
+                .runners
+                .iter()
+                .filter(|runner| runner.has(&pool.labels))
+            {
+                let (state, says) = match (runner.status.as_str(), runner.busy) {
+                    ("online", false) => (State::Online, "online, free".to_owned()),
+                    ("online", true) => (State::Busy, "online, busy".to_owned()),
+                    ("offline", _) => (State::Offline, "offline".to_owned()),
+                    (other, _) => (State::Unknown, format!("status `{other}`")),
+                };
+                sort(
+                    Evidence::new(Source::List, state, Trust::Report, says).of(&runner.name),
+                    named,
+                );
+            }
+        }
+    }
+}
+
+fn from_jobs(pool: &Pool, known: &Knowledge, rules: &Rules) -> Vec<Evidence> {
+    match &known.jobs {
+        None => Vec::new(),
+        Some(Ok(jobs)) => jobs::evidence(pool, jobs, known.at, rules.patience),
+        Some(Err(refusal)) => vec![Evidence::silent(Source::Jobs, refusal.reason.clone())],
+    }
+}
+
+/// What it means that others speak of a runner which GitHub's list does not show in this pool.
+fn unlisted(name: &str, pool: &Pool, listing: &Listing, evidence: &mut Vec<Evidence>) {
+    if evidence.iter().any(|e| e.source == Source::List) {
+        return;
+    }
+    match listing.runners.iter().find(|runner| runner.name == name) {
+        Some(runner) => {
+            let has = |label: &&String| !runner.has(std::slice::from_ref(*label));
+            let lacks: Vec<&str> = pool.labels.iter().filter(has).map(String::as_str).collect();
+            let says = format!("{}, without the label {}", runner.status, lacks.join(", "));
+            evidence.push(Evidence::new(Source::List, State::Offline, Trust::Proof, says).of(name));
+        }
+        None if listing.unlisted == 0 => {
+            let says = "not registered with GitHub";
+            evidence
+                .push(Evidence::new(Source::List, State::Offline, Trust::Report, says).of(name));
+        }
+        None => {}
+    }
+}
+
+fn one(name: String, mut evidence: Vec<Evidence>, known: &Knowledge, rules: &Rules) -> Judged {
+    let mut remedy = None;
+    match known.hosts.get(&name) {
+        None => {}
+        Some(Ok(seen)) => {
+            remedy = seen.remedy(&name);
+            evidence.push(seen.evidence(&name));
+        }
+        Some(Err(reason)) => {
+            evidence.push(Evidence::silent(Source::Host, reason.clone()).of(&name));
+        }
+    }
+    evidence.sort_by_key(|e| e.source);
+    Judged {
+        merged: merge(&evidence, rules.fresh),
+        name,
+        evidence,
+        remedy,
+    }
+}
+
+impl Judgement {
+    /// How many are in this state.
+    pub fn count(&self, state: State) -> usize {
+        self.runners
+            .iter()
+            .filter(|r| r.merged.state == state)
+            .count()
+    }
+
+    /// How many are known to be up.
+    pub fn online(&self) -> u64 {
+        let named = self.count(State::Online) + self.count(State::Busy);
+        (named as u64).max(self.counted.unwrap_or(0))
+    }
+
+    /// Whether somebody answered, whatever the answer was.
+    pub fn answered(&self) -> bool {
+        let all = self
+            .runners
+            .iter()
+            .flat_map(|r| &r.evidence)
+            .chain(&self.about_pool);
+        all.into_iter().any(|e| e.answered)
+    }
+
+    /// Every contradiction, with the runner that it is about.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for runner in &self.runners {
+            let texts = runner.merged.contradictions.iter();
+            all.extend(texts.map(|text| format!("{}: {text}", runner.name)));
+        }
+        if self.passed_over {
+            let waits = self.about_pool.iter().find(|e| e.source == Source::Jobs);
+            let waits = waits.map_or("a job waits", |e| e.says.as_str());
+            all.push(format!("a runner seems free, yet {waits}"));
+        }
+        let none = self
+            .about_pool
+            .iter()
+            .find(|e| e.source == Source::Prometheus);
+        if let Some(metric) = none
+            && metric.state == State::Offline
+            && self.online() > 0
+        {
+            all.push(format!(
+                "prometheus says offline ({}), others say online",
+                metric.says
+            ));
+        }
+        all
+    }
+
+    fn decide(&mut self, pool: &Pool, rules: &Rules) {
+        let wanted = u64::from(pool.min_online.get());
+        let online = self.online();
+        let nobody = |source: Source| {
+            self.about_pool
+                .iter()
+                .any(|e| e.source == source && e.state == State::Offline && e.counts(rules.fresh))
+        };
+        if online >= wanted {
+            let free = self.count(State::Online) > 0 || self.counted.is_some();
+            self.passed_over = free && nobody(Source::Jobs);
+            self.state = match (self.passed_over, free) {
+                (true, _) => State::Unknown,
+                (false, true) => State::Online,
+                (false, false) => State::Busy,
+            };
+            return;
+        }
+        let contested = self.runners.iter().any(|r| r.merged.contested);
+        let told = (nobody(Source::Jobs) || nobody(Source::Prometheus))
+            && !contested
+            && self.unlisted == 0;
+        let could = online + self.count(State::Unknown) as u64 + self.unlisted;
+        self.state = if told || self.complete_or_counted() && could < wanted {
+            State::Offline
+        } else {
+            State::Unknown
+        };
+    }
+
+    /// Whether there is no room for a runner that nobody spoke of.
+    fn complete_or_counted(&self) -> bool {
+        self.complete || self.unlisted > 0 || self.counted.is_some()
+    }
+}
+
+impl std::fmt::Display for Judgement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (idle, busy) = (self.count(State::Online), self.count(State::Busy));
+        let offline = self.count(State::Offline);
+        let unknown = self.count(State::Unknown);
+        match (self.runners.is_empty(), self.counted) {
+            (_, Some(counted)) if counted > (idle + busy) as u64 => {
+                write!(f, "{counted} online as Prometheus counts")?;
+            }
+            (true, Some(_)) => f.write_str("none online as Prometheus counts")?,
+            (true, None) if self.refusal.is_some() => f.write_str("its runners are not known")?,
+            (true, None) => f.write_str("no runner has these labels")?,
+            (false, _) => write!(
+                f,
+                "{} online ({idle} idle, {busy} busy), {offline} offline",
+                idle + busy
+            )?,
+        }
+        if unknown > 0 {
+            write!(f, ", {unknown} of unknown status")?;
+        }
+        if self.unlisted > 0 {
+            write!(
+                f,
+                "; GitHub counts {} more and does not list them",
+                self.unlisted
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! What Prometheus says of runners: a series for each, or how many are online.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config::file::{OnNoData, PrometheusProbe, RunnerMetric};
+use probe::prometheus::{Prometheus, Sample};
+
+use crate::{Evidence, Source, State, Trust};
+
+/// Labels that exporters give a runner's name in.
+const NAMES: [&str; 3] = ["runner", "runner_name", "name"];
+
+/// The series and how old each one's newest sample is, in the same order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    pub samples: Vec<Sample>,
+    pub ages: BTreeMap<BTreeMap<String, String>, Duration>,
+}
+
+/// Asks for the values and for their age: Prometheus shows a value for five minutes after its
+/// source went silent.
+pub async fn ask(
+    metric: &RunnerMetric,
+    now: jiff::Timestamp,
+    timeout: Duration,
+) -> Result<Answer, String> {
+    let values = client(metric, metric.query.clone())?;
+    let times = client(metric, format!("timestamp({})", metric.query))?;
+    let (samples, times) =
+        futures_util::future::join(values.samples(timeout), times.samples(timeout)).await;
+    // A query that gives one number has no time of its own; then its age is not known.
+    let ages = times.unwrap_or_default().into_iter().filter_map(|sample| {
+        let at = Duration::try_from_secs_f64(sample.value).ok()?;
+        let now = Duration::try_from(now.as_duration()).ok()?;
+        Some((sample.labels, now.saturating_sub(at)))
+    });
+    Ok(Answer {
+        samples: samples?,
+        ages: ages.collect(),
+    })
+}
+
+fn client(metric: &RunnerMetric, query: String) -> Result<Prometheus, String> {
+    Prometheus::new(PrometheusProbe {
+        name: String::new(),
+        server: metric.server.clone(),
+        query,
+        min: None,
+        max: None,
+        on_no_data: OnNoData::Inconclusive,
+        severity: model::Severity::Required,
+    })
+}
+
+/// What the answer says: of each runner by name, or of the pool.
+pub fn evidence(metric: &RunnerMetric, answer: &Result<Answer, String>) -> Vec<Evidence> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(reason) => return vec![Evidence::silent(Source::Prometheus, reason.clone())],
+    };
+    if answer.samples.is_empty() {
+        let says = format!("`{}` gives no data", metric.query);
+        return vec![Evidence::new(
+            Source::Prometheus,
+            State::Unknown,
+            Trust::Hearsay,
+            says,
+        )];
+    }
+    answer
+        .samples
+        .iter()
+        .map(|sample| one(metric, sample, answer))
+        .collect()
+}
+
+fn one(metric: &RunnerMetric, sample: &Sample, answer: &Answer) -> Evidence {
+    let state = match sample.value {
+        value if value.is_nan() => State::Unknown,
+        value if value > 0.0 => State::Online,
+        _ => State::Offline,
+    };
+    let name = match &metric.runner_label {
+        Some(label) => sample.labels.get(label),
+        None => NAMES.iter().find_map(|label| sample.labels.get(*label)),
+    };
+    let age = sample_age(sample, answer);
+    let evidence =
+        |says: String| Evidence::new(Source::Prometheus, state, Trust::Hearsay, says).aged(age);
+    match name {
+        Some(name) => evidence(format!("value {}", sample.value)).of(name),
+        None if answer.samples.len() == 1 => evidence(format!("{} online", sample.value)),
+        // Several series without a name are runners all the same: told apart by their labels.
+        None => {
+            let labels = sample.labels.iter().filter(|(name, _)| *name != "__name__");
+            let name: Vec<String> = labels
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            evidence(format!("value {}", sample.value)).of(name.join(","))
+        }
+    }
+}
+
+/// `timestamp()` drops the metric's name.
+fn sample_age(sample: &Sample, answer: &Answer) -> Option<Duration> {
+    let mut labels = sample.labels.clone();
+    labels.remove("__name__");
+    answer.ages.get(&labels).copied()
+}
+
+/// How many are online, where the query is one number for the pool.
+pub fn count(answer: &Answer, metric: &RunnerMetric) -> Option<u64> {
+    match &answer.samples[..] {
+        [one]
+            if evidence(metric, &Ok(answer.clone()))
+                .iter()
+                .all(|e| e.runner.is_none())
+                && one.value >= 0.0 =>
+        {
+            // Runners are counted in whole numbers; a rate or an average is rounded down.
+            format!("{:.0}", one.value.floor()).parse().ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric() -> RunnerMetric {
+        RunnerMetric {
+            server: "http://x".into(),
+            query: "runner_status".into(),
+            runner_label: None,
+        }
+    }
+
+    fn sample(labels: &[(&str, &str)], value: f64) -> Sample {
+        let labels = labels.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+        Sample {
+            labels: labels.collect(),
+            value,
+        }
+    }
+
+    fn says(samples: Vec<Sample>) -> Vec<(Option<String>, State)> {
+        let answer = Answer {
+            samples,
+            ..Answer::default()
+        };
+        evidence(&metric(), &Ok(answer))
+            .into_iter()
+            .map(|e| (e.runner, e.state))
+            .collect()
+    }
+
+    #[test]
+    fn each_series_is_a_runner_and_one_without_name_a_count() {
+        let two = vec![
+            sample(&[("runner", "web-01")], 1.0),
+            sample(&[("runner", "web-02")], 0.0),
+        ];
+        assert_eq!(
+            says(two),
+            [
+                (Some("web-01".into()), State::Online),
+                (Some("web-02".into()), State::Offline)
+            ]
+        );
+        assert_eq!(says(vec![sample(&[], 2.0)]), [(None, State::Online)]);
+        assert_eq!(
+            says(vec![sample(&[("runner", "a")], f64::NAN)]),
+            [(Some("a".into()), State::Unknown)]
+        );
+        let nameless = says(vec![
+            sample(&[("__name__", "m"), ("env", "a")], 1.0),
+            sample(&[("env", "b")], 1.0),
+        ]);
+        assert_eq!(nameless[0].0.as_deref(), Some("env=a"));
+        let count = |value| {
+            count(
+                &Answer {
+                    samples: vec![sample(&[], value)],
+                    ..Answer::default()
+                },
+                &metric(),
+            )
+        };
+        assert_eq!(
+            (count(2.9), count(0.0), count(f64::NAN)),
+            (Some(2), Some(0), None)
+        );
+    }
+
+    #[test]
+    fn no_data_and_no_answer_are_unknown() {
+        assert_eq!(says(vec![]), [(None, State::Unknown)]);
+        let silent = evidence(&metric(), &Err("connection refused".into()));
+        assert!(silent.len() == 1 && !silent[0].answered && silent[0].state == State::Unknown);
+    }
+}

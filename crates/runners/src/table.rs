@@ -1,0 +1,33 @@
+//! What is known, in rows: a table of evidence for a pool, and one of all runners.
+
+use model::Table;
+
+use crate::outcome::row;
+use crate::{Judgement, Pool};
+
+/// The evidence about a pool: source, whom it speaks of, what it says, and how old it is.
+pub fn evidence(pool: &Pool, judgement: &Judgement) -> Table {
+    let named = judgement.runners.iter().flat_map(|r| &r.evidence);
+    Table {
+        title: format!("{}: {}", pool.name, judgement.state),
+        header: vec!["source", "runner", "state", "age", "says"],
+        rows: named.chain(&judgement.about_pool).map(row).collect(),
+    }
+}
+
+/// Every runner with its state, and why.
+pub fn runners(title: String, judgement: &Judgement, labels: impl Fn(&str) -> String) -> Table {
+    let row = |runner: &crate::judge::Judged| {
+        vec![
+            runner.name.clone(),
+            runner.merged.state.to_string(),
+            labels(&runner.name),
+            runner.merged.reason.clone(),
+        ]
+    };
+    Table {
+        title,
+        header: vec!["runner", "state", "labels", "why"],
+        rows: judgement.runners.iter().map(row).collect(),
+    }
+}
