@@ -1,5 +1,7 @@
 //! JSON Schemas and the reference pages, generated from the types.
 
+pub mod checks;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +75,7 @@ pub fn files() -> Vec<(String, String)> {
         configuration(&config::schema()),
     ));
     files.push(("docs/reference/command-line.md".to_owned(), command_line()));
+    files.extend(checks::pages(config::schema().as_value()));
     files
 }
 
@@ -173,12 +176,12 @@ fn words(page: &mut String, name: &str, of: &Value) {
         });
     let all: Vec<_> = listed.chain(described).collect();
     for (word, text) in &all {
-        let _ = writeln!(
-            page,
+        let line = format!(
             "- `{}` {}",
             word.as_str().unwrap_or_default(),
             text.replace('\n', " ")
         );
+        let _ = writeln!(page, "{}", line.trim_end());
     }
     if !all.is_empty() {
         page.push('\n');

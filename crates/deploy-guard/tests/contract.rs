@@ -151,3 +151,20 @@ fn the_examples_fit_the_schema_of_the_configuration() {
     typo["healthgate"]["polcy"] = Value::Null;
     assert!(!schema.is_valid(&typo));
 }
+
+#[test]
+fn each_kind_of_check_has_an_example_that_loads() {
+    let schema = config::schema();
+    let mut kinds = 0;
+    for (kind, _) in deploy_guard::generate::checks::kinds(schema.as_value()) {
+        let example = testkit::workspace().join(format!("examples/preflight/{kind}.yml"));
+        testkit::bin("preflight")
+            .args(["list", "--release", "v1.2.4", "--only", kind, "--config"])
+            .arg(example)
+            .assert()
+            .code(0)
+            .stdout(contains(format!("{kind}/")));
+        kinds += 1;
+    }
+    assert!(kinds > 5, "{kinds}");
+}
