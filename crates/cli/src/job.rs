@@ -49,7 +49,11 @@ impl Only {
     }
 }
 
-/// A pattern in which `*` stands for any text.
+/// Whether a text fits a pattern in which `*` stands for any text.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    matches(pattern.as_bytes(), text.as_bytes())
+}
+
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -18,7 +18,7 @@ pub use args::{Format, Global};
 pub use consent::Consent;
 pub use failure::Failure;
 pub use interrupt::{Interrupt, Signal};
-pub use job::{Job, Only};
+pub use job::{Job, Only, glob};
 pub use progress::Progress;
 pub use publish::Publisher;
 pub use stage::{Stage, command, dispatch, parse, process_env, run};

@@ -87,6 +87,15 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     unique(tree, &["preflight", "images"], "name")?;
     unique(tree, &["preflight", "runners"], "name")?;
     unique(tree, &["preflight", "hosts"], "host")?;
+    for (list, key) in [
+        ("artifacts", "name"),
+        ("checks", "name"),
+        ("staging", "environment"),
+        ("deployments", "environment"),
+    ] {
+        unique(tree, &["preflight", list], key)?;
+    }
+    asked_of_github(section, tree)?;
     images(section, tree)?;
     runners::checks(section, config, tree)?;
     for (at, host) in section.hosts.iter().enumerate() {
@@ -115,6 +124,39 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
                 &nth.to_string(),
             ];
             known_host(tree, &path, host, config)?;
+        }
+    }
+    Ok(())
+}
+
+fn asked_of_github(section: &Preflight, tree: &Node) -> Result<(), Fault> {
+    for (at, artifact) in section.artifacts.iter().enumerate() {
+        if artifact.workflow.is_none() && (artifact.branch.is_some() || artifact.same_commit) {
+            let key = if artifact.branch.is_some() {
+                "branch"
+            } else {
+                "same-commit"
+            };
+            return Err(fault(
+                tree,
+                &["preflight", "artifacts", &at.to_string(), key],
+                format!("`{key}` chooses a run of another workflow, and no `workflow` is named"),
+            ));
+        }
+    }
+    for (at, checks) in section.checks.iter().enumerate() {
+        for (nth, waiver) in checks.waivers.iter().enumerate() {
+            for (key, text) in [
+                ("check", &waiver.check),
+                ("reason", &waiver.reason),
+                ("approver", &waiver.approver),
+            ] {
+                if text.trim().is_empty() {
+                    let (at, nth) = (at.to_string(), nth.to_string());
+                    let path = ["preflight", "checks", &at, "waivers", &nth, key];
+                    return Err(fault(tree, &path, format!("a waiver's `{key}` is empty")));
+                }
+            }
         }
     }
     Ok(())

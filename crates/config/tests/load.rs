@@ -174,6 +174,52 @@ fn mistakes_are_shown_where_they_stand() {
 }
 
 #[test]
+fn mistakes_in_what_github_is_asked_are_shown_where_they_stand() {
+    for (text, expected) in [
+        (
+            "github: { token-env: A, app: { id: 1, key-env: B } }\n",
+            "2:30: `token-env` and `app` exclude each other | a check may",
+        ),
+        (
+            "github: { app: { key-env: B } }\n",
+            "2:16: the app has no id | add `id: 12345`",
+        ),
+        (
+            "github: { app: { id: 1, id-env: A, key-env: B } }\n",
+            "2:33: `id` and `id-env` exclude each other",
+        ),
+        ("github: { api-url: ghes.example }\n", "2:20: not a URL"),
+        (
+            "preflight: { artifacts: [{ name: a, branch: main }] }\n",
+            "2:45: `branch` chooses a run of another workflow",
+        ),
+        (
+            "preflight: { checks: [{ name: a }, { name: a }] }\n",
+            "2:44: `a` stands here twice",
+        ),
+        (
+            "preflight: { checks: [{ name: a, waivers: [{ check: a, reason: ' ', approver: b, expires: 2026-12-01 }] }] }\n",
+            "2:64: a waiver's `reason` is empty",
+        ),
+        (
+            "preflight: { checks: [{ name: a, waivers: [{ check: a, reason: r, approver: b, expires: soon }] }] }\n",
+            "2:89: `soon` is no day such as `2026-12-01`",
+        ),
+        (
+            "preflight: { checks: [{ name: a, waivers: [{ check: a, reason: r, approver: b }] }] }\n",
+            "2:44: missing key `expires`",
+        ),
+    ] {
+        let text = format!("version: 1\n{text}");
+        let error = case(&text).error();
+        assert!(
+            error.starts_with(expected),
+            "{text}\n  {error}\n  {expected}"
+        );
+    }
+}
+
+#[test]
 fn a_typo_in_an_environment_that_is_not_selected_is_found() {
     let text = format!("{GATE}environments:\n  staging: {{ healthgate: {{ polcy: {{}} }} }}\n");
     assert_eq!(

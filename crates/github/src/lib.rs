@@ -5,14 +5,20 @@
 
 mod access;
 mod app;
+pub mod artifacts;
+pub mod checks;
 mod client;
+pub mod deployments;
 mod error;
 pub mod jobs;
 mod limit;
+mod repository;
 pub mod runners;
+pub mod secrets;
 
 pub use access::{Access, Credentials, Needs};
 pub use client::{Client, List};
 pub use error::Error;
 pub use jobs::{Job, Jobs};
+pub use repository::Repository;
 pub use runners::{Runner, Scope};

@@ -1,5 +1,9 @@
 //! The checks, one file a kind.
 
+mod artifacts;
+mod asked;
+mod checks;
+mod deployments;
 mod freeze;
 mod hosts;
 mod images;
@@ -85,6 +89,10 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
         variables,
         freeze,
         images,
+        artifacts,
+        checks,
+        staging,
+        deployments,
         runners,
         hosts,
     } = section;
@@ -93,6 +101,18 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
     planned.extend(variables.iter().map(|check| variables::plan(check, scene)));
     planned.extend(freeze.iter().map(|window| freeze::plan(window, scene)));
     planned.extend(images.iter().map(|check| images::plan(check, scene)));
+    planned.extend(artifacts.iter().map(|check| artifacts::plan(check, scene)));
+    planned.extend(checks.iter().flat_map(|check| checks::plan(check, scene)));
+    planned.extend(
+        staging
+            .iter()
+            .map(|check| deployments::staging(check, scene)),
+    );
+    planned.extend(
+        deployments
+            .iter()
+            .map(|check| deployments::alone(check, scene)),
+    );
     planned.extend(runners.iter().map(|check| runners::plan(check, scene)));
     planned.extend(hosts.iter().map(|check| hosts::plan(check, scene)));
     planned

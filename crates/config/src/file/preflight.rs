@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use crate::value::Span;
 
+mod artifacts;
+mod checks;
+mod deployments;
 mod freeze;
 mod hosts;
 mod images;
@@ -12,6 +15,9 @@ mod runners;
 mod secrets;
 mod variables;
 
+pub use artifacts::ArtifactCheck;
+pub use checks::{AlertSeverity, CodeScanning, CommitChecks, Waiver};
+pub use deployments::{DeploymentsCheck, StagingCheck};
 pub use freeze::{FreezeWindow, Weekday};
 pub use hosts::HostCheck;
 pub use images::{ImageCheck, RegistryLogin};
@@ -45,6 +51,18 @@ pub struct Preflight {
     /// Container images that must be in their registry.
     #[serde(default)]
     pub images: Vec<ImageCheck>,
+    /// Artifacts of workflow runs that must be there.
+    #[serde(default)]
+    pub artifacts: Vec<ArtifactCheck>,
+    /// What CI must say of the commit.
+    #[serde(default)]
+    pub checks: Vec<CommitChecks>,
+    /// Environments to which the same commit must have been deployed before.
+    #[serde(default)]
+    pub staging: Vec<StagingCheck>,
+    /// Environments to which nothing else may be being deployed.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentsCheck>,
     /// Self-hosted runners that must be online.
     #[serde(default)]
     pub runners: Vec<RunnersCheck>,
@@ -63,6 +81,10 @@ impl Default for Preflight {
             variables: Vec::new(),
             freeze: Vec::new(),
             images: Vec::new(),
+            artifacts: Vec::new(),
+            checks: Vec::new(),
+            staging: Vec::new(),
+            deployments: Vec::new(),
             runners: Vec::new(),
             hosts: Vec::new(),
         }

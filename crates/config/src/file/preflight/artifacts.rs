@@ -1,0 +1,41 @@
+//! What a workflow run must have left behind.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::{Size, Weight};
+
+/// An artifact of this workflow run, or of the newest successful run of another workflow.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ArtifactCheck {
+    /// The check's name, and the artifact's if `artifact` does not say otherwise.
+    pub name: String,
+    /// The artifact's name; `*` stands for any text, and every artifact that matches must be good.
+    pub artifact: Option<String>,
+    /// File name or id of another workflow, such as `build.yml`. Default: this run itself.
+    pub workflow: Option<String>,
+    /// Only runs of that workflow on this branch.
+    pub branch: Option<String>,
+    /// Only runs of that workflow for the commit of this run. Default false.
+    #[serde(default)]
+    pub same_commit: bool,
+    /// The least size of its archive. Default: 1 byte.
+    #[serde(default = "one_byte")]
+    pub min_size: Size,
+    /// `owner/name`. Default: the repository of the workflow run.
+    pub repository: Option<String>,
+    /// The environment variable that holds a token for this check. Default: as `github:` says.
+    pub token_env: Option<String>,
+    /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Its share of the readiness score, relative to the others. Default 1.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+fn one_byte() -> Size {
+    Size::from_bytes(1)
+}

@@ -1,0 +1,92 @@
+//! What CI must say of the commit.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::{Expiry, Span, Weight};
+
+/// Check runs and commit statuses of a commit, and open code scanning alerts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CommitChecks {
+    /// The check's name.
+    pub name: String,
+    /// The commit, a branch or a tag. Default: the commit of the workflow run.
+    pub commit: Option<String>,
+    /// Names of checks that must be there and have succeeded; `*` stands for any text. Others do
+    /// not matter then. Default: every check must have succeeded.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// Names of checks that do not matter; `*` stands for any text.
+    #[serde(default)]
+    pub ignored: Vec<String>,
+    /// How long to wait for checks that run or are still to come. Default: not at all. Never
+    /// longer than `preflight.deadline`.
+    #[serde(default)]
+    pub wait: Span,
+    /// Whether a commit without any check is good. Default false.
+    #[serde(default)]
+    pub allow_none: bool,
+    /// Open code scanning alerts that must not be there.
+    pub code_scanning: Option<CodeScanning>,
+    /// Checks that are let through although they did not succeed.
+    #[serde(default)]
+    pub waivers: Vec<Waiver>,
+    /// `owner/name`. Default: the repository of the workflow run.
+    pub repository: Option<String>,
+    /// The environment variable that holds a token for this check. Default: as `github:` says.
+    pub token_env: Option<String>,
+    /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Its share of the readiness score, relative to the others. Default 1.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+/// Open code scanning alerts that must not be there. A place that nothing ever analysed is not
+/// good.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CodeScanning {
+    /// Alerts of this severity and above count. Default: high.
+    #[serde(default)]
+    pub severity: AlertSeverity,
+    /// The branch or pull request, such as `refs/heads/main`. Default: the default branch.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// Only alerts of this tool, such as `CodeQL`.
+    pub tool: Option<String>,
+}
+
+/// How bad an alert is. Rules that are not about security count as `high` (error), `medium`
+/// (warning) or `low` (note).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertSeverity {
+    /// All alerts.
+    Low,
+    /// `medium`, `high` and `critical`.
+    Medium,
+    /// `high` and `critical`.
+    #[default]
+    High,
+    /// `critical` alone.
+    Critical,
+}
+
+/// Lets a check through although it did not succeed. It is shown in every output.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Waiver {
+    /// The check's name; `*` stands for any text. `code-scanning/RULE` is an alert's.
+    pub check: String,
+    /// Why it may be let through.
+    pub reason: String,
+    /// Who said so.
+    pub approver: String,
+    /// The last day, such as `2026-12-01` (to its end in UTC), or a time such as
+    /// `2026-12-01T12:00:00Z`. Afterwards it lets nothing through.
+    pub expires: Expiry,
+}

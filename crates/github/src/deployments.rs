@@ -1,0 +1,124 @@
+//! Deployments as GitHub keeps them: what was deployed where, and how it went.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::checks::is_of;
+use crate::repository::step;
+use crate::{Client, Error, Needs, Repository};
+
+/// The newest deployments that are looked at; each takes a request of its own.
+pub const LOOKED_AT: usize = 30;
+
+/// A deployment with its statuses, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    pub id: u64,
+    pub sha: String,
+    pub created_at: Timestamp,
+    pub creator: Option<String>,
+    pub statuses: Vec<DeploymentStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct DeploymentStatus {
+    pub id: u64,
+    /// `error`, `failure`, `inactive`, `pending`, `success`, `queued` or `in_progress`.
+    pub state: String,
+    pub created_at: Timestamp,
+    pub log_url: Option<String>,
+    pub target_url: Option<String>,
+}
+
+impl Deployment {
+    /// GitHub's word for how it goes; one that was just made has none yet.
+    pub fn state(&self) -> &str {
+        self.statuses
+            .first()
+            .map_or("pending", |status| status.state.as_str())
+    }
+
+    /// Whether it may still change what runs.
+    pub fn in_progress(&self) -> bool {
+        !matches!(self.state(), "success" | "failure" | "error" | "inactive")
+    }
+
+    /// When it last succeeded. A later deployment makes it inactive, which takes nothing from that.
+    pub fn succeeded_at(&self) -> Option<Timestamp> {
+        let good = self
+            .statuses
+            .iter()
+            .find(|status| status.state == "success");
+        good.map(|status| status.created_at)
+    }
+
+    /// Whether this workflow run made it.
+    pub fn is_of_run(&self, run: &str) -> bool {
+        self.statuses
+            .iter()
+            .flat_map(|status| [&status.log_url, &status.target_url])
+            .flatten()
+            .any(|url| is_of(url, run))
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: u64,
+    sha: String,
+    created_at: Timestamp,
+    creator: Option<Creator>,
+}
+
+#[derive(Deserialize)]
+struct Creator {
+    login: String,
+}
+
+const DEPLOYMENTS: Needs = Needs::workflow(
+    "read deployments",
+    "deployments: read",
+    "`deployments: read` (classic token: `repo_deployment`)",
+);
+
+impl Client {
+    /// The newest deployments of an environment, at most [`LOOKED_AT`]; of one commit if it is
+    /// given.
+    pub async fn deployments(
+        &self,
+        repository: &Repository,
+        environment: &str,
+        commit: Option<&str>,
+    ) -> Result<Vec<Deployment>, Error> {
+        let base = format!("{}/deployments", repository.path());
+        let mut path = format!(
+            "{base}?environment={}&per_page={LOOKED_AT}",
+            step(environment)
+        );
+        if let Some(commit) = commit {
+            path.push_str(&format!("&sha={}", step(commit)));
+        }
+        let mut listed: Vec<Listed> = self.get(&path, DEPLOYMENTS).await?;
+        listed.sort_by_key(|one| std::cmp::Reverse((one.created_at, one.id)));
+        let mut all = Vec::new();
+        // Ten at a time: GitHub takes a hundred at once from all that share the token.
+        for some in listed.chunks(10) {
+            let asking = some.iter().map(|one| self.with_statuses(&base, one));
+            all.extend(futures_util::future::try_join_all(asking).await?);
+        }
+        Ok(all)
+    }
+
+    async fn with_statuses(&self, base: &str, listed: &Listed) -> Result<Deployment, Error> {
+        let path = format!("{base}/{}/statuses", listed.id);
+        let mut statuses: Vec<DeploymentStatus> = self.list(&path, None, DEPLOYMENTS).await?.items;
+        statuses.sort_by_key(|status| std::cmp::Reverse((status.created_at, status.id)));
+        Ok(Deployment {
+            id: listed.id,
+            sha: listed.sha.clone(),
+            created_at: listed.created_at,
+            creator: listed.creator.as_ref().map(|creator| creator.login.clone()),
+            statuses,
+        })
+    }
+}

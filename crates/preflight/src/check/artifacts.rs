@@ -1,0 +1,187 @@
+//! Artifacts that a deployment needs: present, not expired, not too small.
+
+use config::file::ArtifactCheck;
+use config::value::Size;
+use github::artifacts::Artifact;
+use model::Outcome;
+
+use super::asked::{Asked, Unknown, commit, short, some};
+use super::{Planned, Scene};
+
+pub(crate) fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+    let ArtifactCheck {
+        name,
+        workflow,
+        severity,
+        weight,
+        ..
+    } = check;
+    let of = match workflow {
+        Some(workflow) => format!("the newest successful run of {workflow}"),
+        None => "this run".to_owned(),
+    };
+    let (id, subject) = (format!("artifacts/{name}"), pattern(check).to_owned());
+    Planned {
+        id: id.clone(),
+        subject: subject.clone(),
+        severity: *severity,
+        weight: *weight,
+        asks: format!("ask GitHub for the artifacts of {of}"),
+        needs: Some("`actions: read`".to_owned()),
+        timeout: scene.patient(),
+        ask: Box::pin(async move {
+            let expected = format!("artifact {subject} of {of}, at least {}", check.min_size);
+            match ask(check, scene).await {
+                Ok(found) => found.judge(&id, check, &expected),
+                Err(unknown) => unknown.outcome(&id, &subject, &expected),
+            }
+        }),
+    }
+}
+
+fn pattern(check: &ArtifactCheck) -> &str {
+    check.artifact.as_deref().unwrap_or(&check.name)
+}
+
+/// What GitHub showed.
+enum Found {
+    /// The artifacts of a run, and how a person calls the run.
+    Artifacts {
+        of: String,
+        all: Vec<Artifact>,
+    },
+    NoRun {
+        hint: String,
+    },
+}
+
+async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, Unknown> {
+    let ArtifactCheck {
+        name: _,
+        artifact: _,
+        workflow,
+        branch,
+        same_commit,
+        min_size: _,
+        repository,
+        token_env,
+        severity: _,
+        weight: _,
+    } = check;
+    let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
+    let (run, of) = if let Some(workflow) = workflow {
+        let commit = match same_commit {
+            true => Some(commit(scene, None)?),
+            false => None,
+        };
+        let run = asked
+            .client
+            .latest_success(&asked.repository, workflow, branch.as_deref(), commit)
+            .await?;
+        let Some(run) = run else {
+            return Ok(Found::NoRun {
+                hint: format!(
+                    "`gh run list --repo {} --workflow {workflow}` shows how its runs went",
+                    asked.repository
+                ),
+            });
+        };
+        let sha = run.head_sha.as_deref().map(short).unwrap_or_default();
+        let of = format!(
+            "run {} of {workflow} ({sha})",
+            run.run_number.unwrap_or(run.id)
+        );
+        (run.id.to_string(), of)
+    } else {
+        let run = scene.job.actions.run_id.clone().ok_or_else(|| {
+            Unknown::new(
+                "no workflow run is known",
+                "add `workflow: build.yml`; in a workflow GITHUB_RUN_ID says which run this is",
+            )
+        })?;
+        (run, "this run".to_owned())
+    };
+    let all = asked.client.artifacts(&asked.repository, &run).await?;
+    Ok(Found::Artifacts { of, all })
+}
+
+impl Found {
+    fn judge(self, id: &str, check: &ArtifactCheck, expected: &str) -> Outcome {
+        let subject = pattern(check);
+        let fail = |actual: String, hint: String| {
+            Outcome::fail(id, subject)
+                .expected(expected)
+                .reason(format!("{subject}: {actual}"))
+                .actual(actual)
+                .hint(hint)
+        };
+        let (of, all) = match self {
+            Found::NoRun { hint } => {
+                let mut actual = "no run ended with success".to_owned();
+                if let Some(branch) = &check.branch {
+                    actual.push_str(&format!(" on {branch}"));
+                }
+                if check.same_commit {
+                    actual.push_str(" for this commit");
+                }
+                return fail(actual, hint);
+            }
+            Found::Artifacts { of, all } => (of, all),
+        };
+        // The newest of each name: another attempt of a run leaves its own.
+        let mut matching: Vec<&Artifact> = Vec::new();
+        for artifact in all.iter().filter(|one| cli::glob(subject, &one.name)) {
+            if !matching.iter().any(|seen| seen.name == artifact.name) {
+                matching.push(artifact);
+            }
+        }
+        if matching.is_empty() {
+            let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+            let (actual, there) = match names.as_slice() {
+                [] => (format!("{of} has no artifact at all"), String::new()),
+                names => (
+                    format!("{of} has no such artifact"),
+                    format!("; it has {}", some(names)),
+                ),
+            };
+            return fail(
+                actual,
+                format!(
+                    "look at the upload step of the build job, and at `needs:` of this one{there}"
+                ),
+            );
+        }
+        for artifact in &matching {
+            if let Some((actual, hint)) = fault(artifact, check.min_size) {
+                return fail(actual, hint);
+            }
+        }
+        let shown: Vec<String> = matching
+            .iter()
+            .map(|one| format!("{} ({})", one.name, Size::from_bytes(one.size_in_bytes)))
+            .collect();
+        Outcome::pass(id, subject)
+            .expected(expected)
+            .actual(format!("{of}: {}", some(&shown)))
+    }
+}
+
+/// What is wrong with an artifact that is there, and what to do.
+fn fault(artifact: &Artifact, min_size: Size) -> Option<(String, String)> {
+    let name = &artifact.name;
+    if artifact.expired {
+        let when = artifact.expires_at.map(|at| format!(" on {at}"));
+        return Some((
+            format!("{name} expired{}", when.unwrap_or_default()),
+            "run its build again, and keep it longer with `retention-days`".to_owned(),
+        ));
+    }
+    if artifact.size_in_bytes < min_size.get() {
+        let size = Size::from_bytes(artifact.size_in_bytes);
+        return Some((
+            format!("{name} has {size}, less than min-size ({min_size})"),
+            "look at `path:` of the upload step: did the build leave what it should?".to_owned(),
+        ));
+    }
+    None
+}

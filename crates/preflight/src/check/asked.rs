@@ -1,0 +1,92 @@
+//! What all questions to GitHub share: whose repository, which commit, and what it is called when
+//! nobody can know.
+
+use github::{Client, Repository};
+use model::Outcome;
+
+use super::Scene;
+
+/// Why GitHub could not be asked.
+pub(super) struct Unknown {
+    what: String,
+    hint: String,
+}
+
+impl Unknown {
+    pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Unknown {
+            what: what.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// Somebody whom we ask does not tell: an error, never an absence.
+    pub(super) fn outcome(self, id: &str, subject: &str, expected: &str) -> Outcome {
+        Outcome::error(id, subject)
+            .expected(expected)
+            .actual("nobody can know")
+            .reason(format!("cannot know: {}", self.what))
+            .hint(self.hint)
+    }
+}
+
+impl From<github::Error> for Unknown {
+    fn from(error: github::Error) -> Self {
+        Unknown {
+            hint: error.hint(),
+            what: error.to_string(),
+        }
+    }
+}
+
+/// Who is asked, about which repository.
+pub(super) struct Asked {
+    pub(super) client: Client,
+    pub(super) repository: Repository,
+}
+
+impl Asked {
+    pub(super) fn new(
+        scene: &Scene<'_>,
+        repository: Option<&str>,
+        token_env: Option<&str>,
+    ) -> Result<Self, Unknown> {
+        let named = repository.or(scene.job.actions.repository.as_deref());
+        let named = named.ok_or_else(|| {
+            Unknown::new(
+                "no repository is named",
+                "add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it",
+            )
+        })?;
+        Ok(Asked {
+            client: scene.github(token_env)?,
+            repository: Repository::parse(named)?,
+        })
+    }
+}
+
+/// The commit that is meant.
+pub(super) fn commit<'a>(scene: &'a Scene<'_>, named: Option<&'a str>) -> Result<&'a str, Unknown> {
+    named.or(scene.job.actions.sha.as_deref()).ok_or_else(|| {
+        Unknown::new(
+            "no commit is named",
+            "add `commit: …` to the check; in a workflow GITHUB_SHA says it",
+        )
+    })
+}
+
+/// A commit as people write it.
+pub(super) fn short(commit: &str) -> &str {
+    let hex = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hex { &commit[..8] } else { commit }
+}
+
+/// `a, b, c and 7 more`.
+pub(super) fn some<S: AsRef<str>>(names: &[S]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

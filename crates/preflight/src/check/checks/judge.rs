@@ -1,0 +1,256 @@
+//! What a commit's checks amount to; a pure function.
+
+use std::time::Duration;
+
+use cli::glob;
+use config::file::{CommitChecks, Waiver};
+use github::checks::{Check, State};
+use jiff::Timestamp;
+use model::Outcome;
+
+use super::super::asked::some;
+
+/// What was made of the checks that were seen.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    succeeded: usize,
+    /// Skipped or neutral.
+    neutral: usize,
+    failed: Vec<String>,
+    running: Vec<String>,
+    /// Required, and not there.
+    missing: Vec<String>,
+    unknown: Vec<String>,
+    /// Required, and only skipped: nobody proved anything.
+    unproven: Vec<String>,
+    waived: Vec<String>,
+    /// Waivers that would have let something through, had they not expired.
+    expired: Vec<String>,
+    allow_none: bool,
+    /// Where to look at the first that is not good.
+    url: Option<String>,
+    waited: Duration,
+}
+
+/// What a waiver does for a name.
+pub(super) enum Grace<'a> {
+    Granted(&'a Waiver),
+    Expired(&'a Waiver),
+    None,
+}
+
+/// The first waiver that still holds, else one that held once.
+pub(super) fn waiver<'a>(waivers: &'a [Waiver], name: &str, now: Timestamp) -> Grace<'a> {
+    let mut grace = Grace::None;
+    for waiver in waivers.iter().filter(|waiver| glob(&waiver.check, name)) {
+        if !waiver.expires.is_over(now) {
+            return Grace::Granted(waiver);
+        }
+        grace = Grace::Expired(waiver);
+    }
+    grace
+}
+
+/// A waiver as every output shows it.
+pub(super) fn shown(name: &str, says: &str, waiver: &Waiver) -> String {
+    let Waiver {
+        check: _,
+        reason,
+        approver,
+        expires,
+    } = waiver;
+    format!("{name} ({says}; waived until {expires} by {approver}: {reason})")
+}
+
+pub(super) fn expired(name: &str, waiver: &Waiver) -> String {
+    format!(
+        "the waiver of {name} by {} expired on {}",
+        waiver.approver, waiver.expires
+    )
+}
+
+pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Judged {
+    let mut judged = Judged {
+        allow_none: config.allow_none,
+        ..Judged::default()
+    };
+    let any = |patterns: &[String], name: &str| patterns.iter().any(|one| glob(one, name));
+    let counted: Vec<&Check> = seen
+        .iter()
+        .filter(|check| !any(&config.ignored, &check.name))
+        .filter(|check| config.required.is_empty() || any(&config.required, &check.name))
+        .collect();
+    for check in &counted {
+        judged.count(check, &config.waivers, now);
+    }
+    for pattern in &config.required {
+        let mut matching = counted
+            .iter()
+            .filter(|check| glob(pattern, &check.name))
+            .peekable();
+        if matching.peek().is_none() {
+            match waiver(&config.waivers, pattern, now) {
+                Grace::Granted(waiver) => judged.waived.push(shown(pattern, "never ran", waiver)),
+                Grace::Expired(waiver) => {
+                    judged.missing.push(pattern.clone());
+                    judged.expired.push(expired(pattern, waiver));
+                }
+                Grace::None => judged.missing.push(pattern.clone()),
+            }
+        } else if matching.all(|check| check.state == State::Neutral) {
+            judged.unproven.push(pattern.clone());
+        }
+    }
+    judged
+}
+
+impl Judged {
+    fn count(&mut self, check: &Check, waivers: &[Waiver], now: Timestamp) {
+        let Check {
+            name,
+            state,
+            says,
+            url,
+        } = check;
+        match state {
+            State::Success => self.succeeded += 1,
+            State::Neutral => self.neutral += 1,
+            State::Running | State::Failure | State::Unknown => {
+                match waiver(waivers, name, now) {
+                    Grace::Granted(waiver) => {
+                        self.waived.push(shown(name, says, waiver));
+                        return;
+                    }
+                    Grace::Expired(waiver) => self.expired.push(expired(name, waiver)),
+                    Grace::None => {}
+                }
+                let list = match state {
+                    State::Failure => &mut self.failed,
+                    State::Running => &mut self.running,
+                    _ => &mut self.unknown,
+                };
+                // A failure is what a person wants to see first.
+                if self.url.is_none() || *state == State::Failure && list.is_empty() {
+                    self.url.clone_from(url);
+                }
+                list.push(format!("{name} ({says})"));
+            }
+        }
+    }
+
+    /// Whether waiting changes nothing for the better.
+    pub(super) fn is_final(&self) -> bool {
+        let nothing = self.total() == 0 && !self.allow_none;
+        !self.failed.is_empty() || self.running.is_empty() && self.missing.is_empty() && !nothing
+    }
+
+    pub(super) fn waited(self, waited: Duration) -> Self {
+        Judged { waited, ..self }
+    }
+
+    fn total(&self) -> usize {
+        self.succeeded
+            + self.neutral
+            + self.failed.len()
+            + self.running.len()
+            + self.unknown.len()
+            + self.waived.len()
+    }
+
+    fn counts(&self) -> String {
+        let mut parts = vec![format!("{} succeeded", self.succeeded)];
+        if self.neutral > 0 {
+            parts.push(format!("{} skipped or neutral", self.neutral));
+        }
+        for (list, word) in [
+            (&self.failed, "failed"),
+            (&self.running, "still running"),
+            (&self.unknown, "not understood"),
+            (&self.missing, "never ran"),
+            (&self.unproven, "only skipped"),
+        ] {
+            if !list.is_empty() {
+                parts.push(format!("{} {word}: {}", list.len(), some(list)));
+            }
+        }
+        if !self.waived.is_empty() {
+            // All of them, however many: what is let through is shown.
+            parts.push(format!(
+                "{} waived: {}",
+                self.waived.len(),
+                self.waived.join(", ")
+            ));
+        }
+        parts.join(", ")
+    }
+
+    pub(super) fn outcome(self, id: &str, subject: &str, expected: &str) -> Outcome {
+        let look = self.url.clone().unwrap_or_else(|| {
+            format!("`gh api repos/OWNER/NAME/commits/{subject}/check-runs` shows every check")
+        });
+        let (outcome, reason, hint) = if !self.failed.is_empty() {
+            (
+                Outcome::fail(id, subject),
+                format!("{} failed: {}", self.failed.len(), some(&self.failed)),
+                format!("look at {look}"),
+            )
+        } else if !self.missing.is_empty() {
+            (
+                Outcome::fail(id, subject),
+                format!("never ran on this commit: {}", some(&self.missing)),
+                "compare the names under `required` with the commit's checks; is its workflow triggered for this commit?".to_owned(),
+            )
+        } else if !self.running.is_empty() {
+            (
+                Outcome::inconclusive(id, subject),
+                format!(
+                    "{} still running after wait ({} s): {}",
+                    self.running.len(),
+                    self.waited.as_secs(),
+                    some(&self.running)
+                ),
+                format!("raise `wait`, or look at {look}"),
+            )
+        } else if !self.unknown.is_empty() {
+            (
+                Outcome::inconclusive(id, subject),
+                format!("not understood: {}", some(&self.unknown)),
+                format!("look at {look}"),
+            )
+        } else if self.total() == 0 && !self.allow_none {
+            (
+                Outcome::inconclusive(id, subject),
+                "no check ran on this commit".to_owned(),
+                "is its workflow triggered for this commit? `allow-none: true` if it has no checks by design".to_owned(),
+            )
+        } else if !self.unproven.is_empty()
+            || self.succeeded == 0 && self.waived.is_empty() && self.neutral > 0
+        {
+            (
+                Outcome::inconclusive(id, subject),
+                "nothing succeeded: all that counts was skipped".to_owned(),
+                "why was it skipped? look at its `if:` and its path filters".to_owned(),
+            )
+        } else {
+            let actual = if self.total() == 0 {
+                "no check ran, which is allowed (allow-none)".to_owned()
+            } else {
+                self.counts()
+            };
+            return Outcome::pass(id, subject).expected(expected).actual(actual);
+        };
+        let mut reason = reason;
+        if !self.expired.is_empty() {
+            reason.push_str(&format!("; {}", self.expired.join("; ")));
+        }
+        let actual = match self.total() + self.missing.len() {
+            0 => "no checks".to_owned(),
+            _ => self.counts(),
+        };
+        outcome
+            .expected(expected)
+            .actual(actual)
+            .reason(reason)
+            .hint(hint)
+    }
+}
