@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
-const DEBIAN: [(&str, &str); 14] = [
+const DEBIAN: [(&str, &str); 17] = [
     ("build-essential", "cc"),
     ("pkg-config", "pkg-config"),
     ("libssl-dev", "/usr/include/openssl/ssl.h"),
@@ -22,6 +22,9 @@ const DEBIAN: [(&str, &str); 14] = [
     ("docker-registry", "docker-registry"),
     ("apache2-utils", "htpasswd"),
     ("shellcheck", "shellcheck"),
+    ("prometheus", "prometheus"),
+    ("systemd", "/lib/systemd/systemd"),
+    ("util-linux", "unshare"),
     ("wrk", "wrk"),
     ("nodejs", "node"),
     ("npm", "npm"),

@@ -81,6 +81,7 @@ fn everything(scope: Scope, job: &Job) -> Pool {
         labels: Vec::new(),
         min_online: NonZero::<u32>::MIN,
         scope,
+        only_members: false,
         members: job.config.runners.keys().cloned().collect(),
         metric: None,
     }

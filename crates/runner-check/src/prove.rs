@@ -84,6 +84,7 @@ pub(crate) fn pool_of(name: &str, job: &Job, section: &RunnerCheck) -> Option<Po
         min_online: NonZero::<u32>::MIN,
         scope,
         members: vec![name.to_owned()],
+        only_members: true,
         metric: None,
     })
 }

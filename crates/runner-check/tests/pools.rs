@@ -210,23 +210,87 @@ fn without_token_or_pool_the_next_step_is_named() {
         .stderr(contains("--repo"));
 }
 
-#[test]
-fn requests_are_valid_by_githubs_own_description() {
-    let prism = testkit::Prism::github();
-    for (args, code) in [
-        (&["--repo", "octo/shop", "--labels", "self-hosted"][..], 0),
-        (&["--org", "octo", "--labels", "self-hosted"], 0),
-        (&["--repo", "octo/shop", "--labels", "no-such-label"], 1),
-    ] {
+/// Each of these questions is valid by GitHub's own description, or prism would refuse it and a
+/// piece of evidence would say so.
+fn valid(api: &str, questions: &[(&[&str], i32)]) {
+    for (args, code) in questions {
         let output = testkit::bin("runner-check")
-            .args(args)
-            .env("GITHUB_API_URL", prism.url())
+            .args(*args)
+            .args(["--format", "json"])
+            .env("GITHUB_API_URL", api)
+            .env("GITHUB_REPOSITORY", "octo/shop")
             .env("GITHUB_TOKEN", "t")
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert_eq!(output.status.code(), Some(*code), "{args:?}: {text}");
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let evidence = report["outcomes"][0]["measurements"].as_array().unwrap();
+        assert!(!evidence.is_empty(), "{args:?}: {text}");
+        for one in evidence {
+            assert_ne!(one["verdict"], "error", "{args:?}: {text}");
+        }
     }
+}
+
+#[test]
+fn requests_are_valid_by_githubs_own_description() {
+    let prism = testkit::Prism::github();
+    valid(
+        &prism.url(),
+        &[
+            (&["--labels", "self-hosted"], 0),
+            (&["--org", "octo", "--labels", "Self-Hosted"], 0),
+            (&["--labels", "no-such-label"], 1),
+            (
+                &[
+                    "--org",
+                    "octo",
+                    "--group",
+                    "octo-runner-group",
+                    "--labels",
+                    "linux",
+                ],
+                0,
+            ),
+            (&["--org", "octo", "--group", "2", "--labels", "linux"], 0),
+            (&["list"], 0),
+        ],
+    );
+}
+
+#[test]
+fn requests_are_valid_on_an_enterprise_server() {
+    let prism = testkit::Prism::ghes();
+    valid(
+        &prism.url(),
+        &[
+            (&["--labels", "self-hosted"], 0),
+            (
+                &[
+                    "--org",
+                    "octo",
+                    "--group",
+                    "expensive-hardware",
+                    "--labels",
+                    "linux",
+                ],
+                0,
+            ),
+            (&["--enterprise", "octo-corp", "--labels", "linux"], 0),
+            (
+                &[
+                    "--enterprise",
+                    "octo-corp",
+                    "--group",
+                    "octo-runner-group",
+                    "--labels",
+                    "linux",
+                ],
+                0,
+            ),
+        ],
+    );
 }
 
 #[tokio::test]

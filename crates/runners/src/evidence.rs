@@ -144,7 +144,7 @@ pub fn age(age: Option<Duration>) -> String {
     }
 }
 
-/// A duration in its two largest units, as `2h 5m`.
+/// A duration in its two largest units, as `2h 5m`, or one where that is exact enough, as `20m`.
 pub fn span(span: Duration) -> String {
     let secs = span.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
@@ -157,7 +157,9 @@ pub fn span(span: Duration) -> String {
         .get(first + 1)
         .map(|(next, unit)| (secs % size / next, unit));
     match rest {
-        Some((more, next)) if more > 0 => format!("{}{unit} {more}{next}", secs / size),
+        Some((more, next)) if more > 0 && secs / size < 10 => {
+            format!("{}{unit} {more}{next}", secs / size)
+        }
         _ => format!("{}{unit}", secs / size),
     }
 }
@@ -174,6 +176,7 @@ mod tests {
             (60, "1m"),
             (90, "1m 30s"),
             (7_500, "2h 5m"),
+            (1_205, "20m"),
             (90_000, "1d 1h"),
         ] {
             assert_eq!(span(Duration::from_secs(secs)), text);

@@ -85,7 +85,7 @@ fn queue(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration, running: 
     };
     let waited = ago(at, now);
     let text = format!(
-        "{} with these labels wait, the oldest (`{}`) for {}",
+        "{} with these labels, the oldest (`{}`) for {}",
         count(waiting.len(), "job"),
         job.name,
         span(waited)
@@ -114,8 +114,8 @@ fn queue(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration, running: 
 
 fn count(number: usize, thing: &str) -> String {
     match number {
-        1 => format!("1 {thing}"),
-        _ => format!("{number} {thing}s"),
+        1 => format!("1 {thing} waits"),
+        _ => format!("{number} {thing}s wait"),
     }
 }
 
@@ -152,6 +152,7 @@ mod tests {
             min_online: NonZero::<u32>::MIN,
             scope: github::Scope::Repository("acme/shop".into()),
             members: Vec::new(),
+            only_members: false,
             metric: None,
         }
     }
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(state, State::Offline);
         assert_eq!(
             text,
-            "2 jobs with these labels wait, the oldest (`deploy`) for 20m, and none runs"
+            "2 jobs wait with these labels, the oldest (`deploy`) for 20m, and none runs"
         );
         assert_eq!(one(vec![waits(1)], 0).1, State::Unknown);
         assert_eq!(one(vec![waits(20)], 7).1, State::Unknown);

@@ -95,6 +95,9 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
             unlisted(name, pool, listing, evidence);
         }
     }
+    if pool.only_members {
+        named.retain(|name, _| pool.members.contains(name));
+    }
     let runners = named
         .into_iter()
         .map(|(name, evidence)| one(name, evidence, known, rules))
@@ -103,7 +106,9 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
         state: State::Unknown,
         runners,
         about_pool,
-        complete: complete || matches!(listing, Some(Err(_)) | None) && !pool.members.is_empty(),
+        complete: pool.only_members
+            || complete
+            || matches!(listing, Some(Err(_)) | None) && !pool.members.is_empty(),
         unlisted: listing
             .and_then(|l| l.as_ref().ok())
             .map_or(0, |l| l.unlisted),

@@ -14,6 +14,8 @@ pub struct Pool {
     pub scope: Scope,
     /// Runners that are known by name, from the configuration.
     pub members: Vec<String>,
+    /// Nobody but the members is meant, whoever else has the labels.
+    pub only_members: bool,
     pub metric: Option<RunnerMetric>,
 }
 
@@ -48,6 +50,7 @@ impl Pool {
             min_online: *min_online,
             scope: own.or(&whose(section)).scope(here)?,
             members: runners.clone(),
+            only_members: false,
             metric: prometheus.clone(),
         })
     }
@@ -80,6 +83,7 @@ impl Pool {
             min_online: *min_online,
             scope: whose.scope(here)?,
             members: runners.clone(),
+            only_members: false,
             metric: prometheus.clone(),
         })
     }

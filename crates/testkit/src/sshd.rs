@@ -107,7 +107,7 @@ impl Sshd {
     }
 }
 
-fn make_key(path: &Path) {
+pub(crate) fn make_key(path: &Path) {
     let mut command = Command::new(tool("ssh-keygen"));
     command
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "testkit", "-f"])

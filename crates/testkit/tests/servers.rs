@@ -116,3 +116,32 @@ fn prism_answers_as_github_describes_itself() {
     assert_eq!(runners.status, 200, "{}", runners.text());
     assert!(runners.text().contains("\"runners\""));
 }
+
+#[test]
+fn a_host_with_systemd_runs_services_of_its_own() {
+    let unit = "[Service]\nExecStart=/bin/sh -c 'echo \"I run\"; exec sleep 1000'\n";
+    let host = testkit::SystemdHost::start(&[("app.service", unit)]);
+    assert!(
+        !host
+            .exec(&["systemctl", "is-active", "app.service"])
+            .status
+            .success()
+    );
+    host.must(&["systemctl", "start", "app.service"]);
+    assert_eq!(
+        host.must(&["systemctl", "is-active", "app.service"]),
+        "active"
+    );
+    assert!(testkit::wait_until(
+        std::time::Duration::from_secs(10),
+        || {
+            host.must(&["journalctl", "-q", "-u", "app.service", "-o", "cat"])
+                .contains("I run")
+        }
+    ));
+    // It is its own machine: the unit is not there outside.
+    assert!(!std::path::Path::new("/etc/systemd/system/app.service").exists());
+    let pid = host.process().pid();
+    drop(host);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+}

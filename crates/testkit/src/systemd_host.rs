@@ -1,0 +1,156 @@
+//! A host with a real systemd and an SSH server: on an overlay of this machine's root, in
+//! namespaces of its own, so that services can be stopped, crashed and restarted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::sshd::make_key;
+use crate::{Process, free_port, tool};
+
+/// systemd as process 1 of its own namespace, and sshd on all of 127.0.0.0/8 for root with
+/// [`SystemdHost::key`]. It shares the machine's network.
+#[derive(Debug)]
+pub struct SystemdHost {
+    process: Process,
+    folder: TempDir,
+    port: u16,
+}
+
+/// unshare pays no attention to a polite signal; the namespace ends with it.
+const WRAPPER: &str = r#"
+"$1" --mount --pid --fork --uts --ipc --cgroup --kill-child sh "$2/start.sh" "$2" &
+child=$!
+trap 'kill -KILL "$child"' TERM
+echo "$child" >"$2/unshare.pid"
+wait "$child"
+"#;
+
+const START: &str = include_str!("systemd_host.sh");
+
+impl SystemdHost {
+    /// A host with these units, name and text; none is started.
+    pub fn start(units: &[(&str, &str)]) -> SystemdHost {
+        let root = Command::new("id").arg("-u").output();
+        assert!(
+            root.is_ok_and(|id| id.stdout == b"0\n"),
+            "a host with systemd needs namespaces and mounts: run the tests as root"
+        );
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        prepare(folder.path(), port, units);
+        let mut command = Command::new("sh");
+        command.args(["-c", WRAPPER, "wrapper"]);
+        command.arg(tool("unshare")).arg(folder.path());
+        let process = Process::start(folder.path(), &mut command);
+        process.wait_for_port(port, Duration::from_mins(1));
+        SystemdHost {
+            process,
+            folder,
+            port,
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The file with the private key by which root logs in.
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("client")
+    }
+
+    /// A `known_hosts` file for this host at an address of 127.0.0.0/8.
+    pub fn known_hosts_for(&self, address: &str) -> String {
+        let line = fs::read_to_string(self.folder.path().join("etc/host.pub"));
+        let line = line.expect("the host has a key");
+        let key: Vec<&str> = line.split(' ').take(2).collect();
+        format!("[{address}]:{} {}\n", self.port, key.join(" "))
+    }
+
+    /// Runs a command in the host, as root.
+    pub fn exec(&self, words: &[&str]) -> Output {
+        let pid = self.init();
+        let mut command = Command::new(tool("nsenter"));
+        command
+            .args(["-t", &pid, "-m", "-p", "-r", "-w"])
+            .args(words);
+        command.output().expect("nsenter can be started")
+    }
+
+    /// The same, which must succeed; its output.
+    pub fn must(&self, words: &[&str]) -> String {
+        let output = self.exec(words);
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {text} {error}");
+        text
+    }
+
+    /// The process, to stop or signal it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// The process outside that is number 1 inside.
+    fn init(&self) -> String {
+        let read = |path: PathBuf| {
+            fs::read_to_string(path)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
+        let unshare = read(self.folder.path().join("unshare.pid"));
+        let child = read(PathBuf::from(format!(
+            "/proc/{unshare}/task/{unshare}/children"
+        )));
+        assert!(
+            !child.is_empty(),
+            "the host has ended: {}",
+            self.process.log()
+        );
+        child
+    }
+}
+
+fn prepare(folder: &Path, port: u16, units: &[(&str, &str)]) {
+    let make = |name: &str| fs::create_dir_all(folder.join(name)).expect("a folder can be made");
+    make("units");
+    make("etc");
+    make_key(&folder.join("etc/host"));
+    make_key(&folder.join("client"));
+    fs::copy(folder.join("client.pub"), folder.join("etc/authorized")).expect("a copy");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).expect("the file can be written");
+    };
+    write("start.sh", START);
+    write("etc/sshd_config", &server_config(port));
+    let ssh = "[Unit]\nAfter=basic.target\n[Service]\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n\
+               ExecStart=/usr/sbin/sshd -D -e -f /etc/testkit/sshd_config\n";
+    write("units/testkit-ssh.service", ssh);
+    let target =
+        "[Unit]\nRequires=basic.target testkit-ssh.service\nAfter=basic.target\nAllowIsolate=yes\n";
+    write("units/testkit.target", target);
+    for (name, text) in units {
+        write(&format!("units/{name}"), text);
+    }
+}
+
+fn server_config(port: u16) -> String {
+    format!(
+        "Port {port}
+ListenAddress 0.0.0.0
+HostKey /etc/testkit/host
+PidFile none
+AuthorizedKeysFile /etc/testkit/authorized
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+"
+    )
+}
