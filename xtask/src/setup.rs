@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
-const DEBIAN: [(&str, &str); 17] = [
+const DEBIAN: [(&str, &str); 18] = [
     ("build-essential", "cc"),
     ("pkg-config", "pkg-config"),
     ("libssl-dev", "/usr/include/openssl/ssl.h"),
@@ -19,6 +19,7 @@ const DEBIAN: [(&str, &str); 17] = [
     ("nginx-light", "nginx"),
     ("openssh-server", "sshd"),
     ("openssh-client", "ssh-keygen"),
+    ("sudo", "sudo"),
     ("docker-registry", "docker-registry"),
     ("apache2-utils", "htpasswd"),
     ("shellcheck", "shellcheck"),

@@ -1,6 +1,6 @@
 //! What a stage is given.
 
-use model::{Env, Redactor};
+use model::{Env, Redactor, glob};
 
 use crate::{Interrupt, Progress, Publisher};
 
@@ -36,49 +36,21 @@ impl Only {
         Only { only, skip }
     }
 
-    /// Whether this outcome id is asked for: by itself, by its kind, or by a pattern. An empty
-    /// choice chooses all; what is skipped is never asked for.
+    /// Whether this outcome id is asked for: by itself, by what it lies below (`hosts`,
+    /// `hosts/web-01`), or by a pattern. An empty choice chooses all; what is skipped is never
+    /// asked for.
     pub fn selects(&self, id: &str) -> bool {
-        let kind = id.split('/').next().unwrap_or(id);
+        let below = |pattern: &str| {
+            id.strip_prefix(pattern)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
         let named = |patterns: &[String]| {
             patterns
                 .iter()
-                .any(|pattern| pattern == kind || matches(pattern.as_bytes(), id.as_bytes()))
+                .any(|pattern| below(pattern) || glob(pattern, id))
         };
         (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
-}
-
-/// Whether a text fits a pattern in which `*` stands for any text.
-pub fn glob(pattern: &str, text: &str) -> bool {
-    matches(pattern.as_bytes(), text.as_bytes())
-}
-
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                // Let the last star take one more byte.
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    p = at + 1;
-                    t = taken + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
 }
 
 #[cfg(test)]
@@ -97,6 +69,8 @@ mod tests {
         assert!(only(&[]).selects("http/ready"));
         assert!(only(&["http/ready"]).selects("http/ready"));
         assert!(only(&["http"]).selects("http/ready"));
+        assert!(only(&["hosts/web"]).selects("hosts/web/disk"));
+        assert!(!only(&["hosts/web"]).selects("hosts/web-2/disk"));
         assert!(only(&["h*/r*y"]).selects("http/ready"));
         assert!(!only(&["http/live", "ht"]).selects("http/ready"));
         assert!(!only(&["*live"]).selects("http/ready"));

@@ -1,6 +1,7 @@
 //! Rules over the whole file that types cannot state: names that must exist, be unique, or
 //! exclude each other.
 
+mod hosts;
 mod runners;
 
 use std::collections::BTreeSet;
@@ -97,15 +98,10 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     }
     asked_of_github(section, tree)?;
     images(section, tree)?;
+    unique(tree, &["preflight", "command"], "name")?;
+    unique(tree, &["preflight", "disk"], "path")?;
     runners::checks(section, config, tree)?;
-    for (at, host) in section.hosts.iter().enumerate() {
-        known_host(
-            tree,
-            &["preflight", "hosts", &at.to_string(), "host"],
-            &host.host,
-            config,
-        )?;
-    }
+    hosts::preflight(section, config, tree)?;
     for (at, secret) in section.secrets.iter().enumerate() {
         if secret.min_days.is_some() && secret.kind != SecretKind::PemCertificate {
             let path = ["preflight", "secrets", &at.to_string(), "min-days"];

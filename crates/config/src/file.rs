@@ -59,6 +59,17 @@ pub struct Config {
     pub environments: BTreeMap<String, Overlay>,
 }
 
+impl Config {
+    /// The hosts that a check names: one, those of a pattern, or `all`. None where nothing fits.
+    pub fn hosts_named(&self, selector: &str) -> Vec<&str> {
+        if let Some((name, _)) = self.hosts.get_key_value(selector) {
+            return vec![name];
+        }
+        let fits = |name: &&str| selector == "all" || model::glob(selector, name);
+        self.hosts.keys().map(String::as_str).filter(fits).collect()
+    }
+}
+
 /// A part of the file that replaces the same part at the top level.
 ///
 /// It has the shape of the whole file with every key optional; it is checked after merging, so

@@ -123,6 +123,14 @@ impl Weight {
     }
 }
 
+impl Weight {
+    /// An equal share of it for each of so many parts.
+    pub fn split(self, parts: usize) -> Weight {
+        let parts = u32::try_from(parts.max(1)).unwrap_or(u32::MAX);
+        Weight(self.0 / f64::from(parts))
+    }
+}
+
 impl Default for Weight {
     fn default() -> Self {
         Weight(1.0)
@@ -275,6 +283,55 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// How much must be free: a share of the whole, written `10%`, or an amount, `5GiB`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Room {
+    /// Of a hundred.
+    Percent(f64),
+    /// Bytes, or whatever else is counted.
+    Amount(u64),
+}
+
+impl Room {
+    /// Whether `free` of `total` is enough.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share needs no more than the 53 bits that a float has"
+    )]
+    pub fn fits(self, free: u64, total: u64) -> bool {
+        match self {
+            Room::Percent(percent) => free as f64 * 100.0 >= percent * total as f64,
+            Room::Amount(amount) => free >= amount,
+        }
+    }
+}
+
+impl std::str::FromStr for Room {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unclear =
+            || format!("`{text}` is neither a share such as `10%` nor a size such as `5GiB`");
+        let Some(percent) = text.trim().strip_suffix('%') else {
+            let size: Size = text.parse().map_err(|_| unclear())?;
+            return Ok(Room::Amount(size.get()));
+        };
+        match percent.trim().parse() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Room::Percent(percent)),
+            _ => Err(unclear()),
+        }
+    }
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Room::Percent(percent) => write!(f, "{percent}%"),
+            Room::Amount(amount) => write!(f, "{}", Size(*amount)),
+        }
+    }
+}
+
 /// A regular expression over bytes, so that an answer need not be UTF-8.
 #[derive(Clone, Debug)]
 pub struct Pattern(regex::bytes::Regex);
@@ -386,6 +443,11 @@ textual!(Size, "Size", {
     "type": ["string", "integer"],
     "description": "A size in bytes: `64KiB`, `1MB`, or a number.",
     "examples": ["64KiB"]
+});
+textual!(Room, "Room", {
+    "type": ["string", "integer"],
+    "description": "How much must be free: a share, `10%`, or an amount, `5GiB`.",
+    "examples": ["10%", "5GiB"]
 });
 textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
 textual!(Filter, "Filter", {"type": "string", "description": "A jq filter."});

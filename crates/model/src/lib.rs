@@ -3,12 +3,14 @@
 //! Wire types and pure functions only; nothing here reads a file, a clock or the environment.
 
 pub mod env;
+mod glob;
 pub mod outcome;
 pub mod redact;
 pub mod report;
 pub mod verdict;
 
 pub use env::Env;
+pub use glob::glob;
 pub use outcome::{Measurement, Outcome, Severity};
 pub use redact::Redactor;
 pub use report::{Context, Report, Table};

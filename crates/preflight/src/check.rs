@@ -3,13 +3,16 @@
 mod artifacts;
 mod asked;
 mod checks;
+mod command;
 mod deployments;
+mod disk;
 mod freeze;
 mod hosts;
 mod images;
 mod release;
 mod runners;
 mod secrets;
+mod space;
 mod variables;
 
 use std::cell::RefCell;
@@ -22,6 +25,7 @@ use config::file::Preflight;
 use config::value::Weight;
 use github::Client;
 use model::{Outcome, Severity};
+use tokio::sync::Semaphore;
 
 /// What every check is given.
 pub(crate) struct Scene<'a> {
@@ -30,6 +34,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) timeout: Duration,
     /// When the whole stage's time is over.
     pub(crate) until: Instant,
+    /// A turn for each host that may be asked at the same time.
+    pub(crate) hosts: Semaphore,
     /// `--force`.
     pub(crate) force: bool,
     clients: RefCell<BTreeMap<Option<String>, Client>>,
@@ -41,6 +47,7 @@ impl<'a> Scene<'a> {
             job,
             timeout: section.timeout.get(),
             until: Instant::now() + section.deadline.get(),
+            hosts: Semaphore::new(usize::from(section.parallel_hosts.get())),
             force,
             clients: RefCell::default(),
         }
@@ -85,6 +92,7 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
         pass_score: _,
         timeout: _,
         deadline: _,
+        parallel_hosts: _,
         secrets,
         variables,
         freeze,
@@ -95,6 +103,8 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
         deployments,
         runners,
         hosts,
+        command,
+        disk,
     } = section;
     let mut planned = release::plan(scene);
     planned.extend(secrets.iter().flat_map(|check| secrets::plan(check, scene)));
@@ -114,6 +124,8 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
             .map(|check| deployments::alone(check, scene)),
     );
     planned.extend(runners.iter().map(|check| runners::plan(check, scene)));
-    planned.extend(hosts.iter().map(|check| hosts::plan(check, scene)));
+    planned.extend(hosts.iter().flat_map(|check| hosts::plan(check, scene)));
+    planned.extend(command.iter().flat_map(|check| command::plan(check, scene)));
+    planned.extend(disk.iter().flat_map(|check| disk::plan(check, scene)));
     planned
 }

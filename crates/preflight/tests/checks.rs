@@ -191,7 +191,7 @@ fn a_host_takes_our_login() {
         .env("KEY", sshd.private_key())
         .assert()
         .code(0)
-        .stdout(contains("logged in, `true` ran"));
+        .stdout(contains("logged in, a command ran"));
 }
 
 #[test]

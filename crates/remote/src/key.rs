@@ -35,7 +35,7 @@ impl Problem {
             }
             Problem::PublicKey => "store the file without `.pub`",
             Problem::Passphrase => {
-                "a pipeline cannot type it: store a deploy key of its own, made with `ssh-keygen -N ''`"
+                "name the variable with its passphrase as the host's `passphrase-env`, or store a deploy key of its own, made with `ssh-keygen -N ''`"
             }
             _ => "store the whole file, first to last line: `gh secret set NAME < key`",
         }

@@ -10,6 +10,7 @@ use std::path::Path;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use model::glob;
 
 /// More than `known_hosts` files hold.
 const MAX_SIZE: u64 = 16 << 20;
@@ -131,9 +132,9 @@ fn names(hosts: &str, name: &str) -> bool {
     for pattern in hosts.split(',') {
         let pattern = pattern.to_ascii_lowercase();
         match pattern.strip_prefix('!') {
-            Some(pattern) if glob(pattern.as_bytes(), name.as_bytes()) => return false,
+            Some(pattern) if glob(pattern, name) => return false,
             Some(_) => {}
-            None => named |= glob(pattern.as_bytes(), name.as_bytes()),
+            None => named |= glob(&pattern, name),
         }
     }
     named
@@ -145,31 +146,6 @@ fn hash_names(hashed: &str, name: &str) -> Option<bool> {
     let (salt, hash) = (STANDARD.decode(salt).ok()?, STANDARD.decode(hash).ok()?);
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &salt);
     Some(hmac::verify(&key, name.as_bytes(), &hash).is_ok())
-}
-
-/// `*` is any text, `?` any one byte.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((at, taken)) = star else {
-                    return false;
-                };
-                star = Some((at, taken + 1));
-                (p, t) = (at + 1, taken + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
 }
 
 #[cfg(test)]

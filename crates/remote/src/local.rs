@@ -12,7 +12,7 @@ const KEPT: usize = 64 << 10;
 /// A line longer than this is forwarded in pieces.
 const LINE: usize = 8 << 10;
 /// How long a command that was told to end may take to do so.
-const GRACE: Duration = Duration::from_secs(2);
+pub const GRACE: Duration = Duration::from_secs(2);
 
 /// What to run. The text is given to `sh -c`; values go by the environment, never into the text.
 #[derive(Clone, Debug)]

@@ -33,6 +33,6 @@ pub use process::{Process, free_port, wait_until};
 pub use prometheus::Prometheus;
 pub use registry::Registry;
 pub use shop::Shop;
-pub use sshd::Sshd;
+pub use sshd::{Sshd, SshdSetup};
 pub use systemd_host::SystemdHost;
 pub use testbed::{testbed, tool};

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{Process, free_port, tool};
 
-/// sshd on all of 127.0.0.0/8, which lets the current user in with [`Sshd::key`].
+/// sshd on all of 127.0.0.0/8 and on ::1, which lets the current user in with [`Sshd::key`].
 #[derive(Debug)]
 pub struct Sshd {
     process: Process,
@@ -19,26 +19,66 @@ pub struct Sshd {
     user: String,
 }
 
-impl Sshd {
-    pub fn start() -> Sshd {
+/// What differs from an ordinary server. The folder of the server stands in `config` and `before`
+/// as `@`.
+#[derive(Clone, Debug)]
+pub struct SshdSetup {
+    /// The kind of the host's key, as `ssh-keygen -t` names it.
+    pub host_key: &'static str,
+    /// Lines before those of every server; of two that speak of one thing sshd takes the first.
+    pub config: String,
+    /// A shell script that runs first, as root and with mounts of its own: what it mounts is seen
+    /// by the logins alone.
+    pub before: Option<String>,
+    /// Who may log in. Default: whoever runs the test.
+    pub user: Option<&'static str>,
+}
+
+impl Default for SshdSetup {
+    fn default() -> Self {
+        SshdSetup {
+            host_key: "ed25519",
+            config: String::new(),
+            before: None,
+            user: None,
+        }
+    }
+}
+
+impl SshdSetup {
+    pub fn start(self) -> Sshd {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        // Other users must reach what lies in it.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
         let port = free_port();
-        let user = text_of(Command::new("id").arg("-un"));
-        if user == "root" {
+        let me = text_of(Command::new("id").arg("-un"));
+        if me == "root" {
             // sshd separates privileges into this folder, which Debian makes at boot only.
             fs::create_dir_all("/run/sshd").expect("/run/sshd can be made");
         }
-        make_key(&folder.path().join("host"));
-        make_key(&folder.path().join("client"));
+        make_key(&folder.path().join("host"), self.host_key, "");
+        make_key(&folder.path().join("client"), "ed25519", "");
         fs::copy(
             folder.path().join("client.pub"),
             folder.path().join("authorized"),
         )
         .expect("the key can be authorized");
+        let here = folder.path().display().to_string();
         let config = folder.path().join("sshd_config");
-        fs::write(&config, server_config(folder.path(), port)).expect("the file can be written");
+        let text = self.config.replace('@', &here) + &server_config(folder.path(), port);
+        fs::write(&config, text).expect("the file can be written");
         // sshd starts itself anew for each connection and so wants an absolute path.
-        let mut command = Command::new(tool("sshd"));
+        let sshd = tool("sshd");
+        let mut command = match &self.before {
+            None => Command::new(sshd),
+            Some(before) => {
+                assert_eq!(me, "root", "only root can mount; run the tests as root");
+                let script = format!("set -e\n{}\nexec \"$0\" \"$@\"", before.replace('@', &here));
+                let mut command = Command::new(tool("unshare"));
+                command.args(["--mount", "sh", "-c", &script]).arg(sshd);
+                command
+            }
+        };
         command.args(["-D", "-e", "-f"]).arg(&config);
         let process = Process::start(folder.path(), &mut command);
         process.wait_for_port(port, Duration::from_secs(20));
@@ -46,8 +86,32 @@ impl Sshd {
             process,
             folder,
             port,
-            user,
+            user: self.user.map_or(me, str::to_owned),
         }
+    }
+}
+
+impl Sshd {
+    pub fn start() -> Sshd {
+        SshdSetup::default().start()
+    }
+
+    /// Lets a new key in, of this kind and with this passphrase; the key.
+    pub fn add_key(&self, kind: &str, passphrase: &str) -> String {
+        let path = self
+            .folder
+            .path()
+            .join(format!("key-{kind}-{}", passphrase.len()));
+        make_key(&path, kind, passphrase);
+        let public = read(&path.with_extension("pub"));
+        let authorized = self.folder.path().join("authorized");
+        fs::write(&authorized, read(&authorized) + &public).expect("the file can be written");
+        read(&path)
+    }
+
+    /// Where the server keeps its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn port(&self) -> u16 {
@@ -96,7 +160,7 @@ impl Sshd {
     pub fn stranger_key(&self) -> String {
         let path = self.folder.path().join("stranger");
         if !path.exists() {
-            make_key(&path);
+            make_key(&path, "ed25519", "");
         }
         read(&path)
     }
@@ -107,10 +171,10 @@ impl Sshd {
     }
 }
 
-pub(crate) fn make_key(path: &Path) {
+pub(crate) fn make_key(path: &Path, kind: &str, passphrase: &str) {
     let mut command = Command::new(tool("ssh-keygen"));
     command
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "testkit", "-f"])
+        .args(["-q", "-t", kind, "-N", passphrase, "-C", "testkit", "-f"])
         .arg(path);
     assert!(
         command.status().is_ok_and(|status| status.success()),
@@ -124,6 +188,7 @@ fn server_config(folder: &Path, port: u16) -> String {
     format!(
         "Port {port}
 ListenAddress 0.0.0.0
+ListenAddress ::1
 HostKey {folder}/host
 PidFile {folder}/sshd.pid
 AuthorizedKeysFile {folder}/authorized

@@ -120,8 +120,8 @@ fn prepare(folder: &Path, port: u16, units: &[(&str, &str)]) {
     let make = |name: &str| fs::create_dir_all(folder.join(name)).expect("a folder can be made");
     make("units");
     make("etc");
-    make_key(&folder.join("etc/host"));
-    make_key(&folder.join("client"));
+    make_key(&folder.join("etc/host"), "ed25519", "");
+    make_key(&folder.join("client"), "ed25519", "");
     fs::copy(folder.join("client.pub"), folder.join("etc/authorized")).expect("a copy");
     let write = |name: &str, text: &str| {
         fs::write(folder.join(name), text).expect("the file can be written");

@@ -1,5 +1,7 @@
 //! `preflight:` — may we deploy now?
 
+use std::num::NonZero;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -7,7 +9,9 @@ use crate::value::Span;
 
 mod artifacts;
 mod checks;
+mod command;
 mod deployments;
+mod disk;
 mod freeze;
 mod hosts;
 mod images;
@@ -17,7 +21,9 @@ mod variables;
 
 pub use artifacts::ArtifactCheck;
 pub use checks::{AlertSeverity, CodeScanning, CommitChecks, Waiver};
+pub use command::CommandCheck;
 pub use deployments::{DeploymentsCheck, StagingCheck};
+pub use disk::{DiskCheck, RoomCheck};
 pub use freeze::{FreezeWindow, Weekday};
 pub use hosts::HostCheck;
 pub use images::{ImageCheck, RegistryLogin};
@@ -39,6 +45,9 @@ pub struct Preflight {
     /// How long the whole stage may take; what was not answered by then is an error. Default 2m.
     #[serde(default = "deadline")]
     pub deadline: Span,
+    /// How many hosts are asked at a time. Default 32.
+    #[serde(default = "parallel_hosts")]
+    pub parallel_hosts: NonZero<u16>,
     /// Secrets that must have arrived as environment variables.
     #[serde(default)]
     pub secrets: Vec<SecretCheck>,
@@ -66,9 +75,15 @@ pub struct Preflight {
     /// Self-hosted runners that must be online.
     #[serde(default)]
     pub runners: Vec<RunnersCheck>,
-    /// Hosts that must take a login.
+    /// Hosts that must take a login, and have what a deployment needs.
     #[serde(default)]
     pub hosts: Vec<HostCheck>,
+    /// Commands whose exit status and output decide.
+    #[serde(default)]
+    pub command: Vec<CommandCheck>,
+    /// File systems of the machine that runs us that must have room.
+    #[serde(default)]
+    pub disk: Vec<DiskCheck>,
 }
 
 impl Default for Preflight {
@@ -77,6 +92,7 @@ impl Default for Preflight {
             pass_score: pass_score(),
             timeout: timeout(),
             deadline: deadline(),
+            parallel_hosts: parallel_hosts(),
             secrets: Vec::new(),
             variables: Vec::new(),
             freeze: Vec::new(),
@@ -87,6 +103,8 @@ impl Default for Preflight {
             deployments: Vec::new(),
             runners: Vec::new(),
             hosts: Vec::new(),
+            command: Vec::new(),
+            disk: Vec::new(),
         }
     }
 }
@@ -97,6 +115,10 @@ fn pass_score() -> f64 {
 
 fn timeout() -> Span {
     Span::from_secs(10)
+}
+
+fn parallel_hosts() -> NonZero<u16> {
+    NonZero::new(32).unwrap_or(NonZero::<u16>::MIN)
 }
 
 fn deadline() -> Span {

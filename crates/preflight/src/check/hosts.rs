@@ -1,92 +1,219 @@
-//! Hosts that must take a login: the name resolves, the port is open, the host's key is known,
-//! our key authenticates, `true` runs.
+//! Hosts that must take a login and be fit for a deployment.
+//!
+//! A host is visited once: one login, one script, whatever is asked. Every fact is an outcome of
+//! its own, so that the one that is bad has a name.
 
-use std::time::{Duration, Instant};
+mod facts;
+mod script;
+mod visit;
 
-use cli::Job;
-use config::file::HostCheck;
+use std::rc::Rc;
+use std::time::Duration;
+
+use config::file::{Host, HostCheck};
+use futures_util::FutureExt as _;
 use model::{Outcome, Verdict};
-use remote::ssh::{Error, Limits, Target};
+use remote::quote;
+use remote::ssh::{Exit, Target};
 
+use super::space::{Head, bytes};
 use super::{Planned, Scene};
+use facts::Fact;
+use visit::Visit;
 
-/// What a login may print around `true`.
-const MAX_OUTPUT: usize = 64 << 10;
-const EXPECTED: &str = "the host takes our login and runs `true`";
+const EXPECTED: &str = "the host takes our login and runs a command";
 
-pub(crate) fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Planned<'a> {
-    let HostCheck {
-        host,
-        severity,
-        weight,
-    } = check;
-    let id = format!("hosts/{host}");
-    Planned {
-        id: id.clone(),
-        subject: host.clone(),
-        severity: *severity,
-        weight: *weight,
-        asks: format!("log in at {host} and run `true`"),
-        needs: Some("the host's SSH key".to_owned()),
-        timeout: scene.timeout,
-        ask: Box::pin(async move { log_in(id, host, None, scene.job, scene.timeout).await }),
-    }
+/// The login and every fact of each host that the check names.
+pub(crate) fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    let names = scene.job.config.hosts_named(&check.host);
+    names
+        .into_iter()
+        .flat_map(|name| plan_host(name, check, scene))
+        .collect()
 }
 
-/// Logs in at a host of the configuration, with `key` or the host's own.
+fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    let timeout = check
+        .timeout
+        .map_or(scene.timeout, config::value::Span::get);
+    let facts = facts::of(check);
+    let visit = async move { Rc::new(go(name, None, Some(check), scene, timeout).await) };
+    let visit = visit.boxed_local().shared();
+    let planned = |id: String, asks: String, ask| Planned {
+        id,
+        subject: name.to_owned(),
+        severity: check.severity,
+        weight: check.weight.split(facts.len() + 1),
+        asks,
+        needs: Some("the host's SSH key".to_owned()),
+        // A host waits for its turn; its own time begins then.
+        timeout: scene.patient(),
+        ask,
+    };
+    let id = format!("hosts/{name}/login");
+    let going = visit.clone();
+    let login = planned(
+        id.clone(),
+        format!("log in at {name}"),
+        Box::pin(async move { going.await.login(id) }),
+    );
+    let mut all = vec![login];
+    for fact in &facts {
+        let (fact, going) = (*fact, visit.clone());
+        let id = format!("hosts/{name}/{}", fact.id());
+        all.push(planned(
+            id.clone(),
+            format!("{} at {name}", fact.asks()),
+            Box::pin(async move { going.await.fact(id, fact) }),
+        ));
+    }
+    all
+}
+
+/// Logs in at a host of the configuration, with `key` instead of the host's own.
 pub(crate) async fn log_in(
     id: String,
     name: &str,
     key: Option<&str>,
-    job: &Job,
-    timeout: Duration,
+    scene: &Scene<'_>,
 ) -> Outcome {
-    let Some(host) = job.config.hosts.get(name) else {
-        return Outcome::error(id, name).reason(format!("no host `{name}` under `hosts:`"));
+    go(name, key, None, scene, scene.timeout).await.login(id)
+}
+
+/// How a visit went.
+struct Visited {
+    name: String,
+    subject: String,
+    /// How a person gets there.
+    ssh: String,
+    result: Result<Visit, Unreachable>,
+}
+
+/// Why there is no login.
+struct Unreachable {
+    verdict: Verdict,
+    reason: String,
+    hint: String,
+}
+
+async fn go(
+    name: &str,
+    key: Option<&str>,
+    check: Option<&HostCheck>,
+    scene: &Scene<'_>,
+    timeout: Duration,
+) -> Visited {
+    let Some(host) = scene.job.config.hosts.get(name) else {
+        return Visited {
+            name: name.to_owned(),
+            subject: name.to_owned(),
+            ssh: format!("ssh {}", quote(name)),
+            result: Err(Unreachable {
+                verdict: Verdict::Error,
+                reason: format!("no host `{name}` under `hosts:`"),
+                hint: format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
+            }),
+        };
     };
-    let subject = format!("{}@{}:{}", host.user, host.address, host.port);
-    let target = match Target::of(host, key, &job.env) {
-        Ok(target) => target,
-        Err(unready) => {
-            return Outcome::fail(id, subject)
-                .expected(EXPECTED)
-                .actual(unready.reason.clone())
-                .reason(unready.reason)
-                .hint(unready.hint);
-        }
-    };
-    match run_true(target.clone(), timeout).await {
-        Ok(()) => Outcome::pass(id, subject)
-            .expected(EXPECTED)
-            .actual("logged in, `true` ran"),
-        Err(error) => {
-            // Without the file of known keys we could not ask; all else is the host's own answer.
-            let verdict = if error.is_ours() {
-                Verdict::Error
-            } else {
-                Verdict::Fail
-            };
-            Outcome::new(id, subject, verdict)
-                .expected(EXPECTED)
-                .actual(error.to_string())
-                .reason(format!("host `{name}`: {error}"))
-                .hint(target.hint(&error))
-        }
+    // A closed semaphore is none that we have.
+    let _turn = scene.hosts.acquire().await;
+    Visited {
+        name: name.to_owned(),
+        subject: format!("{}@{}:{}", host.user, host.address, host.port),
+        ssh: ssh(host),
+        result: enter(host, key, check, scene, timeout).await,
     }
 }
 
-async fn run_true(target: Target, timeout: Duration) -> Result<(), Error> {
-    let clock = Instant::now();
-    let session = target.connect(timeout).await?;
-    let limits = Limits {
-        timeout: timeout.saturating_sub(clock.elapsed()),
-        max_output: MAX_OUTPUT,
-    };
-    let output = session.run("true", limits).await?;
-    if output.success() {
-        return Ok(());
+async fn enter(
+    host: &Host,
+    key: Option<&str>,
+    check: Option<&HostCheck>,
+    scene: &Scene<'_>,
+    timeout: Duration,
+) -> Result<Visit, Unreachable> {
+    let target = Target::of(host, key, &scene.job.env).map_err(|unready| Unreachable {
+        verdict: Verdict::Fail,
+        reason: unready.reason,
+        hint: unready.hint,
+    })?;
+    let hints = target.clone();
+    visit::visit(target, check, timeout)
+        .await
+        .map_err(|error| Unreachable {
+            // Without the file of known keys we could not ask; all else is the host's own answer.
+            verdict: if error.is_ours() {
+                Verdict::Error
+            } else {
+                Verdict::Fail
+            },
+            reason: error.to_string(),
+            hint: hints.hint(&error),
+        })
+}
+
+fn ssh(host: &Host) -> String {
+    let at = quote(&format!("{}@{}", host.user, host.address));
+    match host.port {
+        22 => format!("ssh {at}"),
+        port => format!("ssh -p {port} {at}"),
     }
-    Err(Error::Command {
-        reason: format!("`true`: {}", output.exit),
-    })
+}
+
+impl Visited {
+    fn login(&self, id: String) -> Outcome {
+        let (subject, name) = (&self.subject, &self.name);
+        let visit = match &self.result {
+            Ok(visit) => visit,
+            Err(unreachable) => {
+                return Outcome::new(id, subject, unreachable.verdict)
+                    .expected(EXPECTED)
+                    .actual(&unreachable.reason)
+                    .reason(format!("host `{name}`: {}", unreachable.reason))
+                    .hint(&unreachable.hint);
+            }
+        };
+        if visit.answers.get("begin").is_some() && visit.exit != Exit::Flood {
+            return Outcome::pass(id, subject)
+                .expected(EXPECTED)
+                .actual("logged in, a command ran");
+        }
+        let printed = bytes(visit.printed);
+        let actual = match visit.exit {
+            Exit::Flood => format!("the login prints without end: cut off after {printed}"),
+            Exit::TimedOut => format!("logged in, but no command ran in time ({printed} printed)"),
+            _ if visit.tail.is_empty() => {
+                format!("logged in, but no command ran ({})", visit.exit)
+            }
+            _ => format!(
+                "logged in, but no command ran ({}): {}",
+                visit.exit, visit.tail
+            ),
+        };
+        Outcome::fail(id, subject)
+            .expected(EXPECTED)
+            .reason(format!("host `{name}`: {actual}"))
+            .actual(actual)
+            .hint(format!(
+                "see what the login does: `{} true | head -c 300`; look at the user's shell, ~/.bashrc, and `command=` in authorized_keys",
+                self.ssh
+            ))
+    }
+
+    fn fact(&self, id: String, fact: Fact<'_>) -> Outcome {
+        let subject = self.subject.clone();
+        let visit = match &self.result {
+            Ok(visit) if visit.answers.get("begin").is_some() => visit,
+            _ => {
+                let login = format!("not asked: see hosts/{}/login", self.name);
+                return Outcome::skipped(id, subject, login);
+            }
+        };
+        let head = Head {
+            id,
+            subject,
+            what: format!("host `{}`", self.name),
+        };
+        fact.judge(head, visit, &self.ssh)
+    }
 }

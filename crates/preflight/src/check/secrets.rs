@@ -42,10 +42,11 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
             weight: *weight,
             asks: format!("log in at {host} with the key in {name}"),
             needs: None,
-            timeout,
+            // A host waits for its turn; its own time begins then.
+            timeout: scene.patient(),
             ask: Box::pin(async move {
                 let key = job.env.get(name).unwrap_or_default();
-                hosts::log_in(id, host, Some(key), job, timeout).await
+                hosts::log_in(id, host, Some(key), scene).await
             }),
         });
     }

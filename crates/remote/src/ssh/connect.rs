@@ -54,6 +54,8 @@ impl Target {
         let mut tries = 1;
         loop {
             let stream = target.open(deadline).await?;
+            // To end a thread that a peer keeps busy for ever.
+            let plug = stream.try_clone();
             let (task, keys) = (Arc::clone(&target), Arc::clone(&known));
             let kinds = preferred.clone();
             let login = tokio::task::spawn_blocking(move || {
@@ -61,6 +63,7 @@ impl Target {
             });
             let left = deadline.saturating_duration_since(Instant::now()) + GUARD;
             let Ok(Ok(result)) = tokio::time::timeout(left, login).await else {
+                let _ = plug.map(|stream| stream.shutdown(std::net::Shutdown::Both));
                 return Err(Error::TimedOut(timeout));
             };
             let pause = PAUSE * tries;
@@ -240,7 +243,12 @@ fn handshake(
     }
     session.handshake().map_err(|error| match error.code() {
         TIMEOUT if connection.session.banner().is_none() => Refusal::Final(Error::Silent(timeout)),
-        TIMEOUT => Refusal::Final(Error::TimedOut(timeout)),
+        TIMEOUT => Refusal::Final(Error::Handshake {
+            reason: format!(
+                "the key exchange was not done within {} ms",
+                timeout.as_millis()
+            ),
+        }),
         code if CLOSED.contains(&code) => Refusal::Closed(broken(error)),
         _ => Refusal::NoMethod(broken(error)),
     })?;

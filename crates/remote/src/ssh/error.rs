@@ -53,7 +53,7 @@ pub enum Error {
     Command { reason: String },
     #[error("the connection is closed: an earlier command was cut off")]
     Closed,
-    #[error("not done within {} ms", .0.as_millis())]
+    #[error("the login was not done within {} ms", .0.as_millis())]
     TimedOut(Duration),
 }
 

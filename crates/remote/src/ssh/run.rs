@@ -104,6 +104,10 @@ impl Connection {
             }
             if !input_ended {
                 input_ended = feed(&mut channel, &mut input)?;
+                if input_ended {
+                    // libssh2 has read ahead while it wrote; that would not show on the socket.
+                    continue;
+                }
             }
             if Instant::now() >= deadline {
                 return Err(Stop::TimedOut);

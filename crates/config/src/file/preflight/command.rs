@@ -1,0 +1,41 @@
+//! Commands whose exit status and output decide.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::{Pattern, Span, Weight};
+
+/// A command that must end with an expected status and print what is expected.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CommandCheck {
+    /// The check's name.
+    pub name: String,
+    /// What `sh -c` runs, in the folder and with the variables of the stage; on a host, what its
+    /// login shell runs, with that user's.
+    pub run: String,
+    /// Where it runs: a name under `hosts:`, a pattern such as `web-*`, or `all`.
+    /// Default: on the machine that runs us.
+    pub host: Option<String>,
+    /// Exit statuses that are good. Default: 0.
+    #[serde(default = "zero")]
+    pub status: Vec<u8>,
+    /// A text that must stand in its standard output.
+    pub contains: Option<String>,
+    /// A regular expression that its standard output must match; `(?m)` lets `^` and `$` stand
+    /// for lines.
+    pub matches: Option<Pattern>,
+    /// How long it may take, with the login where it runs on a host. Default: `preflight.timeout`.
+    pub timeout: Option<Span>,
+    /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Its share of the readiness score, relative to the others. Default 1.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+fn zero() -> Vec<u8> {
+    vec![0]
+}

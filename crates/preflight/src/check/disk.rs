@@ -1,0 +1,82 @@
+//! File systems of this machine that must have room.
+
+use std::path::Path;
+use std::time::Duration;
+
+use config::file::DiskCheck;
+use model::Outcome;
+
+use super::space::{Head, Space, judge_free, judge_inodes};
+use super::{Planned, Scene};
+
+/// One question for space, one for inodes.
+pub(crate) fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    let DiskCheck {
+        path,
+        min_free,
+        min_inodes,
+        severity,
+        weight,
+    } = check;
+    let subject = path.display().to_string();
+    let below = subject.trim_end_matches('/');
+    [false, true]
+        .into_iter()
+        .map(|inodes| {
+            let (kind, what) = if inodes { ("inodes", "inodes") } else { ("disk", "space") };
+            let id = format!("{kind}{}", if below.is_empty() { "/" } else { below });
+            let (subject, timeout) = (subject.clone(), scene.timeout);
+            Planned {
+                id: id.clone(),
+                subject: subject.clone(),
+                severity: *severity,
+                weight: weight.split(2),
+                asks: format!("look at the {what} left at {subject}"),
+                needs: None,
+                timeout,
+                ask: Box::pin(async move {
+                    let head = Head {
+                        id,
+                        what: subject.clone(),
+                        subject,
+                    };
+                    match look(path, timeout).await {
+                        Err(reason) => unknown(head, path, &reason),
+                        Ok(space) if inodes => {
+                            let hint = format!("see what holds them: `df -i {0}`, `du --inodes -x -d 2 {0} | sort -n | tail`", path.display());
+                            judge_inodes(head, &space, *min_inodes, &hint)
+                        }
+                        Ok(space) => {
+                            let hint = format!("see what fills it: `du -xh -d 2 {} | sort -h | tail`", path.display());
+                            judge_free(head, &space, *min_free, &hint)
+                        }
+                    }
+                }),
+            }
+        })
+        .collect()
+}
+
+fn unknown(head: Head, path: &Path, reason: &str) -> Outcome {
+    Outcome::fail(head.id, head.subject)
+        .expected("a file system that can be looked at")
+        .actual(reason)
+        .reason(format!("{}: {reason}", path.display()))
+        .hint(format!("`df {}`", path.display()))
+}
+
+/// A network file system may never answer; its thread is then left to itself.
+async fn look(path: &Path, timeout: Duration) -> Result<Space, String> {
+    let owned = path.to_owned();
+    let task = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&owned));
+    match tokio::time::timeout(timeout, task).await {
+        Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
+        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Ok(Err(error))) => Err(std::io::Error::from(error).to_string()),
+        Ok(Ok(Ok(seen))) => Ok(Space::new(
+            seen.f_frsize,
+            [seen.f_blocks, seen.f_bfree, seen.f_bavail],
+            [seen.f_files, seen.f_ffree],
+        )),
+    }
+}
