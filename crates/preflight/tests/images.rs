@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use tempfile::TempDir;
-use testkit::Registry;
+use testkit::{Moto, Registry};
 use wiremock::matchers::{header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -337,6 +337,48 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
     let (folder, mut command) = asking(&format!("{}/acme/shop:v1", public.address()), "");
     command.env("PATH", helper(folder.path(), "exit 7"));
     assert_eq!(outcome(&mut command).0, 0);
+}
+
+#[test]
+fn a_token_of_ecr_opens_its_registry() {
+    let moto = Moto::start();
+    // What moto hands out; the real ECR's is longer and lives twelve hours.
+    let registry = Registry::start_private("AWS", "123456789012-auth-token");
+    registry.push("acme/shop", "v1", "linux/amd64");
+    let image = format!("{}/acme/shop:v1", registry.address());
+    let (_folder, mut command) = asking(&image, ", login: ecr");
+    let (code, told) = outcome(command.envs(moto.variables()));
+    assert_eq!(code, 0, "{told}");
+
+    let (_folder, mut command) = asking(&image, ", login: ecr");
+    let (code, told) = outcome(&mut command);
+    assert_eq!(code, 4, "{told}");
+    assert!(
+        told["reason"]
+            .as_str()
+            .unwrap()
+            .contains("neither variables"),
+        "{told}"
+    );
+    assert!(
+        told["hint"]
+            .as_str()
+            .unwrap()
+            .contains("configure-aws-credentials"),
+        "{told}"
+    );
+
+    // Known by its name, where nobody logged in; no such host is reached from here, so the
+    // question goes no further than the name's look-up.
+    let (_folder, mut command) = asking("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a:v1", "");
+    let listed = command.envs(moto.variables()).output().unwrap();
+    assert_eq!(listed.status.code(), Some(4));
+    let asked = moto.process().log();
+    let ecr = asked
+        .lines()
+        .filter(|line| line.contains("\"POST / HTTP"))
+        .count();
+    assert_eq!(ecr, 2, "one for each image that wants a login: {asked}");
 }
 
 #[test]

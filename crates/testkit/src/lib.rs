@@ -15,6 +15,7 @@
 
 mod binary;
 mod http;
+mod moto;
 mod nginx;
 mod prism;
 mod process;
@@ -27,6 +28,7 @@ mod testbed;
 
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
 pub use http::{Answer, get, request};
+pub use moto::Moto;
 pub use nginx::Nginx;
 pub use prism::Prism;
 pub use process::{Process, free_port, wait_until};

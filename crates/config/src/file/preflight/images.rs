@@ -46,9 +46,13 @@ pub struct ImageCheck {
 #[serde(rename_all = "kebab-case")]
 pub enum RegistryLogin {
     /// `password-env` if it is given; else Docker's configuration (`$DOCKER_CONFIG`, else
-    /// `~/.docker`) with its credential helpers; else nobody.
+    /// `~/.docker`) with its credential helpers; else, for `*.dkr.ecr.*.amazonaws.com`, a token
+    /// of ECR's; else nobody.
     #[default]
     Auto,
+    /// A token of ECR's `GetAuthorizationToken`, with the AWS credentials of the environment or
+    /// the profile: also for a registry under another name, in `AWS_REGION`.
+    Ecr,
     /// Nobody: what the whole world may see.
     Anonymous,
 }

@@ -1,0 +1,128 @@
+//! Who we are to AWS: variables, a web identity (GitHub's OIDC, IAM roles for service accounts),
+//! or a profile of the shared files; in the order of the SDKs.
+
+use jiff::Timestamp;
+use model::Env;
+use secrecy::SecretString;
+
+use crate::Error;
+use crate::profile::Profile;
+
+/// A key pair, and the token of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    pub(crate) access: String,
+    pub(crate) secret: SecretString,
+    pub(crate) token: Option<SecretString>,
+}
+
+/// Where the keys come from.
+#[derive(Clone, Debug)]
+pub struct Source(pub(crate) Kind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Keys(Keys),
+    WebIdentity {
+        role: String,
+        session: String,
+        /// A file that holds the identity's token.
+        file: String,
+    },
+}
+
+impl Source {
+    /// What the environment and its files name.
+    pub fn find(env: &Env) -> Result<Source, Error> {
+        Ok(Source(find(env, &Profile::load(env)?)?))
+    }
+
+    /// What must not be shown; a session of a web identity adds its own later.
+    pub fn secrets(&self) -> Vec<String> {
+        use secrecy::ExposeSecret as _;
+        let Kind::Keys(keys) = &self.0 else {
+            return Vec::new();
+        };
+        let token = keys
+            .token
+            .as_ref()
+            .map(|token| token.expose_secret().to_owned());
+        let secret = keys.secret.expose_secret().to_owned();
+        std::iter::once(secret).chain(token).collect()
+    }
+}
+
+fn find(env: &Env, profile: &Profile) -> Result<Kind, Error> {
+    let secret = |text: &str| SecretString::from(text.to_owned());
+    if let (Some(access), Some(key)) = (
+        env.non_empty("AWS_ACCESS_KEY_ID"),
+        env.non_empty("AWS_SECRET_ACCESS_KEY"),
+    ) {
+        return Ok(Kind::Keys(Keys {
+            access: access.to_owned(),
+            secret: secret(key),
+            token: env.non_empty("AWS_SESSION_TOKEN").map(secret),
+        }));
+    }
+    let identity = |file: &str, role: &str, session: Option<&str>| Kind::WebIdentity {
+        role: role.to_owned(),
+        session: session.map_or_else(
+            || format!("deploy-guard-{}", Timestamp::now().as_second()),
+            str::to_owned,
+        ),
+        file: file.to_owned(),
+    };
+    if let (Some(file), Some(role)) = (
+        env.non_empty("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        env.non_empty("AWS_ROLE_ARN"),
+    ) {
+        return Ok(identity(file, role, env.non_empty("AWS_ROLE_SESSION_NAME")));
+    }
+    if let (Some(access), Some(key)) = (
+        profile.get("aws_access_key_id"),
+        profile.get("aws_secret_access_key"),
+    ) {
+        return Ok(Kind::Keys(Keys {
+            access: access.to_owned(),
+            secret: secret(key),
+            token: profile.get("aws_session_token").map(secret),
+        }));
+    }
+    if let (Some(file), Some(role)) = (
+        profile.get("web_identity_token_file"),
+        profile.get("role_arn"),
+    ) {
+        return Ok(identity(file, role, profile.get("role_session_name")));
+    }
+    Err(nothing(profile))
+}
+
+/// A profile may name ways that are not gone here; then the way out is another one.
+fn nothing(profile: &Profile) -> Error {
+    let name = &profile.name;
+    let other = [
+        "sso_session",
+        "sso_start_url",
+        "credential_process",
+        "source_profile",
+    ]
+    .into_iter()
+    .find(|key| profile.get(key).is_some());
+    match other {
+        Some(key) => Error::NoCredentials {
+            reason: format!("the profile `{name}` uses `{key}`, which is not read here"),
+            hint: format!(
+                "`eval \"$(aws configure export-credentials --profile {name} --format env)\"`"
+            ),
+        },
+        None => Error::NoCredentials {
+            reason: format!(
+                "neither variables, nor a web identity, nor keys in the profile `{name}`"
+            ),
+            hint:
+                "in a workflow: `aws-actions/configure-aws-credentials` before this step; else set \
+                   AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+                    .to_owned(),
+        },
+    }
+}

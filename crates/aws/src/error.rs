@@ -1,0 +1,70 @@
+//! Why AWS could not be asked, or does not answer as hoped.
+
+/// A question that got no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("find AWS credentials: {reason}")]
+    NoCredentials { reason: String, hint: String },
+    #[error("read {path}: {reason}")]
+    Profile { path: String, reason: String },
+    #[error("reach {host}: {reason}")]
+    Transport { host: String, reason: String },
+    /// 401 or 403, and what else says that we may not.
+    #[error("ask {service}: not allowed ({code}){}", told(message))]
+    Denied {
+        service: &'static str,
+        code: String,
+        message: String,
+    },
+    /// 404.
+    #[error("ask {service}: it is not there ({code})")]
+    Absent { service: &'static str, code: String },
+    #[error("ask {service}: status {status} ({code}){}", told(message))]
+    Status {
+        service: &'static str,
+        status: u16,
+        code: String,
+        message: String,
+    },
+    /// A conditional write whose condition does not hold.
+    #[error("write: somebody else wrote before ({code})")]
+    Conflict { code: String },
+    #[error("read the answer of {service}: {reason}")]
+    Malformed {
+        service: &'static str,
+        reason: String,
+    },
+    #[error("set up the request: {reason}")]
+    Setup { reason: String },
+}
+
+impl Error {
+    /// The next step for a person.
+    pub fn hint(&self) -> String {
+        match self {
+            Error::NoCredentials { hint, .. } => hint.clone(),
+            Error::Profile { path, .. } => format!("look at {path}, or set AWS_ACCESS_KEY_ID"),
+            Error::Transport { .. } => {
+                "check the network, HTTPS_PROXY, AWS_REGION and AWS_ENDPOINT_URL".to_owned()
+            }
+            Error::Denied { .. } => {
+                "see who you are with `aws sts get-caller-identity`, and what the role may"
+                    .to_owned()
+            }
+            Error::Absent { .. } => "check the name, and the region with AWS_REGION".to_owned(),
+            Error::Status { .. } | Error::Malformed { .. } => {
+                "try again; see https://health.aws.amazon.com/health/status".to_owned()
+            }
+            Error::Conflict { .. } => "read it again and repeat".to_owned(),
+            Error::Setup { .. } => "check AWS_ENDPOINT_URL and the region's name".to_owned(),
+        }
+    }
+}
+
+fn told(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
+}

@@ -1,0 +1,19 @@
+//! The few questions that a gate asks of AWS: what lies in a bucket, and a login for ECR.
+//!
+//! Not the SDK, because a gate needs what that does not promise: every answer is bounded in size
+//! and time, nothing is looked for outside the environment and its files, and the signer is the
+//! only part that is not ours.
+
+mod client;
+mod credentials;
+mod ecr;
+mod error;
+mod profile;
+mod s3;
+mod xml;
+
+pub use client::Client;
+pub use credentials::Source;
+pub use ecr::Login;
+pub use error::Error;
+pub use s3::{Address, Condition, Download, Object, Put};

@@ -1,0 +1,104 @@
+//! The shared configuration and credentials files, as `aws configure` writes them.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use model::Env;
+
+use crate::Error;
+
+/// Such a file is a few kilobytes.
+const LIMIT: u64 = 1 << 20;
+
+/// What both files say of one profile; the credentials file has the last word.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    values: BTreeMap<String, String>,
+}
+
+impl Profile {
+    /// The profile that `AWS_PROFILE` names, else `default`; empty where there are no files.
+    pub(crate) fn load(env: &Env) -> Result<Profile, Error> {
+        let name = env.non_empty("AWS_PROFILE").unwrap_or("default").to_owned();
+        let place = |variable: &str, file: &str| {
+            let given = env.non_empty(variable).map(PathBuf::from);
+            given.or_else(|| Some(Path::new(env.non_empty("HOME")?).join(".aws").join(file)))
+        };
+        let mut values = BTreeMap::new();
+        for path in [
+            place("AWS_CONFIG_FILE", "config"),
+            place("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            values.extend(section(&read(&path)?, &name));
+        }
+        Ok(Profile { name, values })
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let unreadable = |reason: String| Error::Profile {
+        path: path.display().to_string(),
+        reason,
+    };
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(unreadable(error.to_string())),
+        // Opening a pipe would wait for its other end.
+        Ok(meta) if !meta.is_file() => return Err(unreadable("it is no regular file".to_owned())),
+        Ok(_) => {}
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LIMIT).read_to_string(&mut text))
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(text)
+}
+
+/// `[profile NAME]` in one file, `[NAME]` in the other; nested values (indented) are left out.
+fn section(text: &str, name: &str) -> BTreeMap<String, String> {
+    let mut inside = false;
+    let mut values = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(header) = line.trim().strip_prefix('[') {
+            let header = header.split(']').next().unwrap_or_default().trim();
+            let header = header.strip_prefix("profile ").unwrap_or(header).trim();
+            inside = header == name;
+        } else if inside
+            && !line.starts_with([' ', '\t', '#', ';'])
+            && let Some((key, value)) = line.split_once('=')
+        {
+            values.insert(key.trim().to_owned(), value.trim().to_owned());
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_profile_is_read_out_of_many() {
+        let text = "[default]\nregion = eu-west-1\n# note\n[profile ci]\nregion=us-east-2\ns3 =\n  region = no\naws_secret_access_key = a=b\n[other]\nregion = x\n";
+        let ci = section(text, "ci");
+        assert_eq!(ci.get("region").map(String::as_str), Some("us-east-2"));
+        assert_eq!(
+            ci.get("aws_secret_access_key").map(String::as_str),
+            Some("a=b")
+        );
+        assert_eq!(
+            section(text, "default").get("region").map(String::as_str),
+            Some("eu-west-1")
+        );
+        assert!(section(text, "nobody").is_empty());
+    }
+}
