@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
-const DEBIAN: [(&str, &str); 20] = [
+const DEBIAN: [(&str, &str); 21] = [
     ("postgresql", "/usr/lib/postgresql"),
     ("zstd", "zstd"),
     ("build-essential", "cc"),
@@ -22,6 +22,7 @@ const DEBIAN: [(&str, &str); 20] = [
     ("openssh-server", "sshd"),
     ("openssh-client", "ssh-keygen"),
     ("sudo", "sudo"),
+    ("docker.io", "dockerd"),
     ("docker-registry", "docker-registry"),
     ("apache2-utils", "htpasswd"),
     ("shellcheck", "shellcheck"),

@@ -110,7 +110,7 @@ pub(crate) fn not_done(
 ) -> Outcome {
     let hint = if reason.contains("sudo") {
         format!(
-            "let the user of host {} do it without a password: `USER ALL=(root) NOPASSWD: /usr/bin/systemctl * actions.runner.*` by `visudo`",
+            "let the user of host {} do it without a password: `USER ALL=(root) NOPASSWD: /usr/bin/systemctl start actions.runner.*, /usr/bin/systemctl restart actions.runner.*` by `visudo`",
             patient.runner.host
         )
     } else {

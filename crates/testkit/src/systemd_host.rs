@@ -128,11 +128,13 @@ fn prepare(folder: &Path, port: u16, units: &[(&str, &str)]) {
     };
     write("start.sh", START);
     write("etc/sshd_config", &server_config(port));
-    let ssh = "[Unit]\nAfter=basic.target\n[Service]\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n\
+    let ssh = "[Unit]\nAfter=sysinit.target\n[Service]\nRuntimeDirectory=sshd\nRuntimeDirectoryPreserve=yes\n\
                ExecStart=/usr/sbin/sshd -D -e -f /etc/testkit/sshd_config\n";
     write("units/testkit-ssh.service", ssh);
-    let target =
-        "[Unit]\nRequires=basic.target testkit-ssh.service\nAfter=basic.target\nAllowIsolate=yes\n";
+    // Not basic.target: it starts every socket that this machine has enabled, docker's too, and
+    // the network is shared, so what such a service does to it would stay.
+    let target = "[Unit]\nRequires=sysinit.target testkit-ssh.service\nWants=dbus.socket\nAfter=sysinit.target\n\
+                  AllowIsolate=yes\n";
     write("units/testkit.target", target);
     for (name, text) in units {
         write(&format!("units/{name}"), text);

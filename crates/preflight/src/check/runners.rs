@@ -57,7 +57,7 @@ async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Scene<'_>) ->
     let client = scene.github(check.token_env.as_deref());
     let sources = Sources::new(scene.job, client, scene.timeout);
     let known = sources.gather(std::slice::from_ref(&pool)).await;
-    let judgement = runners::judge(&pool, &known, &Rules::default());
+    let judgement = runners::judge(&pool, &known, &rules(scene));
     let reachable: Vec<&str> = scene
         .job
         .config
@@ -66,4 +66,13 @@ async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Scene<'_>) ->
         .map(String::as_str)
         .collect();
     runners::outcome::outcome(id, &pool, &judgement, known.at, &reachable)
+}
+
+/// What counts as old and as long, as `runner-check` has it.
+fn rules(scene: &Scene<'_>) -> Rules {
+    let section = scene.job.config.runner_check.as_ref();
+    section.map_or_else(Rules::default, |section| Rules {
+        fresh: section.fresh.get(),
+        patience: section.patience.get(),
+    })
 }

@@ -2,6 +2,7 @@
 //! Prometheus. GitHub is wiremock here, because no real one can be made to say what is not so.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod docker;
 mod evidence;
 mod jobs;
 mod remedies;

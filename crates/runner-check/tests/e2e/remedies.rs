@@ -143,3 +143,30 @@ runner-check: { prove-within: 1s, emergency: { run: 'touch started', pool: e }, 
         assert_eq!(folder.path().join("started").exists(), started, "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_user_that_is_not_root_needs_sudo_without_a_password() {
+    let server = MockServer::start().await;
+    list(&server, ResponseTemplate::new(403)).await;
+    let host = host(&[("web-01", LISTENS)]);
+    host.must(&["useradd", "--create-home", "--password", "*", "deploy"]);
+    let config = "runners: { web-01: { host: runner-01 } }\nrunner-check: { prove-within: 20s }\n";
+    let folder = Folder::with_host(&server, &host, config);
+    let file = folder.path().join("deploy-guard.yml");
+    let text = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("user: root", "user: deploy");
+    std::fs::write(&file, text).unwrap();
+    let (code, text) = folder.run(&["restart", "web-01", "--yes"]).await;
+    assert_eq!(code, 1, "{text}");
+    has(&text, &["a password is required", "NOPASSWD"]);
+    let line = "deploy ALL=(root) NOPASSWD: /usr/bin/systemctl start actions.runner.*, /usr/bin/systemctl restart actions.runner.*";
+    host.must(&[
+        "sh",
+        "-c",
+        &format!("echo '{line}' >/etc/sudoers.d/deploy && chmod 440 /etc/sudoers.d/deploy"),
+    ]);
+    let (code, text) = folder.run(&["restart", "web-01", "--yes"]).await;
+    assert_eq!(code, 0, "{text}");
+    has(&text, &["web-01 is online"]);
+}
