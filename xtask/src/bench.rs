@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: each figure beside a peer's, measured in turns in the same run, because
 //! an absolute time says as much of the machine as of the program.
 
+mod hosts;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ struct Figure {
 }
 
 pub(crate) fn all() -> Result<(), Failure> {
+    crate::setup::peers()?;
     run(cargo().args([
         "build",
         "--release",
@@ -26,6 +29,12 @@ pub(crate) fn all() -> Result<(), Failure> {
     ]))?;
     let mut figures = vec![start_up()?];
     figures.extend(sizes()?);
+    figures.extend(hosts::figures(&binary("preflight"))?);
+    show(figures);
+    Ok(())
+}
+
+fn show(figures: Vec<Figure>) {
     println!(
         "\n{:<34} {:>12} {:>22} {:>7}",
         "figure", "ours", "peer", "ratio"
@@ -40,7 +49,6 @@ pub(crate) fn all() -> Result<(), Failure> {
         let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         println!("{what:<34} {ours:>12} {peer:>22} {ratio:>7}");
     }
-    Ok(())
 }
 
 /// `healthgate --version` against `curl --version`: what a step costs before it does anything.
@@ -100,6 +108,12 @@ fn sizes() -> Result<Vec<Figure>, Failure> {
         })
     })
     .collect()
+}
+
+/// Logins at a hundred hosts with a binary that is built already.
+pub(crate) fn hosts_with(preflight: &std::path::Path) -> Result<(), Failure> {
+    crate::setup::peers()?;
+    hosts::figures(preflight).map(show)
 }
 
 fn binary(name: &str) -> PathBuf {

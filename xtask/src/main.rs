@@ -42,7 +42,11 @@ enum Task {
         args: Vec<String>,
     },
     /// Each figure as a ratio to a peer in the same run
-    Bench,
+    Bench {
+        /// Only the logins at a hundred hosts, with this `preflight`
+        #[arg(long, value_name = "PREFLIGHT")]
+        hosts: Option<std::path::PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -61,7 +65,10 @@ fn main() -> ExitCode {
                 "demo",
             ])
             .args(args)),
-        Task::Bench => bench::all(),
+        Task::Bench { hosts: None } => bench::all(),
+        Task::Bench {
+            hosts: Some(preflight),
+        } => bench::hosts_with(&preflight),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

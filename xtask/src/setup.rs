@@ -48,7 +48,7 @@ const NPM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "@octokit/openapi@23.0.2"
 
 /// Installs what is missing, or stops with the command that would.
 pub(crate) fn install() -> Result<(), Failure> {
-    debian()?;
+    debian(&DEBIAN)?;
     let folder = testbed();
     fs::create_dir_all(&folder)
         .map_err(|error| Failure::new(format!("failed to make {}: {error}", folder.display())))?;
@@ -60,11 +60,18 @@ pub(crate) fn install() -> Result<(), Failure> {
     })
 }
 
-fn debian() -> Result<(), Failure> {
-    let mut missing: Vec<&str> = DEBIAN
-        .into_iter()
+/// What `cargo xtask bench` measures us against.
+pub(crate) fn peers() -> Result<(), Failure> {
+    let mut packages = DEBIAN.to_vec();
+    packages.extend([("ansible", "ansible"), ("pssh", "parallel-ssh")]);
+    debian(&packages)
+}
+
+fn debian(packages: &[(&'static str, &str)]) -> Result<(), Failure> {
+    let mut missing: Vec<&str> = packages
+        .iter()
         .filter(|(_, sign)| !is_there(sign))
-        .map(|(package, _)| package)
+        .map(|(package, _)| *package)
         .collect();
     if !succeeds(program("python3").args(["-c", "import venv, ensurepip"])) {
         missing.push(VENV);
