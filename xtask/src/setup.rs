@@ -30,6 +30,7 @@ const DEBIAN: [(&str, &str); 21] = [
     ("systemd", "/lib/systemd/systemd"),
     ("util-linux", "unshare"),
     ("wrk", "wrk"),
+    ("tinyproxy-bin", "tinyproxy"),
     ("nodejs", "node"),
     ("npm", "npm"),
 ];

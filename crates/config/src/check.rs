@@ -103,12 +103,30 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     runners::checks(section, config, tree)?;
     hosts::preflight(section, config, tree)?;
     for (at, secret) in section.secrets.iter().enumerate() {
-        if secret.min_days.is_some() && secret.kind != SecretKind::PemCertificate {
+        let at_text = at.to_string();
+        let is_token = secret.kind == SecretKind::Token;
+        if secret.token.is_some() && !is_token {
+            let path = ["preflight", "secrets", &at_text, "token"];
+            return Err(fault(tree, &path, "`token` is for `kind: token`"));
+        }
+        if secret.stored.is_some() && secret.max_age.is_none() {
+            let path = ["preflight", "secrets", &at_text, "stored"];
+            return Err(fault(tree, &path, "`stored` is for `max-age`"));
+        }
+        if secret.stored.as_ref().is_some_and(|stored| {
+            stored.organization.is_some()
+                && (stored.environment.is_some() || stored.repository.is_some())
+        }) {
+            let path = ["preflight", "secrets", &at_text, "stored", "organization"];
+            let message = "`organization` excludes `environment` and `repository`";
+            return Err(fault(tree, &path, message));
+        }
+        if secret.min_days.is_some() && secret.kind != SecretKind::PemCertificate && !is_token {
             let path = ["preflight", "secrets", &at.to_string(), "min-days"];
             return Err(fault(
                 tree,
                 &path,
-                "`min-days` is for `kind: pem-certificate`",
+                "`min-days` is for `kind: pem-certificate` and `kind: token`",
             ));
         }
         for (nth, host) in secret.hosts.iter().enumerate() {

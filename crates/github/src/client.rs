@@ -78,15 +78,12 @@ impl Client {
         let unusable = |reason: String| Error::Unreachable { reason };
         // reqwest reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Redirects are followed here, where
         // it is known whom the token is for.
-        let mut http = reqwest::Client::builder()
+        let http = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(access.timeout)
-            .redirect(reqwest::redirect::Policy::none());
-        if base.starts_with("http://") {
-            // Reading the system's certificates takes longer than the whole question.
-            http = http.tls_certs_only([]);
-        }
-        let http = http.build().map_err(|error| unusable(innermost(&error)))?;
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| unusable(innermost(&error)))?;
         url::Url::parse(&base).map_err(|error| unusable(format!("`{base}`: {error}")))?;
         let Ok(octocrab) = OctocrabBuilder::new_empty()
             .with_service(ReqwestConnector::new(http))

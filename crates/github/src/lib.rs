@@ -15,6 +15,7 @@ mod limit;
 mod repository;
 pub mod runners;
 pub mod secrets;
+pub mod token;
 
 pub use access::{Access, Credentials, Needs};
 pub use client::{Client, List};

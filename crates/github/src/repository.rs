@@ -28,6 +28,11 @@ impl Repository {
         })
     }
 
+    /// The account that it belongs to.
+    pub(crate) fn owner(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
     /// `/repos/owner/name`.
     pub(crate) fn path(&self) -> String {
         format!("/repos/{}", self.0)

@@ -77,6 +77,9 @@ impl cli::Stage for Stage {
             section.secrets.push(SecretCheck {
                 name: name.clone(),
                 kind: SecretKind::Text,
+                token: None,
+                max_age: None,
+                stored: None,
                 min_days: None,
                 hosts: Vec::new(),
                 severity: Severity::Required,

@@ -14,6 +14,14 @@ preflight:
     - { name: token, token-env: GITHUB_TOKEN, ignored: [none], wait: 1s }
   staging: [{ environment: staging, within: 1h }]
   deployments: [{ environment: production }]
+  secrets:
+    - { name: A, max-age: 90d }
+    - { name: B, max-age: 90d, stored: { environment: production } }
+    - { name: C, max-age: 90d, stored: { organization: octo-org } }
+    - name: GITHUB_TOKEN
+      kind: token
+      token:
+        permissions: [actions, administration, checks, contents, deployments, issues, pull-requests, secrets, statuses, variables, organization-self-hosted-runners, organization-secrets]
 ";
 
 fn key() -> String {
@@ -39,13 +47,14 @@ fn every_request_fits_githubs_description() {
             .env("GITHUB_SHA", "6dcb09b5b57875f334f61aebed695e2e4193db5e")
             .env("GITHUB_TOKEN", "t0ken-value")
             .env("APP_KEY", key())
+            .envs([("A", "a-value"), ("B", "b-value"), ("C", "c-value")])
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let report = std::fs::read(folder.path().join("report.json")).unwrap();
         let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
         let outcomes = report["outcomes"].as_array().unwrap();
-        assert_eq!(outcomes.len(), 7, "{text}");
+        assert_eq!(outcomes.len(), 15, "{text}");
         // A request that does not fit gets 4xx, which is an error; the examples are old and small,
         // so their verdicts say nothing else.
         for outcome in outcomes {

@@ -17,14 +17,14 @@ use url::Url;
 
 use crate::body::{self, Body};
 use crate::release::{Answer, Identity, identify};
-use crate::{Reading, USER_AGENT, plain_cause};
+use crate::{Reading, USER_AGENT, plain_cause, proxy};
 
 /// One HTTP probe with its connections' settings.
 pub struct Http {
     probe: HttpProbe,
     url: Url,
     headers: HeaderMap,
-    clients: Mutex<HashMap<SocketAddr, reqwest::Client>>,
+    clients: Mutex<HashMap<Option<SocketAddr>, reqwest::Client>>,
 }
 
 /// A probe that cannot be made; configuration, not service.
@@ -85,6 +85,9 @@ impl Http {
     }
 
     async fn all_addresses(&self, release: Option<&str>, timeout: Duration) -> Reading {
+        if proxy::applies(&self.url) {
+            return self.one_address(None, release).await;
+        }
         let addresses = match resolve(&self.url).await {
             Ok(addresses) => addresses,
             Err(reason) => {
@@ -95,9 +98,11 @@ impl Http {
         let several = addresses.len() > 1;
         let readings = join_all(addresses.iter().map(|address| async {
             // A timeout for each, so that one silent address is told apart from the others.
-            let reading =
-                tokio::time::timeout(timeout.mul_f64(0.98), self.one_address(*address, release))
-                    .await;
+            let reading = tokio::time::timeout(
+                timeout.mul_f64(0.98),
+                self.one_address(Some(*address), release),
+            )
+            .await;
             let mut reading = reading.unwrap_or_else(|_| self.timed_out(timeout));
             if several && let Some(reason) = &mut reading.reason {
                 *reason = format!("{}: {reason}", address.ip());
@@ -132,12 +137,17 @@ impl Http {
         })
     }
 
-    async fn one_address(&self, address: SocketAddr, release: Option<&str>) -> Reading {
+    async fn one_address(&self, address: Option<SocketAddr>, release: Option<&str>) -> Reading {
         let reply = match self.get(&self.url, address).await {
             Ok(reply) => reply,
             Err((value, reason)) => {
-                return Reading::not(Verdict::Fail, self.expected(), reason.clone(), reason)
-                    .value(value);
+                // Whoever stands between is only somebody whom we ask.
+                let verdict = if value == PROXY {
+                    Verdict::Error
+                } else {
+                    Verdict::Fail
+                };
+                return Reading::not(verdict, self.expected(), reason.clone(), reason).value(value);
             }
         };
         let reading = self.judge(&reply).await.value(reply.status.to_string());
@@ -148,7 +158,7 @@ impl Http {
         }
     }
 
-    async fn get(&self, url: &Url, address: SocketAddr) -> Result<Reply, (String, String)> {
+    async fn get(&self, url: &Url, address: Option<SocketAddr>) -> Result<Reply, (String, String)> {
         let client = self
             .client(url, address)
             .map_err(|error| ("error".to_owned(), plain_cause(&error)))?;
@@ -160,6 +170,9 @@ impl Http {
             .await
             .map_err(|error| {
                 let cause = plain_cause(&error);
+                if address.is_none() && error.is_connect() {
+                    return (PROXY.to_owned(), format!("through the proxy: {cause}"));
+                }
                 let value = if error.is_connect() && cause == REFUSED {
                     REFUSED
                 } else {
@@ -168,6 +181,10 @@ impl Http {
                 (value.to_owned(), cause)
             })?;
         let status = response.status().as_u16();
+        if address.is_none() && status == 407 {
+            let reason = "the proxy wants other credentials (status 407)";
+            return Err((PROXY.to_owned(), reason.to_owned()));
+        }
         let headers = response.headers().clone();
         match body::read(response, self.probe.max_body.get()).await {
             Body::Whole(body) => Ok(Reply {
@@ -186,10 +203,10 @@ impl Http {
         }
     }
 
-    /// A client that connects to this address, whatever the name resolves to.
-    fn client(&self, url: &Url, address: SocketAddr) -> reqwest::Result<reqwest::Client> {
+    /// A client that connects to this address, whatever the name resolves to; or to the proxy.
+    fn client(&self, url: &Url, address: Option<SocketAddr>) -> reqwest::Result<reqwest::Client> {
         let port = url.port_or_known_default().unwrap_or(80);
-        let address = SocketAddr::new(address.ip(), port);
+        let address = address.map(|address| SocketAddr::new(address.ip(), port));
         let mut clients = self
             .clients
             .lock()
@@ -201,10 +218,10 @@ impl Http {
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0);
-        if let Some(host) = url.host_str() {
+        if let (Some(host), Some(address)) = (url.host_str(), address) {
             builder = builder.resolve(host, address);
         }
-        if url.scheme() == "http" {
+        if url.scheme() == "http" && address.is_some() {
             // Reading the system's certificates takes longer than the whole measurement.
             builder = builder.tls_certs_only([]);
         }
@@ -311,7 +328,7 @@ impl Http {
         &self,
         reading: Reading,
         reply: Reply,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         release: &str,
     ) -> Reading {
         let failed = reading.verdict != Verdict::Pass;
@@ -337,7 +354,7 @@ impl Http {
         &self,
         mut reading: Reading,
         reply: Reply,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         release: &str,
     ) -> Reading {
         let source = self.probe.release.clone();
@@ -415,15 +432,17 @@ impl Http {
     async fn get_elsewhere(
         &self,
         url: &Url,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
     ) -> Result<Reply, (String, String)> {
-        let address = if url.host_str() == self.url.host_str() {
+        let address = if proxy::applies(url) {
+            None
+        } else if address.is_some() && url.host_str() == self.url.host_str() {
             address
         } else {
             let found = resolve(url)
                 .await
                 .map_err(|reason| ("no address".to_owned(), reason))?;
-            found.first().copied().unwrap_or(address)
+            found.first().copied().or(address)
         };
         self.get(url, address).await
     }
@@ -431,6 +450,8 @@ impl Http {
 
 /// The value of a reading where nobody listens.
 const REFUSED: &str = "connection refused";
+/// The value of a reading where the proxy did not let us through.
+const PROXY: &str = "proxy";
 /// More text of an answer helps nobody.
 const SHOWN: usize = 200;
 /// The measurement's own timeout bounds the whole.
@@ -518,7 +539,7 @@ pub async fn ask_release(
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0);
-        if url.scheme() == "http" {
+        if url.scheme() == "http" && !proxy::applies(&url) {
             builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|error| plain_cause(&error))?;

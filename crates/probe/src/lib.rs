@@ -9,6 +9,7 @@ pub mod gate;
 pub mod http;
 pub mod policy;
 pub mod prometheus;
+mod proxy;
 pub mod release;
 
 use model::Verdict;

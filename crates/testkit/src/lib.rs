@@ -25,6 +25,7 @@ mod shop;
 mod sshd;
 mod systemd_host;
 mod testbed;
+mod tinyproxy;
 
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
 pub use http::{Answer, get, request};
@@ -38,3 +39,4 @@ pub use shop::Shop;
 pub use sshd::{Sshd, SshdSetup};
 pub use systemd_host::SystemdHost;
 pub use testbed::{testbed, tool};
+pub use tinyproxy::Tinyproxy;

@@ -17,6 +17,7 @@ mod hosts;
 mod images;
 mod runners;
 mod secrets;
+mod token;
 mod variables;
 
 pub use artifacts::ArtifactCheck;
@@ -29,6 +30,7 @@ pub use hosts::HostCheck;
 pub use images::{ImageCheck, RegistryLogin};
 pub use runners::RunnersCheck;
 pub use secrets::{SecretCheck, SecretKind};
+pub use token::{SecretStore, TokenPermission, TokenWish};
 pub use variables::VariableCheck;
 
 /// May we deploy now?

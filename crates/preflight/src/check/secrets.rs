@@ -3,10 +3,12 @@
 //! GitHub hands over a missing secret as an empty string, so empty is missing. Nothing of a value
 //! is told: no prefix, no hash, no length.
 
+mod age;
+mod token;
 mod value;
 
 use cli::Job;
-use config::file::SecretCheck;
+use config::file::{SecretCheck, SecretKind};
 use model::Outcome;
 
 use super::{Planned, Scene, hosts};
@@ -16,8 +18,11 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
     let (job, timeout) = (scene.job, scene.timeout);
     let SecretCheck {
         name,
-        kind: _,
+        kind,
         min_days: _,
+        token: _,
+        max_age,
+        stored: _,
         hosts,
         severity,
         weight,
@@ -33,6 +38,11 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
         timeout,
         ask: Box::pin(async move { judge(&id, check, job) }),
     }];
+    // A token that did not arrive has nothing more to be asked.
+    if *kind == SecretKind::Token && job.env.non_empty(name).is_some() {
+        planned.push(token::plan(check, scene));
+    }
+    planned.extend(max_age.map(|limit| age::plan(check, limit, scene)));
     for host in hosts {
         let id = format!("secrets/{name}@{host}");
         planned.push(Planned {

@@ -4,7 +4,8 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::value::Weight;
+use super::token::{SecretStore, TokenWish};
+use crate::value::{Age, Weight};
 
 /// A secret that the workflow hands over in an environment variable.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -15,8 +16,15 @@ pub struct SecretCheck {
     /// What the value must be. Default: anything that is not empty.
     #[serde(default)]
     pub kind: SecretKind,
-    /// The days that a `pem-certificate` must still hold. Default 14.
+    /// The days that a `pem-certificate` or a `token` must still hold. Default 14.
     pub min_days: Option<u32>,
+    /// What a `token` must be, besides valid.
+    pub token: Option<TokenWish>,
+    /// How long ago it may have been set at most, such as `90d`. GitHub tells that to a token
+    /// which may read secrets, never to GITHUB_TOKEN.
+    pub max_age: Option<Age>,
+    /// Where GitHub keeps it, for `max-age`.
+    pub stored: Option<SecretStore>,
     /// Hosts (names under `hosts:`) at which this SSH key must log in.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -39,6 +47,8 @@ pub enum SecretKind {
     SshPrivateKey,
     /// A certificate or a chain of them, the leaf first, each signed by the next one.
     PemCertificate,
+    /// A token of GitHub's: GitHub knows it, and it still lasts for `min-days`.
+    Token,
     /// A JSON document.
     Json,
     /// A URL with a host, such as `postgres://user:password@db/shop`.

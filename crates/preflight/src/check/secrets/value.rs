@@ -18,6 +18,7 @@ pub(super) fn wanted(kind: SecretKind, min_days: Option<u32>) -> String {
             "a certificate chain that holds for {} more days",
             min_days.unwrap_or(MIN_DAYS)
         ),
+        SecretKind::Token => "a token in one line".into(),
         SecretKind::Json => "a JSON document".into(),
         SecretKind::Url => "a URL with a host".into(),
     }
@@ -35,6 +36,14 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
         SecretKind::PemCertificate => {
             let min_days = check.min_days.unwrap_or(MIN_DAYS);
             pem_certificate(id, name, value, min_days)
+        }
+        // GitHub is asked for the rest.
+        SecretKind::Token => {
+            if value.trim().chars().all(|c| c.is_ascii_graphic()) {
+                return Outcome::pass(id, name).actual("one line");
+            }
+            let hint = format!("set it again, the token alone: `gh secret set {name}`");
+            unusable(id, name, "a token has no spaces and no line breaks", &hint)
         }
         SecretKind::Json => match serde_json::from_str::<serde_json::Value>(value) {
             Ok(_) => Outcome::pass(id, name).actual("a JSON document"),
