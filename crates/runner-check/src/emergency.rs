@@ -145,8 +145,8 @@ async fn by_service(
             let outcome = Outcome::error(id, name)
                 .expected(expected)
                 .actual("nothing was started")
-                .reason(unreachable.reason)
-                .hint(unreachable.hint);
+                .reason(unreachable.0.reason)
+                .hint(unreachable.0.hint);
             return failed(outcome);
         }
     };

@@ -117,7 +117,8 @@ async fn free(
     }
     let freed = reclaimed(&String::from_utf8_lossy(&output.stdout));
     let timeout = section.timeout.get();
-    let seen = host::look(&patient.session, patient.name, patient.runner, timeout).await?;
+    let seen = host::look(&patient.session, patient.name, patient.runner, timeout).await;
+    let seen = seen.map_err(|refusal| refusal.reason)?;
     let now = seen
         .disks
         .into_iter()

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use model::{Outcome, Report};
 use remote::ssh::{Limits, Output, Session};
 use runners::State;
+use runners::gather::Refusal;
 use runners::host::{self, Seen};
 
 /// What a command that changes one thing prints.
@@ -24,10 +25,7 @@ pub(crate) struct Patient<'a> {
 }
 
 /// Why nothing could be done: the runner's machine could not be asked.
-pub(crate) struct Unreachable {
-    pub(crate) reason: String,
-    pub(crate) hint: String,
-}
+pub(crate) struct Unreachable(pub(crate) Refusal);
 
 impl<'a> Patient<'a> {
     /// Logs in and looks. The outer error is one of usage, the inner one the machine's.
@@ -48,22 +46,11 @@ impl<'a> Patient<'a> {
         job.progress.say(&format!("logging in at {}", runner.host));
         let session = match host::log_in(job, runner, timeout).await {
             Ok(session) => session,
-            Err((reason, hint)) => return Ok(Err(Unreachable { reason, hint })),
-        };
-        let hint = || {
-            format!(
-                "log in at {} and look: `systemctl list-units 'actions.runner.*'`",
-                runner.host
-            )
+            Err(refusal) => return Ok(Err(Unreachable(refusal))),
         };
         let before = match host::look(&session, name, runner, timeout).await {
             Ok(seen) => seen,
-            Err(reason) => {
-                return Ok(Err(Unreachable {
-                    reason,
-                    hint: hint(),
-                }));
-            }
+            Err(refusal) => return Ok(Err(Unreachable(refusal))),
         };
         if before
             .unit
@@ -71,15 +58,17 @@ impl<'a> Patient<'a> {
             .is_none_or(|unit| unit.load != "loaded")
         {
             let says = before.evidence(name).says;
-            let reason = format!(
-                "host `{}`: {}: {says}",
-                runner.host,
-                host::unit(name, runner)
-            );
-            return Ok(Err(Unreachable {
-                reason,
-                hint: hint() + ", then say `unit:`",
-            }));
+            return Ok(Err(Unreachable(Refusal {
+                reason: format!(
+                    "host `{}`: {}: {says}",
+                    runner.host,
+                    host::unit(name, runner)
+                ),
+                hint: format!(
+                    "`systemctl list-units --all 'actions.runner.*'` on host {}, then say `unit:`",
+                    runner.host
+                ),
+            })));
         }
         Ok(Ok(Patient {
             name,
@@ -131,8 +120,8 @@ impl Unreachable {
         let outcome = Outcome::error(id, subject)
             .expected(expected)
             .actual("nothing was changed")
-            .reason(self.reason)
-            .hint(self.hint);
+            .reason(self.0.reason)
+            .hint(self.0.hint);
         Report::from_outcomes("runner-check", started_at, vec![outcome])
     }
 }
@@ -142,9 +131,11 @@ pub(crate) fn report(outcome: Outcome, started_at: Timestamp) -> Report {
     Report::from_outcomes("runner-check", started_at, vec![outcome])
 }
 
-/// What a dry run comes to: the plan, and nothing done.
+/// What a dry run comes to: it could be done, and nothing was.
 pub(crate) fn planned(id: String, subject: &str, plan: &[String], started_at: Timestamp) -> Report {
-    let outcome = Outcome::skipped(id, subject, format!("dry run: {}", plan.join("; ")));
+    let outcome = Outcome::pass(id, subject)
+        .expected("a plan that can be carried out")
+        .actual(plan.join("\n"));
     let mut report = report(outcome, started_at);
     report.reason = "dry run: nothing was changed".to_owned();
     report

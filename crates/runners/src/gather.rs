@@ -37,7 +37,7 @@ pub struct Knowledge {
     /// By pool.
     pub metrics: BTreeMap<String, Result<metric::Answer, String>>,
     /// By runner.
-    pub hosts: BTreeMap<String, Result<host::Seen, String>>,
+    pub hosts: BTreeMap<String, Result<host::Seen, Refusal>>,
 }
 
 /// Whom to ask, and how long. One for all looks: an app makes itself a token for each client.
@@ -152,7 +152,7 @@ impl<'a> Sources<'a> {
     pub async fn hosts(
         &self,
         names: &BTreeSet<String>,
-    ) -> BTreeMap<String, Result<host::Seen, String>> {
+    ) -> BTreeMap<String, Result<host::Seen, Refusal>> {
         let asking = names.iter().filter_map(|name| {
             let runner = self.job.config.runners.get(name)?;
             Some(async move {

@@ -13,6 +13,8 @@ use config::file::RunnerHost;
 use remote::quote;
 use remote::ssh::{Limits, Session, Target};
 
+use crate::gather::Refusal;
+
 pub use seen::{Disk, Seen, Unit, read};
 
 /// The script's answer takes some 3 KiB.
@@ -24,42 +26,50 @@ pub async fn ask(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Seen, String> {
+) -> Result<Seen, Refusal> {
     let until = tokio::time::Instant::now() + timeout;
     let asking = async {
-        let session = log_in(job, runner, timeout)
-            .await
-            .map_err(|(reason, _)| reason)?;
+        let session = log_in(job, runner, timeout).await?;
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         look(&session, name, runner, left).await
     };
     match tokio::time::timeout_at(until, asking).await {
         Ok(seen) => seen,
-        Err(_) => Err(format!(
-            "host `{}`: not done within {} ms",
-            runner.host,
-            timeout.as_millis()
-        )),
+        Err(_) => Err(Refusal {
+            reason: format!(
+                "host `{}`: not done within {} ms",
+                runner.host,
+                timeout.as_millis()
+            ),
+            hint: format!(
+                "log in at {} and see what is slow, or raise `timeout`",
+                runner.host
+            ),
+        }),
     }
 }
 
-/// A login at a runner's host; on failure the reason and the next step.
-pub async fn log_in(
-    job: &Job,
-    runner: &RunnerHost,
-    timeout: Duration,
-) -> Result<Session, (String, String)> {
+/// A login at a runner's host.
+pub async fn log_in(job: &Job, runner: &RunnerHost, timeout: Duration) -> Result<Session, Refusal> {
     let name = &runner.host;
     let Some(host) = job.config.hosts.get(name) else {
-        let hint = format!("add `hosts: {{ {name}: {{ address: … }} }}`");
-        return Err((format!("no host `{name}` under `hosts:`"), hint));
+        return Err(Refusal {
+            reason: format!("no host `{name}` under `hosts:`"),
+            hint: format!("add `hosts: {{ {name}: {{ address: … }} }}`"),
+        });
     };
-    let target = Target::of(host, None, &job.env)
-        .map_err(|unready| (format!("host `{name}`: {}", unready.reason), unready.hint))?;
-    target.clone().connect(timeout).await.map_err(|error| {
-        let hint = target.hint(&error);
-        (format!("host `{name}`: {error}"), hint)
-    })
+    let target = Target::of(host, None, &job.env).map_err(|unready| Refusal {
+        reason: format!("host `{name}`: {}", unready.reason),
+        hint: unready.hint,
+    })?;
+    target
+        .clone()
+        .connect(timeout)
+        .await
+        .map_err(|error| Refusal {
+            reason: format!("host `{name}`: {error}"),
+            hint: target.hint(&error),
+        })
 }
 
 /// Looks once, over a login that stands.
@@ -68,23 +78,26 @@ pub async fn look(
     name: &str,
     runner: &RunnerHost,
     timeout: Duration,
-) -> Result<Seen, String> {
+) -> Result<Seen, Refusal> {
     let limits = Limits {
         timeout,
         max_output: MAX_OUTPUT,
     };
+    let refused = |reason: String| Refusal {
+        reason: format!("host `{}`: {reason}", runner.host),
+        hint: format!(
+            "log in at {} and look: `systemctl list-units 'actions.runner.*'`",
+            runner.host
+        ),
+    };
     let output = session
         .script(&script(name, runner), limits)
         .await
-        .map_err(|error| format!("host `{}`: {error}", runner.host))?;
+        .map_err(|error| refused(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     read(&text).ok_or_else(|| {
-        format!(
-            "host `{}` gives no answer that is understood ({}): {}",
-            runner.host,
-            output.exit,
-            output.tail()
-        )
+        let (exit, tail) = (&output.exit, output.tail());
+        refused(format!("no answer that is understood ({exit}): {tail}"))
     })
 }
 

@@ -33,7 +33,7 @@ pub struct Judged {
     pub name: String,
     pub merged: Merged,
     pub evidence: Vec<Evidence>,
-    /// The remedy that its machine suggests.
+    /// The remedy that its machine suggests, or what to do to be able to ask it.
     pub remedy: Option<String>,
 }
 
@@ -102,13 +102,15 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
         .into_iter()
         .map(|(name, evidence)| one(name, evidence, known, rules))
         .collect();
+    // Without the list those are all that the configuration names, or that its query finds.
+    let readable = matches!(listing, Some(Ok(_)));
+    let measured = matches!(answer, Some(Ok(answer)) if !answer.samples.is_empty());
+    let named_elsewhere = !pool.members.is_empty() || measured;
     let mut judgement = Judgement {
         state: State::Unknown,
         runners,
         about_pool,
-        complete: pool.only_members
-            || complete
-            || matches!(listing, Some(Err(_)) | None) && !pool.members.is_empty(),
+        complete: pool.only_members || complete || !readable && named_elsewhere,
         unlisted: listing
             .and_then(|l| l.as_ref().ok())
             .map_or(0, |l| l.unlisted),
@@ -194,8 +196,9 @@ fn one(name: String, mut evidence: Vec<Evidence>, known: &Knowledge, rules: &Rul
             remedy = seen.remedy(&name);
             evidence.push(seen.evidence(&name));
         }
-        Some(Err(reason)) => {
-            evidence.push(Evidence::silent(Source::Host, reason.clone()).of(&name));
+        Some(Err(refusal)) => {
+            remedy = Some(refusal.hint.clone());
+            evidence.push(Evidence::silent(Source::Host, refusal.reason.clone()).of(&name));
         }
     }
     evidence.sort_by_key(|e| e.source);
@@ -279,9 +282,9 @@ impl Judgement {
             return;
         }
         let contested = self.runners.iter().any(|r| r.merged.contested);
-        let told = (nobody(Source::Jobs) || nobody(Source::Prometheus))
-            && !contested
-            && self.unlisted == 0;
+        // Runners of an organisation may be busy with other repositories.
+        let waits = nobody(Source::Jobs) && pool.scope.repository().is_some();
+        let told = (waits || nobody(Source::Prometheus)) && !contested && self.unlisted == 0;
         let could = online + self.count(State::Unknown) as u64 + self.unlisted;
         self.state = if told || self.complete_or_counted() && could < wanted {
             State::Offline

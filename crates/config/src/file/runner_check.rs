@@ -39,7 +39,7 @@ pub struct RunnerCheck {
     /// How long to wait for a pool that can take the job. Default 0s: ask once.
     #[serde(default)]
     pub wait: Span,
-    /// The time between two looks while waiting. Default 10s.
+    /// The time between two looks while waiting. Default 15s.
     #[serde(default = "interval")]
     pub interval: Span,
     /// Evidence older than this decides nothing. Default 15m.
@@ -119,7 +119,8 @@ pub struct RunnerMetric {
     /// The server's base URL.
     pub server: String,
     /// A query such as `runner_status{environment="production"}`, with a series for each runner;
-    /// or one number, which is how many are online.
+    /// or one number, which is how many are online. Where GitHub's list may not be read, those are
+    /// taken for all runners of the pool.
     pub query: String,
     /// The label that holds a runner's name. Default: `runner`, `runner_name` or `name`, whichever
     /// a series has.
@@ -147,7 +148,7 @@ fn timeout() -> Span {
 }
 
 fn interval() -> Span {
-    Span::from_secs(10)
+    Span::from_secs(15)
 }
 
 fn fresh() -> Span {
