@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
-const DEBIAN: [(&str, &str); 21] = [
+const DEBIAN: [(&str, &str); 22] = [
     ("postgresql", "/usr/lib/postgresql"),
     ("zstd", "zstd"),
     ("build-essential", "cc"),

@@ -22,10 +22,10 @@ pub(super) fn figures(preflight: &Path) -> Result<Vec<Figure>, Failure> {
     let fleet = Fleet::start()?;
     let (mut ours, mut pssh) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(timed(|| fleet.preflight(preflight))?);
-        pssh.push(timed(|| fleet.parallel_ssh())?);
+        ours.push(timed("preflight", || fleet.preflight(preflight))?);
+        pssh.push(timed("parallel-ssh", || fleet.parallel_ssh())?);
     }
-    let ansible = timed(|| fleet.ansible())?;
+    let ansible = timed("ansible -m ping", || fleet.ansible())?;
     let ours = median(ours);
     let beside = |what, name: &str, peer: Duration| Figure {
         what,
@@ -43,10 +43,12 @@ pub(super) fn figures(preflight: &Path) -> Result<Vec<Figure>, Failure> {
     ])
 }
 
-fn timed(work: impl FnOnce() -> Result<(), Failure>) -> Result<Duration, Failure> {
+fn timed(name: &str, work: impl FnOnce() -> Result<(), Failure>) -> Result<Duration, Failure> {
     let started = Instant::now();
     work()?;
-    Ok(started.elapsed())
+    let took = started.elapsed();
+    println!("{name}: {:.1} s", took.as_secs_f64());
+    Ok(took)
 }
 
 /// The server, the key that may log in, and the lists of hosts as each program wants them.
@@ -133,6 +135,8 @@ impl Fleet {
             "preflight:\n  timeout: 1m\n  deadline: 5m\n  parallel-hosts: {AT_A_TIME}\n  hosts: [{{ host: all }}]\n"
         ));
         fs::write(self.path("deploy-guard.yml"), config)?;
+        // Not this machine's own settings.
+        fs::write(self.path("ansible.cfg"), "")?;
         fs::write(self.path("pssh.txt"), pssh)?;
         fs::write(self.path("ansible.txt"), ansible)?;
         fs::write(self.path("known_hosts"), trusted)
@@ -168,10 +172,10 @@ impl Fleet {
     fn ansible(&self) -> Result<(), Failure> {
         let mut command = program("ansible");
         command
-            .args(["all", "-m", "ping", "-o", "-f", AT_A_TIME, "-i"])
+            .args(["all", "-m", "ping", "-o", "-T", "60", "-f", AT_A_TIME, "-i"])
             .arg(self.path("ansible.txt"))
-            .args(["--ssh-common-args", &self.ssh_options()])
-            .env("ANSIBLE_CONFIG", "/dev/null")
+            .arg(format!("--ssh-common-args={}", self.ssh_options()))
+            .env("ANSIBLE_CONFIG", self.path("ansible.cfg"))
             .env("ANSIBLE_HOME", self.path("ansible"))
             .env("ANSIBLE_REMOTE_TMP", self.path("remote"))
             .env("ANSIBLE_SSH_CONTROL_PATH_DIR", self.path("cp"))
