@@ -1,0 +1,82 @@
+//! Runners, with the same knowledge as `runner-check`: GitHub's list and the machine itself.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use serde_json::json;
+use testkit::SystemdHost;
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const UNIT: &str = "actions.runner.acme-shop.web-01.service";
+const LISTENS: &str =
+    "[Service]\nExecStart=/bin/sh -c 'echo \"Listening for Jobs\"; exec sleep 1000000'\n";
+
+#[tokio::test]
+async fn a_runner_that_github_lists_is_looked_for_on_its_machine() {
+    let server = MockServer::start().await;
+    let listed = json!({"id": 1, "name": "web-01", "os": "linux", "status": "online", "busy": false,
+        "labels": [{"name": "self-hosted"}, {"name": "Production"}]});
+    Mock::given(path("/repos/acme/shop/actions/runners"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_json(json!({"total_count": 1, "runners": [listed]})),
+        )
+        .mount(&server)
+        .await;
+    let host = SystemdHost::start(&[(UNIT, LISTENS)]);
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "version: 1
+hosts: {{ runner-01: {{ address: 127.0.0.1, port: {}, user: root, key-file: {}, known-hosts: known_hosts }} }}
+runners: {{ web-01: {{ host: runner-01 }} }}
+preflight: {{ runners: [{{ name: production, labels: [self-hosted, production], runners: [web-01] }}] }}
+",
+        host.port(),
+        host.key().display()
+    );
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    std::fs::write(
+        folder.path().join("known_hosts"),
+        host.known_hosts_for("127.0.0.1"),
+    )
+    .unwrap();
+    for (start, code, parts) in [
+        (
+            false,
+            1,
+            [
+                "runner list says online",
+                "is inactive (dead)",
+                "`runner-check restart web-01`",
+            ],
+        ),
+        (
+            true,
+            0,
+            [
+                "1 online (1 idle, 0 busy)",
+                "runners/production",
+                "10.0 of 10",
+            ],
+        ),
+    ] {
+        if start {
+            host.must(&["systemctl", "start", UNIT]);
+        }
+        let mut command = testkit::bin("preflight");
+        command
+            .current_dir(folder.path())
+            .env("GITHUB_API_URL", server.uri())
+            .env("GITHUB_REPOSITORY", "acme/shop")
+            .env("GITHUB_TOKEN", "t");
+        // On a thread of its own: the mock server answers on this one.
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .unwrap()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+        }
+    }
+}
