@@ -10,12 +10,13 @@ use std::process::Command;
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
-const DEBIAN: [(&str, &str); 22] = [
+const DEBIAN: &[(&str, &str)] = &[
     ("postgresql", "/usr/lib/postgresql"),
     ("zstd", "zstd"),
     ("build-essential", "cc"),
     ("pkg-config", "pkg-config"),
     ("libssl-dev", "/usr/include/openssl/ssl.h"),
+    ("openssl", "openssl"),
     ("curl", "curl"),
     ("git", "git"),
     ("nginx-light", "nginx"),

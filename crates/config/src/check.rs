@@ -1,13 +1,14 @@
 //! Rules over the whole file that types cannot state: names that must exist, be unique, or
 //! exclude each other.
 
+mod healthgate;
 mod hosts;
 mod runners;
 
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{Config, Github, Healthgate, Preflight, Rollback, SecretKind, VariableCheck};
+use crate::file::{Config, Github, Preflight, Rollback, SecretKind, VariableCheck};
 use crate::node::Node;
 
 /// The only version of the file's format.
@@ -33,7 +34,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         runners::section(section, config, tree)?;
     }
     if let Some(section) = &config.healthgate {
-        healthgate(section, tree)?;
+        healthgate::section(section, tree)?;
     }
     if let Some(section) = &config.rollback {
         rollback(section, config, tree)?;
@@ -223,67 +224,6 @@ fn variable_check(check: &VariableCheck) -> Result<(), &'static str> {
         (Some(_), None) if !check.optional.is_empty() => Err("`optional` is for an `example-file`"),
         _ => Ok(()),
     }
-}
-
-fn healthgate(section: &Healthgate, tree: &Node) -> Result<(), Fault> {
-    unique(tree, &["healthgate", "http"], "name")?;
-    unique(tree, &["healthgate", "prometheus"], "name")?;
-    let policy = &section.policy;
-    for (key, zero) in [
-        ("success-threshold", policy.success_threshold == 0),
-        ("interval", policy.interval.get().is_zero()),
-        ("timeout", policy.timeout.get().is_zero()),
-        ("deadline", policy.deadline.get().is_zero()),
-    ] {
-        if zero {
-            return Err(fault(
-                tree,
-                &["healthgate", "policy", key],
-                "must be more than zero",
-            ));
-        }
-    }
-    for (at, probe) in section.http.iter().enumerate() {
-        let at = at.to_string();
-        let path = ["healthgate", "http", &at];
-        http_url(tree, &[path[0], path[1], path[2], "url"], &probe.url)?;
-        if let Some(status) = probe
-            .status
-            .iter()
-            .find(|status| !(100..=599).contains(*status))
-        {
-            return Err(fault(
-                tree,
-                &[path[0], path[1], path[2], "status"],
-                format!("{status} is no HTTP status"),
-            ));
-        }
-        if let Some(release) = &probe.release {
-            let path = [path[0], path[1], path[2], "release"];
-            if release.header.is_some() && release.jq.is_some() {
-                return Err(fault(tree, &path, "`header` and `jq` exclude each other"));
-            }
-            if let Some(url) = &release.url {
-                http_url(tree, &[path[0], path[1], path[2], path[3], "url"], url)?;
-            }
-        }
-    }
-    for (at, probe) in section.prometheus.iter().enumerate() {
-        let at = at.to_string();
-        http_url(
-            tree,
-            &["healthgate", "prometheus", &at, "server"],
-            &probe.server,
-        )?;
-        if probe.min.is_none() && probe.max.is_none() {
-            return Err(fault(
-                tree,
-                &["healthgate", "prometheus", &at],
-                "neither `min` nor `max` is given",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn rollback(section: &Rollback, config: &Config, tree: &Node) -> Result<(), Fault> {

@@ -18,10 +18,7 @@ mod runner_check;
 
 pub use deploy::{Deploy, OnUndecided};
 pub use github::{Github, GithubApp};
-pub use healthgate::{
-    Addresses, Healthgate, HttpProbe, Identity, Match, OnNoData, Policy, PrometheusProbe,
-    ReleaseSource,
-};
+pub use healthgate::*;
 pub use host::Host;
 pub use preflight::*;
 pub use rollback::{CommandTarget, NginxTarget, Rollback};

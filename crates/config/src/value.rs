@@ -157,6 +157,58 @@ impl JsonSchema for Weight {
     }
 }
 
+/// A server, written `host:port`, `[::1]:port`, or `host` where there is a usual port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Address {
+    /// Without the brackets of an IPv6 address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let no_address = || format!("`{text}` is not `host:port`");
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                let port: u16 = port.parse().map_err(|_| no_address())?;
+                (host, Some(port))
+            }
+            _ => (text, None),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "/@?#".contains(c);
+        if host.is_empty() || host.contains(odd) || port == Some(0) {
+            return Err(no_address());
+        }
+        Ok(Address {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.port, self.host.contains(':')) {
+            (Some(port), true) => write!(f, "[{}]:{port}", self.host),
+            (Some(port), false) => write!(f, "{}:{port}", self.host),
+            (None, _) => f.write_str(&self.host),
+        }
+    }
+}
+
 /// A time of the day, written `"16:00"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeOfDay(jiff::civil::Time);
@@ -420,6 +472,11 @@ textual!(Age, "Age", {
     "description": "How old something may be, such as `90d`, `12h` or `1w 2d`; a day has 24 hours.",
     "examples": ["90d", "24h"]
 });
+textual!(Address, "Address", {
+    "type": "string",
+    "description": "A server, such as `db.internal:5432`, `[::1]:80`, or a host alone where there is a usual port.",
+    "examples": ["db.internal:5432"]
+});
 textual!(TimeOfDay, "TimeOfDay", {
     "type": "string",
     "description": "A time of the day, such as `16:00`.",
@@ -455,6 +512,20 @@ textual!(Filter, "Filter", {"type": "string", "description": "A jq filter."});
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_read_and_shown() {
+        let shown = |text: &str| match text.parse::<Address>() {
+            Ok(address) => address.to_string(),
+            Err(error) => error,
+        };
+        for good in ["db:5432", "[::1]:80", "::1", "shop.example", "10.0.0.1:1"] {
+            assert_eq!(shown(good), good);
+        }
+        for wrong in ["", ":80", "a b:1", "a:b", "a:0", "a:70000", "http://a/"] {
+            assert!(shown(wrong).contains("is not `host:port`"), "{wrong}");
+        }
+    }
 
     #[test]
     fn ages_are_read_and_shown() {

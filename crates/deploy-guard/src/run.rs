@@ -50,7 +50,7 @@ impl cli::Stage for Stage {
             .config
             .healthgate
             .as_ref()
-            .is_none_or(|gate| gate.http.is_empty() && gate.prometheus.is_empty())
+            .is_none_or(|gate| probe::kinds::planned(gate).is_empty())
         {
             return Err(Failure::usage(
                 "no probe is configured, so nobody could tell whether the deployment works",

@@ -98,8 +98,12 @@ impl Flags {
     pub(crate) fn lay_over(&self, config: &mut Config) -> Result<(), Failure> {
         let section = config.healthgate.get_or_insert_default();
         if !self.http.is_empty() {
-            section.http = self.probes()?;
-            section.prometheus.clear();
+            *section = config::file::Healthgate {
+                policy: section.policy.clone(),
+                release_identity: section.release_identity,
+                http: self.probes()?,
+                ..config::file::Healthgate::default()
+            };
         }
         let policy = &mut section.policy;
         set(&mut policy.initial_delay, self.initial_delay);
@@ -159,7 +163,7 @@ impl Flags {
         });
         let mut probes: Vec<HttpProbe> = Vec::new();
         for url in &self.http {
-            if let Err(probe::http::Invalid(reason)) = probe::http::check_url(url) {
+            if let Err(reason) = probe::http::check_url(url) {
                 return Err(Failure::usage(format!("`--http {url}`: {reason}"))
                     .hint("write it as `http://host:port/path` or `https://…`"));
             }
@@ -184,6 +188,7 @@ impl Flags {
                 max_body: self.max_body.unwrap_or(Size::from_bytes(1 << 20)),
                 release: release.clone(),
                 addresses: config::file::Addresses::All,
+                policy: None,
                 severity: model::Severity::Required,
             });
         }

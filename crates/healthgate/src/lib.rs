@@ -47,7 +47,7 @@ impl cli::Stage for Stage {
 pub async fn gate(job: &Job) -> Result<Report, Failure> {
     let started_at = jiff::Timestamp::now();
     let section = job.config.healthgate.clone().unwrap_or_default();
-    if section.http.is_empty() && section.prometheus.is_empty() {
+    if probe::kinds::planned(&section).is_empty() {
         return Err(Failure::usage("no probe is configured")
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration, or pass `--http URL`"));
     }
@@ -78,15 +78,8 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
 
 /// What a dry run would ask.
 fn planned(section: &config::file::Healthgate, job: &Job) -> Vec<model::Outcome> {
-    let http = section
-        .http
-        .iter()
-        .map(|probe| (format!("http/{}", probe.name), &probe.url));
-    let queries = section
-        .prometheus
-        .iter()
-        .map(|probe| (format!("prometheus/{}", probe.name), &probe.query));
-    http.chain(queries)
+    probe::kinds::planned(section)
+        .into_iter()
         .filter(|(id, _)| job.only.selects(id))
         .map(|(id, subject)| model::Outcome::skipped(id, subject, "dry run: not asked"))
         .collect()

@@ -1,11 +1,9 @@
 //! What a secret's value must be, kind by kind.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::path::Path;
-use std::process::Command;
-
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
+use testkit::Authority;
 
 /// What `preflight` says of one value: its code and both streams.
 fn judged(kind: &str, value: &str) -> (i32, String) {
@@ -65,34 +63,12 @@ fn a_url_has_a_host() {
     fails("kind: url", "https://db.internal/\n", "a line break");
 }
 
-/// A root, and a leaf that it signed and that ends in `days`.
-fn chain(folder: &Path, days: u32) -> (String, String) {
-    let run = |args: &str| {
-        let done = Command::new("openssl")
-            .current_dir(folder)
-            .args(args.split(' '))
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{args}: {done:?}");
-    };
-    let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    run(&format!(
-        "req -x509 {new} -keyout ca.key -out ca.pem -days 3650 -subj /CN=ca"
-    ));
-    run(&format!(
-        "req {new} -keyout leaf.key -out leaf.csr -subj /CN=shop.test"
-    ));
-    run(&format!(
-        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem -days {days}"
-    ));
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    (read("leaf.pem"), read("ca.pem"))
-}
-
 #[test]
 fn a_certificate_chain_holds_long_enough() {
-    let folder = tempfile::tempdir().unwrap();
-    let (leaf, root) = chain(folder.path(), 10);
+    let authority = Authority::new();
+    let root = std::fs::read_to_string(authority.file()).unwrap();
+    let certificate = authority.certificate("shop.test", 10);
+    let leaf = certificate.text();
     let kind = "kind: pem-certificate, min-days: 9";
     passes(kind, &leaf);
     passes(kind, &format!("{leaf}{root}"));
@@ -103,10 +79,10 @@ fn a_certificate_chain_holds_long_enough() {
     fails(kind, "hunter2-hunter2", "no `-----BEGIN CERTIFICATE-----`");
     let junk = "-----BEGIN CERTIFICATE-----\naGVsbG8gd29ybGQ=\n-----END CERTIFICATE-----\n";
     fails(kind, junk, "certificate 1 is damaged");
-    let key = std::fs::read_to_string(folder.path().join("leaf.key")).unwrap();
+    let key = std::fs::read_to_string(&certificate.key).unwrap();
     passes(kind, &format!("{key}{leaf}{root}"));
     fails(kind, &key, "no `-----BEGIN CERTIFICATE-----`");
-    let (old, _) = chain(folder.path(), 0);
+    let old = authority.certificate("shop.test", 0).text();
     std::thread::sleep(std::time::Duration::from_secs(1));
     fails(kind, &old, "expired at");
 }

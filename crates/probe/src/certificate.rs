@@ -57,14 +57,7 @@ pub fn read_chain(pem: &[u8]) -> Result<Validity, Problem> {
             return Err(Problem::TooLong);
         }
     }
-    let chain: Vec<X509Certificate<'_>> = ders
-        .iter()
-        .enumerate()
-        .map(|(at, der)| match x509_parser::parse_x509_certificate(der) {
-            Ok((_, certificate)) => Ok(certificate),
-            Err(_) => Err(Problem::Damaged(at + 1)),
-        })
-        .collect::<Result<_, _>>()?;
+    let chain = parse(&ders)?;
     for (at, pair) in chain.windows(2).enumerate() {
         let signed = pair[0].issuer() == pair[1].subject()
             && pair[0].verify_signature(Some(pair[1].public_key())).is_ok();
@@ -73,6 +66,21 @@ pub fn read_chain(pem: &[u8]) -> Result<Validity, Problem> {
         }
     }
     validity(&chain).ok_or(Problem::None)
+}
+
+/// How long a chain holds that somebody else has verified.
+pub(crate) fn validity_of(ders: &[CertificateDer<'_>]) -> Result<Validity, Problem> {
+    validity(&parse(ders)?).ok_or(Problem::None)
+}
+
+fn parse<'d>(ders: &'d [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'d>>, Problem> {
+    ders.iter()
+        .enumerate()
+        .map(|(at, der)| match x509_parser::parse_x509_certificate(der) {
+            Ok((_, certificate)) => Ok(certificate),
+            Err(_) => Err(Problem::Damaged(at + 1)),
+        })
+        .collect()
 }
 
 fn validity(chain: &[X509Certificate<'_>]) -> Option<Validity> {

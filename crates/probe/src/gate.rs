@@ -8,15 +8,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use config::file::{Healthgate, HttpProbe, Identity as Required, Policy, PrometheusProbe};
+use config::file::{Healthgate, Identity as Required, Policy};
 use futures_util::future::{Either, join_all, select};
 use jiff::Timestamp;
 use model::{Measurement, Outcome, Severity, Verdict};
 
 use crate::Reading;
-use crate::http::Http;
+use crate::kinds::{self, Watched};
 use crate::policy::{Conclusion, Sample, Standing, assess};
-use crate::prometheus::Prometheus;
 use crate::release::Identity;
 
 /// A long soak must not fill the memory: the first and the last measurements are kept.
@@ -35,44 +34,12 @@ pub struct Watch<'a> {
 /// Ends when the gate must stop.
 pub type Interrupted = Pin<Box<dyn Future<Output = ()>>>;
 
-enum Probe {
-    Http(Box<Http>),
-    Prometheus(Box<Prometheus>),
-}
-
-impl Probe {
-    async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
-        match self {
-            Probe::Http(http) => http.measure(release, timeout).await,
-            Probe::Prometheus(prometheus) => prometheus.measure(timeout).await,
-        }
-    }
-}
-
-/// A probe with what its outcome needs.
-struct Watched {
-    id: String,
-    subject: String,
-    severity: Severity,
-    probe: Probe,
-}
-
 /// Runs the gate to its end, or until it is interrupted: then what is not decided is
 /// inconclusive. With `release`, what answers must be that release.
 pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) -> Vec<Outcome> {
-    let Healthgate {
-        policy,
-        release_identity,
-        http,
-        prometheus,
-    } = gate;
     let mut broken = Vec::new();
     let mut watched = Vec::new();
-    for made in http
-        .iter()
-        .map(from_http)
-        .chain(prometheus.iter().map(from_prometheus))
-    {
+    for made in kinds::all(gate) {
         match made {
             Ok(one) if (watch.selects)(&one.id) => watched.push(one),
             Err(outcome) if (watch.selects)(&outcome.id) => broken.push(outcome),
@@ -84,7 +51,7 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
     let ends = join_all(watched.iter().enumerate().map(|(n, one)| {
         Run {
             one,
-            policy,
+            policy: &one.policy,
             release,
             start,
             board: &board,
@@ -103,7 +70,7 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
         && !outcomes.is_empty()
         && (watch.selects)("release/identity")
     {
-        outcomes.push(unproven(release, *release_identity));
+        outcomes.push(unproven(release, gate.release_identity));
     }
     outcomes
 }
@@ -124,36 +91,6 @@ fn unproven(release: &str, required: Required) -> Outcome {
             "say where it stands: `release: { url: …/version, jq: .version }` on a probe, or \
              `--release-jq`, `--release-header`; or set `release-identity: optional`",
         )
-}
-
-fn from_http(config: &HttpProbe) -> Result<Watched, Outcome> {
-    let id = format!("http/{}", config.name);
-    match Http::new(config.clone()) {
-        Ok(http) => Ok(Watched {
-            id,
-            subject: config.url.clone(),
-            severity: config.severity,
-            probe: Probe::Http(Box::new(http)),
-        }),
-        Err(crate::http::Invalid(reason)) => Err(Outcome::error(id, config.url.clone())
-            .reason(reason)
-            .hint("mend the probe's configuration")),
-    }
-}
-
-fn from_prometheus(config: &PrometheusProbe) -> Result<Watched, Outcome> {
-    let id = format!("prometheus/{}", config.name);
-    match Prometheus::new(config.clone()) {
-        Ok(prometheus) => Ok(Watched {
-            id,
-            subject: config.query.clone(),
-            severity: config.severity,
-            probe: Probe::Prometheus(Box::new(prometheus)),
-        }),
-        Err(reason) => Err(Outcome::error(id, config.server.clone())
-            .reason(reason)
-            .hint("mend the probe's configuration")),
-    }
 }
 
 /// How a probe's watch ended.
@@ -256,26 +193,11 @@ impl Run<'_> {
             }
         }
         if conclusion.verdict != Verdict::Pass {
-            outcome = outcome.hint(hint(one));
+            outcome = outcome.hint(one.probe.hint());
         }
         End {
             outcome: outcome.reason(reason).measurements(history.measurements),
             named_a_release: history.named_a_release,
-        }
-    }
-}
-
-fn hint(one: &Watched) -> String {
-    match &one.probe {
-        Probe::Http(http) => format!(
-            "ask it yourself: curl -sv '{}'",
-            http.config().url.replace('\'', "%27")
-        ),
-        Probe::Prometheus(prometheus) => {
-            format!(
-                "run the query in {}/graph",
-                prometheus.config().server.trim_end_matches('/')
-            )
         }
     }
 }

@@ -5,19 +5,20 @@
 //! limit, and each measurement opens a fresh connection, as a new user would.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use config::file::{Addresses, HttpProbe};
-use futures_util::future::join_all;
+use config::file::HttpProbe;
 use model::Verdict;
 use reqwest::header::HeaderMap;
 use url::Url;
 
+use crate::addresses::{Place, REFUSED, late};
 use crate::body::{self, Body};
+use crate::kinds::{Measuring, Probe};
 use crate::release::{Answer, Identity, identify};
-use crate::{Reading, USER_AGENT, plain_cause, proxy};
+use crate::{Reading, USER_AGENT, plain_cause, proxy, shown};
 
 /// One HTTP probe with its connections' settings.
 pub struct Http {
@@ -26,10 +27,6 @@ pub struct Http {
     headers: HeaderMap,
     clients: Mutex<HashMap<Option<SocketAddr>, reqwest::Client>>,
 }
-
-/// A probe that cannot be made; configuration, not service.
-#[derive(Debug)]
-pub struct Invalid(pub String);
 
 /// What one address answered.
 struct Reply {
@@ -40,7 +37,7 @@ struct Reply {
 }
 
 impl Http {
-    pub fn new(probe: HttpProbe) -> Result<Self, Invalid> {
+    pub fn new(probe: HttpProbe) -> Result<Self, String> {
         let url = parse(&probe.url)?;
         if let Some(text) = probe
             .release
@@ -53,9 +50,9 @@ impl Http {
         for (name, value) in &probe.headers {
             let name: reqwest::header::HeaderName = name
                 .parse()
-                .map_err(|_| Invalid(format!("`{name}` is no header name")))?;
+                .map_err(|_| format!("`{name}` is no header name"))?;
             let mut value = reqwest::header::HeaderValue::from_str(value)
-                .map_err(|_| Invalid(format!("the value of header `{name}` cannot be sent")))?;
+                .map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
             value.set_sensitive(true);
             headers.insert(name, value);
         }
@@ -64,76 +61,6 @@ impl Http {
             url,
             headers,
             clients: Mutex::default(),
-        })
-    }
-
-    pub fn config(&self) -> &HttpProbe {
-        &self.probe
-    }
-
-    /// One measurement. With `release`, the answer must also come from that release.
-    pub async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
-        match tokio::time::timeout(timeout, self.all_addresses(release, timeout)).await {
-            Ok(reading) => reading,
-            Err(_) => self.timed_out(timeout),
-        }
-    }
-
-    fn timed_out(&self, timeout: Duration) -> Reading {
-        let reason = format!("no complete answer within {} ms", timeout.as_millis());
-        Reading::not(Verdict::Fail, self.expected(), reason.clone(), reason).value("timeout")
-    }
-
-    async fn all_addresses(&self, release: Option<&str>, timeout: Duration) -> Reading {
-        if proxy::applies(&self.url) {
-            return self.one_address(None, release).await;
-        }
-        let addresses = match resolve(&self.url).await {
-            Ok(addresses) => addresses,
-            Err(reason) => {
-                return Reading::not(Verdict::Fail, self.expected(), reason.clone(), reason)
-                    .value("no address");
-            }
-        };
-        let several = addresses.len() > 1;
-        let readings = join_all(addresses.iter().map(|address| async {
-            // A timeout for each, so that one silent address is told apart from the others.
-            let reading = tokio::time::timeout(
-                timeout.mul_f64(0.98),
-                self.one_address(Some(*address), release),
-            )
-            .await;
-            let mut reading = reading.unwrap_or_else(|_| self.timed_out(timeout));
-            if several && let Some(reason) = &mut reading.reason {
-                *reason = format!("{}: {reason}", address.ip());
-            }
-            reading
-        }))
-        .await;
-        self.worst(readings)
-    }
-
-    /// The reading that stands for all addresses.
-    fn worst(&self, mut readings: Vec<Reading>) -> Reading {
-        let any = self.probe.addresses == Addresses::Any;
-        let answered = |reading: &Reading| reading.value.as_deref() != Some(REFUSED);
-        if any || self.url.host_str() == Some("localhost") && readings.iter().any(answered) {
-            // `localhost` is two addresses by convention, and many servers listen on one.
-            readings.retain(answered);
-        }
-        let chosen = if any {
-            readings.into_iter().min_by_key(|reading| reading.verdict)
-        } else {
-            readings.into_iter().max_by_key(|reading| reading.verdict)
-        };
-        chosen.unwrap_or_else(|| {
-            Reading::not(
-                Verdict::Fail,
-                self.expected(),
-                "connection refused",
-                "connection refused",
-            )
-            .value(REFUSED)
         })
     }
 
@@ -255,6 +182,7 @@ impl Http {
             max_body: _,
             release: _,
             addresses: _,
+            policy: _,
             severity: _,
         } = &self.probe;
         let fail = |expected: String, actual: String, reason: String| {
@@ -361,7 +289,7 @@ impl Http {
         let elsewhere = source.as_ref().and_then(|source| source.url.as_deref());
         let reply = match elsewhere.map(parse) {
             None => reply,
-            Some(Err(Invalid(reason))) => {
+            Some(Err(reason)) => {
                 return Reading::not(
                     Verdict::Fail,
                     format!("release {release}"),
@@ -439,7 +367,8 @@ impl Http {
         } else if address.is_some() && url.host_str() == self.url.host_str() {
             address
         } else {
-            let found = resolve(url)
+            let found = place(url)
+                .resolve()
                 .await
                 .map_err(|reason| ("no address".to_owned(), reason))?;
             found.first().copied().or(address)
@@ -448,62 +377,51 @@ impl Http {
     }
 }
 
-/// The value of a reading where nobody listens.
-const REFUSED: &str = "connection refused";
 /// The value of a reading where the proxy did not let us through.
 const PROXY: &str = "proxy";
-/// More text of an answer helps nobody.
-const SHOWN: usize = 200;
+
+impl Probe for Http {
+    fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let expected = self.expected();
+            if proxy::applies(&self.url) {
+                let asking = self.one_address(None, release);
+                let asked = tokio::time::timeout(timeout, asking).await;
+                return asked.unwrap_or_else(|_| late(timeout, &expected));
+            }
+            let rule = self.probe.addresses;
+            let ask = async |address| self.one_address(Some(address), release).await;
+            place(&self.url).ask(rule, timeout, &expected, ask).await
+        })
+    }
+
+    fn hint(&self) -> String {
+        let url = self.probe.url.replace('\'', "%27");
+        format!("ask it yourself: curl -sv '{url}'")
+    }
+}
+
 /// The measurement's own timeout bounds the whole.
 const FILTER_TIME: Duration = Duration::from_secs(2);
 
 /// Whether a URL can be asked.
-pub fn check_url(text: &str) -> Result<(), Invalid> {
+pub fn check_url(text: &str) -> Result<(), String> {
     parse(text).map(drop)
 }
 
-fn parse(text: &str) -> Result<Url, Invalid> {
+fn parse(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        Ok(_) => Err(Invalid("the URL is not `http://…` or `https://…`".into())),
-        Err(error) => Err(Invalid(format!("not a URL: {error}"))),
+        Ok(_) => Err("the URL is not `http://…` or `https://…`".into()),
+        Err(error) => Err(format!("not a URL: {error}")),
     }
 }
 
-/// Every address of a URL's host, each once.
-pub async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, String> {
-    let port = url.port_or_known_default().unwrap_or(80);
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|_| format!("the name `{host}` does not resolve"))?
-        .collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    if addresses.is_empty() {
-        return Err(format!("the name `{host}` has no address"));
-    }
-    Ok(addresses)
-}
-
-/// The beginning of an answer, as text on one line.
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(SHOWN)
-        .collect();
-    match text.trim() {
-        "" => "(empty)".to_owned(),
-        text => text.to_owned(),
+fn place(url: &Url) -> Place {
+    let host = url.host_str().unwrap_or_default();
+    Place {
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port: url.port_or_known_default().unwrap_or(80),
     }
 }
 
@@ -518,7 +436,7 @@ pub async fn ask_release(
     timeout: Duration,
 ) -> Result<String, String> {
     let ask = async {
-        let mut url = parse(url).map_err(|Invalid(reason)| reason)?;
+        let mut url = parse(url)?;
         let mut request = Vec::new();
         if let Some(at) = at {
             let authority = match url.port() {
@@ -526,8 +444,8 @@ pub async fn ask_release(
                 None => url.host_str().unwrap_or_default().to_owned(),
             };
             request.push((reqwest::header::HOST, authority));
-            let server = parse(&format!("http://{at}/"))
-                .map_err(|Invalid(reason)| format!("`{at}`: {reason}"))?;
+            let server =
+                parse(&format!("http://{at}/")).map_err(|reason| format!("`{at}`: {reason}"))?;
             let moved = url.set_scheme("http").is_ok()
                 && url.set_host(server.host_str()).is_ok()
                 && url.set_port(server.port()).is_ok();

@@ -3,14 +3,19 @@
 //! A probe makes one measurement, without retry and without opinion about the next one;
 //! [`policy`] judges a history of measurements and knows no clock; [`gate`] waits.
 
+mod addresses;
 mod body;
 pub mod certificate;
+mod dns;
 pub mod gate;
 pub mod http;
+pub mod kinds;
 pub mod policy;
 pub mod prometheus;
 mod proxy;
 pub mod release;
+mod tcp;
+mod tls;
 
 use model::Verdict;
 
@@ -56,6 +61,23 @@ impl Reading {
     fn value(mut self, value: impl Into<String>) -> Self {
         self.value = Some(value.into());
         self
+    }
+}
+
+/// More text of an answer helps nobody.
+const SHOWN: usize = 200;
+
+/// The beginning of an answer, as text on one line.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(SHOWN)
+        .collect();
+    match text.trim() {
+        "" => "(empty)".to_owned(),
+        text => text.to_owned(),
     }
 }
 

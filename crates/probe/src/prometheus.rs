@@ -13,6 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::body::{self, Body};
+use crate::kinds::{Measuring, Probe};
 use crate::{Reading, USER_AGENT, plain_cause};
 
 /// One number is small; this leaves room for warnings.
@@ -35,22 +36,6 @@ impl Prometheus {
             .build()
             .map_err(|error| plain_cause(&error))?;
         Ok(Prometheus { probe, url, client })
-    }
-
-    pub fn config(&self) -> &PrometheusProbe {
-        &self.probe
-    }
-
-    /// One measurement, of one instant.
-    pub async fn measure(&self, timeout: Duration) -> Reading {
-        match tokio::time::timeout(timeout, self.ask()).await {
-            Ok(Ok(body)) => judge(&self.probe, &body),
-            Ok(Err(reason)) => self.error(reason),
-            Err(_) => self.error(format!(
-                "no complete answer within {} ms",
-                timeout.as_millis()
-            )),
-        }
     }
 
     /// Every series of the query's answer, for a question that is not about one number.
@@ -92,6 +77,27 @@ impl Prometheus {
             Body::TooLarge => Err(format!("the answer is larger than {MAX_BODY} bytes")),
             Body::Broken(reason) => Err(format!("the answer broke off: {reason}")),
         }
+    }
+}
+
+impl Probe for Prometheus {
+    /// Of one instant.
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            match tokio::time::timeout(timeout, self.ask()).await {
+                Ok(Ok(body)) => judge(&self.probe, &body),
+                Ok(Err(reason)) => self.error(reason),
+                Err(_) => self.error(format!(
+                    "no complete answer within {} ms",
+                    timeout.as_millis()
+                )),
+            }
+        })
+    }
+
+    fn hint(&self) -> String {
+        let server = self.probe.server.trim_end_matches('/');
+        format!("run the query in {server}/graph")
     }
 }
 
@@ -248,6 +254,7 @@ mod tests {
 
     fn verdict(result: &str, rule: OnNoData) -> Verdict {
         let probe = PrometheusProbe {
+            policy: None,
             name: "p".into(),
             server: "http://x".into(),
             query: "q".into(),

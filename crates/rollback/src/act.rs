@@ -257,7 +257,7 @@ impl Rollback<'_> {
 
     fn gate_size(&self) -> usize {
         let gate = self.session.job.config.healthgate.as_ref();
-        gate.map_or(0, |gate| gate.http.len() + gate.prometheus.len())
+        gate.map_or(0, |gate| probe::kinds::planned(gate).len())
     }
 
     /// Gives the lease back and reports why nothing was done.

@@ -49,6 +49,7 @@ fn client(metric: &RunnerMetric, query: String) -> Result<Prometheus, String> {
         min: None,
         max: None,
         on_no_data: OnNoData::Inconclusive,
+        policy: None,
         severity: model::Severity::Required,
     })
 }

@@ -26,6 +26,7 @@ mod sshd;
 mod systemd_host;
 mod testbed;
 mod tinyproxy;
+mod tls;
 
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
 pub use http::{Answer, get, request};
@@ -40,3 +41,4 @@ pub use sshd::{Sshd, SshdSetup};
 pub use systemd_host::SystemdHost;
 pub use testbed::{testbed, tool};
 pub use tinyproxy::Tinyproxy;
+pub use tls::{Authority, Certificate, TlsServer};

@@ -1,0 +1,98 @@
+//! Rules about probes and their policies.
+
+use super::{fault, http_url, unique};
+use crate::error::Fault;
+use crate::file::{Healthgate, HttpProbe, Policy, PolicyOverlay, PrometheusProbe};
+use crate::node::Node;
+
+pub(super) fn section(section: &Healthgate, tree: &Node) -> Result<(), Fault> {
+    let Healthgate {
+        policy: stage,
+        release_identity: _,
+        http: pages,
+        tcp: ports,
+        tls: servers,
+        dns: names,
+        prometheus: queries,
+    } = section;
+    policy(stage, tree, &["healthgate", "policy"])?;
+    let own = |kind: &str, overlays: Vec<Option<&PolicyOverlay>>| {
+        unique(tree, &["healthgate", kind], "name")?;
+        for (at, overlay) in overlays.into_iter().enumerate() {
+            let path = ["healthgate", kind, &at.to_string(), "policy"];
+            policy(&stage.with(overlay), tree, &path)?;
+        }
+        Ok(())
+    };
+    own(
+        "http",
+        pages.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own("tcp", ports.iter().map(|one| one.policy.as_ref()).collect())?;
+    own(
+        "tls",
+        servers.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own("dns", names.iter().map(|one| one.policy.as_ref()).collect())?;
+    own(
+        "prometheus",
+        queries.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    for (at, probe) in pages.iter().enumerate() {
+        http(probe, tree, &at.to_string())?;
+    }
+    for (at, probe) in ports.iter().enumerate() {
+        if probe.address.port().is_none() {
+            let path = ["healthgate", "tcp", &at.to_string(), "address"];
+            return Err(fault(tree, &path, "no port is given").hint("write it as `host:port`"));
+        }
+    }
+    for (at, probe) in queries.iter().enumerate() {
+        prometheus(probe, tree, &at.to_string())?;
+    }
+    Ok(())
+}
+
+fn policy(policy: &Policy, tree: &Node, path: &[&str]) -> Result<(), Fault> {
+    for (key, zero) in [
+        ("success-threshold", policy.success_threshold == 0),
+        ("interval", policy.interval.get().is_zero()),
+        ("timeout", policy.timeout.get().is_zero()),
+        ("deadline", policy.deadline.get().is_zero()),
+    ] {
+        if zero {
+            let path = [path, &[key]].concat();
+            return Err(fault(tree, &path, "must be more than zero"));
+        }
+    }
+    Ok(())
+}
+
+fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
+    let path = |keys: &[&'static str]| [&["healthgate", "http", at], keys].concat();
+    http_url(tree, &path(&["url"]), &probe.url)?;
+    let wrong = |status: &&u16| !(100..=599).contains(*status);
+    if let Some(status) = probe.status.iter().find(wrong) {
+        let message = format!("{status} is no HTTP status");
+        return Err(fault(tree, &path(&["status"]), message));
+    }
+    if let Some(release) = &probe.release {
+        if release.header.is_some() && release.jq.is_some() {
+            let message = "`header` and `jq` exclude each other";
+            return Err(fault(tree, &path(&["release"]), message));
+        }
+        if let Some(url) = &release.url {
+            http_url(tree, &path(&["release", "url"]), url)?;
+        }
+    }
+    Ok(())
+}
+
+fn prometheus(probe: &PrometheusProbe, tree: &Node, at: &str) -> Result<(), Fault> {
+    let path = ["healthgate", "prometheus", at];
+    http_url(tree, &[path[0], path[1], path[2], "server"], &probe.server)?;
+    if probe.min.is_none() && probe.max.is_none() {
+        return Err(fault(tree, &path, "neither `min` nor `max` is given"));
+    }
+    Ok(())
+}

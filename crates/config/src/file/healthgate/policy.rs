@@ -1,0 +1,112 @@
+//! When a probe passes, fails, or is given up.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::Span;
+
+/// When a probe passes, fails, or is given up.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Policy {
+    /// Wait this long before the first measurement. Default 0s.
+    pub initial_delay: Span,
+    /// From the start of one measurement to the start of the next. Default 2s.
+    pub interval: Span,
+    /// How long one measurement may take. Default 5s.
+    pub timeout: Span,
+    /// Successes in a row that pass. Default 3.
+    #[schemars(range(min = 1))]
+    pub success_threshold: u32,
+    /// The probe fails as soon as its failures in all exceed this. Unset: only the deadline ends
+    /// the wait.
+    pub failure_limit: Option<u32>,
+    /// Failures before the first success and within this time count for nothing. Default 0s.
+    pub startup: Span,
+    /// Errors in a row above which the probe ends as error. Default 4.
+    pub error_limit: u32,
+    /// Inconclusive measurements in a row above which the probe ends so. Default 4.
+    pub inconclusive_limit: u32,
+    /// Do not pass before this many measurements. Default 0.
+    pub min_samples: u32,
+    /// From the stage's start; a probe that has not passed by then has not passed. Default 2m.
+    pub deadline: Span,
+    /// After passing, keep measuring this long. Default 0s.
+    pub soak: Span,
+    /// Failures during the soak above which the probe fails. Default 0.
+    pub soak_failure_limit: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            initial_delay: Span::ZERO,
+            interval: Span::from_secs(2),
+            timeout: Span::from_secs(5),
+            success_threshold: 3,
+            failure_limit: None,
+            startup: Span::ZERO,
+            error_limit: 4,
+            inconclusive_limit: 4,
+            min_samples: 0,
+            deadline: Span::from_secs(120),
+            soak: Span::ZERO,
+            soak_failure_limit: 0,
+        }
+    }
+}
+
+/// What one probe does otherwise than the stage's policy.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PolicyOverlay {
+    pub initial_delay: Option<Span>,
+    pub interval: Option<Span>,
+    pub timeout: Option<Span>,
+    pub success_threshold: Option<u32>,
+    pub failure_limit: Option<u32>,
+    pub startup: Option<Span>,
+    pub error_limit: Option<u32>,
+    pub inconclusive_limit: Option<u32>,
+    pub min_samples: Option<u32>,
+    pub deadline: Option<Span>,
+    pub soak: Option<Span>,
+    pub soak_failure_limit: Option<u32>,
+}
+
+impl Policy {
+    /// This policy with what a probe does otherwise.
+    pub fn with(&self, overlay: Option<&PolicyOverlay>) -> Policy {
+        let Some(overlay) = overlay else {
+            return self.clone();
+        };
+        let PolicyOverlay {
+            initial_delay,
+            interval,
+            timeout,
+            success_threshold,
+            failure_limit,
+            startup,
+            error_limit,
+            inconclusive_limit,
+            min_samples,
+            deadline,
+            soak,
+            soak_failure_limit,
+        } = *overlay;
+        Policy {
+            initial_delay: initial_delay.unwrap_or(self.initial_delay),
+            interval: interval.unwrap_or(self.interval),
+            timeout: timeout.unwrap_or(self.timeout),
+            success_threshold: success_threshold.unwrap_or(self.success_threshold),
+            failure_limit: failure_limit.or(self.failure_limit),
+            startup: startup.unwrap_or(self.startup),
+            error_limit: error_limit.unwrap_or(self.error_limit),
+            inconclusive_limit: inconclusive_limit.unwrap_or(self.inconclusive_limit),
+            min_samples: min_samples.unwrap_or(self.min_samples),
+            deadline: deadline.unwrap_or(self.deadline),
+            soak: soak.unwrap_or(self.soak),
+            soak_failure_limit: soak_failure_limit.unwrap_or(self.soak_failure_limit),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! TLS servers and their certificates.
+
+use std::path::PathBuf;
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Addresses, PolicyOverlay};
+use crate::value::Address;
+
+/// A TLS server whose chain is trusted, whose certificate is for its name and holds long enough.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TlsProbe {
+    /// The probe's name.
+    pub name: String,
+    /// `host:port`; the port is 443 where none is given.
+    pub address: Address,
+    /// The name that the certificate must be for. Default: the host of `address`.
+    pub server_name: Option<String>,
+    /// A file of PEM certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The days that each certificate of the chain must still hold. Default 14.
+    #[serde(default = "min_days")]
+    pub min_days: u32,
+    /// Which of the resolved addresses must pass. Default: all.
+    #[serde(default)]
+    pub addresses: Addresses,
+    /// What it does otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+fn min_days() -> u32 {
+    14
+}

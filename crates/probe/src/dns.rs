@@ -1,0 +1,75 @@
+//! A name, as this machine resolves it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use config::file::DnsProbe;
+use model::Verdict;
+
+use crate::Reading;
+use crate::addresses::Place;
+use crate::kinds::{Measuring, Probe};
+
+/// One look-up.
+pub(crate) struct Dns {
+    probe: DnsProbe,
+    place: Place,
+}
+
+impl Dns {
+    pub(crate) fn new(probe: DnsProbe) -> Result<Self, String> {
+        if probe.host.is_empty() || probe.host.contains(|c: char| c.is_whitespace() || c == '/') {
+            return Err(format!("`{}` is no name", probe.host));
+        }
+        // The port is not asked; a look-up wants one.
+        let place = Place {
+            host: probe.host.clone(),
+            port: 1,
+        };
+        Ok(Dns { probe, place })
+    }
+
+    fn judge(&self, found: Result<Vec<IpAddr>, String>) -> Reading {
+        let expected = match self.probe.addresses.as_slice() {
+            [] => "an address".to_owned(),
+            wanted => format!("the addresses {}", listed(wanted)),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(reason) => {
+                return Reading::not(Verdict::Fail, expected, &reason, &reason).value("no address");
+            }
+        };
+        let (is, wanted): (BTreeSet<_>, BTreeSet<_>) = (
+            found.iter().collect(),
+            self.probe.addresses.iter().collect(),
+        );
+        let actual = listed(&found);
+        if wanted.is_empty() || is == wanted {
+            return Reading::pass(expected, &actual).value(actual);
+        }
+        let reason = format!("`{}` resolves to {actual}", self.probe.host);
+        Reading::not(Verdict::Fail, expected, &actual, reason).value(actual)
+    }
+}
+
+fn listed(addresses: &[IpAddr]) -> String {
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+impl Probe for Dns {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let found = tokio::time::timeout(timeout, self.place.resolve()).await;
+            let found = found
+                .unwrap_or_else(|_| Err(format!("no answer within {} ms", timeout.as_millis())));
+            self.judge(found.map(|all| all.iter().map(std::net::SocketAddr::ip).collect()))
+        })
+    }
+
+    fn hint(&self) -> String {
+        format!("look it up: `getent ahosts {}`", self.probe.host)
+    }
+}

@@ -1,0 +1,109 @@
+//! The kinds of probe: each is a file, a line here and a type in `config::file`.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use config::file::{Healthgate, Policy, PolicyOverlay};
+use model::{Outcome, Severity};
+
+use crate::Reading;
+use crate::dns::Dns;
+use crate::http::Http;
+use crate::prometheus::Prometheus;
+use crate::tcp::Tcp;
+use crate::tls::Tls;
+
+/// The reading that is being made.
+pub type Measuring<'a> = Pin<Box<dyn Future<Output = Reading> + 'a>>;
+
+/// One question about the thing under test.
+pub trait Probe {
+    /// One measurement, within its time. With `release`, what answers must also be that release.
+    fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a>;
+
+    /// The next step for a person when it does not pass: a command or a place to look.
+    fn hint(&self) -> String;
+}
+
+/// A probe with what its watch and its outcome need.
+pub(crate) struct Watched {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) severity: Severity,
+    pub(crate) policy: Policy,
+    pub(crate) probe: Box<dyn Probe>,
+}
+
+/// What every kind of probe has in its configuration.
+struct Common<'a> {
+    kind: &'static str,
+    name: &'a str,
+    subject: String,
+    severity: Severity,
+    policy: Option<&'a PolicyOverlay>,
+}
+
+/// Every probe of a section, in its order; those that cannot be made as their outcome.
+pub(crate) fn all(gate: &Healthgate) -> Vec<Result<Watched, Outcome>> {
+    let Healthgate {
+        policy,
+        release_identity: _,
+        http,
+        tcp,
+        tls,
+        dns,
+        prometheus,
+    } = gate;
+    let mut made = Vec::new();
+    macro_rules! kind {
+        ($list:ident, $type:ident, $subject:ident) => {
+            made.extend($list.iter().map(|config| {
+                let common = Common {
+                    kind: stringify!($list),
+                    name: &config.name,
+                    subject: config.$subject.to_string(),
+                    severity: config.severity,
+                    policy: config.policy.as_ref(),
+                };
+                watched(common, policy, $type::new(config.clone()))
+            }));
+        };
+    }
+    kind!(http, Http, url);
+    kind!(tcp, Tcp, address);
+    kind!(tls, Tls, address);
+    kind!(dns, Dns, host);
+    kind!(prometheus, Prometheus, query);
+    made
+}
+
+/// The id and the subject of every probe of a section.
+pub fn planned(gate: &Healthgate) -> Vec<(String, String)> {
+    let named = |made: Result<Watched, Outcome>| match made {
+        Ok(one) => (one.id, one.subject),
+        Err(outcome) => (outcome.id, outcome.subject),
+    };
+    all(gate).into_iter().map(named).collect()
+}
+
+fn watched<P: Probe + 'static>(
+    common: Common<'_>,
+    policy: &Policy,
+    made: Result<P, String>,
+) -> Result<Watched, Outcome> {
+    let id = format!("{}/{}", common.kind, common.name);
+    match made {
+        Ok(probe) => Ok(Watched {
+            id,
+            subject: common.subject,
+            severity: common.severity,
+            policy: policy.with(common.policy),
+            probe: Box::new(probe),
+        }),
+        Err(reason) => Err(Outcome::error(id, common.subject)
+            .expected("a probe that can be made")
+            .actual(&reason)
+            .reason(reason)
+            .hint("mend the probe's configuration")),
+    }
+}

@@ -1,0 +1,99 @@
+//! A TCP port: it takes a connection, and perhaps says the right thing.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use config::file::TcpProbe;
+use model::Verdict;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::addresses::{Place, refused};
+use crate::kinds::{Measuring, Probe};
+use crate::{Reading, plain_cause, shown};
+
+/// What is received is looked at up to here.
+const MAX_RECEIVED: usize = 64 << 10;
+
+/// One TCP probe.
+pub(crate) struct Tcp {
+    probe: TcpProbe,
+    place: Place,
+}
+
+impl Tcp {
+    pub(crate) fn new(probe: TcpProbe) -> Result<Self, String> {
+        let port = probe.address.port().ok_or("no port is given")?;
+        let place = Place::new(&probe.address, port);
+        Ok(Tcp { probe, place })
+    }
+
+    fn expected(&self) -> String {
+        match &self.probe.expect {
+            Some(pattern) => format!("a connection that says /{}/", pattern.as_str()),
+            None => "a connection".to_owned(),
+        }
+    }
+
+    async fn one(&self, address: SocketAddr, timeout: Duration) -> Reading {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let expected = self.expected();
+        let not = |actual: String| Reading::not(Verdict::Fail, &expected, actual.clone(), actual);
+        let mut stream = match TcpStream::connect(address).await {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                return refused(&expected);
+            }
+            Err(error) => return not(plain_cause(&error)),
+        };
+        if let Some(text) = &self.probe.send
+            && let Err(error) = stream.write_all(text.as_bytes()).await
+        {
+            return not(format!("sending failed: {}", plain_cause(&error)));
+        }
+        let Some(pattern) = &self.probe.expect else {
+            return Reading::pass(expected, "connected").value("connected");
+        };
+        let mut received = Vec::new();
+        loop {
+            // As soon as it was said: many protocols leave the connection open.
+            if pattern.is_match(&received) {
+                return Reading::pass(expected, shown(&received)).value("said");
+            }
+            if received.len() >= MAX_RECEIVED {
+                return not(format!("it says {}", shown(&received)));
+            }
+            let reading = stream.read_buf(&mut received);
+            let Ok(read) = tokio::time::timeout_at(deadline, reading).await else {
+                return not(format!(
+                    "it says {} and no more within {} ms",
+                    shown(&received),
+                    timeout.as_millis()
+                ));
+            };
+            match read {
+                Ok(0) => return not(format!("it says {} and closes", shown(&received))),
+                Ok(_) => {}
+                Err(error) => return not(plain_cause(&error)),
+            }
+        }
+    }
+}
+
+impl Probe for Tcp {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let expected = self.expected();
+            let rule = self.probe.addresses;
+            // A little less, so that what was said until then can be told.
+            let own = timeout.mul_f64(0.95);
+            let ask = async |address| self.one(address, own).await;
+            self.place.ask(rule, timeout, &expected, ask).await
+        })
+    }
+
+    fn hint(&self) -> String {
+        let Place { host, port } = &self.place;
+        format!("ask it yourself: `nc -v {host} {port}`")
+    }
+}

@@ -1,0 +1,110 @@
+//! Certificates, and a TLS server that shows one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Process, free_port, tool};
+
+/// A certificate authority of our own.
+#[derive(Debug)]
+pub struct Authority {
+    folder: TempDir,
+}
+
+/// A certificate with its key, as files.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Certificate {
+    /// PEM.
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.certificate).expect("the certificate can be read")
+    }
+}
+
+impl Authority {
+    pub fn new() -> Authority {
+        let authority = Authority {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        authority.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 3650 -subj /CN=ca -addext basicConstraints=critical,CA:true -addext keyUsage=keyCertSign");
+        authority
+    }
+
+    /// The authority's own certificate, PEM.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Signs a certificate for a name that ends in `days`; 0 is a moment that is over by now.
+    pub fn certificate(&self, name: &str, days: u32) -> Certificate {
+        let stem = format!("{}-{days}", name.replace(['*', '/'], "_"));
+        let kind = if name.parse::<std::net::IpAddr>().is_ok() {
+            "IP"
+        } else {
+            "DNS"
+        };
+        let names = format!("subjectAltName={kind}:{name}\n");
+        fs::write(self.folder.path().join("names"), names).expect("a file can be written");
+        self.openssl(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {stem}.key -out {stem}.csr -subj /CN={name}"));
+        self.openssl(&format!("x509 -req -in {stem}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out {stem}.pem -days {days}"));
+        let at = |kind: &str| self.folder.path().join(format!("{stem}.{kind}"));
+        Certificate {
+            certificate: at("pem"),
+            key: at("key"),
+        }
+    }
+
+    fn openssl(&self, args: &str) {
+        let done = Command::new(tool("openssl"))
+            .current_dir(self.folder.path())
+            .args(args.split(' '))
+            .output()
+            .expect("openssl runs");
+        assert!(done.status.success(), "{args}: {done:?}");
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A TLS server on a free port of 127.0.0.1.
+#[derive(Debug)]
+pub struct TlsServer {
+    _process: Process,
+    port: u16,
+}
+
+impl TlsServer {
+    pub fn start(folder: &Path, certificate: &Certificate) -> TlsServer {
+        let port = free_port();
+        let mut command = Command::new(tool("openssl"));
+        command
+            .args(["s_server", "-quiet", "-www", "-accept"])
+            .arg(format!("127.0.0.1:{port}"))
+            .arg("-cert")
+            .arg(&certificate.certificate)
+            .arg("-key")
+            .arg(&certificate.key);
+        let process = Process::start(folder, &mut command);
+        process.wait_for_port(port, Duration::from_secs(20));
+        TlsServer {
+            _process: process,
+            port,
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
