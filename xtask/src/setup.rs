@@ -50,7 +50,7 @@ const NPM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "@octokit/openapi@23.0.2"
 
 /// Installs what is missing, or stops with the command that would.
 pub(crate) fn install() -> Result<(), Failure> {
-    debian(&DEBIAN)?;
+    debian(DEBIAN)?;
     let folder = testbed();
     fs::create_dir_all(&folder)
         .map_err(|error| Failure::new(format!("failed to make {}: {error}", folder.display())))?;
