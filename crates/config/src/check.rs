@@ -2,6 +2,7 @@
 //! exclude each other.
 
 mod healthgate;
+mod backup;
 mod hosts;
 mod runners;
 
@@ -99,6 +100,7 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     }
     asked_of_github(section, tree)?;
     images(section, tree)?;
+    backup::check(section, config, tree)?;
     unique(tree, &["preflight", "command"], "name")?;
     unique(tree, &["preflight", "disk"], "path")?;
     runners::checks(section, config, tree)?;

@@ -36,6 +36,10 @@ const SHELL: &[&[&str]] = &[
     &["rollback", "nginx", "reload"],
 ];
 
+/// Keys in which `${LAST_KNOWN_GOOD}` is left for the check, which knows the state.
+const LATE: &[&[&str]] = &[&["preflight", "rollback-ready", "image"]];
+const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
+
 /// Replaces every `${NAME}` below `node`. Where `strict`, a variable that is not set is an error;
 /// elsewhere the scalar is marked as unresolved.
 pub(crate) fn resolve(
@@ -62,7 +66,8 @@ pub(crate) fn resolve(
                 return Ok(());
             }
             let place = node.place.clone();
-            match expand(&scalar.text, variables).map_err(|fault| fault.at(place.clone()))? {
+            let late = LATE.iter().any(|late| path == late);
+            match expand(&scalar.text, variables, late).map_err(|fault| fault.at(place.clone()))? {
                 Expanded::Text(text) => scalar.text = text,
                 Expanded::Unset(name) if strict => return Err(unset(&name).at(place)),
                 Expanded::Unset(_) => scalar.unresolved = true,
@@ -88,7 +93,7 @@ enum Expanded {
     Unset(String),
 }
 
-fn expand(text: &str, variables: Variables<'_>) -> Result<Expanded, Fault> {
+fn expand(text: &str, variables: Variables<'_>, late: bool) -> Result<Expanded, Fault> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -108,6 +113,11 @@ fn expand(text: &str, variables: Variables<'_>) -> Result<Expanded, Fault> {
             if !is_name(name) {
                 return Err(Fault::new(format!("`{name}` is no variable name"))
                     .hint("write `$$` for a dollar sign"));
+            }
+            if late && &inner[..end] == LAST_KNOWN_GOOD {
+                out.push_str("${LAST_KNOWN_GOOD}");
+                rest = &inner[end + 1..];
+                continue;
             }
             // As in a shell, `:-` also stands in for an empty value.
             let value = match default {
@@ -158,6 +168,7 @@ mod tests {
                 env: &env,
                 release: Some("v2"),
             },
+            false,
         ) {
             Ok(Expanded::Text(text)) => text,
             Ok(Expanded::Unset(name)) => format!("unset {name}"),

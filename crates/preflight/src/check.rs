@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod asked;
+mod backup;
 mod checks;
 mod command;
 mod deployments;
@@ -10,6 +11,7 @@ mod freeze;
 mod hosts;
 mod images;
 mod release;
+mod rollback_ready;
 mod runners;
 mod secrets;
 mod space;
@@ -97,6 +99,8 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
         variables,
         freeze,
         images,
+        backup,
+        rollback_ready,
         artifacts,
         checks,
         staging,
@@ -111,6 +115,12 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
     planned.extend(variables.iter().map(|check| variables::plan(check, scene)));
     planned.extend(freeze.iter().map(|window| freeze::plan(window, scene)));
     planned.extend(images.iter().map(|check| images::plan(check, scene)));
+    planned.extend(backup.iter().map(|check| backup::plan(check, scene)));
+    planned.extend(
+        rollback_ready
+            .iter()
+            .flat_map(|check| rollback_ready::plan(check, scene)),
+    );
     planned.extend(artifacts.iter().map(|check| artifacts::plan(check, scene)));
     planned.extend(checks.iter().flat_map(|check| checks::plan(check, scene)));
     planned.extend(

@@ -42,6 +42,8 @@ enum Action {
     Unlock(record::UnlockFlags),
     /// Allow deployments again after a failed rollback
     Unfreeze,
+    /// Record that a rollback was rehearsed now
+    Drilled,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -73,6 +75,7 @@ impl cli::Stage for Stage {
             Action::Resume => act::resume(job).await,
             Action::Unlock(flags) => record::unlock(job, &flags),
             Action::Unfreeze => record::unfreeze(job),
+            Action::Drilled => record::drilled(job),
         }
     }
 }

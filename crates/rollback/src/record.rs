@@ -177,3 +177,25 @@ pub(crate) fn unfreeze(job: &Job) -> Result<Report, Failure> {
             .actual(format!("was frozen by {}: {}", frozen.by, frozen.reason)),
     ]))
 }
+
+/// Remembers when the way back was last walked; `preflight.rollback-ready` asks for it.
+pub(crate) fn drilled(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let path = session.store.path().display().to_string();
+    if job.dry_run {
+        let why = "dry run: would record a drill";
+        return Ok(session.report(vec![Outcome::skipped("drill/recorded", path, why)]));
+    }
+    let now = Timestamp::now();
+    let (lease, ()) = session
+        .store
+        .acquire(&session.claim("drilled"), |_, _| ())
+        .map_err(failure)?;
+    session
+        .store
+        .release(&lease, |document| document.last_drill = Some(now))
+        .map_err(failure)?;
+    Ok(session.report(vec![
+        Outcome::pass("drill/recorded", path).actual(format!("a drill is recorded at {now:.0}")),
+    ]))
+}

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::value::Span;
 
 mod artifacts;
+mod backup;
 mod checks;
 mod command;
 mod deployments;
@@ -15,12 +16,14 @@ mod disk;
 mod freeze;
 mod hosts;
 mod images;
+mod rollback_ready;
 mod runners;
 mod secrets;
 mod token;
 mod variables;
 
 pub use artifacts::ArtifactCheck;
+pub use backup::{BackupCheck, Intact};
 pub use checks::{AlertSeverity, CodeScanning, CommitChecks, Waiver};
 pub use command::CommandCheck;
 pub use deployments::{DeploymentsCheck, StagingCheck};
@@ -28,6 +31,7 @@ pub use disk::{DiskCheck, RoomCheck};
 pub use freeze::{FreezeWindow, Weekday};
 pub use hosts::HostCheck;
 pub use images::{ImageCheck, RegistryLogin};
+pub use rollback_ready::RollbackReady;
 pub use runners::RunnersCheck;
 pub use secrets::{SecretCheck, SecretKind};
 pub use token::{SecretStore, TokenPermission, TokenWish};
@@ -74,6 +78,11 @@ pub struct Preflight {
     /// Environments to which nothing else may be being deployed.
     #[serde(default)]
     pub deployments: Vec<DeploymentsCheck>,
+    /// Backups that must be fresh, large enough and intact.
+    #[serde(default)]
+    pub backup: Vec<BackupCheck>,
+    /// Whether there is a way back.
+    pub rollback_ready: Option<RollbackReady>,
     /// Self-hosted runners that must be online.
     #[serde(default)]
     pub runners: Vec<RunnersCheck>,
@@ -99,6 +108,8 @@ impl Default for Preflight {
             variables: Vec::new(),
             freeze: Vec::new(),
             images: Vec::new(),
+            backup: Vec::new(),
+            rollback_ready: None,
             artifacts: Vec::new(),
             checks: Vec::new(),
             staging: Vec::new(),

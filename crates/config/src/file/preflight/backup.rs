@@ -1,0 +1,52 @@
+//! Backups that must be fresh, large enough and intact.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::{Age, Size, Span, Weight};
+
+/// The newest of the files that a pattern names must be a backup that can be restored.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BackupCheck {
+    /// The check's name.
+    pub name: String,
+    /// A path with `*`, `?` and `[…]`, such as `/var/backups/shop/*.dump`; or `s3://bucket/prefix*`
+    /// with the AWS credentials of the environment or the profile. Checksum files beside the
+    /// backups (`.sha256`, `.sha512`) are passed over.
+    pub file: String,
+    /// A name under `hosts:`. Default: the machine that runs us.
+    pub host: Option<String>,
+    /// How old the newest one may be, such as `26h`.
+    pub max_age: Option<Age>,
+    /// How large the newest one must be at least, such as `10MiB`. Default: not empty.
+    pub min_size: Option<Size>,
+    /// How it is proven to be whole. It is read to its end where it lies; from S3 it is fetched
+    /// and read here. Default: not at all.
+    pub intact: Option<Intact>,
+    /// How long the check may take; a large backup takes a while to read.
+    /// Default: `preflight.timeout`.
+    pub timeout: Option<Span>,
+    /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Its share of the readiness score, relative to the others. Default 1.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+/// How a backup is proven to be whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Intact {
+    /// `gzip -t`.
+    Gzip,
+    /// `zstd -t`.
+    Zstd,
+    /// `pg_restore --list`, and then all of the data: a list alone stands at the file's beginning
+    /// and says nothing of a dump that was cut off. For `pg_dump --format=custom` and `tar`.
+    PgRestore,
+    /// A file of the same name with `.sha256` or `.sha512` appended, as `sha256sum` writes it.
+    Checksum,
+}

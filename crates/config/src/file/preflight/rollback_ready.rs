@@ -1,0 +1,38 @@
+//! Whether there is a way back.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::RegistryLogin;
+use crate::value::{Age, Weight};
+
+/// The way back must be open before we go on: a state that can be read and is neither frozen nor
+/// locked, a last-known-good release, and the `rollback.window` to go back to it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RollbackReady {
+    /// The last-known-good release's image, which must still exist: a name with
+    /// `${LAST_KNOWN_GOOD}`, such as `ghcr.io/acme/shop:${LAST_KNOWN_GOOD}`. A digest that was
+    /// recorded with the release must be the image's. Default: no image is asked for.
+    pub image: Option<String>,
+    /// Where the credentials come from. Default: `auto`.
+    #[serde(default)]
+    pub login: RegistryLogin,
+    /// The environment variable that holds the registry's user name.
+    pub username_env: Option<String>,
+    /// The environment variable that holds the registry's password or token.
+    pub password_env: Option<String>,
+    /// Speak plain HTTP to the registry. Default: only to loopback addresses.
+    #[serde(default)]
+    pub plain_http: bool,
+    /// How long ago a rollback may have been rehearsed, such as `90d`; `rollback drilled` records
+    /// it. Default: whenever.
+    pub drilled_within: Option<Age>,
+    /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+    /// Its share of the readiness score, relative to the others. Default 1.
+    #[serde(default)]
+    pub weight: Weight,
+}

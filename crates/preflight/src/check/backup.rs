@@ -1,0 +1,241 @@
+//! Backups: the newest of the files that a pattern names is fresh, large enough and intact.
+//!
+//! Where the files lie is a place: this machine, a host, a bucket. Each tells what is there by its
+//! own clock, and whether a file is whole; judging is the same for all.
+
+mod bucket;
+mod script;
+mod shell;
+
+use std::time::Duration;
+
+use config::file::{BackupCheck, Intact};
+use config::value::{Age, Size};
+use model::{Outcome, Verdict};
+
+use super::space::bytes;
+use super::{Planned, Scene};
+
+/// A backup this much smaller than the one before it is worth a word.
+const SHRUNK: f64 = 0.5;
+
+pub(crate) fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+    let timeout = check
+        .timeout
+        .map_or(scene.timeout, config::value::Span::get);
+    let id = format!("backup/{}", check.name);
+    let (place, needs) = match &check.host {
+        Some(host) => (format!(" at {host}"), Some("the host's SSH key".to_owned())),
+        None if is_bucket(check) => {
+            let needs = "`s3:ListBucket` and, to prove it intact, `s3:GetObject`";
+            (String::new(), Some(needs.to_owned()))
+        }
+        None => (String::new(), None),
+    };
+    Planned {
+        id: id.clone(),
+        subject: check.file.clone(),
+        severity: check.severity,
+        weight: check.weight,
+        asks: format!("look for the newest of {}{place}", check.file),
+        needs,
+        // A host waits for its turn; its own time begins then.
+        timeout: if check.host.is_some() {
+            scene.patient()
+        } else {
+            timeout + remote::local::GRACE
+        },
+        ask: Box::pin(async move {
+            let looked = if is_bucket(check) {
+                bucket::look(check, scene, timeout).await
+            } else {
+                shell::look(check, scene, timeout).await
+            };
+            judge(id, check, looked)
+        }),
+    }
+}
+
+fn is_bucket(check: &BackupCheck) -> bool {
+    check.file.starts_with("s3://")
+}
+
+/// One file, by the clock of where it lies.
+#[derive(Clone, Debug, PartialEq)]
+struct File {
+    name: String,
+    size: u64,
+    age: Duration,
+}
+
+/// What a place tells.
+struct Looked {
+    /// The newest, and the one before it.
+    files: Vec<File>,
+    /// Whether the newest is whole; `None` where nobody asked.
+    proof: Option<Proof>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Proof {
+    Intact,
+    /// What the program that read it said.
+    Damaged(String),
+    /// It could not be read to its end.
+    Unknown {
+        reason: String,
+        hint: String,
+    },
+}
+
+/// Why nobody can know.
+struct Blind {
+    verdict: Verdict,
+    reason: String,
+    hint: String,
+}
+
+impl Blind {
+    fn error(reason: impl Into<String>, hint: impl Into<String>) -> Blind {
+        Blind {
+            verdict: Verdict::Error,
+            reason: reason.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+/// Before a file is read to its end: what is plain to see must be good.
+fn worth_reading(check: &BackupCheck, file: &File) -> bool {
+    too_old(check, file).is_none() && too_small(check, file).is_none()
+}
+
+fn too_old(check: &BackupCheck, file: &File) -> Option<String> {
+    let most = check.max_age?;
+    let age = Age::from(file.age);
+    (age > most).then(|| format!("it is {age} old, {most} is allowed"))
+}
+
+fn too_small(check: &BackupCheck, file: &File) -> Option<String> {
+    let least = check.min_size.map_or(1, Size::get);
+    (file.size < least).then(|| {
+        let (has, least) = (bytes(file.size), bytes(least));
+        format!("it has {has}, at least {least} are expected")
+    })
+}
+
+fn judge(id: String, check: &BackupCheck, looked: Result<Looked, Blind>) -> Outcome {
+    let outcome = |verdict| Outcome::new(&id, &check.file, verdict).expected(expected(check));
+    let looked = match looked {
+        Ok(looked) => looked,
+        Err(Blind {
+            verdict,
+            reason,
+            hint,
+        }) => {
+            return outcome(verdict)
+                .actual("nobody can know")
+                .reason(reason)
+                .hint(hint);
+        }
+    };
+    let job = "see the backup job's log, and when it runs: `systemctl list-timers`, `crontab -l`";
+    let Some(newest) = looked.files.first() else {
+        return outcome(Verdict::Fail)
+            .actual("no such file")
+            .reason(format!("no file matches {}", check.file))
+            .hint(format!("{job}; or correct the pattern"));
+    };
+    let actual = told(newest, looked.files.get(1));
+    let bad = |verdict, reason: String, hint: &str| {
+        outcome(verdict)
+            .actual(&actual)
+            .reason(format!("{}: {reason}", newest.name))
+            .hint(hint)
+    };
+    if let Some(reason) = too_old(check, newest) {
+        return bad(Verdict::Fail, reason, job);
+    }
+    if let Some(reason) = too_small(check, newest) {
+        return bad(Verdict::Fail, reason, job);
+    }
+    match (check.intact, looked.proof) {
+        (None, _) => outcome(Verdict::Pass).actual(actual),
+        (Some(_), Some(Proof::Intact)) => {
+            outcome(Verdict::Pass).actual(format!("{actual}, intact"))
+        }
+        (Some(intact), Some(Proof::Damaged(said))) => {
+            let hint = format!(
+                "make a new backup before you deploy; look at this one: `{}`",
+                by_hand(intact, &newest.name)
+            );
+            bad(Verdict::Fail, format!("it is damaged: {said}"), &hint)
+        }
+        (Some(_), Some(Proof::Unknown { reason, hint })) => bad(
+            Verdict::Error,
+            format!("whether it is intact cannot be known: {reason}"),
+            &hint,
+        ),
+        (Some(_), None) => bad(
+            Verdict::Error,
+            "whether it is intact was not asked".to_owned(),
+            "raise the check's `timeout`",
+        ),
+    }
+}
+
+fn expected(check: &BackupCheck) -> String {
+    let mut text = "a backup".to_owned();
+    if let Some(age) = check.max_age {
+        text.push_str(&format!(", at most {age} old"));
+    }
+    match check.min_size {
+        Some(size) => text.push_str(&format!(", of at least {}", bytes(size.get()))),
+        None => text.push_str(", not empty"),
+    }
+    if let Some(intact) = check.intact {
+        text.push_str(&format!(", intact by {}", proof(intact)));
+    }
+    text
+}
+
+fn proof(intact: Intact) -> &'static str {
+    match intact {
+        Intact::Gzip => "`gzip -t`",
+        Intact::Zstd => "`zstd -t`",
+        Intact::PgRestore => "`pg_restore`",
+        Intact::Checksum => "its checksum",
+    }
+}
+
+/// What a person types.
+fn by_hand(intact: Intact, file: &str) -> String {
+    let name = remote::quote(file);
+    match intact {
+        Intact::Gzip => format!("gzip -tv {name}"),
+        Intact::Zstd => format!("zstd -tv {name}"),
+        Intact::PgRestore => format!("pg_restore --file=/dev/null {name}"),
+        Intact::Checksum => format!("sha256sum {name}"),
+    }
+}
+
+/// What is there, and whether it shrank.
+fn told(newest: &File, before: Option<&File>) -> String {
+    let (size, age) = (bytes(newest.size), Age::from(newest.age));
+    let mut text = format!("{}, {size}, {age} old", newest.name);
+    if let Some(before) = before {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a share, shown in whole percent"
+        )]
+        let share = newest.size as f64 / before.size.max(1) as f64;
+        if share < SHRUNK {
+            let percent = (1.0 - share) * 100.0;
+            text.push_str(&format!(
+                ", {percent:.0} % smaller than {} before it: is it whole?",
+                before.name
+            ));
+        }
+    }
+    text
+}

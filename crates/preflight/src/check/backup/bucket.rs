@@ -1,0 +1,238 @@
+//! Backups in a bucket: the newest object is fetched piece by piece and read here, never stored.
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use aws::{Address, Client, Download, Object, Source};
+use config::file::{BackupCheck, Intact};
+use glob::{MatchOptions, Pattern};
+use model::Verdict;
+use sha2::{Digest as _, Sha256, Sha512};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+
+use super::{Blind, File, Looked, Proof, Scene, script, worth_reading};
+
+/// A checksum file is a line.
+const CHECKSUM: usize = 64 << 10;
+/// The last words of a program.
+const WORDS: u64 = 4 << 10;
+
+pub(super) async fn look(
+    check: &BackupCheck,
+    scene: &Scene<'_>,
+    timeout: Duration,
+) -> Result<Looked, Blind> {
+    match tokio::time::timeout(timeout, ask(check, scene)).await {
+        Ok(looked) => looked,
+        Err(_) => Err(Blind::error(
+            format!(
+                "it was not listed and read within {} ms",
+                timeout.as_millis()
+            ),
+            "raise the check's `timeout`",
+        )),
+    }
+}
+
+async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, Blind> {
+    let address: Address = check
+        .file
+        .parse()
+        .map_err(|reason: String| blind_fail(reason, "write it as `s3://bucket/prefix*`"))?;
+    let pattern = Pattern::new(&address.key)
+        .map_err(|error| blind_fail(error.to_string(), "write it as `s3://bucket/prefix*`"))?;
+    let job = scene.job;
+    let source = Source::find(&job.env).map_err(|error| blind(&error))?;
+    job.redactor.add(source.secrets());
+    let client = Client::connect(&job.env, &source, None)
+        .await
+        .map_err(|error| blind(&error))?;
+    job.redactor.add(client.secrets());
+    let fixed = address.key.find(['*', '?', '[']);
+    let prefix = Address {
+        key: address.key[..fixed.unwrap_or(address.key.len())].to_owned(),
+        bucket: address.bucket.clone(),
+    };
+    let objects = client.list(&prefix).await.map_err(|error| match error {
+        // Our own place is not there: that is no failure to ask.
+        aws::Error::Absent { .. } => blind_fail(
+            format!("the bucket `{}` does not exist", address.bucket),
+            "`aws s3 ls`; or correct the name",
+        ),
+        other => blind(&other),
+    })?;
+    let options = MatchOptions {
+        require_literal_separator: true,
+        ..MatchOptions::default()
+    };
+    let mut found: Vec<Object> = objects
+        .into_iter()
+        .filter(|object| pattern.matches_with(&object.key, options))
+        .filter(|object| !object.key.ends_with(".sha256") && !object.key.ends_with(".sha512"))
+        .collect();
+    // Of the same second, the later name: names of backups hold their time.
+    found.sort_by_key(|object| std::cmp::Reverse((object.modified, object.key.clone())));
+    found.truncate(2);
+    let now = jiff::Timestamp::now();
+    let files: Vec<File> = found
+        .iter()
+        .map(|object| File {
+            name: format!("s3://{}/{}", address.bucket, object.key),
+            size: object.size,
+            age: Duration::try_from(now.duration_since(object.modified)).unwrap_or_default(),
+        })
+        .collect();
+    let proof = match (check.intact, files.first(), found.first()) {
+        (Some(intact), Some(file), Some(object)) if worth_reading(check, file) => {
+            let at = Address {
+                bucket: address.bucket.clone(),
+                key: object.key.clone(),
+            };
+            Some(verify(&client, &at, intact).await?)
+        }
+        _ => None,
+    };
+    Ok(Looked { files, proof })
+}
+
+fn blind(error: &aws::Error) -> Blind {
+    Blind::error(error.to_string(), error.hint())
+}
+
+fn blind_fail(reason: String, hint: &str) -> Blind {
+    Blind {
+        verdict: Verdict::Fail,
+        reason,
+        hint: hint.to_owned(),
+    }
+}
+
+async fn verify(client: &Client, at: &Address, intact: Intact) -> Result<Proof, Blind> {
+    if intact == Intact::Checksum {
+        return checksum(client, at).await;
+    }
+    let (program, arguments): (&str, &[&str]) = match intact {
+        Intact::Gzip => ("gzip", &["-t"]),
+        Intact::Zstd => ("zstd", &["-t", "-q", "-"]),
+        Intact::PgRestore | Intact::Checksum => ("pg_restore", &["--file=/dev/null"]),
+    };
+    let download = client.get(at, None).await.map_err(|error| blind(&error))?;
+    feed(program, arguments, download).await
+}
+
+/// Gives the object to a program that reads it to its end.
+async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Result<Proof, Blind> {
+    let failed = |error: std::io::Error| {
+        Blind::error(
+            format!("`{program}` cannot be run: {error}"),
+            format!("install it here: see `command -v {program}`"),
+        )
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
+        return Err(failed(std::io::ErrorKind::BrokenPipe.into()));
+    };
+    let pour = async {
+        while let Some(chunk) = download.chunk().await.map_err(|error| blind(&error))? {
+            // A program that has seen enough closes its end; its status says what it saw.
+            if stdin.write_all(chunk.as_ref()).await.is_err() {
+                break;
+            }
+        }
+        drop(stdin);
+        Ok::<(), Blind>(())
+    };
+    let listen = async {
+        let mut words = Vec::new();
+        let mut stderr = stderr;
+        let _ = (&mut stderr).take(WORDS).read_to_end(&mut words).await;
+        // What is beyond is read and dropped, so that the program is not held up.
+        let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+        words
+    };
+    let (poured, words) = tokio::join!(pour, listen);
+    poured?;
+    let status = child.wait().await.map_err(failed)?;
+    let said = String::from_utf8_lossy(&words);
+    if status.code().is_none() {
+        return Ok(Proof::Unknown {
+            reason: format!("`{program}` was killed while it read"),
+            hint: "see whether this machine has enough memory: `free -m`, `dmesg`".to_owned(),
+        });
+    }
+    Ok(script::proof(status.code(), &said, Duration::ZERO))
+}
+
+/// Counts the object here, and compares with what lies beside it.
+async fn checksum(client: &Client, at: &Address) -> Result<Proof, Blind> {
+    for kind in ["sha256", "sha512"] {
+        let beside = Address {
+            key: format!("{}.{kind}", at.key),
+            ..at.clone()
+        };
+        let mut told = match client.get(&beside, None).await {
+            Ok(download) => download,
+            Err(aws::Error::Absent { .. }) => continue,
+            Err(error) => return Err(blind(&error)),
+        };
+        let mut text = Vec::new();
+        while let Some(chunk) = told.chunk().await.map_err(|error| blind(&error))? {
+            text.extend_from_slice(chunk.as_ref());
+            if text.len() > CHECKSUM {
+                return Ok(Proof::Damaged(format!(
+                    "{} is no checksum file",
+                    beside.key
+                )));
+            }
+        }
+        let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
+        let want = text.split_whitespace().next().unwrap_or_default();
+        let got = count(
+            client.get(at, None).await.map_err(|error| blind(&error))?,
+            kind,
+        )
+        .await?;
+        if want == got {
+            return Ok(Proof::Intact);
+        }
+        let want: String = want.chars().take(128).collect();
+        return Ok(Proof::Damaged(format!(
+            "its {kind} is {got}, and {} says {want}",
+            beside.key
+        )));
+    }
+    Ok(Proof::Damaged(format!(
+        "there is neither {0}.sha256 nor {0}.sha512",
+        at.key
+    )))
+}
+
+async fn count(mut download: Download, kind: &str) -> Result<String, Blind> {
+    let (mut short, mut long) = (Sha256::new(), Sha512::new());
+    while let Some(chunk) = download.chunk().await.map_err(|error| blind(&error))? {
+        if kind == "sha256" {
+            short.update(chunk.as_ref());
+        } else {
+            long.update(chunk.as_ref());
+        }
+    }
+    let hash = if kind == "sha256" {
+        short.finalize().to_vec()
+    } else {
+        long.finalize().to_vec()
+    };
+    let mut text = String::new();
+    for byte in hash {
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}

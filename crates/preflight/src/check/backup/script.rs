@@ -1,0 +1,204 @@
+//! The questions as scripts for `sh`, and what their answers mean: the same here and on a host.
+
+use std::time::Duration;
+
+use config::file::Intact;
+use remote::quote;
+
+use super::{File, Proof};
+
+/// The program that reads a backup is not there.
+const NO_PROGRAM: i32 = 127;
+/// The checksum file is not there.
+const NO_CHECKSUM: i32 = 66;
+
+/// A pattern as words of a shell: what is a pattern stays one, all else is quoted.
+fn pattern(text: &str) -> String {
+    let mut words = String::new();
+    let mut rest = text;
+    if let Some(below) = rest.strip_prefix("~/") {
+        words.push_str("\"$HOME\"/");
+        rest = below;
+    }
+    while !rest.is_empty() {
+        let literal = rest.find(['*', '?', '[']).unwrap_or(rest.len());
+        if literal > 0 {
+            words.push_str(&quote(&rest[..literal]));
+            rest = &rest[literal..];
+            continue;
+        }
+        let class = rest.strip_prefix('[').and_then(|inner| {
+            let end = inner.find(']')?;
+            let good = |b: u8| b.is_ascii_alphanumeric() || b"!^-_.".contains(&b);
+            (end > 0 && inner[..end].bytes().all(good)).then_some(end + 2)
+        });
+        match (class, rest.as_bytes()[0]) {
+            (Some(end), _) => {
+                words.push_str(&rest[..end]);
+                rest = &rest[end..];
+            }
+            (None, b'[') => {
+                words.push_str("'['");
+                rest = &rest[1..];
+            }
+            (None, _) => {
+                words.push_str(&rest[..1]);
+                rest = &rest[1..];
+            }
+        }
+    }
+    words
+}
+
+/// Prints the clock, whether the folder can be read, and the two newest files.
+pub(super) fn list(file: &str) -> String {
+    let fixed = file.find(['*', '?', '[']).map_or(file, |at| &file[..at]);
+    let folder = match fixed.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((folder, _)) => folder,
+        None => ".",
+    };
+    let (folder, words) = (pattern(folder), pattern(file));
+    format!(
+        "LC_ALL=C; export LC_ALL\n\
+         echo \"now $(date +%s)\"\n\
+         d={folder}\n\
+         if [ ! -d \"$d\" ]; then echo 'folder missing'; exit 0; fi\n\
+         if [ ! -r \"$d\" ] || [ ! -x \"$d\" ]; then echo 'folder denied'; exit 0; fi\n\
+         for f in {words}; do\n\
+         \x20 [ -f \"$f\" ] || continue\n\
+         \x20 case $f in *.sha256|*.sha512) continue;; esac\n\
+         \x20 stat -L -c 'file %Y %s %n' -- \"$f\"\n\
+         done | sort -k2,2nr -k4r | head -n 2\n"
+    )
+}
+
+/// What [`list`] printed.
+#[derive(Debug, PartialEq)]
+pub(super) enum Listed {
+    Files(Vec<File>),
+    NoFolder,
+    /// The folder may not be read.
+    Denied,
+}
+
+/// `None` where the answer is not one.
+pub(super) fn read(text: &str) -> Option<Listed> {
+    let mut lines = text.lines();
+    let now: i64 = lines.next()?.strip_prefix("now ")?.parse().ok()?;
+    let mut files = Vec::new();
+    for line in lines {
+        match line {
+            "folder missing" => return Some(Listed::NoFolder),
+            "folder denied" => return Some(Listed::Denied),
+            _ => {}
+        }
+        let mut parts = line.strip_prefix("file ")?.splitn(3, ' ');
+        let changed: i64 = parts.next()?.parse().ok()?;
+        let size = parts.next()?.parse().ok()?;
+        // A file that is being written may be a second ahead of the clock that was read before.
+        let age = u64::try_from(now.saturating_sub(changed)).unwrap_or_default();
+        files.push(File {
+            name: parts.next()?.to_owned(),
+            size,
+            age: Duration::from_secs(age),
+        });
+    }
+    Some(Listed::Files(files))
+}
+
+/// Reads one file to its end.
+pub(super) fn verify(intact: Intact, name: &str) -> String {
+    // A name that begins with a dash is none of an option.
+    let name = if name.starts_with('-') {
+        format!("./{name}")
+    } else {
+        name.to_owned()
+    };
+    let file = quote(&name);
+    let needs = |program: &str| {
+        format!(
+            "command -v {program} >/dev/null || {{ echo '{program} is not installed' >&2; exit {NO_PROGRAM}; }}\n"
+        )
+    };
+    match intact {
+        Intact::Gzip => format!("{}gzip -t -- {file}\n", needs("gzip")),
+        Intact::Zstd => format!("{}zstd -t -q -- {file}\n", needs("zstd")),
+        Intact::PgRestore => format!(
+            "{}pg_restore --list {file} >/dev/null && pg_restore --file=/dev/null {file}\n",
+            needs("pg_restore")
+        ),
+        Intact::Checksum => format!(
+            "f={file}\n\
+             for a in 256 512; do\n\
+             \x20 [ -f \"$f.sha$a\" ] || continue\n\
+             \x20 want=$(head -c 4096 \"$f.sha$a\" | awk 'NR == 1 {{ print tolower($1) }}')\n\
+             \x20 got=$(sha${{a}}sum <\"$f\") || exit {NO_PROGRAM}\n\
+             \x20 got=${{got%% *}}\n\
+             \x20 [ \"$want\" = \"$got\" ] && exit 0\n\
+             \x20 echo \"its sha$a is $got, and $f.sha$a says $want\" >&2; exit 1\n\
+             done\n\
+             echo \"there is neither $f.sha256 nor $f.sha512\" >&2; exit {NO_CHECKSUM}\n"
+        ),
+    }
+}
+
+/// What came of [`verify`]: `None` where it did not end by itself.
+pub(super) fn proof(status: Option<i32>, said: &str, timeout: Duration) -> Proof {
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said: String = said.chars().take(300).collect();
+    match status {
+        Some(0) => Proof::Intact,
+        Some(NO_PROGRAM) => Proof::Unknown {
+            hint: "install it where the backup lies: `apt-get install gzip zstd postgresql-client`"
+                .to_owned(),
+            reason: said,
+        },
+        Some(NO_CHECKSUM) => Proof::Damaged(said),
+        Some(code) if said.is_empty() => Proof::Damaged(format!("exit status {code}")),
+        Some(_) => Proof::Damaged(said),
+        None => Proof::Unknown {
+            reason: format!("it was not read within {} ms", timeout.as_millis()),
+            hint: "raise the check's `timeout`".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pattern_is_one_for_the_shell() {
+        for (text, words) in [
+            ("/var/b/*.dump", "/var/b/*.dump"),
+            ("/a b/$(x)*", "'/a b/$(x)'*"),
+            ("~/b/?[0-9]", "\"$HOME\"/b/?[0-9]"),
+            ("/x[`id`]", "/x'[''`id`]'"),
+            ("/x[", "/x'['"),
+        ] {
+            assert_eq!(pattern(text), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_by_the_clock_of_its_place() {
+        let file = |name: &str, size, age| File {
+            name: name.to_owned(),
+            size,
+            age: Duration::from_secs(age),
+        };
+        assert_eq!(
+            read("now 100\nfile 40 7 /b/x y\nfile 101 8 /b/z\n"),
+            Some(Listed::Files(vec![
+                file("/b/x y", 7, 60),
+                file("/b/z", 8, 0)
+            ]))
+        );
+        assert_eq!(read("now 100\nfolder missing\n"), Some(Listed::NoFolder));
+        assert_eq!(read("now 100\nfolder denied\n"), Some(Listed::Denied));
+        for text in ["", "now x\n", "now 1\nfile a b c\n", "now 1\nrubbish\n"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

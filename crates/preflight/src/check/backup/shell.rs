@@ -1,0 +1,141 @@
+//! Backups on this machine, or on a host.
+
+use std::time::{Duration, Instant};
+
+use config::file::BackupCheck;
+use remote::local;
+use remote::ssh::{self, Limits, Session, Target};
+
+use super::script::{self, Listed};
+use super::{Blind, Looked, Scene, worth_reading};
+
+/// Two lines of a list, or the last words of a program.
+const MAX_OUTPUT: usize = 64 << 10;
+
+/// Where the scripts run.
+enum Place {
+    Here,
+    There(Session, String),
+}
+
+struct Ran {
+    /// `None` where it did not end by itself.
+    status: Option<i32>,
+    stdout: String,
+    tail: String,
+}
+
+pub(super) async fn look(
+    check: &BackupCheck,
+    scene: &Scene<'_>,
+    timeout: Duration,
+) -> Result<Looked, Blind> {
+    let _turn = match &check.host {
+        Some(_) => scene.hosts.acquire().await.ok(),
+        None => None,
+    };
+    let clock = Instant::now();
+    let left = || timeout.saturating_sub(clock.elapsed());
+    let place = enter(check, scene, timeout).await?;
+    let listed = place.run(&script::list(&check.file), left()).await?;
+    if listed.status.is_none() {
+        return Err(Blind::error(
+            format!(
+                "the files were not listed within {} ms",
+                timeout.as_millis()
+            ),
+            "raise the check's `timeout`, or see what is slow where the backup lies",
+        ));
+    }
+    let files = match script::read(&listed.stdout).filter(|_| listed.status == Some(0)) {
+        Some(Listed::Files(files)) => files,
+        Some(Listed::NoFolder) => Vec::new(),
+        Some(Listed::Denied) => {
+            return Err(Blind::error(
+                "the folder may not be read",
+                format!("see its permissions: `ls -ld` before {}", check.file),
+            ));
+        }
+        None => {
+            return Err(Blind::error(
+                format!("the files cannot be listed: {}", listed.tail),
+                "it takes `sh` and GNU `stat`; see what they say where the backup lies",
+            ));
+        }
+    };
+    let proof = match (check.intact, files.first()) {
+        (Some(intact), Some(newest)) if worth_reading(check, newest) => {
+            let time = left();
+            let ran = place
+                .run(&script::verify(intact, &newest.name), time)
+                .await?;
+            Some(script::proof(ran.status, &ran.tail, timeout))
+        }
+        _ => None,
+    };
+    Ok(Looked { files, proof })
+}
+
+async fn enter(check: &BackupCheck, scene: &Scene<'_>, timeout: Duration) -> Result<Place, Blind> {
+    let Some(name) = &check.host else {
+        return Ok(Place::Here);
+    };
+    let unknown =
+        |reason: String, hint: String| Blind::error(format!("host `{name}`: {reason}"), hint);
+    let Some(host) = scene.job.config.hosts.get(name) else {
+        let hint = format!("add `hosts: {{ {name}: {{ address: … }} }}`");
+        return Err(unknown("it is not under `hosts:`".to_owned(), hint));
+    };
+    let target = Target::of(host, None, &scene.job.env)
+        .map_err(|unready| unknown(unready.reason, unready.hint))?;
+    match target.clone().connect(timeout).await {
+        Ok(session) => Ok(Place::There(session, name.clone())),
+        Err(error) => Err(unknown(error.to_string(), target.hint(&error))),
+    }
+}
+
+impl Place {
+    async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, Blind> {
+        match self {
+            Place::Here => {
+                let script = local::Script {
+                    text,
+                    env: Vec::new(),
+                    timeout,
+                };
+                let ran = local::run(&script, &mut |_, _| ()).await.map_err(|error| {
+                    Blind::error(
+                        format!("`sh` cannot be started: {error}"),
+                        "see `command -v sh`",
+                    )
+                })?;
+                Ok(Ran {
+                    status: match ran.exit {
+                        local::Exit::Code(code) => Some(code),
+                        local::Exit::Signal(_) | local::Exit::TimedOut => None,
+                    },
+                    tail: ran.tail(),
+                    stdout: ran.stdout,
+                })
+            }
+            Place::There(session, name) => {
+                let limits = Limits {
+                    timeout,
+                    max_output: MAX_OUTPUT,
+                };
+                let ran = session.script(text, limits).await.map_err(|error| {
+                    let hint = format!("see what it does there: `ssh {name}`");
+                    Blind::error(format!("host `{name}`: {error}"), hint)
+                })?;
+                Ok(Ran {
+                    status: match ran.exit {
+                        ssh::Exit::Code(code) => Some(code),
+                        ssh::Exit::Signal(_) | ssh::Exit::TimedOut | ssh::Exit::Flood => None,
+                    },
+                    tail: ran.tail(),
+                    stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Whether there is a way back: asked before we leave.
+
+use std::time::Duration;
+
+use config::file::{ImageCheck, Rollback, RollbackReady};
+use config::value::Age;
+use jiff::Timestamp;
+use model::{Outcome, Verdict};
+use state::{Document, Journal, Store};
+
+use super::{Planned, Scene, images};
+
+type Judge = for<'j> fn(&'j Question<'j>, &'j Document) -> Outcome;
+
+struct Question<'a> {
+    id: String,
+    section: &'a Rollback,
+    check: &'a RollbackReady,
+}
+
+/// One outcome for each thing that must hold.
+pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+    let Some(section) = &scene.job.config.rollback else {
+        return Vec::new();
+    };
+    let mut judges: Vec<(&str, Judge)> = vec![
+        ("state", state),
+        ("last-known-good", last_known_good),
+        ("window", window),
+    ];
+    if check.drilled_within.is_some() {
+        judges.push(("drill", drill));
+    }
+    let parts = judges.len() + usize::from(check.image.is_some());
+    let planned = |part: &str, asks: String, needs, ask| Planned {
+        id: format!("rollback-ready/{part}"),
+        subject: section.state.display().to_string(),
+        severity: check.severity,
+        weight: check.weight.split(parts),
+        asks,
+        needs,
+        timeout: scene.timeout,
+        ask,
+    };
+    let question = |part: &str| Question {
+        id: format!("rollback-ready/{part}"),
+        section,
+        check,
+    };
+    let reads = format!("read the state {}", section.state.display());
+    let mut all: Vec<Planned<'a>> = Vec::new();
+    for (part, judge) in judges {
+        let question = question(part);
+        let ask = Box::pin(async move {
+            match question.read() {
+                Ok(document) => judge(&question, &document),
+                Err(outcome) => *outcome,
+            }
+        });
+        all.push(planned(part, reads.clone(), None, ask));
+    }
+    if let Some(image) = &check.image {
+        let question = question("image");
+        let asks = format!("ask the registry for the manifest of {image}");
+        let needs = check.password_env.as_ref();
+        let needs = needs.map(|name| format!("`{name}`, a password or token that may pull"));
+        let ask = Box::pin(async move { question.image(image, scene).await });
+        all.push(planned("image", asks, needs, ask));
+    }
+    all
+}
+
+impl Question<'_> {
+    fn outcome(&self, verdict: Verdict) -> Outcome {
+        Outcome::new(&self.id, self.section.state.display().to_string(), verdict)
+    }
+
+    fn read(&self) -> Result<Document, Box<Outcome>> {
+        let expected = "a state file that can be read";
+        match Store::at(&self.section.state).read() {
+            Ok(Some(document)) => Ok(document),
+            Ok(None) => Err(Box::new(
+                self.outcome(Verdict::Fail)
+                    .expected(expected)
+                    .actual("no state file")
+                    .reason("nothing is recorded, so there is nothing to go back to")
+                    .hint("record what runs and is good: `rollback record --release VERSION`"),
+            )),
+            Err(error) => Err(Box::new(
+                self.outcome(Verdict::Fail)
+                    .expected(expected)
+                    .actual(error.to_string())
+                    .reason(format!("the state cannot be used: {error}"))
+                    .hint(error.hint()),
+            )),
+        }
+    }
+
+    /// The last-known-good release, or that there is none.
+    fn good<'d>(&self, document: &'d Document) -> Result<&'d str, Box<Outcome>> {
+        document.last_known_good.as_deref().ok_or_else(|| {
+            Box::new(
+                self.outcome(Verdict::Fail)
+                    .expected("a release that was recorded good")
+                    .actual("none")
+                    .reason("no last-known-good release is recorded")
+                    .hint("after a gate that passed: `rollback record --release VERSION`"),
+            )
+        })
+    }
+
+    async fn image(&self, template: &str, scene: &Scene<'_>) -> Outcome {
+        let found = self.read().and_then(|document| {
+            let good = self.good(&document)?.to_owned();
+            let digest = document.entry(&good).and_then(|entry| entry.digest.clone());
+            Ok((good, digest))
+        });
+        let (good, digest) = match found {
+            Ok(found) => found,
+            Err(outcome) => return *outcome,
+        };
+        let check = ImageCheck {
+            name: "image".to_owned(),
+            image: template.replace("${LAST_KNOWN_GOOD}", &good),
+            platforms: Vec::new(),
+            digest: digest.filter(|digest| digest.starts_with("sha256:")),
+            max_age: None,
+            login: self.check.login,
+            username_env: self.check.username_env.clone(),
+            password_env: self.check.password_env.clone(),
+            plain_http: self.check.plain_http,
+            severity: self.check.severity,
+            weight: self.check.weight,
+        };
+        let mut outcome = images::ask(self.id.clone(), &check, scene.job, scene.timeout).await;
+        if outcome.verdict == Verdict::Fail {
+            let reason = outcome.reason.take().unwrap_or_default();
+            outcome = outcome.reason(format!("{good} cannot be gone back to: {reason}"));
+        }
+        outcome
+    }
+}
+
+fn state(question: &Question<'_>, document: &Document) -> Outcome {
+    let expected = "a state that is neither frozen nor locked, and no unfinished rollback";
+    let bad = |actual: String, reason: String, hint: &str| {
+        let outcome = question.outcome(Verdict::Fail).expected(expected);
+        outcome.actual(actual).reason(reason).hint(hint)
+    };
+    if let Some(frozen) = &document.frozen {
+        return bad(
+            format!("frozen by {} at {:.0}", frozen.by, frozen.at),
+            format!("the environment is frozen: {}", frozen.reason),
+            "when a person has looked: `rollback unfreeze`",
+        );
+    }
+    let now = Timestamp::now();
+    if let Some(lock) = &document.lock
+        && !state::store::is_free(lock, now)
+    {
+        return bad(
+            format!("locked by {} until {:.0}", lock.holder, lock.expires),
+            format!("locked by {} for `{}`", lock.holder, lock.operation),
+            "wait for it; see `rollback status`, and if it is gone `rollback unlock`",
+        );
+    }
+    match Journal::unfinished(&question.section.state) {
+        Ok(None) => question
+            .outcome(Verdict::Pass)
+            .expected(expected)
+            .actual(format!(
+                "readable and free, generation {}",
+                document.generation
+            )),
+        Ok(Some(_)) => bad(
+            "a rollback has not ended".to_owned(),
+            "a rollback was interrupted, or is running".to_owned(),
+            "see `rollback status`; if nobody is at it: `rollback resume`",
+        ),
+        Err(error) => bad(
+            error.to_string(),
+            format!("the journal beside the state cannot be read: {error}"),
+            "see `rollback status`, and the permissions of the folder",
+        ),
+    }
+}
+
+fn last_known_good(question: &Question<'_>, document: &Document) -> Outcome {
+    match question.good(document) {
+        Ok(good) => question
+            .outcome(Verdict::Pass)
+            .expected("a release that was recorded good")
+            .actual(good),
+        Err(outcome) => *outcome,
+    }
+}
+
+/// What a release needs is kept for the window after the deployment that replaced it.
+fn window(question: &Question<'_>, document: &Document) -> Outcome {
+    let good = match question.good(document) {
+        Ok(good) => good,
+        Err(outcome) => return *outcome,
+    };
+    let expected = format!("{good} is kept until we may need it");
+    let outcome = |verdict| question.outcome(verdict).expected(expected.clone());
+    let pass = |actual: String| outcome(Verdict::Pass).actual(actual);
+    let Some(window) = question.section.window else {
+        return pass("no `rollback.window`: it is kept for ever".to_owned());
+    };
+    let Some(current) = document
+        .current
+        .as_deref()
+        .filter(|current| *current != good)
+    else {
+        return pass(format!(
+            "it runs now, and is kept for {window} after the next deployment"
+        ));
+    };
+    let Some(entry) = document.entry(current) else {
+        return outcome(Verdict::Inconclusive)
+            .actual(format!("{current} runs, and nobody recorded since when"))
+            .reason("whether the window is open cannot be known")
+            .hint("see `rollback history`, and record what runs: `rollback record`");
+    };
+    let since = since(entry.deployed_at);
+    let (since, most) = (Age::from(since), Age::from(window.get()));
+    if since <= most {
+        return pass(format!(
+            "{current} replaced it {since} ago, {most} are allowed"
+        ));
+    }
+    outcome(Verdict::Fail)
+        .actual(format!("{current} replaced it {since} ago"))
+        .reason(format!(
+            "the window of {most} has passed: what {good} needs may be gone"
+        ))
+        .hint(format!(
+            "see `rollback plan`; deploy {good} again, or record what runs as good: \
+             `rollback record --release {current}`"
+        ))
+}
+
+fn drill(question: &Question<'_>, document: &Document) -> Outcome {
+    let most = question
+        .check
+        .drilled_within
+        .unwrap_or(Age::from(Duration::MAX));
+    let outcome = |verdict| {
+        question
+            .outcome(verdict)
+            .expected(format!("a rollback was rehearsed within {most}"))
+    };
+    let hint = "rehearse it where nobody is hurt (`rollback run --environment staging`), then \
+                `rollback drilled`";
+    let Some(drilled) = document.last_drill else {
+        return outcome(Verdict::Fail)
+            .actual("never")
+            .reason("no rehearsal of a rollback is recorded")
+            .hint(hint);
+    };
+    let age = Age::from(since(drilled));
+    if age <= most {
+        return outcome(Verdict::Pass).actual(format!("{age} ago"));
+    }
+    outcome(Verdict::Fail)
+        .actual(format!("{age} ago"))
+        .reason(format!(
+            "a rollback was rehearsed {age} ago, {most} are allowed"
+        ))
+        .hint(hint)
+}
+
+fn since(then: Timestamp) -> Duration {
+    Duration::try_from(Timestamp::now().duration_since(then)).unwrap_or_default()
+}

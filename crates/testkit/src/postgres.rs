@@ -1,0 +1,113 @@
+//! A database: PostgreSQL on a socket of its own.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::testbed::missing;
+use crate::{Process, tool};
+
+/// PostgreSQL with its data in a temporary folder. It does not run as root, so under root it is
+/// Debian's user `postgres` who runs it.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    folder: TempDir,
+    as_root: bool,
+}
+
+impl Postgres {
+    pub fn start() -> Postgres {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let output = |command: &mut Command| {
+            let ran = command.output().expect("the program can be started");
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert!(ran.status.success(), "{command:?}: {said}");
+            String::from_utf8_lossy(&ran.stdout).into_owned()
+        };
+        let as_root = output(Command::new("id").arg("-u")).trim() == "0";
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).expect("a folder for the data");
+        if as_root {
+            let mut chown = Command::new("chown");
+            output(chown.args(["-R", "postgres"]).arg(folder.path()));
+        }
+        let mut initdb = user(as_root, program("initdb"));
+        initdb.args(["--auth=trust", "--username=postgres", "--no-sync", "-D"]);
+        output(initdb.arg(&data).current_dir(folder.path()));
+        let mut command = user(as_root, program("postgres"));
+        command.arg("-D").arg(&data);
+        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"]);
+        command.arg(folder.path());
+        let process = Process::start(folder.path(), &mut command);
+        let postgres = Postgres {
+            process,
+            folder,
+            as_root,
+        };
+        let ready = || {
+            let mut ask = postgres.client("psql");
+            ask.args(["-c", "select 1"]);
+            ask.output().is_ok_and(|ran| ran.status.success())
+        };
+        postgres.process.wait(Duration::from_mins(1), ready);
+        postgres
+    }
+
+    /// Runs one statement.
+    pub fn sql(&self, statement: &str) {
+        let ran = self
+            .client("psql")
+            .args(["-v", "ON_ERROR_STOP=1", "-c", statement])
+            .output();
+        let ran = ran.expect("psql can be started");
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
+
+    /// A dump of everything in PostgreSQL's own format.
+    pub fn dump(&self) -> Vec<u8> {
+        let ran = self.client("pg_dump").arg("--format=custom").output();
+        let ran = ran.expect("pg_dump can be started");
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        ran.stdout
+    }
+
+    fn client(&self, name: &str) -> Command {
+        let mut command = user(self.as_root, tool(name));
+        command.arg("-h").arg(self.folder.path());
+        command.args(["-U", "postgres", "-d", "postgres"]);
+        command.current_dir(self.folder.path());
+        command
+    }
+}
+
+fn user(as_root: bool, program: PathBuf) -> Command {
+    if !as_root {
+        return Command::new(program);
+    }
+    let mut command = Command::new(tool("runuser"));
+    command.args(["-u", "postgres", "--"]).arg(program);
+    command
+}
+
+/// Debian keeps the server's programs by version.
+fn program(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin").join(name)))
+        .filter(|path| path.is_file())
+        .max()
+        .unwrap_or_else(|| missing(&PathBuf::from(format!("postgresql's {name}"))))
+}
