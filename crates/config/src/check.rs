@@ -1,8 +1,8 @@
 //! Rules over the whole file that types cannot state: names that must exist, be unique, or
 //! exclude each other.
 
-mod healthgate;
 mod backup;
+mod healthgate;
 mod hosts;
 mod runners;
 
