@@ -1,0 +1,213 @@
+//! The way back as a user asks for it, on states that `rollback` itself wrote.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use testkit::Registry;
+
+/// A folder with a configuration and no state yet.
+fn world(ready: &str, more: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "version: 1\npreflight:\n  timeout: 30s\n  rollback-ready: {{ {ready} }}\nrollback:\n  state: state.json\n{more}  command: {{ run: 'true', current: 'true' }}\n"
+    );
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    folder
+}
+
+fn rollback(folder: &Path, arguments: &[&str]) {
+    let mut command = testkit::bin("rollback");
+    command.current_dir(folder).args(arguments).assert().code(0);
+}
+
+/// The verdict and the reason of each part, and the exit code.
+fn asked(folder: &Path) -> (i32, serde_json::Value) {
+    let mut command = testkit::bin("preflight");
+    let only = ["--format", "json", "--only", "rollback-ready"];
+    let output = command
+        .current_dir(folder)
+        .env("HOME", folder)
+        .args(only)
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let mut parts = serde_json::Map::new();
+    for outcome in report["outcomes"].as_array().unwrap() {
+        let mut keys = vec!["expected", "actual"];
+        if outcome["verdict"] != "pass" {
+            keys.extend(["reason", "hint"]);
+        }
+        for key in keys {
+            assert!(outcome[key].is_string(), "{key}: {outcome}");
+        }
+        let id = outcome["id"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("rollback-ready/")
+            .unwrap();
+        parts.insert(id.to_owned(), outcome.clone());
+    }
+    (output.status.code().unwrap(), parts.into())
+}
+
+fn change(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = folder.join("state.json");
+    let mut state = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut state);
+    std::fs::write(path, state.to_string()).unwrap();
+}
+
+fn ago(hours: i64) -> serde_json::Value {
+    (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours))
+        .to_string()
+        .into()
+}
+
+#[test]
+fn runbook_002_checklist_previous_image_is_still_there_and_the_way_back_was_walked() {
+    let registry = Registry::start();
+    let digest = registry.push("acme/shop", "v1", "linux/amd64");
+    let image = format!(
+        "image: '{}/acme/shop:${{LAST_KNOWN_GOOD}}', drilled-within: 90d",
+        registry.address()
+    );
+    let folder = world(&image, "  window: 1h\n");
+    let here = folder.path();
+    let (code, parts) = asked(here);
+    assert_eq!(code, 1, "{parts}");
+    for part in ["state", "last-known-good", "window", "drill", "image"] {
+        let hint = parts[part]["hint"].as_str().unwrap();
+        assert!(
+            hint.contains("rollback record --release"),
+            "{part}: {parts}"
+        );
+    }
+    rollback(here, &["record", "--release", "v1", "--digest", &digest]);
+    let (code, parts) = asked(here);
+    assert_eq!(code, 1, "{parts}");
+    assert_eq!(parts["drill"]["actual"], "never");
+    assert_eq!(parts["image"]["verdict"], "pass", "{parts}");
+    rollback(here, &["drilled"]);
+    let (code, parts) = asked(here);
+    assert_eq!(code, 0, "{parts}");
+
+    change(here, |state| state["last_drill"] = ago(100 * 24));
+    let (code, parts) = asked(here);
+    assert_eq!(code, 1);
+    assert_eq!(
+        parts["drill"]["reason"],
+        "a rollback was rehearsed 100d ago, 90d are allowed"
+    );
+
+    // The tag was pushed again: what would come back is not what was good.
+    registry.push_made("acme/shop", "v1", "linux/amd64", "2026-01-01T00:00:00Z");
+    let (_, parts) = asked(here);
+    assert_eq!(parts["image"]["verdict"], "fail", "{parts}");
+    rollback(here, &["record", "--release", "v9"]);
+    let (_, parts) = asked(here);
+    let reason = parts["image"]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("v9 cannot be gone back to: `v9` is not in"),
+        "{parts}"
+    );
+}
+
+#[test]
+fn a_window_closes_and_a_frozen_or_locked_or_damaged_state_is_no_way_back() {
+    let folder = world("", "  window: 1h\n");
+    let here = folder.path();
+    rollback(here, &["record", "--release", "v1"]);
+    rollback(here, &["record", "--release", "v2"]);
+    let (code, parts) = asked(here);
+    assert_eq!(code, 0, "{parts}");
+    // v2 runs and v1 is what was good.
+    let newer = |hours: i64| {
+        change(here, |state| {
+            state["last_known_good"] = "v1".into();
+            state["history"][0]["status"] = "pending".into();
+            state["history"][0]["deployed_at"] = ago(hours);
+        });
+        asked(here)
+    };
+    assert_eq!(newer(0).0, 0);
+    let (code, parts) = newer(3);
+    assert_eq!(code, 1, "{parts}");
+    let reason = parts["window"]["reason"].as_str().unwrap();
+    assert_eq!(
+        reason,
+        "the window of 1h has passed: what v1 needs may be gone"
+    );
+
+    newer(0);
+    change(here, |state| {
+        state["frozen"] = serde_json::json!({"reason": "look first", "by": "eve", "at": ago(1)});
+    });
+    let (_, parts) = asked(here);
+    assert_eq!(
+        parts["state"]["reason"],
+        "the environment is frozen: look first"
+    );
+    change(here, |state| {
+        state["frozen"] = serde_json::Value::Null;
+        state["lock"] = serde_json::json!({
+            "holder": {"run_id": "7", "run_attempt": 1, "host": "elsewhere", "boot_id": "b",
+                "namespace": "n", "pid": 1, "started": 1},
+            "operation": "rollback", "acquired": ago(0), "expires": ago(-1), "token": 9,
+        });
+    });
+    let (code, parts) = asked(here);
+    assert_eq!(code, 1, "{parts}");
+    assert!(
+        parts["state"]["actual"]
+            .as_str()
+            .unwrap()
+            .contains("locked by"),
+        "{parts}"
+    );
+    std::fs::write(here.join("state.json"), "{").unwrap();
+    let (code, parts) = asked(here);
+    assert_eq!(code, 1, "{parts}");
+    assert!(
+        parts["state"]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("the state cannot be used")
+    );
+}
+
+#[test]
+fn what_can_be_wrong_in_the_file_is_told_with_its_place() {
+    let refused = |config: &str, why: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+        let output = testkit::bin("preflight")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains(why) && text.contains("deploy-guard.yml:3:"),
+            "{text}"
+        );
+    };
+    let rollback = "rollback: { state: s.json, command: { run: 'true', current: 'true' } }\n";
+    let ready = |image: &str| {
+        format!("version: 1\npreflight:\n  rollback-ready: {{ image: '{image}' }}\n{rollback}")
+    };
+    refused(
+        &ready("ghcr.io/acme/shop:v1"),
+        "does not name `${LAST_KNOWN_GOOD}`",
+    );
+    refused(
+        &ready("ghcr.io/acme/${NOT_SET}:${LAST_KNOWN_GOOD}"),
+        "`NOT_SET` is not set",
+    );
+    let alone = "version: 1\npreflight:\n  rollback-ready: {}\n";
+    refused(alone, "there is no `rollback` section");
+    let elsewhere =
+        "version: 1\npreflight:\n  images: [{ name: a, image: 'a:${LAST_KNOWN_GOOD}' }]\n";
+    refused(elsewhere, "`LAST_KNOWN_GOOD` is not set");
+}
