@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::Report;
 
 use crate::command::token;
@@ -10,8 +12,14 @@ use crate::command::token;
 /// the stage's own values. `report_file` is where the JSON was written.
 ///
 /// The runner drops a value in which it finds a mask, without a word. The report is redacted
-/// before it comes here, so no secret is left to be found.
-pub fn outputs(report: &Report, report_file: Option<&str>) -> String {
+/// before it comes here, but every line of a secret is a mask, and a secret that is JSON makes one
+/// of `[` or `{`. A value that `masked` says would be dropped is therefore also given as
+/// `NAME-base64` (URL-safe, no padding), in which no such line can be found.
+pub fn outputs(
+    report: &Report,
+    report_file: Option<&str>,
+    masked: impl Fn(&str) -> bool,
+) -> String {
     let mut values = vec![
         ("verdict".to_owned(), report.verdict.to_string()),
         (
@@ -35,6 +43,12 @@ pub fn outputs(report: &Report, report_file: Option<&str>) -> String {
         ),
     ];
     values.extend(report.outputs.iter().cloned());
+    let encoded: Vec<(String, String)> = values
+        .iter()
+        .filter(|(_, value)| masked(value))
+        .map(|(name, value)| (format!("{name}-base64"), URL_SAFE_NO_PAD.encode(value)))
+        .collect();
+    values.extend(encoded);
     let mut text = String::new();
     for (name, value) in values {
         let delimiter = token();
@@ -51,7 +65,7 @@ mod tests {
     fn a_value_with_line_breaks_cannot_end_its_own_block() {
         let mut report = Report::from_outcomes("x", jiff::Timestamp::UNIX_EPOCH, Vec::new());
         report.release = Some("v1\nghadelimiter\nverdict=pass".into());
-        let text = outputs(&report, None);
+        let text = outputs(&report, None, |_| false);
         let start = text.find("release<<").map(|at| &text[at + 9..]);
         let (delimiter, rest) = start
             .and_then(|text| text.split_once('\n'))

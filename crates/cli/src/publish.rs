@@ -73,7 +73,11 @@ impl Publisher {
         }
         if let Some(path) = &self.output_file {
             let file = file.as_ref().map(|path| path.display().to_string());
-            append(path, &actions::output::outputs(&report, file.as_deref()));
+            let masked = |value: &str| self.redactor.masks(value);
+            append(
+                path,
+                &actions::output::outputs(&report, file.as_deref(), masked),
+            );
         }
         match self.format {
             Format::Text => self.to_stdout(&text::render(&report, self.quiet)),

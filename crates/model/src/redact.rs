@@ -49,6 +49,8 @@ pub struct Redactor(Arc<RwLock<Known>>);
 #[derive(Default)]
 struct Known {
     patterns: BTreeSet<String>,
+    /// Every line of every secret, also the short ones: what the runner masks.
+    lines: BTreeSet<String>,
     finder: Option<AhoCorasick>,
 }
 
@@ -66,7 +68,12 @@ impl Redactor {
         reason = "an automaton holds 2^31 states, an environment 2 MiB"
     )]
     pub fn add<S: AsRef<str>>(&self, secrets: impl IntoIterator<Item = S>) {
+        let secrets: Vec<S> = secrets.into_iter().collect();
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let lines = secrets.iter().flat_map(|secret| secret.as_ref().lines());
+        let lines = lines.flat_map(|line| [line, line.trim()]);
+        let lines = lines.filter(|line| !line.is_empty());
+        known.lines.extend(lines.map(str::to_owned));
         let before = known.patterns.len();
         known.patterns.extend(
             secrets
@@ -105,6 +112,13 @@ impl Redactor {
         }
         clean.push_str(&text[at..]);
         clean
+    }
+
+    /// Whether the runner would find a mask in the text, and so drop it as a step's output. It
+    /// masks every line of a secret, however short: one secret that is JSON masks `{`.
+    pub fn masks(&self, text: &str) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.lines.iter().any(|line| text.contains(line.as_str()))
     }
 
     /// Whether the text holds a secret.
@@ -304,6 +318,13 @@ mod tests {
     fn a_huge_secret_of_one_letter_takes_no_time() {
         let redactor = Redactor::new(["[".repeat(120_000)]);
         assert_eq!(redactor.redact(&"[".repeat(120_000)), MASK);
+    }
+
+    #[test]
+    fn the_runner_masks_the_short_lines_too() {
+        let redactor = Redactor::new(["[\n  \"abcdef\"\n]"]);
+        assert!(redactor.masks(r#"["gpu"]"#) && !redactor.masks("gpu"));
+        assert!(!Redactor::default().masks("[]"));
     }
 
     #[test]

@@ -182,9 +182,13 @@ impl<'p> Seen<'p> {
     }
 }
 
-/// What later jobs read.
+/// What later jobs read. The flat form is the list without its brackets: a secret that is JSON
+/// makes the runner mask `[`, and drop the list.
 pub(crate) fn outputs(pool: &Pool) -> Vec<(String, String)> {
+    let quoted = pool.labels.iter().map(|label| serde_json::json!(label));
+    let quoted: Vec<String> = quoted.map(|label| label.to_string()).collect();
     vec![
+        ("runs-on-flat".to_owned(), quoted.join(",")),
         (
             "runs-on".to_owned(),
             serde_json::json!(pool.labels).to_string(),
