@@ -30,9 +30,17 @@ pub fn kinds(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
         .into_iter()
         .flatten()
         .filter(|(_, of)| {
-            definition(schema, &of["items"])
-                .is_some_and(|of| of["properties"]["weight"].is_object())
+            definition(schema, item(of)).is_some_and(|of| of["properties"]["weight"].is_object())
         })
+}
+
+/// The type of a key that holds a list of checks, or the one check of its kind.
+fn item(of: &Value) -> &Value {
+    match (&of["items"], &of["anyOf"][0]) {
+        (Value::Null, Value::Null) => of,
+        (Value::Null, one) => one,
+        (items, _) => items,
+    }
 }
 
 fn page(schema: &Value, key: &str, of: &Value) -> String {
@@ -43,7 +51,7 @@ fn page(schema: &Value, key: &str, of: &Value) -> String {
          `{key}/NAME`: `preflight --only {key}`, `preflight --skip {key}/NAME`.\n\n"
     );
     let mut seen = Vec::new();
-    describe(&mut page, schema, &of["items"], &mut seen);
+    describe(&mut page, schema, item(of), &mut seen);
     // Links of the one long page lead nowhere here.
     let mut page = page.replace("](#", "](../configuration.md#");
     page.truncate(page.trim_end().len());
