@@ -186,12 +186,12 @@ async fn runbook_001_pre_deployment_checks_failed() {
 
     // Option 3: overridden, with a name under it and an end to it.
     let waiver = "{ check: 'code-scanning/js/sql-injection', reason: false positive, approver: security-team, expires: 2099-01-01 }";
-    let waived = commit("success", alert).await;
-    let ran = preflight(&waived, &section(waiver)).await;
+    let let_through = commit("success", alert).await;
+    let ran = preflight(&let_through, &section(waiver)).await;
     assert_eq!(ran.code, 0, "{}", ran.text);
     for output in [&ran.text, &ran.json.to_string(), &ran.summary] {
         assert!(
-            output.contains("waived until 2099-01-01 by security-team: false positive"),
+            output.contains("let_through until 2099-01-01 by security-team: false positive"),
             "{output}"
         );
     }
