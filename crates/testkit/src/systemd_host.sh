@@ -1,3 +1,4 @@
+#!/bin/sh
 # Becomes systemd on an overlay of this machine's root, in namespaces of its own: nothing that it
 # does touches the machine. $1 is a folder that holds `units/` and `etc/`.
 set -eu
