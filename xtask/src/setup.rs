@@ -30,6 +30,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("prometheus", "prometheus"),
     ("systemd", "/lib/systemd/systemd"),
     ("util-linux", "unshare"),
+    ("iproute2", "ip"),
     ("wrk", "wrk"),
     ("tinyproxy-bin", "tinyproxy"),
     ("nodejs", "node"),

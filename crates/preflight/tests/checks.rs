@@ -349,7 +349,7 @@ fn a_list_says_what_would_be_asked_and_asks_nothing() {
     );
     list(&[]).stdout(
         contains("would ask the registry for the manifest of 127.0.0.1:1/web:v1")
-            .and(contains("needs `administration: read`")),
+            .and(contains("needs a repository to ask")),
     );
 }
 

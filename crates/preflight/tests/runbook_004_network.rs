@@ -75,7 +75,7 @@ fn runbook_004_mode_3_network_unreachable() {
         "--map-root-user",
         "sh",
         "-c",
-        "ip link set lo up; ip link add dg0 type dummy; ip addr add 192.0.2.9/24 dev dg0; ip link set dg0 up; ip neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev dg0; exec \"$0\"",
+        "ip link set lo up; set -e; ip link add dg0 type veth peer name dg1; ip addr add 192.0.2.9/24 dev dg0; ip link set dg0 up; ip link set dg1 up; ip neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev dg0; exec \"$0\"",
     ];
     let text = asks("192.0.2.1", &swallowed);
     assert!(

@@ -191,7 +191,7 @@ async fn runbook_001_pre_deployment_checks_failed() {
     assert_eq!(ran.code, 0, "{}", ran.text);
     for output in [&ran.text, &ran.json.to_string(), &ran.summary] {
         assert!(
-            output.contains("let_through until 2099-01-01 by security-team: false positive"),
+            output.contains("waived until 2099-01-01 by security-team: false positive"),
             "{output}"
         );
     }
