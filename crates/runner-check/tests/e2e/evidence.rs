@@ -3,7 +3,7 @@
 use testkit::Prometheus;
 use wiremock::{MockServer, ResponseTemplate};
 
-use crate::world::{Folder, LISTENS, has, host, list, listed, runner, unit};
+use crate::world::{Folder, LISTENS, has, host, list, listed, runner, start, unit};
 
 const LOOPS: &str = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=2\nExecStart=/bin/sh -c 'echo oops; exit 3'\n";
 const LOST: &str = "[Service]\nExecStart=/bin/sh -c 'echo \"Listening for Jobs\"; \
@@ -19,7 +19,8 @@ async fn the_machine_tells_what_the_list_does_not() {
         ("loops", LOOPS),
         ("lost", LOST),
     ]);
-    for name in ["runs", "loops", "lost"] {
+    start(&host, "runs");
+    for name in ["loops", "lost"] {
         host.must(&["systemctl", "start", &unit(name)]);
     }
     let status = ["online", "offline", "online", "online"];
@@ -111,7 +112,7 @@ runner-check: { pools: [{ name: primary, labels: [self-hosted], runners: [web-01
             "administration: read",
         ],
     );
-    host.must(&["systemctl", "start", &unit("web-01")]);
+    start(&host, "web-01");
     let (code, text) = folder.run(&[]).await;
     assert_eq!(code, 0, "{text}");
     has(

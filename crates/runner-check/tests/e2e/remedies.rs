@@ -22,7 +22,7 @@ async fn a_restart_that_does_not_help_is_a_failure_that_says_why() {
         &[job("in_progress", &["self-hosted"], Some("works"), 2)],
     )
     .await;
-    host.must(&["systemctl", "start", &unit("works")]);
+    crate::world::start(&host, "works");
     let config = "runners: { ends: { host: runner-01 }, works: { host: runner-01 }, ghost: { host: runner-01 } }
 runner-check: { prove-within: 5s, emergency: { run: 'echo starting; exit 4', pool: e }, pools: [{ name: e, labels: [nowhere] }] }
 ";
@@ -73,7 +73,7 @@ async fn a_disk_with_room_is_left_alone_and_a_prune_that_fails_is_a_failure() {
     let server = MockServer::start().await;
     list(&server, ResponseTemplate::new(403)).await;
     let host = host(&[("web-01", LISTENS)]);
-    host.must(&["systemctl", "start", &unit("web-01")]);
+    crate::world::start(&host, "web-01");
     // A docker that answers as one does whose daemon is down.
     let config = "runners: { web-01: { host: runner-01 } }\nrunner-check: { prove-within: 10s }\n";
     let folder = Folder::with_host(&server, &host, config);

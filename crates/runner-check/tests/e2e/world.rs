@@ -30,6 +30,21 @@ pub(crate) fn host(runners: &[(&str, &str)]) -> Arc<SystemdHost> {
     Arc::new(SystemdHost::start(&units))
 }
 
+/// Starts a runner's service, and waits until its journal tells that it listens: the journal is
+/// behind the service by a moment.
+pub(crate) fn start(host: &SystemdHost, runner: &str) {
+    let unit = unit(runner);
+    host.must(&["systemctl", "start", &unit]);
+    let listens = || {
+        host.must(&["journalctl", "-q", "-u", &unit, "--no-pager"])
+            .contains("Listening for Jobs")
+    };
+    assert!(
+        testkit::wait_until(std::time::Duration::from_secs(20), listens),
+        "{unit} does not listen"
+    );
+}
+
 pub(crate) fn listed(runners: &[Value]) -> ResponseTemplate {
     ResponseTemplate::new(200)
         .set_body_json(json!({"total_count": runners.len(), "runners": runners}))
