@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use config::file::HostCheck;
 use remote::ssh::{Error, Exit, Limits, Target};
 
+use super::facts;
 use super::script::{self, Answers};
 
 /// What is kept of the output. A login that prints sixteen times as much is cut off.
@@ -37,7 +38,7 @@ pub(super) async fn visit(
     };
     let mark = format!("deploy-guard-{:016x}:", rand::random::<u64>());
     let before = now();
-    let output = match check.filter(|check| wants(check)) {
+    let output = match check.filter(|check| !facts::of(check).is_empty()) {
         Some(check) => {
             session
                 .script(&script::write(check, &mark, left), limits)
@@ -54,25 +55,6 @@ pub(super) async fn visit(
         printed: output.printed,
         exit: output.exit,
     })
-}
-
-fn wants(check: &HostCheck) -> bool {
-    let HostCheck {
-        host: _,
-        sudo,
-        commands,
-        disk,
-        min_memory,
-        max_load,
-        max_clock_skew,
-        egress,
-        timeout: _,
-        severity: _,
-        weight: _,
-    } = check;
-    let lists = !commands.is_empty() || !disk.is_empty() || !egress.is_empty();
-    let limits = min_memory.is_some() || max_load.is_some() || max_clock_skew.is_some();
-    *sudo || lists || limits
 }
 
 /// Seconds since 1970, by our clock.
