@@ -70,6 +70,34 @@ fn a_release_that_nobody_names_is_no_pass() {
 }
 
 #[test]
+fn the_telling_measurements_keep_the_answers_head() {
+    let shop = Shop::start("v1");
+    shop.set_health("c4nary-in-the-body", 503);
+    let url = shop.url("/health/ready");
+    let report =
+        report(gate(&url, &["--failure-limit", "3"]).args(["--header", "X: c4nary-in-the-body"]));
+    let kept: Vec<_> = report["outcomes"][0]["measurements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|measurement| measurement["evidence"].as_str())
+        .collect();
+    assert!(
+        matches!(kept[..], [Some(_), None, None, Some(_)]),
+        "{kept:?}"
+    );
+    let head = kept[0].unwrap();
+    assert!(
+        head.starts_with("status 503\n") && head.contains("content-type: "),
+        "{head}"
+    );
+    assert!(
+        head.contains("{\"status\":\"***\"") && !head.contains("c4nary"),
+        "{head}"
+    );
+}
+
+#[test]
 fn conditions_are_told_with_expected_and_actual() {
     let shop = Shop::start("v1");
     shop.set_health("degraded", 200);

@@ -3,6 +3,7 @@
 //! Wire types and pure functions only; nothing here reads a file, a clock or the environment.
 
 pub mod env;
+pub mod evidence;
 mod glob;
 pub mod outcome;
 pub mod redact;
@@ -11,7 +12,7 @@ pub mod verdict;
 
 pub use env::Env;
 pub use glob::glob;
-pub use outcome::{Measurement, Outcome, Severity};
+pub use outcome::{Measurement, Outcome, Severity, Telling};
 pub use redact::Redactor;
 pub use report::{Context, Report, Table};
 pub use verdict::{ExitCode, Verdict};

@@ -31,6 +31,9 @@ pub struct Measurement {
     /// Why it is not a pass; `None` on a pass.
     pub reason: Option<String>,
     pub duration: Duration,
+    /// The answer's head or the output's tail, of the most telling measurements only; see
+    /// [`crate::evidence`].
+    pub evidence: Option<String>,
 }
 
 /// The result of one check or probe, with its arithmetic.
@@ -133,6 +136,16 @@ impl Outcome {
         self
     }
 
+    /// The most telling measurements: the first and the last failure, and the last success. A
+    /// failure here is the worst that was seen, whatever its name.
+    pub fn telling(&self) -> Telling<&Measurement> {
+        let mut telling = Telling::default();
+        for measurement in &self.measurements {
+            telling.push(measurement.verdict, measurement);
+        }
+        telling
+    }
+
     /// What this outcome counts for in its stage: an advisory finding counts for nothing worse
     /// than a pass.
     pub fn weighs(&self) -> Verdict {
@@ -140,5 +153,84 @@ impl Outcome {
             Severity::Required => self.verdict,
             Severity::Advisory => self.verdict.min(Verdict::Pass),
         }
+    }
+}
+
+/// The first and the last failure and the last success of a row of measurements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telling<T> {
+    pub first_failure: Option<T>,
+    /// None where there was but one.
+    pub last_failure: Option<T>,
+    pub last_success: Option<T>,
+    worst: Verdict,
+}
+
+impl<T> Default for Telling<T> {
+    fn default() -> Self {
+        Telling {
+            first_failure: None,
+            last_failure: None,
+            last_success: None,
+            worst: Verdict::Pass,
+        }
+    }
+}
+
+impl<T> Telling<T> {
+    /// Takes the next measurement; a worse failure than those before makes them forgotten.
+    pub fn push(&mut self, verdict: Verdict, measurement: T) {
+        if verdict <= Verdict::Pass {
+            self.last_success = Some(measurement);
+        } else if verdict > self.worst {
+            self.worst = verdict;
+            self.first_failure = Some(measurement);
+            self.last_failure = None;
+        } else if verdict == self.worst {
+            self.last_failure = Some(measurement);
+        }
+    }
+
+    /// In the order in which they are told.
+    pub fn told(self) -> impl Iterator<Item = T> {
+        [self.first_failure, self.last_failure, self.last_success]
+            .into_iter()
+            .flatten()
+    }
+}
+
+impl Telling<Measurement> {
+    /// Gives the measurements that were kept their evidence, and takes a place among them where
+    /// a telling one was dropped.
+    pub fn keep_in(self, kept: &mut Vec<Measurement>) {
+        for told in self.told() {
+            let place = kept.partition_point(|measurement| measurement.at < told.at);
+            match kept.get_mut(place) {
+                Some(same) if same.at == told.at => *same = told,
+                _ => kept.insert(place, told),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_failures_and_the_last_success_tell_most() {
+        use Verdict::{Error, Fail, Pass};
+        let told = |verdicts: &[Verdict]| {
+            let mut telling = Telling::default();
+            for (n, verdict) in verdicts.iter().enumerate() {
+                telling.push(*verdict, n);
+            }
+            telling.told().collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[Error, Fail, Pass, Fail, Error, Pass]), [1, 3, 5]);
+        assert_eq!(told(&[Pass, Fail]), [1, 0]);
+        assert_eq!(told(&[Error, Error]), [0, 1]);
+        assert_eq!(told(&[Pass, Pass]), [1]);
+        assert!(told(&[]).is_empty());
     }
 }

@@ -105,6 +105,9 @@ impl Report {
             ]);
             for measurement in &mut outcome.measurements {
                 clean_all(&mut [&mut measurement.value, &mut measurement.reason]);
+                if let Some(evidence) = &mut measurement.evidence {
+                    *evidence = crate::evidence::redacted(evidence, redactor);
+                }
             }
         }
         for table in &mut self.tables {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use config::file::{Healthgate, Identity as Required, Policy};
 use futures_util::future::{Either, join_all, select};
 use jiff::Timestamp;
-use model::{Measurement, Outcome, Severity, Verdict};
+use model::{Measurement, Outcome, Severity, Telling, Verdict};
 
 use crate::Reading;
 use crate::kinds::{self, Watched};
@@ -177,6 +177,8 @@ impl Run<'_> {
     }
 
     fn end(&self, conclusion: Conclusion, history: History) -> End {
+        let mut measurements = history.measurements;
+        history.telling.keep_in(&mut measurements);
         let one = self.one;
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
@@ -196,7 +198,7 @@ impl Run<'_> {
             outcome = outcome.hint(one.probe.hint());
         }
         End {
-            outcome: outcome.reason(reason).measurements(history.measurements),
+            outcome: outcome.reason(reason).measurements(measurements),
             named_a_release: history.named_a_release,
         }
     }
@@ -207,6 +209,8 @@ impl Run<'_> {
 struct History {
     samples: Vec<Sample>,
     measurements: Vec<Measurement>,
+    /// Those that keep their evidence.
+    telling: Telling<Measurement>,
     last: Option<Reading>,
     /// The newest of the worst readings.
     worst: Option<Reading>,
@@ -222,13 +226,22 @@ impl History {
         if self.measurements.len() >= KEPT {
             self.measurements.remove(KEPT / 2);
         }
-        self.measurements.push(Measurement {
+        let measurement = Measurement {
             at: stamp,
             verdict: reading.verdict,
             value: reading.value.clone(),
             reason: reading.reason.clone(),
             duration: took,
-        });
+            evidence: None,
+        };
+        self.telling.push(
+            reading.verdict,
+            Measurement {
+                evidence: reading.evidence.clone(),
+                ..measurement.clone()
+            },
+        );
+        self.measurements.push(measurement);
         self.named_a_release |= matches!(
             reading.release,
             Some(Identity::Matches(_) | Identity::Differs { .. })

@@ -36,6 +36,18 @@ struct Reply {
     took: Duration,
 }
 
+impl Reply {
+    fn evidence(&self) -> String {
+        let mut head = format!("status {}\n", self.status).into_bytes();
+        for (name, value) in &self.headers {
+            head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
+        }
+        head.push(b'\n');
+        head.extend(&self.body[..self.body.len().min(model::evidence::LIMIT * 2)]);
+        model::evidence::head(&head)
+    }
+}
+
 impl Http {
     pub fn new(probe: HttpProbe) -> Result<Self, String> {
         let url = parse(&probe.url)?;
@@ -77,12 +89,15 @@ impl Http {
                 return Reading::not(verdict, self.expected(), reason.clone(), reason).value(value);
             }
         };
+        let evidence = reply.evidence();
         let reading = self.judge(&reply).await.value(reply.status.to_string());
-        match release {
+        let mut reading = match release {
             // Also of an answer that failed: whose it is tells more than anything else.
             Some(release) => self.judge_release(reading, reply, address, release).await,
             None => reading,
-        }
+        };
+        reading.evidence = Some(evidence);
+        reading
     }
 
     async fn get(&self, url: &Url, address: Option<SocketAddr>) -> Result<Reply, (String, String)> {

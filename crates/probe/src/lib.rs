@@ -31,6 +31,9 @@ pub struct Reading {
     pub reason: Option<String>,
     /// Whether the answer named its release; `None` where nobody asked.
     pub release: Option<release::Identity>,
+    /// The answer's head, made by [`model::evidence::head`]: status line, headers, the first
+    /// bytes of the body; or the end of a command's output by [`model::evidence::tail`].
+    pub evidence: Option<String>,
 }
 
 impl Reading {
@@ -42,6 +45,7 @@ impl Reading {
             actual: actual.into(),
             reason: None,
             release: None,
+            evidence: None,
         }
     }
 

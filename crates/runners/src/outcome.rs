@@ -152,6 +152,7 @@ fn measurements(judgement: &Judgement, at: Timestamp) -> Vec<Measurement> {
                 )),
                 reason: Some(evidence.says.clone()),
                 duration: std::time::Duration::ZERO,
+                evidence: None,
             }
         })
         .collect()

@@ -1,6 +1,7 @@
 //! The JSON report, version 1: a frozen view, kept apart from the types the stages work with.
 //!
-//! A key may be added; none may be renamed, retyped or removed without a version 2.
+//! A key may be added; none may be renamed, retyped or removed without a version 2. The schema
+//! knows every key of this version; a reader passes over those of a newer tool.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub const SCHEMA: &str = "deploy-guard/report/v1";
 
 /// What one stage found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Report {
     /// `deploy-guard/report/v1`.
     pub schema: String,
@@ -38,7 +39,7 @@ pub struct Report {
 
 /// One question that was asked, and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Outcome {
     /// `kind/name`, the same from run to run.
     pub id: String,
@@ -57,7 +58,7 @@ pub struct Outcome {
 
 /// One reading of a probe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Measurement {
     /// RFC 3339 in UTC.
     pub at: String,
@@ -66,11 +67,15 @@ pub struct Measurement {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     pub duration_ms: u64,
+    /// The beginning of the answer (status line, headers, body) or the end of a command's
+    /// output, at most 2 KiB: of an outcome's first and last failure and its last success only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub evidence: Option<String>,
 }
 
 /// Where the report was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct Context {
     pub tool_version: String,
     pub repository: Option<String>,
@@ -124,6 +129,7 @@ impl From<&crate::Measurement> for Measurement {
             value: measurement.value.clone(),
             reason: measurement.reason.clone(),
             duration_ms: millis(measurement.duration),
+            evidence: measurement.evidence.clone(),
         }
     }
 }
