@@ -4,16 +4,24 @@
 //! the head holds the verdict, the tail the newest stage. Everything that came from outside is
 //! escaped; the report is redacted before it comes here.
 
+mod detail;
+mod escape;
+mod fit;
+
 use std::fmt::Write as _;
 
-use model::{Outcome, Report, Severity, Table};
+use model::{Outcome, Report, Severity, Table, Verdict};
+
+use detail::{detail, needs_detail};
+use escape::cell;
+pub use fit::fit;
 
 /// The most that one step may write, in bytes, with a margin below the runner's 1,048,576.
 pub const LIMIT: usize = 1_000_000;
-/// A cell longer than this is cut: a table is read at a glance.
-const CELL: usize = 300;
-/// A detail longer than this is cut.
-const DETAIL: usize = 20_000;
+/// Nobody reads a longer table; the report holds the rest.
+const ROWS: usize = 200;
+/// More is not unfolded by anybody.
+const DETAILS: usize = 50;
 
 /// One stage's section as GitHub-flavoured Markdown.
 pub fn render(report: &Report) -> String {
@@ -39,36 +47,22 @@ pub fn render(report: &Report) -> String {
     if let Some(score) = report.score {
         let _ = writeln!(text, "Readiness score: **{score:.1}** of 10\n");
     }
-    if !report.outcomes.is_empty() {
-        text.push_str("| | check | expected | actual | reason |\n|---|---|---|---|---|\n");
-        for outcome in by_weight(&report.outcomes) {
-            let _ = writeln!(
-                text,
-                "| {} | {}{} | {} | {} | {} |",
-                outcome.verdict.emoji(),
-                cell(&outcome.id),
-                if outcome.severity == Severity::Advisory {
-                    " (advisory)"
-                } else {
-                    ""
-                },
-                optional(outcome.expected.as_deref()),
-                optional(outcome.actual.as_deref()),
-                optional(outcome.reason.as_deref()),
-            );
-        }
-        text.push('\n');
-    }
+    outcomes(&mut text, &report.outcomes);
     for table in &report.tables {
         rows(&mut text, table);
     }
-    if let Some(picture) = &report.picture {
+    for picture in &report.pictures {
         // A fence inside the picture would end it; the pictures are drawn by us, their labels
         // are not.
         let _ = writeln!(text, "```mermaid\n{}\n```\n", picture.replace("```", "'''"));
     }
-    for outcome in by_weight(&report.outcomes).filter(|o| needs_detail(o)) {
+    let mut folded = by_weight(&report.outcomes).filter(|o| needs_detail(o));
+    for outcome in folded.by_ref().take(DETAILS) {
         detail(&mut text, outcome);
+    }
+    let more = folded.count();
+    if more > 0 {
+        let _ = writeln!(text, "_… {more} more with details in the report …_\n");
     }
     let _ = writeln!(
         text,
@@ -80,6 +74,50 @@ pub fn render(report: &Report) -> String {
     text
 }
 
+fn outcomes(text: &mut String, outcomes: &[Outcome]) {
+    if outcomes.is_empty() {
+        return;
+    }
+    text.push_str("| | check | expected | actual | reason |\n|---|---|---|---|---|\n");
+    for outcome in by_weight(outcomes).take(ROWS) {
+        let _ = writeln!(
+            text,
+            "| {} | {}{} | {} | {} | {} |",
+            outcome.verdict.emoji(),
+            cell(&outcome.id),
+            if outcome.severity == Severity::Advisory {
+                " (advisory)"
+            } else {
+                ""
+            },
+            optional(outcome.expected.as_deref()),
+            optional(outcome.actual.as_deref()),
+            optional(outcome.reason.as_deref()),
+        );
+    }
+    text.push('\n');
+    let rest: Vec<_> = by_weight(outcomes).skip(ROWS).collect();
+    if !rest.is_empty() {
+        let mut counts: Vec<(Verdict, usize)> = Vec::new();
+        for outcome in &rest {
+            match counts.last_mut() {
+                Some((verdict, count)) if *verdict == outcome.verdict => *count += 1,
+                _ => counts.push((outcome.verdict, 1)),
+            }
+        }
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(verdict, n)| format!("{n} {verdict}"))
+            .collect();
+        let _ = writeln!(
+            text,
+            "_… {} more in the report: {} …_\n",
+            rest.len(),
+            counts.join(", ")
+        );
+    }
+}
+
 fn rows(text: &mut String, table: &Table) {
     let _ = writeln!(text, "**{}**\n", cell(&table.title));
     let _ = writeln!(text, "| {} |", table.header.join(" | "));
@@ -89,61 +127,6 @@ fn rows(text: &mut String, table: &Table) {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text.push('\n');
-}
-
-/// Keeps head and tail of a text so that it fits into `limit` bytes, and says what was cut.
-pub fn fit(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let note =
-        |cut: usize| format!("\n\n_… {cut} bytes cut here: a step's summary holds 1 MB …_\n\n");
-    let room = limit.saturating_sub(note(text.len()).len());
-    let mut head = room / 2;
-    while !text.is_char_boundary(head) {
-        head -= 1;
-    }
-    // Whole lines only: half a table row or an open `<details>` would spoil what follows.
-    head = text[..head].rfind('\n').map_or(head, |at| at + 1);
-    let mut tail = text.len() - (room - room / 2);
-    while !text.is_char_boundary(tail) {
-        tail += 1;
-    }
-    tail = text[tail..].find('\n').map_or(tail, |at| tail + at + 1);
-    let mut fitted = text[..head].to_owned();
-    let close = close_open(&fitted);
-    fitted.push_str(&close);
-    fitted.push_str(&note(tail - head));
-    fitted.push_str(&text[tail..]);
-    if fitted.len() > limit {
-        // Closing tags took more than the margin; give it from the tail.
-        let mut end = limit;
-        while !fitted.is_char_boundary(end) {
-            end -= 1;
-        }
-        fitted.truncate(end);
-    }
-    fitted
-}
-
-/// What ends the blocks that a cut left open.
-fn close_open(head: &str) -> String {
-    let mut close = String::new();
-    if !head
-        .lines()
-        .filter(|line| line.starts_with("```"))
-        .count()
-        .is_multiple_of(2)
-    {
-        close.push_str("```\n");
-    }
-    if head.matches("<pre>").count() > head.matches("</pre>").count() {
-        close.push_str("</pre>\n");
-    }
-    if head.matches("<details>").count() > head.matches("</details>").count() {
-        close.push_str("</details>\n");
-    }
-    close
 }
 
 /// Worst first, otherwise in the order of the report.
@@ -158,97 +141,8 @@ fn by_weight(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
     sorted.into_iter()
 }
 
-fn needs_detail(outcome: &Outcome) -> bool {
-    outcome.verdict != model::Verdict::Pass && outcome.hint.is_some()
-        || outcome.measurements.len() > 1
-}
-
-fn detail(text: &mut String, outcome: &Outcome) {
-    let _ = writeln!(
-        text,
-        "<details><summary>{} {}: {}</summary>\n",
-        outcome.verdict.emoji(),
-        html(&outcome.id),
-        outcome.verdict
-    );
-    let mut lines = vec![format!("subject   {}", outcome.subject)];
-    for (name, value) in [
-        ("expected", &outcome.expected),
-        ("actual", &outcome.actual),
-        ("reason", &outcome.reason),
-        ("hint", &outcome.hint),
-    ] {
-        lines.extend(value.as_ref().map(|value| format!("{name:<9} {value}")));
-    }
-    for measurement in &outcome.measurements {
-        lines.push(format!(
-            "{} {:<12} {:>6} ms  {}{}",
-            model::report::v1::timestamp(measurement.at),
-            measurement.verdict,
-            measurement.duration.as_millis(),
-            measurement.value.as_deref().unwrap_or("-"),
-            measurement
-                .reason
-                .as_ref()
-                .map(|r| format!("  {r}"))
-                .unwrap_or_default(),
-        ));
-    }
-    let body = shorten(&lines.join("\n"), DETAIL);
-    let _ = writeln!(text, "<pre>{}</pre>\n</details>\n", html(&body));
-}
-
 fn optional(text: Option<&str>) -> String {
     text.map(cell).unwrap_or_default()
-}
-
-/// Text for one line of Markdown: nothing in it is markup, a link, a mention or a table's edge.
-fn cell(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in shorten(text.trim(), CELL).chars() {
-        match c {
-            '\n' => escaped.push_str("<br>"),
-            '&' | '<' | '>' | '|' | '`' | '*' | '_' | '[' | ']' | '~' | '\\' | '#' | '@' | '$'
-            | '!' => {
-                let _ = write!(escaped, "&#{};", u32::from(c));
-            }
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    // GitHub turns a bare URL into a link; remote text must not choose what a reader clicks.
-    escaped
-        .replace("://", "&#58;//")
-        .replace("www.", "www&#46;")
-}
-
-fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            // A blank line would end the HTML block and start Markdown.
-            '\n' if escaped.ends_with('\n') => escaped.push_str("&#8203;\n"),
-            '\n' => escaped.push('\n'),
-            c if c.is_control() && c != '\t' => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// Cuts the middle out of a text that is longer than `limit` characters.
-fn shorten(text: &str, limit: usize) -> String {
-    let length = text.chars().count();
-    if length <= limit {
-        return text.to_owned();
-    }
-    let half = limit / 2;
-    let head: String = text.chars().take(half).collect();
-    let tail: String = text.chars().skip(length - half).collect();
-    format!("{head} … {tail}")
 }
 
 #[cfg(test)]
@@ -286,6 +180,7 @@ mod tests {
             title: "pool <primary>".into(),
             header: vec!["runner", "says"],
             rows: vec![vec!["web|01\n".into(), "<b>`x`".into()]],
+            only_in_summary: true,
         });
         let text = render(&report);
         assert!(text.contains("**pool &#60;primary&#62;**"), "{text}");
@@ -309,20 +204,76 @@ mod tests {
     }
 
     #[test]
+    fn thousands_of_outcomes_give_a_summary_that_can_be_read() {
+        let verdicts = [Verdict::Pass, Verdict::Fail, Verdict::Error];
+        let outcomes = (0..6_000).map(|n| {
+            Outcome::new(format!("http/{n}"), "x", verdicts[n % 3])
+                .reason("é".repeat(100))
+                .hint("h")
+        });
+        let text = render(&report(outcomes.collect()));
+        assert!(text.len() < 100_000, "{}", text.len());
+        assert_eq!(text.matches("\n| ❌ | http/").count(), ROWS);
+        assert_eq!(text.matches("<details>").count(), DETAILS);
+        let rest = "_… 5800 more in the report: 1800 fail, 2000 error, 2000 pass …_";
+        assert!(text.contains(rest), "{text}");
+        assert!(text.contains("_… 3950 more with details in the report …_"));
+    }
+
+    #[test]
     fn three_megabytes_fit_with_head_and_tail() {
-        let outcomes = (0..12_000)
-            .map(|n| {
-                Outcome::fail(format!("http/{n}"), "x")
-                    .reason("é".repeat(100))
-                    .hint("h")
-            })
-            .collect();
-        let whole = render(&report(outcomes));
-        assert!(whole.len() > 3_000_000);
+        let outcomes = |n: usize| Outcome::fail(format!("http/{n}"), "`x`\n".repeat(900)).hint("h");
+        let one = render(&report((0..60).map(outcomes).collect()));
+        let whole = one.repeat(3_000_000 / one.len() + 1);
         let fitted = fit(&whole, LIMIT);
         assert!(fitted.len() <= LIMIT, "{}", fitted.len());
+        assert!(fitted.len() > LIMIT * 8 / 10, "{}", fitted.len());
         assert!(fitted.starts_with("## ❌ healthgate: fail"));
         assert!(fitted.contains("bytes cut here"));
         assert!(fitted.trim_end().ends_with("</sub>"));
+    }
+
+    #[test]
+    fn the_telling_answers_of_what_failed_cannot_break_out() {
+        let evil =
+            "HTTP/1.1 503\nx: </pre></details><img src=x>\n\n```\n# h\n````\n| a |\n%%{init}%%";
+        let at = |second| jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(second);
+        let one = |second, verdict, evidence: &str| model::Measurement {
+            at: at(second),
+            verdict,
+            value: Some("503|".into()),
+            reason: (verdict != Verdict::Pass).then(|| "status 503 <b>".into()),
+            duration: std::time::Duration::from_millis(4),
+            evidence: Some(evidence.to_owned()),
+        };
+        let outcome = Outcome::fail("http/a", "x").measurements(vec![
+            one(0, Verdict::Fail, evil),
+            one(2, Verdict::Pass, "fine"),
+            one(4, Verdict::Fail, "again"),
+        ]);
+        let text = render(&report(vec![outcome.clone()]));
+        let first = format!(
+            "**First failure** (fail), 0.0 s after the first measurement, took 4 ms: 503&#124; · status 503 &#60;b&#62;\n\n`````text\n{evil}\n`````\n"
+        );
+        assert!(text.contains(&first), "{text}");
+        let positions: Vec<_> = [
+            "**First failure**",
+            "**Last failure** (fail), 4.0 s",
+            "```text\nagain\n```",
+            "**Last success** (pass), 2.0 s",
+            "```text\nfine\n```",
+        ]
+        .iter()
+        .map(|part| text.find(part))
+        .collect();
+        assert!(
+            positions.iter().all(Option::is_some) && positions.is_sorted(),
+            "{text}"
+        );
+        let passed = Outcome {
+            verdict: Verdict::Pass,
+            ..outcome
+        };
+        assert!(!render(&report(vec![passed])).contains("First failure"));
     }
 }

@@ -30,7 +30,7 @@ pub fn render(report: &Report, quiet: bool) -> String {
             one(&mut text, outcome);
         }
     }
-    for table in &report.tables {
+    for table in report.tables.iter().filter(|table| !table.only_in_summary) {
         rows(&mut text, table);
     }
     let _ = writeln!(

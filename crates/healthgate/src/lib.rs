@@ -72,7 +72,7 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
     };
     let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
-    report.picture = picture::latency(&report.outcomes);
+    report.pictures.extend(picture::latency(&report.outcomes));
     Ok(report)
 }
 

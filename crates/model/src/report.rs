@@ -26,6 +26,8 @@ pub struct Table {
     pub title: String,
     pub header: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
+    /// Not on a terminal, where it would be in the way.
+    pub only_in_summary: bool,
 }
 
 /// The result of one stage.
@@ -44,8 +46,8 @@ pub struct Report {
     pub duration: Duration,
     pub outcomes: Vec<Outcome>,
     pub context: Context,
-    /// A mermaid diagram for the summary, without its fence. Not part of the JSON document.
-    pub picture: Option<String>,
+    /// Mermaid diagrams for the summary, without their fences. Not part of the JSON document.
+    pub pictures: Vec<String>,
     /// Not part of the JSON document.
     pub tables: Vec<Table>,
     /// A stage's own values for `$GITHUB_OUTPUT`, such as `runs-on`. Not part of the document.
@@ -69,7 +71,7 @@ impl Report {
             duration: Duration::ZERO,
             outcomes,
             context: Context::default(),
-            picture: None,
+            pictures: Vec::new(),
             tables: Vec::new(),
             outputs: Vec::new(),
         }
@@ -88,12 +90,12 @@ impl Report {
             &mut self.service,
             &mut self.environment,
             &mut self.release,
-            &mut self.picture,
             &mut self.context.repository,
             &mut self.context.sha,
             &mut self.context.run_id,
             &mut self.context.actor,
         ]);
+        self.pictures.iter_mut().for_each(clean);
         for outcome in &mut self.outcomes {
             clean(&mut outcome.id);
             clean(&mut outcome.subject);

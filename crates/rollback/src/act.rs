@@ -438,7 +438,7 @@ impl Rollback<'_> {
         self.record(lease, left.as_deref(), verdict)?;
         journal.end(verdict.as_str()).map_err(journal_failure)?;
         let mut report = session.report(outcomes);
-        report.picture = picture::gantt(&bars);
+        report.pictures.extend(picture::gantt(&bars));
         self.conclude(&mut report, left.as_deref(), verdict, clock.elapsed());
         Ok(report)
     }

@@ -12,6 +12,7 @@ pub fn evidence(pool: &Pool, judgement: &Judgement) -> Table {
         title: format!("{}: {}", pool.name, judgement.state),
         header: vec!["source", "runner", "state", "age", "says"],
         rows: named.chain(&judgement.about_pool).map(row).collect(),
+        only_in_summary: false,
     }
 }
 
@@ -29,5 +30,6 @@ pub fn runners(title: String, judgement: &Judgement, labels: impl Fn(&str) -> St
         title,
         header: vec!["runner", "state", "labels", "why"],
         rows: judgement.runners.iter().map(row).collect(),
+        only_in_summary: false,
     }
 }
