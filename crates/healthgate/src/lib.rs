@@ -65,9 +65,10 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
             interrupt.wait().await;
         })
     };
+    let say = |text: &str| job.progress.say(text);
     let watch = probe::gate::Watch {
         selects: &|id| job.only.selects(id),
-        progress: &|text| job.progress.say(text),
+        observer: &probe::observer::Line::new(&say),
         interrupted: &interrupted,
     };
     let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;

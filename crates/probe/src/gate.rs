@@ -15,6 +15,7 @@ use model::{Measurement, Outcome, Severity, Telling, Verdict};
 
 use crate::Reading;
 use crate::kinds::{self, Watched};
+use crate::observer::{Measured, Observer, Stands};
 use crate::policy::{Conclusion, Sample, Standing, assess};
 use crate::release::Identity;
 
@@ -25,8 +26,8 @@ const KEPT: usize = 1000;
 pub struct Watch<'a> {
     /// Which outcome ids are asked.
     pub selects: &'a dyn Fn(&str) -> bool,
-    /// Where to show what is going on.
-    pub progress: &'a dyn Fn(&str),
+    /// Told of each measurement, and of where each probe stands.
+    pub observer: &'a dyn Observer,
     /// Gives a future that ends when the gate must stop; each probe takes one.
     pub interrupted: &'a dyn Fn() -> Interrupted,
 }
@@ -46,7 +47,8 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
             _ => {}
         }
     }
-    let board = Board::new(&watched, watch);
+    let asked: Vec<_> = watched.iter().map(Watched::asked).collect();
+    watch.observer.begin(&asked);
     let start = Instant::now();
     let ends = join_all(watched.iter().enumerate().map(|(n, one)| {
         Run {
@@ -54,7 +56,7 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
             policy: &one.policy,
             release,
             start,
-            board: &board,
+            observer: watch.observer,
             n,
         }
         .until((watch.interrupted)())
@@ -65,6 +67,7 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
         said |= end.named_a_release;
         outcomes.push(end.outcome);
     }
+    watch.observer.end();
     if let Some(release) = release
         && !said
         && !outcomes.is_empty()
@@ -104,7 +107,7 @@ struct Run<'a> {
     policy: &'a Policy,
     release: Option<&'a str>,
     start: Instant,
-    board: &'a Board<'a>,
+    observer: &'a dyn Observer,
     n: usize,
 }
 
@@ -122,6 +125,7 @@ impl Run<'_> {
                 ),
             },
         };
+        self.observer.concluded(self.n, &conclusion);
         self.end(conclusion, history.take())
     }
 
@@ -136,12 +140,12 @@ impl Run<'_> {
                 Ok(conclusion) => return conclusion,
                 Err(standing) => standing,
             };
-            self.board.say(self.n, &standing, policy);
+            self.tell(&standing);
             if self.sleep_until(due, &standing).await {
                 // The deadline came first; the next assessment says what that means.
                 continue;
             }
-            self.one_measurement(&standing, history).await;
+            self.one_measurement(due, &standing, history).await;
             // Slots that a slow answer ran over are left out, the schedule stays.
             let passed = self.start.elapsed().saturating_sub(first);
             let due = u32::try_from(passed.as_nanos().div_ceil(interval.as_nanos()));
@@ -158,7 +162,23 @@ impl Run<'_> {
         cut
     }
 
-    async fn one_measurement(&self, standing: &Standing, history: &RefCell<History>) {
+    fn tell(&self, standing: &Standing) {
+        let elapsed = self.start.elapsed();
+        self.observer.stands(&Stands {
+            probe: self.n,
+            standing,
+            missing: &standing.missing(self.policy, elapsed),
+            members: None,
+            elapsed,
+        });
+    }
+
+    async fn one_measurement(
+        &self,
+        scheduled: Duration,
+        standing: &Standing,
+        history: &RefCell<History>,
+    ) {
         let policy = self.policy;
         let at = self.start.elapsed();
         let left = policy.deadline.get().saturating_sub(at);
@@ -173,6 +193,15 @@ impl Run<'_> {
         if cut && took >= timeout && !history.borrow().samples.is_empty() {
             return;
         }
+        self.observer.measured(&Measured {
+            probe: self.n,
+            member: None,
+            scheduled,
+            started: at,
+            took,
+            at: stamp,
+            reading: &reading,
+        });
         history.borrow_mut().push(at, stamp, took, reading);
     }
 
@@ -254,33 +283,5 @@ impl History {
             self.worst = Some(reading.clone());
         }
         self.last = Some(reading);
-    }
-}
-
-/// The live line: a word for each probe.
-struct Board<'a> {
-    lines: RefCell<Vec<String>>,
-    watch: &'a Watch<'a>,
-}
-
-impl<'a> Board<'a> {
-    fn new(watched: &[Watched], watch: &'a Watch<'a>) -> Self {
-        Board {
-            lines: RefCell::new(watched.iter().map(|one| one.id.clone()).collect()),
-            watch,
-        }
-    }
-
-    fn say(&self, n: usize, standing: &Standing, policy: &Policy) {
-        let mut lines = self.lines.borrow_mut();
-        let id = lines[n].split(' ').next().unwrap_or_default().to_owned();
-        lines[n] = match standing.passed_at {
-            Some(_) => format!("{id} soaking"),
-            None => format!("{id} {}/{}", standing.streak, policy.success_threshold),
-        };
-        if standing.failed > 0 {
-            lines[n].push_str(&format!(" ({} failed)", standing.failed));
-        }
-        (self.watch.progress)(&lines.join("  "));
     }
 }

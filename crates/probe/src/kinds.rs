@@ -9,6 +9,7 @@ use model::{Outcome, Severity};
 use crate::Reading;
 use crate::dns::Dns;
 use crate::http::Http;
+use crate::observer::Asked;
 use crate::prometheus::Prometheus;
 use crate::tcp::Tcp;
 use crate::tls::Tls;
@@ -32,6 +33,18 @@ pub(crate) struct Watched {
     pub(crate) severity: Severity,
     pub(crate) policy: Policy,
     pub(crate) probe: Box<dyn Probe>,
+}
+
+impl Watched {
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            id: &self.id,
+            subject: &self.subject,
+            severity: self.severity,
+            policy: &self.policy,
+            members: None,
+        }
+    }
 }
 
 /// What every kind of probe has in its configuration.

@@ -1,7 +1,8 @@
 //! Probes and the gate that watches them.
 //!
 //! A probe makes one measurement, without retry and without opinion about the next one;
-//! [`policy`] judges a history of measurements and knows no clock; [`gate`] waits.
+//! [`policy`] judges a history of measurements and knows no clock; [`gate`] waits, and tells an
+//! [`observer`].
 
 mod addresses;
 mod body;
@@ -10,6 +11,7 @@ mod dns;
 pub mod gate;
 pub mod http;
 pub mod kinds;
+pub mod observer;
 pub mod policy;
 pub mod prometheus;
 mod proxy;

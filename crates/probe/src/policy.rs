@@ -38,6 +38,52 @@ pub struct Standing {
     pub passed_at: Option<Duration>,
 }
 
+/// What a probe lacks for a pass, as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// More successes in a row.
+    pub successes: u32,
+    /// More measurements than those, up to `min-samples`.
+    pub samples: u32,
+    /// What is left of the soak.
+    pub soak: Duration,
+}
+
+impl Standing {
+    pub fn missing(&self, policy: &Policy, elapsed: Duration) -> Missing {
+        let soak = policy.soak.get();
+        if let Some(passed_at) = self.passed_at {
+            return Missing {
+                successes: 0,
+                samples: 0,
+                soak: (passed_at + soak).saturating_sub(elapsed),
+            };
+        }
+        let successes = policy.success_threshold.saturating_sub(self.streak);
+        let samples = policy.min_samples.saturating_sub(self.seen + successes);
+        Missing {
+            successes,
+            samples,
+            soak,
+        }
+    }
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let soak = Duration::from_secs(self.soak.as_secs());
+        match (self.successes, self.samples) {
+            (0, 0) if soak.is_zero() => f.write_str("the last success"),
+            (0, 0) => write!(f, "soaking, {} left", config::value::Span::from(soak)),
+            (0, samples) => write!(f, "{samples} more measurements"),
+            (successes, 0) => write!(f, "{successes} more in a row"),
+            (successes, samples) => {
+                write!(f, "{successes} more in a row, {samples} more measurements")
+            }
+        }
+    }
+}
+
 /// The conclusion, as soon as there is one. `elapsed` is the time since the stage's start.
 #[expect(
     clippy::too_many_lines,

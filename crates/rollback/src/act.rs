@@ -562,9 +562,10 @@ impl Rollback<'_> {
                 interrupt.wait().await;
             })
         };
+        let say = |text: &str| job.progress.say(&format!("verify {text}"));
         let watch = probe::gate::Watch {
             selects: &|_| true,
-            progress: &|text| job.progress.say(&format!("verify {text}")),
+            observer: &probe::observer::Line::new(&say),
             interrupted: &interrupted,
         };
         let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;

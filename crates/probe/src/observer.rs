@@ -1,0 +1,145 @@
+//! What a gate tells while it runs: each measurement, where each probe stands, and the end.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use config::file::Policy;
+use jiff::Timestamp;
+use model::Severity;
+
+use crate::Reading;
+use crate::policy::{Conclusion, Missing, Standing};
+
+/// Told of everything that happens in a gate, in its order, between two measurements: whoever
+/// takes long here delays them. Probes are numbered as [`Observer::begin`] lists them; times are
+/// since the stage's start.
+pub trait Observer {
+    /// What is going to be asked.
+    fn begin(&self, probes: &[Asked<'_>]) {
+        let _ = probes;
+    }
+
+    /// A measurement was made.
+    fn measured(&self, measured: &Measured<'_>) {
+        let _ = measured;
+    }
+
+    /// Where a probe stands: once at the start and after each measurement, while it is open.
+    fn stands(&self, stands: &Stands<'_>) {
+        let _ = stands;
+    }
+
+    /// A probe has its conclusion. With `--watch` a worse one may follow.
+    fn concluded(&self, probe: usize, conclusion: &Conclusion) {
+        let _ = (probe, conclusion);
+    }
+
+    /// Nothing more is measured.
+    fn end(&self) {}
+}
+
+/// One that looks away.
+impl Observer for () {}
+
+/// A probe as it is before its first measurement.
+pub struct Asked<'a> {
+    pub id: &'a str,
+    pub subject: &'a str,
+    pub severity: Severity,
+    /// The stage's policy with the probe's own over it.
+    pub policy: &'a Policy,
+    /// How many endpoints it stands for, where it is a group.
+    pub members: Option<usize>,
+}
+
+/// One measurement.
+pub struct Measured<'a> {
+    pub probe: usize,
+    /// Which endpoint, in a group.
+    pub member: Option<&'a str>,
+    /// When it was due.
+    pub scheduled: Duration,
+    /// When it was started.
+    pub started: Duration,
+    pub took: Duration,
+    /// The wall clock at its start.
+    pub at: Timestamp,
+    pub reading: &'a Reading,
+}
+
+/// Where a probe stands.
+pub struct Stands<'a> {
+    pub probe: usize,
+    /// Of the probe; in a group of the member that was measured last.
+    pub standing: &'a Standing,
+    /// What it lacks for a pass. `to_string` gives it in words: `2 more in a row`.
+    pub missing: &'a Missing,
+    /// The group as a whole, where it is one.
+    pub members: Option<&'a Members>,
+    pub elapsed: Duration,
+}
+
+/// How the members of a group ended so far; the others are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    pub total: usize,
+    /// How many must pass.
+    pub required: usize,
+    pub passed: usize,
+    pub failed: usize,
+    pub errors: usize,
+    pub inconclusive: usize,
+}
+
+/// All probes in one line: a word for each.
+pub struct Line<'a> {
+    words: RefCell<Vec<String>>,
+    ids: RefCell<Vec<String>>,
+    say: &'a dyn Fn(&str),
+}
+
+impl<'a> Line<'a> {
+    pub fn new(say: &'a dyn Fn(&str)) -> Self {
+        Line {
+            words: RefCell::default(),
+            ids: RefCell::default(),
+            say,
+        }
+    }
+
+    fn put(&self, probe: usize, word: impl FnOnce(&str) -> String) {
+        let mut words = self.words.borrow_mut();
+        if let (Some(place), Some(id)) = (words.get_mut(probe), self.ids.borrow().get(probe)) {
+            *place = word(id);
+        }
+        (self.say)(&words.join("  "));
+    }
+}
+
+impl Observer for Line<'_> {
+    fn begin(&self, probes: &[Asked<'_>]) {
+        let ids: Vec<_> = probes.iter().map(|one| one.id.to_owned()).collect();
+        self.words.replace(ids.clone());
+        self.ids.replace(ids);
+    }
+
+    fn stands(&self, stands: &Stands<'_>) {
+        self.put(stands.probe, |id| {
+            let (missing, failed) = match stands.members {
+                Some(members) => (
+                    format!("{} of {} passed", members.passed, members.required),
+                    u32::try_from(members.failed).unwrap_or(u32::MAX),
+                ),
+                None => (stands.missing.to_string(), stands.standing.failed),
+            };
+            match failed {
+                0 => format!("{id}: {missing}"),
+                failed => format!("{id}: {missing} ({failed} failed)"),
+            }
+        });
+    }
+
+    fn concluded(&self, probe: usize, conclusion: &Conclusion) {
+        self.put(probe, |id| format!("{id}: {}", conclusion.verdict));
+    }
+}
