@@ -153,18 +153,25 @@ fn the_examples_fit_the_schema_of_the_configuration() {
 }
 
 #[test]
-fn each_kind_of_check_has_an_example_that_loads() {
+fn each_kind_of_check_and_probe_has_an_example_that_loads() {
+    use deploy_guard::generate::checks::{HEALTHGATE, PREFLIGHT, kinds};
     let schema = config::schema();
-    let mut kinds = 0;
-    for (kind, _) in deploy_guard::generate::checks::kinds(schema.as_value()) {
-        let example = testkit::workspace().join(format!("examples/preflight/{kind}.yml"));
-        testkit::bin("preflight")
-            .args(["list", "--release", "v1.2.4", "--only", kind, "--config"])
-            .arg(example)
-            .assert()
-            .code(0)
-            .stdout(contains(format!("{kind}/")));
-        kinds += 1;
+    for (stage, section, args, code) in [
+        ("preflight", PREFLIGHT, "list", 0),
+        // Nothing but skips does not decide.
+        ("healthgate", HEALTHGATE, "--dry-run", 3),
+    ] {
+        let mut found = 0;
+        for (kind, _) in kinds(schema.as_value(), section) {
+            let example = testkit::workspace().join(format!("examples/{stage}/{kind}.yml"));
+            testkit::bin(stage)
+                .args([args, "--release", "v1.2.4", "--only", kind, "--config"])
+                .arg(example)
+                .assert()
+                .code(code)
+                .stdout(contains(format!("{kind}/")));
+            found += 1;
+        }
+        assert!(found > 4, "{stage}: {found}");
     }
-    assert!(kinds > 5, "{kinds}");
 }

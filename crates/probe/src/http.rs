@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::addresses::{Place, REFUSED, late};
 use crate::body::{self, Body};
+use crate::connect::{End, Route};
 use crate::kinds::{Measuring, Probe};
 use crate::release::{Answer, Identity, identify};
 use crate::{Reading, USER_AGENT, plain_cause, proxy, shown};
@@ -405,8 +406,16 @@ impl Probe for Http {
                 return asked.unwrap_or_else(|_| late(timeout, &expected));
             }
             let rule = self.probe.addresses;
-            let ask = async |address| self.one_address(Some(address), release).await;
-            place(&self.url).ask(rule, timeout, &expected, ask).await
+            let ask = async |end| {
+                let End::Address(address) = end else {
+                    return self.one_address(None, release).await;
+                };
+                self.one_address(Some(address), release).await
+            };
+            let place = place(&self.url);
+            Route::default()
+                .ask(&place, rule, timeout, &expected, ask)
+                .await
         })
     }
 

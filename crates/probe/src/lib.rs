@@ -7,6 +7,7 @@
 mod addresses;
 mod body;
 pub mod certificate;
+pub mod connect;
 mod dns;
 pub mod gate;
 pub mod http;
@@ -18,6 +19,8 @@ mod proxy;
 pub mod release;
 mod tcp;
 mod tls;
+
+pub use addresses::Place;
 
 use model::Verdict;
 

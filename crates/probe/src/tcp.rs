@@ -1,14 +1,13 @@
 //! A TCP port: it takes a connection, and perhaps says the right thing.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use config::file::TcpProbe;
 use model::Verdict;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use crate::addresses::{Place, refused};
+use crate::addresses::Place;
+use crate::connect::{End, Route};
 use crate::kinds::{Measuring, Probe};
 use crate::{Reading, plain_cause, shown};
 
@@ -19,13 +18,19 @@ const MAX_RECEIVED: usize = 64 << 10;
 pub(crate) struct Tcp {
     probe: TcpProbe,
     place: Place,
+    route: Route,
 }
 
 impl Tcp {
     pub(crate) fn new(probe: TcpProbe) -> Result<Self, String> {
         let port = probe.address.port().ok_or("no port is given")?;
         let place = Place::new(&probe.address, port);
-        Ok(Tcp { probe, place })
+        let route = Route::default();
+        Ok(Tcp {
+            probe,
+            place,
+            route,
+        })
     }
 
     fn expected(&self) -> String {
@@ -35,16 +40,13 @@ impl Tcp {
         }
     }
 
-    async fn one(&self, address: SocketAddr, timeout: Duration) -> Reading {
+    async fn one(&self, end: End, timeout: Duration) -> Reading {
         let deadline = tokio::time::Instant::now() + timeout;
         let expected = self.expected();
         let not = |actual: String| Reading::not(Verdict::Fail, &expected, actual.clone(), actual);
-        let mut stream = match TcpStream::connect(address).await {
+        let mut stream = match self.route.open(&self.place, end).await {
             Ok(stream) => stream,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                return refused(&expected);
-            }
-            Err(error) => return not(plain_cause(&error)),
+            Err(problem) => return problem.reading(&expected),
         };
         if let Some(text) = &self.probe.send
             && let Err(error) = stream.write_all(text.as_bytes()).await
@@ -87,8 +89,10 @@ impl Probe for Tcp {
             let rule = self.probe.addresses;
             // A little less, so that what was said until then can be told.
             let own = timeout.mul_f64(0.95);
-            let ask = async |address| self.one(address, own).await;
-            self.place.ask(rule, timeout, &expected, ask).await
+            let ask = async |end| self.one(end, own).await;
+            self.route
+                .ask(&self.place, rule, timeout, &expected, ask)
+                .await
         })
     }
 

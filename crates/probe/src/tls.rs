@@ -1,6 +1,5 @@
 //! A TLS server: its chain is trusted, its certificate is for its name and holds long enough.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,12 +8,12 @@ use config::file::TlsProbe;
 use model::Verdict;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::addresses::{Place, refused};
+use crate::addresses::Place;
+use crate::connect::{End, Route};
 use crate::kinds::{Measuring, Probe};
 use crate::{Reading, certificate, plain_cause};
 
@@ -25,6 +24,7 @@ const PORT: u16 = 443;
 pub(crate) struct Tls {
     probe: TlsProbe,
     place: Place,
+    route: Route,
     name: ServerName<'static>,
     /// Reading the system's certificates takes longer than a measurement: once, when needed.
     config: OnceLock<Result<Arc<ClientConfig>, String>>,
@@ -40,6 +40,7 @@ impl Tls {
         Ok(Tls {
             probe,
             place,
+            route: Route::default(),
             name,
             config: OnceLock::new(),
         })
@@ -53,7 +54,7 @@ impl Tls {
         )
     }
 
-    async fn one(&self, address: SocketAddr) -> Reading {
+    async fn one(&self, end: End) -> Reading {
         let expected = self.expected();
         let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
         let config = match self
@@ -64,12 +65,9 @@ impl Tls {
             // Our own certificates cannot be read: that says nothing of the server.
             Err(reason) => return Reading::not(Verdict::Error, &expected, reason, reason),
         };
-        let stream = match TcpStream::connect(address).await {
+        let stream = match self.route.open(&self.place, end).await {
             Ok(stream) => stream,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                return refused(&expected);
-            }
-            Err(error) => return not(plain_cause(&error)),
+            Err(problem) => return problem.reading(&expected),
         };
         let shaken = TlsConnector::from(config)
             .connect(self.name.clone(), stream)
@@ -131,8 +129,10 @@ impl Probe for Tls {
         Box::pin(async move {
             let expected = self.expected();
             let rule = self.probe.addresses;
-            let ask = async |address| self.one(address).await;
-            self.place.ask(rule, timeout, &expected, ask).await
+            let ask = async |end| self.one(end).await;
+            self.route
+                .ask(&self.place, rule, timeout, &expected, ask)
+                .await
         })
     }
 

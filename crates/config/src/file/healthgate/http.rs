@@ -84,8 +84,8 @@ pub enum Addresses {
     /// Every one. For the name `localhost`, every one that accepts a connection.
     #[default]
     All,
-    /// One that answers.
-    Any,
+    /// One is enough.
+    One,
 }
 
 fn max_body() -> Size {

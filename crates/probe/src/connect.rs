@@ -1,0 +1,183 @@
+//! One way to a byte stream to `host:port`: to an address of the name, to one that is given
+//! instead, or out of a host's own network.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::file::Addresses;
+use futures_util::future::join_all;
+use model::Verdict;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::addresses::{Place, REFUSED, judge, late};
+use crate::{Reading, plain_cause};
+
+/// Bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A connection, whatever it runs through.
+pub type Stream = Box<dyn Duplex>;
+
+/// A connection that is being made.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Stream, Problem>> + Send + 'a>>;
+
+/// Connections out of hosts' own networks, for `via:`.
+pub trait Tunnels: Send + Sync {
+    /// Connects from `host` to `place`, whose name is looked up there: `127.0.0.1` is the host
+    /// itself.
+    fn open<'a>(&'a self, host: &'a str, place: &'a Place) -> Opening<'a>;
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    verdict: Verdict,
+    value: &'static str,
+    reason: String,
+}
+
+impl Problem {
+    /// The thing under test does not let anybody in: its users see the same.
+    pub fn of_service(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let value = if reason == REFUSED { REFUSED } else { "error" };
+        Problem {
+            verdict: Verdict::Fail,
+            value,
+            reason,
+        }
+    }
+
+    /// Somebody on the way there does not: that says nothing of the service.
+    pub fn of_way(value: &'static str, reason: impl Into<String>) -> Self {
+        Problem {
+            verdict: Verdict::Error,
+            value,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn reading(self, expected: &str) -> Reading {
+        let Problem {
+            verdict,
+            value,
+            reason,
+        } = self;
+        Reading::not(verdict, expected, reason.clone(), reason).value(value)
+    }
+}
+
+/// Where a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Address(SocketAddr),
+    /// The name is looked up by whoever stands between.
+    Beyond,
+}
+
+/// How a place is reached.
+#[derive(Clone, Default)]
+pub struct Route {
+    /// Instead of what the name resolves to.
+    resolve: Vec<IpAddr>,
+    via: Option<(String, Arc<dyn Tunnels>)>,
+}
+
+impl Route {
+    /// These addresses stand in for what the name resolves to.
+    pub fn resolve(mut self, addresses: &[IpAddr]) -> Self {
+        self.resolve = addresses.to_vec();
+        self
+    }
+
+    /// Every connection starts on this host.
+    pub fn via(mut self, host: &str, tunnels: Arc<dyn Tunnels>) -> Self {
+        self.via = Some((host.to_owned(), tunnels));
+        self
+    }
+
+    /// Each end of a place, once.
+    pub(crate) async fn ends(&self, place: &Place) -> Result<Vec<End>, Problem> {
+        if self.via.is_some() {
+            return Ok(vec![End::Beyond]);
+        }
+        if self.resolve.is_empty() {
+            let found = place.resolve().await;
+            let found = found.map_err(|reason| Problem {
+                value: "no address",
+                ..Problem::of_service(reason)
+            })?;
+            return Ok(found.into_iter().map(End::Address).collect());
+        }
+        let end = |ip: &IpAddr| End::Address(SocketAddr::new(*ip, place.port));
+        Ok(self.resolve.iter().map(end).collect())
+    }
+
+    /// Connects. The caller bounds the time.
+    pub(crate) async fn open(&self, place: &Place, end: End) -> Result<Stream, Problem> {
+        match (&self.via, end) {
+            (Some((host, tunnels)), _) => tunnels.open(host, place).await,
+            (None, End::Address(address)) => match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    // A request of two writes must not wait for the first one's receipt.
+                    let _ = stream.set_nodelay(true);
+                    Ok(Box::new(stream))
+                }
+                Err(error) => Err(Problem::of_service(plain_cause(&error))),
+            },
+            (None, End::Beyond) => Err(Problem::of_way("error", "nobody stands between")),
+        }
+    }
+
+    /// Asks every end of a place side by side: one healthy address must not hide a broken one.
+    /// One reading stands for all: the worst, or with [`Addresses::One`] the best.
+    pub(crate) async fn ask(
+        &self,
+        place: &Place,
+        rule: Addresses,
+        timeout: Duration,
+        expected: &str,
+        ask: impl AsyncFn(End) -> Reading,
+    ) -> Reading {
+        let whole = async {
+            let ends = match self.ends(place).await {
+                Ok(ends) => ends,
+                Err(problem) => return problem.reading(expected),
+            };
+            if let [end] = ends.as_slice() {
+                return ask(*end).await;
+            }
+            let readings = join_all(ends.into_iter().map(|end| {
+                let ask = &ask;
+                async move {
+                    // A time for each, so that one silent address is told apart from the others.
+                    let own = timeout.mul_f64(0.98);
+                    let reading = tokio::time::timeout(own, ask(end)).await;
+                    let reading = reading.unwrap_or_else(|_| late(timeout, expected));
+                    match end {
+                        End::Address(address) => named(reading, address.ip()),
+                        End::Beyond => reading,
+                    }
+                }
+            }))
+            .await;
+            judge(place, rule, expected, readings)
+        };
+        tokio::time::timeout(timeout, whole)
+            .await
+            .unwrap_or_else(|_| late(timeout, expected))
+    }
+}
+
+/// Says which address gave a reading that is not a pass.
+fn named(mut reading: Reading, address: IpAddr) -> Reading {
+    if let Some(reason) = &mut reading.reason {
+        *reason = format!("{address}: {reason}");
+        reading.actual = format!("{address}: {}", reading.actual);
+    }
+    reading
+}
