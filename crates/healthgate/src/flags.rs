@@ -71,6 +71,9 @@ pub struct Flags {
     /// Failures in all above which the probe fails at once [default: none]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     failure_limit: Option<u32>,
+    /// The probe fails once it failed for this long without a success, and for no shorter failure [default: none]
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    failing_for: Option<Span>,
     /// Failures before the first success within this time do not count [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     startup: Option<Span>,
@@ -111,6 +114,7 @@ impl Flags {
         set(&mut policy.timeout, self.timeout);
         set(&mut policy.success_threshold, self.success_threshold);
         set(&mut policy.failure_limit, self.failure_limit.map(Some));
+        set(&mut policy.failing_for, self.failing_for.map(Some));
         set(&mut policy.startup, self.startup);
         set(&mut policy.error_limit, self.error_limit);
         set(&mut policy.inconclusive_limit, self.inconclusive_limit);

@@ -70,6 +70,11 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
         selects: &|id| job.only.selects(id),
         observer: &probe::observer::Line::new(&say),
         interrupted: &interrupted,
+        around: probe::kinds::Surroundings {
+            env: job.env.clone(),
+            hosts: job.config.hosts.clone(),
+            redactor: job.redactor.clone(),
+        },
     };
     let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);

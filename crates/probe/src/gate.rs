@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use model::{Measurement, Outcome, Severity, Telling, Verdict};
 
 use crate::Reading;
-use crate::kinds::{self, Watched};
+use crate::kinds::{self, Surroundings, Watched};
 use crate::observer::{Measured, Observer, Stands};
 use crate::policy::{Conclusion, Sample, Standing, assess};
 use crate::release::Identity;
@@ -30,6 +30,8 @@ pub struct Watch<'a> {
     pub observer: &'a dyn Observer,
     /// Gives a future that ends when the gate must stop; each probe takes one.
     pub interrupted: &'a dyn Fn() -> Interrupted,
+    /// What the probes find around them.
+    pub around: Surroundings,
 }
 
 /// Ends when the gate must stop.
@@ -40,7 +42,7 @@ pub type Interrupted = Pin<Box<dyn Future<Output = ()>>>;
 pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) -> Vec<Outcome> {
     let mut broken = Vec::new();
     let mut watched = Vec::new();
-    for made in kinds::all(gate) {
+    for made in kinds::all(gate, &watch.around) {
         match made {
             Ok(one) if (watch.selects)(&one.id) => watched.push(one),
             Err(outcome) if (watch.selects)(&outcome.id) => broken.push(outcome),
@@ -66,6 +68,7 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
     for end in ends.await {
         said |= end.named_a_release;
         outcomes.push(end.outcome);
+        outcomes.extend(end.remarks);
     }
     watch.observer.end();
     if let Some(release) = release
@@ -99,6 +102,7 @@ fn unproven(release: &str, required: Required) -> Outcome {
 /// How a probe's watch ended.
 struct End {
     outcome: Outcome,
+    remarks: Vec<Outcome>,
     named_a_release: bool,
 }
 
@@ -228,6 +232,7 @@ impl Run<'_> {
         }
         End {
             outcome: outcome.reason(reason).measurements(measurements),
+            remarks: one.probe.remarks(&one.id),
             named_a_release: history.named_a_release,
         }
     }

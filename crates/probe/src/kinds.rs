@@ -3,8 +3,10 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use config::file::{Healthgate, Policy, PolicyOverlay};
-use model::{Outcome, Severity};
+use std::collections::BTreeMap;
+
+use config::file::{Healthgate, Host, Policy, PolicyOverlay};
+use model::{Env, Outcome, Redactor, Severity};
 
 use crate::Reading;
 use crate::dns::Dns;
@@ -24,6 +26,21 @@ pub trait Probe {
 
     /// The next step for a person when it does not pass: a command or a place to look.
     fn hint(&self) -> String;
+
+    /// What a person should know besides the verdict: outcomes of their own, whose ids begin with
+    /// the probe's. Asked when the watch is over.
+    fn remarks(&self, _id: &str) -> Vec<Outcome> {
+        Vec::new()
+    }
+}
+
+/// What probes find around them: variables that hold their secrets, machines to ask from.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub env: Env,
+    pub hosts: BTreeMap<String, Host>,
+    /// For secrets that come into being while asking.
+    pub redactor: Redactor,
 }
 
 /// A probe with what its watch and its outcome need.
@@ -57,7 +74,7 @@ struct Common<'a> {
 }
 
 /// Every probe of a section, in its order; those that cannot be made as their outcome.
-pub(crate) fn all(gate: &Healthgate) -> Vec<Result<Watched, Outcome>> {
+pub(crate) fn all(gate: &Healthgate, around: &Surroundings) -> Vec<Result<Watched, Outcome>> {
     let Healthgate {
         policy,
         release_identity: _,
@@ -69,7 +86,7 @@ pub(crate) fn all(gate: &Healthgate) -> Vec<Result<Watched, Outcome>> {
     } = gate;
     let mut made = Vec::new();
     macro_rules! kind {
-        ($list:ident, $type:ident, $subject:ident) => {
+        ($list:ident, $type:ident, $subject:ident $(, $around:expr)?) => {
             made.extend($list.iter().map(|config| {
                 let common = Common {
                     kind: stringify!($list),
@@ -78,7 +95,7 @@ pub(crate) fn all(gate: &Healthgate) -> Vec<Result<Watched, Outcome>> {
                     severity: config.severity,
                     policy: config.policy.as_ref(),
                 };
-                watched(common, policy, $type::new(config.clone()))
+                watched(common, policy, $type::new(config.clone() $(, $around)?))
             }));
         };
     }
@@ -86,7 +103,7 @@ pub(crate) fn all(gate: &Healthgate) -> Vec<Result<Watched, Outcome>> {
     kind!(tcp, Tcp, address);
     kind!(tls, Tls, address);
     kind!(dns, Dns, host);
-    kind!(prometheus, Prometheus, query);
+    kind!(prometheus, Prometheus, query, around);
     made
 }
 
@@ -96,7 +113,10 @@ pub fn planned(gate: &Healthgate) -> Vec<(String, String)> {
         Ok(one) => (one.id, one.subject),
         Err(outcome) => (outcome.id, outcome.subject),
     };
-    all(gate).into_iter().map(named).collect()
+    all(gate, &Surroundings::default())
+        .into_iter()
+        .map(named)
+        .collect()
 }
 
 fn watched<P: Probe + 'static>(

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use config::file::Policy;
+use config::value::Span;
 use model::Verdict;
 
 /// One measurement as the policy sees it.
@@ -100,6 +101,7 @@ pub fn assess(
         timeout: _,
         success_threshold,
         failure_limit,
+        failing_for,
         startup,
         error_limit,
         inconclusive_limit,
@@ -112,6 +114,8 @@ pub fn assess(
     let mut now = Standing::default();
     let (mut errors, mut inconclusive) = (0_u32, 0_u32);
     let (mut saw_success, mut soak_failed) = (false, 0_u32);
+    // Only a success ends a failure: that somebody could not be asked in between heals nothing.
+    let mut failing_since = None;
     let mut saw = Verdict::Pass;
     for sample in samples {
         now.seen += 1;
@@ -136,8 +140,23 @@ pub fn assess(
         if sample.verdict == Verdict::Fail && !starting {
             now.failed += 1;
             soak_failed += u32::from(now.passed_at.is_some());
+            failing_since.get_or_insert(sample.at);
         }
-        if now.passed_at.is_some() {
+        if sample.verdict == Verdict::Pass {
+            failing_since = None;
+        }
+        if let Some(limit) = failing_for {
+            if let Some(since) = failing_since
+                && sample.verdict == Verdict::Fail
+                && sample.at.saturating_sub(since) >= limit.get()
+            {
+                let lasted = Span::from(sample.at.saturating_sub(since));
+                return end(
+                    Verdict::Fail,
+                    format!("failing for {lasted} ≥ failing-for ({limit})"),
+                );
+            }
+        } else if now.passed_at.is_some() {
             if soak_failed > *soak_failure_limit {
                 return end(
                     Verdict::Fail,
@@ -201,6 +220,7 @@ pub fn assess(
     if let Some(passed_at) = now.passed_at
         && elapsed
             >= (passed_at + soak.get()).max(deadline.get())
+                + failing_for.map_or(Duration::ZERO, Span::get)
                 + policy.interval.get()
                 + policy.timeout.get()
     {
@@ -380,6 +400,28 @@ mod tests {
         let samples = policy(|p| p.min_samples = 5);
         assert_eq!(judge(&samples, &[P, P, P, P]), "open: 4 in a row, 0 failed");
         assert!(judge(&samples, &[P, P, P, P, P]).starts_with("pass: "));
+    }
+
+    #[test]
+    fn a_failure_must_last_to_fail() {
+        let lasting = policy(|p| {
+            p.failing_for = Some(Span::from_secs(3));
+            p.failure_limit = Some(0);
+            p.soak = Span::from_secs(6);
+        });
+        assert_eq!(judge(&lasting, &[F, F, F]), "open: 0 in a row, 3 failed");
+        assert_eq!(
+            judge(&lasting, &[F, F, F, F]),
+            "fail: failing for 3s ≥ failing-for (3s)"
+        );
+        // A success ends the failure; an error or silence in between does not.
+        assert!(judge(&lasting, &[F, F, P, F, F]).starts_with("open"));
+        assert!(judge(&lasting, &[F, E, I, F]).starts_with("fail"));
+        assert!(judge(&lasting, &[F, E, E, E]).starts_with("open"));
+        // Short failures while soaking are forgiven; the soak does not end within one.
+        assert!(judge(&lasting, &[P, P, P, F, P, F, P, P, P]).starts_with("pass"));
+        assert!(judge(&lasting, &[P, P, P, P, P, P, P, F, F]).starts_with("open"));
+        assert!(judge(&lasting, &[P, P, P, P, P, P, P, F, F, F, F]).starts_with("fail"));
     }
 
     fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::body::{self, Body};
-use crate::kinds::{Measuring, Probe};
+use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::{Reading, USER_AGENT, plain_cause};
 
 /// One number is small; this leaves room for warnings.
@@ -27,7 +27,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    pub fn new(probe: PrometheusProbe) -> Result<Self, String> {
+    pub fn new(probe: PrometheusProbe, _around: &Surroundings) -> Result<Self, String> {
         let base = probe.server.trim_end_matches('/');
         let url = Url::parse(&format!("{base}/api/v1/query")).map_err(|error| error.to_string())?;
         let client = reqwest::Client::builder()

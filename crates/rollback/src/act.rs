@@ -567,6 +567,11 @@ impl Rollback<'_> {
             selects: &|_| true,
             observer: &probe::observer::Line::new(&say),
             interrupted: &interrupted,
+            around: probe::kinds::Surroundings {
+                env: job.env.clone(),
+                hosts: job.config.hosts.clone(),
+                redactor: job.redactor.clone(),
+            },
         };
         let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;
         for outcome in &mut outcomes {

@@ -42,16 +42,19 @@ pub async fn ask(
 }
 
 fn client(metric: &RunnerMetric, query: String) -> Result<Prometheus, String> {
-    Prometheus::new(PrometheusProbe {
-        name: String::new(),
-        server: metric.server.clone(),
-        query,
-        min: None,
-        max: None,
-        on_no_data: OnNoData::Inconclusive,
-        policy: None,
-        severity: model::Severity::Required,
-    })
+    Prometheus::new(
+        PrometheusProbe {
+            name: String::new(),
+            server: metric.server.clone(),
+            query,
+            min: None,
+            max: None,
+            on_no_data: OnNoData::Inconclusive,
+            policy: None,
+            severity: model::Severity::Required,
+        },
+        &probe::kinds::Surroundings::default(),
+    )
 }
 
 /// What the answer says: of each runner by name, or of the pool.

@@ -21,6 +21,10 @@ pub struct Policy {
     /// The probe fails as soon as its failures in all exceed this. Unset: only the deadline ends
     /// the wait.
     pub failure_limit: Option<u32>,
+    /// The probe fails as soon as it failed for this long without a success between, and for no
+    /// shorter failure: takes the place of `failure-limit` and `soak-failure-limit`. Unset: those
+    /// count.
+    pub failing_for: Option<Span>,
     /// Failures before the first success and within this time count for nothing. Default 0s.
     pub startup: Span,
     /// Errors in a row above which the probe ends as error. Default 4.
@@ -45,6 +49,7 @@ impl Default for Policy {
             timeout: Span::from_secs(5),
             success_threshold: 3,
             failure_limit: None,
+            failing_for: None,
             startup: Span::ZERO,
             error_limit: 4,
             inconclusive_limit: 4,
@@ -65,6 +70,7 @@ pub struct PolicyOverlay {
     pub timeout: Option<Span>,
     pub success_threshold: Option<u32>,
     pub failure_limit: Option<u32>,
+    pub failing_for: Option<Span>,
     pub startup: Option<Span>,
     pub error_limit: Option<u32>,
     pub inconclusive_limit: Option<u32>,
@@ -86,6 +92,7 @@ impl Policy {
             timeout,
             success_threshold,
             failure_limit,
+            failing_for,
             startup,
             error_limit,
             inconclusive_limit,
@@ -100,6 +107,7 @@ impl Policy {
             timeout: timeout.unwrap_or(self.timeout),
             success_threshold: success_threshold.unwrap_or(self.success_threshold),
             failure_limit: failure_limit.or(self.failure_limit),
+            failing_for: failing_for.or(self.failing_for),
             startup: startup.unwrap_or(self.startup),
             error_limit: error_limit.unwrap_or(self.error_limit),
             inconclusive_limit: inconclusive_limit.unwrap_or(self.inconclusive_limit),
