@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
-use testkit::Sshd;
+use testkit::{Sshd, SshdSetup};
 
 fn preflight(config: &str) -> (tempfile::TempDir, assert_cmd::Command) {
     let folder = tempfile::tempdir().unwrap();
@@ -106,6 +106,14 @@ fn a_command_runs_on_hosts_and_names_them() {
     run("run: 'kill -9 $$$$'", &known)
         .code(1)
         .stdout(contains("killed by signal KILL"));
+    // Neither an end of its own nor another program in its place keeps the shell from its proof.
+    run("run: 'echo a; exit 0; false', contains: a", &known).code(0);
+    run("run: 'exec echo b # c', contains: b", &known).code(0);
+    run("run: 'exit 3', status: [3]", &known).code(0);
+    run("run: 'exec false'", &known)
+        .code(1)
+        .stdout(contains("exit status 1"));
+    run("run: 'cat <<EOF'", &known).code(1);
     run("run: 'cat /dev/zero'", &known)
         .code(1)
         .stdout(contains("it prints without end"));
@@ -182,4 +190,28 @@ fn a_full_disk_of_this_machine_is_seen() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("0 bytes of 64.0 KiB free (0.0%)"), "{text}");
+}
+
+/// Such a server ends with 0, whatever it was asked to run.
+#[test]
+fn a_login_that_runs_something_else_proves_nothing() {
+    for forced in ["true", "echo welcome", "sh -c 'exit 0' -- "] {
+        let setup = SshdSetup {
+            config: format!("ForceCommand {forced}\n"),
+            ..SshdSetup::default()
+        };
+        let sshd = setup.start();
+        let (folder, mut command) = preflight(&format!(
+            "version: 1\nhosts:\n  web-01: {{ address: 127.0.0.1, port: {}, user: {}, key-file: {}, known-hosts: known_hosts }}\npreflight:\n  command: [{{ name: smoke, host: web-01, run: './smoke-test' }}]\n",
+            sshd.port(),
+            sshd.user(),
+            sshd.key().display()
+        ));
+        std::fs::write(folder.path().join("known_hosts"), sshd.known_hosts()).unwrap();
+        command.assert().code(4).stdout(
+            contains("it was not run")
+                .and(contains("ended without proof that it ran"))
+                .and(contains("ForceCommand")),
+        );
+    }
 }

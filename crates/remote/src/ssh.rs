@@ -3,6 +3,7 @@
 
 mod connect;
 mod error;
+mod proof;
 mod run;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use error::Error;
+use proof::Proof;
 use run::Connection;
 
 /// Where to log in, as whom.
@@ -41,6 +43,9 @@ pub enum Exit {
     Code(i32),
     /// By a signal, such as `KILL`.
     Signal(String),
+    /// The channel was closed, and nothing proves that the command ran to its end: the server
+    /// told no exit status, or runs a command of its own instead (`ForceCommand`).
+    Unproven,
     /// It had not ended in time; the connection was closed.
     TimedOut,
     /// It printed far more than was allowed; the connection was closed.
@@ -51,6 +56,7 @@ impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Exit::Code(code) => write!(f, "exit status {code}"),
+            Exit::Unproven => f.write_str("ended without proof that it ran"),
             Exit::Signal(signal) => write!(f, "killed by signal {signal}"),
             Exit::TimedOut => f.write_str("not done in time"),
             Exit::Flood => f.write_str("cut off: it prints without end"),
@@ -102,24 +108,33 @@ pub struct Session {
 const GUARD: Duration = Duration::from_millis(250);
 
 impl Session {
-    /// Runs a command in the login shell of the user, with nothing to read. Values from outside
+    /// Runs a command in the login shell of the user (`sh`, `bash`, `zsh` and the like), with
+    /// nothing to read. Values from outside
     /// go into it as [`quote`](crate::quote)d words.
     pub async fn run(&self, command: &str, limits: Limits) -> Result<Output, Error> {
-        self.exec(command.to_owned(), Vec::new(), limits).await
+        let (proof, command) = Proof::of_command(command);
+        self.exec(command, proof, Vec::new(), limits).await
     }
 
     /// Runs a script in `sh`, whatever the login shell is.
     pub async fn script(&self, text: &str, limits: Limits) -> Result<Output, Error> {
-        self.exec("sh -s".to_owned(), text.as_bytes().to_vec(), limits)
+        let (proof, text) = Proof::of_script(text);
+        self.exec("sh -s".to_owned(), proof, text.into_bytes(), limits)
             .await
     }
 
-    async fn exec(&self, command: String, input: Vec<u8>, limits: Limits) -> Result<Output, Error> {
+    async fn exec(
+        &self,
+        command: String,
+        proof: Proof,
+        input: Vec<u8>,
+        limits: Limits,
+    ) -> Result<Output, Error> {
         let mut slot = self.connection.lock().await;
         // While it runs, the connection is the thread's: one that is given up is not taken back.
         let connection = slot.take().ok_or(Error::Closed)?;
         let task = tokio::task::spawn_blocking(move || {
-            let result = connection.exec(&command, &input, limits);
+            let result = connection.exec(&command, proof, &input, limits);
             (connection, result)
         });
         let Ok(Ok((connection, result))) = tokio::time::timeout(limits.timeout + GUARD, task).await

@@ -127,6 +127,14 @@ async fn there(
         max_output: MAX_OUTPUT,
     };
     match session.run(&check.run, limits).await {
+        Ok(output) if output.exit == ssh::Exit::Unproven => {
+            let reason = format!("it {}: {}", output.exit, shown(&output.tail()));
+            let hint = format!(
+                "the login may be bound to another command, or its shell is none of POSIX's: see `command=` in authorized_keys, `ForceCommand` in sshd_config, and `getent passwd {}` at {name}",
+                host.user
+            );
+            not_run(id, reason, hint)
+        }
         Ok(output) => {
             let mut exit = output.exit.to_string();
             if output.exit == ssh::Exit::Flood {
@@ -135,7 +143,10 @@ async fn there(
             let ran = Ran {
                 status: match output.exit {
                     ssh::Exit::Code(code) => Some(code),
-                    ssh::Exit::Signal(_) | ssh::Exit::TimedOut | ssh::Exit::Flood => None,
+                    ssh::Exit::Signal(_)
+                    | ssh::Exit::Unproven
+                    | ssh::Exit::TimedOut
+                    | ssh::Exit::Flood => None,
                 },
                 exit,
                 dropped: output.truncated,

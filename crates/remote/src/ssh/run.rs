@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, Channel, ErrorCode};
 
+use super::proof::Proof;
 use super::{Error, Exit, Limits, Output};
 
 /// "Would block": to be asked again when the socket is ready.
@@ -64,16 +65,20 @@ impl Connection {
     pub(super) fn exec(
         &self,
         command: &str,
+        proof: Proof,
         input: &[u8],
         limits: Limits,
     ) -> Result<Output, Error> {
-        let mut kept = Kept::new(limits.max_output);
+        let mut kept = Kept::new(limits.max_output, proof);
         let deadline = Instant::now() + limits.timeout;
         let exit = match self.follow(command, input, deadline, &mut kept) {
+            // libssh2 calls it 0 as well where the server tells no status at all.
+            Ok(Exit::Code(0)) if !kept.proof.is_given() => Exit::Unproven,
             Ok(exit) => exit,
             Err(Stop::TimedOut) => Exit::TimedOut,
             Err(Stop::Broken(reason)) => return Err(Error::Command { reason }),
         };
+        kept.printed -= kept.proof.remove(&mut kept.stderr);
         Ok(Output {
             exit,
             truncated: kept.printed > (kept.stdout.len() + kept.stderr.len()) as u64,
@@ -187,15 +192,17 @@ struct Kept {
     stderr: Vec<u8>,
     printed: u64,
     most: usize,
+    proof: Proof,
 }
 
 impl Kept {
-    fn new(most: usize) -> Kept {
+    fn new(most: usize, proof: Proof) -> Kept {
         Kept {
             stdout: Vec::new(),
             stderr: Vec::new(),
             printed: 0,
             most,
+            proof,
         }
     }
 
@@ -212,6 +219,9 @@ impl Kept {
                 Ok(length) => {
                     moved |= length > 0;
                     self.printed += length as u64;
+                    if id == 1 {
+                        self.proof.see(&piece[..length]);
+                    }
                     let room = self.most.saturating_sub(kept.len()).min(length);
                     kept.extend_from_slice(&piece[..room]);
                 }

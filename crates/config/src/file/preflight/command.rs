@@ -13,7 +13,7 @@ pub struct CommandCheck {
     /// The check's name.
     pub name: String,
     /// What `sh -c` runs, in the folder and with the variables of the stage; on a host, what its
-    /// login shell runs, with that user's. `$NAME` is the shell's, `${NAME}` is filled in before,
+    /// login shell (`sh`, `bash`, `zsh` and the like) runs, with that user's. `$NAME` is the shell's, `${NAME}` is filled in before,
     /// `$$` is one dollar.
     pub run: String,
     /// Where it runs: a name under `hosts:`, a pattern such as `web-*`, or `all`.

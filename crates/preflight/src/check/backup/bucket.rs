@@ -163,13 +163,13 @@ async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Resu
     poured?;
     let status = child.wait().await.map_err(failed)?;
     let said = String::from_utf8_lossy(&words);
-    if status.code().is_none() {
+    let Some(status) = status.code() else {
         return Ok(Proof::Unknown {
             reason: format!("`{program}` was killed while it read"),
             hint: "see whether this machine has enough memory: `free -m`, `dmesg`".to_owned(),
         });
-    }
-    Ok(script::proof(status.code(), &said, Duration::ZERO))
+    };
+    Ok(script::proof(status, &said))
 }
 
 /// Counts the object here, and compares with what lies beside it.

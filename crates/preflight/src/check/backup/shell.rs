@@ -7,7 +7,7 @@ use remote::local;
 use remote::ssh::{self, Limits, Session, Target};
 
 use super::script::{self, Listed};
-use super::{Blind, Looked, Scene, worth_reading};
+use super::{Blind, Looked, Proof, Scene, worth_reading};
 
 /// Two lines of a list, or the last words of a program.
 const MAX_OUTPUT: usize = 64 << 10;
@@ -21,6 +21,8 @@ enum Place {
 struct Ran {
     /// `None` where it did not end by itself.
     status: Option<i32>,
+    /// How it ended, in words.
+    exit: String,
     stdout: String,
     tail: String,
 }
@@ -41,7 +43,8 @@ pub(super) async fn look(
     if listed.status.is_none() {
         return Err(Blind::error(
             format!(
-                "the files were not listed within {} ms",
+                "the files were not listed: {} (its time is {} ms)",
+                listed.exit,
                 timeout.as_millis()
             ),
             "raise the check's `timeout`, or see what is slow where the backup lies",
@@ -69,7 +72,13 @@ pub(super) async fn look(
             let ran = place
                 .run(&script::verify(intact, &newest.name), time)
                 .await?;
-            Some(script::proof(ran.status, &ran.tail, timeout))
+            Some(match ran.status {
+                Some(status) => script::proof(status, &ran.tail),
+                None => Proof::Unknown {
+                    reason: format!("it was not read to its end: {}", ran.exit),
+                    hint: "raise the check's `timeout`, or see what stops it there".to_owned(),
+                },
+            })
         }
         _ => None,
     };
@@ -114,6 +123,7 @@ impl Place {
                         local::Exit::Code(code) => Some(code),
                         local::Exit::Signal(_) | local::Exit::TimedOut => None,
                     },
+                    exit: ran.exit.to_string(),
                     tail: ran.tail(),
                     stdout: ran.stdout,
                 })
@@ -130,8 +140,12 @@ impl Place {
                 Ok(Ran {
                     status: match ran.exit {
                         ssh::Exit::Code(code) => Some(code),
-                        ssh::Exit::Signal(_) | ssh::Exit::TimedOut | ssh::Exit::Flood => None,
+                        ssh::Exit::Signal(_)
+                        | ssh::Exit::Unproven
+                        | ssh::Exit::TimedOut
+                        | ssh::Exit::Flood => None,
                     },
+                    exit: ran.exit.to_string(),
                     tail: ran.tail(),
                     stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
                 })
