@@ -78,6 +78,7 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
     };
     let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
+    report.policy = Some(probe::watched::reported(&section.policy));
     report.pictures.extend(picture::latency(&report.outcomes));
     Ok(report)
 }

@@ -9,6 +9,7 @@ pub mod outcome;
 pub mod redact;
 pub mod report;
 pub mod verdict;
+mod watched;
 
 pub use env::Env;
 pub use glob::glob;
@@ -16,3 +17,4 @@ pub use outcome::{Measurement, Outcome, Severity, Telling};
 pub use redact::Redactor;
 pub use report::{Context, Report, Table};
 pub use verdict::{ExitCode, Verdict};
+pub use watched::{Limits, Policy};

@@ -54,6 +54,9 @@ pub struct Outcome {
     pub hint: Option<String>,
     pub duration: Duration,
     pub measurements: Vec<Measurement>,
+    /// What its probe was watched by, where that is not the report's policy.
+    pub policy: Option<crate::Policy>,
+    pub limits: crate::Limits,
 }
 
 impl Outcome {
@@ -69,6 +72,8 @@ impl Outcome {
             hint: None,
             duration: Duration::ZERO,
             measurements: Vec::new(),
+            policy: None,
+            limits: crate::Limits::default(),
         }
     }
 

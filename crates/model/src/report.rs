@@ -45,6 +45,8 @@ pub struct Report {
     pub started_at: Timestamp,
     pub duration: Duration,
     pub outcomes: Vec<Outcome>,
+    /// What the probes of a gate were watched by, unless an outcome says otherwise.
+    pub policy: Option<crate::Policy>,
     pub context: Context,
     /// Mermaid diagrams for the summary, without their fences. Not part of the JSON document.
     pub pictures: Vec<String>,
@@ -70,6 +72,7 @@ impl Report {
             started_at,
             duration: Duration::ZERO,
             outcomes,
+            policy: None,
             context: Context::default(),
             pictures: Vec::new(),
             tables: Vec::new(),

@@ -51,11 +51,13 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
     }
     let asked: Vec<_> = watched.iter().map(Watched::asked).collect();
     watch.observer.begin(&asked);
+    let common = &gate.policy;
     let start = Instant::now();
     let ends = join_all(watched.iter().enumerate().map(|(n, one)| {
         Run {
             one,
             policy: &one.policy,
+            common,
             release,
             start,
             observer: watch.observer,
@@ -109,6 +111,8 @@ struct End {
 struct Run<'a> {
     one: &'a Watched,
     policy: &'a Policy,
+    /// The stage's.
+    common: &'a Policy,
     release: Option<&'a str>,
     start: Instant,
     observer: &'a dyn Observer,
@@ -216,6 +220,9 @@ impl Run<'_> {
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
             .took(self.start.elapsed());
+        outcome.limits = one.probe.limits();
+        outcome.policy =
+            (self.policy != self.common).then(|| crate::watched::reported(self.policy));
         let telling = match conclusion.verdict {
             Verdict::Pass => history.last,
             _ => history.worst.or(history.last),

@@ -423,6 +423,13 @@ impl Probe for Http {
         let url = self.probe.url.replace('\'', "%27");
         format!("ask it yourself: curl -sv '{url}'")
     }
+
+    fn limits(&self) -> model::Limits {
+        model::Limits {
+            latency: self.probe.max_latency.map(config::value::Span::get),
+            ..model::Limits::default()
+        }
+    }
 }
 
 /// The measurement's own timeout bounds the whole.

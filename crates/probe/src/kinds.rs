@@ -32,6 +32,11 @@ pub trait Probe {
     fn remarks(&self, _id: &str) -> Vec<Outcome> {
         Vec::new()
     }
+
+    /// Bounds on what a measurement may find, for whoever draws it.
+    fn limits(&self) -> model::Limits {
+        model::Limits::default()
+    }
 }
 
 /// What probes find around them: variables that hold their secrets, machines to ask from.

@@ -19,6 +19,7 @@ mod proxy;
 pub mod release;
 mod tcp;
 mod tls;
+pub mod watched;
 
 pub use addresses::Place;
 

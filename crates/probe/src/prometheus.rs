@@ -99,6 +99,14 @@ impl Probe for Prometheus {
         let server = self.probe.server.trim_end_matches('/');
         format!("run the query in {server}/graph")
     }
+
+    fn limits(&self) -> model::Limits {
+        model::Limits {
+            min: self.probe.min,
+            max: self.probe.max,
+            ..model::Limits::default()
+        }
+    }
 }
 
 fn expected(probe: &PrometheusProbe) -> String {

@@ -34,6 +34,9 @@ pub struct Report {
     pub started_at: String,
     pub duration_ms: u64,
     pub outcomes: Vec<Outcome>,
+    /// What the probes of a gate were watched by, unless an outcome has a policy of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<Policy>,
     pub context: Context,
 }
 
@@ -54,6 +57,12 @@ pub struct Outcome {
     pub hint: Option<String>,
     pub duration_ms: u64,
     pub measurements: Vec<Measurement>,
+    /// What this probe was watched by, where that is not the report's policy.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<Policy>,
+    /// Bounds on what a measurement may find, where the probe has any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub limits: Option<Limits>,
 }
 
 /// One reading of a probe.
@@ -71,6 +80,41 @@ pub struct Measurement {
     /// output, at most 2 KiB: of an outcome's first and last failure and its last success only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence: Option<String>,
+}
+
+/// When a probe passes, fails, or is given up. The words are those of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Policy {
+    pub initial_delay_ms: u64,
+    pub interval_ms: u64,
+    pub timeout_ms: u64,
+    pub success_threshold: u32,
+    pub failure_limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failing_for_ms: Option<u64>,
+    pub startup_ms: u64,
+    pub error_limit: u32,
+    pub inconclusive_limit: u32,
+    pub min_samples: u32,
+    pub deadline_ms: u64,
+    pub soak_ms: u64,
+    pub soak_failure_limit: u32,
+}
+
+/// Bounds on what a measurement may find.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Limits {
+    /// The slowest answer that passes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency_ms: Option<u64>,
+    /// The least value that passes, of a probe that reads a number.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub min: Option<f64>,
+    /// The greatest value that passes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max: Option<f64>,
 }
 
 /// Where the report was made.
@@ -99,6 +143,7 @@ impl From<&crate::Report> for Report {
             started_at: timestamp(report.started_at),
             duration_ms: millis(report.duration),
             outcomes: report.outcomes.iter().map(Outcome::from).collect(),
+            policy: report.policy.as_ref().map(Policy::from),
             context: Context::from(&report.context),
         }
     }
@@ -117,6 +162,8 @@ impl From<&crate::Outcome> for Outcome {
             hint: outcome.hint.clone(),
             duration_ms: millis(outcome.duration),
             measurements: outcome.measurements.iter().map(Measurement::from).collect(),
+            policy: outcome.policy.as_ref().map(Policy::from),
+            limits: (!outcome.limits.is_empty()).then(|| Limits::from(outcome.limits)),
         }
     }
 }
@@ -130,6 +177,38 @@ impl From<&crate::Measurement> for Measurement {
             reason: measurement.reason.clone(),
             duration_ms: millis(measurement.duration),
             evidence: measurement.evidence.clone(),
+        }
+    }
+}
+
+impl From<&crate::Policy> for Policy {
+    fn from(policy: &crate::Policy) -> Self {
+        Policy {
+            initial_delay_ms: millis(policy.initial_delay),
+            interval_ms: millis(policy.interval),
+            timeout_ms: millis(policy.timeout),
+            success_threshold: policy.success_threshold,
+            failure_limit: policy.failure_limit,
+            failing_for_ms: policy.failing_for.map(millis),
+            startup_ms: millis(policy.startup),
+            error_limit: policy.error_limit,
+            inconclusive_limit: policy.inconclusive_limit,
+            min_samples: policy.min_samples,
+            deadline_ms: millis(policy.deadline),
+            soak_ms: millis(policy.soak),
+            soak_failure_limit: policy.soak_failure_limit,
+        }
+    }
+}
+
+impl From<crate::Limits> for Limits {
+    fn from(limits: crate::Limits) -> Self {
+        // JSON has no word for what is not finite.
+        let finite = |value: &f64| value.is_finite();
+        Limits {
+            latency_ms: limits.latency.map(millis),
+            min: limits.min.filter(finite),
+            max: limits.max.filter(finite),
         }
     }
 }

@@ -1,0 +1,37 @@
+//! What a gate went by while it watched, kept in the report so that it can be told afterwards.
+
+use std::time::Duration;
+
+/// When a probe passes, fails, or is given up; the words of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub initial_delay: Duration,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub success_threshold: u32,
+    pub failure_limit: Option<u32>,
+    pub failing_for: Option<Duration>,
+    pub startup: Duration,
+    pub error_limit: u32,
+    pub inconclusive_limit: u32,
+    pub min_samples: u32,
+    pub deadline: Duration,
+    pub soak: Duration,
+    pub soak_failure_limit: u32,
+}
+
+/// Bounds on what a measurement may find.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// The slowest answer that passes.
+    pub latency: Option<Duration>,
+    /// The least and the greatest value that pass, of a probe that reads a number.
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+impl Limits {
+    pub fn is_empty(&self) -> bool {
+        *self == Limits::default()
+    }
+}
