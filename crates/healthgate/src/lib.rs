@@ -72,7 +72,7 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
         interrupted: &interrupted,
         around: probe::kinds::Surroundings {
             env: job.env.clone(),
-            hosts: job.config.hosts.clone(),
+            hosts: probe::hosts::Hosts::new(&job.config.hosts, &job.env),
             redactor: job.redactor.clone(),
         },
     };

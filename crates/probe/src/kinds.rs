@@ -3,13 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use std::collections::BTreeMap;
-
-use config::file::{Healthgate, Host, Policy, PolicyOverlay};
+use config::file::{Healthgate, Policy, PolicyOverlay};
 use model::{Env, Outcome, Redactor, Severity};
 
 use crate::Reading;
 use crate::dns::Dns;
+use crate::hosts::Hosts;
 use crate::http::Http;
 use crate::observer::Asked;
 use crate::prometheus::Prometheus;
@@ -43,7 +42,7 @@ pub trait Probe {
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     pub env: Env,
-    pub hosts: BTreeMap<String, Host>,
+    pub hosts: Hosts,
     /// For secrets that come into being while asking.
     pub redactor: Redactor,
 }

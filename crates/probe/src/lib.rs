@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod connect;
 mod dns;
 pub mod gate;
+pub mod hosts;
 pub mod http;
 pub mod kinds;
 pub mod observer;

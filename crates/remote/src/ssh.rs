@@ -1,20 +1,30 @@
 //! A login on a host, step by step, so that the first step that fails can be named, and the
 //! commands that run there.
 
+mod command;
 mod connect;
 mod error;
+mod link;
 mod proof;
-mod run;
+mod pump;
+mod shared;
+mod tunnel;
 
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
+use tokio::sync::oneshot;
 
 pub use error::Error;
 use proof::Proof;
-use run::Connection;
+use pump::Order;
+pub use shared::Shared;
+pub use tunnel::Tunnel;
 
 /// Where to log in, as whom.
 #[derive(Clone, Debug)]
@@ -46,9 +56,9 @@ pub enum Exit {
     /// The channel was closed, and nothing proves that the command ran to its end: the server
     /// told no exit status, or runs a command of its own instead (`ForceCommand`).
     Unproven,
-    /// It had not ended in time; the connection was closed.
+    /// It had not ended in time; the connection takes no more commands.
     TimedOut,
-    /// It printed far more than was allowed; the connection was closed.
+    /// It printed far more than was allowed; the connection takes no more commands.
     Flood,
 }
 
@@ -94,13 +104,29 @@ impl Output {
     }
 }
 
-/// A login that stands. Commands run one after another; those asked for meanwhile wait.
+/// A login that stands. Commands run side by side, and tunnels beside them, all on one connection
+/// that a thread of its own serves.
 ///
-/// Dropping it closes the connection at once, also under a command that still runs.
+/// Dropping the last handle closes the connection at once, also under a command that still runs.
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Handle>);
+
+/// What the thread is told by.
 #[derive(Debug)]
-pub struct Session {
-    connection: tokio::sync::Mutex<Option<Connection>>,
-    stream: Arc<std::net::TcpStream>,
+struct Handle {
+    // Before `wake`, whose end wakes the thread: it must then see that nobody orders any more.
+    inbox: mpsc::Sender<Order>,
+    wake: UnixStream,
+    /// Whether it takes orders; it does not after a command was cut off, or when it broke.
+    open: Arc<AtomicBool>,
+    unwanted: Arc<AtomicBool>,
+}
+
+/// What a host is to run, and by which shell.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    Command(&'a str),
+    Script(&'a str),
 }
 
 /// Our own threads get this much longer than they were given, so that the step that hangs can be
@@ -109,52 +135,93 @@ const GUARD: Duration = Duration::from_millis(250);
 
 impl Session {
     /// Runs a command in the login shell of the user (`sh`, `bash`, `zsh` and the like), with
-    /// nothing to read. Values from outside
-    /// go into it as [`quote`](crate::quote)d words.
+    /// nothing to read. Values from outside go into it as [`quote`](crate::quote)d words.
     pub async fn run(&self, command: &str, limits: Limits) -> Result<Output, Error> {
-        let (proof, command) = Proof::of_command(command);
-        self.exec(command, proof, Vec::new(), limits).await
+        self.exec(Work::Command(command), limits).await
     }
 
     /// Runs a script in `sh`, whatever the login shell is.
     pub async fn script(&self, text: &str, limits: Limits) -> Result<Output, Error> {
-        let (proof, text) = Proof::of_script(text);
-        self.exec("sh -s".to_owned(), proof, text.into_bytes(), limits)
-            .await
+        self.exec(Work::Script(text), limits).await
     }
 
-    async fn exec(
-        &self,
-        command: String,
-        proof: Proof,
-        input: Vec<u8>,
-        limits: Limits,
-    ) -> Result<Output, Error> {
-        let mut slot = self.connection.lock().await;
-        // While it runs, the connection is the thread's: one that is given up is not taken back.
-        let connection = slot.take().ok_or(Error::Closed)?;
-        let task = tokio::task::spawn_blocking(move || {
-            let result = connection.exec(&command, proof, &input, limits);
-            (connection, result)
-        });
-        let Ok(Ok((connection, result))) = tokio::time::timeout(limits.timeout + GUARD, task).await
-        else {
-            return Err(Error::TimedOut(limits.timeout));
+    async fn exec(&self, work: Work<'_>, limits: Limits) -> Result<Output, Error> {
+        let (text, input, proof) = match work {
+            Work::Command(command) => {
+                let (proof, command) = Proof::of_command(command);
+                (command, String::new(), proof)
+            }
+            Work::Script(text) => {
+                let (proof, text) = Proof::of_script(text);
+                ("sh -s".to_owned(), text, proof)
+            }
         };
-        let output = result?;
-        // What was cut off still runs, or still prints: nothing more can be asked here.
-        if !matches!(output.exit, Exit::TimedOut | Exit::Flood) {
-            *slot = Some(connection);
+        let order = |reply| {
+            Order::Command(command::Order {
+                text,
+                input: input.into_bytes(),
+                proof,
+                max_output: limits.max_output,
+                deadline: Instant::now() + limits.timeout,
+                timeout: limits.timeout,
+                reply,
+            })
+        };
+        self.order(order, limits.timeout)
+            .await
+            .unwrap_or(Err(Error::TimedOut(limits.timeout)))
+    }
+
+    /// A connection that the host makes to a place as it sees it, such as its own loopback.
+    pub async fn open(&self, host: &str, port: u16, timeout: Duration) -> Result<Tunnel, Error> {
+        let order = |reply| {
+            Order::Tunnel(tunnel::Order {
+                host: host.to_owned(),
+                port,
+                deadline: Instant::now() + timeout,
+                timeout,
+                reply,
+            })
+        };
+        let late = || Error::NoAnswer {
+            host: host.to_owned(),
+            port,
+            within: timeout,
+        };
+        let stream = self.order(order, timeout).await.ok_or_else(late)??;
+        Tunnel::new(stream, self.clone()).map_err(|error| Error::Ours(error.to_string()))
+    }
+
+    /// Whether more can be asked.
+    pub fn is_open(&self) -> bool {
+        self.0.open.load(Ordering::Acquire)
+    }
+
+    /// What the thread answers; `None` where it does not.
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Order,
+        timeout: Duration,
+    ) -> Option<Result<T, Error>> {
+        if !self.is_open() {
+            return Some(Err(Error::Closed));
         }
-        Ok(output)
+        let (reply, answer) = oneshot::channel();
+        if self.0.inbox.send(order(reply)).is_err() {
+            return Some(Err(Error::Closed));
+        }
+        // Full, it is awake already.
+        let _ = (&self.0.wake).write(&[0]);
+        match tokio::time::timeout(timeout + GUARD, answer).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(_)) => Some(Err(Error::Closed)),
+            Err(_) => None,
+        }
     }
 }
 
-impl Drop for Session {
+impl Drop for Handle {
     fn drop(&mut self) {
-        if self.connection.get_mut().is_none() {
-            // A thread still waits for the command: its next read ends at once.
-            let _ = self.stream.shutdown(std::net::Shutdown::Both);
-        }
+        self.unwanted.store(true, Ordering::Release);
     }
 }

@@ -569,7 +569,7 @@ impl Rollback<'_> {
             interrupted: &interrupted,
             around: probe::kinds::Surroundings {
                 env: job.env.clone(),
-                hosts: job.config.hosts.clone(),
+                hosts: probe::hosts::Hosts::new(&job.config.hosts, &job.env),
                 redactor: job.redactor.clone(),
             },
         };

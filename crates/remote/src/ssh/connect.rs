@@ -1,15 +1,19 @@
 //! The steps of a login: name, port, handshake, host key, our key.
 
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 use ssh2::{ErrorCode, MethodType};
+use tokio::sync::oneshot;
 
-use super::run::Connection;
-use super::{Error, GUARD, Session, Target};
+use super::link::Link;
+use super::pump::Pump;
+use super::{Error, GUARD, Handle, Session, Target};
 use crate::known_hosts::{Known, Trust};
 
 /// What libssh2 calls a time that is over.
@@ -54,25 +58,21 @@ impl Target {
         let mut tries = 1;
         loop {
             let stream = target.open(deadline).await?;
-            // To end a thread that a peer keeps busy for ever.
-            let plug = stream.try_clone();
+            let plug = Plug(stream.try_clone().ok());
             let (task, keys) = (Arc::clone(&target), Arc::clone(&known));
             let kinds = preferred.clone();
-            let login = tokio::task::spawn_blocking(move || {
+            let thread = Thread::start(move || {
                 task.log_in(stream, deadline, timeout, kinds.as_deref(), &keys)
-            });
+            })?;
             let left = deadline.saturating_duration_since(Instant::now()) + GUARD;
-            let Ok(Ok(result)) = tokio::time::timeout(left, login).await else {
-                let _ = plug.map(|stream| stream.shutdown(std::net::Shutdown::Both));
+            let Ok(Ok(result)) = tokio::time::timeout(left, thread.ended).await else {
                 return Err(Error::TimedOut(timeout));
             };
             let pause = PAUSE * tries;
             match result {
-                Ok(connection) => {
-                    return Ok(Session {
-                        stream: Arc::clone(&connection.stream),
-                        connection: tokio::sync::Mutex::new(Some(connection)),
-                    });
+                Ok(()) => {
+                    plug.leave();
+                    return Ok(Session(Arc::new(thread.handle)));
                 }
                 Err(Refusal::Closed(_)) if tries < TRIES && Instant::now() + pause < deadline => {
                     tries += 1;
@@ -131,18 +131,17 @@ impl Target {
         timeout: Duration,
         kinds: Option<&str>,
         known: &Known,
-    ) -> Result<Connection, Refusal> {
-        let connection = handshake(stream, deadline, timeout, kinds)?;
-        self.verify(&connection, known).map_err(Refusal::Final)?;
-        connection.give(deadline);
-        self.authenticate(&connection, timeout)
-            .map_err(Refusal::Final)?;
-        Ok(connection)
+    ) -> Result<Link, Refusal> {
+        let link = handshake(stream, deadline, timeout, kinds)?;
+        self.verify(&link, known).map_err(Refusal::Final)?;
+        link.give(deadline);
+        self.authenticate(&link, timeout).map_err(Refusal::Final)?;
+        Ok(link)
     }
 
-    fn verify(&self, connection: &Connection, known: &Known) -> Result<(), Error> {
+    fn verify(&self, link: &Link, known: &Known) -> Result<(), Error> {
         let known_hosts = self.known_hosts.clone();
-        let session = &connection.session;
+        let session = &link.session;
         let fingerprint = session
             .host_key_hash(ssh2::HashType::Sha256)
             .map(|hash| {
@@ -173,14 +172,13 @@ impl Target {
         }
     }
 
-    fn authenticate(&self, connection: &Connection, within: Duration) -> Result<(), Error> {
+    fn authenticate(&self, link: &Link, within: Duration) -> Result<(), Error> {
         let passphrase = self
             .passphrase
             .as_ref()
             .map(secrecy::ExposeSecret::expose_secret);
         let user = || self.user.clone();
-        connection
-            .session
+        link.session
             .userauth_pubkey_memory(&self.user, None, self.key.expose_secret(), passphrase)
             .map_err(|error| match error.code() {
                 TIMEOUT => Error::LoginTimedOut {
@@ -199,6 +197,65 @@ impl Target {
                     reason: error.message().to_owned(),
                 },
             })
+    }
+}
+
+/// Ends a login that nobody waits for any more: a peer could keep its thread busy for ever.
+struct Plug(Option<TcpStream>);
+
+impl Plug {
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Plug {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0 {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// A thread that logs in, says how that went, and then serves its handle.
+struct Thread {
+    ended: oneshot::Receiver<Result<(), Refusal>>,
+    handle: Handle,
+}
+
+impl Thread {
+    fn start(
+        log_in: impl FnOnce() -> Result<Link, Refusal> + Send + 'static,
+    ) -> Result<Thread, Error> {
+        let ours = |error: std::io::Error| Error::Ours(error.to_string());
+        let (wake, woken) = UnixStream::pair().map_err(ours)?;
+        wake.set_nonblocking(true).map_err(ours)?;
+        woken.set_nonblocking(true).map_err(ours)?;
+        let (inbox, orders) = mpsc::channel();
+        let (done, ended) = oneshot::channel();
+        let open = Arc::new(AtomicBool::new(true));
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let handle = Handle {
+            inbox,
+            wake,
+            open: Arc::clone(&open),
+            unwanted: Arc::clone(&unwanted),
+        };
+        let clock = Instant::now();
+        let work = move || match log_in() {
+            Ok(mut link) => {
+                link.unwanted = unwanted;
+                let pump = Pump::new(link, orders, woken, open, clock.elapsed());
+                // Else it came too late: who asked has gone.
+                if done.send(Ok(())).is_ok() {
+                    pump.run();
+                }
+            }
+            Err(refusal) => drop(done.send(Err(refusal))),
+        };
+        let thread = std::thread::Builder::new().name("ssh".to_owned());
+        thread.spawn(work).map_err(ours)?;
+        Ok(Thread { ended, handle })
     }
 }
 
@@ -224,15 +281,15 @@ fn handshake(
     deadline: Instant,
     timeout: Duration,
     kinds: Option<&str>,
-) -> Result<Connection, Refusal> {
+) -> Result<Link, Refusal> {
     let broken = |error: ssh2::Error| Error::Handshake {
         reason: error.message().to_owned(),
     };
     let unusable = |error| Refusal::Final(broken(error));
     let session = ssh2::Session::new().map_err(unusable)?;
-    let mut connection = Connection::new(session, stream);
-    connection.give(deadline);
-    let session = &mut connection.session;
+    let mut link = Link::new(session, stream);
+    link.give(deadline);
+    let session = &mut link.session;
     session
         .method_pref(MethodType::Kex, KEX)
         .map_err(unusable)?;
@@ -242,7 +299,7 @@ fn handshake(
         known.map_err(|error| Refusal::NoMethod(broken(error)))?;
     }
     session.handshake().map_err(|error| match error.code() {
-        TIMEOUT if connection.session.banner().is_none() => Refusal::Final(Error::Silent(timeout)),
+        TIMEOUT if link.session.banner().is_none() => Refusal::Final(Error::Silent(timeout)),
         TIMEOUT => Refusal::Final(Error::Handshake {
             reason: format!(
                 "the key exchange was not done within {} ms",
@@ -252,5 +309,5 @@ fn handshake(
         code if CLOSED.contains(&code) => Refusal::Closed(broken(error)),
         _ => Refusal::NoMethod(broken(error)),
     })?;
-    Ok(connection)
+    Ok(link)
 }

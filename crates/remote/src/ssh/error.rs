@@ -53,6 +53,20 @@ pub enum Error {
     Command { reason: String },
     #[error("the connection is closed: an earlier command was cut off")]
     Closed,
+    #[error("other commands keep the connection busy: no turn within {} ms", .0.as_millis())]
+    Busy(Duration),
+    #[error("the host cannot connect to {host}:{port}")]
+    NoWay { host: String, port: u16 },
+    #[error("the host does not forward connections: {reason}")]
+    NoForwarding { reason: String },
+    #[error("the host has not connected to {host}:{port} within {} ms", within.as_millis())]
+    NoAnswer {
+        host: String,
+        port: u16,
+        within: Duration,
+    },
+    #[error("no connection can be made here: {0}")]
+    Ours(String),
     #[error("the login was not done within {} ms", .0.as_millis())]
     TimedOut(Duration),
 }
@@ -60,7 +74,10 @@ pub enum Error {
 impl Error {
     /// Whether it was not the host's answer but something here that kept us from asking.
     pub fn is_ours(&self) -> bool {
-        matches!(self, Error::KnownHosts { .. } | Error::Closed)
+        matches!(
+            self,
+            Error::KnownHosts { .. } | Error::Closed | Error::Busy(_) | Error::Ours(_)
+        )
     }
 }
 
@@ -109,6 +126,21 @@ impl Target {
             Error::LoginTimedOut { .. } => {
                 format!("see sshd's log on the host: `journalctl -u ssh -n 50` at {address}")
             }
+            Error::NoWay { host, port: there }
+            | Error::NoAnswer {
+                host, port: there, ..
+            } => {
+                format!(
+                    "see what listens there: `ssh -p {port} {user}@{address} 'nc -vz {host} {there}'`"
+                )
+            }
+            Error::NoForwarding { .. } => format!(
+                "see `AllowTcpForwarding`, `PermitOpen` and `DisableForwarding` in the host's sshd: `ssh -p {port} {user}@{address} 'sudo sshd -T | grep -i -e forward -e permitopen'`"
+            ),
+            Error::Busy(_) => {
+                "ask for less at a time at this host, or raise the timeout".to_owned()
+            }
+            Error::Ours(_) => "see how many files may be open: `ulimit -n`".to_owned(),
             Error::Command { .. } => format!(
                 "try `ssh -p {port} {user}@{address} true`; the login shell may be restricted"
             ),

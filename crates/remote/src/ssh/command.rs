@@ -1,0 +1,194 @@
+//! One command on its channel: both of its streams are read, its input is written, and it is cut
+//! off when its time or its output is over.
+
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use ssh2::Channel;
+use tokio::sync::oneshot;
+
+use super::link::{Broken, Link};
+use super::proof::Proof;
+use super::{Error, Exit, Output};
+
+/// A command is cut off above this many times of what is kept of it, or above [`FLOOD`].
+const FLOOD_FACTOR: u64 = 16;
+const FLOOD: u64 = 1 << 20;
+
+/// What is asked of a host.
+pub(super) struct Order {
+    pub(super) text: String,
+    pub(super) input: Vec<u8>,
+    pub(super) proof: Proof,
+    pub(super) max_output: usize,
+    pub(super) deadline: Instant,
+    pub(super) timeout: Duration,
+    pub(super) reply: oneshot::Sender<Result<Output, Error>>,
+}
+
+/// A command that has its channel.
+pub(super) struct Command {
+    pub(super) channel: Channel,
+    pub(super) order: Order,
+    phase: Phase,
+    fed: usize,
+    kept: Kept,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The host has not yet said that it runs.
+    Asked,
+    Feeding,
+    Running,
+    /// All was read; how it ended is still to come.
+    Ending,
+}
+
+/// What came of one turn.
+pub(super) enum Turn {
+    Idle,
+    Moved,
+    Ended(Exit),
+}
+
+impl Command {
+    pub(super) fn new(channel: Channel, order: Order) -> Command {
+        Command {
+            channel,
+            phase: Phase::Asked,
+            fed: 0,
+            kept: Kept::new(order.max_output),
+            order,
+        }
+    }
+
+    /// Whether it waits for a word of the host, which another channel's turn may have taken in
+    /// without a sign on the socket.
+    pub(super) fn awaits_word(&self) -> bool {
+        matches!(self.phase, Phase::Asked | Phase::Ending)
+    }
+
+    /// Whether there is something to read that was taken in already.
+    pub(super) fn is_ahead(&self) -> bool {
+        !self.awaits_word() && (self.channel.read_window().available > 0 || self.channel.eof())
+    }
+
+    pub(super) fn turn(&mut self, link: &Link) -> Result<Turn, Broken> {
+        if self.phase == Phase::Asked {
+            let (channel, text) = (&mut self.channel, &self.order.text);
+            if link.step(|| channel.exec(text))?.is_none() {
+                return Ok(Turn::Idle);
+            }
+            self.phase = Phase::Feeding;
+        }
+        let mut moved = false;
+        if self.phase != Phase::Ending {
+            moved = self.kept.read(&self.channel, link, &mut self.order.proof)?;
+            if self.kept.flood() {
+                return Ok(Turn::Ended(Exit::Flood));
+            }
+            if self.channel.eof() {
+                self.phase = Phase::Ending;
+            }
+        }
+        if self.phase == Phase::Feeding && self.feed(link)? {
+            self.phase = Phase::Running;
+            moved = true;
+        }
+        if self.phase == Phase::Ending {
+            let channel = &mut self.channel;
+            if link.step(|| channel.wait_close())?.is_some() {
+                return self.exit().map(Turn::Ended);
+            }
+        }
+        Ok(if moved { Turn::Moved } else { Turn::Idle })
+    }
+
+    /// Writes what the command is to read; `true` when it has all of it.
+    fn feed(&mut self, link: &Link) -> Result<bool, Broken> {
+        let (channel, input) = (&mut self.channel, &self.order.input);
+        while self.fed < input.len() {
+            match link.step(|| channel.write(&input[self.fed..])) {
+                Ok(Some(written)) => self.fed += written,
+                Ok(None) => return Ok(false),
+                // It may end without reading all: its exit status says whether that is well.
+                Err(_) => self.fed = input.len(),
+            }
+        }
+        Ok(link.step(|| channel.send_eof())?.is_some())
+    }
+
+    fn exit(&self) -> Result<Exit, Broken> {
+        let broken = |error: ssh2::Error| Broken::new(error.message());
+        let signal = self.channel.exit_signal().map_err(broken)?;
+        Ok(match signal.exit_signal {
+            Some(signal) => Exit::Signal(signal.chars().take(32).collect()),
+            None => match self.channel.exit_status().map_err(broken)? {
+                // libssh2 calls it 0 as well where the server tells no status at all.
+                0 if !self.order.proof.is_given() => Exit::Unproven,
+                code => Exit::Code(code),
+            },
+        })
+    }
+
+    /// Hands over what there is; the channel is left to be closed.
+    pub(super) fn end(self, ended: Result<Exit, Broken>) -> Channel {
+        let mut kept = self.kept;
+        kept.printed -= self.order.proof.remove(&mut kept.stderr);
+        let answer = match ended {
+            Ok(exit) => Ok(Output {
+                exit,
+                truncated: kept.printed > (kept.stdout.len() + kept.stderr.len()) as u64,
+                stdout: kept.stdout,
+                stderr: kept.stderr,
+                printed: kept.printed,
+            }),
+            Err(Broken { reason, .. }) => Err(Error::Command { reason }),
+        };
+        // Who asked may have gone.
+        let _ = self.order.reply.send(answer);
+        self.channel
+    }
+}
+
+/// What is kept of the two streams.
+struct Kept {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    printed: u64,
+    most: usize,
+}
+
+impl Kept {
+    fn new(most: usize) -> Kept {
+        Kept {
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            printed: 0,
+            most,
+        }
+    }
+
+    fn flood(&self) -> bool {
+        self.printed > (self.most as u64).saturating_mul(FLOOD_FACTOR).max(FLOOD)
+    }
+
+    /// Takes what has arrived; `false` when that is nothing.
+    fn read(&mut self, channel: &Channel, link: &Link, proof: &mut Proof) -> Result<bool, Broken> {
+        let mut moved = false;
+        let mut piece = [0; 16 << 10];
+        for (id, kept) in [(0, &mut self.stdout), (1, &mut self.stderr)] {
+            if let Some(length) = link.step(|| channel.stream(id).read(&mut piece))? {
+                moved |= length > 0;
+                self.printed += length as u64;
+                if id == 1 {
+                    proof.see(&piece[..length]);
+                }
+                let room = self.most.saturating_sub(kept.len()).min(length);
+                kept.extend_from_slice(&piece[..room]);
+            }
+        }
+        Ok(moved)
+    }
+}

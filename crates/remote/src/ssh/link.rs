@@ -1,0 +1,146 @@
+//! The SSH connection itself: a libssh2 session on its socket, asked without waiting.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use ssh2::{BlockDirections, ErrorCode};
+
+/// "Would block": to be asked again when the socket is ready.
+pub(super) const AGAIN: ErrorCode = ErrorCode::Session(-37);
+/// How long a peer may take nothing of what we send.
+const STALL: Duration = Duration::from_secs(5);
+
+/// An SSH connection on its socket.
+pub(super) struct Link {
+    pub(super) session: ssh2::Session,
+    pub(super) stream: Arc<TcpStream>,
+    /// Nobody has a handle to it any more.
+    pub(super) unwanted: Arc<AtomicBool>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Tell the server, and wait for nothing: freeing the session would wait for its answer.
+        self.session.set_blocking(false);
+        let _ = self.session.disconnect(None, "done", None);
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// "Channel open failure".
+const REFUSED: ErrorCode = ErrorCode::Session(-21);
+
+/// Why a step on the connection did not work, as libssh2 says it.
+#[derive(Clone, Debug)]
+pub(super) struct Broken {
+    pub(super) reason: String,
+    /// The host does not want to, the connection stands.
+    pub(super) refused: bool,
+}
+
+impl Broken {
+    pub(super) fn new(reason: impl Into<String>) -> Broken {
+        Broken {
+            reason: reason.into(),
+            refused: false,
+        }
+    }
+}
+
+/// What libssh2 and its streams say.
+pub(super) trait Refusal {
+    fn would_block(&self) -> bool;
+    fn broken(self) -> Broken;
+}
+
+impl Refusal for ssh2::Error {
+    fn would_block(&self) -> bool {
+        self.code() == AGAIN
+    }
+
+    fn broken(self) -> Broken {
+        Broken {
+            reason: self.message().to_owned(),
+            refused: self.code() == REFUSED,
+        }
+    }
+}
+
+impl Refusal for io::Error {
+    fn would_block(&self) -> bool {
+        self.kind() == io::ErrorKind::WouldBlock
+    }
+
+    fn broken(self) -> Broken {
+        Broken::new(self.to_string())
+    }
+}
+
+impl Link {
+    pub(super) fn new(mut session: ssh2::Session, stream: TcpStream) -> Link {
+        let stream = Arc::new(stream);
+        session.set_tcp_stream(Arc::clone(&stream));
+        Link {
+            session,
+            stream,
+            unwanted: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// What is left until the deadline is the time of the next blocking call.
+    pub(super) fn give(&self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Zero would mean without limit.
+        let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
+        self.session.set_timeout(left);
+    }
+
+    /// One step; `None` where it has to wait for the other side.
+    ///
+    /// A packet that was sent in part must be sent to its end before anything else is: libssh2
+    /// refuses the next one. All channels share the socket, so nobody loses by waiting here.
+    pub(super) fn step<T, E: Refusal>(
+        &self,
+        mut step: impl FnMut() -> Result<T, E>,
+    ) -> Result<Option<T>, Broken> {
+        let until = Instant::now() + STALL;
+        loop {
+            match step() {
+                Ok(value) => return Ok(Some(value)),
+                Err(error) if !error.would_block() => return Err(error.broken()),
+                Err(_) if !self.half_sent() => return Ok(None),
+                Err(_) if Instant::now() >= until || self.unwanted.load(Ordering::Relaxed) => {
+                    return Err(Broken::new("the host takes nothing that is sent"));
+                }
+                Err(_) => {
+                    let mut socket = [PollFd::new(&*self.stream, PollFlags::OUT)];
+                    wait(&mut socket, Duration::from_millis(100))?;
+                }
+            }
+        }
+    }
+
+    fn half_sent(&self) -> bool {
+        let directions = self.session.block_directions();
+        matches!(
+            directions,
+            BlockDirections::Outbound | BlockDirections::Both
+        )
+    }
+}
+
+/// Waits for one of these, so long at most.
+pub(super) fn wait(these: &mut [PollFd<'_>], most: Duration) -> Result<(), Broken> {
+    let time = Timespec {
+        tv_sec: most.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: most.subsec_nanos().into(),
+    };
+    match poll(these, Some(&time)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(Broken::new(error.to_string())),
+    }
+}

@@ -1,0 +1,212 @@
+//! One connection that a host makes for us: bytes between its channel and a local pair of
+//! sockets, one end of which is handed out.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use ssh2::Channel;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+
+use super::link::{Broken, Link};
+use super::{Error, Session};
+
+/// What is on its way, in each direction, besides the buffers of the system.
+const PIECE: usize = 16 << 10;
+
+/// A stream to a place that a host can reach. It keeps the connection to the host open.
+#[derive(Debug)]
+pub struct Tunnel {
+    stream: tokio::net::UnixStream,
+    _session: Session,
+}
+
+impl Tunnel {
+    pub(super) fn new(stream: UnixStream, session: Session) -> io::Result<Tunnel> {
+        Ok(Tunnel {
+            stream: tokio::net::UnixStream::from_std(stream)?,
+            _session: session,
+        })
+    }
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Where to, for whom.
+pub(super) struct Order {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) deadline: Instant,
+    pub(super) timeout: Duration,
+    pub(super) reply: oneshot::Sender<Result<UnixStream, Error>>,
+}
+
+/// One direction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Open,
+    /// Nothing more comes.
+    Ended,
+    /// The other side knows.
+    Told,
+}
+
+/// A tunnel that stands.
+pub(super) struct Bore {
+    pub(super) channel: Channel,
+    pub(super) local: UnixStream,
+    /// From the host, not yet taken here.
+    down: Vec<u8>,
+    /// From here, not yet taken by the host.
+    up: Vec<u8>,
+    from_host: Flow,
+    from_us: Flow,
+    /// Our end was dropped.
+    pub(super) dropped: bool,
+}
+
+impl Bore {
+    /// The end of the pump, and the one that is handed out.
+    pub(super) fn new(channel: Channel) -> io::Result<(Bore, UnixStream)> {
+        let (local, other) = UnixStream::pair()?;
+        local.set_nonblocking(true)?;
+        other.set_nonblocking(true)?;
+        let bore = Bore {
+            channel,
+            local,
+            down: Vec::new(),
+            up: Vec::new(),
+            from_host: Flow::Open,
+            from_us: Flow::Open,
+            dropped: false,
+        };
+        Ok((bore, other))
+    }
+
+    /// Whether something can be read, or written, that shows on no socket.
+    pub(super) fn is_ahead(&self) -> bool {
+        let to_read = self.down.is_empty()
+            && self.from_host == Flow::Open
+            && (self.channel.read_window().available > 0 || self.channel.eof());
+        to_read || self.channel.write_window().remaining > 0 && !self.up.is_empty()
+    }
+
+    pub(super) fn wants_local_bytes(&self) -> bool {
+        self.up.is_empty() && self.from_us == Flow::Open
+    }
+
+    pub(super) fn has_local_bytes(&self) -> bool {
+        !self.down.is_empty()
+    }
+
+    /// Moves what can be moved: whether something was, or `None` when the tunnel has ended.
+    pub(super) fn turn(&mut self, link: &Link) -> Result<Option<bool>, Broken> {
+        let Some(down) = self.downwards(link)? else {
+            return Ok(None);
+        };
+        let Some(up) = self.upwards(link)? else {
+            return Ok(None);
+        };
+        let done = self.from_us == Flow::Told && (self.from_host == Flow::Told || self.dropped);
+        Ok((!done).then_some(down || up))
+    }
+
+    fn downwards(&mut self, link: &Link) -> Result<Option<bool>, Broken> {
+        let mut moved = false;
+        if self.down.is_empty() && self.from_host == Flow::Open {
+            let mut piece = [0; PIECE];
+            let mut stream = self.channel.stream(0);
+            if let Some(length) = link.step(|| stream.read(&mut piece))? {
+                self.down.extend_from_slice(&piece[..length]);
+                moved |= length > 0;
+            }
+            if self.channel.eof() {
+                self.from_host = Flow::Ended;
+            }
+        }
+        if !self.down.is_empty() {
+            match self.local.write(&self.down) {
+                Ok(taken) => {
+                    self.down.drain(..taken);
+                    moved |= taken > 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        if self.from_host != Flow::Open && self.down.is_empty() {
+            if self.from_host == Flow::Ended {
+                let _ = self.local.shutdown(Shutdown::Write);
+                self.from_host = Flow::Told;
+                moved = true;
+            }
+            let channel = &mut self.channel;
+            if link.step(|| channel.wait_close())?.is_some() {
+                // It takes nothing any more either.
+                return Ok(None);
+            }
+        }
+        Ok(Some(moved))
+    }
+
+    fn upwards(&mut self, link: &Link) -> Result<Option<bool>, Broken> {
+        let mut moved = false;
+        if self.wants_local_bytes() {
+            let mut piece = [0; PIECE];
+            match self.local.read(&mut piece) {
+                Ok(0) => self.from_us = Flow::Ended,
+                Ok(length) => {
+                    self.up.extend_from_slice(&piece[..length]);
+                    moved = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        let channel = &mut self.channel;
+        if !self.up.is_empty()
+            && let Some(taken) = link.step(|| channel.write(&self.up))?
+        {
+            self.up.drain(..taken);
+            moved |= taken > 0;
+        }
+        if self.from_us == Flow::Ended
+            && self.up.is_empty()
+            && link.step(|| channel.send_eof())?.is_some()
+        {
+            self.from_us = Flow::Told;
+            moved = true;
+        }
+        Ok(Some(moved))
+    }
+}
