@@ -1,14 +1,17 @@
 //! Values with a form of their own: durations, sizes, patterns, filters.
 
 mod expiry;
+mod portion;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 pub use expiry::Expiry;
+pub use portion::Portion;
 
 /// A duration, written `90s`, `1m 30s` or `500ms`. Not negative, at most 30 days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -384,9 +387,10 @@ impl std::fmt::Display for Room {
     }
 }
 
-/// A regular expression over bytes, so that an answer need not be UTF-8.
+/// A regular expression over bytes, so that an answer need not be UTF-8. Clones share what it
+/// compiles to: thousands of probes may hold the same.
 #[derive(Clone, Debug)]
-pub struct Pattern(regex::bytes::Regex);
+pub struct Pattern(Arc<regex::bytes::Regex>);
 
 impl Pattern {
     pub fn is_match(&self, bytes: &[u8]) -> bool {
@@ -415,7 +419,7 @@ impl std::str::FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, String> {
         regex::bytes::Regex::new(text)
-            .map(Pattern)
+            .map(|regex| Pattern(Arc::new(regex)))
             .map_err(|error| format!("not a regular expression: {error}"))
     }
 }
@@ -505,6 +509,11 @@ textual!(Room, "Room", {
     "type": ["string", "integer"],
     "description": "How much must be free: a share, `10%`, or an amount, `5GiB`.",
     "examples": ["10%", "5GiB"]
+});
+textual!(Portion, "Portion", {
+    "type": ["string", "integer"],
+    "description": "How many of several: a count, `12`, or a share of all, `95%`.",
+    "examples": ["95%", 12]
 });
 textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
 textual!(Filter, "Filter", {"type": "string", "description": "A jq filter."});

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cli::Failure;
 use config::Config;
 use config::file::{HttpProbe, Match, ReleaseSource};
-use config::value::{Filter, Pattern, Size, Span};
+use config::value::{Filter, Pattern, Portion, Size, Span};
 
 /// Probe flags make one probe for each `--http`; these take the place of the file's probes. Policy
 /// flags change the file's policy key by key.
@@ -83,7 +83,7 @@ pub struct Flags {
     /// Inconclusive measurements in a row above which the probe ends so [default: 4]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     inconclusive_limit: Option<u32>,
-    /// Measurements before which the probe does not pass [default: 0]
+    /// Successes in all before which the probe does not pass [default: 0]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     min_samples: Option<u32>,
     /// By when the probe must have passed [default: 2m]
@@ -92,9 +92,9 @@ pub struct Flags {
     /// After passing, keep measuring this long [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     soak: Option<Span>,
-    /// Failures during the soak above which the probe fails [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Policy")]
-    soak_failure_limit: Option<u32>,
+    /// Failures during the soak above which the probe fails, or their share [default: 0]
+    #[arg(long, value_name = "N|SHARE", help_heading = "Policy")]
+    soak_failure_limit: Option<Portion>,
 }
 
 impl Flags {

@@ -17,7 +17,8 @@ pub struct Policy {
     pub min_samples: u32,
     pub deadline: Duration,
     pub soak: Duration,
-    pub soak_failure_limit: u32,
+    /// A count, `2`, or a share of the soak's measurements, `1%`.
+    pub soak_failure_limit: String,
 }
 
 /// Bounds on what a measurement may find.

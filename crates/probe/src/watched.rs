@@ -1,7 +1,7 @@
 //! A policy as the report keeps it, and back again for whoever judges once more.
 
 use config::file::Policy;
-use config::value::Span;
+use config::value::{Portion, Span};
 
 /// The policy that the report holds.
 pub fn reported(policy: &Policy) -> model::Policy {
@@ -33,7 +33,7 @@ pub fn reported(policy: &Policy) -> model::Policy {
         min_samples,
         deadline: deadline.get(),
         soak: soak.get(),
-        soak_failure_limit,
+        soak_failure_limit: soak_failure_limit.to_string(),
     }
 }
 
@@ -52,7 +52,7 @@ pub fn told(policy: &model::Policy) -> Policy {
         min_samples,
         deadline,
         soak,
-        soak_failure_limit,
+        ref soak_failure_limit,
     } = *policy;
     Policy {
         initial_delay: initial_delay.into(),
@@ -67,6 +67,7 @@ pub fn told(policy: &model::Policy) -> Policy {
         min_samples,
         deadline: deadline.into(),
         soak: soak.into(),
-        soak_failure_limit,
+        // What cannot be read allows nothing.
+        soak_failure_limit: soak_failure_limit.parse().unwrap_or(Portion::Count(0)),
     }
 }

@@ -99,7 +99,8 @@ pub struct Policy {
     pub min_samples: u32,
     pub deadline_ms: u64,
     pub soak_ms: u64,
-    pub soak_failure_limit: u32,
+    /// A count, `2`, or a share of the soak's measurements, `1%`.
+    pub soak_failure_limit: String,
 }
 
 /// Bounds on what a measurement may find.
@@ -196,7 +197,7 @@ impl From<&crate::Policy> for Policy {
             min_samples: policy.min_samples,
             deadline_ms: millis(policy.deadline),
             soak_ms: millis(policy.soak),
-            soak_failure_limit: policy.soak_failure_limit,
+            soak_failure_limit: policy.soak_failure_limit.clone(),
         }
     }
 }

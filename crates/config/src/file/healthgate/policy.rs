@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::value::Span;
+use crate::value::{Portion, Span};
 
 /// When a probe passes, fails, or is given up.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -11,7 +11,9 @@ use crate::value::Span;
 pub struct Policy {
     /// Wait this long before the first measurement. Default 0s.
     pub initial_delay: Span,
-    /// From the start of one measurement to the start of the next. Default 2s.
+    /// From the start of one measurement to the start of the next: the n-th starts at the stage's
+    /// start + initial-delay + n × interval, however long those before it took. A slot that comes
+    /// while the probe's own answer is still awaited is left out. Default 2s.
     pub interval: Span,
     /// How long one measurement may take. Default 5s.
     pub timeout: Span,
@@ -27,18 +29,23 @@ pub struct Policy {
     pub failing_for: Option<Span>,
     /// Failures before the first success and within this time count for nothing. Default 0s.
     pub startup: Span,
-    /// Errors in a row above which the probe ends as error. Default 4.
+    /// Errors in a row (with no success between) above which the probe ends as error, or as fail if
+    /// it saw a failure before it passed. Default 4.
     pub error_limit: u32,
-    /// Inconclusive measurements in a row above which the probe ends so. Default 4.
+    /// Inconclusive measurements in a row (with no success between) above which the probe ends so,
+    /// or as the worst that it saw before it passed. Default 4.
     pub inconclusive_limit: u32,
-    /// Do not pass before this many measurements. Default 0.
+    /// Do not pass before this many successes in all. Default 0.
     pub min_samples: u32,
-    /// From the stage's start; a probe that has not passed by then has not passed. Default 2m.
+    /// From the stage's start; a probe that has not passed by then is fail if it saw a failure, else
+    /// error if it saw an error, else inconclusive. It ends so as soon as too few measurements are
+    /// left to pass. Default 2m.
     pub deadline: Span,
     /// After passing, keep measuring this long. Default 0s.
     pub soak: Span,
-    /// Failures during the soak above which the probe fails. Default 0.
-    pub soak_failure_limit: u32,
+    /// The error budget of the soak, above which the probe fails: a number of failures, or a share
+    /// of the soak's measurements such as `1%`. Default 0.
+    pub soak_failure_limit: Portion,
 }
 
 impl Default for Policy {
@@ -56,7 +63,7 @@ impl Default for Policy {
             min_samples: 0,
             deadline: Span::from_secs(120),
             soak: Span::ZERO,
-            soak_failure_limit: 0,
+            soak_failure_limit: Portion::Count(0),
         }
     }
 }
@@ -77,7 +84,7 @@ pub struct PolicyOverlay {
     pub min_samples: Option<u32>,
     pub deadline: Option<Span>,
     pub soak: Option<Span>,
-    pub soak_failure_limit: Option<u32>,
+    pub soak_failure_limit: Option<Portion>,
 }
 
 impl Policy {

@@ -1,0 +1,342 @@
+//! The judgement as a fold: constant work and memory for each sample, so that a gate can watch
+//! thousands of endpoints for hours.
+
+use std::time::Duration;
+
+use config::file::Policy;
+use config::value::{Portion, Span};
+use model::Verdict;
+
+use super::{Conclusion, Sample, Standing};
+
+/// What a policy makes of the samples so far. It knows no clock: samples carry their slot, and
+/// who asks where things stand says what time it is.
+#[derive(Clone, Debug)]
+pub struct Assessor {
+    now: Standing,
+    /// The slot of the first measurement.
+    first: Duration,
+    /// The slot of the last sample.
+    last: Option<Duration>,
+    /// Since the last success, as are `inconclusive`: would a failure between start the count
+    /// anew, failures and errors in turns would be watched for ever (argo-rollouts#4479).
+    errors: u32,
+    inconclusive: u32,
+    saw: Verdict,
+    /// Only a success ends a failure: that somebody could not be asked in between heals nothing.
+    failing_since: Option<Duration>,
+    /// A pass ends nothing: it holds until something breaks it.
+    watching: bool,
+    conclusion: Option<Conclusion>,
+}
+
+impl Assessor {
+    /// One whose first measurement is due `offset` after the policy's initial delay.
+    pub fn new(policy: &Policy, offset: Duration) -> Self {
+        Assessor {
+            now: Standing::default(),
+            first: policy.initial_delay.get() + offset,
+            last: None,
+            errors: 0,
+            inconclusive: 0,
+            saw: Verdict::Pass,
+            failing_since: None,
+            watching: false,
+            conclusion: None,
+        }
+    }
+
+    /// Goes on after a pass, for `--watch`.
+    pub fn watching(mut self) -> Self {
+        self.watching = true;
+        self
+    }
+
+    /// Goes on after a conclusion as a probe that has passed: what comes can only be worse.
+    pub fn again(&mut self, at: Duration) {
+        self.now = Standing {
+            passed_at: Some(at),
+            ..Standing::default()
+        };
+        self.errors = 0;
+        self.inconclusive = 0;
+        self.failing_since = None;
+        self.conclusion = None;
+    }
+
+    /// Where the probe stands by its samples alone.
+    pub fn standing(&self) -> &Standing {
+        &self.now
+    }
+
+    /// The slot of the next measurement: slots that are past `elapsed` are left out.
+    pub fn next_slot(&self, policy: &Policy, elapsed: Duration) -> Duration {
+        let interval = interval(policy);
+        let next = self.last.map_or(self.first, |last| last + interval);
+        let late = elapsed.saturating_sub(next);
+        let left_out = u32::try_from(late.as_nanos().div_ceil(interval.as_nanos()));
+        next + interval.saturating_mul(left_out.unwrap_or(u32::MAX))
+    }
+
+    /// The conclusion, or where the probe stands at this time, with no measurement under way.
+    pub fn stands(&self, policy: &Policy, elapsed: Duration) -> Result<Conclusion, Standing> {
+        match &self.conclusion {
+            Some(conclusion) => Ok(conclusion.clone()),
+            None => self.out_of_time(policy, elapsed).ok_or(self.now),
+        }
+    }
+
+    /// Takes the next sample. After a conclusion it changes nothing.
+    pub fn push(&mut self, policy: &Policy, sample: Sample) {
+        if self.conclusion.is_none() {
+            self.conclusion = self.out_of_time(policy, sample.at);
+        }
+        if self.conclusion.is_none() {
+            self.count(policy, sample);
+            self.conclusion = self.judge(policy, sample);
+        }
+    }
+
+    fn count(&mut self, policy: &Policy, sample: Sample) {
+        let now = &mut self.now;
+        now.seen += 1;
+        self.saw = self.saw.max(sample.verdict);
+        self.last = Some(sample.at);
+        let soaking = now.passed_at.is_some();
+        now.soaked += u32::from(soaking);
+        let startup = policy.startup.get();
+        let starting = now.good == 0 && !soaking && !startup.is_zero() && sample.at <= startup;
+        if sample.verdict == Verdict::Pass {
+            now.good += 1;
+            now.streak += 1;
+            self.errors = 0;
+            self.inconclusive = 0;
+            self.failing_since = None;
+            return;
+        }
+        now.streak = 0;
+        match sample.verdict {
+            Verdict::Fail if !starting => {
+                now.failed += 1;
+                now.soak_failed += u32::from(soaking);
+                self.failing_since.get_or_insert(sample.at);
+            }
+            Verdict::Error => self.errors += 1,
+            Verdict::Inconclusive => self.inconclusive += 1,
+            _ => {}
+        }
+    }
+
+    /// The rules in their order; the first that decides ends the probe.
+    fn judge(&mut self, policy: &Policy, sample: Sample) -> Option<Conclusion> {
+        self.failed_too_much(policy, sample)
+            .or_else(|| self.silent_too_long(policy))
+            .or_else(|| self.passed(policy, sample))
+    }
+
+    fn failed_too_much(&self, policy: &Policy, sample: Sample) -> Option<Conclusion> {
+        let fail = |reason| {
+            Some(Conclusion {
+                verdict: Verdict::Fail,
+                reason,
+            })
+        };
+        let now = &self.now;
+        if let Some(limit) = policy.failing_for {
+            let lasted = sample.at.saturating_sub(self.failing_since?);
+            if sample.verdict != Verdict::Fail || lasted < limit.get() {
+                return None;
+            }
+            let lasted = Span::from(lasted);
+            return fail(format!("failing for {lasted} ≥ failing-for ({limit})"));
+        }
+        if now.passed_at.is_some() {
+            return if now.soak_failed as usize > self.budget(policy) {
+                fail(self.over_budget(policy))
+            } else {
+                None
+            };
+        }
+        let limit = policy.failure_limit?;
+        if now.failed <= limit {
+            return None;
+        }
+        fail(format!("failed ({}) > failure-limit ({limit})", now.failed))
+    }
+
+    /// The failures that the whole soak may have: more are too many, whatever comes. A watch has
+    /// no end, so there a share is one of the measurements so far.
+    fn budget(&self, policy: &Policy) -> usize {
+        let whole = policy.soak.get().as_nanos() / interval(policy).as_nanos();
+        let mut whole = usize::try_from(whole).unwrap_or(usize::MAX);
+        if self.watching {
+            whole = whole.max(self.now.soaked as usize);
+        }
+        policy.soak_failure_limit.at_most(whole)
+    }
+
+    fn over_budget(&self, policy: &Policy) -> String {
+        let (failed, limit) = (self.now.soak_failed, policy.soak_failure_limit);
+        match limit {
+            Portion::Count(_) => {
+                format!("failed while soaking ({failed}) > soak-failure-limit ({limit})")
+            }
+            Portion::Percent(_) => format!(
+                "failed while soaking ({failed} of {}) > soak-failure-limit ({limit})",
+                self.now.soaked
+            ),
+        }
+    }
+
+    fn silent_too_long(&self, policy: &Policy) -> Option<Conclusion> {
+        let (verdict, reason) = if self.errors > policy.error_limit {
+            let reason = format!(
+                "errors in a row ({}) > error-limit ({})",
+                self.errors, policy.error_limit
+            );
+            (Verdict::Error, reason)
+        } else if self.inconclusive > policy.inconclusive_limit {
+            let reason = format!(
+                "inconclusive in a row ({}) > inconclusive-limit ({})",
+                self.inconclusive, policy.inconclusive_limit
+            );
+            (Verdict::Inconclusive, reason)
+        } else {
+            return None;
+        };
+        let before = self.worst_before_it_passed(policy);
+        if before <= verdict {
+            return Some(Conclusion { verdict, reason });
+        }
+        let reason = match before {
+            Verdict::Fail => format!("{reason}, after failures ({})", self.now.failed),
+            _ => format!("{reason}, after errors"),
+        };
+        Some(Conclusion {
+            verdict: before,
+            reason,
+        })
+    }
+
+    /// What silence must not mask. Once it has passed, the soak's budget says what a failure
+    /// means; a failure that the startup excuses or that did not last as long as `failing-for`
+    /// says nothing.
+    fn worst_before_it_passed(&self, policy: &Policy) -> Verdict {
+        let failed = match policy.failing_for {
+            Some(_) => self.failing_since.is_some(),
+            None => self.now.failed > 0,
+        };
+        match self.now.passed_at {
+            None if failed => Verdict::Fail,
+            None if self.saw >= Verdict::Error => Verdict::Error,
+            _ => Verdict::Pass,
+        }
+    }
+
+    fn passed(&mut self, policy: &Policy, sample: Sample) -> Option<Conclusion> {
+        if sample.verdict != Verdict::Pass {
+            return None;
+        }
+        let now = &mut self.now;
+        if now.passed_at.is_none()
+            && now.streak >= policy.success_threshold
+            && now.good >= policy.min_samples
+        {
+            now.passed_at = Some(sample.at);
+        }
+        let soaked_at = now.passed_at? + policy.soak.get();
+        // At the end of the soak the last word must be a success too.
+        if self.watching || sample.at < soaked_at {
+            return None;
+        }
+        // Slots were left out, and so the budget is smaller than it looked.
+        let allowed = policy.soak_failure_limit.at_most(self.now.soaked as usize);
+        if policy.failing_for.is_none() && self.now.soak_failed as usize > allowed {
+            return Some(Conclusion {
+                verdict: Verdict::Fail,
+                reason: self.over_budget(policy),
+            });
+        }
+        let threshold = policy.success_threshold;
+        let mut reason = format!(
+            "successes in a row ({}) ≥ success-threshold ({threshold})",
+            self.now.streak.max(threshold)
+        );
+        if !policy.soak.get().is_zero() {
+            reason.push_str(&format!(", soaked {}", policy.soak));
+        }
+        Some(Conclusion {
+            verdict: Verdict::Pass,
+            reason,
+        })
+    }
+
+    /// The conclusion that time alone brings.
+    fn out_of_time(&self, policy: &Policy, elapsed: Duration) -> Option<Conclusion> {
+        match self.now.passed_at {
+            None => self.too_late_to_pass(policy, elapsed),
+            Some(_) if self.watching => None,
+            Some(passed_at) => self.soak_without_end(policy, passed_at, elapsed),
+        }
+    }
+
+    fn too_late_to_pass(&self, policy: &Policy, elapsed: Duration) -> Option<Conclusion> {
+        let now = &self.now;
+        let deadline = policy.deadline;
+        let threshold = policy.success_threshold;
+        let counts = format!("{} failed of {} measured", now.failed, now.seen);
+        let reason = if elapsed >= deadline.get() {
+            format!(
+                "not passed within deadline ({deadline}): {} of {threshold} successes in a row, {counts}",
+                now.streak
+            )
+        } else if now.seen == 0 {
+            // Even a policy that leaves too little time is worth one measurement.
+            return None;
+        } else {
+            let missing = now.missing(policy, elapsed).all();
+            let next = self.next_slot(policy, elapsed);
+            let left = deadline.get().saturating_sub(next).as_nanos();
+            let left = left.div_ceil(interval(policy).as_nanos());
+            if left >= u128::from(missing) {
+                return None;
+            }
+            format!(
+                "cannot pass within deadline ({deadline}) any more: {missing} more successes wanted, time for {left}, {counts}"
+            )
+        };
+        let verdict = match self.saw {
+            Verdict::Fail | Verdict::Error => self.saw,
+            _ => Verdict::Inconclusive,
+        };
+        Some(Conclusion { verdict, reason })
+    }
+
+    /// A soak ends, even if its last measurements could not be made.
+    fn soak_without_end(
+        &self,
+        policy: &Policy,
+        passed_at: Duration,
+        elapsed: Duration,
+    ) -> Option<Conclusion> {
+        let grace = policy.failing_for.map_or(Duration::ZERO, Span::get)
+            + interval(policy) * 2
+            + policy.timeout.get();
+        if elapsed < passed_at + policy.soak.get() + grace {
+            return None;
+        }
+        Some(Conclusion {
+            verdict: if self.errors > 0 {
+                Verdict::Error
+            } else {
+                Verdict::Inconclusive
+            },
+            reason: format!("no success at the end of the soak ({})", policy.soak),
+        })
+    }
+}
+
+/// Flags may set what the file may not: never zero.
+fn interval(policy: &Policy) -> Duration {
+    policy.interval.get().max(Duration::from_millis(1))
+}
