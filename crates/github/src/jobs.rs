@@ -38,9 +38,37 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     #[serde(default)]
     pub completed_at: Option<Timestamp>,
+    /// `success`, `failure`, `cancelled`, …
+    #[serde(default)]
+    pub conclusion: Option<String>,
+    #[serde(default)]
+    pub steps: Option<Vec<Step>>,
 }
 
+/// A part of a job, as its runner reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Step {
+    pub name: String,
+    /// `completed` at its end.
+    pub status: String,
+}
+
+/// The last thing that a runner does for a job, also for one that failed or was cancelled.
+const LAST_STEP: &str = "Complete job";
+
 impl Job {
+    /// Whether GitHub ended it, and not its runner: a runner that is lost leaves a job behind that
+    /// counts as completed ("The self-hosted runner lost communication with the server").
+    pub fn is_abandoned(&self) -> bool {
+        let good = matches!(self.conclusion.as_deref(), None | Some("success"));
+        let reported = |steps: &Vec<Step>| {
+            steps
+                .iter()
+                .any(|step| step.name == LAST_STEP && step.status == "completed")
+        };
+        !good && !self.steps.as_ref().is_none_or(reported)
+    }
+
     /// Whether this runner took it.
     pub fn runner(&self) -> Option<&str> {
         self.runner_name.as_deref().filter(|name| !name.is_empty())
@@ -66,11 +94,6 @@ struct Runs {
 #[derive(Deserialize)]
 struct Run {
     id: u64,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    jobs: Vec<Job>,
 }
 
 impl Client {
@@ -135,9 +158,7 @@ impl Client {
     }
 
     async fn of_run(&self, repository: &str, run: u64) -> Result<Vec<Job>, Error> {
-        let path = format!(
-            "/repos/{repository}/actions/runs/{run}/jobs?filter=latest&per_page={PER_PAGE}"
-        );
-        Ok(self.get::<Page>(&path, NEEDS).await?.jobs)
+        let path = format!("/repos/{repository}/actions/runs/{run}/jobs?filter=latest");
+        Ok(self.list(&path, Some("jobs"), NEEDS).await?.items)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
         ));
     }
     let pools = chosen(job, section)?;
-    if job.dry_run {
+    if job.dry_run || pools.is_empty() {
         let skipped = pools
             .iter()
             .map(|pool| Outcome::skipped(id(pool), pool.shown_labels(), "dry run: not asked"));

@@ -157,6 +157,7 @@ impl Stage {
             organization: None,
             enterprise: None,
             group: None,
+            repositories: Vec::new(),
             runners: Vec::new(),
             prometheus: None,
         })

@@ -1,10 +1,7 @@
 //! Every runner, what it is doing, and who says so.
 
-use std::num::NonZero;
-
 use cli::{Failure, Job};
 use config::file::RunnerCheck;
-use github::Scope;
 use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
 use runners::{Pool, State};
@@ -13,11 +10,13 @@ use crate::{nobody, rules, sources, unless_interrupted};
 
 pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
     let started_at = Timestamp::now();
-    let scope = runners::pool::scope_of_section(section, job.actions.repository.as_ref())
-        .ok_or_else(nobody)?;
+    let here = job.actions.repository.as_ref();
+    let all = Pool {
+        members: job.config.runners.keys().cloned().collect(),
+        ..Pool::everybody(section, here).ok_or_else(nobody)?
+    };
     job.progress
         .say(&format!("asking {} for runners", job.actions.api_url));
-    let all = everything(scope, job);
     let known = unless_interrupted(
         sources(job, section, std::time::Duration::ZERO).gather(std::slice::from_ref(&all)),
         job,
@@ -31,7 +30,7 @@ pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Fai
         known.at,
         &[],
     );
-    let seen = !judgement.runners.is_empty() || judgement.refusal.is_none();
+    let seen = judgement.answered() || judgement.refusal.is_none();
     // A view: that some are offline is what it shows, and no failure of it.
     let outcome = Outcome {
         subject: all.scope.to_string(),
@@ -72,17 +71,4 @@ pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Fai
         );
     }
     Ok(report)
-}
-
-/// A pool of all runners: any labels, and all that the configuration knows by name.
-fn everything(scope: Scope, job: &Job) -> Pool {
-    Pool {
-        name: "evidence".to_owned(),
-        labels: Vec::new(),
-        min_online: NonZero::<u32>::MIN,
-        scope,
-        only_members: false,
-        members: job.config.runners.keys().cloned().collect(),
-        metric: None,
-    }
 }

@@ -74,17 +74,17 @@ pub(crate) fn pool_of(name: &str, job: &Job, section: &RunnerCheck) -> Option<Po
         .pools
         .iter()
         .find(|pool| pool.runners.iter().any(|runner| runner == name));
-    let scope = match named {
-        Some(pool) => Pool::of_section(pool, section, here)?.scope,
-        None => runners::pool::scope_of_section(section, here)?,
+    let pool = match named {
+        Some(pool) => Pool::of_section(pool, section, here)?,
+        None => Pool::everybody(section, here)?,
     };
     Some(Pool {
         name: name.to_owned(),
         labels: Vec::new(),
         min_online: NonZero::<u32>::MIN,
-        scope,
         members: vec![name.to_owned()],
         only_members: true,
         metric: None,
+        ..pool
     })
 }

@@ -62,7 +62,7 @@ impl<'a> Patient<'a> {
                 reason: format!(
                     "host `{}`: {}: {says}",
                     runner.host,
-                    host::unit(name, runner)
+                    host::units(name, runner).join(" or ")
                 ),
                 hint: format!(
                     "`systemctl list-units --all 'actions.runner.*'` on host {}, then say `unit:`",

@@ -10,6 +10,10 @@ use jiff::Timestamp;
 
 use crate::{Pool, host, metric};
 
+/// Repositories that are asked side by side, each with some 20 requests: GitHub takes a hundred at
+/// once from all that share the token.
+const REPOSITORIES: usize = 4;
+
 /// Why a source could not be asked, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -32,8 +36,8 @@ pub struct Knowledge {
     pub at: Timestamp,
     /// By scope.
     pub listings: BTreeMap<String, Result<Listing, Refusal>>,
-    /// Of the repository whose workflow runs; `None` where none is known.
-    pub jobs: Option<Result<Jobs, Refusal>>,
+    /// By repository.
+    pub jobs: BTreeMap<String, Result<Jobs, Refusal>>,
     /// By pool.
     pub metrics: BTreeMap<String, Result<metric::Answer, String>>,
     /// By runner.
@@ -95,37 +99,44 @@ impl<'a> Sources<'a> {
             .collect()
     }
 
-    /// Jobs of the repository: what waits and runs, and what ended where the list does not
-    /// answer for itself.
+    /// Jobs of the pools' repositories: what waits and runs, and what ended where the list does
+    /// not answer for itself.
     async fn jobs(
         &self,
         pools: &[Pool],
         listings: &BTreeMap<String, Result<Listing, Refusal>>,
-    ) -> Option<Result<Jobs, Refusal>> {
-        let named = pools.iter().find_map(|pool| pool.scope.repository());
-        let repository = named.or(self.job.actions.repository.as_deref())?;
-        let client = match &self.client {
-            Ok(client) => client,
-            Err(refusal) => return Some(Err(refusal.clone())),
-        };
-        if !client.has_token() {
-            return None;
-        }
-        let finished = pools
-            .iter()
-            .any(|pool| match listings.get(&pool.scope.to_string()) {
+    ) -> BTreeMap<String, Result<Jobs, Refusal>> {
+        let mut wanted: BTreeMap<&String, bool> = BTreeMap::new();
+        for pool in pools {
+            let finished = match listings.get(&pool.scope.to_string()) {
                 Some(Ok(listing)) => !listing
                     .runners
                     .iter()
                     .any(|runner| runner.status == "online" && runner.has(&pool.labels)),
                 _ => true,
+            };
+            for repository in &pool.repositories {
+                *wanted.entry(repository).or_default() |= finished;
+            }
+        }
+        let mut jobs = BTreeMap::new();
+        let client = match &self.client {
+            Ok(client) if client.has_token() => client,
+            Ok(_) => return jobs,
+            Err(refusal) => {
+                let refused = |name: &String| (name.clone(), Err(refusal.clone()));
+                return wanted.into_keys().map(refused).collect();
+            }
+        };
+        let wanted: Vec<(&String, bool)> = wanted.into_iter().collect();
+        for some in wanted.chunks(REPOSITORIES) {
+            let asking = some.iter().map(|(name, finished)| async move {
+                let jobs = client.jobs(name, *finished).await;
+                ((*name).clone(), jobs.map_err(Refusal::from))
             });
-        Some(
-            client
-                .jobs(repository, finished)
-                .await
-                .map_err(Refusal::from),
-        )
+            jobs.extend(futures_util::future::join_all(asking).await);
+        }
+        jobs
     }
 
     async fn metrics(

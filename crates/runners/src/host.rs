@@ -11,7 +11,7 @@ use std::time::Duration;
 use cli::Job;
 use config::file::RunnerHost;
 use remote::quote;
-use remote::ssh::{Limits, Session, Target};
+use remote::ssh::{Exit, Limits, Session, Target};
 
 use crate::gather::Refusal;
 
@@ -94,6 +94,10 @@ pub async fn look(
         .script(&script(name, runner), limits)
         .await
         .map_err(|error| refused(error.to_string()))?;
+    if output.exit == Exit::TimedOut {
+        let millis = timeout.as_millis();
+        return Err(refused(format!("not done within {millis} ms")));
+    }
     let text = String::from_utf8_lossy(&output.stdout);
     read(&text).ok_or_else(|| {
         let (exit, tail) = (&output.exit, output.tail());
@@ -101,8 +105,10 @@ pub async fn look(
     })
 }
 
-/// The unit, or the pattern that finds it.
-pub fn unit(name: &str, runner: &RunnerHost) -> String {
+/// The unit, or the patterns that find it. GitHub's installer names it
+/// `actions.runner.OWNER-REPO.NAME.service`; the dot before the name tells `web-01` from
+/// `prod-web-01`.
+pub fn units(name: &str, runner: &RunnerHost) -> Vec<String> {
     let escaped = |c: char| {
         if c.is_ascii_alphanumeric() || "-_.".contains(c) {
             c
@@ -110,25 +116,26 @@ pub fn unit(name: &str, runner: &RunnerHost) -> String {
             '?'
         }
     };
-    runner.unit.clone().unwrap_or_else(|| {
-        // GitHub's installer names it `actions.runner.OWNER-REPO.NAME.service`.
-        format!(
-            "actions.runner.*{}.service",
-            name.chars().map(escaped).collect::<String>()
-        )
-    })
+    if let Some(unit) = &runner.unit {
+        return vec![unit.clone()];
+    }
+    let name: String = name.chars().map(escaped).collect();
+    vec![
+        format!("actions.runner.*.{name}.service"),
+        format!("actions.runner.{name}.service"),
+    ]
 }
 
 /// The lines that find the one unit of a runner and put it into `$unit`.
-pub fn find_unit(name: &str, runner: &RunnerHost) -> String {
+fn find_unit(name: &str, runner: &RunnerHost) -> String {
+    let patterns: Vec<String> = units(name, runner).iter().map(|unit| quote(unit)).collect();
+    let patterns = patterns.join(" ");
     format!(
-        "pattern={}
-units=$(systemctl list-units --all --plain --no-legend --full \"$pattern\" 2>/dev/null | awk '{{print $1}}')
-[ -n \"$units\" ] || units=$(systemctl list-unit-files --no-legend --full \"$pattern\" 2>/dev/null | awk '{{print $1}}')
+        "units=$(systemctl list-units --all --plain --no-legend --full {patterns} 2>/dev/null | awk '{{print $1}}')
+[ -n \"$units\" ] || units=$(systemctl list-unit-files --no-legend --full {patterns} 2>/dev/null | awk '{{print $1}}')
 set -- $units
 unit=$1
-",
-        quote(&unit(name, runner))
+"
     )
 }
 

@@ -51,8 +51,16 @@ fn last_finished(pool: &Pool, jobs: &Jobs, now: Timestamp) -> Vec<Evidence> {
         }
     }
     let evidence = |(runner, (at, job)): (&str, (Timestamp, &Job))| {
-        let says = format!("finished job `{}`", job.name);
-        Evidence::new(Source::Jobs, State::Online, Trust::Hearsay, says)
+        let (state, says) = if job.is_abandoned() {
+            let says = format!(
+                "did not report the end of job `{}`: it may be lost",
+                job.name
+            );
+            (State::Unknown, says)
+        } else {
+            (State::Online, format!("finished job `{}`", job.name))
+        };
+        Evidence::new(Source::Jobs, state, Trust::Hearsay, says)
             .of(runner)
             .aged(Some(ago(at, now)))
     };
@@ -153,6 +161,7 @@ mod tests {
             scope: github::Scope::Repository("acme/shop".into()),
             members: Vec::new(),
             only_members: false,
+            repositories: vec!["acme/shop".into()],
             metric: None,
         }
     }
@@ -168,6 +177,8 @@ mod tests {
             created_at: at,
             started_at: at,
             completed_at: (status == "completed").then_some(at).flatten(),
+            conclusion: (status == "completed").then(|| "success".to_owned()),
+            steps: None,
         }
     }
 
@@ -219,6 +230,31 @@ mod tests {
                 "no job with these labels waits".into()
             )
         );
+    }
+
+    #[test]
+    fn a_job_that_its_runner_did_not_end_is_no_sign_of_life() {
+        let ended = |conclusion: &str, steps: &[(&str, &str)]| {
+            let mut job = job(
+                "completed",
+                &["self-hosted", "production"],
+                Some("web-01"),
+                5,
+            );
+            job.conclusion = Some(conclusion.into());
+            let steps = steps.iter().map(|(name, status)| github::jobs::Step {
+                name: (*name).into(),
+                status: (*status).into(),
+            });
+            job.steps = Some(steps.collect());
+            says(vec![job], 0)[0].1
+        };
+        let lost = [("Set up job", "completed"), ("Run make", "in_progress")];
+        let whole = [("Run make", "completed"), ("Complete job", "completed")];
+        assert_eq!(ended("failure", &lost), State::Unknown);
+        assert_eq!(ended("cancelled", &[]), State::Unknown);
+        assert_eq!(ended("failure", &whole), State::Online);
+        assert_eq!(ended("success", &[]), State::Online);
     }
 
     #[test]

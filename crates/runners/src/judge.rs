@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use github::Jobs;
 use github::runners::Listing;
 
 use crate::gather::{Knowledge, Refusal};
@@ -85,8 +86,10 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
         }
     }
     let answer = known.metrics.get(&pool.name);
+    let mut measured = false;
     if let (Some(metric), Some(answer)) = (&pool.metric, answer) {
         for evidence in metric::evidence(metric, answer) {
+            measured |= evidence.runner.is_some();
             sort(evidence, &mut named);
         }
     }
@@ -104,7 +107,10 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
         .collect();
     // Without the list those are all that the configuration names, or that its query finds.
     let readable = matches!(listing, Some(Ok(_)));
-    let measured = matches!(answer, Some(Ok(answer)) if !answer.samples.is_empty());
+    let counted = match (readable, &pool.metric, answer) {
+        (false, Some(metric), Some(Ok(answer))) => metric::count(answer, metric, rules.fresh),
+        _ => None,
+    };
     let named_elsewhere = !pool.members.is_empty() || measured;
     let mut judgement = Judgement {
         state: State::Unknown,
@@ -114,11 +120,7 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
         unlisted: listing
             .and_then(|l| l.as_ref().ok())
             .map_or(0, |l| l.unlisted),
-        counted: match (listing, &pool.metric, answer) {
-            (Some(Ok(_)), ..) => None,
-            (_, Some(metric), Some(Ok(answer))) => metric::count(answer, metric),
-            _ => None,
-        },
+        counted,
         refusal: listing.and_then(|l| l.as_ref().err()).cloned(),
         passed_over: false,
     };
@@ -159,12 +161,41 @@ fn listed(
     }
 }
 
+/// What the jobs of the pool's repositories say, taken together.
 fn from_jobs(pool: &Pool, known: &Knowledge, rules: &Rules) -> Vec<Evidence> {
-    match &known.jobs {
-        None => Vec::new(),
-        Some(Ok(jobs)) => jobs::evidence(pool, jobs, known.at, rules.patience),
-        Some(Err(refusal)) => vec![Evidence::silent(Source::Jobs, refusal.reason.clone())],
+    let mut found = Vec::new();
+    let mut all: Option<Jobs> = None;
+    let mut asked = Vec::new();
+    for name in &pool.repositories {
+        match known.jobs.get(name) {
+            None => {}
+            Some(Ok(jobs)) => {
+                let all = all.get_or_insert_default();
+                all.jobs.extend(jobs.jobs.iter().cloned());
+                all.with_finished |= jobs.with_finished;
+                all.unseen += jobs.unseen;
+                asked.push(name.as_str());
+            }
+            Some(Err(refusal)) => {
+                let says = format!("{name}: {}", refusal.reason);
+                found.push(Evidence::silent(Source::Jobs, says));
+            }
+        }
     }
+    if let Some(jobs) = all {
+        let of_pool = pool.scope.repository().is_none();
+        for mut evidence in jobs::evidence(pool, &jobs, known.at, rules.patience) {
+            if of_pool && evidence.runner.is_none() {
+                evidence.says.push_str(&format!(" in {}", asked.join(", ")));
+            }
+            found.push(evidence);
+        }
+    }
+    if pool.repositories.is_empty() {
+        let says = "cannot know: jobs are listed by repository, and none is named";
+        found.push(Evidence::silent(Source::Jobs, says));
+    }
+    found
 }
 
 /// What it means that others speak of a runner which GitHub's list does not show in this pool.

@@ -81,9 +81,10 @@ pub fn evidence(metric: &RunnerMetric, answer: &Result<Answer, String>) -> Vec<E
 
 fn one(metric: &RunnerMetric, sample: &Sample, answer: &Answer) -> Evidence {
     let state = match sample.value {
-        value if value.is_nan() => State::Unknown,
-        value if value > 0.0 => State::Online,
-        _ => State::Offline,
+        value if value > 0.0 && value.is_finite() => State::Online,
+        0.0 => State::Offline,
+        // NaN, infinity, less than nothing: a query that went wrong.
+        _ => State::Unknown,
     };
     let name = match &metric.runner_label {
         Some(label) => sample.labels.get(label),
@@ -113,20 +114,17 @@ fn sample_age(sample: &Sample, answer: &Answer) -> Option<Duration> {
     answer.ages.get(&labels).copied()
 }
 
-/// How many are online, where the query is one number for the pool.
-pub fn count(answer: &Answer, metric: &RunnerMetric) -> Option<u64> {
-    match &answer.samples[..] {
-        [one]
-            if evidence(metric, &Ok(answer.clone()))
-                .iter()
-                .all(|e| e.runner.is_none())
-                && one.value >= 0.0 =>
-        {
-            // Runners are counted in whole numbers; a rate or an average is rounded down.
-            format!("{:.0}", one.value.floor()).parse().ok()
-        }
-        _ => None,
+/// How many are online, where the query is one number for the pool that is no older than `fresh`.
+pub fn count(answer: &Answer, metric: &RunnerMetric, fresh: Duration) -> Option<u64> {
+    let [sample] = &answer.samples[..] else {
+        return None;
+    };
+    let evidence = one(metric, sample, answer);
+    if evidence.runner.is_some() || !evidence.counts(fresh) {
+        return None;
     }
+    // Runners are counted in whole numbers; a rate or an average is rounded down.
+    format!("{:.0}", sample.value.floor()).parse().ok()
 }
 
 #[cfg(test)]
@@ -190,12 +188,20 @@ mod tests {
                     ..Answer::default()
                 },
                 &metric(),
+                Duration::from_secs(60),
             )
         };
-        assert_eq!(
-            (count(2.9), count(0.0), count(f64::NAN)),
-            (Some(2), Some(0), None)
-        );
+        assert_eq!((count(2.9), count(0.0)), (Some(2), Some(0)));
+        for wrong in [f64::NAN, f64::INFINITY, -1.0] {
+            assert_eq!(count(wrong), None, "{wrong}");
+            assert_eq!(says(vec![sample(&[], wrong)]), [(None, State::Unknown)]);
+        }
+        let mut old = Answer {
+            samples: vec![sample(&[], 1.0)],
+            ..Answer::default()
+        };
+        old.ages.insert(BTreeMap::new(), Duration::from_secs(61));
+        assert_eq!(super::count(&old, &metric(), Duration::from_secs(60)), None);
     }
 
     #[test]

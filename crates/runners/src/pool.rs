@@ -16,6 +16,8 @@ pub struct Pool {
     pub members: Vec<String>,
     /// Nobody but the members is meant, whoever else has the labels.
     pub only_members: bool,
+    /// Whose jobs tell of the runners: GitHub lists jobs by repository alone.
+    pub repositories: Vec<String>,
     pub metric: Option<RunnerMetric>,
 }
 
@@ -35,6 +37,7 @@ impl Pool {
             organization,
             enterprise,
             group,
+            repositories,
             runners,
             prometheus,
         } = pool;
@@ -43,20 +46,24 @@ impl Pool {
             organization: organization.as_ref(),
             enterprise: enterprise.as_ref(),
             group: group.as_ref(),
+            repositories,
         };
+        let (scope, repositories) = own.or(&whose(section)).resolve(here)?;
         Some(Pool {
             name: name.clone(),
             labels: labels.clone(),
             min_online: *min_online,
-            scope: own.or(&whose(section)).scope(here)?,
+            scope,
             members: runners.clone(),
             only_members: false,
+            repositories,
             metric: prometheus.clone(),
         })
     }
 
-    /// What a check of preflight asks for.
+    /// What a check of preflight asks for: a pool with nothing above it.
     pub fn of_check(check: &RunnersCheck, here: Option<&String>) -> Option<Pool> {
+        let check = check.clone();
         let RunnersCheck {
             name,
             labels,
@@ -64,6 +71,7 @@ impl Pool {
             organization,
             enterprise,
             group,
+            repositories,
             runners,
             prometheus,
             token_env: _,
@@ -71,20 +79,33 @@ impl Pool {
             severity: _,
             weight: _,
         } = check;
-        let whose = Whose {
-            repository: repository.as_ref(),
-            organization: organization.as_ref(),
-            enterprise: enterprise.as_ref(),
-            group: group.as_ref(),
+        let pool = config::file::Pool {
+            name,
+            labels,
+            min_online,
+            repository,
+            organization,
+            enterprise,
+            group,
+            repositories,
+            runners,
+            prometheus,
         };
+        Pool::of_section(&pool, &RunnerCheck::default(), here)
+    }
+
+    /// All runners of the section's own scope, whatever their labels.
+    pub fn everybody(section: &RunnerCheck, here: Option<&String>) -> Option<Pool> {
+        let (scope, repositories) = whose(section).resolve(here)?;
         Some(Pool {
-            name: name.clone(),
-            labels: labels.clone(),
-            min_online: *min_online,
-            scope: whose.scope(here)?,
-            members: runners.clone(),
+            name: "evidence".to_owned(),
+            labels: Vec::new(),
+            min_online: NonZero::<u32>::MIN,
+            scope,
+            members: Vec::new(),
             only_members: false,
-            metric: prometheus.clone(),
+            repositories,
+            metric: None,
         })
     }
 
@@ -94,17 +115,13 @@ impl Pool {
     }
 }
 
-/// The section's own scope, for a look at all of its runners.
-pub fn scope_of_section(section: &RunnerCheck, here: Option<&String>) -> Option<Scope> {
-    whose(section).scope(here)
-}
-
 fn whose(section: &RunnerCheck) -> Whose<'_> {
     Whose {
         repository: section.repository.as_ref(),
         organization: section.organization.as_ref(),
         enterprise: section.enterprise.as_ref(),
         group: section.group.as_ref(),
+        repositories: &section.repositories,
     }
 }
 
@@ -114,6 +131,7 @@ struct Whose<'a> {
     organization: Option<&'a String>,
     enterprise: Option<&'a String>,
     group: Option<&'a String>,
+    repositories: &'a [String],
 }
 
 impl<'a> Whose<'a> {
@@ -126,8 +144,25 @@ impl<'a> Whose<'a> {
         }
         Whose {
             group: self.group.or(above.group),
+            repositories: if self.repositories.is_empty() {
+                above.repositories
+            } else {
+                self.repositories
+            },
             ..*above
         }
+    }
+
+    /// The scope, and whose jobs are asked for: a repository's own, else those that are named,
+    /// else those of the workflow run's repository.
+    fn resolve(&self, here: Option<&String>) -> Option<(Scope, Vec<String>)> {
+        let scope = self.scope(here)?;
+        let repositories = match scope.repository() {
+            Some(name) => vec![name.to_owned()],
+            None if self.repositories.is_empty() => here.cloned().into_iter().collect(),
+            None => self.repositories.to_vec(),
+        };
+        Some((scope, repositories))
     }
 
     fn scope(&self, here: Option<&String>) -> Option<Scope> {

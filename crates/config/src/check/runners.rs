@@ -35,6 +35,7 @@ pub(super) fn checks(section: &Preflight, config: &Config, tree: &Node) -> Resul
             group: check.group.as_ref(),
         };
         whose.check(None, tree, &path)?;
+        repositories(&check.repositories, whose.repository, tree, &path)?;
         pool_of(
             &check.labels,
             &check.runners,
@@ -115,6 +116,7 @@ pub(super) fn section(section: &RunnerCheck, config: &Config, tree: &Node) -> Re
         group: section.group.as_ref(),
     };
     whose.check(None, tree, &[root])?;
+    repositories(&section.repositories, whose.repository, tree, &[root])?;
     for (key, zero) in [
         ("timeout", section.timeout.get().is_zero()),
         ("interval", section.interval.get().is_zero()),
@@ -141,6 +143,7 @@ pub(super) fn section(section: &RunnerCheck, config: &Config, tree: &Node) -> Re
             group: pool.group.as_ref(),
         };
         own.check(Some(&whose), tree, &path)?;
+        repositories(&pool.repositories, own.repository, tree, &path)?;
         pool_of(
             &pool.labels,
             &pool.runners,
@@ -176,6 +179,37 @@ pub(super) fn section(section: &RunnerCheck, config: &Config, tree: &Node) -> Re
                 format!("no pool `{name}` under `pools:`"),
             ));
         }
+    }
+    Ok(())
+}
+
+/// More would cost too many requests for evidence.
+const MOST_REPOSITORIES: usize = 20;
+
+/// Whose jobs are asked for: of a repository's runners its own alone.
+fn repositories(
+    names: &[String],
+    repository: Option<&String>,
+    tree: &Node,
+    path: &[&str],
+) -> Result<(), Fault> {
+    let at: Vec<&str> = path.iter().copied().chain(["repositories"]).collect();
+    if !names.is_empty() && repository.is_some() {
+        let text = "`repository` and `repositories` exclude each other";
+        return Err(fault(tree, &at, text));
+    }
+    if names.len() > MOST_REPOSITORIES {
+        let text = format!("more than {MOST_REPOSITORIES} repositories");
+        return Err(fault(tree, &at, text));
+    }
+    let wrong = |name: &&String| {
+        !name
+            .split_once('/')
+            .is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty())
+    };
+    if let Some(name) = names.iter().find(wrong) {
+        let text = format!("`{name}` is no name of a repository");
+        return Err(fault(tree, &at, text).hint("it is written `OWNER/NAME`"));
     }
     Ok(())
 }

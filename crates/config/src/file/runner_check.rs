@@ -31,6 +31,10 @@ pub struct RunnerCheck {
     pub enterprise: Option<String>,
     /// Ask the runners of this group of the organisation or enterprise: a name or an id.
     pub group: Option<String>,
+    /// The repositories whose jobs tell of an organisation's or enterprise's runners: GitHub lists
+    /// jobs by repository alone. At most 20. Default: the repository of the workflow run.
+    #[serde(default)]
+    pub repositories: Vec<String>,
     /// The environment variable that holds a token which may list runners. Default: GITHUB_TOKEN.
     pub token_env: Option<String>,
     /// How long one source may take to answer. Default 10s.
@@ -71,6 +75,7 @@ impl Default for RunnerCheck {
             organization: None,
             enterprise: None,
             group: None,
+            repositories: Vec::new(),
             token_env: None,
             timeout: timeout(),
             wait: Span::ZERO,
@@ -104,6 +109,9 @@ pub struct Pool {
     pub enterprise: Option<String>,
     /// Ask the runners of this group for this pool: a name or an id.
     pub group: Option<String>,
+    /// The repositories whose jobs tell of this pool's runners. Default: those of the section.
+    #[serde(default)]
+    pub repositories: Vec<String>,
     /// Its runners, by their names under `runners:`: their machines are asked over SSH, and they
     /// are known also where GitHub's list may not be read.
     #[serde(default)]

@@ -152,7 +152,7 @@ async fn a_metric_counts_where_the_list_is_closed_and_no_data_is_unknown() {
         )
     };
     let status = r#"runner_status{environment="production"}"#;
-    let cases: [(String, &str, i32, &[&str]); 6] = [
+    let cases: [(String, &str, i32, &[&str]); 8] = [
         (
             status.into(),
             "",
@@ -181,6 +181,9 @@ async fn a_metric_counts_where_the_list_is_closed_and_no_data_is_unknown() {
             3,
             &["gives no data", "its runners are not known"],
         ),
+        // A sum that went wrong is no number of runners.
+        ("sum(runner_status) * 0 / 0".into(), "", 3, &["prometheus"]),
+        ("sum(runner_status) / 0".into(), "", 3, &["prometheus"]),
         ("sum(".into(), "", 4, &["Prometheus refuses the query"]),
     ];
     for (query, more, code, parts) in cases {
@@ -195,4 +198,29 @@ async fn a_metric_counts_where_the_list_is_closed_and_no_data_is_unknown() {
     let folder = Folder::new(&server, &gone);
     let (code, text) = folder.run(&[]).await;
     assert_eq!(code, 3, "{text}");
+}
+
+#[tokio::test]
+async fn another_runners_service_is_not_taken_for_its_own() {
+    let server = MockServer::start().await;
+    list(&server, ResponseTemplate::new(403)).await;
+    let host = host(&[("prod-web-01", LISTENS)]);
+    start(&host, "prod-web-01");
+    let config = "runners: { web-01: { host: runner-01 } }
+runner-check: { pools: [{ name: primary, labels: [self-hosted], runners: [web-01] }] }
+";
+    let folder = Folder::with_host(&server, &host, config);
+    let (code, text) = folder.run(&[]).await;
+    assert_eq!(code, 3, "{text}");
+    has(
+        &text,
+        &[
+            "no unit of that name",
+            "`systemctl list-units --all 'actions.runner.*'`",
+        ],
+    );
+    // Where neither the list nor the machine can be asked, a list of names is no answer.
+    std::fs::write(folder.path().join("known_hosts"), "").unwrap();
+    let (code, text) = folder.run(&["list"]).await;
+    assert_eq!(code, 4, "{text}");
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use wiremock::matchers::{path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::world::{Folder, has, job, jobs, list, listed, runner};
+use crate::world::{Folder, has, job, jobs, jobs_of, list, listed, runner};
 
 const POOL: [&str; 2] = ["--labels", "self-hosted,production"];
 
@@ -228,4 +228,131 @@ async fn groups_are_found_by_name_on_any_page_and_enterprises_have_their_own_pat
         .await;
     assert_eq!(code, 2, "{text}");
     has(&text, &["--org"]);
+}
+
+#[tokio::test]
+async fn a_job_that_lost_its_runner_is_no_sign_that_it_lives() {
+    let server = MockServer::start().await;
+    list(&server, ResponseTemplate::new(403)).await;
+    let mut lost = job(
+        "completed",
+        &["self-hosted", "production"],
+        Some("web-01"),
+        2,
+    );
+    lost["conclusion"] = json!("failure");
+    lost["steps"] = json!([
+        {"name": "Set up job", "status": "completed", "conclusion": "success", "number": 1},
+        {"name": "Run make", "status": "in_progress", "conclusion": null, "number": 2},
+    ]);
+    jobs(&server, &[lost]).await;
+    let (code, text) = Folder::new(&server, "version: 1\n").run(&POOL).await;
+    assert_eq!(code, 3, "{text}");
+    has(&text, &["did not report the end of job `deploy`"]);
+}
+
+#[tokio::test]
+async fn each_pool_is_judged_by_the_jobs_of_its_own_repositories() {
+    let server = MockServer::start().await;
+    for path_of in [
+        "/repos/acme/shop/actions/runners",
+        "/repos/acme/web/actions/runners",
+        "/orgs/acme/actions/runners",
+    ] {
+        Mock::given(path(path_of))
+            .respond_with(ResponseTemplate::new(403))
+            .mount(&server)
+            .await;
+    }
+    let labels = ["self-hosted"];
+    jobs_of(&server, "acme/shop", &[job("queued", &labels, None, 30)]).await;
+    jobs_of(
+        &server,
+        "acme/web",
+        &[job("in_progress", &labels, Some("w"), 3)],
+    )
+    .await;
+    let config = "version: 1
+runner-check:
+  pools:
+    - { name: ours, labels: [self-hosted] }
+    - { name: theirs, labels: [self-hosted], repository: acme/web }
+";
+    let (code, text) = Folder::new(&server, config).run(&[]).await;
+    assert_eq!(code, 0, "{text}");
+    has(
+        &text,
+        &["pool theirs takes the job", "for 30m, and none runs"],
+    );
+
+    // Of an organisation no list of jobs exists: named repositories are asked, else our own.
+    let org = |more: &str| {
+        format!(
+            "version: 1\nrunner-check: {{ organization: acme, {more} pools: [{{ name: all, labels: [self-hosted] }}] }}\n"
+        )
+    };
+    let both = org("repositories: [acme/shop, acme/web, acme/secret],");
+    let (code, text) = Folder::new(&server, &both).run(&[]).await;
+    assert_eq!(code, 0, "{text}");
+    has(
+        &text,
+        &[
+            "runs job `deploy` for 3m",
+            "while 1 run in acme/shop, acme/web",
+            "no answer: acme/secret: the token may not look into workflow runs (status 404)",
+        ],
+    );
+    // Its runners may work for others, so that a job waits here is no proof.
+    let (code, text) = Folder::new(&server, &org("")).run(&[]).await;
+    assert_eq!(code, 3, "{text}");
+    has(&text, &["for 30m, and none runs in acme/shop"]);
+}
+
+#[tokio::test]
+async fn a_run_with_more_jobs_than_a_page_is_read_to_its_end() {
+    let server = MockServer::start().await;
+    list(&server, ResponseTemplate::new(403)).await;
+    for status in ["queued", "completed"] {
+        Mock::given(path("/repos/acme/shop/actions/runs"))
+            .and(query_param("status", status))
+            .respond_with(
+                ResponseTemplate::new(200)
+                    .set_body_json(json!({"total_count": 0, "workflow_runs": []})),
+            )
+            .mount(&server)
+            .await;
+    }
+    Mock::given(path("/repos/acme/shop/actions/runs"))
+        .and(query_param("status", "in_progress"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_json(json!({"total_count": 1, "workflow_runs": [{"id": 5}]})),
+        )
+        .mount(&server)
+        .await;
+    let labels = ["self-hosted", "production"];
+    let many = vec![job("queued", &labels, None, 30); 100];
+    let last = vec![job("in_progress", &labels, Some("web-01"), 3)];
+    for (page, jobs) in [("1", many), ("2", last)] {
+        Mock::given(path("/repos/acme/shop/actions/runs/5/jobs"))
+            .and(query_param("page", page))
+            .respond_with(
+                ResponseTemplate::new(200).set_body_json(json!({"total_count": 101, "jobs": jobs})),
+            )
+            .mount(&server)
+            .await;
+    }
+    let (code, text) = Folder::new(&server, "version: 1\n").run(&POOL).await;
+    assert_eq!(code, 0, "{text}");
+    has(&text, &["web-01", "all are busy"]);
+}
+
+#[tokio::test]
+async fn a_choice_that_leaves_nothing_decides_nothing() {
+    let server = MockServer::start().await;
+    let folder = Folder::new(&server, "version: 1\n");
+    let args = [POOL[0], POOL[1], "--only", "pool/nobody"];
+    let (code, text) = folder.run(&args).await;
+    assert_eq!(code, 3, "{text}");
+    assert!(!text.contains("P1") && !text.contains("no pool"), "{text}");
 }

@@ -108,6 +108,11 @@ pub(crate) async fn honest(
 
 /// Runs of each status, with one job each.
 pub(crate) async fn jobs(server: &MockServer, jobs: &[Value]) {
+    jobs_of(server, "acme/shop", jobs).await;
+}
+
+/// The same, of any repository.
+pub(crate) async fn jobs_of(server: &MockServer, repository: &str, jobs: &[Value]) {
     for status in ["queued", "in_progress", "completed"] {
         let ids = jobs
             .iter()
@@ -115,7 +120,7 @@ pub(crate) async fn jobs(server: &MockServer, jobs: &[Value]) {
             .filter(|(_, job)| job["status"] == status);
         let runs: Vec<Value> = ids.map(|(id, _)| json!({"id": id})).collect();
         Mock::given(method("GET"))
-            .and(path("/repos/acme/shop/actions/runs"))
+            .and(path(format!("/repos/{repository}/actions/runs")))
             .and(wiremock::matchers::query_param("status", status))
             .respond_with(
                 ResponseTemplate::new(200)
@@ -127,7 +132,7 @@ pub(crate) async fn jobs(server: &MockServer, jobs: &[Value]) {
     for (id, job) in jobs.iter().enumerate() {
         Mock::given(method("GET"))
             .and(path_regex(format!(
-                "^/repos/acme/shop/actions/runs/{id}/jobs$"
+                "^/repos/{repository}/actions/runs/{id}/jobs$"
             )))
             .respond_with(
                 ResponseTemplate::new(200).set_body_json(json!({"total_count": 1, "jobs": [job]})),

@@ -313,7 +313,11 @@ impl Seen {
         if let Some(disk) = self.disks.iter().find(|disk| disk.is_full()) {
             return Some(format!("`runner-check prune {runner}`: {disk}"));
         }
-        let unit = self.unit.as_ref()?;
+        let Some(unit) = &self.unit else {
+            return Some(format!(
+                "`systemctl list-units --all 'actions.runner.*'` on its machine, then `runners: {{ {runner}: {{ unit: … }} }}`"
+            ));
+        };
         if unit.sub == "auto-restart" || unit.restarts >= LOOPS {
             return Some(format!(
                 "why does it crash? `journalctl -u {} -n 100` on its machine; then `runner-check restart {runner}`",

@@ -25,6 +25,10 @@ pub struct RunnersCheck {
     pub enterprise: Option<String>,
     /// Ask the runners of this group of the organisation or enterprise: a name or an id.
     pub group: Option<String>,
+    /// The repositories whose jobs tell of an organisation's or enterprise's runners: GitHub lists
+    /// jobs by repository alone. At most 20. Default: the repository of the workflow run.
+    #[serde(default)]
+    pub repositories: Vec<String>,
     /// Its runners, by their names under `runners:`: their machines are asked over SSH, and they
     /// are known also where GitHub's list may not be read.
     #[serde(default)]
