@@ -39,6 +39,27 @@ impl Node {
     }
 }
 
+impl Scalar {
+    /// Where any value may stand: a number or boolean if it is written as JSON writes them.
+    fn guessed<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Fault> {
+        let text = self.text.as_str();
+        let json = self.plain && !self.expanded;
+        match serde_json::from_str(text) {
+            Ok(serde_json::Value::Bool(value)) if json => visitor.visit_bool(value),
+            Ok(serde_json::Value::Number(number)) if json => {
+                if let Some(value) = number.as_u64() {
+                    visitor.visit_u64(value)
+                } else if let Some(value) = number.as_i64() {
+                    visitor.visit_i64(value)
+                } else {
+                    visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN))
+                }
+            }
+            _ => visitor.visit_str(text),
+        }
+    }
+}
+
 macro_rules! number {
     ($($method:ident $visit:ident $type:ty, $wanted:literal;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -53,7 +74,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.kind {
             Kind::Scalar(_) if self.is_null() => visitor.visit_unit(),
-            Kind::Scalar(scalar) => visitor.visit_str(&scalar.text),
+            Kind::Scalar(scalar) => scalar.guessed(visitor),
             Kind::List(_) => self.deserialize_seq(visitor),
             Kind::Map(_) => self.deserialize_map(visitor),
         }

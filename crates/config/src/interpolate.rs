@@ -68,7 +68,10 @@ pub(crate) fn resolve(
             let place = node.place.clone();
             let late = LATE.iter().any(|late| path == late);
             match expand(&scalar.text, variables, late).map_err(|fault| fault.at(place.clone()))? {
-                Expanded::Text(text) => scalar.text = text,
+                Expanded::Text(text) => {
+                    scalar.expanded = text != scalar.text;
+                    scalar.text = text;
+                }
                 Expanded::Unset(name) if strict => return Err(unset(&name).at(place)),
                 Expanded::Unset(_) => scalar.unresolved = true,
             }

@@ -44,6 +44,8 @@ pub(crate) struct Scalar {
     pub(crate) plain: bool,
     /// Holds `${NAME}` of a variable that is not set.
     pub(crate) unresolved: bool,
+    /// Held `${NAME}`: a variable's value is text where anything may stand.
+    pub(crate) expanded: bool,
 }
 
 impl Node {
@@ -224,6 +226,7 @@ impl<'t> Builder<'t> {
                     text: text.into_owned(),
                     plain,
                     unresolved: false,
+                    expanded: false,
                 };
                 (
                     Node {

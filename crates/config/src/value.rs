@@ -1,6 +1,7 @@
 //! Values with a form of their own: durations, sizes, patterns, filters.
 
 mod expiry;
+mod http;
 mod portion;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 pub use expiry::Expiry;
+pub use http::{Json, Method, Proxy, StatusRange, Statuses};
 pub use portion::Portion;
 
 /// A duration, written `90s`, `1m 30s` or `500ms`. Not negative, at most 30 days.
@@ -516,6 +518,19 @@ textual!(Portion, "Portion", {
     "examples": ["95%", 12]
 });
 textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
+textual!(Method, "Method", {
+    "type": "string",
+    "description": "An HTTP method, such as `GET` or `POST`.",
+    "pattern": "^[A-Z-]+$"
+});
+textual!(StatusRange, "StatusRange", {
+    "type": ["string", "integer"],
+    "description": "An HTTP status or a range of them: `200`, `200-299`, `2xx`."
+});
+textual!(Proxy, "Proxy", {
+    "type": "string",
+    "description": "`http://[user:password@]host:port`, or `none`."
+});
 textual!(Filter, "Filter", {"type": "string", "description": "A jq filter."});
 
 #[cfg(test)]

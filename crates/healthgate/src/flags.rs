@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cli::Failure;
 use config::Config;
 use config::file::{HttpProbe, Match, ReleaseSource};
-use config::value::{Filter, Pattern, Portion, Size, Span};
+use config::value::{Filter, Pattern, Portion, Size, Span, StatusRange};
 
 /// Probe flags make one probe for each `--http`; these take the place of the file's probes. Policy
 /// flags change the file's policy key by key.
@@ -14,7 +14,7 @@ pub struct Flags {
     /// Ask this URL; may be given again. Takes the place of the configuration's probes
     #[arg(long, value_name = "URL", help_heading = "Probe")]
     http: Vec<String>,
-    /// Status that passes; may be given again [default: any 2xx]
+    /// Status that passes, or a range such as 200-299; may be given again [default: 2xx]
     #[arg(
         long,
         value_name = "CODE",
@@ -22,7 +22,7 @@ pub struct Flags {
         requires = "http",
         help_heading = "Probe"
     )]
-    status: Vec<u16>,
+    status: Vec<StatusRange>,
     /// Header to send, `Name: value`; its value is kept out of all output
     #[arg(long, value_name = "HEADER", requires = "http", help_heading = "Probe")]
     header: Vec<String>,
@@ -176,24 +176,21 @@ impl Flags {
                 .iter()
                 .filter(|probe| probe.name.starts_with(&name))
                 .count();
+            let name = if again == 0 {
+                name
+            } else {
+                format!("{name}#{}", again + 1)
+            };
+            let probe = HttpProbe::get(name, url);
             probes.push(HttpProbe {
-                name: if again == 0 {
-                    name
-                } else {
-                    format!("{name}#{}", again + 1)
-                },
-                url: url.clone(),
-                status: self.status.clone(),
+                status: self.status.clone().into(),
                 headers: headers.clone(),
-                expect_headers: BTreeMap::new(),
                 body_regex: self.body_regex.clone(),
                 jq: self.jq.clone(),
                 max_latency: self.max_latency,
-                max_body: self.max_body.unwrap_or(Size::from_bytes(1 << 20)),
+                max_body: self.max_body.unwrap_or(probe.max_body),
                 release: release.clone(),
-                addresses: config::file::Addresses::All,
-                policy: None,
-                severity: model::Severity::Required,
+                ..probe
             });
         }
         Ok(probes)

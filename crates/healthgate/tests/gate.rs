@@ -88,7 +88,7 @@ fn the_telling_measurements_keep_the_answers_head() {
     );
     let head = kept[0].unwrap();
     assert!(
-        head.starts_with("status 503\n") && head.contains("content-type: "),
+        head.starts_with("HTTP/1.1 503\n") && head.contains("content-type: "),
         "{head}"
     );
     assert!(

@@ -1,6 +1,7 @@
 //! One way to a byte stream to `host:port`: to an address of the name, to one that is given
 //! instead, or out of a host's own network.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub trait Tunnels: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     verdict: Verdict,
-    value: &'static str,
+    value: Cow<'static, str>,
     reason: String,
 }
 
@@ -47,7 +48,7 @@ impl Problem {
         let value = if reason == REFUSED { REFUSED } else { "error" };
         Problem {
             verdict: Verdict::Fail,
-            value,
+            value: value.into(),
             reason,
         }
     }
@@ -56,9 +57,25 @@ impl Problem {
     pub fn of_way(value: &'static str, reason: impl Into<String>) -> Self {
         Problem {
             verdict: Verdict::Error,
-            value,
+            value: value.into(),
             reason: reason.into(),
         }
+    }
+
+    /// What was seen, short.
+    pub(crate) fn value(mut self, value: impl Into<Cow<'static, str>>) -> Self {
+        self.value = value.into();
+        self
+    }
+
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The same of another place than the one under test.
+    pub(crate) fn at(mut self, place: &impl std::fmt::Display) -> Self {
+        self.reason = format!("{place}: {}", self.reason);
+        self
     }
 
     pub(crate) fn reading(self, expected: &str) -> Reading {
@@ -77,6 +94,16 @@ pub(crate) enum End {
     Address(SocketAddr),
     /// The name is looked up by whoever stands between.
     Beyond,
+}
+
+impl End {
+    /// The same machine's other port.
+    pub(crate) fn with_port(self, port: u16) -> End {
+        match self {
+            End::Address(address) => End::Address(SocketAddr::new(address.ip(), port)),
+            End::Beyond => End::Beyond,
+        }
+    }
 }
 
 /// How a place is reached.
@@ -100,6 +127,19 @@ impl Route {
         self
     }
 
+    /// The way to other places than the one whose addresses are given.
+    pub(crate) fn elsewhere(&self) -> Self {
+        Route {
+            resolve: Vec::new(),
+            via: self.via.clone(),
+        }
+    }
+
+    /// Whether the connection is made by ourselves, from here, to what the name resolves to.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.resolve.is_empty() && self.via.is_none()
+    }
+
     /// Each end of a place, once.
     pub(crate) async fn ends(&self, place: &Place) -> Result<Vec<End>, Problem> {
         if self.via.is_some() {
@@ -107,10 +147,7 @@ impl Route {
         }
         if self.resolve.is_empty() {
             let found = place.resolve().await;
-            let found = found.map_err(|reason| Problem {
-                value: "no address",
-                ..Problem::of_service(reason)
-            })?;
+            let found = found.map_err(|reason| Problem::of_service(reason).value("no address"))?;
             return Ok(found.into_iter().map(End::Address).collect());
         }
         let end = |ip: &IpAddr| End::Address(SocketAddr::new(*ip, place.port));

@@ -1,270 +1,134 @@
 //! An HTTP endpoint, asked once on every address of its name.
 //!
 //! What does not answer is a failure here: this is the thing under test, and its users see the
-//! same. Redirects are not followed (a 3xx is an answer), the body is read to its end within its
-//! limit, and each measurement opens a fresh connection, as a new user would.
+//! same. Redirects are followed where that is asked for (else a 3xx is an answer), the body is
+//! read to its end within its limit, and each measurement opens a fresh connection, as a new user
+//! would.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+mod expect;
+mod proxy;
+mod redirect;
+mod reply;
+mod request;
+mod transport;
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
 
 use config::file::HttpProbe;
+use http::header::{HOST, HeaderValue};
 use model::Verdict;
-use reqwest::header::HeaderMap;
 use url::Url;
 
-use crate::addresses::{Place, REFUSED, late};
-use crate::body::{self, Body};
-use crate::connect::{End, Route};
+use self::expect::Expect;
+use self::redirect::follow;
+use self::reply::Reply;
+use self::request::{Body, Request, authority, parse};
+use self::transport::{Transport, Wire, place, same_server};
+use crate::Reading;
+use crate::addresses::late;
+use crate::connect::{End, Problem, Route};
 use crate::kinds::{Measuring, Probe};
 use crate::release::{Answer, Identity, identify};
-use crate::{Reading, USER_AGENT, plain_cause, proxy, shown};
 
-/// One HTTP probe with its connections' settings.
+/// More than any server's headers.
+const MAX_HEAD: usize = 64 << 10;
+
+/// One HTTP probe.
 pub struct Http {
+    request: Request,
+    transport: Transport,
+    expect: Expect,
+    /// What asks for the release elsewhere.
+    version: Option<Request>,
     probe: HttpProbe,
-    url: Url,
-    headers: HeaderMap,
-    clients: Mutex<HashMap<Option<SocketAddr>, reqwest::Client>>,
-}
-
-/// What one address answered.
-struct Reply {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-    took: Duration,
-}
-
-impl Reply {
-    fn evidence(&self) -> String {
-        let mut head = format!("status {}\n", self.status).into_bytes();
-        for (name, value) in &self.headers {
-            head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
-        }
-        head.push(b'\n');
-        head.extend(&self.body[..self.body.len().min(model::evidence::LIMIT * 2)]);
-        model::evidence::head(&head)
-    }
 }
 
 impl Http {
     pub fn new(probe: HttpProbe) -> Result<Self, String> {
-        let url = parse(&probe.url)?;
-        if let Some(text) = probe
-            .release
-            .as_ref()
-            .and_then(|release| release.url.as_deref())
-        {
-            parse(text)?;
-        }
-        let mut headers = HeaderMap::new();
-        for (name, value) in &probe.headers {
-            let name: reqwest::header::HeaderName = name
-                .parse()
-                .map_err(|_| format!("`{name}` is no header name"))?;
-            let mut value = reqwest::header::HeaderValue::from_str(value)
-                .map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        Ok(Http {
-            probe,
-            url,
-            headers,
-            clients: Mutex::default(),
-        })
-    }
-
-    async fn one_address(&self, address: Option<SocketAddr>, release: Option<&str>) -> Reading {
-        let reply = match self.get(&self.url, address).await {
-            Ok(reply) => reply,
-            Err((value, reason)) => {
-                // Whoever stands between is only somebody whom we ask.
-                let verdict = if value == PROXY {
-                    Verdict::Error
-                } else {
-                    Verdict::Fail
-                };
-                return Reading::not(verdict, self.expected(), reason.clone(), reason).value(value);
-            }
-        };
-        let evidence = reply.evidence();
-        let reading = self.judge(&reply).await.value(reply.status.to_string());
-        let mut reading = match release {
-            // Also of an answer that failed: whose it is tells more than anything else.
-            Some(release) => self.judge_release(reading, reply, address, release).await,
-            None => reading,
-        };
-        reading.evidence = Some(evidence);
-        reading
-    }
-
-    async fn get(&self, url: &Url, address: Option<SocketAddr>) -> Result<Reply, (String, String)> {
-        let client = self
-            .client(url, address)
-            .map_err(|error| ("error".to_owned(), plain_cause(&error)))?;
-        let started = Instant::now();
-        let response = client
-            .get(url.clone())
-            .headers(self.headers.clone())
-            .send()
-            .await
-            .map_err(|error| {
-                let cause = plain_cause(&error);
-                if address.is_none() && error.is_connect() {
-                    return (PROXY.to_owned(), format!("through the proxy: {cause}"));
-                }
-                let value = if error.is_connect() && cause == REFUSED {
-                    REFUSED
-                } else {
-                    "error"
-                };
-                (value.to_owned(), cause)
-            })?;
-        let status = response.status().as_u16();
-        if address.is_none() && status == 407 {
-            let reason = "the proxy wants other credentials (status 407)";
-            return Err((PROXY.to_owned(), reason.to_owned()));
-        }
-        let headers = response.headers().clone();
-        match body::read(response, self.probe.max_body.get()).await {
-            Body::Whole(body) => Ok(Reply {
-                status,
-                headers,
-                body,
-                took: started.elapsed(),
-            }),
-            Body::TooLarge => Err((
-                status.to_string(),
-                format!("the body is larger than max-body ({})", self.probe.max_body),
-            )),
-            Body::Broken(reason) => {
-                Err((status.to_string(), format!("the body broke off: {reason}")))
-            }
-        }
-    }
-
-    /// A client that connects to this address, whatever the name resolves to; or to the proxy.
-    fn client(&self, url: &Url, address: Option<SocketAddr>) -> reqwest::Result<reqwest::Client> {
-        let port = url.port_or_known_default().unwrap_or(80);
-        let address = address.map(|address| SocketAddr::new(address.ip(), port));
-        let mut clients = self
-            .clients
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(client) = clients.get(&address) {
-            return Ok(client.clone());
-        }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0);
-        if let (Some(host), Some(address)) = (url.host_str(), address) {
-            builder = builder.resolve(host, address);
-        }
-        if url.scheme() == "http" && address.is_some() {
-            // Reading the system's certificates takes longer than the whole measurement.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build()?;
-        clients.insert(address, client.clone());
-        Ok(client)
-    }
-
-    fn expected(&self) -> String {
-        match self.probe.status.as_slice() {
-            [] => "status 200 to 299".to_owned(),
-            [one] => format!("status {one}"),
-            several => {
-                let several: Vec<_> = several.iter().map(u16::to_string).collect();
-                format!("status {}", several.join(" or "))
-            }
-        }
-    }
-
-    /// The conditions in the order in which a person would look: status, headers, body, time.
-    async fn judge(&self, reply: &Reply) -> Reading {
         let HttpProbe {
             name: _,
-            url: _,
+            url,
+            method,
+            headers,
+            body,
+            body_file,
+            json,
+            form,
             status,
-            headers: _,
             expect_headers,
             body_regex,
             jq,
             max_latency,
-            max_body: _,
-            release: _,
+            max_body,
+            max_redirects: _,
+            release,
+            http_version,
+            ca_file,
+            client_certificate,
+            server_name,
+            min_days,
+            resolve,
+            proxy,
             addresses: _,
             policy: _,
             severity: _,
-        } = &self.probe;
-        let fail = |expected: String, actual: String, reason: String| {
-            Reading::not(Verdict::Fail, expected, actual, reason)
+        } = &probe;
+        let body = Body {
+            text: body.as_deref(),
+            file: body_file.as_deref(),
+            json: json.as_ref(),
+            form,
         };
-        let accepted = match status.as_slice() {
-            [] => (200..300).contains(&reply.status),
-            listed => listed.contains(&reply.status),
+        let request = Request::new(method.as_ref(), url, headers, &body)?;
+        let version = match release.as_ref().and_then(|release| release.url.as_deref()) {
+            None => None,
+            Some(text) => Some(elsewhere(&request, &parse(text)?)?),
         };
-        if !accepted {
-            let actual = format!("status {}", reply.status);
-            return fail(self.expected(), actual.clone(), actual);
-        }
-        for (name, pattern) in expect_headers {
-            let actual = reply
-                .headers
-                .get(name)
-                .map(reqwest::header::HeaderValue::as_bytes);
-            if !actual.is_some_and(|value| pattern.is_match(value)) {
-                let expected = format!("header {name} matches `{}`", pattern.as_str());
-                let actual = actual.map_or("no such header".into(), shown);
-                return fail(expected, actual.clone(), format!("header {name}: {actual}"));
-            }
-        }
-        if let Some(pattern) = body_regex
-            && !pattern.is_match(&reply.body)
-        {
-            let expected = format!("body matches `{}`", pattern.as_str());
-            return fail(
-                expected,
-                format!("body {}", shown(&reply.body)),
-                "the body does not match".into(),
-            );
-        }
-        if let Some(filter) = jq {
-            let expected = format!("jq `{}` is true", filter.as_str());
-            let (filter, body) = (filter.jq().clone(), reply.body.clone());
-            let result =
-                tokio::task::spawn_blocking(move || filter.first(&body, FILTER_TIME)).await;
-            match result {
-                Ok(Ok(Some(serde_json::Value::Bool(true)))) => {}
-                Ok(Ok(value)) => {
-                    let value = value.map_or("nothing".into(), |value| {
-                        shown(value.to_string().as_bytes())
-                    });
-                    let actual = format!("{value} from {}", shown(&reply.body));
-                    return fail(expected, actual, format!("the jq condition gives {value}"));
-                }
-                Ok(Err(error)) => return fail(expected, shown(&reply.body), error.to_string()),
-                Err(error) => return fail(expected, shown(&reply.body), error.to_string()),
-            }
-        }
-        if let Some(limit) = max_latency
-            && reply.took > limit.get()
-        {
-            let actual = format!("{} ms", reply.took.as_millis());
-            return fail(
-                format!("answer within {} ms", limit.get().as_millis()),
-                actual.clone(),
-                format!(
-                    "took {actual} > max-latency ({} ms)",
-                    limit.get().as_millis()
-                ),
-            );
-        }
-        Reading::pass(self.expected(), format!("status {}", reply.status))
+        let transport = Transport::new(Wire {
+            route: Route::default().resolve(resolve),
+            proxy: proxy.as_ref(),
+            version: *http_version,
+            ca_file: ca_file.as_deref(),
+            client_certificate: client_certificate.as_ref(),
+            server_name: server_name.as_deref(),
+            certificates: min_days.is_some(),
+            max_body: max_body.get(),
+        })?;
+        let expect = Expect {
+            status: status.clone(),
+            headers: expect_headers.clone(),
+            body_regex: body_regex.clone(),
+            jq: jq.clone(),
+            max_latency: *max_latency,
+            min_days: *min_days,
+        };
+        Ok(Http {
+            request,
+            transport,
+            expect,
+            version,
+            probe,
+        })
+    }
+
+    async fn one_end(&self, end: End, release: Option<&str>) -> Reading {
+        let limit = self.probe.max_redirects;
+        let mut reply = match follow(&self.transport, &self.request, end, limit, None).await {
+            Ok(reply) => reply,
+            Err(problem) => return problem.reading(&self.expect.shown()),
+        };
+        let evidence = reply.evidence();
+        let reading = self.expect.judge(&mut reply, self.transport.max_body).await;
+        let reading = reading.value(reply.status.to_string());
+        let mut reading = match release {
+            // Also of an answer that failed: whose it is tells more than anything else.
+            Some(release) => self.judge_release(reading, reply, end, release).await,
+            None => reading,
+        };
+        reading.evidence = Some(evidence);
+        reading
     }
 
     /// The same reading, unless another release answered.
@@ -272,12 +136,12 @@ impl Http {
         &self,
         reading: Reading,
         reply: Reply,
-        address: Option<SocketAddr>,
+        end: End,
         release: &str,
     ) -> Reading {
         let failed = reading.verdict != Verdict::Pass;
         let before = reading.clone();
-        let judged = self.identified(reading, reply, address, release).await;
+        let judged = self.identified(reading, reply, end, release).await;
         if !failed {
             return judged;
         }
@@ -298,48 +162,25 @@ impl Http {
         &self,
         mut reading: Reading,
         reply: Reply,
-        address: Option<SocketAddr>,
+        end: End,
         release: &str,
     ) -> Reading {
         let source = self.probe.release.clone();
-        let elsewhere = source.as_ref().and_then(|source| source.url.as_deref());
-        let reply = match elsewhere.map(parse) {
-            None => reply,
-            Some(Err(reason)) => {
-                return Reading::not(
-                    Verdict::Fail,
-                    format!("release {release}"),
-                    reason.clone(),
-                    reason,
-                );
-            }
-            Some(Ok(url)) => match self.get_elsewhere(&url, address).await {
-                Ok(reply) if (200..300).contains(&reply.status) => reply,
-                Ok(reply) => {
-                    let actual = format!("status {} from {url}", reply.status);
-                    return Reading::not(
-                        Verdict::Fail,
-                        format!("release {release}"),
-                        actual.clone(),
-                        actual,
-                    )
-                    .value(reply.status.to_string());
-                }
-                Err((value, reason)) => {
-                    let reason = format!("{url}: {reason}");
-                    return Reading::not(
-                        Verdict::Fail,
-                        format!("release {release}"),
-                        reason.clone(),
-                        reason,
-                    )
-                    .value(value);
-                }
-            },
+        let named = match &self.version {
+            None => Ok(reply),
+            Some(request) => self.ask_version(request, end).await,
+        };
+        let mut reply = match named {
+            Ok(reply) => reply,
+            Err(problem) => return problem.reading(&format!("release {release}")),
         };
         let configured = source.is_some();
         let expected = release.to_owned();
+        let max_body = self.transport.max_body;
         let identity = tokio::task::spawn_blocking(move || {
+            if let Err(reason) = reply.unpack(max_body) {
+                return Identity::Unknown(reason);
+            }
             let answer = Answer {
                 headers: &reply.headers,
                 body: &reply.body,
@@ -373,54 +214,54 @@ impl Http {
 
     /// Asks the release URL: on the same address where it is the same host, else where its own
     /// name leads.
-    async fn get_elsewhere(
-        &self,
-        url: &Url,
-        address: Option<SocketAddr>,
-    ) -> Result<Reply, (String, String)> {
-        let address = if proxy::applies(url) {
-            None
-        } else if address.is_some() && url.host_str() == self.url.host_str() {
-            address
+    async fn ask_version(&self, request: &Request, end: End) -> Result<Reply, Problem> {
+        let url = &request.url;
+        let at = redirect::public(url);
+        let asked = if url.host_str() == self.request.url.host_str() {
+            let end = end.with_port(place(url).port);
+            self.transport.send(request, end).await
         } else {
-            let found = place(url)
-                .resolve()
-                .await
-                .map_err(|reason| ("no address".to_owned(), reason))?;
-            found.first().copied().or(address)
+            self.transport.send_elsewhere(request).await
         };
-        self.get(url, address).await
+        let reply = asked.map_err(|problem| problem.at(&at))?;
+        if (200..300).contains(&reply.status) {
+            return Ok(reply);
+        }
+        let reason = format!("status {} from {at}", reply.status);
+        Err(Problem::of_service(reason).value(reply.status.to_string()))
     }
 }
 
-/// The value of a reading where the proxy did not let us through.
-const PROXY: &str = "proxy";
+/// A `GET` of another URL: with the same headers if it is the same server.
+fn elsewhere(request: &Request, url: &Url) -> Result<Request, String> {
+    if same_server(&request.url, url) {
+        request.moved(url)
+    } else {
+        Request::stranger(url)
+    }
+}
 
 impl Probe for Http {
     fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
-            let expected = self.expected();
-            if proxy::applies(&self.url) {
-                let asking = self.one_address(None, release);
+            let expected = self.expect.shown();
+            if self.transport.is_proxied(&self.request.url) {
+                let asking = self.one_end(End::Beyond, release);
                 let asked = tokio::time::timeout(timeout, asking).await;
                 return asked.unwrap_or_else(|_| late(timeout, &expected));
             }
             let rule = self.probe.addresses;
-            let ask = async |end| {
-                let End::Address(address) = end else {
-                    return self.one_address(None, release).await;
-                };
-                self.one_address(Some(address), release).await
-            };
-            let place = place(&self.url);
-            Route::default()
+            let ask = async |end| self.one_end(end, release).await;
+            let place = place(&self.request.url);
+            self.transport
+                .route()
                 .ask(&place, rule, timeout, &expected, ask)
                 .await
         })
     }
 
     fn hint(&self) -> String {
-        let url = self.probe.url.replace('\'', "%27");
+        let url = self.request.url.as_str().replace('\'', "%27");
         format!("ask it yourself: curl -sv '{url}'")
     }
 
@@ -432,28 +273,25 @@ impl Probe for Http {
     }
 }
 
-/// The measurement's own timeout bounds the whole.
-const FILTER_TIME: Duration = Duration::from_secs(2);
+/// Drives a connection while something is done with it; both end together.
+async fn drive<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
+    let (mut connection, mut work) = (pin!(connection), pin!(work));
+    let mut open = true;
+    std::future::poll_fn(|context| {
+        if open && connection.as_mut().poll(context).is_ready() {
+            open = false;
+        }
+        match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
 
 /// Whether a URL can be asked.
 pub fn check_url(text: &str) -> Result<(), String> {
     parse(text).map(drop)
-}
-
-fn parse(text: &str) -> Result<Url, String> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        Ok(_) => Err("the URL is not `http://…` or `https://…`".into()),
-        Err(error) => Err(format!("not a URL: {error}")),
-    }
-}
-
-fn place(url: &Url) -> Place {
-    let host = url.host_str().unwrap_or_default();
-    Place {
-        host: host.trim_matches(['[', ']']).to_owned(),
-        port: url.port_or_known_default().unwrap_or(80),
-    }
 }
 
 /// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
@@ -467,56 +305,55 @@ pub async fn ask_release(
     timeout: Duration,
 ) -> Result<String, String> {
     let ask = async {
-        let mut url = parse(url)?;
-        let mut request = Vec::new();
-        if let Some(at) = at {
-            let authority = match url.port() {
-                Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
-                None => url.host_str().unwrap_or_default().to_owned(),
-            };
-            request.push((reqwest::header::HOST, authority));
-            let server =
-                parse(&format!("http://{at}/")).map_err(|reason| format!("`{at}`: {reason}"))?;
-            let moved = url.set_scheme("http").is_ok()
-                && url.set_host(server.host_str()).is_ok()
-                && url.set_port(server.port()).is_ok();
-            if !moved {
-                return Err(format!("`{at}` is no host and port"));
+        let url = parse(url)?;
+        let request = match at {
+            None => Request::stranger(&url)?,
+            Some(at) => {
+                let server = parse(&format!("http://{at}/"))
+                    .map_err(|reason| format!("`{at}`: {reason}"))?;
+                let mut moved = url.clone();
+                let done = moved.set_scheme("http").is_ok()
+                    && moved.set_host(server.host_str()).is_ok()
+                    && moved.set_port(server.port()).is_ok();
+                if !done {
+                    return Err(format!("`{at}` is no host and port"));
+                }
+                let mut request = Request::stranger(&moved)?;
+                let host = HeaderValue::from_str(&authority(&url));
+                request
+                    .headers
+                    .insert(HOST, host.map_err(|error| error.to_string())?);
+                request
             }
-        }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0);
-        if url.scheme() == "http" && !proxy::applies(&url) {
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(|error| plain_cause(&error))?;
-        let mut get = client.get(url.clone());
-        for (name, value) in request {
-            get = get.header(name, value);
-        }
-        let response = get
-            .send()
-            .await
-            .map_err(|error| format!("{url}: {}", plain_cause(&error)))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = match body::read(response, 1 << 20).await {
-            Body::Whole(body) => body,
-            Body::TooLarge => return Err(format!("{url}: the answer is larger than 1 MiB")),
-            Body::Broken(reason) => return Err(format!("{url}: the answer broke off: {reason}")),
         };
-        if !status.is_success() {
-            return Err(format!("{url}: status {}", status.as_u16()));
+        let transport = Transport::new(Wire {
+            route: Route::default(),
+            proxy: None,
+            version: config::file::HttpVersion::Auto,
+            ca_file: None,
+            client_certificate: None,
+            server_name: None,
+            certificates: false,
+            max_body: 1 << 20,
+        })?;
+        let url = redirect::public(&request.url);
+        let mut reply = transport
+            .send_elsewhere(&request)
+            .await
+            .map_err(|problem| format!("{url}: {}", problem.reason()))?;
+        if !(200..300).contains(&reply.status) {
+            return Err(format!("{url}: status {}", reply.status));
         }
         let (source, likely) = (source.cloned(), likely.to_owned());
         tokio::task::spawn_blocking(move || {
-            let answer = Answer {
-                headers: &headers,
-                body: &body,
-            };
-            crate::release::named(source.as_ref(), &likely, &answer)
-                .map_err(|why| format!("{url}: {why}"))
+            let named = reply.unpack(transport.max_body).and_then(|()| {
+                let answer = Answer {
+                    headers: &reply.headers,
+                    body: &reply.body,
+                };
+                crate::release::named(source.as_ref(), &likely, &answer)
+            });
+            named.map_err(|why| format!("{url}: {why}"))
         })
         .await
         .unwrap_or_else(|error| Err(error.to_string()))

@@ -7,6 +7,7 @@
 mod addresses;
 mod body;
 pub mod certificate;
+mod client_tls;
 pub mod connect;
 mod dns;
 pub mod gate;
@@ -16,7 +17,6 @@ pub mod kinds;
 pub mod observer;
 pub mod policy;
 pub mod prometheus;
-mod proxy;
 pub mod release;
 mod tcp;
 mod tls;

@@ -17,7 +17,7 @@ pub enum Identity {
 
 /// An answer as far as a release can stand in it.
 pub struct Answer<'a> {
-    pub headers: &'a reqwest::header::HeaderMap,
+    pub headers: &'a http::header::HeaderMap,
     pub body: &'a [u8],
 }
 
@@ -201,7 +201,7 @@ fn matches(rule: Match, expected: &str, actual: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+    use http::header::{HeaderMap, HeaderName, HeaderValue};
 
     fn identity(header: Option<(&str, &str)>, body: &str, expected: &str) -> String {
         let mut headers = HeaderMap::new();

@@ -1,21 +1,16 @@
 //! A TLS server: its chain is trusted, its certificate is for its name and holds long enough.
 
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use config::file::TlsProbe;
 use model::Verdict;
-use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::addresses::Place;
+use crate::client_tls::{Settings, server_name, shake_hands};
 use crate::connect::{End, Route};
 use crate::kinds::{Measuring, Probe};
-use crate::{Reading, certificate, plain_cause};
+use crate::{Reading, certificate};
 
 /// The port of HTTPS, which is what is mostly meant.
 const PORT: u16 = 443;
@@ -26,23 +21,24 @@ pub(crate) struct Tls {
     place: Place,
     route: Route,
     name: ServerName<'static>,
-    /// Reading the system's certificates takes longer than a measurement: once, when needed.
-    config: OnceLock<Result<Arc<ClientConfig>, String>>,
+    settings: Settings,
 }
 
 impl Tls {
     pub(crate) fn new(probe: TlsProbe) -> Result<Self, String> {
         let place = Place::new(&probe.address, PORT);
-        let name = probe.server_name.as_ref().unwrap_or(&place.host).clone();
-        let name = ServerName::try_from(name.as_str())
-            .map_err(|_| format!("`{name}` is no name of a server"))?
-            .to_owned();
+        let name = probe.server_name.as_ref().unwrap_or(&place.host);
+        let name = server_name(name)?;
+        let settings = Settings {
+            ca_file: probe.ca_file.clone(),
+            ..Settings::default()
+        };
         Ok(Tls {
             probe,
             place,
             route: Route::default(),
             name,
-            config: OnceLock::new(),
+            settings,
         })
     }
 
@@ -56,25 +52,14 @@ impl Tls {
 
     async fn one(&self, end: End) -> Reading {
         let expected = self.expected();
-        let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
-        let config = match self
-            .config
-            .get_or_init(|| client(self.probe.ca_file.as_deref()))
-        {
-            Ok(config) => Arc::clone(config),
-            // Our own certificates cannot be read: that says nothing of the server.
-            Err(reason) => return Reading::not(Verdict::Error, &expected, reason, reason),
+        let shaken = async {
+            let config = self.settings.config()?;
+            let stream = self.route.open(&self.place, end).await?;
+            shake_hands(config, self.name.clone(), stream).await
         };
-        let stream = match self.route.open(&self.place, end).await {
+        let stream = match shaken.await {
             Ok(stream) => stream,
             Err(problem) => return problem.reading(&expected),
-        };
-        let shaken = TlsConnector::from(config)
-            .connect(self.name.clone(), stream)
-            .await;
-        let stream = match shaken {
-            Ok(stream) => stream,
-            Err(error) => return not(plain_cause(&error)).value("handshake"),
         };
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates().unwrap_or_default();
@@ -96,32 +81,6 @@ impl Tls {
         let reason = format!("{left} days left, fewer than {}", self.probe.min_days);
         Reading::not(Verdict::Fail, expected, actual, reason).value(value)
     }
-}
-
-/// TLS as it is spoken to servers that these certificates vouch for, or else the system's.
-fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    let found = match ca_file {
-        Some(path) => {
-            let unreadable =
-                |error: String| format!("the file {} cannot be used: {error}", path.display());
-            CertificateDer::pem_file_iter(path)
-                .map_err(|error| unreadable(error.to_string()))?
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| unreadable(error.to_string()))?
-        }
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    roots.add_parsable_certificates(found);
-    if roots.is_empty() {
-        return Err("there is no certificate to trust; is `ca-certificates` installed?".into());
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 impl Probe for Tls {

@@ -71,10 +71,29 @@ fn policy(policy: &Policy, tree: &Node, path: &[&str]) -> Result<(), Fault> {
 fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
     let path = |keys: &[&'static str]| [&["healthgate", "http", at], keys].concat();
     http_url(tree, &path(&["url"]), &probe.url)?;
-    let wrong = |status: &&u16| !(100..=599).contains(*status);
-    if let Some(status) = probe.status.iter().find(wrong) {
-        let message = format!("{status} is no HTTP status");
-        return Err(fault(tree, &path(&["status"]), message));
+    let bodies = [
+        ("body", probe.body.is_some()),
+        ("body-file", probe.body_file.is_some()),
+        ("json", probe.json.is_some()),
+        ("form", !probe.form.is_empty()),
+    ];
+    exclusive(&bodies).map_err(|(key, message)| fault(tree, &path(&[key]), message))?;
+    if !probe.url.starts_with("https:") {
+        for (key, given) in [
+            ("ca-file", probe.ca_file.is_some()),
+            ("client-certificate", probe.client_certificate.is_some()),
+            ("server-name", probe.server_name.is_some()),
+            ("min-days", probe.min_days.is_some()),
+        ] {
+            if given && probe.max_redirects == 0 {
+                let message = format!("`{key}` is for an `https://` URL");
+                return Err(fault(tree, &path(&[key]), message));
+            }
+        }
+    }
+    if !probe.resolve.is_empty() && probe.proxy.as_ref().is_some_and(|it| it.url().is_some()) {
+        let message = "`resolve` and `proxy` exclude each other: the proxy connects";
+        return Err(fault(tree, &path(&["resolve"]), message));
     }
     if let Some(release) = &probe.release {
         if release.header.is_some() && release.jq.is_some() {
@@ -86,6 +105,17 @@ fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// At most one of some keys; else the second one and what is wrong with it.
+fn exclusive(keys: &[(&'static str, bool)]) -> Result<(), (&'static str, String)> {
+    let mut given = keys.iter().filter(|(_, given)| *given);
+    match (given.next(), given.next()) {
+        (Some((one, _)), Some((other, _))) => {
+            Err((*other, format!("`{one}` and `{other}` exclude each other")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn prometheus(probe: &PrometheusProbe, tree: &Node, at: &str) -> Result<(), Fault> {

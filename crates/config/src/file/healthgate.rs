@@ -6,16 +6,18 @@ mod policy;
 mod prometheus;
 mod tcp;
 mod tls;
+mod transport;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use dns::DnsProbe;
-pub use http::{Addresses, HttpProbe, Match, ReleaseSource};
+pub use http::{HttpProbe, Match, ReleaseSource};
 pub use policy::{Policy, PolicyOverlay};
 pub use prometheus::{OnNoData, PrometheusProbe};
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
+pub use transport::{Addresses, ClientCertificate, HttpVersion};
 
 /// Is what we deployed healthy, and is it the release we deployed?
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

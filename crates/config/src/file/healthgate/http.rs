@@ -1,15 +1,17 @@
 //! HTTP endpoints.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::PolicyOverlay;
-use crate::value::{Filter, Pattern, Size, Span};
+use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay};
+use crate::value::{Filter, Json, Method, Pattern, Proxy, Size, Span, Statuses};
 
-/// An HTTP endpoint and what its answer must be.
+/// An HTTP endpoint and what its answer must be. Each measurement opens a connection of its own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HttpProbe {
@@ -17,12 +19,24 @@ pub struct HttpProbe {
     pub name: String,
     /// `http://` or `https://`.
     pub url: String,
-    /// Statuses that pass. Default: any from 200 to 299.
-    #[serde(default)]
-    pub status: Vec<u16>,
-    /// Headers to send. A value may use `${NAME}`; such a value is a secret.
+    /// Default: `GET`, or `POST` with a body.
+    pub method: Option<Method>,
+    /// Headers to send. A value may use `${NAME}`; such a value is a secret. A redirect to another
+    /// server does not take them along.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// The body as text. One of `body`, `body-file`, `json` and `form`.
+    pub body: Option<String>,
+    /// The file that holds the body.
+    pub body_file: Option<PathBuf>,
+    /// The body as JSON.
+    pub json: Option<Json>,
+    /// The body as a form's fields.
+    #[serde(default)]
+    pub form: BTreeMap<String, String>,
+    /// Statuses that pass: `200`, `200-299`, `2xx`, or a list. Default: any from 200 to 299.
+    #[serde(default)]
+    pub status: Statuses,
     /// Answer headers and the regular expression that each must match.
     #[serde(default)]
     pub expect_headers: BTreeMap<String, Pattern>,
@@ -35,8 +49,31 @@ pub struct HttpProbe {
     /// The largest body that passes, such as `64KiB`. Default 1MiB.
     #[serde(default = "max_body")]
     pub max_body: Size,
+    /// Redirects to follow; their count above which the probe fails. Default 0: a redirect is an
+    /// answer like any other.
+    #[serde(default)]
+    pub max_redirects: u32,
     /// Where the answering release's name stands. Default: looked for in the probe's own answer.
     pub release: Option<ReleaseSource>,
+    /// Default: `auto`.
+    #[serde(default)]
+    pub http_version: HttpVersion,
+    /// A file of PEM certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate to show to the server.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The name to ask for in the TLS handshake, which the certificate must be for. Default: the
+    /// URL's host.
+    pub server_name: Option<String>,
+    /// The days that each certificate of the server's chain must still hold. Default: any that
+    /// are left.
+    pub min_days: Option<u32>,
+    /// Addresses to connect to instead of those that the URL's host resolves to.
+    #[serde(default)]
+    pub resolve: Vec<IpAddr>,
+    /// The proxy to go through, or `none`. Default: by `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`,
+    /// unless `resolve` is given.
+    pub proxy: Option<Proxy>,
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
@@ -45,6 +82,40 @@ pub struct HttpProbe {
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,
+}
+
+impl HttpProbe {
+    /// A `GET` with every default.
+    pub fn get(name: impl Into<String>, url: impl Into<String>) -> Self {
+        HttpProbe {
+            name: name.into(),
+            url: url.into(),
+            method: None,
+            headers: BTreeMap::new(),
+            body: None,
+            body_file: None,
+            json: None,
+            form: BTreeMap::new(),
+            status: Statuses::default(),
+            expect_headers: BTreeMap::new(),
+            body_regex: None,
+            jq: None,
+            max_latency: None,
+            max_body: max_body(),
+            max_redirects: 0,
+            release: None,
+            http_version: HttpVersion::default(),
+            ca_file: None,
+            client_certificate: None,
+            server_name: None,
+            min_days: None,
+            resolve: Vec::new(),
+            proxy: None,
+            addresses: Addresses::default(),
+            policy: None,
+            severity: Severity::default(),
+        }
+    }
 }
 
 /// Where the name of the answering release stands. One of `header` and `jq`, or neither: then
@@ -77,17 +148,6 @@ pub enum Match {
     Regex,
 }
 
-/// Which of the resolved addresses of a name must pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Addresses {
-    /// Every one. For the name `localhost`, every one that accepts a connection.
-    #[default]
-    All,
-    /// One is enough.
-    One,
-}
-
-fn max_body() -> Size {
+pub(super) fn max_body() -> Size {
     Size::from_bytes(1 << 20)
 }

@@ -1,0 +1,132 @@
+//! TLS as a client: whom we trust, what we show, which protocols we offer.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use config::file::ClientCertificate;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::connect::{Problem, Stream};
+use crate::plain_cause;
+
+/// The value of a reading where no handshake came about.
+const HANDSHAKE: &str = "handshake";
+
+/// What a probe's connections have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Settings {
+    /// Instead of the system's certificates.
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) certificate: Option<ClientCertificate>,
+    /// Protocols by their ALPN names, the best first.
+    pub(crate) protocols: &'static [&'static str],
+}
+
+impl Settings {
+    /// Made once for all probes that are alike: to read the system's certificates takes longer
+    /// than many measurements.
+    /// What stands in our own way says nothing of the server.
+    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
+        static KNOWN: LazyLock<Mutex<HashMap<Settings, Arc<ClientConfig>>>> =
+            LazyLock::new(Mutex::default);
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = known.get(self) {
+            return Ok(Arc::clone(config));
+        }
+        let made = self.make();
+        let config = Arc::new(made.map_err(|reason| Problem::of_way("error", reason))?);
+        known.insert(self.clone(), Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn make(&self) -> Result<ClientConfig, String> {
+        static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+            LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(trusted(self.ca_file.as_deref())?);
+        let mut config = match &self.certificate {
+            None => builder.with_no_client_auth(),
+            Some(files) => {
+                let (chain, key) = own(files)?;
+                let problem = |error| format!("the client certificate cannot be used: {error}");
+                builder.with_client_auth_cert(chain, key).map_err(problem)?
+            }
+        };
+        config.alpn_protocols = self
+            .protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        // A resumed session shows the certificate of an earlier one.
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+}
+
+pub(crate) async fn shake_hands(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    stream: Stream,
+) -> Result<TlsStream<Stream>, Problem> {
+    let shaken = TlsConnector::from(config).connect(name, stream).await;
+    shaken.map_err(|error| Problem::of_service(plain_cause(&error)).value(HANDSHAKE))
+}
+
+/// A name as certificates have it.
+pub(crate) fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    match ServerName::try_from(text) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(_) => Err(format!("`{text}` is no name of a server")),
+    }
+}
+
+fn trusted(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, String> {
+    static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let store = match ca_file {
+        Some(path) => Arc::new(store(certificates(path)?)),
+        None => Arc::clone(
+            SYSTEM.get_or_init(|| Arc::new(store(rustls_native_certs::load_native_certs().certs))),
+        ),
+    };
+    if store.is_empty() {
+        return Err("there is no certificate to trust; is `ca-certificates` installed?".into());
+    }
+    Ok(store)
+}
+
+fn store(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates);
+    store
+}
+
+fn own(
+    files: &ClientCertificate,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let ClientCertificate {
+        certificate_file,
+        key_file,
+    } = files;
+    let key = PrivateKeyDer::from_pem_file(key_file);
+    let key = key.map_err(|error| unusable(key_file, &error))?;
+    Ok((certificates(certificate_file)?, key))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &rustls_pki_types::pem::Error) -> String {
+    format!("the file {} cannot be used: {error}", path.display())
+}

@@ -1,0 +1,120 @@
+//! What an answer must be, in the order in which a person would look: status, headers, body,
+//! time, certificate.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config::value::{Filter, Pattern, Span, Statuses};
+use model::Verdict;
+
+use super::reply::Reply;
+use crate::{Reading, shown};
+
+/// The measurement's own timeout bounds the whole.
+pub(super) const FILTER_TIME: Duration = Duration::from_secs(2);
+
+/// Conditions on an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Expect {
+    pub(crate) status: Statuses,
+    pub(crate) headers: BTreeMap<String, Pattern>,
+    pub(crate) body_regex: Option<Pattern>,
+    pub(crate) jq: Option<Filter>,
+    pub(crate) max_latency: Option<Span>,
+    pub(crate) min_days: Option<u32>,
+}
+
+impl Expect {
+    pub(crate) fn shown(&self) -> String {
+        format!("status {}", self.status)
+    }
+
+    fn needs_body(&self) -> bool {
+        self.body_regex.is_some() || self.jq.is_some()
+    }
+
+    /// The body of `reply` is unpacked up to `max_body` where a condition looks at it.
+    pub(crate) async fn judge(&self, reply: &mut Reply, max_body: u64) -> Reading {
+        let fail = |expected: String, actual: String, reason: String| {
+            Reading::not(Verdict::Fail, expected, actual, reason)
+        };
+        let actual = reply.shown();
+        if !self.status.accept(reply.status) {
+            return fail(self.shown(), actual.clone(), actual);
+        }
+        for (name, pattern) in &self.headers {
+            let mut values = reply.headers.get_all(name.as_str()).iter().peekable();
+            let first = values.peek().map(|value| shown(value.as_bytes()));
+            if !values.any(|value| pattern.is_match(value.as_bytes())) {
+                let expected = format!("header {name} matches `{}`", pattern.as_str());
+                let actual = first.unwrap_or_else(|| "no such header".into());
+                return fail(expected, actual.clone(), format!("header {name}: {actual}"));
+            }
+        }
+        if self.needs_body()
+            && let Err(reason) = reply.unpack(max_body)
+        {
+            return fail("a body that can be read".into(), reason.clone(), reason);
+        }
+        if let Some(pattern) = &self.body_regex
+            && !pattern.is_match(&reply.body)
+        {
+            let expected = format!("body matches `{}`", pattern.as_str());
+            let actual = format!("body {}", shown(&reply.body));
+            return fail(expected, actual, "the body does not match".into());
+        }
+        if let Some(filter) = &self.jq
+            && let Err((actual, reason)) = holds(filter, &reply.body).await
+        {
+            let expected = format!("jq `{}` is true", filter.as_str());
+            return fail(expected, actual, reason);
+        }
+        if let Some(limit) = self.max_latency.map(Span::get)
+            && reply.took > limit
+        {
+            let (actual, limit) = (reply.took.as_millis(), limit.as_millis());
+            return fail(
+                format!("answer within {limit} ms"),
+                format!("{actual} ms"),
+                format!("took {actual} ms > max-latency ({limit} ms)"),
+            );
+        }
+        if let Some(days) = self.min_days {
+            let left = match &reply.certificate {
+                Some(Ok(validity)) => validity.days_left(jiff::Timestamp::now()),
+                Some(Err(problem)) => {
+                    return fail("a certificate".into(), problem.clone(), problem.clone());
+                }
+                None => 0,
+            };
+            if left < days {
+                let actual = format!("{left} days left");
+                let reason = format!("the certificate: {left} days left, fewer than {days}");
+                return fail(
+                    format!("a certificate with {days} days left"),
+                    actual,
+                    reason,
+                );
+            }
+        }
+        Reading::pass(self.shown(), actual)
+    }
+}
+
+/// Whether a filter's first result is true; else what was seen, and why that is no pass.
+async fn holds(filter: &Filter, body: &[u8]) -> Result<(), (String, String)> {
+    let (program, document) = (filter.jq().clone(), body.to_vec());
+    let result = tokio::task::spawn_blocking(move || program.first(&document, FILTER_TIME)).await;
+    match result {
+        Ok(Ok(Some(serde_json::Value::Bool(true)))) => Ok(()),
+        Ok(Ok(value)) => {
+            let value = value.map_or("nothing".into(), |value| {
+                shown(value.to_string().as_bytes())
+            });
+            let actual = format!("{value} from {}", shown(body));
+            Err((actual, format!("the jq condition gives {value}")))
+        }
+        Ok(Err(error)) => Err((shown(body), error.to_string())),
+        Err(error) => Err((shown(body), error.to_string())),
+    }
+}

@@ -1,0 +1,141 @@
+//! Redirects, as far as a configuration wants them followed.
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::reply::Reply;
+use super::request::Request;
+use super::transport::{Transport, place, same_server};
+use crate::connect::{End, Problem};
+use crate::shown;
+
+/// Cookies, where there are any to be kept.
+pub(crate) trait Memory {
+    fn before(&self, request: &mut Request);
+    fn after(&self, url: &Url, reply: &Reply);
+}
+
+/// Sends a request and those that its redirects ask for, up to `limit` of them. What is a secret
+/// for one server does not reach another.
+pub(crate) async fn follow(
+    transport: &Transport,
+    request: &Request,
+    end: End,
+    limit: u32,
+    memory: Option<&dyn Memory>,
+) -> Result<Reply, Problem> {
+    if limit == 0 && memory.is_none() {
+        return transport.send(request, end).await;
+    }
+    let first = &request.url;
+    let mut request = request.clone();
+    let mut trail = vec![];
+    loop {
+        let mut sent = request.clone();
+        if let Some(memory) = memory {
+            memory.before(&mut sent);
+        }
+        let own = same_server(first, &sent.url) || trail.is_empty();
+        let reply = if own {
+            let end = end.with_port(place(&sent.url).port);
+            transport.send(&sent, end).await
+        } else {
+            transport.send_elsewhere(&sent).await
+        };
+        let mut reply = reply.map_err(|problem| {
+            if trail.is_empty() {
+                problem
+            } else {
+                problem.at(&public(&sent.url))
+            }
+        })?;
+        if let Some(memory) = memory {
+            memory.after(&sent.url, &reply);
+        }
+        if !trail.is_empty() {
+            reply.redirected = Some(public(&sent.url));
+        }
+        if limit == 0 || !is_redirect(reply.status) {
+            return Ok(reply);
+        }
+        let problem = |reason: String| Problem::of_service(reason).value(reply.status.to_string());
+        let next = destination(&sent.url, &reply).map_err(problem)?;
+        trail.push((request.method.clone(), request.url.clone()));
+        request = onward(request, &reply, next).map_err(problem)?;
+        if trail.contains(&(request.method.clone(), request.url.clone())) {
+            let way: Vec<_> = trail.iter().map(|(_, url)| public(url)).collect();
+            let reason = format!(
+                "redirects in circles: {} → {}",
+                way.join(" → "),
+                public(&request.url)
+            );
+            return Err(problem(reason));
+        }
+        if trail.len() > limit as usize {
+            return Err(problem(format!(
+                "more redirects than max-redirects ({limit}), the last one to {}",
+                public(&request.url)
+            )));
+        }
+    }
+}
+
+fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+fn destination(from: &Url, reply: &Reply) -> Result<Url, String> {
+    let Some(location) = reply.headers.get(LOCATION) else {
+        return Err(format!("status {} without a Location", reply.status));
+    };
+    let text = String::from_utf8_lossy(location.as_bytes());
+    match from.join(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(format!(
+            "it redirects to `{}`, which cannot be asked",
+            shown(location.as_bytes())
+        )),
+    }
+}
+
+/// The request that a redirect asks for.
+fn onward(request: Request, reply: &Reply, mut next: Url) -> Result<Request, String> {
+    // What a server writes before the `@` is nothing that we were given to show.
+    let _ = next.set_username("").and_then(|()| next.set_password(None));
+    next.set_fragment(None);
+    let keeps = matches!(
+        StatusCode::from_u16(reply.status),
+        Ok(StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
+    ) || matches!(request.method, Method::GET | Method::HEAD);
+    let same = same_server(&request.url, &next);
+    if keeps && !same && !request.body.is_empty() {
+        return Err(format!(
+            "it redirects to {}, and the body is not for another server",
+            public(&next)
+        ));
+    }
+    let mut onward = if same {
+        request.moved(&next)?
+    } else {
+        Request::stranger(&next)?
+    };
+    if keeps {
+        onward.method = request.method;
+        onward.body = request.body;
+    } else {
+        for name in [CONTENT_TYPE, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            onward.headers.remove(name);
+        }
+    }
+    Ok(onward)
+}
+
+/// A URL without what may be a secret in it.
+pub(crate) fn public(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}

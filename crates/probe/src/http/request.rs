@@ -1,0 +1,195 @@
+//! A request as it is configured.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use config::value::{Json, Method as Configured};
+use http::Method;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+use url::Url;
+
+/// A larger body than this is no health check.
+const MAX_SENT: u64 = 16 << 20;
+
+/// One request, to be sent any number of times.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    /// With `Host`.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Where a body comes from; at most one is given.
+pub(crate) struct Body<'a> {
+    pub(crate) text: Option<&'a str>,
+    pub(crate) file: Option<&'a Path>,
+    pub(crate) json: Option<&'a Json>,
+    pub(crate) form: &'a BTreeMap<String, String>,
+}
+
+impl Body<'_> {
+    /// The bytes and their type.
+    fn read(&self) -> Result<Option<(Bytes, Option<&'static str>)>, String> {
+        let Body {
+            text,
+            file,
+            json,
+            form,
+        } = self;
+        if let Some(text) = text {
+            return Ok(Some((text.as_bytes().to_vec().into(), None)));
+        }
+        if let Some(path) = file {
+            return Ok(Some((from_file(path)?.into(), None)));
+        }
+        if let Some(json) = json {
+            let bytes = json.get().to_string().into_bytes();
+            return Ok(Some((bytes.into(), Some("application/json"))));
+        }
+        if form.is_empty() {
+            return Ok(None);
+        }
+        let mut fields = url::form_urlencoded::Serializer::new(String::new());
+        fields.extend_pairs(form.iter());
+        let bytes = fields.finish().into_bytes();
+        Ok(Some((
+            bytes.into(),
+            Some("application/x-www-form-urlencoded"),
+        )))
+    }
+}
+
+impl Request {
+    pub(crate) fn new(
+        method: Option<&Configured>,
+        url: &str,
+        headers: &BTreeMap<String, String>,
+        body: &Body<'_>,
+    ) -> Result<Self, String> {
+        let mut url = parse(url)?;
+        let body = body.read()?;
+        let method = match (method, &body) {
+            (Some(method), _) => Method::from_bytes(method.as_str().as_bytes())
+                .map_err(|_| format!("`{}` is no method", method.as_str()))?,
+            (None, Some(_)) => Method::POST,
+            (None, None) => Method::GET,
+        };
+        let mut map = usual(&url)?;
+        if let Some(value) = basic(&url) {
+            map.insert(AUTHORIZATION, value);
+        }
+        if let Some((_, Some(kind))) = &body {
+            map.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        for (name, value) in headers {
+            let name: HeaderName = name
+                .parse()
+                .map_err(|_| format!("`{name}` is no header name"))?;
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
+            value.set_sensitive(true);
+            map.insert(name, value);
+        }
+        // The user part was turned into a header, and must not stand in anything that is shown.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        Ok(Request {
+            method,
+            url,
+            headers: map,
+            body: body.map(|(bytes, _)| bytes).unwrap_or_default(),
+        })
+    }
+
+    /// A plain `GET` of another URL, with nothing that only the first server may know.
+    pub(crate) fn stranger(url: &Url) -> Result<Self, String> {
+        Self::new(
+            None,
+            url.as_str(),
+            &BTreeMap::new(),
+            &Body {
+                text: None,
+                file: None,
+                json: None,
+                form: &BTreeMap::new(),
+            },
+        )
+    }
+
+    /// The same request to another URL of the same server.
+    pub(crate) fn moved(&self, url: &Url) -> Result<Self, String> {
+        let mut moved = Request::stranger(url)?;
+        for (name, value) in &self.headers {
+            if name != HOST
+                || url.host_str() == self.url.host_str() && url.port() == self.url.port()
+            {
+                moved.headers.insert(name.clone(), value.clone());
+            }
+        }
+        Ok(moved)
+    }
+}
+
+/// The headers of every request.
+fn usual(url: &Url) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::with_capacity(8);
+    let host = HeaderValue::from_str(&authority(url));
+    map.insert(HOST, host.map_err(|_| "the URL's host cannot be sent")?);
+    map.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+    map.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    Ok(map)
+}
+
+/// `host` or `host:port`, as the `Host` header has it.
+pub(crate) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// A URL's user and password, as the header that they are sent in.
+fn basic(url: &Url) -> Option<HeaderValue> {
+    use base64::Engine as _;
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let mut pair = decoded(url.username());
+    pair.push(b':');
+    pair.extend(decoded(url.password().unwrap_or_default()));
+    let text = base64::engine::general_purpose::STANDARD.encode(pair);
+    let mut value = HeaderValue::from_str(&format!("Basic {text}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn from_file(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let problem = |error: std::io::Error| {
+        let error = crate::plain_cause(&error);
+        format!("the file {} cannot be read: {error}", path.display())
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(problem)?;
+    file.take(MAX_SENT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(problem)?;
+    if bytes.len() as u64 > MAX_SENT {
+        return Err(format!("the file {} is larger than 16 MiB", path.display()));
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn parse(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(_) => Err("the URL is not `http://…` or `https://…`".into()),
+        Err(error) => Err(format!("not a URL: {error}")),
+    }
+}

@@ -1,0 +1,336 @@
+//! One request on a connection of its own, as a new user would make it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use config::file::{ClientCertificate, HttpVersion};
+use config::value::Proxy;
+use http::header::{CONNECTION, HOST, HeaderValue, PROXY_AUTHORIZATION};
+use http::{Uri, Version};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::client::proxy::matcher::Intercept;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::task::AbortHandle;
+use url::Url;
+
+use super::reply::{Reply, read};
+use super::request::{Request, authority};
+use super::{MAX_HEAD, drive, proxy};
+use crate::addresses::Place;
+use crate::client_tls::{Settings, server_name, shake_hands};
+use crate::connect::{End, Problem, Route, Stream};
+use crate::{certificate, plain_cause};
+
+/// What is read ahead of one HTTP/2 stream.
+const WINDOW: u32 = 256 << 10;
+
+/// How a probe's server is reached and spoken to.
+pub(crate) struct Transport {
+    route: Route,
+    proxy: proxy::Rule,
+    version: HttpVersion,
+    tls: Settings,
+    name: Option<ServerName<'static>>,
+    /// Whether anybody looks at the server's certificate beyond its being trusted.
+    pub(crate) certificates: bool,
+    pub(crate) max_body: u64,
+}
+
+/// What a configuration says of it.
+pub(crate) struct Wire<'a> {
+    pub(crate) route: Route,
+    pub(crate) proxy: Option<&'a Proxy>,
+    pub(crate) version: HttpVersion,
+    pub(crate) ca_file: Option<&'a std::path::Path>,
+    pub(crate) client_certificate: Option<&'a ClientCertificate>,
+    pub(crate) server_name: Option<&'a str>,
+    pub(crate) certificates: bool,
+    pub(crate) max_body: u64,
+}
+
+impl Transport {
+    pub(crate) fn new(wire: Wire<'_>) -> Result<Self, String> {
+        let Wire {
+            route,
+            proxy,
+            version,
+            ca_file,
+            client_certificate,
+            server_name: name,
+            certificates,
+            max_body,
+        } = wire;
+        // Where we are told to connect to is where we connect to ourselves.
+        let proxy = match proxy {
+            None if !route.is_plain() => proxy::Rule::Nobody,
+            proxy => proxy::Rule::new(proxy),
+        };
+        Ok(Transport {
+            route,
+            proxy,
+            version,
+            tls: Settings {
+                ca_file: ca_file.map(std::path::Path::to_owned),
+                certificate: client_certificate.cloned(),
+                protocols: match version {
+                    HttpVersion::Auto => &["h2", "http/1.1"],
+                    HttpVersion::Http1 => &["http/1.1"],
+                    HttpVersion::Http2 => &["h2"],
+                },
+            },
+            name: name.map(server_name).transpose()?,
+            certificates,
+            max_body,
+        })
+    }
+
+    /// The way to a URL's own server.
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Whether somebody else connects.
+    pub(crate) fn is_proxied(&self, url: &Url) -> bool {
+        let uri: Result<Uri, _> = url.as_str().parse();
+        uri.is_ok_and(|uri| self.proxy.of(&uri).is_some())
+    }
+
+    /// Sends a request to an end of its URL's own server.
+    pub(crate) async fn send(&self, request: &Request, end: End) -> Result<Reply, Problem> {
+        let own = || match &self.name {
+            Some(name) => Ok(name.clone()),
+            None => server_name(&place(&request.url).host),
+        };
+        self.exchange(request, &self.route, &[end], &self.tls, own)
+            .await
+    }
+
+    /// Sends a request to somebody else: without our certificate, to whatever address the name
+    /// resolves to.
+    pub(crate) async fn send_elsewhere(&self, request: &Request) -> Result<Reply, Problem> {
+        let route = self.route.elsewhere();
+        let ends = if self.is_proxied(&request.url) {
+            vec![End::Beyond]
+        } else {
+            route.ends(&place(&request.url)).await?
+        };
+        let tls = Settings {
+            certificate: None,
+            ..self.tls.clone()
+        };
+        let name = || server_name(&place(&request.url).host);
+        self.exchange(request, &route, &ends, &tls, name).await
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        route: &Route,
+        ends: &[End],
+        tls: &Settings,
+        name: impl Fn() -> Result<ServerName<'static>, String>,
+    ) -> Result<Reply, Problem> {
+        let started = Instant::now();
+        let uri: Uri = request
+            .url
+            .as_str()
+            .parse()
+            .map_err(|_| Problem::of_service("the URL cannot be sent"))?;
+        let proxy = self.proxy.of(&uri);
+        let secure = request.url.scheme() == "https";
+        let config = secure.then(|| tls.config()).transpose()?;
+        let mut stream = connect(route, ends, &request.url, proxy.as_ref(), secure).await?;
+        let mut chain = None;
+        let mut h2 = !secure && self.version == HttpVersion::Http2;
+        if let Some(config) = config {
+            let shaken = shake_hands(config, name().map_err(Problem::of_service)?, stream).await?;
+            let (_, session) = shaken.get_ref();
+            h2 = session.alpn_protocol() == Some(b"h2");
+            if self.version == HttpVersion::Http2 && !h2 {
+                return Err(Problem::of_service("the server does not speak HTTP/2"));
+            }
+            if self.certificates {
+                let certificates = session.peer_certificates().unwrap_or_default();
+                chain = Some(
+                    certificate::validity_of(certificates).map_err(|problem| problem.to_string()),
+                );
+            }
+            stream = Box::new(shaken);
+        }
+        let plain_proxy = proxy.filter(|_| !secure);
+        let mut reply = if h2 {
+            self.by_http2(request, uri, stream).await?
+        } else {
+            self.by_http1(request, uri, stream, plain_proxy).await?
+        };
+        reply.took = started.elapsed();
+        reply.certificate = chain;
+        Ok(reply)
+    }
+
+    async fn by_http1(
+        &self,
+        request: &Request,
+        uri: Uri,
+        stream: Stream,
+        proxy: Option<Intercept>,
+    ) -> Result<Reply, Problem> {
+        let mut sent = outgoing(request);
+        *sent.uri_mut() = match &proxy {
+            // A proxy is told the whole URL, a server its own part.
+            Some(_) => uri,
+            None => uri
+                .path_and_query()
+                .map_or_else(Uri::default, |path| Uri::from(path.clone())),
+        };
+        let headers = sent.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if let Some(value) = proxy.as_ref().and_then(proxy::authorization) {
+            headers.insert(PROXY_AUTHORIZATION, value);
+        }
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_HEAD)
+            .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let proxied = proxy.is_some();
+        drive(connection, async {
+            let answer = sender.send_request(sent).await.map_err(broken)?;
+            if proxied && answer.status().as_u16() == 407 {
+                return Err(proxy::refusal());
+            }
+            self.receive(answer).await
+        })
+        .await
+    }
+
+    async fn by_http2(
+        &self,
+        request: &Request,
+        uri: Uri,
+        stream: Stream,
+    ) -> Result<Reply, Problem> {
+        let mut sent = outgoing(request);
+        let host = sent.headers_mut().remove(HOST);
+        let mut parts = uri.into_parts();
+        parts.authority = host
+            .and_then(|host| host.as_bytes().try_into().ok())
+            .or(parts.authority);
+        *sent.uri_mut() =
+            Uri::from_parts(parts).map_err(|_| Problem::of_service("the URL cannot be sent"))?;
+        *sent.version_mut() = Version::HTTP_2;
+        let tasks = Tasks::default();
+        let (mut sender, connection) = http2::Builder::new(tasks.clone())
+            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let _end = EndOf(tasks);
+        drive(connection, async {
+            let answer = sender.send_request(sent).await.map_err(broken)?;
+            self.receive(answer).await
+        })
+        .await
+    }
+
+    async fn receive(&self, answer: http::Response<Incoming>) -> Result<Reply, Problem> {
+        let (head, body) = answer.into_parts();
+        let status = head.status.as_u16();
+        Ok(Reply {
+            status,
+            version: head.version,
+            headers: head.headers,
+            body: read(body, self.max_body, status).await?,
+            took: std::time::Duration::ZERO,
+            certificate: None,
+            redirected: None,
+        })
+    }
+}
+
+/// To the server or to whoever stands between, as far as to where TLS may begin.
+async fn connect(
+    route: &Route,
+    ends: &[End],
+    url: &Url,
+    proxy: Option<&Intercept>,
+    secure: bool,
+) -> Result<Stream, Problem> {
+    let place = place(url);
+    if let Some(proxy) = proxy {
+        let stream = proxy::open(proxy).await?;
+        return if secure {
+            proxy::tunnel(proxy, stream, &place.to_string()).await
+        } else {
+            Ok(stream)
+        };
+    }
+    let mut problem = Problem::of_service("no address to connect to");
+    for end in ends {
+        match route.open(&place, *end).await {
+            Ok(stream) => return Ok(stream),
+            Err(closed) => problem = closed,
+        }
+    }
+    Err(problem)
+}
+
+fn outgoing(request: &Request) -> http::Request<Full<Bytes>> {
+    let mut sent = http::Request::new(Full::new(request.body.clone()));
+    *sent.method_mut() = request.method.clone();
+    *sent.headers_mut() = request.headers.clone();
+    sent
+}
+
+fn broken(error: hyper::Error) -> Problem {
+    Problem::of_service(plain_cause(&error))
+}
+
+pub(crate) fn place(url: &Url) -> Place {
+    let host = url.host_str().unwrap_or_default();
+    Place {
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port: url.port_or_known_default().unwrap_or(80),
+    }
+}
+
+/// Whether two URLs are the same server's: a secret for one may be told to the other.
+pub(crate) fn same_server(one: &Url, other: &Url) -> bool {
+    let downgraded = one.scheme() == "https" && other.scheme() == "http";
+    let usual = one.port().is_none() && other.port().is_none();
+    one.host_str() == other.host_str()
+        && !downgraded
+        && (authority(one) == authority(other) && one.scheme() == other.scheme() || usual)
+}
+
+/// The tasks that an HTTP/2 connection starts.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<Vec<AbortHandle>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        let task = tokio::spawn(future).abort_handle();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(task);
+    }
+}
+
+/// Ends them with the measurement: a server that goes on sending finds nobody.
+struct EndOf(Tasks);
+
+impl Drop for EndOf {
+    fn drop(&mut self) {
+        let tasks = &self.0.0;
+        for task in tasks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            task.abort();
+        }
+    }
+}
