@@ -82,6 +82,18 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     unique(tree, &["preflight", "variables"], "name")?;
     unique(tree, &["preflight", "variables"], "example-file")?;
     unique(tree, &["preflight", "freeze"], "name")?;
+    for (at, window) in section.freeze.iter().enumerate() {
+        if let (Some(first), Some(last)) = (window.first_date, window.last_date)
+            && last.get() < first.get()
+        {
+            let path = ["preflight", "freeze", &at.to_string(), "last-date"];
+            return Err(fault(
+                tree,
+                &path,
+                "`last-date` is before `first-date`: nothing would ever be frozen",
+            ));
+        }
+    }
     for (at, variable) in section.variables.iter().enumerate() {
         variable_check(variable).map_err(|problem| {
             fault(tree, &["preflight", "variables", &at.to_string()], problem)
@@ -111,6 +123,11 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
         if secret.token.is_some() && !is_token {
             let path = ["preflight", "secrets", &at_text, "token"];
             return Err(fault(tree, &path, "`token` is for `kind: token`"));
+        }
+        if secret.passphrase_env.is_some() && secret.kind != SecretKind::SshPrivateKey {
+            let path = ["preflight", "secrets", &at_text, "passphrase-env"];
+            let message = "`passphrase-env` is for `kind: ssh-private-key`";
+            return Err(fault(tree, &path, message));
         }
         if secret.stored.is_some() && secret.max_age.is_none() {
             let path = ["preflight", "secrets", &at_text, "stored"];

@@ -7,8 +7,9 @@ use crate::checks::is_of;
 use crate::repository::step;
 use crate::{Client, Error, Needs, Repository};
 
-/// The newest deployments that are looked at; each takes a request of its own.
-pub const LOOKED_AT: usize = 30;
+/// The newest deployments that are looked at: each takes a request of its own, and a workflow's
+/// token has a thousand an hour.
+pub const LOOKED_AT: usize = 100;
 
 /// A deployment with its statuses, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +84,13 @@ const DEPLOYMENTS: Needs = Needs::workflow(
 
 impl Client {
     /// The newest deployments of an environment, at most [`LOOKED_AT`]; of one commit if it is
-    /// given.
+    /// given. No more than it takes until those that were seen are `enough`.
     pub async fn deployments(
         &self,
         repository: &Repository,
         environment: &str,
         commit: Option<&str>,
+        enough: impl Fn(&[Deployment]) -> bool,
     ) -> Result<Vec<Deployment>, Error> {
         let base = format!("{}/deployments", repository.path());
         let mut path = format!(
@@ -105,6 +107,9 @@ impl Client {
         for some in listed.chunks(10) {
             let asking = some.iter().map(|one| self.with_statuses(&base, one));
             all.extend(futures_util::future::try_join_all(asking).await?);
+            if enough(&all) {
+                break;
+            }
         }
         Ok(all)
     }

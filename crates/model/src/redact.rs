@@ -2,7 +2,8 @@
 //!
 //! A secret is looked for as it is, line by line, and in the forms in which programs like to
 //! print it: base64 (at each of the three alignments, so that it is also found inside
-//! `base64(user:secret)`), URL-encoded and JSON-escaped.
+//! `base64(user:secret)`), URL-encoded and JSON-escaped. So is what is secret within it: the
+//! password of a URL, and what a JSON document holds under names such as `password`.
 //!
 //! All clones of a redactor share what it knows: a secret that a check learns while it asks (from
 //! a credential helper, a token service) is redacted everywhere from then on.
@@ -13,7 +14,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
+use serde_json::Value;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "***";
@@ -78,7 +82,12 @@ impl Redactor {
         known.patterns.extend(
             secrets
                 .into_iter()
-                .flat_map(|secret| forms(secret.as_ref()))
+                .flat_map(|secret| {
+                    let mut all = parts(secret.as_ref());
+                    all.push(secret.as_ref().to_owned());
+                    all
+                })
+                .flat_map(|secret| forms(&secret))
                 .flat_map(|form| pieces(&form)),
         );
         if known.patterns.len() == before {
@@ -151,6 +160,50 @@ fn pieces(form: &str) -> Vec<String> {
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+/// What is secret of its own within a secret that is a URL or a JSON document.
+fn parts(secret: &str) -> Vec<String> {
+    let text = secret.trim();
+    let mut found = Vec::new();
+    if text.starts_with(['{', '[']) {
+        if let Ok(document) = serde_json::from_str(text) {
+            values(&document, false, &mut found);
+        }
+    } else if let Some((_, rest)) = text.split_once("://") {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        if let Some((_, password)) = user.and_then(|user| user.split_once(':')) {
+            let plain = percent_decode_str(password).decode_utf8_lossy();
+            found.extend([password.to_owned(), plain.into_owned()]);
+        }
+    }
+    found
+}
+
+/// The texts under names that speak of a secret.
+fn values(of: &Value, secret: bool, found: &mut Vec<String>) {
+    const NAMES: [&str; 7] = [
+        "pass",
+        "pwd",
+        "secret",
+        "token",
+        "key",
+        "credential",
+        "auth",
+    ];
+    match of {
+        Value::String(text) if secret => found.push(text.clone()),
+        Value::Array(all) => all.iter().for_each(|one| values(one, secret, found)),
+        Value::Object(all) => {
+            for (name, one) in all {
+                let name = name.to_ascii_lowercase();
+                let secret = secret || NAMES.iter().any(|word| name.contains(word));
+                values(one, secret, found);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -330,5 +383,20 @@ mod tests {
     #[test]
     fn without_secrets_nothing_changes() {
         assert_eq!(Redactor::new([""]).redact("text"), "text");
+    }
+
+    #[test]
+    fn what_is_secret_within_a_secret_is_redacted_too() {
+        let redactor = Redactor::new([
+            r#"{"user": "deploy-user", "db": {"Password": "hunter2hunter2"}, "apiKeys": ["k-123456"]}"#,
+            "postgres://shop:p%40ss-word@db.example/shop",
+        ]);
+        assert_eq!(
+            redactor.redact("deploy-user hunter2hunter2 k-123456 p%40ss-word p@ss-word db.example"),
+            "deploy-user *** *** *** *** db.example"
+        );
+        // Not what only looks like one.
+        let redactor = Redactor::new(["{not json: secret", "https://host/a:b@c"]);
+        assert_eq!(redactor.redact("secret b host"), "secret b host");
     }
 }

@@ -81,6 +81,7 @@ impl cli::Stage for Stage {
                 max_age: None,
                 stored: None,
                 min_days: None,
+                passphrase_env: None,
                 hosts: Vec::new(),
                 severity: Severity::Required,
                 weight: Weight::default(),

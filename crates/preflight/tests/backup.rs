@@ -109,6 +109,15 @@ fn the_newest_of_the_files_counts_by_its_age_and_its_size() {
         "reason",
         "at least 1.0 MiB are expected",
     );
+    // A clock that was wrong once must not make it the newest for ever.
+    let future = at("shop 3.dump");
+    write(&future, &[1; 2000], 0);
+    let then = SystemTime::now() + Duration::from_secs(3 * 3600);
+    let file = std::fs::File::options().write(true).open(&future).unwrap();
+    file.set_modified(then).unwrap();
+    check(&files, ", max-age: 26h", 3, "reason", "in the future");
+    check(&files, ", max-age: 26h", 3, "hint", "see the clock");
+    std::fs::remove_file(future).unwrap();
     let none = format!("{}/*.sql", folder.path().display());
     check(&none, "", 1, "reason", "no file matches");
     check("/no/such/folder/*", "", 1, "hint", "systemctl list-timers");

@@ -126,6 +126,26 @@ fn a_command_runs_on_hosts_and_names_them() {
 }
 
 #[test]
+fn a_secret_that_a_command_prints_is_redacted_before_it_is_cut_or_folded() {
+    let long: String = ('a'..='z').cycle().step_by(7).take(600).collect();
+    let spaced = "correct  horse   battery";
+    let json = r#"{"password": "hunter2hunter2"}"#;
+    let (_folder, mut command) = preflight(
+        "version: 1\npreflight:\n  secrets: [{ name: LONG }, { name: SPACED }, { name: JSON, kind: json }]\n  command:\n    - { name: long, run: 'echo \"$LONG\"; false' }\n    - { name: spaced, run: 'echo \"$SPACED\"; false' }\n    - { name: json, run: 'echo \"$JSON\" | cut -c 15-28; false' }\n",
+    );
+    let output = command
+        .envs([("LONG", long.as_str()), ("SPACED", spaced), ("JSON", json)])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(text.matches("exit status 1: ***").count(), 3, "{text}");
+    for part in [&long[580..], "horse", "hunter2"] {
+        assert!(!text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
 fn a_command_that_makes_no_sense_is_refused_with_its_place() {
     command("run: 'true', status: []")
         .code(2)

@@ -617,6 +617,33 @@ async fn nobody_else_deploys_and_our_own_deployment_does_not_count() {
 }
 
 #[tokio::test]
+async fn one_that_is_stuck_behind_many_others_is_found_and_no_more_is_asked_than_it_takes() {
+    let server = MockServer::start().await;
+    let good: &[(&str, &str)] = &[("success", OTHER)];
+    let stuck: &[(&str, &str)] = &[("in_progress", OTHER)];
+    let mut all: Vec<Made<'_>> = (2..=90_u64)
+        .rev()
+        .map(|n| (n, 200 - n.cast_signed(), good))
+        .collect();
+    all.push((1, 300, stuck));
+    deployments(&server, "production", &all).await;
+    let section = |more: &str| format!("  deployments: [{{ environment: production{more} }}]\n");
+    let ran = preflight(&server, &section("")).await;
+    assert_eq!(ran.code, 1, "{}", ran.text);
+    assert!(
+        ran.text.contains("1 in progress: 1 of 12345678"),
+        "{}",
+        ran.text
+    );
+    let asked = server.received_requests().await.unwrap().len();
+    // Those of the last two hours are the newest ten, in the first ten that are asked for.
+    let ran = preflight(&server, &section(", forget-after: 2h")).await;
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    let more = server.received_requests().await.unwrap().len() - asked;
+    assert!(asked > 90 && more < 25, "{asked} {more}");
+}
+
+#[tokio::test]
 async fn a_rate_limit_is_waited_for_within_the_deadline_and_told_beyond_it() {
     let server = MockServer::start().await;
     Mock::given(path("/repos/acme/shop/actions/runs/77/artifacts"))

@@ -74,6 +74,21 @@ fn runbook_000_every_key_of_the_example_file_is_required() {
         .assert()
         .code(4)
         .stdout(contains("a line is not KEY=VALUE").and(contains("hunter2").not()));
+    // What Docker takes, and a shell does not.
+    write(
+        ".env.example",
+        "APP_NAME=My Shop\nfeature-x=1\nexport TZ=\n",
+    );
+    write(".env", "APP_NAME=Our own Shop\nfeature-x=on\n");
+    command
+        .assert()
+        .code(1)
+        .stdout(contains("1 not set in .env: TZ"));
+    write(".env.example", "APP_NAME: x\n");
+    command
+        .assert()
+        .code(4)
+        .stdout(contains("a line is not KEY=VALUE"));
     write(".env.example", "# nothing\n");
     write(".env", "");
     command.assert().code(3).stdout(contains("names no key"));
@@ -119,6 +134,10 @@ fn nothing_is_deployed_inside_a_window() {
         ("from: noon", "not a time such as"),
         ("days: [fryday]", "did you mean `friday`"),
         ("last-date: 2026-02-30", "not a date such as"),
+        (
+            "first-date: 2026-12-20, last-date: 2026-12-01",
+            "`last-date` is before `first-date`",
+        ),
     ] {
         let (_folder, mut command) =
             preflight(&format!("  freeze:\n    - {{ name: w, {wrong} }}\n"));

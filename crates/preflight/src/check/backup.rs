@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use config::file::{BackupCheck, Intact};
 use config::value::{Age, Size};
+use jiff::SignedDuration;
 use model::{Outcome, Verdict};
 
 use super::space::bytes;
@@ -18,6 +19,8 @@ use super::{Planned, Scene};
 
 /// A backup this much smaller than the one before it is worth a word.
 const SHRUNK: f64 = 0.5;
+/// How far the clock that dated a backup may be ahead of the clock of where it lies.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 pub(crate) fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let timeout = check
@@ -65,7 +68,15 @@ fn is_bucket(check: &BackupCheck) -> bool {
 struct File {
     name: String,
     size: u64,
-    age: Duration,
+    /// Negative where it is dated in the future.
+    age: SignedDuration,
+}
+
+impl File {
+    /// As old as it says; one that is being written may be a little ahead of the clock.
+    fn age(&self) -> Age {
+        Age::from(Duration::try_from(self.age).unwrap_or_default())
+    }
 }
 
 /// What a place tells.
@@ -107,12 +118,19 @@ impl Blind {
 
 /// Before a file is read to its end: what is plain to see must be good.
 fn worth_reading(check: &BackupCheck, file: &File) -> bool {
-    too_old(check, file).is_none() && too_small(check, file).is_none()
+    !from_the_future(check, file)
+        && too_old(check, file).is_none()
+        && too_small(check, file).is_none()
+}
+
+/// Nobody knows how old that one is, and it would be the newest for ever.
+fn from_the_future(check: &BackupCheck, file: &File) -> bool {
+    check.max_age.is_some() && -file.age > SKEW
 }
 
 fn too_old(check: &BackupCheck, file: &File) -> Option<String> {
     let most = check.max_age?;
-    let age = Age::from(file.age);
+    let age = file.age();
     (age > most).then(|| format!("it is {age} old, {most} is allowed"))
 }
 
@@ -153,6 +171,12 @@ fn judge(id: String, check: &BackupCheck, looked: Result<Looked, Blind>) -> Outc
             .reason(format!("{}: {reason}", newest.name))
             .hint(hint)
     };
+    if from_the_future(check, newest) {
+        let ahead = Age::from(newest.age.unsigned_abs());
+        let reason = format!("its age cannot be known: it is dated {ahead} in the future");
+        let hint = "see the clock of where it was made (`date`), and its own (`stat FILE`); move it away, or `touch` it";
+        return bad(Verdict::Inconclusive, reason, hint);
+    }
     if let Some(reason) = too_old(check, newest) {
         return bad(Verdict::Fail, reason, job);
     }
@@ -221,7 +245,7 @@ fn by_hand(intact: Intact, file: &str) -> String {
 
 /// What is there, and whether it shrank.
 fn told(newest: &File, before: Option<&File>) -> String {
-    let (size, age) = (bytes(newest.size), Age::from(newest.age));
+    let (size, age) = (bytes(newest.size), newest.age());
     let mut text = format!("{}, {size}, {age} old", newest.name);
     if let Some(before) = before {
         #[expect(

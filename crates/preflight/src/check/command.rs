@@ -61,6 +61,7 @@ struct Ran {
     stdout: Vec<u8>,
     /// What of its output is not in `stdout`.
     dropped: bool,
+    /// Its last lines, redacted: what is shown is cut, and a secret that was cut is not found.
     tail: String,
 }
 
@@ -81,7 +82,7 @@ async fn here(id: String, check: &CommandCheck, scene: &Scene<'_>, timeout: Dura
                 },
                 exit: captured.exit.to_string(),
                 dropped: captured.stdout.len() > MAX_OUTPUT,
-                tail: captured.tail(),
+                tail: redactor.redact(&captured.tail()),
                 stdout: captured.stdout.into_bytes(),
             };
             judge(id, check, &ran, timeout, "run it yourself")
@@ -128,7 +129,11 @@ async fn there(
     };
     match session.run(&check.run, limits).await {
         Ok(output) if output.exit == ssh::Exit::Unproven => {
-            let reason = format!("it {}: {}", output.exit, shown(&output.tail()));
+            let reason = format!(
+                "it {}: {}",
+                output.exit,
+                shown(&scene.job.redactor.redact(&output.tail()))
+            );
             let hint = format!(
                 "the login may be bound to another command, or its shell is none of POSIX's: see `command=` in authorized_keys, `ForceCommand` in sshd_config, and `getent passwd {}` at {name}",
                 host.user
@@ -150,7 +155,7 @@ async fn there(
                 },
                 exit,
                 dropped: output.truncated,
-                tail: output.tail(),
+                tail: scene.job.redactor.redact(&output.tail()),
                 stdout: output.stdout,
             };
             judge(id, check, &ran, timeout, &format!("run it at {name}"))

@@ -40,7 +40,9 @@ pub(crate) fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Plan
                 let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
                 let all = asked
                     .client
-                    .deployments(&asked.repository, environment, Some(commit))
+                    .deployments(&asked.repository, environment, Some(commit), |seen| {
+                        newest_ended(seen).is_some()
+                    })
                     .await?;
                 Ok::<_, Unknown>(judge_staging(&all, environment, commit, *within, &asked))
             };
@@ -91,10 +93,7 @@ fn judge_staging(
     let hint = format!(
         "deploy it to {environment} first; `gh api 'repos/{repository}/deployments?environment={environment}'` shows what was"
     );
-    let ended = all
-        .iter()
-        .find(|one| one.succeeded_at().is_some() || !one.in_progress());
-    let Some(newest) = ended else {
+    let Some(newest) = newest_ended(all) else {
         return match all.first() {
             None => Judged::Fail {
                 actual: format!("{commit} was never deployed to {environment}"),
@@ -132,6 +131,15 @@ fn judge_staging(
     }
 }
 
+fn newest_ended(all: &[Deployment]) -> Option<&Deployment> {
+    all.iter()
+        .find(|one| one.succeeded_at().is_some() || !one.in_progress())
+}
+
+fn is_forgotten(one: &Deployment, after: Option<Age>) -> bool {
+    after.is_some_and(|limit| age(one.created_at).get() > limit.get())
+}
+
 pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let DeploymentsCheck {
         environment,
@@ -156,7 +164,10 @@ pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Pl
                 let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
                 let all = asked
                     .client
-                    .deployments(&asked.repository, environment, None)
+                    .deployments(&asked.repository, environment, None, |seen| {
+                        seen.last()
+                            .is_some_and(|one| is_forgotten(one, *forget_after))
+                    })
                     .await?;
                 let own = scene.job.actions.run_id.as_deref();
                 Ok::<_, Unknown>(judge_alone(&all, own, *forget_after, &asked))
@@ -180,7 +191,7 @@ fn judge_alone(
     for one in all.iter().filter(|one| one.in_progress()) {
         if own.is_some_and(|run| one.is_of_run(run)) {
             ours += 1;
-        } else if forget_after.is_some_and(|limit| age(one.created_at).get() > limit.get()) {
+        } else if is_forgotten(one, forget_after) {
             forgotten += 1;
         } else {
             running.push(one);

@@ -37,6 +37,9 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> V
         .timeout
         .map_or(scene.timeout, config::value::Span::get);
     let facts = facts::of(check);
+    let login_id = format!("hosts/{name}/login");
+    // Where `--only` leaves the login out, what keeps it from us is told by every fact.
+    let told = scene.job.only.selects(&login_id);
     let visit = async move { Rc::new(go(name, None, Some(check), scene, timeout).await) };
     let visit = visit.boxed_local().shared();
     let planned = |id: String, asks: String, ask| Planned {
@@ -50,12 +53,11 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> V
         timeout: scene.patient(),
         ask,
     };
-    let id = format!("hosts/{name}/login");
     let going = visit.clone();
     let login = planned(
-        id.clone(),
+        login_id.clone(),
         format!("log in at {name}"),
-        Box::pin(async move { going.await.login(id) }),
+        Box::pin(async move { going.await.login(login_id) }),
     );
     let mut all = vec![login];
     for fact in &facts {
@@ -64,17 +66,25 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> V
         all.push(planned(
             id.clone(),
             format!("{} at {name}", fact.asks()),
-            Box::pin(async move { going.await.fact(id, fact) }),
+            Box::pin(async move { going.await.fact(id, fact, told) }),
         ));
     }
     all
+}
+
+/// A key that is tried instead of a host's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'a> {
+    pub(crate) text: &'a str,
+    /// The variable with its passphrase. Default: the host's.
+    pub(crate) passphrase_env: Option<&'a String>,
 }
 
 /// Logs in at a host of the configuration, with `key` instead of the host's own.
 pub(crate) async fn log_in(
     id: String,
     name: &str,
-    key: Option<&str>,
+    key: Option<Key<'_>>,
     scene: &Scene<'_>,
 ) -> Outcome {
     go(name, key, None, scene, scene.timeout).await.login(id)
@@ -98,7 +108,7 @@ struct Unreachable {
 
 async fn go(
     name: &str,
-    key: Option<&str>,
+    key: Option<Key<'_>>,
     check: Option<&HostCheck>,
     scene: &Scene<'_>,
     timeout: Duration,
@@ -127,12 +137,17 @@ async fn go(
 
 async fn enter(
     host: &Host,
-    key: Option<&str>,
+    key: Option<Key<'_>>,
     check: Option<&HostCheck>,
     scene: &Scene<'_>,
     timeout: Duration,
 ) -> Result<Visit, Unreachable> {
-    let target = Target::of(host, key, &scene.job.env).map_err(|unready| Unreachable {
+    let mut host = host.clone();
+    if let Some(name) = key.and_then(|key| key.passphrase_env) {
+        host.passphrase_env = Some(name.clone());
+    }
+    let key = key.map(|key| key.text);
+    let target = Target::of(&host, key, &scene.job.env).map_err(|unready| Unreachable {
         verdict: Verdict::Fail,
         reason: unready.reason,
         hint: unready.hint,
@@ -200,13 +215,18 @@ impl Visited {
             ))
     }
 
-    fn fact(&self, id: String, fact: Fact<'_>) -> Outcome {
+    /// `told` where the login has an outcome of its own.
+    fn fact(&self, id: String, fact: Fact<'_>, told: bool) -> Outcome {
         let subject = self.subject.clone();
         let visit = match &self.result {
             Ok(visit) if visit.answers.get("begin").is_some() => visit,
+            _ if !told => return self.login(id).expected(fact.expected()),
             _ => {
-                let login = format!("not asked: see hosts/{}/login", self.name);
-                return Outcome::skipped(id, subject, login);
+                let login = format!("hosts/{}/login", self.name);
+                return Outcome::skipped(id, subject, format!("not asked: see {login}"))
+                    .expected(fact.expected())
+                    .actual("not asked: there is no login")
+                    .hint(format!("when the login works: `preflight --only {login}`"));
             }
         };
         let head = Head {

@@ -23,6 +23,7 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
         token: _,
         max_age,
         stored: _,
+        passphrase_env,
         hosts,
         severity,
         weight,
@@ -55,7 +56,10 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
             // A host waits for its turn; its own time begins then.
             timeout: scene.patient(),
             ask: Box::pin(async move {
-                let key = job.env.get(name).unwrap_or_default();
+                let key = hosts::Key {
+                    text: job.env.get(name).unwrap_or_default(),
+                    passphrase_env: passphrase_env.as_ref(),
+                };
                 hosts::log_in(id, host, Some(key), scene).await
             }),
         });
@@ -65,11 +69,31 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
 
 fn judge(id: &str, check: &SecretCheck, job: &Job) -> Outcome {
     let SecretCheck { name, kind, .. } = check;
-    let wanted = value::wanted(*kind, check.min_days);
+    let passphrase = passphrase(check, job);
+    let wanted = value::wanted(check, passphrase);
     match job.env.get(name) {
-        Some(found) if !found.trim().is_empty() => value::judge(id, check, found).expected(wanted),
+        Some(found) if !found.trim().is_empty() => match (kind, passphrase) {
+            (SecretKind::SshPrivateKey, Some(passphrase)) => {
+                let set = job.env.non_empty(passphrase).is_some();
+                value::protected_key(id, check, found, passphrase, set)
+            }
+            _ => value::judge(id, check, found),
+        }
+        .expected(wanted),
         found => missing(id, name, wanted, found.is_some(), job),
     }
+}
+
+/// The variable with the passphrase of a key: the check's own, else that of its hosts.
+fn passphrase<'a>(check: &'a SecretCheck, job: &'a Job) -> Option<&'a String> {
+    let mut hosts = check
+        .hosts
+        .iter()
+        .filter_map(|name| job.config.hosts.get(name));
+    check
+        .passphrase_env
+        .as_ref()
+        .or_else(|| hosts.find_map(|host| host.passphrase_env.as_ref()))
 }
 
 fn missing(id: &str, name: &str, wanted: String, empty: bool, job: &Job) -> Outcome {

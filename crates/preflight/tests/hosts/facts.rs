@@ -253,11 +253,17 @@ fn what_makes_no_sense_is_refused_with_its_place() {
 #[test]
 fn the_facts_of_an_unreachable_host_are_not_asked() {
     let sshd = Sshd::start();
-    let output = Bed::new(&sshd)
-        .key(sshd.stranger_key())
-        .wants("commands: [sh]\nsudo: true")
-        .run()
-        .code(1);
-    output.stdout(contains("not asked: see hosts/web-01/login").and(contains("may not log in")));
+    let run = |args: &[&'static str]| {
+        Bed::new(&sshd)
+            .key(sshd.stranger_key())
+            .wants("commands: [sh]\nsudo: true")
+            .args(args)
+            .run()
+            .code(1)
+    };
+    run(&[]).stdout(contains("not asked: see hosts/web-01/login").and(contains("may not log in")));
+    // Where the login has no outcome of its own, the fact says why it is not known.
+    run(&["--only", "hosts/web-01/sudo"])
+        .stdout(contains("✗ hosts/web-01/sudo").and(contains("may not log in")));
     assert!(Path::new("/run/sshd").exists() || sshd.user() != "root");
 }

@@ -46,6 +46,39 @@ fn a_key_with_a_passphrase_wants_it() {
 }
 
 #[test]
+fn a_secret_key_with_a_passphrase_is_proven_by_a_login() {
+    let sshd = Sshd::start();
+    let key = sshd.add_key("ed25519", "correct horse");
+    let run = |secret: &str, host: &str, passphrase: &str| {
+        let mut bed = Bed::new(&sshd).key(&key).env("PASS", passphrase);
+        let from = bed.config.find("  hosts:\n    - host:").unwrap();
+        bed.config.truncate(from);
+        bed.config.push_str(&format!(
+            "  secrets: [{{ name: KEY, kind: ssh-private-key, {secret} }}]\n"
+        ));
+        bed.replace("key-env: KEY", &format!("key-env: KEY{host}"))
+            .run()
+    };
+    run("hosts: [web-01], passphrase-env: PASS", "", "correct horse").code(0);
+    run("hosts: [web-01]", ", passphrase-env: PASS", "correct horse")
+        .code(0)
+        .stdout(contains("the login at web-01 tries it"));
+    run("hosts: [web-01], passphrase-env: PASS", "", "wrong battery")
+        .code(1)
+        .stdout(contains("✗ secrets/KEY@web-01").and(contains("does not open the key")));
+    run("hosts: [web-01], passphrase-env: PASS", "", "")
+        .code(1)
+        .stdout(contains("✗ secrets/KEY ").and(contains("`PASS` is not set")));
+    // Nobody tried it: that is no pass.
+    run("passphrase-env: PASS", "", "correct horse")
+        .code(3)
+        .stdout(contains("was not tried").and(contains("name the `hosts`")));
+    run("hosts: [web-01]", "", "")
+        .code(1)
+        .stdout(contains("`passphrase-env` of the secret or of the host"));
+}
+
+#[test]
 fn known_hosts_lines_are_read_as_openssh_reads_them() {
     let sshd = Sshd::start();
     let (port, key) = (sshd.port(), sshd.host_key());

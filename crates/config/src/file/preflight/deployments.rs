@@ -37,7 +37,7 @@ pub struct DeploymentsCheck {
     /// The environment, which is also the check's name.
     pub environment: String,
     /// Deployments that were made longer ago than this are taken for forgotten and do not count.
-    /// Default: all count, of the newest thirty.
+    /// Default: all count, of the newest hundred.
     pub forget_after: Option<Age>,
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,

@@ -25,6 +25,9 @@ pub struct SecretCheck {
     pub max_age: Option<Age>,
     /// Where GitHub keeps it, for `max-age`.
     pub stored: Option<SecretStore>,
+    /// The environment variable that holds the passphrase of an `ssh-private-key`. Default: that
+    /// of its hosts, else it must have none.
+    pub passphrase_env: Option<String>,
     /// Hosts (names under `hosts:`) at which this SSH key must log in.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -43,7 +46,8 @@ pub enum SecretKind {
     /// Anything that is not empty.
     #[default]
     Text,
-    /// A private key without passphrase, in OpenSSH or PEM form, with Unix line ends.
+    /// A private key in OpenSSH or PEM form, with Unix line ends. One with a passphrase needs
+    /// `passphrase-env`, and that it opens the key is proven by a login at `hosts`.
     SshPrivateKey,
     /// A certificate or a chain of them, the leaf first, each signed by the next one.
     PemCertificate,

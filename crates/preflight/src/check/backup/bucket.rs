@@ -81,7 +81,7 @@ async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, Blind> {
         .map(|object| File {
             name: format!("s3://{}/{}", address.bucket, object.key),
             size: object.size,
-            age: Duration::try_from(now.duration_since(object.modified)).unwrap_or_default(),
+            age: now.duration_since(object.modified),
         })
         .collect();
     let proof = match (check.intact, files.first(), found.first()) {

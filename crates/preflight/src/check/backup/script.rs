@@ -1,8 +1,7 @@
 //! The questions as scripts for `sh`, and what their answers mean: the same here and on a host.
 
-use std::time::Duration;
-
 use config::file::Intact;
+use jiff::SignedDuration;
 use remote::quote;
 
 use super::{File, Proof};
@@ -63,11 +62,11 @@ pub(super) fn list(file: &str) -> String {
          d={folder}\n\
          if [ ! -d \"$d\" ]; then echo 'folder missing'; exit 0; fi\n\
          if [ ! -r \"$d\" ] || [ ! -x \"$d\" ]; then echo 'folder denied'; exit 0; fi\n\
-         for f in {words}; do\n\
-         \x20 [ -f \"$f\" ] || continue\n\
-         \x20 case $f in *.sha256|*.sha512) continue;; esac\n\
-         \x20 stat -L -c 'file %Y %s %n' -- \"$f\"\n\
-         done | sort -k2,2nr -k4r | head -n 2\n"
+         command -v stat >/dev/null && command -v xargs >/dev/null || {{ echo 'stat or xargs is not installed' >&2; exit {NO_PROGRAM}; }}\n\
+         set -- {words}\n\
+         printf '%s\\0' \"$@\" | xargs -0 stat -L -c '%F|%Y %s %n' -- 2>/dev/null |\n\
+         sed -n 's/^regular[a-z ]*|/file /p' | grep -v -e '\\.sha256$' -e '\\.sha512$' |\n\
+         sort -k2,2nr -k4r | head -n 2\n"
     )
 }
 
@@ -94,12 +93,10 @@ pub(super) fn read(text: &str) -> Option<Listed> {
         let mut parts = line.strip_prefix("file ")?.splitn(3, ' ');
         let changed: i64 = parts.next()?.parse().ok()?;
         let size = parts.next()?.parse().ok()?;
-        // A file that is being written may be a second ahead of the clock that was read before.
-        let age = u64::try_from(now.saturating_sub(changed)).unwrap_or_default();
         files.push(File {
             name: parts.next()?.to_owned(),
             size,
-            age: Duration::from_secs(age),
+            age: SignedDuration::from_secs(now.saturating_sub(changed)),
         });
     }
     Some(Listed::Files(files))
@@ -179,13 +176,13 @@ mod tests {
         let file = |name: &str, size, age| File {
             name: name.to_owned(),
             size,
-            age: Duration::from_secs(age),
+            age: SignedDuration::from_secs(age),
         };
         assert_eq!(
             read("now 100\nfile 40 7 /b/x y\nfile 101 8 /b/z\n"),
             Some(Listed::Files(vec![
                 file("/b/x y", 7, 60),
-                file("/b/z", 8, 0)
+                file("/b/z", 8, -1)
             ]))
         );
         assert_eq!(read("now 100\nfolder missing\n"), Some(Listed::NoFolder));

@@ -85,7 +85,7 @@ impl Fact<'_> {
         }
     }
 
-    fn expected(self) -> String {
+    pub(super) fn expected(self) -> String {
         match self {
             Fact::Sudo => "`sudo -n true` works".to_owned(),
             Fact::Commands(names) => format!("{} on the PATH", names.join(", ")),

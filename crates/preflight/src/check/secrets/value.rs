@@ -5,15 +5,20 @@ use config::file::{SecretCheck, SecretKind};
 use jiff::Timestamp;
 use model::Outcome;
 use probe::certificate;
+use remote::key::Problem;
 
 /// Enough to renew a certificate by hand.
 const MIN_DAYS: u32 = 14;
 
 /// What is expected of a value.
-pub(super) fn wanted(kind: SecretKind, min_days: Option<u32>) -> String {
-    match kind {
+pub(super) fn wanted(check: &SecretCheck, passphrase: Option<&String>) -> String {
+    let min_days = check.min_days;
+    match check.kind {
         SecretKind::Text => "a value that is not empty".into(),
-        SecretKind::SshPrivateKey => "an SSH private key without passphrase".into(),
+        SecretKind::SshPrivateKey => match passphrase {
+            Some(passphrase) => format!("an SSH private key that `{passphrase}` opens"),
+            None => "an SSH private key without passphrase".into(),
+        },
         SecretKind::PemCertificate => format!(
             "a certificate chain that holds for {} more days",
             min_days.unwrap_or(MIN_DAYS)
@@ -31,6 +36,10 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
         SecretKind::Text => Outcome::pass(id, name).actual(text(value)),
         SecretKind::SshPrivateKey => match remote::key::inspect(value) {
             Ok(_) => Outcome::pass(id, name).actual("a private key"),
+            Err(problem @ Problem::Passphrase) => {
+                let hint = "name the variable with its passphrase as `passphrase-env` of the secret or of the host, or store a deploy key of its own, made with `ssh-keygen -N ''`";
+                unusable(id, name, &problem.to_string(), hint)
+            }
             Err(problem) => unusable(id, name, &problem.to_string(), problem.hint()),
         },
         SecretKind::PemCertificate => {
@@ -68,6 +77,37 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
                 unusable(id, name, &problem, &hint)
             }
         },
+    }
+}
+
+/// Judges a key whose passphrase is in the variable `passphrase`, and whether that is `set`. Only
+/// a login proves that it opens the key.
+pub(super) fn protected_key(
+    id: &str,
+    check: &SecretCheck,
+    key: &str,
+    passphrase: &str,
+    set: bool,
+) -> Outcome {
+    let name = &check.name;
+    match remote::key::inspect(key) {
+        Ok(_) => Outcome::pass(id, name).actual("a private key, which needs no passphrase"),
+        Err(Problem::Passphrase) if !set => {
+            let problem = format!("it is protected by a passphrase, and `{passphrase}` is not set");
+            let hint = format!(
+                "map it in the step: `env: {{ {passphrase}: ${{{{ secrets.{passphrase} }}}} }}`"
+            );
+            unusable(id, name, &problem, &hint)
+        }
+        Err(Problem::Passphrase) if check.hosts.is_empty() => Outcome::inconclusive(id, name)
+            .actual("a private key with a passphrase")
+            .reason(format!("whether `{passphrase}` opens the key in `{name}` was not tried"))
+            .hint("name the `hosts` at which it must log in; by hand `ssh-keygen -y -f KEY` asks for it"),
+        Err(Problem::Passphrase) => Outcome::pass(id, name).actual(format!(
+            "a private key with a passphrase; the login at {} tries it",
+            check.hosts.join(", ")
+        )),
+        Err(problem) => unusable(id, name, &problem.to_string(), problem.hint()),
     }
 }
 
