@@ -21,13 +21,24 @@ pub struct Nginx {
 impl Nginx {
     /// Starts it with the traffic on `live`, an `address:port`.
     pub fn start(live: &str) -> Nginx {
+        Nginx::with(live, SHOP)
+    }
+
+    /// Starts it with `servers` as its `server` blocks, in which `PORT` is a free port; what a
+    /// `log_format` of theirs writes into `access.log` is [`Nginx::seen`].
+    pub fn serving(servers: &str) -> Nginx {
+        Nginx::with("127.0.0.1:1", servers)
+    }
+
+    fn with(live: &str, servers: &str) -> Nginx {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let upstream = folder.path().join("upstream.conf");
         fs::write(upstream, upstream_block(live)).expect("the upstream file can be written");
+        let servers = servers.replace("PORT", &port.to_string());
         fs::write(
             folder.path().join("nginx.conf"),
-            main_config(folder.path(), port),
+            main_config(folder.path(), &servers),
         )
         .expect("the configuration can be written");
         let mut command = Command::new(tool("nginx"));
@@ -43,6 +54,11 @@ impl Nginx {
             folder,
             port,
         }
+    }
+
+    /// What was written into `access.log`.
+    pub fn seen(&self) -> String {
+        fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
     }
 
     pub fn port(&self) -> u16 {
@@ -106,7 +122,20 @@ fn upstream_block(live: &str) -> String {
     format!("upstream shop {{\n    server {live};\n    keepalive 8;\n}}\n")
 }
 
-fn main_config(folder: &Path, port: u16) -> String {
+/// Passes everything on to the colour that is live.
+const SHOP: &str = "access_log off;
+    server {
+        listen 127.0.0.1:PORT;
+        location / {
+            proxy_pass http://shop;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            # Tests count what each colour answered; a silent retry elsewhere would hide it.
+            proxy_next_upstream off;
+        }
+    }";
+
+fn main_config(folder: &Path, servers: &str) -> String {
     let path = |name: &str| folder.join(name).display().to_string();
     format!(
         "worker_processes 1;
@@ -114,23 +143,13 @@ pid {pid};
 error_log stderr warn;
 events {{ worker_connections 512; }}
 http {{
-    access_log off;
     client_body_temp_path {body};
     proxy_temp_path {proxy};
     fastcgi_temp_path {fastcgi};
     uwsgi_temp_path {uwsgi};
     scgi_temp_path {scgi};
     include {upstream};
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://shop;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            # Tests count what each colour answered; a silent retry elsewhere would hide it.
-            proxy_next_upstream off;
-        }}
-    }}
+    {servers}
 }}
 ",
         pid = path("nginx.pid"),
