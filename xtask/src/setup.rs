@@ -47,7 +47,13 @@ const PYPI: [&str; 4] = [
     "moto[server,s3]==5.2.1",
 ];
 
-const NPM: [&str; 2] = ["@stoplight/prism-cli@5.16.0", "@octokit/openapi@23.0.2"];
+const NPM: [&str; 4] = [
+    "@stoplight/prism-cli@5.16.0",
+    "@octokit/openapi@23.0.2",
+    // Read summaries as GitHub does; marked comes with mermaid.
+    "mermaid@11.17.2",
+    "jsdom@26.1.0",
+];
 
 /// Installs what is missing, or stops with the command that would.
 pub(crate) fn install() -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 mod flags;
 mod picture;
+mod slowest;
 
 use cli::{Failure, Job, Stage as _};
 use config::Section;
@@ -79,7 +80,8 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
     let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.policy = Some(probe::watched::reported(&section.policy));
-    report.pictures.extend(picture::latency(&report.outcomes));
+    report.pictures = picture::charts(&report.outcomes);
+    report.tables.extend(slowest::slowest(&report.outcomes));
     Ok(report)
 }
 

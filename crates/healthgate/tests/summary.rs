@@ -1,0 +1,115 @@
+//! The summary as GitHub shows it: read by a Markdown parser and by mermaid itself.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use testkit::{Nginx, Shop};
+
+/// What a summary holds, once it is a page.
+fn page(summary: &Path) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/summary.mjs");
+    let mut node = Command::new(testkit::tool("node"))
+        .arg(script)
+        .arg(testkit::testbed().join("node_modules"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = std::fs::read(summary).unwrap();
+    node.stdin.take().unwrap().write_all(&text).unwrap();
+    let output = node.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// An nginx that answers every request with this text.
+fn answering(status: u16, text: &str) -> Nginx {
+    let nginx = Nginx::start("127.0.0.1:9");
+    let path = nginx.folder().join("nginx.conf");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let answer = format!("add_header X-Evil '<b>`|' always; return {status} '{text}'; proxy_pass");
+    std::fs::write(&path, config.replacen("proxy_pass", &answer, 1)).unwrap();
+    let reloaded = Command::new("sh")
+        .args(["-c", &nginx.reload_command()])
+        .status();
+    assert!(reloaded.unwrap().success());
+    let answers = || testkit::get(&nginx.url("/")).is_ok_and(|answer| answer.status == status);
+    // The worker with the old configuration may take a few connections more.
+    let answers = || (0..20).all(|_| answers());
+    assert!(testkit::wait_until(
+        std::time::Duration::from_secs(20),
+        answers
+    ));
+    nginx
+}
+
+/// Runs the gate over probes of these names and URLs.
+fn gate(folder: &Path, probes: &[(&str, &str)]) -> assert_cmd::assert::Assert {
+    let probes: Vec<_> = probes
+        .iter()
+        .map(|(name, url)| json!({"name": name, "url": url, "max-latency": "5s"}))
+        .collect();
+    let policy = json!({"interval": "30ms", "failure-limit": 3});
+    let config = json!({"version": 1, "healthgate": {"policy": policy, "http": probes}});
+    let path = folder.join("deploy-guard.yml");
+    std::fs::write(&path, config.to_string()).unwrap();
+    testkit::bin("healthgate")
+        .arg("--config")
+        .arg(path)
+        .arg("--summary")
+        .arg(folder.join("summary.md"))
+        .assert()
+}
+
+#[test]
+fn hostile_answers_and_names_stay_text_and_the_chart_is_drawn() {
+    let evil = "```\n</pre></details><img src=x onerror=y>\n\n[x](http://evil)\n| a |\n````\n\
+                %%{init: {}}%%\n# h\n~~~\n<script>z</script>\u{1b}[2J\u{202e}";
+    let nginx = answering(503, evil);
+    let folder = tempfile::tempdir().unwrap();
+    let name = "\"]%%{init: {}}%%;<img src=x>|`x`[y](http://evil)";
+    gate(folder.path(), &[(name, &nginx.url("/"))]).code(1);
+    let page = page(&folder.path().join("summary.md"));
+    assert_eq!(page["charts"], json!(["xychart"]), "{page:#}");
+    for forbidden in ["img", "a", "script", "h1"] {
+        assert_eq!(page["elements"][forbidden], Value::Null, "{page:#}");
+    }
+    assert_eq!(page["elements"]["details"], 1, "{page:#}");
+    let answers = page["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 2, "the first and the last failure: {page:#}");
+    let answer = answers[0].as_str().unwrap();
+    let shown = evil
+        .replace('\u{1b}', "\\u{1b}")
+        .replace('\u{202e}', "\\u{202e}");
+    assert!(answer.lines().next().unwrap().contains("503"), "{answer}");
+    assert!(answer.contains(&shown), "{answer}");
+    let tables = page["tables"].as_array().unwrap();
+    assert_eq!(tables.len(), 2, "outcomes and the slowest: {page:#}");
+    assert_eq!(tables[0].as_array().unwrap().len(), 2);
+    assert_eq!(
+        tables[1][0],
+        json!(["probe", "slowest", "median", "measured"])
+    );
+    assert_eq!(tables[1][1][3], "4");
+}
+
+#[test]
+fn what_passed_is_not_drawn_and_the_slowest_stand_first() {
+    let (slow, fast) = (Shop::start("v1"), Shop::start("v1"));
+    slow.set_delay(std::time::Duration::from_millis(60));
+    let folder = tempfile::tempdir().unwrap();
+    gate(
+        folder.path(),
+        &[("fast", &fast.url("/")), ("slow", &slow.url("/"))],
+    )
+    .code(0);
+    let page = page(&folder.path().join("summary.md"));
+    assert_eq!(
+        (&page["charts"], &page["answers"]),
+        (&json!([]), &json!([]))
+    );
+    assert_eq!(page["tables"][1][1][0], "http/slow");
+}
