@@ -52,7 +52,8 @@ pub(crate) struct Request<'a> {
 }
 
 impl Client {
-    /// Who we are, by `source`; a web identity is swapped for a session here. `region` where the
+    /// Who we are, by `source`; a web identity is swapped for a session here, and the machine is
+    /// asked for its keys. `region` where the
     /// caller knows it.
     pub async fn connect(
         env: &Env,
@@ -98,6 +99,10 @@ impl Client {
                     format!("https://sts.{region}.{}", domain(&region))
                 })?;
                 assume(&http, url, role, session, file).await?
+            }
+            Kind::Metadata(metadata) => {
+                let keys = metadata.keys().await?;
+                keys.ok_or_else(|| crate::credentials::nothing(&profile))?
             }
         };
         Ok(Client {
@@ -243,11 +248,8 @@ async fn assume(
         path: file.to_owned(),
         reason,
     };
-    let meta = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?;
-    if !meta.is_file() || meta.len() > 64 << 10 {
-        return Err(unreadable("it is no token".to_owned()));
-    }
-    let token = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    let token = crate::profile::read(std::path::Path::new(file))?
+        .ok_or_else(|| unreadable("there is no such file".to_owned()))?;
     url.set_path("/");
     let body = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("Action", "AssumeRoleWithWebIdentity")
@@ -344,7 +346,7 @@ fn words(text: &str) -> (Option<String>, String) {
     (part("Code"), part("Message").unwrap_or_default())
 }
 
-async fn read(service: &'static str, mut response: Response) -> Result<String, Error> {
+pub(crate) async fn read(service: &'static str, mut response: Response) -> Result<String, Error> {
     let url = response.url().clone();
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| transport(&url, &e))? {

@@ -1,11 +1,12 @@
 //! Who we are to AWS: variables, a web identity (GitHub's OIDC, IAM roles for service accounts),
-//! or a profile of the shared files; in the order of the SDKs.
+//! a profile of the shared files, or what the machine hands out; in the order of the SDKs.
 
 use jiff::Timestamp;
 use model::Env;
 use secrecy::SecretString;
 
 use crate::Error;
+use crate::metadata::Metadata;
 use crate::profile::Profile;
 
 /// A key pair, and the token of a session.
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
         /// A file that holds the identity's token.
         file: String,
     },
+    /// Asked when we connect.
+    Metadata(Metadata),
 }
 
 impl Source {
@@ -94,21 +97,32 @@ fn find(env: &Env, profile: &Profile) -> Result<Kind, Error> {
     ) {
         return Ok(identity(file, role, profile.get("role_session_name")));
     }
+    if let Some(container) = Metadata::of_container(env)? {
+        return Ok(Kind::Metadata(container));
+    }
+    if other_way(profile).is_none()
+        && let Some(instance) = Metadata::of_instance(env)?
+    {
+        return Ok(Kind::Metadata(instance));
+    }
     Err(nothing(profile))
 }
 
-/// A profile may name ways that are not gone here; then the way out is another one.
-fn nothing(profile: &Profile) -> Error {
-    let name = &profile.name;
-    let other = [
+/// A profile may name ways that are not gone here.
+fn other_way(profile: &Profile) -> Option<&'static str> {
+    let ways = [
         "sso_session",
         "sso_start_url",
         "credential_process",
         "source_profile",
-    ]
-    .into_iter()
-    .find(|key| profile.get(key).is_some());
-    match other {
+    ];
+    ways.into_iter().find(|key| profile.get(key).is_some())
+}
+
+/// Nobody gives us keys.
+pub(crate) fn nothing(profile: &Profile) -> Error {
+    let name = &profile.name;
+    match other_way(profile) {
         Some(key) => Error::NoCredentials {
             reason: format!("the profile `{name}` uses `{key}`, which is not read here"),
             hint: format!(
@@ -117,7 +131,7 @@ fn nothing(profile: &Profile) -> Error {
         },
         None => Error::NoCredentials {
             reason: format!(
-                "neither variables, nor a web identity, nor keys in the profile `{name}`"
+                "neither variables, nor a web identity, nor keys in the profile `{name}`, nor a role of this machine"
             ),
             hint:
                 "in a workflow: `aws-actions/configure-aws-credentials` before this step; else set \

@@ -1,13 +1,14 @@
 //! The few questions that a gate asks of AWS: what lies in a bucket, and a login for ECR.
 //!
 //! Not the SDK, because a gate needs what that does not promise: every answer is bounded in size
-//! and time, nothing is looked for outside the environment and its files, and the signer is the
-//! only part that is not ours.
+//! and time, nothing is looked for outside the environment, its files and the machine's own metadata
+//! service, and the signer is the only part that is not ours.
 
 mod client;
 mod credentials;
 mod ecr;
 mod error;
+mod metadata;
 mod profile;
 mod s3;
 mod xml;

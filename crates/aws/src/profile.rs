@@ -34,7 +34,7 @@ impl Profile {
         .into_iter()
         .flatten()
         {
-            values.extend(section(&read(&path)?, &name));
+            values.extend(section(&read(&path)?.unwrap_or_default(), &name));
         }
         Ok(Profile { name, values })
     }
@@ -44,13 +44,14 @@ impl Profile {
     }
 }
 
-fn read(path: &Path) -> Result<String, Error> {
+/// A small file's text; `None` where there is no such file.
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
     let unreadable = |reason: String| Error::Profile {
         path: path.display().to_string(),
         reason,
     };
     match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error.to_string())),
         // Opening a pipe would wait for its other end.
         Ok(meta) if !meta.is_file() => return Err(unreadable("it is no regular file".to_owned())),
@@ -60,7 +61,7 @@ fn read(path: &Path) -> Result<String, Error> {
     std::fs::File::open(path)
         .and_then(|file| file.take(LIMIT).read_to_string(&mut text))
         .map_err(|error| unreadable(error.to_string()))?;
-    Ok(text)
+    Ok(Some(text))
 }
 
 /// `[profile NAME]` in one file, `[NAME]` in the other; nested values (indented) are left out.

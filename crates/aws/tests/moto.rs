@@ -114,6 +114,92 @@ async fn ecr_gives_a_login_and_a_web_identity_a_session() {
     assert_eq!(session.ecr_login().await.unwrap().username, "AWS");
 }
 
+/// moto plays the metadata service too.
+#[tokio::test]
+async fn a_machine_hands_out_the_keys_of_its_role() {
+    let moto = Moto::start();
+    let keys = format!(
+        "{}/latest/meta-data/iam/security-credentials/default-role",
+        moto.url()
+    );
+    for (name, value) in [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", moto.url()),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", keys),
+    ] {
+        let env = Env::from_iter([("AWS_ENDPOINT_URL", moto.url()), (name, value)]);
+        let client = client(&env).await.unwrap();
+        assert_eq!(client.secrets(), ["test-secret-key", "test-session-token"]);
+        assert_eq!(client.ecr_login().await.unwrap().username, "AWS");
+    }
+}
+
+#[tokio::test]
+async fn a_metadata_service_is_shown_its_tokens_and_asked_no_longer_than_a_second() {
+    let server = MockServer::start().await;
+    let keys = r#"{"AccessKeyId": "AKID", "SecretAccessKey": "key", "Token": "session"}"#;
+    Mock::given(path("/v1/credentials"))
+        .and(header("authorization", "pod token"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(keys))
+        .mount(&server)
+        .await;
+    Mock::given(method("PUT"))
+        .and(path("/latest/api/token"))
+        .and(header_exists("x-aws-ec2-metadata-token-ttl-seconds"))
+        .respond_with(ResponseTemplate::new(200).set_body_string("imds"))
+        .mount(&server)
+        .await;
+    for (at, body) in [("", "deploy"), ("deploy", keys)] {
+        Mock::given(path(format!(
+            "/latest/meta-data/iam/security-credentials/{at}"
+        )))
+        .and(header("x-aws-ec2-metadata-token", "imds"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(body))
+        .mount(&server)
+        .await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "pod token\n").unwrap();
+    let pod = (
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        format!("{}/v1/credentials", server.uri()),
+    );
+    let with = |more: (&'static str, String)| Env::from_iter([pod.clone(), more]);
+    let file = with((
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        token.display().to_string(),
+    ));
+    assert_eq!(client(&file).await.unwrap().secrets(), ["key", "session"]);
+    let told = client(&with((
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "other".to_owned(),
+    )))
+    .await;
+    assert!(matches!(told, Err(Error::Absent { .. })), "{told:?}");
+    let instance = |at: String| Env::from_iter([("AWS_EC2_METADATA_SERVICE_ENDPOINT", at)]);
+    assert_eq!(
+        client(&instance(server.uri())).await.unwrap().secrets(),
+        ["key", "session"]
+    );
+
+    // No instance: silence, or nobody there.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", silent.local_addr().unwrap());
+    let clock = std::time::Instant::now();
+    let told = client(&instance(at)).await.unwrap_err();
+    assert!(matches!(told, Error::NoCredentials { .. }), "{told}");
+    assert!(clock.elapsed().as_secs() < 10);
+    let off = Env::from_iter([
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.uri()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]);
+    let told = client(&off).await.unwrap_err();
+    assert!(
+        told.to_string().contains("nor a role of this machine"),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn a_profile_is_read_and_what_is_signed_bears_its_session() {
     let server = MockServer::start().await;
@@ -144,6 +230,7 @@ async fn a_profile_is_read_and_what_is_signed_bears_its_session() {
         Env::from_iter([
             ("HOME", home.path().display().to_string()),
             ("AWS_PROFILE", profile.to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ])
     };
     let s3 = client(&env("ci")).await.unwrap();

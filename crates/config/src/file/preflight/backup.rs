@@ -13,7 +13,8 @@ pub struct BackupCheck {
     /// The check's name.
     pub name: String,
     /// A path with `*`, `?` and `[…]`, such as `/var/backups/shop/*.dump`; or `s3://bucket/prefix*`
-    /// with the AWS credentials of the environment or the profile. Checksum files beside the
+    /// with the AWS credentials of the environment, the profile, the container or the
+    /// instance. Checksum files beside the
     /// backups (`.sha256`, `.sha512`) are passed over.
     pub file: String,
     /// A name under `hosts:`. Default: the machine that runs us.

@@ -50,8 +50,9 @@ pub enum RegistryLogin {
     /// of ECR's; else nobody.
     #[default]
     Auto,
-    /// A token of ECR's `GetAuthorizationToken`, with the AWS credentials of the environment or
-    /// the profile: also for a registry under another name, in `AWS_REGION`.
+    /// A token of ECR's `GetAuthorizationToken`, with the AWS credentials of the environment,
+    /// the profile, the container or the instance: also for a registry under another name, in
+    /// `AWS_REGION`.
     Ecr,
     /// Nobody: what the whole world may see.
     Anonymous,
