@@ -22,7 +22,7 @@ pub use job::{Job, Only};
 pub use model::glob;
 pub use progress::Progress;
 pub use publish::Publisher;
-pub use stage::{Stage, command, dispatch, parse, process_env, run};
+pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
 pub use text::render as render_text;
 
 /// The version that all binaries share.

@@ -44,11 +44,20 @@ pub trait Stage: Args {
 
 /// The whole `main` of a stage's binary.
 pub fn run<S: Stage>() -> std::process::ExitCode {
+    if let Some(code) = worker() {
+        return code;
+    }
     let env = process_env();
     match parse(command::<S>(), &env, std::env::args_os()) {
         Ok(matches) => dispatch::<S>(&matches, &env).into(),
         Err(code) => code.into(),
     }
+}
+
+/// To be called first in `main`: this process may be one that a stage started to run jq filters
+/// in.
+pub fn worker() -> Option<std::process::ExitCode> {
+    jq::worker()
 }
 
 /// The environment of this process; what is not UTF-8 is left out.

@@ -35,7 +35,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         runners::section(section, config, tree)?;
     }
     if let Some(section) = &config.healthgate {
-        healthgate::section(section, tree)?;
+        healthgate::section(section, config, tree)?;
     }
     if let Some(section) = &config.rollback {
         rollback(section, config, tree)?;

@@ -40,6 +40,9 @@ pub fn command() -> Command {
 
 /// Dispatches to the stage.
 pub fn main() -> ExitCode {
+    if let Some(code) = cli::worker() {
+        return code;
+    }
     let env = cli::process_env();
     let matches = match cli::parse(command(), &env, std::env::args_os()) {
         Ok(matches) => matches,

@@ -22,16 +22,40 @@ fn server(answer: fn(&mut TcpStream) -> std::io::Result<()>) -> String {
     url
 }
 
-/// Exit code, report, and peak memory in KiB.
+/// Exit code, reason, and peak memory in KiB, of the gate and what it started.
 fn judged(url: &str, args: &[&str]) -> (i32, String, u64) {
-    let started = Instant::now();
+    let mut all = vec!["--http", url, "--timeout", "400ms"];
+    all.extend([
+        "--interval",
+        "50ms",
+        "--failure-limit",
+        "1",
+        "--deadline",
+        "5s",
+    ]);
+    all.extend(args);
+    run(tempfile::tempdir().unwrap().path(), &all)
+}
+
+/// The same of a probe as it is configured.
+fn configured(probe: &str, args: &[&str]) -> (i32, String, u64) {
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("report.json");
-    let mut command = std::process::Command::new("/usr/bin/env");
+    let policy =
+        "interval: 50ms, timeout: 800ms, success-threshold: 2, failure-limit: 1, deadline: 8s";
+    let config = format!(
+        "version: 1\nhealthgate: {{ policy: {{ {policy} }}, http: [{{ name: it, {probe} }}] }}\n"
+    );
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    run(folder.path(), args)
+}
+
+fn run(folder: &std::path::Path, args: &[&str]) -> (i32, String, u64) {
+    let started = Instant::now();
+    let out = folder.join("report.json");
+    let mut command = std::process::Command::new(testkit::bin_path("healthgate"));
     let mut child = testkit::clean(&mut command)
-        .arg(testkit::bin_path("healthgate"))
-        .args(["--http", url, "--timeout", "400ms", "--interval", "50ms"])
-        .args(["--failure-limit", "1", "--deadline", "5s", "-q", "--report"])
+        .current_dir(folder)
+        .args(["-q", "--report"])
         .arg(&out)
         .args(args)
         .stdout(std::process::Stdio::null())
@@ -39,29 +63,38 @@ fn judged(url: &str, args: &[&str]) -> (i32, String, u64) {
         .unwrap();
     let mut peak = 0;
     let code = loop {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let high = status.lines().find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .trim()
-                .strip_suffix(" kB")?
-                .trim()
-                .parse()
-                .ok()
-        });
-        peak = peak.max(high.unwrap_or(0));
+        let id = child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let children = children.unwrap_or_default();
+        let own = id.to_string();
+        let all = children.split_whitespace().chain([own.as_str()]);
+        peak = peak.max(all.map(peak_of).sum());
         if let Some(status) = child.try_wait().unwrap() {
             break status.code().unwrap();
         }
         std::thread::sleep(Duration::from_millis(5));
     };
     assert!(
-        started.elapsed() < Duration::from_secs(8),
+        started.elapsed() < Duration::from_secs(12),
         "{:?}",
         started.elapsed()
     );
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     (code, report["reason"].as_str().unwrap().to_owned(), peak)
+}
+
+/// The most memory that a process ever had, in KiB.
+fn peak_of(pid: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let high = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .trim()
+            .parse()
+            .ok()
+    });
+    high.unwrap_or(0)
 }
 
 fn fails(answer: fn(&mut TcpStream) -> std::io::Result<()>, why: &str) {
@@ -194,4 +227,134 @@ fn json_nested_a_hundred_thousand_deep() {
     assert_eq!(code, 1);
     assert!(reason.contains("nested deeper"), "{reason}");
     assert_eq!(judged(&url, &["--release", "v1"]).0, 3);
+}
+
+#[test]
+fn a_filter_that_never_ends_or_takes_everything() {
+    let url = server(|stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"a\": 1}")
+    });
+    let time = "did not end within";
+    for (filter, why) in [
+        ("def f: f; f", &[time][..]),
+        ("last(repeat(.))", &[time]),
+        ("until(false; .)", &[time]),
+        ("reduce range(1; infinite) as $n (0; . + $n) == 0", &[time]),
+        // Whichever it runs out of first.
+        ("[repeat(1)] == []", &[time, "memory"]),
+        ("[range(1; infinite)] == []", &[time, "memory"]),
+        ("def f: 1 + f; f == 1", &[time, "memory"]),
+        ("reduce range(60) as $n (\"x\"; . + .) == \"\"", &["memory"]),
+    ] {
+        let probe = format!("url: '{url}', jq: '{filter}'");
+        let (code, reason, peak) = configured(&probe, &[]);
+        assert_eq!(code, 1, "{filter}: {reason}");
+        assert!(
+            why.iter().any(|why| reason.contains(why)),
+            "{filter}: {reason}"
+        );
+        assert!(peak > 0 && peak < 200 << 10, "{filter}: {peak} KiB");
+    }
+    // It is the filter that is at fault: the next one works.
+    let (code, reason, _) = configured(&format!("url: '{url}', jq: '.a == 1'"), &[]);
+    assert_eq!(code, 0, "{reason}");
+    // Also where it should give the release.
+    let probe = format!("url: '{url}', release: {{ jq: 'def f: f; f' }}");
+    let (code, reason, _) = configured(&probe, &["--release", "v1"]);
+    assert_eq!(code, 1, "{reason}");
+}
+
+/// A megabyte that is a gigabyte.
+fn bomb() -> Vec<u8> {
+    let made = std::process::Command::new("sh")
+        .args(["-c", "head -c 1000000000 /dev/zero | gzip -9"])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    made.stdout
+}
+
+#[test]
+fn a_packed_body_that_grows_without_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let packed = bomb();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+                packed.len()
+            );
+            let _ = stream.write_all(&[head.as_bytes(), &packed].concat());
+        }
+    });
+    // Nobody looks into it.
+    assert_eq!(configured(&format!("url: '{url}'"), &[]).0, 0);
+    for condition in ["body-regex: x", "jq: .a"] {
+        let (code, reason, peak) = configured(&format!("url: '{url}', {condition}"), &[]);
+        assert_eq!(code, 1, "{reason}");
+        assert!(reason.contains("unpacked, the body is larger"), "{reason}");
+        assert!(peak < 100 << 10, "{peak} KiB");
+    }
+    let probe = format!("url: '{url}', body-regex: '^.{{10}}', max-body: 16MiB");
+    let (code, reason, _) = configured(&probe, &[]);
+    assert_eq!(code, 1, "{reason}");
+}
+
+/// Speaks HTTP/2 as far as its settings, then sends these frames until the client goes away.
+fn frames(first: &'static [u8], then: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+                let mut sent = stream.write_all(&[&settings[..], first].concat());
+                let many = then.repeat(1000);
+                while sent.is_ok() && !many.is_empty() {
+                    sent = stream.write_all(&many);
+                }
+                // Those who wait for more get nothing.
+                let _ = stream.read(&mut request);
+                std::thread::sleep(Duration::from_secs(3));
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn http_2_that_resets_floods_or_says_nothing() {
+    // Length, kind, flags, stream, payload.
+    const RESET: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8];
+    const OTHER_RESET: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 3, 0, 0, 0, 8];
+    const PING: &[u8] = &[0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const SETTINGS: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100];
+    // `:status: 200`, and more to come.
+    const HEADERS: &[u8] = &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x88];
+    const WHOLE_HEADERS: &[u8] = &[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88];
+    // A literal header `a: b`, never the last.
+    const MORE: &[u8] = &[0, 0, 5, 9, 0, 0, 0, 0, 1, 0x40, 1, 0x61, 1, 0x62];
+    const EMPTY_DATA: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 0, 1];
+    const GO_AWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+    let cases: [(&[u8], &[u8]); 8] = [
+        (RESET, RESET),
+        (b"", OTHER_RESET),
+        (b"", PING),
+        (b"", SETTINGS),
+        (HEADERS, MORE),
+        (WHOLE_HEADERS, EMPTY_DATA),
+        (GO_AWAY, b""),
+        (b"", b""),
+    ];
+    for (nth, (first, then)) in cases.into_iter().enumerate() {
+        let url = frames(first, then);
+        let (code, reason, peak) = configured(&format!("url: '{url}', http-version: http2"), &[]);
+        assert_eq!(code, 1, "{nth}: {reason}");
+        assert!(peak > 0 && peak < 100 << 10, "{nth}: {peak} KiB");
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use testkit::{Authority, Certificate, Nginx, Tinyproxy};
+use testkit::{Authority, Certificate, Nginx, SshdSetup, Tinyproxy};
 
 /// The gate's exit code and everything it wrote, for one http probe.
 fn gate_in(folder: &Path, probe: &str, env: &[(&str, &str)]) -> (i32, String) {
@@ -418,4 +418,67 @@ fn dns_that_gives_one_healthy_and_one_broken_address_fails_and_names_it() {
     std::fs::write(&hosts, "127.0.0.1 shop.test\n").unwrap();
     let (code, text) = run(&[]);
     assert_eq!(code, 0, "{text}");
+}
+
+/// A name that only the host knows, and so nobody here could have connected by himself.
+#[test]
+fn via_a_host_its_own_network_is_asked_on_one_login() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hosts"), "127.0.0.1 inside.test\n").unwrap();
+    let sshd = SshdSetup {
+        before: Some(format!(
+            "mount --bind '{}' /etc/hosts",
+            folder.path().join("hosts").display()
+        )),
+        ..SshdSetup::default()
+    }
+    .start();
+    std::fs::write(folder.path().join("known_hosts"), sshd.known_hosts()).unwrap();
+    let authority = Authority::new();
+    let tls = Nginx::serving(&tls_block(
+        &authority.certificate("inside.test", 30),
+        "http2",
+    ));
+    let plain = echo();
+    let config = format!(
+        "version: 1
+hosts: {{ web-01: {{ address: 127.0.0.1, port: {ssh}, user: {user}, key-env: KEY, known-hosts: known_hosts }} }}
+healthgate:
+  policy: {{ interval: 50ms, timeout: 10s, success-threshold: 3, failure-limit: 1, deadline: 60s }}
+  http:
+    - {{ name: plain, url: 'http://inside.test:{plain}/204', via: web-01 }}
+    - {{ name: tls, url: 'https://inside.test:{tls}/', via: web-01, ca-file: '{ca}', body-regex: '^HTTP/2' }}
+    - {{ name: closed, url: 'http://inside.test:1/', via: web-01 }}
+",
+        ssh = sshd.port(),
+        user = sshd.user(),
+        plain = plain.port(),
+        tls = tls.port(),
+        ca = authority.file().display(),
+    );
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    let run = |key: &str, only: &str| {
+        let output = testkit::bin("healthgate")
+            .current_dir(folder.path())
+            .args(["--only", only])
+            .env("KEY", key)
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let key = sshd.private_key();
+    let (code, text) = run(&key, "http");
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("✓ http/plain") && text.contains("✓ http/tls"),
+        "{text}"
+    );
+    assert!(text.contains("connection refused"), "{text}");
+    let logins = sshd.process().log().matches("Accepted publickey").count();
+    assert_eq!(logins, 1, "{}", sshd.process().log());
+    // Who cannot log in cannot say anything of the service.
+    drop(sshd);
+    let (code, text) = run(&key, "http/plain");
+    assert_eq!(code, 4, "{text}");
 }

@@ -1,4 +1,7 @@
-//! jq filters over JSON from outside, bounded in size, depth and time. The only user of jaq.
+//! jq filters over JSON from outside, bounded in size, depth, time and memory. The only user of
+//! jaq.
+
+mod worker;
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -6,6 +9,8 @@ use std::time::Duration;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, data, unwrap_valr};
 use jaq_json::Val;
+
+pub use worker::main as worker;
 
 /// Longer than any filter that a person keeps in a configuration.
 const MAX_PROGRAM: usize = 64 << 10;
@@ -59,7 +64,8 @@ impl Filter {
 
     /// The filter's first result over a JSON document; `None` where it gives none.
     ///
-    /// It runs on a thread of its own, which is left behind if the filter does not end in time.
+    /// It runs in a process of its own where [`worker()`] was called, else on a thread, which is
+    /// left behind if the filter does not end in time.
     pub fn first(
         &self,
         json: &[u8],
@@ -68,13 +74,16 @@ impl Filter {
         if depth(json) > MAX_DEPTH {
             return Err(Error::TooDeep);
         }
+        if worker::isolated() {
+            return worker::first(&self.0, json, timeout);
+        }
         let (sender, receiver) = mpsc::channel();
         let (text, json) = (self.0.clone(), json.to_vec());
         let spawned = std::thread::Builder::new()
             .name("jq".into())
             .spawn(move || {
                 // Nobody listens any more once the time is over.
-                let _ = sender.send(evaluate(&text, &json));
+                let _ = sender.send(build(&text).and_then(|program| evaluate(&program, &json)));
             });
         if let Err(error) = spawned {
             return Err(Error::Failed(error.to_string()));
@@ -152,8 +161,7 @@ fn describe_load(errors: &jaq_core::load::Errors<&str, ()>) -> String {
     .unwrap_or_else(|| "not understood".to_owned())
 }
 
-fn evaluate(text: &str, json: &[u8]) -> Result<Option<serde_json::Value>, Error> {
-    let program = build(text)?;
+fn evaluate(program: &Program, json: &[u8]) -> Result<Option<serde_json::Value>, Error> {
     // serde_json is strict where jaq's reader is lenient (NaN, comments).
     let value: serde_json::Value =
         serde_json::from_slice(json).map_err(|error| Error::NotJson(error.to_string()))?;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::addresses::{Place, REFUSED, judge, late};
+use crate::kinds::Surroundings;
 use crate::{Reading, plain_cause};
 
 /// Bytes in both directions.
@@ -115,16 +116,16 @@ pub struct Route {
 }
 
 impl Route {
-    /// These addresses stand in for what the name resolves to.
-    pub fn resolve(mut self, addresses: &[IpAddr]) -> Self {
-        self.resolve = addresses.to_vec();
-        self
-    }
-
-    /// Every connection starts on this host.
-    pub fn via(mut self, host: &str, tunnels: Arc<dyn Tunnels>) -> Self {
-        self.via = Some((host.to_owned(), tunnels));
-        self
+    /// `resolve` stands in for what the name resolves to; `via` is where every connection starts.
+    pub(crate) fn new(resolve: &[IpAddr], via: Option<&str>, around: &Surroundings) -> Self {
+        let through = |host: &str| {
+            let tunnels: Arc<dyn Tunnels> = Arc::new(around.hosts.clone());
+            (host.to_owned(), tunnels)
+        };
+        Route {
+            resolve: resolve.to_vec(),
+            via: via.map(through),
+        }
     }
 
     /// The way to other places than the one whose addresses are given.

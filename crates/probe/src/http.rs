@@ -29,7 +29,7 @@ use self::transport::{Transport, Wire, place, same_server};
 use crate::Reading;
 use crate::addresses::late;
 use crate::connect::{End, Problem, Route};
-use crate::kinds::{Measuring, Probe};
+use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::release::{Answer, Identity, identify};
 
 /// More than any server's headers.
@@ -46,7 +46,7 @@ pub struct Http {
 }
 
 impl Http {
-    pub fn new(probe: HttpProbe) -> Result<Self, String> {
+    pub fn new(probe: HttpProbe, around: &Surroundings) -> Result<Self, String> {
         let HttpProbe {
             name: _,
             url,
@@ -71,6 +71,7 @@ impl Http {
             min_days,
             resolve,
             proxy,
+            via,
             addresses: _,
             policy: _,
             severity: _,
@@ -87,7 +88,7 @@ impl Http {
             Some(text) => Some(elsewhere(&request, &parse(text)?)?),
         };
         let transport = Transport::new(Wire {
-            route: Route::default().resolve(resolve),
+            route: Route::new(resolve, via.as_deref(), around),
             proxy: proxy.as_ref(),
             version: *http_version,
             ca_file: ca_file.as_deref(),
@@ -113,14 +114,15 @@ impl Http {
         })
     }
 
-    async fn one_end(&self, end: End, release: Option<&str>) -> Reading {
+    async fn one_end(&self, end: End, release: Option<&str>, timeout: Duration) -> Reading {
         let limit = self.probe.max_redirects;
         let mut reply = match follow(&self.transport, &self.request, end, limit, None).await {
             Ok(reply) => reply,
             Err(problem) => return problem.reading(&self.expect.shown()),
         };
         let evidence = reply.evidence();
-        let reading = self.expect.judge(&mut reply, self.transport.max_body).await;
+        let (max_body, time) = (self.transport.max_body, filter_time(timeout));
+        let reading = self.expect.judge(&mut reply, max_body, time).await;
         let reading = reading.value(reply.status.to_string());
         let mut reading = match release {
             // Also of an answer that failed: whose it is tells more than anything else.
@@ -246,12 +248,12 @@ impl Probe for Http {
         Box::pin(async move {
             let expected = self.expect.shown();
             if self.transport.is_proxied(&self.request.url) {
-                let asking = self.one_end(End::Beyond, release);
+                let asking = self.one_end(End::Beyond, release, timeout);
                 let asked = tokio::time::timeout(timeout, asking).await;
                 return asked.unwrap_or_else(|_| late(timeout, &expected));
             }
             let rule = self.probe.addresses;
-            let ask = async |end| self.one_end(end, release).await;
+            let ask = async |end| self.one_end(end, release, timeout).await;
             let place = place(&self.request.url);
             self.transport
                 .route()
@@ -262,7 +264,10 @@ impl Probe for Http {
 
     fn hint(&self) -> String {
         let url = self.request.url.as_str().replace('\'', "%27");
-        format!("ask it yourself: curl -sv '{url}'")
+        match &self.probe.via {
+            Some(host) => format!("ask it on {host}: curl -sv '{url}'"),
+            None => format!("ask it yourself: curl -sv '{url}'"),
+        }
     }
 
     fn limits(&self) -> model::Limits {
@@ -271,6 +276,11 @@ impl Probe for Http {
             ..model::Limits::default()
         }
     }
+}
+
+/// A filter's share of a measurement's time: enough is left to say that it did not end.
+fn filter_time(timeout: Duration) -> Duration {
+    (timeout / 2).min(Duration::from_secs(2))
 }
 
 /// Drives a connection while something is done with it; both end together.

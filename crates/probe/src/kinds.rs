@@ -103,7 +103,7 @@ pub(crate) fn all(gate: &Healthgate, around: &Surroundings) -> Vec<Result<Watche
             }));
         };
     }
-    kind!(http, Http, url);
+    kind!(http, Http, url, around);
     kind!(tcp, Tcp, address);
     kind!(tls, Tls, address);
     kind!(dns, Dns, host);

@@ -1,11 +1,11 @@
 //! Rules about probes and their policies.
 
-use super::{fault, http_url, unique};
+use super::{at, fault, http_url, known_host, unique};
 use crate::error::Fault;
-use crate::file::{Healthgate, HttpProbe, Policy, PolicyOverlay, PrometheusProbe};
+use crate::file::{Config, Healthgate, HttpProbe, Policy, PolicyOverlay, PrometheusProbe};
 use crate::node::Node;
 
-pub(super) fn section(section: &Healthgate, tree: &Node) -> Result<(), Fault> {
+pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Result<(), Fault> {
     let Healthgate {
         policy: stage,
         release_identity: _,
@@ -49,6 +49,30 @@ pub(super) fn section(section: &Healthgate, tree: &Node) -> Result<(), Fault> {
     }
     for (at, probe) in queries.iter().enumerate() {
         prometheus(probe, tree, &at.to_string())?;
+    }
+    tunnels(config, tree)
+}
+
+/// Every `via` is a host's name, and there is one way to a server.
+fn tunnels(config: &Config, tree: &Node) -> Result<(), Fault> {
+    let kinds = at(tree, &["healthgate"])
+        .map(Node::entries)
+        .unwrap_or_default();
+    for (kind, list) in kinds {
+        for (nth, probe) in list.items().iter().enumerate() {
+            let Some(host) = probe.get("via").and_then(Node::text) else {
+                continue;
+            };
+            let nth = nth.to_string();
+            let path = ["healthgate", kind.name.as_str(), nth.as_str(), "via"];
+            known_host(tree, &path, host, config)?;
+            for key in ["resolve", "proxy"] {
+                if probe.get(key).is_some() {
+                    let message = format!("`{key}` and `via` exclude each other");
+                    return Err(fault(tree, &path, message));
+                }
+            }
+        }
     }
     Ok(())
 }

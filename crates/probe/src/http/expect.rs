@@ -10,9 +10,6 @@ use model::Verdict;
 use super::reply::Reply;
 use crate::{Reading, shown};
 
-/// The measurement's own timeout bounds the whole.
-pub(super) const FILTER_TIME: Duration = Duration::from_secs(2);
-
 /// Conditions on an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Expect {
@@ -33,8 +30,9 @@ impl Expect {
         self.body_regex.is_some() || self.jq.is_some()
     }
 
-    /// The body of `reply` is unpacked up to `max_body` where a condition looks at it.
-    pub(crate) async fn judge(&self, reply: &mut Reply, max_body: u64) -> Reading {
+    /// The body of `reply` is unpacked up to `max_body` where a condition looks at it; a filter
+    /// has `time`.
+    pub(crate) async fn judge(&self, reply: &mut Reply, max_body: u64, time: Duration) -> Reading {
         let fail = |expected: String, actual: String, reason: String| {
             Reading::not(Verdict::Fail, expected, actual, reason)
         };
@@ -64,7 +62,7 @@ impl Expect {
             return fail(expected, actual, "the body does not match".into());
         }
         if let Some(filter) = &self.jq
-            && let Err((actual, reason)) = holds(filter, &reply.body).await
+            && let Err((actual, reason)) = holds(filter, &reply.body, time).await
         {
             let expected = format!("jq `{}` is true", filter.as_str());
             return fail(expected, actual, reason);
@@ -102,9 +100,9 @@ impl Expect {
 }
 
 /// Whether a filter's first result is true; else what was seen, and why that is no pass.
-async fn holds(filter: &Filter, body: &[u8]) -> Result<(), (String, String)> {
+async fn holds(filter: &Filter, body: &[u8], time: Duration) -> Result<(), (String, String)> {
     let (program, document) = (filter.jq().clone(), body.to_vec());
-    let result = tokio::task::spawn_blocking(move || program.first(&document, FILTER_TIME)).await;
+    let result = tokio::task::spawn_blocking(move || program.first(&document, time)).await;
     match result {
         Ok(Ok(Some(serde_json::Value::Bool(true)))) => Ok(()),
         Ok(Ok(value)) => {

@@ -72,8 +72,11 @@ pub struct HttpProbe {
     #[serde(default)]
     pub resolve: Vec<IpAddr>,
     /// The proxy to go through, or `none`. Default: by `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`,
-    /// unless `resolve` is given.
+    /// unless `resolve` or `via` is given.
     pub proxy: Option<Proxy>,
+    /// The host under `hosts:` to connect from, over SSH: the URL's host is looked up there, and
+    /// `127.0.0.1` is the host itself.
+    pub via: Option<String>,
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
@@ -111,6 +114,7 @@ impl HttpProbe {
             min_days: None,
             resolve: Vec::new(),
             proxy: None,
+            via: None,
             addresses: Addresses::default(),
             policy: None,
             severity: Severity::default(),
