@@ -5,6 +5,7 @@ mod backup;
 mod healthgate;
 mod hosts;
 mod runners;
+mod services;
 
 use std::collections::BTreeSet;
 
@@ -36,6 +37,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     }
     if let Some(section) = &config.healthgate {
         healthgate::section(section, config, tree)?;
+        services::section(section, config, tree)?;
     }
     if let Some(section) = &config.rollback {
         rollback(section, config, tree)?;

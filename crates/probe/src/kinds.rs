@@ -7,11 +7,15 @@ use config::file::{Healthgate, Policy, PolicyOverlay};
 use model::{Env, Outcome, Redactor, Severity};
 
 use crate::Reading;
+use crate::command::Command;
+use crate::compose::Compose;
 use crate::dns::Dns;
+use crate::docker::Docker;
 use crate::hosts::Hosts;
 use crate::http::Http;
 use crate::observer::Asked;
 use crate::prometheus::Prometheus;
+use crate::systemd::Systemd;
 use crate::tcp::Tcp;
 use crate::tls::Tls;
 
@@ -86,6 +90,10 @@ pub(crate) fn all(gate: &Healthgate, around: &Surroundings) -> Vec<Result<Watche
         tcp,
         tls,
         dns,
+        command,
+        systemd,
+        docker,
+        compose,
         prometheus,
     } = gate;
     let mut made = Vec::new();
@@ -107,6 +115,10 @@ pub(crate) fn all(gate: &Healthgate, around: &Surroundings) -> Vec<Result<Watche
     kind!(tcp, Tcp, address);
     kind!(tls, Tls, address);
     kind!(dns, Dns, host);
+    kind!(command, Command, run, around);
+    kind!(systemd, Systemd, unit, around);
+    kind!(docker, Docker, container, around);
+    kind!(compose, Compose, name, around);
     kind!(prometheus, Prometheus, query, around);
     made
 }

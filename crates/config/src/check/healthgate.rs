@@ -13,6 +13,10 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         tcp: ports,
         tls: servers,
         dns: names,
+        command: commands,
+        systemd: units,
+        docker: containers,
+        compose: projects,
         prometheus: queries,
     } = section;
     policy(stage, tree, &["healthgate", "policy"])?;
@@ -34,6 +38,22 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         servers.iter().map(|one| one.policy.as_ref()).collect(),
     )?;
     own("dns", names.iter().map(|one| one.policy.as_ref()).collect())?;
+    own(
+        "command",
+        commands.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own(
+        "systemd",
+        units.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own(
+        "docker",
+        containers.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own(
+        "compose",
+        projects.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
     own(
         "prometheus",
         queries.iter().map(|one| one.policy.as_ref()).collect(),

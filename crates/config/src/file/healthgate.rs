@@ -1,9 +1,12 @@
 //! `healthgate:` — is what we deployed healthy, and is it the release we deployed?
 
+mod command;
 mod dns;
+mod docker;
 mod http;
 mod policy;
 mod prometheus;
+mod systemd;
 mod tcp;
 mod tls;
 mod transport;
@@ -11,10 +14,13 @@ mod transport;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use command::CommandProbe;
 pub use dns::DnsProbe;
+pub use docker::{ComposeProbe, DockerProbe};
 pub use http::{HttpProbe, Match, ReleaseSource};
 pub use policy::{Policy, PolicyOverlay};
 pub use prometheus::{OnNoData, PrometheusProbe};
+pub use systemd::SystemdProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
 pub use transport::{Addresses, ClientCertificate, HttpVersion};
@@ -41,6 +47,18 @@ pub struct Healthgate {
     /// Names that resolve.
     #[serde(default)]
     pub dns: Vec<DnsProbe>,
+    /// Commands, here or on hosts.
+    #[serde(default)]
+    pub command: Vec<CommandProbe>,
+    /// Units of systemd, here or on hosts.
+    #[serde(default)]
+    pub systemd: Vec<SystemdProbe>,
+    /// Containers, here or on hosts.
+    #[serde(default)]
+    pub docker: Vec<DockerProbe>,
+    /// Services of Compose projects, here or on hosts.
+    #[serde(default)]
+    pub compose: Vec<ComposeProbe>,
     /// Prometheus queries.
     #[serde(default)]
     pub prometheus: Vec<PrometheusProbe>,

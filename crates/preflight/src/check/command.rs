@@ -4,15 +4,12 @@ use std::time::{Duration, Instant};
 
 use config::file::CommandCheck;
 use model::Outcome;
-use remote::local;
 use remote::ssh::{self, Limits, Target};
+use remote::{KEPT, Ran, Wanted, local};
 
-use super::space::bytes;
 use super::{Planned, Scene};
 
-/// What is kept of a command's output on a host; as much as of a local one.
-const MAX_OUTPUT: usize = 64 << 10;
-/// What of it is shown.
+/// What is shown of a command's output.
 const SHOWN: usize = 400;
 
 /// One question here, or one for each host.
@@ -52,19 +49,6 @@ pub(crate) fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Pla
     names.into_iter().map(at).collect()
 }
 
-/// What a command did, wherever it ran.
-struct Ran {
-    /// `None` where it did not end by itself.
-    status: Option<i32>,
-    /// How it ended, in words.
-    exit: String,
-    stdout: Vec<u8>,
-    /// What of its output is not in `stdout`.
-    dropped: bool,
-    /// Its last lines, redacted: what is shown is cut, and a secret that was cut is not found.
-    tail: String,
-}
-
 async fn here(id: String, check: &CommandCheck, scene: &Scene<'_>, timeout: Duration) -> Outcome {
     let script = local::Script {
         text: &check.run,
@@ -75,16 +59,7 @@ async fn here(id: String, check: &CommandCheck, scene: &Scene<'_>, timeout: Dura
     let mut show = |_, line: &str| tracing::debug!("{}", redactor.redact(line));
     match local::run(&script, &mut show).await {
         Ok(captured) => {
-            let ran = Ran {
-                status: match captured.exit {
-                    local::Exit::Code(code) => Some(code),
-                    local::Exit::Signal(_) | local::Exit::TimedOut => None,
-                },
-                exit: captured.exit.to_string(),
-                dropped: captured.stdout.len() > MAX_OUTPUT,
-                tail: redactor.redact(&captured.tail()),
-                stdout: captured.stdout.into_bytes(),
-            };
+            let ran = redacted(captured.into(), scene);
             judge(id, check, &ran, timeout, "run it yourself")
         }
         Err(error) => Outcome::error(id, &check.run)
@@ -125,7 +100,7 @@ async fn there(
     };
     let limits = Limits {
         timeout: timeout.saturating_sub(clock.elapsed()),
-        max_output: MAX_OUTPUT,
+        max_output: KEPT,
     };
     match session.run(&check.run, limits).await {
         Ok(output) if output.exit == ssh::Exit::Unproven => {
@@ -141,34 +116,58 @@ async fn there(
             not_run(id, reason, hint)
         }
         Ok(output) => {
-            let mut exit = output.exit.to_string();
-            if output.exit == ssh::Exit::Flood {
-                exit.push_str(&format!(" ({})", bytes(output.printed)));
-            }
-            let ran = Ran {
-                status: match output.exit {
-                    ssh::Exit::Code(code) => Some(code),
-                    ssh::Exit::Signal(_)
-                    | ssh::Exit::Unproven
-                    | ssh::Exit::TimedOut
-                    | ssh::Exit::Flood => None,
-                },
-                exit,
-                dropped: output.truncated,
-                tail: scene.job.redactor.redact(&output.tail()),
-                stdout: output.stdout,
-            };
+            let ran = redacted(output.into(), scene);
             judge(id, check, &ran, timeout, &format!("run it at {name}"))
         }
         Err(error) => not_run(id, error.to_string(), target.hint(&error)),
     }
 }
 
-/// Status first: a command that failed prints what it likes.
+/// What is shown is cut, and a secret that was cut is not found.
+fn redacted(ran: Ran, scene: &Scene<'_>) -> Ran {
+    Ran {
+        tail: scene.job.redactor.redact(&ran.tail),
+        ..ran
+    }
+}
+
 fn judge(id: String, check: &CommandCheck, ran: &Ran, timeout: Duration, place: &str) -> Outcome {
+    let said = shown(&ran.tail);
+    let actual = if said.is_empty() {
+        ran.exit.clone()
+    } else {
+        format!("{}: {said}", ran.exit)
+    };
+    let run = &check.run;
+    let outcome = match wanted(check).judge(ran) {
+        Ok(()) => {
+            return Outcome::pass(&id, run)
+                .expected(expected(check))
+                .actual(actual);
+        }
+        Err(unmet) => {
+            let mut reason = format!("`{}`: {}", check.name, unmet.reason);
+            if ran.status.is_none() {
+                reason.push_str(&format!(" (its time is {} ms)", timeout.as_millis()));
+            }
+            let outcome = if unmet.undecided {
+                Outcome::inconclusive(&id, run)
+            } else {
+                Outcome::fail(&id, run)
+            };
+            outcome.reason(reason)
+        }
+    };
+    outcome
+        .expected(expected(check))
+        .actual(actual)
+        .hint(format!("{place}: `{run}`"))
+}
+
+fn wanted(check: &CommandCheck) -> Wanted<'_> {
     let CommandCheck {
-        name,
-        run,
+        name: _,
+        run: _,
         host: _,
         status,
         contains,
@@ -177,74 +176,16 @@ fn judge(id: String, check: &CommandCheck, ran: &Ran, timeout: Duration, place: 
         severity: _,
         weight: _,
     } = check;
-    let said = shown(&ran.tail);
-    let actual = if said.is_empty() {
-        ran.exit.clone()
-    } else {
-        format!("{}: {said}", ran.exit)
-    };
-    let hint = format!("{place}: `{run}`");
-    let bad = |reason: String| {
-        Outcome::fail(&id, run)
-            .expected(expected(check))
-            .actual(&actual)
-            .reason(format!("`{name}`: {reason}"))
-            .hint(&hint)
-    };
-    let Some(code) = ran.status else {
-        return bad(format!(
-            "{} (its time is {} ms)",
-            ran.exit,
-            timeout.as_millis()
-        ));
-    };
-    if !status.iter().any(|good| i32::from(*good) == code) {
-        return bad(format!("{}, expected {}", ran.exit, statuses(status)));
+    Wanted {
+        status,
+        contains: contains.as_deref(),
+        equals: None,
+        matches: matches.as_ref(),
     }
-    let text = String::from_utf8_lossy(&ran.stdout);
-    let lost = if ran.dropped {
-        ", and what it printed beyond 64 KiB was not kept"
-    } else {
-        ""
-    };
-    if let Some(wanted) = contains
-        && !text.contains(wanted)
-    {
-        return undecided(bad(format!("it does not print `{wanted}`{lost}")), ran);
-    }
-    if let Some(pattern) = matches
-        && !pattern.is_match(&ran.stdout)
-    {
-        let reason = format!("what it prints does not match `{}`{lost}", pattern.as_str());
-        return undecided(bad(reason), ran);
-    }
-    Outcome::pass(&id, run)
-        .expected(expected(check))
-        .actual(actual)
-}
-
-/// What was not kept might have held it: then nobody knows.
-fn undecided(mut outcome: Outcome, ran: &Ran) -> Outcome {
-    if ran.dropped {
-        outcome.verdict = model::Verdict::Inconclusive;
-    }
-    outcome
 }
 
 fn expected(check: &CommandCheck) -> String {
-    let mut text = statuses(&check.status);
-    if let Some(wanted) = &check.contains {
-        text.push_str(&format!(", prints `{wanted}`"));
-    }
-    if let Some(pattern) = &check.matches {
-        text.push_str(&format!(", prints what matches `{}`", pattern.as_str()));
-    }
-    text
-}
-
-fn statuses(good: &[u8]) -> String {
-    let good: Vec<String> = good.iter().map(ToString::to_string).collect();
-    format!("exit status {}", good.join(" or "))
+    wanted(check).to_string()
 }
 
 /// The end of what it said, on one line.

@@ -1,0 +1,90 @@
+//! Rules for the probes that ask where a service runs.
+
+use super::{fault, known_host};
+use crate::error::Fault;
+use crate::file::{CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, SystemdProbe};
+use crate::node::Node;
+
+pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Result<(), Fault> {
+    for (
+        at,
+        CommandProbe {
+            run, host, status, ..
+        },
+    ) in section.command.iter().enumerate()
+    {
+        let path = ["healthgate", "command", &at.to_string()];
+        place(tree, path, host.as_deref(), config)?;
+        some_text(tree, path, "run", run)?;
+        if status.is_empty() {
+            let path = [path[0], path[1], path[2], "status"];
+            return Err(fault(tree, &path, "no exit status would be good"));
+        }
+    }
+    for (at, SystemdProbe { unit, host, .. }) in section.systemd.iter().enumerate() {
+        let path = ["healthgate", "systemd", &at.to_string()];
+        place(tree, path, host.as_deref(), config)?;
+        a_word(tree, path, "unit", unit)?;
+    }
+    for (
+        at,
+        DockerProbe {
+            container, host, ..
+        },
+    ) in section.docker.iter().enumerate()
+    {
+        let path = ["healthgate", "docker", &at.to_string()];
+        place(tree, path, host.as_deref(), config)?;
+        a_word(tree, path, "container", container)?;
+    }
+    for (at, probe) in section.compose.iter().enumerate() {
+        let path = ["healthgate", "compose", &at.to_string()];
+        compose(tree, path, probe)?;
+        place(tree, path, probe.host.as_deref(), config)?;
+    }
+    Ok(())
+}
+
+fn compose(tree: &Node, path: [&str; 3], probe: &ComposeProbe) -> Result<(), Fault> {
+    for (key, services) in [
+        ("services", &probe.services),
+        ("completed", &probe.completed),
+    ] {
+        for service in services {
+            a_word(tree, path, key, service)?;
+        }
+    }
+    let both = |service: &&String| probe.completed.contains(service);
+    if let Some(service) = probe.services.iter().find(both) {
+        let path = [path[0], path[1], path[2], "completed"];
+        let message = format!("`{service}` cannot both run and have ended");
+        return Err(fault(tree, &path, message));
+    }
+    Ok(())
+}
+
+fn place(tree: &Node, path: [&str; 3], host: Option<&str>, config: &Config) -> Result<(), Fault> {
+    let path = [path[0], path[1], path[2], "host"];
+    host.map_or(Ok(()), |name| known_host(tree, &path, name, config))
+}
+
+fn some_text(tree: &Node, path: [&str; 3], key: &str, text: &str) -> Result<(), Fault> {
+    if text.trim().is_empty() {
+        return Err(fault(
+            tree,
+            &[path[0], path[1], path[2], key],
+            "it is empty",
+        ));
+    }
+    Ok(())
+}
+
+/// What a program would take for an option, or a shell for two words, is no name.
+fn a_word(tree: &Node, path: [&str; 3], key: &str, text: &str) -> Result<(), Fault> {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    if text.is_empty() || text.starts_with('-') || text.contains(odd) {
+        let path = [path[0], path[1], path[2], key];
+        return Err(fault(tree, &path, format!("`{text}` is no name")));
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Commands whose exit status and output say whether the service is well.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::PolicyOverlay;
+use crate::value::Pattern;
+
+/// A command that must end with an expected status and print what is expected.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CommandProbe {
+    /// The probe's name.
+    pub name: String,
+    /// What `sh -c` runs, in the folder and with the variables of the stage; on a host, what its
+    /// login shell runs, with that user's. `$NAME` is the shell's, `${NAME}` is filled in before,
+    /// `$$` is one dollar. It must change nothing: it is run again and again.
+    pub run: String,
+    /// A name under `hosts:` where it runs. Default: on the machine that runs us.
+    pub host: Option<String>,
+    /// Exit statuses that are good. Default: 0.
+    #[serde(default = "zero")]
+    pub status: Vec<u8>,
+    /// A text that must stand in its standard output.
+    pub contains: Option<String>,
+    /// What its standard output must be, without the white space around it.
+    pub equals: Option<String>,
+    /// A regular expression that its standard output must match; `(?m)` lets `^` and `$` stand
+    /// for lines.
+    pub matches: Option<Pattern>,
+    /// What it does otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+fn zero() -> Vec<u8> {
+    vec![0]
+}

@@ -1,0 +1,71 @@
+//! Containers, by themselves or as the services of a Compose project.
+
+use std::path::PathBuf;
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::PolicyOverlay;
+
+/// A container that runs, is healthy where it has a health check, and is not started again while
+/// we watch.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DockerProbe {
+    /// The probe's name.
+    pub name: String,
+    /// The container's name or id.
+    pub container: String,
+    /// A name under `hosts:`, for a container that runs there. Default: the machine that runs us.
+    pub host: Option<String>,
+    /// Call Docker through `sudo -n`, where the user may not speak to it.
+    #[serde(default)]
+    pub sudo: bool,
+    /// How often it may be started again while we watch, in all. Default 0.
+    #[serde(default)]
+    pub max_restarts: u32,
+    /// What it does otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// Services of a Compose project: every container of each runs, is healthy where it has a health
+/// check, and is not started again while we watch. Asked by `docker compose`, else by
+/// `docker-compose`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ComposeProbe {
+    /// The probe's name.
+    pub name: String,
+    /// The folder where `docker compose` would be called. Default: the stage's; on a host, the
+    /// user's home.
+    pub folder: Option<PathBuf>,
+    /// The files of the project (`-f`), relative to `folder`. Default: those that Compose finds.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
+    /// The project's name (`-p`). Default: what Compose derives.
+    pub project: Option<String>,
+    /// The services that must run. Default: all, without those of `completed`.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Services that do one thing and end, such as migrations: they must have ended with exit
+    /// code 0.
+    #[serde(default)]
+    pub completed: Vec<String>,
+    /// A name under `hosts:`, for a project that runs there. Default: the machine that runs us.
+    pub host: Option<String>,
+    /// Call Docker through `sudo -n`, where the user may not speak to it.
+    #[serde(default)]
+    pub sudo: bool,
+    /// How often its containers may be started again while we watch, in all. Default 0.
+    #[serde(default)]
+    pub max_restarts: u32,
+    /// What it does otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}

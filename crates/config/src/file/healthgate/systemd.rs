@@ -1,0 +1,28 @@
+//! Units of systemd.
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::PolicyOverlay;
+
+/// A unit that is active and is not started again while we watch, neither by systemd nor by
+/// anybody else: a service that crashes and comes back is active nearly always.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SystemdProbe {
+    /// The probe's name.
+    pub name: String,
+    /// The unit, such as `shop-backend` or `shop-backend.service`.
+    pub unit: String,
+    /// A name under `hosts:`, for a unit that runs there. Default: the machine that runs us.
+    pub host: Option<String>,
+    /// How often it may be started again while we watch, in all. Default 0.
+    #[serde(default)]
+    pub max_restarts: u32,
+    /// What it does otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}

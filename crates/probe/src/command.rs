@@ -1,0 +1,87 @@
+//! A command, here or at a host, whose exit status and output say whether the service is well.
+
+use std::time::Duration;
+
+use config::file::CommandProbe;
+use model::{Verdict, evidence};
+use remote::{Ran, Wanted};
+
+use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::shell::Shell;
+use crate::{Reading, shown};
+
+/// One command probe.
+pub(crate) struct Command {
+    probe: CommandProbe,
+    shell: Shell,
+}
+
+impl Command {
+    pub(crate) fn new(probe: CommandProbe, around: &Surroundings) -> Result<Self, String> {
+        let shell = Shell::new(probe.host.as_deref(), around)?;
+        Ok(Command { probe, shell })
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        let CommandProbe {
+            name: _,
+            run: _,
+            host: _,
+            status,
+            contains,
+            equals,
+            matches,
+            policy: _,
+            severity: _,
+        } = &self.probe;
+        Wanted {
+            status,
+            contains: contains.as_deref(),
+            equals: equals.as_deref(),
+            matches: matches.as_ref(),
+        }
+    }
+
+    fn judge(&self, ran: &Ran, timeout: Duration) -> Reading {
+        let wanted = self.wanted();
+        let expected = wanted.to_string();
+        let said = shown(ran.tail.as_bytes());
+        let actual = format!("{}: {said}", ran.exit);
+        let mut reading = match wanted.judge(ran) {
+            Ok(()) => Reading::pass(expected, actual),
+            Err(unmet) => {
+                let verdict = if unmet.undecided {
+                    Verdict::Inconclusive
+                } else {
+                    Verdict::Fail
+                };
+                let mut reason = unmet.reason;
+                if ran.status.is_none() {
+                    reason.push_str(&format!(" (its time is {} ms)", timeout.as_millis()));
+                }
+                Reading::not(verdict, expected, actual, format!("{reason}: {said}"))
+            }
+        };
+        reading.evidence = Some(evidence::tail(if ran.stdout.is_empty() {
+            ran.tail.as_bytes()
+        } else {
+            &ran.stdout
+        }));
+        reading.value(ran.exit.clone())
+    }
+}
+
+impl Probe for Command {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            match self.shell.run(&self.probe.run, timeout).await {
+                Ok(ran) => self.judge(&ran, timeout),
+                Err(problem) => problem.reading(&self.wanted().to_string()),
+            }
+        })
+    }
+
+    fn hint(&self) -> String {
+        format!("run it {}", self.shell.by_hand(&self.probe.run))
+    }
+}

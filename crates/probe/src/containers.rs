@@ -1,0 +1,123 @@
+//! What Docker says of containers, and whether one is well.
+
+use model::Redactor;
+use serde_json::Value;
+
+use crate::restarts::{Life, Watch};
+use crate::shown;
+
+/// What `docker inspect` is to print, one line a container. Of the health check's log only the
+/// end: it holds what the check printed, up to 4 KiB each time.
+pub(crate) const FORMAT: &str = r#"{{$said := ""}}{{with .State.Health}}{{range .Log}}{{$said = .Output}}{{end}}{{end}}{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},"oom":{{json .State.OOMKilled}},"error":{{json (printf "%.200s" .State.Error)}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"said":{{json (printf "%.300s" $said)}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"number":{{json (index .Config.Labels "com.docker.compose.container-number")}},"oneoff":{{json (index .Config.Labels "com.docker.compose.oneoff")}}}"#;
+
+/// A container as Docker describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) image: String,
+    pub(crate) status: String,
+    /// Of the service of Compose that it belongs to.
+    pub(crate) service: String,
+    pub(crate) number: String,
+    /// Made by `compose run`, which is none of the service's own.
+    pub(crate) one_off: bool,
+    id: String,
+    exit: i64,
+    out_of_memory: bool,
+    error: String,
+    started: String,
+    restarts: u64,
+    /// Empty where it has no health check.
+    health: String,
+    said: String,
+}
+
+impl Container {
+    /// One line of what [`FORMAT`] prints.
+    pub(crate) fn read(line: &str, redactor: &Redactor) -> Option<Container> {
+        let seen: Value = serde_json::from_str(line).ok()?;
+        let text = |key: &str| seen[key].as_str().unwrap_or_default().to_owned();
+        let container = Container {
+            name: text("name").trim_start_matches('/').to_owned(),
+            image: text("image"),
+            status: text("status"),
+            service: text("service"),
+            number: text("number"),
+            one_off: text("oneoff").eq_ignore_ascii_case("true"),
+            id: text("id"),
+            exit: seen["exit"].as_i64()?,
+            out_of_memory: seen["oom"].as_bool().unwrap_or_default(),
+            error: redactor.redact(&text("error")),
+            started: text("started"),
+            restarts: seen["restarts"].as_u64()?,
+            health: text("health"),
+            said: redactor.redact(&text("said")),
+        };
+        (!container.status.is_empty()).then_some(container)
+    }
+
+    /// Its state in a word or two: `running, healthy`.
+    pub(crate) fn state(&self) -> String {
+        match self.health.as_str() {
+            "" | "none" => self.status.clone(),
+            health => format!("{}, {health}", self.status),
+        }
+    }
+
+    /// Takes note of this look at it.
+    pub(crate) fn note(&self, watch: &mut Watch) {
+        // It was never started.
+        let started = !self.started.starts_with("0001");
+        watch.see(Life {
+            id: if started {
+                format!("{} {}", self.id, self.started)
+            } else {
+                String::new()
+            },
+            count: self.restarts,
+        });
+        if let Some(end) = self.end() {
+            watch.end = Some(end);
+        }
+    }
+
+    /// How it ended, if it did: `exit code 137, OOMKilled`.
+    pub(crate) fn end(&self) -> Option<String> {
+        if !matches!(self.status.as_str(), "exited" | "restarting" | "dead") {
+            return self.out_of_memory.then(|| "OOMKilled".to_owned());
+        }
+        let mut text = format!("exit code {}", self.exit);
+        if self.out_of_memory {
+            text.push_str(", OOMKilled");
+        }
+        if !self.error.is_empty() {
+            text.push_str(&format!(", {}", shown(self.error.as_bytes())));
+        }
+        Some(text)
+    }
+
+    /// Why it is not well at this moment.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        if self.status != "running" {
+            let end = self.end().map(|end| format!(" ({end})"));
+            return Some(format!("it is {}{}", self.status, end.unwrap_or_default()));
+        }
+        match self.health.as_str() {
+            "" | "none" | "healthy" => None,
+            "starting" => Some("its health check has not passed yet".to_owned()),
+            health => Some(format!("it is {health}: {}", shown(self.said.as_bytes()))),
+        }
+    }
+
+    /// Why it has not done its work.
+    pub(crate) fn unfinished(&self) -> Option<String> {
+        match (self.status.as_str(), self.exit) {
+            ("exited", 0) => None,
+            ("exited" | "dead", _) => Some(format!(
+                "it has ended with {}",
+                self.end().unwrap_or_default()
+            )),
+            (status, _) => Some(format!("it has not ended, it is {status}")),
+        }
+    }
+}

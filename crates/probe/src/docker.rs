@@ -1,0 +1,93 @@
+//! A container: running, healthy, and not started again while we watch.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use config::file::DockerProbe;
+use model::Verdict;
+use remote::{Ran, quote};
+
+use crate::containers::{Container, FORMAT};
+use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::restarts::Watch;
+use crate::shell::Shell;
+use crate::{Reading, shown};
+
+/// One docker probe.
+pub(crate) struct Docker {
+    probe: DockerProbe,
+    shell: Shell,
+    watch: RefCell<Watch>,
+}
+
+/// How Docker's own program is called.
+pub(crate) fn program(sudo: bool) -> &'static str {
+    if sudo { "sudo -n docker" } else { "docker" }
+}
+
+impl Docker {
+    pub(crate) fn new(probe: DockerProbe, around: &Surroundings) -> Result<Self, String> {
+        let shell = Shell::new(probe.host.as_deref(), around)?;
+        Ok(Docker {
+            probe,
+            shell,
+            watch: RefCell::default(),
+        })
+    }
+
+    fn expected(&self) -> String {
+        let mut text = "running, healthy if it has a health check, ".to_owned();
+        text.push_str(&Watch::expected(self.probe.max_restarts));
+        text
+    }
+
+    fn judge(&self, ran: &Ran) -> Reading {
+        let expected = self.expected();
+        if ran.tail.contains("No such container") || ran.tail.contains("No such object") {
+            let reason = format!("there is no container `{}`", self.probe.container);
+            return Reading::not(Verdict::Fail, expected, &reason, &reason).value("none");
+        }
+        let text = String::from_utf8_lossy(&ran.stdout);
+        let read = |line| Container::read(line, &self.shell.redactor);
+        let Some(container) = text.lines().next().and_then(read) else {
+            let reason = format!("docker: {}: {}", ran.exit, shown(ran.tail.as_bytes()));
+            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not asked");
+        };
+        let mut watch = self.watch.borrow_mut();
+        container.note(&mut watch);
+        let state = container.state();
+        let actual = format!("{state}, {watch}, image {}", container.image);
+        // Whatever it is at this moment: what crashes runs between its crashes.
+        let reason = watch.too_many(self.probe.max_restarts);
+        match reason.or_else(|| container.trouble()) {
+            None => Reading::pass(expected, actual).value(state),
+            Some(reason) => Reading::not(Verdict::Fail, expected, actual, reason).value(state),
+        }
+    }
+}
+
+impl Probe for Docker {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let text = format!(
+                "LC_ALL=C {} inspect --type container --format {} -- {}",
+                program(self.probe.sudo),
+                quote(FORMAT),
+                quote(&self.probe.container)
+            );
+            match self.shell.script(&text, timeout).await {
+                Ok(ran) => self.judge(&ran),
+                Err(problem) => problem.reading(&self.expected()),
+            }
+        })
+    }
+
+    fn hint(&self) -> String {
+        let docker = program(self.probe.sudo);
+        let container = quote(&self.probe.container);
+        let command = format!(
+            "{docker} ps -a --filter name={container}; {docker} logs --tail 100 {container}"
+        );
+        format!("see why {}", self.shell.by_hand(&command))
+    }
+}

@@ -1,0 +1,107 @@
+//! A shell where the thing under test runs: on this machine, or at a host over its one login.
+
+use std::time::Duration;
+
+use model::Redactor;
+use remote::ssh::{self, Limits};
+use remote::{KEPT, Ran, local};
+
+use crate::connect::Problem;
+use crate::hosts::Host;
+use crate::kinds::Surroundings;
+
+/// How long a command whose time is over may take to end.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Where commands are run.
+pub(crate) struct Shell {
+    /// Default: here.
+    host: Option<Host>,
+    pub(crate) redactor: Redactor,
+}
+
+impl Shell {
+    pub(crate) fn new(host: Option<&str>, around: &Surroundings) -> Result<Shell, String> {
+        let host = host.map(|name| around.hosts.get(name)).transpose();
+        Ok(Shell {
+            host: host.map_err(|problem| problem.reason().to_owned())?,
+            redactor: around.redactor.clone(),
+        })
+    }
+
+    /// Runs a text: in `sh` here, in the user's login shell at a host.
+    pub(crate) async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
+        let ran = match &self.host {
+            None => here(text, timeout).await,
+            Some(host) => at(host, host.run(text, limits(timeout)).await),
+        };
+        ran.map(|ran| self.redacted(ran))
+    }
+
+    /// Runs a script of ours in `sh`, wherever.
+    pub(crate) async fn script(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
+        let ran = match &self.host {
+            None => here(text, timeout).await,
+            Some(host) => at(host, host.script(text, limits(timeout)).await),
+        };
+        ran.map(|ran| self.redacted(ran))
+    }
+
+    /// A command as a person would give it, from where they sit.
+    pub(crate) fn by_hand(&self, command: &str) -> String {
+        match &self.host {
+            None => format!("`{command}`"),
+            Some(host) => format!("at {}: `{command}`", host.name()),
+        }
+    }
+
+    /// What is shown is cut, and a secret that was cut is not found.
+    fn redacted(&self, ran: Ran) -> Ran {
+        Ran {
+            tail: self.redactor.redact(&ran.tail),
+            ..ran
+        }
+    }
+}
+
+fn limits(timeout: Duration) -> Limits {
+    Limits {
+        timeout,
+        max_output: KEPT,
+    }
+}
+
+async fn here(text: &str, timeout: Duration) -> Result<Ran, Problem> {
+    let script = local::Script {
+        text,
+        env: Vec::new(),
+        timeout,
+    };
+    let mut unseen = |_, _: &str| ();
+    let ran = local::run(&script, &mut unseen);
+    // Dropped, it is killed with its children: who ignores a polite end gets no more time.
+    let Ok(ran) = tokio::time::timeout(timeout + GRACE, ran).await else {
+        return Ok(Ran {
+            status: None,
+            exit: local::Exit::TimedOut.to_string(),
+            stdout: Vec::new(),
+            dropped: true,
+            tail: String::new(),
+        });
+    };
+    ran.map(Ran::from)
+        .map_err(|error| Problem::of_way("not run", format!("`sh` cannot be started: {error}")))
+}
+
+fn at(host: &Host, output: Result<ssh::Output, Problem>) -> Result<Ran, Problem> {
+    let output = output?;
+    if output.exit == ssh::Exit::Unproven {
+        let reason = format!(
+            "host `{}`: it {}; the login may be bound to another command, or its shell is none of POSIX's",
+            host.name(),
+            output.exit
+        );
+        return Err(Problem::of_way("not run", reason));
+    }
+    Ok(output.into())
+}

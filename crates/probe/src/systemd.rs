@@ -1,0 +1,133 @@
+//! A unit of systemd: active, and not started again while we watch.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use config::file::SystemdProbe;
+use model::Verdict;
+use remote::{Ran, quote};
+
+use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::restarts::{Life, Watch};
+use crate::shell::Shell;
+use crate::{Reading, shown};
+
+/// What `systemctl` is asked for.
+const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,NRestarts,InvocationID,\
+ExecMainStartTimestampMonotonic,ExecMainCode,ExecMainStatus";
+
+/// One systemd probe.
+pub(crate) struct Systemd {
+    probe: SystemdProbe,
+    shell: Shell,
+    watch: RefCell<Watch>,
+}
+
+impl Systemd {
+    pub(crate) fn new(probe: SystemdProbe, around: &Surroundings) -> Result<Self, String> {
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        if probe.unit.is_empty() || probe.unit.starts_with('-') || probe.unit.contains(odd) {
+            return Err(format!("`{}` is no unit", probe.unit));
+        }
+        let shell = Shell::new(probe.host.as_deref(), around)?;
+        Ok(Systemd {
+            probe,
+            shell,
+            watch: RefCell::default(),
+        })
+    }
+
+    fn expected(&self) -> String {
+        format!("active, {}", Watch::expected(self.probe.max_restarts))
+    }
+
+    fn judge(&self, ran: &Ran) -> Reading {
+        let expected = self.expected();
+        let unit = &self.probe.unit;
+        let text = String::from_utf8_lossy(&ran.stdout);
+        let seen: HashMap<&str, &str> = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .collect();
+        let of = |name: &str| seen.get(name).copied().unwrap_or_default();
+        if ran.status != Some(0) || of("ActiveState").is_empty() {
+            let reason = format!("systemctl: {}: {}", ran.exit, shown(ran.tail.as_bytes()));
+            return Reading::not(Verdict::Error, expected, &reason, &reason).value("not asked");
+        }
+        if of("LoadState") == "not-found" {
+            let reason = format!("there is no unit `{unit}`");
+            return Reading::not(Verdict::Fail, expected, &reason, &reason).value("not-found");
+        }
+        let mut watch = self.watch.borrow_mut();
+        watch.see(life(&of));
+        let (active, sub) = (of("ActiveState"), of("SubState"));
+        let end = last_end(&of);
+        if end.is_some() {
+            watch.end.clone_from(&end);
+        }
+        let value = format!("{active} ({sub})");
+        let actual = format!("{value}, {watch}");
+        let because = end.map(|end| format!(": {end}")).unwrap_or_default();
+        // Whatever it is at this moment: a service that crashes is active between its crashes.
+        let reason = if let Some(reason) = watch.too_many(self.probe.max_restarts) {
+            reason
+        } else if sub == "auto-restart" {
+            format!("it has ended and waits for its next start{because}")
+        } else if !matches!(active, "active" | "reloading" | "refreshing") {
+            format!("{active} ({sub}){because}")
+        } else {
+            return Reading::pass(expected, actual).value(value);
+        };
+        Reading::not(Verdict::Fail, expected, actual, reason).value(value)
+    }
+}
+
+fn life<'a>(of: &impl Fn(&str) -> &'a str) -> Life {
+    let id = match of("InvocationID") {
+        // Before version 232.
+        "" => of("ExecMainStartTimestampMonotonic").trim_matches('0'),
+        id => id,
+    };
+    Life {
+        id: id.to_owned(),
+        count: of("NRestarts").parse().unwrap_or(0),
+    }
+}
+
+/// How its main process ended last, if not well: `exit-code, status 3`, `oom-kill`.
+fn last_end<'a>(of: &impl Fn(&str) -> &'a str) -> Option<String> {
+    let result = of("Result");
+    let status = of("ExecMainStatus");
+    // 1: it exited; 2 and 3: it was killed by this signal.
+    let status = match of("ExecMainCode") {
+        "1" if status != "0" => format!("exit status {status}"),
+        "2" | "3" => format!("signal {status}"),
+        _ => String::new(),
+    };
+    match (result, status.as_str()) {
+        ("" | "success", "") => None,
+        ("" | "success", status) => Some(status.to_owned()),
+        (result, "") => Some(result.to_owned()),
+        (result, status) => Some(format!("{result}, {status}")),
+    }
+}
+
+impl Probe for Systemd {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let unit = quote(&self.probe.unit);
+            let text = format!("LC_ALL=C systemctl show --no-pager -p {PROPERTIES} -- {unit}");
+            match self.shell.script(&text, timeout).await {
+                Ok(ran) => self.judge(&ran),
+                Err(problem) => problem.reading(&self.expected()),
+            }
+        })
+    }
+
+    fn hint(&self) -> String {
+        let unit = quote(&self.probe.unit);
+        let command = format!("systemctl status {unit}; journalctl -u {unit} -n 100 --no-pager");
+        format!("see why {}", self.shell.by_hand(&command))
+    }
+}

@@ -1,0 +1,150 @@
+//! What a command did, wherever it ran, and whether that is what was wanted.
+
+use config::value::Pattern;
+
+use crate::{local, ssh};
+
+/// What is kept of standard output; of a local command's its head and tail.
+pub const KEPT: usize = 64 << 10;
+
+/// What a command did, here or on a host.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// `None` where it did not end by itself.
+    pub status: Option<i32>,
+    /// How it ended, in words.
+    pub exit: String,
+    pub stdout: Vec<u8>,
+    /// Not all of its output is in `stdout`.
+    pub dropped: bool,
+    /// The last lines of stderr, else of stdout.
+    pub tail: String,
+}
+
+impl From<local::Captured> for Ran {
+    fn from(captured: local::Captured) -> Ran {
+        Ran {
+            status: match captured.exit {
+                local::Exit::Code(code) => Some(code),
+                local::Exit::Signal(_) | local::Exit::TimedOut => None,
+            },
+            exit: captured.exit.to_string(),
+            dropped: captured.stdout.len() > KEPT,
+            tail: captured.tail(),
+            stdout: captured.stdout.into_bytes(),
+        }
+    }
+}
+
+impl From<ssh::Output> for Ran {
+    fn from(output: ssh::Output) -> Ran {
+        let status = match output.exit {
+            ssh::Exit::Code(code) => Some(code),
+            ssh::Exit::Signal(_) | ssh::Exit::Unproven | ssh::Exit::TimedOut | ssh::Exit::Flood => {
+                None
+            }
+        };
+        let mut exit = output.exit.to_string();
+        if output.exit == ssh::Exit::Flood {
+            exit.push_str(&format!(" ({} bytes)", output.printed));
+        }
+        Ran {
+            status,
+            exit,
+            dropped: output.truncated,
+            tail: output.tail(),
+            stdout: output.stdout,
+        }
+    }
+}
+
+/// What is good.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub status: &'a [u8],
+    pub contains: Option<&'a str>,
+    /// Without the white space around it.
+    pub equals: Option<&'a str>,
+    pub matches: Option<&'a Pattern>,
+}
+
+/// What is not as it was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    pub reason: String,
+    /// What was not kept might have held it: then nobody knows.
+    pub undecided: bool,
+}
+
+impl Wanted<'_> {
+    /// Status first: a command that failed prints what it likes.
+    pub fn judge(&self, ran: &Ran) -> Result<(), Unmet> {
+        let not = |reason: String| Unmet {
+            reason,
+            undecided: false,
+        };
+        let Some(code) = ran.status else {
+            return Err(not(ran.exit.clone()));
+        };
+        if !self.status.iter().any(|good| i32::from(*good) == code) {
+            return Err(not(format!("{}, expected {}", ran.exit, self.statuses())));
+        }
+        let unmet = |what: String| {
+            let lost = if ran.dropped {
+                ", and what it printed beyond 64 KiB was not kept"
+            } else {
+                ""
+            };
+            Unmet {
+                reason: format!("{what}{lost}"),
+                undecided: ran.dropped,
+            }
+        };
+        let text = String::from_utf8_lossy(&ran.stdout);
+        if let Some(wanted) = self.contains
+            && !text.contains(wanted)
+        {
+            return Err(unmet(format!("it does not print `{wanted}`")));
+        }
+        if let Some(wanted) = self.equals
+            && text.trim() != wanted.trim()
+        {
+            // What was dropped makes it longer, never equal.
+            return Err(not(format!("what it prints is not `{wanted}`")));
+        }
+        if let Some(pattern) = self.matches
+            && !pattern.is_match(line_end_off(&ran.stdout))
+        {
+            let pattern = pattern.as_str();
+            return Err(unmet(format!("what it prints does not match `{pattern}`")));
+        }
+        Ok(())
+    }
+
+    fn statuses(&self) -> String {
+        let good: Vec<String> = self.status.iter().map(ToString::to_string).collect();
+        format!("exit status {}", good.join(" or "))
+    }
+}
+
+/// As a shell's `$(…)` takes it: `$` stands for the end of what was said.
+fn line_end_off(bytes: &[u8]) -> &[u8] {
+    let breaks = bytes.iter().rev().take_while(|byte| **byte == b'\n');
+    &bytes[..bytes.len() - breaks.count()]
+}
+
+impl std::fmt::Display for Wanted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.statuses())?;
+        if let Some(wanted) = self.contains {
+            write!(f, ", prints `{wanted}`")?;
+        }
+        if let Some(wanted) = self.equals {
+            write!(f, ", prints exactly `{wanted}`")?;
+        }
+        if let Some(pattern) = self.matches {
+            write!(f, ", prints what matches `{}`", pattern.as_str())?;
+        }
+        Ok(())
+    }
+}
