@@ -3,6 +3,7 @@
 mod expiry;
 mod http;
 mod portion;
+mod quantity;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, de};
 pub use expiry::Expiry;
 pub use http::{Json, Method, Proxy, StatusRange, Statuses};
 pub use portion::Portion;
+pub use quantity::{Quantity, Unit};
 
 /// A duration, written `90s`, `1m 30s` or `500ms`. Not negative, at most 30 days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -516,6 +518,11 @@ textual!(Portion, "Portion", {
     "type": ["string", "integer"],
     "description": "How many of several: a count, `12`, or a share of all, `95%`.",
     "examples": ["95%", 12]
+});
+textual!(Quantity, "Quantity", {
+    "type": ["string", "number"],
+    "description": "A number: plain, a share of one (`5%`), seconds (`3s`, `250ms`) or bytes (`64KiB`).",
+    "examples": [0.05, "5%", "3s"]
 });
 textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
 textual!(Method, "Method", {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use config::file::{OnNoData, PrometheusProbe, RunnerMetric};
-use probe::prometheus::{Prometheus, Sample};
+use config::file::RunnerMetric;
+use model::Env;
+use probe::prometheus::{Client, Sample};
 
 use crate::{Evidence, Source, State, Trust};
 
@@ -25,10 +26,13 @@ pub async fn ask(
     now: jiff::Timestamp,
     timeout: Duration,
 ) -> Result<Answer, String> {
-    let values = client(metric, metric.query.clone())?;
-    let times = client(metric, format!("timestamp({})", metric.query))?;
-    let (samples, times) =
-        futures_util::future::join(values.samples(timeout), times.samples(timeout)).await;
+    let client = Client::new(&metric.server, None, &Env::default())?;
+    let ages = format!("timestamp({})", metric.query);
+    let (samples, times) = futures_util::future::join(
+        client.samples(&metric.query, timeout),
+        client.samples(&ages, timeout),
+    )
+    .await;
     // A query that gives one number has no time of its own; then its age is not known.
     let ages = times.unwrap_or_default().into_iter().filter_map(|sample| {
         let at = Duration::try_from_secs_f64(sample.value).ok()?;
@@ -39,22 +43,6 @@ pub async fn ask(
         samples: samples?,
         ages: ages.collect(),
     })
-}
-
-fn client(metric: &RunnerMetric, query: String) -> Result<Prometheus, String> {
-    Prometheus::new(
-        PrometheusProbe {
-            name: String::new(),
-            server: metric.server.clone(),
-            query,
-            min: None,
-            max: None,
-            on_no_data: OnNoData::Inconclusive,
-            policy: None,
-            severity: model::Severity::Required,
-        },
-        &probe::kinds::Surroundings::default(),
-    )
 }
 
 /// What the answer says: of each runner by name, or of the pool.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,23 +16,56 @@ use crate::{Process, free_port, get, tool, wait_until};
 #[derive(Debug)]
 pub struct Prometheus {
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
     port: u16,
-    metrics: Arc<Mutex<String>>,
+    exporter: u16,
+    /// `None`: the exporter hangs up.
+    metrics: Arc<Mutex<Option<String>>>,
 }
 
 impl Prometheus {
     /// Started with these metrics, in the text format, and ready when they are stored.
     pub fn scraping(metrics: &str) -> Prometheus {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = free_port();
-        let metrics = Arc::new(Mutex::new(metrics.to_owned()));
+        let metrics = Arc::new(Mutex::new(Some(metrics.to_owned())));
         let exporter = export(Arc::clone(&metrics));
+        let server = Prometheus::launch(folder, metrics, exporter, &[]);
+        server.wait_for_scrapes(1);
+        server
+    }
+
+    /// Started with recorded series, in the OpenMetrics format with times, and further arguments;
+    /// it scrapes nothing. Whoever has to log in cannot wait for it here: it may still be reading
+    /// its data.
+    pub fn recorded(openmetrics: &str, args: &[&str]) -> Prometheus {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let series = folder.path().join("recorded.om");
+        fs::write(&series, openmetrics).expect("the file can be written");
+        let made = Command::new(tool("promtool"))
+            .args(["tsdb", "create-blocks-from", "openmetrics"])
+            .arg(&series)
+            .arg(folder.path().join("data"))
+            .output()
+            .expect("promtool runs");
+        assert!(made.status.success(), "{made:?}");
+        Prometheus::launch(folder, Arc::default(), 0, args)
+    }
+
+    /// `exporter` 0 is none.
+    fn launch(
+        folder: TempDir,
+        metrics: Arc<Mutex<Option<String>>>,
+        exporter: u16,
+        args: &[&str],
+    ) -> Prometheus {
+        let port = free_port();
         let config = folder.path().join("prometheus.yml");
-        let text = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
-             scrape_configs:\n  - {{ job_name: test, static_configs: [{{ targets: ['127.0.0.1:{exporter}'] }}] }}\n"
-        );
+        let mut text = "global: { scrape_interval: 1s, scrape_timeout: 1s }\n".to_owned();
+        if exporter != 0 {
+            text.push_str(&format!(
+                "scrape_configs:\n  - {{ job_name: test, static_configs: [{{ targets: ['127.0.0.1:{exporter}'] }}] }}\n"
+            ));
+        }
         fs::write(&config, text).expect("the file can be written");
         let mut command = Command::new(tool("prometheus"));
         command
@@ -41,17 +75,17 @@ impl Prometheus {
                 folder.path().join("data").display()
             ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--log.level=warn");
+            .arg("--log.level=warn")
+            .args(args);
         let process = Process::start(folder.path(), &mut command);
         process.wait_for_port(port, Duration::from_mins(1));
-        let server = Prometheus {
+        Prometheus {
             process,
-            _folder: folder,
+            folder,
             port,
+            exporter,
             metrics,
-        };
-        server.wait_for_scrapes(1);
-        server
+        }
     }
 
     /// The base URL.
@@ -61,10 +95,44 @@ impl Prometheus {
 
     /// Other metrics from now on; returns when they are stored.
     pub fn set(&self, metrics: &str) {
-        *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) = metrics.to_owned();
+        self.export(Some(metrics.to_owned()));
         // One scrape may be on its way with the old ones.
         let seen = self.scrapes();
         self.wait_for_scrapes(seen + 2);
+    }
+
+    /// The exporter hangs up from now on, as one that crashed; returns when that was seen.
+    pub fn silence(&self) {
+        self.export(None);
+        let seen = wait_until(Duration::from_mins(1), || self.number("up") == Some(0.0));
+        assert!(seen, "the scrape still works: {}", self.process.log());
+    }
+
+    fn export(&self, metrics: Option<String>) {
+        *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+    }
+
+    /// The first value of a query, if there is one.
+    pub fn number(&self, query: &str) -> Option<f64> {
+        let query = percent(query);
+        let answer = get(&format!("{}/api/v1/query?query={query}", self.url())).ok()?;
+        let value: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+        let number = value["data"]["result"][0]["value"][1].as_str()?;
+        number.parse().ok()
+    }
+
+    /// `host:port` of what it scrapes.
+    pub fn exporter(&self) -> String {
+        format!("127.0.0.1:{}", self.exporter)
+    }
+
+    /// Where its files lie.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The process, to stop or signal it.
@@ -78,18 +146,23 @@ impl Prometheus {
     }
 
     fn scrapes(&self) -> u64 {
-        let query = "/api/v1/query?query=count_over_time(up[1h])";
-        let Ok(answer) = get(&format!("{}{query}", self.url())) else {
-            return 0;
-        };
-        let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let count = value["data"]["result"][0]["value"][1].as_str();
-        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+        let count = self.number("count_over_time(up[1h])").unwrap_or(0.0);
+        // Whole, and few.
+        format!("{count:.0}").parse().unwrap_or(0)
     }
 }
 
+/// A query within a URL.
+fn percent(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        let _ = write!(encoded, "%{byte:02X}");
+        encoded
+    })
+}
+
 /// Serves the metrics on a thread of the test; it ends with the test's process.
-fn export(metrics: Arc<Mutex<String>>) -> u16 {
+fn export(metrics: Arc<Mutex<Option<String>>>) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || {
@@ -99,7 +172,7 @@ fn export(metrics: Arc<Mutex<String>>) -> u16 {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
             // A scraper that went away comes again.
-            let _ = answer(stream, &text);
+            let _ = text.map(|text| answer(stream, &text));
         }
     });
     port

@@ -2,7 +2,9 @@
 
 use super::{at, fault, http_url, known_host, unique};
 use crate::error::Fault;
-use crate::file::{Config, Healthgate, HttpProbe, Policy, PolicyOverlay, PrometheusProbe};
+use crate::file::{
+    Config, Healthgate, HttpProbe, Policy, PolicyOverlay, PrometheusAccess, PrometheusProbe,
+};
 use crate::node::Node;
 
 pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Result<(), Fault> {
@@ -167,6 +169,29 @@ fn prometheus(probe: &PrometheusProbe, tree: &Node, at: &str) -> Result<(), Faul
     http_url(tree, &[path[0], path[1], path[2], "server"], &probe.server)?;
     if probe.min.is_none() && probe.max.is_none() {
         return Err(fault(tree, &path, "neither `min` nor `max` is given"));
+    }
+    if let (Some(min), Some(max)) = (probe.min, probe.max)
+        && min.get() > max.get()
+    {
+        let path = [path[0], path[1], path[2], "min"];
+        return Err(fault(
+            tree,
+            &path,
+            "`min` is more than `max`: no value passes",
+        ));
+    }
+    access(probe.access.as_ref(), tree, &path)
+}
+
+fn access(access: Option<&PrometheusAccess>, tree: &Node, path: &[&str]) -> Result<(), Fault> {
+    let Some(access) = access else { return Ok(()) };
+    let wrong =
+        |key: &str, message: &str| Err(fault(tree, &[path, &["access", key]].concat(), message));
+    if access.username.is_some() && access.token_env.is_some() {
+        return wrong("username", "`username` and `token-env` exclude each other");
+    }
+    if access.password_env.is_some() && access.username.is_none() {
+        return wrong("password-env", "`password-env` needs `username`");
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub use dns::DnsProbe;
 pub use docker::{ComposeProbe, DockerProbe};
 pub use http::{HttpProbe, Match, ReleaseSource};
 pub use policy::{Policy, PolicyOverlay};
-pub use prometheus::{OnNoData, PrometheusProbe};
+pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};
 pub use systemd::SystemdProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;

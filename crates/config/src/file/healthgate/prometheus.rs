@@ -1,10 +1,13 @@
 //! Prometheus queries.
 
+use std::path::PathBuf;
+
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::PolicyOverlay;
+use super::{ClientCertificate, PolicyOverlay};
+use crate::value::{Quantity, Span};
 
 /// A Prometheus instant query and the range its value must be in.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -12,17 +15,47 @@ use super::PolicyOverlay;
 pub struct PrometheusProbe {
     /// The probe's name.
     pub name: String,
-    /// The server's base URL.
+    /// The server's base URL, with its path prefix where it has one:
+    /// `https://mimir.internal/prometheus`.
     pub server: String,
-    /// A query that gives one number.
+    /// How the server lets us in. Default: as anybody.
+    pub access: Option<PrometheusAccess>,
+    /// A query that gives one number; with `reduce`, several.
     pub query: String,
-    /// The least value that passes.
-    pub min: Option<f64>,
-    /// The greatest value that passes.
-    pub max: Option<f64>,
+    /// The least value that passes: a number, `95%`, `250ms`.
+    pub min: Option<Quantity>,
+    /// The greatest value that passes: a number, `5%`, `3s`.
+    pub max: Option<Quantity>,
+    /// How several series become one number. Default: they do not, and `on-many-series` decides.
+    pub reduce: Option<Reduce>,
     /// What an empty result means. Default: inconclusive.
     #[serde(default)]
-    pub on_no_data: OnNoData,
+    pub on_no_data: Undecided,
+    /// What a result means that is no number: NaN, a histogram, or an infinite value that the
+    /// bounds do not forbid. Default: inconclusive.
+    #[serde(default)]
+    pub on_nan: Undecided,
+    /// What several series mean where one was asked. Default: inconclusive.
+    #[serde(default)]
+    pub on_many_series: Undecided,
+    /// What a warning of the server means, such as a part of the data that it could not read;
+    /// `pass` lets the value decide. Default: inconclusive.
+    #[serde(default)]
+    pub on_warning: Undecided,
+    /// What a remark of the server about the query means (its `infos`, such as a counter whose
+    /// name does not end in `_total`); `pass` lets the value decide. Default: pass.
+    #[serde(default = "passes")]
+    pub on_info: Undecided,
+    /// What samples older than `max-age` mean; `pass` lets the value decide. Default:
+    /// inconclusive.
+    #[serde(default)]
+    pub on_stale: Undecided,
+    /// How old the newest sample of each series that the query names may be. Default 2m.
+    #[serde(default = "max_age")]
+    pub max_age: Span,
+    /// The time between two scrapes of these series: a window shorter than four of it is warned
+    /// about. Default: what the server says of its targets.
+    pub scrape_interval: Option<Span>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
@@ -30,13 +63,55 @@ pub struct PrometheusProbe {
     pub severity: Severity,
 }
 
-/// What an empty result means.
+/// How a Prometheus server, or what stands before it, lets us in.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PrometheusAccess {
+    /// Whom to log in as, by basic authentication.
+    pub username: Option<String>,
+    /// The environment variable that holds the user's password.
+    pub password_env: Option<String>,
+    /// The environment variable that holds a bearer token.
+    pub token_env: Option<String>,
+    /// The tenant whose data is asked, sent as `X-Scope-OrgID`.
+    pub tenant: Option<String>,
+    /// The certificates (PEM) that sign the server's, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate, where the server asks for one.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+/// How several series become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduce {
+    /// The greatest.
+    Max,
+    /// The least.
+    Min,
+    /// All of them together.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// The one that is farthest beyond a bound, or nearest to one.
+    Worst,
+}
+
+/// What an answer means that decides nothing by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum OnNoData {
+pub enum Undecided {
     #[default]
     Inconclusive,
     Pass,
     Fail,
     Error,
+}
+
+fn passes() -> Undecided {
+    Undecided::Pass
+}
+
+fn max_age() -> Span {
+    Span::from_secs(120)
 }

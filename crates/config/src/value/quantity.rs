@@ -1,0 +1,130 @@
+//! A number with its unit, as a bound is written.
+
+use super::{Size, Span};
+
+/// A number: plain, a share of one (`5%`), seconds (`3s`, `250ms`) or bytes (`64KiB`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantity {
+    value: f64,
+    unit: Unit,
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unit {
+    #[default]
+    Plain,
+    /// Of a hundred; the number itself is of one.
+    Percent,
+    Seconds,
+    Bytes,
+}
+
+impl Quantity {
+    /// As Prometheus counts: `5%` is 0.05, `250ms` is 0.25.
+    pub const fn get(self) -> f64 {
+        self.value
+    }
+
+    pub const fn unit(self) -> Unit {
+        self.unit
+    }
+}
+
+impl Unit {
+    /// A number of this unit, as a person would write it.
+    pub fn show(self, value: f64) -> String {
+        let short = |value: f64| {
+            // Four digits behind the point tell a bound from what is just beyond it.
+            let text = format!("{value:.4}");
+            let text = text.trim_end_matches('0').trim_end_matches('.');
+            // What is too small for them is shown whole.
+            if value != 0.0 && text.trim_start_matches('-') == "0" {
+                format!("{value}")
+            } else {
+                text.to_owned()
+            }
+        };
+        match self {
+            _ if !value.is_finite() => value.to_string(),
+            Unit::Plain => short(value),
+            Unit::Percent => format!("{}%", short(value * 100.0)),
+            Unit::Seconds if value.abs() < 1.0 && value != 0.0 => {
+                format!("{}ms", short(value * 1000.0))
+            }
+            Unit::Seconds => format!("{}s", short(value)),
+            Unit::Bytes => format!("{value:.0} bytes"),
+        }
+    }
+}
+
+impl std::str::FromStr for Quantity {
+    type Err = String;
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a bound in bytes needs no more than the 53 bits that a float has"
+    )]
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let quantity = |value, unit| Quantity { value, unit };
+        let finite = |text: &str| {
+            let number: Option<f64> = text.trim().parse().ok();
+            // `inf` and `nan` are numbers to Rust, and bounds to nobody.
+            number.filter(|number| number.is_finite())
+        };
+        if let Some(number) = finite(text) {
+            return Ok(quantity(number, Unit::Plain));
+        }
+        if let Some(number) = text.strip_suffix('%').and_then(finite) {
+            return Ok(quantity(number / 100.0, Unit::Percent));
+        }
+        if let Ok(span) = text.parse::<Span>() {
+            return Ok(quantity(span.get().as_secs_f64(), Unit::Seconds));
+        }
+        if let Ok(size) = text.parse::<Size>() {
+            return Ok(quantity(size.get() as f64, Unit::Bytes));
+        }
+        Err(format!(
+            "`{text}` is not a number such as `0.05`, `5%`, `3s` or `64KiB`"
+        ))
+    }
+}
+
+impl std::fmt::Display for Quantity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.unit.show(self.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<(f64, String)> {
+        let quantity: Quantity = text.parse().ok()?;
+        Some((quantity.get(), quantity.to_string()))
+    }
+
+    #[test]
+    fn numbers_are_read_with_their_unit() {
+        for (text, value, shown) in [
+            ("0.05", 0.05, "0.05"),
+            ("-1", -1.0, "-1"),
+            ("1e-7", 1e-7, "0.0000001"),
+            ("5%", 0.05, "5%"),
+            ("99.95 %", 0.9995, "99.95%"),
+            ("3s", 3.0, "3s"),
+            ("250ms", 0.25, "250ms"),
+            ("1m 30s", 90.0, "90s"),
+            ("64KiB", 65536.0, "65536 bytes"),
+        ] {
+            let (read, again) = read(text).unwrap_or_default();
+            assert!((read - value).abs() < 1e-12, "{text}: {read}");
+            assert_eq!(again, shown, "{text}");
+        }
+        for wrong in ["", "much", "nan", "inf", "-inf", "inf%", "5 apples", "%"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

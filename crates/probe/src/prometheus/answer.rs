@@ -1,0 +1,180 @@
+//! An answer of `/api/v1/query`, with all that libraries smooth over: warnings, the number of
+//! series, what is no number.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// More series than a question about a few things gives.
+const MAX_SERIES: usize = 10_000;
+
+/// A good answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Answer {
+    pub(super) series: Vec<Series>,
+    pub(super) warnings: Vec<String>,
+    /// The server's remarks about the query.
+    pub(super) infos: Vec<String>,
+}
+
+/// One series at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Series {
+    pub(super) labels: BTreeMap<String, String>,
+    /// `None` is a histogram.
+    pub(super) value: Option<f64>,
+    /// Of which time the server says that it is, in seconds since 1970.
+    pub(super) at: Option<f64>,
+}
+
+impl Answer {
+    /// An answer may come with a good status and say that there was an error.
+    pub(super) fn parse(body: &[u8]) -> Result<Answer, String> {
+        let json: Value =
+            serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
+        if json["status"] != "success" {
+            return Err(refusal(&json));
+        }
+        let texts = |key: &str| {
+            let all = json[key].as_array().into_iter().flatten();
+            all.map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
+                .collect()
+        };
+        Ok(Answer {
+            series: series(&json["data"])?,
+            warnings: texts("warnings"),
+            infos: texts("infos"),
+        })
+    }
+
+    /// The one number of an answer that has one.
+    pub(super) fn number(&self) -> Option<f64> {
+        match &self.series[..] {
+            [one] => one.value,
+            _ => None,
+        }
+    }
+}
+
+/// The server's own words for why it does not answer.
+pub(super) fn refusal(json: &Value) -> String {
+    let text = json["error"].as_str().unwrap_or("no reason given");
+    match json["errorType"].as_str() {
+        Some(kind) => format!("Prometheus refuses the query: {kind}: {text}"),
+        None => format!("Prometheus refuses the query: {text}"),
+    }
+}
+
+fn series(data: &Value) -> Result<Vec<Series>, String> {
+    match data["resultType"].as_str() {
+        Some("scalar") => Ok(vec![one(&Value::Null, &data["result"])?]),
+        Some("vector") => {
+            let all = data["result"].as_array().map_or(&[][..], Vec::as_slice);
+            if all.len() > MAX_SERIES {
+                return Err(format!("{} series, more than {MAX_SERIES}", all.len()));
+            }
+            all.iter()
+                .map(|series| {
+                    // A native histogram has no value, and is no error.
+                    if series["histogram"].is_array() && series["value"].is_null() {
+                        return Ok(Series {
+                            labels: labels(&series["metric"]),
+                            value: None,
+                            at: series["histogram"][0].as_f64(),
+                        });
+                    }
+                    one(&series["metric"], &series["value"])
+                })
+                .collect()
+        }
+        other => Err(format!(
+            "the query gives {}, not an instant's values",
+            match other {
+                Some("matrix") => "a range of values (a matrix)",
+                Some("string") => "a text (a string)",
+                Some(_) => "something else",
+                None => "nothing",
+            }
+        )),
+    }
+}
+
+fn one(metric: &Value, pair: &Value) -> Result<Series, String> {
+    // Prometheus writes `+Inf` and `NaN`, which Rust reads as they are.
+    let value = pair[1].as_str().and_then(|text| text.parse().ok());
+    Ok(Series {
+        labels: labels(metric),
+        value: Some(value.ok_or("the answer holds a value that is no number")?),
+        at: pair[0].as_f64(),
+    })
+}
+
+fn labels(metric: &Value) -> BTreeMap<String, String> {
+    let labels = metric.as_object().into_iter().flatten();
+    labels
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(data: &str) -> Result<Answer, String> {
+        Answer::parse(format!(r#"{{"status":"success","data":{data}}}"#).as_bytes())
+    }
+
+    #[test]
+    fn every_series_is_seen_with_its_labels() {
+        let two = parse(
+            r#"{"resultType":"vector","result":[
+                {"metric":{"runner":"a"},"value":[1,"1"]},{"metric":{},"value":[1,"NaN"]},
+                {"metric":{},"histogram":[1,{"count":"1"}]}]}"#,
+        )
+        .unwrap_or_default();
+        assert_eq!(two.series.len(), 3);
+        assert_eq!(two.series[0].labels["runner"], "a");
+        assert_eq!(two.series[0].value, Some(1.0));
+        assert!(two.series[1].value.is_some_and(f64::is_nan));
+        assert_eq!(two.series[2].value, None);
+        let scalar = parse(r#"{"resultType":"scalar","result":[1,"-Inf"]}"#);
+        assert_eq!(scalar.unwrap_or_default().number(), Some(f64::NEG_INFINITY));
+    }
+
+    #[test]
+    fn what_is_no_good_answer_says_why() {
+        for (body, reason) in [
+            ("<html>", "not JSON"),
+            (
+                r#"{"status":"error","errorType":"bad_data","error":"parse"}"#,
+                "bad_data: parse",
+            ),
+            // A good status, data, and an error all the same.
+            (
+                r#"{"status":"error","error":"half","data":{"resultType":"vector","result":[]}}"#,
+                "half",
+            ),
+            ("{}", "no reason given"),
+            (r#"{"status":"success"}"#, "gives nothing"),
+            (
+                r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#,
+                "a matrix",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"string","result":[1,"a"]}}"#,
+                "a string",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"x"]}]}}"#,
+                "no number",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"vector","result":[{}]}}"#,
+                "no number",
+            ),
+        ] {
+            let error = Answer::parse(body.as_bytes()).unwrap_err();
+            assert!(error.contains(reason), "{body}: {error}");
+        }
+    }
+}

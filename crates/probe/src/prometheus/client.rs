@@ -1,0 +1,312 @@
+//! Asks a Prometheus server, or what speaks like one: a query at an instant, its targets.
+//!
+//! The server is somebody we ask about the service: that it does not answer is an error, and no
+//! verdict on the service. Proxies of the environment are honoured.
+
+use std::path::Path;
+use std::time::Duration;
+
+use config::file::{ClientCertificate, PrometheusAccess};
+use jiff::Timestamp;
+use model::{Env, evidence};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Identity, RequestBuilder};
+use serde_json::Value;
+use url::Url;
+
+use super::Sample;
+use super::answer::{Answer, refusal};
+use crate::body::{self, Body};
+use crate::{USER_AGENT, plain_cause};
+
+/// A few numbers are small; this leaves room for labels and warnings.
+const MAX_BODY: u64 = 4 << 20;
+/// The list of a large server's targets.
+const MAX_TARGETS: u64 = 16 << 20;
+/// Longer queries are sent as a form: proxies and servers cut long addresses.
+const LONG: usize = 1500;
+/// A certificate or a key is small.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A server with its connections' settings.
+pub struct Client {
+    base: Url,
+    http: reqwest::Client,
+    login: Login,
+}
+
+/// Why there is no answer, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// The server read the query and did not want it.
+    pub(super) refused: bool,
+    pub(super) reason: String,
+    /// Unless the query itself is to blame.
+    pub(super) hint: Option<String>,
+    pub(super) evidence: Option<String>,
+}
+
+impl Trouble {
+    pub(super) fn plain(reason: impl Into<String>) -> Self {
+        Trouble {
+            refused: false,
+            reason: reason.into(),
+            hint: None,
+            evidence: None,
+        }
+    }
+}
+
+impl Client {
+    /// `server` is the base URL, with its path prefix.
+    pub fn new(server: &str, access: Option<&PrometheusAccess>, env: &Env) -> Result<Self, String> {
+        let mut base = Url::parse(server).map_err(|error| error.to_string())?;
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        base.set_query(None);
+        let mut login = Login::Nobody;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(access) = access {
+            builder = secured(builder, access)?.default_headers(headers(access)?);
+            login = Login::of(access, env)?;
+        }
+        let http = builder.build().map_err(|error| plain_cause(&error))?;
+        Ok(Client { base, http, login })
+    }
+
+    /// Every series of a query's answer, now. What is no number is an error.
+    pub async fn samples(&self, query: &str, timeout: Duration) -> Result<Vec<Sample>, String> {
+        let asked = tokio::time::timeout(timeout, self.instant(query, Timestamp::now()));
+        let (answer, _) = asked
+            .await
+            .map_err(|_| format!("no complete answer within {} ms", timeout.as_millis()))?
+            .map_err(|trouble| trouble.reason)?;
+        // A part of the series is no basis to say that the others are gone.
+        if let Some(warning) = answer.warnings.first() {
+            return Err(format!("Prometheus warns: {warning}"));
+        }
+        let sample = |series: super::answer::Series| {
+            Ok(Sample {
+                labels: series.labels,
+                value: series.value.ok_or("the result is a histogram, no number")?,
+            })
+        };
+        answer.series.into_iter().map(sample).collect()
+    }
+
+    /// A query at one instant, and the answer's head.
+    pub(super) async fn instant(
+        &self,
+        query: &str,
+        at: Timestamp,
+    ) -> Result<(Answer, String), Trouble> {
+        let url = self.at("api/v1/query")?;
+        let pairs = [("query", query), ("time", &format!("{at:.3}"))];
+        let request = if query.len() > LONG {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            self.http
+                .post(url)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(form.extend_pairs(pairs).finish())
+        } else {
+            let mut url = url;
+            url.query_pairs_mut().extend_pairs(pairs);
+            self.http.get(url)
+        };
+        let (body, head) = self.ask(request, MAX_BODY).await?;
+        match Answer::parse(&body) {
+            Ok(answer) => Ok((answer, head)),
+            Err(reason) => Err(Trouble {
+                evidence: Some(head),
+                ..Trouble::plain(reason)
+            }),
+        }
+    }
+
+    /// The targets that the server scrapes.
+    pub(super) async fn targets(&self) -> Result<Value, Trouble> {
+        let mut url = self.at("api/v1/targets")?;
+        url.query_pairs_mut().append_pair("state", "active");
+        let (body, _) = self.ask(self.http.get(url), MAX_TARGETS).await?;
+        serde_json::from_slice(&body).map_err(|_| Trouble::plain("the answer is not JSON"))
+    }
+
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    fn at(&self, path: &str) -> Result<Url, Trouble> {
+        self.base
+            .join(path)
+            .map_err(|error| Trouble::plain(error.to_string()))
+    }
+
+    async fn ask(&self, request: RequestBuilder, limit: u64) -> Result<(Vec<u8>, String), Trouble> {
+        let response = self
+            .login
+            .shown(request)
+            .send()
+            .await
+            .map_err(|error| Trouble {
+                hint: Some(format!(
+                    "check that Prometheus answers: `curl {}-/ready`",
+                    shown(&self.base)
+                )),
+                ..Trouble::plain(plain_cause(&error))
+            })?;
+        let status = response.status();
+        let body = match body::read(response, limit).await {
+            Body::Whole(body) => body,
+            Body::TooLarge => {
+                return Err(Trouble::plain(format!(
+                    "the answer is larger than {limit} bytes"
+                )));
+            }
+            Body::Broken(reason) => {
+                return Err(Trouble::plain(format!("the answer broke off: {reason}")));
+            }
+        };
+        let mut head = format!("HTTP {}\n\n", status.as_u16()).into_bytes();
+        head.extend_from_slice(&body[..body.len().min(evidence::LIMIT * 2)]);
+        let head = evidence::head(&head);
+        if status.is_success() {
+            return Ok((body, head));
+        }
+        Err(Trouble {
+            evidence: Some(head),
+            ..self.refused(status.as_u16(), &body)
+        })
+    }
+
+    /// 400, 422 and 503 carry their reason in JSON; the others come from whoever stands before.
+    fn refused(&self, status: u16, body: &[u8]) -> Trouble {
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let said = json.filter(|json| json["error"].is_string());
+        let reason = match said {
+            Some(json) => format!("{} (status {status})", refusal(&json)),
+            None => format!("Prometheus answers status {status}"),
+        };
+        let hint = match status {
+            401 | 403 => Some(
+                "check `access`: who we are to Prometheus (`username`, `token-env`, \
+                 `client-certificate`), and for which `tenant`"
+                    .to_owned(),
+            ),
+            404 => Some(format!(
+                "is the path prefix right? `{}` is asked; Mimir and Cortex answer below \
+                 `/prometheus`",
+                shown(&self.base)
+            )),
+            407 => Some("check the user and the password in the proxy's address".to_owned()),
+            _ => None,
+        };
+        Trouble {
+            refused: matches!(status, 400 | 422),
+            hint,
+            ..Trouble::plain(reason)
+        }
+    }
+}
+
+/// Without a user and a password.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Fails only for addresses that have no host, which are not asked.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.to_string()
+}
+
+fn variable<'e>(env: &'e Env, name: &str) -> Result<&'e str, String> {
+    env.non_empty(name)
+        .ok_or_else(|| format!("the variable `{name}` is not set"))
+}
+
+/// Who we are, in each request.
+#[derive(Default)]
+enum Login {
+    #[default]
+    Nobody,
+    User(String, String),
+    Token(String),
+}
+
+impl Login {
+    fn of(access: &PrometheusAccess, env: &Env) -> Result<Login, String> {
+        if let Some(name) = &access.token_env {
+            return Ok(Login::Token(variable(env, name)?.trim().to_owned()));
+        }
+        let Some(user) = &access.username else {
+            return Ok(Login::Nobody);
+        };
+        let password = access.password_env.as_deref();
+        let password = password.map_or(Ok(""), |name| variable(env, name))?;
+        Ok(Login::User(user.clone(), password.to_owned()))
+    }
+
+    fn shown(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Login::Nobody => request,
+            Login::User(user, password) => request.basic_auth(user, Some(password)),
+            Login::Token(token) => request.bearer_auth(token),
+        }
+    }
+}
+
+fn headers(access: &PrometheusAccess) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    if let Some(tenant) = &access.tenant {
+        let value = HeaderValue::from_str(tenant)
+            .map_err(|_| format!("the tenant `{tenant}` cannot be sent"))?;
+        headers.insert(HeaderName::from_static("x-scope-orgid"), value);
+    }
+    Ok(headers)
+}
+
+fn secured(
+    mut builder: reqwest::ClientBuilder,
+    access: &PrometheusAccess,
+) -> Result<reqwest::ClientBuilder, String> {
+    if let Some(path) = &access.ca_file {
+        let certificates = Certificate::from_pem_bundle(&file(path)?)
+            .map_err(|error| format!("{}: {}", path.display(), plain_cause(&error)))?;
+        if certificates.is_empty() {
+            return Err(format!("{}: no certificate is in it", path.display()));
+        }
+        builder = builder.tls_certs_only(certificates);
+    }
+    let Some(ClientCertificate {
+        certificate_file,
+        key_file,
+    }) = &access.client_certificate
+    else {
+        return Ok(builder);
+    };
+    let mut pem = file(certificate_file)?;
+    pem.push(b'\n');
+    pem.extend_from_slice(&file(key_file)?);
+    let identity = Identity::from_pem(&pem).map_err(|_| {
+        format!(
+            "the certificate in {} and the key in {} cannot be used",
+            certificate_file.display(),
+            key_file.display()
+        )
+    })?;
+    Ok(builder.identity(identity))
+}
+
+fn file(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
+    if file.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(wrong(&"it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE)
+        .read_to_end(&mut bytes)
+        .map_err(|error| wrong(&error))?;
+    Ok(bytes)
+}

@@ -1,0 +1,126 @@
+//! Whether a query's windows are long enough for how often its series are scraped.
+//!
+//! A rate needs two samples. A window of less than four scrapes loses its value when one or two
+//! of them fail, which looks like a service without traffic.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use config::value::Span;
+use jiff::Timestamp;
+use model::{Outcome, Severity};
+use serde_json::Value;
+
+use super::Prometheus;
+use super::query::{Selector, duration};
+
+/// Scrapes that a window must hold.
+const SCRAPES: u32 = 4;
+
+/// A window that is too short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Short {
+    selector: String,
+    window: Duration,
+    interval: Duration,
+}
+
+impl Short {
+    /// Shown, and no verdict: the query says what it says.
+    pub(super) fn outcome(self, id: &str, n: usize, query: &str) -> Outcome {
+        let Short {
+            selector,
+            window,
+            interval,
+        } = self;
+        let [window, interval, enough] =
+            [window, interval, interval * SCRAPES].map(|time| Span::from(time).to_string());
+        let id = match n {
+            0 => format!("{id}/window"),
+            n => format!("{id}/window-{}", n + 1),
+        };
+        Outcome::inconclusive(id, query)
+            .severity(Severity::Advisory)
+            .expected(format!("a window of {SCRAPES} scrapes or more, {enough}"))
+            .actual(format!("`{selector}[{window}]`, scraped each {interval}"))
+            .reason(format!(
+                "window {window} < {SCRAPES} × scrape interval ({interval}): where a scrape fails \
+                 there is no rate"
+            ))
+            .hint(format!("write `[{enough}]` or more"))
+    }
+}
+
+impl Prometheus {
+    /// Looks once; where the server does not say how often it scrapes, nothing is said.
+    pub(super) async fn look_at_windows(&self, at: Timestamp, timeout: Duration) {
+        if self.seen().short.is_some() {
+            return;
+        }
+        let looked = tokio::time::timeout(timeout, self.short_windows(at)).await;
+        self.seen().short = Some(looked.unwrap_or_default());
+    }
+
+    async fn short_windows(&self, at: Timestamp) -> Vec<Short> {
+        let mut short = Vec::new();
+        let mut targets = None;
+        for selector in &self.selectors {
+            let Some(window) = selector.window else {
+                continue;
+            };
+            let interval = self.interval(selector, &mut targets, at).await;
+            if let Some(interval) = interval
+                && window < interval * SCRAPES
+            {
+                short.push(Short {
+                    selector: selector.text.clone(),
+                    window,
+                    interval,
+                });
+            }
+        }
+        short
+    }
+
+    /// How often a selector's series are scraped.
+    async fn interval(
+        &self,
+        selector: &Selector,
+        targets: &mut Option<Value>,
+        at: Timestamp,
+    ) -> Option<Duration> {
+        if let Some(interval) = self.probe.scrape_interval {
+            return Some(interval.get());
+        }
+        if targets.is_none() {
+            *targets = Some(self.client.targets().await.unwrap_or_default());
+        }
+        let jobs = self.jobs(selector, at).await;
+        longest(targets.as_ref()?, &jobs)
+    }
+
+    /// Which jobs the series of a selector come from.
+    async fn jobs(&self, selector: &Selector, at: Timestamp) -> BTreeSet<String> {
+        let query = format!("group by (job) ({})", selector.text);
+        let Ok((answer, _)) = self.client.instant(&query, at).await else {
+            return BTreeSet::new();
+        };
+        let series = answer.series.into_iter();
+        series
+            .filter_map(|mut series| series.labels.remove("job"))
+            .collect()
+    }
+}
+
+/// The longest interval of the targets of these jobs.
+fn longest(targets: &Value, jobs: &BTreeSet<String>) -> Option<Duration> {
+    let active = targets["data"]["activeTargets"].as_array()?;
+    active
+        .iter()
+        .filter(|target| {
+            let job = target["labels"]["job"].as_str();
+            job.is_some_and(|job| jobs.contains(job))
+        })
+        .filter_map(|target| duration(target["scrapeInterval"].as_str()?))
+        .max()
+}
