@@ -40,17 +40,22 @@ impl Only {
     /// `hosts/web-01`), or by a pattern. An empty choice chooses all; what is skipped is never
     /// asked for.
     pub fn selects(&self, id: &str) -> bool {
-        let below = |pattern: &str| {
-            id.strip_prefix(pattern)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
-        let named = |patterns: &[String]| {
-            patterns
-                .iter()
-                .any(|pattern| below(pattern) || glob(pattern, id))
-        };
+        let named = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, id));
         (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
+
+    /// What was asked for by `--only` and is none of these ids: a name that was mistyped.
+    pub fn unknown(&self, ids: &[String]) -> Vec<&str> {
+        let none = |pattern: &&str| !ids.iter().any(|id| fits(pattern, id));
+        self.only.iter().map(String::as_str).filter(none).collect()
+    }
+}
+
+fn fits(pattern: &str, id: &str) -> bool {
+    let below = id
+        .strip_prefix(pattern)
+        .is_some_and(|rest| rest.starts_with('/'));
+    below || glob(pattern, id)
 }
 
 #[cfg(test)]

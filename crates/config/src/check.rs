@@ -10,7 +10,7 @@ mod services;
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{Config, Github, Preflight, Rollback, SecretKind, VariableCheck};
+use crate::file::{Config, Github, Preflight, Rollback, SecretKind, VariableCheck, Waiver};
 use crate::node::Node;
 
 /// The only version of the file's format.
@@ -181,17 +181,24 @@ fn asked_of_github(section: &Preflight, tree: &Node) -> Result<(), Fault> {
         }
     }
     for (at, checks) in section.checks.iter().enumerate() {
-        for (nth, waiver) in checks.waivers.iter().enumerate() {
-            for (key, text) in [
-                ("check", &waiver.check),
-                ("reason", &waiver.reason),
-                ("approver", &waiver.approver),
-            ] {
-                if text.trim().is_empty() {
-                    let (at, nth) = (at.to_string(), nth.to_string());
-                    let path = ["preflight", "checks", &at, "waivers", &nth, key];
-                    return Err(fault(tree, &path, format!("a waiver's `{key}` is empty")));
-                }
+        let at = at.to_string();
+        waivers(&checks.waivers, &["preflight", "checks", &at], tree)?;
+    }
+    waivers(&section.waivers, &["preflight"], tree)
+}
+
+/// Who let what through, and why, must be said.
+fn waivers(all: &[Waiver], below: &[&str], tree: &Node) -> Result<(), Fault> {
+    for (nth, waiver) in all.iter().enumerate() {
+        for (key, text) in [
+            ("check", &waiver.check),
+            ("reason", &waiver.reason),
+            ("approver", &waiver.approver),
+        ] {
+            if text.trim().is_empty() {
+                let nth = nth.to_string();
+                let path = [below, &["waivers", &nth, key]].concat();
+                return Err(fault(tree, &path, format!("a waiver's `{key}` is empty")));
             }
         }
     }

@@ -147,10 +147,11 @@ impl Default for Weight {
 impl<'de> Deserialize<'de> for Weight {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let weight = f64::deserialize(deserializer)?;
-        if weight.is_finite() && weight >= 0.0 {
+        // Beyond that sums of them would no longer be numbers.
+        if (0.0..=1e6).contains(&weight) {
             return Ok(Weight(weight));
         }
-        Err(de::Error::custom("a weight is a number from 0"))
+        Err(de::Error::custom("a weight is a number from 0 to 1000000"))
     }
 }
 
@@ -160,7 +161,7 @@ impl JsonSchema for Weight {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "number", "minimum": 0.0})
+        json_schema!({"type": "number", "minimum": 0.0, "maximum": 1e6})
     }
 }
 

@@ -16,6 +16,7 @@ mod runners;
 mod secrets;
 mod space;
 mod variables;
+pub(crate) mod waiver;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -95,6 +96,7 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
         timeout: _,
         deadline: _,
         parallel_hosts: _,
+        waivers: _,
         secrets,
         variables,
         freeze,

@@ -16,7 +16,7 @@ use config::file::{ImageCheck, Preflight, RegistryLogin, SecretCheck, SecretKind
 use config::value::Weight;
 use model::{Outcome, Report, Severity, Verdict};
 
-use crate::check::{Planned, Scene};
+use crate::check::{Planned, Scene, waiver};
 use crate::score::Weighed;
 
 /// The stage and its flags.
@@ -109,7 +109,10 @@ impl cli::Stage for Stage {
         let started_at = jiff::Timestamp::now();
         let section = job.config.preflight.clone().unwrap_or_default();
         let scene = Scene::new(job, &section, self.force);
-        let planned: Vec<Planned<'_>> = check::all(&section, &scene)
+        let planned = check::all(&section, &scene);
+        let ids: Vec<String> = planned.iter().map(|planned| planned.id.clone()).collect();
+        let unknown = job.only.unknown(&ids);
+        let planned: Vec<Planned<'_>> = planned
             .into_iter()
             .filter(|planned| job.only.selects(&planned.id))
             .collect();
@@ -128,11 +131,12 @@ impl cli::Stage for Stage {
             report.reason = format!("{count} check(s) would be asked; nothing was");
             return Ok(report);
         }
-        let checks = if job.dry_run {
+        let mut checks = if job.dry_run {
             dry(planned)
         } else {
             all(planned, &section, job).await
         };
+        checks.extend(unknown.into_iter().map(never_asked));
         let readiness = score::judge(&checks, section.pass_score);
         let outcomes = checks.into_iter().map(|check| check.outcome).collect();
         let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
@@ -150,6 +154,19 @@ fn list(planned: Planned<'_>) -> Outcome {
         reason.push_str(&format!("; needs {needs}"));
     }
     Outcome::skipped(planned.id, planned.subject, reason).severity(planned.severity)
+}
+
+/// Whoever asks for a check that is not there must not take the others' pass for its.
+fn never_asked(pattern: &str) -> Weighed {
+    let outcome = Outcome::inconclusive(format!("only/{pattern}"), pattern)
+        .expected("a check of that name")
+        .actual("none")
+        .reason(format!("`--only {pattern}` fits no check"))
+        .hint("`preflight list` shows their names");
+    Weighed {
+        outcome,
+        weight: 0.0,
+    }
 }
 
 fn dry(planned: Vec<Planned<'_>>) -> Vec<Weighed> {
@@ -174,7 +191,9 @@ async fn all(planned: Vec<Planned<'_>>, section: &Preflight, job: &Job) -> Vec<W
     };
     let asking = futures_util::future::join_all(planned.into_iter().map(|planned| async {
         let id = planned.id.clone();
-        let checked = one(planned, start, deadline, job).await;
+        let mut checked = one(planned, start, deadline, job).await;
+        let now = jiff::Timestamp::now();
+        checked.outcome = waiver::apply(&section.waivers, checked.outcome, now);
         waiting.borrow_mut().retain(|other| *other != id);
         checked
     }));

@@ -318,6 +318,58 @@ fn only_chooses_by_id_and_pattern() {
             .code(0)
             .stdout(contains("secrets/KEY").not());
     }
+    // A name that was mistyped is not passed over.
+    let (_folder, mut command) = preflight(SECRETS);
+    command
+        .env("A", "x")
+        .args(["--only", "secrets/A", "imagse"])
+        .assert()
+        .code(3)
+        .stdout(contains("✓ secrets/A").and(contains("`--only imagse` fits no check")));
+}
+
+#[test]
+fn a_named_check_is_let_through_for_a_while_and_every_output_says_so() {
+    let run = |waiver: &str| {
+        let (folder, mut command) = preflight(&format!(
+            "version: 1\npreflight:\n  command: [{{ name: smoke, run: 'exit 7' }}, {{ name: other, run: 'true' }}]\n  waivers: [{{ {waiver} }}]\n"
+        ));
+        let summary = folder.path().join("summary.md");
+        let assert = command.arg("--summary").arg(&summary).assert();
+        (std::fs::read_to_string(summary).unwrap_or_default(), assert)
+    };
+    let said = "until 2999-12-31 by grace: known flake";
+    let (summary, assert) =
+        run("check: 'command/sm*', reason: known flake, approver: grace, expires: 2999-12-31");
+    assert
+        .code(0)
+        .stdout(contains(said).and(contains("exit status 7")));
+    assert!(summary.contains(said), "{summary}");
+    let (_, assert) =
+        run("check: command/smoke, reason: known flake, approver: grace, expires: 2020-12-31");
+    assert.code(1).stdout(contains(
+        "the waiver of command/smoke by grace expired on 2020-12-31",
+    ));
+    let (_, assert) =
+        run("check: command/none, reason: known flake, approver: grace, expires: 2999-12-31");
+    assert.code(1).stdout(contains("known flake").not());
+    let (_, assert) = run("check: command/smoke, reason: '', approver: grace, expires: 2999-12-31");
+    assert
+        .code(2)
+        .stderr(contains("a waiver's `reason` is empty"));
+}
+
+#[test]
+fn weights_stay_numbers() {
+    for weight in ["-1", ".nan", ".inf", "1e308", "1000001"] {
+        let config =
+            format!("version: 1\npreflight: {{ disk: [{{ path: /, weight: {weight} }}] }}\n");
+        let (_folder, mut command) = preflight(&config);
+        command
+            .assert()
+            .code(2)
+            .stderr(contains("deploy-guard.yml:2:"));
+    }
 }
 
 #[test]

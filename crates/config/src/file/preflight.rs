@@ -54,6 +54,10 @@ pub struct Preflight {
     /// How many hosts are asked at a time. Default 32.
     #[serde(default = "parallel_hosts")]
     pub parallel_hosts: NonZero<u16>,
+    /// Outcomes that are let through although they are none of success. What a rollback's state
+    /// refuses takes `--force` instead.
+    #[serde(default)]
+    pub waivers: Vec<Waiver>,
     /// Secrets that must have arrived as environment variables.
     #[serde(default)]
     pub secrets: Vec<SecretCheck>,
@@ -104,6 +108,7 @@ impl Default for Preflight {
             timeout: timeout(),
             deadline: deadline(),
             parallel_hosts: parallel_hosts(),
+            waivers: Vec::new(),
             secrets: Vec::new(),
             variables: Vec::new(),
             freeze: Vec::new(),

@@ -76,11 +76,13 @@ pub enum AlertSeverity {
     Critical,
 }
 
-/// Lets a check through although it did not succeed. It is shown in every output.
+/// Lets a check through although it did not succeed. It is shown in every output. Under `checks`
+/// it names what CI ran; under `preflight.waivers` an outcome of ours, such as `images/backend`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Waiver {
-    /// The check's name; `*` stands for any text. `code-scanning/RULE` is an alert's.
+    /// The check's name; `*` stands for any text. Under `checks`, `code-scanning/RULE` is an
+    /// alert's.
     pub check: String,
     /// Why it may be let through.
     pub reason: String,

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use model::Outcome;
 
 use super::super::asked::{Asked, Unknown, some};
+use super::super::waiver::{Grace, expired, shown, waiver};
 use super::super::{Planned, Scene};
-use super::judge::{Grace, expired, shown, waiver};
 
 pub(super) fn plan<'a>(
     check: &'a CommitChecks,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use model::Outcome;
 
 use super::super::asked::some;
+use super::super::waiver::{Grace, expired, shown, waiver};
 
 /// What was made of the checks that were seen.
 #[derive(Debug, Default)]
@@ -30,43 +31,6 @@ pub(super) struct Judged {
     /// Where to look at the first that is not good.
     url: Option<String>,
     waited: Duration,
-}
-
-/// What a waiver does for a name.
-pub(super) enum Grace<'a> {
-    Granted(&'a Waiver),
-    Expired(&'a Waiver),
-    None,
-}
-
-/// The first waiver that still holds, else one that held once.
-pub(super) fn waiver<'a>(waivers: &'a [Waiver], name: &str, now: Timestamp) -> Grace<'a> {
-    let mut grace = Grace::None;
-    for waiver in waivers.iter().filter(|waiver| glob(&waiver.check, name)) {
-        if !waiver.expires.is_over(now) {
-            return Grace::Granted(waiver);
-        }
-        grace = Grace::Expired(waiver);
-    }
-    grace
-}
-
-/// A waiver as every output shows it.
-pub(super) fn shown(name: &str, says: &str, waiver: &Waiver) -> String {
-    let Waiver {
-        check: _,
-        reason,
-        approver,
-        expires,
-    } = waiver;
-    format!("{name} ({says}; waived until {expires} by {approver}: {reason})")
-}
-
-pub(super) fn expired(name: &str, waiver: &Waiver) -> String {
-    format!(
-        "the waiver of {name} by {} expired on {}",
-        waiver.approver, waiver.expires
-    )
 }
 
 pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Judged {
