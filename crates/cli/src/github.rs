@@ -56,12 +56,15 @@ impl Job {
             installation,
         } = app;
         let id = match (id, id_env) {
-            (Some(id), _) => *id,
+            (Some(id), _) => id.get().to_owned(),
             (None, Some(name)) => {
                 let text = self.variable(name)?;
-                text.trim().parse().map_err(|_| Error::App {
-                    reason: format!("`{name}` holds no number: the app's id is one"),
-                })?
+                let id = config::value::AppId::parse(&text).ok_or_else(|| Error::App {
+                    reason: format!(
+                        "`{name}` holds neither an app's id, a number, nor a client id such as `Iv23…`"
+                    ),
+                })?;
+                id.get().to_owned()
             }
             (None, None) => {
                 return Err(Error::App {

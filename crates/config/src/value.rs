@@ -165,6 +165,61 @@ impl JsonSchema for Weight {
     }
 }
 
+/// A GitHub App's id, a number, or its client id, letters and digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppId(String);
+
+impl AppId {
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+
+    /// `12345` or `Iv23liAbCdEf`, `Iv1.8a61f9b3a7aba766`; `None` if it is neither.
+    pub fn parse(text: &str) -> Option<AppId> {
+        let text = text.trim();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        let number = text.chars().all(|c| c.is_ascii_digit());
+        let client = text.starts_with("Iv") && text.len() > 4 && text.chars().all(plain);
+        let fits = !text.is_empty() && text.len() <= 40;
+        (fits && (number || client)).then(|| AppId(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for AppId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = AppId;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an app's id, a number, or its client id, such as `Iv23liAbCdEf`")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<AppId, E> {
+                Ok(AppId(number.to_string()))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<AppId, E> {
+                AppId::parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for AppId {
+    fn schema_name() -> Cow<'static, str> {
+        "AppId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": "^([0-9]+|Iv[0-9A-Za-z.]{3,38})$"},
+        ]})
+    }
+}
+
 /// A server, written `host:port`, `[::1]:port`, or `host` where there is a usual port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -556,6 +611,17 @@ mod tests {
         }
         for wrong in ["", ":80", "a b:1", "a:b", "a:0", "a:70000", "http://a/"] {
             assert!(shown(wrong).contains("is not `host:port`"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_apps_id_is_a_number_or_a_client_id() {
+        let id = |text: &str| AppId::parse(text).map(|id| id.get().to_owned());
+        for good in ["12345", "Iv23liAbCdEf", "Iv1.8a61f9b3a7aba766"] {
+            assert_eq!(id(&format!("{good}\n")).as_deref(), Some(good));
+        }
+        for wrong in ["", "my-app", "Iv", "12a", "Iv23\nx", "-1", &"1".repeat(41)] {
+            assert_eq!(id(wrong), None, "{wrong}");
         }
     }
 

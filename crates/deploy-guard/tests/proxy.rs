@@ -227,7 +227,9 @@ async fn a_proxy_that_lets_nobody_in_is_an_error_and_no_failure() {
     let proxy = Tinyproxy::start_private("robot", "another-password");
     let closed = proxy.url();
     let nobody = format!("http://robot:{ENCODED}@127.0.0.1:{}", testkit::free_port());
-    for address in [closed, nobody] {
+    // tinyproxy says 401 to a wrong password, as if the server asked for one.
+    let wrong = format!("http://robot:{ENCODED}@{}", proxy.address());
+    for address in [closed, nobody, wrong] {
         for (binary, args) in [
             ("preflight", &[][..]),
             ("runner-check", &[]),

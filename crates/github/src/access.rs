@@ -14,7 +14,8 @@ pub enum Credentials {
     Token(SecretString),
     /// A GitHub App, which makes itself a token for each account that it asks about.
     App {
-        id: u64,
+        /// Its id, a number, or its client id.
+        id: String,
         /// PEM.
         key: SecretString,
         /// Else the one of the account is looked up.

@@ -8,23 +8,36 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use http::response::Parts;
 use jsonwebtoken::EncodingKey;
 use octocrab::Octocrab;
-use octocrab::models::AppId;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::client::{again, bearer, json, read, refusal};
 use crate::{Access, Error, Needs};
 
 const NEEDS: Needs = Needs::token("make tokens", "an installed app");
 
-/// One app, with the tokens that it made so far. They live an hour, longer than any stage.
+/// A token that ends sooner is made anew: it must last for a question and its retries.
+const SPARE: SignedDuration = SignedDuration::from_mins(5);
+
+/// One app, with the tokens that it made so far. They live an hour.
 pub(crate) struct App {
     octocrab: Octocrab,
-    id: AppId,
+    id: String,
     key: EncodingKey,
     installation: Option<u64>,
-    tokens: Mutex<BTreeMap<String, SecretString>>,
+    tokens: Mutex<BTreeMap<String, Made>>,
+}
+
+/// What an app signs ("Generating a JSON Web Token (JWT) for a GitHub App").
+#[derive(Serialize)]
+struct Claims<'a> {
+    /// The app's id or its client id.
+    iss: &'a str,
+    iat: i64,
+    exp: i64,
 }
 
 #[derive(Deserialize)]
@@ -35,12 +48,21 @@ struct Installation {
 #[derive(Deserialize)]
 struct Made {
     token: String,
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
+}
+
+impl Made {
+    fn lasts(&self) -> bool {
+        self.expires_at
+            .is_none_or(|at| at.duration_since(Timestamp::now()) > SPARE)
+    }
 }
 
 impl App {
     pub(crate) fn new(
         octocrab: Octocrab,
-        id: u64,
+        id: &str,
         key: &SecretString,
         installation: Option<u64>,
     ) -> Result<Self, Error> {
@@ -51,7 +73,7 @@ impl App {
         })?;
         Ok(App {
             octocrab,
-            id: id.into(),
+            id: id.trim().to_owned(),
             key,
             installation,
             tokens: Mutex::default(),
@@ -67,8 +89,8 @@ impl App {
             Some(_) => "",
             None => account.as_str(),
         };
-        if let Some(token) = tokens.get(key) {
-            return Ok(token.clone());
+        if let Some(made) = tokens.get(key).filter(|made| made.lasts()) {
+            return Ok(made.token.clone().into());
         }
         let base = access.api_url.trim_end_matches('/');
         let id = if let Some(id) = self.installation {
@@ -83,8 +105,8 @@ impl App {
         // Makes something, so it is asked once.
         let made: Made = understood(self.ask(Method::POST, &url).await?, &account)?;
         access.redactor.add([&made.token]);
-        let token = SecretString::from(made.token);
-        tokens.insert(key.to_owned(), token.clone());
+        let token = SecretString::from(made.token.clone());
+        tokens.insert(key.to_owned(), made);
         Ok(token)
     }
 
@@ -92,7 +114,15 @@ impl App {
         let unusable = |_| Error::App {
             reason: "it cannot sign with its private key".into(),
         };
-        let jwt = octocrab::auth::create_jwt(self.id, &self.key).map_err(unusable)?;
+        let now = Timestamp::now().as_second();
+        // A minute ago, for clocks that differ; ten minutes are the most that GitHub takes.
+        let claims = Claims {
+            iss: &self.id,
+            iat: now - 60,
+            exp: now + 9 * 60,
+        };
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+        let jwt = jsonwebtoken::encode(&header, &claims, &self.key).map_err(unusable)?;
         let request = http::Request::builder()
             .method(method)
             .uri(url)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use http::response::Parts;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
+use crate::ledger::Ledger;
 use crate::{Access, Credentials, Error, Needs, limit};
 
 /// A page of a hundred runners takes some 60 kB, one of a hundred workflow runs some 2 MB.
@@ -47,6 +48,7 @@ struct Inner {
     base: String,
     access: Access,
     identity: Identity,
+    ledger: Ledger,
 }
 
 enum Identity {
@@ -98,7 +100,7 @@ impl Client {
                 installation,
             } => Identity::App(Box::new(App::new(
                 octocrab.clone(),
-                *id,
+                id,
                 key,
                 *installation,
             )?)),
@@ -108,6 +110,7 @@ impl Client {
             base,
             access,
             identity,
+            ledger: Ledger::default(),
         })))
     }
 
@@ -119,6 +122,17 @@ impl Client {
     /// When nobody waits any longer.
     pub fn until(&self) -> Instant {
         self.0.access.until
+    }
+
+    /// Requests so far that count against the rate limit.
+    pub fn spent(&self) -> u64 {
+        self.0.ledger.spent()
+    }
+
+    /// How long to pause between two looks of `each` such requests, if nothing but the rate limit
+    /// forbids the pause that is `wanted`, and somebody wants to go on so for another `time`.
+    pub fn pause(&self, wanted: Duration, each: u64, time: Duration) -> Duration {
+        self.0.ledger.pause(wanted, each, time)
     }
 
     /// One JSON document. `path` begins with a slash; `needs` is what a refusal means.
@@ -210,10 +224,18 @@ impl Client {
         needs: Needs,
         waits: u32,
     ) -> Result<(HeaderMap, Bytes), Error> {
-        let headers = self.headers(path).await?;
+        let ledger = &self.0.ledger;
+        let mut headers = self.headers(path).await?;
+        headers.extend(ledger.etag(path).map(|etag| (IF_NONE_MATCH, etag)));
         let (head, body) = again(async || self.once(path, &headers).await).await?;
-        match head.status.as_u16() {
-            200 => Ok((head.headers, body)),
+        let status = head.status.as_u16();
+        ledger.count(status, &head.headers);
+        match status {
+            200 => {
+                ledger.keep(path, &head.headers, &body);
+                Ok((head.headers, body))
+            }
+            304 => ledger.same(path).ok_or(Error::Server { status }),
             _ => Err(refusal(&head, &body, needs, waits)),
         }
     }
@@ -325,10 +347,45 @@ pub(crate) fn refusal(head: &Parts, body: &[u8], needs: Needs, waits: u32) -> Er
         return Error::RateLimited { wait, at };
     }
     match status {
+        _ if is_of_proxy(head) => Error::Proxy { status },
         401 => Error::BadToken,
-        403 | 404 => Error::NoPermission { status, needs },
+        403 | 404 => Error::NoPermission {
+            status,
+            needs,
+            says: missing(&head.headers),
+        },
         _ => Error::Server { status },
     }
+}
+
+/// Whether a proxy answers, and not GitHub: over plain HTTP its refusal looks like the server's.
+/// tinyproxy says 401 to a wrong password, squid 403 to a host that is not allowed.
+fn is_of_proxy(head: &Parts) -> bool {
+    let server = head.headers.get(http::header::SERVER);
+    let server = server.and_then(|value| value.to_str().ok());
+    let named = server.is_some_and(|server| {
+        let name = server.split('/').next().unwrap_or_default();
+        ["tinyproxy", "squid"]
+            .iter()
+            .any(|proxy| name.eq_ignore_ascii_case(proxy))
+    });
+    head.status == 407 || named
+}
+
+/// What GitHub says that the token lacks ("Troubleshooting the REST API").
+fn missing(headers: &HeaderMap) -> Option<String> {
+    let get = |name| headers.get(name)?.to_str().ok();
+    let mut says = Vec::new();
+    if get("x-github-sso").is_some_and(|value| value.starts_with("required")) {
+        says.push("it must be authorized for the organisation's single sign-on".to_owned());
+    }
+    if let Some(text) = get("x-accepted-github-permissions").filter(|text| !text.is_empty()) {
+        says.push(format!(
+            "it takes {}",
+            text.chars().take(200).collect::<String>()
+        ));
+    }
+    (!says.is_empty()).then(|| says.join(", and "))
 }
 
 /// The innermost cause: outer ones hold the URL.

@@ -6,14 +6,24 @@ use crate::Needs;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the token may not {} (status {status}): it needs {}", needs.to, needs.permission)]
-    NoPermission { status: u16, needs: Needs },
+    #[error(
+        "the token may not {} (status {status}): it needs {}{}",
+        needs.to, needs.permission, says.as_ref().map(|text| format!("; GitHub says: {text}")).unwrap_or_default()
+    )]
+    NoPermission {
+        status: u16,
+        needs: Needs,
+        /// What GitHub adds in its headers: the permissions that it would take.
+        says: Option<String>,
+    },
     #[error("no token is given, and to {} one needs {}", needs.to, needs.permission)]
     NoToken { needs: Needs },
     #[error("the variable `{variable}` is not set")]
     NoVariable { variable: String },
     #[error("GitHub does not know the token (status 401)")]
     BadToken,
+    #[error("the proxy on the way to GitHub refuses (status {status})")]
+    Proxy { status: u16 },
     #[error("the app cannot be used: {reason}")]
     App { reason: String },
     #[error("GitHub's rate limit is used up, it says to wait {} s, until {at}", wait.as_secs())]
@@ -46,6 +56,11 @@ impl Error {
                 "map it in the step: `env: {{ {variable}: ${{{{ secrets.{variable} }}}} }}`"
             ),
             Error::BadToken => "has the token expired? try `gh auth status`".into(),
+            Error::Proxy { .. } => {
+                "check the user and password in `HTTPS_PROXY` and `HTTP_PROXY`, and that the proxy lets \
+                 GitHub's host through; `NO_PROXY` goes around it"
+                    .into()
+            }
             Error::App { .. } => {
                 "compare `github.app` with the app's settings page: id, private key, and where it \
                  is installed"

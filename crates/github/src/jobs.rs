@@ -134,16 +134,17 @@ impl Client {
     /// Runs of one status, at most [`RUNS`]: those that wait longest, else the newest. And how
     /// many more there are that matter.
     async fn runs(&self, repository: &str, status: &str) -> Result<(Vec<u64>, u64), Error> {
+        let waits = status == "queued";
+        let size = if waits { PER_PAGE } else { RUNS as u64 };
         let page = |number: u64| {
             let path = format!(
-                "/repos/{repository}/actions/runs?status={status}&per_page={PER_PAGE}&page={number}"
+                "/repos/{repository}/actions/runs?status={status}&per_page={size}&page={number}"
             );
             async move { self.get::<Runs>(&path, NEEDS).await }
         };
         let mut runs = page(1).await?;
         // Newest first: who waits longest stands on the last page. GitHub shows 1,000 at most.
         let last = runs.total_count.min(1_000).div_ceil(PER_PAGE);
-        let waits = status == "queued";
         if waits && last > 1 {
             runs.workflow_runs = page(last).await?.workflow_runs;
         }

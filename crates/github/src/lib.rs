@@ -11,6 +11,7 @@ mod client;
 pub mod deployments;
 mod error;
 pub mod jobs;
+mod ledger;
 mod limit;
 mod repository;
 pub mod runners;

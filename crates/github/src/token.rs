@@ -20,6 +20,18 @@ pub struct Identity {
     pub scopes: Option<Vec<String>>,
 }
 
+/// Whether a token may read something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MayRead {
+    Yes,
+    /// With what GitHub says that it lacks.
+    No {
+        says: Option<String>,
+    },
+    /// There is nothing to ask about this permission.
+    Unasked,
+}
+
 #[derive(Deserialize)]
 struct User {
     login: String,
@@ -52,13 +64,12 @@ impl Client {
     }
 
     /// Whether the token may read what a permission is for, in a repository or its organisation.
-    /// `permission` is a fine-grained token's word with underscores; `None` if there is nothing to
-    /// ask about it.
+    /// `permission` is a fine-grained token's word with underscores.
     pub async fn may_read(
         &self,
         repository: &Repository,
         permission: &str,
-    ) -> Result<Option<bool>, Error> {
+    ) -> Result<MayRead, Error> {
         let repo = repository.path();
         let owner = repository.owner();
         let path = match permission {
@@ -74,14 +85,14 @@ impl Client {
             "variables" => format!("{repo}/actions/variables"),
             "organization_self_hosted_runners" => format!("/orgs/{owner}/actions/runners"),
             "organization_secrets" => format!("/orgs/{owner}/actions/secrets"),
-            _ => return Ok(None),
+            _ => return Ok(MayRead::Unasked),
         };
         let path = format!("{path}?per_page=1");
-        match self.get::<IgnoredAny>(&path, READ).await {
-            Ok(_) => Ok(Some(true)),
-            Err(Error::NoPermission { .. }) => Ok(Some(false)),
-            Err(error) => Err(error),
-        }
+        Ok(match self.get::<IgnoredAny>(&path, READ).await {
+            Ok(_) => MayRead::Yes,
+            Err(Error::NoPermission { says, .. }) => MayRead::No { says },
+            Err(error) => return Err(error),
+        })
     }
 }
 

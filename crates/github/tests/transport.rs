@@ -186,7 +186,7 @@ fn key() -> String {
 
 fn app(installation: Option<u64>) -> Credentials {
     Credentials::App {
-        id: 12_345,
+        id: "12345".into(),
         key: key().into(),
         installation,
     }
@@ -233,7 +233,7 @@ async fn an_app_finds_its_installation_and_makes_one_token_that_is_a_secret() {
 #[tokio::test]
 async fn an_app_that_cannot_be_used_says_why() {
     let bad = Credentials::App {
-        id: 1,
+        id: "1".into(),
         key: "-----BEGIN nothing".to_owned().into(),
         installation: None,
     };
@@ -319,4 +319,130 @@ async fn a_list_is_read_to_its_end() {
         .await
         .unwrap();
     assert_eq!((list.items.len(), list.unlisted), (103, 0));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_still_the_same_costs_nothing() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(header("if-none-match", "\"abc\""))
+        .respond_with(ResponseTemplate::new(304))
+        .expect(2)
+        .mount(&server)
+        .await;
+    once(
+        &server,
+        ResponseTemplate::new(200)
+            .insert_header("etag", "\"abc\"")
+            .insert_header("x-ratelimit-remaining", "10")
+            .set_body_json(json!({"ok": 7})),
+    )
+    .await;
+    let client = client(&server, Duration::ZERO);
+    for _ in 0..3 {
+        let answer: Value = client.get("/x", NEEDS).await.unwrap();
+        assert_eq!(answer, json!({"ok": 7}));
+    }
+    assert_eq!(client.spent(), 1);
+    // Ten are left, of which half may be spent.
+    let second = Duration::from_secs(1);
+    assert_eq!(client.pause(second, 1, 50 * second), 10 * second);
+    // Another question is not answered from memory.
+    assert!(client.get::<Value>("/y", NEEDS).await.is_err());
+}
+
+#[tokio::test]
+async fn a_refusal_says_who_refuses_and_what_it_would_take() {
+    let answer = ResponseTemplate::new;
+    let sso = "required; url=https://github.com/orgs/acme/sso?authorization_request=x";
+    for (refusal, parts) in [
+        (
+            answer(407),
+            "the proxy on the way to GitHub refuses (status 407)",
+        ),
+        (
+            answer(401).insert_header("server", "tinyproxy/1.11.1"),
+            "the proxy on the way to GitHub refuses (status 401)",
+        ),
+        (
+            answer(403).insert_header("server", "squid/5.7"),
+            "the proxy on the way to GitHub refuses (status 403)",
+        ),
+        (answer(401), "GitHub does not know the token"),
+        (
+            answer(403).insert_header("x-accepted-github-permissions", "checks=read"),
+            "it needs `checks: read`; GitHub says: it takes checks=read",
+        ),
+        (
+            answer(403).insert_header("x-github-sso", sso),
+            "it must be authorized for the organisation's single sign-on",
+        ),
+    ] {
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .respond_with(refusal)
+            .mount(&server)
+            .await;
+        let client = client(&server, Duration::ZERO);
+        let error = client.get::<Value>("/x", NEEDS).await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(parts) && !text.contains("authorization_request"),
+            "{text}"
+        );
+        let proxy = matches!(error, Error::Proxy { .. });
+        assert_eq!(
+            proxy,
+            error.hint().contains("HTTPS_PROXY"),
+            "{}",
+            error.hint()
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_app_signs_with_its_client_id_too_and_renews_a_token_that_ends() {
+    let server = MockServer::start().await;
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(60);
+    for (token, ends, times) in [
+        ("ghs_short", soon.to_string(), 1),
+        ("ghs_long", "2099-01-01T00:00:00Z".to_owned(), 10),
+    ] {
+        Mock::given(method("POST"))
+            .and(path("/app/installations/5/access_tokens"))
+            .respond_with(
+                ResponseTemplate::new(201)
+                    .set_body_json(json!({"token": token, "expires_at": ends})),
+            )
+            .up_to_n_times(times)
+            .mount(&server)
+            .await;
+    }
+    good(&server).await;
+    let app = Credentials::App {
+        id: "Iv23liAbCdEf".into(),
+        key: key().into(),
+        installation: Some(5),
+    };
+    let client = Client::new(access(&server, app, Duration::ZERO)).unwrap();
+    for _ in 0..3 {
+        client.get::<Value>("/x", NEEDS).await.unwrap();
+    }
+    let requests = server.received_requests().await.unwrap();
+    let shown: Vec<&str> = requests
+        .iter()
+        .map(|request| request.headers["authorization"].to_str().unwrap())
+        .collect();
+    let made: Vec<&&str> = shown.iter().filter(|text| text.contains("ghs_")).collect();
+    assert_eq!(
+        made,
+        [&"Bearer ghs_short", &"Bearer ghs_long", &"Bearer ghs_long"]
+    );
+    let jwt = shown[0].trim_start_matches("Bearer ");
+    let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(jwt)
+        .unwrap()
+        .claims;
+    assert_eq!(claims["iss"], json!("Iv23liAbCdEf"));
+    let lasts = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    assert!(lasts <= 600, "{claims}");
 }

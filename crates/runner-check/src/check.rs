@@ -32,13 +32,14 @@ pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Fa
     let sources = sources(job, section, section.wait.get());
     let until = Instant::now() + section.wait.get();
     loop {
+        let spent = sources.spent();
         let known = unless_interrupted(sources.gather(&pools), job).await?;
         let seen = Seen::of(&pools, &known, job, section);
         let left = until.saturating_duration_since(Instant::now());
         if seen.winner.is_some() || left.is_zero() || seen.is_hopeless() {
             return Ok(seen.report(started_at, job, section));
         }
-        let pause = section.interval.get().min(left);
+        let pause = sources.pause(section.interval.get(), spent, left).min(left);
         job.progress.say(&format!(
             "no pool can take the job yet ({}); looking again in {}, for {} more",
             seen.brief(),

@@ -62,6 +62,20 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// How long to pause before the next look, as GitHub's rate limit allows: `wanted` or longer.
+    /// `spent` is what [`Sources::spent`] said before the last one, `left` the time to go on in.
+    pub fn pause(&self, wanted: Duration, spent: u64, left: Duration) -> Duration {
+        match &self.client {
+            Ok(client) => client.pause(wanted, client.spent().saturating_sub(spent), left),
+            Err(_) => wanted,
+        }
+    }
+
+    /// Requests so far that count against GitHub's rate limit.
+    pub fn spent(&self) -> u64 {
+        self.client.as_ref().map_or(0, Client::spent)
+    }
+
     /// Asks all sources about these pools.
     pub async fn gather(&self, pools: &[Pool]) -> Knowledge {
         let at = Timestamp::now();

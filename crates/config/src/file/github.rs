@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::value::AppId;
+
 /// As whom GitHub is asked, and where. A check that names a `token-env` of its own uses that.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,10 +22,11 @@ pub struct Github {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GithubApp {
-    /// The environment variable that holds the app's id, a number.
+    /// The environment variable that holds the app's id or client id.
     pub id_env: Option<String>,
-    /// The app's id itself; it is no secret. One of `id` and `id-env` is needed.
-    pub id: Option<u64>,
+    /// The app's id, a number, or its client id, such as `Iv23liAbCdEf`; neither is a secret. One of
+    /// `id` and `id-env` is needed.
+    pub id: Option<AppId>,
     /// The environment variable that holds the app's private key, in PEM form.
     pub key_env: String,
     /// The number of one of its installations. Default: the installation of the repository or the

@@ -43,7 +43,8 @@ pub struct RunnerCheck {
     /// How long to wait for a pool that can take the job. Default 0s: ask once.
     #[serde(default)]
     pub wait: Span,
-    /// The time between two looks while waiting. Default 15s.
+    /// The time between two looks while waiting; longer where GitHub's rate limit would not last.
+    /// Default 5s.
     #[serde(default = "interval")]
     pub interval: Span,
     /// Evidence older than this decides nothing. Default 15m.
@@ -156,7 +157,7 @@ fn timeout() -> Span {
 }
 
 fn interval() -> Span {
-    Span::from_secs(15)
+    Span::from_secs(5)
 }
 
 fn fresh() -> Span {

@@ -4,7 +4,7 @@
 //! that does not answer is an error.
 
 use config::file::{SecretCheck, TokenWish};
-use github::token::{Identity, includes};
+use github::token::{Identity, MayRead, includes};
 use github::{Error, Repository};
 use jiff::Timestamp;
 use model::Outcome;
@@ -72,7 +72,7 @@ fn expected(wish: &TokenWish, min_days: u32) -> String {
 struct Known {
     identity: Identity,
     /// Of those that were asked for.
-    missing: Vec<&'static str>,
+    missing: Vec<String>,
 }
 
 enum Problem {
@@ -99,8 +99,10 @@ async fn ask(name: &str, wish: &TokenWish, scene: &Scene<'_>) -> Result<Known, P
         let repository: Repository = asked.map_err(Problem::Unknown)?.repository;
         for permission in &wish.permissions {
             let word = permission.word();
-            if client.may_read(&repository, word).await? != Some(true) {
-                missing.push(word);
+            match client.may_read(&repository, word).await? {
+                MayRead::Yes => {}
+                MayRead::No { says: Some(says) } => missing.push(format!("{word} ({says})")),
+                MayRead::No { says: None } | MayRead::Unasked => missing.push(word.to_owned()),
             }
         }
     }
