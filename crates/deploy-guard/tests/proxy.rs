@@ -237,6 +237,8 @@ async fn a_proxy_that_lets_nobody_in_is_an_error_and_no_failure() {
         ] {
             let Ran(code, text) = run(folder.path(), binary, args, &api.uri(), &address, "").await;
             assert_eq!(code, 4, "{binary}: {text}");
+            let own = !text.contains("GitHub does not know the token");
+            assert!(own && text.contains("prox"), "{binary}: {text}");
         }
     }
 }

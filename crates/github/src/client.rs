@@ -346,8 +346,10 @@ pub(crate) fn refusal(head: &Parts, body: &[u8], needs: Needs, waits: u32) -> Er
         let at = jiff::Timestamp::from_second(at.as_second()).unwrap_or(at);
         return Error::RateLimited { wait, at };
     }
+    let server = head.headers.get(http::header::SERVER);
+    let server = server.and_then(|value| value.to_str().ok());
     match status {
-        _ if is_of_proxy(head) => Error::Proxy { status },
+        _ if model::proxy::refuses(status, server) => Error::Proxy { status },
         401 => Error::BadToken,
         403 | 404 => Error::NoPermission {
             status,
@@ -356,20 +358,6 @@ pub(crate) fn refusal(head: &Parts, body: &[u8], needs: Needs, waits: u32) -> Er
         },
         _ => Error::Server { status },
     }
-}
-
-/// Whether a proxy answers, and not GitHub: over plain HTTP its refusal looks like the server's.
-/// tinyproxy says 401 to a wrong password, squid 403 to a host that is not allowed.
-fn is_of_proxy(head: &Parts) -> bool {
-    let server = head.headers.get(http::header::SERVER);
-    let server = server.and_then(|value| value.to_str().ok());
-    let named = server.is_some_and(|server| {
-        let name = server.split('/').next().unwrap_or_default();
-        ["tinyproxy", "squid"]
-            .iter()
-            .any(|proxy| name.eq_ignore_ascii_case(proxy))
-    });
-    head.status == 407 || named
 }
 
 /// What GitHub says that the token lacks ("Troubleshooting the REST API").

@@ -6,6 +6,7 @@ pub mod env;
 pub mod evidence;
 mod glob;
 pub mod outcome;
+pub mod proxy;
 pub mod redact;
 pub mod report;
 pub mod verdict;

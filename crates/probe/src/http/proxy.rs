@@ -62,6 +62,20 @@ pub(super) fn refusal() -> Problem {
     way("the proxy wants other credentials (status 407)".into())
 }
 
+/// Whether an answer is the proxy's own, and what it then means.
+pub(super) fn refused<T>(answer: &http::Response<T>) -> Option<Problem> {
+    let status = answer.status().as_u16();
+    let server = answer.headers().get(http::header::SERVER);
+    let server = server.and_then(|value| value.to_str().ok());
+    if !model::proxy::refuses(status, server) {
+        return None;
+    }
+    Some(match status {
+        407 => refusal(),
+        _ => way(format!("the proxy refuses (status {status})")),
+    })
+}
+
 fn way(reason: String) -> Problem {
     Problem::of_way(PROXY, reason)
 }

@@ -200,8 +200,8 @@ impl Transport {
         let proxied = proxy.is_some();
         drive(connection, async {
             let answer = sender.send_request(sent).await.map_err(broken)?;
-            if proxied && answer.status().as_u16() == 407 {
-                return Err(proxy::refusal());
+            if let Some(problem) = proxy::refused(&answer).filter(|_| proxied) {
+                return Err(problem);
             }
             self.receive(answer).await
         })
