@@ -23,7 +23,7 @@ pub use model::glob;
 pub use progress::Progress;
 pub use publish::Publisher;
 pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
-pub use text::render as render_text;
+pub use text::{plain, render as render_text};
 
 /// The version that all binaries share.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

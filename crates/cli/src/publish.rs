@@ -80,8 +80,8 @@ impl Publisher {
             );
         }
         match self.format {
-            Format::Text => self.to_stdout(&text::render(&report, self.quiet)),
-            Format::Json => self.to_stdout(&document(&report)),
+            Format::Text => to_stdout(&text::render(&report, self.quiet), self.color),
+            Format::Json => to_stdout(&document(&report), self.color),
         }
     }
 
@@ -94,7 +94,7 @@ impl Publisher {
         }
         self.summarize(&report);
         if self.is_text() {
-            self.to_stdout(&text::render(&report, self.quiet));
+            to_stdout(&text::render(&report, self.quiet), self.color);
         }
     }
 
@@ -146,19 +146,20 @@ impl Publisher {
         whole.push_str(&new);
         replace(path, &actions::summary::fit(&whole, limit));
     }
+}
 
-    fn to_stdout(&self, text: &str) {
-        let choice = match self.color {
-            Color::Auto => anstream::AutoStream::choice(&std::io::stdout()),
-            Color::Always => anstream::ColorChoice::Always,
-            Color::Never => anstream::ColorChoice::Never,
-        };
-        let mut stdout = anstream::AutoStream::new(std::io::stdout().lock(), choice);
-        // A reader that went away (`| head`) is no failure of ours; the verdict stands.
-        let _ = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
-    }
+/// Text on stdout, coloured where that is wanted.
+pub(crate) fn to_stdout(text: &str, color: Color) {
+    let choice = match color {
+        Color::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    let mut stdout = anstream::AutoStream::new(std::io::stdout().lock(), choice);
+    // A reader that went away (`| head`) is no failure of ours; the verdict stands.
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
 }
 
 /// Whoever closed stderr does not want to read it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use model::{Env, ExitCode, Redactor, Report, Verdict};
 
-use crate::args::{Global, with_variables};
+use crate::args::{Format, Global, with_variables};
 use crate::{Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, log, publish};
 
 /// A pipeline stage: its flags, and what it does with them.
@@ -37,6 +37,13 @@ pub trait Stage: Args {
     /// Secrets that came in by flags; they are redacted like those of the environment.
     fn secrets(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What an action prints that neither asks nor changes anything: it needs no configuration,
+    /// leaves no report, and ends with 0.
+    fn tell(&self, format: Format) -> Option<Result<String, Failure>> {
+        let _ = format;
+        None
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure>;
@@ -111,6 +118,15 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
             return ExitCode::Usage;
         }
     };
+    if let Some(told) = stage.tell(global.format) {
+        return match told {
+            Ok(text) => {
+                publish::to_stdout(&text, global.color);
+                ExitCode::Pass
+            }
+            Err(failure) => complain(&failure, &Redactor::default()),
+        };
+    }
     log::start(
         global.quiet,
         global.verbose,

@@ -141,7 +141,7 @@ fn style(verdict: Verdict) -> Style {
 
 /// Text from outside without what a terminal or the runner would obey; further lines are
 /// indented. The runner reads commands from stdout too, also behind leading spaces.
-pub(crate) fn plain(text: &str, indent: usize) -> String {
+pub fn plain(text: &str, indent: usize) -> String {
     let text = text.replace("##[", "# #[");
     let lines: Vec<String> = text
         .trim_end()

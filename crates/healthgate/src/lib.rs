@@ -2,6 +2,7 @@
 //!
 //! The stage around [`probe::gate`]: flags, configuration, report.
 
+mod explain;
 mod flags;
 mod picture;
 mod slowest;
@@ -17,11 +18,20 @@ pub use flags::Flags;
 pub struct Stage {
     #[command(flatten)]
     flags: Flags,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+enum Action {
+    /// Tell a report as a story: what was asked when, where the verdict fell and why
+    Explain(explain::Flags),
 }
 
 const EXAMPLES: &str = "Examples:
   healthgate --release v1.2.4
   healthgate --http http://127.0.0.1:8000/health --status 200 --interval 1s --deadline 30s
+  healthgate explain report.json      # why it ended as it did
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error";
 
@@ -37,6 +47,11 @@ impl cli::Stage for Stage {
 
     fn secrets(&self) -> Vec<String> {
         self.flags.secrets()
+    }
+
+    fn tell(&self, format: cli::Format) -> Option<Result<String, Failure>> {
+        let Action::Explain(flags) = self.action.as_ref()?;
+        Some(flags.tell(format))
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

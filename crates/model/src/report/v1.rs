@@ -202,6 +202,27 @@ impl From<&crate::Policy> for Policy {
     }
 }
 
+impl From<&Policy> for crate::Policy {
+    fn from(policy: &Policy) -> Self {
+        let ms = Duration::from_millis;
+        crate::Policy {
+            initial_delay: ms(policy.initial_delay_ms),
+            interval: ms(policy.interval_ms),
+            timeout: ms(policy.timeout_ms),
+            success_threshold: policy.success_threshold,
+            failure_limit: policy.failure_limit,
+            failing_for: policy.failing_for_ms.map(ms),
+            startup: ms(policy.startup_ms),
+            error_limit: policy.error_limit,
+            inconclusive_limit: policy.inconclusive_limit,
+            min_samples: policy.min_samples,
+            deadline: ms(policy.deadline_ms),
+            soak: ms(policy.soak_ms),
+            soak_failure_limit: policy.soak_failure_limit.clone(),
+        }
+    }
+}
+
 impl From<crate::Limits> for Limits {
     fn from(limits: crate::Limits) -> Self {
         // JSON has no word for what is not finite.

@@ -1,0 +1,31 @@
+//! `healthgate explain`: a report told as a story.
+
+mod read;
+mod story;
+mod text;
+mod turns;
+
+use std::path::PathBuf;
+
+use cli::{Failure, Format};
+
+/// Which report.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// The report, as `--report` wrote it; `-` reads it from stdin
+    #[arg(value_name = "REPORT")]
+    file: PathBuf,
+}
+
+impl Flags {
+    /// The story. Nothing is asked, and whatever the report's verdict is, telling it succeeds.
+    pub(crate) fn tell(&self, format: Format) -> Result<String, Failure> {
+        let story = story::of(&read::report(&self.file)?);
+        match format {
+            Format::Text => Ok(text::render(&story)),
+            Format::Json => serde_json::to_string_pretty(&story)
+                .map(|json| json + "\n")
+                .map_err(Failure::error),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What a report says, in the order in which a person asks: how did it end, what was asked, where
+//! did the verdict fall, and what happened before.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::report::v1::{Measurement, Outcome, Policy, timestamp};
+use model::{Severity, Verdict};
+use serde::Serialize;
+
+use super::read::Told;
+use super::turns::{self, Turn};
+
+/// More chapters are not read; the counts of the others are told.
+const CHAPTERS: usize = 20;
+
+/// The story, as it is also given in JSON.
+#[derive(Serialize)]
+pub(crate) struct Story {
+    /// `deploy-guard/story/v1`.
+    pub(crate) schema: &'static str,
+    pub(crate) headline: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: String,
+    /// When, by whom, and what was asked.
+    pub(crate) circumstances: Vec<String>,
+    /// Where the verdict fell; none where nothing decided it.
+    pub(crate) decision: Option<String>,
+    pub(crate) chapters: Vec<Chapter>,
+    /// How the outcomes without a chapter ended.
+    pub(crate) others: Option<String>,
+}
+
+/// What happened to one outcome.
+#[derive(Serialize)]
+pub(crate) struct Chapter {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) advisory: bool,
+    /// What was expected, what was found, and by which rules.
+    pub(crate) facts: Vec<String>,
+    pub(crate) turns: Vec<Turn>,
+    /// What was answered, by the name of the measurement.
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) hint: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Answer {
+    pub(crate) of: &'static str,
+    pub(crate) evidence: String,
+}
+
+pub(crate) fn of(told: &Told) -> Story {
+    let report = &told.report;
+    let mut order: Vec<usize> = (0..report.outcomes.len()).collect();
+    let weight = |n: &usize| (weighs(&report.outcomes[*n]), report.outcomes[*n].verdict);
+    order.sort_by_key(|n| std::cmp::Reverse(weight(n)));
+    let (shown, rest) = order.split_at(order.len().min(CHAPTERS));
+    Story {
+        schema: "deploy-guard/story/v1",
+        headline: headline(told),
+        verdict: report.verdict,
+        reason: report.reason.clone(),
+        circumstances: circumstances(told),
+        decision: decision(told),
+        chapters: shown.iter().map(|n| chapter(told, *n)).collect(),
+        others: others(rest.iter().map(|n| report.outcomes[*n].verdict)),
+    }
+}
+
+fn headline(told: &Told) -> String {
+    let report = &told.report;
+    let mut text = report.stage.clone();
+    for (word, value) in [
+        ("of", &report.service),
+        ("in", &report.environment),
+        ("for release", &report.release),
+    ] {
+        if let Some(value) = value {
+            text.push_str(&format!(" {word} {value}"));
+        }
+    }
+    format!("{text}: {}", report.verdict)
+}
+
+fn circumstances(told: &Told) -> Vec<String> {
+    let report = &told.report;
+    let took = Duration::from_millis(report.duration_ms);
+    let mut lines = vec![format!(
+        "It began {} and took {}.",
+        timestamp(told.started_at),
+        span(took)
+    )];
+    let context = &report.context;
+    let mut by = format!("It was made by deploy-guard {}", context.tool_version);
+    if let Some(run) = &context.run_id {
+        by.push_str(&format!(" in run {run}"));
+        if let Some(attempt) = context.run_attempt {
+            by.push_str(&format!(", attempt {attempt}"));
+        }
+    }
+    if let Some(repository) = &context.repository {
+        by.push_str(&format!(" of {repository}"));
+    }
+    if let Some(sha) = &context.sha {
+        by.push_str(&format!(" at {}", sha.chars().take(12).collect::<String>()));
+    }
+    lines.push(by + ".");
+    if let Some(score) = report.score {
+        lines.push(format!("The score was {score:.1} of 10."));
+    }
+    let asked = report
+        .outcomes
+        .iter()
+        .filter(|one| one.verdict != Verdict::Skipped)
+        .count();
+    let skipped = report.outcomes.len() - asked;
+    let mut counts = format!("{} asked", plural(asked, "thing was", "things were"));
+    if skipped > 0 {
+        counts.push_str(&format!(", {skipped} skipped"));
+    }
+    if let Some(policy) = &report.policy {
+        counts.push_str(&format!(": {}", rules(policy)));
+    }
+    lines.push(counts + ".");
+    lines
+}
+
+/// Who decided: of what failed the first, of what passed the last.
+fn decision(told: &Told) -> Option<String> {
+    let report = &told.report;
+    let decisive = report
+        .outcomes
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| weighs(one) == report.verdict && one.verdict != Verdict::Skipped);
+    let (n, outcome) = match report.verdict {
+        Verdict::Pass => decisive.max_by_key(|(n, _)| turns::decided(told, *n)),
+        _ => decisive.min_by_key(|(n, _)| turns::decided(told, *n)),
+    }?;
+    let reason = outcome.reason.as_deref();
+    let reason = reason.unwrap_or(outcome.verdict.as_str());
+    if report.policy.is_none() {
+        return Some(format!("It was decided by {}: {reason}", outcome.id));
+    }
+    let since = turns::decided(told, n);
+    let (after, clock) = (span(since), clock(told.started_at, since));
+    Some(format!(
+        "The verdict fell at +{after} ({clock}), at {}: {reason}",
+        outcome.id
+    ))
+}
+
+fn chapter(told: &Told, n: usize) -> Chapter {
+    let outcome = &told.report.outcomes[n];
+    let mut facts = Vec::new();
+    for (name, value) in [("expected", &outcome.expected), ("found", &outcome.actual)] {
+        facts.extend(value.as_ref().map(|value| format!("{name} {value}")));
+    }
+    if told.report.policy.is_none() {
+        facts.extend(outcome.reason.clone());
+    }
+    if let Some(policy) = &outcome.policy {
+        facts.push(format!("its own rules: {}", rules(policy)));
+    }
+    let good = told.measured[n]
+        .iter()
+        .filter(|one| one.verdict == Verdict::Pass)
+        .count();
+    let all = outcome.measurements.len();
+    if all > 0 {
+        facts.push(format!(
+            "{} in the report, {good} passed",
+            plural(all, "measurement", "measurements")
+        ));
+    }
+    Chapter {
+        id: outcome.id.clone(),
+        subject: outcome.subject.clone(),
+        verdict: outcome.verdict,
+        advisory: outcome.severity == Severity::Advisory,
+        facts,
+        turns: turns::of(told, n),
+        answers: answers(outcome),
+        hint: outcome.hint.clone(),
+    }
+}
+
+/// The heads of the telling answers; of what passed, nobody asks.
+fn answers(outcome: &Outcome) -> Vec<Answer> {
+    if outcome.verdict == Verdict::Pass {
+        return Vec::new();
+    }
+    let mut telling = model::Telling::<&Measurement>::default();
+    for measurement in &outcome.measurements {
+        telling.push(measurement.verdict, measurement);
+    }
+    [
+        ("the first failure", telling.first_failure),
+        ("the last failure", telling.last_failure),
+        ("the last success", telling.last_success),
+    ]
+    .into_iter()
+    .filter_map(|(of, measurement)| {
+        let evidence = measurement?.evidence.clone()?;
+        Some(Answer { of, evidence })
+    })
+    .collect()
+}
+
+fn others(verdicts: impl Iterator<Item = Verdict>) -> Option<String> {
+    let mut counts: Vec<(Verdict, usize)> = Vec::new();
+    for verdict in verdicts {
+        match counts.iter_mut().find(|(known, _)| *known == verdict) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((verdict, 1)),
+        }
+    }
+    let all: usize = counts.iter().map(|(_, count)| count).sum();
+    let each: Vec<_> = counts
+        .iter()
+        .map(|(verdict, n)| format!("{n} {verdict}"))
+        .collect();
+    (all > 0).then(|| format!("{all} more: {}.", each.join(", ")))
+}
+
+/// A policy as a sentence.
+fn rules(policy: &Policy) -> String {
+    let ms = |ms| span(Duration::from_millis(ms));
+    let mut text = format!(
+        "every {}, each answer within {}; {} in a row pass",
+        ms(policy.interval_ms),
+        ms(policy.timeout_ms),
+        plural(policy.success_threshold as usize, "success", "successes"),
+    );
+    if policy.min_samples > 0 {
+        text.push_str(&format!(", {} in all", policy.min_samples));
+    }
+    match (policy.failing_for_ms, policy.failure_limit) {
+        (Some(lasting), _) => text.push_str(&format!("; a failure of {} fails", ms(lasting))),
+        (None, Some(limit)) => {
+            text.push_str(&format!(
+                "; more than {} fail",
+                plural(limit as usize, "failure", "failures")
+            ));
+        }
+        (None, None) => {}
+    }
+    if policy.initial_delay_ms > 0 {
+        text.push_str(&format!("; asked from +{} on", ms(policy.initial_delay_ms)));
+    }
+    if policy.startup_ms > 0 {
+        text.push_str(&format!(
+            "; failures while it starts ({}) do not count",
+            ms(policy.startup_ms)
+        ));
+    }
+    text.push_str(&format!("; to pass within {}", ms(policy.deadline_ms)));
+    if policy.soak_ms > 0 {
+        text.push_str(&format!(
+            ", then to soak {} with {} failed at most",
+            ms(policy.soak_ms),
+            policy.soak_failure_limit
+        ));
+    }
+    text
+}
+
+/// What an outcome counts for.
+fn weighs(outcome: &Outcome) -> Verdict {
+    match outcome.severity {
+        Severity::Required => outcome.verdict,
+        Severity::Advisory => outcome.verdict.min(Verdict::Pass),
+    }
+}
+
+/// A span as short as it can be said.
+pub(super) fn span(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let rounded = match ms {
+        0..10_000 => Duration::from_millis(u64::try_from(ms).unwrap_or_default()),
+        _ => Duration::from_secs(duration.as_secs()),
+    };
+    if (1000..10_000).contains(&ms) && !ms.is_multiple_of(1000) {
+        return format!("{:.1}s", rounded.as_secs_f64());
+    }
+    config::value::Span::from(rounded).to_string()
+}
+
+/// The time of day in UTC.
+pub(super) fn clock(started_at: Timestamp, since: Duration) -> String {
+    let at = started_at.checked_add(since).unwrap_or(started_at);
+    at.strftime("%H:%M:%S%.3f").to_string()
+}
+
+pub(super) fn plural(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}

@@ -1,0 +1,173 @@
+//! The turning points of a probe: found by judging its measurements once more, as the gate did.
+//!
+//! The report's own verdict and reason are told as they are: the gate may have seen measurements
+//! that the report leaves out.
+
+use std::time::Duration;
+
+use model::Verdict;
+use model::report::v1::{Measurement, Outcome};
+use probe::policy::{Assessor, Sample};
+use serde::Serialize;
+
+use super::read::{Measured, Told};
+use super::story::{clock, plural, span};
+
+/// Of a probe that flaps, so many turns at its beginning and at its end.
+const TURNS: usize = 12;
+
+/// Something that changed.
+#[derive(Serialize)]
+pub(crate) struct Turn {
+    /// Since the start of the report.
+    pub(crate) since_ms: u64,
+    /// The time of day in UTC.
+    pub(crate) clock: String,
+    pub(crate) text: String,
+}
+
+/// What changed when, and at last how it was decided.
+pub(super) fn of(told: &Told, n: usize) -> Vec<Turn> {
+    let outcome = &told.report.outcomes[n];
+    let measured = &told.measured[n];
+    let Some(policy) = outcome.policy.as_ref().or(told.report.policy.as_ref()) else {
+        // No gate: nothing was watched.
+        let seen = measured.iter().zip(&outcome.measurements);
+        let seen = seen.map(|(measured, one)| turn(told, measured.since, seen_as(one)));
+        return shortened(told, seen.collect());
+    };
+    if outcome.verdict == Verdict::Skipped {
+        let why = outcome.reason.as_deref().unwrap_or("no reason is given");
+        return vec![turn(told, Duration::ZERO, format!("not asked: {why}"))];
+    }
+    let policy = probe::watched::told(&policy.into());
+    let mut turns = Vec::new();
+    let by = match replay(told, outcome, measured, &policy, &mut turns) {
+        Some(nth) => format!(" by measurement {nth}"),
+        None => String::new(),
+    };
+    let mut turns = shortened(told, turns);
+    let reason = outcome.reason.as_deref().unwrap_or("no reason is given");
+    let text = format!("decided{by}: {}: {reason}", outcome.verdict);
+    turns.push(turn(told, decided(told, n), text));
+    turns
+}
+
+/// When an outcome was decided: never before its last answer came, whatever two clocks say.
+pub(super) fn decided(told: &Told, n: usize) -> Duration {
+    let outcome = &told.report.outcomes[n];
+    let answered = told.measured[n].iter().zip(&outcome.measurements);
+    let answered = answered.map(|(one, told)| one.since + Duration::from_millis(told.duration_ms));
+    let ended = Duration::from_millis(outcome.duration_ms);
+    answered.max().unwrap_or_default().max(ended)
+}
+
+/// The turns of a probe that flaps, without its middle.
+fn shortened(told: &Told, mut turns: Vec<Turn>) -> Vec<Turn> {
+    let count = turns.len();
+    if count > 2 * TURNS {
+        let at = turns[TURNS].since_ms;
+        turns.drain(TURNS..count - TURNS);
+        let text = format!("… {} more turns …", count - 2 * TURNS);
+        turns.insert(TURNS, turn(told, Duration::from_millis(at), text));
+    }
+    turns
+}
+
+/// Judges the measurements one by one and notes what each changed; returns which one decided.
+fn replay(
+    told: &Told,
+    outcome: &Outcome,
+    measured: &[Measured],
+    policy: &config::file::Policy,
+    turns: &mut Vec<Turn>,
+) -> Option<usize> {
+    let mut assessor = Assessor::new(policy, Duration::ZERO);
+    let (mut before, mut run) = (None, 0_usize);
+    let mut failures = 0_usize;
+    for (nth, (one, measurement)) in measured.iter().zip(&outcome.measurements).enumerate() {
+        let was = *assessor.standing();
+        let at = slot(policy, one.since);
+        assessor.push(
+            policy,
+            Sample {
+                at,
+                verdict: one.verdict,
+            },
+        );
+        let now = *assessor.standing();
+        failures += usize::from(one.verdict != Verdict::Pass);
+        let mut say = |text: String| turns.push(turn(told, one.since, text));
+        match (before, one.verdict) {
+            (None, _) => say(format!("first measurement: {}", seen_as(measurement))),
+            (Some(before), verdict) if before == verdict => {}
+            (Some(_), Verdict::Pass) => {
+                let missed = plural(run, "measurement", "measurements");
+                say(format!(
+                    "recovered after {missed}: {}",
+                    seen_as(measurement)
+                ));
+            }
+            (Some(_), _) if failures == 1 => {
+                say(format!("first failure: {}", seen_as(measurement)));
+            }
+            (Some(Verdict::Pass), _) => say(format!("failed again: {}", seen_as(measurement))),
+            (Some(_), _) => say(format!("now {}", seen_as(measurement))),
+        }
+        if one.verdict == Verdict::Fail && now.failed == was.failed && before != Some(Verdict::Fail)
+        {
+            say("it is still starting: this failure does not count".into());
+        }
+        if let (None, Some(_)) = (was.passed_at, now.passed_at) {
+            let in_row = plural(now.streak as usize, "success", "successes");
+            say(match policy.soak.get() {
+                Duration::ZERO => format!("threshold reached: {in_row} in a row"),
+                soak => format!(
+                    "threshold reached: {in_row} in a row; the soak of {} begins",
+                    span(soak)
+                ),
+            });
+        }
+        run = if before == Some(one.verdict)
+            || before.is_some_and(|b| b != Verdict::Pass) && one.verdict != Verdict::Pass
+        {
+            run + 1
+        } else {
+            1
+        };
+        before = Some(one.verdict);
+        if let Ok(conclusion) = assessor.stands(policy, at) {
+            // Another rule than ours ended it, or the report left measurements out.
+            return (conclusion.verdict == outcome.verdict && nth + 1 == measured.len())
+                .then_some(nth + 1);
+        }
+    }
+    None
+}
+
+/// The slot that a measurement was made for: it starts a little later.
+fn slot(policy: &config::file::Policy, since: Duration) -> Duration {
+    let first = policy.initial_delay.get();
+    let interval = policy.interval.get().max(Duration::from_millis(1));
+    let nth = since.saturating_sub(first).as_nanos() / interval.as_nanos();
+    first + interval.saturating_mul(u32::try_from(nth).unwrap_or(u32::MAX))
+}
+
+fn seen_as(measurement: &Measurement) -> String {
+    let mut text = measurement.verdict.to_string();
+    if let Some(value) = &measurement.value {
+        text.push_str(&format!(" {value}"));
+    }
+    if let Some(reason) = &measurement.reason {
+        text.push_str(&format!(", {reason}"));
+    }
+    format!("{text} (took {} ms)", measurement.duration_ms)
+}
+
+fn turn(told: &Told, since: Duration, text: String) -> Turn {
+    Turn {
+        since_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        clock: clock(told.started_at, since),
+        text,
+    }
+}

@@ -1,0 +1,262 @@
+//! A report told as a story, as a person reads it.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::{contains, is_match};
+use serde_json::{Value, json};
+use testkit::Shop;
+
+/// The report of a real gate over this URL.
+fn report(folder: &Path, url: &str, args: &[&str]) -> PathBuf {
+    let path = folder.join("report.json");
+    testkit::bin("healthgate")
+        .args(["--http", url, "--interval", "50ms", "--deadline", "20s"])
+        .args(args)
+        .arg("--report")
+        .arg(&path)
+        .output()
+        .unwrap();
+    path
+}
+
+fn explain(file: impl AsRef<std::ffi::OsStr>) -> assert_cmd::assert::Assert {
+    // Without a configuration that holds: a story needs none.
+    testkit::bin("healthgate")
+        .env("DEPLOY_GUARD_CONFIG", "/no/such/file.yml")
+        .arg("explain")
+        .arg(file)
+        .assert()
+}
+
+fn told(report: &Value) -> assert_cmd::assert::Assert {
+    testkit::bin("healthgate")
+        .args(["explain", "-"])
+        .write_stdin(report.to_string())
+        .assert()
+}
+
+#[test]
+fn a_failure_in_the_soak_is_told_from_the_first_answer_to_the_decision() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let url = shop.url("/health/ready");
+    let breaking = {
+        let started = std::time::Instant::now();
+        move |shop: &Shop| {
+            // Long after the threshold, also on a busy machine.
+            testkit::wait_until(Duration::from_secs(20), || shop.requests() > 8);
+            shop.set_health("no database", 503);
+            started.elapsed()
+        }
+    };
+    let path = std::thread::scope(|scope| {
+        scope.spawn(|| breaking(&shop));
+        report(folder.path(), &url, &["--soak", "60s", "--release", "v1"])
+    });
+    explain(&path)
+        .code(0)
+        .stdout(is_match(r"^healthgate for release v1: fail\n").unwrap())
+        .stdout(contains("every 50ms, each answer within 5s; 3 successes in a row pass; to pass within 20s, then to soak 1m with 0 failed at most."))
+        .stdout(is_match(r"The verdict fell at \+\S+ \(\d\d:\d\d:\d\d\.\d{3}\), at http/127").unwrap())
+        .stdout(is_match(r"\n +\+\d+\S*  \S+  first measurement: pass 200 \(took \d+ ms\)\n").unwrap())
+        .stdout(contains("threshold reached: 3 successes in a row; the soak of 1m begins"))
+        .stdout(contains("first failure: fail 503, status 503"))
+        .stdout(is_match(r"decided by measurement \d+: fail: failed while soaking \(1\) > soak-failure-limit \(0\)").unwrap())
+        .stdout(contains("what was answered at the first failure:\n    | ").and(contains("no database")))
+        .stdout(contains("what was answered at the last success:\n"))
+        .stdout(contains("hint: ask it yourself: curl"));
+}
+
+#[test]
+fn a_recovery_is_told_and_so_is_a_start_that_takes_its_time() {
+    let shop = Shop::start("v1");
+    shop.set_health("starting", 503);
+    let folder = tempfile::tempdir().unwrap();
+    let url = shop.url("/health/ready");
+    let path = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            testkit::wait_until(Duration::from_secs(20), || shop.requests() > 3);
+            shop.set_health("healthy", 200);
+        });
+        report(
+            folder.path(),
+            &url,
+            &["--startup", "15s", "--failure-limit", "0"],
+        )
+    });
+    explain(&path)
+        .code(0)
+        .stdout(contains("first measurement: fail 503, status 503"))
+        .stdout(contains(
+            "it is still starting: this failure does not count",
+        ))
+        .stdout(is_match(r"recovered after \d+ measurements: pass 200").unwrap())
+        .stdout(is_match(r"decided by measurement \d+: pass: successes in a row \(3\)").unwrap());
+}
+
+#[test]
+fn what_nobody_answered_or_asked_is_told_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = format!("http://127.0.0.1:{}/", testkit::free_port());
+    explain(report(folder.path(), &closed, &["--failure-limit", "1"]))
+        .code(0)
+        .stdout(contains("first measurement: fail connection refused"))
+        .stdout(contains(
+            "decided by measurement 2: fail: failed (2) > failure-limit (1)",
+        ));
+    explain(report(folder.path(), &closed, &["--dry-run"]))
+        .code(0)
+        .stdout(contains("0 things were asked, 1 skipped"))
+        .stdout(contains("dry run: not asked"));
+    let shop = Shop::start("");
+    explain(report(folder.path(), &shop.url("/"), &["--release", "v2"]))
+        .code(0)
+        .stdout(contains("for release v2: inconclusive"))
+        .stdout(contains(
+            "at release/identity: nobody said which release answered",
+        ));
+}
+
+#[test]
+fn json_tells_the_same() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let path = report(folder.path(), &shop.url("/"), &[]);
+    let output = testkit::bin("healthgate")
+        .args(["explain", "--format", "json"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let story: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(story["schema"], "deploy-guard/story/v1");
+    assert_eq!(story["verdict"], "pass");
+    let turns = story["chapters"][0]["turns"].as_array().unwrap();
+    let last = turns.last().unwrap()["text"].as_str().unwrap();
+    assert!(last.starts_with("decided by measurement 3: pass"), "{last}");
+}
+
+/// A report of another stage, with what `change` does to it.
+fn preflight(change: impl FnOnce(&mut Value)) -> Value {
+    let outcome = json!({"id": "images/backend", "subject": "acme/shop:v1", "verdict": "fail",
+        "severity": "required", "expected": "the tag", "actual": "no such tag", "reason": "no such tag",
+        "hint": "push it", "duration_ms": 20, "measurements": []});
+    let mut report = json!({"schema": "deploy-guard/report/v1", "stage": "preflight", "service": "shop",
+        "environment": null, "verdict": "fail", "reason": "images/backend: no such tag", "score": 4.5,
+        "release": null, "started_at": "2026-11-21T02:45:49.120Z", "duration_ms": 1234,
+        "outcomes": [outcome], "context": {"tool_version": "0.1.0", "repository": "acme/shop",
+        "sha": "0123456789abcdef", "run_id": "7", "run_attempt": 2, "actor": "ann"}});
+    change(&mut report);
+    report
+}
+
+#[test]
+fn a_report_of_another_stage_is_told_as_far_as_it_goes() {
+    told(&preflight(|report| {
+        report["new-key-of-a-later-tool"] = json!(1);
+    }))
+    .code(0)
+    .stdout(contains("preflight of shop: fail\n"))
+    .stdout(contains("began 2026-11-21T02:45:49.120Z and took 1.2s"))
+    .stdout(contains(
+        "in run 7, attempt 2 of acme/shop at 0123456789ab.",
+    ))
+    .stdout(contains("The score was 4.5 of 10."))
+    .stdout(contains("decided by images/backend: no such tag"))
+    .stdout(contains("expected the tag").and(contains("hint: push it")));
+    let many = preflight(|report| {
+        let one = report["outcomes"][0].clone();
+        report["outcomes"] = json!(vec![one; 5000]);
+    });
+    let shown = told(&many)
+        .code(0)
+        .stdout(contains("4980 more: 4980 fail."));
+    assert!(shown.get_output().stdout.len() < 20_000);
+}
+
+#[test]
+fn hostile_text_cannot_drive_the_terminal_and_odd_numbers_are_refused() {
+    let evil = "x\u{1b}[2J\r\n::error::y\u{202e}";
+    told(&preflight(|report| {
+        for key in ["stage", "service", "reason"] {
+            report[key] = json!(evil);
+        }
+        for key in ["id", "subject", "expected", "reason", "hint"] {
+            report["outcomes"][0][key] = json!(evil);
+        }
+    }))
+    .code(0)
+    .stdout(
+        contains("\u{1b}")
+            .or(contains("\n::"))
+            .or(contains("\u{202e}"))
+            .not(),
+    );
+    let policy = |ms: u64| {
+        json!({"initial_delay_ms": ms, "interval_ms": 0, "timeout_ms": 1, "success_threshold": 0,
+        "failure_limit": null, "startup_ms": 0, "error_limit": 0, "inconclusive_limit": 0, "min_samples": 0,
+        "deadline_ms": 0, "soak_ms": 0, "soak_failure_limit": "x"})
+    };
+    let measured = json!([{"at": "-009999-01-02T01:59:59Z", "verdict": "fail", "value": null, "duration_ms": 1},
+        {"at": "9999-12-30T22:00:00Z", "verdict": "skipped", "value": null, "duration_ms": 1}]);
+    told(&preflight(|report| {
+        report["policy"] = policy(0);
+        report["outcomes"][0]["measurements"] = measured.clone();
+    }))
+    .code(0);
+    let refused = |reason: &str, key: &str, value: Value| {
+        told(&preflight(|report| report[key] = value.clone()))
+            .code(2)
+            .stderr(contains("is damaged").and(contains(reason.to_owned())));
+    };
+    refused("longer than a year", "duration_ms", json!(u64::MAX));
+    refused("longer than a year", "policy", policy(u64::MAX));
+    refused("is no time", "started_at", json!("yesterday"));
+    refused("unknown variant", "verdict", json!("maybe"));
+}
+
+#[test]
+fn what_is_no_report_is_said_in_so_many_words() {
+    let whole = preflight(|_| ()).to_string();
+    let deep = format!("{{\"schema\": {}", "[".repeat(100_000));
+    for (text, reason) in [
+        ("", "stdin is empty"),
+        ("not json", "stdin is not JSON: expected ident at line 1"),
+        ("[1]", "stdin is no report"),
+        ("{}", "stdin is no report: it names no schema"),
+        (
+            r#"{"schema": "acme/v1"}"#,
+            "stdin is no report: its schema is `acme/v1`",
+        ),
+        (
+            r#"{"schema": "deploy-guard/report/v2"}"#,
+            "has the schema `deploy-guard/report/v2`; this is deploy-guard/report/v1",
+        ),
+        (
+            r#"{"schema": "deploy-guard/report/v1"}"#,
+            "is damaged: missing field `stage`",
+        ),
+        (&whole[..whole.len() / 2], "stdin ends in the middle"),
+        (&deep, "stdin is not JSON: recursion limit exceeded"),
+    ] {
+        testkit::bin("healthgate")
+            .args(["explain", "-"])
+            .write_stdin(text)
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(contains(reason).and(contains("\nhint: ")));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    explain(folder.path())
+        .code(2)
+        .stderr(contains("Is a directory"));
+    explain("/no/such/report.json")
+        .code(2)
+        .stderr(contains("No such file").and(contains("--report FILE")));
+    explain("/dev/zero")
+        .code(2)
+        .stderr(contains("larger than 256 MiB"));
+}
