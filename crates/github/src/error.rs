@@ -52,9 +52,7 @@ impl Error {
                     needs.to
                 ),
             },
-            Error::NoVariable { variable } => format!(
-                "map it in the step: `env: {{ {variable}: ${{{{ secrets.{variable} }}}} }}`"
-            ),
+            Error::NoVariable { variable } => model::env::mapping_hint(variable),
             Error::BadToken => "has the token expired? try `gh auth status`".into(),
             Error::Proxy { .. } => {
                 "check the user and password in `HTTPS_PROXY` and `HTTP_PROXY`, and that the proxy lets \

@@ -29,6 +29,11 @@ impl Env {
     }
 }
 
+/// The next step where a step did not get a secret.
+pub fn mapping_hint(name: &str) -> String {
+    format!("map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`")
+}
+
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Env {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(variables: T) -> Self {
         Env(variables

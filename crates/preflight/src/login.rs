@@ -85,7 +85,7 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known,
     let value = |name: &str| {
         job.env.non_empty(name).ok_or_else(|| Trouble {
             reason: format!("the credentials' variable `{name}` is not set"),
-            hint: format!("map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`"),
+            hint: model::env::mapping_hint(name),
         })
     };
     // GHCR and others take any user name with a token.

@@ -67,7 +67,7 @@ fn variable(name: &str, what: &str, env: &Env) -> Result<String, Unready> {
         .map(str::to_owned)
         .ok_or_else(|| Unready {
             reason: format!("the {what}'s variable `{name}` is not set"),
-            hint: format!("map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`"),
+            hint: model::env::mapping_hint(name),
         })
 }
 

@@ -109,8 +109,20 @@ fn hint(pool: &Pool, judgement: &Judgement, known: &[&str]) -> String {
         return refusal.hint.clone();
     }
     if judgement.runners.is_empty() {
+        let shared = match pool
+            .scope
+            .repository()
+            .and_then(|name| name.split_once('/'))
+        {
+            Some((owner, _)) => {
+                format!(
+                    "; runners that {owner} shares with it are in another list: `--org {owner}`"
+                )
+            }
+            None => String::new(),
+        };
         return format!(
-            "compare the labels with {}'s settings, Actions, Runners: `runner-check list` shows all",
+            "compare the labels with {}'s settings, Actions, Runners: `runner-check list` shows all{shared}",
             pool.scope
         );
     }

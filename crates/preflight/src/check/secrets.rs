@@ -110,7 +110,12 @@ fn missing(id: &str, name: &str, wanted: String, empty: bool, job: &Job) -> Outc
     } else {
         format!("`{name}` is not set")
     };
-    Outcome::fail(id, name).expected(wanted).actual(actual).reason(reason).hint(format!(
-        "map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`, and see `gh secret list`"
-    ))
+    Outcome::fail(id, name)
+        .expected(wanted)
+        .actual(actual)
+        .reason(reason)
+        .hint(format!(
+            "{}, and see `gh secret list`",
+            model::env::mapping_hint(name)
+        ))
 }

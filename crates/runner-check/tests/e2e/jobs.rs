@@ -356,3 +356,12 @@ async fn a_choice_that_leaves_nothing_decides_nothing() {
     assert_eq!(code, 3, "{text}");
     assert!(!text.contains("P1") && !text.contains("no pool"), "{text}");
 }
+
+#[tokio::test]
+async fn a_repository_without_the_runner_points_at_its_organisations_list() {
+    let server = MockServer::start().await;
+    list(&server, listed(&[])).await;
+    let (code, text) = Folder::new(&server, "version: 1\n").run(&POOL).await;
+    assert_eq!(code, 1, "{text}");
+    has(&text, &["no runner has these labels", "`--org acme`"]);
+}
