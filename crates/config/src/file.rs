@@ -59,12 +59,17 @@ pub struct Config {
 impl Config {
     /// The hosts that a check names: one, those of a pattern, or `all`. None where nothing fits.
     pub fn hosts_named(&self, selector: &str) -> Vec<&str> {
-        if let Some((name, _)) = self.hosts.get_key_value(selector) {
-            return vec![name];
-        }
-        let fits = |name: &&str| selector == "all" || model::glob(selector, name);
-        self.hosts.keys().map(String::as_str).filter(fits).collect()
+        hosts_named(&self.hosts, selector)
     }
+}
+
+/// The hosts that fit a selector: one, those of a pattern, or `all`. None where nothing fits.
+pub fn hosts_named<'h>(hosts: &'h BTreeMap<String, Host>, selector: &str) -> Vec<&'h str> {
+    if let Some((name, _)) = hosts.get_key_value(selector) {
+        return vec![name];
+    }
+    let fits = |name: &&str| selector == "all" || model::glob(selector, name);
+    hosts.keys().map(String::as_str).filter(fits).collect()
 }
 
 /// A part of the file that replaces the same part at the top level.

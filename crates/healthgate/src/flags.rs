@@ -1,11 +1,13 @@
 //! Flags that stand in for a configuration, or change the one there is.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use cli::Failure;
 use config::Config;
 use config::file::{HttpProbe, Match, ReleaseSource};
 use config::value::{Filter, Pattern, Portion, Size, Span, StatusRange};
+use model::Shard;
 
 /// Probe flags make one probe for each `--http`; these take the place of the file's probes. Policy
 /// flags change the file's policy key by key.
@@ -56,6 +58,25 @@ pub struct Flags {
     /// How the answering release must match `--release`
     #[arg(long, value_name = "HOW", requires = "http", value_parser = release_match, help_heading = "Probe")]
     release_match: Option<Match>,
+    /// Ask each line of this file in the place of `{target}` in `--http`, as one group
+    #[arg(long, value_name = "FILE", requires = "http", help_heading = "Probe")]
+    targets_file: Option<PathBuf>,
+    /// How many of the group must pass, such as `95%` or `12` [default: 100%]
+    #[arg(
+        long,
+        value_name = "N|SHARE",
+        requires = "targets_file",
+        help_heading = "Probe"
+    )]
+    require: Option<Portion>,
+    /// Keep measuring after the decision, until SIGINT or SIGTERM; the verdict is the worst state
+    /// that each probe came to
+    #[arg(long, conflicts_with = "shard")]
+    pub(crate) watch: bool,
+    /// Ask only this part of the endpoints, such as `3/10`; `healthgate merge` puts the reports of
+    /// all parts together
+    #[arg(long, value_name = "N/ALL")]
+    pub(crate) shard: Option<Shard>,
     /// Wait before the first measurement [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     initial_delay: Option<Span>,
@@ -167,7 +188,19 @@ impl Flags {
         });
         let mut probes: Vec<HttpProbe> = Vec::new();
         for url in &self.http {
-            if let Err(reason) = probe::http::check_url(url) {
+            let example = match &self.targets_file {
+                None => url.clone(),
+                Some(_) if !config::file::has_place(url) => {
+                    return Err(Failure::usage(format!(
+                        "`--http {url}` has no place for a target"
+                    ))
+                    .hint("write it as `--http 'http://{target}/health'`"));
+                }
+                // A line may be a whole URL, or be one's host.
+                Some(_) if url.starts_with('{') => "http://target/".to_owned(),
+                Some(_) => config::file::Member::of_line("target").fill(url),
+            };
+            if let Err(reason) = probe::http::check_url(&example) {
                 return Err(Failure::usage(format!("`--http {url}`: {reason}"))
                     .hint("write it as `http://host:port/path` or `https://…`"));
             }
@@ -190,6 +223,8 @@ impl Flags {
                 max_latency: self.max_latency,
                 max_body: self.max_body.unwrap_or(probe.max_body),
                 release: release.clone(),
+                targets_file: self.targets_file.clone(),
+                require: self.require,
                 ..probe
             });
         }

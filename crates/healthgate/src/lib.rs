@@ -4,6 +4,7 @@
 
 mod explain;
 mod flags;
+mod members;
 mod picture;
 mod slowest;
 
@@ -55,12 +56,16 @@ impl cli::Stage for Stage {
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
-        gate(job).await
+        watched(job, &self.flags).await
     }
 }
 
 /// Runs the gate of a job's configuration.
 pub async fn gate(job: &Job) -> Result<Report, Failure> {
+    watched(job, &Flags::default()).await
+}
+
+async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let started_at = jiff::Timestamp::now();
     let section = job.config.healthgate.clone().unwrap_or_default();
     if probe::kinds::planned(&section).is_empty() {
@@ -90,10 +95,14 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
             env: job.env.clone(),
             hosts: probe::hosts::Hosts::new(&job.config.hosts, &job.env),
             redactor: job.redactor.clone(),
+            shard: flags.shard,
         },
+        forever: flags.watch,
     };
     let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
+    report.shard = flags.shard;
+    report.tables.extend(members::table(&report.outcomes));
     report.policy = Some(probe::watched::reported(&section.policy));
     report.pictures = picture::charts(&report.outcomes);
     report.tables.extend(slowest::slowest(&report.outcomes));

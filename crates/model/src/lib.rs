@@ -5,6 +5,7 @@
 pub mod env;
 pub mod evidence;
 mod glob;
+mod members;
 pub mod outcome;
 pub mod proxy;
 pub mod redact;
@@ -14,6 +15,7 @@ mod watched;
 
 pub use env::Env;
 pub use glob::glob;
+pub use members::{Member, Members, Shard, Tally};
 pub use outcome::{Measurement, Outcome, Severity, Telling};
 pub use redact::Redactor;
 pub use report::{Context, Report, Table};

@@ -57,6 +57,8 @@ pub struct Outcome {
     /// What its probe was watched by, where that is not the report's policy.
     pub policy: Option<crate::Policy>,
     pub limits: crate::Limits,
+    /// Where it stands for many endpoints.
+    pub members: Option<crate::Members>,
 }
 
 impl Outcome {
@@ -74,6 +76,7 @@ impl Outcome {
             measurements: Vec::new(),
             policy: None,
             limits: crate::Limits::default(),
+            members: None,
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     /// What the probes of a gate were watched by, unless an outcome says otherwise.
     pub policy: Option<crate::Policy>,
+    /// The part of the endpoints that was asked, where others asked the rest.
+    pub shard: Option<crate::Shard>,
     pub context: Context,
     /// Mermaid diagrams for the summary, without their fences. Not part of the JSON document.
     pub pictures: Vec<String>,
@@ -73,6 +75,7 @@ impl Report {
             duration: Duration::ZERO,
             outcomes,
             policy: None,
+            shard: None,
             context: Context::default(),
             pictures: Vec::new(),
             tables: Vec::new(),
@@ -108,6 +111,11 @@ impl Report {
                 &mut outcome.reason,
                 &mut outcome.hint,
             ]);
+            let members = outcome.members.iter_mut();
+            for member in members.flat_map(|members| &mut members.not_passed) {
+                clean(&mut member.name);
+                clean(&mut member.reason);
+            }
             for measurement in &mut outcome.measurements {
                 clean_all(&mut [&mut measurement.value, &mut measurement.reason]);
                 if let Some(evidence) = &mut measurement.evidence {

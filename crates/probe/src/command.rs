@@ -27,6 +27,8 @@ impl Command {
             name: _,
             run: _,
             host: _,
+            hosts: _,
+            require: _,
             status,
             contains,
             equals,

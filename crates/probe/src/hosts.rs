@@ -34,6 +34,11 @@ impl Hosts {
         }))
     }
 
+    /// As they stand in the configuration.
+    pub fn configured(&self) -> &BTreeMap<String, config::file::Host> {
+        &self.0.configured
+    }
+
     /// The host of this name, the same for everybody; nothing is asked of it yet.
     pub fn get(&self, name: &str) -> Result<Host, Problem> {
         let host = |shared: &Arc<Shared>| Host {

@@ -73,6 +73,9 @@ impl Http {
             proxy,
             via,
             addresses: _,
+            targets_file: _,
+            hosts: _,
+            require: _,
             policy: _,
             severity: _,
         } = &probe;

@@ -3,14 +3,15 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use config::file::{Healthgate, Policy, PolicyOverlay};
-use model::{Env, Outcome, Redactor, Severity};
+use config::file::{Healthgate, Member, Policy, Template};
+use model::{Env, Outcome, Redactor, Severity, Shard};
 
 use crate::Reading;
 use crate::command::Command;
 use crate::compose::Compose;
 use crate::dns::Dns;
 use crate::docker::Docker;
+use crate::group::{self, Group};
 use crate::hosts::Hosts;
 use crate::http::Http;
 use crate::observer::Asked;
@@ -49,6 +50,8 @@ pub struct Surroundings {
     pub hosts: Hosts,
     /// For secrets that come into being while asking.
     pub redactor: Redactor,
+    /// The part of the endpoints that is asked here.
+    pub shard: Option<Shard>,
 }
 
 /// A probe with what its watch and its outcome need.
@@ -57,6 +60,15 @@ pub(crate) struct Watched {
     pub(crate) subject: String,
     pub(crate) severity: Severity,
     pub(crate) policy: Policy,
+    /// One, or the members of a group.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) group: Option<Group>,
+}
+
+/// One endpoint that is asked.
+pub(crate) struct Endpoint {
+    /// Of a group's member.
+    pub(crate) name: Option<Box<str>>,
     pub(crate) probe: Box<dyn Probe>,
 }
 
@@ -67,22 +79,27 @@ impl Watched {
             subject: &self.subject,
             severity: self.severity,
             policy: &self.policy,
-            members: None,
+            members: self.group.map(|_| self.endpoints.len()),
         }
+    }
+
+    /// How long after the others of its group an endpoint's slots are: a millisecond each, or less
+    /// where they are too many for their interval. Thousands at the same moment would only wait
+    /// for each other.
+    pub(crate) fn offset(&self, endpoint: usize) -> Duration {
+        let nth = u32::try_from(endpoint).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.endpoints.len().max(1)).unwrap_or(u32::MAX);
+        (self.policy.interval.get() / all).min(Duration::from_millis(1)) * nth
     }
 }
 
-/// What every kind of probe has in its configuration.
-struct Common<'a> {
-    kind: &'static str,
-    name: &'a str,
-    subject: String,
-    severity: Severity,
-    policy: Option<&'a PolicyOverlay>,
-}
-
-/// Every probe of a section, in its order; those that cannot be made as their outcome.
-pub(crate) fn all(gate: &Healthgate, around: &Surroundings) -> Vec<Result<Watched, Outcome>> {
+/// The probes of a section that are wanted by id and subject, in their order; those that cannot be
+/// made as their outcome.
+pub(crate) fn all(
+    gate: &Healthgate,
+    around: &Surroundings,
+    wanted: &mut dyn FnMut(&str, &str) -> bool,
+) -> Vec<Result<Watched, Outcome>> {
     let Healthgate {
         policy,
         release_identity: _,
@@ -99,16 +116,18 @@ pub(crate) fn all(gate: &Healthgate, around: &Surroundings) -> Vec<Result<Watche
     let mut made = Vec::new();
     macro_rules! kind {
         ($list:ident, $type:ident, $subject:ident $(, $around:expr)?) => {
-            made.extend($list.iter().map(|config| {
+            for config in $list {
                 let common = Common {
-                    kind: stringify!($list),
-                    name: &config.name,
+                    id: format!("{}/{}", stringify!($list), config.name),
                     subject: config.$subject.to_string(),
                     severity: config.severity,
-                    policy: config.policy.as_ref(),
+                    policy: policy.with(config.policy.as_ref()),
                 };
-                watched(common, policy, $type::new(config.clone() $(, $around)?))
-            }));
+                if wanted(&common.id, &common.subject) {
+                    let make = |config| $type::new(config $(, $around)?);
+                    made.push(watched(common, config, around, make));
+                }
+            }
         };
     }
     kind!(http, Http, url, around);
@@ -125,31 +144,74 @@ pub(crate) fn all(gate: &Healthgate, around: &Surroundings) -> Vec<Result<Watche
 
 /// The id and the subject of every probe of a section.
 pub fn planned(gate: &Healthgate) -> Vec<(String, String)> {
-    let named = |made: Result<Watched, Outcome>| match made {
-        Ok(one) => (one.id, one.subject),
-        Err(outcome) => (outcome.id, outcome.subject),
-    };
-    all(gate, &Surroundings::default())
-        .into_iter()
-        .map(named)
-        .collect()
+    let mut named = Vec::new();
+    all(gate, &Surroundings::default(), &mut |id, subject| {
+        named.push((id.to_owned(), subject.to_owned()));
+        false
+    });
+    named
 }
 
-fn watched<P: Probe + 'static>(
-    common: Common<'_>,
-    policy: &Policy,
-    made: Result<P, String>,
+/// What every kind of probe has.
+struct Common {
+    id: String,
+    subject: String,
+    severity: Severity,
+    policy: Policy,
+}
+
+fn watched<C: Template, P: Probe + 'static>(
+    common: Common,
+    config: &C,
+    around: &Surroundings,
+    make: impl Fn(C) -> Result<P, String>,
 ) -> Result<Watched, Outcome> {
-    let id = format!("{}/{}", common.kind, common.name);
-    match made {
-        Ok(probe) => Ok(Watched {
-            id,
-            subject: common.subject,
-            severity: common.severity,
-            policy: policy.with(common.policy),
-            probe: Box::new(probe),
+    let Common {
+        id,
+        subject,
+        severity,
+        policy,
+    } = common;
+    let boxed = |probe: P| -> Box<dyn Probe> { Box::new(probe) };
+    let asked = match config.group().filter(config::file::Group::is_meant) {
+        None if around.shard.is_some_and(|shard| !group::holds(shard, &id)) => {
+            return Err(Outcome::skipped(id, subject, "another shard asks it"));
+        }
+        None => make(config.clone()).map(|probe| {
+            let probe = boxed(probe);
+            (None, vec![Endpoint { name: None, probe }])
         }),
-        Err(reason) => Err(Outcome::error(id, common.subject)
+        Some(meant) => group::expand(meant, around).and_then(|(group, members)| {
+            let endpoint = |member: Member| {
+                let mut config = config.clone();
+                config.fill(&member)?;
+                let probe =
+                    make(config).map_err(|reason| format!("{}: {reason}", member.target))?;
+                Ok(Endpoint {
+                    name: Some(member.target.into()),
+                    probe: boxed(probe),
+                })
+            };
+            let endpoints: Result<Vec<_>, String> = members.into_iter().map(endpoint).collect();
+            Ok((Some(group), endpoints?))
+        }),
+    };
+    match asked {
+        Ok((_, endpoints)) if endpoints.is_empty() => Err(Outcome::skipped(
+            id,
+            subject,
+            "other shards ask its endpoints",
+        )),
+        Ok((group, endpoints)) => Ok(Watched {
+            id,
+            subject,
+            severity,
+            policy,
+            endpoints,
+            group,
+        }),
+        Err(reason) => Err(Outcome::error(id, subject)
+            .severity(severity)
             .expected("a probe that can be made")
             .actual(&reason)
             .reason(reason)

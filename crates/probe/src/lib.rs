@@ -15,6 +15,7 @@ mod containers;
 mod dns;
 mod docker;
 pub mod gate;
+mod group;
 pub mod hosts;
 pub mod http;
 pub mod kinds;

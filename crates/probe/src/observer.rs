@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::file::Policy;
 use jiff::Timestamp;
-use model::Severity;
+use model::{Severity, Tally};
 
 use crate::Reading;
 use crate::policy::{Conclusion, Missing, Standing};
@@ -75,20 +75,8 @@ pub struct Stands<'a> {
     /// What it lacks for a pass. `to_string` gives it in words: `2 more in a row`.
     pub missing: &'a Missing,
     /// The group as a whole, where it is one.
-    pub members: Option<&'a Members>,
+    pub members: Option<&'a Tally>,
     pub elapsed: Duration,
-}
-
-/// How the members of a group ended so far; the others are open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Members {
-    pub total: usize,
-    /// How many must pass.
-    pub required: usize,
-    pub passed: usize,
-    pub failed: usize,
-    pub errors: usize,
-    pub inconclusive: usize,
 }
 
 /// All probes in one line: a word for each.

@@ -571,7 +571,9 @@ impl Rollback<'_> {
                 env: job.env.clone(),
                 hosts: probe::hosts::Hosts::new(&job.config.hosts, &job.env),
                 redactor: job.redactor.clone(),
+                shard: None,
             },
+            forever: false,
         };
         let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;
         for outcome in &mut outcomes {

@@ -3,9 +3,11 @@
 use super::{at, fault, http_url, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
-    Config, Healthgate, HttpProbe, Policy, PolicyOverlay, PrometheusAccess, PrometheusProbe,
+    Config, Healthgate, HostList, HttpProbe, Policy, PolicyOverlay, PrometheusAccess,
+    PrometheusProbe, Template, has_place,
 };
 use crate::node::Node;
+use crate::value::Portion;
 
 pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Result<(), Fault> {
     let Healthgate {
@@ -60,11 +62,20 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         "prometheus",
         queries.iter().map(|one| one.policy.as_ref()).collect(),
     )?;
+    groups("http", pages, config, tree)?;
+    groups("tcp", ports, config, tree)?;
+    groups("tls", servers, config, tree)?;
+    groups("dns", names, config, tree)?;
+    groups("command", commands, config, tree)?;
+    groups("systemd", units, config, tree)?;
+    groups("docker", containers, config, tree)?;
+    groups("compose", projects, config, tree)?;
+    groups("prometheus", queries, config, tree)?;
     for (at, probe) in pages.iter().enumerate() {
         http(probe, tree, &at.to_string())?;
     }
     for (at, probe) in ports.iter().enumerate() {
-        if probe.address.port().is_none() {
+        if probe.address.port().is_none() && !is_group(probe) {
             let path = ["healthgate", "tcp", &at.to_string(), "address"];
             return Err(fault(tree, &path, "no port is given").hint("write it as `host:port`"));
         }
@@ -87,12 +98,62 @@ fn tunnels(config: &Config, tree: &Node) -> Result<(), Fault> {
             };
             let nth = nth.to_string();
             let path = ["healthgate", kind.name.as_str(), nth.as_str(), "via"];
-            known_host(tree, &path, host, config)?;
+            // In a group each member has its own.
+            if !has_place(host) {
+                known_host(tree, &path, host, config)?;
+            }
             for key in ["resolve", "proxy"] {
                 if probe.get(key).is_some() {
                     let message = format!("`{key}` and `via` exclude each other");
                     return Err(fault(tree, &path, message));
                 }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_group(probe: &impl Template) -> bool {
+    probe.group().is_some_and(|group| group.is_meant())
+}
+
+/// Rules about probes that stand for many endpoints.
+fn groups<T: Template>(
+    kind: &str,
+    probes: &[T],
+    config: &Config,
+    tree: &Node,
+) -> Result<(), Fault> {
+    for (at, probe) in probes.iter().enumerate() {
+        let at = at.to_string();
+        let wrong =
+            |key: &str, message: &str| Err(fault(tree, &["healthgate", kind, &at, key], message));
+        let Some(group) = probe.group() else { continue };
+        match group.require {
+            Some(_) if !group.is_meant() => {
+                return wrong("require", "`require` is for `targets-file` or `hosts`");
+            }
+            Some(Portion::Count(0)) => return wrong("require", "at least one must pass"),
+            Some(Portion::Percent(percent)) if percent <= 0.0 => {
+                return wrong("require", "at least one must pass");
+            }
+            _ => {}
+        }
+        if !group.is_meant() {
+            continue;
+        }
+        if group.targets_file.is_some() && group.hosts.is_some() {
+            return wrong("hosts", "`targets-file` and `hosts` exclude each other");
+        }
+        if !probe.has_place() {
+            let message = "every endpoint would be asked the same: there is no `{target}`, `{host}` or `{address}`";
+            return Err(fault(tree, &["healthgate", kind, &at], message)
+                .hint("write the place of each as `http://{target}/health` or `{address}:5432`"));
+        }
+        for selector in group.hosts.into_iter().flat_map(HostList::selectors) {
+            if config.hosts_named(selector).is_empty() {
+                let message = format!("no host `{selector}` under `hosts:`");
+                return wrong("hosts", &message);
             }
         }
     }
@@ -116,7 +177,10 @@ fn policy(policy: &Policy, tree: &Node, path: &[&str]) -> Result<(), Fault> {
 
 fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
     let path = |keys: &[&'static str]| [&["healthgate", "http", at], keys].concat();
-    http_url(tree, &path(&["url"]), &probe.url)?;
+    // What stands for many is no URL before it is filled.
+    if !is_group(probe) {
+        http_url(tree, &path(&["url"]), &probe.url)?;
+    }
     let bodies = [
         ("body", probe.body.is_some()),
         ("body-file", probe.body_file.is_some()),
@@ -124,7 +188,7 @@ fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
         ("form", !probe.form.is_empty()),
     ];
     exclusive(&bodies).map_err(|(key, message)| fault(tree, &path(&[key]), message))?;
-    if !probe.url.starts_with("https:") {
+    if !probe.url.starts_with("https:") && !probe.url.starts_with("{target}") {
         for (key, given) in [
             ("ca-file", probe.ca_file.is_some()),
             ("client-certificate", probe.client_certificate.is_some()),
@@ -146,7 +210,9 @@ fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
             let message = "`header` and `jq` exclude each other";
             return Err(fault(tree, &path(&["release"]), message));
         }
-        if let Some(url) = &release.url {
+        if let Some(url) = &release.url
+            && !is_group(probe)
+        {
             http_url(tree, &path(&["release", "url"]), url)?;
         }
     }

@@ -3,6 +3,7 @@
 mod command;
 mod dns;
 mod docker;
+mod group;
 mod http;
 mod policy;
 mod prometheus;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use command::CommandProbe;
 pub use dns::DnsProbe;
 pub use docker::{ComposeProbe, DockerProbe};
+pub use group::{Group, HostList, Member, Template, has_place};
 pub use http::{HttpProbe, Match, ReleaseSource};
 pub use policy::{Policy, PolicyOverlay};
 pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};

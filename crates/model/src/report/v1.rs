@@ -37,6 +37,9 @@ pub struct Report {
     /// What the probes of a gate were watched by, unless an outcome has a policy of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy: Option<Policy>,
+    /// `3/10` where this is the third of ten parts of the endpoints.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shard: Option<String>,
     pub context: Context,
 }
 
@@ -63,6 +66,37 @@ pub struct Outcome {
     /// Bounds on what a measurement may find, where the probe has any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub limits: Option<Limits>,
+    /// How many of the endpoints passed, where it stands for many.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub members: Option<Members>,
+}
+
+/// How many of a group's endpoints passed. Those that are missing from `total` were not decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Members {
+    pub total: usize,
+    /// How many of `total` must pass.
+    pub required: usize,
+    pub passed: usize,
+    pub failed: usize,
+    pub errors: usize,
+    pub inconclusive: usize,
+    /// Of all shards together.
+    pub all: usize,
+    /// How many of `all` must pass.
+    pub all_required: usize,
+    /// Those that did not pass, worst first, at most 100.
+    pub not_passed: Vec<Member>,
+}
+
+/// An endpoint that did not pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Member {
+    pub member: String,
+    pub verdict: Verdict,
+    pub reason: String,
 }
 
 /// One reading of a probe.
@@ -145,6 +179,7 @@ impl From<&crate::Report> for Report {
             duration_ms: millis(report.duration),
             outcomes: report.outcomes.iter().map(Outcome::from).collect(),
             policy: report.policy.as_ref().map(Policy::from),
+            shard: report.shard.map(|shard| shard.to_string()),
             context: Context::from(&report.context),
         }
     }
@@ -165,6 +200,39 @@ impl From<&crate::Outcome> for Outcome {
             measurements: outcome.measurements.iter().map(Measurement::from).collect(),
             policy: outcome.policy.as_ref().map(Policy::from),
             limits: (!outcome.limits.is_empty()).then(|| Limits::from(outcome.limits)),
+            members: outcome.members.as_ref().map(Members::from),
+        }
+    }
+}
+
+impl From<&crate::Members> for Members {
+    fn from(members: &crate::Members) -> Self {
+        let crate::Members {
+            tally,
+            all,
+            all_required,
+            not_passed,
+        } = members;
+        Members {
+            total: tally.total,
+            required: tally.required,
+            passed: tally.passed,
+            failed: tally.failed,
+            errors: tally.errors,
+            inconclusive: tally.inconclusive,
+            all: *all,
+            all_required: *all_required,
+            not_passed: not_passed.iter().map(Member::from).collect(),
+        }
+    }
+}
+
+impl From<&crate::Member> for Member {
+    fn from(member: &crate::Member) -> Self {
+        Member {
+            member: member.name.clone(),
+            verdict: member.verdict,
+            reason: member.reason.clone(),
         }
     }
 }

@@ -4,8 +4,8 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::PolicyOverlay;
-use crate::value::Pattern;
+use super::{HostList, PolicyOverlay};
+use crate::value::{Pattern, Portion};
 
 /// A command that must end with an expected status and print what is expected.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -19,6 +19,11 @@ pub struct CommandProbe {
     pub run: String,
     /// A name under `hosts:` where it runs. Default: on the machine that runs us.
     pub host: Option<String>,
+    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
+    /// list.
+    pub hosts: Option<HostList>,
+    /// How many of these machines must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// Exit statuses that are good. Default: 0.
     #[serde(default = "zero")]
     pub status: Vec<u8>,

@@ -1,12 +1,14 @@
 //! Names that resolve.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::PolicyOverlay;
+use super::{HostList, PolicyOverlay};
+use crate::value::Portion;
 
 /// A name that resolves here, to the right addresses.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -19,6 +21,14 @@ pub struct DnsProbe {
     /// The addresses that it must have, all of them and no other. Default: any.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
+    /// Ask many endpoints as one group: a file with one of them a line, such as
+    /// `10.0.0.17:8000`; `#` begins a comment. `{target}` above is the line, `{host}` its host.
+    pub targets_file: Option<PathBuf>,
+    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// the machine's name, `{address}` its address.
+    pub hosts: Option<HostList>,
+    /// How many of the group must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.

@@ -6,7 +6,8 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::PolicyOverlay;
+use super::{HostList, PolicyOverlay};
+use crate::value::Portion;
 
 /// A container that runs, is healthy where it has a health check, and is not started again while
 /// we watch.
@@ -19,6 +20,11 @@ pub struct DockerProbe {
     pub container: String,
     /// A name under `hosts:`, for a container that runs there. Default: the machine that runs us.
     pub host: Option<String>,
+    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
+    /// list.
+    pub hosts: Option<HostList>,
+    /// How many of these machines must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// Call Docker through `sudo -n`, where the user may not speak to it.
     #[serde(default)]
     pub sudo: bool,
@@ -57,6 +63,11 @@ pub struct ComposeProbe {
     pub completed: Vec<String>,
     /// A name under `hosts:`, for a project that runs there. Default: the machine that runs us.
     pub host: Option<String>,
+    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
+    /// list.
+    pub hosts: Option<HostList>,
+    /// How many of these machines must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// Call Docker through `sudo -n`, where the user may not speak to it.
     #[serde(default)]
     pub sudo: bool,

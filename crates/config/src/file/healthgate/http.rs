@@ -8,8 +8,8 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay};
-use crate::value::{Filter, Json, Method, Pattern, Proxy, Size, Span, Statuses};
+use super::{Addresses, ClientCertificate, HostList, HttpVersion, PolicyOverlay};
+use crate::value::{Filter, Json, Method, Pattern, Portion, Proxy, Size, Span, Statuses};
 
 /// An HTTP endpoint and what its answer must be. Each measurement opens a connection of its own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -80,6 +80,14 @@ pub struct HttpProbe {
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
+    /// Ask many endpoints as one group: a file with one of them a line, such as
+    /// `10.0.0.17:8000`; `#` begins a comment. `{target}` above is the line, `{host}` its host.
+    pub targets_file: Option<PathBuf>,
+    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// the machine's name, `{address}` its address.
+    pub hosts: Option<HostList>,
+    /// How many of the group must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
@@ -116,6 +124,9 @@ impl HttpProbe {
             proxy: None,
             via: None,
             addresses: Addresses::default(),
+            targets_file: None,
+            hosts: None,
+            require: None,
             policy: None,
             severity: Severity::default(),
         }

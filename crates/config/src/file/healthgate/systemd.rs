@@ -4,7 +4,8 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::PolicyOverlay;
+use super::{HostList, PolicyOverlay};
+use crate::value::Portion;
 
 /// A unit that is active and is not started again while we watch, neither by systemd nor by
 /// anybody else: a service that crashes and comes back is active nearly always.
@@ -17,6 +18,11 @@ pub struct SystemdProbe {
     pub unit: String,
     /// A name under `hosts:`, for a unit that runs there. Default: the machine that runs us.
     pub host: Option<String>,
+    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
+    /// list.
+    pub hosts: Option<HostList>,
+    /// How many of these machines must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// How often it may be started again while we watch, in all. Default 0.
     #[serde(default)]
     pub max_restarts: u32,

@@ -6,8 +6,8 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Addresses, PolicyOverlay};
-use crate::value::Address;
+use super::{Addresses, HostList, PolicyOverlay};
+use crate::value::{Address, Portion};
 
 /// A TLS server whose chain is trusted, whose certificate is for its name and holds long enough.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,6 +27,14 @@ pub struct TlsProbe {
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
+    /// Ask many endpoints as one group: a file with one of them a line, such as
+    /// `10.0.0.17:8000`; `#` begins a comment. `{target}` above is the line, `{host}` its host.
+    pub targets_file: Option<PathBuf>,
+    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// the machine's name, `{address}` its address.
+    pub hosts: Option<HostList>,
+    /// How many of the group must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.

@@ -1,0 +1,349 @@
+//! Many endpoints under one probe.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
+use super::{
+    CommandProbe, ComposeProbe, DnsProbe, DockerProbe, HttpProbe, PrometheusProbe, SystemdProbe,
+    TcpProbe, TlsProbe,
+};
+use crate::value::{Address, Portion};
+
+/// Machines under `hosts:`: `all`, a name, a pattern such as `web-*`, or a list of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostList(Vec<String>);
+
+impl HostList {
+    pub fn selectors(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> de::Visitor<'de> for Either {
+            type Value = HostList;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("`all`, a host's name, a pattern or a list of these")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<HostList, E> {
+                Ok(HostList(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<HostList, A::Error> {
+                let mut all = Vec::new();
+                while let Some(one) = list.next_element()? {
+                    all.push(one);
+                }
+                Ok(HostList(all))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for HostList {
+    fn schema_name() -> Cow<'static, str> {
+        "HostList".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "array"],
+            "items": {"type": "string"},
+            "description": "Machines under `hosts:`: `all`, a name, a pattern such as `web-*`, or a list of these.",
+            "examples": ["all", ["web-*", "db-01"]]
+        })
+    }
+}
+
+/// The endpoints that a probe stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    pub targets_file: Option<&'a Path>,
+    pub hosts: Option<&'a HostList>,
+    pub require: Option<Portion>,
+}
+
+impl Group<'_> {
+    /// Whether there is any word of many endpoints.
+    pub fn is_meant(&self) -> bool {
+        self.targets_file.is_some() || self.hosts.is_some()
+    }
+}
+
+/// One of the endpoints that a probe stands for, in whose place `{target}`, `{host}` and
+/// `{address}` stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The line of the `targets-file`, or the host's name.
+    pub target: String,
+    /// The line without its scheme, port and path, or the host's name.
+    pub host: String,
+    /// The same of a line; of a host its `address`.
+    pub address: String,
+}
+
+impl Member {
+    /// One of a `targets-file`.
+    pub fn of_line(line: &str) -> Member {
+        let rest = line.split_once("://").map_or(line, |(_, rest)| rest);
+        let rest = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let host = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, _)) => host,
+            None if rest.matches(':').count() == 1 => rest.split(':').next().unwrap_or(rest),
+            None => rest,
+        };
+        Member {
+            target: line.to_owned(),
+            host: host.to_owned(),
+            address: host.to_owned(),
+        }
+    }
+
+    /// One of `hosts:`.
+    pub fn of_host(name: &str, host: &crate::file::Host) -> Member {
+        Member {
+            target: name.to_owned(),
+            host: name.to_owned(),
+            address: host.address.clone(),
+        }
+    }
+
+    /// With the brackets that a URL wants around an IPv6 address.
+    fn in_url(&self) -> Member {
+        let bracketed = |host: &String| match host.parse::<std::net::Ipv6Addr>() {
+            Ok(ip) => format!("[{ip}]"),
+            Err(_) => host.clone(),
+        };
+        Member {
+            target: self.target.clone(),
+            host: bracketed(&self.host),
+            address: bracketed(&self.address),
+        }
+    }
+
+    /// A text with this member in the place of the words in braces.
+    pub fn fill(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len() + self.target.len());
+        let mut rest = text;
+        // One pass: what is put in is not looked at again.
+        while let Some(at) = rest.find('{') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let words = [
+                ("{target}", &self.target),
+                ("{host}", &self.host),
+                ("{address}", &self.address),
+            ];
+            let word = words.iter().find(|(word, _)| rest.starts_with(word));
+            let (word, value) = word.map_or(("{", "{"), |(word, value)| (*word, value.as_str()));
+            out.push_str(value);
+            rest = &rest[word.len()..];
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// Whether a text has a place for a member.
+pub fn has_place(text: &str) -> bool {
+    ["{target}", "{host}", "{address}"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+/// A kind of probe that may stand for many endpoints.
+pub trait Template: Clone {
+    /// The probe's own words of many endpoints, where its kind has them.
+    fn group(&self) -> Option<Group<'_>> {
+        None
+    }
+
+    /// Puts a member in its place wherever this kind has places.
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        let _ = member;
+        Ok(())
+    }
+
+    /// Whether it has any such place; else every member would be asked the same.
+    fn has_place(&self) -> bool {
+        false
+    }
+}
+
+macro_rules! group {
+    () => {
+        fn group(&self) -> Option<Group<'_>> {
+            Some(Group {
+                targets_file: self.targets_file.as_deref(),
+                hosts: self.hosts.as_ref(),
+                require: self.require,
+            })
+        }
+    };
+}
+
+impl Template for HttpProbe {
+    group!();
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        let in_url = member.in_url();
+        self.url = in_url.fill(&self.url);
+        if let Some(via) = &mut self.via {
+            *via = member.fill(via);
+        }
+        for value in self.headers.values_mut() {
+            *value = member.fill(value);
+        }
+        if let Some(url) = self
+            .release
+            .as_mut()
+            .and_then(|release| release.url.as_mut())
+        {
+            *url = in_url.fill(url);
+        }
+        Ok(())
+    }
+
+    fn has_place(&self) -> bool {
+        has_place(&self.url) || self.via.as_deref().is_some_and(has_place)
+    }
+}
+
+impl Template for TcpProbe {
+    group!();
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        self.address = filled(&self.address, member)?;
+        match self.address.port() {
+            Some(_) => Ok(()),
+            None => Err(format!("`{}` has no port", self.address)),
+        }
+    }
+
+    fn has_place(&self) -> bool {
+        has_place(self.address.host())
+    }
+}
+
+impl Template for TlsProbe {
+    group!();
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        self.address = filled(&self.address, member)?;
+        if let Some(name) = &mut self.server_name {
+            *name = member.fill(name);
+        }
+        Ok(())
+    }
+
+    fn has_place(&self) -> bool {
+        has_place(self.address.host())
+    }
+}
+
+impl Template for DnsProbe {
+    group!();
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        self.host = member.fill(&self.host);
+        Ok(())
+    }
+
+    fn has_place(&self) -> bool {
+        has_place(&self.host)
+    }
+}
+
+/// What is asked on a machine has its place in `host`.
+macro_rules! on_hosts {
+    ($($type:ident),*) => {$(
+        impl Template for $type {
+            fn group(&self) -> Option<Group<'_>> {
+                Some(Group {
+                    targets_file: None,
+                    hosts: self.hosts.as_ref(),
+                    require: self.require,
+                })
+            }
+
+            fn fill(&mut self, member: &Member) -> Result<(), String> {
+                if self.host.is_some() {
+                    return Err("`host` and `hosts` exclude each other".to_owned());
+                }
+                self.host = Some(member.host.clone());
+                Ok(())
+            }
+
+            fn has_place(&self) -> bool {
+                true
+            }
+        }
+    )*};
+}
+
+on_hosts!(CommandProbe, ComposeProbe, DockerProbe, SystemdProbe);
+
+impl Template for PrometheusProbe {}
+
+fn filled(address: &Address, member: &Member) -> Result<Address, String> {
+    let host = member.fill(address.host());
+    let text = match address.port() {
+        Some(port) if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}"),
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    };
+    text.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_host_with_or_without_scheme_port_and_path() {
+        for (line, host) in [
+            ("web-01", "web-01"),
+            ("web-01:8000", "web-01"),
+            ("10.0.0.1:80", "10.0.0.1"),
+            ("http://web-01:8000/health", "web-01"),
+            ("https://a@web-01/x?y#z", "web-01"),
+            ("[::1]:80", "::1"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(Member::of_line(line).host, host, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_looked_at_again() {
+        let member = Member::of_line("{host}.example:80");
+        assert_eq!(
+            member.fill("http://{target}/{x}{"),
+            "http://{host}.example:80/{x}{"
+        );
+        assert_eq!(
+            Member::of_line("a:1").fill("{host} {address} {target}"),
+            "a a a:1"
+        );
+    }
+
+    #[test]
+    fn an_address_is_filled_and_read_again() {
+        let fill = |address: &str, line: &str| {
+            filled(&address.parse().unwrap(), &Member::of_line(line)).map(|it| it.to_string())
+        };
+        assert_eq!(fill("{host}:443", "web-01:80").unwrap(), "web-01:443");
+        assert_eq!(fill("{target}", "web-01:80").unwrap(), "web-01:80");
+        assert_eq!(fill("{host}:443", "[::1]:80").unwrap(), "[::1]:443");
+        assert!(fill("{target}:443", "a/b").is_err());
+    }
+}

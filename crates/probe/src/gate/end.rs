@@ -1,0 +1,140 @@
+//! How each probe's watch ended, as its outcome.
+
+use config::file::Policy;
+use model::{Member, Members, Outcome, Verdict};
+
+use super::watching::{Probing, Seat, Watching};
+use crate::kinds::Watched;
+use crate::policy::Conclusion;
+
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    pub(super) remarks: Vec<Outcome>,
+    pub(super) named_a_release: bool,
+}
+
+impl Watching<'_> {
+    pub(super) fn finish(mut self, interrupted: bool, common: &Policy) -> Vec<End> {
+        let culprit = self.culprit.map(|n| &self.watched[n].id);
+        let mut seats = std::mem::take(&mut self.seats).into_iter().peekable();
+        let probes = std::mem::take(&mut self.probes);
+        let mut ends = Vec::new();
+        for (n, (one, probing)) in self.watched.iter().zip(probes).enumerate() {
+            let mut own = Vec::new();
+            while let Some(seat) = seats.next_if(|seat| seat.probe == n) {
+                own.push(seat);
+            }
+            let open = match culprit {
+                _ if interrupted => "interrupted".to_owned(),
+                Some(culprit) => format!("not decided when {culprit} had failed"),
+                None => "not decided".to_owned(),
+            };
+            let decided = probing.end.is_some();
+            let end = self.end(one, probing, own, &open, common);
+            if !decided {
+                let conclusion = Conclusion {
+                    verdict: end.outcome.verdict,
+                    reason: end.outcome.reason.clone().unwrap_or_default(),
+                };
+                self.observer.concluded(n, &conclusion);
+            }
+            ends.push(end);
+        }
+        ends
+    }
+
+    fn end(
+        &self,
+        one: &Watched,
+        mut probing: Probing,
+        seats: Vec<Seat>,
+        open: &str,
+        common: &Policy,
+    ) -> End {
+        let measured = probing.history.seen;
+        let conclusion = probing.end.take().unwrap_or_else(|| Conclusion {
+            verdict: Verdict::Inconclusive,
+            reason: format!("{open} after {measured} measurements"),
+        });
+        let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
+            .severity(one.severity)
+            .took(self.start.elapsed());
+        outcome.policy = (one.policy != *common).then(|| crate::watched::reported(&one.policy));
+        // The one whose hint and limits stand for all.
+        let mut spokesman = 0;
+        let reason = match one.group {
+            None => {
+                let telling = match conclusion.verdict {
+                    Verdict::Pass => probing.history.last.take(),
+                    _ => probing.history.worst.take().or(probing.history.last.take()),
+                };
+                let why = telling.and_then(|reading| {
+                    outcome.expected = Some(reading.expected);
+                    outcome.actual = Some(reading.actual);
+                    reading.reason
+                });
+                match why {
+                    Some(why) => format!("{}: {why}", conclusion.reason),
+                    None => conclusion.reason,
+                }
+            }
+            Some(group) => {
+                let (first, members) = not_passed(one, &seats);
+                outcome.expected = Some(group.expected());
+                outcome.actual = Some(probing.tally.to_string());
+                let mut reason = conclusion.reason;
+                if let (Some(first), false) = (members.first(), conclusion.verdict == Verdict::Pass)
+                {
+                    reason = format!("{reason}: {}: {}", first.name, first.reason);
+                }
+                spokesman = first;
+                outcome.members = Some(Members {
+                    tally: probing.tally,
+                    all: group.all,
+                    all_required: group.all_required,
+                    not_passed: members,
+                });
+                reason
+            }
+        };
+        let speaker = one.endpoints.get(spokesman).map(|endpoint| &endpoint.probe);
+        if let Some(probe) = speaker {
+            outcome.limits = probe.limits();
+            if conclusion.verdict != Verdict::Pass {
+                outcome.hint = Some(probe.hint());
+            }
+        }
+        let remarks = speaker.map(|probe| probe.remarks(&one.id));
+        End {
+            named_a_release: probing.history.named_a_release,
+            outcome: outcome.reason(reason).measurements(probing.history.kept()),
+            remarks: remarks.unwrap_or_default(),
+        }
+    }
+}
+
+/// The members that did not pass, worst first, and the endpoint of the first of them.
+fn not_passed(one: &Watched, seats: &[Seat]) -> (usize, Vec<Member>) {
+    let ended = seats
+        .iter()
+        .filter_map(|seat| Some((seat, seat.end.as_ref()?)));
+    let mut bad: Vec<_> = ended
+        .filter(|(_, end)| end.verdict != Verdict::Pass)
+        .collect();
+    bad.sort_by_key(|(_, end)| std::cmp::Reverse(end.verdict));
+    let first = bad.first().map_or(0, |(seat, _)| seat.endpoint);
+    let member = |(seat, end): (&Seat, &Conclusion)| Member {
+        name: one.endpoints[seat.endpoint]
+            .name
+            .as_deref()
+            .unwrap_or_default()
+            .to_owned(),
+        verdict: end.verdict,
+        reason: match &seat.complaint {
+            Some(complaint) => format!("{}: {complaint}", end.reason),
+            None => end.reason.clone(),
+        },
+    };
+    let members = bad.into_iter().take(Members::SHOWN).map(member).collect();
+    (first, members)
+}

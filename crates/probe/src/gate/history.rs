@@ -1,0 +1,87 @@
+//! What a probe has seen: bounded, whatever it watches and for how long.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::{Measurement, Telling, Verdict};
+
+use crate::Reading;
+use crate::release::Identity;
+
+/// A long soak must not fill the memory: the first and the last measurements are kept.
+const KEPT: usize = 1000;
+/// Of all members of a group together, and of those only what did not pass.
+const KEPT_OF_MEMBERS: usize = 200;
+
+#[derive(Default)]
+pub(super) struct History {
+    pub(super) seen: u64,
+    pub(super) measurements: Vec<Measurement>,
+    /// Those that keep their evidence.
+    pub(super) telling: Telling<Measurement>,
+    pub(super) last: Option<Reading>,
+    /// The newest of the worst readings that are no pass.
+    pub(super) worst: Option<Reading>,
+    pub(super) named_a_release: bool,
+}
+
+impl History {
+    pub(super) fn push(
+        &mut self,
+        member: Option<&str>,
+        at: Timestamp,
+        took: Duration,
+        mut reading: Reading,
+    ) {
+        self.seen += 1;
+        self.named_a_release |= matches!(
+            reading.release,
+            Some(Identity::Matches(_) | Identity::Differs { .. })
+        );
+        let verdict = reading.verdict;
+        let named = |text: &Option<String>| match (member, text) {
+            (Some(member), Some(text)) => Some(format!("{member}: {text}")),
+            (Some(member), None) => Some(member.to_owned()),
+            (None, text) => text.clone(),
+        };
+        let measurement = Measurement {
+            at,
+            verdict,
+            value: named(&reading.value),
+            reason: reading.reason.clone(),
+            duration: took,
+            evidence: None,
+        };
+        if member.is_none() || verdict != Verdict::Pass {
+            let most = if member.is_none() {
+                KEPT
+            } else {
+                KEPT_OF_MEMBERS
+            };
+            if self.measurements.len() >= most {
+                self.measurements.remove(most / 2);
+            }
+            self.measurements.push(measurement.clone());
+        }
+        let evidence = reading.evidence.take();
+        self.telling.push(
+            verdict,
+            Measurement {
+                evidence,
+                ..measurement
+            },
+        );
+        let worse = |worst: &Reading| worst.verdict <= verdict;
+        if verdict != Verdict::Pass && self.worst.as_ref().is_none_or(worse) {
+            self.worst = Some(reading.clone());
+        }
+        self.last = Some(reading);
+    }
+
+    /// What the report keeps.
+    pub(super) fn kept(&mut self) -> Vec<Measurement> {
+        let mut kept = std::mem::take(&mut self.measurements);
+        std::mem::take(&mut self.telling).keep_in(&mut kept);
+        kept
+    }
+}

@@ -1,0 +1,399 @@
+//! The loop: one heap of what is due, one set of measurements under way, for thousands of
+//! endpoints as for one.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use config::file::Policy;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use model::{Severity, Tally, Verdict};
+use tokio::time::{Sleep, sleep_until};
+
+use super::end::End;
+use super::history::History;
+use super::lateness::Lateness;
+use super::{Interrupted, Watch};
+use crate::Reading;
+use crate::kinds::Watched;
+use crate::observer::{Measured, Observer, Stands};
+use crate::policy::{Assessor, Conclusion, Sample, Standing};
+
+/// Answers that are under way when the gate fails get this long to be told as well.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+/// A probe keeps its timeout by itself; this is for one that has a fault.
+const OVERTIME: Duration = Duration::from_secs(1);
+
+pub(super) struct Watching<'a> {
+    pub(super) watched: &'a [Watched],
+    release: Option<&'a str>,
+    pub(super) observer: &'a dyn Observer,
+    forever: bool,
+    pub(super) start: Instant,
+    /// One for each of `watched`.
+    pub(super) probes: Vec<Probing>,
+    /// One for each endpoint of all probes.
+    pub(super) seats: Vec<Seat>,
+    due: BinaryHeap<Reverse<(Duration, usize)>>,
+    lateness: Lateness,
+    /// How many probes have a conclusion.
+    ended: usize,
+    /// The required probe that failed first.
+    pub(super) culprit: Option<usize>,
+}
+
+/// A probe under watch.
+#[derive(Default)]
+pub(super) struct Probing {
+    pub(super) history: History,
+    pub(super) tally: Tally,
+    pub(super) end: Option<Conclusion>,
+}
+
+/// One endpoint under watch.
+pub(super) struct Seat {
+    pub(super) probe: usize,
+    pub(super) endpoint: usize,
+    pub(super) assessor: Assessor,
+    pub(super) end: Option<Conclusion>,
+    /// Why the last measurement that was no pass was none; of a group's members only.
+    pub(super) complaint: Option<Box<str>>,
+}
+
+/// A measurement that was made.
+struct Landed {
+    seat: usize,
+    slot: Duration,
+    started: Duration,
+    /// The deadline took its time away.
+    cut: bool,
+    at: Timestamp,
+    took: Duration,
+    reading: Reading,
+}
+
+type Flights<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + 'a>>>;
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and looked at once"
+)]
+enum Event {
+    Interrupted,
+    Landed(Landed),
+    Due,
+}
+
+impl<'a> Watching<'a> {
+    pub(super) fn new(
+        watched: &'a [Watched],
+        release: Option<&'a str>,
+        watch: &'a Watch<'_>,
+    ) -> Self {
+        let mut seats = Vec::new();
+        for (probe, one) in watched.iter().enumerate() {
+            for endpoint in 0..one.endpoints.len() {
+                let assessor = Assessor::new(&one.policy, one.offset(endpoint));
+                seats.push(Seat {
+                    probe,
+                    endpoint,
+                    assessor: if watch.forever {
+                        assessor.watching()
+                    } else {
+                        assessor
+                    },
+                    end: None,
+                    complaint: None,
+                });
+            }
+        }
+        let probing = |one: &Watched| Probing {
+            tally: Tally {
+                total: one.endpoints.len(),
+                required: one.group.map_or(1, |group| group.required),
+                ..Tally::default()
+            },
+            ..Probing::default()
+        };
+        Watching {
+            watched,
+            release,
+            observer: watch.observer,
+            forever: watch.forever,
+            start: Instant::now(),
+            probes: watched.iter().map(probing).collect(),
+            seats,
+            due: BinaryHeap::new(),
+            lateness: Lateness::default(),
+            ended: 0,
+            culprit: None,
+        }
+    }
+
+    /// Until the gate is decided or interrupted. `common` is the stage's policy.
+    pub(super) async fn run(mut self, mut interrupted: Interrupted, common: &Policy) -> Vec<End> {
+        let mut flights = Flights::new();
+        for seat in 0..self.seats.len() {
+            self.plan(seat, Duration::ZERO);
+            if self.seats[seat].endpoint == 0 {
+                self.tell(seat, *self.seats[seat].assessor.standing());
+            }
+        }
+        let mut timer = pin!(sleep_until(self.start.into()));
+        let mut stopped = false;
+        loop {
+            self.depart(&mut flights);
+            if self.is_decided() {
+                break;
+            }
+            match self
+                .next(&mut interrupted, &mut flights, timer.as_mut())
+                .await
+            {
+                Event::Interrupted => {
+                    stopped = true;
+                    break;
+                }
+                Event::Landed(landed) => self.land(landed),
+                Event::Due => {}
+            }
+        }
+        if !stopped {
+            let until = tokio::time::Instant::now() + LAST_WORDS;
+            while let Ok(Some(landed)) = tokio::time::timeout_at(until, flights.next()).await {
+                self.land(landed);
+            }
+        }
+        drop(flights);
+        self.lateness.tell();
+        self.finish(stopped, common)
+    }
+
+    /// Whatever happens first.
+    async fn next(
+        &mut self,
+        interrupted: &mut Interrupted,
+        flights: &mut Flights<'a>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Event {
+        if let Some(Reverse((at, _))) = self.due.peek() {
+            let at = tokio::time::Instant::from_std(self.start + *at);
+            if timer.deadline() != at {
+                timer.as_mut().reset(at);
+            }
+        }
+        poll_fn(|context| {
+            if interrupted.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Event::Interrupted);
+            }
+            if let Poll::Ready(Some(landed)) = flights.poll_next_unpin(context) {
+                return Poll::Ready(Event::Landed(landed));
+            }
+            if !self.due.is_empty() && timer.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Event::Due);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Starts what is due by now.
+    fn depart(&mut self, flights: &mut Flights<'a>) {
+        let now = self.start.elapsed();
+        while let Some(Reverse((at, seat))) = self.due.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.due.pop();
+            let Seat {
+                probe, assessor, ..
+            } = &self.seats[seat];
+            if self.probes[*probe].end.is_some() && !self.forever {
+                continue;
+            }
+            // At the deadline no measurement is due, but the end.
+            match assessor.stands(&self.watched[*probe].policy, at) {
+                Ok(conclusion) => self.conclude(seat, conclusion, at),
+                Err(standing) => flights.push(self.fly(seat, at, standing)),
+            }
+        }
+    }
+
+    fn fly(
+        &self,
+        seat: usize,
+        slot: Duration,
+        standing: Standing,
+    ) -> Pin<Box<dyn Future<Output = Landed> + 'a>> {
+        let Seat {
+            probe, endpoint, ..
+        } = self.seats[seat];
+        let one = &self.watched[probe];
+        let probe = &*one.endpoints[endpoint].probe;
+        let (start, release) = (self.start, self.release);
+        let (deadline, timeout) = (one.policy.deadline.get(), one.policy.timeout.get());
+        Box::pin(async move {
+            let (at, clock) = (Timestamp::now(), Instant::now());
+            let started = clock.duration_since(start);
+            let left = deadline.saturating_sub(started);
+            let cut = standing.passed_at.is_none() && left < timeout;
+            let timeout = if cut { left } else { timeout };
+            let measuring = probe.measure(release, timeout);
+            let reading = match tokio::time::timeout(timeout + OVERTIME, measuring).await {
+                Ok(reading) => reading,
+                Err(_) => Reading::not(
+                    Verdict::Error,
+                    "an end within the timeout",
+                    "none",
+                    "the probe did not keep its timeout",
+                ),
+            };
+            let took = clock.elapsed();
+            Landed {
+                seat,
+                slot,
+                started,
+                cut: cut && took >= timeout,
+                at,
+                took,
+                reading,
+            }
+        })
+    }
+
+    fn land(&mut self, landed: Landed) {
+        let Landed {
+            seat: place,
+            slot,
+            started,
+            cut,
+            at,
+            took,
+            reading,
+        } = landed;
+        let seat = &mut self.seats[place];
+        let probing = &mut self.probes[seat.probe];
+        let one = &self.watched[seat.probe];
+        if probing.end.is_some() && !self.forever {
+            return;
+        }
+        self.lateness.push(started.saturating_sub(slot));
+        // The deadline took this measurement's time away: that says nothing of the service,
+        // unless it never said anything else.
+        if !cut || seat.assessor.standing().seen == 0 {
+            let member = one.endpoints[seat.endpoint].name.as_deref();
+            self.observer.measured(&Measured {
+                probe: seat.probe,
+                member,
+                scheduled: slot,
+                started,
+                took,
+                at,
+                reading: &reading,
+            });
+            let verdict = reading.verdict;
+            if member.is_some() && verdict != Verdict::Pass {
+                seat.complaint = reading.reason.as_deref().map(complaint);
+            }
+            probing.history.push(member, at, took, reading);
+            seat.assessor
+                .push(&one.policy, Sample { at: slot, verdict });
+        }
+        let elapsed = self.start.elapsed();
+        match seat.assessor.stands(&one.policy, elapsed) {
+            Ok(conclusion) => self.conclude(place, conclusion, elapsed),
+            Err(standing) => {
+                if self.forever && standing.passed_at.is_some() {
+                    let reason = "passed, and held until interrupted";
+                    self.count(place, Verdict::Pass, reason.to_owned());
+                }
+                self.tell(place, standing);
+                self.plan(place, elapsed);
+            }
+        }
+    }
+
+    /// Puts the next measurement on the heap, or the deadline if that comes first.
+    fn plan(&mut self, seat: usize, elapsed: Duration) {
+        let Seat {
+            probe, assessor, ..
+        } = &self.seats[seat];
+        let policy = &self.watched[*probe].policy;
+        let mut at = assessor.next_slot(policy, elapsed);
+        if assessor.standing().passed_at.is_none() {
+            at = at.min(policy.deadline.get());
+        }
+        self.due.push(Reverse((at, seat)));
+    }
+
+    fn conclude(&mut self, seat: usize, conclusion: Conclusion, elapsed: Duration) {
+        self.count(seat, conclusion.verdict, conclusion.reason);
+        if self.forever {
+            self.seats[seat].assessor.again(elapsed);
+            self.plan(seat, elapsed);
+        }
+    }
+
+    /// Takes an endpoint's conclusion down, unless it has a worse one, and what it means for its
+    /// probe.
+    fn count(&mut self, seat: usize, verdict: Verdict, reason: String) {
+        let seat = &mut self.seats[seat];
+        let probing = &mut self.probes[seat.probe];
+        match &seat.end {
+            Some(before) if before.verdict >= verdict => return,
+            Some(before) => probing.tally.remove(before.verdict),
+            None => {}
+        }
+        probing.tally.add(verdict);
+        let conclusion = Conclusion { verdict, reason };
+        seat.end = Some(conclusion.clone());
+        let one = &self.watched[seat.probe];
+        let decided = match one.group {
+            None => Some(conclusion),
+            Some(group) => group.verdict(&probing.tally).map(|verdict| Conclusion {
+                verdict,
+                reason: group.reason(verdict, &probing.tally),
+            }),
+        };
+        if let Some(conclusion) = decided {
+            let worse = |before: &Conclusion| before.verdict < conclusion.verdict;
+            if probing.end.as_ref().is_none_or(worse) {
+                self.ended += usize::from(probing.end.is_none());
+                if one.severity == Severity::Required && conclusion.verdict == Verdict::Fail {
+                    self.culprit.get_or_insert(seat.probe);
+                }
+                self.observer.concluded(seat.probe, &conclusion);
+                probing.end = Some(conclusion);
+            }
+        }
+    }
+
+    fn tell(&self, seat: usize, standing: Standing) {
+        let Seat { probe, .. } = self.seats[seat];
+        let one = &self.watched[probe];
+        let elapsed = self.start.elapsed();
+        self.observer.stands(&Stands {
+            probe,
+            standing: &standing,
+            missing: &standing.missing(&one.policy, elapsed),
+            members: one.group.map(|_| &self.probes[probe].tally),
+            elapsed,
+        });
+    }
+
+    /// Nothing that can still be measured changes the gate's verdict.
+    fn is_decided(&self) -> bool {
+        let decided = self.culprit.is_some() || self.ended == self.probes.len();
+        self.seats.is_empty() || (decided && !self.forever)
+    }
+}
+
+/// Short enough to be kept for thousands.
+fn complaint(reason: &str) -> Box<str> {
+    reason.chars().take(200).collect()
+}
