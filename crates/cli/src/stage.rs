@@ -25,6 +25,11 @@ pub trait Stage: Args {
     const EXAMPLES: &'static str = "";
     /// The sections of the configuration in which every `${NAME}` must be set.
     const SECTIONS: &'static [config::Section];
+    /// The same for what this call does: a subcommand may need less.
+    fn sections(&self) -> &'static [config::Section] {
+        Self::SECTIONS
+    }
+
     /// How long the stage may go on after a signal before it is dropped.
     const GRACE: Duration = Duration::from_secs(2);
 
@@ -222,7 +227,7 @@ fn prepare<S: Stage>(
             env,
             release: global.release.as_deref(),
         },
-        sections: S::SECTIONS,
+        sections: stage.sections(),
     });
     let loaded = match loaded {
         Ok(loaded) => loaded,

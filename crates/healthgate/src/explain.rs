@@ -1,6 +1,6 @@
 //! `healthgate explain`: a report told as a story.
 
-mod read;
+pub(crate) mod read;
 mod story;
 mod text;
 mod turns;

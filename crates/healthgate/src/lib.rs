@@ -5,6 +5,7 @@
 mod explain;
 mod flags;
 mod members;
+mod merge;
 mod picture;
 mod slowest;
 
@@ -27,12 +28,15 @@ pub struct Stage {
 enum Action {
     /// Tell a report as a story: what was asked when, where the verdict fell and why
     Explain(explain::Flags),
+    /// Put the reports of all shards together into one verdict
+    Merge(merge::Flags),
 }
 
 const EXAMPLES: &str = "Examples:
   healthgate --release v1.2.4
   healthgate --http http://127.0.0.1:8000/health --status 200 --interval 1s --deadline 30s
   healthgate explain report.json      # why it ended as it did
+  healthgate --shard 3/10 --report 3.json && healthgate merge *.json
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error";
 
@@ -41,6 +45,14 @@ impl cli::Stage for Stage {
     const ABOUT: &'static str = "Is what we deployed healthy, and is it the release we deployed?";
     const EXAMPLES: &'static str = EXAMPLES;
     const SECTIONS: &'static [Section] = &[Section::Healthgate];
+
+    fn sections(&self) -> &'static [Section] {
+        match &self.action {
+            // Nothing is asked, and so no variable is missed.
+            Some(_) => &[],
+            None => Self::SECTIONS,
+        }
+    }
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
         self.flags.lay_over(config)
@@ -51,12 +63,17 @@ impl cli::Stage for Stage {
     }
 
     fn tell(&self, format: cli::Format) -> Option<Result<String, Failure>> {
-        let Action::Explain(flags) = self.action.as_ref()?;
-        Some(flags.tell(format))
+        match self.action.as_ref()? {
+            Action::Explain(flags) => Some(flags.tell(format)),
+            Action::Merge(_) => None,
+        }
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
-        watched(job, &self.flags).await
+        match &self.action {
+            Some(Action::Merge(flags)) => flags.merge(),
+            _ => watched(job, &self.flags).await,
+        }
     }
 }
 

@@ -246,8 +246,16 @@ fn variables_stand_for_flags_and_an_empty_one_for_none() {
         .env("DEPLOY_GUARD_INTERVAL", "30ms")
         .env("DEPLOY_GUARD_RELEASE", "")
         .env("DEPLOY_GUARD_CONFIG", "")
+        // What a workflow hands over for a boolean input: text, and not empty.
+        .env("DEPLOY_GUARD_DRY_RUN", "false")
+        .env("DEPLOY_GUARD_WATCH", "false")
         .assert()
-        .code(0);
+        .code(0)
+        .stdout(
+            contains("successes in a row")
+                .not()
+                .and(contains("status 200")),
+        );
     testkit::bin("healthgate")
         .assert()
         .code(2)

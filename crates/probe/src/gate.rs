@@ -41,22 +41,34 @@ pub type Interrupted = Pin<Box<dyn Future<Output = ()>>>;
 /// Runs the gate to its end, or until it is interrupted: then what is not decided is
 /// inconclusive. With `release`, what answers must be that release.
 pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
     let mut watched = Vec::new();
+    // In the configuration's order: what cannot be watched has its outcome already.
+    let mut places = Vec::new();
     for made in kinds::all(gate, &watch.around, &mut |id, _| (watch.selects)(id)) {
         match made {
-            Ok(one) => watched.push(one),
-            Err(outcome) => outcomes.push(outcome),
+            Ok(one) => {
+                watched.push(one);
+                places.push(None);
+            }
+            Err(outcome) => places.push(Some(outcome)),
         }
     }
     let asked: Vec<_> = watched.iter().map(Watched::asked).collect();
     watch.observer.begin(&asked);
     let watching = Watching::new(&watched, release, watch);
-    let mut said = false;
-    for end in watching.run((watch.interrupted)(), &gate.policy).await {
-        said |= end.named_a_release;
-        outcomes.push(end.outcome);
-        outcomes.extend(end.remarks);
+    let mut ends = watching
+        .run((watch.interrupted)(), &gate.policy)
+        .await
+        .into_iter();
+    let (mut outcomes, mut said) = (Vec::new(), false);
+    for place in places {
+        if let Some(outcome) = place {
+            outcomes.push(outcome);
+        } else if let Some(end) = ends.next() {
+            said |= end.named_a_release;
+            outcomes.push(end.outcome);
+            outcomes.extend(end.remarks);
+        }
     }
     watch.observer.end();
     if let Some(release) = release

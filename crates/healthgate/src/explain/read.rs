@@ -41,28 +41,33 @@ struct Head {
 }
 
 pub(crate) fn report(path: &Path) -> Result<Told, Failure> {
+    within(path, LARGEST)
+}
+
+/// The same, of at most so many bytes.
+pub(crate) fn within(path: &Path, largest: u64) -> Result<Told, Failure> {
     let name = match path.to_str() {
         Some("-") => "stdin".to_owned(),
         _ => format!("`{}`", path.display()),
     };
-    let bytes = bytes(path).map_err(|error| {
+    let bytes = bytes(path, largest).map_err(|error| {
         Failure::usage(format!("failed to read {name}: {error}"))
             .hint("name the file that a gate wrote with `--report FILE`")
     })?;
     parse(&bytes).map_err(|(what, hint)| Failure::usage(format!("{name} {what}")).hint(hint))
 }
 
-fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+fn bytes(path: &Path, largest: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = |source: &mut dyn std::io::Read, bytes: &mut Vec<u8>| {
-        source.take(LARGEST + 1).read_to_end(bytes)
+        source.take(largest + 1).read_to_end(bytes)
     };
     match path.to_str() {
         Some("-") => read(&mut std::io::stdin().lock(), &mut bytes)?,
         _ => read(&mut File::open(path)?, &mut bytes)?,
     };
-    if bytes.len() as u64 > LARGEST {
-        let reason = format!("it is larger than {} MiB", LARGEST >> 20);
+    if bytes.len() as u64 > largest {
+        let reason = format!("it is larger than {} MiB", largest >> 20);
         return Err(std::io::Error::other(reason));
     }
     Ok(bytes)

@@ -1,0 +1,155 @@
+//! `healthgate merge`: the reports of all shards as one verdict.
+
+mod add;
+mod sort;
+
+use std::path::PathBuf;
+
+use cli::Failure;
+use jiff::Timestamp;
+use model::report::v1;
+use model::{Outcome, Report, Shard, Verdict};
+
+use crate::explain::read;
+
+/// Larger than any shard's report, small enough to read hundreds of them.
+const LARGEST: u64 = 32 << 20;
+
+/// Which reports.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// The reports of all shards, as `--shard N/ALL --report FILE` wrote them, or a folder with them
+    #[arg(value_name = "REPORT", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// A report that can be counted, and how it is called.
+#[derive(Clone, Debug)]
+struct Part {
+    name: String,
+    shard: Shard,
+    started_at: Timestamp,
+    report: v1::Report,
+}
+
+impl Flags {
+    /// One verdict over all. What cannot be read or does not belong here is told, and is no pass.
+    pub(crate) fn merge(&self) -> Result<Report, Failure> {
+        let mut files = Vec::new();
+        for file in &self.files {
+            if file.is_dir() {
+                files.extend(reports_in(file)?);
+            } else {
+                files.push(file.clone());
+            }
+        }
+        if files.len() > 2 * Shard::MOST as usize {
+            return Err(Failure::usage(format!(
+                "{} reports are more than there can be shards",
+                files.len()
+            )));
+        }
+        let (mut parts, mut told) = (Vec::new(), Vec::new());
+        for file in files {
+            let name = file.display().to_string();
+            match part(name.clone(), &file) {
+                Ok(part) => parts.push(part),
+                Err(reason) => told.push(sort::unusable(name, reason)),
+            }
+        }
+        Ok(merged(parts, told))
+    }
+}
+
+/// The `.json` files of a folder.
+fn reports_in(folder: &std::path::Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable =
+        |error| Failure::usage(format!("failed to read `{}`: {error}", folder.display()));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        let what = format!("there is no `.json` file in `{}`", folder.display());
+        return Err(Failure::usage(what));
+    }
+    Ok(found)
+}
+
+fn part(name: String, file: &std::path::Path) -> Result<Part, String> {
+    let read::Told {
+        report, started_at, ..
+    } = read::within(file, LARGEST).map_err(|failure| failure.error.to_string())?;
+    if report.stage != "healthgate" {
+        let stage: String = report.stage.chars().take(40).collect();
+        return Err(format!("it is a report of `{stage}`"));
+    }
+    let shard = match &report.shard {
+        None => Shard { index: 1, count: 1 },
+        Some(text) => text.parse()?,
+    };
+    add::check(&report)?;
+    Ok(Part {
+        name,
+        shard,
+        started_at,
+        report,
+    })
+}
+
+/// Whatever the order in which they come.
+fn merged(parts: Vec<Part>, told: Vec<Outcome>) -> Report {
+    let (parts, mut outcomes) = sort::sorted(parts, told);
+    let started_at = parts.iter().map(|part| part.started_at).min();
+    let started_at = started_at.unwrap_or_else(Timestamp::now);
+    let end = |part: &Part| {
+        let since = part.started_at.duration_since(started_at);
+        let since = std::time::Duration::try_from(since).unwrap_or_default();
+        since + std::time::Duration::from_millis(part.report.duration_ms)
+    };
+    let duration = parts.iter().map(end).max().unwrap_or_default();
+    let about = parts.first().map(|part| part.report.clone());
+    outcomes.extend(add::added(parts));
+    let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
+    report
+        .tables
+        .extend(crate::members::table(&report.outcomes));
+    report.duration = duration;
+    if let Some(about) = about {
+        report.service = about.service;
+        report.environment = about.environment;
+        report.release = about.release;
+    }
+    report
+}
+
+/// What a shard's report says beyond its outcomes: it may have ended before it had any.
+fn beyond_its_outcomes(part: &Part) -> Option<Outcome> {
+    let report = &part.report;
+    let weighs = |one: &v1::Outcome| match one.severity {
+        model::Severity::Required => one.verdict,
+        model::Severity::Advisory => one.verdict.min(Verdict::Pass),
+    };
+    let known = Verdict::of(report.outcomes.iter().map(weighs));
+    if report.verdict <= known && !report.outcomes.is_empty() {
+        return None;
+    }
+    let verdict = report.verdict.max(Verdict::Inconclusive);
+    Some(
+        Outcome::new(format!("shard/{}", part.shard.index), &part.name, verdict)
+            .expected("a gate that came to its end")
+            .actual(report.reason.clone())
+            .reason(report.reason.clone())
+            .hint(format!("look at the job of shard {}", part.shard)),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! The outcomes of all shards, each once: the counts of groups are added, of all else the worst
+//! stands.
+
+use std::time::Duration;
+
+use model::report::v1;
+use model::{Measurement, Member, Members, Outcome, Tally, Verdict};
+
+use super::Part;
+
+/// More than any list of endpoints has; sums of it stay far from an overflow.
+const MOST: usize = 1_000_000_000;
+/// Of a group's measurements.
+const KEPT: usize = 200;
+/// Told by a shard in which nobody named the release.
+const IDENTITY: &str = "release/identity";
+
+/// Whether the numbers of a report can be true.
+pub(super) fn check(report: &v1::Report) -> Result<(), String> {
+    for outcome in &report.outcomes {
+        let Some(members) = &outcome.members else {
+            continue;
+        };
+        let counts = [
+            members.passed,
+            members.failed,
+            members.errors,
+            members.inconclusive,
+        ];
+        let sane = counts.iter().all(|count| *count <= members.total)
+            && counts.iter().sum::<usize>() <= members.total
+            && members.total <= members.all
+            && members.all <= MOST
+            && (1..=members.all).contains(&members.all_required);
+        if !sane {
+            let id: String = outcome.id.chars().take(60).collect();
+            return Err(format!(
+                "it is damaged: the counts of `{id}` cannot be true"
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn added(parts: Vec<Part>) -> Vec<Outcome> {
+    let named = parts.iter().any(|part| {
+        let asked = |one: &v1::Outcome| one.verdict != Verdict::Skipped;
+        part.report.outcomes.iter().any(asked)
+            && part.report.outcomes.iter().all(|one| one.id != IDENTITY)
+    });
+    let mut rows: Vec<(String, Vec<v1::Outcome>)> = Vec::new();
+    for outcome in parts.into_iter().flat_map(|part| part.report.outcomes) {
+        // Whose probes name no release rely on the others.
+        if named && outcome.id == IDENTITY && outcome.verdict == Verdict::Inconclusive {
+            continue;
+        }
+        match rows.iter_mut().find(|(id, _)| *id == outcome.id) {
+            Some((_, same)) => same.push(outcome),
+            None => rows.push((outcome.id.clone(), vec![outcome])),
+        }
+    }
+    rows.into_iter().map(|(_, same)| one(same)).collect()
+}
+
+/// The same probe in several shards.
+fn one(same: Vec<v1::Outcome>) -> Outcome {
+    if same.iter().any(|one| one.members.is_some()) {
+        return group(same);
+    }
+    // The first of the worst; a shard that skipped it says nothing.
+    let worst = same.iter().map(|one| one.verdict).max();
+    let first = same.into_iter().find(|one| Some(one.verdict) == worst);
+    first.map_or_else(|| Outcome::inconclusive("", ""), read)
+}
+
+fn group(same: Vec<v1::Outcome>) -> Outcome {
+    let (counted, other): (Vec<_>, Vec<_>) =
+        same.into_iter().partition(|one| one.members.is_some());
+    let sizes = |one: &v1::Outcome| one.members.as_ref().map(|it| (it.all, it.all_required));
+    let first = counted.first().and_then(sizes);
+    let agreed = counted.iter().all(|one| sizes(one) == first);
+    let (all, required) = first.unwrap_or_default();
+    let mut tally = Tally {
+        total: all,
+        required,
+        ..Tally::default()
+    };
+    let (mut asked, mut not_passed, mut measurements) = (0, Vec::new(), Vec::new());
+    let mut outcome = None;
+    for mut one in counted {
+        if let Some(members) = one.members.take() {
+            asked += members.total;
+            tally.passed += members.passed;
+            tally.failed += members.failed;
+            tally.errors += members.errors;
+            tally.inconclusive += members.inconclusive;
+            not_passed.extend(members.not_passed);
+        }
+        let one = read(one);
+        measurements.extend(one.measurements.clone());
+        // Hint and subject of the one that went worst.
+        let worse = |before: &Outcome| before.verdict < one.verdict;
+        if outcome.as_ref().is_none_or(worse) {
+            outcome = Some(one);
+        }
+    }
+    let mut outcome = outcome.unwrap_or_else(|| Outcome::inconclusive("", ""));
+    // The order of names makes the order of reports invisible.
+    not_passed.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(a.member.cmp(&b.member)));
+    measurements.sort_by_key(|one| one.at);
+    if measurements.len() > KEPT {
+        measurements.drain(KEPT / 2..measurements.len() - KEPT / 2);
+    }
+    let first = not_passed
+        .first()
+        .map(|one| format!(": {}: {}", one.member, one.reason));
+    let first = first.unwrap_or_default();
+    let verdict = tally.verdict().unwrap_or(Verdict::Inconclusive);
+    let (verdict, reason) = if !agreed {
+        let reason = "the shards did not have the same list of endpoints".to_owned();
+        (Verdict::Error.max(verdict), reason)
+    } else if asked > all {
+        let reason = format!("the shards asked {asked} endpoints of {all}");
+        (Verdict::Error.max(verdict), reason)
+    } else {
+        let reason = match verdict {
+            Verdict::Pass => format!("passed ({}) ≥ required ({required})", tally.passed),
+            Verdict::Fail => {
+                format!(
+                    "failed ({}) > allowed ({}){first}",
+                    tally.failed,
+                    tally.allowed()
+                )
+            }
+            _ => format!("passed ({}) < required ({required}){first}", tally.passed),
+        };
+        (verdict, reason)
+    };
+    // A shard that could not even make the probe has no counts, and is not silent about it.
+    let worst = other
+        .into_iter()
+        .filter(|one| one.verdict > Verdict::Pass)
+        .max_by_key(|one| one.verdict);
+    if let Some(worst) = worst.filter(|worst| worst.verdict > verdict) {
+        return read(worst);
+    }
+    outcome.verdict = verdict;
+    outcome.expected = Some(format!("{required} of {all} pass"));
+    outcome.actual = Some(tally.to_string());
+    outcome.reason = Some(reason);
+    if verdict == Verdict::Pass {
+        outcome.hint = None;
+    }
+    outcome.measurements = measurements;
+    outcome.members = Some(Members {
+        tally,
+        all,
+        all_required: required,
+        not_passed: not_passed
+            .into_iter()
+            .take(Members::SHOWN)
+            .map(|one| Member {
+                name: one.member,
+                verdict: one.verdict,
+                reason: one.reason,
+            })
+            .collect(),
+    });
+    outcome
+}
+
+/// An outcome as it was, but for its policy.
+fn read(one: v1::Outcome) -> Outcome {
+    let mut outcome = Outcome::new(one.id, one.subject, one.verdict)
+        .severity(one.severity)
+        .took(Duration::from_millis(one.duration_ms));
+    outcome.expected = one.expected;
+    outcome.actual = one.actual;
+    outcome.reason = one.reason;
+    outcome.hint = one.hint;
+    let measurement = |one: v1::Measurement| {
+        Some(Measurement {
+            at: one.at.parse().ok()?,
+            verdict: one.verdict,
+            value: one.value,
+            reason: one.reason,
+            duration: Duration::from_millis(one.duration_ms),
+            evidence: one.evidence,
+        })
+    };
+    outcome.measurements(
+        one.measurements
+            .into_iter()
+            .filter_map(measurement)
+            .collect(),
+    )
+}

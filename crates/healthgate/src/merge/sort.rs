@@ -1,0 +1,98 @@
+//! Which reports belong together, which are missing, and which are there twice.
+
+use std::collections::BTreeMap;
+
+use model::{Outcome, Shard};
+
+use super::{Part, beyond_its_outcomes};
+
+/// A report that cannot be counted.
+pub(super) fn unusable(name: String, reason: String) -> Outcome {
+    Outcome::error(format!("report/{name}"), name)
+        .expected("the report of a shard of this gate")
+        .actual(reason.clone())
+        .reason(reason)
+        .hint("name only the reports that `healthgate --shard N/ALL --report FILE` wrote")
+}
+
+/// The reports that count, one for each shard, and what is to be told of the others.
+pub(super) fn sorted(mut parts: Vec<Part>, mut told: Vec<Outcome>) -> (Vec<Part>, Vec<Outcome>) {
+    parts.sort_by(|a, b| (a.shard.index, &a.name).cmp(&(b.shard.index, &b.name)));
+    let (parts, strangers) = of_one_gate(parts);
+    told.extend(strangers);
+    told.sort_by(|a, b| a.id.cmp(&b.id));
+    let Some(count) = parts.first().map(|part| part.shard.count) else {
+        return (parts, told);
+    };
+    let mut by_index: BTreeMap<u32, Vec<Part>> = (1..=count).map(|n| (n, Vec::new())).collect();
+    for part in parts {
+        by_index.entry(part.shard.index).or_default().push(part);
+    }
+    let mut counted = Vec::new();
+    for (index, mut same) in by_index {
+        let shard = Shard { index, count };
+        match same.len() {
+            1 => {
+                told.extend(same.first().and_then(beyond_its_outcomes));
+                counted.append(&mut same);
+            }
+            0 => told.push(odd(shard, "no report of it", "none").hint(format!(
+                "look at the job of shard {shard}: it wrote none, or it was not fetched"
+            ))),
+            _ => {
+                // Which of them is the right one is not known.
+                let names: Vec<_> = same.iter().map(|part| part.name.as_str()).collect();
+                let names = names.join(", ");
+                let reason = format!("reported more than once: {names}");
+                told.push(
+                    odd(shard, &reason, &names)
+                        .hint("name each shard's report once, the one of the last attempt"),
+                );
+            }
+        }
+    }
+    (counted, told)
+}
+
+fn odd(shard: Shard, reason: &str, actual: &str) -> Outcome {
+    Outcome::inconclusive(format!("shard/{}", shard.index), shard.to_string())
+        .expected("one report of each shard")
+        .actual(actual)
+        .reason(format!("shard {shard}: {reason}"))
+}
+
+/// Keeps the reports of the gate that most of them are of; the others are strangers.
+fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
+    let gate = |part: &Part| {
+        let report = &part.report;
+        (
+            report.release.clone(),
+            report.environment.clone(),
+            report.service.clone(),
+            part.shard.count,
+        )
+    };
+    let mut gates = BTreeMap::new();
+    for part in &parts {
+        *gates.entry(gate(part)).or_insert(0) += 1;
+    }
+    // The last of several equals, whatever the order they came in.
+    let Some(most) = gates.iter().max_by_key(|(_, count)| **count) else {
+        return (parts, Vec::new());
+    };
+    let most = most.0.clone();
+    let (ours, strangers): (Vec<_>, Vec<_>) =
+        parts.into_iter().partition(|part| gate(part) == most);
+    let named = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    let told = strangers.into_iter().map(|part| {
+        let (release, environment, service, count) = gate(&part);
+        let reason = format!(
+            "it is of another gate: release {}, environment {}, service {}, {count} shards",
+            named(&release),
+            named(&environment),
+            named(&service)
+        );
+        unusable(part.name, reason)
+    });
+    (ours, told.collect())
+}

@@ -1,0 +1,172 @@
+//! The counts of shards add up, in whatever order their reports come.
+
+use model::{Context, Members, Tally};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A shard in which so many of its members ended so.
+fn shard(index: u32, count: u32, ends: [usize; 4], all: usize, required: usize) -> Part {
+    let [passed, failed, errors, inconclusive] = ends;
+    let total = ends.iter().sum();
+    let tally = Tally {
+        total,
+        required: total,
+        passed,
+        failed,
+        errors,
+        inconclusive,
+    };
+    let mut outcome = Outcome::new("http/fleet", "http://{target}/", Verdict::Pass);
+    outcome.verdict = tally.verdict().unwrap_or(Verdict::Inconclusive);
+    outcome.members = Some(Members {
+        tally,
+        all,
+        all_required: required,
+        not_passed: Vec::new(),
+    });
+    let mut report = Report::from_outcomes("healthgate", Timestamp::UNIX_EPOCH, vec![outcome]);
+    report.context = Context::default();
+    Part {
+        name: format!("{index}.json"),
+        shard: Shard { index, count },
+        started_at: report.started_at,
+        report: v1::Report::from(&report),
+    }
+}
+
+fn verdict(parts: &[Part]) -> Verdict {
+    merged(parts.to_vec(), Vec::new()).verdict
+}
+
+#[test]
+fn counts_add_up_across_shards() {
+    // One shard alone has more failures than its share; all together they are few enough.
+    let parts = [
+        shard(1, 2, [40, 10, 0, 0], 100, 90),
+        shard(2, 2, [50, 0, 0, 0], 100, 90),
+    ];
+    let report = merged(parts.to_vec(), Vec::new());
+    assert_eq!(report.verdict, Verdict::Pass, "{report:?}");
+    let members = report.outcomes[0].members.as_ref().unwrap();
+    assert_eq!((members.tally.passed, members.tally.failed), (90, 10));
+    let parts = [
+        shard(1, 2, [40, 10, 0, 0], 100, 90),
+        shard(2, 2, [49, 1, 0, 0], 100, 90),
+    ];
+    let report = merged(parts.to_vec(), Vec::new());
+    assert_eq!(report.reason, "http/fleet: failed (11) > allowed (10)");
+}
+
+#[test]
+fn a_shard_that_is_missing_or_there_twice_is_no_pass() {
+    let good = |index| shard(index, 3, [10, 0, 0, 0], 30, 25);
+    assert_eq!(verdict(&[good(1), good(2), good(3)]), Verdict::Pass);
+    assert_eq!(verdict(&[good(1), good(3)]), Verdict::Inconclusive);
+    assert_eq!(verdict(&[]), Verdict::Inconclusive);
+    let twice = [
+        good(1),
+        good(2),
+        good(3),
+        Part {
+            name: "again".into(),
+            ..good(2)
+        },
+    ];
+    let report = merged(twice.to_vec(), Vec::new());
+    assert_eq!(report.verdict, Verdict::Inconclusive);
+    assert!(
+        report
+            .reason
+            .contains("reported more than once: 2.json, again"),
+        "{}",
+        report.reason
+    );
+    // Too many failures are certain without the rest.
+    let bad = shard(1, 3, [4, 6, 0, 0], 30, 25);
+    assert_eq!(verdict(&[bad.clone(), good(3)]), Verdict::Fail);
+    assert_eq!(verdict(&[bad, good(2), good(3)]), Verdict::Fail);
+}
+
+#[test]
+fn a_report_of_another_gate_or_list_is_an_error() {
+    let good = |index| shard(index, 3, [10, 0, 0, 0], 30, 25);
+    let mut other = good(3);
+    other.report.release = Some("v0".into());
+    let report = merged(vec![good(1), good(2), other], Vec::new());
+    assert_eq!(report.verdict, Verdict::Error);
+    assert!(
+        report.reason.contains("it is of another gate: release v0"),
+        "{}",
+        report.reason
+    );
+    let longer = shard(3, 3, [10, 0, 0, 0], 31, 25);
+    let report = merged(vec![good(1), good(2), longer], Vec::new());
+    assert_eq!(report.verdict, Verdict::Error);
+    assert!(report.reason.contains("same list"), "{}", report.reason);
+}
+
+#[test]
+fn a_gate_that_broke_off_counts_as_what_it_says() {
+    let mut broken = shard(2, 2, [0, 0, 0, 0], 10, 10);
+    broken.report.outcomes.clear();
+    broken.report.verdict = Verdict::Error;
+    broken.report.reason = "no runtime".into();
+    let report = merged(vec![shard(1, 2, [10, 0, 0, 0], 10, 10), broken], Vec::new());
+    assert_eq!(report.verdict, Verdict::Error);
+    assert!(report.reason.contains("no runtime"), "{}", report.reason);
+}
+
+#[test]
+fn counts_that_cannot_be_true_are_refused() {
+    let good = shard(1, 1, [10, 0, 0, 0], 10, 10).report;
+    assert!(add::check(&good).is_ok());
+    let broken = |change: fn(&mut v1::Members)| {
+        let mut report = good.clone();
+        change(report.outcomes[0].members.as_mut().unwrap());
+        add::check(&report).is_err()
+    };
+    assert!(broken(|it| it.passed = usize::MAX));
+    assert!(broken(|it| it.failed = 1));
+    assert!(broken(|it| it.all = 9));
+    assert!(broken(|it| it.all = usize::MAX));
+    assert!(broken(|it| it.all_required = 0));
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_reports_does_not_matter(
+        ends in proptest::collection::vec(proptest::array::uniform4(0_usize..5), 1..8),
+        required in 1_usize..30,
+        missing in proptest::option::of(0_usize..8),
+        again in proptest::option::of(0_usize..8),
+        strange in proptest::option::of(0_usize..8),
+        turn in 0_usize..8,
+    ) {
+        let all: usize = ends.iter().flatten().sum();
+        prop_assume!(required <= all);
+        let count = u32::try_from(ends.len()).unwrap();
+        let mut parts: Vec<_> = (1..).zip(&ends).map(|(n, ends)| shard(n, count, *ends, all, required)).collect();
+        if let Some(part) = again.and_then(|n| parts.get(n).cloned()) {
+            parts.push(Part { name: "again".into(), ..part });
+        }
+        if let Some(part) = strange.and_then(|n| parts.get_mut(n)) {
+            part.report.release = Some("v0".into());
+        }
+        if let Some(n) = missing && n < parts.len() {
+            parts.remove(n);
+        }
+        let told = merged(parts.clone(), Vec::new());
+        let mut other = parts.clone();
+        other.reverse();
+        let length = other.len().max(1);
+        other.rotate_left(turn % length);
+        let again_told = merged(other, Vec::new());
+        prop_assert_eq!(told.verdict, again_told.verdict);
+        prop_assert_eq!(&told.reason, &again_told.reason);
+        if told.verdict == Verdict::Pass {
+            let passed: usize = ends.iter().map(|ends| ends[0]).sum();
+            prop_assert!(passed >= required && parts.len() == ends.len());
+        }
+    }
+}
