@@ -23,6 +23,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("openssh-server", "sshd"),
     ("openssh-client", "ssh-keygen"),
     ("sudo", "sudo"),
+    ("busybox", "busybox"),
     ("docker.io", "dockerd"),
     ("docker-registry", "docker-registry"),
     ("apache2-utils", "htpasswd"),

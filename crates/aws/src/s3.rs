@@ -168,6 +168,16 @@ impl Client {
         Ok(Put { etag })
     }
 
+    /// Takes an object away; one that is not there is no error.
+    pub async fn delete(&self, at: &Address) -> Result<(), Error> {
+        let response = self.s3(Method::DELETE, &at.bucket, &at.key, None, &[], Vec::new());
+        let response = response.await?;
+        match response.status().as_u16() {
+            200 | 204 => Ok(()),
+            _ => good("S3", response).await.map(drop),
+        }
+    }
+
     /// One request, sent again to the bucket's own region where S3 names another.
     async fn s3(
         &self,

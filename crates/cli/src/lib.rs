@@ -12,6 +12,7 @@ mod progress;
 mod proxy;
 mod publish;
 mod stage;
+mod state;
 mod text;
 
 pub use args::{Format, Global};
@@ -23,6 +24,7 @@ pub use model::glob;
 pub use progress::Progress;
 pub use publish::Publisher;
 pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
+pub use state::Fate;
 pub use text::{plain, render as render_text};
 
 /// The version that all binaries share.

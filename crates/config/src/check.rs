@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use crate::error::{Fault, nearest};
 use crate::file::{Config, Github, Preflight, Rollback, SecretKind, VariableCheck, Waiver};
 use crate::node::Node;
+use crate::value::StateAddress;
 
 /// The only version of the file's format.
 const VERSION: u32 = 1;
@@ -270,6 +271,9 @@ fn rollback(section: &Rollback, config: &Config, tree: &Node) -> Result<(), Faul
             );
         }
         _ => {}
+    }
+    if let StateAddress::Host { host, path: _ } = &section.state {
+        known_host(tree, &["rollback", "state"], host, config)?;
     }
     if let Some(nginx) = &section.nginx
         && nginx.blue == nginx.green

@@ -4,6 +4,7 @@ mod expiry;
 mod http;
 mod portion;
 mod quantity;
+mod state_address;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use expiry::Expiry;
 pub use http::{Json, Method, Proxy, StatusRange, Statuses};
 pub use portion::Portion;
 pub use quantity::{Quantity, Unit};
+pub use state_address::StateAddress;
 
 /// A duration, written `90s`, `1m 30s` or `500ms`. Not negative, at most 30 days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -531,6 +533,11 @@ macro_rules! textual {
     };
 }
 
+textual!(StateAddress, "StateAddress", {
+    "type": "string",
+    "description": "A path, `ssh://host/path` with a name under `hosts:`, or `s3://bucket/key`.",
+    "examples": ["/var/lib/shop/state.json", "ssh://web-01/var/lib/shop/state.json", "s3://shop-state/production.json"]
+});
 textual!(Age, "Age", {
     "type": "string",
     "description": "How old something may be, such as `90d`, `12h` or `1w 2d`; a day has 24 hours.",

@@ -57,15 +57,18 @@ impl cli::Stage for Stage {
             )
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration"));
         }
-        Run {
-            job,
-            deploy,
-            release,
-            started_at: jiff::Timestamp::now(),
-            force: self.force,
-            outcomes: Vec::new(),
-        }
-        .go()
+        // It holds every stage's future.
+        Box::pin(
+            Run {
+                job,
+                deploy,
+                release,
+                started_at: jiff::Timestamp::now(),
+                force: self.force,
+                outcomes: Vec::new(),
+            }
+            .go(),
+        )
         .await
     }
 }
@@ -95,7 +98,7 @@ impl Run<'_> {
                 "dry run: nothing was deployed".into(),
             ));
         }
-        let previous = match self.pending()? {
+        let previous = match self.pending().await? {
             Ok(previous) => previous,
             Err(refused) => {
                 return Ok(self.end(
@@ -116,7 +119,7 @@ impl Run<'_> {
         }
         let why = format!("healthgate: {}", gate.reason);
         let undecided = match gate.verdict {
-            Verdict::Pass => return self.good(),
+            Verdict::Pass => return self.good().await,
             Verdict::Inconclusive => self.deploy.on_inconclusive,
             Verdict::Error => self.deploy.on_error,
             _ => OnUndecided::Rollback,
@@ -173,12 +176,16 @@ impl Run<'_> {
     }
 
     /// Writes down that the release is being deployed, and gives the release before it.
-    fn pending(&mut self) -> Result<Result<Option<String>, Report>, Failure> {
+    async fn pending(&mut self) -> Result<Result<Option<String>, Report>, Failure> {
         let Some(section) = &self.job.config.rollback else {
             return Ok(Ok(None));
         };
-        let before = state::Store::at(&section.state)
+        let before = self
+            .job
+            .store(section)
+            .map_err(Failure::error)?
             .read()
+            .await
             .map_err(Failure::error)?
             .and_then(|document| document.last_known_good);
         let flags = rollback::record::Flags {
@@ -186,7 +193,7 @@ impl Run<'_> {
             force: self.force,
             ..Default::default()
         };
-        let report = rollback::record::record(self.job, &flags)?;
+        let report = rollback::record::record(self.job, &flags).await?;
         Ok(if report.verdict == Verdict::Pass {
             Ok(before)
         } else {
@@ -240,7 +247,7 @@ impl Run<'_> {
         result
     }
 
-    fn good(mut self) -> Result<Report, Failure> {
+    async fn good(mut self) -> Result<Report, Failure> {
         if self.job.config.rollback.is_none() {
             let reason = format!("{} is live and healthy", self.release);
             return Ok(self.end(Verdict::Pass, reason));
@@ -249,7 +256,7 @@ impl Run<'_> {
             force: self.force,
             ..Default::default()
         };
-        let report = self.stage(rollback::record::record(self.job, &flags), "record")?;
+        let report = self.stage(rollback::record::record(self.job, &flags).await, "record")?;
         let reason = match report.verdict {
             Verdict::Pass => format!("{} is live, healthy, and last-known-good", self.release),
             _ => format!(

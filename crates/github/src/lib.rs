@@ -15,6 +15,7 @@ mod ledger;
 mod limit;
 mod repository;
 pub mod runners;
+pub mod runs;
 pub mod secrets;
 pub mod token;
 
@@ -24,3 +25,4 @@ pub use error::Error;
 pub use jobs::{Job, Jobs};
 pub use repository::Repository;
 pub use runners::{Runner, Scope};
+pub use runs::Run;

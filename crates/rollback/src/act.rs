@@ -12,7 +12,7 @@ use state::{Document, Frozen, Journal, Lease};
 
 use crate::picture::{self, Bar};
 use crate::refuse::{self, Wish};
-use crate::session::{Session, failure, journal_failure};
+use crate::session::{Session, failure};
 use crate::target::{Move, Question, Step, Target};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -40,20 +40,23 @@ impl Flags {
 /// What `run` would do.
 pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let document = session.read()?;
+    let document = session.read().await?;
     let destination = match refuse::destination(document.as_ref(), flags.wish()) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
     let document = document.unwrap_or_else(|| Document::new(None, None));
     if let Some(lock) = &document.lock
-        && !state::store::is_free(lock, Timestamp::now())
+        && let fate = job.fate(lock).await
+        && !fate.is_gone()
     {
         return Ok(session.report(vec![
             Outcome::refused("refused/locked", lock.holder.to_string())
                 .reason(format!(
-                    "locked by {} for `{}`",
-                    lock.holder, lock.operation
+                    "locked by {}, {}, for `{}`",
+                    lock.holder,
+                    fate.reason(),
+                    lock.operation
                 ))
                 .hint("wait for it, or see `rollback status`"),
         ]));
@@ -101,7 +104,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let document = session.read()?;
+    let document = session.read().await?;
     let destination = match refuse::destination(document.as_ref(), flags.wish()) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
@@ -113,34 +116,33 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let target = rollback.target()?;
     // The lease names the destination: from here on a kill leaves enough to resume.
     let (lease, again) = session
-        .store
-        .acquire(&session.claim("rollback"), |document, lock| {
+        .acquire("rollback", |document, lock| {
             lock.destination = Some(destination.clone());
             // What was true before the lease must be true under it.
             refuse::destination(Some(document), flags.wish()).map(|now| (now, document.clone()))
         })
-        .map_err(failure)?;
+        .await?;
     let document = match again {
         Ok((now, document)) if now == destination => document,
         Ok((now, _)) => {
             let outcome = Outcome::refused("refused/changed", &destination)
                 .reason(format!("last-known-good became {now} meanwhile"))
                 .hint("run `rollback run` again");
-            return rollback.give_up(&lease, outcome);
+            return rollback.give_up(&lease, outcome).await;
         }
-        Err(outcome) => return rollback.give_up(&lease, *outcome),
+        Err(outcome) => return rollback.give_up(&lease, *outcome).await,
     };
-    let mut unfinished = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let mut unfinished = session.store.unfinished().await.map_err(failure)?;
     let running = rollback.what_runs(&target, &document).await;
     if let Some(journal) = unfinished.take_if(|journal| rollback.continues(journal, &running)) {
         let trusted = rollback.seen(&running);
         return rollback.go(&target, &lease, journal, trusted).await;
     }
     if let Some(mut journal) = unfinished {
-        journal.end("superseded").map_err(journal_failure)?;
+        journal.end("superseded").await.map_err(failure)?;
     }
     if let Some(outcome) = rollback.already_there(&running, &document) {
-        return rollback.give_up(&lease, outcome);
+        return rollback.give_up(&lease, outcome).await;
     }
     let left = running.release.as_deref();
     if let Err(reason) = target
@@ -150,18 +152,23 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         })
         .await
     {
-        return rollback.give_up(&lease, impossible(&destination, reason));
+        return rollback
+            .give_up(&lease, impossible(&destination, reason))
+            .await;
     }
-    let journal = Journal::begin(session.store.path(), &destination, left, lease.token)
-        .map_err(journal_failure)?;
+    let journal = session
+        .store
+        .begin_journal(&destination, left, lease.token)
+        .await
+        .map_err(failure)?;
     rollback.go(&target, &lease, journal, false).await
 }
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let document = session.read()?;
-    let unfinished = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let document = session.read().await?;
+    let unfinished = session.store.unfinished().await.map_err(failure)?;
     let destination = match (&unfinished, &document) {
         (Some(journal), _) => journal
             .plan()
@@ -195,22 +202,23 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     };
     let target = rollback.target()?;
     let (lease, document) = session
-        .store
-        .acquire(&session.claim("rollback"), |document, lock| {
+        .acquire("rollback", |document, lock| {
             lock.destination = Some(destination.clone());
             document.clone()
         })
-        .map_err(failure)?;
+        .await?;
     // Whoever held the lease until now may have ended the journal that was found before it.
-    let found = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let found = session.store.unfinished().await.map_err(failure)?;
     let running = rollback.what_runs(&target, &document).await;
     let journal = if let Some(journal) = found {
         journal
     } else {
         let left = running.release.clone().filter(|left| *left != destination);
         let left = left.or_else(|| rollback.left_by_record(&document));
-        let path = session.store.path();
-        Journal::begin(path, &destination, left.as_deref(), lease.token).map_err(journal_failure)?
+        let begun = session
+            .store
+            .begin_journal(&destination, left.as_deref(), lease.token);
+        begun.await.map_err(failure)?
     };
     // Recording a deployment ends the journal, so where nobody can be asked it still holds.
     let trusted = rollback.seen(&running) || running.answer == Answer::Nobody;
@@ -261,8 +269,12 @@ impl Rollback<'_> {
     }
 
     /// Gives the lease back and reports why nothing was done.
-    fn give_up(&self, lease: &Lease, outcome: Outcome) -> Result<Report, Failure> {
-        self.session.store.release(lease, |_| ()).map_err(failure)?;
+    async fn give_up(&self, lease: &Lease, outcome: Outcome) -> Result<Report, Failure> {
+        self.session
+            .store
+            .release(lease, |_| ())
+            .await
+            .map_err(failure)?;
         Ok(self.session.report(vec![outcome]))
     }
 
@@ -373,6 +385,21 @@ impl Rollback<'_> {
         &self,
         target: &Target<'_>,
         lease: &Lease,
+        journal: Journal,
+        trusted: bool,
+    ) -> Result<Report, Failure> {
+        let ended = self.steps(target, lease, journal, trusted).await;
+        if ended.is_err() {
+            // Where that fails too, the lock goes with its holder.
+            let _ = self.session.store.release(lease, |_| ()).await;
+        }
+        ended
+    }
+
+    async fn steps(
+        &self,
+        target: &Target<'_>,
+        lease: &Lease,
         mut journal: Journal,
         trusted: bool,
     ) -> Result<Report, Failure> {
@@ -387,7 +414,7 @@ impl Rollback<'_> {
         let mut outcomes = Vec::new();
         for step in target.steps(moving) {
             if session.job.interrupt.caught().is_some() {
-                return Ok(self.interrupted(outcomes, &journal));
+                return self.interrupted(lease, outcomes, &journal).await;
             }
             session
                 .job
@@ -396,7 +423,7 @@ impl Rollback<'_> {
             let start = clock.elapsed();
             // Whoever lost the lock acts no more.
             let ttl = session.section.lock_ttl.get();
-            session.store.renew(lease, ttl).map_err(failure)?;
+            session.store.renew(lease, ttl).await.map_err(failure)?;
             let known = trusted && journal.is_done(&step.name);
             let outcome = if known && !target.undoes() {
                 Outcome::pass(format!("step/{}", step.name), self.destination)
@@ -417,15 +444,15 @@ impl Rollback<'_> {
             .filter(|outcome| outcome.verdict != Verdict::Pass)
             .count();
         if failed > 0 {
-            return self.failed(target, lease, journal, outcomes, failed);
+            return self.failed(target, lease, journal, outcomes, failed).await;
         }
         let ttl = session.section.lock_ttl.get();
-        session.store.renew(lease, ttl).map_err(failure)?;
+        session.store.renew(lease, ttl).await.map_err(failure)?;
         let start = clock.elapsed();
         let verified = self.verify(target).await;
         if session.job.interrupt.caught().is_some() {
             outcomes.extend(verified);
-            return Ok(self.interrupted(outcomes, &journal));
+            return self.interrupted(lease, outcomes, &journal).await;
         }
         let verdict = Verdict::of(verified.iter().map(Outcome::weighs));
         bars.push((
@@ -435,8 +462,8 @@ impl Rollback<'_> {
             verdict == Verdict::Pass,
         ));
         outcomes.extend(verified);
-        self.record(lease, left.as_deref(), verdict)?;
-        journal.end(verdict.as_str()).map_err(journal_failure)?;
+        self.record(lease, left.as_deref(), verdict).await?;
+        journal.end(verdict.as_str()).await.map_err(failure)?;
         let mut report = session.report(outcomes);
         report.pictures.extend(picture::gantt(&bars));
         self.conclude(&mut report, left.as_deref(), verdict, clock.elapsed());
@@ -460,28 +487,27 @@ impl Rollback<'_> {
             Ok(before) => {
                 journal
                     .intent(&step.name, before.clone())
-                    .map_err(journal_failure)?;
+                    .await
+                    .map_err(failure)?;
                 target.act(step, moving, before.as_deref()).await
             }
             Err(reason) => Err(reason),
         };
         let outcome = match result {
             Ok(detail) => {
-                journal.done(&step.name).map_err(journal_failure)?;
+                journal.done(&step.name).await.map_err(failure)?;
                 Outcome::pass(id, self.destination).actual(detail)
             }
             Err(reason) => {
                 let clean = self.session.clean(&reason);
-                journal
-                    .failed(&step.name, &clean)
-                    .map_err(journal_failure)?;
+                journal.failed(&step.name, &clean).await.map_err(failure)?;
                 Outcome::fail(id, self.destination)
                     .expected(format!("{} is live", self.destination))
                     .actual(reason.clone())
                     .reason(reason)
                     .hint(format!(
                         "mend it, then `rollback resume`; journal: {}",
-                        journal.path().display()
+                        journal.place()
                     ))
             }
         };
@@ -489,7 +515,7 @@ impl Rollback<'_> {
     }
 
     /// Some steps did not work. What was undone is over; the rest can be resumed.
-    fn failed(
+    async fn failed(
         &self,
         target: &Target<'_>,
         lease: &Lease,
@@ -498,11 +524,13 @@ impl Rollback<'_> {
         failed: usize,
     ) -> Result<Report, Failure> {
         if target.undoes() {
-            journal
-                .end(Verdict::Fail.as_str())
-                .map_err(journal_failure)?;
+            journal.end(Verdict::Fail.as_str()).await.map_err(failure)?;
         }
-        self.session.store.release(lease, |_| ()).map_err(failure)?;
+        self.session
+            .store
+            .release(lease, |_| ())
+            .await
+            .map_err(failure)?;
         let changed = outcomes.len() - failed;
         let mut report = self.session.report(outcomes);
         if changed > 0 {
@@ -516,7 +544,18 @@ impl Rollback<'_> {
         Ok(report)
     }
 
-    fn interrupted(&self, mut outcomes: Vec<Outcome>, journal: &Journal) -> Report {
+    /// The journal is what `resume` needs; the lock would only keep the next run out.
+    async fn interrupted(
+        &self,
+        lease: &Lease,
+        mut outcomes: Vec<Outcome>,
+        journal: &Journal,
+    ) -> Result<Report, Failure> {
+        self.session
+            .store
+            .release(lease, |_| ())
+            .await
+            .map_err(failure)?;
         outcomes.push(
             Outcome::inconclusive("rollback/interrupted", self.destination)
                 .expected("the rollback is finished")
@@ -524,10 +563,10 @@ impl Rollback<'_> {
                 .reason("interrupted; the journal is kept")
                 .hint(format!(
                     "`rollback resume` finishes it; journal: {}",
-                    journal.path().display()
+                    journal.place()
                 )),
         );
-        self.session.report(outcomes)
+        Ok(self.session.report(outcomes))
     }
 
     /// Asks the gate whether the destination is healthy and answers.
@@ -590,7 +629,12 @@ impl Rollback<'_> {
     }
 
     /// Writes down what runs now; freezes the environment if it is not healthy.
-    fn record(&self, lease: &Lease, left: Option<&str>, verdict: Verdict) -> Result<(), Failure> {
+    async fn record(
+        &self,
+        lease: &Lease,
+        left: Option<&str>,
+        verdict: Verdict,
+    ) -> Result<(), Failure> {
         let session = self.session;
         let now = Timestamp::now();
         let frozen = (verdict == Verdict::Fail).then(|| Frozen {
@@ -606,9 +650,10 @@ impl Rollback<'_> {
             .release(lease, |document| {
                 document.rolled_back(left, self.destination, verdict == Verdict::Pass, now);
                 if frozen.is_some() {
-                    document.frozen = frozen;
+                    document.frozen.clone_from(&frozen);
                 }
             })
+            .await
             .map_err(failure)
     }
 

@@ -15,11 +15,16 @@ use std::time::Duration;
 
 use cli::{Failure, Job};
 use config::Section;
+use config::value::Span;
 use model::Report;
 
 /// The stage and its subcommands.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Stage {
+    /// How long to wait for a lock that another holds. Default: `rollback.lock-wait`, else not at
+    /// all
+    #[arg(long, global = true, value_name = "DURATION")]
+    lock_wait: Option<Span>,
     #[command(subcommand)]
     action: Action,
 }
@@ -64,18 +69,25 @@ impl cli::Stage for Stage {
     // The runner kills 10 s after a cancellation; a step that began is finished before that.
     const GRACE: Duration = Duration::from_secs(7);
 
+    fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
+        if let (Some(wait), Some(section)) = (self.lock_wait, &mut config.rollback) {
+            section.lock_wait = wait;
+        }
+        Ok(())
+    }
+
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match self.action {
-            Action::Record(flags) => record::record(job, &flags),
-            Action::Status => view::status(job),
-            Action::History => view::history(job),
+            Action::Record(flags) => record::record(job, &flags).await,
+            Action::Status => view::status(job).await,
+            Action::History => view::history(job).await,
             Action::Plan(flags) => act::plan(job, &flags).await,
             Action::Run(flags) if job.dry_run => act::plan(job, &flags).await,
             Action::Run(flags) => act::run(job, &flags).await,
             Action::Resume => act::resume(job).await,
-            Action::Unlock(flags) => record::unlock(job, &flags),
-            Action::Unfreeze => record::unfreeze(job),
-            Action::Drilled => record::drilled(job),
+            Action::Unlock(flags) => record::unlock(job, &flags).await,
+            Action::Unfreeze => record::unfreeze(job).await,
+            Action::Drilled => record::drilled(job).await,
         }
     }
 }

@@ -4,9 +4,9 @@
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report};
-use state::{Document, Journal, Status};
+use state::{Document, Status};
 
-use crate::session::{Session, failure, journal_failure};
+use crate::session::{Session, failure};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -29,7 +29,7 @@ pub struct UnlockFlags {
 }
 
 /// Records the job's release.
-pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let Some(release) = &job.release else {
         return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
@@ -40,7 +40,7 @@ pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Status::Good
     };
     let refused = |document: &Document| forbidden(document, release).filter(|_| !flags.force);
-    if let Some(outcome) = session.read()?.as_ref().and_then(refused) {
+    if let Some(outcome) = session.read().await?.as_ref().and_then(refused) {
         return Ok(session.report(vec![outcome]));
     }
     if job.dry_run {
@@ -48,17 +48,20 @@ pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![Outcome::skipped("record/release", release, reason)]));
     }
     let (lease, again) = session
-        .store
-        .acquire(&session.claim("record"), |document, _| refused(document))
-        .map_err(failure)?;
+        .acquire("record", |document, _| refused(document))
+        .await?;
     // A rollback may have ended between the question and the lease.
     if let Some(outcome) = again {
-        session.store.release(&lease, |_| ()).map_err(failure)?;
+        session
+            .store
+            .release(&lease, |_| ())
+            .await
+            .map_err(failure)?;
         return Ok(session.report(vec![outcome]));
     }
     // What is deployed now makes a rollback void that was killed before it.
-    if let Some(mut journal) = Journal::unfinished(session.store.path()).map_err(journal_failure)? {
-        journal.end("superseded").map_err(journal_failure)?;
+    if let Some(mut journal) = session.store.unfinished().await.map_err(failure)? {
+        journal.end("superseded").await.map_err(failure)?;
     }
     let run = session.run_name();
     session
@@ -66,16 +69,17 @@ pub fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         .release(&lease, |document| {
             document.service = job.config.service.clone().or(document.service.take());
             document.environment = job.environment.clone().or(document.environment.take());
-            let entry = document.deployed(release, status, Timestamp::now(), run);
+            let entry = document.deployed(release, status, Timestamp::now(), run.clone());
             entry.digest = flags.digest.clone().or(entry.digest.take());
         })
+        .await
         .map_err(failure)?;
     Ok(
         session.report(vec![Outcome::pass("record/release", release).actual(
             format!(
                 "{release} is recorded as {} in {}",
                 status.as_str(),
-                session.store.path().display()
+                session.store.place()
             ),
         )]),
     )
@@ -98,25 +102,27 @@ fn forbidden(document: &Document, release: &str) -> Option<Outcome> {
 }
 
 /// Takes the lock away.
-pub(crate) fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Failure> {
+pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let lock = session.read()?.and_then(|document| document.lock);
+    let lock = session.read().await?.and_then(|document| document.lock);
     let Some(lock) = lock else {
         return Ok(session.report(vec![
             Outcome::pass("lock/free", "").actual("no lock is held"),
         ]));
     };
     let subject = lock.holder.to_string();
-    if !flags.force && !state::store::is_free(&lock, Timestamp::now()) {
+    let fate = job.fate(&lock).await;
+    if !flags.force && !fate.is_gone() {
+        let fate = fate.reason();
         return Ok(session.report(vec![
             Outcome::refused("refused/locked", subject)
                 .expected("a holder that is gone")
                 .actual(format!(
-                    "{} may be alive, until {}",
+                    "{}, {fate}, until {:.0}",
                     lock.holder, lock.expires
                 ))
                 .reason(format!(
-                    "locked by {} for `{}`, who may be alive",
+                    "locked by {}, {fate}, for `{}`: it may be alive",
                     lock.holder, lock.operation
                 ))
                 .hint("wait for it, or insist with `rollback unlock --force`"),
@@ -142,6 +148,7 @@ pub(crate) fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Failure> 
             }
             Ok(())
         })
+        .await
         .map_err(failure)?;
     Ok(session.report(vec![
         Outcome::pass("lock/free", subject).actual("the lock was taken away"),
@@ -149,9 +156,9 @@ pub(crate) fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Failure> 
 }
 
 /// Allows deployments again.
-pub(crate) fn unfreeze(job: &Job) -> Result<Report, Failure> {
+pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let frozen = session.read()?.and_then(|document| document.frozen);
+    let frozen = session.read().await?.and_then(|document| document.frozen);
     let Some(frozen) = frozen else {
         return Ok(session.report(vec![
             Outcome::pass("frozen/no", "").actual("nothing is frozen"),
@@ -164,13 +171,11 @@ pub(crate) fn unfreeze(job: &Job) -> Result<Report, Failure> {
             "dry run: would unfreeze",
         )]));
     }
-    let (lease, ()) = session
-        .store
-        .acquire(&session.claim("unfreeze"), |_, _| ())
-        .map_err(failure)?;
+    let (lease, ()) = session.acquire("unfreeze", |_, _| ()).await?;
     session
         .store
         .release(&lease, |document| document.frozen = None)
+        .await
         .map_err(failure)?;
     Ok(session.report(vec![
         Outcome::pass("frozen/no", "")
@@ -179,21 +184,19 @@ pub(crate) fn unfreeze(job: &Job) -> Result<Report, Failure> {
 }
 
 /// Remembers when the way back was last walked; `preflight.rollback-ready` asks for it.
-pub(crate) fn drilled(job: &Job) -> Result<Report, Failure> {
+pub(crate) async fn drilled(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let path = session.store.path().display().to_string();
+    let path = session.store.place();
     if job.dry_run {
         let why = "dry run: would record a drill";
         return Ok(session.report(vec![Outcome::skipped("drill/recorded", path, why)]));
     }
     let now = Timestamp::now();
-    let (lease, ()) = session
-        .store
-        .acquire(&session.claim("drilled"), |_, _| ())
-        .map_err(failure)?;
+    let (lease, ()) = session.acquire("drilled", |_, _| ()).await?;
     session
         .store
         .release(&lease, |document| document.last_drill = Some(now))
+        .await
         .map_err(failure)?;
     Ok(session.report(vec![
         Outcome::pass("drill/recorded", path).actual(format!("a drill is recorded at {now:.0}")),

@@ -1,11 +1,17 @@
 //! What every subcommand needs: the section, the store, who we are, and how errors end.
 
-use cli::{Failure, Job};
+use std::time::{Duration, Instant};
+
+use cli::{Failure, Fate, Job};
 use config::file::Rollback;
 use jiff::Timestamp;
 use model::{Outcome, Report};
-use state::store::Claim;
-use state::{Document, Error, Holder, Store};
+use state::{Claim, Document, Error, Lease, Lock, Store};
+
+/// How often a lock that is waited for is looked at.
+const POLL: Duration = Duration::from_millis(500);
+/// How often GitHub is asked for the run that holds it.
+const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// A job with its `rollback:` section.
 pub(crate) struct Session<'a> {
@@ -22,7 +28,7 @@ impl<'a> Session<'a> {
                 "add `rollback: { state: FILE, command: { run: … } }` to the configuration",
             ));
         };
-        let store = Store::at(&section.state);
+        let store = job.store(section).map_err(failure)?;
         Ok(Session {
             job,
             section,
@@ -31,8 +37,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub(crate) fn read(&self) -> Result<Option<Document>, Failure> {
-        let document = self.store.read().map_err(failure)?;
+    pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {
+        let document = self.store.read().await.map_err(failure)?;
         if let Some(document) = &document {
             self.check_owner(document)?;
         }
@@ -49,7 +55,7 @@ impl<'a> Session<'a> {
             if let (Some(theirs), Some(ours)) = (theirs, ours)
                 && theirs != ours
             {
-                let path = self.store.path().display();
+                let path = self.store.place();
                 return Err(Failure::refused(format!(
                     "the state {path} is of {what} `{theirs}`, and this is `{ours}`"
                 ))
@@ -59,19 +65,57 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    pub(crate) fn claim(&self, operation: &'a str) -> Claim<'a> {
-        Claim {
-            holder: self.holder(),
+    /// Takes the lease. A lock whose holder is gone is taken over; one whose holder may be alive
+    /// is waited for as long as `--lock-wait` says, and never broken.
+    pub(crate) async fn acquire<T>(
+        &self,
+        operation: &str,
+        mut prepare: impl FnMut(&mut Document, &mut Lock) -> T,
+    ) -> Result<(Lease, T), Failure> {
+        let (job, wait) = (self.job, self.section.lock_wait);
+        let since = Instant::now();
+        let mut claim = Claim {
+            holder: job.holder(),
             operation,
             ttl: self.section.lock_ttl.get(),
+            gone: None,
+        };
+        let mut asked: Option<(u64, Instant, Fate)> = None;
+        loop {
+            let result = self.store.acquire(&claim, &mut prepare).await;
+            let Err(Error::Held { lock }) = result else {
+                return result.map_err(failure);
+            };
+            let fate = match &asked {
+                Some((of, at, fate)) if *of == lock.token && at.elapsed() < LOOK_UP => fate.clone(),
+                _ => job.fate(&lock).await,
+            };
+            if asked
+                .as_ref()
+                .is_none_or(|(of, at, _)| *of != lock.token || at.elapsed() >= LOOK_UP)
+            {
+                asked = Some((lock.token, Instant::now(), fate.clone()));
+            }
+            if fate.is_gone() {
+                tracing::warn!("taking over the lock of {}, {}", lock.holder, fate.reason());
+                claim.gone = Some(lock.token);
+                continue;
+            }
+            let left = wait.get().saturating_sub(since.elapsed());
+            if left.is_zero() || job.interrupt.caught().is_some() {
+                return Err(held(&lock, &fate, since.elapsed()));
+            }
+            job.progress.say(&format!(
+                "waiting for {}, {} ({} s of {wait})",
+                lock.holder,
+                fate.reason(),
+                since.elapsed().as_secs()
+            ));
+            tokio::select! {
+                () = tokio::time::sleep(left.min(POLL)) => {}
+                _ = job.interrupt.wait() => {}
+            }
         }
-    }
-
-    fn holder(&self) -> Holder {
-        Holder::this_process(
-            self.job.actions.run_id.clone(),
-            self.job.actions.run_attempt,
-        )
     }
 
     /// A name for the workflow run, as the history keeps it.
@@ -103,24 +147,41 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Why the lock was not taken.
+fn held(lock: &Lock, fate: &Fate, waited: Duration) -> Failure {
+    let (holder, operation) = (&lock.holder, &lock.operation);
+    let mut reason = format!(
+        "locked by {holder}, {}, for `{operation}` since {:.0}, until {:.0}",
+        fate.reason(),
+        lock.acquired,
+        lock.expires
+    );
+    if waited >= Duration::from_secs(1) {
+        reason.push_str(&format!("; waited {} s", waited.as_secs()));
+    }
+    let hint = match fate {
+        Fate::Unknown { hint, .. } => format!(
+            "{hint}; or see that it has ended, then `rollback unlock --force`"
+        ),
+        _ => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".to_owned(),
+    };
+    Failure::refused(reason).hint(hint)
+}
+
 /// A store that refuses is a refusal; a store that cannot be asked is an error.
 pub(crate) fn failure(error: Error) -> Failure {
     let hint = error.hint();
     let failure = match error {
-        Error::Held { .. } | Error::Lost { .. } | Error::Damaged { .. } | Error::Newer { .. } => {
-            Failure::refused(error)
-        }
-        Error::Read { .. } | Error::Write { .. } | Error::Busy { .. } => Failure::error(error),
+        Error::Held { .. }
+        | Error::Lost { .. }
+        | Error::Damaged { .. }
+        | Error::Newer { .. }
+        | Error::JournalDamaged { .. } => Failure::refused(error),
+        Error::Read { .. }
+        | Error::Write { .. }
+        | Error::Unsure { .. }
+        | Error::Busy { .. }
+        | Error::Journal { .. } => Failure::error(error),
     };
     failure.hint(hint)
-}
-
-/// A journal that cannot be written or read.
-pub(crate) fn journal_failure(error: std::io::Error) -> Failure {
-    if error.kind() == std::io::ErrorKind::InvalidData {
-        return Failure::refused(error)
-            .hint("look at it, and at what runs; then move it away and roll back again");
-    }
-    Failure::error(format!("failed to keep the journal: {error}"))
-        .hint("check the disk's free space beside the state file, then `rollback resume`")
 }

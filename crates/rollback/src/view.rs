@@ -1,25 +1,23 @@
 //! The state as a person asks for it.
 
 use cli::{Failure, Job};
-use jiff::Timestamp;
 use model::{Outcome, Report};
-use state::Journal;
 
-use crate::session::{Session, journal_failure};
+use crate::session::{Session, failure};
 
 /// What runs, what can be gone back to, who holds the lock.
-pub(crate) fn status(job: &Job) -> Result<Report, Failure> {
+pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let path = session.store.path().display().to_string();
-    let Some(document) = session.read()? else {
-        return Ok(session.report(vec![nothing_recorded(path)]));
+    let place = session.store.place();
+    let Some(document) = session.read().await? else {
+        return Ok(session.report(vec![nothing_recorded(place)]));
     };
     let release = |id: &str, release: &Option<String>| {
         let status = release
             .as_deref()
             .and_then(|r| document.status(r))
             .map_or("", |s| s.as_str());
-        Outcome::pass(id, path.clone()).actual(release.as_deref().map_or("none".into(), |r| {
+        Outcome::pass(id, place.clone()).actual(release.as_deref().map_or("none".into(), |r| {
             format!("{r} {status}").trim_end().to_owned()
         }))
     };
@@ -28,28 +26,40 @@ pub(crate) fn status(job: &Job) -> Result<Report, Failure> {
         release("state/last-known-good", &document.last_known_good),
     ];
     outcomes.push(match &document.lock {
-        None => Outcome::pass("state/lock", path.clone()).actual("free"),
-        Some(lock) if state::store::is_free(lock, Timestamp::now()) => {
-            Outcome::pass("state/lock", path.clone())
-                .actual(format!("left behind by {}, who is gone", lock.holder))
+        None => Outcome::pass("state/lock", place.clone()).actual("free"),
+        Some(lock) => {
+            let fate = job.fate(lock).await;
+            let outcome = Outcome::pass("state/lock", place.clone());
+            if fate.is_gone() {
+                outcome.actual(format!(
+                    "left behind by {}, {}: whoever is next takes it over",
+                    lock.holder,
+                    fate.reason()
+                ))
+            } else {
+                outcome.actual(format!(
+                    "held by {}, {}, for `{}` since {:.0}, until {:.0}",
+                    lock.holder,
+                    fate.reason(),
+                    lock.operation,
+                    lock.acquired,
+                    lock.expires
+                ))
+            }
         }
-        Some(lock) => Outcome::pass("state/lock", path.clone()).actual(format!(
-            "held by {} for `{}` since {}, until {}",
-            lock.holder, lock.operation, lock.acquired, lock.expires
-        )),
     });
     outcomes.push(match &document.frozen {
-        None => Outcome::pass("state/frozen", path.clone()).actual("no"),
-        Some(frozen) => Outcome::fail("state/frozen", path.clone())
+        None => Outcome::pass("state/frozen", place.clone()).actual("no"),
+        Some(frozen) => Outcome::fail("state/frozen", place.clone())
             .expected("not frozen")
             .actual(format!("by {} at {}", frozen.by, frozen.at))
             .reason(format!("the environment is frozen: {}", frozen.reason))
             .hint("when a person has looked: `rollback unfreeze`"),
     });
-    let unfinished = Journal::unfinished(session.store.path()).map_err(journal_failure)?;
+    let unfinished = session.store.unfinished().await.map_err(failure)?;
     outcomes.push(match unfinished {
-        None => Outcome::pass("state/journal", path).actual("no unfinished rollback"),
-        Some(journal) => Outcome::fail("state/journal", journal.path().display().to_string())
+        None => Outcome::pass("state/journal", place).actual("no unfinished rollback"),
+        Some(journal) => Outcome::fail("state/journal", journal.place())
             .expected("no unfinished rollback")
             .actual(format!(
                 "a rollback to {} has not ended",
@@ -62,12 +72,10 @@ pub(crate) fn status(job: &Job) -> Result<Report, Failure> {
 }
 
 /// The releases that were recorded.
-pub(crate) fn history(job: &Job) -> Result<Report, Failure> {
+pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let Some(document) = session.read()? else {
-        return Ok(session.report(vec![nothing_recorded(
-            session.store.path().display().to_string(),
-        )]));
+    let Some(document) = session.read().await? else {
+        return Ok(session.report(vec![nothing_recorded(session.store.place())]));
     };
     let outcomes = document.history.iter().map(|entry| {
         let mut actual = format!(

@@ -55,6 +55,12 @@ pub struct Entry {
     pub release: String,
     #[serde(default)]
     pub digest: Option<String>,
+    /// The image that runs, such as `ghcr.io/acme/shop:v1.2.4`.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// The ECS task definition that runs: `family:revision` or its ARN.
+    #[serde(default)]
+    pub task_definition: Option<String>,
     pub status: Status,
     #[schemars(with = "String")]
     pub deployed_at: Timestamp,
@@ -172,6 +178,8 @@ impl Document {
             None => Entry {
                 release: release.to_owned(),
                 digest: None,
+                image: None,
+                task_definition: None,
                 status,
                 deployed_at: at,
                 changed_at: None,
@@ -190,7 +198,15 @@ impl Document {
         entry.status = status;
         entry.run = run.or(entry.run);
         self.history.insert(0, entry);
-        self.history.truncate(HISTORY);
+        if self.history.len() > HISTORY {
+            // What can be gone back to is not forgotten, however long nothing good followed.
+            let good = self.last_known_good.clone();
+            let mut at = 0;
+            self.history.retain(|entry| {
+                at += 1;
+                at <= HISTORY || Some(&entry.release) == good.as_ref()
+            });
+        }
         self.current = Some(release.to_owned());
         if status == Status::Good {
             self.last_known_good = Some(release.to_owned());

@@ -14,6 +14,12 @@ pub struct Holder {
     pub run_id: Option<String>,
     #[serde(default)]
     pub run_attempt: Option<u32>,
+    /// The repository that the run is of.
+    #[serde(default)]
+    pub repository: Option<String>,
+    /// The runner that the job was on; each job of a run has one.
+    #[serde(default)]
+    pub runner: Option<String>,
     pub host: String,
     /// The kernel's id of this boot: after a reboot no process of before is left.
     pub boot_id: String,
@@ -37,6 +43,8 @@ impl Holder {
         Holder {
             run_id,
             run_attempt,
+            repository: None,
+            runner: None,
             host: read("/proc/sys/kernel/hostname"),
             boot_id: read("/proc/sys/kernel/random/boot_id"),
             namespace: std::fs::read_link("/proc/self/ns/pid")

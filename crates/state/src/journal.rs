@@ -1,19 +1,18 @@
 //! What a rollback means to do and what it did: one JSON line per intent and result, each synced
 //! before the next thing happens.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
+use crate::backend::{Backend, Blob, Part, Trouble};
+use crate::{Error, Store};
 
 /// Journals that are finished are kept for this many rollbacks.
 const KEPT: usize = 50;
-/// Far more than a rollback writes.
-const MAX_SIZE: u64 = 16 << 20;
+/// How often a number is chosen anew because another has taken it.
+const TRIES: u32 = 8;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,61 +48,75 @@ pub enum Event {
 /// A journal that is being written, or was found unfinished.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    file: File,
+    backend: Arc<Backend>,
+    number: u64,
+    /// As it lies there.
+    seen: Blob,
+    /// How much of that is whole lines: a kill may have left half a one at the end.
+    whole: usize,
     lines: Vec<Line>,
 }
 
-impl Journal {
-    /// The folder of a state's journals.
-    pub fn folder(state: &Path) -> PathBuf {
-        atomic::beside(state, "journals")
-    }
-
+impl Store {
     /// Begins a journal. Journals are numbered by themselves: fencing tokens begin again where a
     /// state was put back from its backup or begun anew, and clocks are set back.
-    pub fn begin(
-        state: &Path,
+    pub async fn begin_journal(
+        &self,
         destination: &str,
         left: Option<&str>,
         token: u64,
-    ) -> io::Result<Self> {
-        let folder = Self::folder(state);
-        std::fs::create_dir_all(&folder)?;
-        atomic::sync_folder(&atomic::folder(&folder))?;
-        let number = all(&folder)?
-            .last()
-            .and_then(|path| number(path))
-            .unwrap_or(0)
-            + 1;
-        let path = folder.join(format!("{number:08}.jsonl"));
-        let file = OpenOptions::new()
-            .create_new(true)
-            .append(true)
-            .open(&path)?;
-        atomic::sync_folder(&folder)?;
-        let mut journal = Journal {
-            path,
-            file,
-            lines: Vec::new(),
+    ) -> Result<Journal, Error> {
+        let line = Line {
+            at: Timestamp::now(),
+            event: Event::Begin {
+                destination: destination.to_owned(),
+                left: left.map(str::to_owned),
+                token,
+            },
         };
-        journal.write(Event::Begin {
-            destination: destination.to_owned(),
-            left: left.map(str::to_owned),
-            token,
-        })?;
-        prune(&folder);
-        Ok(journal)
+        let backend = &self.backend;
+        let mut tries = 0;
+        loop {
+            let numbers = self.numbers().await?;
+            let number = numbers.last().unwrap_or(&0).saturating_add(1);
+            let place = backend.name(&Part::Journal(number));
+            let bytes = text(&line).map_err(|trouble| Error::journal(place.clone(), trouble))?;
+            match backend.create(number, &bytes).await {
+                Ok(seen) => {
+                    for old in &numbers[..(numbers.len() + 1).saturating_sub(KEPT)] {
+                        // A journal that stays is no harm.
+                        let _ = backend.remove(*old).await;
+                    }
+                    return Ok(Journal {
+                        backend: Arc::clone(backend),
+                        number,
+                        whole: seen.bytes.len(),
+                        seen,
+                        lines: vec![line],
+                    });
+                }
+                Err(Trouble::Conflict) if tries < TRIES => tries += 1,
+                Err(trouble) => return Err(Error::journal(place, trouble)),
+            }
+        }
     }
 
     /// The newest journal that has a beginning and no end.
     ///
     /// Damage in the newest one is an error; what is older has had its successor.
-    pub fn unfinished(state: &Path) -> io::Result<Option<Self>> {
-        for (age, path) in all(&Self::folder(state))?.into_iter().rev().enumerate() {
-            let lines = match read(&path) {
-                Err(error) if age > 0 && error.kind() == io::ErrorKind::InvalidData => continue,
-                lines => lines?,
+    pub async fn unfinished(&self) -> Result<Option<Journal>, Error> {
+        for (age, number) in self.numbers().await?.into_iter().rev().enumerate() {
+            let place = self.backend.name(&Part::Journal(number));
+            let seen = match self.backend.get(&Part::Journal(number)).await {
+                Ok(Some(seen)) => seen,
+                // It was one too many.
+                Ok(None) => continue,
+                Err(trouble) => return Err(Error::journal(place, trouble)),
+            };
+            let (lines, whole) = match read(&seen.bytes) {
+                Ok(read) => read,
+                Err(_) if age > 0 => continue,
+                Err(reason) => return Err(Error::JournalDamaged { place, reason }),
             };
             let begun = matches!(
                 lines.first().map(|line| &line.event),
@@ -114,35 +127,29 @@ impl Journal {
                 Some(Event::End { .. })
             );
             if begun && !ended {
-                let file = OpenOptions::new().append(true).open(&path)?;
-                let mut journal = Journal { path, file, lines };
-                journal.mend()?;
-                return Ok(Some(journal));
+                return Ok(Some(Journal {
+                    backend: Arc::clone(&self.backend),
+                    number,
+                    seen,
+                    whole,
+                    lines,
+                }));
             }
         }
         Ok(None)
     }
 
-    /// Cuts off a last line that a kill left half-written.
-    fn mend(&mut self) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        File::open(&self.path)?
-            .take(MAX_SIZE)
-            .read_to_end(&mut bytes)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        if whole < bytes.len() {
-            let file = OpenOptions::new().write(true).open(&self.path)?;
-            file.set_len(whole as u64)?;
-            file.sync_all()?;
-        }
-        Ok(())
+    async fn numbers(&self) -> Result<Vec<u64>, Error> {
+        let place = format!("{}.journals", self.place());
+        let numbers = self.backend.journals().await;
+        numbers.map_err(|trouble| Error::journal(place, trouble))
     }
+}
 
-    pub fn path(&self) -> &Path {
-        &self.path
+impl Journal {
+    /// What people call it.
+    pub fn place(&self) -> String {
+        self.backend.name(&Part::Journal(self.number))
     }
 
     pub fn lines(&self) -> &[Line] {
@@ -173,97 +180,91 @@ impl Journal {
         })
     }
 
-    pub fn intent(&mut self, step: &str, before: Option<String>) -> io::Result<()> {
+    pub async fn intent(&mut self, step: &str, before: Option<String>) -> Result<(), Error> {
         self.write(Event::Intent {
             step: step.to_owned(),
             before,
         })
+        .await
     }
 
-    pub fn done(&mut self, step: &str) -> io::Result<()> {
+    pub async fn done(&mut self, step: &str) -> Result<(), Error> {
         self.write(Event::Done {
             step: step.to_owned(),
         })
+        .await
     }
 
-    pub fn failed(&mut self, step: &str, reason: &str) -> io::Result<()> {
+    pub async fn failed(&mut self, step: &str, reason: &str) -> Result<(), Error> {
         self.write(Event::Failed {
             step: step.to_owned(),
             reason: reason.to_owned(),
         })
+        .await
     }
 
-    pub fn end(&mut self, verdict: &str) -> io::Result<()> {
+    pub async fn end(&mut self, verdict: &str) -> Result<(), Error> {
         self.write(Event::End {
             verdict: verdict.to_owned(),
         })
+        .await
     }
 
-    fn write(&mut self, event: Event) -> io::Result<()> {
+    async fn write(&mut self, event: Event) -> Result<(), Error> {
         let line = Line {
             at: Timestamp::now(),
             event,
         };
-        let mut text = serde_json::to_string(&line)?;
-        text.push('\n');
-        // One write, so that a kill leaves at most one torn line, at the end.
-        self.file.write_all(text.as_bytes())?;
-        self.file.sync_all()?;
+        let written = match text(&line) {
+            Ok(bytes) => {
+                let backend = &self.backend;
+                let appended = backend.append(self.number, &self.seen, self.whole, &bytes);
+                match appended.await {
+                    Err(trouble @ (Trouble::Conflict | Trouble::Unsure(_))) => {
+                        self.arrived(&bytes).await.ok_or(trouble)
+                    }
+                    appended => appended,
+                }
+            }
+            Err(trouble) => Err(trouble),
+        };
+        self.seen = written.map_err(|trouble| Error::journal(self.place(), trouble))?;
+        self.whole = self.seen.bytes.len();
         self.lines.push(line);
         Ok(())
     }
+
+    /// Whether a line of which nobody can say that it was written is there. A request that was
+    /// sent twice meets what it wrote the first time.
+    async fn arrived(&self, line: &[u8]) -> Option<Blob> {
+        let found = self.backend.get(&Part::Journal(self.number)).await.ok()??;
+        let before = found.bytes.strip_suffix(line)?;
+        (before == &self.seen.bytes[..self.whole]).then_some(found)
+    }
 }
 
-/// A journal's lines. A torn last line is what a kill leaves; a torn one before it is damage.
-fn read(path: &Path) -> io::Result<Vec<Line>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(MAX_SIZE).read_to_end(&mut text)?;
+fn text(line: &Line) -> Result<Vec<u8>, Trouble> {
+    let mut text = serde_json::to_vec(line).map_err(Trouble::failed)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// A journal's lines, and how many bytes they have. A torn last line is what a kill leaves; a
+/// torn one before it is damage.
+fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), String> {
     let mut lines = Vec::new();
-    let mut rest = text.split_inclusive(|byte| *byte == b'\n').peekable();
+    let mut whole = 0;
+    let mut rest = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
     while let Some(line) = rest.next() {
         match serde_json::from_slice(line) {
-            Ok(parsed) if line.ends_with(b"\n") => lines.push(parsed),
+            Ok(parsed) if line.ends_with(b"\n") => {
+                lines.push(parsed);
+                whole += line.len();
+            }
             _ if rest.peek().is_none() => break,
             Ok(_) => break,
-            Err(error) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("the journal {} is damaged: {error}", path.display()),
-                ));
-            }
+            Err(error) => return Err(error.to_string()),
         }
     }
-    Ok(lines)
-}
-
-/// Journals by age, oldest first.
-fn all(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut paths: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| number(path).is_some())
-        .collect();
-    paths.sort_by_key(|path| number(path));
-    Ok(paths)
-}
-
-/// `7` of `00000007.jsonl`.
-fn number(path: &Path) -> Option<u64> {
-    path.file_name()?
-        .to_str()?
-        .strip_suffix(".jsonl")?
-        .parse()
-        .ok()
-}
-
-fn prune(folder: &Path) {
-    let Ok(paths) = all(folder) else { return };
-    for path in &paths[..paths.len().saturating_sub(KEPT)] {
-        // A journal that stays is no harm.
-        let _ = std::fs::remove_file(path);
-    }
+    Ok((lines, whole))
 }

@@ -1,13 +1,19 @@
 //! What we know of a service's releases, kept so that a kill at any moment loses nothing: the
-//! state document, its store, the lease on it, and the journal of what a rollback did.
+//! state document, its stores, the lease on it, and the journal of what a rollback did.
+//!
+//! A store is a file, a file on a host, or an object in a bucket; [`Store`] makes them one.
 
 pub mod atomic;
+mod backend;
 pub mod document;
+mod error;
 pub mod holder;
 pub mod journal;
+mod parse;
 pub mod store;
 
 pub use document::{Document, Entry, Frozen, Lock, Status};
+pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;
-pub use store::{Error, Lease, Store};
+pub use store::{Claim, Lease, Store, Surroundings};

@@ -51,21 +51,43 @@ impl Moto {
     }
 
     pub fn put_object(&self, bucket: &str, key: &str, content: &[u8]) {
-        self.put(&format!("/{bucket}/{key}"), content);
+        self.put(&format!("/{bucket}/{}", encode(key)), content);
+    }
+
+    /// An object's content; `None` where there is none.
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let answer = self.ask("GET", &format!("/{bucket}/{}", encode(key)), b"");
+        (answer.status == 200).then_some(answer.body)
+    }
+
+    fn put(&self, path: &str, content: &[u8]) {
+        let answer = self.ask("PUT", path, content);
+        assert_eq!(answer.status, 200, "PUT {path}: {}", answer.text());
     }
 
     /// moto reads no signature, but the service and the region in one.
-    fn put(&self, path: &str, content: &[u8]) {
+    fn ask(&self, method: &str, path: &str, content: &[u8]) -> Answer {
         let authorization = "AWS4-HMAC-SHA256 Credential=testkit/20260101/us-east-1/s3/aws4_request, \
                              SignedHeaders=host, Signature=0";
         let url = format!("{}{path}", self.url());
         let headers = [("Authorization", authorization)];
-        let answer: Answer = request("PUT", &url, &headers, content).expect("moto answers");
-        assert_eq!(answer.status, 200, "PUT {path}: {}", answer.text());
+        request(method, &url, &headers, content).expect("moto answers")
     }
 
     /// The process, to stop or signal it.
     pub fn process(&self) -> &Process {
         &self.process
     }
+}
+
+/// A key as a path.
+fn encode(key: &str) -> String {
+    key.bytes().fold(String::new(), |mut path, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+        path
+    })
 }

@@ -6,20 +6,25 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ReleaseSource;
-use crate::value::Span;
+use crate::value::{Span, StateAddress};
 
 /// How to put the last-known-good release back. Exactly one target: `command` or `nginx`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rollback {
-    /// The state file. Its backup, lock and journals are kept beside it.
-    pub state: PathBuf,
+    /// Where the state is kept: a path; `ssh://host/path`, with a name under `hosts:`; or
+    /// `s3://bucket/key`, with the AWS credentials of the environment or the profile. Its backup,
+    /// lock and journals are kept beside it.
+    pub state: StateAddress,
     /// How long after a deployment the release before it is kept and can be gone back to.
     /// Unset: for ever.
     pub window: Option<Span>,
     /// How long an operation may hold the lock before another may take it over. Default 30m.
     #[serde(default = "lock_ttl")]
     pub lock_ttl: Span,
+    /// How long to wait for a lock that another holds, such as `10m`. Default: not at all.
+    #[serde(default)]
+    pub lock_wait: Span,
     /// A command of yours makes the switch.
     pub command: Option<CommandTarget>,
     /// nginx sends the traffic to one of two colours.

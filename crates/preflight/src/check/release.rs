@@ -6,7 +6,7 @@
 use cli::Job;
 use config::value::Weight;
 use model::{Outcome, Severity};
-use state::{Document, Status, Store};
+use state::{Document, Status};
 
 use super::{Planned, Scene};
 
@@ -15,7 +15,7 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let Some(section) = &job.config.rollback else {
         return Vec::new();
     };
-    let subject = section.state.display().to_string();
+    let subject = section.state.to_string();
     let one = |id: &str, judge: fn(&Document, &str, &Job) -> Outcome| {
         let (id, subject) = (id.to_owned(), subject.clone());
         let (ask_id, ask_subject) = (id.clone(), subject.clone());
@@ -24,11 +24,15 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
             subject,
             severity: Severity::Required,
             weight: Weight::default(),
-            asks: format!("read the state {}", section.state.display()),
+            asks: format!("read the state {}", section.state),
             needs: None,
             timeout,
             ask: Box::pin(async move {
-                let mut outcome = match Store::at(&section.state).read() {
+                let read = match job.store(section) {
+                    Ok(store) => store.read().await,
+                    Err(error) => Err(error),
+                };
+                let mut outcome = match read {
                     Ok(Some(document)) => judge(&document, &ask_id, job),
                     Ok(None) => Outcome::pass(ask_id, ask_subject)
                         .expected("a state that does not forbid it")

@@ -1,21 +1,27 @@
 //! Whether there is a way back: asked before we leave.
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use cli::Job;
 use config::file::{ImageCheck, Rollback, RollbackReady};
 use config::value::Age;
 use jiff::Timestamp;
 use model::{Outcome, Verdict};
-use state::{Document, Journal, Store};
+use state::{Document, Error, Store};
 
 use super::{Planned, Scene, images};
 
 type Judge = for<'j> fn(&'j Question<'j>, &'j Document) -> Outcome;
+/// The one store that all parts ask, or why there is none.
+type Opened = Rc<Result<Store, Error>>;
 
 struct Question<'a> {
     id: String,
     section: &'a Rollback,
     check: &'a RollbackReady,
+    job: &'a Job,
+    store: Opened,
 }
 
 /// One outcome for each thing that must hold.
@@ -23,18 +29,16 @@ pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Pl
     let Some(section) = &scene.job.config.rollback else {
         return Vec::new();
     };
-    let mut judges: Vec<(&str, Judge)> = vec![
-        ("state", state),
-        ("last-known-good", last_known_good),
-        ("window", window),
-    ];
+    let store: Opened = Rc::new(scene.job.store(section));
+    let mut judges: Vec<(&str, Judge)> =
+        vec![("last-known-good", last_known_good), ("window", window)];
     if check.drilled_within.is_some() {
         judges.push(("drill", drill));
     }
-    let parts = judges.len() + usize::from(check.image.is_some());
+    let parts = 1 + judges.len() + usize::from(check.image.is_some());
     let planned = |part: &str, asks: String, needs, ask| Planned {
         id: format!("rollback-ready/{part}"),
-        subject: section.state.display().to_string(),
+        subject: section.state.to_string(),
         severity: check.severity,
         weight: check.weight.split(parts),
         asks,
@@ -46,13 +50,17 @@ pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Pl
         id: format!("rollback-ready/{part}"),
         section,
         check,
+        job: scene.job,
+        store: Rc::clone(&store),
     };
-    let reads = format!("read the state {}", section.state.display());
-    let mut all: Vec<Planned<'a>> = Vec::new();
+    let reads = format!("read the state {}", section.state);
+    let free = question("state");
+    let ask = Box::pin(async move { free.is_free().await });
+    let mut all: Vec<Planned<'a>> = vec![planned("state", reads.clone(), None, ask)];
     for (part, judge) in judges {
         let question = question(part);
         let ask = Box::pin(async move {
-            match question.read() {
+            match question.read().await {
                 Ok(document) => judge(&question, &document),
                 Err(outcome) => *outcome,
             }
@@ -72,12 +80,16 @@ pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Pl
 
 impl Question<'_> {
     fn outcome(&self, verdict: Verdict) -> Outcome {
-        Outcome::new(&self.id, self.section.state.display().to_string(), verdict)
+        Outcome::new(&self.id, self.section.state.to_string(), verdict)
     }
 
-    fn read(&self) -> Result<Document, Box<Outcome>> {
+    async fn read(&self) -> Result<Document, Box<Outcome>> {
         let expected = "a state file that can be read";
-        match Store::at(&self.section.state).read() {
+        let read = match &*self.store {
+            Ok(store) => store.read().await,
+            Err(error) => return Err(Box::new(self.unusable(error))),
+        };
+        match read {
             Ok(Some(document)) => Ok(document),
             Ok(None) => Err(Box::new(
                 self.outcome(Verdict::Fail)
@@ -86,13 +98,72 @@ impl Question<'_> {
                     .reason("nothing is recorded, so there is nothing to go back to")
                     .hint("record what runs and is good: `rollback record --release VERSION`"),
             )),
-            Err(error) => Err(Box::new(
-                self.outcome(Verdict::Fail)
-                    .expected(expected)
-                    .actual(error.to_string())
-                    .reason(format!("the state cannot be used: {error}"))
-                    .hint(error.hint()),
-            )),
+            Err(error) => Err(Box::new(self.unusable(&error))),
+        }
+    }
+
+    fn unusable(&self, error: &Error) -> Outcome {
+        self.outcome(Verdict::Fail)
+            .expected("a state file that can be read")
+            .actual(error.to_string())
+            .reason(format!("the state cannot be used: {error}"))
+            .hint(error.hint())
+    }
+
+    async fn is_free(&self) -> Outcome {
+        let document = match self.read().await {
+            Ok(document) => document,
+            Err(outcome) => return *outcome,
+        };
+        let unfinished = match &*self.store {
+            Ok(store) => store.unfinished().await,
+            Err(error) => return self.unusable(error),
+        };
+        let expected = "a state that is neither frozen nor locked, and no unfinished rollback";
+        let bad = |actual: String, reason: String, hint: &str| {
+            let outcome = self.outcome(Verdict::Fail).expected(expected);
+            outcome.actual(actual).reason(reason).hint(hint)
+        };
+        if let Some(frozen) = &document.frozen {
+            return bad(
+                format!("frozen by {} at {:.0}", frozen.by, frozen.at),
+                format!("the environment is frozen: {}", frozen.reason),
+                "when a person has looked: `rollback unfreeze`",
+            );
+        }
+        if let Some(lock) = &document.lock
+            && let fate = self.job.fate(lock).await
+            && !fate.is_gone()
+        {
+            return bad(
+                format!(
+                    "locked by {}, {}, until {:.0}",
+                    lock.holder,
+                    fate.reason(),
+                    lock.expires
+                ),
+                format!("locked by {} for `{}`", lock.holder, lock.operation),
+                "wait for it; see `rollback status`, and if it is gone `rollback unlock`",
+            );
+        }
+        match unfinished {
+            Ok(None) => self
+                .outcome(Verdict::Pass)
+                .expected(expected)
+                .actual(format!(
+                    "readable and free, generation {}",
+                    document.generation
+                )),
+            Ok(Some(_)) => bad(
+                "a rollback has not ended".to_owned(),
+                "a rollback was interrupted, or is running".to_owned(),
+                "see `rollback status`; if nobody is at it: `rollback resume`",
+            ),
+            Err(error) => bad(
+                error.to_string(),
+                format!("the journal beside the state cannot be read: {error}"),
+                "see `rollback status`, and the permissions of the folder",
+            ),
         }
     }
 
@@ -110,7 +181,7 @@ impl Question<'_> {
     }
 
     async fn image(&self, template: &str, scene: &Scene<'_>) -> Outcome {
-        let found = self.read().and_then(|document| {
+        let found = self.read().await.and_then(|document| {
             let good = self.good(&document)?.to_owned();
             let digest = document.entry(&good).and_then(|entry| entry.digest.clone());
             Ok((good, digest))
@@ -138,50 +209,6 @@ impl Question<'_> {
             outcome = outcome.reason(format!("{good} cannot be gone back to: {reason}"));
         }
         outcome
-    }
-}
-
-fn state(question: &Question<'_>, document: &Document) -> Outcome {
-    let expected = "a state that is neither frozen nor locked, and no unfinished rollback";
-    let bad = |actual: String, reason: String, hint: &str| {
-        let outcome = question.outcome(Verdict::Fail).expected(expected);
-        outcome.actual(actual).reason(reason).hint(hint)
-    };
-    if let Some(frozen) = &document.frozen {
-        return bad(
-            format!("frozen by {} at {:.0}", frozen.by, frozen.at),
-            format!("the environment is frozen: {}", frozen.reason),
-            "when a person has looked: `rollback unfreeze`",
-        );
-    }
-    let now = Timestamp::now();
-    if let Some(lock) = &document.lock
-        && !state::store::is_free(lock, now)
-    {
-        return bad(
-            format!("locked by {} until {:.0}", lock.holder, lock.expires),
-            format!("locked by {} for `{}`", lock.holder, lock.operation),
-            "wait for it; see `rollback status`, and if it is gone `rollback unlock`",
-        );
-    }
-    match Journal::unfinished(&question.section.state) {
-        Ok(None) => question
-            .outcome(Verdict::Pass)
-            .expected(expected)
-            .actual(format!(
-                "readable and free, generation {}",
-                document.generation
-            )),
-        Ok(Some(_)) => bad(
-            "a rollback has not ended".to_owned(),
-            "a rollback was interrupted, or is running".to_owned(),
-            "see `rollback status`; if nobody is at it: `rollback resume`",
-        ),
-        Err(error) => bad(
-            error.to_string(),
-            format!("the journal beside the state cannot be read: {error}"),
-            "see `rollback status`, and the permissions of the folder",
-        ),
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::world::{World, finish, kill, wait_for};
+use crate::world::{World, finish, kill, wait, wait_for};
 
 /// Runs `rollback VERB`, which a script of the world kills.
 #[track_caller]
@@ -210,17 +210,15 @@ fn a_crash_of_this_machine_frees_the_lock() {
     let world = World::with_v2_deployed();
     world.write("before-run", &once("before-run", "kill -9 $PPID; exit 1"));
     dies(&world, "run");
-    world
-        .store()
-        .update(None, |document| {
-            let holder = &mut document.lock.as_mut().unwrap().holder;
-            // A process of this boot has that id, but the holder was of another boot.
-            *holder = state::Holder {
-                boot_id: "another-boot".into(),
-                ..state::Holder::this_process(None, None)
-            };
-            Ok(())
-        })
-        .unwrap();
+    wait(world.store().update(None, |document| {
+        let holder = &mut document.lock.as_mut().unwrap().holder;
+        // A process of this boot has that id, but the holder was of another boot.
+        *holder = state::Holder {
+            boot_id: "another-boot".into(),
+            ..state::Holder::this_process(None, None)
+        };
+        Ok(())
+    }))
+    .unwrap();
     world.resume_converges("after a reboot");
 }

@@ -3,6 +3,7 @@
 
 mod hook;
 mod kill;
+mod locks;
 mod race;
 mod refusals;
 mod regressions;

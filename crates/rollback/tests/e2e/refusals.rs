@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::world::World;
+use crate::world::{World, wait};
 
 /// Runs `rollback run` and expects this refusal; nothing may have changed.
 #[track_caller]
@@ -129,15 +129,16 @@ fn a_frozen_environment_stays_as_it_is_until_a_person_lifts_it() {
 #[test]
 fn a_lock_held_by_another_is_refused_with_its_holder() {
     let world = World::with_v2_deployed();
-    let claim = state::store::Claim {
+    let claim = state::Claim {
         holder: state::Holder {
             host: "runner-7".into(),
             ..state::Holder::this_process(Some("4711".into()), Some(2))
         },
         operation: "rollback",
         ttl: std::time::Duration::from_secs(600),
+        gone: None,
     };
-    let (lease, ()) = world.store().acquire(&claim, |_, _| ()).unwrap();
+    let (lease, ()) = wait(world.store().acquire(&claim, |_, _| ())).unwrap();
     let before = world.read("state.json");
     for verb in ["run", "plan", "resume"] {
         // Nobody knows where the holder wants to go: there is nothing to resume.
@@ -157,7 +158,7 @@ fn a_lock_held_by_another_is_refused_with_its_holder() {
     assert_eq!(world.live(), "v2");
     world.rollback(&["unlock", "--force"]).exits(0);
     assert!(
-        world.store().release(&lease, |_| ()).is_err(),
+        wait(world.store().release(&lease, |_| ())).is_err(),
         "a holder that lost its lock cannot write"
     );
     world.rollback(&["run"]).exits(0);
@@ -168,15 +169,16 @@ fn a_lock_held_by_another_is_refused_with_its_holder() {
 #[test]
 fn an_expired_lock_is_taken_over() {
     let world = World::with_v2_deployed();
-    let claim = state::store::Claim {
+    let claim = state::Claim {
         holder: state::Holder {
             host: "elsewhere".into(),
             ..state::Holder::this_process(None, None)
         },
         operation: "rollback",
         ttl: std::time::Duration::ZERO,
+        gone: None,
     };
-    let (lease, ()) = world.store().acquire(&claim, |_, _| ()).unwrap();
+    let (lease, ()) = wait(world.store().acquire(&claim, |_, _| ())).unwrap();
     world.rollback(&["run"]).exits(0);
     assert!(world.state().last_token > lease.token);
 }

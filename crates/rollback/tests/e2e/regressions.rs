@@ -1,6 +1,6 @@
 //! What once went wrong.
 
-use crate::world::{World, finish, kill, wait_for};
+use crate::world::{World, finish, kill, wait, wait_for};
 
 /// The file's own hint was followed: tokens begin again where journals already are.
 #[test]
@@ -117,17 +117,18 @@ fn a_rollback_that_lost_its_lock_acts_no_more() {
     wait_for("the first step", || !world.read("calls").is_empty());
     kill("STOP", slow.id());
     std::thread::sleep(std::time::Duration::from_millis(400));
-    let claim = state::store::Claim {
+    let claim = state::Claim {
         holder: state::Holder::this_process(None, None),
         operation: "deploy",
         ttl: std::time::Duration::from_secs(60),
+        gone: None,
     };
-    let (lease, ()) = world.store().acquire(&claim, |_, _| ()).unwrap();
+    let (lease, ()) = wait(world.store().acquire(&claim, |_, _| ())).unwrap();
     world.write("go", "");
     kill("CONT", slow.id());
     finish(slow).exits(5).says("was lost");
     assert_eq!(world.read("calls"), "web-01.test: v2 > v1\n");
-    world.store().release(&lease, |_| ()).unwrap();
+    wait(world.store().release(&lease, |_| ())).unwrap();
 }
 
 /// A lock that is held is renewed from step to step, however short its time.

@@ -186,7 +186,7 @@ impl World {
     /// The state, which must be valid.
     #[track_caller]
     pub(crate) fn state(&self) -> Document {
-        self.store().read().unwrap().unwrap()
+        wait(self.store().read()).unwrap().unwrap()
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
@@ -249,6 +249,14 @@ impl World {
         assert!(before == after, "{story}: a second resume changed files");
         assert_eq!(calls, self.read("calls"), "{story}: a second resume acted");
     }
+}
+
+/// The end of what a store does.
+pub(crate) fn wait<T>(doing: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(doing)
 }
 
 pub(crate) fn finish(child: Child) -> Ran {

@@ -1,0 +1,115 @@
+//! The state that `rollback:` names, and what became of whoever holds its lock.
+
+use std::time::{Duration, Instant};
+
+use config::file::Rollback;
+use github::Repository;
+use jiff::Timestamp;
+use state::{Error, Holder, Lock, Store, Surroundings};
+
+use crate::Job;
+
+/// One question about a workflow run.
+const ASK: Duration = Duration::from_secs(10);
+
+/// What became of a lock's holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It does nothing any more: the lock may be taken over.
+    Gone(String),
+    /// It may be alive, or nobody can say: the lock is not broken.
+    Alive(String),
+    /// Who would know could not be asked, and the next step.
+    Unknown { reason: String, hint: String },
+}
+
+impl Fate {
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Fate::Gone(_))
+    }
+
+    /// Fits after the holder's name and a comma.
+    pub fn reason(&self) -> &str {
+        match self {
+            Fate::Gone(reason) | Fate::Alive(reason) | Fate::Unknown { reason, .. } => reason,
+        }
+    }
+}
+
+impl Job {
+    /// The store of a `rollback:` section; nothing is asked yet.
+    pub fn store(&self, section: &Rollback) -> Result<Store, Error> {
+        let around = Surroundings {
+            env: self.env.clone(),
+            hosts: self.config.hosts.clone(),
+            redactor: self.redactor.clone(),
+        };
+        Store::open(&section.state, &around)
+    }
+
+    /// This process, as the lock's holder.
+    pub fn holder(&self) -> Holder {
+        let actions = &self.actions;
+        Holder {
+            repository: actions.repository.clone(),
+            runner: self.env.non_empty("RUNNER_NAME").map(str::to_owned),
+            ..Holder::this_process(actions.run_id.clone(), actions.run_attempt)
+        }
+    }
+
+    /// Whether a lock's holder is gone: by the lock's time, by its process, else by asking GitHub
+    /// for its workflow run.
+    pub async fn fate(&self, lock: &Lock) -> Fate {
+        let Lock {
+            holder, expires, ..
+        } = lock;
+        if *expires <= Timestamp::now() {
+            return Fate::Gone(format!("whose time was over at {expires:.0}"));
+        }
+        if holder.is_gone() {
+            return Fate::Gone("whose process has ended".to_owned());
+        }
+        let Some(run) = &holder.run_id else {
+            return Fate::Alive("which may be alive".to_owned());
+        };
+        match self.run_fate(holder, run).await {
+            Ok(fate) => fate,
+            Err(error) => Fate::Unknown {
+                reason: format!("of which nobody could say whether it has ended: {error}"),
+                hint: error.hint(),
+            },
+        }
+    }
+
+    async fn run_fate(&self, holder: &Holder, run: &str) -> Result<Fate, github::Error> {
+        let malformed = |reason: String| github::Error::Malformed { reason };
+        let number = run
+            .parse()
+            .map_err(|_| malformed(format!("the lock names run `{run}`, which is no number")))?;
+        let repository = holder.repository.as_deref();
+        let repository = repository.or(self.actions.repository.as_deref());
+        let repository = repository.ok_or_else(|| {
+            malformed("neither the lock nor GITHUB_REPOSITORY names its repository".to_owned())
+        })?;
+        let repository = Repository::parse(repository)?;
+        let attempt = holder.run_attempt.unwrap_or(1);
+        let client = self.github(None, ASK, Instant::now() + ASK)?;
+        let found = client.run(&repository, number, attempt).await?;
+        if found.has_ended() {
+            let how = found.conclusion.unwrap_or(found.status);
+            return Ok(Fate::Gone(format!("whose run has ended ({how})")));
+        }
+        // A job of a run that goes on may have been cancelled, or have failed.
+        if let Some(runner) = &holder.runner {
+            let jobs = client.run_jobs(&repository, number, attempt).await?;
+            let mut on_it = jobs
+                .iter()
+                .filter(|job| job.runner() == Some(runner))
+                .peekable();
+            if on_it.peek().is_some() && on_it.all(|job| job.status == "completed") {
+                return Ok(Fate::Gone(format!("whose job on {runner} has ended")));
+            }
+        }
+        Ok(Fate::Alive(format!("whose run is {}", found.status)))
+    }
+}

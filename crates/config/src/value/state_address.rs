@@ -1,0 +1,135 @@
+//! Where the state is kept.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A file here, on a host of `hosts:`, or in a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateAddress {
+    /// `/var/lib/shop/state.json`
+    File(PathBuf),
+    /// `ssh://web-01/var/lib/shop/state.json`: a name under `hosts:`, and an absolute path there.
+    Host { host: String, path: String },
+    /// `s3://bucket/shop/state.json`
+    Bucket { bucket: String, key: String },
+}
+
+/// The longest path that Linux takes.
+const PATH: usize = 4096;
+/// The longest key that S3 takes is 1,024 bytes; what is kept beside the state has a longer name.
+const KEY: usize = 900;
+
+impl FromStr for StateAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err(
+                "no place is named: write a path, `ssh://host/path` or `s3://bucket/key`".into(),
+            );
+        }
+        // A shell, a log and a person must all read the same name.
+        if text.chars().any(char::is_control) {
+            return Err("a line break or another control character stands in it".into());
+        }
+        if text.len() > PATH {
+            return Err(format!("it is longer than {PATH} bytes"));
+        }
+        if text.ends_with('/') {
+            return Err(format!("`{text}` is a folder: name a file in it"));
+        }
+        match text.split_once("://") {
+            None => Ok(StateAddress::File(PathBuf::from(text))),
+            Some(("ssh", rest)) => on_host(rest),
+            Some(("s3", rest)) => in_bucket(rest),
+            Some((scheme, _)) => Err(format!(
+                "`{scheme}://` is no store: write a path, `ssh://host/path` or `s3://bucket/key`"
+            )),
+        }
+    }
+}
+
+fn on_host(rest: &str) -> Result<StateAddress, String> {
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if host.is_empty() || path.is_empty() {
+        return Err("write it as `ssh://host/path`, with a name under `hosts:`".into());
+    }
+    if host.contains(['@', ':']) {
+        return Err(format!(
+            "`{host}` is no name under `hosts:`; user, address and port stand there"
+        ));
+    }
+    Ok(StateAddress::Host {
+        host: host.to_owned(),
+        path: format!("/{path}"),
+    })
+}
+
+fn in_bucket(rest: &str) -> Result<StateAddress, String> {
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b);
+    if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(good) {
+        return Err(format!("`{bucket}` is no bucket's name"));
+    }
+    if key.is_empty() || key.len() > KEY {
+        return Err(format!(
+            "write it as `s3://bucket/key`, with a key of at most {KEY} bytes"
+        ));
+    }
+    // An HTTP client makes another path of these.
+    if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(format!("the key `{key}` has an empty part, `.` or `..`"));
+    }
+    Ok(StateAddress::Bucket {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+    })
+}
+
+impl fmt::Display for StateAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateAddress::File(path) => path.display().fmt(f),
+            StateAddress::Host { host, path } => write!(f, "ssh://{host}{path}"),
+            StateAddress::Bucket { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StateAddress;
+
+    #[test]
+    fn an_address_is_read_as_it_is_written() {
+        for text in [
+            "state.json",
+            "/var/lib/shop/it's $(here).json",
+            "ssh://web-01/var/lib/shop/state.json",
+            "ssh://web-01/-rf",
+            "s3://shop-state/production/state.json",
+        ] {
+            let address: Result<StateAddress, _> = text.parse();
+            assert_eq!(address.map(|address| address.to_string()), Ok(text.into()));
+        }
+        for text in [
+            "",
+            " ",
+            "a\nb",
+            "/var/lib/",
+            "ssh://web-01",
+            "ssh:///state.json",
+            "ssh://deploy@web-01/state.json",
+            "ssh://web-01:22/state.json",
+            "ssh://web-01/a\0b",
+            "s3://Bucket/key",
+            "s3://bucket",
+            "s3://bucket/../key",
+            "gs://bucket/key",
+            "file:///state.json",
+        ] {
+            assert!(text.parse::<StateAddress>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Where the bytes lie. The same few operations on a file, on a host and in a bucket; everything
+//! that knows what the bytes mean stands above.
+
+mod bucket;
+mod file;
+mod host;
+
+use std::time::Duration;
+
+use config::value::StateAddress;
+
+use crate::store::Surroundings;
+
+pub(crate) use bucket::Bucket;
+pub(crate) use file::File;
+pub(crate) use host::Host;
+
+#[derive(Debug)]
+pub(crate) enum Backend {
+    File(File),
+    Host(Box<Host>),
+    Bucket(Box<Bucket>),
+}
+
+/// What is kept, beside the state or as it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    State,
+    /// The version before the present one.
+    Backup,
+    Journal(u64),
+}
+
+impl Part {
+    /// What its name has more than the state's.
+    fn suffix(&self) -> String {
+        match self {
+            Part::State => String::new(),
+            Part::Backup => ".bak".to_owned(),
+            Part::Journal(number) => format!("{JOURNALS}{}", journal_name(*number)),
+        }
+    }
+
+    /// Far more than is needed, in bytes.
+    fn limit(&self) -> usize {
+        match self {
+            Part::State | Part::Backup => 4 << 20,
+            Part::Journal(_) => 16 << 20,
+        }
+    }
+}
+
+/// The folder of a state's journals, as an end of the state's name.
+const JOURNALS: &str = ".journals/";
+
+/// `00000007.jsonl`
+fn journal_name(number: u64) -> String {
+    format!("{number:08}.jsonl")
+}
+
+/// `7` of `00000007.jsonl`.
+fn journal_number(name: &str) -> Option<u64> {
+    name.strip_suffix(".jsonl")?.parse().ok()
+}
+
+/// What was read, and what proves later that it is still there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Blob {
+    pub(crate) bytes: Vec<u8>,
+    /// A bucket's own name for this version.
+    pub(crate) etag: Option<String>,
+}
+
+/// Why an operation did not do what it was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Trouble {
+    /// Something else is there than was read before; nothing was written.
+    Conflict,
+    /// What is there is nothing that can be read: no regular file, or far too large.
+    Unusable(String),
+    /// Somebody else is writing, and does not end.
+    Busy(String),
+    /// It may have been written or not.
+    Unsure(String),
+    /// It was not done.
+    Failed {
+        reason: String,
+        hint: Option<String>,
+    },
+}
+
+impl Trouble {
+    pub(crate) fn failed(reason: impl ToString) -> Trouble {
+        Trouble::Failed {
+            reason: reason.to_string(),
+            hint: None,
+        }
+    }
+
+    /// The reason and the next step, which is `usual` where nobody knows a better one.
+    pub(crate) fn words(self, usual: &str) -> (String, String) {
+        let usual = usual.to_owned();
+        match self {
+            Trouble::Conflict => ("somebody else wrote meanwhile".to_owned(), usual),
+            Trouble::Unusable(reason) | Trouble::Busy(reason) | Trouble::Unsure(reason) => {
+                (reason, usual)
+            }
+            Trouble::Failed { reason, hint } => (reason, hint.unwrap_or(usual)),
+        }
+    }
+}
+
+impl Backend {
+    pub(crate) fn of(address: &StateAddress, around: &Surroundings) -> Result<Backend, Trouble> {
+        Ok(match address {
+            StateAddress::File(path) => Backend::File(File::new(path.clone())),
+            StateAddress::Host { host, path } => {
+                Backend::Host(Box::new(Host::new(host, path, around)?))
+            }
+            StateAddress::Bucket { bucket, key } => {
+                Backend::Bucket(Box::new(Bucket::new(bucket, key, around.clone())))
+            }
+        })
+    }
+
+    /// What people call it.
+    pub(crate) fn name(&self, part: &Part) -> String {
+        let state = match self {
+            Backend::File(file) => file.name(),
+            Backend::Host(host) => host.name(),
+            Backend::Bucket(bucket) => bucket.name(),
+        };
+        state + &part.suffix()
+    }
+
+    /// Whether asking costs a network's round trip.
+    pub(crate) fn is_remote(&self) -> bool {
+        !matches!(self, Backend::File(_))
+    }
+
+    /// How long one writer tries against others.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(if self.is_remote() { 45 } else { 10 })
+    }
+
+    /// A pause between two tries, so that those who collided do not collide again.
+    pub(crate) async fn pause(&self) {
+        let most = Duration::from_millis(if self.is_remote() { 120 } else { 6 });
+        tokio::time::sleep(most.mul_f64(rand::random())).await;
+    }
+
+    pub(crate) async fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+        match self {
+            Backend::File(file) => file.get(part),
+            Backend::Host(host) => host.get(part).await,
+            Backend::Bucket(bucket) => bucket.get(part).await,
+        }
+    }
+
+    /// Replaces the state whole, if it is still `old`, which is kept as the backup.
+    pub(crate) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+        match self {
+            Backend::File(file) => file.swap(old, new).await,
+            Backend::Host(host) => host.swap(old, new).await,
+            Backend::Bucket(bucket) => bucket.swap(old, new).await,
+        }
+    }
+
+    /// The numbers of the journals, in their order.
+    pub(crate) async fn journals(&self) -> Result<Vec<u64>, Trouble> {
+        let mut numbers = match self {
+            Backend::File(file) => file.journals()?,
+            Backend::Host(host) => host.journals().await?,
+            Backend::Bucket(bucket) => bucket.journals().await?,
+        };
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Begins a journal with its first line; a conflict where there is one of this number.
+    pub(crate) async fn create(&self, number: u64, line: &[u8]) -> Result<Blob, Trouble> {
+        let etag = match self {
+            Backend::File(file) => file.create(number, line)?,
+            Backend::Host(host) => host.create(number, line).await?,
+            Backend::Bucket(bucket) => bucket.create(number, line).await?,
+        };
+        Ok(Blob {
+            bytes: line.to_vec(),
+            etag,
+        })
+    }
+
+    /// Appends a line to a journal that is still as it was `seen`, of which the first `whole`
+    /// bytes are good; what a kill left after them goes away.
+    pub(crate) async fn append(
+        &self,
+        number: u64,
+        seen: &Blob,
+        whole: usize,
+        line: &[u8],
+    ) -> Result<Blob, Trouble> {
+        let mut bytes = seen.bytes[..whole].to_vec();
+        bytes.extend_from_slice(line);
+        let etag = match self {
+            Backend::File(file) => file.append(number, seen.bytes.len(), whole, line)?,
+            Backend::Host(host) => host.append(number, seen.bytes.len(), whole, line).await?,
+            Backend::Bucket(bucket) => bucket.replace(number, seen, &bytes).await?,
+        };
+        Ok(Blob { bytes, etag })
+    }
+
+    pub(crate) async fn remove(&self, number: u64) -> Result<(), Trouble> {
+        match self {
+            Backend::File(file) => file.remove(number),
+            Backend::Host(host) => host.remove(number).await,
+            Backend::Bucket(bucket) => bucket.remove(number).await,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The state in a bucket: conditional writes are what keeps two writers apart, so a service that
+//! does not know them is found out before anything is written.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws::{Address, Client, Condition, Error, Source};
+use tokio::sync::OnceCell;
+
+use super::{Blob, JOURNALS, Part, Trouble, journal_number};
+use crate::store::Surroundings;
+
+/// One question with its retries.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The key, beside the state's, on which a service shows that it honours conditions.
+const PROOF: &str = ".conditions";
+
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    state: Address,
+    around: Surroundings,
+    client: OnceCell<Client>,
+    proven: OnceCell<()>,
+}
+
+impl Bucket {
+    pub(super) fn new(bucket: &str, key: &str, around: Surroundings) -> Bucket {
+        Bucket {
+            state: Address {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+            },
+            around,
+            client: OnceCell::new(),
+            proven: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("s3://{}/{}", self.state.bucket, self.state.key)
+    }
+
+    fn at(&self, suffix: &str) -> Address {
+        Address {
+            bucket: self.state.bucket.clone(),
+            key: format!("{}{suffix}", self.state.key),
+        }
+    }
+
+    async fn client(&self) -> Result<&Client, Trouble> {
+        let connect = || async {
+            let Surroundings {
+                env,
+                hosts: _,
+                redactor,
+            } = &self.around;
+            let source = Source::find(env).map_err(failed)?;
+            redactor.add(source.secrets());
+            let client = Client::connect(env, &source, None).await.map_err(failed)?;
+            redactor.add(client.secrets());
+            Ok(client)
+        };
+        self.client.get_or_try_init(connect).await
+    }
+
+    pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+        let client = self.client().await?;
+        in_time(self.fetch(client, &self.at(&part.suffix()), part.limit())).await
+    }
+
+    async fn fetch(
+        &self,
+        client: &Client,
+        at: &Address,
+        limit: usize,
+    ) -> Result<Option<Blob>, Trouble> {
+        let mut download = match client.get(at, None).await {
+            Ok(download) => download,
+            // A bucket that is not there is no state that was never written.
+            Err(Error::Absent { code, .. }) if code != "NoSuchBucket" => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let large = || Trouble::Unusable(format!("it is larger than {} MiB", limit >> 20));
+        if download.object.size > limit as u64 {
+            return Err(large());
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = download.chunk().await.map_err(failed)? {
+            bytes.extend_from_slice(chunk.as_ref());
+            if bytes.len() > limit {
+                return Err(large());
+            }
+        }
+        if bytes.len() as u64 != download.object.size {
+            return Err(Trouble::failed("the answer was cut off"));
+        }
+        Ok(Some(Blob {
+            bytes,
+            etag: download.object.etag,
+        }))
+    }
+
+    pub(super) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+        self.prove().await?;
+        if let Some(old) = old {
+            let backup = self.at(&Part::Backup.suffix());
+            self.put(&backup, &old.bytes, None).await?;
+        }
+        let condition = match old {
+            None => Condition::Absent,
+            Some(old) => unchanged(old)?,
+        };
+        self.put(&self.at(""), new, Some(&condition))
+            .await
+            .map(drop)
+    }
+
+    async fn put(
+        &self,
+        at: &Address,
+        content: &[u8],
+        condition: Option<&Condition>,
+    ) -> Result<Option<String>, Trouble> {
+        let client = self.client().await?;
+        let put = async {
+            match client.put(at, content, condition).await {
+                Ok(put) => Ok(put.etag),
+                Err(Error::Conflict { .. }) => Err(Trouble::Conflict),
+                // The answer is missing, not the deed.
+                Err(error @ (Error::Transport { .. } | Error::Status { .. })) => {
+                    Err(Trouble::Unsure(error.to_string()))
+                }
+                Err(error) => Err(failed(error)),
+            }
+        };
+        let timeout = tokio::time::timeout(TIMEOUT, put);
+        timeout.await.unwrap_or_else(|_| {
+            let reason = format!("no answer within {} s", TIMEOUT.as_secs());
+            Err(Trouble::Unsure(reason))
+        })
+    }
+
+    /// AWS honours conditions. What stands in for it may pass them over, and two writers would
+    /// overwrite one another: it must refuse on an object of its own first.
+    async fn prove(&self) -> Result<(), Trouble> {
+        let env = &self.around.env;
+        let own = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
+        if own.iter().all(|name| env.non_empty(name).is_none()) {
+            return Ok(());
+        }
+        let prove = || async {
+            let at = self.at(PROOF);
+            self.put(&at, b"deploy-guard\n", None).await?;
+            let stale = Condition::Unchanged("\"00000000000000000000000000000000\"".to_owned());
+            for (condition, header) in [(Condition::Absent, "If-None-Match"), (stale, "If-Match")] {
+                match self.put(&at, b"deploy-guard\n", Some(&condition)).await {
+                    Err(Trouble::Conflict) => {}
+                    Ok(_) => {
+                        return Err(Trouble::Failed {
+                            reason: format!(
+                                "the service passes over `{header}`, so two writers would overwrite one another"
+                            ),
+                            hint: Some(
+                                "keep the state in S3 itself, in a newer MinIO, or on a host: `ssh://host/path`"
+                                    .to_owned(),
+                            ),
+                        });
+                    }
+                    Err(trouble) => return Err(trouble),
+                }
+            }
+            Ok(())
+        };
+        self.proven.get_or_try_init(prove).await.map(drop)
+    }
+
+    pub(super) async fn journals(&self) -> Result<Vec<u64>, Trouble> {
+        let client = self.client().await?;
+        let folder = self.at(JOURNALS);
+        let listed = in_time(async { client.list(&folder).await.map_err(failed) }).await?;
+        let names = listed.iter().filter_map(|object| {
+            let name = object.key.strip_prefix(&folder.key)?;
+            journal_number(name)
+        });
+        Ok(names.collect())
+    }
+
+    pub(super) async fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, Trouble> {
+        self.prove().await?;
+        let at = self.at(&Part::Journal(number).suffix());
+        self.put(&at, line, Some(&Condition::Absent)).await
+    }
+
+    /// A bucket cannot append: a journal is written anew with each line.
+    pub(super) async fn replace(
+        &self,
+        number: u64,
+        seen: &Blob,
+        bytes: &[u8],
+    ) -> Result<Option<String>, Trouble> {
+        self.prove().await?;
+        let at = self.at(&Part::Journal(number).suffix());
+        self.put(&at, bytes, Some(&unchanged(seen)?)).await
+    }
+
+    pub(super) async fn remove(&self, number: u64) -> Result<(), Trouble> {
+        let client = self.client().await?;
+        let at = self.at(&Part::Journal(number).suffix());
+        in_time(async { client.delete(&at).await.map_err(failed) }).await
+    }
+}
+
+fn unchanged(old: &Blob) -> Result<Condition, Trouble> {
+    match &old.etag {
+        Some(etag) => Ok(Condition::Unchanged(etag.clone())),
+        None => Err(Trouble::failed(
+            "the service gives no ETag, without which no write can be conditional",
+        )),
+    }
+}
+
+async fn in_time<T>(asking: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let timeout = tokio::time::timeout(TIMEOUT, asking);
+    timeout.await.unwrap_or_else(|_| {
+        Err(Trouble::failed(format!(
+            "no answer within {} s",
+            TIMEOUT.as_secs()
+        )))
+    })
+}
+
+fn failed(error: Error) -> Trouble {
+    let hint = match &error {
+        Error::Denied { .. } => {
+            "the role needs s3:GetObject, s3:PutObject, s3:DeleteObject on the key and what is beside it, and s3:ListBucket: without that S3 does not tell what is missing from what is forbidden"
+                .to_owned()
+        }
+        error => error.hint(),
+    };
+    Trouble::Failed {
+        reason: error.to_string(),
+        hint: Some(hint),
+    }
+}

@@ -1,0 +1,186 @@
+//! The state in a file of this machine. A swap is short and stands under an operating system lock
+//! on a file beside the state.
+
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Blob, JOURNALS, Part, Trouble, journal_number};
+use crate::atomic;
+
+/// A swap takes milliseconds; whoever holds it longer is stuck.
+const SWAP_TIME: Duration = Duration::from_secs(10);
+/// Between two tries for the swap lock.
+const PAUSE: Duration = Duration::from_millis(2);
+
+#[derive(Debug)]
+pub(crate) struct File {
+    path: PathBuf,
+}
+
+impl File {
+    pub(crate) fn new(path: PathBuf) -> File {
+        File { path }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn at(&self, part: &Part) -> PathBuf {
+        self.with(&part.suffix())
+    }
+
+    /// Beside the file that a link names: who uses another name meets the same lock.
+    fn with(&self, suffix: &str) -> PathBuf {
+        let real = self.path.canonicalize();
+        let mut name = real.unwrap_or_else(|_| self.path.clone()).into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    }
+
+    pub(super) fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+        read(&self.at(part), part.limit())
+    }
+
+    pub(super) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+        fs::create_dir_all(atomic::folder(&self.path)).map_err(Trouble::failed)?;
+        let lock = self.lock().await?;
+        let now = self.get(&Part::State)?;
+        if now.as_ref().map(|now| &now.bytes) != old.map(|old| &old.bytes) {
+            return Err(Trouble::Conflict);
+        }
+        if let Some(old) = old {
+            atomic::replace(&self.at(&Part::Backup), &old.bytes).map_err(Trouble::failed)?;
+        }
+        atomic::replace(&self.path, new).map_err(Trouble::failed)?;
+        drop(lock);
+        Ok(())
+    }
+
+    async fn lock(&self) -> Result<fs::File, Trouble> {
+        let path = self.with(".lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| Trouble::failed(format!("{}: {error}", path.display())))?;
+        let since = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if since.elapsed() < SWAP_TIME => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let path = path.display();
+                    return Err(Trouble::Busy(format!(
+                        "{path} was not free within {} s; see `fuser {path}`",
+                        SWAP_TIME.as_secs()
+                    )));
+                }
+                Err(TryLockError::Error(error)) => return Err(Trouble::failed(error)),
+            }
+        }
+    }
+
+    pub(super) fn journals(&self) -> Result<Vec<u64>, Trouble> {
+        let entries = match fs::read_dir(self.with(JOURNALS)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Trouble::failed(error)),
+        };
+        let mut numbers = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(Trouble::failed)?.file_name();
+            numbers.extend(name.to_str().and_then(journal_number));
+        }
+        Ok(numbers)
+    }
+
+    pub(super) fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, Trouble> {
+        let path = self.at(&Part::Journal(number));
+        let folder = atomic::folder(&path);
+        let begin = || {
+            fs::create_dir_all(&folder)?;
+            atomic::sync_folder(&atomic::folder(&folder))?;
+            let mut file = OpenOptions::new()
+                .create_new(true)
+                .append(true)
+                .open(&path)?;
+            let written = file.write_all(line).and_then(|()| file.sync_all());
+            if written.is_err() {
+                // Half a first line is no journal, and its number is free again.
+                fs::remove_file(&path)?;
+            }
+            written?;
+            atomic::sync_folder(&folder)
+        };
+        match begin() {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Trouble::Conflict),
+            Err(error) => Err(Trouble::failed(error)),
+        }
+    }
+
+    pub(super) fn append(
+        &self,
+        number: u64,
+        seen: usize,
+        whole: usize,
+        line: &[u8],
+    ) -> Result<Option<String>, Trouble> {
+        let path = self.at(&Part::Journal(number));
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(Trouble::failed)?;
+        if file.metadata().map_err(Trouble::failed)?.len() != seen as u64 {
+            return Err(Trouble::Conflict);
+        }
+        let mut write = || {
+            if whole < seen {
+                file.set_len(whole as u64)?;
+            }
+            // One write, so that a kill leaves at most one torn line, at the end.
+            file.write_all(line)?;
+            file.sync_all()
+        };
+        if let Err(error) = write() {
+            // As it was; a torn line that stays would be cut off by the next one who reads it.
+            let _ = file.set_len(whole as u64);
+            return Err(Trouble::failed(error));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn remove(&self, number: u64) -> Result<(), Trouble> {
+        fs::remove_file(self.at(&Part::Journal(number))).map_err(Trouble::failed)
+    }
+}
+
+fn read(path: &Path, limit: usize) -> Result<Option<Blob>, Trouble> {
+    // Opening a pipe would wait for its other end.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(Trouble::Unusable("it is no regular file".into()));
+    }
+    let mut bytes = Vec::new();
+    let opened = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Trouble::failed(error)),
+    };
+    opened
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Trouble::failed)?;
+    if bytes.len() > limit {
+        return Err(Trouble::Unusable(format!(
+            "it is larger than {} MiB",
+            limit >> 20
+        )));
+    }
+    Ok(Some(Blob { bytes, etag: None }))
+}

@@ -1,0 +1,307 @@
+//! The state in a file on a host. Each operation is one script for `sh`, given by standard input
+//! and read to its end before any of it runs, so that a connection that breaks leaves all or
+//! nothing; values are quoted words of it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use remote::quote;
+use remote::ssh::{Error, Limits, Shared, Target};
+use sha2::{Digest as _, Sha256};
+
+use super::{Blob, JOURNALS, Part, Trouble, journal_name, journal_number};
+use crate::Holder;
+use crate::store::Surroundings;
+
+/// One script, and the login before the first.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// What is printed beside a file's content.
+const WORDS: usize = 64 << 10;
+
+/// What every script can do.
+const COMMON: &str = include_str!("host/common.sh");
+const GET: &str = include_str!("host/get.sh");
+const SWAP: &str = include_str!("host/swap.sh");
+const JOURNAL: &str = include_str!("host/journal.sh");
+
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// Its name under `hosts:`.
+    alias: String,
+    path: String,
+    shared: Arc<Shared>,
+    /// Who we are, for whoever finds our lock file.
+    who: String,
+}
+
+impl Host {
+    pub(super) fn new(host: &str, path: &str, around: &Surroundings) -> Result<Host, Trouble> {
+        let Surroundings {
+            env,
+            hosts,
+            redactor: _,
+        } = around;
+        let configured = hosts.get(host).ok_or_else(|| Trouble::Failed {
+            reason: format!("no host `{host}` is configured"),
+            hint: Some(format!("add `hosts: {{ {host}: {{ address: … }} }}`")),
+        })?;
+        let target = Target::of(configured, None, env).map_err(|unready| Trouble::Failed {
+            reason: format!("host `{host}`: {}", unready.reason),
+            hint: Some(unready.hint),
+        })?;
+        Ok(Host {
+            alias: host.to_owned(),
+            path: path.to_owned(),
+            shared: Arc::new(Shared::new(target)),
+            who: Holder::this_process(None, None).to_string(),
+        })
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("ssh://{}{}", self.alias, self.path)
+    }
+
+    pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+        let limit = part.limit();
+        let (suffix, most) = (part.suffix(), limit.to_string());
+        let mut values = self.writer();
+        values.extend([("suffix", suffix.as_str()), ("limit", &most)]);
+        let (word, rest) = self.ask(GET, &values, limit + WORDS).await?;
+        match word.as_str() {
+            "found" if rest.len() > limit => Err(large(limit)),
+            "found" => Ok(Some(Blob {
+                bytes: rest,
+                etag: None,
+            })),
+            "absent" => Ok(None),
+            "odd" => Err(Trouble::Unusable("it is no regular file".to_owned())),
+            "large" => Err(large(limit)),
+            word => Err(told(word, &rest)),
+        }
+    }
+
+    pub(super) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+        let (sha, crc) = match old {
+            Some(old) => (sha256(&old.bytes), cksum(&old.bytes)),
+            None => (String::new(), String::new()),
+        };
+        let new = text(new)?;
+        let mut values = self.writer();
+        values.extend([("sha", sha.as_str()), ("crc", &crc), ("new", new)]);
+        let (word, rest) = self.order(SWAP, &values).await?;
+        match word.as_str() {
+            "done" => Ok(()),
+            word => Err(told(word, &rest)),
+        }
+    }
+
+    pub(super) async fn journals(&self) -> Result<Vec<u64>, Trouble> {
+        let mut values = self.writer();
+        values.push(("verb", "list"));
+        let (word, rest) = self.ask(JOURNAL, &values, WORDS).await?;
+        match word.as_str() {
+            "found" => Ok(String::from_utf8_lossy(&rest)
+                .lines()
+                .filter_map(journal_number)
+                .collect()),
+            "absent" => Ok(Vec::new()),
+            word => Err(told(word, &rest)),
+        }
+    }
+
+    pub(super) async fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, Trouble> {
+        self.journal("create", number, 0, 0, line).await
+    }
+
+    pub(super) async fn append(
+        &self,
+        number: u64,
+        seen: usize,
+        whole: usize,
+        line: &[u8],
+    ) -> Result<Option<String>, Trouble> {
+        self.journal("append", number, seen, whole, line).await
+    }
+
+    pub(super) async fn remove(&self, number: u64) -> Result<(), Trouble> {
+        self.journal("remove", number, 0, 0, b"").await.map(drop)
+    }
+
+    async fn journal(
+        &self,
+        verb: &str,
+        number: u64,
+        seen: usize,
+        whole: usize,
+        line: &[u8],
+    ) -> Result<Option<String>, Trouble> {
+        let (name, seen, whole) = (journal_name(number), seen.to_string(), whole.to_string());
+        let line = text(line)?;
+        let mut values = self.writer();
+        values.extend([
+            ("verb", verb),
+            ("name", &name),
+            ("seen", &seen),
+            ("whole", &whole),
+            ("line", line.trim_end_matches('\n')),
+        ]);
+        let (word, rest) = self.order(JOURNAL, &values).await?;
+        match word.as_str() {
+            "done" => Ok(None),
+            word => Err(told(word, &rest)),
+        }
+    }
+
+    /// What every script is told.
+    fn writer(&self) -> Vec<(&'static str, &str)> {
+        vec![
+            ("path", self.path.as_str()),
+            ("folder", JOURNALS.trim_end_matches('/')),
+            ("who", self.who.as_str()),
+        ]
+    }
+
+    /// Runs a script that only reads; its first line, and what follows.
+    async fn ask(
+        &self,
+        script: &str,
+        values: &[(&str, &str)],
+        most: usize,
+    ) -> Result<(String, Vec<u8>), Trouble> {
+        let failed = |reason: String, hint: String| Trouble::Failed {
+            reason: format!("host `{}`: {reason}", self.alias),
+            hint: Some(hint),
+        };
+        match self.run(script, values, most).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(reason)) => Err(failed(
+                reason,
+                format!("see what the host says: `ssh {} sh -c true`", self.alias),
+            )),
+            Err(error) => {
+                let hint = self.shared.target().hint(&error);
+                Err(failed(error.to_string(), hint))
+            }
+        }
+    }
+
+    /// Runs a script that writes: where no answer comes back, nobody knows.
+    async fn order(
+        &self,
+        script: &str,
+        values: &[(&str, &str)],
+    ) -> Result<(String, Vec<u8>), Trouble> {
+        let unsure = |reason: String| Trouble::Unsure(format!("host `{}`: {reason}", self.alias));
+        match self.run(script, values, WORDS).await {
+            Ok(answer) => answer.map_err(unsure),
+            Err(error @ (Error::Command { .. } | Error::Closed | Error::TimedOut(_))) => {
+                Err(unsure(error.to_string()))
+            }
+            Err(error) => Err(Trouble::Failed {
+                hint: Some(self.shared.target().hint(&error)),
+                reason: format!("host `{}`: {error}", self.alias),
+            }),
+        }
+    }
+
+    async fn run(
+        &self,
+        script: &str,
+        values: &[(&str, &str)],
+        most: usize,
+    ) -> Result<Result<(String, Vec<u8>), String>, Error> {
+        // A function is read to its end before anything of it runs.
+        let mut whole = String::from("main() {\n");
+        for (name, value) in values {
+            let _ = writeln!(whole, "{name}={}", quote(value));
+        }
+        let token = format!("{:016x}", rand::random::<u64>());
+        let _ = write!(whole, "token={token}\n{COMMON}\n{script}\n}}\nmain\n");
+        let limits = Limits {
+            timeout: TIMEOUT,
+            max_output: most,
+        };
+        let output = self.shared.script(&whole, limits).await?;
+        if !output.success() {
+            return Ok(Err(format!("{}: {}", output.exit, output.tail())));
+        }
+        let mut answer = output.stdout;
+        let Some(end) = answer.iter().position(|byte| *byte == b'\n') else {
+            return Ok(Err("the script said nothing".to_owned()));
+        };
+        let rest = answer.split_off(end + 1);
+        let word = String::from_utf8_lossy(&answer).trim().to_owned();
+        Ok(Ok((word, rest)))
+    }
+}
+
+fn large(limit: usize) -> Trouble {
+    Trouble::Unusable(format!("it is larger than {} MiB", limit >> 20))
+}
+
+/// What a script says when it did not do it.
+fn told(word: &str, rest: &[u8]) -> Trouble {
+    let rest = String::from_utf8_lossy(rest);
+    let rest: String = rest.trim().chars().take(500).collect();
+    match word {
+        "conflict" => Trouble::Conflict,
+        "busy" => Trouble::Busy(format!("the lock file was made by {rest}")),
+        "unsure" => Trouble::Unsure(rest),
+        "failed" => Trouble::failed(rest),
+        word => Trouble::failed(format!("the host says `{word}` {rest}")),
+    }
+}
+
+/// What goes into a script is text.
+fn text(bytes: &[u8]) -> Result<&str, Trouble> {
+    std::str::from_utf8(bytes).map_err(Trouble::failed)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// `cksum` of POSIX, for hosts that have no `sha256sum`.
+fn cksum(bytes: &[u8]) -> String {
+    let step = |crc: u32, byte: u8| {
+        (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| {
+            let carry = crc & 0x8000_0000 != 0;
+            (crc << 1) ^ if carry { 0x04c1_1db7 } else { 0 }
+        })
+    };
+    let length = bytes.len().to_le_bytes();
+    let used = length
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |at| at + 1);
+    let crc = bytes
+        .iter()
+        .chain(&length[..used])
+        .fold(0, |crc, byte| step(crc, *byte));
+    format!("{} {}", !crc, bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::cksum;
+
+    #[test]
+    fn cksum_is_what_the_program_prints() {
+        for text in ["", "a", "123456789", &"x".repeat(70_000)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("file");
+            std::fs::write(&path, text).unwrap();
+            let file = std::fs::File::open(&path).unwrap();
+            let output = std::process::Command::new("cksum").stdin(file).output();
+            let printed = String::from_utf8(output.unwrap().stdout).unwrap();
+            assert_eq!(printed.trim(), cksum(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+# Compare and swap: `sha` and `crc` are those of the state that was read, or empty where there was
+# none; `new` replaces it.
+dir=${path%/*}
+dir=${dir:-/}
+why=$(mkdir -p "$dir" 2>&1) || failed "$why"
+take
+if [ -z "$sha" ]; then
+  absent "$path" || give conflict
+else
+  [ -f "$path" ] || give conflict
+  if command -v sha256sum >/dev/null 2>&1; then
+    is=$(sha256sum <"$path") && is=${is%% *} was=$sha
+  else
+    is=$(cksum <"$path") was=$crc
+  fi || give failed "$path cannot be read"
+  [ "$is" = "$was" ] || give conflict
+  why=$( (fill "$path.bak.new" "$path" <"$path" && mv -f "$path.bak.new" "$path.bak") 2>&1) || {
+    rm -f "$path.bak.new"
+    give failed "$why"
+  }
+fi
+why=$( (printf '%s\n' "${new%?}" | fill "$path.new" "$path") 2>&1) || {
+  rm -f "$path.new"
+  give failed "$why"
+}
+# Whoever took the lock over has the right to write.
+holds || { rm -f "$path.new"; give conflict; }
+why=$(mv -f "$path.new" "$path" 2>&1) || { rm -f "$path.new"; give failed "$why"; }
+why=$(sync "$dir" 2>&1) || give unsure "$why"
+give done

@@ -1,0 +1,94 @@
+//! Why a state could not be read or written, and what to do about it.
+
+use crate::backend::Trouble;
+use crate::document::{Lock, SCHEMA};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to read the state {place}: {reason}")]
+    Read {
+        place: String,
+        reason: String,
+        hint: String,
+    },
+    #[error("the state {place} is damaged: {reason}")]
+    Damaged {
+        place: String,
+        reason: String,
+        backup: Option<String>,
+    },
+    #[error("the state {place} has schema `{schema}`, this release reads `{SCHEMA}`")]
+    Newer {
+        place: String,
+        schema: String,
+        backup: Option<String>,
+    },
+    #[error("failed to write the state {place}; the old one is intact: {reason}")]
+    Write {
+        place: String,
+        reason: String,
+        hint: String,
+    },
+    #[error("failed to learn whether the state {place} was written: {reason}")]
+    Unsure { place: String, reason: String },
+    #[error("failed to write the state {place} in time; the old one is intact: {reason}")]
+    Busy { place: String, reason: String },
+    #[error("locked by {} for `{}` since {}, until {}", lock.holder, lock.operation, lock.acquired, lock.expires)]
+    Held { lock: Box<Lock> },
+    #[error("the lock with fencing token {token} was lost; nothing was written")]
+    Lost { token: u64 },
+    #[error("the journal {place} is damaged: {reason}")]
+    JournalDamaged { place: String, reason: String },
+    #[error("failed to keep the journal {place}: {reason}")]
+    Journal {
+        place: String,
+        reason: String,
+        hint: String,
+    },
+}
+
+impl Error {
+    /// The next step for a person.
+    pub fn hint(&self) -> String {
+        match self {
+            Error::Read { hint, .. } | Error::Write { hint, .. } | Error::Journal { hint, .. } => {
+                hint.clone()
+            }
+            Error::Damaged { backup, .. } | Error::Newer { backup, .. } => match backup {
+                Some(backup) => format!(
+                    "it was left untouched; the version before it is {backup}: look at both"
+                ),
+                None => "it was left untouched, and there is no backup: restore it, or move it away to start anew".into(),
+            },
+            Error::Unsure { .. } => "see what stands there: `rollback status`".into(),
+            Error::Busy { place, .. } => format!(
+                "see who writes there; a `{place}.lock` whose maker is gone for certain may be removed"
+            ),
+            Error::Held { .. } => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".into(),
+            Error::Lost { .. } => "somebody took the lock over: see `rollback status` and `rollback history`".into(),
+            Error::JournalDamaged { .. } => {
+                "look at it, and at what runs; then move it away and roll back again".into()
+            }
+        }
+    }
+
+    pub(crate) fn read(place: String, trouble: Trouble) -> Error {
+        let (reason, hint) = trouble.words("check its name, and what you may read there");
+        Error::Read {
+            place,
+            reason,
+            hint,
+        }
+    }
+
+    pub(crate) fn journal(place: String, trouble: Trouble) -> Error {
+        let (reason, hint) = trouble.words(
+            "check the free space and the permissions beside the state, then `rollback resume`",
+        );
+        Error::Journal {
+            place,
+            reason,
+            hint,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! From bytes that anybody may have written to a document.
+
+use serde_json::Value;
+
+use crate::document::{Document, SCHEMA};
+
+/// Numbers above this are read as others by `jq` and everything else that has only floats.
+const MAX_NUMBER: u64 = 1 << 53;
+
+/// Why bytes are no state that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    Damaged(String),
+    /// Another version's, by its `schema`.
+    Newer(String),
+}
+
+pub(crate) fn document(bytes: &[u8]) -> Result<Document, Unfit> {
+    let damaged = |reason: String| Unfit::Damaged(reason);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(damaged("it is empty".into()));
+    }
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| damaged(format!("not JSON: {error}")))?;
+    match value["schema"].as_str() {
+        Some(SCHEMA) => {}
+        Some(schema) if schema.starts_with("deploy-guard/state/") => {
+            return Err(Unfit::Newer(schema.chars().take(100).collect()));
+        }
+        _ => {
+            return Err(damaged(format!(
+                "it is no state file: `schema` is not `{SCHEMA}`"
+            )));
+        }
+    }
+    let document: Document =
+        serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?;
+    let token = document.lock.as_ref().map_or(0, |lock| lock.token);
+    for (name, number) in [
+        ("generation", document.generation),
+        ("last_token", document.last_token),
+        ("lock.token", token),
+    ] {
+        if number > MAX_NUMBER {
+            return Err(damaged(format!(
+                "`{name}` is {number}, which nobody counted to"
+            )));
+        }
+    }
+    Ok(document)
+}

@@ -1,0 +1,208 @@
+//! The state in a file of this machine.
+
+use std::path::{Path, PathBuf};
+
+use state::{Error, Store};
+use tempfile::TempDir;
+
+use crate::{Place, races, record, run, suite};
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Place for Folder {
+    fn store(&self, name: &str) -> Store {
+        Store::at(self.at(name))
+    }
+
+    fn raw(&self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.at(name)).ok()
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.at(name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_file_conforms() {
+    suite::conforms(&Folder::new());
+}
+
+#[test]
+fn a_file_in_races() {
+    suite::races(&Folder::new(), races(200));
+}
+
+#[test]
+fn two_names_of_a_file_meet_the_same_lock_and_the_link_stays() {
+    let folder = Folder::new();
+    run(record(&folder.store("real.json"), "v1"));
+    std::os::unix::fs::symlink("real.json", folder.at("link.json")).unwrap();
+    run(record(&folder.store("link.json"), "v2"));
+    assert!(folder.at("link.json").is_symlink());
+    let document = run(folder.store("real.json").read()).unwrap().unwrap();
+    assert_eq!(document.generation, 2);
+    assert!(folder.raw("real.json.bak").is_some());
+    assert!(folder.raw("link.json.lock").is_none());
+}
+
+/// A file system of 64 KiB, filled by a test to the last byte.
+pub(crate) struct Small(TempDir);
+
+impl Small {
+    pub(crate) fn new() -> Small {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs"])
+            .arg(folder.path())
+            .status();
+        let mounted = mounted.is_ok_and(|status| status.success());
+        assert!(mounted, "only root can mount; run the tests as root");
+        Small(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn fill(&self) {
+        use std::io::Write as _;
+        let mut filler = std::fs::File::create(self.0.path().join("filler")).unwrap();
+        while filler.write_all(&[0; 512]).is_ok() {}
+    }
+
+    pub(crate) fn free(&self) {
+        std::fs::remove_file(self.0.path().join("filler")).unwrap();
+    }
+
+    /// Names of what lies there.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.unwrap().file_name().into_string().unwrap()
+        };
+        let mut names: Vec<_> = entries.map(name).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg(self.0.path())
+            .status();
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_state() {
+    let disk = Small::new();
+    let path = disk.path().join("state.json");
+    full_disk(&disk, &Store::at(&path), &path);
+}
+
+/// Each kind of write meets a full disk: the first state, a change, a journal's first line, a
+/// further line.
+pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
+    run(async {
+        let no_space = |error: Error| {
+            assert!(error.to_string().contains("No space left"), "{error}");
+            assert!(error.hint().contains("free space"), "{}", error.hint());
+        };
+        disk.fill();
+        no_space(store.update(None, |_| Ok(())).await.unwrap_err());
+        assert!(!path.exists(), "half a first state is none");
+        disk.free();
+        record(store, "v1").await;
+        record(store, "v2").await;
+        let before = std::fs::read(path).unwrap();
+        let backup = std::fs::read(path.with_extension("json.bak")).unwrap();
+        disk.fill();
+        let error = store.update(None, |_| Ok(())).await.unwrap_err();
+        assert!(
+            error.to_string().contains("the old one is intact"),
+            "{error}"
+        );
+        no_space(error);
+        no_space(store.begin_journal("v1", Some("v2"), 1).await.unwrap_err());
+        assert_eq!(std::fs::read(path).unwrap(), before);
+        assert_eq!(
+            std::fs::read(path.with_extension("json.bak")).unwrap(),
+            backup
+        );
+        disk.free();
+        assert!(store.unfinished().await.unwrap().is_none());
+        let mut journal = store.begin_journal("v1", Some("v2"), 1).await.unwrap();
+        disk.fill();
+        // Of a page there may be room for a line.
+        let error = loop {
+            if let Err(error) = journal.intent("switch", Some("x".repeat(500))).await {
+                break error;
+            }
+        };
+        no_space(error);
+        let lines = journal.lines().len();
+        disk.free();
+        journal.done("switch").await.unwrap();
+        let found = store.unfinished().await.unwrap().unwrap();
+        assert_eq!(found.lines().len(), lines + 1, "what failed left nothing");
+        record(store, "v3").await;
+    });
+    let names = disk.names();
+    let known = [
+        "state.json",
+        "state.json.bak",
+        "state.json.journals",
+        "state.json.lock",
+    ];
+    assert!(
+        names.iter().all(|name| known.contains(&name.as_str())),
+        "no temporary file is left behind: {names:?}"
+    );
+}
+
+#[test]
+fn a_torn_last_line_of_a_journal_is_forgotten() {
+    let folder = Folder::new();
+    run(async {
+        let store = folder.store("state.json");
+        let mut journal = store.begin_journal("v1", Some("v2"), 7).await.unwrap();
+        journal
+            .intent("switch", Some("before".into()))
+            .await
+            .unwrap();
+        journal.done("switch").await.unwrap();
+        let file = "state.json.journals/00000001.jsonl";
+        drop(journal);
+        let whole = folder.raw(file).unwrap();
+        for cut in [1, 10, 30] {
+            folder.put(file, &whole[..whole.len() - cut]);
+            let mut found = store.unfinished().await.unwrap().unwrap();
+            assert_eq!(found.before("switch"), Some("before"));
+            assert!(!found.is_done("switch"));
+            found.done("switch").await.unwrap();
+            let again = store.unfinished().await.unwrap().unwrap();
+            assert_eq!(again.lines().len(), 3);
+            found.end("pass").await.unwrap();
+            assert!(store.unfinished().await.unwrap().is_none());
+        }
+    });
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_no_lost_state() {
+    let store = Store::at("/proc/deploy-guard/state.json");
+    let error = run(store.update(None, |_| Ok(()))).unwrap_err();
+    assert!(matches!(error, Error::Write { .. }), "{error:?}");
+}

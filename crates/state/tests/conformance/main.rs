@@ -1,0 +1,55 @@
+//! One suite for every store, and what is special to each.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod bucket;
+mod file;
+mod host;
+mod suite;
+
+use std::future::Future;
+use std::time::Duration;
+
+use state::{Claim, Holder, Status, Store};
+
+/// Somewhere that states can be kept, by name. Each store is another writer, as in a process of
+/// its own.
+pub(crate) trait Place: Sync {
+    fn store(&self, name: &str) -> Store;
+    /// What lies there, without asking the store.
+    fn raw(&self, name: &str) -> Option<Vec<u8>>;
+    fn put(&self, name: &str, bytes: &[u8]);
+}
+
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+pub(crate) fn claim(operation: &str) -> Claim<'_> {
+    Claim {
+        holder: Holder::this_process(None, None),
+        operation,
+        ttl: Duration::from_secs(600),
+        gone: None,
+    }
+}
+
+pub(crate) async fn record(store: &Store, release: &str) {
+    let now = jiff::Timestamp::now();
+    store
+        .update(None, |document| {
+            document.deployed(release, Status::Good, now, None);
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+/// How many races are run: `RACES=1000 cargo test -p state --test conformance races`.
+pub(crate) fn races(usual: usize) -> usize {
+    let wanted = std::env::var("RACES").ok();
+    wanted.map_or(usual, |text| text.parse().unwrap())
+}
