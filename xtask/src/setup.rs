@@ -31,6 +31,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("prometheus", "prometheus"),
     ("systemd", "/lib/systemd/systemd"),
     ("util-linux", "unshare"),
+    ("bsdutils", "script"),
     ("iproute2", "ip"),
     ("wrk", "wrk"),
     ("tinyproxy-bin", "tinyproxy"),

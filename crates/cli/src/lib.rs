@@ -2,6 +2,7 @@
 //! and all that is written. A stage is a function from a [`Job`] to a report and never prints.
 
 mod args;
+mod board;
 mod consent;
 mod failure;
 mod github;
@@ -16,6 +17,7 @@ mod state;
 mod text;
 
 pub use args::{Format, Global};
+pub use board::{Board, TICK};
 pub use consent::Consent;
 pub use failure::Failure;
 pub use interrupt::{Interrupt, Signal};

@@ -93,6 +93,8 @@ impl Drop for Line {
             .map(|r| r.redact(&text))
             .unwrap_or_default();
         // Nobody is left to be told when stderr is gone.
-        let _ = std::io::stderr().write_all(clean.as_bytes());
+        crate::board::aside(|| {
+            let _ = std::io::stderr().write_all(clean.as_bytes());
+        });
     }
 }

@@ -5,46 +5,56 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use model::Redactor;
+use model::{Env, Redactor};
+
+use crate::Board;
 
 /// Shorter work ends before a person could read a line about it.
-const QUIET_FOR: Duration = Duration::from_secs(1);
+pub(crate) const QUIET_FOR: Duration = Duration::from_secs(1);
 
 /// A line that is rewritten in place. Silent where stderr is no terminal.
 #[derive(Clone, Debug)]
-pub struct Progress(Option<Arc<Live>>);
+pub struct Progress {
+    wanted: bool,
+    live: Option<Arc<Live>>,
+    redactor: Redactor,
+}
 
 #[derive(Debug)]
 struct Live {
     bar: ProgressBar,
     since: Instant,
-    redactor: Redactor,
 }
 
 impl Progress {
-    pub(crate) fn new(wanted: bool, redactor: Redactor) -> Self {
-        if !wanted || !std::io::stderr().is_terminal() {
-            return Progress(None);
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
-            bar.set_style(style);
-        }
-        Progress(Some(Arc::new(Live {
-            bar,
-            since: Instant::now(),
+    pub(crate) fn new(wanted: bool, env: &Env, redactor: Redactor) -> Self {
+        // A dumb terminal cannot rewrite what it has written.
+        let terminal = std::io::stderr().is_terminal() && env.get("TERM") != Some("dumb");
+        let live = (wanted && terminal).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+                bar.set_style(style);
+            }
+            Arc::new(Live {
+                bar,
+                since: Instant::now(),
+            })
+        });
+        Progress {
+            wanted,
+            live,
             redactor,
-        })))
+        }
     }
 
-    /// One that says nothing.
-    pub fn silent() -> Self {
-        Progress(None)
+    /// A place for more than one line. While it is there, nothing should be said in this one.
+    pub fn board(&self) -> Board {
+        Board::new(self.wanted, self.live.is_some(), self.redactor.clone())
     }
 
     /// Puts this text in the line.
     pub fn say(&self, text: &str) {
-        let Some(live) = &self.0 else { return };
+        let Some(live) = &self.live else { return };
         if live.since.elapsed() < QUIET_FOR {
             return;
         }
@@ -52,7 +62,7 @@ impl Progress {
             live.bar.set_draw_target(ProgressDrawTarget::stderr());
             live.bar.enable_steady_tick(Duration::from_millis(120));
         }
-        let clean: String = live
+        let clean: String = self
             .redactor
             .redact(text)
             .chars()
@@ -63,7 +73,7 @@ impl Progress {
 
     /// Takes the line away.
     pub fn clear(&self) {
-        if let Some(live) = &self.0 {
+        if let Some(live) = &self.live {
             live.bar.finish_and_clear();
         }
     }

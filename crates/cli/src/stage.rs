@@ -267,7 +267,7 @@ fn prepare<S: Stage>(
         environment: global.environment.clone(),
         only: Only::new(global.only.clone(), global.skip.clone()),
         dry_run: global.dry_run,
-        progress: Progress::new(!global.no_progress && !global.quiet, redactor.clone()),
+        progress: Progress::new(!global.no_progress && !global.quiet, env, redactor.clone()),
         interrupt,
         publisher,
         actions,

@@ -8,6 +8,7 @@ mod members;
 mod merge;
 mod picture;
 mod slowest;
+mod view;
 
 use cli::{Failure, Job, Stage as _};
 use config::Section;
@@ -103,10 +104,10 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             interrupt.wait().await;
         })
     };
-    let say = |text: &str| job.progress.say(text);
+    let view = view::View::new(job.progress.board());
     let watch = probe::gate::Watch {
         selects: &|id| job.only.selects(id),
-        observer: &probe::observer::Line::new(&say),
+        observer: &view,
         interrupted: &interrupted,
         around: probe::kinds::Surroundings {
             env: job.env.clone(),
@@ -116,7 +117,11 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         },
         forever: flags.watch,
     };
-    let outcomes = probe::gate::run(&section, job.release.as_deref(), &watch).await;
+    let outcomes = tokio::select! {
+        outcomes = probe::gate::run(&section, job.release.as_deref(), &watch) => outcomes,
+        never = view.draw() => match never {},
+    };
+    drop(view);
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.shard = flags.shard;
     report.tables.extend(members::table(&report.outcomes));

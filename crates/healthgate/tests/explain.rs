@@ -177,6 +177,35 @@ fn a_report_of_another_stage_is_told_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_group_tells_which_endpoints_did_not_pass() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let targets = folder.path().join("targets");
+    let closed = testkit::free_port();
+    std::fs::write(
+        &targets,
+        format!("127.0.0.1:{}\n127.0.0.1:{closed}\n", shop.port()),
+    )
+    .unwrap();
+    let config = json!({"version": 1, "healthgate": {"policy": {"interval": "50ms", "failure-limit": 1},
+        "http": [{"name": "fleet", "url": "http://{target}/", "targets-file": targets}]}});
+    let path = folder.path().join("deploy-guard.yml");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let report = folder.path().join("report.json");
+    let args = [path.as_os_str(), "--report".as_ref(), report.as_os_str()];
+    testkit::bin("healthgate")
+        .arg("--config")
+        .args(args)
+        .assert()
+        .code(1);
+    explain(&report)
+        .code(0)
+        .stdout(contains("of 2 endpoints passed, 2 wanted; 1 failed"))
+        .stdout(contains(format!("127.0.0.1:{closed}: fail: ")))
+        .stdout(contains("decided: fail: "));
+}
+
+#[test]
 fn hostile_text_cannot_drive_the_terminal_and_odd_numbers_are_refused() {
     let evil = "x\u{1b}[2J\r\n::error::y\u{202e}";
     told(&preflight(|report| {

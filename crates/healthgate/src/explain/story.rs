@@ -14,6 +14,9 @@ use super::turns::{self, Turn};
 /// More chapters are not read; the counts of the others are told.
 const CHAPTERS: usize = 20;
 
+/// So many endpoints of a group are named.
+const MEMBERS: usize = 10;
+
 /// The story, as it is also given in JSON.
 #[derive(Serialize)]
 pub(crate) struct Story {
@@ -164,6 +167,23 @@ fn chapter(told: &Told, n: usize) -> Chapter {
     }
     if let Some(policy) = &outcome.policy {
         facts.push(format!("its own rules: {}", rules(policy)));
+    }
+    if let Some(members) = &outcome.members {
+        facts.push(format!(
+            "{} of {} endpoints passed, {} wanted; {} failed, {} errors, {} inconclusive",
+            members.passed,
+            members.total,
+            members.required,
+            members.failed,
+            members.errors,
+            members.inconclusive
+        ));
+        let named = members.not_passed.iter().take(MEMBERS);
+        facts.extend(named.map(|one| format!("{}: {}: {}", one.member, one.verdict, one.reason)));
+        let more = members.not_passed.len().saturating_sub(MEMBERS);
+        if more > 0 {
+            facts.push(format!("… {more} more in the report"));
+        }
     }
     let good = told.measured[n]
         .iter()

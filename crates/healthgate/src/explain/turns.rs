@@ -41,16 +41,29 @@ pub(super) fn of(told: &Told, n: usize) -> Vec<Turn> {
         return vec![turn(told, Duration::ZERO, format!("not asked: {why}"))];
     }
     let policy = probe::watched::told(&policy.into());
+    if outcome.members.is_some() {
+        // Measurements of many endpoints: no rule of one probe joins them.
+        let seen = measured.iter().zip(&outcome.measurements);
+        let seen = seen.map(|(measured, one)| turn(told, measured.since, seen_as(one)));
+        let mut turns = shortened(told, seen.collect());
+        turns.push(decision(told, n, ""));
+        return turns;
+    }
     let mut turns = Vec::new();
     let by = match replay(told, outcome, measured, &policy, &mut turns) {
         Some(nth) => format!(" by measurement {nth}"),
         None => String::new(),
     };
     let mut turns = shortened(told, turns);
+    turns.push(decision(told, n, &by));
+    turns
+}
+
+fn decision(told: &Told, n: usize, by: &str) -> Turn {
+    let outcome = &told.report.outcomes[n];
     let reason = outcome.reason.as_deref().unwrap_or("no reason is given");
     let text = format!("decided{by}: {}: {reason}", outcome.verdict);
-    turns.push(turn(told, decided(told, n), text));
-    turns
+    turn(told, decided(told, n), text)
 }
 
 /// When an outcome was decided: never before its last answer came, whatever two clocks say.
@@ -158,7 +171,9 @@ fn seen_as(measurement: &Measurement) -> String {
     if let Some(value) = &measurement.value {
         text.push_str(&format!(" {value}"));
     }
-    if let Some(reason) = &measurement.reason {
+    // A refused connection is its own reason.
+    let said = |reason: &&String| !text.ends_with(reason.as_str());
+    if let Some(reason) = measurement.reason.as_ref().filter(said) {
         text.push_str(&format!(", {reason}"));
     }
     format!("{text} (took {} ms)", measurement.duration_ms)

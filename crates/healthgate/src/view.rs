@@ -1,0 +1,118 @@
+//! What people see of a gate while it runs: a line for each probe on a terminal; elsewhere a line
+//! when something changes, and a sign of life each half minute.
+
+mod frame;
+mod lines;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use cli::Board;
+use probe::observer::{Asked, Measured, Observer, Stands};
+use probe::policy::Conclusion;
+
+use lines::Lines;
+use row::Row;
+
+/// Shows a gate on a board.
+pub(crate) struct View {
+    board: Board,
+    started: Instant,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    rows: Vec<Row>,
+    lines: Lines,
+}
+
+impl View {
+    pub(crate) fn new(board: Board) -> Self {
+        View {
+            board,
+            started: Instant::now(),
+            state: RefCell::default(),
+        }
+    }
+
+    /// Draws for as long as it is polled.
+    pub(crate) async fn draw(&self) -> Infallible {
+        let mut ticks = tokio::time::interval(cli::TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.tick(self.started.elapsed());
+        }
+    }
+
+    fn tick(&self, elapsed: Duration) {
+        let State { rows, lines } = &mut *self.state.borrow_mut();
+        if let Some((width, height)) = self.board.size() {
+            self.board.show(&frame::frame(rows, elapsed, width, height));
+        }
+        if self.board.writes_lines() {
+            lines
+                .tick(rows, elapsed)
+                .iter()
+                .for_each(|line| self.board.line(line));
+        }
+    }
+
+    /// Notes what happened to a probe, and says it where lines are written.
+    fn changed(
+        &self,
+        probe: usize,
+        elapsed: Duration,
+        note: impl FnOnce(&mut Row, &Board) -> bool,
+    ) {
+        let State { rows, lines } = &mut *self.state.borrow_mut();
+        let Some(row) = rows.get_mut(probe) else {
+            return;
+        };
+        if note(row, &self.board)
+            && self.board.writes_lines()
+            && let Some(line) = lines.change(row, elapsed)
+        {
+            self.board.line(&line);
+        }
+    }
+}
+
+impl Observer for View {
+    fn begin(&self, probes: &[Asked<'_>]) {
+        let rows = probes.iter().map(|asked| Row::new(asked, &self.board));
+        self.state.borrow_mut().rows = rows.collect();
+    }
+
+    fn measured(&self, measured: &Measured<'_>) {
+        self.changed(measured.probe, measured.started, |row, board| {
+            row.measured(measured, board);
+            false
+        });
+    }
+
+    fn stands(&self, stands: &Stands<'_>) {
+        self.changed(stands.probe, stands.elapsed, |row, _| row.stands(stands));
+    }
+
+    fn concluded(&self, probe: usize, conclusion: &Conclusion) {
+        let elapsed = self.started.elapsed();
+        self.changed(probe, elapsed, |row, board| {
+            row.concluded(conclusion, board)
+        });
+    }
+
+    fn end(&self) {
+        let State { rows, lines } = &mut *self.state.borrow_mut();
+        if self.board.writes_lines()
+            && let Some(line) = lines.rest(rows, self.started.elapsed())
+        {
+            self.board.line(&line);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What people see while the gate runs: on a real terminal, and where there is none.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use testkit::Shop;
+
+/// Every screen that a person saw of a command on a terminal of this size.
+fn screens(rows: u16, columns: u16, variables: &[(&str, &str)], args: &str) -> Vec<String> {
+    let gate = testkit::bin_path("healthgate");
+    let inner = format!("stty rows {rows} cols {columns}; {} {args}", gate.display());
+    let mut command = Command::new(testkit::tool("script"));
+    let mut child = testkit::clean(&mut command)
+        .args([
+            "--quiet",
+            "--return",
+            "--flush",
+            "--command",
+            &inner,
+            "/dev/null",
+        ])
+        .env("TERM", "xterm-256color")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut terminal = vt100::Parser::new(rows, columns, 1000);
+    let mut screens = vec![String::new()];
+    let mut output = child.stdout.take().unwrap();
+    let mut bytes = [0; 4096];
+    loop {
+        let read = output.read(&mut bytes).unwrap();
+        if read == 0 {
+            break;
+        }
+        terminal.process(&bytes[..read]);
+        let lines = terminal.screen().rows(0, columns);
+        let lines: Vec<_> = lines.map(|line| line.trim_end().to_owned()).collect();
+        screens.push(lines.join("\n").trim_end().to_owned());
+    }
+    child.wait().unwrap();
+    screens
+}
+
+#[test]
+fn a_terminal_shows_a_line_for_each_probe_and_keeps_only_the_report() {
+    let shop = Shop::start("v1");
+    shop.set_health("starting", 503);
+    let args = format!(
+        "--http {} --http {} --interval 100ms --deadline 4s --failure-limit 100",
+        shop.url("/health/ready"),
+        shop.url("/")
+    );
+    let seen = screens(24, 140, &[("NO_COLOR", "1")], &args);
+    let live = seen
+        .iter()
+        .find(|screen| screen.contains(" more in a row"))
+        .unwrap();
+    let row = |name: &str| {
+        live.lines()
+            .find(|line| line.contains(name))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(live.contains("1 open, 1 pass"), "{live}");
+    let bad = row("/health/ready");
+    assert!(bad.starts_with("✗ ") && bad.contains("✗✗✗✗"), "{live}");
+    assert!(
+        bad.contains(" failures left · ") && bad.contains("s left · status 503"),
+        "{live}"
+    );
+    let good = row("#2");
+    assert!(
+        good.starts_with("✓ ") && good.contains('▁') && good.ends_with("pass"),
+        "{live}"
+    );
+    let last = seen.last().unwrap();
+    assert!(
+        last.trim_start().starts_with("✗ healthgate: fail"),
+        "{last}"
+    );
+    assert!(
+        !last.contains(" open") && !last.contains(" more in a row ·"),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_small_terminal_shows_the_worst_and_how_many_more_there_are() {
+    let (shop, folder) = (Shop::start("v1"), tempfile::tempdir().unwrap());
+    let probe = |n: usize| {
+        let path = if n == 33 { "/health/ready" } else { "/" };
+        serde_json::json!({"name": format!("a-rather-long-name-of-a-probe-{n}"), "url": shop.url(path)})
+    };
+    shop.set_health("no database", 503);
+    let config = serde_json::json!({"version": 1, "healthgate": {
+        "policy": {"interval": "200ms", "deadline": "3s", "soak": "2s"},
+        "http": (0..40).map(probe).collect::<Vec<_>>()}});
+    let path = folder.path().join("deploy-guard.yml");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let seen = screens(8, 60, &[], &format!("--config {}", path.display()));
+    let live: Vec<_> = seen
+        .iter()
+        .filter(|screen| screen.contains(" more: "))
+        .collect();
+    assert!(!live.is_empty(), "{seen:#?}");
+    for screen in live {
+        let lines: Vec<_> = screen.lines().collect();
+        assert!(lines.len() <= 7, "{screen}");
+        assert!(
+            lines[1].starts_with("✗ http/a-ra") && lines[1].contains("-probe-33 "),
+            "{screen}"
+        );
+        assert!(
+            lines.iter().all(|line| line.chars().count() < 60),
+            "{screen}"
+        );
+    }
+}
+
+#[test]
+fn no_live_view_where_it_is_not_wanted() {
+    let closed = format!(
+        "--http http://127.0.0.1:{}/ --interval 100ms --deadline 2s",
+        testkit::free_port()
+    );
+    for (variables, flag) in [
+        (&[][..], "--no-progress"),
+        (&[], "--quiet"),
+        (&[("TERM", "dumb")], "--color never"),
+    ] {
+        let seen = screens(24, 80, variables, &format!("{closed} {flag}"));
+        assert!(
+            seen.iter().all(|screen| !screen.contains("open")),
+            "{flag}: {seen:#?}"
+        );
+        assert!(seen.last().unwrap().contains("healthgate: fail"), "{flag}");
+    }
+}
+
+#[test]
+fn a_log_gets_a_line_for_each_change() {
+    let shop = Shop::start("v1");
+    let url = shop.url("/health/ready");
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            testkit::wait_until(Duration::from_secs(20), || shop.requests() > 8);
+            shop.set_health("no database", 503);
+        });
+        testkit::bin("healthgate")
+            .args([
+                "--http",
+                &url,
+                "--interval",
+                "50ms",
+                "--soak",
+                "60s",
+                "--soak-failure-limit",
+                "2",
+            ])
+            .output()
+            .unwrap()
+    });
+    let text = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let id = format!("http/127.0.0.1:{}/health/ready: ", shop.port());
+    let expected = [
+        format!("· {id}2 more in a row · "),
+        format!("· {id}soaking, "),
+        format!("✗ {id}soaking, "),
+        format!("✗ {id}fail: failed while soaking (3) > soak-failure-limit (2): status 503"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{text}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(
+            line.starts_with('+') && line.contains(&expected),
+            "{expected}\n{text}"
+        );
+    }
+    assert!(
+        lines[2].contains("s left · 1 failure left · status 503"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_log_gets_a_sign_of_life_each_half_minute() {
+    let shop = Shop::start("v1");
+    let output = testkit::bin("healthgate")
+        .args([
+            "--http",
+            &shop.url("/"),
+            "--interval",
+            "500ms",
+            "--soak",
+            "31s",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("\nhealthgate  30s  1 open\n  · http/127.0.0.1"),
+        "{text}"
+    );
+    assert!(text.contains(": soaking, "), "{text}");
+}
