@@ -13,7 +13,7 @@ use state::{Document, Frozen, Journal, Lease};
 use crate::picture::{self, Bar};
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
-use crate::target::{Move, Question, Step, Target};
+use crate::target::{self, Move, Place, Places, Question, Step, Target};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -64,20 +64,20 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let rollback = Rollback {
         session: &session,
         destination: &destination,
+        places: Places::new(job),
     };
     let target = rollback.target()?;
-    let running = rollback.what_runs(&target, &document).await;
+    let target = &*target;
+    let running = rollback.what_runs(target, &document).await;
     if let Some(outcome) = rollback.already_there(&running, &document) {
         return Ok(session.report(vec![outcome]));
     }
     let (left, evidence) = (&running.release, &running.evidence);
-    let steps = match target
-        .plan(Move {
-            destination: &destination,
-            left: left.as_deref(),
-        })
-        .await
-    {
+    let moving = Move {
+        destination: &destination,
+        left: left.as_deref(),
+    };
+    let steps = match planned(target, moving).await {
         Ok(steps) => steps,
         Err(reason) => return Ok(session.report(vec![impossible(&destination, reason)])),
     };
@@ -88,8 +88,8 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         )),
     ];
     outcomes.extend(rollback.window(&document));
-    outcomes.extend(steps.into_iter().map(|step| {
-        Outcome::pass(format!("plan/{}", step.name), "").actual(format!("would {}", step.does))
+    outcomes.extend(steps.into_iter().map(|(step, does)| {
+        Outcome::pass(format!("plan/{}", step.name), "").actual(format!("would {does}"))
     }));
     let gate = rollback.gate_size();
     outcomes.push(Outcome::pass("plan/verify", "").actual(match gate {
@@ -112,8 +112,10 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let rollback = Rollback {
         session: &session,
         destination: &destination,
+        places: Places::new(job),
     };
     let target = rollback.target()?;
+    let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.
     let (lease, again) = session
         .acquire("rollback", |document, lock| {
@@ -133,10 +135,10 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Err(outcome) => return rollback.give_up(&lease, *outcome).await,
     };
     let mut unfinished = session.store.unfinished().await.map_err(failure)?;
-    let running = rollback.what_runs(&target, &document).await;
+    let running = rollback.what_runs(target, &document).await;
     if let Some(journal) = unfinished.take_if(|journal| rollback.continues(journal, &running)) {
         let trusted = rollback.seen(&running);
-        return rollback.go(&target, &lease, journal, trusted).await;
+        return rollback.go(target, &lease, journal, trusted).await;
     }
     if let Some(mut journal) = unfinished {
         journal.end("superseded").await.map_err(failure)?;
@@ -145,13 +147,11 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return rollback.give_up(&lease, outcome).await;
     }
     let left = running.release.as_deref();
-    if let Err(reason) = target
-        .plan(Move {
-            destination: &destination,
-            left,
-        })
-        .await
-    {
+    let moving = Move {
+        destination: &destination,
+        left,
+    };
+    if let Err(reason) = planned(target, moving).await {
         return rollback
             .give_up(&lease, impossible(&destination, reason))
             .await;
@@ -161,7 +161,7 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         .begin_journal(&destination, left, lease.token)
         .await
         .map_err(failure)?;
-    rollback.go(&target, &lease, journal, false).await
+    rollback.go(target, &lease, journal, false).await
 }
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
@@ -199,8 +199,10 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let rollback = Rollback {
         session: &session,
         destination: &destination,
+        places: Places::new(job),
     };
     let target = rollback.target()?;
+    let target = &*target;
     let (lease, document) = session
         .acquire("rollback", |document, lock| {
             lock.destination = Some(destination.clone());
@@ -209,7 +211,7 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         .await?;
     // Whoever held the lease until now may have ended the journal that was found before it.
     let found = session.store.unfinished().await.map_err(failure)?;
-    let running = rollback.what_runs(&target, &document).await;
+    let running = rollback.what_runs(target, &document).await;
     let journal = if let Some(journal) = found {
         journal
     } else {
@@ -222,7 +224,21 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     };
     // Recording a deployment ends the journal, so where nobody can be asked it still holds.
     let trusted = rollback.seen(&running) || running.answer == Answer::Nobody;
-    rollback.go(&target, &lease, journal, trusted).await
+    rollback.go(target, &lease, journal, trusted).await
+}
+
+/// Every step, proved possible, with what it would do.
+async fn planned(target: &dyn Target, moving: Move<'_>) -> Result<Vec<(Step, String)>, String> {
+    let mut planned = Vec::new();
+    for step in target.steps(moving) {
+        let does = target.plan(&step, moving).await;
+        let does = does.map_err(|reason| match &step.place {
+            Place::Here => reason,
+            Place::Host(name) => format!("{name}: {reason}"),
+        })?;
+        planned.push((step, does));
+    }
+    Ok(planned)
 }
 
 fn impossible(destination: &str, reason: String) -> Outcome {
@@ -256,11 +272,31 @@ enum Answer {
 struct Rollback<'a> {
     session: &'a Session<'a>,
     destination: &'a str,
+    places: Places,
 }
 
 impl Rollback<'_> {
-    fn target(&self) -> Result<Target<'_>, Failure> {
-        Target::of(self.session.section, self.session.job).map_err(Failure::usage)
+    fn target(&self) -> Result<Box<dyn Target + '_>, Failure> {
+        target::of(self.session.section, self.session.job, &self.places).map_err(Failure::usage)
+    }
+
+    /// The release that runs everywhere, as far as the target can tell.
+    async fn current(&self, target: &dyn Target) -> Result<Option<String>, String> {
+        let moving = Move {
+            destination: self.destination,
+            left: None,
+        };
+        let mut seen: Option<String> = None;
+        for step in target.steps(moving) {
+            let Some(release) = target.current(&step, self.destination).await? else {
+                return Ok(None);
+            };
+            // What does not run the destination is what there is to leave.
+            if seen.is_none() || release != self.destination {
+                seen = Some(release);
+            }
+        }
+        Ok(seen)
     }
 
     fn gate_size(&self) -> usize {
@@ -280,9 +316,9 @@ impl Rollback<'_> {
 
     /// The release that runs now, asked in this order: the target, the gate's own probes,
     /// `--release`, the state.
-    async fn what_runs(&self, target: &Target<'_>, document: &Document) -> Running {
+    async fn what_runs(&self, target: &dyn Target, document: &Document) -> Running {
         let destination = self.destination;
-        let mut asked = match target.current(destination).await {
+        let mut asked = match self.current(target).await {
             Ok(Some(release)) => Some(Ok((release, "the target says so"))),
             Ok(None) => None,
             Err(reason) => Some(Err(reason)),
@@ -383,7 +419,7 @@ impl Rollback<'_> {
     /// not made again; a deployment since the interruption may have undone it.
     async fn go(
         &self,
-        target: &Target<'_>,
+        target: &dyn Target,
         lease: &Lease,
         journal: Journal,
         trusted: bool,
@@ -398,7 +434,7 @@ impl Rollback<'_> {
 
     async fn steps(
         &self,
-        target: &Target<'_>,
+        target: &dyn Target,
         lease: &Lease,
         mut journal: Journal,
         trusted: bool,
@@ -472,7 +508,7 @@ impl Rollback<'_> {
 
     async fn one_step(
         &self,
-        target: &Target<'_>,
+        target: &dyn Target,
         step: &Step,
         moving: Move<'_>,
         journal: &mut Journal,
@@ -481,7 +517,7 @@ impl Rollback<'_> {
         let clock = Instant::now();
         let before = match journal.before(&step.name) {
             Some(before) => Ok(Some(before.to_owned())),
-            None => target.before(),
+            None => target.before(step, moving).await,
         };
         let result = match before {
             Ok(before) => {
@@ -517,7 +553,7 @@ impl Rollback<'_> {
     /// Some steps did not work. What was undone is over; the rest can be resumed.
     async fn failed(
         &self,
-        target: &Target<'_>,
+        target: &dyn Target,
         lease: &Lease,
         mut journal: Journal,
         outcomes: Vec<Outcome>,
@@ -570,7 +606,7 @@ impl Rollback<'_> {
     }
 
     /// Asks the gate whether the destination is healthy and answers.
-    async fn verify(&self, target: &Target<'_>) -> Vec<Outcome> {
+    async fn verify(&self, target: &dyn Target) -> Vec<Outcome> {
         let job = self.session.job;
         let gate = job
             .config
@@ -608,7 +644,7 @@ impl Rollback<'_> {
             interrupted: &interrupted,
             around: probe::kinds::Surroundings {
                 env: job.env.clone(),
-                hosts: probe::hosts::Hosts::new(&job.config.hosts, &job.env),
+                hosts: self.places.hosts(),
                 redactor: job.redactor.clone(),
                 shard: None,
             },

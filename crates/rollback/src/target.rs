@@ -1,8 +1,14 @@
 //! What a release runs on, and how another one is made live there.
+//!
+//! One file per kind. A kind knows its places and what to do at each; the order, the journal and
+//! what becomes of failures are the engine's.
 
 mod command;
 mod nginx;
+#[allow(dead_code, reason = "kinds on hosts reach them by it")]
+mod place;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use cli::Job;
@@ -10,20 +16,19 @@ use config::file::{ReleaseSource, Rollback};
 
 pub(crate) use command::Command;
 pub(crate) use nginx::Nginx;
+pub(crate) use place::{Place, Places};
 
-/// How the switch is made. One file per kind.
-pub(crate) enum Target<'a> {
-    Command(Command<'a>),
-    Nginx(Nginx<'a>),
-}
+/// What a place answers, once it has; the error is a reason in words.
+pub(crate) type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + 'a>>;
 
-/// A place that is switched as a whole: a host, or the proxy.
+/// What is switched as a whole at one place: a release on a host, or the colour behind a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// `command/web-01`, `nginx/switch`.
+    /// `command/web-01`, `nginx/switch`: stable, the journal knows it by this.
     pub(crate) name: String,
     /// In words, for a plan.
     pub(crate) does: String,
+    pub(crate) place: Place,
 }
 
 /// From where to where.
@@ -33,77 +38,73 @@ pub(crate) struct Move<'a> {
     pub(crate) left: Option<&'a str>,
 }
 
-impl<'a> Target<'a> {
-    /// The configured target; the configuration has exactly one.
-    pub(crate) fn of(section: &'a Rollback, job: &'a Job) -> Result<Self, String> {
-        match (&section.command, &section.nginx) {
-            (Some(command), _) => Ok(Target::Command(Command::new(command, job))),
-            (None, Some(nginx)) => Nginx::new(nginx, job).map(Target::Nginx),
-            (None, None) => Err("no target is configured under `rollback:`".to_owned()),
-        }
+/// How the switch is made.
+///
+/// Only `prepare`, `act` and `undo` change anything. Steps at different places run side by side.
+#[allow(dead_code, reason = "the engine that prepares and undoes follows")]
+pub(crate) trait Target {
+    /// One step a place, without asking anybody.
+    fn steps(&self, moving: Move<'_>) -> Vec<Step>;
+
+    /// The release that runs at the step's place; `None` where the target cannot tell. `likely` is
+    /// the release that it probably is.
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>>;
+
+    /// Proves that the step can be made, and changes nothing, not even files that are not live;
+    /// what it would do, in words.
+    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String>;
+
+    /// Brings what the step needs to its place, such as images; nothing that is live changes.
+    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, ()> {
+        let _ = (step, moving);
+        Box::pin(async { Ok(()) })
     }
 
-    /// The release that runs, if the target can tell.
-    pub(crate) async fn current(&self, likely: &str) -> Result<Option<String>, String> {
-        match self {
-            Target::Command(target) => target.current().await,
-            Target::Nginx(target) => target.current(likely).await.map(Some),
-        }
+    /// What is needed to undo the step. Written down before it is made.
+    fn before<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, Option<String>>;
+
+    /// Makes the step; safe to do twice, also after a kill in the middle of the first time.
+    fn act<'a>(
+        &'a self,
+        step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String>;
+
+    /// Puts `before` back; safe to do twice, and where the step was only begun or never made.
+    fn undo<'a>(
+        &'a self,
+        step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String>;
+
+    /// Whether a step that failed has put back what was before. Such a step is also made again
+    /// when it is resumed, whatever the journal says: that costs nothing and proves it.
+    fn undoes(&self) -> bool {
+        false
     }
 
-    /// The steps to the destination, proved to be possible without changing anything.
-    pub(crate) async fn plan(&self, moving: Move<'_>) -> Result<Vec<Step>, String> {
-        match self {
-            Target::Command(target) => target.plan(moving).await,
-            Target::Nginx(target) => target.plan(moving).await,
-        }
-    }
+    /// What proved that the destination answers, once every step was made; `None` where nothing
+    /// but the steps' own success says so.
+    fn proof<'a>(
+        &'a self,
+        destination: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>>;
+}
 
-    /// The steps, without asking anybody: what a resumed rollback has to make sure of.
-    pub(crate) fn steps(&self, moving: Move<'_>) -> Vec<Step> {
-        match self {
-            Target::Command(target) => target.steps(moving),
-            Target::Nginx(target) => vec![target.step(moving)],
-        }
-    }
-
-    /// What is needed to undo a step.
-    pub(crate) fn before(&self) -> Result<Option<String>, String> {
-        match self {
-            Target::Command(_) => Ok(None),
-            Target::Nginx(target) => target.read().map(Some),
-        }
-    }
-
-    /// Makes a step; safe to do twice. On an error of nginx the file is as `before` again.
-    pub(crate) async fn act(
-        &self,
-        step: &Step,
-        moving: Move<'_>,
-        before: Option<&str>,
-    ) -> Result<String, String> {
-        match self {
-            Target::Command(target) => target.act(step, moving).await,
-            Target::Nginx(target) => target.act(moving, before).await,
-        }
-    }
-
-    /// Whether a step that failed left everything as it was.
-    pub(crate) fn undoes(&self) -> bool {
-        matches!(self, Target::Nginx(_))
-    }
-
-    /// Whether the switch itself proved which release answers.
-    pub(crate) async fn proof(&self, destination: &str) -> Option<String> {
-        match self {
-            Target::Nginx(target) => Some(target.proof(destination)),
-            Target::Command(target) => match target.current().await {
-                Ok(Some(current)) if current == destination => {
-                    Some(format!("`rollback.command.current` prints {current}"))
-                }
-                _ => None,
-            },
-        }
+/// The configured target; the configuration has exactly one.
+pub(crate) fn of<'a>(
+    section: &'a Rollback,
+    job: &'a Job,
+    places: &'a Places,
+) -> Result<Box<dyn Target + 'a>, String> {
+    // The kinds that reach hosts do so through `places`.
+    let _ = places;
+    match (&section.command, &section.nginx) {
+        (Some(command), _) => Ok(Box::new(Command::new(command, job))),
+        (None, Some(nginx)) => Ok(Box::new(Nginx::new(nginx, job)?)),
+        (None, None) => Err("no target is configured under `rollback:`".to_owned()),
     }
 }
 

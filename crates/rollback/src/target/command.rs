@@ -2,11 +2,13 @@
 //!
 //! Releases and hosts reach it by its environment, never by its text.
 
+use std::pin::Pin;
+
 use cli::Job;
 use config::file::CommandTarget;
 use remote::local::{Captured, Script};
 
-use super::{Move, Step};
+use super::{Asking, Move, Place, Step, Target};
 
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,
@@ -19,25 +21,6 @@ const MAX_RELEASE: usize = 256;
 impl<'a> Command<'a> {
     pub(crate) fn new(config: &'a CommandTarget, job: &'a Job) -> Self {
         Command { config, job }
-    }
-
-    /// Names and addresses to run for.
-    fn hosts(&self) -> Vec<(&str, &str)> {
-        if self.config.hosts.is_empty() {
-            return vec![("localhost", "localhost")];
-        }
-        let address = |name: &str| {
-            self.job
-                .config
-                .hosts
-                .get(name)
-                .map(|host| host.address.as_str())
-        };
-        self.config
-            .hosts
-            .iter()
-            .map(|name| (name.as_str(), address(name).unwrap_or(name.as_str())))
-            .collect()
     }
 
     async fn run(
@@ -72,12 +55,12 @@ impl<'a> Command<'a> {
         .map_err(|error| format!("the command could not be started: {error}"))
     }
 
-    /// What `current` prints.
-    pub(crate) async fn current(&self) -> Result<Option<String>, String> {
+    /// What `current` prints, with `HOST` set to the step's address.
+    async fn printed(&self, step: &Step) -> Result<Option<String>, String> {
         let Some(text) = &self.config.current else {
             return Ok(None);
         };
-        let captured = self.run(text, None, "localhost").await?;
+        let captured = self.run(text, None, self.address(&step.place)).await?;
         if !captured.success() {
             return Err(format!(
                 "`rollback.command.current`: {}: {}",
@@ -92,42 +75,18 @@ impl<'a> Command<'a> {
         Ok(Some(printed.to_owned()))
     }
 
-    pub(crate) fn steps(&self, moving: Move<'_>) -> Vec<Step> {
-        self.hosts()
-            .into_iter()
-            .map(|(name, address)| Step {
-                name: format!("command/{name}"),
-                does: format!(
-                    "run `rollback.command.run` with RELEASE={} HOST={address}",
-                    moving.destination
-                ),
-            })
-            .collect()
-    }
-
-    pub(crate) async fn plan(&self, moving: Move<'_>) -> Result<Vec<Step>, String> {
-        if let Some(text) = &self.config.check {
-            for (name, address) in self.hosts() {
-                let captured = self.run(text, Some(moving), address).await?;
-                if !captured.success() {
-                    return Err(format!(
-                        "{name}: `rollback.command.check` says no: {}: {}",
-                        captured.exit,
-                        captured.tail()
-                    ));
-                }
+    fn address<'s>(&'s self, place: &'s Place) -> &'s str {
+        match place {
+            Place::Here => "localhost",
+            Place::Host(name) => {
+                let host = self.job.config.hosts.get(name);
+                host.map_or(name.as_str(), |host| host.address.as_str())
             }
         }
-        Ok(self.steps(moving))
     }
 
-    pub(crate) async fn act(&self, step: &Step, moving: Move<'_>) -> Result<String, String> {
-        let name = step.name.trim_start_matches("command/");
-        let address = self
-            .hosts()
-            .into_iter()
-            .find(|(host, _)| *host == name)
-            .map_or(name, |(_, address)| address);
+    async fn switch(&self, step: &Step, moving: Move<'_>) -> Result<String, String> {
+        let address = self.address(&step.place);
         let captured = self.run(&self.config.run, Some(moving), address).await?;
         if captured.success() {
             Ok(format!(
@@ -137,5 +96,101 @@ impl<'a> Command<'a> {
         } else {
             Err(format!("{}: {}", captured.exit, captured.tail()))
         }
+    }
+}
+
+impl Target for Command<'_> {
+    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+        let step = |place: Place| Step {
+            name: format!("command/{place}"),
+            does: format!(
+                "run `rollback.command.run` with RELEASE={} HOST={}",
+                moving.destination,
+                self.address(&place)
+            ),
+            place,
+        };
+        if self.config.hosts.is_empty() {
+            return vec![step(Place::Here)];
+        }
+        let hosts = self.config.hosts.iter();
+        hosts.map(|name| step(Place::Host(name.clone()))).collect()
+    }
+
+    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(self.printed(step))
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            if let Some(text) = &self.config.check {
+                let address = self.address(&step.place);
+                let captured = self.run(text, Some(moving), address).await?;
+                if !captured.success() {
+                    return Err(format!(
+                        "`rollback.command.check` says no: {}: {}",
+                        captured.exit,
+                        captured.tail()
+                    ));
+                }
+            }
+            Ok(step.does.clone())
+        })
+    }
+
+    /// The release that runs; a command can put back no more than that.
+    fn before<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, Option<String>> {
+        Box::pin(async move {
+            let printed = self.printed(step).await.ok().flatten();
+            // It goes into the journal: a secret never does.
+            let printed = printed.filter(|release| {
+                release != moving.destination && self.job.redactor.redact(release) == *release
+            });
+            Ok(printed.or_else(|| moving.left.map(str::to_owned)))
+        })
+    }
+
+    fn act<'a>(
+        &'a self,
+        step: &'a Step,
+        moving: Move<'a>,
+        _before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(self.switch(step, moving))
+    }
+
+    fn undo<'a>(
+        &'a self,
+        step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("nobody knows which release ran before")?;
+            let back = Move {
+                destination: before,
+                left: Some(moving.destination),
+            };
+            self.switch(step, back).await
+        })
+    }
+
+    fn proof<'a>(
+        &'a self,
+        destination: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>> {
+        Box::pin(async move {
+            let moving = Move {
+                destination,
+                left: None,
+            };
+            for step in self.steps(moving) {
+                match self.printed(&step).await {
+                    Ok(Some(current)) if current == destination => {}
+                    _ => return None,
+                }
+            }
+            Some(format!("`rollback.command.current` prints {destination}"))
+        })
     }
 }

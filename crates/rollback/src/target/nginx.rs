@@ -4,13 +4,14 @@
 //! through nginx prove a switch; without that proof the file is put back.
 
 use std::io::Read as _;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::NginxTarget;
 use remote::local::{Captured, Script};
 
-use super::{Move, Question, Step};
+use super::{Asking, Move, Place, Question, Step, Target};
 
 /// An upstream file is a few lines.
 const MAX_SIZE: u64 = 1 << 20;
@@ -39,7 +40,7 @@ impl<'a> Nginx<'a> {
         Ok(Nginx { config, question })
     }
 
-    pub(crate) fn read(&self) -> Result<String, String> {
+    fn read(&self) -> Result<String, String> {
         let path = &self.config.upstream_file;
         let mut text = String::new();
         std::fs::File::open(path)
@@ -50,7 +51,7 @@ impl<'a> Nginx<'a> {
 
     /// The release that is served through nginx. Shortly after a reload workers of before it may
     /// still answer, so it is `likely` only if the file's own colour and every answer say so.
-    pub(crate) async fn current(&self, likely: &str) -> Result<String, String> {
+    async fn served(&self, likely: &str) -> Result<String, String> {
         let timeout = self.config.timeout.get();
         let text = self.read()?;
         let active = &text[server(&text, &self.config.blue, &self.config.green)?];
@@ -70,8 +71,9 @@ impl<'a> Nginx<'a> {
         Ok(likely.to_owned())
     }
 
-    pub(crate) fn step(&self, moving: Move<'_>) -> Step {
+    fn step(&self, moving: Move<'_>) -> Step {
         Step {
+            place: Place::Here,
             name: "nginx/switch".to_owned(),
             does: format!(
                 "point {} to the colour that runs {}, test, reload, prove through {}",
@@ -82,15 +84,15 @@ impl<'a> Nginx<'a> {
         }
     }
 
-    pub(crate) async fn plan(&self, moving: Move<'_>) -> Result<Vec<Step>, String> {
+    async fn planned(&self, moving: Move<'_>) -> Result<String, String> {
         let address = self.colour_of(moving.destination).await?;
         let text = self.read()?;
         let switched = rewrite(&text, &self.config.blue, &self.config.green, &address)?;
-        let mut step = self.step(moving);
+        let mut does = self.step(moving).does;
         if switched == text {
-            step.does.push_str(" (the file already names it)");
+            does.push_str(" (the file already names it)");
         }
-        Ok(vec![step])
+        Ok(does)
     }
 
     /// The address of the colour that runs this release.
@@ -120,11 +122,7 @@ impl<'a> Nginx<'a> {
     }
 
     /// Switches and proves. On an error the file is `before` again, and nginx has it.
-    pub(crate) async fn act(
-        &self,
-        moving: Move<'_>,
-        before: Option<&str>,
-    ) -> Result<String, String> {
+    async fn switch(&self, moving: Move<'_>, before: Option<&str>) -> Result<String, String> {
         let address = self.colour_of(moving.destination).await?;
         let text = self.read()?;
         let before = before.unwrap_or(&text);
@@ -135,20 +133,22 @@ impl<'a> Nginx<'a> {
         let result = self.reload_and_prove(moving.destination).await;
         match result {
             Ok(proof) => Ok(format!("{address} has the traffic; {proof}")),
-            Err(reason) => Err(self.restore(before, reason).await),
+            Err(reason) => Err(match self.restore(before).await {
+                Ok(done) => format!("{reason}; {done}"),
+                Err(error) => format!("{reason}; {error}"),
+            }),
         }
     }
 
-    async fn restore(&self, before: &str, reason: String) -> String {
+    async fn restore(&self, before: &str) -> Result<String, String> {
         let path = self.config.upstream_file.display();
-        if let Err(error) = self.write(before) {
-            return format!("{reason}; putting {path} back failed too: {error}");
-        }
+        self.write(before)
+            .map_err(|error| format!("putting {path} back failed too: {error}"))?;
         match self.command(&self.config.reload).await {
-            Ok(_) => format!("{reason}; {path} was put back"),
-            Err(error) => {
-                format!("{reason}; {path} was put back, but nginx did not read it: {error}")
-            }
+            Ok(_) => Ok(format!("{path} was put back")),
+            Err(error) => Err(format!(
+                "{path} was put back, but nginx did not read it: {error}"
+            )),
         }
     }
 
@@ -180,10 +180,10 @@ impl<'a> Nginx<'a> {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Ok(self.proof(destination))
+        Ok(self.proven(destination))
     }
 
-    pub(crate) fn proof(&self, destination: &str) -> String {
+    fn proven(&self, destination: &str) -> String {
         format!(
             "{PROOFS} requests in a row through {} were answered by {destination}",
             self.question.url
@@ -204,6 +204,56 @@ impl<'a> Nginx<'a> {
         } else {
             Err(format!("`{text}`: {}: {}", captured.exit, captured.tail()))
         }
+    }
+}
+
+impl Target for Nginx<'_> {
+    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+        vec![self.step(moving)]
+    }
+
+    fn current<'a>(&'a self, _step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.served(likely).await.map(Some) })
+    }
+
+    fn plan<'a>(&'a self, _step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
+        Box::pin(self.planned(moving))
+    }
+
+    fn before<'a>(&'a self, _step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.read().map(Some) })
+    }
+
+    fn act<'a>(
+        &'a self,
+        _step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(self.switch(moving, before))
+    }
+
+    fn undo<'a>(
+        &'a self,
+        _step: &'a Step,
+        _moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("nobody wrote down what the file held before")?;
+            self.restore(before).await
+        })
+    }
+
+    fn undoes(&self) -> bool {
+        true
+    }
+
+    fn proof<'a>(
+        &'a self,
+        destination: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>> {
+        Box::pin(async move { Some(self.proven(destination)) })
     }
 }
 

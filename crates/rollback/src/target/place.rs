@@ -1,0 +1,193 @@
+//! Where a step is made: here, or at a host of the configuration. Scripts and files in the same
+//! way at both.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use cli::Job;
+use probe::hosts::Hosts;
+use remote::local::Script;
+use remote::ssh::Limits;
+use remote::{Ran, quote};
+
+/// Far more than a file that a target rewrites.
+const MAX_FILE: usize = 1 << 20;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// This machine, or a service that is asked from here.
+    Here,
+    /// A name under `hosts:`.
+    Host(String),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Place::Here => "localhost",
+            Place::Host(name) => name,
+        })
+    }
+}
+
+/// The ways to all places; one login a host, for everybody who asks there.
+#[derive(Clone, Debug)]
+pub(crate) struct Places(Hosts);
+
+impl Places {
+    pub(crate) fn new(job: &Job) -> Places {
+        Places(Hosts::new(&job.config.hosts, &job.env))
+    }
+
+    /// The same logins, for probes.
+    pub(crate) fn hosts(&self) -> Hosts {
+        self.0.clone()
+    }
+
+    /// Runs a script in `sh`. Values go into it as [`quote`]d words.
+    pub(crate) async fn run(
+        &self,
+        place: &Place,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<Ran, String> {
+        match place {
+            Place::Here => {
+                let script = Script {
+                    text,
+                    env: Vec::new(),
+                    timeout,
+                };
+                let ran = remote::local::run(&script, &mut |_, _| ()).await;
+                ran.map(Ran::from)
+                    .map_err(|error| format!("a command could not be started: {error}"))
+            }
+            Place::Host(name) => {
+                let limits = Limits {
+                    timeout,
+                    max_output: MAX_FILE,
+                };
+                let host = self.0.get(name).map_err(|why| why.to_string())?;
+                let ran = host.script(text, limits).await;
+                ran.map(Ran::from).map_err(|why| why.to_string())
+            }
+        }
+    }
+
+    /// The same, which must end with 0; what it printed. `what` names it in errors.
+    pub(crate) async fn must(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let ran = self.run(place, text, timeout).await?;
+        if ran.status == Some(0) {
+            return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
+        }
+        let tail = ran.tail.trim();
+        let colon = if tail.is_empty() { "" } else { ": " };
+        Err(format!("{what}: {}{colon}{tail}", ran.exit))
+    }
+
+    /// A text file; `None` where there is none.
+    pub(crate) async fn read(
+        &self,
+        place: &Place,
+        path: &Path,
+        timeout: Duration,
+    ) -> Result<Option<String>, String> {
+        let shown = path.display();
+        let failed = |reason: &str| format!("failed to read {shown}: {reason}");
+        let bytes = match place {
+            Place::Here => {
+                let mut bytes = Vec::new();
+                let read = std::fs::File::open(path)
+                    .and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes));
+                match read {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                    Err(error) => return Err(failed(&error.to_string())),
+                    Ok(_) => bytes,
+                }
+            }
+            Place::Host(_) => {
+                let word = word(path)?;
+                let script = format!(
+                    "if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
+                );
+                let ran = self.run(place, &script, timeout).await?;
+                match ran.status {
+                    Some(0) if ran.dropped => return Err(failed("it is too large")),
+                    Some(0) => ran.stdout,
+                    Some(44) => return Ok(None),
+                    _ => return Err(failed(&format!("{}: {}", ran.exit, ran.tail))),
+                }
+            }
+        };
+        if bytes.len() > MAX_FILE {
+            return Err(failed("it is too large"));
+        }
+        String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| failed("it is no text"))
+    }
+
+    /// Replaces a text file whole: whoever reads sees the old or the new content, after a crash and
+    /// on a full disk too. A link is followed; mode and owner stay.
+    pub(crate) async fn replace(
+        &self,
+        place: &Place,
+        path: &Path,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<(), String> {
+        let failed = |reason: String| format!("failed to write {}: {reason}", path.display());
+        match place {
+            Place::Here => state::atomic::replace(path, text.as_bytes())
+                .map_err(|error| failed(error.to_string())),
+            Place::Host(_) => {
+                if text.contains('\0') {
+                    return Err(failed("it holds a NUL".to_owned()));
+                }
+                let script = format!("path={}\ntext={}\n{REPLACE}", word(path)?, quote(text));
+                let ran = self.run(place, &script, timeout).await?;
+                match ran.status {
+                    Some(0) => Ok(()),
+                    _ => Err(failed(format!("{}: {}", ran.exit, ran.tail))),
+                }
+            }
+        }
+    }
+}
+
+/// Temporary file beside it, sync, rename, sync the folder.
+const REPLACE: &str = r#"
+set -eu
+if [ -L "$path" ]; then path=$(readlink -f -- "$path"); fi
+folder=$(dirname -- "$path")
+new=$(mktemp -- "$folder/.deploy-guard-XXXXXX")
+trap 'rm -f -- "$new"' EXIT
+printf %s "$text" >"$new"
+if [ -e "$path" ]; then
+  chmod --reference="$path" -- "$new"
+  chown --reference="$path" -- "$new" 2>/dev/null || :
+else
+  chmod 0644 -- "$new"
+fi
+sync -- "$new"
+mv -f -- "$new" "$path"
+sync -- "$folder"
+"#;
+
+/// A path as one word of a shell that no program takes for an option.
+fn word(path: &Path) -> Result<String, String> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| format!("the path {} is no text", path.display()))?;
+    if text.starts_with('-') {
+        return Ok(quote(&format!("./{text}")));
+    }
+    Ok(quote(text))
+}
