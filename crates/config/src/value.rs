@@ -5,6 +5,7 @@ mod http;
 mod portion;
 mod quantity;
 mod state_address;
+pub mod template;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -5,12 +5,12 @@
 //! read to its end within its limit, and each measurement opens a fresh connection, as a new user
 //! would.
 
-mod expect;
+pub(crate) mod expect;
 mod proxy;
-mod redirect;
-mod reply;
-mod request;
-mod transport;
+pub(crate) mod redirect;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod transport;
 
 use std::pin::pin;
 use std::task::Poll;
@@ -119,7 +119,7 @@ impl Http {
 
     async fn one_end(&self, end: End, release: Option<&str>, timeout: Duration) -> Reading {
         let limit = self.probe.max_redirects;
-        let mut reply = match follow(&self.transport, &self.request, end, limit, None).await {
+        let mut reply = match follow(&self.transport, &self.request, &[end], limit, None).await {
             Ok(reply) => reply,
             Err(problem) => return problem.reading(&self.expect.shown()),
         };
@@ -224,7 +224,7 @@ impl Http {
         let at = redirect::public(url);
         let asked = if url.host_str() == self.request.url.host_str() {
             let end = end.with_port(place(url).port);
-            self.transport.send(request, end).await
+            self.transport.send(request, &[end]).await
         } else {
             self.transport.send_elsewhere(request).await
         };
@@ -282,7 +282,7 @@ impl Probe for Http {
 }
 
 /// A filter's share of a measurement's time: enough is left to say that it did not end.
-fn filter_time(timeout: Duration) -> Duration {
+pub(crate) fn filter_time(timeout: Duration) -> Duration {
     (timeout / 2).min(Duration::from_secs(2))
 }
 

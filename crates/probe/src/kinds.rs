@@ -12,10 +12,12 @@ use crate::compose::Compose;
 use crate::dns::Dns;
 use crate::docker::Docker;
 use crate::group::{self, Group};
+use crate::grpc::Grpc;
 use crate::hosts::Hosts;
 use crate::http::Http;
 use crate::observer::Asked;
 use crate::prometheus::Prometheus;
+use crate::smoke::Smoke;
 use crate::systemd::Systemd;
 use crate::tcp::Tcp;
 use crate::tls::Tls;
@@ -111,6 +113,8 @@ pub(crate) fn all(
         systemd,
         docker,
         compose,
+        grpc,
+        smoke,
         prometheus,
     } = gate;
     let mut made = Vec::new();
@@ -138,6 +142,8 @@ pub(crate) fn all(
     kind!(systemd, Systemd, unit, around);
     kind!(docker, Docker, container, around);
     kind!(compose, Compose, name, around);
+    kind!(grpc, Grpc, address, around);
+    kind!(smoke, Smoke, name, around);
     kind!(prometheus, Prometheus, query, around);
     made
 }

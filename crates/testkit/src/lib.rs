@@ -14,6 +14,7 @@
 )]
 
 mod binary;
+mod grpc;
 mod http;
 mod moto;
 mod nginx;
@@ -30,6 +31,7 @@ mod tinyproxy;
 mod tls;
 
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
+pub use grpc::GrpcHealth;
 pub use http::{Answer, get, request};
 pub use moto::Moto;
 pub use nginx::Nginx;

@@ -1,5 +1,6 @@
 //! Rules about probes and their policies.
 
+use super::smoke::smoke;
 use super::{at, fault, http_url, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
@@ -21,6 +22,8 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         systemd: units,
         docker: containers,
         compose: projects,
+        grpc: services,
+        smoke: flows,
         prometheus: queries,
     } = section;
     policy(stage, tree, &["healthgate", "policy"])?;
@@ -59,6 +62,14 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         projects.iter().map(|one| one.policy.as_ref()).collect(),
     )?;
     own(
+        "grpc",
+        services.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own(
+        "smoke",
+        flows.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own(
         "prometheus",
         queries.iter().map(|one| one.policy.as_ref()).collect(),
     )?;
@@ -70,6 +81,7 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
     groups("systemd", units, config, tree)?;
     groups("docker", containers, config, tree)?;
     groups("compose", projects, config, tree)?;
+    groups("grpc", services, config, tree)?;
     groups("prometheus", queries, config, tree)?;
     for (at, probe) in pages.iter().enumerate() {
         http(probe, tree, &at.to_string())?;
@@ -79,6 +91,15 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
             let path = ["healthgate", "tcp", &at.to_string(), "address"];
             return Err(fault(tree, &path, "no port is given").hint("write it as `host:port`"));
         }
+    }
+    for (at, probe) in services.iter().enumerate() {
+        if probe.address.port().is_none() && !is_group(probe) {
+            let path = ["healthgate", "grpc", &at.to_string(), "address"];
+            return Err(fault(tree, &path, "no port is given").hint("write it as `host:port`"));
+        }
+    }
+    for (at, probe) in flows.iter().enumerate() {
+        smoke(probe, tree, &at.to_string())?;
     }
     for (at, probe) in queries.iter().enumerate() {
         prometheus(probe, tree, &at.to_string())?;
@@ -220,7 +241,7 @@ fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
 }
 
 /// At most one of some keys; else the second one and what is wrong with it.
-fn exclusive(keys: &[(&'static str, bool)]) -> Result<(), (&'static str, String)> {
+pub(super) fn exclusive(keys: &[(&'static str, bool)]) -> Result<(), (&'static str, String)> {
     let mut given = keys.iter().filter(|(_, given)| *given);
     match (given.next(), given.next()) {
         (Some((one, _)), Some((other, _))) => {

@@ -4,9 +4,11 @@ mod command;
 mod dns;
 mod docker;
 mod group;
+mod grpc;
 mod http;
 mod policy;
 mod prometheus;
+mod smoke;
 mod systemd;
 mod tcp;
 mod tls;
@@ -19,9 +21,11 @@ pub use command::CommandProbe;
 pub use dns::DnsProbe;
 pub use docker::{ComposeProbe, DockerProbe};
 pub use group::{Group, HostList, Member, Template, has_place};
+pub use grpc::GrpcProbe;
 pub use http::{HttpProbe, Match, ReleaseSource};
 pub use policy::{Policy, PolicyOverlay};
 pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};
+pub use smoke::{SmokeProbe, SmokeRequest};
 pub use systemd::SystemdProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
@@ -61,6 +65,12 @@ pub struct Healthgate {
     /// Services of Compose projects, here or on hosts.
     #[serde(default)]
     pub compose: Vec<ComposeProbe>,
+    /// gRPC services.
+    #[serde(default)]
+    pub grpc: Vec<GrpcProbe>,
+    /// Smoke tests: HTTP requests that build on one another.
+    #[serde(default)]
+    pub smoke: Vec<SmokeProbe>,
     /// Prometheus queries.
     #[serde(default)]
     pub prometheus: Vec<PrometheusProbe>,

@@ -99,20 +99,30 @@ impl Expect {
     }
 }
 
+/// A filter's first result over a body, as a message has it where it is none.
+pub(crate) async fn filtered(
+    filter: &Filter,
+    body: &[u8],
+    time: Duration,
+) -> Result<Option<serde_json::Value>, String> {
+    let (program, document) = (filter.jq().clone(), body.to_vec());
+    tokio::task::spawn_blocking(move || program.first(&document, time))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
+}
+
 /// Whether a filter's first result is true; else what was seen, and why that is no pass.
 async fn holds(filter: &Filter, body: &[u8], time: Duration) -> Result<(), (String, String)> {
-    let (program, document) = (filter.jq().clone(), body.to_vec());
-    let result = tokio::task::spawn_blocking(move || program.first(&document, time)).await;
-    match result {
-        Ok(Ok(Some(serde_json::Value::Bool(true)))) => Ok(()),
-        Ok(Ok(value)) => {
+    match filtered(filter, body, time).await {
+        Ok(Some(serde_json::Value::Bool(true))) => Ok(()),
+        Ok(value) => {
             let value = value.map_or("nothing".into(), |value| {
                 shown(value.to_string().as_bytes())
             });
             let actual = format!("{value} from {}", shown(body));
             Err((actual, format!("the jq condition gives {value}")))
         }
-        Ok(Err(error)) => Err((shown(body), error.to_string())),
-        Err(error) => Err((shown(body), error.to_string())),
+        Err(error) => Err((shown(body), error)),
     }
 }

@@ -21,12 +21,12 @@ pub(crate) trait Memory {
 pub(crate) async fn follow(
     transport: &Transport,
     request: &Request,
-    end: End,
+    ends: &[End],
     limit: u32,
     memory: Option<&dyn Memory>,
 ) -> Result<Reply, Problem> {
     if limit == 0 && memory.is_none() {
-        return transport.send(request, end).await;
+        return transport.send(request, ends).await;
     }
     let first = &request.url;
     let mut request = request.clone();
@@ -38,8 +38,9 @@ pub(crate) async fn follow(
         }
         let own = same_server(first, &sent.url) || trail.is_empty();
         let reply = if own {
-            let end = end.with_port(place(&sent.url).port);
-            transport.send(&sent, end).await
+            let port = place(&sent.url).port;
+            let ends: Vec<End> = ends.iter().map(|end| end.with_port(port)).collect();
+            transport.send(&sent, &ends).await
         } else {
             transport.send_elsewhere(&sent).await
         };

@@ -3,8 +3,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, SET_COOKIE};
 use http::{HeaderMap, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -19,6 +18,8 @@ pub(crate) struct Reply {
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// What came after the body.
+    pub(crate) trailers: Option<HeaderMap>,
     /// From the start of connecting to the end of the body.
     pub(crate) took: Duration,
     /// Of the server's chain, or what is wrong with it; `None` without TLS.
@@ -42,7 +43,15 @@ impl Reply {
         for (name, value) in &self.headers {
             head.extend_from_slice(name.as_str().as_bytes());
             head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
+            // A session's cookie is as good as a password.
+            let shown = match name {
+                &SET_COOKIE => value.as_bytes().split(|b| *b == b'=').next(),
+                _ => Some(value.as_bytes()),
+            };
+            head.extend_from_slice(shown.unwrap_or_default());
+            if name == SET_COOKIE {
+                head.extend_from_slice(b"=***");
+            }
             head.push(b'\n');
         }
         head.push(b'\n');
@@ -86,8 +95,13 @@ impl Reply {
     }
 }
 
-/// Reads a body to its end, or to the limit, whichever comes first. The caller bounds the time.
-pub(super) async fn read(mut body: Incoming, limit: u64, status: u16) -> Result<Vec<u8>, Problem> {
+/// Reads a body and what comes after it to the end, or to the limit, whichever comes first. The
+/// caller bounds the time.
+pub(super) async fn read(
+    mut body: Incoming,
+    limit: u64,
+    status: u16,
+) -> Result<(Vec<u8>, Option<HeaderMap>), Problem> {
     let problem = |reason: String| Problem::of_service(reason).value(status.to_string());
     let too_large = || {
         let limit = config::value::Size::from_bytes(limit);
@@ -96,16 +110,15 @@ pub(super) async fn read(mut body: Incoming, limit: u64, status: u16) -> Result<
     if body.size_hint().lower() > limit {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
+    let (mut bytes, mut trailers) = (Vec::new(), None);
     while let Some(frame) = body.frame().await {
         let frame = frame
             .map_err(|error| problem(format!("the body broke off: {}", plain_cause(&error))))?;
-        // Trailers are bounded by the connection and say nothing here.
-        let chunk = frame.into_data().unwrap_or_else(|_| Bytes::new());
-        if (bytes.len() + chunk.len()) as u64 > limit {
-            return Err(too_large());
+        match frame.into_data() {
+            Ok(chunk) if (bytes.len() + chunk.len()) as u64 > limit => return Err(too_large()),
+            Ok(chunk) => bytes.extend_from_slice(&chunk),
+            Err(frame) => trailers = frame.into_trailers().ok(),
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok((bytes, trailers))
 }

@@ -99,14 +99,23 @@ impl Transport {
         uri.is_ok_and(|uri| self.proxy.of(&uri).is_some())
     }
 
-    /// Sends a request to an end of its URL's own server.
-    pub(crate) async fn send(&self, request: &Request, end: End) -> Result<Reply, Problem> {
+    /// Sends a request to its URL's own server, at the first of these ends that takes a connection.
+    pub(crate) async fn send(&self, request: &Request, ends: &[End]) -> Result<Reply, Problem> {
         let own = || match &self.name {
             Some(name) => Ok(name.clone()),
             None => server_name(&place(&request.url).host),
         };
-        self.exchange(request, &self.route, &[end], &self.tls, own)
+        self.exchange(request, &self.route, ends, &self.tls, own)
             .await
+    }
+
+    /// Where a URL's server may be reached.
+    pub(crate) async fn ends(&self, url: &Url) -> Result<Vec<End>, Problem> {
+        if self.is_proxied(url) {
+            Ok(vec![End::Beyond])
+        } else {
+            self.route.ends(&place(url)).await
+        }
     }
 
     /// Sends a request to somebody else: without our certificate, to whatever address the name
@@ -242,11 +251,13 @@ impl Transport {
     async fn receive(&self, answer: http::Response<Incoming>) -> Result<Reply, Problem> {
         let (head, body) = answer.into_parts();
         let status = head.status.as_u16();
+        let (body, trailers) = read(body, self.max_body, status).await?;
         Ok(Reply {
             status,
             version: head.version,
             headers: head.headers,
-            body: read(body, self.max_body, status).await?,
+            body,
+            trailers,
             took: std::time::Duration::ZERO,
             certificate: None,
             redirected: None,

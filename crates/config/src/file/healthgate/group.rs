@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    CommandProbe, ComposeProbe, DnsProbe, DockerProbe, HttpProbe, PrometheusProbe, SystemdProbe,
-    TcpProbe, TlsProbe,
+    CommandProbe, ComposeProbe, DnsProbe, DockerProbe, GrpcProbe, HttpProbe, PrometheusProbe,
+    SmokeProbe, SystemdProbe, TcpProbe, TlsProbe,
 };
 use crate::value::{Address, Portion};
 
@@ -234,6 +234,25 @@ impl Template for TcpProbe {
     }
 }
 
+impl Template for GrpcProbe {
+    group!();
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        self.address = filled(&self.address, member)?;
+        if let Some(via) = &mut self.via {
+            *via = member.fill(via);
+        }
+        if let Some(name) = &mut self.server_name {
+            *name = member.fill(name);
+        }
+        Ok(())
+    }
+
+    fn has_place(&self) -> bool {
+        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
+    }
+}
+
 impl Template for TlsProbe {
     group!();
 
@@ -293,6 +312,8 @@ macro_rules! on_hosts {
 on_hosts!(CommandProbe, ComposeProbe, DockerProbe, SystemdProbe);
 
 impl Template for PrometheusProbe {}
+
+impl Template for SmokeProbe {}
 
 fn filled(address: &Address, member: &Member) -> Result<Address, String> {
     let host = member.fill(address.host());

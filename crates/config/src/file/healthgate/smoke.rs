@@ -1,0 +1,94 @@
+//! Smoke tests: requests that build on one another.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::http::max_body;
+use super::{ClientCertificate, HttpVersion, PolicyOverlay};
+use crate::value::{Filter, Json, Method, Pattern, Proxy, Size, Span, Statuses};
+
+/// HTTP requests in their order, such as log in, order, look at the order. Cookies are kept from
+/// one to the next, within one measurement.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SmokeProbe {
+    /// The probe's name.
+    pub name: String,
+    /// The requests. Either these or `hurl`.
+    #[serde(default)]
+    pub requests: Vec<SmokeRequest>,
+    /// A file for the program `hurl`, which must be installed.
+    pub hurl: Option<PathBuf>,
+    /// Values for `{{name}}` that stand before the first request, or hurl's variables.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// The largest body that passes. Default 1MiB.
+    #[serde(default = "max_body")]
+    pub max_body: Size,
+    /// Default: `auto`.
+    #[serde(default)]
+    pub http_version: HttpVersion,
+    /// A file of PEM certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate to show to the servers.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The proxy to go through, or `none`. Default: by `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`,
+    /// unless `via` is given.
+    pub proxy: Option<Proxy>,
+    /// The host under `hosts:` to connect from, over SSH.
+    pub via: Option<String>,
+    /// What it does otherwise than the stage's policy; `timeout` is of all requests together.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// One request. In its URL, headers and body `{{name}}` is a value that an earlier request
+/// captured, escaped as its place demands; JSON that is `"{{name}}"` alone takes the value's type.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SmokeRequest {
+    /// What to call it where it fails. Default: its method and URL.
+    pub name: Option<String>,
+    /// `http://` or `https://`; or one `{{name}}` alone, a captured URL or path of the server that
+    /// was asked before.
+    pub url: String,
+    /// Default: `GET`, or `POST` with a body.
+    pub method: Option<Method>,
+    /// Headers to send. A value may use `${NAME}`; such a value is a secret.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The body as text. One of `body`, `body-file`, `json` and `form`.
+    pub body: Option<String>,
+    /// The file that holds the body, sent as it is.
+    pub body_file: Option<PathBuf>,
+    /// The body as JSON.
+    pub json: Option<Json>,
+    /// The body as a form's fields.
+    #[serde(default)]
+    pub form: BTreeMap<String, String>,
+    /// Statuses that pass: `200`, `200-299`, `2xx`, or a list. Default: any from 200 to 299.
+    #[serde(default)]
+    pub status: Statuses,
+    /// Answer headers and the regular expression that each must match.
+    #[serde(default)]
+    pub expect_headers: BTreeMap<String, Pattern>,
+    /// A regular expression that the body must match.
+    pub body_regex: Option<Pattern>,
+    /// A jq filter over the JSON body whose first result must be true.
+    pub jq: Option<Filter>,
+    /// The slowest answer, body included, that passes.
+    pub max_latency: Option<Span>,
+    /// Redirects to follow; their count above which the probe fails. Default 0.
+    #[serde(default)]
+    pub max_redirects: u32,
+    /// Values to hand on, by the jq filter that finds each in the JSON body. One that finds nothing
+    /// or null fails.
+    #[serde(default)]
+    pub capture: BTreeMap<String, Filter>,
+}

@@ -1,0 +1,265 @@
+//! A gRPC service, asked for its health by `grpc.health.v1`.
+//!
+//! One unary call with two messages of one field each: the frames are written and read here.
+//! <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config::file::{GrpcProbe, HttpVersion};
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderValue, TE};
+use model::Verdict;
+
+use crate::Reading;
+use crate::addresses::Place;
+use crate::connect::{End, Route};
+use crate::http::reply::Reply;
+use crate::http::request::{Body, Request};
+use crate::http::transport::{Transport, Wire};
+use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::shown;
+
+/// An answer is a few bytes.
+const MAX_BODY: u64 = 64 << 10;
+
+/// One gRPC probe.
+pub(crate) struct Grpc {
+    place: Place,
+    request: Request,
+    transport: Transport,
+    probe: GrpcProbe,
+}
+
+impl Grpc {
+    pub(crate) fn new(probe: GrpcProbe, around: &Surroundings) -> Result<Self, String> {
+        let GrpcProbe {
+            name: _,
+            address,
+            service,
+            tls,
+            ca_file,
+            client_certificate,
+            server_name,
+            headers,
+            resolve,
+            via,
+            addresses: _,
+            targets_file: _,
+            hosts: _,
+            require: _,
+            policy: _,
+            severity: _,
+        } = &probe;
+        let port = address.port().ok_or("no port is given")?;
+        let place = Place::new(address, port);
+        let secure = tls.unwrap_or_else(|| {
+            ca_file.is_some() || client_certificate.is_some() || server_name.is_some()
+        });
+        let scheme = if secure { "https" } else { "http" };
+        let url = format!("{scheme}://{place}/grpc.health.v1.Health/Check");
+        let nobody = Body {
+            text: None,
+            file: None,
+            json: None,
+            form: &BTreeMap::new(),
+        };
+        let mut request = Request::new(Some(&"POST".parse()?), &url, headers, &nobody)?;
+        let fixed = HeaderValue::from_static;
+        request
+            .headers
+            .insert(CONTENT_TYPE, fixed("application/grpc"));
+        request.headers.insert(TE, fixed("trailers"));
+        request.body = question(service).into();
+        let transport = Transport::new(Wire {
+            route: Route::new(resolve, via.as_deref(), around),
+            // A proxy's variables are about the web.
+            proxy: Some(&"none".parse()?),
+            version: HttpVersion::Http2,
+            ca_file: ca_file.as_deref(),
+            client_certificate: client_certificate.as_ref(),
+            server_name: server_name.as_deref(),
+            certificates: false,
+            max_body: MAX_BODY,
+        })?;
+        Ok(Grpc {
+            place,
+            request,
+            transport,
+            probe,
+        })
+    }
+
+    async fn one(&self, end: End) -> Reading {
+        let reply = match self.transport.send(&self.request, &[end]).await {
+            Ok(reply) => reply,
+            Err(problem) => return problem.reading(EXPECTED),
+        };
+        let mut reading = self.judge(&reply);
+        reading.evidence = Some(reply.evidence());
+        reading
+    }
+
+    fn judge(&self, reply: &Reply) -> Reading {
+        let not = |value: &str, reason: String| {
+            Reading::not(Verdict::Fail, EXPECTED, &reason, &reason).value(value)
+        };
+        if reply.status != 200 {
+            return not(
+                &reply.status.to_string(),
+                format!("status {}", reply.status),
+            );
+        }
+        let of = |headers: Option<&HeaderMap>, name: &str| {
+            let value = headers?.get(name)?;
+            Some(shown(value.as_bytes()))
+        };
+        // An answer without a body says it all in its headers.
+        let word =
+            |name| of(reply.trailers.as_ref(), name).or_else(|| of(Some(&reply.headers), name));
+        match word("grpc-status").as_deref() {
+            Some("0") => {}
+            Some(code) => {
+                let name = code_name(code);
+                let why = match (name, self.probe.service.as_str()) {
+                    ("NOT_FOUND", service) => format!("the server knows no service `{service}`"),
+                    ("UNIMPLEMENTED", _) => "the server does not speak grpc.health.v1".to_owned(),
+                    _ => {
+                        let text = word("grpc-message").unwrap_or_default();
+                        let text = percent_encoding::percent_decode_str(&text);
+                        shown(text.decode_utf8_lossy().as_bytes())
+                    }
+                };
+                return not(name, format!("{name}: {why}"));
+            }
+            None => return not("no status", "the answer ends without a grpc-status".into()),
+        }
+        match status(&reply.body) {
+            Some(1) => Reading::pass(EXPECTED, "SERVING").value("SERVING"),
+            Some(0) => not("UNKNOWN", "it says UNKNOWN".into()),
+            Some(2) => not("NOT_SERVING", "it says NOT_SERVING".into()),
+            Some(3) => not("SERVICE_UNKNOWN", "it says SERVICE_UNKNOWN".into()),
+            Some(other) => not("?", format!("it says {other}, which is no known state")),
+            None => not(
+                "?",
+                format!("the answer is no health: {}", shown(&reply.body)),
+            ),
+        }
+    }
+}
+
+const EXPECTED: &str = "SERVING";
+
+/// `HealthCheckRequest { service }` in its frame.
+fn question(service: &str) -> Vec<u8> {
+    let mut message = Vec::new();
+    if !service.is_empty() {
+        // Field 1, of a length.
+        message.push(0x0a);
+        let mut length = service.len();
+        while length >= 0x80 {
+            message.push(u8::try_from(length & 0x7f).unwrap_or(0) | 0x80);
+            length >>= 7;
+        }
+        message.push(u8::try_from(length).unwrap_or(0));
+        message.extend_from_slice(service.as_bytes());
+    }
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(message.len()).unwrap_or(0).to_be_bytes());
+    frame.extend(message);
+    frame
+}
+
+/// The `status` of a framed `HealthCheckResponse`; `None` where it is none.
+fn status(frame: &[u8]) -> Option<u64> {
+    let (head, message) = frame.split_at_checked(5)?;
+    let length = u32::from_be_bytes(head[1..].try_into().ok()?);
+    // Packed, or not one message.
+    if head[0] != 0 || message.len() != usize::try_from(length).ok()? {
+        return None;
+    }
+    match message {
+        // What is zero is left out.
+        [] => Some(0),
+        [0x08, one] if *one < 0x80 => Some(u64::from(*one)),
+        _ => None,
+    }
+}
+
+/// <https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>
+fn code_name(code: &str) -> &'static str {
+    const NAMES: [&str; 17] = [
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    ];
+    let number: Option<usize> = code.parse().ok();
+    number
+        .and_then(|number| NAMES.get(number))
+        .copied()
+        .unwrap_or("UNKNOWN")
+}
+
+impl Probe for Grpc {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let rule = self.probe.addresses;
+            let ask = async |end| self.one(end).await;
+            self.transport
+                .route()
+                .ask(&self.place, rule, timeout, EXPECTED, ask)
+                .await
+        })
+    }
+
+    fn hint(&self) -> String {
+        let plain = if self.request.url.scheme() == "http" {
+            "-plaintext "
+        } else {
+            ""
+        };
+        let (service, place) = (&self.probe.service, &self.place);
+        format!(
+            "ask it yourself: grpcurl {plain}-d '{{\"service\": \"{service}\"}}' {place} grpc.health.v1.Health/Check"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_written_and_read() {
+        assert_eq!(question(""), [0, 0, 0, 0, 0]);
+        assert_eq!(question("ab"), [0, 0, 0, 0, 4, 0x0a, 2, b'a', b'b']);
+        let long = question(&"x".repeat(300));
+        assert_eq!(&long[..8], [0, 0, 0, 1, 47, 0x0a, 0xac, 2]);
+        assert_eq!(status(&[0, 0, 0, 0, 0]), Some(0));
+        assert_eq!(status(&[0, 0, 0, 0, 2, 8, 1]), Some(1));
+        for bad in [
+            &[][..],
+            &[0, 0, 0],
+            &[1, 0, 0, 0, 2, 8, 1],
+            &[0, 0, 0, 0, 3, 8, 1],
+            &[0, 0, 0, 0, 2, 8, 0x81],
+            &[0, 0xff, 0xff, 0xff, 0xff, 8, 1],
+        ] {
+            assert_eq!(status(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Smoke tests: requests that build on one another, or a file for `hurl`.
+//!
+//! Each measurement begins from nothing: no cookie, no value of an earlier one.
+
+mod cookies;
+mod fill;
+mod hurl;
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use config::file::{SmokeProbe, SmokeRequest};
+use model::{Redactor, Verdict};
+use url::Url;
+
+use self::cookies::Cookies;
+use self::fill::{Values, filled};
+use self::hurl::Hurl;
+use crate::Reading;
+use crate::connect::Route;
+use crate::http::expect::{Expect, filtered};
+use crate::http::filter_time;
+use crate::http::redirect::{follow, public};
+use crate::http::reply::Reply;
+use crate::http::transport::{Transport, Wire};
+use crate::kinds::{Measuring, Probe, Surroundings};
+
+/// Whether a captured text may be a token, which is shown nowhere: a word of some length.
+fn may_be_a_token(text: &str) -> bool {
+    const SHORTEST: usize = 8;
+    let place = text.starts_with('/') || text.contains("://");
+    text.len() >= SHORTEST && !place && !text.contains(char::is_whitespace)
+}
+
+/// One smoke test.
+pub(crate) enum Smoke {
+    Requests(Box<Flow>),
+    Hurl(Hurl),
+}
+
+impl Smoke {
+    pub(crate) fn new(probe: SmokeProbe, around: &Surroundings) -> Result<Self, String> {
+        let SmokeProbe {
+            name: _,
+            requests,
+            hurl,
+            variables,
+            max_body,
+            http_version,
+            ca_file,
+            client_certificate,
+            proxy,
+            via,
+            policy: _,
+            severity: _,
+        } = probe;
+        if let Some(file) = hurl {
+            return Ok(Smoke::Hurl(Hurl { file, variables }));
+        }
+        let transport = Transport::new(Wire {
+            route: Route::new(&[], via.as_deref(), around),
+            proxy: proxy.as_ref(),
+            version: http_version,
+            ca_file: ca_file.as_deref(),
+            client_certificate: client_certificate.as_ref(),
+            server_name: None,
+            certificates: false,
+            max_body: max_body.get(),
+        })?;
+        let values = variables.into_iter();
+        Ok(Smoke::Requests(Box::new(Flow {
+            steps: requests.into_iter().map(Step::new).collect(),
+            transport,
+            values: values.map(|(name, text)| (name, text.into())).collect(),
+            redactor: around.redactor.clone(),
+        })))
+    }
+}
+
+/// One request with its conditions.
+struct Step {
+    request: SmokeRequest,
+    expect: Expect,
+}
+
+impl Step {
+    fn new(request: SmokeRequest) -> Self {
+        let expect = Expect {
+            status: request.status.clone(),
+            headers: request.expect_headers.clone(),
+            body_regex: request.body_regex.clone(),
+            jq: request.jq.clone(),
+            max_latency: request.max_latency,
+            min_days: None,
+        };
+        Step { request, expect }
+    }
+}
+
+/// The requests of one smoke test.
+pub(crate) struct Flow {
+    steps: Vec<Step>,
+    transport: Transport,
+    /// What is known before the first request.
+    values: Values,
+    redactor: Redactor,
+}
+
+impl Flow {
+    fn expected(&self) -> String {
+        match self.steps.len() {
+            1 => "1 request that is answered right".to_owned(),
+            many => format!("{many} requests that are answered right"),
+        }
+    }
+
+    async fn measure(&self, timeout: Duration) -> Reading {
+        let at = Cell::new(0);
+        let asked = tokio::time::timeout(timeout, self.run(&at, timeout)).await;
+        asked.unwrap_or_else(|_| {
+            let reason = format!("not done within {} ms", timeout.as_millis());
+            self.failed(at.get(), Verdict::Fail, reason)
+        })
+    }
+
+    async fn run(&self, at: &Cell<usize>, timeout: Duration) -> Reading {
+        let cookies = Cookies::default();
+        let mut values = self.values.clone();
+        let mut before: Option<Url> = None;
+        let mut evidence = None;
+        for (nth, step) in self.steps.iter().enumerate() {
+            at.set(nth);
+            let done = self
+                .step(step, &mut values, &cookies, &mut before, timeout)
+                .await;
+            match done {
+                Ok(reply) => evidence = Some(reply.evidence()),
+                Err((reading, reply)) => {
+                    let reason = reading.reason.unwrap_or(reading.actual);
+                    let mut failed = self.failed(nth, reading.verdict, reason);
+                    failed.evidence = reply.map(|reply| reply.evidence());
+                    return failed;
+                }
+            }
+        }
+        let count = self.steps.len();
+        let actual = format!("{count} of {count} answered right");
+        let mut reading = Reading::pass(self.expected(), actual).value(format!("{count}/{count}"));
+        reading.evidence = evidence;
+        reading
+    }
+
+    /// One request; else what is wrong, and the answer if there is one.
+    async fn step(
+        &self,
+        step: &Step,
+        values: &mut Values,
+        cookies: &Cookies,
+        before: &mut Option<Url>,
+        timeout: Duration,
+    ) -> Result<Reply, (Reading, Option<Reply>)> {
+        let expected = step.expect.shown();
+        let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
+        let request =
+            filled(&step.request, values, before.as_ref()).map_err(|reason| (not(reason), None))?;
+        let problem = |problem: crate::connect::Problem| (problem.reading(&expected), None);
+        let ends = self.transport.ends(&request.url).await.map_err(problem)?;
+        let limit = step.request.max_redirects;
+        let mut reply = follow(&self.transport, &request, &ends, limit, Some(cookies))
+            .await
+            .map_err(problem)?;
+        *before = Some(request.url);
+        let (max_body, time) = (self.transport.max_body, filter_time(timeout));
+        let judged = step.expect.judge(&mut reply, max_body, time).await;
+        if judged.verdict != Verdict::Pass {
+            return Err((judged, Some(reply)));
+        }
+        if let Err(reason) = self.capture(step, &mut reply, values, time).await {
+            return Err((not(reason), Some(reply)));
+        }
+        Ok(reply)
+    }
+
+    async fn capture(
+        &self,
+        step: &Step,
+        reply: &mut Reply,
+        values: &mut Values,
+        time: Duration,
+    ) -> Result<(), String> {
+        if step.request.capture.is_empty() {
+            return Ok(());
+        }
+        reply.unpack(self.transport.max_body)?;
+        for (name, filter) in &step.request.capture {
+            let found = filtered(filter, &reply.body, time).await;
+            let value = match found.map_err(|error| format!("`{name}` is not captured: {error}"))? {
+                None | Some(serde_json::Value::Null) => {
+                    let filter = filter.as_str();
+                    return Err(format!(
+                        "`{name}` is not captured: `{filter}` finds nothing"
+                    ));
+                }
+                Some(value) => value,
+            };
+            if let Some(text) = value.as_str().filter(|text| may_be_a_token(text)) {
+                self.redactor.add([text]);
+            }
+            values.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    /// What went wrong, and at which request.
+    fn failed(&self, nth: usize, verdict: Verdict, reason: String) -> Reading {
+        let count = self.steps.len();
+        let what = self.steps.get(nth).map(|step| {
+            let SmokeRequest { name, url, .. } = &step.request;
+            name.clone().unwrap_or_else(|| match Url::parse(url) {
+                Ok(url) => public(&url).replace("%7B", "{").replace("%7D", "}"),
+                Err(_) => url.clone(),
+            })
+        });
+        let what = what.unwrap_or_default();
+        let reason = format!("request {} of {count} ({what}): {reason}", nth + 1);
+        Reading::not(verdict, self.expected(), &reason, &reason).value(format!("{nth}/{count}"))
+    }
+}
+
+impl Probe for Smoke {
+    fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            match self {
+                Smoke::Requests(flow) => flow.measure(timeout).await,
+                Smoke::Hurl(hurl) => hurl.measure(release, timeout).await,
+            }
+        })
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Smoke::Requests(_) => "ask the request that is named, with `curl -v`".to_owned(),
+            Smoke::Hurl(hurl) => hurl.hint(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A file of requests for the program `hurl`.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::Verdict;
+use remote::local::{Captured, Exit, Script, run};
+
+use crate::{Reading, plain_cause, shown};
+
+/// A file, and the variables it wants.
+pub(crate) struct Hurl {
+    pub(super) file: PathBuf,
+    pub(super) variables: BTreeMap<String, String>,
+}
+
+/// hurl's exit codes: <https://hurl.dev/docs/manual.html#exit-codes>. A request that could not be
+/// made is a failure of the thing under test.
+const RUNTIME: i32 = 3;
+const ASSERT: i32 = 4;
+
+/// Values go by files and by the environment: a process's arguments are seen by everybody.
+const TEXT: &str = r#"exec "$DEPLOY_GUARD_HURL" --no-color --error-format long --max-time "$DEPLOY_GUARD_SECONDS" --variables-file "$DEPLOY_GUARD_VARIABLES" --output /dev/null -- "$DEPLOY_GUARD_FILE""#;
+
+impl Hurl {
+    pub(super) async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
+        let expected = "hurl says that all is well";
+        let error = |reason: String| Reading::not(Verdict::Error, expected, &reason, &reason);
+        let program = match which::which("hurl") {
+            Ok(program) => program,
+            Err(_) => return error("the program `hurl` is not installed".into()),
+        };
+        if !self.file.is_file() {
+            let file = self.file.display();
+            return error(format!("there is no file {file}"));
+        }
+        let variables = match self.variables(release) {
+            Ok(file) => file,
+            Err(reason) => return error(reason),
+        };
+        let text = |path: &std::path::Path| path.display().to_string();
+        let script = Script {
+            text: TEXT,
+            env: vec![
+                ("DEPLOY_GUARD_HURL".into(), text(&program)),
+                ("DEPLOY_GUARD_FILE".into(), text(&self.file)),
+                ("DEPLOY_GUARD_VARIABLES".into(), text(variables.path())),
+                (
+                    "DEPLOY_GUARD_SECONDS".into(),
+                    timeout.as_secs().max(1).to_string(),
+                ),
+            ],
+            timeout: timeout.mul_f64(0.9),
+        };
+        match run(&script, &mut |_, _| {}).await {
+            Ok(done) => judge(&done, expected),
+            Err(cause) => error(format!("hurl cannot be run: {}", plain_cause(&cause))),
+        }
+    }
+
+    /// A file that only we may read, gone with the measurement.
+    fn variables(&self, release: Option<&str>) -> Result<tempfile::NamedTempFile, String> {
+        let mut file = tempfile::NamedTempFile::new()
+            .map_err(|error| format!("no temporary file: {}", plain_cause(&error)))?;
+        let given = self.variables.iter();
+        let mut all: BTreeMap<&str, &str> = given.map(|(name, text)| (&**name, &**text)).collect();
+        if let Some(release) = release {
+            all.entry("release").or_insert(release);
+        }
+        for (name, text) in all {
+            if text.contains(['\n', '\r']) {
+                return Err(format!("the variable `{name}` has more than one line"));
+            }
+            writeln!(file, "{name}={text}")
+                .map_err(|error| format!("no temporary file: {}", plain_cause(&error)))?;
+        }
+        Ok(file)
+    }
+
+    pub(super) fn hint(&self) -> String {
+        let file = self.file.display();
+        if which::which("hurl").is_err() {
+            return "install it: https://hurl.dev/docs/installation.html".to_owned();
+        }
+        format!("run it yourself: hurl --test --very-verbose '{file}'")
+    }
+}
+
+fn judge(done: &Captured, expected: &str) -> Reading {
+    let said = done
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("error: "))
+        .map(|line| shown(line.as_bytes()));
+    let mut reading = match done.exit {
+        Exit::Code(0) => Reading::pass(expected, "all is well").value("0"),
+        Exit::Code(code) => {
+            let verdict = match code {
+                RUNTIME | ASSERT => Verdict::Fail,
+                _ => Verdict::Error,
+            };
+            let reason = match said {
+                Some(said) => format!("hurl: {said}"),
+                None => format!("hurl ends with exit status {code}"),
+            };
+            Reading::not(verdict, expected, &reason, &reason).value(code.to_string())
+        }
+        Exit::TimedOut => {
+            let reason = "hurl is not done in time";
+            Reading::not(Verdict::Fail, expected, reason, reason).value("timeout")
+        }
+        Exit::Signal(signal) => {
+            let reason = format!("hurl was killed by signal {signal}");
+            Reading::not(Verdict::Error, expected, &reason, &reason).value("killed")
+        }
+    };
+    reading.evidence = Some(model::evidence::tail(done.stderr.as_bytes()));
+    reading
+}
