@@ -54,11 +54,9 @@ fn gate(folder: &Path, probe: &str, env: &[(&str, &str)]) -> (i32, String) {
 
 fn asked(requests: &[String]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
-    let list: String = requests
-        .iter()
-        .map(|request| format!("        - {{ {request} }}\n"))
-        .collect();
-    gate(folder.path(), &format!("      requests:\n{list}"), &[])
+    let requests = requests.join(" }\n        - { ");
+    let list = format!("      requests:\n        - {{ {requests} }}\n");
+    gate(folder.path(), &list, &[])
 }
 
 #[test]

@@ -28,9 +28,8 @@ impl Hurl {
     pub(super) async fn measure(&self, release: Option<&str>, timeout: Duration) -> Reading {
         let expected = "hurl says that all is well";
         let error = |reason: String| Reading::not(Verdict::Error, expected, &reason, &reason);
-        let program = match which::which("hurl") {
-            Ok(program) => program,
-            Err(_) => return error("the program `hurl` is not installed".into()),
+        let Ok(program) = which::which("hurl") else {
+            return error("the program `hurl` is not installed".into());
         };
         if !self.file.is_file() {
             let file = self.file.display();
