@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: each figure beside a peer's, measured in turns in the same run, because
 //! an absolute time says as much of the machine as of the program.
 
+mod gate;
 mod hosts;
 
 use std::fs;
@@ -30,13 +31,14 @@ pub(crate) fn all() -> Result<(), Failure> {
     let mut figures = vec![start_up()?];
     figures.extend(sizes()?);
     figures.extend(hosts::figures(&binary("preflight"))?);
+    figures.extend(gate::figures(&binary("healthgate"))?);
     show(figures);
     Ok(())
 }
 
 fn show(figures: Vec<Figure>) {
     println!(
-        "\n{:<34} {:>12} {:>22} {:>7}",
+        "\n{:<38} {:>12} {:>26} {:>7}",
         "figure", "ours", "peer", "ratio"
     );
     for Figure {
@@ -47,7 +49,7 @@ fn show(figures: Vec<Figure>) {
     } in figures
     {
         let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        println!("{what:<34} {ours:>12} {peer:>22} {ratio:>7}");
+        println!("{what:<38} {ours:>12} {peer:>26} {ratio:>7}");
     }
 }
 
@@ -114,6 +116,12 @@ fn sizes() -> Result<Vec<Figure>, Failure> {
 pub(crate) fn hosts_with(preflight: &std::path::Path) -> Result<(), Failure> {
     crate::setup::peers()?;
     hosts::figures(preflight).map(show)
+}
+
+/// The gate's loop with a binary that is built already.
+pub(crate) fn gate_with(healthgate: &std::path::Path) -> Result<(), Failure> {
+    crate::setup::peers()?;
+    gate::figures(healthgate).map(show)
 }
 
 fn binary(name: &str) -> PathBuf {

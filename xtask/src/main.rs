@@ -46,6 +46,9 @@ enum Task {
         /// Only the logins at a hundred hosts, with this `preflight`
         #[arg(long, value_name = "PREFLIGHT")]
         hosts: Option<std::path::PathBuf>,
+        /// Only the gate's loop, with this `healthgate`
+        #[arg(long, value_name = "HEALTHGATE", conflicts_with = "hosts")]
+        gate: Option<std::path::PathBuf>,
     },
 }
 
@@ -65,10 +68,15 @@ fn main() -> ExitCode {
                 "demo",
             ])
             .args(args)),
-        Task::Bench { hosts: None } => bench::all(),
         Task::Bench {
             hosts: Some(preflight),
+            ..
         } => bench::hosts_with(&preflight),
+        Task::Bench {
+            gate: Some(healthgate),
+            ..
+        } => bench::gate_with(&healthgate),
+        Task::Bench { .. } => bench::all(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -76,7 +76,14 @@ pub(crate) fn install() -> Result<(), Failure> {
 /// What `cargo xtask bench` measures us against.
 pub(crate) fn peers() -> Result<(), Failure> {
     let mut packages = DEBIAN.to_vec();
-    packages.extend([("ansible", "ansible"), ("pssh", "parallel-ssh")]);
+    packages.extend([
+        ("ansible", "ansible"),
+        ("pssh", "parallel-ssh"),
+        (
+            "prometheus-blackbox-exporter",
+            "prometheus-blackbox-exporter",
+        ),
+    ]);
     debian(&packages)
 }
 
