@@ -39,6 +39,7 @@ struct Endpoints {
     all: Option<String>,
     s3: Option<String>,
     ecr: Option<String>,
+    ecs: Option<String>,
     sts: Option<String>,
 }
 
@@ -85,6 +86,7 @@ impl Client {
                 .or_else(|| profile.get("endpoint_url").map(str::to_owned)),
             s3: named("AWS_ENDPOINT_URL_S3"),
             ecr: named("AWS_ENDPOINT_URL_ECR"),
+            ecs: named("AWS_ENDPOINT_URL_ECS"),
             sts: named("AWS_ENDPOINT_URL_STS"),
         };
         let region = region.to_owned();
@@ -130,12 +132,14 @@ impl Client {
     pub(crate) fn base(&self, service: &'static str) -> Result<(Url, bool), Error> {
         let own = match service {
             "s3" => &self.endpoints.s3,
+            "ecs" => &self.endpoints.ecs,
             _ => &self.endpoints.ecr,
         };
         let named = own.as_ref().or(self.endpoints.all.as_ref());
         let (region, domain) = (&self.region, domain(&self.region));
         let url = endpoint(named, || match service {
             "s3" => format!("https://s3.{region}.{domain}"),
+            "ecs" => format!("https://ecs.{region}.{domain}"),
             _ => format!("https://api.ecr.{region}.{domain}"),
         })?;
         Ok((url, named.is_some()))

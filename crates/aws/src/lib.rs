@@ -7,6 +7,7 @@
 mod client;
 mod credentials;
 mod ecr;
+mod ecs;
 mod error;
 mod metadata;
 mod profile;

@@ -11,12 +11,14 @@ use crate::command::Command;
 use crate::compose::Compose;
 use crate::dns::Dns;
 use crate::docker::Docker;
+use crate::ecs::Ecs;
 use crate::group::{self, Group};
 use crate::grpc::Grpc;
 use crate::hosts::Hosts;
 use crate::http::Http;
 use crate::observer::Asked;
 use crate::prometheus::Prometheus;
+use crate::slo::{Objective, objectives};
 use crate::smoke::Smoke;
 use crate::systemd::Systemd;
 use crate::tcp::Tcp;
@@ -116,6 +118,8 @@ pub(crate) fn all(
         grpc,
         smoke,
         prometheus,
+        slo,
+        ecs,
     } = gate;
     let mut made = Vec::new();
     macro_rules! kind {
@@ -145,6 +149,21 @@ pub(crate) fn all(
     kind!(grpc, Grpc, address, around);
     kind!(smoke, Smoke, name, around);
     kind!(prometheus, Prometheus, query, around);
+    kind!(ecs, Ecs, service, around);
+    let objectives = slo.iter().flat_map(|slo| objectives(slo, prometheus));
+    for Objective { probe, subject } in objectives {
+        let common = Common {
+            id: format!("slo/{}", probe.name),
+            subject,
+            severity: probe.severity,
+            policy: policy.with(probe.policy.as_ref()),
+        };
+        if wanted(&common.id, &common.subject) {
+            made.push(watched(common, &probe, around, |probe| {
+                Prometheus::new(probe, around)
+            }));
+        }
+    }
     made
 }
 

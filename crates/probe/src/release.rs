@@ -183,7 +183,7 @@ fn short(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 
-fn matches(rule: Match, expected: &str, actual: &str) -> bool {
+pub(crate) fn matches(rule: Match, expected: &str, actual: &str) -> bool {
     /// A shorter prefix of a commit id is too likely to be another's.
     const SHORT_ID: usize = 7;
     match rule {

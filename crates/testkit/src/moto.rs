@@ -1,4 +1,4 @@
-//! AWS, played by moto: S3, ECR, STS. It takes any credentials.
+//! AWS, played by moto: S3, ECR, ECS, STS. It takes any credentials.
 
 use std::process::Command;
 use std::time::Duration;
@@ -17,10 +17,16 @@ pub struct Moto {
 
 impl Moto {
     pub fn start() -> Moto {
+        Moto::start_with(&[])
+    }
+
+    /// With variables that change what it plays.
+    pub fn start_with(variables: &[(&str, &str)]) -> Moto {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let mut command = Command::new(tool("moto_server"));
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        command.envs(variables.iter().copied());
         let process = Process::start(folder.path(), &mut command);
         // Python reads a few hundred modules first.
         process.wait_for_port(port, Duration::from_mins(2));
@@ -63,6 +69,22 @@ impl Moto {
     fn put(&self, path: &str, content: &[u8]) {
         let answer = self.ask("PUT", path, content);
         assert_eq!(answer.status, 200, "PUT {path}: {}", answer.text());
+    }
+
+    /// Asks ECS, as `aws ecs` would: `CreateService` with its JSON.
+    pub fn ecs(&self, action: &str, question: &serde_json::Value) -> serde_json::Value {
+        let authorization = "AWS4-HMAC-SHA256 Credential=testkit/20260101/us-east-1/ecs/aws4_request, \
+                             SignedHeaders=host, Signature=0";
+        let target = format!("AmazonEC2ContainerServiceV20141113.{action}");
+        let headers = [
+            ("Authorization", authorization),
+            ("Content-Type", "application/x-amz-json-1.1"),
+            ("X-Amz-Target", &target),
+        ];
+        let body = question.to_string();
+        let answer = request("POST", &self.url(), &headers, body.as_bytes()).expect("moto answers");
+        assert_eq!(answer.status, 200, "{action}: {}", answer.text());
+        serde_json::from_slice(&answer.body).expect("ECS answers JSON")
     }
 
     /// moto reads no signature, but the service and the region in one.

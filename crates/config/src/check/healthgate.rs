@@ -4,8 +4,8 @@ use super::smoke::smoke;
 use super::{at, fault, http_url, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
-    Config, Healthgate, HostList, HttpProbe, Policy, PolicyOverlay, PrometheusAccess,
-    PrometheusProbe, Template, has_place,
+    Config, EcsProbe, Healthgate, HostList, HttpProbe, Policy, PolicyOverlay, PrometheusAccess,
+    PrometheusProbe, Slo, Template, has_place,
 };
 use crate::node::Node;
 use crate::value::Portion;
@@ -25,6 +25,8 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         grpc: services,
         smoke: flows,
         prometheus: queries,
+        slo: objectives,
+        ecs: tasks,
     } = section;
     policy(stage, tree, &["healthgate", "policy"])?;
     let own = |kind: &str, overlays: Vec<Option<&PolicyOverlay>>| {
@@ -100,6 +102,18 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
     }
     for (at, probe) in flows.iter().enumerate() {
         smoke(probe, tree, &at.to_string())?;
+    }
+    own("ecs", tasks.iter().map(|one| one.policy.as_ref()).collect())?;
+    for (at, probe) in tasks.iter().enumerate() {
+        ecs(probe, tree, &at.to_string())?;
+    }
+    if let Some(objectives) = objectives {
+        policy(
+            &stage.with(objectives.policy.as_ref()),
+            tree,
+            &["healthgate", "slo", "policy"],
+        )?;
+        slo(objectives, queries.is_empty(), tree)?;
     }
     for (at, probe) in queries.iter().enumerate() {
         prometheus(probe, tree, &at.to_string())?;
@@ -279,6 +293,78 @@ fn access(access: Option<&PrometheusAccess>, tree: &Node, path: &[&str]) -> Resu
     }
     if access.password_env.is_some() && access.username.is_none() {
         return wrong("password-env", "`password-env` needs `username`");
+    }
+    Ok(())
+}
+
+fn slo(slo: &Slo, alone: bool, tree: &Node) -> Result<(), Fault> {
+    let at = ["healthgate", "slo"];
+    let path = |keys: &[&'static str]| [&at[..], keys].concat();
+    match &slo.server {
+        Some(server) => http_url(tree, &path(&["server"]), server)?,
+        None if alone => {
+            return Err(fault(tree, &at, "no `server` is given")
+                .hint("add `server: http://prometheus.internal:9090`"));
+        }
+        None if slo.access.is_some() => {
+            return Err(fault(tree, &path(&["access"]), "`access` needs `server`"));
+        }
+        None => {}
+    }
+    access(slo.access.as_ref(), tree, &at)?;
+    if slo.error_rate.is_none() && slo.p95.is_none() && slo.availability.is_none() {
+        return Err(fault(tree, &at, "no objective is given")
+            .hint("add `error-rate: 5%`, `p95: 3s` or `availability: 95%`"));
+    }
+    if slo.window.get().is_zero() {
+        return Err(fault(tree, &path(&["window"]), "must be more than zero"));
+    }
+    for (key, share) in [
+        ("error-rate", slo.error_rate),
+        ("availability", slo.availability),
+    ] {
+        if share.is_some_and(|share| !(0.0..=1.0).contains(&share.get())) {
+            return Err(fault(tree, &path(&[key]), "a share is from 0% to 100%"));
+        }
+    }
+    // They become part of a query.
+    let metrics = &slo.metrics;
+    for (key, name) in [
+        ("requests", &metrics.requests),
+        ("duration", &metrics.duration),
+        ("up", &metrics.up),
+        ("status-label", &metrics.status_label),
+    ] {
+        if !is_metric(name) {
+            let message = format!("`{name}` is no metric's name");
+            return Err(fault(tree, &path(&["metrics", key]), message));
+        }
+    }
+    if let Some(name) = slo.labels.keys().find(|name| !is_metric(name)) {
+        let message = format!("`{name}` is no label's name");
+        return Err(fault(tree, &path(&["labels"]), message));
+    }
+    Ok(())
+}
+
+fn is_metric(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    name.chars().all(good) && name.starts_with(|c: char| !c.is_ascii_digit())
+}
+
+fn ecs(probe: &EcsProbe, tree: &Node, at: &str) -> Result<(), Fault> {
+    for (key, text) in [("cluster", &probe.cluster), ("service", &probe.service)] {
+        if text.trim().is_empty() {
+            let path = ["healthgate", "ecs", at, key];
+            return Err(fault(tree, &path, "must not be empty"));
+        }
+    }
+    if let Some(id) = &probe.deployment_id
+        && !id.starts_with("ecs-svc/")
+    {
+        let path = ["healthgate", "ecs", at, "deployment-id"];
+        return Err(fault(tree, &path, format!("`{id}` is no deployment's id"))
+            .hint("it looks like `ecs-svc/1234567890123456789`; `update-service` answers it"));
     }
     Ok(())
 }

@@ -3,11 +3,13 @@
 mod command;
 mod dns;
 mod docker;
+mod ecs;
 mod group;
 mod grpc;
 mod http;
 mod policy;
 mod prometheus;
+mod slo;
 mod smoke;
 mod systemd;
 mod tcp;
@@ -20,11 +22,13 @@ use serde::Deserialize;
 pub use command::CommandProbe;
 pub use dns::DnsProbe;
 pub use docker::{ComposeProbe, DockerProbe};
+pub use ecs::EcsProbe;
 pub use group::{Group, HostList, Member, Template, has_place};
 pub use grpc::GrpcProbe;
 pub use http::{HttpProbe, Match, ReleaseSource};
 pub use policy::{Policy, PolicyOverlay};
 pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};
+pub use slo::{Slo, SloMetrics};
 pub use smoke::{SmokeProbe, SmokeRequest};
 pub use systemd::SystemdProbe;
 pub use tcp::TcpProbe;
@@ -74,6 +78,11 @@ pub struct Healthgate {
     /// Prometheus queries.
     #[serde(default)]
     pub prometheus: Vec<PrometheusProbe>,
+    /// Service level objectives, asked of Prometheus.
+    pub slo: Option<Slo>,
+    /// Services of Amazon ECS.
+    #[serde(default)]
+    pub ecs: Vec<EcsProbe>,
 }
 
 /// Whether a gate that was given a release may pass without anybody saying which one answered.

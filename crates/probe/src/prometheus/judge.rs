@@ -120,7 +120,10 @@ fn one_number(probe: &PrometheusProbe, series: &[Series]) -> Result<(f64, String
         match one.value {
             Some(value) if !value.is_nan() => numbers.push((value, whose)),
             value => {
-                let what = value.map_or("a histogram, no number", |_| "NaN");
+                let what = value.map_or(
+                    "a histogram, no number",
+                    |_| "NaN: nothing was divided by nothing, as without traffic",
+                );
                 let reason = format!("the value{whose} is {what}");
                 let value = value.map_or("histogram", |_| "NaN");
                 return Err(undecided(probe, probe.on_nan, "on-nan", reason).value(value));
@@ -392,6 +395,9 @@ mod tests {
         // One that is no number is not dropped.
         let holed = answer(&[Some(0.01), Some(f64::NAN)]);
         let told = told(&probe(|p| p.reduce = Some(Reduce::Max)), &holed, None);
-        assert_eq!(told, "inconclusive: the value of {instance=\"1\"} is NaN");
+        assert_eq!(
+            told,
+            "inconclusive: the value of {instance=\"1\"} is NaN: nothing was divided by nothing, as without traffic"
+        );
     }
 }

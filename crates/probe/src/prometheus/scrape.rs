@@ -20,6 +20,8 @@ const SCRAPES: u32 = 4;
 /// A window that is too short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Short {
+    /// A metric is told about once, however many of its labels are asked.
+    of: (Option<String>, Duration),
     selector: String,
     window: Duration,
     interval: Duration,
@@ -29,6 +31,7 @@ impl Short {
     /// Shown, and no verdict: the query says what it says.
     pub(super) fn outcome(self, id: &str, n: usize, query: &str) -> Outcome {
         let Short {
+            of: _,
             selector,
             window,
             interval,
@@ -71,8 +74,12 @@ impl Prometheus {
             let interval = self.interval(selector, &mut targets, at).await;
             if let Some(interval) = interval
                 && window < interval * SCRAPES
+                && !short
+                    .iter()
+                    .any(|other: &Short| other.of == (selector.name.clone(), window))
             {
                 short.push(Short {
+                    of: (selector.name.clone(), window),
                     selector: selector.text.clone(),
                     window,
                     interval,

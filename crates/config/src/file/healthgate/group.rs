@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{
-    CommandProbe, ComposeProbe, DnsProbe, DockerProbe, GrpcProbe, HttpProbe, PrometheusProbe,
-    SmokeProbe, SystemdProbe, TcpProbe, TlsProbe,
+    CommandProbe, ComposeProbe, DnsProbe, DockerProbe, EcsProbe, GrpcProbe, HttpProbe,
+    PrometheusProbe, SmokeProbe, SystemdProbe, TcpProbe, TlsProbe,
 };
 use crate::value::{Address, Portion};
 
@@ -312,6 +312,7 @@ macro_rules! on_hosts {
 on_hosts!(CommandProbe, ComposeProbe, DockerProbe, SystemdProbe);
 
 impl Template for PrometheusProbe {}
+impl Template for EcsProbe {}
 
 impl Template for SmokeProbe {}
 

@@ -1,0 +1,86 @@
+//! Service level objectives, asked of Prometheus.
+
+use std::collections::BTreeMap;
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{PolicyOverlay, PrometheusAccess};
+use crate::value::{Quantity, Span};
+
+/// Objectives that the service must meet over a window, each a probe: `slo/error-rate`, `slo/p95`,
+/// `slo/availability`. Without traffic nobody knows, and they are inconclusive.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Slo {
+    /// The Prometheus server's base URL. Default: that of the first probe under `prometheus:`, with
+    /// its `access`.
+    pub server: Option<String>,
+    /// How the server lets us in. Default: as anybody.
+    pub access: Option<PrometheusAccess>,
+    /// The greatest share of requests that may fail, such as `5%`.
+    pub error_rate: Option<Quantity>,
+    /// In which time 95 of 100 requests are answered, such as `3s`.
+    pub p95: Option<Quantity>,
+    /// The least share of the targets' scrapes that must succeed, such as `95%`.
+    pub availability: Option<Quantity>,
+    /// Over which time it is counted. Default 5m.
+    #[serde(default = "window")]
+    pub window: Span,
+    /// Labels that the service's series have, such as `{ job: shop, deployment: canary }`.
+    /// Default: none, so that everything counts that the server scrapes.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What the metrics are called.
+    #[serde(default)]
+    pub metrics: SloMetrics,
+    /// The objectives fail once they were missed for this long without a success between; takes the
+    /// place of their policy's `failing-for`.
+    pub failing_for: Option<Span>,
+    /// How old the newest sample of each series may be. Default 2m.
+    #[serde(default = "max_age")]
+    pub max_age: Span,
+    /// What they do otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows them, but they cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// What the metrics are called that objectives are counted from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SloMetrics {
+    /// The counter of requests. Default `http_requests_total`.
+    pub requests: String,
+    /// Its label that holds a request's status. Default `status`.
+    pub status_label: String,
+    /// The regular expression of the statuses that are failures. Default `5..`.
+    pub errors: String,
+    /// The histogram of answer times in seconds, without `_bucket`. Default
+    /// `http_request_duration_seconds`.
+    pub duration: String,
+    /// The gauge that is 1 where a target could be scraped. Default `up`.
+    pub up: String,
+}
+
+impl Default for SloMetrics {
+    fn default() -> Self {
+        SloMetrics {
+            requests: "http_requests_total".to_owned(),
+            status_label: "status".to_owned(),
+            errors: "5..".to_owned(),
+            duration: "http_request_duration_seconds".to_owned(),
+            up: "up".to_owned(),
+        }
+    }
+}
+
+fn window() -> Span {
+    Span::from_secs(300)
+}
+
+fn max_age() -> Span {
+    Span::from_secs(120)
+}

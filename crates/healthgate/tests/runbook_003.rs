@@ -1,0 +1,295 @@
+//! Runbook 003: the triggers of an automatic rollback, and its troubleshooting 1 and 4.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod gating;
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gating::{Ran, gate, gate_with};
+use testkit::{Prometheus, Shop, free_port};
+
+/// Ten minutes of a service, up to now.
+struct Recorded {
+    /// Of a hundred requests.
+    failed: i64,
+    /// The buckets of the histogram: bound, and how many of a hundred requests are within.
+    buckets: &'static [(&'static str, i64)],
+    /// Of twenty scrapes.
+    up: i64,
+}
+
+const GOOD: Recorded = Recorded {
+    failed: 1,
+    buckets: &[("0.5", 90), ("1", 99), ("5", 100), ("+Inf", 100)],
+    up: 20,
+};
+
+impl Recorded {
+    fn serve(&self) -> Prometheus {
+        let now = jiff::Timestamp::now().as_second();
+        let times = || (0..=40).map(|n| (n, now - 600 + n * 15));
+        let mut text = String::new();
+        for (status, each) in [("200", 100 - self.failed), ("503", self.failed)] {
+            // A service that never failed has no such series.
+            for (n, at) in times().filter(|_| each > 0) {
+                let _ = writeln!(
+                    text,
+                    "http_requests_total{{job=\"shop\",status=\"{status}\"}} {} {at}",
+                    n * each
+                );
+            }
+        }
+        for (le, each) in self.buckets {
+            for (n, at) in times() {
+                let _ = writeln!(
+                    text,
+                    "http_request_duration_seconds_bucket{{job=\"shop\",le=\"{le}\"}} {} {at}",
+                    n * each
+                );
+            }
+        }
+        for (n, at) in times() {
+            let up = i64::from(n % 20 < self.up);
+            let _ = writeln!(text, "up{{job=\"shop\"}} {up} {at}");
+        }
+        // Another service on the same server, of which nothing is asked.
+        for (n, at) in times() {
+            let _ = writeln!(
+                text,
+                "http_requests_total{{job=\"other\",status=\"500\"}} {n} {at}"
+            );
+        }
+        let server = Prometheus::recorded(&format!("{text}# EOF\n"), &[]);
+        let read = testkit::wait_until(Duration::from_mins(1), || {
+            server.number("up{job=\"shop\"}").is_some()
+        });
+        assert!(read);
+        server
+    }
+
+    /// With the runbook's thresholds.
+    fn gate(&self) -> Ran {
+        let server = self.serve();
+        gate(&slo(&server.url(), "")).run()
+    }
+}
+
+fn slo(server: &str, more: &str) -> String {
+    format!(
+        "  slo: {{ server: {server}, error-rate: 5%, p95: 3s, availability: 95%, labels: {{ job: shop }}, {more} }}\n"
+    )
+}
+
+#[test]
+fn a_service_that_meets_its_objectives_passes() {
+    let ran = GOOD.gate().code(0);
+    assert_eq!(ran.ids(), ["slo/error-rate", "slo/p95", "slo/availability"]);
+    ran.ends("slo/error-rate", "pass", "1%");
+    ran.ends("slo/p95", "pass", "777.7778ms");
+    ran.ends("slo/availability", "pass", "100%");
+    // No failure at all is no missing data.
+    let never = Recorded { failed: 0, ..GOOD };
+    never.gate().code(0).ends("slo/error-rate", "pass", "0%");
+}
+
+/// Trigger 1: error rate > 5%.
+#[test]
+fn runbook_003_trigger_1_error_rate() {
+    let ran = Recorded { failed: 7, ..GOOD }.gate().code(1);
+    ran.ends("slo/error-rate", "fail", "7% > max (5%)");
+    // The gate need not wait for the others.
+    for other in ["slo/p95", "slo/availability"] {
+        assert_ne!(ran.outcome(other)["verdict"], "fail");
+    }
+}
+
+/// Trigger 2: 95th percentile of the answer times > 3 seconds.
+#[test]
+fn runbook_003_trigger_2_p95_latency() {
+    let slow = &[("1", 50), ("2.5", 80), ("5", 100), ("+Inf", 100)];
+    let ran = Recorded {
+        buckets: slow,
+        ..GOOD
+    }
+    .gate()
+    .code(1);
+    ran.ends("slo/p95", "fail", "4.375s > max (3s)");
+    // The histogram ends below the threshold, and what is beyond its end is not told apart: the
+    // quantile would say 2.5 s.
+    let blind = &[("1", 50), ("2.5", 80), ("+Inf", 100)];
+    let ran = Recorded {
+        buckets: blind,
+        ..GOOD
+    }
+    .gate()
+    .code(3);
+    ran.ends("slo/p95", "inconclusive", "NaN");
+    // Where it ends above the threshold, what is beyond its end is too slow.
+    let beyond = &[("1", 50), ("5", 80), ("+Inf", 100)];
+    let ran = Recorded {
+        buckets: beyond,
+        ..GOOD
+    }
+    .gate()
+    .code(1);
+    ran.ends("slo/p95", "fail", "5s > max (3s)");
+}
+
+/// Trigger 3: availability < 95%.
+#[test]
+fn runbook_003_trigger_3_availability() {
+    let ran = Recorded { up: 18, ..GOOD }.gate().code(1);
+    ran.ends("slo/availability", "fail", "< min (95%)");
+}
+
+/// Trigger 4: health checks failing for more than two minutes, here four seconds.
+#[test]
+fn runbook_003_trigger_4_health_checks_failing() {
+    let policy = "{ interval: 100ms, timeout: 10s, success-threshold: 2, failure-limit: 0, failing-for: 4s, deadline: 60s, soak: 3s }";
+    let watched = |shop: &Shop| {
+        let section = format!(
+            "  http: [{{ name: ready, url: '{}' }}]\n",
+            shop.url("/health/ready")
+        );
+        let gate = gate_with(policy, &section);
+        let asked = shop.requests();
+        let running = thread::spawn(move || gate.run());
+        let seen = testkit::wait_until(Duration::from_mins(1), || shop.requests() >= asked + 4);
+        assert!(seen);
+        running
+    };
+    let shop = Shop::start("v1");
+    // A short failure is forgiven.
+    let running = watched(&shop);
+    shop.set_health("unhealthy", 503);
+    let failed = shop.requests();
+    assert!(testkit::wait_until(Duration::from_mins(1), || shop
+        .requests()
+        >= failed + 3));
+    shop.set_health("healthy", 200);
+    let ran = running.join().unwrap().code(0);
+    let measured = ran.outcome("http/ready")["measurements"]
+        .as_array()
+        .unwrap();
+    assert!(
+        measured.iter().any(|one| one["verdict"] == "fail"),
+        "{measured:?}"
+    );
+    // A lasting one is not, and is not passed over when the soak ends meanwhile.
+    let running = watched(&shop);
+    shop.set_health("unhealthy", 503);
+    let ran = running.join().unwrap().code(1);
+    ran.ends("http/ready", "fail", "≥ failing-for (4s): status 503");
+
+    // The same of an objective.
+    let server = Recorded { failed: 7, ..GOOD }.serve();
+    let ran = gate(&slo(&server.url(), "failing-for: 1s")).run().code(1);
+    ran.ends(
+        "slo/error-rate",
+        "fail",
+        "≥ failing-for (1s): 7% > max (5%)",
+    );
+}
+
+/// Troubleshooting 1: the deployment hangs during health checks. The gate ends at its deadline and
+/// names which dependency does not answer.
+#[test]
+fn runbook_003_troubleshooting_1_deployment_hangs_during_health_checks() {
+    let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = hanging.local_addr().unwrap();
+    let redis = TcpListener::bind("127.0.0.1:0").unwrap();
+    let section = format!(
+        "  http: [{{ name: ready, url: 'http://{api}/health/ready' }}]\n  tcp:\n    - {{ name: postgres, address: '127.0.0.1:{}' }}\n    - {{ name: redis, address: '{}' }}\n",
+        free_port(),
+        redis.local_addr().unwrap()
+    );
+    let policy = "{ interval: 200ms, timeout: 500ms, success-threshold: 2, deadline: 3s }";
+    let ask = |only: &[&str]| {
+        let started = Instant::now();
+        let ran = gate_with(policy, &section).args(only).run().code(1);
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            started.elapsed()
+        );
+        ran
+    };
+    ask(&["--only", "http"]).ends("http/ready", "fail", "no complete answer within 500 ms");
+    let ran = ask(&[]);
+    ran.ends("tcp/postgres", "fail", "connection refused");
+    assert_eq!(ran.outcome("tcp/redis")["verdict"], "pass");
+}
+
+/// Troubleshooting 4: canary metrics are not available. Silence is no pass, and the reason says
+/// which of the runbook's causes it is.
+#[test]
+fn runbook_003_troubleshooting_4_canary_metrics_not_available() {
+    let metrics = "http_requests_total{status=\"200\"} 5\nhttp_requests_total{status=\"500\"} 0\n";
+    let server = Prometheus::scraping(metrics);
+    let canary = |query: &str| {
+        let section = format!(
+            "  prometheus: [{{ name: canary, server: {}, query: '{query}', max: 5% }}]\n",
+            server.url()
+        );
+        gate(&section).run()
+    };
+    // The deployment label is missing.
+    let ran = canary("sum(http_requests_total{deployment=\"canary\"})").code(3);
+    let why = "no series fits `http_requests_total{deployment=\"canary\"}`, though 2 are called `http_requests_total`";
+    let outcome = ran.ends("prometheus/canary", "inconclusive", why);
+    let hint = outcome["hint"].as_str().unwrap();
+    assert!(
+        hint.contains("/api/v1/targets") && hint.contains("match[]=http_requests_total"),
+        "{hint}"
+    );
+    // The query has an error in its syntax.
+    let ran = canary("sum(http_requests_total{deployment=canary})").code(4);
+    ran.ends("prometheus/canary", "error", "parse error");
+    // The same of the objectives.
+    let objectives = format!(
+        "  slo: {{ server: {}, error-rate: 5%, p95: 3s, availability: 95%, labels: {{ deployment: canary }} }}\n",
+        server.url()
+    );
+    let ran = gate(&objectives).run().code(3);
+    for id in ["slo/error-rate", "slo/p95", "slo/availability"] {
+        ran.ends(id, "inconclusive", "no series");
+    }
+    // Prometheus cannot scrape it.
+    server.silence();
+    let ran = canary("up{deployment=\"canary\"}").code(3);
+    ran.ends(
+        "prometheus/canary",
+        "inconclusive",
+        "1 of 1 targets cannot be scraped",
+    );
+}
+
+#[test]
+fn objectives_are_checked_before_anything_is_asked() {
+    for (slo, why) in [
+        ("{ error-rate: 5% }", "no `server` is given"),
+        ("{ server: 'http://x' }", "no objective is given"),
+        (
+            "{ server: 'http://x', error-rate: 500% }",
+            "a share is from 0% to 100%",
+        ),
+        (
+            "{ server: 'http://x', p95: 3s, metrics: { duration: 'a{}' } }",
+            "is no metric's name",
+        ),
+        (
+            "{ server: 'http://x', p95: 3s, labels: { 'a=~': b } }",
+            "is no label's name",
+        ),
+        (
+            "{ server: 'http://x', p95: 3s, window: 0s }",
+            "must be more than zero",
+        ),
+        ("{ server: 'http://x', p99: 3s }", "p99"),
+    ] {
+        gate(&format!("  slo: {slo}\n")).run().code(2).says(why);
+    }
+}

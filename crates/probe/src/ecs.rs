@@ -1,0 +1,240 @@
+//! A service of Amazon ECS: the deployment that runs is ours, it is rolled out, its tasks are
+//! healthy and stay so.
+//!
+//! A stable service is no proof: after a circuit breaker has rolled back, the old release is
+//! stable. AWS is somebody we ask about the service: that it does not answer is an error.
+
+mod judge;
+mod snapshot;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws::{Client, Error, Source};
+use config::file::EcsProbe;
+use futures_util::future::try_join3;
+use model::{Env, Redactor, Verdict, evidence};
+use serde_json::{Value, json};
+
+use self::judge::{Watch, judge};
+use self::snapshot::{Definition, Service, Task};
+use crate::Reading;
+use crate::kinds::{Measuring, Probe, Surroundings};
+
+/// Tasks that one question may name.
+const PAGE: usize = 100;
+/// Pages of tasks that are looked at.
+const PAGES: usize = 10;
+
+/// One service.
+pub(crate) struct Ecs {
+    probe: EcsProbe,
+    env: Env,
+    redactor: Redactor,
+    seen: Mutex<Seen>,
+}
+
+/// What stays from one measurement to the next.
+#[derive(Default)]
+struct Seen {
+    client: Option<Client>,
+    /// A task definition never changes.
+    definition: Option<(String, Definition)>,
+    watch: Watch,
+    hint: Option<String>,
+}
+
+/// What could not be asked, and the next step.
+struct Trouble {
+    reason: String,
+    hint: String,
+}
+
+impl Ecs {
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "other kinds cannot always be made"
+    )]
+    pub(crate) fn new(probe: EcsProbe, around: &Surroundings) -> Result<Self, String> {
+        Ok(Ecs {
+            probe,
+            env: around.env.clone(),
+            redactor: around.redactor.clone(),
+            seen: Mutex::default(),
+        })
+    }
+
+    async fn look(&self, release: Option<&str>) -> Result<Reading, Trouble> {
+        let client = self.client().await?;
+        let EcsProbe {
+            cluster, service, ..
+        } = &self.probe;
+        let question = json!({"cluster": cluster, "services": [service]});
+        let answer = self.ask(&client, "DescribeServices", &question).await?;
+        let found = Service::of(&answer);
+        let primary = found.as_ref().and_then(Service::primary);
+        let (definition, running, stopped) = match primary {
+            Some(primary) => {
+                try_join3(
+                    self.definition(&client, &primary.task_definition),
+                    self.tasks(&client, "RUNNING", PAGES),
+                    self.tasks(&client, "STOPPED", 1),
+                )
+                .await?
+            }
+            None => Default::default(),
+        };
+        let mut seen = self.seen();
+        let mut reading = judge(
+            &self.probe,
+            found.as_ref(),
+            &definition,
+            &running,
+            &stopped,
+            release,
+            &mut seen.watch,
+        );
+        let head = serde_json::to_string_pretty(&answer["services"][0]["deployments"]);
+        reading.evidence = head.ok().map(|head| evidence::head(head.as_bytes()));
+        Ok(reading)
+    }
+
+    /// The same for all measurements, so that a session is begun once.
+    async fn client(&self) -> Result<Client, Trouble> {
+        if let Some(client) = &self.seen().client {
+            return Ok(client.clone());
+        }
+        let trouble = |error: Error| Trouble {
+            reason: error.to_string(),
+            hint: error.hint(),
+        };
+        let source = Source::find(&self.env).map_err(trouble)?;
+        self.redactor.add(source.secrets());
+        let region = self.probe.region.as_deref();
+        let client = Client::connect(&self.env, &source, region)
+            .await
+            .map_err(trouble)?;
+        self.redactor.add(client.secrets());
+        self.seen().client = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn ask(&self, client: &Client, action: &str, question: &Value) -> Result<Value, Trouble> {
+        client.ecs(action, question).await.map_err(|error| {
+            let text = error.to_string();
+            let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+            if has(&["Expired"]) {
+                // The next measurement begins a new session.
+                self.seen().client = None;
+            }
+            let cluster = &self.probe.cluster;
+            let hint = match &error {
+                Error::Denied { .. } => {
+                    format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
+                }
+                _ if has(&["Throttling", "TooManyRequests"]) => {
+                    "ask less often: `policy: { interval: 10s }`".to_owned()
+                }
+                _ if has(&["ClusterNotFound"]) => format!(
+                    "there is no cluster `{cluster}` in this region: `aws ecs list-clusters`"
+                ),
+                error => error.hint(),
+            };
+            Trouble {
+                reason: format!("{action}: {text}"),
+                hint,
+            }
+        })
+    }
+
+    async fn definition(&self, client: &Client, arn: &str) -> Result<Definition, Trouble> {
+        if let Some((known, definition)) = &self.seen().definition
+            && known == arn
+        {
+            return Ok(definition.clone());
+        }
+        let question = json!({"taskDefinition": arn});
+        let answer = self
+            .ask(client, "DescribeTaskDefinition", &question)
+            .await?;
+        let definition = Definition::of(&answer);
+        self.seen().definition = Some((arn.to_owned(), definition.clone()));
+        Ok(definition)
+    }
+
+    async fn tasks(
+        &self,
+        client: &Client,
+        status: &str,
+        pages: usize,
+    ) -> Result<Vec<Task>, Trouble> {
+        let EcsProbe {
+            cluster, service, ..
+        } = &self.probe;
+        let mut names = BTreeSet::new();
+        let mut next = Value::Null;
+        for _ in 0..pages {
+            let mut question = json!({
+                "cluster": cluster, "serviceName": service, "desiredStatus": status,
+                "maxResults": PAGE,
+            });
+            if next.is_string() {
+                question["nextToken"] = next;
+            }
+            let answer = self.ask(client, "ListTasks", &question).await?;
+            let page = answer["taskArns"].as_array().into_iter().flatten();
+            names.extend(page.filter_map(Value::as_str).map(str::to_owned));
+            next = answer["nextToken"].clone();
+            if !next.is_string() {
+                break;
+            }
+        }
+        let names: Vec<_> = names.into_iter().collect();
+        let mut tasks = Vec::new();
+        for some in names.chunks(PAGE) {
+            let question = json!({"cluster": cluster, "tasks": some});
+            let answer = self.ask(client, "DescribeTasks", &question).await?;
+            tasks.extend(Task::all(&answer));
+        }
+        Ok(tasks)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Probe for Ecs {
+    fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let looked = tokio::time::timeout(timeout, self.look(release)).await;
+            let (reading, hint) = match looked {
+                Ok(Ok(reading)) => (reading, None),
+                Ok(Err(Trouble { reason, hint })) => (error(reason), Some(hint)),
+                Err(_) => {
+                    let reason = format!("no complete answer within {} ms", timeout.as_millis());
+                    (error(reason), None)
+                }
+            };
+            self.seen().hint = hint;
+            reading
+        })
+    }
+
+    fn hint(&self) -> String {
+        let EcsProbe {
+            cluster, service, ..
+        } = &self.probe;
+        self.seen().hint.clone().unwrap_or_else(|| {
+            format!(
+                "see its deployments and events: `aws ecs describe-services --cluster {cluster} \
+                 --services {service} --query 'services[0].[deployments,events[:5]]'`"
+            )
+        })
+    }
+}
+
+fn error(reason: String) -> Reading {
+    Reading::not(Verdict::Error, judge::EXPECTED, reason.clone(), reason).value("error")
+}

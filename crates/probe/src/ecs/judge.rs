@@ -1,0 +1,374 @@
+//! Judges what ECS says of a service: the deployment's identity first, then its rollout, then its
+//! tasks, then what happened to them since they were healthy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::file::EcsProbe;
+use model::Verdict;
+
+use super::snapshot::{Definition, Deployment, Service, Task};
+use crate::Reading;
+use crate::release::{Identity, matches};
+
+pub(super) const EXPECTED: &str = "our deployment is PRIMARY, rolled out, its tasks healthy";
+
+/// Reasons of stopped tasks that are told apart.
+const REASONS: usize = 3;
+
+/// What was seen when everything was well for the first time: what stops after that has crashed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watch {
+    well: Option<BTreeSet<String>>,
+}
+
+fn not(verdict: Verdict, reason: String) -> Reading {
+    let value = reason.split(':').next().unwrap_or_default().to_owned();
+    Reading::not(verdict, EXPECTED, reason.clone(), reason).value(value)
+}
+
+pub(super) fn judge(
+    probe: &EcsProbe,
+    service: Option<&Service>,
+    definition: &Definition,
+    running: &[Task],
+    stopped: &[Task],
+    release: Option<&str>,
+    watch: &mut Watch,
+) -> Reading {
+    let Some(service) = service else {
+        return not(
+            Verdict::Fail,
+            format!(
+                "missing: there is no service `{}` in cluster `{}`",
+                probe.service, probe.cluster
+            ),
+        );
+    };
+    if service.status != "ACTIVE" {
+        return not(
+            Verdict::Fail,
+            format!("{}: the service does not run", service.status),
+        );
+    }
+    if service.controller != "ECS" {
+        return not(
+            Verdict::Error,
+            format!(
+                "{}: somebody else than ECS deploys this service, and ECS shows no deployment",
+                service.controller
+            ),
+        );
+    }
+    let Some(primary) = service.primary() else {
+        return not(
+            Verdict::Inconclusive,
+            "nothing: ECS shows no PRIMARY deployment".to_owned(),
+        );
+    };
+    let identity = match whose(probe, service, primary, definition, stopped, release) {
+        Ok(identity) => identity,
+        Err(reading) => return *reading,
+    };
+    let reading = rolled_out(service, primary, definition, running, stopped)
+        .unwrap_or_else(|| stays_so(primary, stopped, watch));
+    Reading {
+        release: identity,
+        ..reading
+    }
+}
+
+/// Whether the PRIMARY deployment is ours, by whatever says so.
+fn whose(
+    probe: &EcsProbe,
+    service: &Service,
+    primary: &Deployment,
+    definition: &Definition,
+    stopped: &[Task],
+    release: Option<&str>,
+) -> Result<Option<Identity>, Box<Reading>> {
+    let runs = short(&primary.task_definition);
+    let other = |expected: String, ours: &dyn Fn(&Deployment) -> bool| {
+        let mut reason = format!(
+            "another deployment: PRIMARY is {} of {runs}, expected {expected}",
+            primary.id
+        );
+        // What became of ours, as far as ECS still knows.
+        if let Some(ours) = service.deployments.iter().find(|one| ours(one)) {
+            reason.push_str(&format!("; ours is {}", told(ours)));
+        }
+        let ours = stopped.iter().filter(|task| {
+            task.crashed()
+                && ours(&Deployment {
+                    id: task.started_by.clone(),
+                    task_definition: task.definition.clone(),
+                    ..Deployment::default()
+                })
+        });
+        reason.push_str(&reasons(ours));
+        let complaints = service.complaints(&Deployment::default()).join("; ");
+        if !complaints.is_empty() {
+            reason.push_str(&format!("; ECS says: {complaints}"));
+        }
+        Box::new(not(Verdict::Fail, reason))
+    };
+    if let Some(id) = &probe.deployment_id
+        && *id != primary.id
+    {
+        return Err(other(id.clone(), &|one| one.id == *id));
+    }
+    if let Some(name) = &probe.task_definition
+        && !is_definition(name, &primary.task_definition)
+    {
+        return Err(other(short(name).to_owned(), &|one| {
+            is_definition(name, &one.task_definition)
+        }));
+    }
+    let proven = probe.deployment_id.is_some() || probe.task_definition.is_some();
+    let Some(release) = release else {
+        if proven {
+            return Ok(None);
+        }
+        return Err(Box::new(not(
+            Verdict::Inconclusive,
+            format!(
+                "unproven: nobody says which deployment is ours (PRIMARY is {} of {runs}); give \
+                 `task-definition`, `deployment-id` or `--release`",
+                primary.id
+            ),
+        )));
+    };
+    if proven && probe.container.is_none() {
+        return Ok(None);
+    }
+    let image = match image(probe, definition) {
+        Ok(image) => image,
+        Err(why) => {
+            return Err(Box::new(Reading {
+                release: Some(Identity::Unknown(why.clone())),
+                ..not(Verdict::Inconclusive, format!("unproven: {why}"))
+            }));
+        }
+    };
+    let names = names(image);
+    if let Some(name) = names
+        .iter()
+        .find(|name| matches(probe.r#match, release, name))
+    {
+        return Ok(Some(Identity::Matches((*name).to_owned())));
+    }
+    let actual = names.first().map_or("an image without a tag", |name| name);
+    let differs = Identity::Differs {
+        expected: release.to_owned(),
+        actual: actual.to_owned(),
+    };
+    let reason = format!(
+        "another release: {actual} runs ({image}, {} of {runs}), expected {release}",
+        primary.id
+    );
+    Err(Box::new(Reading {
+        release: Some(differs),
+        ..not(Verdict::Fail, reason)
+    }))
+}
+
+/// The image that names the release.
+fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<&'d str, String> {
+    let images = &definition.images;
+    let called = |name: &str| images.get(name).map(String::as_str);
+    if let Some(name) = &probe.container {
+        return called(name).ok_or_else(|| format!("the task has no container `{name}`"));
+    }
+    let mut all = images.values();
+    match (all.next(), all.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err("the task definition has no container".to_owned()),
+        _ => called(short(&probe.service)).ok_or_else(|| {
+            let names: Vec<_> = images.keys().map(String::as_str).collect();
+            let names = names.join(", ");
+            format!(
+                "several containers ({names}): `container` must say whose image names the release"
+            )
+        }),
+    }
+}
+
+/// A tag and a digest, where an image has them: `host:5000/repo:v1@sha256:…`.
+fn names(image: &str) -> Vec<&str> {
+    let (rest, digest) = match image.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest)),
+        None => (image, None),
+    };
+    let last = rest.rsplit('/').next().unwrap_or(rest);
+    let tag = last.split_once(':').map(|(_, tag)| tag);
+    tag.into_iter().chain(digest).collect()
+}
+
+/// `family:revision` of an ARN.
+fn short(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// Whether an ARN is of this ARN, `family:revision` or family.
+fn is_definition(name: &str, arn: &str) -> bool {
+    let full = short(arn);
+    let family = full.split(':').next().unwrap_or(full);
+    if name.starts_with("arn:") {
+        name == arn
+    } else {
+        name == full || name == family
+    }
+}
+
+fn told(one: &Deployment) -> String {
+    let Deployment {
+        rollout,
+        rollout_reason,
+        desired,
+        running,
+        pending,
+        failed,
+        ..
+    } = one;
+    let mut text =
+        format!("{rollout}: {running} of {desired} run, {pending} pending, {failed} failed");
+    if !rollout_reason.is_empty() {
+        text.push_str(&format!("; {rollout_reason}"));
+    }
+    text
+}
+
+/// Why the rollout is not over, or its tasks are not healthy.
+fn rolled_out(
+    service: &Service,
+    primary: &Deployment,
+    definition: &Definition,
+    running: &[Task],
+    stopped: &[Task],
+) -> Option<Reading> {
+    let ours = |task: &&Task| task.started_by == primary.id;
+    let crashed = || stopped.iter().filter(ours).filter(|task| task.crashed());
+    let because = |mut reason: String| {
+        reason.push_str(&reasons(crashed()));
+        let complaints = service.complaints(primary).join("; ");
+        if !complaints.is_empty() {
+            reason.push_str(&format!("; ECS says: {complaints}"));
+        }
+        Some(not(Verdict::Fail, reason))
+    };
+    if primary.rollout != "COMPLETED" || primary.failed > 0 {
+        return because(told(primary));
+    }
+    if primary.desired == 0 {
+        return Some(not(
+            Verdict::Inconclusive,
+            "nothing: the service is scaled to 0 tasks".to_owned(),
+        ));
+    }
+    if primary.running != primary.desired || primary.pending > 0 {
+        return because(told(primary));
+    }
+    let others = service
+        .deployments
+        .iter()
+        .filter(|one| one.id != primary.id);
+    let left: u64 = others.map(|one| one.running).sum();
+    if left > 0 {
+        return because(format!(
+            "DRAINING: {left} tasks of older deployments still run"
+        ));
+    }
+    if !definition.checked {
+        return None;
+    }
+    let healthy = |task: &&Task| task.status == "RUNNING" && task.health == "HEALTHY";
+    let tasks: Vec<_> = running.iter().filter(ours).collect();
+    let healthy = tasks.iter().copied().filter(healthy).count();
+    // Of more tasks than are looked at, all that are looked at.
+    let wanted = usize::try_from(primary.desired).unwrap_or(usize::MAX);
+    let wanted = wanted.min(super::PAGE * super::PAGES);
+    if healthy < wanted {
+        let sick = tasks.iter().find(|task| task.health != "HEALTHY");
+        let sick = sick.map_or("ECS lists no more".to_owned(), |task| {
+            format!("{} is {}", short(&task.arn), task.health)
+        });
+        return because(format!(
+            "UNHEALTHY: {healthy} of {wanted} tasks are HEALTHY: {sick}"
+        ));
+    }
+    None
+}
+
+/// A pass, unless a task has crashed since everything was well: a crash loop has good moments.
+fn stays_so(primary: &Deployment, stopped: &[Task], watch: &mut Watch) -> Reading {
+    let crashed = || {
+        let ours = |task: &&Task| task.started_by == primary.id && task.crashed();
+        stopped.iter().filter(ours)
+    };
+    let before = watch
+        .well
+        .get_or_insert_with(|| crashed().map(|task| task.arn.clone()).collect());
+    let new: Vec<_> = crashed()
+        .filter(|task| !before.contains(&task.arn))
+        .collect();
+    if !new.is_empty() {
+        let reason = format!(
+            "crashed: {} tasks stopped since the deployment was healthy{}",
+            new.len(),
+            reasons(new.into_iter())
+        );
+        return not(Verdict::Fail, reason);
+    }
+    let actual = format!(
+        "{} of {} COMPLETED, {} of {} tasks run",
+        primary.id,
+        short(&primary.task_definition),
+        primary.running,
+        primary.desired
+    );
+    Reading::pass(EXPECTED, actual).value(format!("{}/{}", primary.running, primary.desired))
+}
+
+/// Why tasks stopped, alike ones together.
+fn reasons<'t>(tasks: impl Iterator<Item = &'t Task>) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for task in tasks {
+        *counts.entry(task.why()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let mut text = String::new();
+    for (why, count) in counts.iter().take(REASONS) {
+        let why = crate::shown(why.as_bytes());
+        text.push_str(&format!("; {count} × stopped: {why}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_named_by_its_tag_and_its_digest() {
+        assert_eq!(names("repo/api:v1"), ["v1"]);
+        assert_eq!(names("host:5000/repo/api"), [""; 0]);
+        assert_eq!(names("host:5000/api:v1@sha256:ab"), ["v1", "sha256:ab"]);
+        assert_eq!(names("api@sha256:ab"), ["sha256:ab"]);
+    }
+
+    #[test]
+    fn a_task_definition_is_meant_by_arn_revision_or_family() {
+        let arn = "arn:aws:ecs:eu-west-1:1:task-definition/api:42";
+        for name in [arn, "api:42", "api"] {
+            assert!(is_definition(name, arn), "{name}");
+        }
+        for name in [
+            "api:4",
+            "ap",
+            "api:421",
+            "arn:aws:ecs:eu-west-1:1:task-definition/api:41",
+        ] {
+            assert!(!is_definition(name, arn), "{name}");
+        }
+    }
+}

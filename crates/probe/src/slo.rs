@@ -1,0 +1,201 @@
+//! Service level objectives as Prometheus probes.
+//!
+//! Each query gives no number where nobody knows: without traffic, and where a quantile lies
+//! beyond the last bucket of its histogram.
+
+use std::fmt::Write as _;
+
+use config::file::{PolicyOverlay, PrometheusProbe, Slo, SloMetrics, Undecided};
+
+/// One objective: the probe, and what it is about.
+pub(crate) struct Objective {
+    pub(crate) probe: PrometheusProbe,
+    pub(crate) subject: String,
+}
+
+/// The probes of the objectives that are set. `others` are the section's own Prometheus probes, of
+/// which the first knows the server where the objectives do not.
+pub(crate) fn objectives(slo: &Slo, others: &[PrometheusProbe]) -> Vec<Objective> {
+    let Slo {
+        server,
+        access,
+        error_rate,
+        p95,
+        availability,
+        window,
+        labels,
+        metrics,
+        failing_for,
+        max_age,
+        policy,
+        severity,
+    } = slo;
+    let (server, access) = match (server, others.first()) {
+        (Some(server), _) => (server.clone(), access.clone()),
+        (None, Some(other)) => (other.server.clone(), other.access.clone()),
+        (None, None) => return Vec::new(),
+    };
+    let policy = PolicyOverlay {
+        failing_for: failing_for.or(policy.as_ref().and_then(|policy| policy.failing_for)),
+        ..policy.clone().unwrap_or_default()
+    };
+    let queries = Queries {
+        metrics,
+        labels: selector(labels),
+        window: format!("{}ms", window.get().as_millis()),
+    };
+    let one = |name: &str, (subject, query): (String, String)| Objective {
+        probe: PrometheusProbe {
+            name: name.to_owned(),
+            server: server.clone(),
+            access: access.clone(),
+            query,
+            min: None,
+            max: None,
+            reduce: None,
+            on_no_data: Undecided::Inconclusive,
+            on_nan: Undecided::Inconclusive,
+            on_many_series: Undecided::Inconclusive,
+            on_warning: Undecided::Inconclusive,
+            on_info: Undecided::Pass,
+            on_stale: Undecided::Inconclusive,
+            max_age: *max_age,
+            scrape_interval: None,
+            policy: Some(policy.clone()),
+            severity: *severity,
+        },
+        subject,
+    };
+    let mut found = Vec::new();
+    if let Some(max) = error_rate {
+        let mut objective = one("error-rate", queries.error_rate());
+        objective.probe.max = Some(*max);
+        found.push(objective);
+    }
+    if let Some(max) = p95 {
+        let mut objective = one("p95", queries.p95(max.get()));
+        objective.probe.max = Some(*max);
+        found.push(objective);
+    }
+    if let Some(min) = availability {
+        let mut objective = one("availability", queries.availability());
+        objective.probe.min = Some(*min);
+        found.push(objective);
+    }
+    found
+}
+
+/// `a="b",c="d"`.
+fn selector<'l>(labels: impl IntoIterator<Item = (&'l String, &'l String)>) -> String {
+    labels
+        .into_iter()
+        .fold(String::new(), |mut text, (name, value)| {
+            let comma = if text.is_empty() { "" } else { "," };
+            let _ = write!(text, "{comma}{name}={}", quoted(value));
+            text
+        })
+}
+
+/// A string of PromQL.
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escaped.replace('\n', "\\n"))
+}
+
+/// What an objective is about, and its query.
+struct Queries<'s> {
+    metrics: &'s SloMetrics,
+    labels: String,
+    window: String,
+}
+
+impl Queries<'_> {
+    /// A metric of the service, with one more matcher.
+    fn series(&self, name: &str, more: &str) -> String {
+        let comma = if self.labels.is_empty() || more.is_empty() {
+            ""
+        } else {
+            ","
+        };
+        format!("{name}{{{}{comma}{more}}}", self.labels)
+    }
+
+    fn error_rate(&self) -> (String, String) {
+        let SloMetrics {
+            requests,
+            status_label,
+            errors,
+            duration: _,
+            up: _,
+        } = self.metrics;
+        let window = &self.window;
+        let all = self.series(requests, "");
+        let failed = self.series(requests, &format!("{status_label}=~{}", quoted(errors)));
+        // A service that never failed has no series of failures: that is none of its requests.
+        let query = format!(
+            "(sum(rate({failed}[{window}])) or 0 * sum(rate({all}[{window}]))) \
+             / sum(rate({all}[{window}]))"
+        );
+        (format!("share of failed requests of {all}"), query)
+    }
+
+    /// The quantile of what lies beyond the last bucket is that bucket's bound, which would pass
+    /// where the bound is below the objective. Then there is no number: nothing is divided by
+    /// nothing.
+    fn p95(&self, max: f64) -> (String, String) {
+        let bucket = format!(
+            "{}_bucket",
+            self.metrics.duration.trim_end_matches("_bucket")
+        );
+        let window = &self.window;
+        let rate = |more: &str| format!("rate({}[{window}])", self.series(&bucket, more));
+        let (all, finite, total) = (rate(""), rate("le!=\"+Inf\""), rate("le=\"+Inf\""));
+        let quantile = format!("histogram_quantile(0.95, sum by (le) ({all}))");
+        let query = format!(
+            "{quantile} + 0 / ((max(sum by (le) ({finite})) >= bool 0.95 * sum({total})) \
+             + ({quantile} > bool {max}))"
+        );
+        let subject = self.series(&self.metrics.duration, "");
+        (format!("95th percentile of {subject}"), query)
+    }
+
+    fn availability(&self) -> (String, String) {
+        let up = self.series(&self.metrics.up, "");
+        let query = format!("avg(avg_over_time({up}[{}]))", self.window);
+        (format!("share of successful scrapes, {up}"), query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_become_matchers_and_no_query() {
+        let labels = [
+            ("job".to_owned(), "shop".to_owned()),
+            ("x".to_owned(), "a\"} or b\\\n".to_owned()),
+        ];
+        let pairs = labels.iter().map(|(name, value)| (name, value));
+        assert_eq!(selector(pairs), r#"job="shop",x="a\"} or b\\\n""#);
+        let queries = Queries {
+            metrics: &SloMetrics::default(),
+            labels: "job=\"shop\"".to_owned(),
+            window: "300000ms".to_owned(),
+        };
+        assert_eq!(
+            queries.error_rate().1,
+            r#"(sum(rate(http_requests_total{job="shop",status=~"5.."}[300000ms])) or 0 * sum(rate(http_requests_total{job="shop"}[300000ms]))) / sum(rate(http_requests_total{job="shop"}[300000ms]))"#
+        );
+        assert_eq!(
+            queries.availability().1,
+            r#"avg(avg_over_time(up{job="shop"}[300000ms]))"#
+        );
+        assert!(
+            queries
+                .p95(3.0)
+                .1
+                .contains(r#"{job="shop",le="+Inf"}[300000ms]"#)
+        );
+    }
+}
