@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use testkit::{Authority, Certificate, Nginx, SshdSetup, Tinyproxy};
+use testkit::{Authority, Certificate, Nginx, Shop, Sshd, SshdSetup, Tinyproxy};
 
 /// The gate's exit code and everything it wrote, for one http probe.
 fn gate_in(folder: &Path, probe: &str, env: &[(&str, &str)]) -> (i32, String) {
@@ -479,4 +479,69 @@ healthgate:
     drop(sshd);
     let (code, text) = run(&key, &["http/plain"]);
     assert_eq!(code, 4, "{text}");
+}
+
+/// The runbook's health check in both environments: on staging from the host's own loopback, in
+/// production from outside. Answers as the runbook's symptoms say: 500, or none in time.
+fn runbook_001(environment: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let sshd = Sshd::start();
+    std::fs::write(folder.path().join("known_hosts"), sshd.known_hosts()).unwrap();
+    let shop = Shop::start("v1.2.4");
+    let config = format!(
+        "version: 1
+service: api
+hosts: {{ staging-host: {{ address: 127.0.0.1, port: {ssh}, user: {user}, key-env: KEY, known-hosts: known_hosts }} }}
+healthgate:
+  policy: {{ interval: 50ms, timeout: 2s, success-threshold: 2, failure-limit: 1, deadline: 30s }}
+  http: [{{ name: api, url: '{url}', jq: '.status == \"healthy\"' }}]
+environments:
+  production: {{}}
+  staging:
+    healthgate:
+      http: [{{ name: api, url: '{url}', via: staging-host, jq: '.status == \"healthy\"' }}]
+",
+        ssh = sshd.port(),
+        user = sshd.user(),
+        url = shop.url("/health/ready"),
+    );
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    let gate = || {
+        let output = testkit::bin("healthgate")
+            .current_dir(folder.path())
+            .args(["--environment", environment, "--report", "report.json"])
+            .env("KEY", sshd.private_key())
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).unwrap();
+        let report = std::fs::read_to_string(folder.path().join("report.json")).unwrap();
+        (output.status.code().unwrap(), text, report)
+    };
+    let (code, text, _) = gate();
+    assert_eq!(code, 0, "{text}");
+    shop.set_health("database unreachable", 500);
+    let (code, text, report) = gate();
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("status 500") && text.contains("curl -sv"),
+        "{text}"
+    );
+    // What a person would have gone to read.
+    assert!(report.contains("database unreachable"), "{report}");
+    shop.set_health("healthy", 200);
+    shop.set_delay(std::time::Duration::from_secs(4));
+    let (code, text, _) = gate();
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("no complete answer within 2000 ms"), "{text}");
+}
+
+#[test]
+fn runbook_001_health_check_failed_on_staging() {
+    runbook_001("staging");
+}
+
+#[test]
+fn runbook_001_health_check_failed_in_production() {
+    runbook_001("production");
 }
