@@ -6,12 +6,18 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use config::file::ClientCertificate;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 
 use crate::connect::{Problem, Stream};
 use crate::plain_cause;
@@ -24,6 +30,8 @@ const HANDSHAKE: &str = "handshake";
 pub(crate) struct Settings {
     /// Instead of the system's certificates.
     pub(crate) ca_file: Option<PathBuf>,
+    /// Encrypted, to whoever answers.
+    pub(crate) anybody: bool,
     pub(crate) certificate: Option<ClientCertificate>,
     /// Protocols by their ALPN names, the best first.
     pub(crate) protocols: &'static [&'static str],
@@ -51,8 +59,15 @@ impl Settings {
             LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
         let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(trusted(self.ca_file.as_deref())?);
+            .map_err(|error| error.to_string())?;
+        let builder = if self.anybody {
+            let anybody = Anybody(Arc::clone(&PROVIDER));
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(anybody))
+        } else {
+            builder.with_root_certificates(trusted(self.ca_file.as_deref())?)
+        };
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
             Some(files) => {
@@ -69,6 +84,48 @@ impl Settings {
         // A resumed session shows the certificate of an earlier one.
         config.resumption = Resumption::disabled();
         Ok(config)
+    }
+}
+
+/// Trusts whoever answers, as PostgreSQL's `sslmode=require` does: against listeners, not against
+/// somebody in between.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end: &CertificateDer<'_>,
+        _between: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::shown;
 
 /// What `docker inspect` is to print, one line a container. Of the health check's log only the
 /// end: it holds what the check printed, up to 4 KiB each time.
-pub(crate) const FORMAT: &str = r#"{{$said := ""}}{{with .State.Health}}{{range .Log}}{{$said = .Output}}{{end}}{{end}}{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},"oom":{{json .State.OOMKilled}},"error":{{json (printf "%.200s" .State.Error)}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"said":{{json (printf "%.300s" $said)}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"number":{{json (index .Config.Labels "com.docker.compose.container-number")}},"oneoff":{{json (index .Config.Labels "com.docker.compose.oneoff")}}}"#;
+pub(crate) const FORMAT: &str = r#"{{$said := ""}}{{with .State.Health}}{{range .Log}}{{$said = .Output}}{{end}}{{end}}{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},"oom":{{json .State.OOMKilled}},"error":{{json (printf "%.200s" .State.Error)}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"said":{{json (printf "%.300s" $said)}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"number":{{json (index .Config.Labels "com.docker.compose.container-number")}},"oneoff":{{json (index .Config.Labels "com.docker.compose.oneoff")}}}"#;
 
 /// A container as Docker describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,5 +119,38 @@ impl Container {
             )),
             (status, _) => Some(format!("it has not ended, it is {status}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn container(rest: &str) -> Container {
+        let line = format!(
+            r#"{{"id":"a","name":"/shop_api_1","image":"app:v1","error":"","started":"2026-11-21T10:00:00Z",{rest},"said":"","service":"api","number":"1","oneoff":"False"}}"#
+        );
+        Container::read(&line, &Redactor::default()).unwrap()
+    }
+
+    #[test]
+    fn a_container_that_ran_out_of_memory_says_so() {
+        let eaten =
+            container(r#""status":"restarting","exit":137,"oom":true,"restarts":4,"health":null"#);
+        let trouble = eaten.trouble().unwrap();
+        assert_eq!(trouble, "it is restarting (exit code 137, OOMKilled)");
+        let mut watch = Watch::default();
+        eaten.note(&mut watch);
+        let back =
+            container(r#""status":"running","exit":0,"oom":false,"restarts":5,"health":null"#);
+        assert_eq!(back.trouble(), None);
+        back.note(&mut watch);
+        assert_eq!(
+            watch.too_many(0).unwrap(),
+            "restarted (1) > max-restarts (0) while we watched: exit code 137, OOMKilled"
+        );
+        assert_eq!(Container::read("{}", &Redactor::default()), None);
+        assert_eq!(Container::read("<html>", &Redactor::default()), None);
     }
 }

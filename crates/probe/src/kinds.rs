@@ -17,7 +17,9 @@ use crate::grpc::Grpc;
 use crate::hosts::Hosts;
 use crate::http::Http;
 use crate::observer::Asked;
+use crate::postgres::Postgres;
 use crate::prometheus::Prometheus;
+use crate::redis::Redis;
 use crate::slo::{Objective, objectives};
 use crate::smoke::Smoke;
 use crate::systemd::Systemd;
@@ -112,6 +114,8 @@ pub(crate) fn all(
         tls,
         dns,
         command,
+        postgres,
+        redis,
         systemd,
         docker,
         compose,
@@ -142,6 +146,8 @@ pub(crate) fn all(
     kind!(tcp, Tcp, address);
     kind!(tls, Tls, address);
     kind!(dns, Dns, host);
+    kind!(postgres, Postgres, address, around);
+    kind!(redis, Redis, address, around);
     kind!(command, Command, run, around);
     kind!(systemd, Systemd, unit, around);
     kind!(docker, Docker, container, around);

@@ -21,9 +21,12 @@ mod grpc;
 pub mod hosts;
 pub mod http;
 pub mod kinds;
+mod limited;
 pub mod observer;
 pub mod policy;
+mod postgres;
 pub mod prometheus;
+mod redis;
 pub mod release;
 mod restarts;
 mod shell;
@@ -102,6 +105,16 @@ fn shown(bytes: &[u8]) -> String {
         "" => "(empty)".to_owned(),
         text => text.to_owned(),
     }
+}
+
+/// The value of a variable that a `*-env` key names.
+fn secret(name: &str, around: &kinds::Surroundings) -> Result<String, String> {
+    let value = around.env.non_empty(name).map(str::to_owned);
+    value.ok_or_else(|| {
+        format!(
+            "the variable `{name}` is not set; map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`"
+        )
+    })
 }
 
 /// How probes introduce themselves.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::testbed::missing;
-use crate::{Process, tool};
+use crate::{Certificate, Process, free_port, tool};
 
 /// PostgreSQL with its data in a temporary folder. It does not run as root, so under root it is
 /// Debian's user `postgres` who runs it.
@@ -16,10 +16,21 @@ pub struct Postgres {
     process: Process,
     folder: TempDir,
     as_root: bool,
+    port: u16,
 }
 
 impl Postgres {
     pub fn start() -> Postgres {
+        Postgres::with(5432, None, &[])
+    }
+
+    /// Also on a free port of 127.0.0.1, where these lines of `pg_hba.conf` say who may log in;
+    /// with a certificate, by TLS too.
+    pub fn listening(hba: &str, certificate: Option<&Certificate>) -> Postgres {
+        Postgres::with(free_port(), certificate, &[hba])
+    }
+
+    fn with(port: u16, certificate: Option<&Certificate>, hba: &[&str]) -> Postgres {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let output = |command: &mut Command| {
             let ran = command.output().expect("the program can be started");
@@ -39,13 +50,34 @@ impl Postgres {
         output(initdb.arg(&data).current_dir(folder.path()));
         let mut command = user(as_root, program("postgres"));
         command.arg("-D").arg(&data);
-        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"]);
+        command.args(["-c", "fsync=off", "-p", &port.to_string(), "-k"]);
         command.arg(folder.path());
+        let listen = if hba.is_empty() { "" } else { "127.0.0.1" };
+        command.args(["-c", &format!("listen_addresses={listen}")]);
+        for lines in hba {
+            let text = format!("local all all trust\n{lines}\n");
+            std::fs::write(data.join("pg_hba.conf"), text).expect("the file can be written");
+        }
+        if let Some(certificate) = certificate {
+            for (from, to) in [
+                (&certificate.certificate, "server.crt"),
+                (&certificate.key, "server.key"),
+            ] {
+                let mut install = Command::new("install");
+                install.args(["-m", "600"]).arg(from).arg(data.join(to));
+                if as_root {
+                    install.args(["-o", "postgres"]);
+                }
+                output(&mut install);
+            }
+            command.args(["-c", "ssl=on"]);
+        }
         let process = Process::start(folder.path(), &mut command);
         let postgres = Postgres {
             process,
             folder,
             as_root,
+            port,
         };
         let ready = || {
             let mut ask = postgres.client("psql");
@@ -54,6 +86,15 @@ impl Postgres {
         };
         postgres.process.wait(Duration::from_mins(1), ready);
         postgres
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process, to stop or signal it.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Runs one statement.
@@ -85,6 +126,7 @@ impl Postgres {
     fn client(&self, name: &str) -> Command {
         let mut command = user(self.as_root, tool(name));
         command.arg("-h").arg(self.folder.path());
+        command.args(["-p", &self.port.to_string()]);
         command.args(["-U", "postgres", "-d", "postgres"]);
         command.current_dir(self.folder.path());
         command

@@ -18,6 +18,8 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         tcp: ports,
         tls: servers,
         dns: names,
+        postgres: databases,
+        redis: caches,
         command: commands,
         systemd: units,
         docker: containers,
@@ -47,6 +49,14 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         servers.iter().map(|one| one.policy.as_ref()).collect(),
     )?;
     own("dns", names.iter().map(|one| one.policy.as_ref()).collect())?;
+    own(
+        "postgres",
+        databases.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
+    own(
+        "redis",
+        caches.iter().map(|one| one.policy.as_ref()).collect(),
+    )?;
     own(
         "command",
         commands.iter().map(|one| one.policy.as_ref()).collect(),

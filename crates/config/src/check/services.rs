@@ -2,7 +2,9 @@
 
 use super::{fault, known_host};
 use crate::error::Fault;
-use crate::file::{CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, SystemdProbe};
+use crate::file::{
+    CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, PostgresProbe, SystemdProbe,
+};
 use crate::node::Node;
 
 pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Result<(), Fault> {
@@ -41,6 +43,42 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         let path = ["healthgate", "compose", &at.to_string()];
         compose(tree, path, probe)?;
         place(tree, path, probe.host.as_deref(), config)?;
+    }
+    for (at, probe) in section.postgres.iter().enumerate() {
+        postgres(tree, ["healthgate", "postgres", &at.to_string()], probe)?;
+    }
+    for (at, probe) in section.redis.iter().enumerate() {
+        let path = ["healthgate", "redis", &at.to_string(), "user"];
+        if probe.user.is_some() && probe.password_env.is_none() {
+            return Err(fault(tree, &path, "`user` needs `password-env`"));
+        }
+    }
+    Ok(())
+}
+
+fn postgres(tree: &Node, path: [&str; 3], probe: &PostgresProbe) -> Result<(), Fault> {
+    let judges = [
+        ("equals", probe.equals.is_some()),
+        ("matches", probe.matches.is_some()),
+        ("min", probe.min.is_some()),
+        ("max", probe.max.is_some()),
+    ];
+    let needs = |key: &str, other: &str| {
+        let path = [path[0], path[1], path[2], key];
+        Err(fault(tree, &path, format!("`{key}` needs `{other}`")))
+    };
+    if let Some((key, _)) = judges.iter().find(|(_, given)| *given)
+        && probe.query.is_none()
+    {
+        return needs(key, "query");
+    }
+    for (key, given) in [
+        ("query", probe.query.is_some()),
+        ("password-env", probe.password_env.is_some()),
+    ] {
+        if given && probe.user.is_none() {
+            return needs(key, "user");
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `healthgate:` — is what we deployed healthy, and is it the release we deployed?
 
 mod command;
+mod databases;
 mod dns;
 mod docker;
 mod ecs;
@@ -20,6 +21,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use command::CommandProbe;
+pub use databases::{PostgresProbe, PostgresTls, RedisProbe};
 pub use dns::DnsProbe;
 pub use docker::{ComposeProbe, DockerProbe};
 pub use ecs::EcsProbe;
@@ -57,6 +59,12 @@ pub struct Healthgate {
     /// Names that resolve.
     #[serde(default)]
     pub dns: Vec<DnsProbe>,
+    /// PostgreSQL servers.
+    #[serde(default)]
+    pub postgres: Vec<PostgresProbe>,
+    /// Redis servers.
+    #[serde(default)]
+    pub redis: Vec<RedisProbe>,
     /// Commands, here or on hosts.
     #[serde(default)]
     pub command: Vec<CommandProbe>,

@@ -3,4 +3,6 @@
 
 mod bed;
 mod commands;
+mod containers;
+mod databases;
 mod systemd;

@@ -74,6 +74,7 @@ impl Transport {
             proxy,
             version,
             tls: Settings {
+                anybody: false,
                 ca_file: ca_file.map(std::path::Path::to_owned),
                 certificate: client_certificate.cloned(),
                 protocols: match version {

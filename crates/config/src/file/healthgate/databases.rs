@@ -1,0 +1,104 @@
+//! Databases: PostgreSQL and Redis.
+
+use std::path::PathBuf;
+
+use model::Severity;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Addresses, PolicyOverlay};
+use crate::value::{Address, Pattern};
+
+/// A PostgreSQL server that accepts connections, as `pg_isready` asks; with `user`, one that lets
+/// them log in; with `query`, one that answers it as expected.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PostgresProbe {
+    /// The probe's name.
+    pub name: String,
+    /// `host:port`; the port is 5432 where none is given.
+    pub address: Address,
+    /// Whom to log in as. Default: nobody, it is enough that the server would take a login.
+    pub user: Option<String>,
+    /// The environment variable that holds the password.
+    pub password_env: Option<String>,
+    /// The database. Default: the user's own.
+    pub database: Option<String>,
+    /// Whether the connection is encrypted. Default: prefer.
+    #[serde(default)]
+    pub tls: PostgresTls,
+    /// With `tls: verify-full`: a file of PEM certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// With `tls: verify-full`: the name that the certificate must be for. Default: the host of
+    /// `address`.
+    pub server_name: Option<String>,
+    /// One statement, run in a read-only transaction that is given up after the measurement's
+    /// time. It must give a row; what follows judges the first column of the first row.
+    pub query: Option<String>,
+    /// What it must be.
+    pub equals: Option<String>,
+    /// A regular expression that it must match.
+    pub matches: Option<Pattern>,
+    /// The smallest number that passes.
+    pub min: Option<f64>,
+    /// The largest number that passes.
+    pub max: Option<f64>,
+    /// A name under `hosts:`; the connection is made from there, by SSH. `127.0.0.1` is then
+    /// that host itself.
+    pub via: Option<String>,
+    /// Which of the resolved addresses must pass. Default: all.
+    #[serde(default)]
+    pub addresses: Addresses,
+    /// What it does otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// Whether a connection to PostgreSQL is encrypted, in libpq's words (`sslmode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PostgresTls {
+    /// Never.
+    Disable,
+    /// Where the server offers it, whoever it is.
+    #[default]
+    Prefer,
+    /// Always, whoever the server is.
+    Require,
+    /// Always, and the server's certificate is trusted and for its name.
+    VerifyFull,
+}
+
+/// A Redis server that answers PING.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RedisProbe {
+    /// The probe's name.
+    pub name: String,
+    /// `host:port`; the port is 6379 where none is given.
+    pub address: Address,
+    /// Whom to log in as, where the server has users (ACL).
+    pub user: Option<String>,
+    /// The environment variable that holds the password.
+    pub password_env: Option<String>,
+    /// Speak TLS; the server's certificate must be trusted and for its name.
+    #[serde(default)]
+    pub tls: bool,
+    /// A file of PEM certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The name that the certificate must be for. Default: the host of `address`.
+    pub server_name: Option<String>,
+    /// A name under `hosts:`; the connection is made from there, by SSH. `127.0.0.1` is then
+    /// that host itself.
+    pub via: Option<String>,
+    /// Which of the resolved addresses must pass. Default: all.
+    #[serde(default)]
+    pub addresses: Addresses,
+    /// What it does otherwise than the stage's policy.
+    pub policy: Option<PolicyOverlay>,
+    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
+    #[serde(default)]
+    pub severity: Severity,
+}

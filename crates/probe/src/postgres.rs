@@ -1,0 +1,363 @@
+//! A PostgreSQL server: it accepts connections, lets us in, and answers a query.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::file::{PostgresProbe, PostgresTls};
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
+use model::Verdict;
+use rustls_pki_types::ServerName;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::addresses::Place;
+use crate::client_tls::{Settings, server_name};
+use crate::connect::{End, Problem, Route};
+use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::limited::Limited;
+use crate::{Reading, plain_cause, shown};
+
+const PORT: u16 = 5432;
+/// The answer to one question about health.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// One postgres probe.
+pub(crate) struct Postgres {
+    probe: PostgresProbe,
+    place: Place,
+    route: Route,
+    name: ServerName<'static>,
+    password: Option<String>,
+}
+
+impl Postgres {
+    pub(crate) fn new(probe: PostgresProbe, around: &Surroundings) -> Result<Self, String> {
+        let place = Place::new(&probe.address, PORT);
+        let password = match &probe.password_env {
+            None => None,
+            Some(name) => Some(crate::secret(name, around)?),
+        };
+        Ok(Postgres {
+            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
+            route: Route::new(&[], probe.via.as_deref(), around),
+            place,
+            password,
+            probe,
+        })
+    }
+
+    fn expected(&self) -> String {
+        let PostgresProbe {
+            user,
+            query,
+            equals,
+            matches,
+            min,
+            max,
+            ..
+        } = &self.probe;
+        let mut text = match (user, query) {
+            (None, _) => "it accepts connections".to_owned(),
+            (Some(user), None) => format!("it lets `{user}` in"),
+            (Some(_), Some(query)) => format!("a row for `{}`", shown(query.as_bytes())),
+        };
+        if let Some(wanted) = equals {
+            text.push_str(&format!(", `{wanted}`"));
+        }
+        if let Some(pattern) = matches {
+            text.push_str(&format!(" that matches `{}`", pattern.as_str()));
+        }
+        if let Some(min) = min {
+            text.push_str(&format!(", at least {min}"));
+        }
+        if let Some(max) = max {
+            text.push_str(&format!(", at most {max}"));
+        }
+        text
+    }
+
+    async fn one(&self, end: End, timeout: Duration) -> Reading {
+        let expected = self.expected();
+        match self.answer(end, timeout).await {
+            Ok(answer) => self.judge(&expected, answer),
+            Err(problem) => problem.reading(&expected),
+        }
+    }
+
+    async fn answer(&self, end: End, timeout: Duration) -> Result<Answer, Problem> {
+        let tls = self.tls()?;
+        let stream = self.route.open(&self.place, end).await?;
+        let stream = Limited::new(stream, MAX_ANSWER);
+        let connected = self.login().connect_raw(stream, tls).await;
+        let (client, connection) = match connected {
+            Ok(pair) => pair,
+            Err(error) if self.probe.user.is_none() && takes_logins(&error) => {
+                return Ok(Answer::Ready);
+            }
+            Err(error) => return Err(problem(&error)),
+        };
+        let asked = Box::pin(self.ask(&client, timeout));
+        match select(asked, Box::pin(connection)).await {
+            Either::Left((answer, _)) => answer.map_err(|error| problem(&error)),
+            Either::Right((Err(error), _)) => Err(problem(&error)),
+            Either::Right((Ok(()), _)) => Err(Problem::of_service("it closes the connection")),
+        }
+    }
+
+    fn login(&self) -> Config {
+        let mut config = Config::new();
+        config.user(self.probe.user.as_deref().unwrap_or("postgres"));
+        config.application_name("deploy-guard");
+        config.ssl_mode(match self.probe.tls {
+            PostgresTls::Disable => SslMode::Disable,
+            PostgresTls::Prefer => SslMode::Prefer,
+            PostgresTls::Require | PostgresTls::VerifyFull => SslMode::Require,
+        });
+        if let Some(password) = &self.password {
+            config.password(password);
+        }
+        if let Some(database) = &self.probe.database {
+            config.dbname(database);
+        }
+        config
+    }
+
+    fn tls(&self) -> Result<Tls, Problem> {
+        let verified = self.probe.tls == PostgresTls::VerifyFull;
+        let settings = Settings {
+            ca_file: self.probe.ca_file.clone().filter(|_| verified),
+            anybody: !verified,
+            ..Settings::default()
+        };
+        Ok(Tls {
+            config: settings.config()?,
+            name: self.name.clone(),
+        })
+    }
+
+    async fn ask(
+        &self,
+        client: &Client,
+        timeout: Duration,
+    ) -> Result<Answer, tokio_postgres::Error> {
+        let Some(query) = &self.probe.query else {
+            client.simple_query("SELECT 1").await?;
+            return Ok(Answer::Ready);
+        };
+        let limit = timeout.as_millis();
+        let begin = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {limit}");
+        client.batch_execute(&begin).await?;
+        // It must be one statement: a second could end the transaction, and write.
+        client.prepare(query).await?;
+        let answers = client.simple_query_raw(query).await?;
+        let mut answers = std::pin::pin!(answers);
+        while let Some(answer) = answers.next().await {
+            if let SimpleQueryMessage::Row(row) = answer? {
+                let value = (!row.is_empty()).then(|| row.get(0).map(str::to_owned));
+                return Ok(Answer::Row(value.flatten()));
+            }
+        }
+        Ok(Answer::NoRow)
+    }
+
+    fn judge(&self, expected: &str, answer: Answer) -> Reading {
+        let fail =
+            |actual: String, reason: String| Reading::not(Verdict::Fail, expected, actual, reason);
+        let value = match answer {
+            Answer::Ready => return Reading::pass(expected, "ready").value("ready"),
+            Answer::NoRow => {
+                let text = "the query gives no row";
+                return fail(text.to_owned(), text.to_owned()).value("no row");
+            }
+            Answer::Row(value) => value,
+        };
+        let PostgresProbe {
+            equals,
+            matches,
+            min,
+            max,
+            ..
+        } = &self.probe;
+        let judged = equals.is_some() || matches.is_some() || min.is_some() || max.is_some();
+        let Some(value) = value else {
+            if judged {
+                return fail("NULL".to_owned(), "the first column is NULL".to_owned());
+            }
+            return Reading::pass(expected, "NULL").value("NULL");
+        };
+        let told = shown(value.as_bytes());
+        let number = value.trim().parse::<f64>().ok().filter(|n| !n.is_nan());
+        let reason = if equals.as_ref().is_some_and(|wanted| *wanted != value) {
+            Some("it is another value".to_owned())
+        } else if matches
+            .as_ref()
+            .is_some_and(|pattern| !pattern.is_match(value.as_bytes()))
+        {
+            Some("it does not match".to_owned())
+        } else if (min.is_some() || max.is_some()) && number.is_none() {
+            Some("it is no number".to_owned())
+        } else if let (Some(min), Some(is)) = (min, number)
+            && is < *min
+        {
+            Some(format!("{is} < min ({min})"))
+        } else if let (Some(max), Some(is)) = (max, number)
+            && is > *max
+        {
+            Some(format!("{is} > max ({max})"))
+        } else {
+            None
+        };
+        match reason {
+            None => Reading::pass(expected, &told).value(told),
+            Some(reason) => {
+                fail(told.clone(), format!("the query gives {told}: {reason}")).value(told)
+            }
+        }
+    }
+}
+
+/// What came of asking.
+enum Answer {
+    Ready,
+    /// The first column of the first row; `None` is NULL.
+    Row(Option<String>),
+    NoRow,
+}
+
+/// Whether a server that lets nobody in would let somebody in: then it is ready.
+fn takes_logins(error: &tokio_postgres::Error) -> bool {
+    let asks = wants_password(error);
+    let refuses = error.code().is_some_and(|code| {
+        // Class 28: no such user, a wrong password, not from here.
+        code.code().starts_with("28") || *code == SqlState::UNDEFINED_DATABASE
+    });
+    asks || refuses
+}
+
+fn wants_password(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    cause.is_some_and(|cause| cause.to_string() == "password missing")
+}
+
+/// What the service cannot do is its failure; that we may not ask, or ask nonsense, is ours.
+fn problem(error: &tokio_postgres::Error) -> Problem {
+    if wants_password(error) {
+        let text = "it wants a password, name its variable by `password-env`";
+        return Problem::of_way("not asked", text);
+    }
+    let Some(said) = error.as_db_error() else {
+        return Problem::of_service(shown(plain_cause(error).as_bytes()));
+    };
+    let text = words(said);
+    let code = said.code();
+    let ours = code.code().starts_with("28")
+        || [
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::SYNTAX_ERROR,
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+        ]
+        .contains(code);
+    if ours {
+        Problem::of_way("not asked", text)
+    } else {
+        Problem::of_service(text)
+    }
+}
+
+fn words(said: &DbError) -> String {
+    let text = shown(said.message().as_bytes());
+    format!("{text} ({})", shown(said.code().code().as_bytes()))
+}
+
+/// TLS over our own connection.
+struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+/// An encrypted connection to PostgreSQL.
+pub(crate) struct Encrypted(tokio_rustls::client::TlsStream<Limited>);
+
+impl TlsConnect<Limited> for Tls {
+    type Stream = Encrypted;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<Encrypted>> + Send>>;
+
+    fn connect(self, stream: Limited) -> Self::Future {
+        Box::pin(async move {
+            let shaken = TlsConnector::from(self.config).connect(self.name, stream);
+            shaken.await.map(Encrypted)
+        })
+    }
+}
+
+impl TlsStream for Encrypted {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl tokio::io::AsyncRead for Encrypted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl tokio::io::AsyncWrite for Encrypted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+impl Probe for Postgres {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let expected = self.expected();
+            let rule = self.probe.addresses;
+            let ask = async |end| self.one(end, timeout).await;
+            self.route
+                .ask(&self.place, rule, timeout, &expected, ask)
+                .await
+        })
+    }
+
+    fn hint(&self) -> String {
+        let Place { host, port } = &self.place;
+        let at = match &self.probe.via {
+            Some(name) => format!("at {name}: "),
+            None => String::new(),
+        };
+        let user = self.probe.user.as_ref().map(|user| format!(" -U {user}"));
+        let user = user.unwrap_or_default();
+        format!("{at}`pg_isready -h {host} -p {port}{user}`, and the server's log")
+    }
+}

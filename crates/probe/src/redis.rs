@@ -1,0 +1,151 @@
+//! A Redis server that answers PING, spoken to in its own few words (RESP).
+
+use std::time::Duration;
+
+use config::file::RedisProbe;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::addresses::Place;
+use crate::client_tls::{Settings, server_name, shake_hands};
+use crate::connect::{End, Problem, Route, Stream};
+use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::{Reading, plain_cause, shown};
+
+const PORT: u16 = 6379;
+/// A reply to what is asked here is one short line.
+const MAX_REPLY: usize = 4 << 10;
+
+/// One redis probe.
+pub(crate) struct Redis {
+    probe: RedisProbe,
+    place: Place,
+    route: Route,
+    name: ServerName<'static>,
+    password: Option<String>,
+}
+
+impl Redis {
+    pub(crate) fn new(probe: RedisProbe, around: &Surroundings) -> Result<Self, String> {
+        let place = Place::new(&probe.address, PORT);
+        let password = match &probe.password_env {
+            None => None,
+            Some(name) => Some(crate::secret(name, around)?),
+        };
+        Ok(Redis {
+            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
+            route: Route::new(&[], probe.via.as_deref(), around),
+            place,
+            password,
+            probe,
+        })
+    }
+
+    async fn one(&self, end: End) -> Reading {
+        match self.ping(end).await {
+            Ok(()) => Reading::pass(EXPECTED, "PONG").value("PONG"),
+            Err(problem) => problem.reading(EXPECTED),
+        }
+    }
+
+    async fn ping(&self, end: End) -> Result<(), Problem> {
+        let mut stream = self.route.open(&self.place, end).await?;
+        if self.probe.tls {
+            let settings = Settings {
+                ca_file: self.probe.ca_file.clone(),
+                ..Settings::default()
+            };
+            let shaken = shake_hands(settings.config()?, self.name.clone(), stream).await?;
+            stream = Box::new(shaken);
+        }
+        if let Some(password) = &self.password {
+            let user = self.probe.user.iter().map(String::as_str);
+            let words: Vec<&str> = ["AUTH"]
+                .into_iter()
+                .chain(user)
+                .chain([password.as_str()])
+                .collect();
+            match ask(&mut stream, &words).await?.as_str() {
+                "+OK" => {}
+                reply => return Err(refusal(reply, true)),
+            }
+        }
+        match ask(&mut stream, &["PING"]).await?.as_str() {
+            "+PONG" => Ok(()),
+            reply => Err(refusal(reply, false)),
+        }
+    }
+}
+
+const EXPECTED: &str = "PONG";
+
+/// Sends a command, and takes the line that answers it.
+async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, Problem> {
+    let mut request = format!("*{}\r\n", words.len());
+    for word in words {
+        request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    let broken = |error: &std::io::Error| Problem::of_service(plain_cause(error));
+    let sent = stream.write_all(request.as_bytes()).await;
+    sent.map_err(|error| broken(&error))?;
+    let mut reply = Vec::new();
+    loop {
+        if let Some(end) = reply.windows(2).position(|two| two == b"\r\n") {
+            return Ok(String::from_utf8_lossy(&reply[..end]).into_owned());
+        }
+        if reply.len() > MAX_REPLY {
+            return Err(no_redis(&reply));
+        }
+        let read = stream.read_buf(&mut reply).await;
+        if read.map_err(|error| broken(&error))? == 0 {
+            return Err(match reply.as_slice() {
+                [] => Problem::of_service("it closes the connection and says nothing"),
+                said => no_redis(said),
+            });
+        }
+    }
+}
+
+fn no_redis(said: &[u8]) -> Problem {
+    Problem::of_service(format!("it does not speak as Redis does: {}", shown(said)))
+}
+
+/// What stands in the way: that we may not ask is ours, all else the server's.
+fn refusal(reply: &str, logging_in: bool) -> Problem {
+    let Some(said) = reply.strip_prefix('-') else {
+        return no_redis(reply.as_bytes());
+    };
+    let text = shown(said.as_bytes());
+    let of_way = |what: &str| Problem::of_way("not asked", format!("{what}: {text}"));
+    match said.split(' ').next().unwrap_or_default() {
+        "NOAUTH" => of_way("it wants a password, name its variable by `password-env`"),
+        "WRONGPASS" | "NOPERM" => of_way("it does not let us in"),
+        "DENIED" => of_way("it lets nobody in from here"),
+        "LOADING" => Problem::of_service(format!("it still loads its data: {text}")),
+        "MASTERDOWN" => Problem::of_service(format!("it has lost its master: {text}")),
+        _ if logging_in => of_way("it does not let us in"),
+        _ => Problem::of_service(text),
+    }
+}
+
+impl Probe for Redis {
+    fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
+        Box::pin(async move {
+            let rule = self.probe.addresses;
+            let ask = async |end| self.one(end).await;
+            self.route
+                .ask(&self.place, rule, timeout, EXPECTED, ask)
+                .await
+        })
+    }
+
+    fn hint(&self) -> String {
+        let Place { host, port } = &self.place;
+        let tls = if self.probe.tls { " --tls" } else { "" };
+        let at = match &self.probe.via {
+            Some(name) => format!("at {name}: "),
+            None => String::new(),
+        };
+        format!("{at}`redis-cli -h {host} -p {port}{tls} ping`, and `redis-cli … info replication`")
+    }
+}
