@@ -111,9 +111,8 @@ fn shown(bytes: &[u8]) -> String {
 fn secret(name: &str, around: &kinds::Surroundings) -> Result<String, String> {
     let value = around.env.non_empty(name).map(str::to_owned);
     value.ok_or_else(|| {
-        format!(
-            "the variable `{name}` is not set; map it in the step: `env: {{ {name}: ${{{{ secrets.{name} }}}} }}`"
-        )
+        let hint = model::env::mapping_hint(name);
+        format!("the variable `{name}` is not set; {hint}")
     })
 }
 

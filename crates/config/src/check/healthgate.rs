@@ -89,6 +89,8 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
     groups("tcp", ports, config, tree)?;
     groups("tls", servers, config, tree)?;
     groups("dns", names, config, tree)?;
+    groups("postgres", databases, config, tree)?;
+    groups("redis", caches, config, tree)?;
     groups("command", commands, config, tree)?;
     groups("systemd", units, config, tree)?;
     groups("docker", containers, config, tree)?;

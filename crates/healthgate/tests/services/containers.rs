@@ -35,7 +35,7 @@ pub(crate) fn host() -> SystemdHost {
     host
 }
 
-fn run(host: &SystemdHost, name: &str, options: &str, command: &str) {
+pub(crate) fn run(host: &SystemdHost, name: &str, options: &str, command: &str) {
     let line = format!("docker run -d --network host --name {name} {options} app:v1 {command}");
     host.must(&["sh", "-c", &line]);
 }

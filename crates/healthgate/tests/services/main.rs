@@ -5,4 +5,5 @@ mod bed;
 mod commands;
 mod containers;
 mod databases;
+mod runbooks;
 mod systemd;

@@ -6,8 +6,8 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Addresses, PolicyOverlay};
-use crate::value::{Address, Pattern};
+use super::{Addresses, HostList, PolicyOverlay};
+use crate::value::{Address, Pattern, Portion};
 
 /// A PostgreSQL server that accepts connections, as `pg_isready` asks; with `user`, one that lets
 /// them log in; with `query`, one that answers it as expected.
@@ -49,6 +49,14 @@ pub struct PostgresProbe {
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
+    /// Ask many servers as one group: a file with one of them a line; `#` begins a comment.
+    /// `{target}` above is the line, `{host}` its host.
+    pub targets_file: Option<PathBuf>,
+    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// the machine's name, `{address}` its address.
+    pub hosts: Option<HostList>,
+    /// How many of the group must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
@@ -96,6 +104,14 @@ pub struct RedisProbe {
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
+    /// Ask many servers as one group: a file with one of them a line; `#` begins a comment.
+    /// `{target}` above is the line, `{host}` its host.
+    pub targets_file: Option<PathBuf>,
+    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
+    /// the machine's name, `{address}` its address.
+    pub hosts: Option<HostList>,
+    /// How many of the group must pass, such as `95%` or `12`. Default 100%.
+    pub require: Option<Portion>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.

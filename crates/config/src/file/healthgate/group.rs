@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::{
     CommandProbe, ComposeProbe, DnsProbe, DockerProbe, EcsProbe, GrpcProbe, HttpProbe,
-    PrometheusProbe, SmokeProbe, SystemdProbe, TcpProbe, TlsProbe,
+    PostgresProbe, PrometheusProbe, RedisProbe, SmokeProbe, SystemdProbe, TcpProbe, TlsProbe,
 };
 use crate::value::{Address, Portion};
 
@@ -281,6 +281,29 @@ impl Template for DnsProbe {
         has_place(&self.host)
     }
 }
+
+/// Databases have their place in the address, and in the host that they are reached through.
+macro_rules! of_servers {
+    ($($type:ident),*) => {$(
+        impl Template for $type {
+            group!();
+
+            fn fill(&mut self, member: &Member) -> Result<(), String> {
+                self.address = filled(&self.address, member)?;
+                for text in [&mut self.server_name, &mut self.via].into_iter().flatten() {
+                    *text = member.fill(text);
+                }
+                Ok(())
+            }
+
+            fn has_place(&self) -> bool {
+                has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
+            }
+        }
+    )*};
+}
+
+of_servers!(PostgresProbe, RedisProbe);
 
 /// What is asked on a machine has its place in `host`.
 macro_rules! on_hosts {

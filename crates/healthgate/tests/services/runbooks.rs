@@ -1,0 +1,144 @@
+//! The failures of the runbooks, by name, as the gate meets them.
+
+use std::time::Duration;
+
+use testkit::{Postgres, Redis, Shop, SystemdHost, wait_until};
+
+use crate::bed::{Bed, QUICK};
+use crate::containers;
+
+const UNIT: &str = "[Service]\nExecStart=/bin/sleep infinity\n";
+
+/// The backend, the frontend, the database and the cache: all of them asked at the host itself,
+/// over one login, with no curl there.
+#[test]
+fn runbook_004_mode_4_health_checks_failing() {
+    let host = SystemdHost::start(&[("backend.service", UNIT), ("frontend.service", UNIT)]);
+    let (backend, frontend) = (Shop::start("v2"), Shop::start("v2"));
+    let database = Postgres::listening("host all all 127.0.0.1/32 scram-sha-256", None);
+    let cache = Redis::start("");
+    host.must(&["systemctl", "start", "backend", "frontend"]);
+    let bed = Bed::new().systemd("web-01", &host);
+    let probes = format!(
+        "  systemd:
+    - {{ name: backend, unit: backend, host: web-01 }}
+    - {{ name: frontend, unit: frontend, host: web-01 }}
+  http:
+    - {{ name: backend, url: '{}', jq: '.status == \"healthy\"', via: web-01 }}
+    - {{ name: frontend, url: '{}', via: web-01 }}
+  postgres: [{{ name: db, address: '127.0.0.1:{}', via: web-01 }}]
+  redis: [{{ name: cache, address: '127.0.0.1:{}', via: web-01 }}]",
+        backend.url("/health/ready"),
+        frontend.url("/"),
+        database.port(),
+        cache.port()
+    );
+    bed.gate(QUICK, &probes).is(0, &[]);
+
+    // The service was not started.
+    host.must(&["systemctl", "stop", "frontend"]);
+    bed.gate(QUICK, &probes).is(
+        1,
+        &[
+            "systemd/frontend",
+            "inactive (dead)",
+            "systemctl status frontend",
+        ],
+    );
+    host.must(&["systemctl", "start", "frontend"]);
+    // It runs, and its health check fails.
+    backend.set_health("unhealthy", 503);
+    bed.gate(QUICK, &probes)
+        .is(1, &["http/backend", "status 503"]);
+    backend.set_health("healthy", 200);
+    // The database is gone.
+    drop(database);
+    bed.gate(QUICK, &probes)
+        .is(1, &["postgres/db", "connection refused", "pg_isready"]);
+}
+
+/// The health page says which dependency is not reachable; the container restarts.
+#[test]
+fn runbook_000_failure_d_health_check_failure() {
+    let host = containers::host();
+    let bed = Bed::new().systemd("api", &host);
+    let shop = Shop::start("v2");
+    let database = Postgres::listening("host all all 127.0.0.1/32 trust", None);
+    containers::run(&host, "agente-api", "--restart always", "sleep 1000");
+    let probes = format!(
+        "  http: [{{ name: ready, url: '{}', jq: '.status == \"healthy\"' }}]
+  docker: [{{ name: api, container: agente-api, host: api }}]
+  postgres: [{{ name: db, address: '127.0.0.1:{}' }}]",
+        shop.url("/health/ready"),
+        database.port()
+    );
+    bed.gate(QUICK, &probes).is(0, &[]);
+    shop.set_health("unhealthy", 503);
+    drop(database);
+    let end = bed.gate(QUICK, &probes).is(1, &[]);
+    assert_eq!(end.report["verdict"], "fail");
+    shop.set_health("healthy", 200);
+
+    // `docker ps`: Restarting.
+    containers::run(
+        &host,
+        "broken-api",
+        "--restart always",
+        "sh -c 'sleep 1; exit 3'",
+    );
+    let only = "  docker: [{ name: api, container: broken-api, host: api }]";
+    let policy =
+        "{ interval: 200ms, timeout: 30s, success-threshold: 50, failure-limit: 0, deadline: 2m }";
+    bed.gate(policy, only)
+        .is(1, &["docker/api", "docker logs --tail 100 broken-api"]);
+}
+
+/// A project of Compose on the environment's host, with a service that answers 500, one that
+/// ended, and none at all.
+fn health_check_failed(environment: &str) {
+    let host = containers::host();
+    let bed = Bed::new().systemd(environment, &host);
+    let shop = Shop::start("v2");
+    let sh = |text: &str| host.must(&["sh", "-c", text]);
+    sh(
+        "mkdir -p /tmp/azora && cat >/tmp/azora/docker-compose.yml <<'END'
+version: '2.4'
+services:
+  api: { image: 'app:v1', network_mode: host, command: sleep 1000 }
+  postgres: { image: 'app:v1', network_mode: host, command: sleep 1000 }
+END
+cd /tmp/azora && docker-compose up -d 2>&1",
+    );
+    let probes = format!(
+        "  compose: [{{ name: azora, folder: /tmp/azora, host: {environment} }}]
+  http: [{{ name: health, url: '{}' }}]",
+        shop.url("/health/ready")
+    );
+    bed.gate(QUICK, &probes).is(0, &[]);
+    shop.set_health("unhealthy", 500);
+    bed.gate(QUICK, &probes)
+        .is(1, &["http/health", "status 500"]);
+    shop.set_health("healthy", 200);
+    sh("docker kill azora_postgres_1");
+    assert!(wait_until(Duration::from_mins(1), || {
+        sh("docker inspect -f '{{.State.Status}}' azora_postgres_1") == "exited"
+    }));
+    bed.gate(QUICK, &probes).is(
+        1,
+        &[
+            "compose/azora",
+            "`azora_postgres_1`: it is exited (exit code 137)",
+            "docker compose logs",
+        ],
+    );
+}
+
+#[test]
+fn runbook_001_health_check_failed_in_staging() {
+    health_check_failed("staging");
+}
+
+#[test]
+fn runbook_001_health_check_failed_in_production() {
+    health_check_failed("production");
+}
