@@ -71,6 +71,18 @@ fn each_fact_that_is_bad_has_a_name_of_its_own() {
 }
 
 #[test]
+fn a_server_that_asks_who_we_are_was_reached() {
+    let sshd = Sshd::start();
+    let web = Shop::start("v1");
+    web.set_health("login wanted", 401);
+    Bed::new(&sshd)
+        .wants(&format!("egress: ['{}']", web.url("/health/ready")))
+        .run()
+        .code(0)
+        .stdout(contains("status 401"));
+}
+
+#[test]
 fn without_curl_the_host_asks_with_wget_or_bash() {
     let web = Shop::start("v1");
     for (tools, said) in [

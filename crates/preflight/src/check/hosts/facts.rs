@@ -94,7 +94,9 @@ impl Fact<'_> {
             Fact::Memory(room) => format!("at least {room} of the memory available"),
             Fact::Load(most) => format!("a load of at most {most} for each core"),
             Fact::Clock(most) => format!("a clock within {} ms of ours", most.as_millis()),
-            Fact::Egress(_, url) => format!("{url} answers with a status below 400"),
+            Fact::Egress(_, url) => {
+                format!("{url} answers with a status below 400, or asks who we are (401)")
+            }
         }
     }
 
@@ -250,10 +252,12 @@ impl Fact<'_> {
             }
             ("curl", Some(0)) => {
                 let status: u16 = said.parse().unwrap_or_default();
-                let good = (200..400).contains(&status);
+                // A registry that wants a login was reached; a proxy that refuses says 403 or 407.
+                let good = (200..400).contains(&status) || status == 401;
                 head.judged(good, self.expected(), format!("status {status}"), &look)
             }
-            ("wget", Some(0)) => head.judged(
+            // 6 is a login that is wanted.
+            ("wget", Some(0 | 6)) => head.judged(
                 true,
                 self.expected(),
                 "it answered (wget)".to_owned(),
