@@ -1,3 +1,5 @@
+# The values come first, and `set -- $words` splits on purpose.
+# shellcheck shell=sh disable=SC2154,SC2086
 # For dash, bash and busybox. Runs within main, after the values; `token` is this script's own.
 LC_ALL=C; export LC_ALL
 # Nothing that is read here is a pattern.

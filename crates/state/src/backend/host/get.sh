@@ -1,3 +1,5 @@
+# The values come first.
+# shellcheck shell=sh disable=SC2154
 path=$path$suffix
 if absent "$path"; then say absent; exit 0; fi
 if [ ! -f "$path" ]; then say odd; exit 0; fi

@@ -1,3 +1,5 @@
+# The values come first.
+# shellcheck shell=sh disable=SC2154
 # Journals beside the state: list them, create one with its first line, append, remove.
 dir=$path$folder
 if [ "$verb" = list ]; then
@@ -9,7 +11,7 @@ fi
 file=$dir/$name
 if [ "$verb" = remove ]; then
   why=$(rm -f "$file" 2>&1) || failed "$why"
-  say done
+  say 'done'
   exit 0
 fi
 why=$(mkdir -p "$dir" 2>&1) || failed "$why"
@@ -21,7 +23,7 @@ if [ "$verb" = create ]; then
     give failed "$why"
   }
   why=$(sync "$dir" 2>&1) || give unsure "$why"
-  give done
+  give 'done'
 fi
 cut() { dd if=/dev/null of="$file" bs=1 seek="$1" 2>/dev/null; }
 size=$(wc -c <"$file" 2>&1) || give failed "$size"
@@ -31,4 +33,4 @@ why=$( (printf '%s\n' "$line" | cat >>"$file" && sync "$file") 2>&1) || {
   cut "$whole"
   give failed "$why"
 }
-give done
+give 'done'

@@ -1,3 +1,5 @@
+# The values come first; `fill` only takes the mode of its second file.
+# shellcheck shell=sh disable=SC2154,SC2094
 # Compare and swap: `sha` and `crc` are those of the state that was read, or empty where there was
 # none; `new` replaces it.
 dir=${path%/*}
@@ -27,4 +29,4 @@ why=$( (printf '%s\n' "${new%?}" | fill "$path.new" "$path") 2>&1) || {
 holds || { rm -f "$path.new"; give conflict; }
 why=$(mv -f "$path.new" "$path" 2>&1) || { rm -f "$path.new"; give failed "$why"; }
 why=$(sync "$dir" 2>&1) || give unsure "$why"
-give done
+give 'done'
