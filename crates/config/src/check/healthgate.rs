@@ -39,52 +39,15 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         }
         Ok(())
     };
-    own(
-        "http",
-        pages.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own("tcp", ports.iter().map(|one| one.policy.as_ref()).collect())?;
-    own(
-        "tls",
-        servers.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own("dns", names.iter().map(|one| one.policy.as_ref()).collect())?;
-    own(
-        "postgres",
-        databases.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "redis",
-        caches.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "command",
-        commands.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "systemd",
-        units.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "docker",
-        containers.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "compose",
-        projects.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "grpc",
-        services.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "smoke",
-        flows.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
-    own(
-        "prometheus",
-        queries.iter().map(|one| one.policy.as_ref()).collect(),
-    )?;
+    macro_rules! lists {
+        ($($kind:literal: $list:ident),*) => {$(
+            own($kind, $list.iter().map(|one| one.policy.as_ref()).collect())?;
+        )*};
+    }
+    lists!("http": pages, "tcp": ports, "tls": servers, "dns": names, "grpc": services);
+    lists!("postgres": databases, "redis": caches, "smoke": flows, "ecs": tasks);
+    lists!("command": commands, "systemd": units, "docker": containers, "compose": projects);
+    lists!("prometheus": queries);
     groups("http", pages, config, tree)?;
     groups("tcp", ports, config, tree)?;
     groups("tls", servers, config, tree)?;
@@ -115,7 +78,6 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
     for (at, probe) in flows.iter().enumerate() {
         smoke(probe, tree, &at.to_string())?;
     }
-    own("ecs", tasks.iter().map(|one| one.policy.as_ref()).collect())?;
     for (at, probe) in tasks.iter().enumerate() {
         ecs(probe, tree, &at.to_string())?;
     }

@@ -90,18 +90,8 @@ fn a_container_runs_is_healthy_and_does_not_crash() {
         "--restart always",
         "sh -c 'sleep 3; exit 5'",
     );
-    let end = bed.gate(LONG, &container("crashes"));
-    assert_eq!(end.code, 1, "{}", end.text);
-    let patient =
-        "{ interval: 200ms, timeout: 30s, success-threshold: 3, deadline: 20s, initial-delay: 5s }";
-    let end = bed.gate(patient, &container("crashes"));
-    let last = end.report["outcomes"][0]["measurements"]
-        .as_array()
-        .unwrap()
-        .last()
-        .unwrap()
-        .clone();
-    assert!(end.code == 0 || last["verdict"] == "fail", "{}", end.text);
+    bed.gate(LONG, &container("crashes"))
+        .is(1, &["docker logs --tail 100 crashes"]);
 
     // Started again by hand: its counter says nothing.
     let end = std::thread::scope(|scope| {
