@@ -1,6 +1,7 @@
 //! The state in a file on a host, over a real sshd, in each of the shells that may be `sh` there.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -265,7 +266,6 @@ fn what_may_not_be_seen_is_not_taken_for_absent() {
         user: Some("deploy"),
         ..SshdSetup::default()
     });
-    use std::os::unix::fs::PermissionsExt as _;
     let closed = server.folder.join("closed");
     std::fs::create_dir(&closed).unwrap();
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
