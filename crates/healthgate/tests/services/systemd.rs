@@ -59,7 +59,7 @@ fn a_unit_is_active_and_a_crash_loop_never_passes() {
     let end = bed.gate(LONG, &unit(&["crashes"]));
     assert_eq!(end.code, 1, "{}", end.text);
     // Failures may be allowed; a service that was restarted stays one.
-    let patient = "{ interval: 100ms, timeout: 20s, success-threshold: 3, deadline: 8s, initial-delay: 1500ms }";
+    let patient = "{ interval: 100ms, timeout: 20s, success-threshold: 30, deadline: 8s, initial-delay: 1500ms }";
     let end = bed
         .gate(patient, &unit(&["crashes"]))
         .is(1, &["restarted ("]);
@@ -80,8 +80,9 @@ fn a_unit_is_active_and_a_crash_loop_never_passes() {
 fn a_restart_by_hand_is_one_too_though_it_sets_the_counter_back() {
     let host = host();
     let bed = Bed::new().systemd("web-01", &host);
-    let count = || host.must(&["systemctl", "show", "-p", "NRestarts", "--value", "crashes"]);
-    assert!(wait_until(Duration::from_secs(30), || count() != "0"));
+    let show = ["systemctl", "show", "-p", "NRestarts", "--value", "crashes"];
+    let count = || host.must(&show).parse::<u32>().unwrap();
+    assert!(wait_until(Duration::from_secs(60), || count() >= 10));
     let end = std::thread::scope(|scope| {
         let gate = scope.spawn(|| bed.gate(LONG, &unit(&["stable"])));
         std::thread::sleep(Duration::from_secs(2));
@@ -90,7 +91,7 @@ fn a_restart_by_hand_is_one_too_though_it_sets_the_counter_back() {
     });
     end.is(1, &["restarted (1) > max-restarts (0) while we watched"]);
     host.must(&["systemctl", "restart", "crashes"]);
-    assert_eq!(count(), "0");
+    assert!(count() < 10);
 }
 
 #[test]
