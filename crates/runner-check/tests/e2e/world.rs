@@ -11,7 +11,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 /// What a runner's service prints when it is connected.
 pub(crate) const LISTENS: &str = "[Service]\nExecStart=/bin/sh -c 'echo \"√ Connected to GitHub\"; \
-    echo \"Listening for Jobs\"; exec sleep 1000000'\n";
+    sleep 0.2; echo \"Listening for Jobs\"; exec sleep 1000000'\n";
 
 /// A service's name, as GitHub's installer makes it.
 pub(crate) fn unit(runner: &str) -> String {
