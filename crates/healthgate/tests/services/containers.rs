@@ -95,7 +95,9 @@ fn a_container_runs_is_healthy_and_does_not_crash() {
 
     // Started again by hand: its counter says nothing.
     let end = std::thread::scope(|scope| {
-        let gate = scope.spawn(|| bed.gate(LONG, &container("plain")));
+        // It may be seen between its two lives.
+        let policy = "{ interval: 100ms, timeout: 20s, success-threshold: 100, failure-limit: 50, deadline: 2m }";
+        let gate = scope.spawn(|| bed.gate(policy, &container("plain")));
         std::thread::sleep(Duration::from_secs(3));
         host.must(&["docker", "restart", "-t", "0", "plain"]);
         gate.join().unwrap()

@@ -7,7 +7,7 @@ use testkit::Moto;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::{Place, races, record, run, suite};
+use crate::{Place, record, run, suite};
 
 struct Bucket(Moto);
 
@@ -54,10 +54,10 @@ impl Place for Bucket {
 }
 
 #[test]
-fn a_bucket_conforms_also_in_races() {
+fn a_bucket_conforms() {
     let bucket = Bucket::start();
     suite::conforms(&bucket);
-    suite::races(&bucket, races(25));
+    // No races: moto compares and writes in two steps, so they would try moto and not us.
     no_bucket_is_no_empty_state(&bucket);
 }
 

@@ -79,8 +79,10 @@ take() {
     held=$(cat "$path.lock" 2>/dev/null) && stale "$held" && clear
     tries=$((tries + 1))
     if [ "$tries" -ge 60 ]; then
+      # Given back a moment ago; one that cannot be made at all stays away.
+      if [ ! -e "$path.lock" ] && [ "$tries" -lt 90 ]; then continue; fi
       rm -f "$mine"
-      absent "$path.lock" && failed "$why"
+      [ -e "$path.lock" ] || failed "$why"
       printf 'busy\n%s\n' "$held"
       exit 0
     fi
