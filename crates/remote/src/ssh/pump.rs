@@ -92,6 +92,9 @@ pub(super) struct Pump {
     closing: Vec<(Channel, Instant)>,
     /// As many commands at a time as the host lets run.
     most: usize,
+    /// Whether the host has opened a channel on this connection: then one that can be opened no
+    /// more has aged, and a new connection may do better.
+    proven: bool,
     no_handle: bool,
 }
 
@@ -118,6 +121,7 @@ impl Pump {
             tunnels: Vec::new(),
             closing: Vec::new(),
             most: SESSIONS,
+            proven: false,
             no_handle: false,
         }
     }
@@ -129,8 +133,7 @@ impl Pump {
         // Whatever was not begun may be asked elsewhere; what was begun is lost.
         let lost = "the connection broke";
         if let Some((order, _)) = self.opening.take() {
-            let reason = lost.to_owned();
-            order.refuse(Error::Command { reason });
+            order.refuse(self.unopened(lost.to_owned()));
         }
         self.waiting.extend(self.inbox.try_iter());
         for order in self.waiting.drain(..) {
@@ -289,6 +292,7 @@ impl Pump {
     }
 
     fn opened(&mut self, order: Order, opened: Result<Channel, Broken>) {
+        self.proven |= opened.is_ok();
         match (order, opened) {
             (Order::Command(order), Ok(channel)) => {
                 self.commands.push(Command::new(channel, order));
@@ -325,9 +329,18 @@ impl Pump {
                 Order::Tunnel(order).refuse(error);
             }
             (order, Err(Broken { reason, .. })) => {
-                order.refuse(Error::Command { reason });
+                order.refuse(self.unopened(reason));
                 self.retire();
             }
+        }
+    }
+
+    /// What to say of an order that got no channel: nothing of it was begun.
+    fn unopened(&self, reason: String) -> Error {
+        if self.proven {
+            Error::Closed
+        } else {
+            Error::Command { reason }
         }
     }
 
