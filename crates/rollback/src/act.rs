@@ -13,7 +13,7 @@ use state::{Document, Frozen, Journal, Lease};
 use crate::picture::{self, Bar};
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
-use crate::target::{self, Move, Place, Places, Question, Step, Target};
+use crate::target::{self, ASK, Move, Place, Places, Question, Step, Target};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -24,9 +24,6 @@ pub struct Flags {
     #[arg(long)]
     pub force: bool,
 }
-
-/// How long one question about the running release may take.
-const ASK: Duration = Duration::from_secs(3);
 
 impl Flags {
     fn wish(&self) -> Wish<'_> {
@@ -280,25 +277,6 @@ impl Rollback<'_> {
         target::of(self.session.section, self.session.job, &self.places).map_err(Failure::usage)
     }
 
-    /// The release that runs everywhere, as far as the target can tell.
-    async fn current(&self, target: &dyn Target) -> Result<Option<String>, String> {
-        let moving = Move {
-            destination: self.destination,
-            left: None,
-        };
-        let mut seen: Option<String> = None;
-        for step in target.steps(moving) {
-            let Some(release) = target.current(&step, self.destination).await? else {
-                return Ok(None);
-            };
-            // What does not run the destination is what there is to leave.
-            if seen.is_none() || release != self.destination {
-                seen = Some(release);
-            }
-        }
-        Ok(seen)
-    }
-
     fn gate_size(&self) -> usize {
         let gate = self.session.job.config.healthgate.as_ref();
         gate.map_or(0, |gate| probe::kinds::planned(gate).len())
@@ -318,7 +296,7 @@ impl Rollback<'_> {
     /// `--release`, the state.
     async fn what_runs(&self, target: &dyn Target, document: &Document) -> Running {
         let destination = self.destination;
-        let mut asked = match self.current(target).await {
+        let mut asked = match target::everywhere(target, destination).await {
             Ok(Some(release)) => Some(Ok((release, "the target says so"))),
             Ok(None) => None,
             Err(reason) => Some(Err(reason)),

@@ -1,14 +1,16 @@
 //! Put the last-known-good release back, provably, once, even if we are killed half-way.
 //!
 //! [`refuse`] says why not, [`target`] makes the switch, [`act`] drives it through the journal,
-//! [`record`] and [`view`] write and show the state.
+//! [`record`], [`lift`] and [`view`] write and show the state, [`upkeep`] mends it.
 
 pub mod act;
+mod lift;
 mod picture;
 pub mod record;
 mod refuse;
 mod session;
 mod target;
+mod upkeep;
 mod view;
 
 use std::time::Duration;
@@ -44,11 +46,14 @@ enum Action {
     /// Finish a rollback that was interrupted
     Resume,
     /// Take away a lock whose holder is gone
-    Unlock(record::UnlockFlags),
+    Unlock(lift::UnlockFlags),
     /// Allow deployments again after a failed rollback
     Unfreeze,
     /// Record that a rollback was rehearsed now
     Drilled,
+    /// Look after the state file itself
+    #[command(subcommand)]
+    State(upkeep::Action),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -85,9 +90,10 @@ impl cli::Stage for Stage {
             Action::Run(flags) if job.dry_run => act::plan(job, &flags).await,
             Action::Run(flags) => act::run(job, &flags).await,
             Action::Resume => act::resume(job).await,
-            Action::Unlock(flags) => record::unlock(job, &flags).await,
-            Action::Unfreeze => record::unfreeze(job).await,
-            Action::Drilled => record::drilled(job).await,
+            Action::Unlock(flags) => lift::unlock(job, &flags).await,
+            Action::Unfreeze => lift::unfreeze(job).await,
+            Action::Drilled => lift::drilled(job).await,
+            Action::State(action) => upkeep::run(job, &action).await,
         }
     }
 }

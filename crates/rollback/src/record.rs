@@ -1,31 +1,109 @@
-//! What a person or a pipeline tells the state: a release is good, pending; a lock or a freeze
-//! goes away.
+//! What a pipeline tells the state: a release is being deployed, or is good.
+//!
+//! A good release is where every later rollback goes, so whoever can say what runs is asked first.
 
 use cli::{Failure, Job};
 use jiff::Timestamp;
-use model::{Outcome, Report};
-use state::{Document, Status};
+use model::{Outcome, Report, Severity, Verdict};
+use state::{Document, Entry, Status};
 
 use crate::session::{Session, failure};
+use crate::target;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
     /// Only say that the release is being deployed; it is not good yet
     #[arg(long)]
     pub pending: bool,
-    /// The image's digest
-    #[arg(long, value_name = "DIGEST")]
+    /// The image's digest: `sha256:…`
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
     pub digest: Option<String>,
-    /// Record a release that is known bad, or in a frozen environment
+    /// The image that runs: `ghcr.io/acme/shop:v1.2.4`
+    #[arg(long, value_name = "IMAGE", value_parser = name)]
+    pub image: Option<String>,
+    /// The ECS task definition that runs: `family:revision` or its ARN
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub task_definition: Option<String>,
+    /// The database schema's revision that the release brought
+    #[arg(long, value_name = "REVISION", value_parser = name)]
+    pub schema_revision: Option<String>,
+    /// A schema revision that the release can work with; may be given again
+    #[arg(long, value_name = "REVISION", value_parser = name)]
+    pub compatible_with: Vec<String>,
+    /// What is kept so that it can be gone back to, such as an image or a folder; may be given
+    /// again
+    #[arg(long, value_name = "ARTIFACT", value_parser = name)]
+    pub retained: Vec<String>,
+    /// The workflow run that deployed it. Default: this one
+    #[arg(long, value_name = "RUN", value_parser = name)]
+    pub run: Option<String>,
+    /// Record a release that is known bad, that does not run, or in a frozen environment
     #[arg(long)]
     pub force: bool,
 }
 
-#[derive(clap::Args, Clone, Debug, Default)]
-pub struct UnlockFlags {
-    /// Take the lock away although its holder may be alive
-    #[arg(long)]
-    pub force: bool,
+/// The longest text that is kept of a release.
+const MOST: usize = 512;
+
+fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if text.len() > MOST || text.chars().any(char::is_control) {
+        return Err(format!(
+            "it has a line break or another control character, or more than {MOST} bytes"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn digest(text: &str) -> Result<String, String> {
+    let good = text.split_once(':').is_some_and(|(kind, value)| {
+        let plain =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
+        plain(kind) && plain(value)
+    });
+    if good && text.len() <= MOST {
+        Ok(text.to_owned())
+    } else {
+        Err("it is no digest such as `sha256:9f86d0…`".to_owned())
+    }
+}
+
+impl Flags {
+    /// Lays what was told over what is known of the release.
+    fn tell(&self, entry: &mut Entry, session: &Session<'_>) {
+        let Flags {
+            pending: _,
+            digest,
+            image,
+            task_definition,
+            schema_revision,
+            compatible_with,
+            retained,
+            run,
+            force: _,
+        } = self;
+        for (told, known) in [
+            (digest, &mut entry.digest),
+            (image, &mut entry.image),
+            (task_definition, &mut entry.task_definition),
+            (schema_revision, &mut entry.schema_revision),
+            (run, &mut entry.run),
+        ] {
+            if let Some(told) = told {
+                *known = Some(session.clean(told));
+            }
+        }
+        for (told, known) in [
+            (compatible_with, &mut entry.compatible_with),
+            (retained, &mut entry.retained),
+        ] {
+            if !told.is_empty() {
+                *known = told.iter().map(|text| session.clean(text)).collect();
+            }
+        }
+    }
 }
 
 /// Records the job's release.
@@ -40,8 +118,18 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Status::Good
     };
     let refused = |document: &Document| forbidden(document, release).filter(|_| !flags.force);
-    if let Some(outcome) = session.read().await?.as_ref().and_then(refused) {
+    let before = session.read().await?;
+    if let Some(outcome) = before.as_ref().and_then(refused) {
         return Ok(session.report(vec![outcome]));
+    }
+    // Whoever holds the lock may be changing what runs: then it is asked when that has ended.
+    let busy = before.is_some_and(|document| document.lock.is_some());
+    let mut outcomes = Vec::new();
+    if !flags.pending && !busy {
+        outcomes.push(runs(&session, release, flags.force).await);
+        if outcomes.iter().any(stops) {
+            return Ok(session.report(outcomes));
+        }
     }
     if job.dry_run {
         let reason = format!("dry run: would record {release} as {}", status.as_str());
@@ -59,6 +147,14 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             .map_err(failure)?;
         return Ok(session.report(vec![outcome]));
     }
+    if !flags.pending && busy {
+        outcomes.push(runs(&session, release, flags.force).await);
+        if outcomes.iter().any(stops) {
+            let released = session.store.release(&lease, |_| ()).await;
+            released.map_err(failure)?;
+            return Ok(session.report(outcomes));
+        }
+    }
     // What is deployed now makes a rollback void that was killed before it.
     if let Some(mut journal) = session.store.unfinished().await.map_err(failure)? {
         journal.end("superseded").await.map_err(failure)?;
@@ -70,19 +166,70 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             document.service = job.config.service.clone().or(document.service.take());
             document.environment = job.environment.clone().or(document.environment.take());
             let entry = document.deployed(release, status, Timestamp::now(), run.clone());
-            entry.digest = flags.digest.clone().or(entry.digest.take());
+            flags.tell(entry, &session);
         })
         .await
         .map_err(failure)?;
-    Ok(
-        session.report(vec![Outcome::pass("record/release", release).actual(
-            format!(
-                "{release} is recorded as {} in {}",
-                status.as_str(),
-                session.store.place()
-            ),
-        )]),
-    )
+    outcomes.push(Outcome::pass("record/release", release).actual(format!(
+        "{release} is recorded as {} in {}",
+        status.as_str(),
+        session.store.place()
+    )));
+    Ok(session.report(outcomes))
+}
+
+/// Whether nothing may be recorded after this.
+fn stops(outcome: &Outcome) -> bool {
+    matches!(outcome.verdict, Verdict::Refused | Verdict::Error)
+}
+
+/// Whether it is this release that runs, by whoever can say.
+async fn runs(session: &Session<'_>, release: &str, force: bool) -> Outcome {
+    let id = "record/running";
+    let asked = target::asked(session.section, session.job, release).await;
+    let expected = format!("{release} runs");
+    let lifted = |outcome: Outcome, reason: String| {
+        outcome
+            .severity(Severity::Advisory)
+            .expected(expected.clone())
+            .reason(format!("{reason}; lifted by --force"))
+    };
+    match asked {
+        Ok(Some((running, evidence))) if running == release => {
+            Outcome::pass(id, release).actual(format!("{release} runs ({evidence})"))
+        }
+        Ok(Some((running, evidence))) => {
+            let running = session.clean(&running);
+            let reason = format!("{running} runs, not {release} ({evidence})");
+            if force {
+                return lifted(Outcome::inconclusive(id, release).actual(running), reason);
+            }
+            Outcome::refused("refused/not-running", release)
+                .expected(expected)
+                .actual(format!("{running} runs ({evidence})"))
+                .reason(reason)
+                .hint(format!(
+                    "record what runs: `rollback record --release {running}`, or deploy {release}; or insist with `--force`"
+                ))
+        }
+        Ok(None) => Outcome::inconclusive(id, release)
+            .severity(Severity::Advisory)
+            .expected(expected)
+            .actual("nobody can be asked")
+            .reason("nobody is configured who says what runs")
+            .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`"),
+        Err(reason) => {
+            let said = format!("whether {release} runs could not be asked: {reason}");
+            if force {
+                return lifted(Outcome::inconclusive(id, release).actual(reason), said);
+            }
+            Outcome::error(id, release)
+                .expected(expected)
+                .actual(reason)
+                .reason(said)
+                .hint("nothing was recorded; see whether the service answers, or insist with `--force`")
+        }
+    }
 }
 
 /// The rule that forbids to deploy or record this release.
@@ -99,106 +246,4 @@ fn forbidden(document: &Document, release: &str) -> Option<Outcome> {
             .reason(reason)
             .hint("insist with `--force`; see `rollback status`"),
     )
-}
-
-/// Takes the lock away.
-pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Failure> {
-    let session = Session::open(job)?;
-    let lock = session.read().await?.and_then(|document| document.lock);
-    let Some(lock) = lock else {
-        return Ok(session.report(vec![
-            Outcome::pass("lock/free", "").actual("no lock is held"),
-        ]));
-    };
-    let subject = lock.holder.to_string();
-    let fate = job.fate(&lock).await;
-    if !flags.force && !fate.is_gone() {
-        let fate = fate.reason();
-        return Ok(session.report(vec![
-            Outcome::refused("refused/locked", subject)
-                .expected("a holder that is gone")
-                .actual(format!(
-                    "{}, {fate}, until {:.0}",
-                    lock.holder, lock.expires
-                ))
-                .reason(format!(
-                    "locked by {}, {fate}, for `{}`: it may be alive",
-                    lock.holder, lock.operation
-                ))
-                .hint("wait for it, or insist with `rollback unlock --force`"),
-        ]));
-    }
-    if job.dry_run {
-        return Ok(session.report(vec![Outcome::skipped(
-            "lock/free",
-            subject,
-            "dry run: would unlock",
-        )]));
-    }
-    session
-        .store
-        .update(None, |document| {
-            // Only the lock that was looked at: another may have been taken meanwhile.
-            if document
-                .lock
-                .as_ref()
-                .is_some_and(|held| held.token == lock.token)
-            {
-                document.lock = None;
-            }
-            Ok(())
-        })
-        .await
-        .map_err(failure)?;
-    Ok(session.report(vec![
-        Outcome::pass("lock/free", subject).actual("the lock was taken away"),
-    ]))
-}
-
-/// Allows deployments again.
-pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
-    let session = Session::open(job)?;
-    let frozen = session.read().await?.and_then(|document| document.frozen);
-    let Some(frozen) = frozen else {
-        return Ok(session.report(vec![
-            Outcome::pass("frozen/no", "").actual("nothing is frozen"),
-        ]));
-    };
-    if job.dry_run {
-        return Ok(session.report(vec![Outcome::skipped(
-            "frozen/no",
-            "",
-            "dry run: would unfreeze",
-        )]));
-    }
-    let (lease, ()) = session.acquire("unfreeze", |_, _| ()).await?;
-    session
-        .store
-        .release(&lease, |document| document.frozen = None)
-        .await
-        .map_err(failure)?;
-    Ok(session.report(vec![
-        Outcome::pass("frozen/no", "")
-            .actual(format!("was frozen by {}: {}", frozen.by, frozen.reason)),
-    ]))
-}
-
-/// Remembers when the way back was last walked; `preflight.rollback-ready` asks for it.
-pub(crate) async fn drilled(job: &Job) -> Result<Report, Failure> {
-    let session = Session::open(job)?;
-    let path = session.store.place();
-    if job.dry_run {
-        let why = "dry run: would record a drill";
-        return Ok(session.report(vec![Outcome::skipped("drill/recorded", path, why)]));
-    }
-    let now = Timestamp::now();
-    let (lease, ()) = session.acquire("drilled", |_, _| ()).await?;
-    session
-        .store
-        .release(&lease, |document| document.last_drill = Some(now))
-        .await
-        .map_err(failure)?;
-    Ok(session.report(vec![
-        Outcome::pass("drill/recorded", path).actual(format!("a drill is recorded at {now:.0}")),
-    ]))
 }

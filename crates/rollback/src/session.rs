@@ -46,7 +46,7 @@ impl<'a> Session<'a> {
     }
 
     /// The state of another service or environment says nothing about this one.
-    fn check_owner(&self, document: &Document) -> Result<(), Failure> {
+    pub(crate) fn check_owner(&self, document: &Document) -> Result<(), Failure> {
         let job = self.job;
         for (what, theirs, ours) in [
             ("service", &document.service, &job.config.service),
@@ -176,6 +176,7 @@ pub(crate) fn failure(error: Error) -> Failure {
         | Error::Lost { .. }
         | Error::Damaged { .. }
         | Error::Newer { .. }
+        | Error::Older { .. }
         | Error::JournalDamaged { .. } => Failure::refused(error),
         Error::Read { .. }
         | Error::Write { .. }

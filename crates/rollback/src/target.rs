@@ -108,6 +108,60 @@ pub(crate) fn of<'a>(
     }
 }
 
+/// The release that runs at every step's place, as far as the target can tell.
+pub(crate) async fn everywhere(
+    target: &dyn Target,
+    destination: &str,
+) -> Result<Option<String>, String> {
+    let moving = Move {
+        destination,
+        left: None,
+    };
+    let mut seen: Option<String> = None;
+    for step in target.steps(moving) {
+        let Some(release) = target.current(&step, destination).await? else {
+            return Ok(None);
+        };
+        // What does not run the destination is what there is to leave.
+        if seen.is_none() || release != destination {
+            seen = Some(release);
+        }
+    }
+    Ok(seen)
+}
+
+/// The release that runs and who says so; `None` where nobody is configured to tell.
+pub(crate) async fn asked(
+    section: &Rollback,
+    job: &Job,
+    likely: &str,
+) -> Result<Option<(String, &'static str)>, String> {
+    let mut missing = None;
+    let places = Places::new(job);
+    if let Ok(target) = of(section, job, &places) {
+        match everywhere(&*target, likely).await {
+            Ok(Some(release)) => return Ok(Some((release, "the target says so"))),
+            Ok(None) => {}
+            Err(reason) => missing = Some(reason),
+        }
+    }
+    let Some(question) = Question::of_gate(job) else {
+        return missing.map_or(Ok(None), Err);
+    };
+    match question.ask(None, likely, ASK).await {
+        Ok(release) => Ok(Some((release, "the service says so"))),
+        // The target's own reason says more; a probe that was never told where the release stands
+        // was only guessed at.
+        Err(reason) => match missing.or(question.source.is_some().then_some(reason)) {
+            Some(reason) => Err(reason),
+            None => Ok(None),
+        },
+    }
+}
+
+/// How long one question about the running release may take.
+pub(crate) const ASK: Duration = Duration::from_secs(3);
+
 /// Where the running release can be asked for, through the front door.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {

@@ -83,9 +83,23 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
             entry.status.as_str(),
             entry.deployed_at
         );
-        for (name, value) in [("run", &entry.run), ("digest", &entry.digest)] {
+        for (name, value) in [
+            ("run", &entry.run),
+            ("digest", &entry.digest),
+            ("image", &entry.image),
+            ("task definition", &entry.task_definition),
+            ("schema", &entry.schema_revision),
+        ] {
             if let Some(value) = value {
                 actual.push_str(&format!(", {name} {value}"));
+            }
+        }
+        for (name, values) in [
+            ("works with schema", &entry.compatible_with),
+            ("kept", &entry.retained),
+        ] {
+            if !values.is_empty() {
+                actual.push_str(&format!(", {name} {}", values.join(" ")));
             }
         }
         Outcome::pass(format!("release/{}", entry.release), entry.release.clone()).actual(actual)
@@ -93,7 +107,7 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
     Ok(session.report(outcomes.collect()))
 }
 
-fn nothing_recorded(path: String) -> Outcome {
+pub(crate) fn nothing_recorded(path: String) -> Outcome {
     Outcome::inconclusive("state/file", path)
         .expected("a state file")
         .actual("no file")

@@ -29,6 +29,8 @@ pub(crate) enum Part {
     /// The version before the present one.
     Backup,
     Journal(u64),
+    /// A state that was replaced by a repair or a migration, by the end of its name.
+    Aside(String),
 }
 
 impl Part {
@@ -37,6 +39,7 @@ impl Part {
         match self {
             Part::State => String::new(),
             Part::Backup => ".bak".to_owned(),
+            Part::Aside(name) => format!(".{name}"),
             Part::Journal(number) => format!("{JOURNALS}{}", journal_name(*number)),
         }
     }
@@ -44,7 +47,7 @@ impl Part {
     /// Far more than is needed, in bytes.
     fn limit(&self) -> usize {
         match self {
-            Part::State | Part::Backup => 4 << 20,
+            Part::State | Part::Backup | Part::Aside(_) => 4 << 20,
             Part::Journal(_) => 16 << 20,
         }
     }
@@ -157,12 +160,17 @@ impl Backend {
         }
     }
 
-    /// Replaces the state whole, if it is still `old`, which is kept as the backup.
-    pub(crate) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+    /// Replaces the state whole, if it is still `old`, which is kept as `keep`.
+    pub(crate) async fn swap(
+        &self,
+        old: Option<&Blob>,
+        new: &[u8],
+        keep: &Part,
+    ) -> Result<(), Trouble> {
         match self {
-            Backend::File(file) => file.swap(old, new).await,
-            Backend::Host(host) => host.swap(old, new).await,
-            Backend::Bucket(bucket) => bucket.swap(old, new).await,
+            Backend::File(file) => file.swap(old, new, keep).await,
+            Backend::Host(host) => host.swap(old, new, keep).await,
+            Backend::Bucket(bucket) => bucket.swap(old, new, keep).await,
         }
     }
 

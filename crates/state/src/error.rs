@@ -23,6 +23,8 @@ pub enum Error {
         schema: String,
         backup: Option<String>,
     },
+    #[error("the state {place} is of before version 1")]
+    Older { place: String },
     #[error("failed to write the state {place}; the old one is intact: {reason}")]
     Write {
         place: String,
@@ -54,12 +56,24 @@ impl Error {
             Error::Read { hint, .. } | Error::Write { hint, .. } | Error::Journal { hint, .. } => {
                 hint.clone()
             }
-            Error::Damaged { backup, .. } | Error::Newer { backup, .. } => match backup {
+            Error::Newer { backup, .. } => {
+                let backup = backup.as_ref().map(|backup| {
+                    format!("; the version before it is {backup}")
+                });
+                format!(
+                    "it was left untouched: use the release of this tool that wrote it{}",
+                    backup.unwrap_or_default()
+                )
+            }
+            Error::Damaged { backup, .. } => match backup {
                 Some(backup) => format!(
-                    "it was left untouched; the version before it is {backup}: look at both"
+                    "it was left untouched; the version before it is {backup}: `rollback state repair` shows what it would do"
                 ),
                 None => "it was left untouched, and there is no backup: restore it, or move it away to start anew".into(),
             },
+            Error::Older { .. } => {
+                "it was left untouched: `rollback state migrate --dry-run` shows what becomes of it".into()
+            }
             Error::Unsure { .. } => "see what stands there: `rollback status`".into(),
             Error::Busy { place, .. } => format!(
                 "see who writes there; a `{place}.lock` whose maker is gone for certain may be removed"

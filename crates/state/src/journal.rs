@@ -139,6 +139,20 @@ impl Store {
         Ok(None)
     }
 
+    /// Every journal that can be read, the oldest first: its place and its lines.
+    pub(crate) async fn journals(&self) -> Result<Vec<(String, Vec<Line>)>, Error> {
+        let mut journals = Vec::new();
+        for number in self.numbers().await? {
+            let place = self.backend.name(&Part::Journal(number));
+            let found = self.backend.get(&Part::Journal(number)).await;
+            let found = found.map_err(|trouble| Error::journal(place.clone(), trouble))?;
+            if let Some(Ok((lines, _))) = found.map(|blob| read(&blob.bytes)) {
+                journals.push((place, lines));
+            }
+        }
+        Ok(journals)
+    }
+
     async fn numbers(&self) -> Result<Vec<u64>, Error> {
         let place = format!("{}.journals", self.place());
         let numbers = self.backend.journals().await;

@@ -9,11 +9,14 @@ pub mod document;
 mod error;
 pub mod holder;
 pub mod journal;
+pub mod migrate;
 mod parse;
+pub mod repair;
 pub mod store;
+pub mod validate;
 
 pub use document::{Document, Entry, Frozen, Lock, Status};
 pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;
-pub use store::{Claim, Lease, Store, Surroundings};
+pub use store::{Claim, Lease, Snapshot, Store, Surroundings};

@@ -13,6 +13,18 @@ pub(crate) enum Unfit {
     Damaged(String),
     /// Another version's, by its `schema`.
     Newer(String),
+    /// Written by hand, or by a release of before version 1.
+    Older,
+}
+
+impl Unfit {
+    pub(crate) fn says(self) -> String {
+        match self {
+            Unfit::Damaged(reason) => reason,
+            Unfit::Newer(schema) => format!("its schema `{schema}` is not `{SCHEMA}`"),
+            Unfit::Older => "it is of before version 1".to_owned(),
+        }
+    }
 }
 
 pub(crate) fn document(bytes: &[u8]) -> Result<Document, Unfit> {
@@ -22,6 +34,9 @@ pub(crate) fn document(bytes: &[u8]) -> Result<Document, Unfit> {
     }
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| damaged(format!("not JSON: {error}")))?;
+    if crate::migrate::is_older(&value) {
+        return Err(Unfit::Older);
+    }
     match value["schema"].as_str() {
         Some(SCHEMA) => {}
         Some(schema) if schema.starts_with("deploy-guard/state/") => {

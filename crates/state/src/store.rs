@@ -34,6 +34,17 @@ pub struct Surroundings {
     pub redactor: Redactor,
 }
 
+/// What lay there at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Option<Blob>);
+
+impl Snapshot {
+    /// `None` where there was nothing.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.0.as_ref().map(|blob| blob.bytes.as_slice())
+    }
+}
+
 /// The right to change the service until it is released or expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -85,6 +96,31 @@ impl Store {
         }
     }
 
+    /// What lies there, whatever it is.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        Ok(Snapshot(self.blob().await?))
+    }
+
+    /// Puts a document in the place of what was seen there, which is kept aside under this ending
+    /// of its name: `damaged-1764000000`. What another wrote meanwhile stays.
+    pub async fn put_in_place(
+        &self,
+        seen: &Snapshot,
+        document: &Document,
+        ending: &str,
+    ) -> Result<(), Error> {
+        let bytes = self.bytes(document)?;
+        let keep = Part::Aside(ending.to_owned());
+        match self.backend.swap(seen.0.as_ref(), &bytes, &keep).await {
+            Ok(()) => Ok(()),
+            Err(Trouble::Unsure(reason)) => Err(Error::Unsure {
+                place: self.place(),
+                reason,
+            }),
+            Err(trouble) => Err(self.not_written(trouble)),
+        }
+    }
+
     async fn blob(&self) -> Result<Option<Blob>, Error> {
         match self.backend.get(&Part::State).await {
             Ok(blob) => Ok(blob),
@@ -110,6 +146,9 @@ impl Store {
         match parse::document(bytes) {
             Ok(document) => Ok(document),
             Err(Unfit::Damaged(reason)) => Err(self.damaged(reason).await),
+            Err(Unfit::Older) => Err(Error::Older {
+                place: self.place(),
+            }),
             Err(Unfit::Newer(schema)) => Err(Error::Newer {
                 place: self.place(),
                 schema,
@@ -160,7 +199,7 @@ impl Store {
             let result = change(&mut document)?;
             document.generation += 1;
             let bytes = self.bytes(&document)?;
-            match self.backend.swap(old.as_ref(), &bytes).await {
+            match self.backend.swap(old.as_ref(), &bytes, &Part::Backup).await {
                 Ok(()) => return Ok(result),
                 Err(trouble @ (Trouble::Conflict | Trouble::Busy(_) | Trouble::Unsure(_))) => {
                     tried = Some((bytes, result, trouble));

@@ -229,6 +229,7 @@ fn history_is_newest_first_and_says_what_became_of_each() {
         ("GITHUB_RUN_ID".into(), "42".into()),
         ("GITHUB_RUN_ATTEMPT".into(), "3".into()),
     ]);
+    world.set_live("v3");
     world
         .rollback(&["record", "--release", "v3", "--digest", "sha256:abc"])
         .exits(0);

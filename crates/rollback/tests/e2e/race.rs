@@ -65,7 +65,10 @@ fn records_at_once_are_all_kept_or_refused() {
     let racers: Vec<_> = (0..8)
         .map(|n| {
             let release = format!("v{n}");
-            (world.spawn(&["record", "--release", &release]), release)
+            (
+                world.spawn(&["record", "--force", "--release", &release]),
+                release,
+            )
         })
         .collect();
     let mut kept = Vec::new();

@@ -100,11 +100,16 @@ impl Bucket {
         }))
     }
 
-    pub(super) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+    pub(super) async fn swap(
+        &self,
+        old: Option<&Blob>,
+        new: &[u8],
+        keep: &Part,
+    ) -> Result<(), Trouble> {
         self.prove().await?;
         if let Some(old) = old {
-            let backup = self.at(&Part::Backup.suffix());
-            self.put(&backup, &old.bytes, None).await?;
+            let kept = self.at(&keep.suffix());
+            self.put(&kept, &old.bytes, None).await?;
         }
         let condition = match old {
             None => Condition::Absent,

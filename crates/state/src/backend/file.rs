@@ -44,7 +44,12 @@ impl File {
         read(&self.at(part), part.limit())
     }
 
-    pub(super) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+    pub(super) async fn swap(
+        &self,
+        old: Option<&Blob>,
+        new: &[u8],
+        keep: &Part,
+    ) -> Result<(), Trouble> {
         fs::create_dir_all(atomic::folder(&self.path)).map_err(Trouble::failed)?;
         let lock = self.lock().await?;
         let now = self.get(&Part::State)?;
@@ -52,7 +57,7 @@ impl File {
             return Err(Trouble::Conflict);
         }
         if let Some(old) = old {
-            atomic::replace(&self.at(&Part::Backup), &old.bytes).map_err(Trouble::failed)?;
+            atomic::replace(&self.at(keep), &old.bytes).map_err(Trouble::failed)?;
         }
         atomic::replace(&self.path, new).map_err(Trouble::failed)?;
         drop(lock);

@@ -81,14 +81,25 @@ impl Host {
         }
     }
 
-    pub(super) async fn swap(&self, old: Option<&Blob>, new: &[u8]) -> Result<(), Trouble> {
+    pub(super) async fn swap(
+        &self,
+        old: Option<&Blob>,
+        new: &[u8],
+        keep: &Part,
+    ) -> Result<(), Trouble> {
+        let keep = keep.suffix();
         let (sha, crc) = match old {
             Some(old) => (sha256(&old.bytes), cksum(&old.bytes)),
             None => (String::new(), String::new()),
         };
         let new = text(new)?;
         let mut values = self.writer();
-        values.extend([("sha", sha.as_str()), ("crc", &crc), ("new", new)]);
+        values.extend([
+            ("sha", sha.as_str()),
+            ("crc", &crc),
+            ("new", new),
+            ("keep", &keep),
+        ]);
         let (word, rest) = self.order(SWAP, &values).await?;
         match word.as_str() {
             "done" => Ok(()),

@@ -1,7 +1,7 @@
 # The values come first; `fill` only takes the mode of its second file.
 # shellcheck shell=sh disable=SC2154,SC2094
 # Compare and swap: `sha` and `crc` are those of the state that was read, or empty where there was
-# none; `new` replaces it.
+# none; `new` replaces it, and it is kept beside under the ending `keep`.
 dir=${path%/*}
 dir=${dir:-/}
 why=$(mkdir -p "$dir" 2>&1) || failed "$why"
@@ -16,8 +16,8 @@ else
     is=$(cksum <"$path") was=$crc
   fi || give failed "$path cannot be read"
   [ "$is" = "$was" ] || give conflict
-  why=$( (fill "$path.bak.new" "$path" <"$path" && mv -f "$path.bak.new" "$path.bak") 2>&1) || {
-    rm -f "$path.bak.new"
+  why=$( (fill "$path$keep.new" "$path" <"$path" && mv -f "$path$keep.new" "$path$keep") 2>&1) || {
+    rm -f "$path$keep.new"
     give failed "$why"
   }
 fi

@@ -1,0 +1,265 @@
+//! Looking after the state itself: whether it is whole, bringing an older one up to date, putting
+//! a damaged one back.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use cli::{Failure, Job};
+use jiff::Timestamp;
+use model::{Outcome, Report, Verdict};
+use state::store::Snapshot;
+use state::{Document, Error};
+
+use crate::session::{Session, failure};
+
+#[derive(clap::Subcommand, Clone, Debug)]
+pub(crate) enum Action {
+    /// Say every problem of the state with its place, as a JSON pointer; changes nothing
+    Validate {
+        /// Another file than `rollback.state`
+        file: Option<PathBuf>,
+    },
+    /// Bring a state that was written by hand or by an older release to version 1
+    Migrate,
+    /// Put a damaged state back from its backup and its journals; shows what it would do
+    Repair {
+        /// Do it. The damaged file is kept beside the new one
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// The longest file that is looked at.
+const MOST: u64 = 4 << 20;
+
+pub(crate) async fn run(job: &Job, action: &Action) -> Result<Report, Failure> {
+    match action {
+        Action::Validate { file } => validate(job, file.as_deref()).await,
+        Action::Migrate => migrate(job).await,
+        Action::Repair { yes } => repair(job, *yes && !job.dry_run).await,
+    }
+}
+
+async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
+    let started_at = Timestamp::now();
+    let (place, bytes) = if let Some(path) = file {
+        (path.display().to_string(), Ok(read(path)?))
+    } else {
+        let session = Session::open(job)?;
+        (session.store.place(), seen(&session).await?)
+    };
+    let report = |outcomes| Ok(Report::from_outcomes("rollback", started_at, outcomes));
+    let bytes = match bytes {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return report(vec![crate::view::nothing_recorded(place)]),
+        Err(reason) => return report(vec![problem(&place, "", &reason)]),
+    };
+    let problems = state::validate::problems(&bytes);
+    if problems.is_empty() {
+        let what = format!("{} bytes, no problem", bytes.len());
+        return report(vec![Outcome::pass("state/valid", place).actual(what)]);
+    }
+    report(
+        problems
+            .iter()
+            .map(|found| problem(&place, &found.pointer, &found.says))
+            .collect(),
+    )
+}
+
+fn problem(place: &str, pointer: &str, says: &str) -> Outcome {
+    let at = if pointer.is_empty() {
+        "the file"
+    } else {
+        pointer
+    };
+    Outcome::fail(format!("state/valid{pointer}"), place)
+        .expected("a state of version 1")
+        .actual(says)
+        .reason(format!("{at}: {says}"))
+        .hint(format!(
+            "look at it: `jq . {place}`; `rollback state repair` puts the version before it back, `rollback state migrate` reads older ones"
+        ))
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::error(format!("failed to read {}: {error}", path.display()))
+            .hint("check the path and its permissions")
+    };
+    if std::fs::metadata(path).map_err(failed)?.is_dir() {
+        return Err(Failure::usage(format!("{} is a folder", path.display())));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MOST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MOST {
+        return Err(Failure::refused(format!(
+            "{} is larger than {} MiB: that is no state",
+            path.display(),
+            MOST >> 20
+        )));
+    }
+    Ok(Some(bytes))
+}
+
+/// The state's bytes; or why what lies there has none that can be looked at.
+async fn seen(session: &Session<'_>) -> Result<Result<Option<Vec<u8>>, String>, Failure> {
+    match session.store.snapshot().await {
+        Ok(snapshot) => Ok(Ok(snapshot.bytes().map(<[u8]>::to_vec))),
+        Err(Error::Damaged { reason, .. }) => Ok(Err(reason)),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+async fn migrate(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let place = session.store.place();
+    match session.store.read().await {
+        Ok(None) => return Ok(session.report(vec![crate::view::nothing_recorded(place)])),
+        Ok(Some(_)) => {
+            let outcome = Outcome::pass("state/migrated", place);
+            return Ok(session.report(vec![outcome.actual("it is of version 1 already")]));
+        }
+        Err(Error::Older { .. }) => {}
+        Err(error) => return Err(failure(error)),
+    }
+    let seen = session.store.snapshot().await.map_err(failure)?;
+    let now = Timestamp::now();
+    let migrated = match state::migrate::migrate(seen.bytes().unwrap_or_default(), now) {
+        Ok(migrated) => migrated,
+        Err(reason) => {
+            return Ok(session.report(vec![
+                Outcome::fail("state/migrated", &place)
+                    .expected("a state whose every release is understood")
+                    .actual(reason.clone())
+                    .reason(format!(
+                        "it is not understood, and nothing is guessed: {reason}"
+                    ))
+                    .hint(
+                        "nothing was changed; correct it by hand: docs/guide/state.md has the keys",
+                    ),
+            ]));
+        }
+    };
+    let mut document = migrated.document;
+    document.service = document.service.or_else(|| job.config.service.clone());
+    document.environment = document.environment.or_else(|| job.environment.clone());
+    session.check_owner(&document)?;
+    let mut outcomes = vec![told(&document, "state/becomes", &place)];
+    outcomes.extend(notes("state/note", &place, &migrated.notes));
+    let aside = format!("v0-{}", now.as_second());
+    write(
+        &session,
+        &seen,
+        &document,
+        &aside,
+        !job.dry_run,
+        outcomes,
+        "migrate",
+    )
+    .await
+}
+
+async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let place = session.store.place();
+    let reason = match session.store.read().await {
+        Ok(Some(_)) => {
+            let outcome = Outcome::pass("state/repaired", place);
+            return Ok(session.report(vec![outcome.actual("nothing to repair: it can be used")]));
+        }
+        Ok(None) => "it is gone".to_owned(),
+        Err(Error::Damaged { reason, .. }) => reason,
+        Err(error) => return Err(failure(error)),
+    };
+    let seen = match session.store.snapshot().await {
+        Ok(seen) => seen,
+        Err(error) => {
+            return Err(failure(error).hint(format!(
+                "it cannot be kept aside as it is: move it away by hand, then `rollback state repair` ({place})"
+            )));
+        }
+    };
+    let fresh = Document::new(job.config.service.clone(), job.environment.clone());
+    let Some(repair) = session.store.repair(fresh).await.map_err(failure)? else {
+        if seen.bytes().is_none() {
+            return Ok(session.report(vec![crate::view::nothing_recorded(place)]));
+        }
+        return Ok(session.report(vec![
+            Outcome::fail("state/repaired", &place)
+                .expected("a backup or a journal to repair it from")
+                .actual("neither can be used")
+                .reason(format!("{reason}, and nothing is left to repair it from"))
+                .hint("nothing was changed; move it away, and record what runs: `rollback record --release VERSION`"),
+        ]));
+    };
+    session.check_owner(&repair.document)?;
+    let mut outcomes = notes("repair/step", &place, &repair.steps);
+    outcomes.push(told(&repair.document, "state/becomes", &place));
+    if !yes {
+        outcomes.push(
+            Outcome::fail("state/damaged", &place)
+                .expected("a state that can be used")
+                .actual(reason.clone())
+                .reason(format!("{reason}; nothing was changed"))
+                .hint("if that is what it should be: `rollback state repair --yes`"),
+        );
+        return Ok(session.report(outcomes));
+    }
+    let aside = format!("damaged-{}", Timestamp::now().as_second());
+    let document = &repair.document;
+    write(&session, &seen, document, &aside, true, outcomes, "repair").await
+}
+
+async fn write(
+    session: &Session<'_>,
+    seen: &Snapshot,
+    document: &Document,
+    aside: &str,
+    really: bool,
+    mut outcomes: Vec<Outcome>,
+    verb: &str,
+) -> Result<Report, Failure> {
+    let place = session.store.place();
+    let kept = match seen.bytes() {
+        Some(_) => format!("; what was there is {place}.{aside}"),
+        None => String::new(),
+    };
+    let id = format!("state/{verb}");
+    if !really {
+        let why = format!("dry run: would {verb} it");
+        outcomes.push(Outcome::skipped(id, &place, why));
+        return Ok(session.report(outcomes));
+    }
+    let written = session.store.put_in_place(seen, document, aside).await;
+    written.map_err(failure)?;
+    outcomes.push(
+        Outcome::pass(id, &place)
+            .actual(format!("written, generation {}{kept}", document.generation)),
+    );
+    Ok(session.report(outcomes))
+}
+
+fn notes(id: &str, place: &str, notes: &[String]) -> Vec<Outcome> {
+    let one = |(at, note): (usize, &String)| {
+        Outcome::new(format!("{id}-{}", at + 1), place, Verdict::Pass).actual(note.clone())
+    };
+    notes.iter().enumerate().map(one).collect()
+}
+
+fn told(document: &Document, id: &str, place: &str) -> Outcome {
+    let or_none = |release: &Option<String>| release.clone().unwrap_or("none".to_owned());
+    Outcome::pass(id, place).actual(format!(
+        "current {}, last-known-good {}, {} releases, {}",
+        or_none(&document.current),
+        or_none(&document.last_known_good),
+        document.history.len(),
+        match &document.frozen {
+            Some(frozen) => format!("frozen: {}", frozen.reason),
+            None => "not frozen".to_owned(),
+        }
+    ))
+}

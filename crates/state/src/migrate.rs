@@ -1,0 +1,255 @@
+//! From a state that was written by hand, or by a script, to version 1.
+//!
+//! Such files have no `schema` (or `deploy-guard/state/v0`) and the keys that people use: see
+//! `docs/guide/state.md`. What is not understood is named and never guessed.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde_json::{Map, Value};
+
+use crate::document::{Document, Entry, Status};
+
+/// Version 0's own name, where it has one.
+const V0: &str = "deploy-guard/state/v0";
+const SERVICE: &[&str] = &["service", "app", "application"];
+const ENVIRONMENT: &[&str] = &["environment", "env"];
+const CURRENT: &[&str] = &[
+    "current",
+    "current_version",
+    "current_release",
+    "version",
+    "release",
+    "deployed_version",
+];
+const GOOD: &[&str] = &[
+    "last_known_good",
+    "last_known_good_version",
+    "last_good",
+    "last_good_version",
+    "stable",
+    "stable_version",
+];
+const PREVIOUS: &[&str] = &["previous", "previous_version", "previous_release"];
+const HISTORY: &[&str] = &["history", "releases", "deployments"];
+const RELEASE: &[&str] = &["release", "version", "tag"];
+const STATUS: &[&str] = &["status", "state", "result"];
+const TIME: &[&str] = &["deployed_at", "timestamp", "deployed", "date", "updated_at"];
+const DIGEST: &[&str] = &["digest", "image_digest"];
+const IMAGE: &[&str] = &["image"];
+const TASK: &[&str] = &["task_definition", "task_definition_arn"];
+const SCHEMA_REVISION: &[&str] = &["schema_revision", "schema_version", "migration"];
+const RUN: &[&str] = &["run", "run_id"];
+
+/// A state of version 1 that was made of an older one.
+#[derive(Clone, Debug)]
+pub struct Migrated {
+    pub document: Document,
+    /// What a person should know: what was assumed, and which keys are not carried over.
+    pub notes: Vec<String>,
+}
+
+/// Whether this is a state of before version 1, and no file of something else.
+pub(crate) fn is_older(value: &Value) -> bool {
+    let Some(object) = value.as_object() else {
+        return false;
+    };
+    match object.get("schema") {
+        Some(schema) => schema == V0,
+        None => [CURRENT, GOOD, HISTORY]
+            .iter()
+            .any(|names| names.iter().any(|name| object.contains_key(*name))),
+    }
+}
+
+/// Reads an older state. `now` stands where no time is told.
+pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, String> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
+    if !is_older(&value) {
+        return Err("it is no state of before version 1".to_owned());
+    }
+    let Value::Object(object) = value else {
+        return Err("it is no object".to_owned());
+    };
+    let mut fields = Fields {
+        object,
+        at: String::new(),
+    };
+    fields.object.remove("schema");
+    let mut notes = Vec::new();
+    let mut document = Document::new(fields.text(SERVICE)?, fields.text(ENVIRONMENT)?);
+    let current = fields.text(CURRENT)?;
+    let good = fields.text(GOOD)?;
+    let previous = fields.text(PREVIOUS)?;
+    let listed = fields.take(HISTORY).unwrap_or_default();
+    for (index, item) in listed.1.as_array().into_iter().flatten().enumerate() {
+        let at = format!("/{}/{index}", listed.0);
+        let entry = entry(item, &at, now, &mut notes)?;
+        if document.entry(&entry.release).is_some() {
+            return Err(format!(
+                "{at}: `{}` stands in the history twice",
+                entry.release
+            ));
+        }
+        document.history.push(entry);
+    }
+    if !matches!(listed.1, Value::Null | Value::Array(_)) {
+        return Err(format!("/{}: it is no array", listed.0));
+    }
+    let top = details(&mut fields, now)?;
+    for (release, status) in [
+        (&good, Status::Good),
+        (&previous, Status::RolledBack),
+        (&current, Status::Pending),
+    ] {
+        let Some(release) = release else { continue };
+        if document.entry(release).is_none() {
+            notes.push(format!("`{release}` is recorded as {}", status.as_str()));
+            document.history.push(Entry {
+                release: release.clone(),
+                status,
+                ..top.clone()
+            });
+        }
+    }
+    if let Some(good) = &good
+        && let Some(entry) = document.history.iter_mut().find(|e| e.release == *good)
+        && entry.status != Status::Good
+    {
+        if entry.status == Status::Bad {
+            return Err(format!("`{good}` is both last-known-good and bad"));
+        }
+        notes.push(format!(
+            "`{good}` is last-known-good, so it is recorded as good"
+        ));
+        entry.status = Status::Good;
+    }
+    if let Some(release) = &current
+        && let Some(entry) = document.history.iter_mut().find(|e| e.release == *release)
+    {
+        // What the file says of itself is of the release that runs.
+        entry.digest = entry.digest.take().or(top.digest);
+        entry.image = entry.image.take().or(top.image);
+        entry.task_definition = entry.task_definition.take().or(top.task_definition);
+        entry.schema_revision = entry.schema_revision.take().or(top.schema_revision);
+    }
+    document
+        .history
+        .sort_by_key(|entry| std::cmp::Reverse(entry.deployed_at));
+    document.current = current;
+    document.last_known_good = good.or_else(|| {
+        document
+            .newest_good(None)
+            .map(|entry| entry.release.clone())
+    });
+    if document.last_known_good.is_none() {
+        notes.push(
+            "nothing says which release is good: record one with `rollback record`".to_owned(),
+        );
+    }
+    for name in fields.object.keys() {
+        notes.push(format!("/{name} is not carried over"));
+    }
+    document.generation = 1;
+    Ok(Migrated { document, notes })
+}
+
+fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Result<Entry, String> {
+    let object = match item {
+        Value::String(release) => Map::from_iter([("release".to_owned(), release.clone().into())]),
+        Value::Object(object) => object.clone(),
+        _ => return Err(format!("{at}: neither a release's name nor an object")),
+    };
+    let mut fields = Fields {
+        object,
+        at: at.to_owned(),
+    };
+    let release = fields
+        .text(RELEASE)?
+        .ok_or_else(|| format!("{at}: no release is named"))?;
+    let status = fields.text(STATUS)?;
+    let status = match status.as_deref().map(str::to_lowercase).as_deref() {
+        Some("good" | "success" | "succeeded" | "healthy" | "stable") => Status::Good,
+        Some("bad" | "failed" | "failure" | "broken" | "unhealthy") => Status::Bad,
+        Some("rolled-back" | "rolled_back" | "rolledback") => Status::RolledBack,
+        Some("pending" | "in_progress" | "deploying") => Status::Pending,
+        None => {
+            notes.push(format!("`{release}` has no status: it is recorded as rolled-back, a destination by name alone"));
+            Status::RolledBack
+        }
+        Some(other) => return Err(format!("{at}: the status `{other}` is not known")),
+    };
+    let entry = Entry {
+        release,
+        status,
+        ..details(&mut fields, now)?
+    };
+    for name in fields.object.keys() {
+        notes.push(format!("{at}/{name} is not carried over"));
+    }
+    Ok(entry)
+}
+
+/// What is told of a release, whichever it is.
+fn details(fields: &mut Fields, now: Timestamp) -> Result<Entry, String> {
+    Ok(Entry {
+        release: String::new(),
+        digest: fields.text(DIGEST)?,
+        image: fields.text(IMAGE)?,
+        task_definition: fields.text(TASK)?,
+        status: Status::Pending,
+        deployed_at: fields.time(TIME)?.unwrap_or(now),
+        changed_at: None,
+        run: fields.text(RUN)?,
+        schema_revision: fields.text(SCHEMA_REVISION)?,
+        compatible_with: Vec::new(),
+        retained: Vec::new(),
+    })
+}
+
+/// An object of which one key after another is taken; what is left was not understood.
+struct Fields {
+    object: Map<String, Value>,
+    at: String,
+}
+
+impl Fields {
+    fn take(&mut self, names: &[&str]) -> Option<(String, Value)> {
+        let name = names.iter().find(|name| self.object.contains_key(**name))?;
+        let value = self.object.remove(*name)?;
+        Some(((*name).to_owned(), value))
+    }
+
+    fn text(&mut self, names: &[&str]) -> Result<Option<String>, String> {
+        match self.take(names) {
+            None | Some((_, Value::Null)) => Ok(None),
+            Some((_, Value::Number(number))) => Ok(Some(number.to_string())),
+            Some((name, Value::String(text))) => {
+                if text.trim().is_empty() || text.len() > 512 || text.chars().any(char::is_control)
+                {
+                    return Err(format!("{}/{name}: no text that can be a name", self.at));
+                }
+                Ok(Some(text))
+            }
+            Some((name, _)) => Err(format!("{}/{name}: it is no text", self.at)),
+        }
+    }
+
+    fn time(&mut self, names: &[&str]) -> Result<Option<Timestamp>, String> {
+        let Some((name, value)) = self.take(names) else {
+            return Ok(None);
+        };
+        let time = match &value {
+            Value::Null => return Ok(None),
+            Value::Number(number) => number.as_i64().and_then(|n| Timestamp::from_second(n).ok()),
+            // Without a zone it is UTC.
+            Value::String(text) => text.parse().ok().or_else(|| {
+                let civil: DateTime = text.parse().ok()?;
+                Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+            }),
+            _ => None,
+        };
+        time.map(Some)
+            .ok_or_else(|| format!("{}/{name}: {value} is no time", self.at))
+    }
+}
