@@ -24,6 +24,9 @@ pub struct Document {
     pub environment: Option<String>,
     /// Grows by one with each write.
     pub generation: u64,
+    /// A random word for each write: whoever lost the answer to a write knows its own by it.
+    #[serde(default)]
+    pub write: Option<String>,
     /// The release that was deployed last, good or not.
     #[serde(default)]
     pub current: Option<String>,
@@ -142,6 +145,7 @@ impl Document {
             service,
             environment,
             generation: 0,
+            write: None,
             current: None,
             last_known_good: None,
             history: Vec::new(),

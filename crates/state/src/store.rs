@@ -181,7 +181,8 @@ impl Store {
                 }
             };
             if let Some((bytes, result, trouble)) = tried.take() {
-                // A request that was sent twice meets what it wrote the first time.
+                // A request that was sent twice meets what it wrote the first time; nobody else
+                // writes the same, because each write has a word of its own.
                 if old.as_ref().is_some_and(|old| old.bytes == bytes) {
                     return Ok(result);
                 }
@@ -198,6 +199,7 @@ impl Store {
             }
             let result = change(&mut document)?;
             document.generation += 1;
+            document.write = Some(format!("{:016x}", rand::random::<u64>()));
             let bytes = self.bytes(&document)?;
             match self.backend.swap(old.as_ref(), &bytes, &Part::Backup).await {
                 Ok(()) => return Ok(result),

@@ -180,6 +180,7 @@ fn meaning(document: &Document) -> Vec<Problem> {
         service: _,
         environment: _,
         generation: _,
+        write: _,
         current,
         last_known_good,
         history,
