@@ -1,19 +1,30 @@
-//! The rollback itself: refuse, lease, journal, switch, verify, record.
+//! The rollback itself: refuse, lease, prepare, journal, switch, verify, record.
 //!
 //! Every step is written down before it is made, so that after a kill at any point [`resume`]
 //! knows where we were; steps are safe to make twice.
 
+mod fleet;
+mod running;
+pub(crate) mod standing;
+mod verify;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
-use state::{Document, Frozen, Journal, Lease};
+use state::{Document, Journal, Lease};
 
 use crate::picture::{self, Bar};
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
-use crate::target::{self, ASK, Move, Place, Places, Question, Step, Target};
+use crate::target::{self, Move, Place, Places, Step, Target};
+use fleet::{Fleet, Made, Runs};
+use running::Running;
+use standing::Standing;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -58,11 +69,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
                 .hint("wait for it, or see `rollback status`"),
         ]));
     }
-    let rollback = Rollback {
-        session: &session,
-        destination: &destination,
-        places: Places::new(job),
-    };
+    let rollback = Rollback::new(&session, &destination);
     let target = rollback.target()?;
     let target = &*target;
     let running = rollback.what_runs(target, &document).await;
@@ -74,10 +81,10 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         destination: &destination,
         left: left.as_deref(),
     };
-    let steps = match planned(target, moving).await {
-        Ok(steps) => steps,
-        Err(reason) => return Ok(session.report(vec![impossible(&destination, reason)])),
-    };
+    let ready = rollback.ready(target, moving, false).await;
+    if let Some(refusals) = rollback.impossible(&ready) {
+        return Ok(session.report(refusals));
+    }
     let mut outcomes = vec![
         Outcome::pass("plan/destination", &destination).actual(format!(
             "from {} ({evidence}) to {destination}",
@@ -85,8 +92,12 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         )),
     ];
     outcomes.extend(rollback.window(&document));
-    outcomes.extend(steps.into_iter().map(|(step, does)| {
-        Outcome::pass(format!("plan/{}", step.name), "").actual(format!("would {does}"))
+    outcomes.extend(ready.into_iter().map(|(step, ready)| {
+        let id = format!("plan/{}", step.name);
+        match ready {
+            Ok(does) => Outcome::pass(id, "").actual(format!("would {does}")),
+            Err(reason) => unready(id, &destination, reason),
+        }
     }));
     let gate = rollback.gate_size();
     outcomes.push(Outcome::pass("plan/verify", "").actual(match gate {
@@ -106,11 +117,7 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    let rollback = Rollback {
-        session: &session,
-        destination: &destination,
-        places: Places::new(job),
-    };
+    let rollback = Rollback::new(&session, &destination);
     let target = rollback.target()?;
     let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.
@@ -127,38 +134,52 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             let outcome = Outcome::refused("refused/changed", &destination)
                 .reason(format!("last-known-good became {now} meanwhile"))
                 .hint("run `rollback run` again");
-            return rollback.give_up(&lease, outcome).await;
+            return rollback.give_up(&lease, vec![outcome]).await;
         }
-        Err(outcome) => return rollback.give_up(&lease, *outcome).await,
+        Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
     };
     let mut unfinished = session.store.unfinished().await.map_err(failure)?;
     let running = rollback.what_runs(target, &document).await;
+    if let Some(journal) = &unfinished
+        && let Some(reason) = journal.aborting()
+    {
+        let outcome = Outcome::refused("refused/aborting", &destination)
+            .expected("no unfinished rollback that is being undone")
+            .actual(format!("one is being undone: {reason}"))
+            .reason("what an earlier rollback changed is not put back yet")
+            .hint("`rollback resume` puts the rest back; see `rollback status`");
+        return rollback.give_up(&lease, vec![outcome]).await;
+    }
     if let Some(journal) = unfinished.take_if(|journal| rollback.continues(journal, &running)) {
-        let trusted = rollback.seen(&running);
-        return rollback.go(target, &lease, journal, trusted).await;
+        let unready = rollback.still_unready(target, &journal).await;
+        return rollback
+            .go(target, &lease, journal, &running, unready)
+            .await;
     }
     if let Some(mut journal) = unfinished {
         journal.end("superseded").await.map_err(failure)?;
     }
     if let Some(outcome) = rollback.already_there(&running, &document) {
-        return rollback.give_up(&lease, outcome).await;
+        return rollback.give_up(&lease, vec![outcome]).await;
     }
     let left = running.release.as_deref();
     let moving = Move {
         destination: &destination,
         left,
     };
-    if let Err(reason) = planned(target, moving).await {
-        return rollback
-            .give_up(&lease, impossible(&destination, reason))
-            .await;
+    let ready = rollback.ready(target, moving, true).await;
+    if let Some(refusals) = rollback.impossible(&ready) {
+        return rollback.give_up(&lease, refusals).await;
     }
+    let unready = unready_of(ready);
     let journal = session
         .store
         .begin_journal(&destination, left, lease.token)
         .await
         .map_err(failure)?;
-    rollback.go(target, &lease, journal, false).await
+    rollback
+        .go(target, &lease, journal, &running, unready)
+        .await
 }
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
@@ -185,6 +206,9 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
                 .actual("nothing to resume: no rollback is unfinished"),
         ]));
     };
+    if unfinished.is_some_and(|journal| journal.aborting().is_some()) {
+        return abort(job).await;
+    }
     if job.dry_run {
         let reason = format!("dry run: would finish the rollback to {destination}");
         return Ok(session.report(vec![Outcome::skipped(
@@ -193,11 +217,7 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
             reason,
         )]));
     }
-    let rollback = Rollback {
-        session: &session,
-        destination: &destination,
-        places: Places::new(job),
-    };
+    let rollback = Rollback::new(&session, &destination);
     let target = rollback.target()?;
     let target = &*target;
     let (lease, document) = session
@@ -219,50 +239,70 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
             .begin_journal(&destination, left.as_deref(), lease.token);
         begun.await.map_err(failure)?
     };
-    // Recording a deployment ends the journal, so where nobody can be asked it still holds.
-    let trusted = rollback.seen(&running) || running.answer == Answer::Nobody;
-    rollback.go(target, &lease, journal, trusted).await
+    let unready = rollback.still_unready(target, &journal).await;
+    rollback
+        .go(target, &lease, journal, &running, unready)
+        .await
 }
 
-/// Every step, proved possible, with what it would do.
-async fn planned(target: &dyn Target, moving: Move<'_>) -> Result<Vec<(Step, String)>, String> {
-    let mut planned = Vec::new();
-    for step in target.steps(moving) {
-        let does = target.plan(&step, moving).await;
-        let does = does.map_err(|reason| match &step.place {
-            Place::Here => reason,
-            Place::Host(name) => format!("{name}: {reason}"),
-        })?;
-        planned.push((step, does));
+/// Puts back what an unfinished rollback changed, the last step first.
+pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    session.read().await?;
+    let nothing =
+        || Outcome::pass("abort/nothing", "").actual("nothing to abort: no rollback is unfinished");
+    let Some(journal) = session.store.unfinished().await.map_err(failure)? else {
+        return Ok(session.report(vec![nothing()]));
+    };
+    if job.dry_run {
+        let reason = "dry run: would put back what the unfinished rollback changed";
+        let place = journal.place();
+        return Ok(session.report(vec![Outcome::skipped("abort/rollback", place, reason)]));
     }
-    Ok(planned)
+    // Not `rollback`: a lease of that name, killed, is a rollback to go on with.
+    let (lease, ()) = session.acquire("abort", |_, _| ()).await?;
+    // Whoever held the lease until now may have ended it.
+    let found = session.store.unfinished().await.map_err(failure)?;
+    let Some((journal, destination)) = found.and_then(|journal| {
+        let destination = journal.plan()?.0.to_owned();
+        Some((journal, destination))
+    }) else {
+        session
+            .store
+            .release(&lease, |_| ())
+            .await
+            .map_err(failure)?;
+        return Ok(session.report(vec![nothing()]));
+    };
+    let rollback = Rollback::new(&session, &destination);
+    let target = rollback.target()?;
+    let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
+    let moving = Move {
+        destination: &destination,
+        left: left.as_deref(),
+    };
+    let fleet = rollback.fleet(&*target, &lease, moving, journal);
+    let reason = format!("aborted by {}", session.actor());
+    let made = fleet.restore(&reason).await;
+    let ended = rollback.put_back(fleet, made, Verdict::Pass).await;
+    rollback.or_release(&lease, ended).await
 }
 
-fn impossible(destination: &str, reason: String) -> Outcome {
-    Outcome::refused("refused/destination", destination)
+/// The reasons of the steps that cannot be made, by name.
+fn unready_of(ready: Vec<(Step, Result<String, String>)>) -> BTreeMap<String, String> {
+    let failed = |(step, ready): (Step, Result<_, String>)| Some((step.name, ready.err()?));
+    ready.into_iter().filter_map(failed).collect()
+}
+
+fn unready(id: String, destination: &str, reason: String) -> Outcome {
+    Outcome::refused(id, destination)
         .expected(format!("{destination} can be made live"))
         .actual(reason.clone())
         .reason(reason)
-        .hint("nothing was changed; start the destination, or choose another with `--to`")
-}
-
-/// What runs before a rollback acts.
-struct Running {
-    release: Option<String>,
-    /// How that is known, in words.
-    evidence: String,
-    answer: Answer,
-}
-
-/// Who said so just now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// The service or the target itself.
-    Given,
-    /// Somebody was asked and did not answer.
-    Missing,
-    /// Nobody can be asked: `--release` or the state have to do.
-    Nobody,
+        .hint(
+            "nothing was changed; start the destination, choose another with `--to`, or let some \
+             hosts fail with `rollback.max-failed`",
+        )
 }
 
 /// One rollback to one destination.
@@ -270,11 +310,369 @@ struct Rollback<'a> {
     session: &'a Session<'a>,
     destination: &'a str,
     places: Places,
+    clock: Instant,
+    bars: RefCell<Vec<Bar>>,
+}
+
+impl<'a> Rollback<'a> {
+    fn new(session: &'a Session<'a>, destination: &'a str) -> Self {
+        Rollback {
+            session,
+            destination,
+            places: Places::new(session.job),
+            clock: Instant::now(),
+            bars: RefCell::default(),
+        }
+    }
 }
 
 impl Rollback<'_> {
     fn target(&self) -> Result<Box<dyn Target + '_>, Failure> {
         target::of(self.session.section, self.session.job, &self.places).map_err(Failure::usage)
+    }
+
+    fn fleet<'f>(
+        &'f self,
+        target: &'f dyn Target,
+        lease: &'f Lease,
+        moving: Move<'f>,
+        journal: Journal,
+    ) -> Fleet<'f> {
+        Fleet {
+            rollback: self,
+            target,
+            lease,
+            moving,
+            steps: target.steps(moving),
+            journal: journal.into(),
+            until: self.clock + self.session.section.deadline.get(),
+        }
+    }
+
+    /// How many of so many steps may fail.
+    fn max_failed(&self, total: usize) -> usize {
+        self.session.section.max_failed.at_most(total)
+    }
+
+    fn interrupted_now(&self) -> bool {
+        self.session.job.interrupt.caught().is_some()
+    }
+
+    /// What the work gives, or nothing where a signal came and the work did not end within `grace`.
+    async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = T>,
+        grace: Duration,
+    ) -> Option<T> {
+        let interrupt = &self.session.job.interrupt;
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = async { interrupt.wait().await; tokio::time::sleep(grace).await } => None,
+        }
+    }
+
+    fn bar(&self, place: &Place, what: &'static str, start: Duration, verdict: Verdict) {
+        self.bars.borrow_mut().push(Bar {
+            place: place.to_string(),
+            what,
+            start,
+            end: self.clock.elapsed(),
+            worked: verdict == Verdict::Pass,
+        });
+    }
+
+    /// Every step at its place, side by side, proved possible and, with `prepare`, made ready: what
+    /// it would do, or why it cannot be made.
+    async fn ready(
+        &self,
+        target: &dyn Target,
+        moving: Move<'_>,
+        prepare: bool,
+    ) -> Vec<(Step, Result<String, String>)> {
+        let deadline = self.session.section.deadline.get() / 2;
+        let steps = target.steps(moving);
+        let asking = steps.iter().map(|step| async move {
+            let start = self.clock.elapsed();
+            let ready = async {
+                let does = target.plan(step, moving).await?;
+                if prepare {
+                    target.prepare(step, moving).await?;
+                }
+                Ok(does)
+            };
+            let ready = tokio::time::timeout(deadline, ready).await;
+            let ready =
+                ready.unwrap_or_else(|_| Err(format!("not ready within {} s", deadline.as_secs())));
+            let verdict = if ready.is_ok() {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            };
+            self.bar(&step.place, "prepare", start, verdict);
+            ready
+        });
+        let ready = join_all(asking).await;
+        steps.into_iter().zip(ready).collect()
+    }
+
+    /// A resumed rollback has begun: what cannot be made ready does not stop the others.
+    async fn still_unready(
+        &self,
+        target: &dyn Target,
+        journal: &Journal,
+    ) -> BTreeMap<String, String> {
+        let (_, left) = journal.plan().unwrap_or_default();
+        let moving = Move {
+            destination: self.destination,
+            left,
+        };
+        let deadline = self.session.section.deadline.get() / 2;
+        let steps = target.steps(moving);
+        let asking = steps.iter().map(|step| async move {
+            if standing::standing(journal, &step.name) == Standing::Done {
+                return None;
+            }
+            let ready = tokio::time::timeout(deadline, target.prepare(step, moving)).await;
+            let late = || Err(format!("not ready within {} s", deadline.as_secs()));
+            let reason = ready.unwrap_or_else(|_| late()).err()?;
+            Some((step.name.clone(), reason))
+        });
+        join_all(asking).await.into_iter().flatten().collect()
+    }
+
+    /// The refusal, where more steps than may fail cannot be made.
+    fn impossible(&self, ready: &[(Step, Result<String, String>)]) -> Option<Vec<Outcome>> {
+        let failed: Vec<_> = ready.iter().filter(|(_, ready)| ready.is_err()).collect();
+        if failed.len() <= self.max_failed(ready.len()) {
+            return None;
+        }
+        let outcome = |(step, ready): &&(Step, Result<String, String>)| {
+            let reason = ready.as_ref().err()?;
+            let (id, reason) = match &step.place {
+                Place::Here => ("refused/destination".to_owned(), reason.clone()),
+                Place::Host(name) => (
+                    format!("refused/destination/{name}"),
+                    format!("{name}: {reason}"),
+                ),
+            };
+            Some(unready(id, self.destination, reason))
+        };
+        Some(failed.iter().filter_map(outcome).collect())
+    }
+
+    /// Makes what is not made yet, verifies, records.
+    async fn go(
+        &self,
+        target: &dyn Target,
+        lease: &Lease,
+        journal: Journal,
+        running: &Running,
+        unready: BTreeMap<String, String>,
+    ) -> Result<Report, Failure> {
+        let ended = self.through(target, lease, journal, running, unready).await;
+        self.or_release(lease, ended).await
+    }
+
+    /// A rollback that ended without a report still gives its lease back.
+    async fn or_release(
+        &self,
+        lease: &Lease,
+        ended: Result<Report, Failure>,
+    ) -> Result<Report, Failure> {
+        if ended.is_err() {
+            // Where that fails too, the lock goes with its holder.
+            let _ = self.session.store.release(lease, |_| ()).await;
+        }
+        ended
+    }
+
+    async fn through(
+        &self,
+        target: &dyn Target,
+        lease: &Lease,
+        journal: Journal,
+        running: &Running,
+        unready: BTreeMap<String, String>,
+    ) -> Result<Report, Failure> {
+        let session = self.session;
+        let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
+        let moving = Move {
+            destination: self.destination,
+            left: left.as_deref(),
+        };
+        let done: Vec<String> = target
+            .steps(moving)
+            .into_iter()
+            .filter(|step| standing::standing(&journal, &step.name) == Standing::Done)
+            .map(|step| step.name)
+            .collect();
+        // What the journal says is done is not made again where it still is: a deployment since
+        // the interruption may have undone it.
+        let known = |step: &Step| {
+            let still = match running.at.get(&step.name) {
+                Some(release) => release == self.destination,
+                None => running.trusted(self.destination),
+            };
+            still && !target.undoes() && done.contains(&step.name)
+        };
+        let mut fleet = self.fleet(target, lease, moving, journal);
+        let Made {
+            mut outcomes,
+            failed,
+            interrupted,
+        } = fleet.commit(known, &unready).await?;
+        if interrupted {
+            return self.interrupted(fleet, outcomes).await;
+        }
+        let (total, most) = (fleet.steps.len(), fleet.most());
+        if failed > most && fleet.restores() {
+            // Its own time: the way there has used up the first.
+            fleet.until = Instant::now() + session.section.deadline.get();
+            let reason = format!("failed ({failed}) > max-failed ({most})");
+            let mut made = fleet.restore(&reason).await;
+            if let Ok(made) = &mut made {
+                outcomes.append(&mut made.outcomes);
+                made.outcomes = outcomes;
+            }
+            return self.put_back(fleet, made, Verdict::Fail).await;
+        }
+        let vector = if total > 1 || failed > 0 {
+            fleet.vector().await
+        } else {
+            Vec::new()
+        };
+        let on = |runs: &&Runs| runs.release.as_deref() == Some(self.destination);
+        let changed = if vector.is_empty() {
+            total
+        } else {
+            vector.iter().filter(on).count()
+        };
+        let wrong = total - changed;
+        if total > 1 {
+            outcomes.extend(vector.iter().map(|runs| runs.outcome(self.destination)));
+        }
+        if failed > most || wrong > most {
+            return self
+                .failed(fleet, outcomes, &vector, failed.max(wrong))
+                .await;
+        }
+        let ttl = session.section.lock_ttl.get();
+        session.store.renew(lease, ttl).await.map_err(failure)?;
+        let start = self.clock.elapsed();
+        let verified = self.verify(target).await;
+        if self.interrupted_now() {
+            outcomes.extend(verified);
+            return self.interrupted(fleet, outcomes).await;
+        }
+        let verdict = Verdict::of(verified.iter().map(Outcome::weighs));
+        self.bar(&Place::Here, "verify", start, verdict);
+        outcomes.extend(verified);
+        self.record(lease, left.as_deref(), verdict).await?;
+        // What is missing can be resumed.
+        if wrong == 0 {
+            let mut journal = fleet.journal.into_inner();
+            journal.end(verdict.as_str()).await.map_err(failure)?;
+        }
+        let mut report = session.report(outcomes);
+        self.conclude(&mut report, left.as_deref(), verdict);
+        if wrong > 0 {
+            report.verdict = Verdict::Partial;
+            report.reason = format!(
+                "{}; {wrong} of {total} hosts do not run it, {most} may fail: `rollback resume` tries those again",
+                report.reason
+            );
+        }
+        self.illustrate(&mut report, &vector);
+        Ok(report)
+    }
+
+    fn illustrate(&self, report: &mut Report, vector: &[Runs]) {
+        report.pictures.extend(picture::gantt(&self.bars.borrow()));
+        if vector.len() > 1 {
+            report.tables.push(Runs::table(vector));
+        }
+    }
+
+    /// More steps than may did not work. What was undone is over; the rest can be resumed.
+    async fn failed(
+        &self,
+        fleet: Fleet<'_>,
+        outcomes: Vec<Outcome>,
+        vector: &[Runs],
+        failed: usize,
+    ) -> Result<Report, Failure> {
+        let session = self.session;
+        let on = |runs: &&Runs| runs.release.as_deref() == Some(self.destination);
+        let total = vector.len();
+        // A host may say the destination although its step did not end well.
+        let changed = vector.iter().filter(on).count().min(total - failed);
+        let mut report = session.report(outcomes);
+        if fleet.target.undoes() && changed == 0 {
+            let mut journal = fleet.journal.into_inner();
+            journal.end(Verdict::Fail.as_str()).await.map_err(failure)?;
+        }
+        let released = session.store.release(fleet.lease, |_| ()).await;
+        released.map_err(failure)?;
+        if changed > 0 {
+            report.verdict = Verdict::Partial;
+            report.reason = format!(
+                "{changed} of {total} hosts run {}, {failed} do not or failed: `rollback resume` tries those again",
+                self.destination
+            );
+        }
+        self.illustrate(&mut report, vector);
+        Ok(report)
+    }
+
+    /// What was before is back, or as much of it as could be; `verdict` where all of it is.
+    async fn put_back(
+        &self,
+        fleet: Fleet<'_>,
+        made: Result<Made, Failure>,
+        verdict: Verdict,
+    ) -> Result<Report, Failure> {
+        let made = made?;
+        let mut outcomes = made.outcomes;
+        if made.interrupted {
+            return self.interrupted(fleet, outcomes).await;
+        }
+        let vector = fleet.vector().await;
+        let (total, left) = (fleet.steps.len(), fleet.moving.left.map(str::to_owned));
+        if let (true, Some(left)) = (total > 1, &left) {
+            outcomes.extend(vector.iter().map(|runs| runs.outcome(left)));
+        }
+        let before = left.clone().unwrap_or_else(|| "what ran before".to_owned());
+        let mut report = self.session.report(outcomes);
+        let destination = self.destination;
+        let whole = made.failed == 0;
+        if whole {
+            report.verdict = verdict;
+            report.reason = match verdict {
+                Verdict::Pass => format!("aborted: {before} is back"),
+                _ => format!("{}; {before} is back everywhere it was left", report.reason),
+            };
+        } else {
+            report.verdict = Verdict::Partial;
+            report.reason = format!(
+                "{} of {total} hosts could not be put back to {before}: `rollback resume` tries those again",
+                made.failed
+            );
+        }
+        let released = self.session.store.release(fleet.lease, |document| {
+            // A rollback that was good enough is recorded before it is finished.
+            if whole && left.is_some() && document.current.as_deref() == Some(destination) {
+                document.current.clone_from(&left);
+            }
+        });
+        released.await.map_err(failure)?;
+        // After the lock: an open journal is found again, a lock without one is only in the way.
+        if whole {
+            let mut journal = fleet.journal.into_inner();
+            journal.end("aborted").await.map_err(failure)?;
+        }
+        self.illustrate(&mut report, &vector);
+        Ok(report)
     }
 
     fn gate_size(&self) -> usize {
@@ -283,87 +681,13 @@ impl Rollback<'_> {
     }
 
     /// Gives the lease back and reports why nothing was done.
-    async fn give_up(&self, lease: &Lease, outcome: Outcome) -> Result<Report, Failure> {
+    async fn give_up(&self, lease: &Lease, outcomes: Vec<Outcome>) -> Result<Report, Failure> {
         self.session
             .store
             .release(lease, |_| ())
             .await
             .map_err(failure)?;
-        Ok(self.session.report(vec![outcome]))
-    }
-
-    /// The release that runs now, asked in this order: the target, the gate's own probes,
-    /// `--release`, the state.
-    async fn what_runs(&self, target: &dyn Target, document: &Document) -> Running {
-        let destination = self.destination;
-        let mut asked = match target::everywhere(target, destination).await {
-            Ok(Some(release)) => Some(Ok((release, "the target says so"))),
-            Ok(None) => None,
-            Err(reason) => Some(Err(reason)),
-        };
-        if !matches!(asked, Some(Ok(_)))
-            && let Some(question) = Question::of_gate(self.session.job)
-        {
-            let answer = question.ask(None, destination, ASK).await;
-            asked = match (answer, asked) {
-                (Ok(release), _) => Some(Ok((release, "the service says so"))),
-                // The target's own reason says more.
-                (Err(_), Some(target)) => Some(target),
-                (Err(reason), None) => Some(Err(reason)),
-            };
-        }
-        let by_record = self.left_by_record(document);
-        let answer = match &asked {
-            Some(_) => Answer::Missing,
-            None => Answer::Nobody,
-        };
-        let (release, evidence) = match asked {
-            Some(Ok((release, evidence))) => {
-                return Running {
-                    // It goes into state and journal: whatever the service calls itself, without
-                    // secrets.
-                    release: Some(self.session.clean(&release)),
-                    evidence: evidence.to_owned(),
-                    answer: Answer::Given,
-                };
-            }
-            // What does not answer is not the healthy destination.
-            Some(Err(reason)) => (by_record, format!("nobody can be asked: {reason}")),
-            None if self.session.job.release.is_some() && by_record.is_some() => {
-                (by_record, "`--release`".to_owned())
-            }
-            None => (
-                by_record.or(Some(destination.to_owned())),
-                "the state says so".to_owned(),
-            ),
-        };
-        Running {
-            release,
-            evidence,
-            answer,
-        }
-    }
-
-    /// The refusal to go where the service already is.
-    fn already_there(&self, running: &Running, document: &Document) -> Option<Outcome> {
-        (running.release.as_deref() == Some(self.destination))
-            .then(|| refuse::already_there(document, self.destination, &running.evidence))
-    }
-
-    /// Whether a journal that was left open is about the rollback that is wanted now, and not
-    /// about one from a release that was deployed over since.
-    fn continues(&self, journal: &Journal, running: &Running) -> bool {
-        let runs = running.release.as_deref();
-        journal.plan().is_some_and(|(destination, left)| {
-            destination == self.destination
-                && (runs.is_none() || runs == Some(destination) || runs == left)
-        })
-    }
-
-    /// Whether the destination was seen to run just now, so that what a journal says is done
-    /// still is.
-    fn seen(&self, running: &Running) -> bool {
-        running.answer == Answer::Given && running.release.as_deref() == Some(self.destination)
+        Ok(self.session.report(outcomes))
     }
 
     /// A note where the window to go back in has passed: what the destination needs may be gone.
@@ -383,335 +707,5 @@ impl Rollback<'_> {
                 ))
                 .hint("see that its images and files are still there before you rely on it")
         })
-    }
-
-    /// The release to leave, as far as `--release` and the state know.
-    fn left_by_record(&self, document: &Document) -> Option<String> {
-        let named = self.session.job.release.clone();
-        named
-            .or(document.current.clone())
-            .filter(|release| release != self.destination)
-    }
-
-    /// Makes what is not made yet, verifies, records. `trusted`: what the journal says is done is
-    /// not made again; a deployment since the interruption may have undone it.
-    async fn go(
-        &self,
-        target: &dyn Target,
-        lease: &Lease,
-        journal: Journal,
-        trusted: bool,
-    ) -> Result<Report, Failure> {
-        let ended = self.steps(target, lease, journal, trusted).await;
-        if ended.is_err() {
-            // Where that fails too, the lock goes with its holder.
-            let _ = self.session.store.release(lease, |_| ()).await;
-        }
-        ended
-    }
-
-    async fn steps(
-        &self,
-        target: &dyn Target,
-        lease: &Lease,
-        mut journal: Journal,
-        trusted: bool,
-    ) -> Result<Report, Failure> {
-        let session = self.session;
-        let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
-        let moving = Move {
-            destination: self.destination,
-            left: left.as_deref(),
-        };
-        let clock = Instant::now();
-        let mut bars: Vec<Bar> = Vec::new();
-        let mut outcomes = Vec::new();
-        for step in target.steps(moving) {
-            if session.job.interrupt.caught().is_some() {
-                return self.interrupted(lease, outcomes, &journal).await;
-            }
-            session
-                .job
-                .progress
-                .say(&format!("{} → {}", step.name, self.destination));
-            let start = clock.elapsed();
-            // Whoever lost the lock acts no more.
-            let ttl = session.section.lock_ttl.get();
-            session.store.renew(lease, ttl).await.map_err(failure)?;
-            let known = trusted && journal.is_done(&step.name);
-            let outcome = if known && !target.undoes() {
-                Outcome::pass(format!("step/{}", step.name), self.destination)
-                    .actual("done before the interruption")
-            } else {
-                self.one_step(target, &step, moving, &mut journal).await?
-            };
-            bars.push((
-                step.name,
-                start,
-                clock.elapsed(),
-                outcome.verdict == Verdict::Pass,
-            ));
-            outcomes.push(outcome);
-        }
-        let failed = outcomes
-            .iter()
-            .filter(|outcome| outcome.verdict != Verdict::Pass)
-            .count();
-        if failed > 0 {
-            return self.failed(target, lease, journal, outcomes, failed).await;
-        }
-        let ttl = session.section.lock_ttl.get();
-        session.store.renew(lease, ttl).await.map_err(failure)?;
-        let start = clock.elapsed();
-        let verified = self.verify(target).await;
-        if session.job.interrupt.caught().is_some() {
-            outcomes.extend(verified);
-            return self.interrupted(lease, outcomes, &journal).await;
-        }
-        let verdict = Verdict::of(verified.iter().map(Outcome::weighs));
-        bars.push((
-            "verify".to_owned(),
-            start,
-            clock.elapsed(),
-            verdict == Verdict::Pass,
-        ));
-        outcomes.extend(verified);
-        self.record(lease, left.as_deref(), verdict).await?;
-        journal.end(verdict.as_str()).await.map_err(failure)?;
-        let mut report = session.report(outcomes);
-        report.pictures.extend(picture::gantt(&bars));
-        self.conclude(&mut report, left.as_deref(), verdict, clock.elapsed());
-        Ok(report)
-    }
-
-    async fn one_step(
-        &self,
-        target: &dyn Target,
-        step: &Step,
-        moving: Move<'_>,
-        journal: &mut Journal,
-    ) -> Result<Outcome, Failure> {
-        let id = format!("step/{}", step.name);
-        let clock = Instant::now();
-        let before = match journal.before(&step.name) {
-            Some(before) => Ok(Some(before.to_owned())),
-            None => target.before(step, moving).await,
-        };
-        let result = match before {
-            Ok(before) => {
-                journal
-                    .intent(&step.name, before.clone())
-                    .await
-                    .map_err(failure)?;
-                target.act(step, moving, before.as_deref()).await
-            }
-            Err(reason) => Err(reason),
-        };
-        let outcome = match result {
-            Ok(detail) => {
-                journal.done(&step.name).await.map_err(failure)?;
-                Outcome::pass(id, self.destination).actual(detail)
-            }
-            Err(reason) => {
-                let clean = self.session.clean(&reason);
-                journal.failed(&step.name, &clean).await.map_err(failure)?;
-                Outcome::fail(id, self.destination)
-                    .expected(format!("{} is live", self.destination))
-                    .actual(reason.clone())
-                    .reason(reason)
-                    .hint(format!(
-                        "mend it, then `rollback resume`; journal: {}",
-                        journal.place()
-                    ))
-            }
-        };
-        Ok(outcome.took(clock.elapsed()))
-    }
-
-    /// Some steps did not work. What was undone is over; the rest can be resumed.
-    async fn failed(
-        &self,
-        target: &dyn Target,
-        lease: &Lease,
-        mut journal: Journal,
-        outcomes: Vec<Outcome>,
-        failed: usize,
-    ) -> Result<Report, Failure> {
-        if target.undoes() {
-            journal.end(Verdict::Fail.as_str()).await.map_err(failure)?;
-        }
-        self.session
-            .store
-            .release(lease, |_| ())
-            .await
-            .map_err(failure)?;
-        let changed = outcomes.len() - failed;
-        let mut report = self.session.report(outcomes);
-        if changed > 0 {
-            report.verdict = Verdict::Partial;
-            report.reason = format!(
-                "{changed} of {} hosts run {}, {failed} do not: `rollback resume` tries those again",
-                changed + failed,
-                self.destination
-            );
-        }
-        Ok(report)
-    }
-
-    /// The journal is what `resume` needs; the lock would only keep the next run out.
-    async fn interrupted(
-        &self,
-        lease: &Lease,
-        mut outcomes: Vec<Outcome>,
-        journal: &Journal,
-    ) -> Result<Report, Failure> {
-        self.session
-            .store
-            .release(lease, |_| ())
-            .await
-            .map_err(failure)?;
-        outcomes.push(
-            Outcome::inconclusive("rollback/interrupted", self.destination)
-                .expected("the rollback is finished")
-                .actual("interrupted")
-                .reason("interrupted; the journal is kept")
-                .hint(format!(
-                    "`rollback resume` finishes it; journal: {}",
-                    journal.place()
-                )),
-        );
-        Ok(self.session.report(outcomes))
-    }
-
-    /// Asks the gate whether the destination is healthy and answers.
-    async fn verify(&self, target: &dyn Target) -> Vec<Outcome> {
-        let job = self.session.job;
-        let gate = job
-            .config
-            .healthgate
-            .as_ref()
-            .filter(|_| self.gate_size() > 0);
-        let proof = target.proof(self.destination).await;
-        let Some(gate) = gate else {
-            return vec![
-                match proof {
-                    Some(proof) => Outcome::pass("verify/release", self.destination).actual(proof),
-                    // The command's own exit status is all there is, and is shown as that.
-                    None => Outcome::inconclusive("verify/release", self.destination)
-                        .severity(model::Severity::Advisory)
-                        .expected(format!("somebody says that {} answers", self.destination))
-                        .actual("only the command's exit status says so")
-                        .reason("nobody verified that the release answers")
-                        .hint("add probes under `healthgate:`, or `rollback.command.current`"),
-                },
-                Outcome::pass("verify/command", self.destination)
-                    .actual("every step ended with success"),
-            ];
-        };
-        let interrupt = job.interrupt.clone();
-        let interrupted = move || -> probe::gate::Interrupted {
-            let interrupt = interrupt.clone();
-            Box::pin(async move {
-                interrupt.wait().await;
-            })
-        };
-        let say = |text: &str| job.progress.say(&format!("verify {text}"));
-        let watch = probe::gate::Watch {
-            selects: &|_| true,
-            observer: &probe::observer::Line::new(&say),
-            interrupted: &interrupted,
-            around: probe::kinds::Surroundings {
-                env: job.env.clone(),
-                hosts: self.places.hosts(),
-                redactor: job.redactor.clone(),
-                shard: None,
-            },
-            forever: false,
-        };
-        let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;
-        for outcome in &mut outcomes {
-            // The switch's own proof says who answers where the probes do not.
-            if outcome.id == "release/identity"
-                && let Some(proof) = &proof
-            {
-                *outcome =
-                    Outcome::pass("release/identity", self.destination).actual(proof.clone());
-            }
-            outcome.id = format!("verify/{}", outcome.id);
-        }
-        outcomes
-    }
-
-    /// Writes down what runs now; freezes the environment if it is not healthy.
-    async fn record(
-        &self,
-        lease: &Lease,
-        left: Option<&str>,
-        verdict: Verdict,
-    ) -> Result<(), Failure> {
-        let session = self.session;
-        let now = Timestamp::now();
-        let frozen = (verdict == Verdict::Fail).then(|| Frozen {
-            reason: format!(
-                "the rollback to {} did not restore the service",
-                self.destination
-            ),
-            by: session.actor(),
-            at: now,
-        });
-        session
-            .store
-            .release(lease, |document| {
-                document.rolled_back(left, self.destination, verdict == Verdict::Pass, now);
-                if frozen.is_some() {
-                    document.frozen.clone_from(&frozen);
-                }
-            })
-            .await
-            .map_err(failure)
-    }
-
-    fn conclude(&self, report: &mut Report, left: Option<&str>, verdict: Verdict, took: Duration) {
-        let from = left.unwrap_or("an unknown release");
-        let ms = took.as_millis();
-        match verdict {
-            Verdict::Pass => {
-                report.reason =
-                    format!("rolled back from {from} to {} in {ms} ms", self.destination);
-                report
-                    .outputs
-                    .push(("restored-release".to_owned(), self.destination.to_owned()));
-            }
-            Verdict::Fail => {
-                report.reason = format!(
-                    "{} is live, but the service is not healthy: {}",
-                    self.destination, report.reason
-                );
-                report.outcomes.push(self.escalation(from));
-            }
-            _ => {
-                report.reason = format!(
-                    "{} is live, but it could not be verified: {}",
-                    self.destination, report.reason
-                );
-            }
-        }
-    }
-
-    /// What a person has to do when the last-known-good release is not healthy either.
-    fn escalation(&self, from: &str) -> Outcome {
-        Outcome::fail("rollback/escalate", self.destination)
-            .expected(format!("{} is healthy", self.destination))
-            .actual("it is live and not healthy")
-            .reason(format!(
-                "tried: {from} → {}; the environment is frozen, no deployment is allowed",
-                self.destination
-            ))
-            .hint(
-                "a person has to look: 1. do not deploy; 2. `healthgate` tells what is wrong; \
-                 3. check what the release depends on (database, cache, network); 4. `rollback \
-                 history`, then `rollback run --force --to VERSION` for an older release; \
-                 5. `rollback unfreeze` when the service is healthy",
-            )
     }
 }

@@ -45,6 +45,8 @@ enum Action {
     Run(act::Flags),
     /// Finish a rollback that was interrupted
     Resume,
+    /// Put back what an unfinished rollback changed, the last step first
+    Abort,
     /// Take away a lock whose holder is gone
     Unlock(lift::UnlockFlags),
     /// Allow deployments again after a failed rollback
@@ -61,6 +63,7 @@ const EXAMPLES: &str = "Examples:
   rollback run --dry-run
   rollback run --to v1.2.3
   rollback resume
+  rollback abort
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
 
@@ -90,6 +93,7 @@ impl cli::Stage for Stage {
             Action::Run(flags) if job.dry_run => act::plan(job, &flags).await,
             Action::Run(flags) => act::run(job, &flags).await,
             Action::Resume => act::resume(job).await,
+            Action::Abort => act::abort(job).await,
             Action::Unlock(flags) => lift::unlock(job, &flags).await,
             Action::Unfreeze => lift::unfreeze(job).await,
             Action::Drilled => lift::drilled(job).await,

@@ -1,36 +1,88 @@
-//! The rollback's steps over time, as a mermaid Gantt chart.
+//! The rollback's steps over time, by host, as a mermaid Gantt chart.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A step's name, start and end since the rollback's start, and whether it worked.
-pub(crate) type Bar = (String, Duration, Duration, bool);
+/// What was done at one place, from when until when since the rollback's start.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    pub(crate) place: String,
+    pub(crate) what: &'static str,
+    pub(crate) start: Duration,
+    pub(crate) end: Duration,
+    pub(crate) worked: bool,
+}
+
+/// A chart that a person can still read.
+const MOST: usize = 60;
 
 pub(crate) fn gantt(bars: &[Bar]) -> Option<String> {
     if bars.is_empty() {
         return None;
     }
+    // What did not work is seen first where not all can be.
+    let mut shown: Vec<&Bar> = bars.iter().collect();
+    shown.sort_by_key(|bar| bar.worked);
+    shown.truncate(MOST);
+    shown.sort_by(|a, b| (&a.place, a.start).cmp(&(&b.place, b.start)));
     let mut chart = String::from("gantt\n    dateFormat x\n    axisFormat %M:%S.%L\n");
-    for (name, start, end, worked) in bars {
-        // Colon, comma and semicolon separate a task's parts.
-        let name: String = name
-            .chars()
-            .map(|c| {
-                if c.is_alphanumeric() || "/-._ ".contains(c) {
-                    c
-                } else {
-                    ' '
-                }
-            })
-            .collect();
-        let state = if *worked { "done" } else { "crit" };
-        let end = (*end).max(*start + Duration::from_millis(1));
+    let mut section = None;
+    for bar in shown {
+        if section != Some(&bar.place) {
+            section = Some(&bar.place);
+            let _ = writeln!(chart, "    section {}", plain(&bar.place));
+        }
+        let state = if bar.worked { "done" } else { "crit" };
+        let end = bar.end.max(bar.start + Duration::from_millis(1));
         let _ = writeln!(
             chart,
-            "    {name} :{state}, {}, {}",
-            start.as_millis(),
+            "    {} :{state}, {}, {}",
+            bar.what,
+            bar.start.as_millis(),
             end.as_millis()
         );
     }
     Some(chart.trim_end().to_owned())
+}
+
+/// Colon, comma and semicolon separate a task's parts.
+fn plain(name: &str) -> String {
+    let keep = |c: char| c.is_alphanumeric() || "/-._ ".contains(c);
+    name.chars()
+        .map(|c| if keep(c) { c } else { ' ' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_stand_under_their_hosts() {
+        let bar = |place: &str, start, worked| Bar {
+            place: place.to_owned(),
+            what: "switch",
+            start: Duration::from_millis(start),
+            end: Duration::from_millis(start),
+            worked,
+        };
+        let chart = gantt(&[
+            bar("web-02", 5, false),
+            bar("web:01", 7, true),
+            bar("web-02", 1, true),
+        ]);
+        assert_eq!(
+            chart.as_deref(),
+            Some(
+                "gantt\n    dateFormat x\n    axisFormat %M:%S.%L\n    section web-02\n    switch :done, 1, 2\n    \
+                 switch :crit, 5, 6\n    section web 01\n    switch :done, 7, 8"
+            )
+        );
+        let many: Vec<Bar> = (0..200).map(|n| bar("web", n, n != 199)).collect();
+        let chart = gantt(&many).unwrap_or_default();
+        assert!(
+            chart.contains("crit") && chart.lines().count() < 70,
+            "{chart}"
+        );
+    }
 }

@@ -8,11 +8,13 @@ mod nginx;
 #[allow(dead_code, reason = "kinds on hosts reach them by it")]
 mod place;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
 use cli::Job;
 use config::file::{ReleaseSource, Rollback};
+use futures_util::future::join_all;
 
 pub(crate) use command::Command;
 pub(crate) use nginx::Nginx;
@@ -41,7 +43,6 @@ pub(crate) struct Move<'a> {
 /// How the switch is made.
 ///
 /// Only `prepare`, `act` and `undo` change anything. Steps at different places run side by side.
-#[allow(dead_code, reason = "the engine that prepares and undoes follows")]
 pub(crate) trait Target {
     /// One step a place, without asking anybody.
     fn steps(&self, moving: Move<'_>) -> Vec<Step>;
@@ -108,26 +109,54 @@ pub(crate) fn of<'a>(
     }
 }
 
-/// The release that runs at every step's place, as far as the target can tell.
-pub(crate) async fn everywhere(
-    target: &dyn Target,
-    destination: &str,
-) -> Result<Option<String>, String> {
+/// What the places say that they run.
+pub(crate) struct Spread {
+    /// Of all of them: the release to leave, where one runs another than the destination; `None`
+    /// where the target cannot tell.
+    pub(crate) all: Result<Option<String>, String>,
+    /// What each said, by its step's name.
+    pub(crate) at: BTreeMap<String, String>,
+}
+
+/// Asks every step's place, side by side.
+pub(crate) async fn everywhere(target: &dyn Target, destination: &str) -> Spread {
     let moving = Move {
         destination,
         left: None,
     };
-    let mut seen: Option<String> = None;
-    for step in target.steps(moving) {
-        let Some(release) = target.current(&step, destination).await? else {
-            return Ok(None);
-        };
-        // What does not run the destination is what there is to leave.
-        if seen.is_none() || release != destination {
-            seen = Some(release);
+    let steps = target.steps(moving);
+    let asking = steps.iter().map(|step| async move {
+        let asked = tokio::time::timeout(LOOK, target.current(step, destination)).await;
+        let late = || Err(format!("no answer within {} s", LOOK.as_secs()));
+        (step, asked.unwrap_or_else(|_| late()))
+    });
+    let mut at = BTreeMap::new();
+    let (mut silent, mut unable) = (None, false);
+    for (step, asked) in join_all(asking).await {
+        match asked {
+            Ok(Some(release)) => {
+                at.insert(step.name.clone(), release);
+            }
+            Ok(None) => unable = true,
+            Err(reason) if steps.len() > 1 => {
+                silent = silent.or(Some(format!("{}: {reason}", step.place)));
+            }
+            Err(reason) => silent = silent.or(Some(reason)),
         }
     }
-    Ok(seen)
+    // What most places run that do not run the destination is what there is to leave.
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for release in at.values().filter(|release| *release != destination) {
+        *others.entry(release).or_default() += 1;
+    }
+    let other = others.into_iter().max_by_key(|(_, count)| *count);
+    let all = match (other, silent) {
+        (Some((other, _)), _) => Ok(Some(other.to_owned())),
+        (None, Some(reason)) => Err(reason),
+        (None, None) if unable || at.is_empty() => Ok(None),
+        (None, None) => Ok(Some(destination.to_owned())),
+    };
+    Spread { all, at }
 }
 
 /// The release that runs and who says so; `None` where nobody is configured to tell.
@@ -139,7 +168,7 @@ pub(crate) async fn asked(
     let mut missing = None;
     let places = Places::new(job);
     if let Ok(target) = of(section, job, &places) {
-        match everywhere(&*target, likely).await {
+        match everywhere(&*target, likely).await.all {
             Ok(Some(release)) => return Ok(Some((release, "the target says so"))),
             Ok(None) => {}
             Err(reason) => missing = Some(reason),
@@ -159,8 +188,10 @@ pub(crate) async fn asked(
     }
 }
 
-/// How long one question about the running release may take.
+/// How long one question to the running service may take.
 pub(crate) const ASK: Duration = Duration::from_secs(3);
+/// How long a place may take to say what it runs.
+pub(crate) const LOOK: Duration = Duration::from_secs(20);
 
 /// Where the running release can be asked for, through the front door.
 #[derive(Clone, Debug)]

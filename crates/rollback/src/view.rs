@@ -3,6 +3,7 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report};
 
+use crate::act::standing;
 use crate::session::{Session, failure};
 
 /// What runs, what can be gone back to, who holds the lock.
@@ -57,17 +58,12 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             .hint("when a person has looked: `rollback unfreeze`"),
     });
     let unfinished = session.store.unfinished().await.map_err(failure)?;
-    outcomes.push(match unfinished {
-        None => Outcome::pass("state/journal", place).actual("no unfinished rollback"),
-        Some(journal) => Outcome::fail("state/journal", journal.place())
-            .expected("no unfinished rollback")
-            .actual(format!(
-                "a rollback to {} has not ended",
-                journal.plan().map_or("?", |plan| plan.0)
-            ))
-            .reason("a rollback was interrupted, or is running")
-            .hint("if nobody is at it: `rollback resume`"),
-    });
+    match unfinished {
+        None => {
+            outcomes.push(Outcome::pass("state/journal", place).actual("no unfinished rollback"));
+        }
+        Some(journal) => outcomes.extend(standing::outcomes(&journal)),
+    }
     Ok(session.report(outcomes))
 }
 

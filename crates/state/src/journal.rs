@@ -41,6 +41,10 @@ pub enum Event {
     Done { step: String },
     /// The step was tried and did not work.
     Failed { step: String, reason: String },
+    /// From here on what was before is put back.
+    Abort { reason: String },
+    /// What was before the step is there again.
+    Restored { step: String },
     /// Nothing is left to do.
     End { verdict: String },
 }
@@ -180,10 +184,19 @@ impl Journal {
         }
     }
 
+    /// Whether the step was made at any time.
     pub fn is_done(&self, wanted: &str) -> bool {
         self.lines
             .iter()
             .any(|line| matches!(&line.event, Event::Done { step } if step == wanted))
+    }
+
+    /// Why what was before is being put back, where it is.
+    pub fn aborting(&self) -> Option<&str> {
+        self.lines.iter().find_map(|line| match &line.event {
+            Event::Abort { reason } => Some(reason.as_str()),
+            _ => None,
+        })
     }
 
     /// What an intent said was there before, the first time it was meant.
@@ -213,6 +226,20 @@ impl Journal {
         self.write(Event::Failed {
             step: step.to_owned(),
             reason: reason.to_owned(),
+        })
+        .await
+    }
+
+    pub async fn abort(&mut self, reason: &str) -> Result<(), Error> {
+        self.write(Event::Abort {
+            reason: reason.to_owned(),
+        })
+        .await
+    }
+
+    pub async fn restored(&mut self, step: &str) -> Result<(), Error> {
+        self.write(Event::Restored {
+            step: step.to_owned(),
         })
         .await
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ReleaseSource;
-use crate::value::{Span, StateAddress};
+use crate::value::{Portion, Span, StateAddress};
 
 /// How to put the last-known-good release back. Exactly one target: `command` or `nginx`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -25,10 +25,37 @@ pub struct Rollback {
     /// How long to wait for a lock that another holds, such as `10m`. Default: not at all.
     #[serde(default)]
     pub lock_wait: Span,
+    /// How many hosts are switched side by side, a count or a share: `1`, `25%`. Every host is
+    /// checked and prepared before the first batch. Default: all at once.
+    #[serde(default = "all")]
+    pub batch: Portion,
+    /// How many hosts may fail, a count or a share. Where more cannot be prepared, the rollback is
+    /// refused before anything changes; where more fail on the way, see `on-breach`. Default 0.
+    #[serde(default = "none")]
+    pub max_failed: Portion,
+    /// What to do when more hosts than `max-failed` fail on the way. Default `complete`.
+    #[serde(default)]
+    pub on_breach: OnBreach,
+    /// How long checking, preparing and switching all hosts may take, without the verification; half
+    /// of it is for checking and preparing. Putting back has as much again. Default 10m.
+    #[serde(default = "deadline")]
+    pub deadline: Span,
     /// A command of yours makes the switch.
     pub command: Option<CommandTarget>,
     /// nginx sends the traffic to one of two colours.
     pub nginx: Option<NginxTarget>,
+}
+
+/// What to do when too many hosts fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBreach {
+    /// Go on with the others: as many hosts as possible leave the bad release. `rollback resume`
+    /// tries those that failed again.
+    #[default]
+    Complete,
+    /// Begin no other host, and put back what ran before, in reverse order.
+    Restore,
 }
 
 /// A command that makes a given release live. It is run by `sh -c` with `RELEASE`,
@@ -73,6 +100,18 @@ pub struct NginxTarget {
     /// How long each command, and the proof through nginx, may take. Default 10s.
     #[serde(default = "nginx_timeout")]
     pub timeout: Span,
+}
+
+fn all() -> Portion {
+    Portion::ALL
+}
+
+fn none() -> Portion {
+    Portion::Count(0)
+}
+
+fn deadline() -> Span {
+    Span::from_secs(10 * 60)
 }
 
 fn lock_ttl() -> Span {

@@ -116,6 +116,7 @@ fn releases_reach_the_hook_by_environment_and_are_never_code() {
 fn some_hosts_of_several_make_it_partial_and_resume_tries_the_rest() {
     let hosts = ["web-01", "web-02", "web-03"];
     let world = World::new(&hosts, true);
+    world.configure(&hosts, true, "  batch: 1\n");
     world.deploy_v2();
     world.write(
         "before-run",

@@ -58,7 +58,9 @@ fn between_an_act_and_its_result() {
 
 #[test]
 fn between_two_hosts() {
-    let world = World::new(&["web-01", "web-02", "web-03"], true);
+    let hosts = ["web-01", "web-02", "web-03"];
+    let world = World::new(&hosts, true);
+    world.configure(&hosts, true, "  batch: 1\n");
     world.deploy_v2();
     world.write(
         "before-run",
@@ -177,6 +179,7 @@ fn at_every_byte_of_the_journal() {
 fn a_signal_ends_after_the_step_and_leaves_a_journal() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let world = World::new(&["web-01", "web-02"], true);
+        world.configure(&["web-01", "web-02"], true, "  batch: 1\n");
         world.deploy_v2();
         world.write("before-run", "touch begun; sleep 0.3");
         let child = world.spawn(&["run"]);

@@ -1,6 +1,7 @@
 //! `rollback` as a user runs it: the real binary, real files, a real nginx, and kills.
 #![allow(clippy::unwrap_used)]
 
+mod fleet;
 mod hook;
 mod kill;
 mod locks;

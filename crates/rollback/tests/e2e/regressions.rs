@@ -110,7 +110,11 @@ fn killed_before_the_journal_the_release_that_is_left_is_still_found() {
 #[test]
 fn a_rollback_that_lost_its_lock_acts_no_more() {
     let world = World::new(&["web-01", "web-02", "web-03"], true);
-    world.configure(&["web-01", "web-02", "web-03"], true, "  lock-ttl: 300ms\n");
+    world.configure(
+        &["web-01", "web-02", "web-03"],
+        true,
+        "  lock-ttl: 300ms\n  batch: 1\n",
+    );
     world.deploy_v2();
     world.write("before-run", "while [ ! -f go ]; do sleep 0.02; done");
     let slow = world.spawn(&["run"]);

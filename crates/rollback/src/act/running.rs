@@ -1,0 +1,124 @@
+//! What runs where, before a rollback acts.
+
+use std::collections::BTreeMap;
+
+use model::Outcome;
+use state::{Document, Journal};
+
+use super::Rollback;
+use crate::refuse;
+use crate::target::{self, ASK, Question, Spread, Target};
+
+/// What runs before a rollback acts.
+pub(super) struct Running {
+    pub(super) release: Option<String>,
+    /// How that is known, in words.
+    pub(super) evidence: String,
+    pub(super) answer: Answer,
+    /// What each place said, by its step's name.
+    pub(super) at: BTreeMap<String, String>,
+}
+
+impl Running {
+    /// Whether what a journal says is done can be believed of a place that says nothing itself.
+    /// Recording a deployment ends the journal, so where nobody can be asked it still holds.
+    pub(super) fn trusted(&self, destination: &str) -> bool {
+        match self.answer {
+            Answer::Given => self.release.as_deref() == Some(destination),
+            Answer::Nobody => true,
+            Answer::Missing => false,
+        }
+    }
+}
+
+/// Who said so just now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The service or the target itself.
+    Given,
+    /// Somebody was asked and did not answer.
+    Missing,
+    /// Nobody can be asked: `--release` or the state have to do.
+    Nobody,
+}
+
+impl Rollback<'_> {
+    /// The release that runs now, asked in this order: the target, the gate's own probes,
+    /// `--release`, the state.
+    pub(super) async fn what_runs(&self, target: &dyn Target, document: &Document) -> Running {
+        let destination = self.destination;
+        let Spread { all, at } = target::everywhere(target, destination).await;
+        let mut asked = match all {
+            Ok(Some(release)) => Some(Ok((release, "the target says so"))),
+            Ok(None) => None,
+            Err(reason) => Some(Err(reason)),
+        };
+        if !matches!(asked, Some(Ok(_)))
+            && let Some(question) = Question::of_gate(self.session.job)
+        {
+            let answer = question.ask(None, destination, ASK).await;
+            asked = match (answer, asked) {
+                (Ok(release), _) => Some(Ok((release, "the service says so"))),
+                // The target's own reason says more.
+                (Err(_), Some(target)) => Some(target),
+                (Err(reason), None) => Some(Err(reason)),
+            };
+        }
+        let by_record = self.left_by_record(document);
+        let answer = match &asked {
+            Some(_) => Answer::Missing,
+            None => Answer::Nobody,
+        };
+        let (release, evidence) = match asked {
+            Some(Ok((release, evidence))) => {
+                return Running {
+                    // It goes into state and journal: whatever the service calls itself, without
+                    // secrets.
+                    release: Some(self.session.clean(&release)),
+                    evidence: evidence.to_owned(),
+                    answer: Answer::Given,
+                    at,
+                };
+            }
+            // What does not answer is not the healthy destination.
+            Some(Err(reason)) => (by_record, format!("nobody can be asked: {reason}")),
+            None if self.session.job.release.is_some() && by_record.is_some() => {
+                (by_record, "`--release`".to_owned())
+            }
+            None => (
+                by_record.or(Some(destination.to_owned())),
+                "the state says so".to_owned(),
+            ),
+        };
+        Running {
+            release,
+            evidence,
+            answer,
+            at,
+        }
+    }
+
+    /// The refusal to go where the service already is.
+    pub(super) fn already_there(&self, running: &Running, document: &Document) -> Option<Outcome> {
+        (running.release.as_deref() == Some(self.destination))
+            .then(|| refuse::already_there(document, self.destination, &running.evidence))
+    }
+
+    /// Whether a journal that was left open is about the rollback that is wanted now, and not
+    /// about one from a release that was deployed over since.
+    pub(super) fn continues(&self, journal: &Journal, running: &Running) -> bool {
+        let runs = running.release.as_deref();
+        journal.plan().is_some_and(|(destination, left)| {
+            destination == self.destination
+                && (runs.is_none() || runs == Some(destination) || runs == left)
+        })
+    }
+
+    /// The release to leave, as far as `--release` and the state know.
+    pub(super) fn left_by_record(&self, document: &Document) -> Option<String> {
+        let named = self.session.job.release.clone();
+        named
+            .or(document.current.clone())
+            .filter(|release| release != self.destination)
+    }
+}

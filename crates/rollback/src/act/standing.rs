@@ -1,0 +1,86 @@
+//! Where each step of an unfinished rollback stands, as far as its journal knows.
+
+use model::Outcome;
+use state::Journal;
+use state::journal::Event;
+
+/// The last word on a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Never begun.
+    Untouched,
+    /// Begun; whether it was made nobody wrote down.
+    Begun,
+    Done,
+    Failed(String),
+    /// What was before is back.
+    Restored,
+}
+
+pub(crate) fn standing(journal: &Journal, wanted: &str) -> Standing {
+    let mut words = journal.lines().iter().filter_map(|line| match &line.event {
+        Event::Intent { step, .. } if step == wanted => Some(Standing::Begun),
+        Event::Done { step } if step == wanted => Some(Standing::Done),
+        Event::Failed { step, reason } if step == wanted => Some(Standing::Failed(reason.clone())),
+        Event::Restored { step } if step == wanted => Some(Standing::Restored),
+        _ => None,
+    });
+    words.next_back().unwrap_or(Standing::Untouched)
+}
+
+/// The steps that were begun, in their order, each once.
+pub(crate) fn begun(journal: &Journal) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for line in journal.lines() {
+        if let Event::Intent { step, .. } = &line.event
+            && !names.contains(step)
+        {
+            names.push(step.clone());
+        }
+    }
+    names
+}
+
+/// What `status` says of a rollback that has not ended.
+pub(crate) fn outcomes(journal: &Journal) -> Vec<Outcome> {
+    let (destination, left) = journal.plan().unwrap_or(("?", None));
+    let (goal, hint) = match journal.aborting() {
+        Some(reason) => (
+            format!("is being undone ({reason})"),
+            "if nobody is at it: `rollback resume` puts the rest back",
+        ),
+        None => (
+            "has not ended".to_owned(),
+            "if nobody is at it: `rollback resume` finishes it, `rollback abort` puts back what was",
+        ),
+    };
+    let mut outcomes = vec![
+        Outcome::fail("state/journal", journal.place())
+            .expected("no unfinished rollback")
+            .actual(format!(
+                "a rollback from {} to {destination} {goal}",
+                left.unwrap_or("an unknown release")
+            ))
+            .reason("a rollback was interrupted, or is running")
+            .hint(hint),
+    ];
+    for name in begun(journal) {
+        let id = format!("journal/{name}");
+        let outcome = match standing(journal, &name) {
+            Standing::Done => Outcome::pass(id, destination).actual("done"),
+            Standing::Restored => Outcome::pass(id, destination).actual("put back"),
+            Standing::Failed(reason) => Outcome::fail(id, destination)
+                .expected("done")
+                .actual(format!("failed: {reason}"))
+                .reason(reason)
+                .hint("`rollback resume` makes it again"),
+            Standing::Begun | Standing::Untouched => Outcome::inconclusive(id, destination)
+                .expected("done")
+                .actual("begun; nobody wrote down whether it was made")
+                .reason("it was interrupted, or is being made")
+                .hint("`rollback resume` makes it again"),
+        };
+        outcomes.push(outcome);
+    }
+    outcomes
+}

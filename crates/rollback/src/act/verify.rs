@@ -1,0 +1,166 @@
+//! After the switch: is it healthy, what is written down, what a person is told.
+
+use cli::Failure;
+use jiff::Timestamp;
+use model::{Outcome, Report, Verdict};
+use state::{Frozen, Lease};
+
+use super::Rollback;
+use super::fleet::Fleet;
+use crate::session::failure;
+use crate::target::Target;
+
+impl Rollback<'_> {
+    /// The journal is what `resume` needs; the lock would only keep the next run out.
+    pub(super) async fn interrupted(
+        &self,
+        fleet: Fleet<'_>,
+        mut outcomes: Vec<Outcome>,
+    ) -> Result<Report, Failure> {
+        let released = self.session.store.release(fleet.lease, |_| ()).await;
+        released.map_err(failure)?;
+        let place = fleet.journal.into_inner().place();
+        outcomes.push(
+            Outcome::inconclusive("rollback/interrupted", self.destination)
+                .expected("the rollback is finished")
+                .actual("interrupted")
+                .reason("interrupted; the journal is kept")
+                .hint(format!(
+                    "`rollback resume` finishes it, `rollback abort` puts back what was; journal: {place}"
+                )),
+        );
+        Ok(self.session.report(outcomes))
+    }
+
+    /// Asks the gate whether the destination is healthy and answers.
+    pub(super) async fn verify(&self, target: &dyn Target) -> Vec<Outcome> {
+        let job = self.session.job;
+        let gate = job
+            .config
+            .healthgate
+            .as_ref()
+            .filter(|_| self.gate_size() > 0);
+        let proof = target.proof(self.destination).await;
+        let Some(gate) = gate else {
+            return vec![
+                match proof {
+                    Some(proof) => Outcome::pass("verify/release", self.destination).actual(proof),
+                    // The command's own exit status is all there is, and is shown as that.
+                    None => Outcome::inconclusive("verify/release", self.destination)
+                        .severity(model::Severity::Advisory)
+                        .expected(format!("somebody says that {} answers", self.destination))
+                        .actual("only the command's exit status says so")
+                        .reason("nobody verified that the release answers")
+                        .hint("add probes under `healthgate:`, or `rollback.command.current`"),
+                },
+                Outcome::pass("verify/command", self.destination)
+                    .actual("every step ended with success"),
+            ];
+        };
+        let interrupt = job.interrupt.clone();
+        let interrupted = move || -> probe::gate::Interrupted {
+            let interrupt = interrupt.clone();
+            Box::pin(async move {
+                interrupt.wait().await;
+            })
+        };
+        let say = |text: &str| job.progress.say(&format!("verify {text}"));
+        let watch = probe::gate::Watch {
+            selects: &|_| true,
+            observer: &probe::observer::Line::new(&say),
+            interrupted: &interrupted,
+            around: probe::kinds::Surroundings {
+                env: job.env.clone(),
+                hosts: self.places.hosts(),
+                redactor: job.redactor.clone(),
+                shard: None,
+            },
+            forever: false,
+        };
+        let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;
+        for outcome in &mut outcomes {
+            // The switch's own proof says who answers where the probes do not.
+            if outcome.id == "release/identity"
+                && let Some(proof) = &proof
+            {
+                *outcome =
+                    Outcome::pass("release/identity", self.destination).actual(proof.clone());
+            }
+            outcome.id = format!("verify/{}", outcome.id);
+        }
+        outcomes
+    }
+
+    /// Writes down what runs now; freezes the environment if it is not healthy.
+    pub(super) async fn record(
+        &self,
+        lease: &Lease,
+        left: Option<&str>,
+        verdict: Verdict,
+    ) -> Result<(), Failure> {
+        let session = self.session;
+        let now = Timestamp::now();
+        let frozen = (verdict == Verdict::Fail).then(|| Frozen {
+            reason: format!(
+                "the rollback to {} did not restore the service",
+                self.destination
+            ),
+            by: session.actor(),
+            at: now,
+        });
+        session
+            .store
+            .release(lease, |document| {
+                document.rolled_back(left, self.destination, verdict == Verdict::Pass, now);
+                if frozen.is_some() {
+                    document.frozen.clone_from(&frozen);
+                }
+            })
+            .await
+            .map_err(failure)
+    }
+
+    pub(super) fn conclude(&self, report: &mut Report, left: Option<&str>, verdict: Verdict) {
+        let from = left.unwrap_or("an unknown release");
+        let ms = self.clock.elapsed().as_millis();
+        match verdict {
+            Verdict::Pass => {
+                report.reason =
+                    format!("rolled back from {from} to {} in {ms} ms", self.destination);
+                report
+                    .outputs
+                    .push(("restored-release".to_owned(), self.destination.to_owned()));
+            }
+            Verdict::Fail => {
+                report.reason = format!(
+                    "{} is live, but the service is not healthy: {}",
+                    self.destination, report.reason
+                );
+                report.outcomes.push(self.escalation(from));
+            }
+            _ => {
+                report.reason = format!(
+                    "{} is live, but it could not be verified: {}",
+                    self.destination, report.reason
+                );
+            }
+        }
+    }
+
+    /// What a person has to do when the last-known-good release is not healthy either.
+    fn escalation(&self, from: &str) -> Outcome {
+        Outcome::fail("rollback/escalate", self.destination)
+            .expected(format!("{} is healthy", self.destination))
+            .actual("it is live and not healthy")
+            .reason(format!(
+                "tried: {from} → {}; the environment is frozen, no deployment is allowed",
+                self.destination
+            ))
+            .hint(
+                "a person has to look: 1. do not deploy; 2. `healthgate` tells what is wrong; \
+                 3. check what the release depends on (database, cache, network); 4. `rollback \
+                 history`, then `rollback run --force --to VERSION` for an older release; \
+                 5. `rollback unfreeze` when the service is healthy",
+            )
+    }
+}
