@@ -4,6 +4,7 @@
 mod backup;
 mod healthgate;
 mod hosts;
+mod rollback;
 mod runners;
 mod services;
 mod smoke;
@@ -11,9 +12,8 @@ mod smoke;
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{Config, Github, Preflight, Rollback, SecretKind, VariableCheck, Waiver};
+use crate::file::{Config, Github, Preflight, SecretKind, VariableCheck, Waiver};
 use crate::node::Node;
-use crate::value::StateAddress;
 
 /// The only version of the file's format.
 const VERSION: u32 = 1;
@@ -42,7 +42,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         services::section(section, config, tree)?;
     }
     if let Some(section) = &config.rollback {
-        rollback(section, config, tree)?;
+        rollback::section(section, config, tree)?;
     }
     Ok(())
 }
@@ -254,44 +254,6 @@ fn variable_check(check: &VariableCheck) -> Result<(), &'static str> {
         (Some(_), None) if !check.optional.is_empty() => Err("`optional` is for an `example-file`"),
         _ => Ok(()),
     }
-}
-
-fn rollback(section: &Rollback, config: &Config, tree: &Node) -> Result<(), Fault> {
-    match (&section.command, &section.nginx) {
-        (Some(_), Some(_)) => {
-            return Err(fault(
-                tree,
-                &["rollback", "nginx"],
-                "`command` and `nginx` exclude each other",
-            )
-            .hint("a service has one target"));
-        }
-        (None, None) => {
-            return Err(
-                fault(tree, &["rollback"], "no target is given").hint("add `command:` or `nginx:`")
-            );
-        }
-        _ => {}
-    }
-    if let StateAddress::Host { host, path: _ } = &section.state {
-        known_host(tree, &["rollback", "state"], host, config)?;
-    }
-    if let Some(nginx) = &section.nginx
-        && nginx.blue == nginx.green
-    {
-        return Err(fault(
-            tree,
-            &["rollback", "nginx", "green"],
-            "both colours have the same address",
-        ));
-    }
-    if let Some(command) = &section.command {
-        for (at, host) in command.hosts.iter().enumerate() {
-            let at = at.to_string();
-            known_host(tree, &["rollback", "command", "hosts", &at], host, config)?;
-        }
-    }
-    Ok(())
 }
 
 fn http_url(tree: &Node, path: &[&str], text: &str) -> Result<(), Fault> {

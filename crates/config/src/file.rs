@@ -21,7 +21,7 @@ pub use github::{Github, GithubApp};
 pub use healthgate::*;
 pub use host::Host;
 pub use preflight::*;
-pub use rollback::{CommandTarget, NginxTarget, OnBreach, Rollback};
+pub use rollback::*;
 pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
 
 /// deploy-guard.yml

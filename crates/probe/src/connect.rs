@@ -69,7 +69,7 @@ impl Problem {
         self
     }
 
-    pub(crate) fn reason(&self) -> &str {
+    pub fn reason(&self) -> &str {
         &self.reason
     }
 
@@ -132,6 +132,11 @@ impl Route {
             resolve: resolve.to_vec(),
             via: via.map(through),
         }
+    }
+
+    /// Out of a host's own network.
+    pub fn out_of(host: &str, around: &Surroundings) -> Self {
+        Route::new(&[], Some(host), around)
     }
 
     /// The way to other places than the one whose addresses are given.

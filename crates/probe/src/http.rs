@@ -317,6 +317,18 @@ pub async fn ask_release(
     likely: &str,
     timeout: Duration,
 ) -> Result<String, String> {
+    ask_release_by(Route::default(), url, at, source, likely, timeout).await
+}
+
+/// The same by another way, such as out of a host's own network.
+pub async fn ask_release_by(
+    route: Route,
+    url: &str,
+    at: Option<&str>,
+    source: Option<&config::file::ReleaseSource>,
+    likely: &str,
+    timeout: Duration,
+) -> Result<String, String> {
     let ask = async {
         let url = parse(url)?;
         let request = match at {
@@ -340,7 +352,7 @@ pub async fn ask_release(
             }
         };
         let transport = Transport::new(Wire {
-            route: Route::default(),
+            route,
             proxy: None,
             version: config::file::HttpVersion::Auto,
             ca_file: None,

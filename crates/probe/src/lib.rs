@@ -29,6 +29,7 @@ pub mod prometheus;
 mod redis;
 pub mod release;
 mod restarts;
+pub mod settle;
 mod shell;
 mod slo;
 mod smoke;

@@ -4,9 +4,13 @@
 //! what becomes of failures are the engine's.
 
 mod command;
+mod compose;
+mod haproxy;
+mod machines;
 mod nginx;
 #[allow(dead_code, reason = "kinds on hosts reach them by it")]
 mod place;
+mod systemd;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -16,12 +20,19 @@ use cli::Job;
 use config::file::{ReleaseSource, Rollback};
 use futures_util::future::join_all;
 
+use compose::Compose;
+use haproxy::Haproxy;
+use systemd::Systemd;
+
 pub(crate) use command::Command;
 pub(crate) use nginx::Nginx;
 pub(crate) use place::{Place, Places};
 
 /// What a place answers, once it has; the error is a reason in words.
 pub(crate) type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + 'a>>;
+
+/// What proved that a release answers, if anything did.
+pub(crate) type Proving<'a> = Pin<Box<dyn Future<Output = Option<String>> + 'a>>;
 
 /// What is switched as a whole at one place: a release on a host, or the colour behind a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +99,7 @@ pub(crate) trait Target {
 
     /// What proved that the destination answers, once every step was made; `None` where nothing
     /// but the steps' own success says so.
-    fn proof<'a>(
-        &'a self,
-        destination: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>>;
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a>;
 }
 
 /// The configured target; the configuration has exactly one.
@@ -100,13 +108,19 @@ pub(crate) fn of<'a>(
     job: &'a Job,
     places: &'a Places,
 ) -> Result<Box<dyn Target + 'a>, String> {
-    // The kinds that reach hosts do so through `places`.
-    let _ = places;
-    match (&section.command, &section.nginx) {
-        (Some(command), _) => Ok(Box::new(Command::new(command, job))),
-        (None, Some(nginx)) => Ok(Box::new(Nginx::new(nginx, job)?)),
-        (None, None) => Err("no target is configured under `rollback:`".to_owned()),
-    }
+    Ok(if let Some(command) = &section.command {
+        Box::new(Command::new(command, job))
+    } else if let Some(nginx) = &section.nginx {
+        Box::new(Nginx::new(nginx, job)?)
+    } else if let Some(haproxy) = &section.haproxy {
+        Box::new(Haproxy::new(haproxy, job, places)?)
+    } else if let Some(compose) = &section.compose {
+        Box::new(Compose::new(compose, job, places))
+    } else if let Some(systemd) = &section.systemd {
+        Box::new(Systemd::new(systemd, job, places))
+    } else {
+        return Err("no target is configured under `rollback:`".to_owned());
+    })
 }
 
 /// What the places say that they run.
@@ -214,6 +228,35 @@ impl Question {
             .and_then(|source| source.url.clone())
             .unwrap_or(probe.url.clone());
         Some(Question { url, source })
+    }
+
+    /// What the section itself names, else what the gate asks.
+    pub(crate) fn of(own: Option<&ReleaseSource>, job: &Job, kind: &str) -> Result<Self, String> {
+        let own = own.and_then(|source| {
+            let url = source.url.clone()?;
+            let source = Some(source.clone());
+            Some(Question { url, source })
+        });
+        own.or_else(|| Question::of_gate(job)).ok_or_else(|| {
+            format!("nobody says where the release can be read through {kind}: set `rollback.{kind}.release.url`")
+        })
+    }
+
+    /// The same out of a place's own network.
+    pub(crate) async fn ask_from(
+        &self,
+        place: &Place,
+        around: &probe::kinds::Surroundings,
+        at: Option<&str>,
+        likely: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let Place::Host(host) = place else {
+            return self.ask(at, likely, timeout).await;
+        };
+        let route = probe::connect::Route::out_of(host, around);
+        let source = self.source.as_ref();
+        probe::http::ask_release_by(route, &self.url, at, source, likely, timeout).await
     }
 
     pub(crate) async fn ask(

@@ -14,7 +14,9 @@
 )]
 
 mod binary;
+mod docker;
 mod grpc;
+mod haproxy;
 mod http;
 mod moto;
 mod nginx;
@@ -32,7 +34,9 @@ mod tinyproxy;
 mod tls;
 
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
+pub use docker::Docker;
 pub use grpc::GrpcHealth;
+pub use haproxy::Haproxy;
 pub use http::{Answer, get, request};
 pub use moto::Moto;
 pub use nginx::Nginx;

@@ -1,14 +1,24 @@
 //! `rollback:` — how to put the last-known-good release back.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ReleaseSource;
 use crate::value::{Portion, Span, StateAddress};
 
-/// How to put the last-known-good release back. Exactly one target: `command` or `nginx`.
+mod command;
+mod compose;
+mod haproxy;
+mod nginx;
+mod systemd;
+
+pub use command::CommandTarget;
+pub use compose::ComposeTarget;
+pub use haproxy::{HaproxyTarget, Leave};
+pub use nginx::NginxTarget;
+pub use systemd::SystemdTarget;
+
+/// How to put the last-known-good release back. Exactly one target: `command`, `nginx`, `haproxy`,
+/// `compose` or `systemd`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rollback {
@@ -44,6 +54,12 @@ pub struct Rollback {
     pub command: Option<CommandTarget>,
     /// nginx sends the traffic to one of two colours.
     pub nginx: Option<NginxTarget>,
+    /// HAProxy sends the traffic to one of two servers.
+    pub haproxy: Option<HaproxyTarget>,
+    /// Services of a Compose project run the release's images.
+    pub compose: Option<ComposeTarget>,
+    /// A unit of systemd runs what a link to a release's folder points to.
+    pub systemd: Option<SystemdTarget>,
 }
 
 /// What to do when too many hosts fail.
@@ -56,50 +72,6 @@ pub enum OnBreach {
     Complete,
     /// Begin no other host, and put back what ran before, in reverse order.
     Restore,
-}
-
-/// A command that makes a given release live. It is run by `sh -c` with `RELEASE`,
-/// `PREVIOUS_RELEASE` and `HOST` in its environment, and must be safe to run twice.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct CommandTarget {
-    /// Makes `$RELEASE` live.
-    pub run: String,
-    /// Prints the release that is live, for a rollback that must know what it leaves.
-    pub current: Option<String>,
-    /// Proves that `$RELEASE` can be made live, without changing anything; run before the first change.
-    pub check: Option<String>,
-    /// Names under `hosts:`; the command runs here once for each, with `HOST` set to its address.
-    /// Default: once, with `HOST=localhost`.
-    #[serde(default)]
-    pub hosts: Vec<String>,
-    /// How long one run may take. Default 5m.
-    #[serde(default = "command_timeout")]
-    pub timeout: Span,
-}
-
-/// Blue-green behind nginx: one upstream file names the colour that gets the traffic.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct NginxTarget {
-    /// The file with the `upstream` block. Only the address in its `server` line is rewritten.
-    pub upstream_file: PathBuf,
-    /// `host:port` of the blue colour.
-    pub blue: String,
-    /// `host:port` of the green colour.
-    pub green: String,
-    /// A URL through nginx, and where the release stands in its answer. Default: the first
-    /// `healthgate` probe that has a `release`.
-    pub release: Option<ReleaseSource>,
-    /// Checks nginx's configuration. Default: `nginx -t`.
-    #[serde(default = "nginx_test")]
-    pub test: String,
-    /// Makes nginx read it. Default: `nginx -s reload`.
-    #[serde(default = "nginx_reload")]
-    pub reload: String,
-    /// How long each command, and the proof through nginx, may take. Default 10s.
-    #[serde(default = "nginx_timeout")]
-    pub timeout: Span,
 }
 
 fn all() -> Portion {
@@ -116,20 +88,4 @@ fn deadline() -> Span {
 
 fn lock_ttl() -> Span {
     Span::from_secs(30 * 60)
-}
-
-fn command_timeout() -> Span {
-    Span::from_secs(5 * 60)
-}
-
-fn nginx_timeout() -> Span {
-    Span::from_secs(10)
-}
-
-fn nginx_test() -> String {
-    "nginx -t".to_owned()
-}
-
-fn nginx_reload() -> String {
-    "nginx -s reload".to_owned()
 }

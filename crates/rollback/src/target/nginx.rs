@@ -28,15 +28,7 @@ pub(crate) struct Nginx<'a> {
 
 impl<'a> Nginx<'a> {
     pub(crate) fn new(config: &'a NginxTarget, job: &Job) -> Result<Self, String> {
-        let own = config.release.as_ref().and_then(|source| {
-            Some(Question {
-                url: source.url.clone()?,
-                source: Some(source.clone()),
-            })
-        });
-        let question = own.or_else(|| Question::of_gate(job)).ok_or(
-            "nobody says where the release can be read through nginx: set `rollback.nginx.release.url`",
-        )?;
+        let question = Question::of(config.release.as_ref(), job, "nginx")?;
         Ok(Nginx { config, question })
     }
 

@@ -1,0 +1,198 @@
+//! Rules for the ways back.
+
+use std::path::Path;
+
+use super::{fault, known_host};
+use crate::error::Fault;
+use crate::file::{ComposeTarget, Config, HaproxyTarget, HostList, Rollback, SystemdTarget};
+use crate::node::Node;
+use crate::value::StateAddress;
+
+pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Result<(), Fault> {
+    let kinds = [
+        ("command", section.command.is_some()),
+        ("nginx", section.nginx.is_some()),
+        ("haproxy", section.haproxy.is_some()),
+        ("compose", section.compose.is_some()),
+        ("systemd", section.systemd.is_some()),
+    ];
+    let mut given = kinds.iter().filter(|(_, given)| *given);
+    let Some((first, _)) = given.next() else {
+        let names: Vec<String> = kinds.iter().map(|(name, _)| format!("`{name}:`")).collect();
+        return Err(fault(tree, &["rollback"], "no target is given")
+            .hint(format!("add one of {}", names.join(", "))));
+    };
+    if let Some((second, _)) = given.next() {
+        let message = format!("`{first}` and `{second}` exclude each other");
+        let fault = fault(tree, &["rollback", second], message);
+        return Err(fault.hint("a service has one target"));
+    }
+    if let StateAddress::Host { host, path: _ } = &section.state {
+        known_host(tree, &["rollback", "state"], host, config)?;
+    }
+    if let Some(nginx) = &section.nginx
+        && nginx.blue == nginx.green
+    {
+        return Err(fault(
+            tree,
+            &["rollback", "nginx", "green"],
+            "both colours have the same address",
+        ));
+    }
+    if let Some(command) = &section.command {
+        for (at, host) in command.hosts.iter().enumerate() {
+            let at = at.to_string();
+            known_host(tree, &["rollback", "command", "hosts", &at], host, config)?;
+        }
+    }
+    if let Some(target) = &section.haproxy {
+        haproxy(target, config, tree)?;
+    }
+    if let Some(target) = &section.compose {
+        compose(target, config, tree)?;
+    }
+    if let Some(target) = &section.systemd {
+        systemd(target, config, tree)?;
+    }
+    Ok(())
+}
+
+fn systemd(target: &SystemdTarget, config: &Config, tree: &Node) -> Result<(), Fault> {
+    a_word(tree, &["rollback", "systemd", "unit"], &target.unit)?;
+    absolute(tree, &["rollback", "systemd", "releases"], &target.releases)?;
+    let link = target.link();
+    absolute(tree, &["rollback", "systemd", "link"], &link)?;
+    if link.starts_with(&target.releases) {
+        let message = "the link lies among the releases: it would be taken for one";
+        return Err(fault(tree, &["rollback", "systemd", "link"], message));
+    }
+    hosts(
+        tree,
+        &["rollback", "systemd", "hosts"],
+        target.hosts.as_ref(),
+        config,
+    )
+}
+
+fn haproxy(target: &HaproxyTarget, config: &Config, tree: &Node) -> Result<(), Fault> {
+    let at = |key: &'static str| ["rollback", "haproxy", key];
+    // They go into commands of the runtime socket, which has no quotes.
+    for (key, name) in [
+        ("backend", &target.backend),
+        ("blue", &target.blue),
+        ("green", &target.green),
+    ] {
+        plain(tree, &at(key), name, "_-.:")?;
+    }
+    if target.blue == target.green {
+        return Err(fault(
+            tree,
+            &at("green"),
+            "both colours are the same server",
+        ));
+    }
+    absolute(tree, &at("socket"), &target.socket)?;
+    // Others mean something to `socat`.
+    plain(
+        tree,
+        &at("socket"),
+        &target.socket.display().to_string(),
+        "_-./@+",
+    )?;
+    if let Some(file) = &target.state_file {
+        absolute(tree, &at("state-file"), file)?;
+    }
+    hosts(tree, &at("hosts"), target.hosts.as_ref(), config)
+}
+
+fn compose(target: &ComposeTarget, config: &Config, tree: &Node) -> Result<(), Fault> {
+    let at = |key: &'static str| ["rollback", "compose", key];
+    absolute(tree, &at("folder"), &target.folder)?;
+    if target.files.is_empty() {
+        return Err(fault(tree, &at("files"), "the project has no file"));
+    }
+    for file in target.files.iter().chain([&target.override_file]) {
+        let text = file.display().to_string();
+        if text.is_empty() || text.starts_with('-') {
+            return Err(fault(
+                tree,
+                &at("files"),
+                format!("`{text}` is no file's name"),
+            ));
+        }
+    }
+    if target.files.contains(&target.override_file) {
+        let message = "our file is one of yours, and it would be written over";
+        return Err(fault(tree, &at("override-file"), message));
+    }
+    if let Some(label) = &target.release_label {
+        plain(tree, &at("release-label"), label, "_-./")?;
+    }
+    if let Some(project) = &target.project {
+        a_word(tree, &at("project"), project)?;
+    }
+    if target.services.is_empty() {
+        return Err(fault(tree, &at("services"), "no service is named"));
+    }
+    for (service, image) in &target.services {
+        plain(tree, &at("services"), service, "_-.")?;
+        if image.matches("{release}").count() != 1 {
+            let message = format!("`{image}` does not have `{{release}}` in one place");
+            return Err(
+                fault(tree, &["rollback", "compose", "services", service], message)
+                    .hint("write it as `ghcr.io/acme/shop:{release}`"),
+            );
+        }
+    }
+    hosts(tree, &at("hosts"), target.hosts.as_ref(), config)
+}
+
+/// Letters, digits and a few others, and no dash at the front.
+fn plain(tree: &Node, path: &[&str], text: &str, others: &str) -> Result<(), Fault> {
+    let good = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    if text.is_empty() || text.starts_with('-') || !text.chars().all(good) {
+        return Err(fault(tree, path, format!("`{text}` is no name")));
+    }
+    Ok(())
+}
+
+/// A selector that fits no machine would be a rollback of nothing.
+fn hosts(
+    tree: &Node,
+    path: &[&str],
+    list: Option<&HostList>,
+    config: &Config,
+) -> Result<(), Fault> {
+    let Some(list) = list else { return Ok(()) };
+    for selector in list.selectors() {
+        if config.hosts_named(selector).is_empty() {
+            if selector == "all" || selector.contains(['*', '?']) {
+                let message = format!("no machine under `hosts:` fits `{selector}`");
+                return Err(fault(tree, path, message));
+            }
+            known_host(tree, path, selector, config)?;
+        }
+    }
+    if list.selectors().next().is_none() {
+        return Err(fault(tree, path, "no machine is named"));
+    }
+    Ok(())
+}
+
+/// Scripts that run in nobody knows which folder need whole paths.
+fn absolute(tree: &Node, path: &[&str], value: &Path) -> Result<(), Fault> {
+    if value.is_absolute() {
+        return Ok(());
+    }
+    let message = format!("`{}` is no absolute path", value.display());
+    Err(fault(tree, path, message).hint("write it from the root: `/srv/…`"))
+}
+
+/// What a program would take for an option, or for two words, is no name.
+fn a_word(tree: &Node, path: &[&str], text: &str) -> Result<(), Fault> {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    if text.is_empty() || text.starts_with('-') || text.contains(odd) {
+        return Err(fault(tree, path, format!("`{text}` is no name")));
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! A command of the user's makes the switch.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::Span;
+
+/// A command that makes a given release live. It is run by `sh -c` with `RELEASE`,
+/// `PREVIOUS_RELEASE` and `HOST` in its environment, and must be safe to run twice.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CommandTarget {
+    /// Makes `$RELEASE` live.
+    pub run: String,
+    /// Prints the release that is live, for a rollback that must know what it leaves.
+    pub current: Option<String>,
+    /// Proves that `$RELEASE` can be made live, without changing anything; run before the first change.
+    pub check: Option<String>,
+    /// Names under `hosts:`; the command runs here once for each, with `HOST` set to its address.
+    /// Default: once, with `HOST=localhost`.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// How long one run may take. Default 5m.
+    #[serde(default = "command_timeout")]
+    pub timeout: Span,
+}
+
+fn command_timeout() -> Span {
+    Span::from_secs(5 * 60)
+}

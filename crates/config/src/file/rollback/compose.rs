@@ -1,0 +1,64 @@
+//! Services of a Compose project.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::file::HostList;
+use crate::value::Span;
+
+/// Services of a Compose project run the images of a release. Their images stand in an override
+/// file of ours, never in yours, and only these services are recreated: by `docker compose`, else
+/// by `docker-compose`. Then they are watched: they must stay up, and healthy where they have a
+/// health check.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ComposeTarget {
+    /// The folder where Compose is called, such as `/srv/shop`.
+    pub folder: PathBuf,
+    /// The files of the project (`-f`), relative to `folder`. Default: `docker-compose.yml`.
+    #[serde(default = "files")]
+    pub files: Vec<PathBuf>,
+    /// Our file, read after those; it is written whole. A deployment that uses the same file has
+    /// one place for the images. Default: `docker-compose.deploy-guard.yml`.
+    #[serde(default = "override_file")]
+    pub override_file: PathBuf,
+    /// The project's name (`-p`). Default: what Compose derives.
+    pub project: Option<String>,
+    /// The services and their images, with `{release}` in the place of the release:
+    /// `backend: "ghcr.io/acme/shop:{release}"`, or `shop@{release}` where releases are digests.
+    pub services: BTreeMap<String, String>,
+    /// The label of a container that names its release, such as
+    /// `org.opencontainers.image.version`. Default: what stands in the place of `{release}`.
+    pub release_label: Option<String>,
+    /// Machines under `hosts:` where it runs: `all`, a pattern, or a list. Default: the machine
+    /// that runs us.
+    pub hosts: Option<HostList>,
+    /// Call Docker through `sudo -n`, where the user may not speak to it.
+    #[serde(default)]
+    pub sudo: bool,
+    /// How long the services must stay up without being started again. Default 3s.
+    #[serde(default = "settle")]
+    pub settle: Span,
+    /// How long pulling the images and recreating the services may take, each. Default 5m.
+    #[serde(default = "timeout")]
+    pub timeout: Span,
+}
+
+fn files() -> Vec<PathBuf> {
+    vec![PathBuf::from("docker-compose.yml")]
+}
+
+fn override_file() -> PathBuf {
+    PathBuf::from("docker-compose.deploy-guard.yml")
+}
+
+fn settle() -> Span {
+    Span::from_secs(3)
+}
+
+fn timeout() -> Span {
+    Span::from_secs(5 * 60)
+}

@@ -1,0 +1,55 @@
+//! HAProxy makes the switch.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::file::{HostList, ReleaseSource};
+use crate::value::Span;
+
+/// Blue-green behind HAProxy: two servers of a backend, of which one gets the traffic. Switched
+/// over the runtime socket, without a reload; proved by requests through HAProxy.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HaproxyTarget {
+    /// The runtime socket (`stats socket … level admin`), such as `/run/haproxy/admin.sock`.
+    pub socket: PathBuf,
+    /// The backend.
+    pub backend: String,
+    /// The blue server's name in the backend.
+    pub blue: String,
+    /// The green server's name in the backend.
+    pub green: String,
+    /// The file of `server-state-file`: it is written after each switch, so that a reload keeps
+    /// what was switched. Without it, a reload goes back to what the configuration says.
+    pub state_file: Option<PathBuf>,
+    /// Whether the server that is left finishes the requests and sessions it has (`drain`), or
+    /// takes no more (`maint`). Default: drain.
+    #[serde(default)]
+    pub leave: Leave,
+    /// A URL through HAProxy, and where the release stands in its answer. Default: the first
+    /// `healthgate` probe that has a `release`.
+    pub release: Option<ReleaseSource>,
+    /// Machines under `hosts:` where HAProxy runs: `all`, a pattern, or a list; `socat` must be
+    /// there. The URL is then asked from there. Default: the machine that runs us.
+    pub hosts: Option<HostList>,
+    /// How long each question, and the proof through HAProxy, may take. Default 10s.
+    #[serde(default = "timeout")]
+    pub timeout: Span,
+}
+
+/// What becomes of the server that is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leave {
+    /// It finishes what it has and gets nothing new.
+    #[default]
+    Drain,
+    /// It is taken out at once and not checked any more.
+    Maint,
+}
+
+fn timeout() -> Span {
+    Span::from_secs(10)
+}

@@ -1,0 +1,68 @@
+//! Whether what was just started stays up, for whoever started it.
+
+use std::time::{Duration, Instant};
+
+use config::file::{ComposeProbe, SystemdProbe};
+use model::Verdict;
+
+use crate::compose::Compose;
+use crate::kinds::{Probe, Surroundings};
+use crate::systemd::Systemd;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long one look may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// A start that is given time to come up, and then must stay.
+#[derive(Clone, Copy, Debug)]
+pub struct Settling {
+    /// How long it may take until it is up.
+    pub within: Duration,
+    /// How long it must then stay up.
+    pub stays: Duration,
+}
+
+/// A unit's start: what was seen in the end, or why it is not up.
+pub async fn systemd(
+    probe: SystemdProbe,
+    around: &Surroundings,
+    settling: Settling,
+) -> Result<String, String> {
+    watch(&Systemd::new(probe, around)?, settling).await
+}
+
+/// The same of services of a Compose project.
+pub async fn compose(
+    probe: ComposeProbe,
+    around: &Surroundings,
+    settling: Settling,
+) -> Result<String, String> {
+    watch(&Compose::new(probe, around)?, settling).await
+}
+
+async fn watch(probe: &dyn Probe, settling: Settling) -> Result<String, String> {
+    let began = Instant::now();
+    let mut up: Option<Instant> = None;
+    loop {
+        let reading = probe.measure(None, LOOK).await;
+        let reason = reading.reason.unwrap_or_default();
+        match (reading.verdict, up) {
+            (Verdict::Pass, _) => {
+                let since = *up.get_or_insert_with(Instant::now);
+                if since.elapsed() >= settling.stays {
+                    return Ok(reading.actual);
+                }
+            }
+            // Not to be asked for a moment is no fall; in the end it is no proof either.
+            (Verdict::Fail, Some(_)) => {
+                return Err(format!("it does not stay up: {reason}; {}", probe.hint()));
+            }
+            _ if began.elapsed() > settling.within + settling.stays => {
+                return Err(format!("it is not up: {reason}; {}", probe.hint()));
+            }
+            _ => {}
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,458 @@
+//! Services of a Compose project: their images stand in an override file of ours.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cli::Job;
+use config::file::{ComposeProbe, ComposeTarget};
+use model::Severity;
+use probe::settle::{self, Settling};
+use remote::quote;
+use serde::{Deserialize, Serialize};
+
+use super::machines::{Machines, host, word};
+use super::{Asking, Move, Place, Places, Proving, Step, Target};
+
+/// What is only looked at is there soon; an image may be asked of a registry.
+const LOOK: Duration = Duration::from_mins(1);
+/// The place in an image.
+const RELEASE: &str = "{release}";
+
+pub(crate) struct Compose<'a> {
+    config: &'a ComposeTarget,
+    machines: Machines<'a>,
+}
+
+/// What is there before a step.
+#[derive(Debug, Deserialize, Serialize)]
+struct Before {
+    /// Our file's text, if there is one.
+    file: Option<String>,
+    /// What each service runs.
+    images: BTreeMap<String, String>,
+}
+
+impl<'a> Compose<'a> {
+    pub(crate) fn new(config: &'a ComposeTarget, job: &Job, places: &'a Places) -> Self {
+        let machines = Machines::new(config.hosts.as_ref(), job, places);
+        Compose { config, machines }
+    }
+
+    fn does(&self, release: &str) -> String {
+        let images = match self.images(release) {
+            Ok(images) => images.into_values().collect::<Vec<_>>().join(", "),
+            Err(_) => release.to_owned(),
+        };
+        let services: Vec<&str> = self.config.services.keys().map(String::as_str).collect();
+        format!(
+            "write {images} to {}, recreate {} and see it stay up for {}",
+            self.file().display(),
+            services.join(", "),
+            self.config.settle
+        )
+    }
+
+    fn file(&self) -> PathBuf {
+        self.config.folder.join(&self.config.override_file)
+    }
+
+    /// The image of each service; what is no image's name is refused.
+    fn images(&self, release: &str) -> Result<BTreeMap<String, String>, String> {
+        let image = |(service, template): (&String, &String)| {
+            let image = template.replace(RELEASE, release);
+            if !is_image(&image) {
+                return Err(format!("`{image}` is no image's name"));
+            }
+            Ok((service.clone(), image))
+        };
+        self.config.services.iter().map(image).collect()
+    }
+
+    /// What begins every script: which Compose there is, and in which folder.
+    fn head(&self) -> String {
+        let sudo = if self.config.sudo { "sudo -n " } else { "" };
+        let mut project = String::new();
+        for file in &self.config.files {
+            project.push_str(&format!(" -f {}", word(file)));
+        }
+        let name = self.config.project.as_ref();
+        let name = name.map_or(String::new(), |name| format!(" -p {}", quote(name)));
+        format!(
+            "cd -- {folder}
+docker() {{ command {sudo}docker \"$@\" </dev/null; }}
+if docker compose version >/dev/null 2>&1; then program() {{ docker compose \"$@\"; }}
+elif command -v docker-compose >/dev/null; then program() {{ command {sudo}docker-compose \"$@\" </dev/null; }}
+else echo 'there is neither `docker compose` nor `docker-compose`' >&2; exit 1; fi
+ours={ours}
+theirs() {{ program{name}{project} \"$@\"; }}
+both() {{ program{name}{project} -f \"$ours\" \"$@\"; }}
+any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
+",
+            folder = word(&self.config.folder),
+            ours = word(&self.config.override_file),
+        )
+    }
+
+    /// The containers of our services: service, image, the release's label.
+    async fn containers(&self, place: &Place) -> Result<Vec<Container>, String> {
+        let label = self.config.release_label.as_deref().unwrap_or_default();
+        // Between backquotes nothing is special to a template but the backquote, which no label has.
+        let format = format!(
+            "{{\"service\":{{{{json (index .Config.Labels \"com.docker.compose.service\")}}}},\
+             \"one_off\":{{{{json (index .Config.Labels \"com.docker.compose.oneoff\")}}}},\
+             \"image\":{{{{json .Config.Image}}}},\"label\":{{{{json (index .Config.Labels `{label}`)}}}}}}"
+        );
+        let text = format!(
+            "{}ids=$(any ps -q)\n[ -z \"$ids\" ] || docker inspect --type container --format {} $ids",
+            self.head(),
+            quote(&format)
+        );
+        let printed = self
+            .machines
+            .script(place, "docker inspect", &text, LOOK)
+            .await?;
+        let read = |line: &str| {
+            serde_json::from_str(line).map_err(|error| format!("docker inspect: {error}"))
+        };
+        let all: Result<Vec<Container>, String> = printed.lines().map(read).collect();
+        let mut all = all?;
+        all.retain(|one| {
+            !one.one_off.eq_ignore_ascii_case("true")
+                && self.config.services.contains_key(&one.service)
+        });
+        Ok(all)
+    }
+
+    /// The release whose images our services run.
+    async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
+        let wanted = self.images(likely).ok();
+        let containers = self.containers(place).await?;
+        let mut found: Option<(String, String)> = None;
+        for (service, template) in &self.config.services {
+            let of_service = containers.iter().filter(|one| one.service == *service);
+            let mut any = false;
+            for container in of_service {
+                any = true;
+                let release = if self.config.release_label.is_some() {
+                    container.label.clone().filter(|label| !label.is_empty())
+                } else if wanted.as_ref().and_then(|all| all.get(service)) == Some(&container.image)
+                {
+                    Some(likely.to_owned())
+                } else {
+                    release_of(template, &container.image)
+                };
+                let release = release.ok_or_else(|| {
+                    format!(
+                        "`{service}` runs {}, which names no release",
+                        container.image
+                    )
+                })?;
+                match &found {
+                    Some((other, known)) if *known != release => {
+                        return Err(format!(
+                            "`{other}` runs {known} and `{service}` runs {release}"
+                        ));
+                    }
+                    _ => found = Some((service.clone(), release)),
+                }
+            }
+            if !any {
+                return Err(format!("`{service}` does not run"));
+            }
+        }
+        Ok(found.map(|(_, release)| release))
+    }
+
+    /// Whether the release could be made live: the project has these services, and the images are
+    /// here or can be had.
+    async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
+        let images = self.images(release)?;
+        let mut text = format!(
+            "{}no() {{ printf '%s\\n' \"$*\" >&2; exit 1; }}
+docker version --format x >/dev/null
+all=$(theirs config --services)
+folder=$(dirname -- \"$ours\")
+[ -w \"$folder\" ] || no \"nothing may be written in $folder\"\n",
+            self.head()
+        );
+        for (service, image) in images {
+            text.push_str(&format!(
+                "printf '%s\\n' \"$all\" | grep -qxF -e {service} || no the project has no service {service}
+image={image}
+docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect -- \"$image\" >/dev/null 2>&1 ||
+  {{ case $image in localhost:*|127.*) docker manifest inspect --insecure -- \"$image\" >/dev/null 2>&1 ;; *) false ;; esac; }} ||
+  no \"the image $image is neither here nor in its registry\"\n",
+                service = quote(&service),
+                image = quote(&image),
+            ));
+        }
+        self.machines
+            .script(place, "the release", &text, LOOK)
+            .await
+            .map(drop)
+    }
+
+    /// Our file and what runs, as JSON.
+    async fn pre_image(&self, place: &Place) -> Result<String, String> {
+        let places = self.machines.places();
+        let file = places.read(place, &self.file(), LOOK).await?;
+        let containers = self.containers(place).await?;
+        let images = containers
+            .into_iter()
+            .map(|one| (one.service, one.image))
+            .collect();
+        serde_json::to_string(&Before { file, images }).map_err(|error| error.to_string())
+    }
+
+    /// Makes the release live; safe to do twice.
+    async fn switch(&self, place: &Place, release: &str) -> Result<String, String> {
+        let images = self.images(release)?;
+        self.pull(place, &images).await?;
+        self.up(place, &images).await?;
+        let containers = self.containers(place).await?;
+        for (service, image) in &images {
+            let of_service: Vec<_> = containers
+                .iter()
+                .filter(|one| one.service == *service)
+                .collect();
+            if of_service.is_empty() {
+                return Err(format!("`{service}` does not run"));
+            }
+            if let Some(other) = of_service.iter().find(|one| one.image != *image) {
+                return Err(format!("`{service}` still runs {}", other.image));
+            }
+        }
+        self.stays(place).await
+    }
+
+    /// Lets the services run what they ran, and puts our file back.
+    async fn put_back(&self, place: &Place, before: &str) -> Result<String, String> {
+        let before: Before =
+            serde_json::from_str(before).map_err(|error| format!("the pre-image: {error}"))?;
+        if !before.images.is_empty() {
+            self.up(place, &before.images).await?;
+        }
+        if let Some(text) = &before.file {
+            let places = self.machines.places();
+            places.replace(place, &self.file(), text, LOOK).await?;
+        } else {
+            let text = format!("rm -f -- {}", word(&self.file()));
+            let what = "putting it back";
+            self.machines.script(place, what, &text, LOOK).await?;
+        }
+        let images: Vec<&str> = before.images.values().map(String::as_str).collect();
+        Ok(format!("{} again", images.join(", ")))
+    }
+
+    async fn pull(&self, place: &Place, images: &BTreeMap<String, String>) -> Result<(), String> {
+        let mut text = self.head();
+        for image in images.values() {
+            let image = quote(image);
+            text.push_str(&format!(
+                "docker image inspect -- {image} >/dev/null 2>&1 || docker pull -q -- {image} >/dev/null\n"
+            ));
+        }
+        let within = self.config.timeout.get();
+        self.machines
+            .script(place, "docker pull", &text, within)
+            .await
+            .map(drop)
+    }
+
+    /// Compose recreates what its image has changed, and leaves the rest alone.
+    async fn up(&self, place: &Place, images: &BTreeMap<String, String>) -> Result<(), String> {
+        let services: Vec<String> = images.keys().map(|service| quote(service)).collect();
+        let ours = override_text(images);
+        self.machines
+            .places()
+            .replace(place, &self.file(), &ours, LOOK)
+            .await?;
+        let text = format!(
+            "{}both up -d --no-deps --no-build {} >&2",
+            self.head(),
+            services.join(" ")
+        );
+        let within = self.config.timeout.get();
+        self.machines
+            .script(place, "compose up", &text, within)
+            .await
+            .map(drop)
+    }
+
+    async fn stays(&self, place: &Place) -> Result<String, String> {
+        let probe = ComposeProbe {
+            name: "settle".to_owned(),
+            folder: Some(self.config.folder.clone()),
+            files: [
+                self.config.files.clone(),
+                vec![self.config.override_file.clone()],
+            ]
+            .concat(),
+            project: self.config.project.clone(),
+            services: self.config.services.keys().cloned().collect(),
+            completed: Vec::new(),
+            host: host(place),
+            hosts: None,
+            require: None,
+            sudo: self.config.sudo,
+            max_restarts: 0,
+            policy: None,
+            severity: Severity::Required,
+        };
+        let settling = Settling {
+            within: self.config.timeout.get(),
+            stays: self.config.settle.get(),
+        };
+        settle::compose(probe, &self.machines.around, settling).await
+    }
+}
+
+impl Target for Compose<'_> {
+    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+        self.machines
+            .steps("compose", &self.does(moving.destination))
+    }
+
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(self.running(&step.place, likely))
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check(&step.place, moving.destination).await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, ()> {
+        Box::pin(async move {
+            let images = self.images(moving.destination)?;
+            self.pull(&step.place, &images).await
+        })
+    }
+
+    fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
+    }
+
+    fn act<'a>(
+        &'a self,
+        step: &'a Step,
+        moving: Move<'a>,
+        _before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(self.switch(&step.place, moving.destination))
+    }
+
+    fn undo<'a>(
+        &'a self,
+        step: &'a Step,
+        _moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("what was there before is not known")?;
+            self.put_back(&step.place, before).await
+        })
+    }
+
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
+        Box::pin(async move {
+            for place in self.machines.all() {
+                let runs = self.running(place, destination).await.ok()??;
+                if runs != destination {
+                    return None;
+                }
+            }
+            Some(format!(
+                "every container of the services runs {destination}"
+            ))
+        })
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Container {
+    #[serde(default, deserialize_with = "or_empty")]
+    service: String,
+    #[serde(default, deserialize_with = "or_empty")]
+    one_off: String,
+    image: String,
+    label: Option<String>,
+}
+
+/// A label that is not there is `null` or empty.
+fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Our file: JSON, which is YAML that cannot be misread.
+fn override_text(images: &BTreeMap<String, String>) -> String {
+    let service = |(service, image): (&String, &String)| {
+        (service.clone(), serde_json::json!({ "image": image }))
+    };
+    let services: serde_json::Map<String, serde_json::Value> = images.iter().map(service).collect();
+    let text = serde_json::json!({ "services": services });
+    format!("# Written by `rollback`: the images that these services run.\n{text:#}\n")
+}
+
+/// The characters of names, tags and digests, none of which a shell, YAML or Compose takes for
+/// more than itself.
+fn is_image(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric() || "._-".contains(c))
+        && text.len() <= 512
+        && text.chars().all(good)
+}
+
+/// What stands in the place of the release.
+fn release_of(template: &str, image: &str) -> Option<String> {
+    let (head, tail) = template.split_once(RELEASE)?;
+    let release = image.strip_prefix(head)?.strip_suffix(tail)?;
+    (!release.is_empty() && !release.contains(['/', '@'])).then(|| release.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_stands_in_its_place() {
+        let of = |image: &str| release_of("ghcr.io/acme/shop:{release}-web", image);
+        assert_eq!(of("ghcr.io/acme/shop:v1-web").as_deref(), Some("v1"));
+        for other in [
+            "ghcr.io/acme/shop:-web",
+            "ghcr.io/acme/other:v1-web",
+            "shop",
+            "ghcr.io/acme/shop:v1",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        for good in [
+            "shop:v1",
+            "ghcr.io/acme/shop@sha256:00",
+            "localhost:5000/a/b:1.2_3",
+        ] {
+            assert!(is_image(good), "{good}");
+        }
+        for bad in [
+            "",
+            "-v",
+            "shop:v 1",
+            "shop:$(x)",
+            "shop:`x`",
+            "shop:v1\n",
+            "shop:'",
+            "shop:",
+            "shop:${X}",
+        ] {
+            assert!(!is_image(bad), "{bad}");
+        }
+    }
+}

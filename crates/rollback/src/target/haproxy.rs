@@ -1,0 +1,522 @@
+//! Blue-green behind HAProxy: two servers of a backend, switched over the runtime socket.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use cli::Job;
+use config::file::{HaproxyTarget, Leave};
+use remote::quote;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::machines::{Machines, word};
+use super::{Asking, Move, Place, Places, Proving, Question, Step, Target};
+
+/// Right answers in a row, each over a fresh connection, that prove a switch.
+const PROOFS: u32 = 5;
+/// Between two looks, and between two requests of the proof.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The states of thousands of servers are no more.
+const MAX_ANSWER: u64 = 16 << 20;
+
+pub(crate) struct Haproxy<'a> {
+    config: &'a HaproxyTarget,
+    machines: Machines<'a>,
+    question: Question,
+}
+
+/// What HAProxy says of a server.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+struct Server {
+    address: String,
+    /// 2 where it takes requests.
+    operation: u32,
+    /// Bits: maintenance, drained, by whom.
+    admin: u32,
+    weight: u32,
+    /// The weight that the configuration gives it.
+    first_weight: u32,
+}
+
+impl Server {
+    // Not 0x04: that it began in maintenance, whatever was said since.
+    const MAINTENANCE: u32 = 0x01 | 0x02 | 0x20;
+    const DRAINED: u32 = 0x08 | 0x10;
+
+    fn state(&self) -> &'static str {
+        match self.admin {
+            bits if bits & Server::MAINTENANCE != 0 => "maint",
+            bits if bits & Server::DRAINED != 0 => "drain",
+            _ => "ready",
+        }
+    }
+
+    fn takes_traffic(&self) -> bool {
+        self.state() == "ready" && self.weight > 0
+    }
+}
+
+impl<'a> Haproxy<'a> {
+    pub(crate) fn new(
+        config: &'a HaproxyTarget,
+        job: &Job,
+        places: &'a Places,
+    ) -> Result<Self, String> {
+        let question = Question::of(config.release.as_ref(), job, "haproxy")?;
+        let machines = Machines::new(config.hosts.as_ref(), job, places);
+        Ok(Haproxy {
+            config,
+            machines,
+            question,
+        })
+    }
+
+    fn does(&self, release: &str) -> String {
+        let leave = match self.config.leave {
+            Leave::Drain => "drain",
+            Leave::Maint => "maint",
+        };
+        let kept = self.config.state_file.as_ref();
+        let kept = kept.map(|file| format!(", keep that in {}", file.display()));
+        format!(
+            "make the server of {} that runs {release} ready and {leave} the other{}, prove through {}",
+            self.config.backend,
+            kept.unwrap_or_default(),
+            self.question.url
+        )
+    }
+
+    /// The release that is served through HAProxy.
+    async fn served(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
+        let servers = self.servers(place).await?;
+        let active: Vec<_> = servers
+            .values()
+            .filter(|server| server.takes_traffic())
+            .collect();
+        // Shortly after a switch an old connection may still be answered: the servers know better.
+        if let [only] = active.as_slice() {
+            let release = self.ask(place, Some(&only.address), likely).await;
+            if let Ok(release) = release
+                && release != likely
+            {
+                return Ok(Some(release));
+            }
+        }
+        for _ in 0..PROOFS {
+            let release = self.ask(place, None, likely).await?;
+            if release != likely {
+                return Ok(Some(release));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(Some(likely.to_owned()))
+    }
+
+    /// Whether the release could be made live: one of the servers runs it.
+    async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
+        if let Some(file) = &self.config.state_file {
+            let folder = file.parent().map(word).unwrap_or_default();
+            let text = format!(
+                "[ -w {folder} ] || {{ echo nothing may be written in {folder} >&2; exit 1; }}"
+            );
+            let limit = self.config.timeout.get();
+            self.machines
+                .script(place, "the state file", &text, limit)
+                .await?;
+        }
+        let servers = self.servers(place).await?;
+        self.colour_of(place, &servers, release).await.map(drop)
+    }
+
+    /// The servers as they are, as JSON.
+    async fn pre_image(&self, place: &Place) -> Result<String, String> {
+        let servers = self.servers(place).await?;
+        serde_json::to_string(&servers).map_err(|error| error.to_string())
+    }
+
+    /// Switches and proves; safe to do twice. What fails leaves the servers as they were before.
+    async fn switch_or_not(
+        &self,
+        place: &Place,
+        release: &str,
+        before: Option<&str>,
+    ) -> Result<String, String> {
+        let servers = self.servers(place).await?;
+        let to = self.colour_of(place, &servers, release).await?;
+        match self.switch(place, &servers, &to, release).await {
+            Ok(proof) => Ok(format!("{to} has the traffic; {proof}")),
+            Err(reason) => {
+                let now = serde_json::to_string(&servers).map_err(|error| error.to_string())?;
+                Err(match self.put_back(place, before.unwrap_or(&now)).await {
+                    Ok(_) => format!("{reason}; the servers were put back"),
+                    Err(error) => format!("{reason}; putting the servers back failed too: {error}"),
+                })
+            }
+        }
+    }
+
+    /// Lets each server be what it was.
+    async fn put_back(&self, place: &Place, before: &str) -> Result<String, String> {
+        let before: BTreeMap<String, Server> =
+            serde_json::from_str(before).map_err(|error| format!("the pre-image: {error}"))?;
+        let mut all: Vec<_> = before.iter().collect();
+        // Who takes traffic first: at no moment there is nobody.
+        all.sort_by_key(|(_, server)| !server.takes_traffic());
+        for (name, server) in all {
+            self.set(place, name, &format!("weight {}", server.weight))
+                .await?;
+            self.set(place, name, &format!("state {}", server.state()))
+                .await?;
+        }
+        self.keep(place).await?;
+        let states: Vec<String> = before
+            .iter()
+            .map(|(name, server)| format!("{name} {}", server.state()))
+            .collect();
+        Ok(format!("{} again", states.join(", ")))
+    }
+
+    async fn switch(
+        &self,
+        place: &Place,
+        servers: &BTreeMap<String, Server>,
+        to: &str,
+        release: &str,
+    ) -> Result<String, String> {
+        if let Some(server) = servers.get(to).filter(|server| server.weight == 0) {
+            let weight = if server.first_weight == 0 {
+                "weight 100"
+            } else {
+                "weight 100%"
+            };
+            self.set(place, to, weight).await?;
+        }
+        self.set(place, to, "state ready").await?;
+        self.wait_for(place, to).await?;
+        let other = if to == self.config.blue {
+            &self.config.green
+        } else {
+            &self.config.blue
+        };
+        let leave = match self.config.leave {
+            Leave::Drain => "state drain",
+            Leave::Maint => "state maint",
+        };
+        self.set(place, other, leave).await?;
+        self.keep(place).await?;
+        self.prove(place, release).await
+    }
+
+    /// A server that is checked takes requests once its checks have passed; the other must not
+    /// leave before.
+    async fn wait_for(&self, place: &Place, name: &str) -> Result<(), String> {
+        let end = Instant::now() + self.config.timeout.get();
+        loop {
+            let servers = self.servers(place).await?;
+            if servers
+                .get(name)
+                .is_some_and(|server| server.operation == 2)
+            {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!(
+                    "HAProxy does not find {name} healthy within {}",
+                    self.config.timeout
+                ));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn prove(&self, place: &Place, release: &str) -> Result<String, String> {
+        let end = Instant::now() + self.config.timeout.get();
+        let mut proofs = 0;
+        let mut last = String::new();
+        while proofs < PROOFS {
+            if Instant::now() > end {
+                return Err(format!(
+                    "after the switch HAProxy does not serve {release}: {last} (within {})",
+                    self.config.timeout
+                ));
+            }
+            match self.ask(place, None, release).await {
+                Ok(answer) if answer == release => proofs += 1,
+                Ok(answer) => (proofs, last) = (0, format!("{answer} answers")),
+                Err(reason) => (proofs, last) = (0, reason),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(self.proven(release))
+    }
+
+    fn proven(&self, release: &str) -> String {
+        format!(
+            "{PROOFS} requests in a row through {} were answered by {release}",
+            self.question.url
+        )
+    }
+
+    async fn colour_of(
+        &self,
+        place: &Place,
+        servers: &BTreeMap<String, Server>,
+        release: &str,
+    ) -> Result<String, String> {
+        let mut said = Vec::new();
+        for (name, server) in servers {
+            match self.ask(place, Some(&server.address), release).await {
+                Ok(answer) if answer == release => return Ok(name.clone()),
+                Ok(answer) => said.push(format!("{name} {} runs {answer}", server.address)),
+                Err(reason) => said.push(format!(
+                    "{name} {} cannot be asked ({reason})",
+                    server.address
+                )),
+            }
+        }
+        Err(format!("no server runs {release}: {}", said.join(", ")))
+    }
+
+    async fn ask(&self, place: &Place, at: Option<&str>, likely: &str) -> Result<String, String> {
+        let (around, limit) = (&self.machines.around, self.config.timeout.get());
+        self.question
+            .ask_from(place, around, at, likely, limit)
+            .await
+    }
+
+    /// Blue and green as HAProxy sees them.
+    async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, String> {
+        let answer = self
+            .say(
+                place,
+                &format!("show servers state {}", self.config.backend),
+            )
+            .await?;
+        let all = parse(&answer).map_err(|reason| format!("HAProxy: {reason}"))?;
+        let mut both = BTreeMap::new();
+        for name in [&self.config.blue, &self.config.green] {
+            let server = all.get(name);
+            let server =
+                server.ok_or_else(|| format!("{} has no server {name}", self.config.backend))?;
+            both.insert(name.clone(), server.clone());
+        }
+        Ok(both)
+    }
+
+    async fn set(&self, place: &Place, server: &str, what: &str) -> Result<(), String> {
+        let command = format!("set server {}/{server} {what}", self.config.backend);
+        let answer = self.say(place, &command).await?;
+        // It only speaks where something is wrong.
+        match answer.trim() {
+            "" => Ok(()),
+            complaint => Err(format!("`{command}`: {complaint}")),
+        }
+    }
+
+    /// One command over the runtime socket. Its words come from the configuration, which lets no
+    /// other characters through than names have.
+    async fn say(&self, place: &Place, command: &str) -> Result<String, String> {
+        let limit = self.config.timeout.get();
+        if *place != Place::Here {
+            let text = self.ask_there(command);
+            return self.machines.script(place, "socat", &text, limit).await;
+        }
+        let socket = &self.config.socket;
+        let talk = async {
+            let mut stream = tokio::net::UnixStream::connect(socket).await?;
+            stream.write_all(format!("{command}\n").as_bytes()).await?;
+            let mut answer = String::new();
+            stream.take(MAX_ANSWER).read_to_string(&mut answer).await?;
+            Ok(answer)
+        };
+        let answer: std::io::Result<String> =
+            tokio::time::timeout(limit, talk).await.map_err(|_| {
+                format!(
+                    "{}: no answer within {}",
+                    socket.display(),
+                    self.config.timeout
+                )
+            })?;
+        answer.map_err(|error| format!("{}: {error}", socket.display()))
+    }
+
+    fn ask_there(&self, command: &str) -> String {
+        let seconds = self.config.timeout.get().as_secs().max(1);
+        let place = format!("UNIX-CONNECT:{}", self.config.socket.display());
+        format!(
+            "printf '%s\\n' {} | socat -t{seconds} - {}",
+            quote(command),
+            quote(&place)
+        )
+    }
+
+    /// What a reload is to find.
+    async fn keep(&self, place: &Place) -> Result<(), String> {
+        let Some(file) = &self.config.state_file else {
+            return Ok(());
+        };
+        let all = "show servers state";
+        if *place != Place::Here {
+            let text = format!(
+                "file={file}\n{} >\"$file.deploy-guard-new\"
+[ \"$(head -n 1 -- \"$file.deploy-guard-new\")\" = 1 ] || {{ echo HAProxy tells no state >&2; exit 1; }}
+sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$file\"",
+                self.ask_there(all),
+                file = word(file)
+            );
+            let limit = self.config.timeout.get();
+            return self
+                .machines
+                .script(place, "the state file", &text, limit)
+                .await
+                .map(drop);
+        }
+        let text = self.say(place, all).await?;
+        if !text.starts_with("1\n") {
+            return Err("HAProxy tells no state that it could read again".to_owned());
+        }
+        state::atomic::replace(file, text.as_bytes())
+            .map_err(|error| format!("failed to write {}: {error}", file.display()))
+    }
+}
+
+impl Target for Haproxy<'_> {
+    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+        self.machines
+            .steps("haproxy", &self.does(moving.destination))
+    }
+
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(self.served(&step.place, likely))
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check(&step.place, moving.destination).await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
+    }
+
+    fn act<'a>(
+        &'a self,
+        step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(self.switch_or_not(&step.place, moving.destination, before))
+    }
+
+    fn undo<'a>(
+        &'a self,
+        step: &'a Step,
+        _moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("what was there before is not known")?;
+            self.put_back(&step.place, before).await
+        })
+    }
+
+    fn undoes(&self) -> bool {
+        true
+    }
+
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
+        // Every step ended with it.
+        Box::pin(async move { Some(self.proven(destination)) })
+    }
+}
+
+/// Servers by name, from `show servers state`: its columns are named in its second line.
+fn parse(answer: &str) -> Result<BTreeMap<String, Server>, String> {
+    let mut lines = answer.lines();
+    if lines.next() != Some("1") {
+        return Err(answer
+            .lines()
+            .next()
+            .unwrap_or("no answer")
+            .trim()
+            .to_owned());
+    }
+    let head = lines.next().unwrap_or_default();
+    let names: Vec<&str> = head.trim_start_matches('#').split_whitespace().collect();
+    let mut servers = BTreeMap::new();
+    for line in lines.filter(|line| !line.trim().is_empty()) {
+        let row: Vec<&str> = line.split_whitespace().collect();
+        let of = |name: &str| {
+            let at = names.iter().position(|known| *known == name);
+            at.and_then(|at| row.get(at))
+                .copied()
+                .ok_or_else(|| format!("no {name} of a server"))
+        };
+        let number = |name: &str| {
+            of(name)?
+                .parse::<u32>()
+                .map_err(|_| format!("{name} is no number"))
+        };
+        let (host, port) = (of("srv_addr")?, number("srv_port")?);
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        servers.insert(
+            of("srv_name")?.to_owned(),
+            Server {
+                address: format!("{host}:{port}"),
+                operation: number("srv_op_state")?,
+                admin: number("srv_admin_state")?,
+                weight: number("srv_uweight")?,
+                first_weight: number("srv_iweight")?,
+            },
+        );
+    }
+    Ok(servers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATE: &str = "1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord
+3 app 1 blue 127.0.0.1 2 0 1 1 10 1 0 0 0 0 0 0 - 8001 -
+3 app 2 green ::1 0 5 0 1 10 1 0 0 0 0 0 0 - 8002 -
+
+";
+
+    #[test]
+    fn the_states_of_servers_are_read_by_their_columns() {
+        let servers = parse(STATE).unwrap();
+        let (blue, green) = (&servers["blue"], &servers["green"]);
+        assert_eq!(
+            (blue.address.as_str(), blue.state(), blue.takes_traffic()),
+            ("127.0.0.1:8001", "ready", true)
+        );
+        assert_eq!(
+            (green.address.as_str(), green.state(), green.takes_traffic()),
+            ("[::1]:8002", "maint", false)
+        );
+    }
+
+    #[test]
+    fn what_is_no_state_is_an_error() {
+        for text in [
+            "",
+            "No such backend.\n",
+            "2\n# x\n",
+            "1\n# be_id srv_name\n1 blue\n",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(
+            parse("Can't find backend.\n"),
+            Err("Can't find backend.".to_owned())
+        );
+    }
+}

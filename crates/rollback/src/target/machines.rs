@@ -1,0 +1,90 @@
+//! The machines that a target names, and scripts that run there.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cli::Job;
+use config::file::HostList;
+use probe::kinds::Surroundings;
+use remote::quote;
+
+use super::{Place, Places, Step};
+
+pub(crate) struct Machines<'a> {
+    places: &'a Places,
+    all: Vec<Place>,
+    /// For probes that are made there.
+    pub(crate) around: Surroundings,
+}
+
+impl<'a> Machines<'a> {
+    /// Those of the list; without one, this machine.
+    pub(crate) fn new(list: Option<&HostList>, job: &Job, places: &'a Places) -> Self {
+        let around = Surroundings {
+            env: job.env.clone(),
+            hosts: places.hosts(),
+            redactor: job.redactor.clone(),
+            shard: None,
+        };
+        let mut all = Vec::new();
+        for selector in list.into_iter().flat_map(HostList::selectors) {
+            for name in job.config.hosts_named(selector) {
+                let place = Place::Host(name.to_owned());
+                if !all.contains(&place) {
+                    all.push(place);
+                }
+            }
+        }
+        if list.is_none() {
+            all.push(Place::Here);
+        }
+        Machines {
+            places,
+            all,
+            around,
+        }
+    }
+
+    pub(crate) fn all(&self) -> &[Place] {
+        &self.all
+    }
+
+    /// One step a machine: `KIND/MACHINE`.
+    pub(crate) fn steps(&self, kind: &str, does: &str) -> Vec<Step> {
+        let step = |place: &Place| Step {
+            name: format!("{kind}/{place}"),
+            does: does.to_owned(),
+            place: place.clone(),
+        };
+        self.all.iter().map(step).collect()
+    }
+
+    /// What a script prints that succeeds. Values stand in it as [`quote`]d words.
+    pub(crate) async fn script(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
+        self.places.must(place, what, &text, timeout).await
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        self.places
+    }
+}
+
+/// The name under `hosts:`, for a probe.
+pub(crate) fn host(place: &Place) -> Option<String> {
+    match place {
+        Place::Here => None,
+        Place::Host(name) => Some(name.clone()),
+    }
+}
+
+/// An absolute path as one word of a script.
+pub(crate) fn word(path: &Path) -> String {
+    quote(&path.display().to_string())
+}

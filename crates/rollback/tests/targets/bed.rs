@@ -1,0 +1,212 @@
+//! A folder with a configuration and a state, and `rollback` as a user runs it there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) struct Bed {
+    folder: TempDir,
+    env: Vec<(String, String)>,
+}
+
+pub(crate) struct End {
+    pub(crate) code: i32,
+    pub(crate) text: String,
+}
+
+impl End {
+    #[track_caller]
+    pub(crate) fn is(self, code: i32, all: &[&str]) -> End {
+        assert_eq!(self.code, code, "{}", self.text);
+        for part in all {
+            assert!(
+                self.text.contains(part),
+                "`{part}` is not in:\n{}",
+                self.text
+            );
+        }
+        self
+    }
+}
+
+impl Bed {
+    pub(crate) fn new() -> Bed {
+        Bed {
+            folder: tempfile::tempdir().unwrap(),
+            env: Vec::new(),
+        }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Bed {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Lines of the configuration beside the version and the state.
+    pub(crate) fn configure(&self, hosts: &str, target: &str, gate: &str) {
+        let config = format!(
+            "version: 1\nservice: shop\n{hosts}rollback:\n  state: state.json\n{target}\n{gate}"
+        );
+        self.write("deploy-guard.yml", &config);
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(testkit::bin_path("rollback"));
+        testkit::clean(&mut command)
+            .current_dir(self.folder.path())
+            .args(args)
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn rollback(&self, args: &[&str]) -> End {
+        let output = self.command(args).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        End {
+            code: output.status.code().unwrap_or(-1),
+            text: String::from_utf8_lossy(&text).into_owned(),
+        }
+    }
+
+    /// `good` was deployed and recorded; then `bad` was, and nobody has said yet what became of it.
+    #[track_caller]
+    pub(crate) fn recorded(&self, good: &str, bad: &str) {
+        self.rollback(&["record", "--release", good]).is(0, &[]);
+        self.rollback(&["record", "--pending", "--release", bad])
+            .is(0, &[]);
+    }
+
+    /// The same in a state that knows nothing else. The name of `good` may be one that is refused
+    /// to begin with; then that must be said, and nothing is recorded.
+    #[track_caller]
+    pub(crate) fn recorded_anew(&self, good: &str, bad: &str) -> bool {
+        let _ = fs::remove_file(self.path("state.json"));
+        let _ = fs::remove_dir_all(self.path("state.json.journals"));
+        let end = self.rollback(&["record", &format!("--release={good}")]);
+        if end.code == 2 {
+            end.is(2, &["`--release` cannot be used"]);
+            assert!(!self.path("state.json").exists(), "{good:?}");
+            return false;
+        }
+        end.is(0, &[]);
+        self.rollback(&["record", "--pending", "--release", bad])
+            .is(0, &[]);
+        true
+    }
+
+    pub(crate) fn state(&self) -> Value {
+        serde_json::from_str(&self.read("state.json")).unwrap()
+    }
+
+    fn journal_lines(&self) -> usize {
+        let Ok(folder) = fs::read_dir(self.path("state.json.journals")) else {
+            return 0;
+        };
+        let newest = folder.map(|entry| entry.unwrap().path()).max();
+        newest.map_or(0, |path| {
+            fs::read_to_string(path).unwrap_or_default().lines().count()
+        })
+    }
+
+    /// Starts a rollback and kills it with its children once the journal has so many lines, and
+    /// then so much time has passed. Whether it was killed before it ended.
+    pub(crate) fn killed(&self, lines: usize, then: Duration) -> bool {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = self.command(&["run"]);
+        let mut child = command
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_mins(2);
+        while self.journal_lines() < lines && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "no {lines} lines in the journal");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        std::thread::sleep(then);
+        kill(&mut child)
+    }
+
+    /// The state as it is now, for [`Bed::put_back`].
+    pub(crate) fn keep(&self) -> String {
+        self.read("state.json")
+    }
+
+    /// The state of then, and no journal.
+    pub(crate) fn put_back(&self, state: &str) {
+        self.write("state.json", state);
+        let journals = self.path("state.json.journals");
+        if journals.exists() {
+            fs::remove_dir_all(journals).unwrap();
+        }
+    }
+
+    /// What must be true after a `resume` that follows a kill; a second one does nothing.
+    #[track_caller]
+    pub(crate) fn resume_converges(&self, good: &str, story: &str) {
+        let resumed = self.rollback(&["resume"]);
+        assert_eq!(resumed.code, 0, "{story}: {}", resumed.text);
+        let state = self.state();
+        assert_eq!(state["current"], good, "{story}: {state}");
+        assert_eq!(state["last_known_good"], good, "{story}: {state}");
+        assert!(
+            state["lock"].is_null() && state["frozen"].is_null(),
+            "{story}: {state}"
+        );
+        let before = (self.read("state.json"), self.journal_lines());
+        let again = self.rollback(&["resume"]).is(0, &["nothing to resume"]);
+        assert_eq!(again.code, 0, "{story}");
+        assert_eq!(
+            before,
+            (self.read("state.json"), self.journal_lines()),
+            "{story}"
+        );
+    }
+}
+
+/// The whole group, as a runner ends it: what a step started must not go on by itself.
+fn kill(child: &mut Child) -> bool {
+    let group = format!("-{}", child.id());
+    let ended = child.try_wait().unwrap().is_some();
+    if !ended {
+        let status = Command::new("kill").args(["-KILL", "--", &group]).status();
+        assert!(status.is_ok());
+    }
+    child.wait().unwrap();
+    !ended
+}
+
+/// The lines of `hosts:` for a machine.
+pub(crate) fn host_line(name: &str, port: u16, key: &Path, known_hosts: &Path) -> String {
+    format!(
+        "  {name}: {{ address: 127.0.0.1, port: {port}, user: root, key-file: {}, known-hosts: {} }}\n",
+        key.display(),
+        known_hosts.display()
+    )
+}
+
+/// A gate that asks a server for its health and its release.
+pub(crate) fn gate(port: u16) -> String {
+    format!(
+        "healthgate:\n  policy: {{ interval: 50ms, timeout: 5s, success-threshold: 2, deadline: 30s }}\n  http:\n    \
+         - {{ name: ready, url: \"http://127.0.0.1:{port}/ready\", release: {{ url: \"http://127.0.0.1:{port}/version\" }} }}\n"
+    )
+}

@@ -1,0 +1,256 @@
+//! Compose: images in an override file of ours; on a real engine.
+
+use std::time::Duration;
+
+use testkit::{Docker, Registry, free_port};
+
+use crate::bed::{Bed, gate};
+
+struct World {
+    bed: Bed,
+    docker: Docker,
+    port: u16,
+}
+
+/// The user's own file, which nobody but they may change.
+const THEIRS: &str = "docker-compose.yml";
+const OURS: &str = "docker-compose.deploy-guard.yml";
+
+impl World {
+    /// A project in a folder whose name is no good word of a shell.
+    fn new(releases: &[&str], extra: &str) -> World {
+        let docker = Docker::start();
+        for release in releases {
+            image(&docker, &format!("shop:{release}"), release);
+        }
+        image(&docker, "other:v1", "other");
+        let port = free_port();
+        let bed = Bed::new().env("DOCKER_HOST", &docker.address());
+        std::fs::create_dir(bed.path("the shop's $(touch pwned)")).unwrap();
+        let world = World { bed, docker, port };
+        let (good, bad) = (releases[0], releases[1]);
+        world.theirs(bad);
+        let target = format!(
+            "  compose:\n    folder: \"{}\"\n    project: {}\n    settle: 600ms\n    timeout: 60s\n    services: {{ backend: \"shop:{{release}}\" }}\n{extra}",
+            world.bed.path("the shop's $(touch pwned)").display(),
+            world.project(),
+        );
+        world.bed.configure("", &target, &gate(port));
+        world.deployed();
+        world.bed.recorded(good, bad);
+        world
+    }
+
+    fn project(&self) -> String {
+        format!("shop{}", self.port)
+    }
+
+    fn folder(&self, name: &str) -> std::path::PathBuf {
+        self.bed.path("the shop's $(touch pwned)").join(name)
+    }
+
+    fn theirs(&self, release: &str) {
+        let text = format!(
+            "version: '3.8'\nservices:\n  backend:\n    image: shop:{release}\n    network_mode: host\n    restart: always\n    \
+             command: [/bin/sh, /run.sh, '{}']\n  other:\n    image: other:v1\n    network_mode: host\n    \
+             command: [/bin/sh, /run.sh, '{}']\n",
+            self.port,
+            free_port()
+        );
+        std::fs::write(self.folder(THEIRS), text).unwrap();
+    }
+
+    /// As a person deploys: by their own file alone.
+    fn deployed(&self) {
+        let _ = std::fs::remove_file(self.folder(OURS));
+        let output = std::process::Command::new("docker-compose")
+            .args(["-p", &self.project(), "up", "-d"])
+            .current_dir(self.folder(""))
+            .env("DOCKER_HOST", self.docker.address())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// The id of the service's container and its image.
+    fn container(&self, service: &str) -> (String, String) {
+        let label = format!("label=com.docker.compose.service={service}");
+        let text = self.docker.must(&[
+            "ps",
+            "-a",
+            "--no-trunc",
+            "--filter",
+            &label,
+            "--format",
+            "{{.ID}} {{.Image}}",
+        ]);
+        let (id, image) = text
+            .split_once(' ')
+            .unwrap_or_else(|| panic!("{service}: {text}"));
+        (id.to_owned(), image.to_owned())
+    }
+
+    #[track_caller]
+    fn answers(&self, release: &str) {
+        let mut body = String::new();
+        let same = testkit::wait_until(Duration::from_secs(20), || {
+            let answer = testkit::get(&format!("http://127.0.0.1:{}/version", self.port));
+            body = answer.map_or_else(|error| error.to_string(), |answer| answer.text());
+            body == release
+        });
+        assert!(same, "{body} instead of {release}");
+    }
+}
+
+fn image(docker: &Docker, name: &str, release: &str) {
+    let run = if release.contains("crash") {
+        "exit 3"
+    } else {
+        "exec busybox httpd -f -p 127.0.0.1:$1 -h /www"
+    };
+    docker.image(
+        name,
+        &[
+            ("run.sh", run),
+            ("www/version", release),
+            ("www/ready", "ok"),
+        ],
+    );
+}
+
+#[test]
+fn from_good_to_bad_and_back_and_nothing_else_is_touched() {
+    let world = World::new(&["v1", "v2"], "");
+    world.answers("v2");
+    let theirs = std::fs::read_to_string(world.folder(THEIRS)).unwrap();
+    let other = world.container("other");
+    world.bed.rollback(&["plan"]).is(0, &["from v2", "shop:v1"]);
+    assert_eq!(world.container("backend").1, "shop:v2");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1"]);
+    world.answers("v1");
+    assert_eq!(world.container("backend").1, "shop:v1");
+    assert_eq!(
+        world.container("other"),
+        other,
+        "only the named service is recreated"
+    );
+    assert_eq!(
+        std::fs::read_to_string(world.folder(THEIRS)).unwrap(),
+        theirs
+    );
+    let ours = std::fs::read_to_string(world.folder(OURS)).unwrap();
+    assert!(ours.contains("\"image\": \"shop:v1\""), "{ours}");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["v1 is what runs already"]);
+    assert!(!world.bed.path("pwned").exists() && !world.folder("pwned").exists());
+}
+
+#[test]
+fn an_image_that_is_gone_is_refused_before_anything_changes() {
+    let world = World::new(&["v1", "v2"], "");
+    world.answers("v2");
+    let before = world.container("backend");
+    world.docker.must(&["rmi", "shop:v1"]);
+    world.bed.rollback(&["run"]).is(
+        5,
+        &["the image shop:v1 is neither here nor in its registry"],
+    );
+    assert_eq!(world.container("backend"), before);
+    assert!(!world.folder(OURS).exists());
+}
+
+#[test]
+fn an_image_that_only_the_registry_has_is_pulled() {
+    let registry = Registry::start();
+    let world = World::new(&["v1", "v2"], "");
+    let name = format!("{}/shop", registry.address());
+    for release in ["v1", "v2"] {
+        let name = format!("{name}:{release}");
+        world
+            .docker
+            .must(&["tag", &format!("shop:{release}"), &name]);
+        world.docker.must(&["push", "-q", &name]);
+    }
+    for image in ["shop:v1", &format!("{name}:v1")] {
+        world.docker.must(&["rmi", image]);
+    }
+    let config = world.bed.read("deploy-guard.yml");
+    world.bed.write(
+        "deploy-guard.yml",
+        &config.replace("\"shop:{release}\"", &format!("\"{name}:{{release}}\"")),
+    );
+    let theirs = std::fs::read_to_string(world.folder(THEIRS)).unwrap();
+    std::fs::write(
+        world.folder(THEIRS),
+        theirs.replace("image: shop:v2", &format!("image: {name}:v2")),
+    )
+    .unwrap();
+    world.deployed();
+    world.answers("v2");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1"]);
+    world.answers("v1");
+    assert_eq!(world.container("backend").1, format!("{name}:v1"));
+}
+
+#[test]
+fn a_release_that_crashes_is_no_success() {
+    let world = World::new(&["v1-crash", "v2"], "");
+    world.answers("v2");
+    world.bed.rollback(&["run"]).is(1, &["exit code 3"]);
+}
+
+#[test]
+fn a_release_that_is_no_tag_is_refused() {
+    let world = World::new(&["v1", "v2"], "");
+    world.answers("v2");
+    let before = world.container("backend");
+    let mut tried = 0;
+    for odd in [
+        "$(touch pwned)",
+        "`touch pwned`",
+        "-v1",
+        "v 1",
+        "v1\nx",
+        "'",
+        "${HOME}",
+        "a/../b:",
+    ] {
+        if !world.bed.recorded_anew(odd, "v2") {
+            continue;
+        }
+        tried += 1;
+        world.bed.rollback(&["run"]).is(5, &["is no image's name"]);
+    }
+    assert!(tried > 4, "only {tried} names were tried");
+    assert_eq!(world.container("backend"), before);
+    assert!(!world.bed.path("pwned").exists() && !world.folder("pwned").exists());
+}
+
+#[test]
+fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
+    let world = World::new(&["v1", "v2"], "");
+    let state = world.bed.keep();
+    for (lines, millis) in [(1, 0), (2, 0), (2, 300), (2, 1200), (3, 0), (4, 0)] {
+        world.bed.put_back(&state);
+        world.deployed();
+        world.answers("v2");
+        world.bed.killed(lines, Duration::from_millis(millis));
+        world
+            .bed
+            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+        world.answers("v1");
+        assert_eq!(world.container("backend").1, "shop:v1");
+    }
+}

@@ -1,0 +1,190 @@
+//! HAProxy: two servers behind it, switched over the runtime socket; proved by its own answers.
+
+use std::time::Duration;
+
+use testkit::{Haproxy, Shop};
+
+use crate::bed::Bed;
+
+struct World {
+    bed: Bed,
+    blue: Shop,
+    green: Shop,
+    proxy: Haproxy,
+}
+
+impl World {
+    /// Blue runs v1; green runs v2 and has the traffic.
+    fn new(check: bool, extra: &str) -> World {
+        let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+        let proxy = Haproxy::start(blue.port(), green.port(), check);
+        let bed = Bed::new();
+        let target = format!(
+            "  haproxy:\n    socket: {}\n    backend: app\n    blue: blue\n    green: green\n    state-file: {}\n    \
+             release: {{ url: \"http://127.0.0.1:{}/api/v1/version\", jq: .version }}\n    timeout: 5s\n{extra}",
+            proxy.socket().display(),
+            proxy.state_file().display(),
+            proxy.port()
+        );
+        bed.configure("", &target, "");
+        bed.recorded("v1", "v2");
+        let world = World {
+            bed,
+            blue,
+            green,
+            proxy,
+        };
+        world.green_takes_all();
+        world
+    }
+
+    fn green_takes_all(&self) {
+        self.say("set server app/green state ready");
+        let up = testkit::wait_until(Duration::from_secs(20), || {
+            self.say("show servers state app")
+                .lines()
+                .any(|line| line.contains(" green 127.0.0.1 2 "))
+        });
+        assert!(up, "{}", self.say("show servers state app"));
+        self.say("set server app/blue state drain");
+        self.answers("v2");
+    }
+
+    fn say(&self, command: &str) -> String {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::os::unix::net::UnixStream::connect(self.proxy.socket()).unwrap();
+        stream.write_all(format!("{command}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Which release a user gets, twenty times.
+    #[track_caller]
+    fn answers(&self, release: &str) {
+        for _ in 0..20 {
+            let url = format!("http://127.0.0.1:{}/", self.proxy.port());
+            let answer = testkit::get(&url).unwrap();
+            assert_eq!(answer.header("X-Version"), Some(release));
+        }
+    }
+}
+
+#[test]
+fn from_good_to_bad_and_back_and_a_reload_keeps_it() {
+    for check in [false, true] {
+        let world = World::new(check, "");
+        world
+            .bed
+            .rollback(&["plan"])
+            .is(0, &["from v2", "ready and drain the other"]);
+        world.answers("v2");
+        world
+            .bed
+            .rollback(&["run"])
+            .is(0, &["rolled back from v2 to v1", "blue has the traffic"]);
+        world.answers("v1");
+        let kept = std::fs::read_to_string(world.proxy.state_file()).unwrap();
+        assert!(kept.starts_with("1\n# be_id"), "{kept}");
+        let pid = |world: &World| {
+            let info = world.say("show info");
+            info.lines()
+                .find(|line| line.starts_with("Pid:"))
+                .map(str::to_owned)
+        };
+        let before = pid(&world);
+        world.proxy.reload();
+        let reloaded = testkit::wait_until(Duration::from_secs(20), || pid(&world) != before);
+        assert!(reloaded, "{}", world.proxy.process().log());
+        world.answers("v1");
+        world
+            .bed
+            .rollback(&["run"])
+            .is(5, &["v1 is what runs already"]);
+    }
+}
+
+#[test]
+fn a_release_that_no_server_runs_is_refused_before_anything_changes() {
+    let world = World::new(false, "");
+    world.blue.set_release("v0");
+    let before = world.say("show servers state app");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["no server runs v1", "runs v0"]);
+    assert_eq!(
+        columns(&world.say("show servers state app")),
+        columns(&before)
+    );
+    world.answers("v2");
+}
+
+#[test]
+fn a_server_that_haproxy_finds_ill_gets_no_traffic_and_all_is_put_back() {
+    let world = World::new(true, "");
+    world.blue.set_health("degraded", 503);
+    let ill = testkit::wait_until(Duration::from_secs(20), || {
+        !world
+            .say("show servers state app")
+            .lines()
+            .any(|line| line.contains(" blue 127.0.0.1 2 "))
+    });
+    assert!(ill);
+    world.bed.rollback(&["run"]).is(
+        1,
+        &["does not find blue healthy", "the servers were put back"],
+    );
+    world.answers("v2");
+}
+
+#[test]
+fn a_switch_that_does_not_show_is_put_back() {
+    let world = World::new(false, "");
+    // A cookie, a rule, another backend: somebody else answers through the front door.
+    let config = world.bed.read("deploy-guard.yml");
+    let front = format!("http://127.0.0.1:{}/api", world.proxy.port());
+    let elsewhere = format!("http://{}/api", world.green.address());
+    world
+        .bed
+        .write("deploy-guard.yml", &config.replace(&front, &elsewhere));
+    world.bed.rollback(&["run"]).is(
+        1,
+        &[
+            "HAProxy does not serve v1",
+            "v2 answers",
+            "the servers were put back",
+        ],
+    );
+    world.answers("v2");
+}
+
+#[test]
+fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
+    let world = World::new(true, "");
+    let state = world.bed.keep();
+    for (lines, millis) in [
+        (1, 0),
+        (2, 0),
+        (2, 3),
+        (2, 10),
+        (2, 25),
+        (2, 60),
+        (3, 0),
+        (4, 0),
+    ] {
+        world.bed.put_back(&state);
+        world.green_takes_all();
+        world.bed.killed(lines, Duration::from_millis(millis));
+        world
+            .bed
+            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+        world.answers("v1");
+    }
+}
+
+/// Names and what was set, without what changes by itself.
+fn columns(state: &str) -> Vec<Vec<String>> {
+    let row = |line: &str| line.split_whitespace().take(9).map(str::to_owned).collect();
+    state.lines().map(row).collect()
+}

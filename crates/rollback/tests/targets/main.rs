@@ -1,0 +1,8 @@
+//! Every kind of target on the real thing, from a good release to a bad one and back.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod bed;
+mod compose;
+mod haproxy;
+mod systemd;

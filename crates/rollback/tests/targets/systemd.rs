@@ -1,0 +1,255 @@
+//! systemd: releases in folders, a link, a unit; on real systemd over real sshd.
+
+use std::time::Duration;
+
+use testkit::{SystemdHost, free_port};
+
+use crate::bed::{Bed, gate, host_line};
+
+/// Answers with the release that its folder names; one named `crash` ends at once.
+const SERVE: &str = "import http.server, os, sys
+release = open('VERSION').read()
+if 'crash' in release: sys.exit(3)
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = release.encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words): pass
+http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()
+";
+
+const UNIT: &str = "shop-tgt.service";
+
+struct World {
+    bed: Bed,
+    hosts: Vec<(SystemdHost, u16)>,
+}
+
+impl World {
+    /// Machines with these releases, of which the first is live.
+    fn new(count: usize, releases: &[&str], extra: &str) -> World {
+        let bed = Bed::new();
+        let mut hosts = Vec::new();
+        let mut lines = "hosts:\n".to_owned();
+        for nth in 0..count {
+            let port = free_port();
+            let unit = format!(
+                "[Unit]\nStartLimitIntervalSec=0\n[Service]\nWorkingDirectory=/srv/shop/current\n\
+                 ExecStart=/usr/bin/python3 /srv/shop/serve.py {port}\nRestart=always\nRestartSec=100ms\n"
+            );
+            let host = SystemdHost::start(&[(UNIT, &unit)]);
+            let known = format!("known_hosts-{nth}");
+            bed.write(&known, &host.known_hosts_for("127.0.0.1"));
+            lines.push_str(&host_line(
+                &format!("web-0{nth}"),
+                host.port(),
+                &host.key(),
+                &bed.path(&known),
+            ));
+            host.must(&["mkdir", "-p", "/srv/shop/releases"]);
+            host.must(&[
+                "sh",
+                "-c",
+                "printf %s \"$1\" >/srv/shop/serve.py",
+                "sh",
+                SERVE,
+            ]);
+            for release in releases {
+                put(&host, release);
+            }
+            live(&host, releases[0]);
+            hosts.push((host, port));
+        }
+        let target = format!(
+            "  systemd: {{ unit: {UNIT}, releases: /srv/shop/releases, hosts: all, settle: 400ms, timeout: 20s{extra} }}"
+        );
+        bed.configure(&lines, &target, &gate(hosts[0].1));
+        World { bed, hosts }
+    }
+
+    fn deploy(&self, release: &str) {
+        for (host, _) in &self.hosts {
+            live(host, release);
+        }
+    }
+
+    #[track_caller]
+    fn runs(&self, release: &str) {
+        for (host, port) in &self.hosts {
+            let link = host.must(&["readlink", "/srv/shop/current"]);
+            assert_eq!(link, format!("/srv/shop/releases/{release}"));
+            answers(*port, release);
+        }
+    }
+}
+
+fn put(host: &SystemdHost, release: &str) {
+    let script =
+        "mkdir -p \"/srv/shop/releases/$1\" && printf %s \"$1\" >\"/srv/shop/releases/$1/VERSION\"";
+    host.must(&["sh", "-c", script, "sh", release]);
+}
+
+fn live(host: &SystemdHost, release: &str) {
+    let script = "ln -sfn \"/srv/shop/releases/$1\" /srv/shop/current && systemctl restart \"$2\"";
+    host.must(&["sh", "-c", script, "sh", release, UNIT]);
+}
+
+#[track_caller]
+fn answers(port: u16, release: &str) {
+    let mut body = String::new();
+    let same = testkit::wait_until(Duration::from_secs(20), || {
+        let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));
+        body = answer.map_or_else(|error| error.to_string(), |answer| answer.text());
+        body == release
+    });
+    assert!(same, "{body} instead of {release}");
+}
+
+#[test]
+fn from_good_to_bad_and_back_on_every_host() {
+    let world = World::new(2, &["v1", "v2"], "");
+    world.bed.recorded("v1", "v2");
+    world.deploy("v2");
+    answers(world.hosts[0].1, "v2");
+    world
+        .bed
+        .rollback(&["plan"])
+        .is(0, &["from v2", "/srv/shop/releases/v1", "web-00", "web-01"]);
+    world.runs("v2");
+    world.bed.rollback(&["run"]).is(
+        0,
+        &[
+            "rolled back from v2 to v1",
+            "active (running), not restarted",
+        ],
+    );
+    world.runs("v1");
+    assert_eq!(world.bed.state()["current"], "v1");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["v1 is what runs already"]);
+}
+
+#[test]
+fn a_release_that_is_gone_on_one_host_is_refused_before_anything_changes() {
+    let world = World::new(2, &["v1", "v2"], "");
+    world.bed.recorded("v1", "v2");
+    world.deploy("v2");
+    answers(world.hosts[0].1, "v2");
+    world.hosts[1]
+        .0
+        .must(&["rm", "-r", "/srv/shop/releases/v1"]);
+    let before = world.bed.keep();
+    let calls = world.hosts[0]
+        .0
+        .must(&["systemctl", "show", "-p", "InvocationID", UNIT]);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["web-01", "there is no folder /srv/shop/releases/v1"]);
+    assert_eq!(
+        world.hosts[0]
+            .0
+            .must(&["systemctl", "show", "-p", "InvocationID", UNIT]),
+        calls
+    );
+    world.runs("v2");
+    assert_eq!(
+        world.bed.state()["history"],
+        serde_json::from_str::<serde_json::Value>(&before).unwrap()["history"]
+    );
+    // An empty folder is no release either.
+    world.hosts[1].0.must(&["mkdir", "/srv/shop/releases/v1"]);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["the folder /srv/shop/releases/v1 is empty"]);
+}
+
+#[test]
+fn a_release_that_crashes_is_no_success() {
+    let world = World::new(1, &["v1-crash", "v2"], "");
+    world.bed.recorded("v1-crash", "v2");
+    world.deploy("v2");
+    answers(world.hosts[0].1, "v2");
+    let end = world.bed.rollback(&["run"]);
+    assert_ne!(end.code, 0, "{}", end.text);
+    end.is(1, &["v1-crash", "journalctl -u shop-tgt.service"]);
+}
+
+#[test]
+fn names_of_releases_are_never_code() {
+    let odd = [
+        "$(touch pwned)",
+        "`touch pwned`",
+        "it's \"v1\"",
+        "-v 1;touch pwned",
+        "v1\nv2",
+        "v1\n",
+    ];
+    let world = World::new(1, &["v2"], "");
+    let (host, _) = &world.hosts[0];
+    let mut refused = 0;
+    for release in odd {
+        put(host, release);
+        if !world.bed.recorded_anew(release, "v2") {
+            refused += 1;
+            continue;
+        }
+        live(host, "v2");
+        answers(world.hosts[0].1, "v2");
+        // The gate reads one line of text; the target itself says what runs.
+        let end = world.bed.rollback(&["run"]);
+        let link = host.must(&["sh", "-c", "readlink -n /srv/shop/current; echo ."]);
+        assert_eq!(
+            link,
+            format!("/srv/shop/releases/{release}."),
+            "{}",
+            end.text
+        );
+    }
+    assert!(refused < 4, "{refused} names were not even tried");
+    for elsewhere in ["../../etc", "..", "v1/../v2"] {
+        assert!(world.bed.recorded_anew(elsewhere, "v2"));
+        live(host, "v2");
+        world
+            .bed
+            .rollback(&["run"])
+            .is(5, &["cannot be the name of a folder"]);
+    }
+    let found = host.must(&["sh", "-c", "find / -xdev -name pwned 2>/dev/null | head"]);
+    assert_eq!(found, "");
+    assert!(!world.bed.path("pwned").exists());
+}
+
+#[test]
+fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
+    let world = World::new(2, &["v1", "v2"], "");
+    world.bed.recorded("v1", "v2");
+    let state = world.bed.keep();
+    let points = [
+        (1, 0),
+        (2, 0),
+        (2, 60),
+        (2, 250),
+        (3, 0),
+        (3, 150),
+        (4, 0),
+        (5, 0),
+        (6, 0),
+    ];
+    for (lines, millis) in points {
+        world.bed.put_back(&state);
+        world.deploy("v2");
+        answers(world.hosts[0].1, "v2");
+        world.bed.killed(lines, Duration::from_millis(millis));
+        world
+            .bed
+            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+        world.runs("v1");
+    }
+}
