@@ -88,7 +88,9 @@ impl Bed {
     /// `good` was deployed and recorded; then `bad` was, and nobody has said yet what became of it.
     #[track_caller]
     pub(crate) fn recorded(&self, good: &str, bad: &str) {
-        self.rollback(&["record", "--release", good]).is(0, &[]);
+        // It no longer runs: the target would say so.
+        self.rollback(&["record", "--force", "--release", good])
+            .is(0, &[]);
         self.rollback(&["record", "--pending", "--release", bad])
             .is(0, &[]);
     }
@@ -99,7 +101,7 @@ impl Bed {
     pub(crate) fn recorded_anew(&self, good: &str, bad: &str) -> bool {
         let _ = fs::remove_file(self.path("state.json"));
         let _ = fs::remove_dir_all(self.path("state.json.journals"));
-        let end = self.rollback(&["record", &format!("--release={good}")]);
+        let end = self.rollback(&["record", "--force", &format!("--release={good}")]);
         if end.code == 2 {
             end.is(2, &["`--release` cannot be used"]);
             assert!(!self.path("state.json").exists(), "{good:?}");
