@@ -16,6 +16,22 @@ use super::{Asking, Move, Place, Places, Proving, Step, Target};
 
 /// What is only looked at is there soon; an image may be asked of a registry.
 const LOOK: Duration = Duration::from_mins(1);
+/// docker-compose 1 puts the old container's id before its name while it recreates it, and can do
+/// nothing with one that was left so. The new one, where it is there already, has its volumes.
+const HALVES: &str = r#"for id in $(both ps -q "$@"); do
+  name=$(docker inspect --type container --format '{{.Name}}' "$id")
+  name=${name#/}
+  short=$(printf %.12s "$id")
+  case $name in
+  "$short"_*)
+    if docker inspect --type container -- "${name#*_}" >/dev/null 2>&1; then
+      docker rm -f "$id" >/dev/null
+    else
+      docker rename "$id" "${name#*_}"
+    fi ;;
+  esac
+done
+"#;
 /// The place in an image.
 const RELEASE: &str = "{release}";
 
@@ -268,10 +284,10 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
             .places()
             .replace(place, &self.file(), &ours, LOOK)
             .await?;
+        let services = services.join(" ");
         let text = format!(
-            "{}both up -d --no-deps --no-build {} >&2",
+            "{}set -- {services}\n{HALVES}both up -d --no-deps --no-build {services} >&2",
             self.head(),
-            services.join(" ")
         );
         let within = self.config.timeout.get();
         self.machines

@@ -51,7 +51,7 @@ impl World {
 
     fn theirs(&self, release: &str) {
         let text = format!(
-            "version: '3.8'\nservices:\n  backend:\n    image: shop:{release}\n    network_mode: host\n    restart: always\n    \
+            "version: '3.8'\nservices:\n  backend:\n    image: shop:{release}\n    network_mode: host\n    restart: always\n    stop_signal: SIGKILL\n    \
              command: [/bin/sh, /run.sh, '{}']\n  other:\n    image: other:v1\n    network_mode: host\n    \
              command: [/bin/sh, /run.sh, '{}']\n",
             self.port,
@@ -242,7 +242,7 @@ fn a_release_that_is_no_tag_is_refused() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(&["v1", "v2"], "");
     let state = world.bed.keep();
-    for (lines, millis) in [(1, 0), (2, 0), (2, 300), (2, 1200), (3, 0), (4, 0)] {
+    for (lines, millis) in [(1, 0), (2, 0), (2, 300), (2, 800), (2, 1200), (3, 0), (4, 0)] {
         world.bed.put_back(&state);
         world.deployed();
         world.answers("v2");
