@@ -103,7 +103,7 @@ fn a_rollback_with_its_state_in_a_bucket_is_resumed() {
     world
         .rollback(&["status"])
         .exits(1)
-        .says("a rollback to v1 has not ended");
+        .says("a rollback from v2 to v1 has not ended");
     world.rollback(&["resume"]).exits(0);
     assert_eq!(world.live(), "v1");
     world
