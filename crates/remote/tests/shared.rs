@@ -124,7 +124,7 @@ async fn a_connection_that_broke_is_made_again() {
     assert_ne!(second, first);
     // Under a question: that one is lost, and says so.
     let lost = host.run("kill -9 $PPID; sleep 60", limits(LONG)).await;
-    assert!(matches!(lost, Err(Error::Command { .. })), "{lost:?}");
+    assert!(matches!(lost, Err(Error::Lost { .. })), "{lost:?}");
     let third = say(&host, WHICH).await;
     assert_ne!(third, second);
     assert_eq!(logins(&sshd), 3);

@@ -55,6 +55,8 @@ impl Process {
     pub fn start(folder: &Path, program: &mut Command) -> Process {
         let log = folder.join("log");
         let pid_file = folder.join("guardian.pid");
+        // Of a program that ran in the same folder before.
+        let _ = fs::remove_file(&pid_file);
         let output = File::create(&log).expect("the log can be made");
         let mut command = Command::new("sh");
         command.args(["-c", GUARDIAN, "guardian"]).arg(&pid_file);

@@ -12,10 +12,11 @@ use crate::sshd::make_key;
 use crate::{Process, free_port, tool};
 
 /// systemd as process 1 of its own namespace, and sshd on all of 127.0.0.0/8 for root with
-/// [`SystemdHost::key`]. It shares the machine's network.
+/// [`SystemdHost::key`]. It shares the machine's network; of its files only those in `/srv` outlive
+/// a reboot.
 #[derive(Debug)]
 pub struct SystemdHost {
-    process: Process,
+    process: Option<Process>,
     folder: TempDir,
     port: u16,
 }
@@ -32,7 +33,8 @@ wait "$child"
 const START: &str = include_str!("systemd_host.sh");
 
 impl SystemdHost {
-    /// A host with these units, name and text; none is started.
+    /// A host with these units, name and text. One that says `WantedBy=testkit.target` is started
+    /// with the host, the others are not.
     pub fn start(units: &[(&str, &str)]) -> SystemdHost {
         let root = Command::new("id").arg("-u").output();
         assert!(
@@ -42,16 +44,29 @@ impl SystemdHost {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         prepare(folder.path(), port, units);
-        let mut command = Command::new("sh");
-        command.args(["-c", WRAPPER, "wrapper"]);
-        command.arg(tool("unshare")).arg(folder.path());
-        let process = Process::start(folder.path(), &mut command);
-        process.wait_for_port(port, Duration::from_mins(1));
-        SystemdHost {
-            process,
+        let mut host = SystemdHost {
+            process: None,
             folder,
             port,
-        }
+        };
+        host.boot();
+        host
+    }
+
+    /// Starts it again after [`SystemdHost::power_off`].
+    pub fn boot(&mut self) {
+        let folder = self.folder.path();
+        let mut command = Command::new("sh");
+        command.args(["-c", WRAPPER, "wrapper"]);
+        command.arg(tool("unshare")).arg(folder);
+        let process = Process::start(folder, &mut command);
+        process.wait_for_port(self.port, Duration::from_mins(1));
+        self.process = Some(process);
+    }
+
+    /// Ends it with all that runs in it, at once.
+    pub fn power_off(&mut self) {
+        self.process = None;
     }
 
     pub fn port(&self) -> u16 {
@@ -92,7 +107,7 @@ impl SystemdHost {
 
     /// The process, to stop or signal it.
     pub fn process(&self) -> &Process {
-        &self.process
+        self.process.as_ref().expect("the host is on")
     }
 
     /// The process outside that is number 1 inside.
@@ -110,7 +125,7 @@ impl SystemdHost {
         assert!(
             !child.is_empty(),
             "the host has ended: {}",
-            self.process.log()
+            self.process().log()
         );
         child
     }
@@ -118,8 +133,9 @@ impl SystemdHost {
 
 fn prepare(folder: &Path, port: u16, units: &[(&str, &str)]) {
     let make = |name: &str| fs::create_dir_all(folder.join(name)).expect("a folder can be made");
-    make("units");
+    make("units/testkit.target.wants");
     make("etc");
+    make("srv");
     make_key(&folder.join("etc/host"), "ed25519", "");
     make_key(&folder.join("client"), "ed25519", "");
     fs::copy(folder.join("client.pub"), folder.join("etc/authorized")).expect("a copy");
@@ -138,6 +154,10 @@ fn prepare(folder: &Path, port: u16, units: &[(&str, &str)]) {
     write("units/testkit.target", target);
     for (name, text) in units {
         write(&format!("units/{name}"), text);
+        if text.contains("WantedBy=testkit.target") {
+            let wish = folder.join("units/testkit.target.wants").join(name);
+            std::os::unix::fs::symlink(format!("../{name}"), wish).expect("a link can be made");
+        }
     }
 }
 

@@ -1,15 +1,17 @@
 #!/bin/sh
 # Becomes systemd on an overlay of this machine's root, in namespaces of its own: nothing that it
-# does touches the machine. $1 is a folder that holds `units/` and `etc/`.
+# does touches the machine. $1 is a folder that holds `units/` and `etc/`, and `srv/`, its disk.
 set -eu
 cd "$1"
 mkdir -p t
 mount -t tmpfs tmpfs t
 mkdir -p t/up t/work t/root
 mount -t overlay overlay -o "lowerdir=/,upperdir=$PWD/t/up,workdir=$PWD/t/work" t/root
-cp units/* t/root/etc/systemd/system/
+cp -a units/. t/root/etc/systemd/system/
 mkdir -p t/root/etc/testkit
 cp etc/* t/root/etc/testkit/
+mkdir -p t/root/srv
+mount --bind srv t/root/srv
 cd t/root
 # Every command over SSH reads it, and what a person starts there (a version manager that waits for
 # a lock) is no part of a host under test.

@@ -144,7 +144,10 @@ impl Command {
                 stderr: kept.stderr,
                 printed: kept.printed,
             }),
-            Err(Broken { reason, .. }) => Err(Error::Command { reason }),
+            Err(Broken { reason, .. }) if self.phase == Phase::Asked => {
+                Err(Error::Command { reason })
+            }
+            Err(Broken { reason, .. }) => Err(Error::Lost { reason }),
         };
         // Who asked may have gone.
         let _ = self.order.reply.send(answer);

@@ -51,6 +51,8 @@ pub enum Error {
     LoginTimedOut { user: String, within: Duration },
     #[error("the login works, but no command runs: {reason}")]
     Command { reason: String },
+    #[error("the connection broke while a command ran: {reason}; how far that came is not known")]
+    Lost { reason: String },
     #[error("the connection is closed: an earlier command was cut off")]
     Closed,
     #[error("other commands keep the connection busy: no turn within {} ms", .0.as_millis())]
@@ -141,6 +143,9 @@ impl Target {
                 "ask for less at a time at this host, or raise the timeout".to_owned()
             }
             Error::Ours(_) => "see how many files may be open: `ulimit -n`".to_owned(),
+            Error::Lost { .. } => {
+                format!("see whether the host is up: `ssh -p {port} {user}@{address} uptime`")
+            }
             Error::Command { .. } => format!(
                 "try `ssh -p {port} {user}@{address} true`; the login shell may be restricted"
             ),

@@ -117,14 +117,19 @@ impl Bed {
         serde_json::from_str(&self.read("state.json")).unwrap()
     }
 
-    fn journal_lines(&self) -> usize {
+    /// The newest journal's text.
+    pub(crate) fn journal(&self) -> String {
         let Ok(folder) = fs::read_dir(self.path("state.json.journals")) else {
-            return 0;
+            return String::new();
         };
         let newest = folder.map(|entry| entry.unwrap().path()).max();
-        newest.map_or(0, |path| {
-            fs::read_to_string(path).unwrap_or_default().lines().count()
+        newest.map_or(String::new(), |path| {
+            fs::read_to_string(path).unwrap_or_default()
         })
+    }
+
+    fn journal_lines(&self) -> usize {
+        self.journal().lines().count()
     }
 
     /// Starts a rollback and kills it with its children once the journal has so many lines, and

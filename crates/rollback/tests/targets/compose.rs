@@ -242,7 +242,15 @@ fn a_release_that_is_no_tag_is_refused() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(&["v1", "v2"], "");
     let state = world.bed.keep();
-    for (lines, millis) in [(1, 0), (2, 0), (2, 300), (2, 800), (2, 1200), (3, 0), (4, 0)] {
+    for (lines, millis) in [
+        (1, 0),
+        (2, 0),
+        (2, 300),
+        (2, 800),
+        (2, 1200),
+        (3, 0),
+        (4, 0),
+    ] {
         world.bed.put_back(&state);
         world.deployed();
         world.answers("v2");

@@ -6,3 +6,4 @@ mod bed;
 mod compose;
 mod haproxy;
 mod systemd;
+mod twenty;

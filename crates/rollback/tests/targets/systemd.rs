@@ -23,54 +23,44 @@ http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_f
 
 const UNIT: &str = "shop-tgt.service";
 
-struct World {
-    bed: Bed,
-    hosts: Vec<(SystemdHost, u16)>,
+pub(crate) struct World {
+    pub(crate) bed: Bed,
+    pub(crate) hosts: Vec<(SystemdHost, u16)>,
 }
 
 impl World {
-    /// Machines with these releases, of which the first is live.
-    fn new(count: usize, releases: &[&str], extra: &str) -> World {
+    /// Machines `web-00` and on, with these releases, of which the first is live.
+    pub(crate) fn new(count: usize, releases: &[&str], extra: &str) -> World {
         let bed = Bed::new();
+        // A few at a time: a machine's start is mostly waiting.
         let mut hosts = Vec::new();
+        while hosts.len() < count {
+            let some = 0..(count - hosts.len()).min(5);
+            let started: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = some.map(|_| scope.spawn(|| machine(releases))).collect();
+                threads.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            hosts.extend(started);
+        }
         let mut lines = "hosts:\n".to_owned();
-        for nth in 0..count {
-            let port = free_port();
-            let unit = format!(
-                "[Unit]\nStartLimitIntervalSec=0\n[Service]\nWorkingDirectory=/srv/shop/current\n\
-                 ExecStart=/usr/bin/python3 /srv/shop/serve.py {port}\nRestart=always\nRestartSec=100ms\n"
-            );
-            let host = SystemdHost::start(&[(UNIT, &unit)]);
+        for (nth, (host, _)) in hosts.iter().enumerate() {
             let known = format!("known_hosts-{nth}");
             bed.write(&known, &host.known_hosts_for("127.0.0.1"));
             lines.push_str(&host_line(
-                &format!("web-0{nth}"),
+                &format!("web-{nth:02}"),
                 host.port(),
                 &host.key(),
                 &bed.path(&known),
             ));
-            host.must(&["mkdir", "-p", "/srv/shop/releases"]);
-            host.must(&[
-                "sh",
-                "-c",
-                "printf %s \"$1\" >/srv/shop/serve.py",
-                "sh",
-                SERVE,
-            ]);
-            for release in releases {
-                put(&host, release);
-            }
-            live(&host, releases[0]);
-            hosts.push((host, port));
         }
         let target = format!(
-            "  systemd: {{ unit: {UNIT}, releases: /srv/shop/releases, hosts: all, settle: 400ms, timeout: 20s{extra} }}"
+            "  systemd: {{ unit: {UNIT}, releases: /srv/shop/releases, hosts: all, settle: 400ms, timeout: 20s }}\n{extra}"
         );
         bed.configure(&lines, &target, &gate(hosts[0].1));
         World { bed, hosts }
     }
 
-    fn deploy(&self, release: &str) {
+    pub(crate) fn deploy(&self, release: &str) {
         for (host, _) in &self.hosts {
             live(host, release);
         }
@@ -86,6 +76,27 @@ impl World {
     }
 }
 
+/// A machine with its service, and where that answers.
+fn machine(releases: &[&str]) -> (SystemdHost, u16) {
+    let port = free_port();
+    // A machine that is asked to hang hangs in the middle of a restart.
+    let unit = format!(
+        "[Unit]\nStartLimitIntervalSec=0\nConditionPathExists=/srv/shop/current\n[Service]\nWorkingDirectory=/srv/shop/current\n\
+         ExecStartPre=/bin/sh -c 'while [ -e /srv/hang ]; do sleep 0.2; done'\nTimeoutStartSec=infinity\n\
+         ExecStart=/usr/bin/python3 /srv/shop/serve.py {port}\nRestart=always\nRestartSec=100ms\n\
+         [Install]\nWantedBy=testkit.target\n"
+    );
+    let host = SystemdHost::start(&[(UNIT, &unit)]);
+    host.must(&["mkdir", "-p", "/srv/shop/releases"]);
+    let serve = "printf %s \"$1\" >/srv/shop/serve.py";
+    host.must(&["sh", "-c", serve, "sh", SERVE]);
+    for release in releases {
+        put(&host, release);
+    }
+    live(&host, releases[0]);
+    (host, port)
+}
+
 fn put(host: &SystemdHost, release: &str) {
     let script =
         "mkdir -p \"/srv/shop/releases/$1\" && printf %s \"$1\" >\"/srv/shop/releases/$1/VERSION\"";
@@ -98,7 +109,7 @@ fn live(host: &SystemdHost, release: &str) {
 }
 
 #[track_caller]
-fn answers(port: u16, release: &str) {
+pub(crate) fn answers(port: u16, release: &str) {
     let mut body = String::new();
     let same = testkit::wait_until(Duration::from_secs(20), || {
         let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));

@@ -206,9 +206,12 @@ impl Host {
         let unsure = |reason: String| Trouble::Unsure(format!("host `{}`: {reason}", self.alias));
         match self.run(script, values, WORDS).await {
             Ok(answer) => answer.map_err(unsure),
-            Err(error @ (Error::Command { .. } | Error::Closed | Error::TimedOut(_))) => {
-                Err(unsure(error.to_string()))
-            }
+            Err(
+                error @ (Error::Command { .. }
+                | Error::Lost { .. }
+                | Error::Closed
+                | Error::TimedOut(_)),
+            ) => Err(unsure(error.to_string())),
             Err(error) => Err(Trouble::Failed {
                 hint: Some(self.shared.target().hint(&error)),
                 reason: format!("host `{}`: {error}", self.alias),
