@@ -8,7 +8,6 @@ mod compose;
 mod haproxy;
 mod machines;
 mod nginx;
-#[allow(dead_code, reason = "kinds on hosts reach them by it")]
 mod place;
 mod systemd;
 
@@ -37,7 +36,7 @@ pub(crate) type Proving<'a> = Pin<Box<dyn Future<Output = Option<String>> + 'a>>
 /// What is switched as a whole at one place: a release on a host, or the colour behind a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// `command/web-01`, `nginx/switch`: stable, the journal knows it by this.
+    /// `command/web-01`, `nginx/localhost`: stable, the journal knows it by this.
     pub(crate) name: String,
     /// In words, for a plan.
     pub(crate) does: String,
@@ -97,6 +96,12 @@ pub(crate) trait Target {
         false
     }
 
+    /// Whether two releases may share the traffic: then one answer through the front door says
+    /// nothing of the other.
+    fn shares(&self) -> bool {
+        false
+    }
+
     /// What proved that the destination answers, once every step was made; `None` where nothing
     /// but the steps' own success says so.
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a>;
@@ -111,7 +116,7 @@ pub(crate) fn of<'a>(
     Ok(if let Some(command) = &section.command {
         Box::new(Command::new(command, job))
     } else if let Some(nginx) = &section.nginx {
-        Box::new(Nginx::new(nginx, job)?)
+        Box::new(Nginx::new(nginx, job, places)?)
     } else if let Some(haproxy) = &section.haproxy {
         Box::new(Haproxy::new(haproxy, job, places)?)
     } else if let Some(compose) = &section.compose {

@@ -1,6 +1,7 @@
 //! nginx before two colours.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -15,27 +16,34 @@ pub struct Nginx {
     // Stopped before its folder goes away: fields are dropped in this order.
     process: Process,
     folder: TempDir,
+    address: Ipv4Addr,
     port: u16,
 }
 
 impl Nginx {
     /// Starts it with the traffic on `live`, an `address:port`.
     pub fn start(live: &str) -> Nginx {
-        Nginx::with(live, SHOP)
+        Nginx::with(live, SHOP, Ipv4Addr::LOCALHOST, free_port())
+    }
+
+    /// The same at another address of 127.0.0.0/8, so that several have one port.
+    pub fn start_at(live: &str, address: Ipv4Addr, port: u16) -> Nginx {
+        Nginx::with(live, SHOP, address, port)
     }
 
     /// Starts it with `servers` as its `server` blocks, in which `PORT` is a free port; what a
     /// `log_format` of theirs writes into `access.log` is [`Nginx::seen`].
     pub fn serving(servers: &str) -> Nginx {
-        Nginx::with("127.0.0.1:1", servers)
+        Nginx::with("127.0.0.1:1", servers, Ipv4Addr::LOCALHOST, free_port())
     }
 
-    fn with(live: &str, servers: &str) -> Nginx {
+    fn with(live: &str, servers: &str, address: Ipv4Addr, port: u16) -> Nginx {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = free_port();
         let upstream = folder.path().join("upstream.conf");
         fs::write(upstream, upstream_block(live)).expect("the upstream file can be written");
-        let servers = servers.replace("PORT", &port.to_string());
+        let servers = servers
+            .replace("PORT", &port.to_string())
+            .replace("ADDRESS", &address.to_string());
         fs::write(
             folder.path().join("nginx.conf"),
             main_config(folder.path(), &servers),
@@ -48,10 +56,14 @@ impl Nginx {
             .args(["-c", "nginx.conf"]);
         command.args(["-g", "daemon off;"]);
         let process = Process::start(folder.path(), &mut command);
-        process.wait_for_port(port, Duration::from_secs(20));
+        let limit = Duration::from_millis(200);
+        process.wait(Duration::from_secs(20), || {
+            TcpStream::connect_timeout(&(address, port).into(), limit).is_ok()
+        });
         Nginx {
             process,
             folder,
+            address,
             port,
         }
     }
@@ -67,7 +79,7 @@ impl Nginx {
 
     /// The URL of a path that begins with a slash, through nginx.
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://{}:{}{path}", self.address, self.port)
     }
 
     /// The file with the `upstream` block.
@@ -92,7 +104,12 @@ impl Nginx {
 
     /// Sends the traffic to `live` as a deploy script would.
     pub fn switch_to(&self, live: &str) {
-        fs::write(self.upstream_file(), upstream_block(live)).expect("the file can be written");
+        self.read(&upstream_block(live));
+    }
+
+    /// Lets it read another upstream file.
+    pub fn read(&self, upstream: &str) {
+        fs::write(self.upstream_file(), upstream).expect("the file can be written");
         let status = Command::new("sh")
             .args(["-c", &self.reload_command()])
             .status();
@@ -125,7 +142,7 @@ fn upstream_block(live: &str) -> String {
 /// Passes everything on to the colour that is live.
 const SHOP: &str = "access_log off;
     server {
-        listen 127.0.0.1:PORT;
+        listen ADDRESS:PORT;
         location / {
             proxy_pass http://shop;
             proxy_http_version 1.1;

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::{fault, known_host};
 use crate::error::Fault;
-use crate::file::{ComposeTarget, Config, HaproxyTarget, HostList, Rollback, SystemdTarget};
+use crate::file::{
+    ComposeTarget, Config, HaproxyTarget, HostList, NginxTarget, Rollback, SystemdTarget,
+};
 use crate::node::Node;
 use crate::value::StateAddress;
 
@@ -30,14 +32,8 @@ pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Resul
     if let StateAddress::Host { host, path: _ } = &section.state {
         known_host(tree, &["rollback", "state"], host, config)?;
     }
-    if let Some(nginx) = &section.nginx
-        && nginx.blue == nginx.green
-    {
-        return Err(fault(
-            tree,
-            &["rollback", "nginx", "green"],
-            "both colours have the same address",
-        ));
+    if let Some(target) = &section.nginx {
+        nginx(target, config, tree)?;
     }
     if let Some(command) = &section.command {
         for (at, host) in command.hosts.iter().enumerate() {
@@ -72,6 +68,25 @@ fn systemd(target: &SystemdTarget, config: &Config, tree: &Node) -> Result<(), F
         target.hosts.as_ref(),
         config,
     )
+}
+
+fn nginx(target: &NginxTarget, config: &Config, tree: &Node) -> Result<(), Fault> {
+    let at = |key: &'static str| ["rollback", "nginx", key];
+    // They are written into nginx's configuration as they are.
+    for (key, address) in [("blue", &target.blue), ("green", &target.green)] {
+        plain(tree, &at(key), address, "_-.:[]/")?;
+    }
+    if target.blue == target.green {
+        return Err(fault(
+            tree,
+            &at("green"),
+            "both colours have the same address",
+        ));
+    }
+    if target.hosts.is_some() {
+        absolute(tree, &at("upstream-file"), &target.upstream_file)?;
+    }
+    hosts(tree, &at("hosts"), target.hosts.as_ref(), config)
 }
 
 fn haproxy(target: &HaproxyTarget, config: &Config, tree: &Node) -> Result<(), Fault> {

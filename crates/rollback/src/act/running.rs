@@ -58,6 +58,9 @@ impl Rollback<'_> {
         {
             let answer = question.ask(None, destination, ASK).await;
             asked = match (answer, asked) {
+                (Ok(release), Some(target_says)) if release == destination && target.shares() => {
+                    Some(target_says)
+                }
                 (Ok(release), _) => Some(Ok((release, "the service says so"))),
                 // The target's own reason says more.
                 (Err(_), Some(target)) => Some(target),

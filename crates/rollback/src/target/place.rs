@@ -162,8 +162,9 @@ impl Places {
     }
 }
 
-/// Temporary file beside it, sync, rename, sync the folder.
-const REPLACE: &str = r#"
+/// Temporary file beside it, sync, rename, sync the folder. In a shell of its own: a script's end is
+/// how it proves that it ran.
+const REPLACE: &str = r#"(
 set -eu
 if [ -L "$path" ]; then path=$(readlink -f -- "$path"); fi
 folder=$(dirname -- "$path")
@@ -179,7 +180,7 @@ fi
 sync -- "$new"
 mv -f -- "$new" "$path"
 sync -- "$folder"
-"#;
+)"#;
 
 /// A path as one word of a shell that no program takes for an option.
 fn word(path: &Path) -> Result<String, String> {

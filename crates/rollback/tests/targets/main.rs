@@ -5,5 +5,6 @@
 mod bed;
 mod compose;
 mod haproxy;
+mod nginx;
 mod systemd;
 mod twenty;

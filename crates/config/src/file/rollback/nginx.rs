@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::file::ReleaseSource;
+use crate::file::{HostList, ReleaseSource};
 use crate::value::Span;
 
-/// Blue-green behind nginx: one upstream file names the colour that gets the traffic.
+/// Blue-green behind nginx: one upstream file names the colour that gets the traffic, or both with
+/// their weights. The file is replaced whole, nginx tests and reads it, and requests through nginx
+/// prove that the destination answers; else the file is put back.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct NginxTarget {
-    /// The file with the `upstream` block. Only the address in its `server` line is rewritten.
+    /// The file with the `upstream` block. Of one `server` line the address is rewritten; where each
+    /// colour has one (a canary with `weight=`), the colour that is left is marked `down`.
     pub upstream_file: PathBuf,
     /// `host:port` of the blue colour.
     pub blue: String,
@@ -21,7 +24,10 @@ pub struct NginxTarget {
     /// A URL through nginx, and where the release stands in its answer. Default: the first
     /// `healthgate` probe that has a `release`.
     pub release: Option<ReleaseSource>,
-    /// Checks nginx's configuration. Default: `nginx -t`.
+    /// Machines under `hosts:` where nginx runs: `all`, a pattern, or a list; the colours and the URL
+    /// are then asked from there, and the commands run there. Default: the machine that runs us.
+    pub hosts: Option<HostList>,
+    /// Checks nginx's configuration, such as `sudo -n nginx -t`. Default: `nginx -t`.
     #[serde(default = "nginx_test")]
     pub test: String,
     /// Makes nginx read it. Default: `nginx -s reload`.

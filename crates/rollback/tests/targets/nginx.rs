@@ -1,0 +1,350 @@
+//! nginx on hosts, over real sshd, each with a real nginx of its own; and weights, here and there.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::{Nginx, Shop, Sshd, SshdSetup, free_port};
+
+use crate::bed::{Bed, host_line};
+
+/// No good word of a shell; every host has its nginx's files there.
+const FOLDER: &str = "the shop's \"nginx\" $(touch pwned)";
+
+struct World {
+    bed: Bed,
+    blue: Shop,
+    green: Shop,
+    hosts: Vec<(Nginx, Sshd)>,
+}
+
+impl World {
+    /// Blue runs v1; green runs v2 and has the traffic on each of so many hosts.
+    fn new(count: u8, extra: &str) -> World {
+        let bed = Bed::new();
+        let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+        let folder = bed.path(FOLDER);
+        std::fs::create_dir(&folder).unwrap();
+        let port = free_port();
+        let mut hosts = Vec::new();
+        let mut lines = "hosts:\n".to_owned();
+        for nth in 1..=count {
+            let address = Ipv4Addr::new(127, 0, 7, nth);
+            let nginx = Nginx::start_at(&green.address(), address, port);
+            std::fs::write(nginx.folder().join("test.sh"), nginx.test_command()).unwrap();
+            std::fs::write(nginx.folder().join("reload.sh"), nginx.reload_command()).unwrap();
+            let sshd = host(&nginx, &folder, address);
+            let known = format!("known_hosts-{nth}");
+            bed.write(&known, &sshd.known_hosts());
+            lines.push_str(&host_line(
+                &format!("web-0{nth}"),
+                sshd.port(),
+                &sshd.key(),
+                &bed.path(&known),
+            ));
+            hosts.push((nginx, sshd));
+        }
+        let script = |name: &str| format!(". {}", remote_word(&folder.join(name)));
+        let target = json!({
+            "upstream-file": folder.join("upstream.conf"),
+            "blue": blue.address(),
+            "green": green.address(),
+            // The name means another machine on each.
+            "release": {"url": format!("http://shop.test:{port}/api/v1/version"), "jq": ".version"},
+            "hosts": "all",
+            "test": script("test.sh"),
+            "reload": script("reload.sh"),
+            "timeout": "8s",
+        });
+        bed.configure(&lines, &format!("{extra}  nginx: {target}\n"), "");
+        bed.recorded("v1", "v2");
+        World {
+            bed,
+            blue,
+            green,
+            hosts,
+        }
+    }
+
+    fn deploy_v2(&self) {
+        for (nginx, _) in &self.hosts {
+            nginx.switch_to(&self.green.address());
+        }
+        self.serve("v2");
+    }
+
+    #[track_caller]
+    fn serve(&self, release: &str) {
+        for nth in 0..self.hosts.len() {
+            self.serves(nth, release);
+        }
+    }
+
+    #[track_caller]
+    fn serves(&self, nth: usize, release: &str) {
+        assert!(settles_on(&self.hosts[nth].0, release), "host {nth}");
+    }
+
+    fn upstream(&self, nth: usize) -> String {
+        std::fs::read_to_string(self.hosts[nth].0.upstream_file()).unwrap()
+    }
+
+    fn script(&self, nth: usize, name: &str, text: &str) {
+        std::fs::write(self.hosts[nth].0.folder().join(name), text).unwrap();
+    }
+}
+
+/// A login that sees the nginx's files where all hosts have them, and its address by the name that
+/// all hosts know.
+fn host(nginx: &Nginx, folder: &Path, address: Ipv4Addr) -> Sshd {
+    let before = format!(
+        "mount --bind {} {}\nprintf '127.0.0.1 localhost\\n{address} shop.test\\n' >@/hosts\nmount --bind @/hosts /etc/hosts",
+        nginx.folder().display(),
+        remote_word(folder)
+    );
+    SshdSetup {
+        before: Some(before),
+        ..SshdSetup::default()
+    }
+    .start()
+}
+
+fn remote_word(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+/// Workers of before a reload may answer for a moment.
+fn settles_on(nginx: &Nginx, release: &str) -> bool {
+    testkit::wait_until(Duration::from_secs(20), || {
+        (0..20).all(|_| live(nginx) == release)
+    })
+}
+
+fn live(nginx: &Nginx) -> String {
+    let answer = testkit::get(&nginx.url("/api/v1/version")).unwrap();
+    answer.header("x-version").unwrap_or_default().to_owned()
+}
+
+#[test]
+fn from_good_to_bad_and_back_on_every_host() {
+    let world = World::new(2, "");
+    world.bed.rollback(&["plan"]).is(
+        0,
+        &["from v2", "nginx/web-01", "nginx/web-02", "all traffic"],
+    );
+    world.serve("v2");
+    world.bed.rollback(&["run"]).is(
+        0,
+        &["rolled back from v2 to v1", "5 requests in a row through"],
+    );
+    world.serve("v1");
+    for nth in 0..2 {
+        assert!(world.upstream(nth).contains(&world.blue.address()));
+    }
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["v1 is what runs already"]);
+    assert!(!world.bed.path("pwned").exists());
+}
+
+#[test]
+fn a_host_whose_colour_does_not_change_gets_its_file_back() {
+    let world = World::new(2, "");
+    let before = world.upstream(1);
+    // It ends with 0 and does nothing, as `nginx -s reload` may.
+    world.script(1, "reload.sh", "true");
+    world.bed.rollback(&["run"]).is(
+        6,
+        &[
+            "nginx does not serve v1: v2 answers",
+            "upstream.conf was put back",
+            "1 of 2 hosts run v1",
+        ],
+    );
+    assert_eq!(world.upstream(1), before);
+    world.serves(0, "v1");
+    world.serves(1, "v2");
+    world.script(1, "reload.sh", &world.hosts[1].0.reload_command());
+    world.bed.resume_converges("v1", "the reload was mended");
+    world.serve("v1");
+}
+
+#[test]
+fn nginx_says_no_on_one_host_and_all_are_put_back() {
+    let world = World::new(2, "  on-breach: restore\n");
+    let before = [world.upstream(0), world.upstream(1)];
+    world.script(1, "test.sh", "echo emerg: unknown directive >&2; exit 1");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(1, &["emerg: unknown directive", "v2 is back everywhere"]);
+    assert_eq!([world.upstream(0), world.upstream(1)], before);
+    world.serve("v2");
+    world
+        .bed
+        .rollback(&["resume"])
+        .is(0, &["nothing to resume"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_before_anything_changes() {
+    let world = World::new(2, "");
+    // Not even root writes where nothing is.
+    std::fs::remove_file(world.hosts[1].0.upstream_file()).unwrap();
+    let end = world.bed.rollback(&["run"]);
+    end.is(5, &["web-02", "there is no file", "nothing was changed"]);
+    world.serves(0, "v2");
+}
+
+#[test]
+fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
+    let world = World::new(2, "");
+    let state = world.bed.keep();
+    for (lines, millis) in [
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (3, 5),
+        (3, 15),
+        (3, 40),
+        (3, 90),
+        (4, 0),
+        (5, 0),
+        (6, 0),
+    ] {
+        world.bed.put_back(&state);
+        world.deploy_v2();
+        world.bed.killed(lines, Duration::from_millis(millis));
+        world
+            .bed
+            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+        world.serve("v1");
+    }
+}
+
+/// A canary on this machine: green has one request in twenty.
+struct Canary {
+    bed: Bed,
+    blue: Shop,
+    green: Shop,
+    nginx: Nginx,
+}
+
+impl Canary {
+    fn new() -> Canary {
+        let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+        let nginx = Nginx::start(&blue.address());
+        let canary = Canary {
+            bed: Bed::new(),
+            blue,
+            green,
+            nginx,
+        };
+        canary.configure(&canary.nginx.reload_command());
+        canary.bed.recorded("v1", "v2");
+        canary.nginx.read(&canary.text(""));
+        canary.shares();
+        canary
+    }
+
+    fn configure(&self, reload: &str) {
+        let url = self.nginx.url("/api/v1/version");
+        let target = json!({
+            "upstream-file": self.nginx.upstream_file(),
+            "blue": self.blue.address(),
+            "green": self.green.address(),
+            "release": {"url": url, "jq": ".version"},
+            "test": self.nginx.test_command(),
+            "reload": reload,
+            "timeout": "6s",
+        });
+        let gate = format!(
+            "healthgate: {}\n",
+            json!({"policy": {"interval": "20ms", "success-threshold": 2, "deadline": "20s"},
+                "http": [{"name": "ready", "url": url, "release": {"jq": ".version"}}]})
+        );
+        self.bed
+            .configure("", &format!("  nginx: {target}\n"), &gate);
+    }
+
+    fn text(&self, green: &str) -> String {
+        format!(
+            "upstream shop {{\n    server {} weight=95; # blue\n    server {} weight=5{green}; # the canary\n}}\n",
+            self.blue.address(),
+            self.green.address()
+        )
+    }
+
+    /// Both answer.
+    #[track_caller]
+    fn shares(&self) {
+        let both = testkit::wait_until(Duration::from_secs(20), || {
+            let seen: Vec<String> = (0..60).map(|_| live(&self.nginx)).collect();
+            ["v1", "v2"]
+                .iter()
+                .all(|one| seen.iter().any(|release| release == one))
+        });
+        assert!(both, "the canary gets nothing");
+    }
+
+    fn upstream(&self) -> String {
+        std::fs::read_to_string(self.nginx.upstream_file()).unwrap()
+    }
+
+    #[track_caller]
+    fn only_v1(&self) {
+        let file: PathBuf = self.nginx.upstream_file();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), self.text(" down"));
+        assert!((0..100).all(|_| live(&self.nginx) == "v1"));
+    }
+}
+
+#[test]
+fn all_traffic_of_a_canary_goes_back_to_the_good_colour() {
+    let canary = Canary::new();
+    canary
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1", "100 requests in a row"]);
+    canary.only_v1();
+    canary
+        .bed
+        .rollback(&["run"])
+        .is(5, &["v1 is what runs already"]);
+}
+
+#[test]
+fn a_canary_that_is_dead_is_no_reason_to_leave_it_in_the_traffic() {
+    // The good colour answers nineteen times of twenty: that is not what runs.
+    let canary = Canary::new();
+    let file = std::fs::read_to_string(canary.nginx.folder().join("nginx.conf")).unwrap();
+    let next = file.replace("proxy_next_upstream off;", "");
+    std::fs::write(canary.nginx.folder().join("nginx.conf"), next).unwrap();
+    canary.nginx.read(&canary.text(""));
+    let mut canary = canary;
+    let port = canary.green.port();
+    canary.green = Shop::start("v3");
+    let gone = testkit::wait_until(Duration::from_secs(5), || {
+        std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
+    });
+    assert!(gone);
+    let end = canary.bed.rollback(&["run"]);
+    end.is(0, &["rolled back from v2 to v1"]);
+    assert!(canary.upstream().contains(" weight=5 down;"));
+    assert!((0..100).all(|_| live(&canary.nginx) == "v1"));
+    assert_eq!(canary.bed.state()["current"], "v1");
+}
+
+#[test]
+fn a_canary_that_stays_is_noticed_although_most_answers_are_right() {
+    let canary = Canary::new();
+    canary.configure("true");
+    canary
+        .bed
+        .rollback(&["run"])
+        .is(1, &["nginx does not serve v1: v2 answers", "was put back"]);
+    assert_eq!(canary.upstream(), canary.text(""));
+    canary.shares();
+}
