@@ -155,7 +155,7 @@ fn mistakes_are_shown_where_they_stand() {
         ),
         (
             "version: 1\nrollback: { state: s }\n",
-            "2:11: no target is given | add `command:` or `nginx:`",
+            "2:11: no target is given | add one of `command:`, ",
         ),
         ("version: 1\n  x: y\n", "2:4: not YAML: "),
         ("a: &a [*a]\n", "1:8: an alias to itself or to nothing | "),
@@ -320,6 +320,25 @@ fn variables_in_headers_passwords_and_user_parts_are_secrets() {
     for name in ["PASS", "API_TOKEN", "REGISTRY_PASSWORD", "STAGING_KEY"] {
         assert!(loaded.secrets.contains(name), "{name}");
     }
+    // By the name of a field, a parameter or the variable itself, and by a header that takes it.
+    let text = "version: 1
+healthgate:
+  smoke:
+    - name: a
+      variables: { one: '${A}', two: '${B}' }
+      requests:
+        - { url: 'http://${C}/?api_key=${D}&page=${E}', headers: { X: 'a {{ one }}' }, json: { ApiKey: '${F}' } }
+        - { url: 'http://x/{{two}}', body: 'p=${SHOP_PASSWD}&q=${G}', form: { } }
+";
+    let mut case = case(text);
+    for name in ["A", "B", "C", "D", "E", "F", "G", "SHOP_PASSWD"] {
+        case = case.set(name, "x");
+    }
+    let secrets = case.load().unwrap().secrets;
+    let secret = |name: &&str| secrets.contains(*name);
+    let all = ["A", "B", "C", "D", "E", "F", "G", "SHOP_PASSWD"];
+    let found: Vec<_> = all.into_iter().filter(secret).collect();
+    assert_eq!(found, ["A", "D", "F", "SHOP_PASSWD"]);
 }
 
 #[test]

@@ -54,6 +54,14 @@ fn the_primary_deployment_must_be_ours_and_rolled_out() {
     ask("", &["--release", "v1"])
         .code(1)
         .ends(ID, "fail", "IN_PROGRESS");
+    // A family alone is also that of the release before.
+    let old = ask("task-definition: api", &["--release", "v2"]).code(1);
+    old.ends(ID, "fail", "another release: v1 runs");
+    ask("task-definition: api", &[]).code(3).ends(
+        ID,
+        "inconclusive",
+        "nobody says which deployment is ours",
+    );
     // Nobody says which is ours.
     ask("", &[])
         .code(3)
@@ -232,6 +240,27 @@ async fn a_deployment_that_only_looks_stable_does_not_pass() {
     ask()
         .code(4)
         .ends(ID, "error", "CODE_DEPLOY: somebody else than ECS deploys");
+}
+
+#[tokio::test]
+async fn a_rollout_that_was_given_up_ends_the_gate_at_once() {
+    let cloud = Cloud::start().await;
+    let patient = "{ interval: 100ms, timeout: 10s, deadline: 10m }";
+    let ask = || {
+        let gate = gate_with(patient, &section("task-definition: 'api:42'"));
+        let ran = cloud.env(gate).run().code(1);
+        assert!(ran.json["duration_ms"].as_u64().unwrap() < 120_000);
+        ran
+    };
+    cloud.set(|aws| aws.deployments = json!([deployment(PRIMARY, "FAILED", 0, 2)]));
+    ask().ends(ID, "fail", "cannot pass any more: FAILED: 0 of 2 run");
+    cloud.set(|aws| {
+        let mut old = deployment(PRIMARY, "COMPLETED", 2, 2);
+        old["id"] = json!("ecs-svc/8");
+        old["taskDefinition"] = json!("arn:aws:ecs:us-east-1:1:task-definition/api:41");
+        aws.deployments = json!([old, deployment("INACTIVE", "FAILED", 0, 2)]);
+    });
+    ask().ends(ID, "fail", "cannot pass any more: another deployment");
 }
 
 #[tokio::test]

@@ -361,6 +361,23 @@ fn a_proxy_of_its_own_or_none() {
     );
 }
 
+/// What is cut off leaves no half of a secret, which nobody would find.
+#[test]
+fn a_secret_that_an_answer_repeats_is_not_shown_in_part() {
+    let nginx = Nginx::serving(
+        "access_log off; server { listen 127.0.0.1:PORT; location / { return 200 '{\"pad\":\"$arg_pad\",\"said\":\"$http_x_key\",\"more\":\"$arg_pad\"}'; } }",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "c4nary-0123456789-abcdefghijklmnopqrst";
+    for before in (120..200).step_by(8) {
+        let url = nginx.url(&format!("/?pad={}", "x".repeat(before)));
+        let probe = format!("url: '{url}', headers: {{ X-Key: '${{HELD}}' }}, jq: .nothing");
+        let (code, text) = gate_in(folder.path(), &probe, &[("HELD", secret)]);
+        assert_eq!(code, 1, "{text}");
+        assert!(!text.contains("c4n"), "{before}: {text}");
+    }
+}
+
 /// Two servers of one name: the second one is broken, or nobody is there.
 fn pair(broken: bool) -> Nginx {
     let second = if broken {
@@ -386,6 +403,8 @@ fn one_broken_address_fails_and_is_named() {
         );
         ends(1, &probe, why);
         passes(&format!("{probe}, addresses: one"));
+        // What is given is meant, whatever the name.
+        ends(1, &probe.replace("shop.test", "localhost"), why);
     }
 }
 

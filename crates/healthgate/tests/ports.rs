@@ -123,11 +123,19 @@ fn a_certificate_is_trusted_named_and_fresh() {
         "address: 127.0.0.1:1, ca-file: /nowhere",
         "cannot be used",
     );
+    ends(
+        4,
+        "tls",
+        &format!("address: 127.0.0.1:{}, ca-file: /dev/null", good.port()),
+        "/dev/null: no certificate is in it",
+    );
 }
 
 #[test]
 fn a_name_resolves_to_its_addresses() {
     passes("dns", "host: localhost");
+    // Of an address nobody is asked.
+    ends(4, "dns", "host: 127.0.0.1", "nothing is looked up");
     ends(1, "dns", "host: nowhere.invalid", "does not resolve");
     ends(
         1,

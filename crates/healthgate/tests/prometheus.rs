@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use gating::{Ran, gate};
 use serde_json::{Value, json};
 use testkit::{Authority, Prometheus, Tinyproxy};
-use wiremock::matchers::{header, method, path};
+use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const ID: &str = "prometheus/it";
@@ -418,6 +418,30 @@ async fn answers_that_only_look_good_do_not_pass() {
             .run()
             .code(code)
             .says(why);
+    }
+}
+
+/// A time between two scrapes that no clock can hold.
+#[tokio::test]
+async fn a_server_that_says_nonsense_of_its_targets_stops_nothing() {
+    let server = answering(200, vector("0.01")).await;
+    for interval in ["1e19", "4000000000y".repeat(140).as_str()] {
+        let targets = json!({"status": "success", "data": {"activeTargets": [
+            {"labels": {"job": "a"}, "scrapeInterval": interval}]}});
+        Mock::given(path("/api/v1/targets"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(targets))
+            .mount(&server)
+            .await;
+        let mut jobs = vector("1");
+        jobs["data"]["result"][0]["metric"] = json!({"job": "a"});
+        Mock::given(path("/api/v1/query"))
+            .and(query_param("query", "group by (job) (a)"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(jobs))
+            .with_priority(1)
+            .mount(&server)
+            .await;
+        let ran = asks(&server.uri(), "rate(a[5m])", "max: 5%").run().code(0);
+        ran.ends("prometheus/it/window", "inconclusive", "window 5m < 4 ×");
     }
 }
 

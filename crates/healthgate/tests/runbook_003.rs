@@ -267,6 +267,60 @@ fn runbook_003_troubleshooting_4_canary_metrics_not_available() {
     );
 }
 
+/// A series of requests: where it begins and ends, in seconds before now, and how many each 15 s.
+fn series(labels: &str, from: i64, to: i64, each: i64) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let mut text = String::new();
+    for n in 0..=(from - to) / 15 {
+        let _ = writeln!(
+            text,
+            "http_requests_total{{{labels}}} {} {}",
+            n * each,
+            now - from + n * 15
+        );
+    }
+    text
+}
+
+fn error_rate(text: &str, more: &str) -> Ran {
+    let server = Prometheus::recorded(&format!("{text}# EOF\n"), &[]);
+    let read = testkit::wait_until(Duration::from_mins(1), || {
+        server.number("count(http_requests_total)").is_some()
+    });
+    assert!(read);
+    let slo = format!(
+        "  slo: {{ server: {}, error-rate: 5%, {more} }}\n",
+        server.url()
+    );
+    gate(&slo).run()
+}
+
+/// A service that calls its label otherwise has no series of failures either.
+#[test]
+fn requests_without_the_status_label_decide_nothing() {
+    let text = series("code=\"500\"", 600, 0, 90) + &series("code=\"200\"", 600, 0, 10);
+    let ran = error_rate(&text, "").code(3);
+    let why = "no series fits `http_requests_total{status!=\"\"}`, though 2 are called";
+    ran.ends("slo/error-rate", "inconclusive", why);
+    error_rate(&text, "metrics: { status-label: code }")
+        .code(1)
+        .ends("slo/error-rate", "fail", "90% > max (5%)");
+}
+
+/// The deployment took away the last instance that had failed.
+#[test]
+fn failures_of_an_instance_that_is_gone_are_no_old_data() {
+    let text = series("instance=\"old\",status=\"503\"", 600, 180, 1)
+        + &series("instance=\"old\",status=\"200\"", 600, 180, 99)
+        + &series("instance=\"new\",status=\"200\"", 200, 0, 100);
+    error_rate(&text, "").code(0);
+    // All of them gone is another matter.
+    let text = series("status=\"200\"", 600, 180, 100);
+    error_rate(&text, "")
+        .code(3)
+        .ends("slo/error-rate", "inconclusive", "> max-age (2m)");
+}
+
 #[test]
 fn objectives_are_checked_before_anything_is_asked() {
     for (slo, why) in [

@@ -29,6 +29,7 @@ fn shop() -> Nginx {
             return 200 '{"status":"confirmed","uri":"$request_uri"}';
         }
         location = /broken { return 500 '{"token":"t0ken-of-the-login"}'; }
+        location = /admin { return 200 '{"token":"t0ken-of-the-login","id":null,"role":"user"}'; }
         location = /null { return 200 '{"id":null}'; }
         location = /list { return 200 '[1'; }
         location = /slow { limit_rate 1; return 200 "a long answer that takes its time to come over the line"; }
@@ -119,6 +120,11 @@ fn the_request_that_fails_is_named() {
             "`id` is not captured: `.id` finds nothing",
         ),
         (
+            // Neither of what is wrong shows the token beside it.
+            format!("{}, capture: {{ id: .id, token: .token }}", url("/admin")),
+            "`id` is not captured: `.id` finds nothing",
+        ),
+        (
             format!("{}, capture: {{ id: .id }}", url("/list")),
             "`id` is not captured: the answer is not JSON",
         ),
@@ -138,6 +144,13 @@ fn the_request_that_fails_is_named() {
         assert!(text.contains(why), "{why}: {text}");
         assert!(!text.contains("t0ken-of-the-login"), "{text}");
     }
+    let login = format!(
+        "{}, jq: .role == \"admin\", capture: {{ token: .token }}",
+        url("/admin")
+    );
+    let (code, text) = asked(&[login]);
+    assert_eq!(code, 1, "{text}");
+    assert!(!text.contains("t0ken-of-the-login"), "{text}");
     // A cookie that a redirect sets on the way counts too.
     let (code, text) = asked(&[
         format!("{}, max-redirects: 1", url("/start")),

@@ -154,6 +154,9 @@ fn trusted(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, String> {
             SYSTEM.get_or_init(|| Arc::new(store(rustls_native_certs::load_native_certs().certs))),
         ),
     };
+    if let (true, Some(path)) = (store.is_empty(), ca_file) {
+        return Err(format!("{}: no certificate is in it", path.display()));
+    }
     if store.is_empty() {
         return Err("there is no certificate to trust; is `ca-certificates` installed?".into());
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::file::ComposeProbe;
+use jiff::Timestamp;
 use model::Verdict;
 use remote::{Ran, quote};
 
-use crate::containers::{Container, FORMAT};
+use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
 use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::restarts::Watch;
@@ -88,6 +89,7 @@ elif command -v docker-compose >/dev/null; then compose='{sudo}docker-compose'
 else echo 'there is neither `docker compose` nor `docker-compose`' >&2; exit 1; fi
 {services}ids=$($compose {project} ps -a -q) || exit 1
 echo {MARK}
+{NOW}
 [ -z \"$ids\" ] || {docker} inspect --type container --format {format} $ids
 ",
             format = quote(FORMAT)
@@ -104,8 +106,9 @@ echo {MARK}
         let Some((services, containers)) = text.split_once(MARK) else {
             return not_asked();
         };
-        let containers: Option<Vec<Container>> = containers
-            .lines()
+        let mut lines = containers.trim_start().lines();
+        let now = lines.next().and_then(time);
+        let containers: Option<Vec<Container>> = lines
             .filter(|line| !line.trim().is_empty())
             .map(|line| Container::read(line, &self.shell.redactor))
             .collect();
@@ -119,10 +122,15 @@ echo {MARK}
                 .collect(),
             names => names.iter().map(String::as_str).collect(),
         };
-        self.judge_services(&running, &containers)
+        self.judge_services(&running, &containers, now)
     }
 
-    fn judge_services(&self, running: &[&str], containers: &[Container]) -> Reading {
+    fn judge_services(
+        &self,
+        running: &[&str],
+        containers: &[Container],
+        now: Option<Timestamp>,
+    ) -> Reading {
         let of = |service: &str| {
             let all = containers.iter();
             all.filter(|one| one.service == service && !one.one_off)
@@ -139,9 +147,11 @@ echo {MARK}
             }
             for container in found {
                 let key = ((*service).to_owned(), container.number.clone());
-                container.note(watches.entry(key).or_default());
+                let watch = watches.entry(key).or_default();
+                container.note(watch, now);
                 states.push(format!("{}: {}", container.name, container.state()));
-                if let Some(trouble) = container.trouble() {
+                let young = || watch.young(self.probe.min_uptime);
+                if let Some(trouble) = container.trouble().or_else(young) {
                     troubles.push(format!("`{}`: {trouble}", container.name));
                 }
             }
@@ -173,7 +183,9 @@ echo {MARK}
         let good = states.len().saturating_sub(troubles.len());
         let value = format!("{good} of {}", states.len());
         let actual = format!("{}, {total}", states.join(", "));
-        troubles.splice(0..0, total.too_many(self.probe.max_restarts));
+        let too_many = total.too_many(self.probe.max_restarts);
+        let is_final = too_many.is_some();
+        troubles.splice(0..0, too_many);
         if troubles.is_empty() {
             return Reading::pass(expected, actual).value(value);
         }
@@ -183,7 +195,11 @@ echo {MARK}
         if more > 0 {
             reason.push_str(&format!("; and {more} more"));
         }
-        Reading::not(Verdict::Fail, expected, actual, reason).value(value)
+        let reading = Reading::not(Verdict::Fail, expected, actual, reason).value(value);
+        if is_final {
+            return reading.finally();
+        }
+        reading
     }
 }
 

@@ -214,7 +214,9 @@ impl Route {
                 }
             }))
             .await;
-            judge(place, rule, expected, readings)
+            // Of addresses that were given, each is meant.
+            let looked_up = self.resolve.is_empty();
+            judge(place, rule, looked_up, expected, readings)
         };
         tokio::time::timeout(timeout, whole)
             .await

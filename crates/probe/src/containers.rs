@@ -1,5 +1,8 @@
 //! What Docker says of containers, and whether one is well.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use model::Redactor;
 use serde_json::Value;
 
@@ -9,6 +12,14 @@ use crate::shown;
 /// What `docker inspect` is to print, one line a container. Of the health check's log only the
 /// end: it holds what the check printed, up to 4 KiB each time.
 pub(crate) const FORMAT: &str = r#"{{$said := ""}}{{with .State.Health}}{{range .Log}}{{$said = .Output}}{{end}}{{end}}{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},"oom":{{json .State.OOMKilled}},"error":{{json (printf "%.200s" .State.Error)}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"said":{{json (printf "%.300s" $said)}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"number":{{json (index .Config.Labels "com.docker.compose.container-number")}},"oneoff":{{json (index .Config.Labels "com.docker.compose.oneoff")}}}"#;
+
+/// Prints the machine's own time, before what [`FORMAT`] prints.
+pub(crate) const NOW: &str = "date +%s";
+
+/// That time.
+pub(crate) fn time(line: &str) -> Option<Timestamp> {
+    Timestamp::from_second(line.trim().parse().ok()?).ok()
+}
 
 /// A container as Docker describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +76,7 @@ impl Container {
     }
 
     /// Takes note of this look at it.
-    pub(crate) fn note(&self, watch: &mut Watch) {
+    pub(crate) fn note(&self, watch: &mut Watch, now: Option<Timestamp>) {
         // It was never started.
         let started = !self.started.starts_with("0001");
         watch.see(Life {
@@ -75,10 +86,18 @@ impl Container {
                 String::new()
             },
             count: self.restarts,
+            up: self.uptime(now),
         });
         if let Some(end) = self.end() {
             watch.end = Some(end);
         }
+    }
+
+    /// By the clock of the machine that it runs on.
+    fn uptime(&self, now: Option<Timestamp>) -> Option<Duration> {
+        let started: Timestamp = self.started.parse().ok()?;
+        let up = now?.duration_since(started);
+        (self.status == "running").then(|| Duration::try_from(up).unwrap_or_default())
     }
 
     /// How it ended, if it did: `exit code 137, OOMKilled`.
@@ -141,11 +160,11 @@ mod tests {
         let trouble = eaten.trouble().unwrap();
         assert_eq!(trouble, "it is restarting (exit code 137, OOMKilled)");
         let mut watch = Watch::default();
-        eaten.note(&mut watch);
+        eaten.note(&mut watch, None);
         let back =
             container(r#""status":"running","exit":0,"oom":false,"restarts":5,"health":null"#);
         assert_eq!(back.trouble(), None);
-        back.note(&mut watch);
+        back.note(&mut watch, None);
         assert_eq!(
             watch.too_many(0).unwrap(),
             "restarted (1) > max-restarts (0) while we watched: exit code 137, OOMKilled"

@@ -22,6 +22,12 @@ impl Dns {
         if probe.host.is_empty() || probe.host.contains(|c: char| c.is_whitespace() || c == '/') {
             return Err(format!("`{}` is no name", probe.host));
         }
+        if probe.host.parse::<IpAddr>().is_ok() {
+            return Err(format!(
+                "`{}` is an address: nothing is looked up",
+                probe.host
+            ));
+        }
         // The port is not asked; a look-up wants one.
         let place = Place {
             host: probe.host.clone(),

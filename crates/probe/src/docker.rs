@@ -7,7 +7,7 @@ use config::file::DockerProbe;
 use model::Verdict;
 use remote::{Ran, quote};
 
-use crate::containers::{Container, FORMAT};
+use crate::containers::{Container, FORMAT, NOW, time};
 use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::restarts::Watch;
 use crate::shell::Shell;
@@ -49,17 +49,23 @@ impl Docker {
         }
         let text = String::from_utf8_lossy(&ran.stdout);
         let read = |line| Container::read(line, &self.shell.redactor);
-        let Some(container) = text.lines().next().and_then(read) else {
+        let mut lines = text.lines();
+        let now = lines.next().and_then(time);
+        let Some(container) = lines.next().and_then(read) else {
             let reason = format!("docker: {}: {}", ran.exit, shown(ran.tail.as_bytes()));
             return Reading::not(Verdict::Error, expected, &reason, &reason).value("not asked");
         };
         let mut watch = self.watch.borrow_mut();
-        container.note(&mut watch);
+        container.note(&mut watch, now);
         let state = container.state();
         let actual = format!("{state}, {watch}, image {}", container.image);
         // Whatever it is at this moment: what crashes runs between its crashes.
-        let reason = watch.too_many(self.probe.max_restarts);
-        match reason.or_else(|| container.trouble()) {
+        if let Some(reason) = watch.too_many(self.probe.max_restarts) {
+            let reading = Reading::not(Verdict::Fail, expected, actual, reason);
+            return reading.value(state).finally();
+        }
+        let young = || watch.young(self.probe.min_uptime);
+        match container.trouble().or_else(young) {
             None => Reading::pass(expected, actual).value(state),
             Some(reason) => Reading::not(Verdict::Fail, expected, actual, reason).value(state),
         }
@@ -70,7 +76,7 @@ impl Probe for Docker {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
             let text = format!(
-                "LC_ALL=C {} inspect --type container --format {} -- {}",
+                "{NOW}\nLC_ALL=C {} inspect --type container --format {} -- {}",
                 program(self.probe.sudo),
                 quote(FORMAT),
                 quote(&self.probe.container)

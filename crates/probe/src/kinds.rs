@@ -143,7 +143,7 @@ pub(crate) fn all(
         };
     }
     kind!(http, Http, url, around);
-    kind!(tcp, Tcp, address);
+    kind!(tcp, Tcp, address, around);
     kind!(tls, Tls, address);
     kind!(dns, Dns, host);
     kind!(postgres, Postgres, address, around);
@@ -157,7 +157,12 @@ pub(crate) fn all(
     kind!(prometheus, Prometheus, query, around);
     kind!(ecs, Ecs, service, around);
     let objectives = slo.iter().flat_map(|slo| objectives(slo, prometheus));
-    for Objective { probe, subject } in objectives {
+    for objective in objectives {
+        let Objective {
+            probe,
+            subject,
+            about,
+        } = objective;
         let common = Common {
             id: format!("slo/{}", probe.name),
             subject,
@@ -166,7 +171,7 @@ pub(crate) fn all(
         };
         if wanted(&common.id, &common.subject) {
             made.push(watched(common, &probe, around, |probe| {
-                Prometheus::new(probe, around)
+                Prometheus::about(probe, &about, around)
             }));
         }
     }

@@ -57,6 +57,9 @@ pub struct Reading {
     /// The answer's head, made by [`model::evidence::head`]: status line, headers, the first
     /// bytes of the body; or the end of a command's output by [`model::evidence::tail`].
     pub evidence: Option<String>,
+    /// A failure that nothing measured later can undo: a restart that was one too many, a rollout
+    /// that was given up.
+    pub is_final: bool,
 }
 
 impl Reading {
@@ -69,6 +72,7 @@ impl Reading {
             reason: None,
             release: None,
             evidence: None,
+            is_final: false,
         }
     }
 
@@ -85,6 +89,12 @@ impl Reading {
         }
     }
 
+    /// A failure, for good.
+    fn finally(mut self) -> Self {
+        self.is_final = self.verdict == Verdict::Fail;
+        self
+    }
+
     fn value(mut self, value: impl Into<String>) -> Self {
         self.value = Some(value.into());
         self
@@ -97,15 +107,26 @@ const SHOWN: usize = 200;
 /// The beginning of an answer, as text on one line.
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(SHOWN)
-        .collect();
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let text = cut(&text.chars().map(plain).collect::<String>());
     match text.trim() {
         "" => "(empty)".to_owned(),
         text => text.to_owned(),
     }
+}
+
+/// The beginning of a text. Secrets are replaced later, and a half of one is not found: what is
+/// cut ends with a whole word. Of a longer word, or a longer secret, its pieces are found.
+fn cut(text: &str) -> String {
+    const WORD: usize = 64;
+    let Some((end, _)) = text.char_indices().nth(SHOWN) else {
+        return text.to_owned();
+    };
+    let least = text.char_indices().nth(SHOWN - WORD);
+    let least = least.map_or(0, |(at, _)| at);
+    let parts = |c: char| c.is_whitespace() || "\"',;<>{}".contains(c);
+    let end = text[least..end].rfind(parts).map_or(least, |at| least + at);
+    format!("{}…", &text[..end])
 }
 
 /// The value of a variable that a `*-env` key names.
@@ -137,4 +158,24 @@ fn plain_cause(error: &(dyn std::error::Error + 'static)) -> String {
         }
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_ends_with_a_whole_word() {
+        assert_eq!(shown(b" a\nb "), "a b");
+        assert_eq!(shown(b"\n"), "(empty)");
+        assert_eq!(shown(&[b'x'; SHOWN]), "x".repeat(SHOWN));
+        assert_eq!(shown(&[b'x'; 1000]), format!("{}…", "x".repeat(136)));
+        let secret = "s3cr3t-0123456789";
+        for before in 150..SHOWN {
+            let text = format!("{} \"{secret}\" {}", "é".repeat(before), "y".repeat(50));
+            let shown = shown(text.as_bytes());
+            assert!(shown.contains(secret) || !shown.contains("s3"), "{shown}");
+            assert!(shown.chars().count() <= SHOWN, "{shown}");
+        }
+    }
 }

@@ -65,6 +65,18 @@ impl Prometheus {
         })
     }
 
+    /// One that is decided by its query, and whose series are those of another.
+    pub(crate) fn about(
+        probe: PrometheusProbe,
+        query: &str,
+        around: &Surroundings,
+    ) -> Result<Self, String> {
+        Ok(Prometheus {
+            selectors: selectors(query),
+            ..Prometheus::new(probe, around)?
+        })
+    }
+
     async fn ask(&self, timeout: Duration) -> Reading {
         let at = Timestamp::now();
         let asked = join3(

@@ -1,5 +1,10 @@
 //! Whether a thing was started again while we watched: by its counter, and by what each start
-//! makes new, because a start by hand sets the counter back.
+//! makes new, because a start by hand sets the counter back. And whether it has been up for long:
+//! what was started again just before may end again just after.
+
+use std::time::Duration;
+
+use config::value::Span;
 
 /// One life of a service: what it looked like in a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +13,13 @@ pub(crate) struct Life {
     pub(crate) id: String,
     /// How often it was started again by whoever watches over it.
     pub(crate) count: u64,
+    /// How long it has been up; `None` while it is not, or where nobody knows.
+    pub(crate) up: Option<Duration>,
 }
+
+/// What was started again before we watched must have been up this long: Docker, too, holds a
+/// start for a success after ten seconds.
+const MIN_UPTIME: Duration = Duration::from_secs(10);
 
 /// What was seen so far.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +66,30 @@ impl Watch {
         })
     }
 
+    /// Why it has not been up long enough. What never crashed is believed at once, unless `least`
+    /// is given; between two crashes everything looks well.
+    pub(crate) fn young(&self, least: Option<Span>) -> Option<String> {
+        let life = self.last.as_ref()?;
+        let least = match least {
+            Some(least) => least.get(),
+            None if life.count > 0 => MIN_UPTIME,
+            None => Duration::ZERO,
+        };
+        let up = life.up.unwrap_or_default();
+        (up < least).then(|| {
+            let before = match life.count {
+                0 => String::new(),
+                1 => ", restarted once".to_owned(),
+                times => format!(", restarted {times} times"),
+            };
+            format!(
+                "up {} < min-uptime ({}){before}",
+                Span::from(Duration::from_secs(up.as_secs())),
+                Span::from(least)
+            )
+        })
+    }
+
     pub(crate) fn see(&mut self, now: Life) {
         if let Some(before) = &self.last {
             let grown = now.count.saturating_sub(before.count);
@@ -80,9 +115,35 @@ mod tests {
             watch.see(Life {
                 id: (*id).to_owned(),
                 count: *count,
+                up: None,
             });
         }
         watch.restarts
+    }
+
+    #[test]
+    fn what_was_started_again_must_stay_up_for_a_while() {
+        let young = |count, seconds: Option<u64>, least: Option<u64>| {
+            let mut watch = Watch::default();
+            watch.see(Life {
+                id: "a".to_owned(),
+                count,
+                up: seconds.map(Duration::from_secs),
+            });
+            watch.young(least.map(Span::from_secs))
+        };
+        assert_eq!(young(0, Some(0), None), None);
+        assert_eq!(young(3, Some(10), None), None);
+        assert_eq!(
+            young(3, Some(9), None).unwrap(),
+            "up 9s < min-uptime (10s), restarted 3 times"
+        );
+        assert!(young(1, None, None).is_some(), "nobody knows");
+        assert_eq!(young(3, Some(0), Some(0)), None);
+        assert_eq!(
+            young(0, Some(9), Some(30)).unwrap(),
+            "up 9s < min-uptime (30s)"
+        );
     }
 
     #[test]

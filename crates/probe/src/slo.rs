@@ -11,6 +11,9 @@ use config::file::{PolicyOverlay, PrometheusProbe, Slo, SloMetrics, Undecided};
 pub(crate) struct Objective {
     pub(crate) probe: PrometheusProbe,
     pub(crate) subject: String,
+    /// The series that must be there and fresh. Those of failures need not: an instance that is
+    /// gone may have been the last to fail.
+    pub(crate) about: String,
 }
 
 /// The probes of the objectives that are set. `others` are the section's own Prometheus probes, of
@@ -44,12 +47,12 @@ pub(crate) fn objectives(slo: &Slo, others: &[PrometheusProbe]) -> Vec<Objective
         labels: selector(labels),
         window: format!("{}ms", window.get().as_millis()),
     };
-    let one = |name: &str, (subject, query): (String, String)| Objective {
+    let one = |name: &str, asked: Asked| Objective {
         probe: PrometheusProbe {
             name: name.to_owned(),
             server: server.clone(),
             access: access.clone(),
-            query,
+            query: asked.query,
             min: None,
             max: None,
             reduce: None,
@@ -64,7 +67,8 @@ pub(crate) fn objectives(slo: &Slo, others: &[PrometheusProbe]) -> Vec<Objective
             policy: Some(policy.clone()),
             severity: *severity,
         },
-        subject,
+        subject: asked.subject,
+        about: asked.about,
     };
     let mut found = Vec::new();
     if let Some(max) = error_rate {
@@ -102,7 +106,13 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped.replace('\n', "\\n"))
 }
 
-/// What an objective is about, and its query.
+/// What an objective asks.
+struct Asked {
+    subject: String,
+    query: String,
+    about: String,
+}
+
 struct Queries<'s> {
     metrics: &'s SloMetrics,
     labels: String,
@@ -120,7 +130,8 @@ impl Queries<'_> {
         format!("{name}{{{}{comma}{more}}}", self.labels)
     }
 
-    fn error_rate(&self) -> (String, String) {
+    /// Of the requests that have a status: without the label nobody knows which have failed.
+    fn error_rate(&self) -> Asked {
         let SloMetrics {
             requests,
             status_label,
@@ -129,20 +140,24 @@ impl Queries<'_> {
             up: _,
         } = self.metrics;
         let window = &self.window;
-        let all = self.series(requests, "");
+        let all = self.series(requests, &format!("{status_label}!=\"\""));
         let failed = self.series(requests, &format!("{status_label}=~{}", quoted(errors)));
         // A service that never failed has no series of failures: that is none of its requests.
         let query = format!(
             "(sum(rate({failed}[{window}])) or 0 * sum(rate({all}[{window}]))) \
              / sum(rate({all}[{window}]))"
         );
-        (format!("share of failed requests of {all}"), query)
+        Asked {
+            subject: format!("share of failed requests of {}", self.series(requests, "")),
+            query,
+            about: format!("rate({all}[{window}])"),
+        }
     }
 
     /// The quantile of what lies beyond the last bucket is that bucket's bound, which would pass
     /// where the bound is below the objective. Then there is no number: nothing is divided by
     /// nothing.
-    fn p95(&self, max: f64) -> (String, String) {
+    fn p95(&self, max: f64) -> Asked {
         let bucket = format!(
             "{}_bucket",
             self.metrics.duration.trim_end_matches("_bucket")
@@ -156,13 +171,21 @@ impl Queries<'_> {
              + ({quantile} > bool {max}))"
         );
         let subject = self.series(&self.metrics.duration, "");
-        (format!("95th percentile of {subject}"), query)
+        Asked {
+            subject: format!("95th percentile of {subject}"),
+            query,
+            about: all,
+        }
     }
 
-    fn availability(&self) -> (String, String) {
+    fn availability(&self) -> Asked {
         let up = self.series(&self.metrics.up, "");
         let query = format!("avg(avg_over_time({up}[{}]))", self.window);
-        (format!("share of successful scrapes, {up}"), query)
+        Asked {
+            subject: format!("share of successful scrapes, {up}"),
+            about: query.clone(),
+            query,
+        }
     }
 }
 
@@ -184,17 +207,17 @@ mod tests {
             window: "300000ms".to_owned(),
         };
         assert_eq!(
-            queries.error_rate().1,
-            r#"(sum(rate(http_requests_total{job="shop",status=~"5.."}[300000ms])) or 0 * sum(rate(http_requests_total{job="shop"}[300000ms]))) / sum(rate(http_requests_total{job="shop"}[300000ms]))"#
+            queries.error_rate().query,
+            r#"(sum(rate(http_requests_total{job="shop",status=~"5.."}[300000ms])) or 0 * sum(rate(http_requests_total{job="shop",status!=""}[300000ms]))) / sum(rate(http_requests_total{job="shop",status!=""}[300000ms]))"#
         );
         assert_eq!(
-            queries.availability().1,
+            queries.availability().query,
             r#"avg(avg_over_time(up{job="shop"}[300000ms]))"#
         );
         assert!(
             queries
                 .p95(3.0)
-                .1
+                .query
                 .contains(r#"{job="shop",le="+Inf"}[300000ms]"#)
         );
     }

@@ -173,6 +173,8 @@ impl Flow {
         let (max_body, time) = (self.transport.max_body, filter_time(timeout));
         let judged = step.expect.judge(&mut reply, max_body, time).await;
         if judged.verdict != Verdict::Pass {
+            // What it would have handed on must not be shown either.
+            let _ = self.capture(step, &mut reply, values, time / 4).await;
             return Err((judged, Some(reply)));
         }
         if let Err(reason) = self.capture(step, &mut reply, values, time).await {
@@ -192,23 +194,27 @@ impl Flow {
             return Ok(());
         }
         reply.unpack(self.transport.max_body)?;
+        let mut missing = None;
         for (name, filter) in &step.request.capture {
-            let found = filtered(filter, &reply.body, time).await;
-            let value = match found.map_err(|error| format!("`{name}` is not captured: {error}"))? {
-                None | Some(serde_json::Value::Null) => {
-                    let filter = filter.as_str();
-                    return Err(format!(
-                        "`{name}` is not captured: `{filter}` finds nothing"
-                    ));
+            let why = match filtered(filter, &reply.body, time).await {
+                Ok(Some(value)) if !value.is_null() => {
+                    self.learn(&value);
+                    values.insert(name.clone(), value);
+                    continue;
                 }
-                Some(value) => value,
+                Ok(_) => format!("`{}` finds nothing", filter.as_str()),
+                Err(error) => error,
             };
-            if let Some(text) = value.as_str().filter(|text| may_be_a_token(text)) {
-                self.redactor.add([text]);
-            }
-            values.insert(name.clone(), value);
+            // The others may be tokens, and are looked for all the same.
+            missing.get_or_insert_with(|| format!("`{name}` is not captured: {why}"));
         }
-        Ok(())
+        missing.map_or(Ok(()), Err)
+    }
+
+    fn learn(&self, value: &serde_json::Value) {
+        if let Some(text) = value.as_str().filter(|text| may_be_a_token(text)) {
+            self.redactor.add([text]);
+        }
     }
 
     /// What went wrong, and at which request.

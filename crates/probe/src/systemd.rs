@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use config::file::SystemdProbe;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use model::Verdict;
 use remote::{Ran, quote};
 
@@ -15,7 +17,7 @@ use crate::{Reading, shown};
 
 /// What `systemctl` is asked for.
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,NRestarts,InvocationID,\
-ExecMainStartTimestampMonotonic,ExecMainCode,ExecMainStatus";
+ActiveEnterTimestamp,ExecMainStartTimestampMonotonic,ExecMainCode,ExecMainStatus";
 
 /// One systemd probe.
 pub(crate) struct Systemd {
@@ -70,12 +72,16 @@ impl Systemd {
         let actual = format!("{value}, {watch}");
         let because = end.map(|end| format!(": {end}")).unwrap_or_default();
         // Whatever it is at this moment: a service that crashes is active between its crashes.
-        let reason = if let Some(reason) = watch.too_many(self.probe.max_restarts) {
-            reason
-        } else if sub == "auto-restart" {
+        if let Some(reason) = watch.too_many(self.probe.max_restarts) {
+            let reading = Reading::not(Verdict::Fail, expected, actual, reason);
+            return reading.value(value).finally();
+        }
+        let reason = if sub == "auto-restart" {
             format!("it has ended and waits for its next start{because}")
         } else if !matches!(active, "active" | "reloading" | "refreshing") {
             format!("{active} ({sub}){because}")
+        } else if let Some(reason) = watch.young(self.probe.min_uptime) {
+            reason
         } else {
             return Reading::pass(expected, actual).value(value);
         };
@@ -92,7 +98,16 @@ fn life<'a>(of: &impl Fn(&str) -> &'a str) -> Life {
     Life {
         id: id.to_owned(),
         count: of("NRestarts").parse().unwrap_or(0),
+        up: uptime(of("ActiveEnterTimestamp"), of("Now")),
     }
+}
+
+/// Both by the host's own clock: `Sat 2026-11-21 14:24:00 UTC`, and seconds since 1970.
+fn uptime(since: &str, now: &str) -> Option<Duration> {
+    let since = DateTime::strptime("%a %Y-%m-%d %H:%M:%S UTC", since).ok()?;
+    let since = since.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
+    let up = now.parse::<i64>().ok()?.saturating_sub(since);
+    Some(Duration::from_secs(up.try_into().unwrap_or(0)))
 }
 
 /// How its main process ended last, if not well: `exit-code, status 3`, `oom-kill`.
@@ -117,7 +132,10 @@ impl Probe for Systemd {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
             let unit = quote(&self.probe.unit);
-            let text = format!("LC_ALL=C systemctl show --no-pager -p {PROPERTIES} -- {unit}");
+            let text = format!(
+                "echo \"Now=$(date +%s)\"
+LC_ALL=C TZ=UTC systemctl show --no-pager -p {PROPERTIES} -- {unit}"
+            );
             match self.shell.script(&text, timeout).await {
                 Ok(ran) => self.judge(&ran),
                 Err(problem) => problem.reading(&self.expected()),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::Place;
 use crate::connect::{End, Route};
-use crate::kinds::{Measuring, Probe};
+use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::{Reading, plain_cause, shown};
 
 /// What is received is looked at up to here.
@@ -22,10 +22,10 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    pub(crate) fn new(probe: TcpProbe) -> Result<Self, String> {
+    pub(crate) fn new(probe: TcpProbe, around: &Surroundings) -> Result<Self, String> {
         let port = probe.address.port().ok_or("no port is given")?;
         let place = Place::new(&probe.address, port);
-        let route = Route::default();
+        let route = Route::new(&[], probe.via.as_deref(), around);
         Ok(Tcp {
             probe,
             place,
@@ -98,6 +98,9 @@ impl Probe for Tcp {
 
     fn hint(&self) -> String {
         let Place { host, port } = &self.place;
-        format!("ask it yourself: `nc -v {host} {port}`")
+        match &self.probe.via {
+            Some(name) => format!("ask it at {name}: `nc -v {host} {port}`"),
+            None => format!("ask it yourself: `nc -v {host} {port}`"),
+        }
     }
 }

@@ -3,7 +3,8 @@
 use super::{fault, known_host};
 use crate::error::Fault;
 use crate::file::{
-    CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, PostgresProbe, SystemdProbe,
+    CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, HostList, PostgresProbe,
+    SystemdProbe,
 };
 use crate::node::Node;
 
@@ -11,38 +12,57 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
     for (
         at,
         CommandProbe {
-            run, host, status, ..
+            run,
+            host,
+            hosts,
+            status,
+            ..
         },
     ) in section.command.iter().enumerate()
     {
         let path = ["healthgate", "command", &at.to_string()];
-        place(tree, path, host.as_deref(), config)?;
+        place(tree, path, host.as_deref(), hosts.as_ref(), config)?;
         some_text(tree, path, "run", run)?;
         if status.is_empty() {
             let path = [path[0], path[1], path[2], "status"];
             return Err(fault(tree, &path, "no exit status would be good"));
         }
     }
-    for (at, SystemdProbe { unit, host, .. }) in section.systemd.iter().enumerate() {
+    for (
+        at,
+        SystemdProbe {
+            unit, host, hosts, ..
+        },
+    ) in section.systemd.iter().enumerate()
+    {
         let path = ["healthgate", "systemd", &at.to_string()];
-        place(tree, path, host.as_deref(), config)?;
+        place(tree, path, host.as_deref(), hosts.as_ref(), config)?;
         a_word(tree, path, "unit", unit)?;
+        if unit.contains(['*', '?', '[']) {
+            let path = [path[0], path[1], path[2], "unit"];
+            return Err(fault(tree, &path, format!("`{unit}` is a pattern"))
+                .hint("of several units one would hide another: name each in a probe of its own"));
+        }
     }
     for (
         at,
         DockerProbe {
-            container, host, ..
+            container,
+            host,
+            hosts,
+            ..
         },
     ) in section.docker.iter().enumerate()
     {
         let path = ["healthgate", "docker", &at.to_string()];
-        place(tree, path, host.as_deref(), config)?;
+        place(tree, path, host.as_deref(), hosts.as_ref(), config)?;
         a_word(tree, path, "container", container)?;
     }
     for (at, probe) in section.compose.iter().enumerate() {
         let path = ["healthgate", "compose", &at.to_string()];
         compose(tree, path, probe)?;
-        place(tree, path, probe.host.as_deref(), config)?;
+        let (host, hosts) = (probe.host.as_deref(), probe.hosts.as_ref());
+        place(tree, path, host, hosts, config)?;
     }
     for (at, probe) in section.postgres.iter().enumerate() {
         postgres(tree, ["healthgate", "postgres", &at.to_string()], probe)?;
@@ -101,7 +121,17 @@ fn compose(tree: &Node, path: [&str; 3], probe: &ComposeProbe) -> Result<(), Fau
     Ok(())
 }
 
-fn place(tree: &Node, path: [&str; 3], host: Option<&str>, config: &Config) -> Result<(), Fault> {
+fn place(
+    tree: &Node,
+    path: [&str; 3],
+    host: Option<&str>,
+    hosts: Option<&HostList>,
+    config: &Config,
+) -> Result<(), Fault> {
+    if host.is_some() && hosts.is_some() {
+        let path = [path[0], path[1], path[2], "hosts"];
+        return Err(fault(tree, &path, "`host` and `hosts` exclude each other"));
+    }
     let path = [path[0], path[1], path[2], "host"];
     host.map_or(Ok(()), |name| known_host(tree, &path, name, config))
 }

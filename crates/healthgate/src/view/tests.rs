@@ -69,6 +69,7 @@ fn told(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
                 .then(|| "status 503 \u{1b}[2J c4nary-token".into()),
             release: None,
             evidence: None,
+            is_final: false,
         };
         row.measured(
             &Measured {

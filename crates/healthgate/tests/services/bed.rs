@@ -56,6 +56,18 @@ impl Bed {
         self.host(name, host.port(), "root", host.key(), &known_hosts)
     }
 
+    /// With a host where nobody listens, and which is otherwise like the first.
+    pub(crate) fn closed(mut self, name: &str) -> Bed {
+        let first = self.hosts.lines().next().unwrap();
+        let (_, rest) = first.split_once(": ").unwrap();
+        let (address, rest) = rest.split_once("port: ").unwrap();
+        let (_, rest) = rest.split_once(',').unwrap();
+        let port = testkit::free_port();
+        let closed = format!("  {name}: {address}port: {port},{rest}\n");
+        self.hosts.push_str(&closed);
+        self
+    }
+
     fn host(mut self, name: &str, port: u16, user: &str, key: PathBuf, known: &str) -> Bed {
         let known_hosts = self.path(&format!("known_hosts-{name}"));
         std::fs::write(&known_hosts, known).unwrap();

@@ -93,6 +93,13 @@ fn a_container_runs_is_healthy_and_does_not_crash() {
     bed.gate(LONG, &container("crashes"))
         .is(1, &["docker logs --tail 100 crashes"]);
 
+    // So it does just after it was started again.
+    let inspect = ["docker", "inspect", "-f", "{{.RestartCount}}", "crashes"];
+    assert!(wait_until(Duration::from_mins(1), || host.must(&inspect) != "0"));
+    let once =
+        "{ interval: 100ms, timeout: 30s, success-threshold: 1, failure-limit: 0, deadline: 2m }";
+    bed.gate(once, &container("crashes")).is(1, &[]);
+
     // Started again by hand: its counter says nothing.
     let end = std::thread::scope(|scope| {
         // It may be seen between its two lives.

@@ -194,6 +194,22 @@ fn a_cache_by_tls_is_who_it_says() {
 }
 
 #[test]
+fn a_port_is_reached_through_a_host() {
+    let sshd = Sshd::start();
+    let bed = Bed::new().ssh("db-01", &sshd).closed("db-02");
+    let port = |port: u16, via: &str| {
+        format!("  tcp: [{{ name: it, address: '127.0.0.1:{port}', via: {via}, expect: ^SSH- }}]")
+    };
+    bed.gate(STRICT, &port(sshd.port(), "db-01")).is(0, &[]);
+    bed.gate(STRICT, &port(testkit::free_port(), "db-01"))
+        .is(1, &["connection refused", "ask it at db-01: `nc -v"]);
+    bed.gate(STRICT, &port(sshd.port(), "db-02"))
+        .is(4, &["host `db-02`"]);
+    bed.gate(STRICT, &port(sshd.port(), "db-3"))
+        .is(2, &["no host `db-3` under `hosts:`"]);
+}
+
+#[test]
 fn both_are_reached_through_a_host() {
     let (sshd, database, cache) = (
         Sshd::start(),

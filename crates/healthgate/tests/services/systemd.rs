@@ -14,6 +14,9 @@ const STABLE: &str = "[Service]\nExecStart=/bin/sleep infinity\n";
 const CRASHES: &str = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=100ms\n\
     ExecStart=/bin/sh -c 'sleep 1; exit 3'\n";
 const DIES: &str = "[Service]\nExecStart=/bin/sh -c 'exit 7'\n";
+/// Its second life is a long one.
+const STUMBLES: &str = "[Service]\nRestart=always\nRestartSec=100ms\n\
+    ExecStart=/bin/sh -c 'test -e /run/stumbled && exec sleep infinity; touch /run/stumbled; exit 1'\n";
 const ONCE: &str = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n";
 
 fn host() -> SystemdHost {
@@ -23,6 +26,7 @@ fn host() -> SystemdHost {
         ("crashes.service", CRASHES),
         ("dies.service", DIES),
         ("once.service", ONCE),
+        ("stumbles.service", STUMBLES),
     ]);
     for unit in ["stable", "other", "once", "crashes"] {
         host.must(&["systemctl", "start", unit]);
@@ -71,9 +75,80 @@ fn a_unit_is_active_and_a_crash_loop_never_passes() {
     assert_eq!(last["verdict"], "fail", "{last}");
 
     // As many as are allowed.
-    let allowed = "  systemd: [{ name: it, unit: crashes, host: web-01, max-restarts: 1000 }]";
+    let allowed = "  systemd: [{ name: it, unit: crashes, host: web-01, max-restarts: 1000, min-uptime: 0s }]";
     let patient = "{ interval: 100ms, timeout: 20s, success-threshold: 3, deadline: 30s }";
     bed.gate(patient, allowed).is(0, &[]);
+}
+
+#[test]
+fn what_was_started_again_just_now_has_to_stay_up_first() {
+    let host = host();
+    let bed = Bed::new().systemd("web-01", &host);
+    host.must(&["systemctl", "start", "--no-block", "stumbles"]);
+    let show = ["systemctl", "show", "-p", "NRestarts,SubState", "stumbles"];
+    let up = || host.must(&show) == "NRestarts=1\nSubState=running";
+    assert!(wait_until(Duration::from_mins(1), up));
+    // Active, with the counter as it was: as a crash loop is between two crashes.
+    bed.gate(QUICK, &unit(&["stumbles"]))
+        .is(1, &["< min-uptime (10s), restarted once"]);
+    let patient = "{ interval: 200ms, timeout: 20s, success-threshold: 3, deadline: 2m }";
+    bed.gate(patient, &unit(&["stumbles"])).is(0, &[]);
+    let at_once = "  systemd: [{ name: it, unit: stable, host: web-01, min-uptime: 1h }]";
+    bed.gate(QUICK, at_once).is(1, &["< min-uptime (1h)"]);
+}
+
+#[test]
+fn a_restart_that_was_one_too_many_ends_the_gate_at_once() {
+    let host = host();
+    let bed = Bed::new().systemd("web-01", &host);
+    let patient = "{ interval: 100ms, timeout: 20s, success-threshold: 3000, deadline: 10m }";
+    let allowed = "  systemd: [{ name: it, unit: crashes, host: web-01, min-uptime: 0s }]";
+    let end = bed.gate(patient, allowed).is(
+        1,
+        &["failed, and cannot pass any more: restarted (1) > max-restarts (0)"],
+    );
+    assert!(end.report["duration_ms"].as_u64().unwrap() < 300_000);
+}
+
+#[test]
+fn a_pattern_is_no_unit() {
+    // One that is well would hide another.
+    Bed::new()
+        .gate(QUICK, "  systemd: [{ name: it, unit: 'shop-*' }]")
+        .is(2, &["`shop-*` is a pattern"]);
+}
+
+#[test]
+fn machines_are_asked_as_one_group() {
+    let host = host();
+    let bed = Bed::new()
+        .systemd("web-01", &host)
+        .systemd("web-02", &host)
+        .closed("web-03");
+    let policy =
+        "{ interval: 100ms, timeout: 20s, error-limit: 0, failure-limit: 0, deadline: 60s }";
+    let ask = |rest: &str| {
+        bed.gate(
+            policy,
+            &format!("  systemd: [{{ name: it, unit: {rest} }}]"),
+        )
+    };
+    let end = ask("stable, hosts: [web-01, web-02]").is(0, &[]);
+    assert_eq!(end.report["outcomes"][0]["members"]["passed"], 2);
+    ask("stable, hosts: all").is(4, &["web-03"]);
+    ask("stable, hosts: 'web-*', require: 60%").is(0, &[]);
+    ask("dies, hosts: all, require: 60%").is(1, &["failed (2) > allowed (1): web-01"]);
+    ask("stable, hosts: all, host: web-01").is(2, &["`host` and `hosts` exclude each other"]);
+    // Each by its own way.
+    let port = testkit::free_port();
+    let ports = |require: &str| {
+        format!(
+            "  tcp: [{{ name: it, address: '127.0.0.1:{port}', via: '{{host}}', hosts: all{require} }}]"
+        )
+    };
+    let _listens = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    bed.gate(policy, &ports("")).is(4, &["web-03"]);
+    bed.gate(policy, &ports(", require: 2")).is(0, &[]);
 }
 
 #[test]

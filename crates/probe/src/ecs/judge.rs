@@ -93,8 +93,9 @@ fn whose(
             primary.id
         );
         // What became of ours, as far as ECS still knows.
-        if let Some(ours) = service.deployments.iter().find(|one| ours(one)) {
-            reason.push_str(&format!("; ours is {}", told(ours)));
+        let found = service.deployments.iter().find(|one| ours(one));
+        if let Some(found) = found {
+            reason.push_str(&format!("; ours is {}", told(found)));
         }
         let ours = stopped.iter().filter(|task| {
             task.crashed()
@@ -109,21 +110,24 @@ fn whose(
         if !complaints.is_empty() {
             reason.push_str(&format!("; ECS says: {complaints}"));
         }
-        Box::new(not(Verdict::Fail, reason))
+        given_up(found, not(Verdict::Fail, reason))
     };
     if let Some(id) = &probe.deployment_id
         && *id != primary.id
     {
-        return Err(other(id.clone(), &|one| one.id == *id));
+        return Err(Box::new(other(id.clone(), &|one| one.id == *id)));
     }
     if let Some(name) = &probe.task_definition
         && !is_definition(name, &primary.task_definition)
     {
-        return Err(other(short(name).to_owned(), &|one| {
+        return Err(Box::new(other(short(name).to_owned(), &|one| {
             is_definition(name, &one.task_definition)
-        }));
+        })));
     }
-    let proven = probe.deployment_id.is_some() || probe.task_definition.is_some();
+    // A rolled back service has the same family.
+    let revision = |name: &String| short(name).contains(':');
+    let proven =
+        probe.deployment_id.is_some() || probe.task_definition.as_ref().is_some_and(revision);
     let Some(release) = release else {
         if proven {
             return Ok(None);
@@ -132,7 +136,7 @@ fn whose(
             Verdict::Inconclusive,
             format!(
                 "unproven: nobody says which deployment is ours (PRIMARY is {} of {runs}); give \
-                 `task-definition`, `deployment-id` or `--release`",
+                 `task-definition` with its revision, `deployment-id` or `--release`",
                 primary.id
             ),
         )));
@@ -219,6 +223,14 @@ fn is_definition(name: &str, arn: &str) -> bool {
     }
 }
 
+/// ECS tries no more, once a deployment has failed.
+fn given_up(ours: Option<&Deployment>, reading: Reading) -> Reading {
+    match ours {
+        Some(ours) if ours.rollout == "FAILED" => reading.finally(),
+        _ => reading,
+    }
+}
+
 fn told(one: &Deployment) -> String {
     let Deployment {
         rollout,
@@ -256,7 +268,8 @@ fn rolled_out(
         Some(not(Verdict::Fail, reason))
     };
     if primary.rollout != "COMPLETED" || primary.failed > 0 {
-        return because(told(primary));
+        let reading = because(told(primary));
+        return reading.map(|reading| given_up(Some(primary), reading));
     }
     if primary.desired == 0 {
         return Some(not(

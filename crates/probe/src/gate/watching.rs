@@ -61,7 +61,7 @@ pub(super) struct Seat {
     pub(super) endpoint: usize,
     pub(super) assessor: Assessor,
     pub(super) end: Option<Conclusion>,
-    /// Why the last measurement that was no pass was none; of a group's members only.
+    /// Why the last measurement that was no pass was none, cut; of a group's members only.
     pub(super) complaint: Option<Box<str>>,
 }
 
@@ -296,13 +296,16 @@ impl<'a> Watching<'a> {
                 at,
                 reading: &reading,
             });
-            let verdict = reading.verdict;
+            let (verdict, is_final) = (reading.verdict, reading.is_final);
             if member.is_some() && verdict != Verdict::Pass {
-                seat.complaint = reading.reason.as_deref().map(complaint);
+                seat.complaint = reading.reason.as_deref().map(crate::cut).map(Into::into);
             }
             probing.history.push(member, at, took, reading);
             seat.assessor
                 .push(&one.policy, Sample { at: slot, verdict });
+            if is_final {
+                seat.assessor.give_up();
+            }
         }
         let elapsed = self.start.elapsed();
         match seat.assessor.stands(&one.policy, elapsed) {
@@ -391,9 +394,4 @@ impl<'a> Watching<'a> {
         let decided = self.culprit.is_some() || self.ended == self.probes.len();
         self.seats.is_empty() || (decided && !self.forever)
     }
-}
-
-/// Short enough to be kept for thousands.
-fn complaint(reason: &str) -> Box<str> {
-    reason.chars().take(200).collect()
 }

@@ -97,6 +97,14 @@ impl Assessor {
         }
     }
 
+    /// Ends with a failure that nothing measured later can undo, unless it has ended already.
+    pub fn give_up(&mut self) {
+        self.conclusion.get_or_insert_with(|| Conclusion {
+            verdict: Verdict::Fail,
+            reason: "failed, and cannot pass any more".to_owned(),
+        });
+    }
+
     fn count(&mut self, policy: &Policy, sample: Sample) {
         let now = &mut self.now;
         now.seen += 1;

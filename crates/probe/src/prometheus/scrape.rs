@@ -36,8 +36,8 @@ impl Short {
             window,
             interval,
         } = self;
-        let [window, interval, enough] =
-            [window, interval, interval * SCRAPES].map(|time| Span::from(time).to_string());
+        let [window, interval, enough] = [window, interval, interval.saturating_mul(SCRAPES)]
+            .map(|time| Span::from(time).to_string());
         let id = match n {
             0 => format!("{id}/window"),
             n => format!("{id}/window-{}", n + 1),
@@ -73,7 +73,7 @@ impl Prometheus {
             };
             let interval = self.interval(selector, &mut targets, at).await;
             if let Some(interval) = interval
-                && window < interval * SCRAPES
+                && window < interval.saturating_mul(SCRAPES)
                 && !short
                     .iter()
                     .any(|other: &Short| other.of == (selector.name.clone(), window))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cli::Job;
 use config::file::{ComposeProbe, ComposeTarget};
+use config::value::Span;
 use model::Severity;
 use probe::settle::{self, Settling};
 use remote::quote;
@@ -313,6 +314,8 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
             require: None,
             sudo: self.config.sudo,
             max_restarts: 0,
+            // `settle` says how long.
+            min_uptime: Some(Span::ZERO),
             policy: None,
             severity: Severity::Required,
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cli::Job;
 use config::file::{SystemdProbe, SystemdTarget};
+use config::value::Span;
 use model::Severity;
 use probe::settle::{self, Settling};
 use remote::quote;
@@ -195,6 +196,8 @@ to={to} link={link} beside={beside} unit={unit}
             hosts: None,
             require: None,
             max_restarts: 0,
+            // `settle` says how long.
+            min_uptime: Some(Span::ZERO),
             policy: None,
             severity: Severity::Required,
         };

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{HostList, PolicyOverlay};
-use crate::value::Portion;
+use crate::value::{Portion, Span};
 
 /// A container that runs, is healthy where it has a health check, and is not started again while
 /// we watch.
@@ -31,6 +31,9 @@ pub struct DockerProbe {
     /// How often it may be started again while we watch, in all. Default 0.
     #[serde(default)]
     pub max_restarts: u32,
+    /// How long it must have been up. Default: 10s where it was started again before we watched,
+    /// which a crash loop was; else no time.
+    pub min_uptime: Option<Span>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
@@ -74,6 +77,9 @@ pub struct ComposeProbe {
     /// How often its containers may be started again while we watch, in all. Default 0.
     #[serde(default)]
     pub max_restarts: u32,
+    /// How long it must have been up. Default: 10s where it was started again before we watched,
+    /// which a crash loop was; else no time.
+    pub min_uptime: Option<Span>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.

@@ -23,7 +23,9 @@ pub struct EcsProbe {
     pub service: String,
     /// Default: `$AWS_REGION`, or that of the profile.
     pub region: Option<String>,
-    /// What the PRIMARY deployment must run: `family:revision`, an ARN, or a family alone.
+    /// What the PRIMARY deployment must run: `family:revision`, an ARN, or a family alone. A family
+    /// does not say which deployment is ours, after a rollback it is the same: it needs
+    /// `deployment-id` or `--release` beside it.
     pub task_definition: Option<String>,
     /// The PRIMARY deployment's id, `ecs-svc/…`, as `update-service` answered it.
     pub deployment_id: Option<String>,

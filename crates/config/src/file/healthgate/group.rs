@@ -223,6 +223,9 @@ impl Template for TcpProbe {
 
     fn fill(&mut self, member: &Member) -> Result<(), String> {
         self.address = filled(&self.address, member)?;
+        if let Some(via) = &mut self.via {
+            *via = member.fill(via);
+        }
         match self.address.port() {
             Some(_) => Ok(()),
             None => Err(format!("`{}` has no port", self.address)),
@@ -230,7 +233,7 @@ impl Template for TcpProbe {
     }
 
     fn has_place(&self) -> bool {
-        has_place(self.address.host())
+        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
     }
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{HostList, PolicyOverlay};
-use crate::value::Portion;
+use crate::value::{Portion, Span};
 
 /// A unit that is active and is not started again while we watch, neither by systemd nor by
 /// anybody else: a service that crashes and comes back is active nearly always.
@@ -26,6 +26,9 @@ pub struct SystemdProbe {
     /// How often it may be started again while we watch, in all. Default 0.
     #[serde(default)]
     pub max_restarts: u32,
+    /// How long it must have been up. Default: 10s where it was started again before we watched,
+    /// which a crash loop was; else no time.
+    pub min_uptime: Option<Span>,
     /// What it does otherwise than the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.

@@ -22,6 +22,9 @@ pub struct TcpProbe {
     /// A regular expression that matches what is received, up to 64 KiB. Default: a connection
     /// is enough.
     pub expect: Option<Pattern>,
+    /// A name under `hosts:`; the connection is made from there, by SSH. `127.0.0.1` is then
+    /// that host itself.
+    pub via: Option<String>,
     /// Which of the resolved addresses must pass. Default: all.
     #[serde(default)]
     pub addresses: Addresses,
