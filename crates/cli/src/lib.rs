@@ -9,6 +9,7 @@ mod github;
 mod interrupt;
 mod job;
 mod log;
+pub mod login;
 mod progress;
 mod proxy;
 mod publish;

@@ -4,7 +4,6 @@
 //! [`score`] makes one verdict of them.
 
 mod check;
-mod login;
 mod score;
 
 use std::cell::RefCell;

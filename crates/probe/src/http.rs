@@ -307,6 +307,23 @@ pub fn check_url(text: &str) -> Result<(), String> {
     parse(text).map(drop)
 }
 
+/// A URL that goes through the front door at `front`, for the server at `at` (`host:port`) behind
+/// it; and the `Host` that it is asked for. `None` where the URL goes elsewhere.
+pub fn moved(url: &str, front: &str, at: &str) -> Option<(String, String)> {
+    let (url, front) = (parse(url).ok()?, parse(front).ok()?);
+    if url.host_str() != front.host_str()
+        || url.port_or_known_default() != front.port_or_known_default()
+    {
+        return None;
+    }
+    let server = parse(&format!("http://{at}/")).ok()?;
+    let mut moved = url.clone();
+    let done = moved.set_scheme("http").is_ok()
+        && moved.set_host(server.host_str()).is_ok()
+        && moved.set_port(server.port()).is_ok();
+    done.then(|| (moved.to_string(), authority(&url)))
+}
+
 /// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
 /// URL's own Host header, as a proxy would ask it. `likely` settles which of several words of a
 /// text is meant.

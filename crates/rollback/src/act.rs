@@ -4,6 +4,9 @@
 //! knows where we were; steps are safe to make twice.
 
 mod fleet;
+mod gone;
+mod idle;
+mod ready;
 mod running;
 pub(crate) mod standing;
 mod verify;
@@ -13,11 +16,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
-use futures_util::future::join_all;
-use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
-use state::{Document, Journal, Lease};
+use state::{Document, Forced, Journal, Lease};
 
+use crate::force::{self, Force, Rule};
 use crate::picture::{self, Bar};
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
@@ -31,16 +33,25 @@ pub struct Flags {
     /// Go to this release instead of last-known-good
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
-    /// Also to a release that is known bad or unknown, also in a frozen environment
-    #[arg(long)]
-    pub force: bool,
+    /// Lift this safety rule: `frozen`, `known-bad`, `unknown-release`, `schema`, `window` or
+    /// `unhealthy`; may be given again
+    #[arg(long, value_name = "RULE", value_parser = force::rule, requires = "reason")]
+    pub force: Vec<Rule>,
+    /// Why the rules are lifted; it is written down with them
+    #[arg(long, value_name = "TEXT", value_parser = force::reason, requires = "force")]
+    pub reason: Option<String>,
 }
 
 impl Flags {
-    fn wish(&self) -> Wish<'_> {
+    fn force(&self, session: &Session<'_>) -> Force {
+        let reason = self.reason.as_deref().map(|reason| session.clean(reason));
+        Force::new(&self.force, reason.as_deref(), &session.actor())
+    }
+
+    fn wish<'f>(&'f self, force: &'f Force) -> Wish<'f> {
         Wish {
             to: self.to.as_deref(),
-            force: self.force,
+            force,
         }
     }
 }
@@ -48,8 +59,9 @@ impl Flags {
 /// What `run` would do.
 pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
+    let force = flags.force(&session);
     let document = session.read().await?;
-    let destination = match refuse::destination(document.as_ref(), flags.wish()) {
+    let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
@@ -69,7 +81,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
                 .hint("wait for it, or see `rollback status`"),
         ]));
     }
-    let rollback = Rollback::new(&session, &destination);
+    let rollback = Rollback::new(&session, &destination, force);
     let target = rollback.target()?;
     let target = &*target;
     let running = rollback.what_runs(target, &document).await;
@@ -81,22 +93,23 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         destination: &destination,
         left: left.as_deref(),
     };
-    let ready = rollback.ready(target, moving, false).await;
-    if let Some(refusals) = rollback.impossible(&ready) {
-        return Ok(session.report(refusals));
-    }
+    let ready = match rollback.proved(target, moving, &document, false).await {
+        Ok(ready) => ready,
+        Err(refusals) => return Ok(session.report(refusals)),
+    };
     let mut outcomes = vec![
         Outcome::pass("plan/destination", &destination).actual(format!(
             "from {} ({evidence}) to {destination}",
             left.as_deref().unwrap_or("an unknown release")
         )),
     ];
-    outcomes.extend(rollback.window(&document));
+    outcomes.extend(rollback.force.outcomes());
+    outcomes.extend(rollback.window_passed(&document));
     outcomes.extend(ready.into_iter().map(|(step, ready)| {
         let id = format!("plan/{}", step.name);
         match ready {
             Ok(does) => Outcome::pass(id, "").actual(format!("would {does}")),
-            Err(reason) => unready(id, &destination, reason),
+            Err(reason) => ready::unready(id, &destination, reason),
         }
     }));
     let gate = rollback.gate_size();
@@ -112,20 +125,23 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
+    let force = flags.force(&session);
     let document = session.read().await?;
-    let destination = match refuse::destination(document.as_ref(), flags.wish()) {
+    let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    let rollback = Rollback::new(&session, &destination);
+    let rollback = Rollback::new(&session, &destination, force);
+    let wish = flags.wish(&rollback.force);
     let target = rollback.target()?;
     let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.
     let (lease, again) = session
         .acquire("rollback", |document, lock| {
             lock.destination = Some(destination.clone());
+            lock.forced = rollback.force.all().to_vec();
             // What was true before the lease must be true under it.
-            refuse::destination(Some(document), flags.wish()).map(|now| (now, document.clone()))
+            refuse::destination(Some(document), wish).map(|now| (now, document.clone()))
         })
         .await?;
     let document = match again {
@@ -162,24 +178,7 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if let Some(outcome) = rollback.already_there(&running, &document) {
         return rollback.give_up(&lease, vec![outcome]).await;
     }
-    let left = running.release.as_deref();
-    let moving = Move {
-        destination: &destination,
-        left,
-    };
-    let ready = rollback.ready(target, moving, true).await;
-    if let Some(refusals) = rollback.impossible(&ready) {
-        return rollback.give_up(&lease, refusals).await;
-    }
-    let unready = unready_of(ready);
-    let journal = session
-        .store
-        .begin_journal(&destination, left, lease.token)
-        .await
-        .map_err(failure)?;
-    rollback
-        .go(target, &lease, journal, &running, unready)
-        .await
+    rollback.begin(target, &lease, &document, &running).await
 }
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
@@ -187,19 +186,19 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let unfinished = session.store.unfinished().await.map_err(failure)?;
-    let destination = match (&unfinished, &document) {
+    let found = match (&unfinished, &document) {
         (Some(journal), _) => journal
             .plan()
-            .map(|(destination, _)| destination.to_owned()),
+            .map(|(destination, _)| (destination.to_owned(), journal.forced().to_vec())),
         // Killed between lease and journal: the lease says where it was going.
         (None, Some(document)) => document
             .lock
             .as_ref()
             .filter(|lock| lock.operation == "rollback")
-            .and_then(|lock| lock.destination.clone()),
+            .and_then(|lock| Some((lock.destination.clone()?, lock.forced.clone()))),
         (None, None) => None,
     };
-    let Some(destination) = destination else {
+    let Some((destination, forced)) = found else {
         let current = document.and_then(|document| document.current);
         return Ok(session.report(vec![
             Outcome::pass("resume/nothing", current.unwrap_or_default())
@@ -217,27 +216,29 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
             reason,
         )]));
     }
-    let rollback = Rollback::new(&session, &destination);
+    let rollback = Rollback::new(&session, &destination, Force::told(forced));
     let target = rollback.target()?;
     let target = &*target;
     let (lease, document) = session
         .acquire("rollback", |document, lock| {
             lock.destination = Some(destination.clone());
+            lock.forced = rollback.force.all().to_vec();
             document.clone()
         })
         .await?;
     // Whoever held the lease until now may have ended the journal that was found before it.
     let found = session.store.unfinished().await.map_err(failure)?;
     let running = rollback.what_runs(target, &document).await;
-    let journal = if let Some(journal) = found {
-        journal
-    } else {
-        let left = running.release.clone().filter(|left| *left != destination);
-        let left = left.or_else(|| rollback.left_by_record(&document));
-        let begun = session
-            .store
-            .begin_journal(&destination, left.as_deref(), lease.token);
-        begun.await.map_err(failure)?
+    let Some(journal) = found else {
+        // Nothing was changed yet, and perhaps not everything asked.
+        let wish = Wish {
+            to: Some(&destination),
+            force: &rollback.force,
+        };
+        if let Err(outcome) = refuse::destination(Some(&document), wish) {
+            return rollback.give_up(&lease, vec![*outcome]).await;
+        }
+        return rollback.begin(target, &lease, &document, &running).await;
     };
     let unready = rollback.still_unready(target, &journal).await;
     rollback
@@ -274,7 +275,7 @@ pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
             .map_err(failure)?;
         return Ok(session.report(vec![nothing()]));
     };
-    let rollback = Rollback::new(&session, &destination);
+    let rollback = Rollback::new(&session, &destination, Force::told(Vec::new()));
     let target = rollback.target()?;
     let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
     let moving = Move {
@@ -288,37 +289,22 @@ pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
     rollback.or_release(&lease, ended).await
 }
 
-/// The reasons of the steps that cannot be made, by name.
-fn unready_of(ready: Vec<(Step, Result<String, String>)>) -> BTreeMap<String, String> {
-    let failed = |(step, ready): (Step, Result<_, String>)| Some((step.name, ready.err()?));
-    ready.into_iter().filter_map(failed).collect()
-}
-
-fn unready(id: String, destination: &str, reason: String) -> Outcome {
-    Outcome::refused(id, destination)
-        .expected(format!("{destination} can be made live"))
-        .actual(reason.clone())
-        .reason(reason)
-        .hint(
-            "nothing was changed; start the destination, choose another with `--to`, or let some \
-             hosts fail with `rollback.max-failed`",
-        )
-}
-
 /// One rollback to one destination.
 struct Rollback<'a> {
     session: &'a Session<'a>,
     destination: &'a str,
+    force: Force,
     places: Places,
     clock: Instant,
     bars: RefCell<Vec<Bar>>,
 }
 
 impl<'a> Rollback<'a> {
-    fn new(session: &'a Session<'a>, destination: &'a str) -> Self {
+    fn new(session: &'a Session<'a>, destination: &'a str, force: Force) -> Self {
         Rollback {
             session,
             destination,
+            force,
             places: Places::new(session.job),
             clock: Instant::now(),
             bars: RefCell::default(),
@@ -382,83 +368,38 @@ impl Rollback<'_> {
         });
     }
 
-    /// Every step at its place, side by side, proved possible and, with `prepare`, made ready: what
-    /// it would do, or why it cannot be made.
-    async fn ready(
+    /// Proves that the rollback may and can be made, writes down that it begins, and makes it.
+    async fn begin(
         &self,
         target: &dyn Target,
-        moving: Move<'_>,
-        prepare: bool,
-    ) -> Vec<(Step, Result<String, String>)> {
-        let deadline = self.session.section.deadline.get() / 2;
-        let steps = target.steps(moving);
-        let asking = steps.iter().map(|step| async move {
-            let start = self.clock.elapsed();
-            let ready = async {
-                let does = target.plan(step, moving).await?;
-                if prepare {
-                    target.prepare(step, moving).await?;
-                }
-                Ok(does)
-            };
-            let ready = tokio::time::timeout(deadline, ready).await;
-            let ready =
-                ready.unwrap_or_else(|_| Err(format!("not ready within {} s", deadline.as_secs())));
-            let verdict = if ready.is_ok() {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
-            };
-            self.bar(&step.place, "prepare", start, verdict);
-            ready
-        });
-        let ready = join_all(asking).await;
-        steps.into_iter().zip(ready).collect()
-    }
-
-    /// A resumed rollback has begun: what cannot be made ready does not stop the others.
-    async fn still_unready(
-        &self,
-        target: &dyn Target,
-        journal: &Journal,
-    ) -> BTreeMap<String, String> {
-        let (_, left) = journal.plan().unwrap_or_default();
+        lease: &Lease,
+        document: &Document,
+        running: &Running,
+    ) -> Result<Report, Failure> {
+        let store = &self.session.store;
+        let left = running.release.clone();
+        let left = left.filter(|left| left != self.destination);
+        let left = left.or_else(|| self.left_by_record(document));
         let moving = Move {
             destination: self.destination,
-            left,
+            left: left.as_deref(),
         };
-        let deadline = self.session.section.deadline.get() / 2;
-        let steps = target.steps(moving);
-        let asking = steps.iter().map(|step| async move {
-            if standing::standing(journal, &step.name) == Standing::Done {
-                return None;
-            }
-            let ready = tokio::time::timeout(deadline, target.prepare(step, moving)).await;
-            let late = || Err(format!("not ready within {} s", deadline.as_secs()));
-            let reason = ready.unwrap_or_else(|_| late()).err()?;
-            Some((step.name.clone(), reason))
-        });
-        join_all(asking).await.into_iter().flatten().collect()
-    }
-
-    /// The refusal, where more steps than may fail cannot be made.
-    fn impossible(&self, ready: &[(Step, Result<String, String>)]) -> Option<Vec<Outcome>> {
-        let failed: Vec<_> = ready.iter().filter(|(_, ready)| ready.is_err()).collect();
-        if failed.len() <= self.max_failed(ready.len()) {
-            return None;
+        let ready = match self.proved(target, moving, document, true).await {
+            Ok(ready) => ready,
+            Err(refusals) => return self.give_up(lease, refusals).await,
+        };
+        let forced = self.force.lifted();
+        if !forced.is_empty() {
+            let noted = store.update(Some(lease), |document| {
+                document.forced(self.destination, &forced);
+                Ok(())
+            });
+            noted.await.map_err(failure)?;
         }
-        let outcome = |(step, ready): &&(Step, Result<String, String>)| {
-            let reason = ready.as_ref().err()?;
-            let (id, reason) = match &step.place {
-                Place::Here => ("refused/destination".to_owned(), reason.clone()),
-                Place::Host(name) => (
-                    format!("refused/destination/{name}"),
-                    format!("{name}: {reason}"),
-                ),
-            };
-            Some(unready(id, self.destination, reason))
-        };
-        Some(failed.iter().filter_map(outcome).collect())
+        let begun = store.begin_journal(self.destination, left.as_deref(), lease.token, &forced);
+        let journal = begun.await.map_err(failure)?;
+        let unready = ready::unready_of(ready);
+        self.go(target, lease, journal, running, unready).await
     }
 
     /// Makes what is not made yet, verifies, records.
@@ -501,6 +442,7 @@ impl Rollback<'_> {
             destination: self.destination,
             left: left.as_deref(),
         };
+        let forced = journal.forced().to_vec();
         let done: Vec<String> = target
             .steps(moving)
             .into_iter()
@@ -522,6 +464,7 @@ impl Rollback<'_> {
             failed,
             interrupted,
         } = fleet.commit(known, &unready).await?;
+        outcomes.extend(self.told_forced(&forced));
         if interrupted {
             return self.interrupted(fleet, outcomes).await;
         }
@@ -568,7 +511,8 @@ impl Rollback<'_> {
         let verdict = Verdict::of(verified.iter().map(Outcome::weighs));
         self.bar(&Place::Here, "verify", start, verdict);
         outcomes.extend(verified);
-        self.record(lease, left.as_deref(), verdict).await?;
+        self.record(lease, left.as_deref(), verdict, &forced)
+            .await?;
         // What is missing can be resumed.
         if wrong == 0 {
             let mut journal = fleet.journal.into_inner();
@@ -675,6 +619,22 @@ impl Rollback<'_> {
         Ok(report)
     }
 
+    /// The rules that were lifted, now or before an interruption.
+    fn told_forced(&self, forced: &[Forced]) -> Vec<Outcome> {
+        let mut outcomes = self.force.outcomes();
+        outcomes.retain(|outcome| {
+            outcome.verdict != Verdict::Skipped
+                || forced.iter().all(|f| !outcome.id.ends_with(&f.rule))
+        });
+        for earlier in forced {
+            let id = format!("forced/{}", earlier.rule);
+            if outcomes.iter().all(|outcome| outcome.id != id) {
+                outcomes.push(force::lifted(earlier, self.destination, ""));
+            }
+        }
+        outcomes
+    }
+
     fn gate_size(&self) -> usize {
         let gate = self.session.job.config.healthgate.as_ref();
         gate.map_or(0, |gate| probe::kinds::planned(gate).len())
@@ -688,24 +648,5 @@ impl Rollback<'_> {
             .await
             .map_err(failure)?;
         Ok(self.session.report(outcomes))
-    }
-
-    /// A note where the window to go back in has passed: what the destination needs may be gone.
-    fn window(&self, document: &Document) -> Option<Outcome> {
-        let window = self.session.section.window?;
-        let current = document.current.as_deref()?;
-        let since = document.entry(current)?.deployed_at;
-        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
-        (age > window.get() && current != self.destination).then(|| {
-            Outcome::inconclusive("rollback/window", self.destination)
-                .severity(model::Severity::Advisory)
-                .expected(format!("{current} was deployed within {window}"))
-                .actual(format!("deployed at {since:.0}"))
-                .reason(format!(
-                    "the window of {window} has passed: what {} needs may be gone",
-                    self.destination
-                ))
-                .hint("see that its images and files are still there before you rely on it")
-        })
     }
 }

@@ -4,6 +4,8 @@
 //! [`record`], [`lift`] and [`view`] write and show the state, [`upkeep`] mends it.
 
 pub mod act;
+mod decide;
+pub mod force;
 mod lift;
 mod picture;
 pub mod record;
@@ -39,6 +41,8 @@ enum Action {
     Status,
     /// Show the releases that were recorded, newest first
     History,
+    /// Say whether users get the new release: SAFE (exit 0) or CRITICAL (exit 1)
+    Decide,
     /// Show what `run` would do; changes nothing
     Plan(act::Flags),
     /// Go back to the last-known-good release
@@ -60,6 +64,7 @@ enum Action {
 
 const EXAMPLES: &str = "Examples:
   ./deploy.sh v2 && healthgate --release v2 && rollback record --release v2 || rollback run
+  rollback decide
   rollback run --dry-run
   rollback run --to v1.2.3
   rollback resume
@@ -89,6 +94,7 @@ impl cli::Stage for Stage {
             Action::Record(flags) => record::record(job, &flags).await,
             Action::Status => view::status(job).await,
             Action::History => view::history(job).await,
+            Action::Decide => decide::decide(job).await,
             Action::Plan(flags) => act::plan(job, &flags).await,
             Action::Run(flags) if job.dry_run => act::plan(job, &flags).await,
             Action::Run(flags) => act::run(job, &flags).await,

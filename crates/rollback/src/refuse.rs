@@ -1,15 +1,16 @@
-//! Why a rollback must not be made. Asked before anything is changed.
+//! Why a rollback must not be made, as far as the state tells. Asked before anything is changed.
 
 use model::Outcome;
 use state::{Document, Status};
+
+use crate::force::{Force, Rule};
 
 /// What a rollback was asked to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish<'a> {
     /// `--to`.
     pub(crate) to: Option<&'a str>,
-    /// `--force`: lifts the rules of known-bad releases and frozen environments.
-    pub(crate) force: bool,
+    pub(crate) force: &'a Force,
 }
 
 /// The destination, or the rule that forbids the rollback with the next step.
@@ -17,63 +18,127 @@ pub(crate) fn destination(
     document: Option<&Document>,
     wish: Wish<'_>,
 ) -> Result<String, Box<Outcome>> {
-    let refused = |rule: &str, subject: &str| Outcome::refused(format!("refused/{rule}"), subject);
-    let nothing = || {
-        Box::new(
-            refused("no-last-known-good", "")
-                .expected("a release that was recorded good")
-                .actual("none")
-                .reason("no last-known-good release is recorded")
-                .hint("after a deployment whose gate passed: `rollback record --release VERSION`"),
-        )
-    };
     let Some(document) = document else {
-        return Err(nothing());
+        return Err(nowhere());
     };
-    if let Some(frozen) = &document.frozen
-        && !wish.force
-    {
-        return Err(Box::new(
-            refused(
-                "frozen",
-                document.environment.as_deref().unwrap_or_default(),
-            )
-            .expected("an environment that is not frozen")
-            .actual(format!("frozen by {} at {}", frozen.by, frozen.at))
-            .reason(format!("the environment is frozen: {}", frozen.reason))
-            .hint("when a person has looked: `rollback unfreeze`, or `rollback run --force`"),
-        ));
+    if let Some(outcome) = frozen(document) {
+        wish.force.refuse(Rule::Frozen, outcome)?;
     }
     let destination = match wish.to {
         Some(to) => to.to_owned(),
-        None => document.last_known_good.clone().ok_or_else(nothing)?,
+        None => document.last_known_good.clone().ok_or_else(nowhere)?,
     };
     let status = document.status(&destination);
-    if status == Some(Status::Bad) && !wish.force {
-        return Err(Box::new(
-            refused("known-bad", &destination)
-                .expected("a release that is not known bad")
-                .actual(format!("{destination} is recorded bad"))
-                .reason(format!(
-                    "{destination} is known bad: it was rolled back from"
-                ))
-                .hint(
-                    "choose another with `rollback history` and `--to`, or insist with `--force`",
-                ),
-        ));
+    if status == Some(Status::Bad) {
+        wish.force.refuse(Rule::KnownBad, known_bad(&destination))?;
     }
-    if status.is_none() && !wish.force {
-        return Err(Box::new(
-            refused("unknown-release", &destination)
-                .expected("a release of the history")
-                .actual(format!("{destination} was never recorded"))
-                .reason(format!(
-                    "{destination} was never recorded, so nobody knows whether it is good"
-                ))
-                .hint("see `rollback history`, or insist with `--force`"),
-        ));
+    if status.is_none() {
+        wish.force
+            .refuse(Rule::UnknownRelease, unknown(&destination))?;
+    }
+    if let Some(outcome) = schema(document, &destination) {
+        wish.force.refuse(Rule::Schema, outcome)?;
     }
     Ok(destination)
+}
+
+fn refused(rule: Rule, subject: &str) -> Outcome {
+    Outcome::refused(format!("refused/{}", rule.name()), subject)
+}
+
+fn nowhere() -> Box<Outcome> {
+    Box::new(
+        Outcome::refused("refused/no-last-known-good", "")
+            .expected("a release that was recorded good")
+            .actual("none")
+            .reason("no last-known-good release is recorded")
+            .hint("after a deployment whose gate passed: `rollback record --release VERSION`"),
+    )
+}
+
+fn frozen(document: &Document) -> Option<Outcome> {
+    let frozen = document.frozen.as_ref()?;
+    let environment = document.environment.as_deref().unwrap_or_default();
+    Some(
+        refused(Rule::Frozen, environment)
+            .expected("an environment that is not frozen")
+            .actual(format!("frozen by {} at {}", frozen.by, frozen.at))
+            .reason(format!("the environment is frozen: {}", frozen.reason))
+            .hint("when a person has looked: `rollback unfreeze`"),
+    )
+}
+
+fn known_bad(destination: &str) -> Outcome {
+    refused(Rule::KnownBad, destination)
+        .expected("a release that is not known bad")
+        .actual(format!("{destination} is recorded bad"))
+        .reason(format!(
+            "{destination} is known bad: it was rolled back from"
+        ))
+        .hint("choose another with `rollback history` and `--to`")
+}
+
+fn unknown(destination: &str) -> Outcome {
+    refused(Rule::UnknownRelease, destination)
+        .expected("a release of the history")
+        .actual(format!("{destination} was never recorded"))
+        .reason(format!(
+            "{destination} was never recorded, so nobody knows whether it is good"
+        ))
+        .hint("see `rollback history`")
+}
+
+/// Whether the destination is recorded to work with the schema that the database has by now:
+/// going back takes no migration back.
+fn schema(document: &Document, destination: &str) -> Option<Outcome> {
+    let (brought, revision) = document.schema_in_force()?;
+    if works_with(document, destination, revision) {
+        return None;
+    }
+    let entry = document.entry(destination);
+    let mut known: Vec<&str> = entry
+        .map(|entry| entry.compatible_with.iter().map(String::as_str).collect())
+        .unwrap_or_default();
+    known.extend(entry.and_then(|entry| entry.schema_revision.as_deref()));
+    known.sort_unstable();
+    known.dedup();
+    let works = match known.as_slice() {
+        [] => "no schema revision that it works with is recorded".to_owned(),
+        known => format!("it works with {}", known.join(", ")),
+    };
+    let others: Vec<&str> = document
+        .history
+        .iter()
+        .filter(|entry| entry.status == Status::Good)
+        .filter(|entry| works_with(document, &entry.release, revision))
+        .map(|entry| entry.release.as_str())
+        .take(3)
+        .collect();
+    let instead = match others.first() {
+        Some(other) => format!(
+            "or go back to one that works with it ({}): `rollback run --to {other}`",
+            others.join(", ")
+        ),
+        None => "or restore the database from its backup first".to_owned(),
+    };
+    Some(
+        refused(Rule::Schema, destination)
+            .expected(format!("{destination} works with schema {revision}"))
+            .actual(works.clone())
+            .reason(format!(
+                "the database has schema {revision} since {brought}, and {destination} does not fit: {works}"
+            ))
+            .hint(format!(
+                "fix forward: finish the migration and deploy a release that works with {revision}; {instead}"
+            )),
+    )
+}
+
+fn works_with(document: &Document, release: &str, revision: &str) -> bool {
+    document.entry(release).is_some_and(|entry| {
+        entry.schema_revision.as_deref() == Some(revision)
+            || entry.compatible_with.iter().any(|known| known == revision)
+    })
 }
 
 /// Refuses to go where the service already is.
@@ -101,20 +166,21 @@ mod tests {
     use jiff::Timestamp;
     use state::Frozen;
 
-    fn rule(change: impl FnOnce(&mut Document), to: Option<&str>, force: bool) -> String {
+    fn rule(change: impl FnOnce(&mut Document), to: Option<&str>, force: &[Rule]) -> String {
         let mut document = Document::new(None, None);
         document.deployed("v0", Status::Bad, Timestamp::UNIX_EPOCH, None);
         document.deployed("v1", Status::Good, Timestamp::UNIX_EPOCH, None);
         document.deployed("v2", Status::Pending, Timestamp::UNIX_EPOCH, None);
         change(&mut document);
-        match destination(Some(&document), Wish { to, force }) {
+        let force = Force::new(force, Some("test"), "me");
+        match destination(Some(&document), Wish { to, force: &force }) {
             Ok(destination) => destination,
             Err(outcome) => outcome.id.clone(),
         }
     }
 
     #[test]
-    fn each_rule_has_its_name_and_force_lifts_some() {
+    fn each_rule_has_its_name_and_is_lifted_by_it_alone() {
         let freeze = |document: &mut Document| {
             document.frozen = Some(Frozen {
                 reason: "r".into(),
@@ -123,22 +189,55 @@ mod tests {
             });
         };
         let forget = |document: &mut Document| document.last_known_good = None;
-        assert_eq!(rule(|_| (), None, false), "v1");
-        assert_eq!(rule(|_| (), Some("v0"), false), "refused/known-bad");
-        assert_eq!(rule(|_| (), Some("v0"), true), "v0");
-        assert_eq!(rule(|_| (), Some("v9"), false), "refused/unknown-release");
-        assert_eq!(rule(freeze, None, false), "refused/frozen");
-        assert_eq!(rule(freeze, None, true), "v1");
-        assert_eq!(rule(forget, None, true), "refused/no-last-known-good");
-        assert!(
-            destination(
-                None,
-                Wish {
-                    to: None,
-                    force: true
-                }
-            )
-            .is_err()
+        assert_eq!(rule(|_| (), None, &[]), "v1");
+        assert_eq!(rule(|_| (), Some("v0"), &[]), "refused/known-bad");
+        assert_eq!(
+            rule(|_| (), Some("v0"), &[Rule::Frozen]),
+            "refused/known-bad"
         );
+        assert_eq!(rule(|_| (), Some("v0"), &[Rule::KnownBad]), "v0");
+        assert_eq!(rule(|_| (), Some("v9"), &[]), "refused/unknown-release");
+        assert_eq!(rule(|_| (), Some("v9"), &[Rule::UnknownRelease]), "v9");
+        assert_eq!(rule(freeze, None, &[]), "refused/frozen");
+        assert_eq!(rule(freeze, None, &[Rule::Frozen]), "v1");
+        assert_eq!(
+            rule(forget, None, &[Rule::Frozen]),
+            "refused/no-last-known-good"
+        );
+    }
+
+    #[test]
+    fn a_destination_fits_the_schema_that_the_database_has() {
+        let brings = |of: &[(&'static str, Option<&'static str>, &'static [&'static str])]| {
+            let of = of.to_vec();
+            move |document: &mut Document| {
+                for entry in &mut document.history {
+                    for (release, revision, works) in &of {
+                        if entry.release == *release {
+                            entry.schema_revision = revision.map(str::to_owned);
+                            entry.compatible_with = works.iter().map(|w| (*w).to_owned()).collect();
+                        }
+                    }
+                }
+            }
+        };
+        // Nobody recorded a revision, or the same one.
+        assert_eq!(rule(brings(&[]), None, &[]), "v1");
+        let same = brings(&[("v1", Some("7"), &[]), ("v2", Some("7"), &[])]);
+        assert_eq!(rule(same, None, &[]), "v1");
+        let known = brings(&[("v1", Some("7"), &["8"]), ("v2", Some("8"), &[])]);
+        assert_eq!(rule(known, None, &[]), "v1");
+        let outside = || brings(&[("v1", Some("7"), &["6"]), ("v2", Some("8"), &["7"])]);
+        assert_eq!(rule(outside(), None, &[]), "refused/schema");
+        assert_eq!(rule(outside(), None, &[Rule::Schema]), "v1");
+        // Silence is no yes.
+        let silent = brings(&[("v2", Some("8"), &[])]);
+        assert_eq!(rule(silent, None, &[]), "refused/schema");
+        // What was left brought its migration all the same.
+        let left = |document: &mut Document| {
+            outside()(document);
+            document.rolled_back(Some("v2"), "v1", true, Timestamp::UNIX_EPOCH);
+        };
+        assert_eq!(rule(left, Some("v1"), &[]), "refused/schema");
     }
 }

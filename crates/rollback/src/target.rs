@@ -50,6 +50,51 @@ pub(crate) struct Move<'a> {
     pub(crate) left: Option<&'a str>,
 }
 
+/// A way in to the service.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    pub(crate) name: String,
+    pub(crate) question: Question,
+    /// The server (`host:port`) that is asked instead of the URL's own.
+    pub(crate) at: Option<String>,
+    pub(crate) place: Place,
+    /// Whether users come this way.
+    pub(crate) traffic: bool,
+}
+
+impl Door {
+    /// The front door of a proxy and the colours behind it, at one of its machines.
+    fn of_proxy<'c>(
+        kind: &str,
+        place: &Place,
+        question: &Question,
+        colours: impl IntoIterator<Item = (&'c str, &'c str)>,
+    ) -> Vec<Door> {
+        let door = |name: &str, at: Option<&str>| Door {
+            name: match place {
+                Place::Here => name.to_owned(),
+                Place::Host(host) => format!("{name}/{host}"),
+            },
+            question: question.clone(),
+            at: at.map(str::to_owned),
+            place: place.clone(),
+            traffic: at.is_none(),
+        };
+        let mut doors = vec![door(kind, None)];
+        doors.extend(colours.into_iter().map(|(name, at)| door(name, Some(at))));
+        doors
+    }
+}
+
+/// A destination that runs and has no traffic yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Idle {
+    /// `host:port`.
+    pub(crate) at: String,
+    /// The front door's URL.
+    pub(crate) front: String,
+}
+
 /// How the switch is made.
 ///
 /// Only `prepare`, `act` and `undo` change anything. Steps at different places run side by side.
@@ -69,6 +114,23 @@ pub(crate) trait Target {
     fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, ()> {
         let _ = (step, moving);
         Box::pin(async { Ok(()) })
+    }
+
+    /// Whether [`Target::plan`] proves that what the destination needs is still there.
+    fn proves(&self) -> bool {
+        true
+    }
+
+    /// Where the destination answers at the step's place before it gets the traffic, and the URL
+    /// of the front door that it will be asked through; `None` where it cannot be asked before.
+    fn idle<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Option<Idle>> {
+        let _ = (step, destination);
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The ways in that the target knows by itself.
+    fn doors(&self) -> Asking<'_, Vec<Door>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// What is needed to undo the step. Written down before it is made.

@@ -98,6 +98,15 @@ pub(crate) async fn history(job: &Job) -> Result<Report, Failure> {
                 actual.push_str(&format!(", {name} {}", values.join(" ")));
             }
         }
+        for forced in &entry.forced {
+            let state::Forced {
+                rule,
+                reason,
+                by,
+                at,
+            } = forced;
+            actual.push_str(&format!(", {rule} lifted by {by} at {at:.0}: {reason}"));
+        }
         Outcome::pass(format!("release/{}", entry.release), entry.release.clone()).actual(actual)
     });
     Ok(session.report(outcomes.collect()))

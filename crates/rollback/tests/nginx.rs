@@ -192,3 +192,43 @@ fn killed_while_it_switches_resume_converges() {
         site.deploy_v2();
     }
 }
+
+#[test]
+fn a_colour_that_runs_the_release_and_is_not_healthy_gets_no_traffic() {
+    let site = Site::new();
+    let gate = serde_json::json!({
+        "policy": {"interval": "50ms", "timeout": "2s", "success-threshold": 2, "deadline": "10s"},
+        "http": [{
+            "name": "ready",
+            "url": site.nginx.url("/health/ready"),
+            "release": {"url": site.nginx.url("/api/v1/version"), "jq": ".version"},
+        }],
+    });
+    let path = site.folder.path().join("deploy-guard.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["healthgate"] = gate;
+    std::fs::write(&path, config.to_string()).unwrap();
+    let before = site.upstream();
+    site.blue.set_health("unhealthy", 503);
+    for verb in ["plan", "run"] {
+        site.run(&[verb]).assert().code(5).stdout(
+            contains("refused/unhealthy")
+                .and(contains(site.blue.address()))
+                .and(contains("503"))
+                .and(contains("--force unhealthy --reason")),
+        );
+    }
+    assert_eq!(site.upstream(), before);
+    assert_eq!(site.live(), "v2");
+    // Insisted on, it gets the traffic; the gate then says what it is.
+    site.run(&["run", "--force", "unhealthy", "--reason", "v2 loses orders"])
+        .assert()
+        .code(1)
+        .stdout(contains("v2 loses orders"));
+    assert_eq!(site.live(), "v1");
+    site.blue.set_health("healthy", 200);
+    site.run(&["unfreeze"]).assert().code(0);
+    site.deploy_v2();
+    site.run(&["run"]).assert().code(0);
+}

@@ -11,6 +11,8 @@ pub const SCHEMA: &str = "deploy-guard/state/v1";
 
 /// Older releases are forgotten, so that the file stays one that a person can read.
 const HISTORY: usize = 200;
+/// Of the rules that were lifted for a release, the newest are kept.
+const FORCED: usize = 20;
 
 /// What we know of a service's releases in one environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +85,21 @@ pub struct Entry {
     /// What is kept so that it can be gone back to.
     #[serde(default)]
     pub retained: Vec<String>,
+    /// The safety rules that were lifted so that it could be gone back to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Forced>,
+}
+
+/// A safety rule that somebody lifted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Forced {
+    /// The rule's name, such as `window`.
+    pub rule: String,
+    pub reason: String,
+    pub by: String,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
 }
 
 /// What is known of a release.
@@ -120,6 +137,9 @@ pub struct Lock {
     /// Where a rollback goes to, so that it can be resumed before its journal exists.
     #[serde(default)]
     pub destination: Option<String>,
+    /// The safety rules that a rollback was told to lift, for the same end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Forced>,
     #[schemars(with = "String")]
     pub acquired: Timestamp,
     #[schemars(with = "String")]
@@ -191,6 +211,7 @@ impl Document {
                 schema_revision: None,
                 compatible_with: Vec::new(),
                 retained: Vec::new(),
+                forced: Vec::new(),
             },
         };
         // A pending release that is now recorded was deployed when it became pending.
@@ -256,6 +277,28 @@ impl Document {
         } else if self.last_known_good.as_deref() == left {
             self.last_known_good = self.newest_good(None).map(|entry| entry.release.clone());
         }
+    }
+
+    /// Writes the rules down that were lifted to go to `destination`, each once.
+    pub fn forced(&mut self, destination: &str, forced: &[Forced]) {
+        let entry = self.history.iter_mut().find(|e| e.release == destination);
+        let Some(entry) = entry else { return };
+        for rule in forced {
+            if !entry.forced.contains(rule) {
+                entry.forced.push(rule.clone());
+            }
+        }
+        let most = entry.forced.len().saturating_sub(FORCED);
+        entry.forced.drain(..most);
+    }
+
+    /// The schema revision that the database has, as far as anybody recorded: that of the newest
+    /// deployment that brought one. Going back takes none away.
+    pub fn schema_in_force(&self) -> Option<(&str, &str)> {
+        self.history.iter().find_map(|entry| {
+            let revision = entry.schema_revision.as_deref()?;
+            Some((entry.release.as_str(), revision))
+        })
     }
 
     /// The newest good release, other than `not`.

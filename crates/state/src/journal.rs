@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Blob, Part, Trouble};
-use crate::{Error, Store};
+use crate::{Error, Forced, Store};
 
 /// Journals that are finished are kept for this many rollbacks.
 const KEPT: usize = 50;
@@ -31,6 +31,9 @@ pub enum Event {
         destination: String,
         left: Option<String>,
         token: u64,
+        /// The safety rules that were lifted for it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        forced: Vec<Forced>,
     },
     /// A step is about to be made; `before` is what is needed to undo it.
     Intent {
@@ -69,6 +72,7 @@ impl Store {
         destination: &str,
         left: Option<&str>,
         token: u64,
+        forced: &[Forced],
     ) -> Result<Journal, Error> {
         let line = Line {
             at: Timestamp::now(),
@@ -76,6 +80,7 @@ impl Store {
                 destination: destination.to_owned(),
                 left: left.map(str::to_owned),
                 token,
+                forced: forced.to_vec(),
             },
         };
         let backend = &self.backend;
@@ -181,6 +186,14 @@ impl Journal {
                 destination, left, ..
             }) => Some((destination, left.as_deref())),
             _ => None,
+        }
+    }
+
+    /// The safety rules that were lifted for it.
+    pub fn forced(&self) -> &[Forced] {
+        match self.lines.first().map(|line| &line.event) {
+            Some(Event::Begin { forced, .. }) => forced,
+            _ => &[],
         }
     }
 

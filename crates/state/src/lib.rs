@@ -15,7 +15,7 @@ pub mod repair;
 pub mod store;
 pub mod validate;
 
-pub use document::{Document, Entry, Frozen, Lock, Status};
+pub use document::{Document, Entry, Forced, Frozen, Lock, Status};
 pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;

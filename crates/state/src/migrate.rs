@@ -204,6 +204,7 @@ fn details(fields: &mut Fields, now: Timestamp) -> Result<Entry, String> {
         schema_revision: fields.text(SCHEMA_REVISION)?,
         compatible_with: Vec::new(),
         retained: Vec::new(),
+        forced: Vec::new(),
     })
 }
 

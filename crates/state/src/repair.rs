@@ -53,6 +53,7 @@ impl Store {
                 destination,
                 left,
                 token: of_journal,
+                forced,
             }) = lines.first().map(|line| &line.event)
             else {
                 continue;
@@ -74,6 +75,7 @@ impl Store {
             used = true;
             let before = document.clone();
             apply(&mut document, destination, left.as_deref(), verdict, *at);
+            document.forced(destination, forced);
             if before.current != document.current || before.history.len() != document.history.len()
             {
                 steps.push(format!(

@@ -270,6 +270,7 @@ impl Store {
                 holder: claim.holder.clone(),
                 operation: claim.operation.to_owned(),
                 destination: None,
+                forced: Vec::new(),
                 acquired: now,
                 expires: after(now, claim.ttl),
                 token,

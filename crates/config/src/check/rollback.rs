@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{fault, known_host};
 use crate::error::Fault;
 use crate::file::{
-    ComposeTarget, Config, HaproxyTarget, HostList, NginxTarget, Rollback, SystemdTarget,
+    ComposeTarget, Config, HaproxyTarget, HostList, NginxTarget, Rollback, SystemdTarget, WayIn,
 };
 use crate::node::Node;
 use crate::value::StateAddress;
@@ -41,6 +41,7 @@ pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Resul
             known_host(tree, &["rollback", "command", "hosts", &at], host, config)?;
         }
     }
+    ways_in(&section.decide, config, tree)?;
     if let Some(target) = &section.haproxy {
         haproxy(target, config, tree)?;
     }
@@ -49,6 +50,30 @@ pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Resul
     }
     if let Some(target) = &section.systemd {
         systemd(target, config, tree)?;
+    }
+    Ok(())
+}
+
+fn ways_in(ways: &[WayIn], config: &Config, tree: &Node) -> Result<(), Fault> {
+    for (nth, way) in ways.iter().enumerate() {
+        let at = nth.to_string();
+        let path = ["rollback", "decide", at.as_str()];
+        if way.release.url.is_none() {
+            let message = "nobody says which URL to ask";
+            return Err(fault(tree, &path, message).hint("add `release: { url: … }`"));
+        }
+        if ways[..nth].iter().any(|other| other.name == way.name) {
+            let message = format!("`{}` is named twice", way.name);
+            return Err(fault(tree, &[&path[..], &["name"]].concat(), message));
+        }
+        if let Some(host) = &way.via {
+            known_host(tree, &[&path[..], &["via"]].concat(), host, config)?;
+        }
+    }
+    if !ways.is_empty() && !ways.iter().any(|way| way.traffic) {
+        let message = "users come none of these ways, so nothing is decided";
+        return Err(fault(tree, &["rollback", "decide"], message)
+            .hint("add `traffic: true` to the way that users come"));
     }
     Ok(())
 }

@@ -5,12 +5,14 @@ use serde::Deserialize;
 
 use crate::value::{Portion, Span, StateAddress};
 
+mod beside;
 mod command;
 mod compose;
 mod haproxy;
 mod nginx;
 mod systemd;
 
+pub use beside::{Hook, WayIn};
 pub use command::CommandTarget;
 pub use compose::ComposeTarget;
 pub use haproxy::{HaproxyTarget, Leave};
@@ -50,6 +52,11 @@ pub struct Rollback {
     /// of it is for checking and preparing. Putting back has as much again. Default 10m.
     #[serde(default = "deadline")]
     pub deadline: Span,
+    /// The ways in that `rollback decide` asks for the release that answers; at least one with
+    /// `traffic`. Default: the front door and the colours of `nginx` and `haproxy`, else the first
+    /// `healthgate` probe that has a `release`.
+    #[serde(default)]
+    pub decide: Vec<WayIn>,
     /// A command of yours makes the switch.
     pub command: Option<CommandTarget>,
     /// nginx sends the traffic to one of two colours.

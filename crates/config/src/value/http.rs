@@ -208,6 +208,9 @@ impl JsonSchema for Json {
 pub struct Proxy(Option<String>);
 
 impl Proxy {
+    /// Nobody, whatever the environment says.
+    pub const NONE: Proxy = Proxy(None);
+
     /// `None` is nobody, whatever the environment says.
     pub fn url(&self) -> Option<&str> {
         self.0.as_deref()

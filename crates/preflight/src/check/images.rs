@@ -11,7 +11,7 @@ use registry::nearest::nearest;
 use registry::{Access, Answer, Client, Error, Reference, Want};
 
 use super::{Planned, Scene};
-use crate::login::{self, Known, Login};
+use cli::login::{self, Known, Login};
 
 /// How far the clock of whoever built an image may be ahead of ours.
 const SKEW: Duration = Duration::from_mins(5);

@@ -3,7 +3,7 @@
 use cli::Failure;
 use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
-use state::{Frozen, Lease};
+use state::{Forced, Frozen, Lease, Status};
 
 use super::Rollback;
 use super::fleet::Fleet;
@@ -30,6 +30,16 @@ impl Rollback<'_> {
                 )),
         );
         Ok(self.session.report(outcomes))
+    }
+
+    pub(super) fn around(&self) -> probe::kinds::Surroundings {
+        let job = self.session.job;
+        probe::kinds::Surroundings {
+            env: job.env.clone(),
+            hosts: self.places.hosts(),
+            redactor: job.redactor.clone(),
+            shard: None,
+        }
     }
 
     /// Asks the gate whether the destination is healthy and answers.
@@ -69,12 +79,7 @@ impl Rollback<'_> {
             selects: &|_| true,
             observer: &probe::observer::Line::new(&say),
             interrupted: &interrupted,
-            around: probe::kinds::Surroundings {
-                env: job.env.clone(),
-                hosts: self.places.hosts(),
-                redactor: job.redactor.clone(),
-                shard: None,
-            },
+            around: self.around(),
             forever: false,
         };
         let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;
@@ -97,6 +102,7 @@ impl Rollback<'_> {
         lease: &Lease,
         left: Option<&str>,
         verdict: Verdict,
+        forced: &[Forced],
     ) -> Result<(), Failure> {
         let session = self.session;
         let now = Timestamp::now();
@@ -112,6 +118,11 @@ impl Rollback<'_> {
             .store
             .release(lease, |document| {
                 document.rolled_back(left, self.destination, verdict == Verdict::Pass, now);
+                if !forced.is_empty() && document.entry(self.destination).is_none() {
+                    // Nobody knows yet whether it is good; that it was insisted on is known.
+                    document.deployed(self.destination, Status::Pending, now, None);
+                }
+                document.forced(self.destination, forced);
                 if frozen.is_some() {
                     document.frozen.clone_from(&frozen);
                 }
@@ -159,7 +170,7 @@ impl Rollback<'_> {
             .hint(
                 "a person has to look: 1. do not deploy; 2. `healthgate` tells what is wrong; \
                  3. check what the release depends on (database, cache, network); 4. `rollback \
-                 history`, then `rollback run --force --to VERSION` for an older release; \
+                 history`, then `rollback run --force frozen --reason TEXT --to VERSION` for an older release; \
                  5. `rollback unfreeze` when the service is healthy",
             )
     }

@@ -138,6 +138,10 @@ impl Target for Command<'_> {
         })
     }
 
+    fn proves(&self) -> bool {
+        self.config.check.is_some()
+    }
+
     /// The release that runs; a command can put back no more than that.
     fn before<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, Option<String>> {
         Box::pin(async move {

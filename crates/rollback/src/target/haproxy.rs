@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::machines::{Machines, word};
-use super::{Asking, Move, Place, Places, Proving, Question, Step, Target};
+use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
 
 /// Right answers in a row, each over a fresh connection, that prove a switch.
 const PROOFS: u32 = 5;
@@ -394,6 +394,34 @@ impl Target for Haproxy<'_> {
         Box::pin(async move {
             self.check(&step.place, moving.destination).await?;
             Ok(step.does.clone())
+        })
+    }
+
+    fn idle<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Option<Idle>> {
+        Box::pin(async move {
+            let servers = self.servers(&step.place).await?;
+            let name = self.colour_of(&step.place, &servers, destination).await?;
+            let front = self.question.url.clone();
+            let idle = |server: &Server| Idle {
+                at: server.address.clone(),
+                front,
+            };
+            Ok(servers.get(&name).map(idle))
+        })
+    }
+
+    fn doors(&self) -> Asking<'_, Vec<Door>> {
+        Box::pin(async {
+            let mut doors = Vec::new();
+            for place in self.machines.all() {
+                // Without its word on where the servers are, the front door can still be asked.
+                let servers = self.servers(place).await.unwrap_or_default();
+                let colours = servers
+                    .iter()
+                    .map(|(name, server)| (name.as_str(), server.address.as_str()));
+                doors.extend(Door::of_proxy("haproxy", place, &self.question, colours));
+            }
+            Ok(doors)
         })
     }
 

@@ -12,7 +12,7 @@ use cli::Job;
 use config::file::NginxTarget;
 
 use super::machines::{Machines, word};
-use super::{Asking, Move, Place, Places, Proving, Question, Step, Target};
+use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
 use upstream::Upstream;
 
 /// Right answers in a row, each over a fresh connection, that prove a switch: workers of before
@@ -259,6 +259,24 @@ impl Target for Nginx<'_> {
 
     fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
         Box::pin(self.planned(step, moving.destination))
+    }
+
+    fn idle<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Option<Idle>> {
+        Box::pin(async move {
+            let at = self.colour_of(&step.place, destination).await?;
+            let front = self.question.url.clone();
+            Ok(Some(Idle { at, front }))
+        })
+    }
+
+    fn doors(&self) -> Asking<'_, Vec<Door>> {
+        let colours = [
+            ("blue", self.config.blue.as_str()),
+            ("green", self.config.green.as_str()),
+        ];
+        let of = |place| Door::of_proxy("nginx", place, &self.question, colours);
+        let doors = self.machines.all().iter().flat_map(of).collect();
+        Box::pin(async { Ok(doors) })
     }
 
     fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {

@@ -10,5 +10,6 @@ mod record;
 mod refusals;
 mod regressions;
 mod remote;
+mod rules;
 mod upkeep;
 mod world;

@@ -45,7 +45,7 @@ fn without_a_last_known_good_there_is_nowhere_to_go() {
     refused(&world, &[], "no-last-known-good", "rollback record");
     refused(
         &world,
-        &["--force"],
+        &["--force", "frozen", "--reason", "test"],
         "no-last-known-good",
         "rollback record",
     );
@@ -59,8 +59,9 @@ fn a_release_that_runs_already_is_refused_and_the_one_before_it_is_named() {
         world.rollback(&["record", "--release", release]).exits(0);
     }
     refused(&world, &[], "already-there", "rollback run --to v0");
-    // `--force` does not lift it.
-    refused(&world, &["--force"], "already-there", "--to v0");
+    // No rule that is lifted lifts it.
+    let force = ["--force", "known-bad", "--reason", "test"];
+    refused(&world, &force, "already-there", "--to v0");
     world.rollback(&["run", "--to", "v0"]).exits(0);
     assert_eq!(world.live(), "v0");
 }
@@ -71,12 +72,14 @@ fn a_known_bad_release_is_no_destination_without_force() {
     world.rollback(&["run"]).exits(0);
     std::fs::remove_file(world.path("calls")).unwrap();
     std::fs::remove_dir_all(world.path("state.json.journals")).unwrap();
-    refused(&world, &["--to", "v2"], "known-bad", "--force");
+    refused(&world, &["--to", "v2"], "known-bad", "--force known-bad");
     world
         .rollback(&["record", "--release", "v2"])
         .exits(5)
         .says("known bad");
-    world.rollback(&["run", "--to", "v2", "--force"]).exits(0);
+    world
+        .rollback(&["run", "--to", "v2", "--force", "known-bad", "--reason", "x"])
+        .exits(0);
     assert_eq!(world.live(), "v2");
 }
 
@@ -153,7 +156,8 @@ fn a_lock_held_by_another_is_refused_with_its_holder() {
         .rollback(&["record", "--release", "v2"])
         .exits(5)
         .says("runner-7");
-    world.rollback(&["run", "--force"]).exits(5);
+    let force = ["run", "--force", "frozen", "--reason", "test"];
+    world.rollback(&force).exits(5);
     world.rollback(&["unlock"]).exits(5).says("may be alive");
     assert_eq!(world.read("state.json"), before);
     assert_eq!(world.live(), "v2");
@@ -199,7 +203,7 @@ fn a_state_that_cannot_be_trusted_is_refused_and_left_untouched() {
         world.write("state.json", damage);
         for args in [
             &["run"] as &[&str],
-            &["run", "--force"],
+            &["run", "--force", "frozen", "--reason", "test"],
             &["plan"],
             &["resume"],
             &["status"],

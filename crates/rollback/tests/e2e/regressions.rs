@@ -66,9 +66,17 @@ fn a_forced_destination_that_proved_good_can_be_gone_back_to() {
     let world = World::with_v2_deployed();
     world.rollback(&["run"]).exits(0);
     // v2 was not to blame after all; v7 was never recorded.
-    for destination in ["v2", "v7"] {
+    for (destination, rule) in [("v2", "known-bad"), ("v7", "unknown-release")] {
         world
-            .rollback(&["run", "--to", destination, "--force"])
+            .rollback(&[
+                "run",
+                "--to",
+                destination,
+                "--force",
+                rule,
+                "--reason",
+                "test",
+            ])
             .exits(0);
         let state = world.state();
         assert_eq!(state.last_known_good.as_deref(), Some(destination));
@@ -87,7 +95,17 @@ fn a_forced_destination_that_is_not_healthy_is_not_last_known_good() {
         .server
         .unhealthy
         .store(true, std::sync::atomic::Ordering::SeqCst);
-    world.rollback(&["run", "--to", "v2", "--force"]).exits(1);
+    world
+        .rollback(&[
+            "run",
+            "--to",
+            "v2",
+            "--force",
+            "known-bad",
+            "--reason",
+            "test",
+        ])
+        .exits(1);
     let state = world.state();
     assert_eq!(state.current.as_deref(), Some("v2"));
     assert_ne!(state.last_known_good.as_deref(), Some("v2"));

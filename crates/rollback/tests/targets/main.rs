@@ -4,6 +4,7 @@
 
 mod bed;
 mod compose;
+mod decide;
 mod haproxy;
 mod nginx;
 mod systemd;

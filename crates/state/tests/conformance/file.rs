@@ -135,7 +135,12 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
             "{error}"
         );
         no_space(error);
-        no_space(store.begin_journal("v1", Some("v2"), 1).await.unwrap_err());
+        no_space(
+            store
+                .begin_journal("v1", Some("v2"), 1, &[])
+                .await
+                .unwrap_err(),
+        );
         assert_eq!(std::fs::read(path).unwrap(), before);
         assert_eq!(
             std::fs::read(path.with_extension("json.bak")).unwrap(),
@@ -143,7 +148,7 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         );
         disk.free();
         assert!(store.unfinished().await.unwrap().is_none());
-        let mut journal = store.begin_journal("v1", Some("v2"), 1).await.unwrap();
+        let mut journal = store.begin_journal("v1", Some("v2"), 1, &[]).await.unwrap();
         disk.fill();
         // Of a page there may be room for a line.
         let error = loop {
@@ -177,7 +182,7 @@ fn a_torn_last_line_of_a_journal_is_forgotten() {
     let folder = Folder::new();
     run(async {
         let store = folder.store("state.json");
-        let mut journal = store.begin_journal("v1", Some("v2"), 7).await.unwrap();
+        let mut journal = store.begin_journal("v1", Some("v2"), 7, &[]).await.unwrap();
         journal
             .intent("switch", Some("before".into()))
             .await

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cli::Job;
+use crate::Job;
 use config::file::RegistryLogin;
 use registry::docker::{self, Source};
 use registry::{Credentials, Reference};
@@ -15,32 +15,32 @@ const MAX_CONFIG: u64 = 1 << 20;
 
 /// What a check says of the login.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Login<'a> {
-    pub(crate) kind: RegistryLogin,
-    pub(crate) username_env: Option<&'a str>,
-    pub(crate) password_env: Option<&'a str>,
+pub struct Login<'a> {
+    pub kind: RegistryLogin,
+    pub username_env: Option<&'a str>,
+    pub password_env: Option<&'a str>,
 }
 
 /// What came of looking for credentials.
 #[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) credentials: Option<Credentials>,
+pub struct Known {
+    pub credentials: Option<Credentials>,
     /// Whose they are, for a person: `nobody`, `` `REGISTRY_PASS` ``, `docker-credential-pass`.
-    pub(crate) whose: String,
+    pub whose: String,
     /// Why there are none although somebody logged in: told if the registry wants some.
-    pub(crate) trouble: Option<Trouble>,
+    pub trouble: Option<Trouble>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Trouble {
-    pub(crate) reason: String,
-    pub(crate) hint: String,
+pub struct Trouble {
+    pub reason: String,
+    pub hint: String,
 }
 
 /// Finds the credentials for the image's registry; what is secret in them is redacted from then
 /// on. A variable that is named and not set is an error; trouble with Docker's own is not one yet,
 /// because a public image needs none.
-pub(crate) async fn find(
+pub async fn find(
     login: Login<'_>,
     image: &Reference,
     job: &Job,

@@ -1,0 +1,204 @@
+//! Whether what the destination needs is still there, once the time is over for which it is kept.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cli::login::{self, Login};
+use config::value::Age;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use model::{Outcome, Severity};
+use registry::{Access, Answer, Client, Reference, Want};
+use remote::quote;
+use state::{Document, Entry};
+
+use super::Rollback;
+use super::ready::Ready;
+use crate::target::{Place, Target};
+
+/// How long a registry or a host is asked for what was kept.
+const LOOK: Duration = Duration::from_secs(15);
+
+impl Rollback<'_> {
+    /// The release that replaced the destination and how long ago, where that is longer than the
+    /// window.
+    fn passed<'d>(&self, document: &'d Document) -> Option<(&'d str, Age)> {
+        let window = self.session.section.window?.get();
+        let current = document.current.as_deref()?;
+        let since = document.entry(current)?.deployed_at;
+        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+        (age > window && current != self.destination).then(|| (current, Age::from(age)))
+    }
+
+    /// The refusal, where the window has passed and something is gone or nobody can say; all of it
+    /// is named.
+    pub(super) async fn gone(
+        &self,
+        target: &dyn Target,
+        document: &Document,
+        ready: &Ready,
+    ) -> Option<Outcome> {
+        let (current, age) = self.passed(document)?;
+        let window = self.session.section.window?;
+        let mut gone: Vec<String> = ready
+            .iter()
+            .filter_map(|(step, ready)| Some(format!("{}: {}", step.place, ready.as_ref().err()?)))
+            .collect();
+        let kept = document.entry(self.destination).map(Kept::of);
+        let kept = kept.unwrap_or_default();
+        let images = join_all(kept.images.iter().map(|image| self.in_registry(image)));
+        let files = self.on_hosts(&kept.paths, ready);
+        let (images, files) = tokio::join!(images, files);
+        gone.extend(images.into_iter().filter_map(Result::err));
+        gone.extend(files);
+        if gone.is_empty() && !target.proves() && kept.is_empty() {
+            gone.push(
+                "nobody can say whether it is still there: there is no `rollback.command.check`, and no image and \
+                 no `--retained` path were recorded"
+                    .to_owned(),
+            );
+        }
+        if gone.is_empty() {
+            return None;
+        }
+        Some(
+            Outcome::refused("refused/window", self.destination)
+                .expected(format!(
+                    "{current} was deployed within {window}, or all that {} needs is still there",
+                    self.destination
+                ))
+                .actual(format!("deployed {age} ago; {}", gone.join("; ")))
+                .reason(format!(
+                    "the window of {window} has passed, and what {} needs is gone: {}",
+                    self.destination,
+                    gone.join("; ")
+                ))
+                .hint(format!(
+                    "nothing was changed; fix forward, or deploy {} again from its source; `rollback history` shows what else is kept",
+                    self.destination
+                )),
+        )
+    }
+
+    /// A note where the window has passed and everything is still there.
+    pub(super) fn window_passed(&self, document: &Document) -> Option<Outcome> {
+        let (current, age) = self.passed(document)?;
+        let window = self.session.section.window?;
+        Some(
+            Outcome::inconclusive("rollback/window", self.destination)
+                .severity(Severity::Advisory)
+                .expected(format!("{current} was deployed within {window}"))
+                .actual(format!("deployed {age} ago"))
+                .reason(format!(
+                    "the window of {window} has passed; what {} needs was found all the same",
+                    self.destination
+                ))
+                .hint("see `rollback plan`"),
+        )
+    }
+
+    async fn in_registry(&self, image: &str) -> Result<(), String> {
+        let job = self.session.job;
+        let unsure =
+            |why: String| format!("{image}: whether it is there could not be asked: {why}");
+        let reference = Reference::parse(image).map_err(|error| unsure(error.to_string()))?;
+        // The login that preflight asks with for the same image.
+        let ready = job.config.preflight.as_ref();
+        let ready = ready.and_then(|section| section.rollback_ready.as_ref());
+        let login = Login {
+            kind: ready.map(|ready| ready.login).unwrap_or_default(),
+            username_env: ready.and_then(|ready| ready.username_env.as_deref()),
+            password_env: ready.and_then(|ready| ready.password_env.as_deref()),
+        };
+        let known = login::find(login, &reference, job, LOOK / 2).await;
+        let known = known.map_err(|trouble| unsure(trouble.reason))?;
+        let client = Client::new(LOOK).map_err(|error| unsure(error.to_string()))?;
+        let access = Access {
+            credentials: known.credentials.as_ref(),
+            plain_http: ready.is_some_and(|ready| ready.plain_http),
+        };
+        match client.manifest(&reference, access, Want::default()).await {
+            Ok(Answer::Found { .. }) => Ok(()),
+            Ok(Answer::Absent) => Err(format!("{image} is not in {} any more", reference.host())),
+            Ok(Answer::Denied { status, detail }) => {
+                Err(unsure(format!("status {status}: {detail}")))
+            }
+            Err(error) => Err(unsure(error.to_string())),
+        }
+    }
+
+    /// Which of the paths is missing where, in words.
+    async fn on_hosts(&self, paths: &[&str], ready: &Ready) -> Vec<String> {
+        if paths.is_empty() {
+            return Vec::new();
+        }
+        let mut places: Vec<&Place> = ready.iter().map(|(step, _)| &step.place).collect();
+        // A command acts on hosts from here, and nobody says that it logs in to them.
+        if self.session.section.command.is_some() {
+            places = vec![&Place::Here];
+        }
+        let asking = places.into_iter().map(|place| async move {
+            let mut script = String::new();
+            for path in paths {
+                let word = quote(path);
+                script.push_str(&format!("[ -e {word} ] || printf '%s\\n' {word}\n"));
+            }
+            match self
+                .places
+                .must(place, "a look at what was kept", &script, LOOK)
+                .await
+            {
+                Ok(missing) if missing.trim().is_empty() => None,
+                Ok(missing) => {
+                    let missing: Vec<&str> = missing.lines().collect();
+                    Some(format!("{place}: {} is gone", missing.join(", ")))
+                }
+                Err(reason) => Some(format!("{place}: {reason}")),
+            }
+        });
+        join_all(asking).await.into_iter().flatten().collect()
+    }
+}
+
+/// What was recorded as kept of a release, as far as it can be looked for.
+#[derive(Debug, Default)]
+struct Kept<'a> {
+    images: Vec<String>,
+    paths: Vec<&'a str>,
+}
+
+impl<'a> Kept<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let mut kept = Kept::default();
+        if let Some(image) = &entry.image {
+            let digest = entry.digest.as_deref();
+            let digest = digest.filter(|digest| digest.starts_with("sha256:"));
+            kept.images.push(match digest {
+                // The tag may have been pushed again.
+                Some(digest) if !image.contains('@') => format!("{image}@{digest}"),
+                _ => image.clone(),
+            });
+        }
+        for text in &entry.retained {
+            if Path::new(text).is_absolute() {
+                kept.paths.push(text);
+            } else if entry.image.as_ref() != Some(text) && is_image(text) {
+                kept.images.push(text.clone());
+            }
+        }
+        kept
+    }
+
+    fn is_empty(&self) -> bool {
+        self.images.is_empty() && self.paths.is_empty()
+    }
+}
+
+/// A registry's name and a tag or digest: anything else may be some other thing that is kept.
+fn is_image(text: &str) -> bool {
+    let Some((host, rest)) = text.split_once('/') else {
+        return false;
+    };
+    let registry = host == "localhost" || host.contains(['.', ':']);
+    registry && rest.contains([':', '@']) && Reference::parse(text).is_ok()
+}

@@ -1,0 +1,125 @@
+//! Whether the destination is healthy, where it can be asked before the traffic moves: behind a
+//! proxy, the other colour runs already.
+
+use config::file::{Healthgate, HttpProbe, Identity};
+use config::value::{Proxy, Span};
+use futures_util::future::join_all;
+use model::{Outcome, Severity, Verdict};
+
+use super::Rollback;
+use crate::target::{Idle, Move, Place, Step, Target};
+
+impl Rollback<'_> {
+    /// The refusal, where the gate's own probes fail at the destination itself.
+    pub(super) async fn unhealthy(&self, target: &dyn Target, moving: Move<'_>) -> Option<Outcome> {
+        let gate = self.session.job.config.healthgate.as_ref()?;
+        let steps = target.steps(moving);
+        let asking = steps.iter().map(|step| async move {
+            // Where it cannot be found, the plan says why.
+            let idle = target.idle(step, moving.destination).await.ok()??;
+            self.unhealthy_at(gate, step, &idle).await
+        });
+        let unhealthy: Vec<String> = join_all(asking).await.into_iter().flatten().collect();
+        if unhealthy.is_empty() {
+            return None;
+        }
+        let all = unhealthy.join("; ");
+        Some(
+            Outcome::refused("refused/unhealthy", self.destination)
+                .expected(format!("{} is healthy before it gets traffic", self.destination))
+                .actual(all.clone())
+                .reason(format!("{} is not healthy: {all}", self.destination))
+                .hint(
+                    "nothing was changed; start or mend it there (its log, its database), or choose another: `rollback history`, `--to`",
+                ),
+        )
+    }
+
+    async fn unhealthy_at(&self, gate: &Healthgate, step: &Step, idle: &Idle) -> Option<String> {
+        let http: Vec<HttpProbe> = gate
+            .http
+            .iter()
+            .filter(|probe| probe.severity == Severity::Required)
+            .filter_map(|probe| moved(probe, idle, &step.place))
+            .collect();
+        if http.is_empty() {
+            return None;
+        }
+        let mut policy = gate.policy.clone();
+        // It has run for long: it is healthy now, or it is not.
+        policy.initial_delay = Span::ZERO;
+        policy.startup = Span::ZERO;
+        policy.soak = Span::ZERO;
+        policy.success_threshold = 1;
+        policy.min_samples = 0;
+        policy.failing_for = None;
+        policy.failure_limit = Some(2);
+        policy.interval = policy.interval.min(Span::from_secs(1));
+        policy.deadline = policy.deadline.min(Span::from_secs(15));
+        let quick = Healthgate {
+            policy,
+            release_identity: Identity::Optional,
+            http,
+            ..Healthgate::default()
+        };
+        let job = self.session.job;
+        let interrupt = job.interrupt.clone();
+        let interrupted = move || -> probe::gate::Interrupted {
+            let interrupt = interrupt.clone();
+            Box::pin(async move {
+                interrupt.wait().await;
+            })
+        };
+        let watch = probe::gate::Watch {
+            selects: &|_| true,
+            observer: &probe::observer::Line::new(&|_| ()),
+            interrupted: &interrupted,
+            around: self.around(),
+            forever: false,
+        };
+        let outcomes = probe::gate::run(&quick, None, &watch).await;
+        let failed: Vec<String> = outcomes
+            .into_iter()
+            .filter(|outcome| outcome.verdict == Verdict::Fail)
+            .map(|outcome| {
+                let actual = outcome.actual.unwrap_or_default();
+                let reason = outcome.reason.unwrap_or_default();
+                format!("{} ({actual}, {reason})", outcome.id)
+            })
+            .collect();
+        let at = match &step.place {
+            Place::Here => idle.at.clone(),
+            Place::Host(name) => format!("{} at {name}", idle.at),
+        };
+        (!failed.is_empty()).then(|| format!("{at}: {}", failed.join(", ")))
+    }
+}
+
+/// The probe as the destination itself would answer it; `None` where it does not go through the
+/// front door, and so would ask whoever has the traffic.
+fn moved(probe: &HttpProbe, idle: &Idle, place: &Place) -> Option<HttpProbe> {
+    if probe.hosts.is_some() || probe.targets_file.is_some() {
+        return None;
+    }
+    let (url, host) = probe::http::moved(&probe.url, &idle.front, &idle.at)?;
+    let mut moved = probe.clone();
+    let named = moved
+        .headers
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case("host"));
+    if !named {
+        moved.headers.insert("Host".to_owned(), host);
+    }
+    moved.url = url;
+    moved.release = None;
+    moved.resolve = Vec::new();
+    moved.policy = None;
+    moved.proxy = Some(Proxy::NONE);
+    moved.via = match place {
+        Place::Here => None,
+        Place::Host(name) => Some(name.clone()),
+    };
+    (moved.server_name, moved.min_days) = (None, None);
+    (moved.ca_file, moved.client_certificate) = (None, None);
+    Some(moved)
+}

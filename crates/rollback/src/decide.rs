@@ -1,0 +1,269 @@
+//! Which release answers on each way in, and so whether users see the new one: SAFE or CRITICAL.
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use config::file::WayIn;
+use futures_util::future::join_all;
+use model::{Outcome, Report, Severity, Verdict};
+use state::{Document, Status};
+
+use crate::session::Session;
+use crate::target::{self, ASK, Door, Place, Places, Question};
+
+/// Answers of a way with traffic: behind one address there may be several servers, and a proxy
+/// that was just reloaded has workers of before.
+const ANSWERS: u32 = 5;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What a release that answers means for users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Old,
+    New,
+    Unknown,
+}
+
+/// Asks every way in, side by side.
+pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let document = session.read().await?;
+    let places = Places::new(job);
+    let doors = doors(&session, &places).await?;
+    let asking = doors.iter().map(|door| async {
+        let clock = std::time::Instant::now();
+        let outcome = ask(&session, &places, door, document.as_ref()).await;
+        outcome.took(clock.elapsed())
+    });
+    let outcomes = join_all(asking).await;
+    let mut report = session.report(outcomes);
+    let (word, says) = match report.verdict {
+        Verdict::Pass => (
+            "safe",
+            "SAFE: traffic is on a good release; investigate, nothing has to be put back",
+        ),
+        Verdict::Fail => (
+            "critical",
+            "CRITICAL: traffic is on the new release; `rollback run` now",
+        ),
+        _ => (
+            "unknown",
+            "UNKNOWN: nobody can say which release has the traffic; this is not SAFE",
+        ),
+    };
+    report.reason = format!("{says} ({})", report.reason);
+    report
+        .outputs
+        .push(("decision".to_owned(), word.to_owned()));
+    Ok(report)
+}
+
+/// The configured ways, else those that the target knows, else the gate's.
+async fn doors(session: &Session<'_>, places: &Places) -> Result<Vec<Door>, Failure> {
+    let (section, job) = (session.section, session.job);
+    if !section.decide.is_empty() {
+        return Ok(section.decide.iter().filter_map(configured).collect());
+    }
+    let target = target::of(section, job, places).map_err(Failure::usage)?;
+    let known = target.doors().await;
+    let known = known
+        .map_err(|reason| Failure::error(reason).hint("name the ways in: `rollback.decide`"))?;
+    if !known.is_empty() {
+        return Ok(known);
+    }
+    let Some(question) = Question::of_gate(job) else {
+        return Err(Failure::usage("nobody says where the release can be asked for")
+            .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
+    };
+    Ok(vec![Door {
+        name: "gate".to_owned(),
+        question,
+        at: None,
+        place: Place::Here,
+        traffic: true,
+    }])
+}
+
+fn configured(way: &WayIn) -> Option<Door> {
+    let WayIn {
+        name,
+        release,
+        traffic,
+        via,
+    } = way;
+    Some(Door {
+        name: name.clone(),
+        question: Question {
+            url: release.url.clone()?,
+            source: Some(release.clone()),
+        },
+        at: None,
+        place: via.clone().map_or(Place::Here, Place::Host),
+        traffic: *traffic,
+    })
+}
+
+async fn ask(
+    session: &Session<'_>,
+    places: &Places,
+    door: &Door,
+    document: Option<&Document>,
+) -> Outcome {
+    let id = format!("decide/{}", door.name);
+    let subject = match &door.at {
+        Some(at) => format!("{} at {at}", door.question.url),
+        None => door.question.url.clone(),
+    };
+    let good = document.and_then(|document| document.last_known_good.clone());
+    let expected = match &good {
+        Some(good) => format!("{good}, or another release that was recorded good"),
+        None => "a release that was recorded good".to_owned(),
+    };
+    let mut answers: Vec<Result<String, String>> = Vec::new();
+    for nth in 0..if door.traffic { ANSWERS } else { 1 } {
+        if nth > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let answer = answer(session, places, door, document).await;
+        let failed = answer.is_err();
+        if !answers.contains(&answer) {
+            answers.push(answer);
+        }
+        if failed {
+            break;
+        }
+    }
+    let named = session.job.release.as_deref();
+    let mut worst = (Meaning::Old, String::new());
+    let mut told = Vec::new();
+    for answer in answers {
+        let (meaning, words) = match answer {
+            Ok(release) => {
+                let release = session.clean(&release);
+                let (meaning, known) = means(document, named, &release);
+                (meaning, format!("{release} answers ({known})"))
+            }
+            Err(reason) => (Meaning::Unknown, reason),
+        };
+        // The new release in one of the answers is one user too many.
+        let rank = |meaning| match meaning {
+            Meaning::Old => 0,
+            Meaning::Unknown => 1,
+            Meaning::New => 2,
+        };
+        if worst.1.is_empty() || rank(meaning) > rank(worst.0) {
+            worst = (meaning, words.clone());
+        }
+        told.push(words);
+    }
+    let told = told.join("; ");
+    if !door.traffic {
+        return match worst.0 {
+            Meaning::Unknown => Outcome::inconclusive(id, subject)
+                .severity(Severity::Advisory)
+                .expected("a release")
+                .actual(told)
+                .reason(worst.1)
+                .hint("users do not come this way; see the log of what should answer there"),
+            _ => Outcome::pass(id, subject).actual(told),
+        };
+    }
+    match worst.0 {
+        Meaning::Old => Outcome::pass(id, subject).expected(expected).actual(told),
+        Meaning::New => Outcome::fail(id, subject)
+            .expected(expected)
+            .actual(told)
+            .reason(format!("users get the new release: {}", worst.1))
+            .hint("`rollback run`"),
+        Meaning::Unknown => Outcome::inconclusive(id, subject)
+            .expected(expected)
+            .actual(told)
+            .reason(format!("which release users get is not known: {}", worst.1))
+            .hint("ask it yourself with `curl -i`; if users are hurt: `rollback plan`, `rollback run`"),
+    }
+}
+
+async fn answer(
+    session: &Session<'_>,
+    places: &Places,
+    door: &Door,
+    document: Option<&Document>,
+) -> Result<String, String> {
+    let around = probe::kinds::Surroundings {
+        env: session.job.env.clone(),
+        hosts: places.hosts(),
+        redactor: session.job.redactor.clone(),
+        shard: None,
+    };
+    let named = session.job.release.clone();
+    let new = named.or_else(|| document?.current.clone());
+    let good = document.and_then(|document| document.last_known_good.clone());
+    // Where several words of an answer could be meant, the releases that we know settle it.
+    let mut reason = String::new();
+    for likely in [good.unwrap_or_default(), new.unwrap_or_default()] {
+        let asked = door
+            .question
+            .ask_from(&door.place, &around, door.at.as_deref(), &likely, ASK);
+        match asked.await {
+            Ok(release) => return Ok(release),
+            Err(why) => reason = why,
+        }
+    }
+    Err(reason)
+}
+
+/// What it means that users get this release; `named` is the one under suspicion.
+fn means(
+    document: Option<&Document>,
+    named: Option<&str>,
+    release: &str,
+) -> (Meaning, &'static str) {
+    if named == Some(release) {
+        return (Meaning::New, "the release that was named");
+    }
+    let Some(document) = document.filter(|document| !document.history.is_empty()) else {
+        return (Meaning::Unknown, "nobody recorded which release is good");
+    };
+    match document.status(release) {
+        Some(Status::Good) => (Meaning::Old, "recorded good"),
+        Some(Status::Bad) => (Meaning::New, "recorded bad"),
+        Some(Status::Pending) => (Meaning::New, "deployed and not recorded good"),
+        Some(Status::RolledBack) => (Meaning::New, "left, and never recorded good"),
+        // Some good release is known, and it is not this one.
+        None if document.last_known_good.is_some() => (Meaning::New, "never recorded"),
+        None => (Meaning::Unknown, "nobody recorded which release is good"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn only_a_release_that_was_recorded_good_is_safe() {
+        let mut document = Document::new(None, None);
+        let none = means(Some(&document), None, "v1").0;
+        assert_eq!(none, Meaning::Unknown);
+        assert_eq!(means(None, None, "v1").0, Meaning::Unknown);
+        assert_eq!(means(None, Some("v1"), "v1").0, Meaning::New);
+        document.deployed("v0", Status::Bad, Timestamp::UNIX_EPOCH, None);
+        assert_eq!(means(Some(&document), None, "v9").0, Meaning::Unknown);
+        document.deployed("v1", Status::Good, Timestamp::UNIX_EPOCH, None);
+        document.deployed("v2", Status::Pending, Timestamp::UNIX_EPOCH, None);
+        for (release, named, meaning) in [
+            ("v1", None, Meaning::Old),
+            ("v1", Some("v1"), Meaning::New),
+            ("v2", None, Meaning::New),
+            ("v0", None, Meaning::New),
+            ("v9", None, Meaning::New),
+        ] {
+            assert_eq!(
+                means(Some(&document), named, release).0,
+                meaning,
+                "{release}"
+            );
+        }
+    }
+}
