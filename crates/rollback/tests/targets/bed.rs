@@ -189,6 +189,30 @@ impl Bed {
     }
 }
 
+/// Where rollbacks are killed: after each of so many lines of the journal, and then at moments
+/// by chance, within what an act takes. `KILLS=300` for so many of them, `SEED=7` for others.
+pub(crate) fn points(lines: usize, act: Duration, usual: usize) -> Vec<(usize, Duration)> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+    let kills = number("KILLS").map_or(usual, |kills: u64| usize::try_from(kills).unwrap());
+    let mut seed = number("SEED").unwrap_or(1);
+    // splitmix64
+    let mut chance = |below: u64| {
+        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    };
+    let edges = (1..=lines).map(|line| (line, Duration::ZERO));
+    let micros = u64::try_from(act.as_micros()).unwrap();
+    let moments: Vec<_> = (0..kills)
+        .map(|_| {
+            let line = usize::try_from(chance(lines as u64)).unwrap() + 1;
+            (line, Duration::from_micros(chance(micros)))
+        })
+        .collect();
+    edges.chain(moments).collect()
+}
+
 /// The whole group, as a runner ends it: what a step started must not go on by itself.
 fn kill(child: &mut Child) -> bool {
     let group = format!("-{}", child.id());

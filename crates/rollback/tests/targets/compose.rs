@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Docker, Registry, free_port};
 
-use crate::bed::{Bed, gate};
+use crate::bed::{Bed, gate, points};
 
 struct World {
     bed: Bed,
@@ -242,22 +242,14 @@ fn a_release_that_is_no_tag_is_refused() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(&["v1", "v2"], "");
     let state = world.bed.keep();
-    for (lines, millis) in [
-        (1, 0),
-        (2, 0),
-        (2, 300),
-        (2, 800),
-        (2, 1200),
-        (3, 0),
-        (4, 0),
-    ] {
+    for (lines, then) in points(4, Duration::from_millis(2500), 5) {
         world.bed.put_back(&state);
         world.deployed();
         world.answers("v2");
-        world.bed.killed(lines, Duration::from_millis(millis));
+        world.bed.killed(lines, then);
         world
             .bed
-            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+            .resume_converges("v1", &format!("{lines} lines and {then:?}"));
         world.answers("v1");
         assert_eq!(world.container("backend").1, "shop:v1");
     }

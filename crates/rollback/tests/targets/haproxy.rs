@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Haproxy, Shop};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, points};
 
 struct World {
     bed: Bed,
@@ -163,22 +163,13 @@ fn a_switch_that_does_not_show_is_put_back() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(true, "");
     let state = world.bed.keep();
-    for (lines, millis) in [
-        (1, 0),
-        (2, 0),
-        (2, 3),
-        (2, 10),
-        (2, 25),
-        (2, 60),
-        (3, 0),
-        (4, 0),
-    ] {
+    for (lines, then) in points(4, Duration::from_millis(80), 30) {
         world.bed.put_back(&state);
         world.green_takes_all();
-        world.bed.killed(lines, Duration::from_millis(millis));
+        world.bed.killed(lines, then);
         world
             .bed
-            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+            .resume_converges("v1", &format!("{lines} lines and {then:?}"));
         world.answers("v1");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{SystemdHost, free_port};
 
-use crate::bed::{Bed, gate, host_line};
+use crate::bed::{Bed, gate, host_line, points};
 
 /// Answers with the release that its folder names; one named `crash` ends at once.
 const SERVE: &str = "import http.server, os, sys
@@ -242,25 +242,14 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(2, &["v1", "v2"], "");
     world.bed.recorded("v1", "v2");
     let state = world.bed.keep();
-    let points = [
-        (1, 0),
-        (2, 0),
-        (2, 60),
-        (2, 250),
-        (3, 0),
-        (3, 150),
-        (4, 0),
-        (5, 0),
-        (6, 0),
-    ];
-    for (lines, millis) in points {
+    for (lines, then) in points(6, Duration::from_millis(700), 12) {
         world.bed.put_back(&state);
         world.deploy("v2");
         answers(world.hosts[0].1, "v2");
-        world.bed.killed(lines, Duration::from_millis(millis));
+        world.bed.killed(lines, then);
         world
             .bed
-            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+            .resume_converges("v1", &format!("{lines} lines and {then:?}"));
         world.runs("v1");
     }
 }
