@@ -32,6 +32,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(&folder)
 }
 
+/// Gives what `path` holds, which is `bytes`, the name `backup` too, before `path` is replaced: no
+/// byte is written, and the sync of that replacement is for both. Where the file system has no hard
+/// links it is a copy.
+pub fn keep(path: &Path, backup: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let new = beside(backup, &format!("{:016x}", rand::random::<u64>()));
+    let linked = std::fs::hard_link(&path, &new).and_then(|()| std::fs::rename(&new, backup));
+    // It is still there where both names are one file already.
+    let _ = std::fs::remove_file(&new);
+    linked.or_else(|_| replace(backup, bytes))
+}
+
 /// Makes a rename or a new file in this folder survive a power cut.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

@@ -283,8 +283,14 @@ impl Store {
     }
 
     /// Proves that the lease is still held, and holds it for `ttl` from now. Asked before each act
-    /// of a long operation: whoever lost the lease must not act any more.
+    /// of a long operation: whoever lost the lease must not act any more. Where more than half of
+    /// `ttl` is left nothing is written.
     pub async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error> {
+        let lock = self.read().await?.and_then(|document| document.lock);
+        let enough = after(Timestamp::now(), ttl / 2);
+        if lock.is_some_and(|lock| lock.token == lease.token && lock.expires > enough) {
+            return Ok(());
+        }
         self.update(Some(lease), |document| {
             if let Some(lock) = &mut document.lock {
                 lock.expires = after(Timestamp::now(), ttl);

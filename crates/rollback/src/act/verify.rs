@@ -1,5 +1,7 @@
 //! After the switch: is it healthy, what is written down, what a person is told.
 
+use std::time::Duration;
+
 use cli::Failure;
 use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
@@ -9,6 +11,10 @@ use super::Rollback;
 use super::fleet::Fleet;
 use crate::session::failure;
 use crate::target::Target;
+
+/// So long may what ran before still answer: nginx tells its old workers to go 100 ms after it has
+/// started the new ones (`ngx_master_process_cycle`).
+const DRAIN: Duration = Duration::from_millis(300);
 
 impl Rollback<'_> {
     /// The journal is what `resume` needs; the lock would only keep the next run out.
@@ -51,7 +57,7 @@ impl Rollback<'_> {
             .as_ref()
             .filter(|_| self.gate_size() > 0);
         let proof = target.proof(self.destination).await;
-        let Some(gate) = gate else {
+        let Some(mut gate) = gate.cloned() else {
             return vec![
                 match proof {
                     Some(proof) => Outcome::pass("verify/release", self.destination).actual(proof),
@@ -67,6 +73,7 @@ impl Rollback<'_> {
                     .actual("every step ended with success"),
             ];
         };
+        gate.policy.startup = gate.policy.startup.max(DRAIN.into());
         let interrupt = job.interrupt.clone();
         let interrupted = move || -> probe::gate::Interrupted {
             let interrupt = interrupt.clone();
@@ -82,7 +89,7 @@ impl Rollback<'_> {
             around: self.around(),
             forever: false,
         };
-        let mut outcomes = probe::gate::run(gate, Some(self.destination), &watch).await;
+        let mut outcomes = probe::gate::run(&gate, Some(self.destination), &watch).await;
         for outcome in &mut outcomes {
             // The switch's own proof says who answers where the probes do not.
             if outcome.id == "release/identity"

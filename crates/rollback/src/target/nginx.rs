@@ -20,7 +20,7 @@ use upstream::Upstream;
 const PROOFS: u32 = 5;
 /// The most, where a colour had so small a share that a few answers say nothing of it.
 const MOST: u32 = 500;
-/// Between two requests of the proof.
+/// After an answer of before, and between two questions of what is served.
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) struct Nginx<'a> {
@@ -226,7 +226,7 @@ impl<'a> Nginx<'a> {
                 Err(_) if Instant::now() >= deadline && !last.is_empty() => {}
                 Err(reason) => (proofs, last) = (0, reason),
             }
-            if proofs < PROOFS {
+            if proofs == 0 {
                 tokio::time::sleep(PAUSE).await;
             }
         }

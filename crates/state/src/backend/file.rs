@@ -57,7 +57,7 @@ impl File {
             return Err(Trouble::Conflict);
         }
         if let Some(old) = old {
-            atomic::replace(&self.at(keep), &old.bytes).map_err(Trouble::failed)?;
+            atomic::keep(&self.path, &self.at(keep), &old.bytes).map_err(Trouble::failed)?;
         }
         atomic::replace(&self.path, new).map_err(Trouble::failed)?;
         drop(lock);
@@ -109,8 +109,10 @@ impl File {
         let path = self.at(&Part::Journal(number));
         let folder = atomic::folder(&path);
         let begin = || {
-            fs::create_dir_all(&folder)?;
-            atomic::sync_folder(&atomic::folder(&folder))?;
+            if !folder.is_dir() {
+                fs::create_dir_all(&folder)?;
+                atomic::sync_folder(&atomic::folder(&folder))?;
+            }
             let mut file = OpenOptions::new()
                 .create_new(true)
                 .append(true)
