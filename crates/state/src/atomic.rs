@@ -9,6 +9,27 @@ use std::path::{Path, PathBuf};
 /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync the folder. Keeps the
 /// mode of the file that was there, else uses 0644.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_after(path, bytes, |_| Ok(()))
+}
+
+/// The same, and `path`, which holds `old`, is kept as `backup`. That is only a name more, which
+/// costs no byte and no sync of its own; where the file system has no hard links it is a copy.
+pub fn replace_keeping(path: &Path, bytes: &[u8], backup: &Path, old: &[u8]) -> io::Result<()> {
+    // Not before the new content is on the disk: a full one leaves the old backup too.
+    replace_after(path, bytes, |path| {
+        let new = beside(backup, &format!("{:016x}", rand::random::<u64>()));
+        let linked = std::fs::hard_link(path, &new).and_then(|()| std::fs::rename(&new, backup));
+        // It is still there where both names were one file already.
+        let _ = std::fs::remove_file(&new);
+        linked.or_else(|_| replace(backup, old))
+    })
+}
+
+fn replace_after(
+    path: &Path,
+    bytes: &[u8],
+    before_rename: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     // A link is followed: the file it names is what others read.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = folder(&path);
@@ -28,20 +49,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
     }
     file.as_file().sync_all()?;
+    before_rename(&path)?;
     file.persist(&path).map_err(|error| error.error)?;
     sync_folder(&folder)
-}
-
-/// Gives what `path` holds, which is `bytes`, the name `backup` too, before `path` is replaced: no
-/// byte is written, and the sync of that replacement is for both. Where the file system has no hard
-/// links it is a copy.
-pub fn keep(path: &Path, backup: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = path.canonicalize()?;
-    let new = beside(backup, &format!("{:016x}", rand::random::<u64>()));
-    let linked = std::fs::hard_link(&path, &new).and_then(|()| std::fs::rename(&new, backup));
-    // It is still there where both names are one file already.
-    let _ = std::fs::remove_file(&new);
-    linked.or_else(|_| replace(backup, bytes))
 }
 
 /// Makes a rename or a new file in this folder survive a power cut.

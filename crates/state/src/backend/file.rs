@@ -56,10 +56,11 @@ impl File {
         if now.as_ref().map(|now| &now.bytes) != old.map(|old| &old.bytes) {
             return Err(Trouble::Conflict);
         }
-        if let Some(old) = old {
-            atomic::keep(&self.path, &self.at(keep), &old.bytes).map_err(Trouble::failed)?;
-        }
-        atomic::replace(&self.path, new).map_err(Trouble::failed)?;
+        let written = match old {
+            Some(old) => atomic::replace_keeping(&self.path, new, &self.at(keep), &old.bytes),
+            None => atomic::replace(&self.path, new),
+        };
+        written.map_err(Trouble::failed)?;
         drop(lock);
         Ok(())
     }
