@@ -295,6 +295,26 @@ fn error_rate(text: &str, more: &str) -> Ran {
     gate(&slo).run()
 }
 
+#[test]
+fn answer_times_may_be_counted_in_milliseconds() {
+    let millis = Recorded {
+        buckets: &[("500", 90), ("1000", 94), ("5000", 100), ("+Inf", 100)],
+        ..GOOD
+    };
+    let server = millis.serve();
+    let gate_with = |p95: &str, metrics: &str| {
+        let slo = format!(
+            "  slo: {{ server: {}, p95: {p95}, labels: {{ job: shop }}, {metrics} }}\n",
+            server.url()
+        );
+        gate(&slo).run()
+    };
+    let unit = "metrics: { duration-unit: ms }";
+    gate_with("3s", unit).code(0).ends("slo/p95", "pass", "1.6");
+    gate_with("1s", unit).code(1).ends("slo/p95", "fail", "1.6");
+    gate_with("3s", "").code(1);
+}
+
 /// A service that calls its label otherwise has no series of failures either.
 #[test]
 fn requests_without_the_status_label_decide_nothing() {

@@ -28,7 +28,8 @@ fn shop() -> Nginx {
             if ($cookie_session != "s3ssion-value") { return 401; }
             return 200 '{"status":"confirmed","uri":"$request_uri"}';
         }
-        location = /broken { return 500 '{"token":"t0ken-of-the-login"}'; }
+        location = /me { return 500 '{"session":"$cookie_session"}'; }
+        location = /broken { add_header X-Auth-Token t0ken-of-the-login-or-another always; return 500 '{"token":"t0ken-of-the-login"}'; }
         location = /admin { return 200 '{"token":"t0ken-of-the-login","id":null,"role":"user"}'; }
         location = /null { return 200 '{"id":null}'; }
         location = /list { return 200 '[1'; }
@@ -114,6 +115,7 @@ fn the_request_that_fails_is_named() {
             format!("{}, name: ordering", url("/broken")),
             "request 2 of 2 (ordering): status 500",
         ),
+        (url("/me"), "/me): status 500"),
         (url("/404"), "/404): status 404"),
         (
             format!("{}, capture: {{ id: .id }}", url("/null")),
@@ -142,7 +144,9 @@ fn the_request_that_fails_is_named() {
         let (code, text) = asked(&[login.clone(), second]);
         assert_eq!(code, 1, "{why}: {text}");
         assert!(text.contains(why), "{why}: {text}");
-        assert!(!text.contains("t0ken-of-the-login"), "{text}");
+        for secret in ["t0ken-of-the-login", "or-another", "s3ssion-value"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
     }
     let login = format!(
         "{}, jq: .role == \"admin\", capture: {{ token: .token }}",
@@ -160,6 +164,41 @@ fn the_request_that_fails_is_named() {
     let (code, text) = asked(&[url("/orders/1")]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("status 401"), "{text}");
+}
+
+/// One healthy address does not hide a broken one, whichever is asked first.
+#[test]
+fn every_address_of_the_server_goes_through_all_requests() {
+    let nginx = Nginx::serving(
+        "access_log off; server { listen 127.0.0.1:PORT; location / { return 200 '{}'; } } \
+         server { listen 127.0.0.2:PORT; location / { return 200 '{}'; } location = /order { return 500; } }",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |host: &str, more: &str| {
+        let url = |path: &str| format!("http://{host}:{}{path}", nginx.port());
+        let requests = format!(
+            "[{{ url: '{}' }}, {{ url: '{}' }}]",
+            url("/"),
+            url("/order")
+        );
+        gate(
+            folder.path(),
+            &format!("      requests: {requests}\n{more}"),
+            &[],
+        )
+    };
+    let both = "      resolve: [127.0.0.1, 127.0.0.2]\n";
+    let (code, text) = ask("shop.test", both);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("127.0.0.2: request 2 of 2"), "{text}");
+    let (code, text) = ask("shop.test", &format!("{both}      addresses: one\n"));
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = ask("shop.test", "      resolve: [127.0.0.1, 127.0.0.3]\n");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("127.0.0.3: request 1 of 2"), "{text}");
+    // By convention two addresses, of which nginx listens on one.
+    let (code, text) = ask("localhost", "");
+    assert_eq!(code, 0, "{text}");
 }
 
 #[test]

@@ -156,6 +156,15 @@ echo {MARK}
                 }
             }
         }
+        let there = |(service, number): &&(String, String)| {
+            let is = |one: &Container| one.service == *service && one.number == *number;
+            containers.iter().any(|one| is(one) && !one.one_off)
+        };
+        for (service, number) in watches.keys().filter(|key| !there(key)) {
+            troubles.push(format!(
+                "container {number} of `{service}` was there and is gone"
+            ));
+        }
         for service in &self.probe.completed {
             let found = of(service);
             if found.is_empty() {

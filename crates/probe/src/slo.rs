@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use config::file::{PolicyOverlay, PrometheusProbe, Slo, SloMetrics, Undecided};
+use config::file::{PolicyOverlay, PrometheusProbe, Slo, SloMetrics, TimeUnit, Undecided};
 
 /// One objective: the probe, and what it is about.
 pub(crate) struct Objective {
@@ -137,6 +137,7 @@ impl Queries<'_> {
             status_label,
             errors,
             duration: _,
+            duration_unit: _,
             up: _,
         } = self.metrics;
         let window = &self.window;
@@ -165,7 +166,10 @@ impl Queries<'_> {
         let window = &self.window;
         let rate = |more: &str| format!("rate({}[{window}])", self.series(&bucket, more));
         let (all, finite, total) = (rate(""), rate("le!=\"+Inf\""), rate("le=\"+Inf\""));
-        let quantile = format!("histogram_quantile(0.95, sum by (le) ({all}))");
+        let mut quantile = format!("histogram_quantile(0.95, sum by (le) ({all}))");
+        if self.metrics.duration_unit == TimeUnit::Milliseconds {
+            quantile = format!("({quantile} / 1000)");
+        }
         let query = format!(
             "{quantile} + 0 / ((max(sum by (le) ({finite})) >= bool 0.95 * sum({total})) \
              + ({quantile} > bool {max}))"

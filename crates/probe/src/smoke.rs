@@ -9,7 +9,7 @@ mod hurl;
 use std::cell::Cell;
 use std::time::Duration;
 
-use config::file::{SmokeProbe, SmokeRequest};
+use config::file::{Addresses, SmokeProbe, SmokeRequest};
 use model::{Redactor, Verdict};
 use url::Url;
 
@@ -17,12 +17,13 @@ use self::cookies::Cookies;
 use self::fill::{Values, filled};
 use self::hurl::Hurl;
 use crate::Reading;
-use crate::connect::Route;
+use crate::addresses::{Place, REFUSED};
+use crate::connect::{End, Route};
 use crate::http::expect::{Expect, filtered};
 use crate::http::filter_time;
 use crate::http::redirect::{follow, public};
 use crate::http::reply::Reply;
-use crate::http::transport::{Transport, Wire};
+use crate::http::transport::{Transport, Wire, place};
 use crate::kinds::{Measuring, Probe, Surroundings};
 
 /// Whether a captured text may be a token, which is shown nowhere: a word of some length.
@@ -49,6 +50,8 @@ impl Smoke {
             http_version,
             ca_file,
             client_certificate,
+            resolve,
+            addresses,
             proxy,
             via,
             policy: _,
@@ -58,7 +61,7 @@ impl Smoke {
             return Ok(Smoke::Hurl(Hurl { file, variables }));
         }
         let transport = Transport::new(Wire {
-            route: Route::new(&[], via.as_deref(), around),
+            route: Route::new(&resolve, via.as_deref(), around),
             proxy: proxy.as_ref(),
             version: http_version,
             ca_file: ca_file.as_deref(),
@@ -71,6 +74,7 @@ impl Smoke {
         Ok(Smoke::Requests(Box::new(Flow {
             steps: requests.into_iter().map(Step::new).collect(),
             transport,
+            addresses,
             values: values.map(|(name, text)| (name, text.into())).collect(),
             redactor: around.redactor.clone(),
         })))
@@ -101,6 +105,7 @@ impl Step {
 pub(crate) struct Flow {
     steps: Vec<Step>,
     transport: Transport,
+    addresses: Addresses,
     /// What is known before the first request.
     values: Values,
     redactor: Redactor,
@@ -114,30 +119,57 @@ impl Flow {
         }
     }
 
+    /// All of the requests at each address of the first one's host: one that is well must not hide
+    /// one that is not.
     async fn measure(&self, timeout: Duration) -> Reading {
-        let at = Cell::new(0);
-        let asked = tokio::time::timeout(timeout, self.run(&at, timeout)).await;
-        asked.unwrap_or_else(|_| {
-            let reason = format!("not done within {} ms", timeout.as_millis());
-            self.failed(at.get(), Verdict::Fail, reason)
-        })
+        let Some(first) = self.steps.first() else {
+            return self.failed(0, Verdict::Error, "there is no request".to_owned());
+        };
+        let url = match filled(&first.request, &self.values, None) {
+            Ok(request) => request.url,
+            Err(reason) => return self.failed(0, Verdict::Fail, reason),
+        };
+        let place = place(&url);
+        // A little less, so that the request can be named that took too long.
+        let own = timeout.mul_f64(0.95);
+        let ask = async |end: End| {
+            let at = Cell::new(0);
+            let asked = tokio::time::timeout(own, self.run(&at, &place, end, own)).await;
+            asked.unwrap_or_else(|_| {
+                let reason = format!("not done within {} ms", timeout.as_millis());
+                self.failed(at.get(), Verdict::Fail, reason)
+            })
+        };
+        if self.transport.is_proxied(&url) {
+            return ask(End::Beyond).await;
+        }
+        let (route, rule) = (self.transport.route(), self.addresses);
+        route
+            .ask(&place, rule, timeout, &self.expected(), ask)
+            .await
     }
 
-    async fn run(&self, at: &Cell<usize>, timeout: Duration) -> Reading {
-        let cookies = Cookies::default();
+    async fn run(&self, at: &Cell<usize>, own: &Place, end: End, timeout: Duration) -> Reading {
+        let cookies = Cookies::new(&self.redactor);
         let mut values = self.values.clone();
         let mut before: Option<Url> = None;
         let mut evidence = None;
         for (nth, step) in self.steps.iter().enumerate() {
             at.set(nth);
+            let server = (own, end);
             let done = self
-                .step(step, &mut values, &cookies, &mut before, timeout)
+                .step(step, &mut values, &cookies, &mut before, server, timeout)
                 .await;
             match done {
                 Ok(reply) => evidence = Some(reply.evidence()),
                 Err((reading, reply)) => {
                     let reason = reading.reason.unwrap_or(reading.actual);
                     let mut failed = self.failed(nth, reading.verdict, reason);
+                    // Where nobody listens, no request was made.
+                    failed.value = reading
+                        .value
+                        .filter(|it| nth == 0 && it == REFUSED)
+                        .or(failed.value);
                     failed.evidence = reply.map(|reply| reply.evidence());
                     return failed;
                 }
@@ -157,6 +189,7 @@ impl Flow {
         values: &mut Values,
         cookies: &Cookies,
         before: &mut Option<Url>,
+        (own, end): (&Place, End),
         timeout: Duration,
     ) -> Result<Reply, (Reading, Option<Reply>)> {
         let expected = step.expect.shown();
@@ -164,7 +197,15 @@ impl Flow {
         let request =
             filled(&step.request, values, before.as_ref()).map_err(|reason| (not(reason), None))?;
         let problem = |problem: crate::connect::Problem| (problem.reading(&expected), None);
-        let ends = self.transport.ends(&request.url).await.map_err(problem)?;
+        let asked = place(&request.url);
+        let ends = if asked.host == own.host {
+            vec![end.with_port(asked.port)]
+        } else {
+            self.transport
+                .ends_elsewhere(&request.url)
+                .await
+                .map_err(problem)?
+        };
         let limit = step.request.max_redirects;
         let mut reply = follow(&self.transport, &request, &ends, limit, Some(cookies))
             .await

@@ -22,6 +22,10 @@ pub(super) fn smoke(probe: &SmokeProbe, tree: &Node, at: &str) -> Result<(), Fau
         }
         _ => {}
     }
+    if !probe.resolve.is_empty() && probe.proxy.as_ref().is_some_and(|it| it.url().is_some()) {
+        let message = "`resolve` and `proxy` exclude each other: the proxy connects";
+        return Err(fault(&["resolve"], message.into()));
+    }
     let bad_name = |name: &str| format!("`{name}` is no name: letters, digits, `_` and `-`");
     let mut known: BTreeSet<&str> = BTreeSet::new();
     for name in probe.variables.keys() {

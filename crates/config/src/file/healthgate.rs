@@ -30,7 +30,7 @@ pub use grpc::GrpcProbe;
 pub use http::{HttpProbe, Match, ReleaseSource};
 pub use policy::{Policy, PolicyOverlay};
 pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};
-pub use slo::{Slo, SloMetrics};
+pub use slo::{Slo, SloMetrics, TimeUnit};
 pub use smoke::{SmokeProbe, SmokeRequest};
 pub use systemd::SystemdProbe;
 pub use tcp::TcpProbe;

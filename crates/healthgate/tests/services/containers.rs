@@ -173,6 +173,19 @@ fn every_container_of_a_projects_services_is_watched() {
     )
     .is(4, &["/nowhere"]);
 
+    let end = std::thread::scope(|scope| {
+        // It may be seen while it goes.
+        let policy = "{ interval: 200ms, timeout: 30s, success-threshold: 60, failure-limit: 9, deadline: 2m }";
+        let gate = scope.spawn(|| bed.gate(policy, &compose(", services: [api, web]")));
+        std::thread::sleep(Duration::from_secs(4));
+        sh("docker rm -f shop_web_2");
+        gate.join().unwrap()
+    });
+    end.is(1, &["container 2 of `web` was there and is gone"]);
+    sh("cd /tmp/shop && docker-compose up -d --scale web=2 2>&1");
+    assert!(wait_until(Duration::from_mins(1), || {
+        sh("docker inspect -f '{{.State.Status}}' shop_migrate_1") == "exited"
+    }));
     sh("docker kill shop_web_2");
     bed.gate(QUICK, &compose(", completed: [migrate]")).is(
         1,

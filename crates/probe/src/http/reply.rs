@@ -44,13 +44,17 @@ impl Reply {
             head.extend_from_slice(name.as_str().as_bytes());
             head.extend_from_slice(b": ");
             // A session's cookie is as good as a password.
-            let shown = match name {
-                &SET_COOKIE => value.as_bytes().split(|b| *b == b'=').next(),
-                _ => Some(value.as_bytes()),
-            };
-            head.extend_from_slice(shown.unwrap_or_default());
             if name == SET_COOKIE {
+                let name = value.as_bytes().split(|b| *b == b'=').next();
+                head.extend_from_slice(name.unwrap_or_default());
                 head.extend_from_slice(b"=***");
+            } else if ["token", "secret", "api-key"]
+                .iter()
+                .any(|word| name.as_str().contains(word))
+            {
+                head.extend_from_slice(b"***");
+            } else {
+                head.extend_from_slice(value.as_bytes());
             }
             head.push(b'\n');
         }

@@ -110,12 +110,12 @@ impl Transport {
             .await
     }
 
-    /// Where a URL's server may be reached.
-    pub(crate) async fn ends(&self, url: &Url) -> Result<Vec<End>, Problem> {
+    /// Where somebody else may be reached than the one whose addresses are given.
+    pub(crate) async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<End>, Problem> {
         if self.is_proxied(url) {
             Ok(vec![End::Beyond])
         } else {
-            self.route.ends(&place(url)).await
+            self.route.elsewhere().ends(&place(url)).await
         }
     }
 
@@ -123,11 +123,7 @@ impl Transport {
     /// resolves to.
     pub(crate) async fn send_elsewhere(&self, request: &Request) -> Result<Reply, Problem> {
         let route = self.route.elsewhere();
-        let ends = if self.is_proxied(&request.url) {
-            vec![End::Beyond]
-        } else {
-            route.ends(&place(&request.url)).await?
-        };
+        let ends = self.ends_elsewhere(&request.url).await?;
         let tls = Settings {
             certificate: None,
             ..self.tls.clone()

@@ -4,18 +4,31 @@ use std::cell::RefCell;
 
 use cookie_store::{CookieStore, RawCookie};
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
+use model::Redactor;
 use url::Url;
 
+use super::may_be_a_token;
 use crate::http::redirect::Memory;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
 
-#[derive(Default)]
-pub(super) struct Cookies(RefCell<CookieStore>);
+pub(super) struct Cookies {
+    kept: RefCell<CookieStore>,
+    redactor: Redactor,
+}
+
+impl Cookies {
+    pub(super) fn new(redactor: &Redactor) -> Self {
+        Cookies {
+            kept: RefCell::default(),
+            redactor: redactor.clone(),
+        }
+    }
+}
 
 impl Memory for Cookies {
     fn before(&self, request: &mut Request) {
-        let store = self.0.borrow();
+        let store = self.kept.borrow();
         let kept = store.get_request_values(&request.url);
         let mut all: Vec<String> = kept
             .map(|(name, value)| format!("{name}={value}"))
@@ -38,8 +51,12 @@ impl Memory for Cookies {
         // What cannot be read is left out, as a browser would.
         let read = set.filter_map(|value| {
             let text = std::str::from_utf8(value.as_bytes()).ok()?;
-            RawCookie::parse(text.to_owned()).ok()
+            let cookie = RawCookie::parse(text.to_owned()).ok()?;
+            // A session's is as good as a password, also where a page repeats it.
+            let token = Some(cookie.value()).filter(|text| may_be_a_token(text));
+            self.redactor.add(token);
+            Some(cookie)
         });
-        self.0.borrow_mut().store_response_cookies(read, url);
+        self.kept.borrow_mut().store_response_cookies(read, url);
     }
 }

@@ -200,6 +200,9 @@ impl Template for HttpProbe {
         if let Some(via) = &mut self.via {
             *via = member.fill(via);
         }
+        if let Some(name) = &mut self.server_name {
+            *name = member.fill(name);
+        }
         for value in self.headers.values_mut() {
             *value = member.fill(value);
         }

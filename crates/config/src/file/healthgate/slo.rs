@@ -58,11 +58,22 @@ pub struct SloMetrics {
     pub status_label: String,
     /// The regular expression of the statuses that are failures. Default `5..`.
     pub errors: String,
-    /// The histogram of answer times in seconds, without `_bucket`. Default
-    /// `http_request_duration_seconds`.
+    /// The histogram of answer times, without `_bucket`. Default `http_request_duration_seconds`.
     pub duration: String,
+    /// What it counts: `s`, or `ms` as Micrometer's or OpenTelemetry's older names end. Default `s`.
+    pub duration_unit: TimeUnit,
     /// The gauge that is 1 where a target could be scraped. Default `up`.
     pub up: String,
+}
+
+/// A unit of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum TimeUnit {
+    #[default]
+    #[serde(rename = "s")]
+    Seconds,
+    #[serde(rename = "ms")]
+    Milliseconds,
 }
 
 impl Default for SloMetrics {
@@ -72,6 +83,7 @@ impl Default for SloMetrics {
             status_label: "status".to_owned(),
             errors: "5..".to_owned(),
             duration: "http_request_duration_seconds".to_owned(),
+            duration_unit: TimeUnit::Seconds,
             up: "up".to_owned(),
         }
     }

@@ -1,6 +1,7 @@
 //! Smoke tests: requests that build on one another.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use model::Severity;
@@ -8,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::http::max_body;
-use super::{ClientCertificate, HttpVersion, PolicyOverlay};
+use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay};
 use crate::value::{Filter, Json, Method, Pattern, Proxy, Size, Span, Statuses};
 
 /// HTTP requests in their order, such as log in, order, look at the order. Cookies are kept from
@@ -36,8 +37,14 @@ pub struct SmokeProbe {
     pub ca_file: Option<PathBuf>,
     /// The certificate to show to the servers.
     pub client_certificate: Option<ClientCertificate>,
+    /// Addresses to connect to instead of those that the host of the first request resolves to.
+    #[serde(default)]
+    pub resolve: Vec<IpAddr>,
+    /// Which of that host's addresses must pass, each with all of the requests. Default: all.
+    #[serde(default)]
+    pub addresses: Addresses,
     /// The proxy to go through, or `none`. Default: by `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`,
-    /// unless `via` is given.
+    /// unless `resolve` or `via` is given.
     pub proxy: Option<Proxy>,
     /// The host under `hosts:` to connect from, over SSH.
     pub via: Option<String>,
