@@ -3,6 +3,7 @@
 
 mod gate;
 mod hosts;
+mod rollback;
 
 use std::fs;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Result<(), Failure> {
     figures.extend(sizes()?);
     figures.extend(hosts::figures(&binary("preflight"))?);
     figures.extend(gate::figures(&binary("healthgate"))?);
+    figures.extend(rollback::figures(&binary("rollback"))?);
     show(figures);
     Ok(())
 }
@@ -122,6 +124,12 @@ pub(crate) fn hosts_with(preflight: &std::path::Path) -> Result<(), Failure> {
 pub(crate) fn gate_with(healthgate: &std::path::Path) -> Result<(), Failure> {
     crate::setup::peers()?;
     gate::figures(healthgate).map(show)
+}
+
+/// Switches with a binary that is built already.
+pub(crate) fn rollback_with(rollback: &std::path::Path) -> Result<(), Failure> {
+    crate::setup::peers()?;
+    rollback::figures(rollback).map(show)
 }
 
 fn binary(name: &str) -> PathBuf {

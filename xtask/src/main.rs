@@ -49,6 +49,9 @@ enum Task {
         /// Only the gate's loop, with this `healthgate`
         #[arg(long, value_name = "HEALTHGATE", conflicts_with = "hosts")]
         gate: Option<std::path::PathBuf>,
+        /// Only how soon the last release is back, with this `rollback`
+        #[arg(long, value_name = "ROLLBACK", conflicts_with_all = ["hosts", "gate"])]
+        rollback: Option<std::path::PathBuf>,
     },
 }
 
@@ -76,6 +79,10 @@ fn main() -> ExitCode {
             gate: Some(healthgate),
             ..
         } => bench::gate_with(&healthgate),
+        Task::Bench {
+            rollback: Some(rollback),
+            ..
+        } => bench::rollback_with(&rollback),
         Task::Bench { .. } => bench::all(),
     };
     match result {
