@@ -1,8 +1,8 @@
 //! Bounded requests to the REST API, on octocrab over reqwest.
 //!
-//! Only questions are asked here, so a question may be asked again: after a transport error or a
-//! 502, 503 or 504 with growing random pauses, and after a rate limit when it says so, as long as
-//! there is time. Nothing else is repeated.
+//! A question may be asked again: after a transport error or a 502, 503 or 504 with growing random
+//! pauses, and after a rate limit when it says so, as long as there is time. Nothing else is
+//! repeated, and what changes something is sent once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -192,6 +192,56 @@ impl Client {
         )))
     }
 
+    /// Changes something; sent once, since nobody knows what became of a request without an answer.
+    /// A redirect is followed: whoever answers so has done nothing.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        question: &serde_json::Value,
+        needs: Needs,
+    ) -> Result<Bytes, Error> {
+        let sending = async {
+            let mut url = format!("{}{path}", self.0.base);
+            for _ in 0..=REDIRECTS {
+                let mut request = http::Request::builder()
+                    .method(http::Method::POST)
+                    .uri(&url);
+                if let Some(headers) = request.headers_mut() {
+                    *headers = self.headers(path).await?;
+                }
+                let octocrab = &self.0.octocrab;
+                let request = octocrab.build_request(request, Some(question));
+                let answer = async { octocrab.execute(request?).await };
+                let (head, body) = read(answer.await).await?;
+                if matches!(head.status.as_u16(), 307 | 308) {
+                    url = self.moved(&url, &head.headers)?;
+                    continue;
+                }
+                return Ok((head, body));
+            }
+            Err(Error::Malformed {
+                reason: format!("more than {REDIRECTS} redirects in a row"),
+            })
+        };
+        let timeout = self.0.access.timeout;
+        let sent = tokio::time::timeout(timeout, sending).await;
+        let (head, body) = sent.unwrap_or_else(|_| {
+            Err(Error::Unreachable {
+                reason: format!("no answer within {} ms", timeout.as_millis()),
+            })
+        })?;
+        let status = head.status.as_u16();
+        self.0.ledger.count(status, &head.headers);
+        match status {
+            200..=299 => Ok(body),
+            400 | 422 => Err(Error::Invalid {
+                status,
+                message: words(&body),
+            }),
+            _ => Err(refusal(&head, &body, needs, 0)),
+        }
+    }
+
     /// One question; waits for a rate limit if it ends in time.
     async fn wait_and_fetch(&self, path: &str, needs: Needs) -> Result<(HeaderMap, Bytes), Error> {
         let access = &self.0.access;
@@ -358,6 +408,14 @@ pub(crate) fn refusal(head: &Parts, body: &[u8], needs: Needs, waits: u32) -> Er
         },
         _ => Error::Server { status },
     }
+}
+
+/// GitHub's own words for what is wrong, bounded.
+fn words(body: &[u8]) -> String {
+    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = json["message"].as_str().unwrap_or("no reason is given");
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(printable).take(300).collect()
 }
 
 /// What GitHub says that the token lacks ("Troubleshooting the REST API").

@@ -32,6 +32,12 @@ pub enum Error {
     Unreachable { reason: String },
     #[error("{owner} has no runner group `{group}`")]
     NoGroup { owner: String, group: String },
+    #[error("GitHub refuses it (status {status}): {message}")]
+    Invalid {
+        status: u16,
+        /// GitHub's own words.
+        message: String,
+    },
     #[error("GitHub answers status {status}")]
     Server { status: u16 },
     #[error("GitHub's answer is not understood: {reason}")]
@@ -73,6 +79,9 @@ impl Error {
             Error::NoGroup { .. } => {
                 "look the groups up: `gh api orgs/ORG/actions/runner-groups --jq '.runner_groups[].name'`"
                     .into()
+            }
+            Error::Invalid { .. } => {
+                "compare what was asked with the workflow: its inputs, and the branch or tag".into()
             }
             Error::Server { .. } => {
                 "look at GitHub's status page (githubstatus.com), then try again".into()

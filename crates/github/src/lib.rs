@@ -9,6 +9,7 @@ pub mod artifacts;
 pub mod checks;
 mod client;
 pub mod deployments;
+pub mod dispatch;
 mod error;
 pub mod jobs;
 mod ledger;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use config::file::{ComposeProbe, SystemdProbe};
+use config::file::{ComposeProbe, EcsProbe, SystemdProbe};
 use model::Verdict;
 
 use crate::compose::Compose;
+use crate::ecs::Ecs;
 use crate::kinds::{Probe, Surroundings};
 use crate::systemd::Systemd;
 
@@ -29,7 +30,7 @@ pub async fn systemd(
     around: &Surroundings,
     settling: Settling,
 ) -> Result<String, String> {
-    watch(&Systemd::new(probe, around)?, settling).await
+    watch(&Systemd::new(probe, around)?, settling, PAUSE, &[]).await
 }
 
 /// The same of services of a Compose project.
@@ -38,15 +39,39 @@ pub async fn compose(
     around: &Surroundings,
     settling: Settling,
 ) -> Result<String, String> {
-    watch(&Compose::new(probe, around)?, settling).await
+    watch(&Compose::new(probe, around)?, settling, PAUSE, &[]).await
 }
 
-async fn watch(probe: &dyn Probe, settling: Settling) -> Result<String, String> {
+/// The rollout of a deployment of ECS. It has ended too where another took its place.
+pub async fn ecs(
+    probe: EcsProbe,
+    around: &Surroundings,
+    settling: Settling,
+    pause: Duration,
+) -> Result<String, String> {
+    let ended = ["another deployment", "missing"];
+    watch(&Ecs::new(probe, around)?, settling, pause, &ended).await
+}
+
+/// `ended`: values of readings after which nothing better comes, where a second look says so too: the
+/// first may be of a moment before.
+async fn watch(
+    probe: &dyn Probe,
+    settling: Settling,
+    pause: Duration,
+    ended: &[&str],
+) -> Result<String, String> {
+    let mut over = false;
     let began = Instant::now();
     let mut up: Option<Instant> = None;
     loop {
         let reading = probe.measure(None, LOOK).await;
         let reason = reading.reason.unwrap_or_default();
+        let value = reading.value.as_deref().unwrap_or_default();
+        let was_over = std::mem::replace(&mut over, ended.contains(&value));
+        if reading.is_final || (over && was_over) {
+            return Err(format!("{reason}; {}", probe.hint()));
+        }
         match (reading.verdict, up) {
             (Verdict::Pass, _) => {
                 let since = *up.get_or_insert_with(Instant::now);
@@ -63,6 +88,6 @@ async fn watch(probe: &dyn Probe, settling: Settling) -> Result<String, String> 
             }
             _ => {}
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -314,7 +314,8 @@ impl<'a> Rollback<'a> {
 
 impl Rollback<'_> {
     fn target(&self) -> Result<Box<dyn Target + '_>, Failure> {
-        target::of(self.session.section, self.session.job, &self.places).map_err(Failure::usage)
+        let (section, job) = (self.session.section, self.session.job);
+        target::of(section, job, &self.places, self.session.known()).map_err(Failure::usage)
     }
 
     fn fleet<'f>(

@@ -65,7 +65,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Vec<Door>, Fail
     if !section.decide.is_empty() {
         return Ok(section.decide.iter().filter_map(configured).collect());
     }
-    let target = target::of(section, job, places).map_err(Failure::usage)?;
+    let target = target::of(section, job, places, session.known()).map_err(Failure::usage)?;
     let known = target.doors().await;
     let known = known
         .map_err(|reason| Failure::error(reason).hint("name the ways in: `rollback.decide`"))?;

@@ -126,7 +126,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let busy = before.is_some_and(|document| document.lock.is_some());
     let mut outcomes = Vec::new();
     if !flags.pending && !busy {
-        outcomes.push(runs(&session, release, flags.force).await);
+        outcomes.push(runs(&session, release, flags).await);
         if outcomes.iter().any(stops) {
             return Ok(session.report(outcomes));
         }
@@ -148,7 +148,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![outcome]));
     }
     if !flags.pending && busy {
-        outcomes.push(runs(&session, release, flags.force).await);
+        outcomes.push(runs(&session, release, flags).await);
         if outcomes.iter().any(stops) {
             let released = session.store.release(&lease, |_| ()).await;
             released.map_err(failure)?;
@@ -184,9 +184,14 @@ fn stops(outcome: &Outcome) -> bool {
 }
 
 /// Whether it is this release that runs, by whoever can say.
-async fn runs(session: &Session<'_>, release: &str, force: bool) -> Outcome {
-    let id = "record/running";
-    let asked = target::asked(session.section, session.job, release).await;
+async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
+    let (id, force) = ("record/running", flags.force);
+    // With what is told of the release now: by that the target may know it.
+    let mut known = Document::new(None, None);
+    known.history = session.known();
+    let entry = known.deployed(release, Status::Good, Timestamp::now(), None);
+    flags.tell(entry, session);
+    let asked = target::asked(session.section, session.job, release, known.history).await;
     let expected = format!("{release} runs");
     let lifted = |outcome: Outcome, reason: String| {
         outcome

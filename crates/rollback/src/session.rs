@@ -1,12 +1,13 @@
 //! What every subcommand needs: the section, the store, who we are, and how errors end.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Fate, Job};
 use config::file::Rollback;
 use jiff::Timestamp;
 use model::{Outcome, Report};
-use state::{Claim, Document, Error, Lease, Lock, Store};
+use state::{Claim, Document, Entry, Error, Lease, Lock, Store};
 
 /// How often a lock that is waited for is looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -19,6 +20,7 @@ pub(crate) struct Session<'a> {
     pub(crate) section: &'a Rollback,
     pub(crate) store: Store,
     pub(crate) started_at: Timestamp,
+    known: RefCell<Vec<Entry>>,
 }
 
 impl<'a> Session<'a> {
@@ -34,6 +36,7 @@ impl<'a> Session<'a> {
             section,
             store,
             started_at: Timestamp::now(),
+            known: RefCell::default(),
         })
     }
 
@@ -41,8 +44,14 @@ impl<'a> Session<'a> {
         let document = self.store.read().await.map_err(failure)?;
         if let Some(document) = &document {
             self.check_owner(document)?;
+            self.known.borrow_mut().clone_from(&document.history);
         }
         Ok(document)
+    }
+
+    /// What the state knew of each release when it was read.
+    pub(crate) fn known(&self) -> Vec<Entry> {
+        self.known.borrow().clone()
     }
 
     /// The state of another service or environment says nothing about this one.

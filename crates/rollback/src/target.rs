@@ -5,23 +5,28 @@
 
 mod command;
 mod compose;
+#[cfg(feature = "ecs")]
+mod ecs;
 mod haproxy;
 mod machines;
 mod nginx;
 mod place;
 mod systemd;
+mod workflow;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
 use cli::Job;
-use config::file::{ReleaseSource, Rollback};
+use config::file::{EcsTarget, ReleaseSource, Rollback};
 use futures_util::future::join_all;
 
 use compose::Compose;
 use haproxy::Haproxy;
+use state::Entry;
 use systemd::Systemd;
+use workflow::Workflow;
 
 pub(crate) use command::Command;
 pub(crate) use nginx::Nginx;
@@ -169,11 +174,13 @@ pub(crate) trait Target {
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a>;
 }
 
-/// The configured target; the configuration has exactly one.
+/// The configured target; the configuration has exactly one. `known` is what the state knows of each
+/// release.
 pub(crate) fn of<'a>(
     section: &'a Rollback,
     job: &'a Job,
     places: &'a Places,
+    known: Vec<Entry>,
 ) -> Result<Box<dyn Target + 'a>, String> {
     Ok(if let Some(command) = &section.command {
         Box::new(Command::new(command, job))
@@ -185,9 +192,37 @@ pub(crate) fn of<'a>(
         Box::new(Compose::new(compose, job, places))
     } else if let Some(systemd) = &section.systemd {
         Box::new(Systemd::new(systemd, job, places))
+    } else if let Some(workflow) = &section.workflow {
+        Box::new(Workflow::new(workflow, job)?)
+    } else if let Some(target) = &section.ecs {
+        return ecs(target, job, places, known);
     } else {
         return Err("no target is configured under `rollback:`".to_owned());
     })
+}
+
+#[cfg(feature = "ecs")]
+#[expect(clippy::unnecessary_wraps, reason = "other builds cannot")]
+fn ecs<'a>(
+    target: &'a EcsTarget,
+    job: &'a Job,
+    places: &'a Places,
+    known: Vec<Entry>,
+) -> Result<Box<dyn Target + 'a>, String> {
+    Ok(Box::new(ecs::Ecs::new(target, job, places, known)))
+}
+
+#[cfg(not(feature = "ecs"))]
+fn ecs<'a>(
+    _target: &'a EcsTarget,
+    _job: &'a Job,
+    _places: &'a Places,
+    _known: Vec<Entry>,
+) -> Result<Box<dyn Target + 'a>, String> {
+    Err(
+        "this build knows no `ecs`: build with `--features ecs`, or take a release's binary"
+            .to_owned(),
+    )
 }
 
 /// What the places say that they run.
@@ -245,10 +280,11 @@ pub(crate) async fn asked(
     section: &Rollback,
     job: &Job,
     likely: &str,
+    known: Vec<Entry>,
 ) -> Result<Option<(String, &'static str)>, String> {
     let mut missing = None;
     let places = Places::new(job);
-    if let Ok(target) = of(section, job, &places) {
+    if let Ok(target) = of(section, job, &places, known) {
         match everywhere(&*target, likely).await.all {
             Ok(Some(release)) => return Ok(Some((release, "the target says so"))),
             Ok(None) => {}

@@ -5,10 +5,11 @@ use std::path::Path;
 use super::{fault, known_host};
 use crate::error::Fault;
 use crate::file::{
-    ComposeTarget, Config, HaproxyTarget, HostList, NginxTarget, Rollback, SystemdTarget, WayIn,
+    ComposeTarget, Config, EcsTarget, HaproxyTarget, HostList, NginxTarget, Rollback,
+    SystemdTarget, WayIn, WorkflowTarget,
 };
 use crate::node::Node;
-use crate::value::StateAddress;
+use crate::value::{Span, StateAddress};
 
 pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Result<(), Fault> {
     let kinds = [
@@ -17,6 +18,8 @@ pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Resul
         ("haproxy", section.haproxy.is_some()),
         ("compose", section.compose.is_some()),
         ("systemd", section.systemd.is_some()),
+        ("ecs", section.ecs.is_some()),
+        ("workflow", section.workflow.is_some()),
     ];
     let mut given = kinds.iter().filter(|(_, given)| *given);
     let Some((first, _)) = given.next() else {
@@ -50,6 +53,63 @@ pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Resul
     }
     if let Some(target) = &section.systemd {
         systemd(target, config, tree)?;
+    }
+    if let Some(target) = &section.ecs {
+        ecs(target, tree)?;
+    }
+    if let Some(target) = &section.workflow {
+        workflow(target, tree)?;
+    }
+    Ok(())
+}
+
+fn ecs(target: &EcsTarget, tree: &Node) -> Result<(), Fault> {
+    for (key, name) in [("cluster", &target.cluster), ("service", &target.service)] {
+        a_word(tree, &["rollback", "ecs", key], name)?;
+    }
+    pause(tree, &["rollback", "ecs", "interval"], target.interval)
+}
+
+fn workflow(target: &WorkflowTarget, tree: &Node) -> Result<(), Fault> {
+    let at = |key: &'static str| ["rollback", "workflow", key];
+    plain(tree, &at("workflow"), &target.workflow, "_-. ")?;
+    if let Some(name) = &target.repository
+        && name.split('/').filter(|part| !part.is_empty()).count() != 2
+    {
+        let fault = fault(
+            tree,
+            &at("repository"),
+            format!("`{name}` is no repository"),
+        );
+        return Err(fault.hint("write it as `OWNER/NAME`"));
+    }
+    if let Some(name) = &target.r#ref {
+        a_word(tree, &at("ref"), name)?;
+    }
+    if !target
+        .inputs
+        .values()
+        .any(|text| text.contains("{release}"))
+    {
+        let fault = fault(tree, &at("inputs"), "no input names the release");
+        return Err(fault.hint("such as `version: \"{release}\"`"));
+    }
+    for name in target.inputs.keys().chain(&target.correlation_input) {
+        plain(tree, &at("inputs"), name, "_-")?;
+    }
+    if let Some(name) = &target.correlation_input
+        && target.inputs.contains_key(name)
+    {
+        let message = format!("the input `{name}` has a value already");
+        return Err(fault(tree, &at("correlation-input"), message));
+    }
+    pause(tree, &at("interval"), target.interval)
+}
+
+/// Whoever looks without a pause is soon refused.
+fn pause(tree: &Node, path: &[&str], pause: Span) -> Result<(), Fault> {
+    if pause.get().is_zero() {
+        return Err(fault(tree, path, "there is no pause between two looks"));
     }
     Ok(())
 }

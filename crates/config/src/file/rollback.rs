@@ -8,19 +8,23 @@ use crate::value::{Portion, Span, StateAddress};
 mod beside;
 mod command;
 mod compose;
+mod ecs;
 mod haproxy;
 mod nginx;
 mod systemd;
+mod workflow;
 
 pub use beside::{Hook, WayIn};
 pub use command::CommandTarget;
 pub use compose::ComposeTarget;
+pub use ecs::EcsTarget;
 pub use haproxy::{HaproxyTarget, Leave};
 pub use nginx::NginxTarget;
 pub use systemd::SystemdTarget;
+pub use workflow::WorkflowTarget;
 
 /// How to put the last-known-good release back. Exactly one target: `command`, `nginx`, `haproxy`,
-/// `compose` or `systemd`.
+/// `compose`, `systemd`, `ecs` or `workflow`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rollback {
@@ -67,6 +71,10 @@ pub struct Rollback {
     pub compose: Option<ComposeTarget>,
     /// A unit of systemd runs what a link to a release's folder points to.
     pub systemd: Option<SystemdTarget>,
+    /// A service of Amazon ECS runs the task definition that was recorded for the release.
+    pub ecs: Option<EcsTarget>,
+    /// A workflow of GitHub Actions makes the switch.
+    pub workflow: Option<WorkflowTarget>,
 }
 
 /// What to do when too many hosts fail.

@@ -106,6 +106,10 @@ fn whose(
                 })
         });
         reason.push_str(&reasons(ours));
+        // A circuit breaker says here that it went back.
+        if !primary.rollout_reason.is_empty() {
+            reason.push_str(&format!("; of PRIMARY: {}", primary.rollout_reason));
+        }
         let complaints = service.complaints(&Deployment::default()).join("; ");
         if !complaints.is_empty() {
             reason.push_str(&format!("; ECS says: {complaints}"));

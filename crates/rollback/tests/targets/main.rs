@@ -5,7 +5,10 @@
 mod bed;
 mod compose;
 mod decide;
+#[cfg(feature = "ecs")]
+mod ecs;
 mod haproxy;
 mod nginx;
 mod systemd;
 mod twenty;
+mod workflow;

@@ -1,0 +1,49 @@
+//! A workflow of GitHub Actions makes the switch.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::value::Span;
+
+/// A workflow that makes a given release live. It is started by `workflow_dispatch`, with the release
+/// among its inputs, and its run is followed to its end. It must be safe to run twice, must not call
+/// `rollback` itself (we hold the lock), and must not share a `concurrency` group with the run that
+/// waits for it. The token needs `actions: write`; `contents: read` lets us see before that the
+/// workflow has these inputs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkflowTarget {
+    /// The workflow's file, such as `rollback.yml`, or its id.
+    pub workflow: String,
+    /// `OWNER/NAME`. Default: `GITHUB_REPOSITORY`.
+    pub repository: Option<String>,
+    /// The branch or tag whose workflow runs. Default: the repository's default branch.
+    pub r#ref: Option<String>,
+    /// The workflow's inputs, with `{release}` in the place of the release that is to be live, and
+    /// `{previous}` in that of the one that is left.
+    pub inputs: BTreeMap<String, String>,
+    /// An input that gets a word of its own for each rollback, which `run-name` must show:
+    /// `run-name: rollback ${{ inputs.version }} ${{ inputs.rollback-id }}`. By it the run is found
+    /// again after a kill, and on servers that do not tell a run's id. Without it, the only run that
+    /// the same account started since is ours, and where there are several, none is followed.
+    pub correlation_input: Option<String>,
+    /// The environment variable that holds a token. Default: as whom `github:` asks.
+    pub token_env: Option<String>,
+    /// Between two looks at the run. Default 5s.
+    #[serde(default = "interval")]
+    pub interval: Span,
+    /// How long the run may take, with its time in the queue; see also `rollback.deadline`.
+    /// Default 10m.
+    #[serde(default = "timeout")]
+    pub timeout: Span,
+}
+
+fn interval() -> Span {
+    Span::from_secs(5)
+}
+
+fn timeout() -> Span {
+    Span::from_secs(10 * 60)
+}

@@ -1,0 +1,388 @@
+//! A service of Amazon ECS: the task definition that the state recorded, and the deployment that
+//! sets it.
+//!
+//! A service that is stable proves nothing: after a circuit breaker has gone back, what was left is
+//! stable. So it is one deployment that is followed, by its id.
+
+use std::time::Duration;
+
+use aws::{Client, Source};
+use cli::Job;
+use config::file::{EcsProbe, EcsTarget, Match};
+use model::{Env, Redactor, Severity};
+use probe::kinds::Surroundings;
+use probe::settle::{self, Settling};
+use serde_json::{Value, json};
+use state::Entry;
+use tokio::sync::OnceCell;
+
+use super::{Asking, Move, Place, Places, Proving, Step, Target};
+
+pub(crate) struct Ecs<'a> {
+    config: &'a EcsTarget,
+    env: Env,
+    redactor: Redactor,
+    around: Surroundings,
+    /// What the state knows of each release.
+    known: Vec<Entry>,
+    client: OnceCell<Client>,
+}
+
+impl<'a> Ecs<'a> {
+    pub(crate) fn new(
+        config: &'a EcsTarget,
+        job: &Job,
+        places: &Places,
+        known: Vec<Entry>,
+    ) -> Self {
+        let around = Surroundings {
+            env: job.env.clone(),
+            hosts: places.hosts(),
+            redactor: job.redactor.clone(),
+            shard: None,
+        };
+        Ecs {
+            config,
+            env: job.env.clone(),
+            redactor: job.redactor.clone(),
+            around,
+            known,
+            client: OnceCell::new(),
+        }
+    }
+
+    async fn connect(&self) -> Result<Client, String> {
+        let told = |error: aws::Error| format!("{error}; {}", error.hint());
+        let source = Source::find(&self.env).map_err(told)?;
+        self.redactor.add(source.secrets());
+        let region = self.config.region.as_deref();
+        let client = Client::connect(&self.env, &source, region).await;
+        let client = client.map_err(told)?;
+        self.redactor.add(client.secrets());
+        Ok(client)
+    }
+
+    async fn ask(&self, action: &str, question: &Value) -> Result<Value, String> {
+        let client = self.client.get_or_try_init(|| self.connect()).await?;
+        let hint = |error: &aws::Error| match error {
+            aws::Error::Denied { .. } => {
+                format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
+            }
+            error => error.hint(),
+        };
+        let answer = client.ecs(action, question).await;
+        answer.map_err(|error| format!("{action}: {error}; {}", hint(&error)))
+    }
+
+    async fn service(&self) -> Result<Service, String> {
+        let EcsTarget {
+            cluster, service, ..
+        } = self.config;
+        let question = json!({"cluster": cluster, "services": [service]});
+        let answer = self.ask("DescribeServices", &question).await?;
+        Service::of(&answer["services"][0])
+            .map_err(|reason| format!("{cluster}/{service}: {reason}"))
+    }
+
+    /// The task definition that the state recorded for a release.
+    fn recorded(&self, release: &str) -> Result<&str, String> {
+        let entry = self.known.iter().find(|entry| entry.release == release);
+        let name = entry.and_then(|entry| entry.task_definition.as_deref());
+        let name = name.ok_or_else(|| {
+            format!(
+                "the state knows no task definition of {release}: `rollback record --release {release} --task-definition FAMILY:REVISION`"
+            )
+        })?;
+        // What a family's newest is, is another release tomorrow.
+        let revision = short(name).rsplit_once(':').map(|(_, revision)| revision);
+        if revision.is_none_or(|revision| revision.parse::<u32>().is_err()) {
+            return Err(format!(
+                "the task definition `{name}` of {release} names no revision"
+            ));
+        }
+        Ok(name)
+    }
+
+    /// The release that was recorded with this task definition; `likely` where it is one of them.
+    fn release_of(&self, arn: &str, likely: &str) -> Result<String, String> {
+        let named = |entry: &&Entry| {
+            let name = entry.task_definition.as_deref();
+            name.is_some_and(|name| is(name, arn))
+        };
+        let mut all: Vec<&Entry> = self.known.iter().filter(named).collect();
+        all.sort_by_key(|entry| entry.release != likely);
+        all.first()
+            .map(|entry| entry.release.clone())
+            .ok_or_else(|| format!("{} runs, which was recorded for no release", short(arn)))
+    }
+
+    /// The release whose tasks run, and no other's.
+    async fn running(&self, likely: &str) -> Result<String, String> {
+        let service = self.service().await?;
+        let primary = service.primary()?;
+        let release = self.release_of(&primary.definition, likely)?;
+        if release != likely {
+            return Ok(release);
+        }
+        for other in service.deployments.iter().filter(|one| one.running > 0) {
+            if other.definition != primary.definition {
+                return self.release_of(&other.definition, likely);
+            }
+        }
+        if primary.rollout != "COMPLETED" {
+            return Err(format!(
+                "{} of {} is {}",
+                primary.id,
+                short(&primary.definition),
+                primary.rollout
+            ));
+        }
+        Ok(release)
+    }
+
+    async fn check(&self, release: &str) -> Result<(), String> {
+        let name = self.recorded(release)?;
+        let question = json!({"taskDefinition": name});
+        let answer = self.ask("DescribeTaskDefinition", &question).await?;
+        let status = answer["taskDefinition"]["status"].as_str();
+        if status != Some("ACTIVE") {
+            return Err(format!(
+                "the task definition {name} is {}: no service may be set to it",
+                status.unwrap_or("of no status")
+            ));
+        }
+        let service = self.service().await?;
+        service.primary()?;
+        if service.desired == 0 {
+            return Err(
+                "the service is scaled to 0 tasks: nothing would show that it works".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Sets the task definition and follows the deployment; safe to do twice. One that is set
+    /// already is not set again, unless its rollout has failed.
+    async fn switch(&self, definition: &str) -> Result<String, String> {
+        let service = self.service().await?;
+        let primary = service.primary()?;
+        let set = is(definition, &primary.definition);
+        let id = if set && primary.rollout != "FAILED" {
+            primary.id.clone()
+        } else {
+            self.set(definition, set).await?
+        };
+        self.follow(&id).await
+    }
+
+    /// The id of the deployment that this makes.
+    async fn set(&self, definition: &str, anew: bool) -> Result<String, String> {
+        let EcsTarget {
+            cluster, service, ..
+        } = self.config;
+        let mut question =
+            json!({"cluster": cluster, "service": service, "taskDefinition": definition});
+        if anew {
+            question["forceNewDeployment"] = true.into();
+        }
+        let answer = self.ask("UpdateService", &question).await?;
+        let service = Service::of(&answer["service"])?;
+        let primary = service.primary()?;
+        if !is(definition, &primary.definition) {
+            return Err(format!(
+                "UpdateService: PRIMARY is still {} of {}",
+                primary.id,
+                short(&primary.definition)
+            ));
+        }
+        Ok(primary.id.clone())
+    }
+
+    async fn follow(&self, id: &str) -> Result<String, String> {
+        let EcsTarget {
+            cluster,
+            service,
+            region,
+            interval,
+            timeout,
+        } = self.config;
+        let probe = EcsProbe {
+            name: "rollout".to_owned(),
+            cluster: cluster.clone(),
+            service: service.clone(),
+            region: region.clone(),
+            task_definition: None,
+            deployment_id: Some(id.to_owned()),
+            container: None,
+            r#match: Match::default(),
+            policy: None,
+            severity: Severity::Required,
+        };
+        let settling = Settling {
+            within: timeout.get(),
+            stays: Duration::ZERO,
+        };
+        settle::ecs(probe, &self.around, settling, interval.get()).await
+    }
+}
+
+/// What ECS says of a service.
+struct Service {
+    desired: u64,
+    deployments: Vec<Deployment>,
+}
+
+struct Deployment {
+    id: String,
+    status: String,
+    definition: String,
+    rollout: String,
+    running: u64,
+}
+
+impl Service {
+    fn of(service: &Value) -> Result<Service, String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        match service["status"].as_str() {
+            None => return Err("there is no such service".to_owned()),
+            Some("ACTIVE") => {}
+            Some(status) => return Err(format!("the service is {status}")),
+        }
+        let controller = service["deploymentController"]["type"].as_str();
+        if let Some(other) = controller.filter(|name| *name != "ECS") {
+            return Err(format!("{other} deploys this service, not ECS"));
+        }
+        let deployments = service["deployments"].as_array().into_iter().flatten();
+        let deployment = |one: &Value| Deployment {
+            id: text(&one["id"]),
+            status: text(&one["status"]),
+            definition: text(&one["taskDefinition"]),
+            rollout: text(&one["rolloutState"]),
+            running: one["runningCount"].as_u64().unwrap_or(0),
+        };
+        Ok(Service {
+            desired: service["desiredCount"].as_u64().unwrap_or(0),
+            deployments: deployments.map(deployment).collect(),
+        })
+    }
+
+    fn primary(&self) -> Result<&Deployment, String> {
+        let mut all = self.deployments.iter();
+        let primary = all.find(|one| one.status == "PRIMARY");
+        primary.ok_or_else(|| "ECS shows no PRIMARY deployment".to_owned())
+    }
+}
+
+/// `family:revision` of an ARN.
+fn short(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// Whether an ARN is of this ARN or `family:revision`.
+fn is(name: &str, arn: &str) -> bool {
+    if name.starts_with("arn:") {
+        name == arn
+    } else {
+        name == short(arn)
+    }
+}
+
+impl Target for Ecs<'_> {
+    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+        let EcsTarget {
+            cluster, service, ..
+        } = self.config;
+        let definition = self.recorded(moving.destination);
+        let definition = definition.map_or("the task definition", short);
+        vec![Step {
+            name: format!("ecs/{}", short(service)),
+            does: format!(
+                "set {cluster}/{} to {definition} of {} and follow the deployment",
+                short(service),
+                moving.destination
+            ),
+            place: Place::Here,
+        }]
+    }
+
+    fn current<'a>(&'a self, _step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.running(likely).await.map(Some) })
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check(moving.destination).await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    /// The task definition that is set.
+    fn before<'a>(&'a self, _step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+        Box::pin(async move {
+            let service = self.service().await?;
+            Ok(Some(service.primary()?.definition.clone()))
+        })
+    }
+
+    fn act<'a>(
+        &'a self,
+        _step: &'a Step,
+        moving: Move<'a>,
+        _before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move { self.switch(self.recorded(moving.destination)?).await })
+    }
+
+    fn undo<'a>(
+        &'a self,
+        _step: &'a Step,
+        _moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("nobody noted which task definition was set before")?;
+            self.switch(before).await
+        })
+    }
+
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
+        Box::pin(async move {
+            let runs = self.running(destination).await.ok()?;
+            (runs == destination).then(|| {
+                let definition = self.recorded(destination).map_or("", short);
+                format!("the PRIMARY deployment of {definition} is COMPLETED")
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_definition_is_meant_by_its_arn_or_its_revision() {
+        let arn = "arn:aws:ecs:eu-west-1:1:task-definition/api:42";
+        assert!(is(arn, arn) && is("api:42", arn));
+        for other in [
+            "api",
+            "api:4",
+            "arn:aws:ecs:eu-west-1:2:task-definition/api:42",
+        ] {
+            assert!(!is(other, arn), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_service_of_ecs_is_an_error() {
+        for service in [
+            json!(null),
+            json!({"status": "DRAINING"}),
+            json!({"status": "ACTIVE", "deploymentController": {"type": "CODE_DEPLOY"}}),
+        ] {
+            assert!(Service::of(&service).is_err(), "{service}");
+        }
+        let none = Service::of(&json!({"status": "ACTIVE"})).unwrap();
+        assert!(none.primary().is_err());
+    }
+}

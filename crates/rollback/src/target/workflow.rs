@@ -1,0 +1,406 @@
+//! A workflow of GitHub Actions makes the switch: it is dispatched once, and its run is followed.
+//!
+//! A dispatch answers with the run's id, if at all, only after it was made: a kill between the two
+//! leaves a run that must be found again. So what tells ours from others is written down before: a
+//! word that its name will show, and the newest run of then.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cli::Job;
+use config::file::WorkflowTarget;
+use github::dispatch::Dispatched;
+use github::{Client, Error, Repository};
+use serde::{Deserialize, Serialize};
+
+use super::{Asking, Move, Place, Proving, Step, Target};
+
+/// How long one question may take.
+const ASK: Duration = Duration::from_secs(30);
+/// How long GitHub may take to show a run that was just dispatched.
+const APPEARS: Duration = Duration::from_secs(60);
+/// The bot that GitHub shows for a workflow's own token and for an app ends so.
+const BOT: &str = "[bot]";
+
+pub(crate) struct Workflow<'a> {
+    config: &'a WorkflowTarget,
+    job: &'a Job,
+    repository: Repository,
+    client: Client,
+    /// The mark that this process made: of any other one nobody knows whether it was used.
+    fresh: Mutex<Option<String>>,
+}
+
+/// What tells our runs from others.
+#[derive(Debug, Deserialize, Serialize)]
+struct Mark {
+    /// Our runs' names show it, where an input takes it there.
+    word: String,
+    /// The newest run before.
+    newest: u64,
+}
+
+impl<'a> Workflow<'a> {
+    pub(crate) fn new(config: &'a WorkflowTarget, job: &'a Job) -> Result<Self, String> {
+        let named = config.repository.as_ref();
+        let named = named.or(job.actions.repository.as_ref());
+        let named =
+            named.ok_or("nobody names the repository: set `rollback.workflow.repository`")?;
+        let repository = Repository::parse(named).map_err(|error| error.to_string())?;
+        let until = Instant::now() + config.timeout.get();
+        let client = job
+            .github(config.token_env.as_deref(), ASK, until)
+            .map_err(told)?;
+        Ok(Workflow {
+            config,
+            job,
+            repository,
+            client,
+            fresh: Mutex::default(),
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.config.workflow
+    }
+
+    async fn reference(&self) -> Result<String, String> {
+        if let Some(reference) = &self.config.r#ref {
+            return Ok(reference.clone());
+        }
+        let asked = self.client.default_branch(&self.repository).await;
+        asked.map_err(told)
+    }
+
+    /// Whether the workflow can be started with these inputs.
+    async fn check(&self) -> Result<(), String> {
+        if !self.client.has_token() {
+            return Err("no token is given to start a workflow with: `GITHUB_TOKEN`, or `rollback.workflow.token-env`".to_owned());
+        }
+        let name = self.name();
+        let workflow = self.client.workflow(&self.repository, name).await;
+        let workflow = workflow.map_err(told)?;
+        if workflow.state != "active" {
+            return Err(format!("the workflow {name} is {}", workflow.state));
+        }
+        let reference = self.reference().await?;
+        let file = self
+            .client
+            .file(&self.repository, &workflow.path, &reference);
+        let text = match file.await {
+            Ok(text) => text,
+            // A token that may start workflows need not be one that reads files.
+            Err(Error::NoPermission { status: 403, .. }) => return Ok(()),
+            Err(error) => return Err(format!("{} at {reference}: {}", workflow.path, told(error))),
+        };
+        let wanted = self
+            .config
+            .inputs
+            .keys()
+            .chain(&self.config.correlation_input);
+        let shown = self.config.correlation_input.as_ref().map(|_| "run-name");
+        let missing: Vec<&str> = std::iter::once("workflow_dispatch")
+            .chain(wanted.map(String::as_str))
+            .chain(shown)
+            .filter(|word| !text.contains(word))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing = missing.join("`, `");
+        Err(format!(
+            "{} at {reference} has no `{missing}`",
+            workflow.path
+        ))
+    }
+
+    async fn mark(&self) -> Result<String, String> {
+        let runs = self.client.dispatched(&self.repository, self.name()).await;
+        let mark = Mark {
+            word: format!("deploy-guard-{:012x}", rand::random::<u64>() >> 16),
+            newest: runs.map_err(told)?.first().map_or(0, |run| run.id),
+        };
+        let mark = serde_json::to_string(&mark).map_err(|error| error.to_string())?;
+        *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark.clone());
+        Ok(mark)
+    }
+
+    fn is_fresh(&self, mark: &str) -> bool {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of the second attempt nobody knows either.
+        fresh.take().is_some_and(|fresh| fresh == mark)
+    }
+
+    /// Lets the workflow make the release live; safe to do twice: a run of ours that goes on or has
+    /// succeeded is followed instead of starting another.
+    async fn switch(&self, moving: Move<'_>, before: &str) -> Result<String, String> {
+        let mark: Mark = parse(before)?;
+        let mut failed = 0;
+        if !self.is_fresh(before) {
+            // One that was dispatched just before a kill may not be shown yet.
+            let patience = self.config.interval.get() * 3;
+            let (found, before) = self.find(&mark, patience).await?;
+            if let Some(run) = found {
+                return self.follow(run.id).await;
+            }
+            failed = before;
+        }
+        let word = format!("{}-{}", mark.word, failed + 1);
+        let run = self.start(moving, &mark, &word).await?;
+        self.follow(run).await
+    }
+
+    /// Dispatches the workflow; the run's id.
+    async fn start(&self, moving: Move<'_>, mark: &Mark, word: &str) -> Result<u64, String> {
+        let reference = self.reference().await?;
+        let inputs = self.inputs(moving, word);
+        let (of, name) = (&self.repository, self.name());
+        let sent = self.client.dispatch(of, name, &reference, &inputs).await;
+        let unsure = match sent {
+            Ok(Some(run)) => return Ok(run),
+            Ok(None) => None,
+            // Nobody knows whether it arrived: then it is shown.
+            Err(error @ (Error::Unreachable { .. } | Error::Server { .. })) => Some(error),
+            Err(error) => return Err(told(error)),
+        };
+        let patience = APPEARS.min(self.config.timeout.get());
+        match self.find(mark, patience).await?.0 {
+            Some(run) => Ok(run.id),
+            None => Err(match unsure {
+                Some(error) => told(error),
+                None => format!(
+                    "GitHub took the dispatch of {name}, and shows no run of it within {} s; see `gh run list --workflow {name}`",
+                    patience.as_secs()
+                ),
+            }),
+        }
+    }
+
+    fn inputs(&self, moving: Move<'_>, word: &str) -> BTreeMap<String, String> {
+        let fill = |text: &str| {
+            // In one pass: a release may be named `{previous}`.
+            let mut parts = text
+                .split("{release}")
+                .map(|part| part.replace("{previous}", moving.left.unwrap_or_default()));
+            let first = parts.next().unwrap_or_default();
+            parts.fold(first, |all, part| all + moving.destination + &part)
+        };
+        let inputs = self.config.inputs.iter();
+        let mut inputs: BTreeMap<_, _> = inputs
+            .map(|(name, text)| (name.clone(), fill(text)))
+            .collect();
+        if let Some(name) = &self.config.correlation_input {
+            inputs.insert(name.clone(), word.to_owned());
+        }
+        inputs
+    }
+
+    /// The run of ours that goes on or has succeeded, looked for as long as `patience`, and how many
+    /// of ours have failed. Never one that may be another's.
+    async fn find(
+        &self,
+        mark: &Mark,
+        patience: Duration,
+    ) -> Result<(Option<Dispatched>, usize), String> {
+        let end = Instant::now() + patience;
+        let mut seen = None;
+        loop {
+            let (good, failed) = self.ours(mark).await?;
+            match good.as_slice() {
+                [] => {}
+                [run, ..] if self.config.correlation_input.is_some() => {
+                    return Ok((Some(run.clone()), failed));
+                }
+                // Another's may be shown before ours is: looked at twice.
+                [run] if seen == Some(run.id) => return Ok((Some(run.clone()), failed)),
+                [run] => seen = Some(run.id),
+                several => return Err(self.several(several)),
+            }
+            if Instant::now() >= end && (seen.is_none() || good.is_empty()) {
+                return Ok((None, failed));
+            }
+            tokio::time::sleep(self.config.interval.get()).await;
+        }
+    }
+
+    /// The runs since the mark that are ours: those that did not fail, the newest first, and how
+    /// many did.
+    async fn ours(&self, mark: &Mark) -> Result<(Vec<Dispatched>, usize), String> {
+        let runs = self.client.dispatched(&self.repository, self.name()).await;
+        let mut runs = runs.map_err(told)?;
+        runs.retain(|run| run.id > mark.newest);
+        if self.config.correlation_input.is_some() {
+            runs.retain(|run| run.display_title.contains(&mark.word));
+        } else if !runs.is_empty() {
+            let login = self.client.login().await.map_err(told)?;
+            let reference = self.reference().await?;
+            runs.retain(|run| {
+                let actor = run.actor.as_ref().map(|actor| actor.login.as_str());
+                let mine = match (&login, actor) {
+                    (Some(login), Some(actor)) => login.eq_ignore_ascii_case(actor),
+                    (None, Some(actor)) => actor.ends_with(BOT),
+                    (_, None) => false,
+                };
+                mine && run.head_branch.as_deref() == Some(reference.as_str())
+            });
+        }
+        let all = runs.len();
+        runs.retain(|run| !run.has_ended() || run.has_succeeded());
+        let failed = all - runs.len();
+        Ok((runs, failed))
+    }
+
+    fn several(&self, runs: &[Dispatched]) -> String {
+        let ids: Vec<String> = runs.iter().map(|run| run.id.to_string()).collect();
+        format!(
+            "runs {} of {} began since, and nothing tells which is ours: none is followed; name a `correlation-input`, or wait until they have ended",
+            ids.join(" and "),
+            self.name()
+        )
+    }
+
+    /// Follows a run to its end.
+    async fn follow(&self, id: u64) -> Result<String, String> {
+        let end = Instant::now() + self.config.timeout.get();
+        loop {
+            let standing = match self.client.dispatched_run(&self.repository, id).await {
+                Ok(run) if run.has_succeeded() => {
+                    return Ok(format!("run {id} ended with success: {}", run.html_url));
+                }
+                Ok(run) if run.has_ended() => return Err(self.failure(&run).await),
+                Ok(run) => {
+                    let status = run.status.unwrap_or_default();
+                    let wait = match status.as_str() {
+                        "waiting" => " (for an approval)",
+                        _ => "",
+                    };
+                    format!("{status}{wait}: {}", run.html_url)
+                }
+                // It goes on whether we see it or not.
+                Err(
+                    error @ (Error::Unreachable { .. }
+                    | Error::Server { .. }
+                    | Error::RateLimited { .. }),
+                ) => format!("not to be seen: {}", told(error)),
+                Err(error) => return Err(format!("run {id}: {}", told(error))),
+            };
+            self.job.progress.say(&format!("run {id}: {standing}"));
+            if Instant::now() >= end {
+                return Err(format!(
+                    "run {id} has not ended within {}, it is {standing}; `rollback resume` follows it again",
+                    self.config.timeout
+                ));
+            }
+            tokio::time::sleep(self.config.interval.get()).await;
+        }
+    }
+
+    /// How a run failed, and where.
+    async fn failure(&self, run: &Dispatched) -> String {
+        let how = run.conclusion.as_deref().unwrap_or("nothing");
+        let mut text = format!("run {} ended with {how}: {}", run.id, run.html_url);
+        let attempt = run.run_attempt.unwrap_or(1);
+        let jobs = self.client.run_jobs(&self.repository, run.id, attempt);
+        let bad =
+            |how: Option<&str>| !matches!(how, None | Some("success" | "skipped" | "neutral"));
+        for job in jobs.await.unwrap_or_default() {
+            let conclusion = job.conclusion.as_deref();
+            if bad(conclusion) {
+                let how = conclusion.unwrap_or_default();
+                text.push_str(&format!("; job `{}`: {how}", job.name));
+            }
+        }
+        text
+    }
+
+    /// Lets the workflow make live what was left. First the way there must have ended: the two would
+    /// overtake each other.
+    async fn put_back(&self, moving: Move<'_>, before: Option<&str>) -> Result<String, String> {
+        let left = moving.left.ok_or("nobody knows which release ran before")?;
+        if let Some(before) = before {
+            let patience = self.config.interval.get() * 3;
+            if let (Some(run), _) = self.find(&parse(before)?, patience).await?
+                && !run.has_ended()
+            {
+                // How it ends does not matter any more.
+                let _ = self.follow(run.id).await;
+            }
+        }
+        let back = Move {
+            destination: left,
+            left: Some(moving.destination),
+        };
+        let mark: Mark = parse(&self.mark().await?)?;
+        let run = self.start(back, &mark, &mark.word).await?;
+        self.follow(run).await
+    }
+}
+
+fn parse(mark: &str) -> Result<Mark, String> {
+    serde_json::from_str(mark).map_err(|error| format!("what the journal noted: {error}"))
+}
+
+fn told(error: Error) -> String {
+    format!("{error}; {}", error.hint())
+}
+
+impl Target for Workflow<'_> {
+    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+        vec![Step {
+            name: "workflow/run".to_owned(),
+            does: format!(
+                "run the workflow {} of {} for {} and follow it",
+                self.name(),
+                self.repository,
+                moving.destination
+            ),
+            place: Place::Here,
+        }]
+    }
+
+    /// A workflow says nothing of what runs.
+    fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check().await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    fn proves(&self) -> bool {
+        false
+    }
+
+    fn before<'a>(&'a self, _step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.mark().await.map(Some) })
+    }
+
+    fn act<'a>(
+        &'a self,
+        _step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("nobody noted which runs there were before")?;
+            self.switch(moving, before).await
+        })
+    }
+
+    fn undo<'a>(
+        &'a self,
+        _step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(self.put_back(moving, before))
+    }
+
+    fn proof<'a>(&'a self, _destination: &'a str) -> Proving<'a> {
+        Box::pin(async { None })
+    }
+}

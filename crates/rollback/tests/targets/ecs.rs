@@ -1,0 +1,459 @@
+//! ECS: the recorded task definition, and the deployment that sets it. moto for the calls as AWS's own
+//! tools describe them; a played ECS for rollouts that end, fail, or are taken back by a circuit
+//! breaker, which moto never shows.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::Moto;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use crate::bed::Bed;
+
+const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
+const TARGET: &str = "  ecs: { cluster: prod, service: shop, interval: 40ms, timeout: 5s }\n";
+
+fn arn(revision: u32) -> String {
+    format!("arn:aws:ecs:us-east-1:1:task-definition/shop:{revision}")
+}
+
+/// What becomes of the next deployment.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    RollsOut,
+    /// The circuit breaker says so and goes back.
+    BreaksOff,
+    /// It fails, and nobody goes back.
+    Fails,
+    Hangs,
+}
+
+struct Aws {
+    deployments: Vec<Value>,
+    fate: Fate,
+    /// Looks until a rollout moves on.
+    looks: usize,
+    desired: u64,
+    made: u32,
+    updates: Vec<Value>,
+    inactive: bool,
+    denied: Option<&'static str>,
+}
+
+impl Aws {
+    fn deployment(&mut self, revision: u32, rollout: &str) {
+        let id = format!("ecs-svc/{}", 100 + self.made);
+        self.made += 1;
+        for one in &mut self.deployments {
+            one["status"] = "ACTIVE".into();
+        }
+        let running = if rollout == "COMPLETED" {
+            self.desired
+        } else {
+            0
+        };
+        self.deployments.insert(0, json!({"id": id, "status": "PRIMARY", "taskDefinition": arn(revision),
+            "rolloutState": rollout, "rolloutStateReason": "", "desiredCount": self.desired,
+            "runningCount": running, "pendingCount": self.desired - running, "failedTasks": 0, "createdAt": 1.0}));
+    }
+
+    fn service(&self) -> Value {
+        json!({"serviceName": "shop", "status": "ACTIVE", "desiredCount": self.desired,
+            "deployments": self.deployments, "events": []})
+    }
+
+    fn move_on(&mut self) {
+        if self.deployments[0]["rolloutState"] != "IN_PROGRESS" || self.fate == Fate::Hangs {
+            return;
+        }
+        if self.looks > 0 {
+            self.looks -= 1;
+            return;
+        }
+        match self.fate {
+            Fate::RollsOut => {
+                let primary = &mut self.deployments[0];
+                primary["rolloutState"] = "COMPLETED".into();
+                primary["runningCount"] = self.desired.into();
+                primary["pendingCount"] = 0.into();
+                self.deployments.truncate(1);
+            }
+            Fate::BreaksOff | Fate::Fails => {
+                let failed = &mut self.deployments[0];
+                failed["rolloutState"] = "FAILED".into();
+                failed["rolloutStateReason"] =
+                    "ECS deployment circuit breaker: tasks failed to start.".into();
+                failed["failedTasks"] = 2.into();
+                if self.fate == Fate::BreaksOff {
+                    let id = failed["id"].as_str().unwrap().to_owned();
+                    let old = self.deployments[1]["taskDefinition"].as_str().unwrap();
+                    let revision = old.rsplit(':').next().unwrap().parse().unwrap();
+                    self.deployments.remove(1);
+                    self.deployment(revision, "COMPLETED");
+                    self.deployments[0]["rolloutStateReason"] = format!(
+                        "ECS deployment circuit breaker: rolling back to deploymentId {id}."
+                    )
+                    .into();
+                }
+            }
+            Fate::Hangs => {}
+        }
+    }
+
+    fn answer(&mut self, action: &str, question: &Value) -> Result<Value, (&'static str, String)> {
+        if self.denied == Some(action) {
+            let message =
+                format!("User: arn:aws:iam::1:user/x is not authorized to perform: ecs:{action}");
+            return Err(("AccessDeniedException", message));
+        }
+        Ok(match action {
+            "DescribeServices" => {
+                self.move_on();
+                json!({"failures": [], "services": [self.service()]})
+            }
+            "DescribeTaskDefinition" => {
+                let name = question["taskDefinition"].as_str().unwrap();
+                let status = if self.inactive { "INACTIVE" } else { "ACTIVE" };
+                json!({"taskDefinition": {"taskDefinitionArn": name, "status": status,
+                    "containerDefinitions": [{"name": "shop", "image": "repo/shop:x"}]}})
+            }
+            "UpdateService" => {
+                self.updates.push(question.clone());
+                let name = question["taskDefinition"].as_str().unwrap();
+                let revision = name.rsplit(':').next().unwrap().parse().unwrap();
+                let same = self.deployments[0]["taskDefinition"] == arn(revision);
+                if !same || question["forceNewDeployment"] == true {
+                    self.deployment(revision, "IN_PROGRESS");
+                }
+                json!({"service": self.service()})
+            }
+            "ListTasks" if question["desiredStatus"] == "STOPPED" => {
+                json!({"taskArns": ["task/1"]})
+            }
+            "ListTasks" => json!({"taskArns": []}),
+            "DescribeTasks" => {
+                let failed = self
+                    .deployments
+                    .iter()
+                    .find(|one| one["rolloutState"] == "FAILED");
+                let id = failed.map_or(json!("ecs-svc/0"), |one| one["id"].clone());
+                json!({"tasks": [{"taskArn": "task/1", "startedBy": id, "lastStatus": "STOPPED",
+                    "stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited",
+                    "containers": [{"name": "shop", "exitCode": 3, "reason": "no database"}]}]})
+            }
+            other => panic!("nobody plays {other}"),
+        })
+    }
+}
+
+struct Answers(Arc<Mutex<Aws>>);
+
+impl Respond for Answers {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let header = |name: &str| {
+            request
+                .headers
+                .get(name)
+                .map_or("", |value| value.to_str().unwrap())
+                .to_owned()
+        };
+        assert!(header("authorization").contains("/us-east-1/ecs/aws4_request"));
+        let target = header("x-amz-target");
+        let question: Value = serde_json::from_slice(&request.body).unwrap();
+        let action = target.rsplit('.').next().unwrap();
+        match self.0.lock().unwrap().answer(action, &question) {
+            Ok(answer) => ResponseTemplate::new(200).set_body_json(answer),
+            Err((code, message)) => ResponseTemplate::new(400)
+                .set_body_json(json!({"__type": code, "message": message})),
+        }
+    }
+}
+
+struct World {
+    bed: Bed,
+    aws: Arc<Mutex<Aws>>,
+    _server: MockServer,
+}
+
+impl World {
+    /// v1 was recorded good with shop:1; shop:2 of v2 runs.
+    fn new() -> World {
+        let mut aws = Aws {
+            deployments: Vec::new(),
+            fate: Fate::RollsOut,
+            looks: 2,
+            desired: 2,
+            made: 0,
+            updates: Vec::new(),
+            inactive: false,
+            denied: None,
+        };
+        aws.deployment(1, "COMPLETED");
+        let aws = Arc::new(Mutex::new(aws));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = runtime.block_on(async {
+            let server = MockServer::start().await;
+            let answers = Answers(Arc::clone(&aws));
+            Mock::given(any())
+                .respond_with(answers)
+                .mount(&server)
+                .await;
+            server
+        });
+        let bed = Bed::new()
+            .env("AWS_ENDPOINT_URL", &server.uri())
+            .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", SECRET)
+            .env("AWS_REGION", "us-east-1");
+        bed.configure("", TARGET, "");
+        // The target itself says that v1 runs: by what is told of it now.
+        let v1 = ["record", "--release", "v1", "--task-definition", "shop:1"];
+        bed.rollback(&v1).is(0, &["v1 runs (the target says so)"]);
+        let v2 = [
+            "record",
+            "--pending",
+            "--release",
+            "v2",
+            "--task-definition",
+            &arn(2),
+        ];
+        bed.rollback(&v2).is(0, &[]);
+        let world = World {
+            bed,
+            aws,
+            _server: server,
+        };
+        world.v2_runs();
+        world
+    }
+
+    fn aws(&self) -> MutexGuard<'_, Aws> {
+        self.aws.lock().unwrap()
+    }
+
+    fn v2_runs(&self) {
+        let mut aws = self.aws();
+        aws.deployments.clear();
+        aws.deployment(2, "COMPLETED");
+        (aws.fate, aws.looks) = (Fate::RollsOut, 2);
+        aws.updates.clear();
+    }
+
+    #[track_caller]
+    fn primary(&self, revision: u32) {
+        assert_eq!(self.aws().deployments[0]["taskDefinition"], arn(revision));
+    }
+}
+
+#[test]
+fn the_recorded_task_definition_is_set_and_its_deployment_followed() {
+    let world = World::new();
+    world
+        .bed
+        .rollback(&["plan"])
+        .is(0, &["from v2", "set prod/shop to shop:1 of v1"]);
+    assert!(world.aws().updates.is_empty());
+    let end = world.bed.rollback(&["run"]).is(
+        0,
+        &[
+            "rolled back from v2 to v1",
+            "shop:1 COMPLETED, 2 of 2 tasks run",
+        ],
+    );
+    assert!(!end.text.contains(SECRET), "{}", end.text);
+    world.primary(1);
+    let update = json!({"cluster": "prod", "service": "shop", "taskDefinition": "shop:1"});
+    assert_eq!(world.aws().updates, [update]);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["v1 is what runs already"]);
+}
+
+#[test]
+fn a_circuit_breaker_that_goes_back_is_a_failure_with_its_reasons() {
+    let world = World::new();
+    world.aws().fate = Fate::BreaksOff;
+    world.bed.rollback(&["run"]).is(
+        1,
+        &[
+            "another deployment: PRIMARY is ecs-svc/",
+            "of shop:2, expected ecs-svc/",
+            "ours is FAILED",
+            "circuit breaker: rolling back",
+            "Essential container in task exited",
+            "container `shop`: exit code 3, no database",
+        ],
+    );
+    world.primary(2);
+    world.aws().fate = Fate::RollsOut;
+    world.bed.resume_converges("v1", "the task was mended");
+    world.primary(1);
+}
+
+#[test]
+fn a_rollout_that_fails_ends_the_step_and_resume_sets_it_anew() {
+    let world = World::new();
+    world.aws().fate = Fate::Fails;
+    world
+        .bed
+        .rollback(&["run"])
+        .is(1, &["FAILED: 0 of 2 run", "exit code 3, no database"]);
+    world.aws().fate = Fate::RollsOut;
+    world.bed.resume_converges("v1", "the task was mended");
+    let aws = world.aws();
+    assert_eq!(aws.updates.len(), 2);
+    assert_eq!(aws.updates[1]["forceNewDeployment"], true);
+}
+
+#[test]
+fn a_rollout_that_hangs_is_followed_again_and_abort_goes_back() {
+    let world = World::new();
+    world.aws().fate = Fate::Hangs;
+    world.bed.configure("", &TARGET.replace("5s", "400ms"), "");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(1, &["it is not up: IN_PROGRESS: 0 of 2 run, 2 pending"]);
+    assert_eq!(world.aws().updates.len(), 1);
+    world.aws().fate = Fate::RollsOut;
+    world.bed.rollback(&["abort"]).is(0, &["v2 is back"]);
+    world.primary(2);
+}
+
+#[test]
+fn what_cannot_be_set_is_refused_before_anything_changes() {
+    type Change = fn(&World);
+    let cases: [(Change, &str); 4] = [
+        (|world| world.aws().inactive = true, "is INACTIVE"),
+        (|world| world.aws().desired = 0, "scaled to 0 tasks"),
+        (
+            |world| world.aws().denied = Some("DescribeTaskDefinition"),
+            "allow `ecs:DescribeTaskDefinition`",
+        ),
+        (
+            |world| {
+                let state = world.bed.keep().replace("\"shop:1\"", "null");
+                world.bed.write("state.json", &state);
+            },
+            "the state knows no task definition of v1",
+        ),
+    ];
+    for (change, reason) in cases {
+        let world = World::new();
+        change(&world);
+        world
+            .bed
+            .rollback(&["run"])
+            .is(5, &[reason, "nothing was changed"]);
+        assert!(world.aws().updates.is_empty());
+        world.primary(2);
+    }
+}
+
+#[test]
+fn what_runs_is_asked_before_it_is_recorded() {
+    let world = World::new();
+    world
+        .bed
+        .rollback(&["record", "--release", "v3", "--task-definition", "shop:3"])
+        .is(5, &["v2 runs, not v3"]);
+    world.aws().deployment(7, "COMPLETED");
+    world
+        .bed
+        .rollback(&["record", "--release", "v3"])
+        .is(4, &["shop:7 runs, which was recorded for no release"]);
+}
+
+#[test]
+fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
+    let world = World::new();
+    let state = world.bed.keep();
+    for (lines, millis) in [
+        (1, 0),
+        (2, 0),
+        (2, 5),
+        (2, 20),
+        (2, 60),
+        (2, 120),
+        (2, 250),
+        (3, 0),
+        (4, 0),
+    ] {
+        world.bed.put_back(&state);
+        world.v2_runs();
+        world.bed.killed(lines, Duration::from_millis(millis));
+        let story = format!("{lines} lines and {millis} ms");
+        world.bed.resume_converges("v1", &story);
+        world.primary(1);
+        assert_eq!(world.aws().updates.len(), 1, "{story}: set once");
+    }
+}
+
+/// moto takes every call as AWS's own tools make it, but its deployments stay as they were: which is
+/// what is noticed then.
+#[test]
+fn moto_takes_every_call_and_a_deployment_that_does_not_come_is_noticed() {
+    let moto = Moto::start_with(&[("MOTO_ECS_SERVICE_RUNNING", "2")]);
+    moto.ecs("CreateCluster", &json!({"clusterName": "prod"}));
+    for tag in ["v1", "v2"] {
+        let definition = json!({"family": "shop", "containerDefinitions":
+            [{"name": "shop", "image": format!("repo/shop:{tag}"), "memory": 64, "essential": true}]});
+        moto.ecs("RegisterTaskDefinition", &definition);
+    }
+    let service = json!({"cluster": "prod", "serviceName": "shop", "taskDefinition": "shop:2", "desiredCount": 2});
+    moto.ecs("CreateService", &service);
+    let mut bed = Bed::new();
+    for (name, value) in moto.variables() {
+        bed = bed.env(name, &value);
+    }
+    bed.configure("", TARGET, "");
+    let record = |release: &str, definition: &str, code: i32, says: &str| {
+        let words = [
+            "record",
+            "--release",
+            release,
+            "--task-definition",
+            definition,
+        ];
+        bed.rollback(&words).is(code, &[says]);
+    };
+    record(
+        "v1",
+        "shop:1",
+        4,
+        "shop:2 runs, which was recorded for no release",
+    );
+    let forced = [
+        "record",
+        "--force",
+        "--release",
+        "v1",
+        "--task-definition",
+        "shop:1",
+    ];
+    bed.rollback(&forced).is(0, &[]);
+    record("v2", "shop:2", 0, "v2 runs (the target says so)");
+    let to_v1 = ["run", "--to", "v1"];
+    bed.rollback(&to_v1).is(1, &["PRIMARY is still ecs-svc/"]);
+    let question = json!({"cluster": "prod", "services": ["shop"]});
+    let service = &moto.ecs("DescribeServices", &question)["services"][0];
+    assert!(
+        service["taskDefinition"]
+            .as_str()
+            .unwrap()
+            .ends_with("shop:1")
+    );
+    // What was there is PRIMARY still, and rolled out.
+    bed.rollback(&["abort"]).is(0, &["v2 is back"]);
+    moto.ecs(
+        "DeregisterTaskDefinition",
+        &json!({"taskDefinition": "shop:1"}),
+    );
+    bed.rollback(&to_v1).is(5, &["shop:1 is INACTIVE"]);
+}
