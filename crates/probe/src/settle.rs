@@ -42,14 +42,14 @@ pub async fn compose(
     watch(&Compose::new(probe, around)?, settling, PAUSE, &[]).await
 }
 
-/// The rollout of a deployment of ECS. It has ended too where another took its place.
+/// The rollout of a deployment of ECS. It has ended where it failed or another took its place.
 pub async fn ecs(
     probe: EcsProbe,
     around: &Surroundings,
     settling: Settling,
     pause: Duration,
 ) -> Result<String, String> {
-    let ended = ["another deployment", "missing"];
+    let ended = ["FAILED", "another deployment", "missing"];
     watch(&Ecs::new(probe, around)?, settling, pause, &ended).await
 }
 
@@ -69,7 +69,7 @@ async fn watch(
         let reason = reading.reason.unwrap_or_default();
         let value = reading.value.as_deref().unwrap_or_default();
         let was_over = std::mem::replace(&mut over, ended.contains(&value));
-        if reading.is_final || (over && was_over) {
+        if over && was_over {
             return Err(format!("{reason}; {}", probe.hint()));
         }
         match (reading.verdict, up) {
