@@ -41,10 +41,22 @@ impl Publisher {
         let Some(path) = &self.report_file else {
             return Ok(());
         };
-        let folder = folder_of(path);
-        tempfile::NamedTempFile::new_in(&folder)
-            .map(drop)
-            .map_err(|error| format!("cannot write the report to {}: {error}", path.display()))
+        let refused = |reason| {
+            Err(format!(
+                "cannot write the report to {}: {reason}",
+                path.display()
+            ))
+        };
+        if path.is_dir() {
+            return refused("it is a folder".to_owned());
+        }
+        if is_stream(path) {
+            return Ok(());
+        }
+        match tempfile::NamedTempFile::new_in(folder_of(path)) {
+            Ok(_) => Ok(()),
+            Err(error) => refused(error.to_string()),
+        }
     }
 
     /// Where a stage of a longer run keeps its own report: the run's report file with the
@@ -134,7 +146,10 @@ impl Publisher {
         let limit = actions::summary::LIMIT;
         // One step has one summary and one limit, however many stages it runs.
         let mut whole = String::new();
-        if let Ok(file) = File::open(path) {
+        // Nothing can be read back from a terminal or a pipe, and waiting for it has no end.
+        if !is_stream(path)
+            && let Ok(file) = File::open(path)
+        {
             let mut old = Vec::new();
             let _ = file.take(4 * limit as u64).read_to_end(&mut old);
             whole = String::from_utf8_lossy(&old).into_owned();
@@ -144,7 +159,12 @@ impl Publisher {
             return;
         }
         whole.push_str(&new);
-        replace(path, &actions::summary::fit(&whole, limit));
+        let fitted = actions::summary::fit(&whole, limit);
+        if is_stream(path) {
+            append(path, &fitted);
+        } else {
+            replace(path, &fitted);
+        }
     }
 }
 
@@ -156,10 +176,15 @@ pub(crate) fn to_stdout(text: &str, color: Color) {
         Color::Never => anstream::ColorChoice::Never,
     };
     let mut stdout = anstream::AutoStream::new(std::io::stdout().lock(), choice);
-    // A reader that went away (`| head`) is no failure of ours; the verdict stands.
-    let _ = stdout
+    let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
+    // A reader that went away (`| head`) is no failure of ours. The verdict stands either way.
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        tracing::error!("failed to write to stdout: {error}");
+    }
 }
 
 /// Whoever closed stderr does not want to read it.
@@ -192,25 +217,38 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Writes the JSON report whole or not at all.
+/// A device, a pipe, a socket: written to as it is, and never replaced by a file.
+fn is_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// Writes the JSON report, to a file whole or not at all.
 fn write_report(path: &Path, report: &Report) -> Option<PathBuf> {
-    let folder = folder_of(path);
-    let written = tempfile::Builder::new()
-        .prefix(".report-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(&folder)
-        .and_then(|mut file| {
-            file.write_all(document(report).as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)
-        });
+    let document = document(report);
+    let written = if is_stream(path) {
+        let stream = OpenOptions::new().write(true).open(path);
+        stream.and_then(|mut stream| stream.write_all(document.as_bytes()))
+    } else {
+        replaced(path, &document)
+    };
     match written {
-        Ok(_) => Some(path.to_owned()),
+        Ok(()) => Some(path.to_owned()),
         Err(error) => {
             tracing::error!("failed to write the report to {}: {error}", path.display());
             None
         }
     }
+}
+
+fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".report-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder_of(path))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn append(path: &Path, text: &str) {

@@ -192,7 +192,10 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
 
 /// Fills in what every report says of its surroundings.
 fn finish(report: &mut Report, job: &Job, took: Duration) {
-    report.duration = took;
+    // One that was put together of others took as long as they did.
+    if report.duration.is_zero() {
+        report.duration = took;
+    }
     report.service = report.service.take().or_else(|| job.config.service.clone());
     report.environment = report
         .environment

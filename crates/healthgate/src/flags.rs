@@ -189,6 +189,12 @@ impl Flags {
         let mut probes: Vec<HttpProbe> = Vec::new();
         for url in &self.http {
             let example = match &self.targets_file {
+                None if config::file::has_place(url) => {
+                    return Err(Failure::usage(format!(
+                        "nothing is put in the place that `--http {url}` has"
+                    ))
+                    .hint("name the targets with `--targets-file FILE`"));
+                }
                 None => url.clone(),
                 Some(_) if !config::file::has_place(url) => {
                     return Err(Failure::usage(format!(

@@ -12,7 +12,7 @@ mod view;
 
 use cli::{Failure, Job, Stage as _};
 use config::Section;
-use model::Report;
+use model::{Outcome, Report};
 
 pub use flags::Flags;
 
@@ -72,7 +72,7 @@ impl cli::Stage for Stage {
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match &self.action {
-            Some(Action::Merge(flags)) => flags.merge(),
+            Some(Action::Merge(flags)) => flags.merge(job).await,
             _ => watched(job, &self.flags).await,
         }
     }
@@ -86,7 +86,8 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
 async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let started_at = jiff::Timestamp::now();
     let section = job.config.healthgate.clone().unwrap_or_default();
-    if probe::kinds::planned(&section).is_empty() {
+    let planned = probe::kinds::planned(&section);
+    if planned.is_empty() {
         return Err(Failure::usage("no probe is configured")
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration, or pass `--http URL`"));
     }
@@ -94,9 +95,11 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(Report::from_outcomes(
             Stage::NAME,
             started_at,
-            planned(&section, job),
+            asked_for(planned, job),
         ));
     }
+    let mut ids: Vec<_> = planned.into_iter().map(|(id, _)| id).collect();
+    ids.push("release/identity".to_owned());
     let interrupt = job.interrupt.clone();
     let interrupted = move || -> probe::gate::Interrupted {
         let interrupt = interrupt.clone();
@@ -122,6 +125,8 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         never = view.draw() => match never {},
     };
     drop(view);
+    let mut outcomes = outcomes;
+    outcomes.extend(job.only.unknown(&ids).into_iter().map(never_asked));
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.shard = flags.shard;
     report.tables.extend(members::table(&report.outcomes));
@@ -132,10 +137,19 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 }
 
 /// What a dry run would ask.
-fn planned(section: &config::file::Healthgate, job: &Job) -> Vec<model::Outcome> {
-    probe::kinds::planned(section)
+fn asked_for(planned: Vec<(String, String)>, job: &Job) -> Vec<Outcome> {
+    planned
         .into_iter()
         .filter(|(id, _)| job.only.selects(id))
-        .map(|(id, subject)| model::Outcome::skipped(id, subject, "dry run: not asked"))
+        .map(|(id, subject)| Outcome::skipped(id, subject, "dry run: not asked"))
         .collect()
+}
+
+/// Whoever asks for a probe that is not there must not take the others' pass for its.
+fn never_asked(pattern: &str) -> Outcome {
+    Outcome::inconclusive(format!("only/{pattern}"), pattern)
+        .expected("a probe of that name")
+        .actual("none")
+        .reason(format!("`--only {pattern}` fits no probe"))
+        .hint("`healthgate --dry-run` shows their names")
 }

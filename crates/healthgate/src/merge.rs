@@ -5,7 +5,7 @@ mod sort;
 
 use std::path::PathBuf;
 
-use cli::Failure;
+use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::report::v1;
 use model::{Outcome, Report, Shard, Verdict};
@@ -13,7 +13,7 @@ use model::{Outcome, Report, Shard, Verdict};
 use crate::explain::read;
 
 /// Larger than any shard's report, small enough to read hundreds of them.
-const LARGEST: u64 = 32 << 20;
+const LARGEST: u64 = 64 << 20;
 
 /// Which reports.
 #[derive(clap::Args, Clone, Debug)]
@@ -34,7 +34,24 @@ struct Part {
 
 impl Flags {
     /// One verdict over all. What cannot be read or does not belong here is told, and is no pass.
-    pub(crate) fn merge(&self) -> Result<Report, Failure> {
+    ///
+    /// Reading may block, from a pipe for ever: so it is done aside, where a signal ends it.
+    pub(crate) async fn merge(&self, job: &Job) -> Result<Report, Failure> {
+        let wanted = sort::Wanted {
+            release: job.release.clone(),
+            environment: job.environment.clone(),
+        };
+        let flags = self.clone();
+        let reading = tokio::task::spawn_blocking(move || flags.read(&wanted));
+        tokio::select! {
+            merged = reading => merged.map_err(Failure::error)?,
+            _ = job.interrupt.wait() => {
+                Ok(Report::from_outcomes("healthgate", Timestamp::now(), Vec::new()))
+            }
+        }
+    }
+
+    fn read(&self, wanted: &sort::Wanted) -> Result<Report, Failure> {
         let mut files = Vec::new();
         for file in &self.files {
             if file.is_dir() {
@@ -57,7 +74,7 @@ impl Flags {
                 Err(reason) => told.push(sort::unusable(name, reason)),
             }
         }
-        Ok(merged(parts, told))
+        Ok(merged(parts, told, wanted))
     }
 }
 
@@ -105,8 +122,8 @@ fn part(name: String, file: &std::path::Path) -> Result<Part, String> {
 }
 
 /// Whatever the order in which they come.
-fn merged(parts: Vec<Part>, told: Vec<Outcome>) -> Report {
-    let (parts, mut outcomes) = sort::sorted(parts, told);
+fn merged(parts: Vec<Part>, told: Vec<Outcome>, wanted: &sort::Wanted) -> Report {
+    let (parts, mut outcomes) = sort::sorted(parts, told, wanted);
     let started_at = parts.iter().map(|part| part.started_at).min();
     let started_at = started_at.unwrap_or_else(Timestamp::now);
     let end = |part: &Part| {
@@ -116,12 +133,23 @@ fn merged(parts: Vec<Part>, told: Vec<Outcome>) -> Report {
     };
     let duration = parts.iter().map(end).max().unwrap_or_default();
     let about = parts.first().map(|part| part.report.clone());
+    // Where they were watched by different rules, no one rule is told.
+    let policy = about.as_ref().and_then(|about| about.policy.clone());
+    let policy = policy.filter(|policy| {
+        let same = |part: &Part| part.report.policy.as_ref() == Some(policy);
+        parts.iter().all(same)
+    });
     outcomes.extend(add::added(parts));
     let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
     report
         .tables
         .extend(crate::members::table(&report.outcomes));
+    report.pictures = crate::picture::charts(&report.outcomes);
+    report
+        .tables
+        .extend(crate::slowest::slowest(&report.outcomes));
     report.duration = duration;
+    report.policy = policy.as_ref().map(Into::into);
     if let Some(about) = about {
         report.service = about.service;
         report.environment = about.environment;
@@ -133,11 +161,7 @@ fn merged(parts: Vec<Part>, told: Vec<Outcome>) -> Report {
 /// What a shard's report says beyond its outcomes: it may have ended before it had any.
 fn beyond_its_outcomes(part: &Part) -> Option<Outcome> {
     let report = &part.report;
-    let weighs = |one: &v1::Outcome| match one.severity {
-        model::Severity::Required => one.verdict,
-        model::Severity::Advisory => one.verdict.min(Verdict::Pass),
-    };
-    let known = Verdict::of(report.outcomes.iter().map(weighs));
+    let known = Verdict::of(report.outcomes.iter().map(add::weighs));
     if report.verdict <= known && !report.outcomes.is_empty() {
         return None;
     }

@@ -289,3 +289,32 @@ fn what_is_no_report_is_said_in_so_many_words() {
         .code(2)
         .stderr(contains("larger than 256 MiB"));
 }
+
+#[test]
+fn each_probe_is_decided_when_it_was_and_not_when_the_gate_was() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "version: 1
+healthgate:
+  policy: {{ interval: 50ms }}
+  http:
+    - {{ name: late, url: \"{url}\", policy: {{ soak: 2s }} }}
+    - {{ name: early, url: \"{url}\" }}
+",
+        url = shop.url("/")
+    );
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    testkit::bin("healthgate")
+        .current_dir(folder.path())
+        .args(["--report", "report.json"])
+        .assert()
+        .code(0);
+    let path = folder.path().join("report.json");
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let took = |n: usize| report["outcomes"][n]["duration_ms"].as_u64().unwrap();
+    assert!(took(0) >= 2000 && took(1) + 1000 < took(0), "{report:#}");
+    explain(&path)
+        .stdout(is_match(r"The verdict fell at \+\d+(\.\d)?s \(.*, at http/late").unwrap())
+        .stdout(is_match(r"\+\d+ms  \S+  decided by measurement 3: pass").unwrap());
+}

@@ -274,3 +274,20 @@ fn a_header_given_by_flag_reaches_the_server_and_no_output() {
     let text = [output.stdout, output.stderr].concat();
     assert!(!String::from_utf8_lossy(&text).contains(canary));
 }
+
+#[test]
+fn a_probe_that_is_asked_for_and_not_there_is_no_pass() {
+    let shop = Shop::start("v1");
+    let id = format!("http/{}", shop.address());
+    let only = |ids: &[&str]| {
+        let mut command = gate(&shop.url("/"), &["--format", "json"]);
+        for id in ids {
+            command.args(["--only", id]);
+        }
+        command.assert()
+    };
+    only(&[&id]).code(0);
+    only(&[&id, "http/raedy"])
+        .code(3)
+        .stdout(contains("`--only http/raedy` fits no probe"));
+}

@@ -184,6 +184,10 @@ fn mistakes_about_groups_are_usage_errors() {
         ),
         ("url: 'http://{host}/', hosts: nobody", "no host `nobody`"),
         (
+            "url: 'http://{host}/'",
+            "nothing is put in the place of `{target}`, `{host}` or `{address}`",
+        ),
+        (
             "url: 'http://{host}/', hosts: all, targets-file: x",
             "exclude each other",
         ),
@@ -210,4 +214,9 @@ fn mistakes_about_groups_are_usage_errors() {
             .code(2)
             .stderr(predicates::str::contains(told));
     }
+    testkit::bin("healthgate")
+        .args(["--http", "http://{target}/"])
+        .assert()
+        .code(2)
+        .stderr(predicates::str::contains("--targets-file FILE"));
 }

@@ -77,6 +77,8 @@ fn every_endpoint_is_asked_by_one_shard_and_the_counts_add_up() {
     assert_eq!((asked, ports.len()), (31, 1));
     merge(folder, &ALL).code(0).stdout(contains("v1"));
     let whole = read(&folder.join("whole.json"));
+    let longest = ALL.map(|file| read(&folder.join(file))["duration_ms"].as_u64());
+    assert!(whole["duration_ms"].as_u64() >= longest.into_iter().max().unwrap());
     let members = &whole["outcomes"][0]["members"];
     assert_eq!(members["passed"], 30);
     assert_eq!(members["failed"], 1);
@@ -126,6 +128,52 @@ fn failures_of_all_shards_together_decide() {
 }
 
 #[test]
+fn a_shard_with_more_than_its_share_of_failures_still_watches_the_rest() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let targets: Vec<_> = (0..40).map(|n| format!("{}/{n}", shop.address())).collect();
+    fs::write(folder.join("long"), targets.join("\n")).unwrap();
+    let few: Vec<_> = std::iter::once(format!("127.0.0.1:{}", testkit::free_port()))
+        .chain(targets[..9].iter().cloned())
+        .collect();
+    fs::write(folder.join("few"), few.join("\n")).unwrap();
+    // One of ten may fail, and it is more than the share of the shard that asks it.
+    let config = "version: 1
+healthgate:
+  policy: { interval: 50ms, failure-limit: 0 }
+  http:
+    - { name: few, url: \"http://{target}\", targets-file: few, require: 90% }
+    - { name: long, url: \"http://{target}\", targets-file: long, policy: { min-samples: 12 } }
+";
+    fs::write(folder.join("deploy-guard.yml"), config).unwrap();
+    let mut failed = 0;
+    for n in 1..=SHARDS {
+        let output = testkit::bin("healthgate")
+            .current_dir(folder)
+            .args(["--shard", &format!("{n}/{SHARDS}")])
+            .args(["--report", &format!("{n}.json")])
+            .output()
+            .unwrap();
+        failed += u32::from(output.status.code() == Some(1));
+    }
+    assert_eq!(failed, 1);
+    merge(folder, &ALL).code(0);
+}
+
+#[test]
+fn the_release_that_is_asked_for_is_the_one_that_was_watched() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    shards(folder, &shop, &[shop.address()], "100%");
+    merge(folder, &[&ALL[..], &["--release", "v1"]].concat()).code(0);
+    merge(folder, &[&ALL[..], &["--release", "v2"]].concat())
+        .code(4)
+        .stdout(contains("it is of release v1, not v2"));
+}
+
+#[test]
 fn hostile_reports_are_told_and_never_pass() {
     let shop = Shop::start("v1");
     let folder = tempfile::tempdir().unwrap();
@@ -139,7 +187,7 @@ fn hostile_reports_are_told_and_never_pass() {
     let stranger = good.replacen("deploy-guard/report/v1", "evil \\u001b[31m", 1);
     let stage = good.replacen("\"healthgate\"", "\"preflight\"", 1);
     let shard = good.replacen("\"1/3\"", "\"1/4000000000\"", 1);
-    let huge = " ".repeat(33 << 20);
+    let huge = " ".repeat(65 << 20);
     for (text, told) in [
         ("", "is empty"),
         (cut, "ends in the middle"),
@@ -150,7 +198,7 @@ fn hostile_reports_are_told_and_never_pass() {
         (stranger.as_str(), "is no report"),
         (stage.as_str(), "it is a report of `preflight`"),
         (shard.as_str(), "is no shard"),
-        (huge.as_str(), "larger than 32 MiB"),
+        (huge.as_str(), "larger than 64 MiB"),
     ] {
         fs::write(folder.join("bad.json"), text).unwrap();
         let output = merge(folder, &["1.json", "2.json", "3.json", "bad.json"])

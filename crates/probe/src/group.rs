@@ -41,6 +41,12 @@ impl Group {
         tally.verdict()
     }
 
+    /// Whether the gate has failed with it: a shard may have more than its share of failures while
+    /// the whole has few enough, and its other probes must be watched to their end for those.
+    pub(crate) fn fails_the_gate(self, tally: &Tally) -> bool {
+        !self.sharded || tally.failed > self.all - self.all_required
+    }
+
     pub(crate) fn expected(self) -> String {
         let Group {
             required, total, ..

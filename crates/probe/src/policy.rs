@@ -50,6 +50,9 @@ pub struct Standing {
     pub soaked: u32,
     /// Failures since then.
     pub soak_failed: u32,
+    /// The slot of the first failure since the last success. Only a success ends a failure: that
+    /// somebody could not be asked in between heals nothing.
+    pub failing_since: Option<Duration>,
 }
 
 /// What a probe lacks for a pass, as it stands.
@@ -103,6 +106,16 @@ impl std::fmt::Display for Missing {
             }
         }
     }
+}
+
+/// The failures that a whole soak may have, of which so many measurements are made already: more
+/// are too many, whatever comes.
+pub fn soak_budget(policy: &Policy, soaked: u32) -> usize {
+    let whole = policy.soak.get().as_nanos() / assessor::interval(policy).as_nanos();
+    let whole = usize::try_from(whole).unwrap_or(usize::MAX);
+    policy
+        .soak_failure_limit
+        .at_most(whole.max(soaked as usize))
 }
 
 /// The conclusion, as soon as there is one. `elapsed` is the time since the stage's start.

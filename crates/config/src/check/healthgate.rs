@@ -149,6 +149,13 @@ fn groups<T: Template>(
             _ => {}
         }
         if !group.is_meant() {
+            // A command's braces are its own.
+            let is_address = !["command", "systemd", "docker", "compose"].contains(&kind);
+            if is_address && probe.has_place() {
+                let message = "nothing is put in the place of `{target}`, `{host}` or `{address}`";
+                return Err(fault(tree, &["healthgate", kind, &at], message)
+                    .hint("say what is: `hosts: all` or `targets-file: endpoints.txt`"));
+            }
             continue;
         }
         if group.targets_file.is_some() && group.hosts.is_some() {

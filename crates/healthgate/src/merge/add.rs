@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model::report::v1;
-use model::{Measurement, Member, Members, Outcome, Tally, Verdict};
+use model::{Measurement, Member, Members, Outcome, Severity, Tally, Verdict};
 
 use super::Part;
 
@@ -68,9 +68,32 @@ fn one(same: Vec<v1::Outcome>) -> Outcome {
         return group(same);
     }
     // The first of the worst; a shard that skipped it says nothing.
-    let worst = same.iter().map(|one| one.verdict).max();
-    let first = same.into_iter().find(|one| Some(one.verdict) == worst);
-    first.map_or_else(|| Outcome::inconclusive("", ""), read)
+    let weight = |one: &v1::Outcome| (weighs(one), one.verdict);
+    let worst = same.iter().map(weight).max();
+    let first = same.into_iter().find(|one| Some(weight(one)) == worst);
+    let outcome = first.map_or_else(|| Outcome::inconclusive("", ""), read);
+    if outcome.verdict == Verdict::Skipped {
+        return unasked(outcome);
+    }
+    outcome
+}
+
+/// Each shard left it to another one: then nobody knows.
+fn unasked(outcome: Outcome) -> Outcome {
+    Outcome::inconclusive(outcome.id, outcome.subject)
+        .severity(outcome.severity)
+        .expected("one shard that asks it")
+        .actual("skipped by all")
+        .reason("no shard asked it")
+        .hint("run all shards with the same configuration, and with the same `--only`")
+}
+
+/// What an outcome counts for.
+pub(super) fn weighs(one: &v1::Outcome) -> Verdict {
+    match one.severity {
+        Severity::Required => one.verdict,
+        Severity::Advisory => one.verdict.min(Verdict::Pass),
+    }
 }
 
 fn group(same: Vec<v1::Outcome>) -> Outcome {
@@ -86,6 +109,13 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
         ..Tally::default()
     };
     let (mut asked, mut not_passed, mut measurements) = (0, Vec::new(), Vec::new());
+    // Where the shards differ, the stricter one counts.
+    let lenient = |one: &v1::Outcome| one.severity == Severity::Advisory;
+    let severity = if counted.iter().all(lenient) {
+        Severity::Advisory
+    } else {
+        Severity::Required
+    };
     let mut outcome = None;
     for mut one in counted {
         if let Some(members) = one.members.take() {
@@ -144,6 +174,7 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
     if let Some(worst) = worst.filter(|worst| worst.verdict > verdict) {
         return read(worst);
     }
+    outcome.severity = severity;
     outcome.verdict = verdict;
     outcome.expected = Some(format!("{required} of {all} pass"));
     outcome.actual = Some(tally.to_string());
@@ -169,7 +200,7 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
     outcome
 }
 
-/// An outcome as it was, but for its policy.
+/// An outcome as it was.
 fn read(one: v1::Outcome) -> Outcome {
     let mut outcome = Outcome::new(one.id, one.subject, one.verdict)
         .severity(one.severity)
@@ -178,6 +209,8 @@ fn read(one: v1::Outcome) -> Outcome {
     outcome.actual = one.actual;
     outcome.reason = one.reason;
     outcome.hint = one.hint;
+    outcome.policy = one.policy.as_ref().map(Into::into);
+    outcome.limits = one.limits.as_ref().map(Into::into).unwrap_or_default();
     let measurement = |one: v1::Measurement| {
         Some(Measurement {
             at: one.at.parse().ok()?,

@@ -6,6 +6,13 @@ use model::{Outcome, Shard};
 
 use super::{Part, beyond_its_outcomes};
 
+/// What the merge itself was asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) release: Option<String>,
+    pub(super) environment: Option<String>,
+}
+
 /// A report that cannot be counted.
 pub(super) fn unusable(name: String, reason: String) -> Outcome {
     Outcome::error(format!("report/{name}"), name)
@@ -16,7 +23,13 @@ pub(super) fn unusable(name: String, reason: String) -> Outcome {
 }
 
 /// The reports that count, one for each shard, and what is to be told of the others.
-pub(super) fn sorted(mut parts: Vec<Part>, mut told: Vec<Outcome>) -> (Vec<Part>, Vec<Outcome>) {
+pub(super) fn sorted(
+    parts: Vec<Part>,
+    mut told: Vec<Outcome>,
+    wanted: &Wanted,
+) -> (Vec<Part>, Vec<Outcome>) {
+    let (mut parts, unwanted) = as_wanted(parts, wanted);
+    told.extend(unwanted);
     parts.sort_by(|a, b| (a.shard.index, &a.name).cmp(&(b.shard.index, &b.name)));
     let (parts, strangers) = of_one_gate(parts);
     told.extend(strangers);
@@ -61,6 +74,37 @@ fn odd(shard: Shard, reason: &str, actual: &str) -> Outcome {
         .reason(format!("shard {shard}: {reason}"))
 }
 
+/// Keeps what is of the release and the environment that the merge was asked for: a pass of another
+/// release says nothing of this one.
+fn as_wanted(parts: Vec<Part>, wanted: &Wanted) -> (Vec<Part>, Vec<Outcome>) {
+    let (mut kept, mut told) = (Vec::new(), Vec::new());
+    for part in parts {
+        let is = [
+            ("release", &part.report.release, &wanted.release),
+            ("environment", &part.report.environment, &wanted.environment),
+        ];
+        let other = is
+            .into_iter()
+            .find(|(_, is, wanted)| wanted.is_some() && is != wanted);
+        match other {
+            None => kept.push(part),
+            Some((what, is, wanted)) => {
+                let reason = format!(
+                    "it is of {what} {}, not {}",
+                    named(is.as_ref()),
+                    named(wanted.as_ref())
+                );
+                told.push(unusable(part.name, reason));
+            }
+        }
+    }
+    (kept, told)
+}
+
+fn named(text: Option<&String>) -> &str {
+    text.map_or("none", String::as_str)
+}
+
 /// Keeps the reports of the gate that most of them are of; the others are strangers.
 fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
     let gate = |part: &Part| {
@@ -69,6 +113,8 @@ fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
             report.release.clone(),
             report.environment.clone(),
             report.service.clone(),
+            // Not the attempt: one shard may be run again after the others.
+            report.context.run_id.clone(),
             part.shard.count,
         )
     };
@@ -83,14 +129,14 @@ fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
     let most = most.0.clone();
     let (ours, strangers): (Vec<_>, Vec<_>) =
         parts.into_iter().partition(|part| gate(part) == most);
-    let named = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     let told = strangers.into_iter().map(|part| {
-        let (release, environment, service, count) = gate(&part);
+        let (release, environment, service, run, count) = gate(&part);
         let reason = format!(
-            "it is of another gate: release {}, environment {}, service {}, {count} shards",
-            named(&release),
-            named(&environment),
-            named(&service)
+            "it is of another gate: release {}, environment {}, service {}, run {}, {count} shards",
+            named(release.as_ref()),
+            named(environment.as_ref()),
+            named(service.as_ref()),
+            named(run.as_ref())
         );
         unusable(part.name, reason)
     });

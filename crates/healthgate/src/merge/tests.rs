@@ -35,8 +35,12 @@ fn shard(index: u32, count: u32, ends: [usize; 4], all: usize, required: usize) 
     }
 }
 
+fn together(parts: Vec<Part>) -> Report {
+    merged(parts, Vec::new(), &sort::Wanted::default())
+}
+
 fn verdict(parts: &[Part]) -> Verdict {
-    merged(parts.to_vec(), Vec::new()).verdict
+    together(parts.to_vec()).verdict
 }
 
 #[test]
@@ -46,7 +50,7 @@ fn counts_add_up_across_shards() {
         shard(1, 2, [40, 10, 0, 0], 100, 90),
         shard(2, 2, [50, 0, 0, 0], 100, 90),
     ];
-    let report = merged(parts.to_vec(), Vec::new());
+    let report = together(parts.to_vec());
     assert_eq!(report.verdict, Verdict::Pass, "{report:?}");
     let members = report.outcomes[0].members.as_ref().unwrap();
     assert_eq!((members.tally.passed, members.tally.failed), (90, 10));
@@ -54,7 +58,7 @@ fn counts_add_up_across_shards() {
         shard(1, 2, [40, 10, 0, 0], 100, 90),
         shard(2, 2, [49, 1, 0, 0], 100, 90),
     ];
-    let report = merged(parts.to_vec(), Vec::new());
+    let report = together(parts.to_vec());
     assert_eq!(report.reason, "http/fleet: failed (11) > allowed (10)");
 }
 
@@ -73,7 +77,7 @@ fn a_shard_that_is_missing_or_there_twice_is_no_pass() {
             ..good(2)
         },
     ];
-    let report = merged(twice.to_vec(), Vec::new());
+    let report = together(twice.to_vec());
     assert_eq!(report.verdict, Verdict::Inconclusive);
     assert!(
         report
@@ -93,7 +97,7 @@ fn a_report_of_another_gate_or_list_is_an_error() {
     let good = |index| shard(index, 3, [10, 0, 0, 0], 30, 25);
     let mut other = good(3);
     other.report.release = Some("v0".into());
-    let report = merged(vec![good(1), good(2), other], Vec::new());
+    let report = together(vec![good(1), good(2), other]);
     assert_eq!(report.verdict, Verdict::Error);
     assert!(
         report.reason.contains("it is of another gate: release v0"),
@@ -101,9 +105,86 @@ fn a_report_of_another_gate_or_list_is_an_error() {
         report.reason
     );
     let longer = shard(3, 3, [10, 0, 0, 0], 31, 25);
-    let report = merged(vec![good(1), good(2), longer], Vec::new());
+    let report = together(vec![good(1), good(2), longer]);
     assert_eq!(report.verdict, Verdict::Error);
     assert!(report.reason.contains("same list"), "{}", report.reason);
+}
+
+#[test]
+fn a_report_of_another_release_than_the_one_asked_for_is_no_pass() {
+    let good = |index| {
+        let mut part = shard(index, 2, [10, 0, 0, 0], 20, 20);
+        part.report.release = Some("v1".into());
+        part
+    };
+    let asked = |release: &str| {
+        let wanted = sort::Wanted {
+            release: Some(release.into()),
+            environment: None,
+        };
+        merged(vec![good(1), good(2)], Vec::new(), &wanted)
+    };
+    assert_eq!(asked("v1").verdict, Verdict::Pass);
+    let other = asked("v2");
+    assert_eq!(other.verdict, Verdict::Error);
+    assert!(
+        other.reason.contains("it is of release v1, not v2"),
+        "{}",
+        other.reason
+    );
+    // What an earlier run left behind is not of this one.
+    let mut old = good(2);
+    old.report.context.run_id = Some("7".into());
+    let mut new = good(1);
+    new.report.context.run_id = Some("8".into());
+    assert_eq!(verdict(&[new.clone(), old.clone()]), Verdict::Error);
+    old.report.context.run_id = Some("8".into());
+    old.report.context.run_attempt = Some(2);
+    assert_eq!(verdict(&[new, old]), Verdict::Pass);
+}
+
+#[test]
+fn what_every_shard_left_to_the_others_is_no_pass() {
+    let with = |index, verdict, severity| {
+        let mut part = shard(index, 2, [10, 0, 0, 0], 20, 20);
+        let mut one = part.report.outcomes[0].clone();
+        (one.id, one.members, one.verdict) = ("http/port".into(), None, verdict);
+        one.severity = severity;
+        part.report.outcomes.push(one);
+        part
+    };
+    let (required, advisory) = (model::Severity::Required, model::Severity::Advisory);
+    let skipped = |index| with(index, Verdict::Skipped, required);
+    let asked = with(2, Verdict::Pass, required);
+    assert_eq!(verdict(&[skipped(1), asked]), Verdict::Pass);
+    let report = together(vec![skipped(1), skipped(2)]);
+    assert_eq!(report.verdict, Verdict::Inconclusive);
+    assert_eq!(report.reason, "http/port: no shard asked it");
+    // Nor does an advisory failure hide one that counts.
+    let parts = [
+        with(1, Verdict::Fail, advisory),
+        with(2, Verdict::Error, required),
+    ];
+    assert_eq!(verdict(&parts), Verdict::Error);
+}
+
+#[test]
+fn the_whole_took_as_long_as_its_last_shard_by_the_same_rules() {
+    let mut parts = vec![
+        shard(1, 2, [10, 0, 0, 0], 20, 20),
+        shard(2, 2, [10, 0, 0, 0], 20, 20),
+    ];
+    let policy = v1::Policy::from(&probe::watched::reported(&config::file::Policy::default()));
+    for part in &mut parts {
+        part.report.policy = Some(policy.clone());
+        part.report.duration_ms = 4000;
+    }
+    parts[1].started_at += jiff::SignedDuration::from_secs(3);
+    let report = together(parts.clone());
+    assert_eq!(report.duration.as_secs(), 7);
+    assert!(report.policy.is_some());
+    parts[1].report.policy = None;
+    assert!(together(parts).policy.is_none());
 }
 
 #[test]
@@ -112,7 +193,7 @@ fn a_gate_that_broke_off_counts_as_what_it_says() {
     broken.report.outcomes.clear();
     broken.report.verdict = Verdict::Error;
     broken.report.reason = "no runtime".into();
-    let report = merged(vec![shard(1, 2, [10, 0, 0, 0], 10, 10), broken], Vec::new());
+    let report = together(vec![shard(1, 2, [10, 0, 0, 0], 10, 10), broken]);
     assert_eq!(report.verdict, Verdict::Error);
     assert!(report.reason.contains("no runtime"), "{}", report.reason);
 }
@@ -156,12 +237,12 @@ proptest! {
         if let Some(n) = missing && n < parts.len() {
             parts.remove(n);
         }
-        let told = merged(parts.clone(), Vec::new());
+        let told = together(parts.clone());
         let mut other = parts.clone();
         other.reverse();
         let length = other.len().max(1);
         other.rotate_left(turn % length);
-        let again_told = merged(other, Vec::new());
+        let again_told = together(other);
         prop_assert_eq!(told.verdict, again_told.verdict);
         prop_assert_eq!(&told.reason, &again_told.reason);
         if told.verdict == Verdict::Pass {

@@ -27,8 +27,8 @@ pub(super) fn frame(rows: &[Row], elapsed: Duration, width: usize, height: usize
         .map(|row| row.id.width())
         .max()
         .unwrap_or_default();
-    let id_width = longest.min(width * 2 / 5);
-    let past_width = REMEMBERED.min(width / 4);
+    let id_width = longest.min(width * 3 / 8);
+    let past_width = REMEMBERED.min(width / 6);
     for row in shown {
         let past: Vec<char> = row.sparkline().chars().collect();
         let past: String = past[past.len().saturating_sub(past_width)..]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cli::Board;
 use config::file::Policy;
-use config::value::{Portion, Span};
+use config::value::Span;
 use model::{Tally, Verdict};
 use probe::observer::{Asked, Measured, Stands};
 use probe::policy::{Conclusion, Standing};
@@ -186,11 +186,14 @@ impl Row {
             ));
         } else {
             parts.push(self.standing.missing(&self.policy, elapsed).to_string());
-            parts.extend(self.failures_left());
         }
+        // What a narrow screen cuts off is what tells least.
         if self.standing.passed_at.is_none() {
             let left = self.policy.deadline.get().saturating_sub(elapsed);
             parts.push(format!("{} left", seconds(left)));
+        }
+        if self.members.is_none() {
+            parts.extend(self.failures_left(elapsed));
         }
         let last = self.past.back().map(|(verdict, _)| *verdict);
         if last.is_some_and(|last| last != Verdict::Pass) {
@@ -199,19 +202,18 @@ impl Row {
         parts.join(" · ")
     }
 
-    /// How many more it may have.
-    fn failures_left(&self) -> Option<String> {
+    /// How many more it may have, or how long they may last.
+    fn failures_left(&self, elapsed: Duration) -> Option<String> {
         let standing = &self.standing;
+        if let Some(limit) = self.policy.failing_for {
+            let lasted = elapsed.saturating_sub(standing.failing_since?);
+            return Some(format!("failing for {} of {limit}", seconds(lasted)));
+        }
         let left = if standing.passed_at.is_some() {
-            match self.policy.soak_failure_limit {
-                Portion::Count(limit) => limit.saturating_sub(standing.soak_failed),
-                share @ Portion::Percent(_) => {
-                    return (standing.soak_failed > 0)
-                        .then(|| format!("{} failed of {share} at most", standing.soak_failed));
-                }
-            }
+            let budget = probe::policy::soak_budget(&self.policy, standing.soaked);
+            budget.saturating_sub(standing.soak_failed as usize)
         } else {
-            self.policy.failure_limit?.saturating_sub(standing.failed)
+            self.policy.failure_limit?.saturating_sub(standing.failed) as usize
         };
         Some(match left {
             0 => "no failure left".to_owned(),

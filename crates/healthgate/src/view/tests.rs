@@ -41,16 +41,20 @@ fn row(id: &str, seen: &[Option<u64>]) -> Row {
 
 /// The same, and whether the last measurement was news.
 fn told(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
-    let (policy, board) = (policy(), board());
+    by(&policy(), id, seen)
+}
+
+fn by(policy: &Policy, id: &str, seen: &[Option<u64>]) -> (Row, bool) {
+    let board = board();
     let asked = Asked {
         id,
         subject: "x",
         severity: Severity::Required,
-        policy: &policy,
+        policy,
         members: None,
     };
     let mut row = Row::new(&asked, &board);
-    let mut assessor = Assessor::new(&policy, Duration::ZERO);
+    let mut assessor = Assessor::new(policy, Duration::ZERO);
     let mut news = false;
     for (n, ms) in (0_u32..).zip(seen) {
         let at = Duration::from_secs(2) * n;
@@ -83,13 +87,13 @@ fn told(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
             },
             &board,
         );
-        assessor.push(&policy, Sample { at, verdict });
-        news = match assessor.stands(&policy, at) {
+        assessor.push(policy, Sample { at, verdict });
+        news = match assessor.stands(policy, at) {
             Ok(conclusion) => row.concluded(&conclusion, &board),
             Err(standing) => row.stands(&Stands {
                 probe: 0,
                 standing: &standing,
-                missing: &standing.missing(&policy, at),
+                missing: &standing.missing(policy, at),
                 members: None,
                 elapsed: at,
             }),
@@ -102,15 +106,15 @@ fn told(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
 fn a_line_says_what_is_missing_and_how_long_there_is() {
     let at = Duration::from_secs(14);
     for (seen, outlook) in [
-        (&[][..], "3 more in a row · 2 failures left · 1m 46s left"),
-        (&[P], "2 more in a row · 2 failures left · 1m 46s left"),
+        (&[][..], "3 more in a row · 1m 46s left · 2 failures left"),
+        (&[P], "2 more in a row · 1m 46s left · 2 failures left"),
         (
             &[P, F],
-            "3 more in a row · 1 failure left · 1m 46s left · status 503 \u{fffd}[2J ***",
+            "3 more in a row · 1m 46s left · 1 failure left · status 503 \u{fffd}[2J ***",
         ),
         (
             &[F, F, P],
-            "2 more in a row · no failure left · 1m 46s left",
+            "2 more in a row · 1m 46s left · no failure left",
         ),
         (&[P, P, P], "soaking, 14m 50s left · 1 failure left"),
         (
@@ -120,6 +124,39 @@ fn a_line_says_what_is_missing_and_how_long_there_is() {
     ] {
         assert_eq!(row("http/a", seen).outlook(at), outlook, "{seen:?}");
     }
+}
+
+#[test]
+fn a_failure_that_must_last_and_a_share_of_the_soak_are_told_too() {
+    let at = Duration::from_secs(14);
+    let lasting = Policy {
+        failing_for: Some(Span::from_secs(120)),
+        ..policy()
+    };
+    let outlook = |policy: &Policy, seen: &[_]| by(policy, "http/a", seen).0.outlook(at);
+    assert_eq!(
+        outlook(&lasting, &[P, F]),
+        "3 more in a row · 1m 46s left · failing for 12s of 2m · status 503 \u{fffd}[2J ***"
+    );
+    assert_eq!(outlook(&lasting, &[P]), "2 more in a row · 1m 46s left");
+    let share = Policy {
+        soak_failure_limit: Portion::Percent(1.0),
+        ..policy()
+    };
+    assert_eq!(
+        outlook(&share, &[P, P, P, F, P]),
+        "soaking, 14m 50s left · 3 failures left"
+    );
+}
+
+#[test]
+fn eighty_columns_hold_what_is_missing_and_the_time_that_is_left() {
+    let long = row(&format!("http/{}/health", "x".repeat(40)), &[P, F]);
+    let lines = frame(&[long], Duration::from_secs(1), 80, 24);
+    assert!(
+        lines[1].contains("3 more in a row · 1m 59s left"),
+        "{lines:#?}"
+    );
 }
 
 #[test]
@@ -138,9 +175,9 @@ fn a_screen_holds_the_worst_first_and_no_more_than_fits() {
     let lines = frame(&rows, Duration::from_secs(75), 100, 6);
     insta::assert_snapshot!(lines.join("\n"), @r"
     healthgate  1m 15s  101 open, 1 fail
-    ✗ http/worst  ✗✗✗                       fail: failed (3) > failure-limit (2): status 503 �[2J ***
-    ✗ http/bad    ▂✗                        3 more in a row · 1 failure left · 45s left · status 503 �…
-    · http/0      ▂                         2 more in a row · 2 failures left · 45s left
+    ✗ http/worst  ✗✗✗               fail: failed (3) > failure-limit (2): status 503 �[2J ***
+    ✗ http/bad    ▂✗                3 more in a row · 45s left · 1 failure left · status 503 �[2J ***
+    · http/0      ▂                 2 more in a row · 45s left · 2 failures left
     … 99 more: 99 open
     ");
     for (width, height) in [(0, 0), (1, 1), (2, 2), (12, 3), (40, 24), (80, 300)] {
@@ -175,7 +212,7 @@ fn a_long_name_keeps_both_ends() {
     let long = row(&format!("http/{}web-01", "x".repeat(80)), &[P]);
     let lines = frame(&[long], Duration::from_secs(1), 60, 20);
     assert!(
-        lines[1].starts_with("· http/xxxxxxx…xxxxweb-01  ▂"),
+        lines[1].starts_with("· http/xxxxxx…xxxxweb-01  ▂"),
         "{lines:#?}"
     );
 }
@@ -195,7 +232,7 @@ fn a_line_is_written_when_the_state_changes_and_not_for_more_of_the_same() {
         assert_eq!(told("http/a", seen).1, news, "{seen:?}");
     }
     let line = Lines::default().change(&row("http/a", &[P, F]), Duration::from_millis(2100));
-    let expected = "+2.1s ✗ http/a: 3 more in a row · 1 failure left · 1m 57s left · status 503 \u{fffd}[2J ***";
+    let expected = "+2.1s ✗ http/a: 3 more in a row · 1m 57s left · 1 failure left · status 503 \u{fffd}[2J ***";
     assert_eq!(line.as_deref(), Some(expected));
 }
 

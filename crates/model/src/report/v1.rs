@@ -303,6 +303,16 @@ impl From<crate::Limits> for Limits {
     }
 }
 
+impl From<&Limits> for crate::Limits {
+    fn from(limits: &Limits) -> Self {
+        crate::Limits {
+            latency: limits.latency_ms.map(Duration::from_millis),
+            min: limits.min,
+            max: limits.max,
+        }
+    }
+}
+
 impl From<&crate::Context> for Context {
     fn from(context: &crate::Context) -> Self {
         Context {

@@ -58,8 +58,13 @@ impl Watching<'_> {
         });
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
-            .took(self.start.elapsed());
+            .took(probing.ended_at.unwrap_or_else(|| self.start.elapsed()));
         outcome.policy = (one.policy != *common).then(|| crate::watched::reported(&one.policy));
+        if measured == 0 {
+            let threshold = one.policy.success_threshold;
+            outcome.expected = Some(format!("successes in a row ({threshold})"));
+            outcome.actual = Some("nothing was measured".to_owned());
+        }
         // The one whose hint and limits stand for all.
         let mut spokesman = 0;
         let reason = match one.group {

@@ -10,12 +10,15 @@ use crate::release::Identity;
 
 /// A long soak must not fill the memory: the first and the last measurements are kept.
 const KEPT: usize = 1000;
+/// Of all probes together: the report of thousands stays one that can be read.
+const KEPT_OF_ALL: usize = 100_000;
 /// Of all members of a group together, and of those only what did not pass.
 const KEPT_OF_MEMBERS: usize = 200;
 
 #[derive(Default)]
 pub(super) struct History {
     pub(super) seen: u64,
+    most: usize,
     pub(super) measurements: Vec<Measurement>,
     /// Those that keep their evidence.
     pub(super) telling: Telling<Measurement>,
@@ -26,6 +29,14 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Of one of so many probes.
+    pub(super) fn of_one_among(probes: usize) -> Self {
+        History {
+            most: (KEPT_OF_ALL / probes.max(1)).clamp(20, KEPT),
+            ..History::default()
+        }
+    }
+
     pub(super) fn push(
         &mut self,
         member: Option<&str>,
@@ -54,9 +65,9 @@ impl History {
         };
         if member.is_none() || verdict != Verdict::Pass {
             let most = if member.is_none() {
-                KEPT
+                self.most
             } else {
-                KEPT_OF_MEMBERS
+                self.most.min(KEPT_OF_MEMBERS)
             };
             if self.measurements.len() >= most {
                 self.measurements.remove(most / 2);
@@ -83,5 +94,26 @@ impl History {
         let mut kept = std::mem::take(&mut self.measurements);
         std::mem::take(&mut self.telling).keep_in(&mut kept);
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_thousands_of_probes_have_seen_is_bounded_as_a_whole() {
+        let kept = |probes: usize, measured: usize| {
+            let mut history = History::of_one_among(probes);
+            for _ in 0..measured {
+                let reading = Reading::pass("x", "x");
+                history.push(None, Timestamp::UNIX_EPOCH, Duration::ZERO, reading);
+            }
+            history.kept().len()
+        };
+        assert_eq!(kept(1, 900), 900);
+        assert!(kept(1, 3000) <= KEPT);
+        assert!(kept(5000, 3000) <= 25);
+        assert_eq!(kept(5000, 10), 10);
     }
 }

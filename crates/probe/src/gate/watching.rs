@@ -20,6 +20,7 @@ use super::history::History;
 use super::lateness::Lateness;
 use super::{Interrupted, Watch};
 use crate::Reading;
+use crate::group::Group;
 use crate::kinds::Watched;
 use crate::observer::{Measured, Observer, Stands};
 use crate::policy::{Assessor, Conclusion, Sample, Standing};
@@ -53,6 +54,8 @@ pub(super) struct Probing {
     pub(super) history: History,
     pub(super) tally: Tally,
     pub(super) end: Option<Conclusion>,
+    /// When it came to its end.
+    pub(super) ended_at: Option<Duration>,
 }
 
 /// One endpoint under watch.
@@ -118,6 +121,7 @@ impl<'a> Watching<'a> {
                 required: one.group.map_or(1, |group| group.required),
                 ..Tally::default()
             },
+            history: History::of_one_among(watched.len()),
             ..Probing::default()
         };
         Watching {
@@ -139,7 +143,13 @@ impl<'a> Watching<'a> {
     pub(super) async fn run(mut self, mut interrupted: Interrupted, common: &Policy) -> Vec<End> {
         let mut flights = Flights::new();
         for seat in 0..self.seats.len() {
-            self.plan(seat, Duration::ZERO);
+            let Seat {
+                probe, assessor, ..
+            } = &self.seats[seat];
+            match assessor.stands(&self.watched[*probe].policy, Duration::ZERO) {
+                Ok(conclusion) => self.conclude(seat, conclusion, Duration::ZERO),
+                Err(_) => self.plan(seat, Duration::ZERO),
+            }
             if self.seats[seat].endpoint == 0 {
                 self.tell(seat, *self.seats[seat].assessor.standing());
             }
@@ -367,11 +377,16 @@ impl<'a> Watching<'a> {
             let worse = |before: &Conclusion| before.verdict < conclusion.verdict;
             if probing.end.as_ref().is_none_or(worse) {
                 self.ended += usize::from(probing.end.is_none());
-                if one.severity == Severity::Required && conclusion.verdict == Verdict::Fail {
+                let whole = |group: Group| group.fails_the_gate(&probing.tally);
+                if one.severity == Severity::Required
+                    && conclusion.verdict == Verdict::Fail
+                    && one.group.is_none_or(whole)
+                {
                     self.culprit.get_or_insert(seat.probe);
                 }
                 self.observer.concluded(seat.probe, &conclusion);
                 probing.end = Some(conclusion);
+                probing.ended_at = Some(self.start.elapsed());
             }
         }
     }

@@ -23,8 +23,6 @@ pub struct Assessor {
     errors: u32,
     inconclusive: u32,
     saw: Verdict,
-    /// Only a success ends a failure: that somebody could not be asked in between heals nothing.
-    failing_since: Option<Duration>,
     /// A pass ends nothing: it holds until something breaks it.
     watching: bool,
     conclusion: Option<Conclusion>,
@@ -33,14 +31,29 @@ pub struct Assessor {
 impl Assessor {
     /// One whose first measurement is due `offset` after the policy's initial delay.
     pub fn new(policy: &Policy, offset: Duration) -> Self {
+        // A rule that is added must be judged by, below.
+        let Policy {
+            initial_delay,
+            interval: _,
+            timeout: _,
+            success_threshold: _,
+            failure_limit: _,
+            failing_for: _,
+            startup: _,
+            error_limit: _,
+            inconclusive_limit: _,
+            min_samples: _,
+            deadline: _,
+            soak: _,
+            soak_failure_limit: _,
+        } = *policy;
         Assessor {
             now: Standing::default(),
-            first: policy.initial_delay.get() + offset,
+            first: initial_delay.get() + offset,
             last: None,
             errors: 0,
             inconclusive: 0,
             saw: Verdict::Pass,
-            failing_since: None,
             watching: false,
             conclusion: None,
         }
@@ -60,7 +73,6 @@ impl Assessor {
         };
         self.errors = 0;
         self.inconclusive = 0;
-        self.failing_since = None;
         self.conclusion = None;
     }
 
@@ -119,7 +131,7 @@ impl Assessor {
             now.streak += 1;
             self.errors = 0;
             self.inconclusive = 0;
-            self.failing_since = None;
+            now.failing_since = None;
             return;
         }
         now.streak = 0;
@@ -127,7 +139,7 @@ impl Assessor {
             Verdict::Fail if !starting => {
                 now.failed += 1;
                 now.soak_failed += u32::from(soaking);
-                self.failing_since.get_or_insert(sample.at);
+                now.failing_since.get_or_insert(sample.at);
             }
             Verdict::Error => self.errors += 1,
             Verdict::Inconclusive => self.inconclusive += 1,
@@ -151,7 +163,7 @@ impl Assessor {
         };
         let now = &self.now;
         if let Some(limit) = policy.failing_for {
-            let lasted = sample.at.saturating_sub(self.failing_since?);
+            let lasted = sample.at.saturating_sub(now.failing_since?);
             if sample.verdict != Verdict::Fail || lasted < limit.get() {
                 return None;
             }
@@ -172,15 +184,10 @@ impl Assessor {
         fail(format!("failed ({}) > failure-limit ({limit})", now.failed))
     }
 
-    /// The failures that the whole soak may have: more are too many, whatever comes. A watch has
-    /// no end, so there a share is one of the measurements so far.
+    /// A watch has no end, so there a share is one of the measurements so far.
     fn budget(&self, policy: &Policy) -> usize {
-        let whole = policy.soak.get().as_nanos() / interval(policy).as_nanos();
-        let mut whole = usize::try_from(whole).unwrap_or(usize::MAX);
-        if self.watching {
-            whole = whole.max(self.now.soaked as usize);
-        }
-        policy.soak_failure_limit.at_most(whole)
+        let soaked = if self.watching { self.now.soaked } else { 0 };
+        super::soak_budget(policy, soaked)
     }
 
     fn over_budget(&self, policy: &Policy) -> String {
@@ -231,7 +238,7 @@ impl Assessor {
     /// says nothing.
     fn worst_before_it_passed(&self, policy: &Policy) -> Verdict {
         let failed = match policy.failing_for {
-            Some(_) => self.failing_since.is_some(),
+            Some(_) => self.now.failing_since.is_some(),
             None => self.now.failed > 0,
         };
         match self.now.passed_at {
@@ -298,6 +305,9 @@ impl Assessor {
                 "not passed within deadline ({deadline}): {} of {threshold} successes in a row, {counts}",
                 now.streak
             )
+        } else if now.seen == 0 && self.first >= deadline.get() {
+            let first = Span::from(self.first);
+            format!("nothing can be measured within deadline ({deadline}): it begins at {first}")
         } else if now.seen == 0 {
             // Even a policy that leaves too little time is worth one measurement.
             return None;
@@ -333,18 +343,21 @@ impl Assessor {
         if elapsed < passed_at + policy.soak.get() + grace {
             return None;
         }
+        let verdict = if self.now.failing_since.is_some() {
+            Verdict::Fail
+        } else if self.errors > 0 {
+            Verdict::Error
+        } else {
+            Verdict::Inconclusive
+        };
         Some(Conclusion {
-            verdict: if self.errors > 0 {
-                Verdict::Error
-            } else {
-                Verdict::Inconclusive
-            },
+            verdict,
             reason: format!("no success at the end of the soak ({})", policy.soak),
         })
     }
 }
 
 /// Flags may set what the file may not: never zero.
-fn interval(policy: &Policy) -> Duration {
+pub(super) fn interval(policy: &Policy) -> Duration {
     policy.interval.get().max(Duration::from_millis(1))
 }

@@ -177,6 +177,23 @@ fn a_probe_that_cannot_pass_any_more_ends_at_once() {
     assert!(judge(&hopeless, &[P]).starts_with("inconclusive"));
 }
 
+#[test]
+fn what_can_never_be_measured_is_not_waited_for() {
+    let late = policy(|p| {
+        p.initial_delay = Span::from_secs(10);
+        p.deadline = Span::from_secs(5);
+    });
+    assert_eq!(
+        judge(&late, &[]),
+        "inconclusive: nothing can be measured within deadline (5s): it begins at 10s"
+    );
+    let just = policy(|p| {
+        p.initial_delay = Span::from_secs(4);
+        p.deadline = Span::from_secs(5);
+    });
+    assert!(judge(&just, &[]).starts_with("open"));
+}
+
 /// argo-rollouts#4479: the limits are upper bounds, and errors were counted in a row only.
 #[test]
 fn errors_and_failures_in_turns_never_pass() {
@@ -206,6 +223,23 @@ fn a_soak_keeps_measuring_after_the_pass() {
     );
     // Failures before the pass are the failure limit's business.
     assert!(judge(&soak, &[F, P, P, P, P, P]).starts_with("pass: "));
+}
+
+#[test]
+fn a_soak_whose_last_words_are_failures_fails_also_within_its_budget() {
+    let soak = policy(|p| {
+        p.soak = Span::from_secs(4);
+        p.soak_failure_limit = Portion::Count(50);
+        p.timeout = Span::from_secs(1);
+    });
+    let judge = |last: Verdict| {
+        let mut seen = vec![P; 5];
+        seen.extend([last; 4]);
+        judge(&soak, &seen)
+    };
+    assert_eq!(judge(F), "fail: no success at the end of the soak (4s)");
+    assert!(judge(E).starts_with("error: no success"));
+    assert!(judge(I).starts_with("inconclusive: no success"));
 }
 
 #[test]
