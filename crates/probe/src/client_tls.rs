@@ -9,14 +9,14 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
+use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
 use crate::connect::{Problem, Stream};
@@ -30,11 +30,22 @@ const HANDSHAKE: &str = "handshake";
 pub(crate) struct Settings {
     /// Instead of the system's certificates.
     pub(crate) ca_file: Option<PathBuf>,
-    /// Encrypted, to whoever answers.
-    pub(crate) anybody: bool,
+    pub(crate) trust: Trust,
     pub(crate) certificate: Option<ClientCertificate>,
     /// Protocols by their ALPN names, the best first.
     pub(crate) protocols: &'static [&'static str],
+}
+
+/// Whom a connection may be made to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Trust {
+    /// Whose certificate is trusted and for their name.
+    #[default]
+    Named,
+    /// Whose certificate is trusted.
+    Known,
+    /// Whoever answers.
+    Anybody,
 }
 
 impl Settings {
@@ -60,13 +71,15 @@ impl Settings {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let builder = if self.anybody {
-            let anybody = Anybody(Arc::clone(&PROVIDER));
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(anybody))
-        } else {
-            builder.with_root_certificates(trusted(self.ca_file.as_deref())?)
+        let trusted = || trusted(self.ca_file.as_deref());
+        let judged_by = |verifier| {
+            let builder = builder.clone().dangerous();
+            builder.with_custom_certificate_verifier(verifier)
+        };
+        let builder = match self.trust {
+            Trust::Named => builder.with_root_certificates(trusted()?),
+            Trust::Known => judged_by(Arc::new(Known(chains(trusted()?, &PROVIDER)?))),
+            Trust::Anybody => judged_by(Arc::new(Anybody(Arc::clone(&PROVIDER)))),
         };
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
@@ -126,6 +139,63 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn chains(
+    trusted: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, String> {
+    WebPkiServerVerifier::builder_with_provider(trusted, Arc::clone(provider))
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// Trusts a chain for any name, as PostgreSQL's `sslmode=verify-ca` does.
+#[derive(Debug)]
+struct Known(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        end: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        use CertificateError::{NotValidForName, NotValidForNameContext};
+        // The name is looked at when all else is well.
+        match self.0.verify_server_cert(end, between, name, ocsp, now) {
+            Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

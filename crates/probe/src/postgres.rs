@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::addresses::Place;
-use crate::client_tls::{Settings, server_name};
+use crate::client_tls::{Settings, Trust, server_name};
 use crate::connect::{End, Problem, Route};
 use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::limited::Limited;
@@ -118,7 +118,9 @@ impl Postgres {
         config.ssl_mode(match self.probe.tls {
             PostgresTls::Disable => SslMode::Disable,
             PostgresTls::Prefer => SslMode::Prefer,
-            PostgresTls::Require | PostgresTls::VerifyFull => SslMode::Require,
+            PostgresTls::Require | PostgresTls::VerifyCa | PostgresTls::VerifyFull => {
+                SslMode::Require
+            }
         });
         if let Some(password) = &self.password {
             config.password(password);
@@ -130,10 +132,14 @@ impl Postgres {
     }
 
     fn tls(&self) -> Result<Tls, Problem> {
-        let verified = self.probe.tls == PostgresTls::VerifyFull;
+        let trust = match self.probe.tls {
+            PostgresTls::VerifyFull => Trust::Named,
+            PostgresTls::VerifyCa => Trust::Known,
+            PostgresTls::Disable | PostgresTls::Prefer | PostgresTls::Require => Trust::Anybody,
+        };
         let settings = Settings {
-            ca_file: self.probe.ca_file.clone().filter(|_| verified),
-            anybody: !verified,
+            ca_file: self.probe.ca_file.clone(),
+            trust,
             ..Settings::default()
         };
         Ok(Tls {

@@ -4,7 +4,7 @@ use super::{fault, known_host};
 use crate::error::Fault;
 use crate::file::{
     CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, HostList, PostgresProbe,
-    SystemdProbe,
+    PostgresTls, SystemdProbe,
 };
 use crate::node::Node;
 
@@ -72,6 +72,16 @@ pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Res
         if probe.user.is_some() && probe.password_env.is_none() {
             return Err(fault(tree, &path, "`user` needs `password-env`"));
         }
+        // Else the password would go to whoever listens, and in clear.
+        for (key, given) in [
+            ("ca-file", probe.ca_file.is_some()),
+            ("server-name", probe.server_name.is_some()),
+        ] {
+            if given && !probe.tls {
+                let path = [path[0], path[1], path[2], key];
+                return Err(fault(tree, &path, format!("`{key}` needs `tls: true`")));
+            }
+        }
     }
     Ok(())
 }
@@ -99,6 +109,13 @@ fn postgres(tree: &Node, path: [&str; 3], probe: &PostgresProbe) -> Result<(), F
         if given && probe.user.is_none() {
             return needs(key, "user");
         }
+    }
+    let full = probe.tls == PostgresTls::VerifyFull;
+    if probe.server_name.is_some() && !full {
+        return needs("server-name", "tls: verify-full");
+    }
+    if probe.ca_file.is_some() && !full && probe.tls != PostgresTls::VerifyCa {
+        return needs("ca-file", "tls: verify-full");
     }
     Ok(())
 }

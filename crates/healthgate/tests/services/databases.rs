@@ -127,6 +127,16 @@ fn a_database_by_tls_is_who_it_says() {
     .is(0, &[]);
     gate(STRICT, &format!(", tls: verify-full, {ca}")).is(1, &["not valid for name"]);
     gate(STRICT, ", tls: verify-full, server-name: db.test").is(1, &["UnknownIssuer"]);
+    // Whatever its name, but not whoever signed it.
+    gate(QUICK, &format!(", tls: verify-ca, {ca}")).is(0, &[]);
+    gate(STRICT, ", tls: verify-ca").is(1, &["UnknownIssuer"]);
+    let other = Authority::new();
+    let stranger = format!(", tls: verify-ca, ca-file: {}", other.file().display());
+    gate(STRICT, &stranger).is(1, &["invalid peer certificate"]);
+    // What would not be looked at is refused.
+    gate(STRICT, &format!(", {ca}")).is(2, &["`ca-file` needs `tls: verify-full`"]);
+    gate(STRICT, ", tls: require, server-name: db.test")
+        .is(2, &["`server-name` needs `tls: verify-full`"]);
     gate(STRICT, ", tls: disable").is(4, &["pg_hba.conf rejects connection"]);
 }
 
@@ -178,6 +188,15 @@ fn a_cache_answers_lets_us_in_or_says_why_not() {
 }
 
 #[test]
+fn a_cache_is_not_asked_in_clear_where_a_certificate_is_meant() {
+    let bed = Bed::new();
+    for key in ["ca-file", "server-name"] {
+        bed.gate(STRICT, &redis(1, &format!(", {key}: x")))
+            .is(2, &[&format!("`{key}` needs `tls: true`")]);
+    }
+}
+
+#[test]
 fn a_cache_by_tls_is_who_it_says() {
     let authority = Authority::new();
     let server = Redis::tls(&authority.certificate("cache.test", 30));
@@ -207,6 +226,43 @@ fn a_port_is_reached_through_a_host() {
         .is(4, &["host `db-02`"]);
     bed.gate(STRICT, &port(sshd.port(), "db-3"))
         .is(2, &["no host `db-3` under `hosts:`"]);
+}
+
+/// Each host's own, on the address that each of them has for itself.
+#[test]
+fn groups_are_reached_through_each_of_their_hosts() {
+    let (sshd, cache) = (Sshd::start(), Redis::start(""));
+    let (database, grpc) = (
+        Postgres::listening("host all all 127.0.0.1/32 trust", None),
+        testkit::GrpcHealth::start(),
+    );
+    let bed = Bed::new()
+        .ssh("db-01", &sshd)
+        .ssh("db-02", &sshd)
+        .closed("db-03");
+    for (kind, port) in [
+        ("redis", cache.port()),
+        ("postgres", database.port()),
+        ("grpc", grpc.port()),
+    ] {
+        let ask = |hosts: &str| {
+            let probe = format!(
+                "  {kind}: [{{ name: it, address: '127.0.0.1:{port}', via: '{{host}}', hosts: {hosts} }}]"
+            );
+            bed.gate(STRICT, &probe)
+        };
+        let end = ask("[db-01, db-02]").is(0, &[]);
+        assert_eq!(end.report["outcomes"][0]["members"]["passed"], 2);
+        ask("all").is(4, &["db-03"]);
+        ask("all, require: 66%").is(0, &[]);
+    }
+    let ask = |run: &str| {
+        let probe = format!("  command: [{{ name: it, run: {run} }}]");
+        bed.gate(STRICT, &probe)
+    };
+    ask("'true', hosts: 'db-0[12]', require: 2").is(2, &[]);
+    ask("'true', hosts: 'db-*', require: 2").is(0, &[]);
+    ask("'exit 3', hosts: [db-01, db-02], require: 1").is(1, &["failed (2) > allowed (1)"]);
 }
 
 #[test]

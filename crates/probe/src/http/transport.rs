@@ -21,7 +21,7 @@ use super::reply::{Reply, read};
 use super::request::{Request, authority};
 use super::{MAX_HEAD, drive, proxy};
 use crate::addresses::Place;
-use crate::client_tls::{Settings, server_name, shake_hands};
+use crate::client_tls::{Settings, Trust, server_name, shake_hands};
 use crate::connect::{End, Problem, Route, Stream};
 use crate::{certificate, plain_cause};
 
@@ -74,7 +74,7 @@ impl Transport {
             proxy,
             version,
             tls: Settings {
-                anybody: false,
+                trust: Trust::Named,
                 ca_file: ca_file.map(std::path::Path::to_owned),
                 certificate: client_certificate.cloned(),
                 protocols: match version {

@@ -27,7 +27,7 @@ pub struct PostgresProbe {
     /// Whether the connection is encrypted. Default: prefer.
     #[serde(default)]
     pub tls: PostgresTls,
-    /// With `tls: verify-full`: a file of PEM certificates to trust instead of the system's.
+    /// With `tls: verify-ca` or `verify-full`: a file of PEM certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// With `tls: verify-full`: the name that the certificate must be for. Default: the host of
     /// `address`.
@@ -75,6 +75,8 @@ pub enum PostgresTls {
     Prefer,
     /// Always, whoever the server is.
     Require,
+    /// Always, and the server's certificate is trusted, whatever its name.
+    VerifyCa,
     /// Always, and the server's certificate is trusted and for its name.
     VerifyFull,
 }
