@@ -1,7 +1,7 @@
 //! Everything that is written, in one place: stdout, report file, summary, outputs, annotations.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use model::{Redactor, Report};
@@ -197,7 +197,10 @@ pub(crate) fn color_logs(color: Color) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal(),
+        // By the rules of stdout: `NO_COLOR`, `CLICOLOR`, `TERM`.
+        Color::Auto => {
+            anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+        }
     }
 }
 

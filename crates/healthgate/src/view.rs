@@ -91,8 +91,7 @@ impl Observer for View {
 
     fn measured(&self, measured: &Measured<'_>) {
         self.changed(measured.probe, measured.started, |row, board| {
-            row.measured(measured, board);
-            false
+            row.measured(measured, board)
         });
     }
 

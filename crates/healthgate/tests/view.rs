@@ -208,3 +208,32 @@ fn a_log_gets_a_sign_of_life_each_half_minute() {
     );
     assert!(text.contains(": soaking, "), "{text}");
 }
+
+#[test]
+fn the_log_has_no_colour_either_where_none_is_wanted() {
+    let shop = Shop::start("v1");
+    let gate = testkit::bin_path("healthgate");
+    let seen = |variables: &[(&str, &str)]| {
+        let inner = format!(
+            "{} -v --http {} --interval 30ms",
+            gate.display(),
+            shop.url("/")
+        );
+        let mut command = Command::new(testkit::tool("script"));
+        let output = testkit::clean(&mut command)
+            .args(["--quiet", "--return", "--command", &inner, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let coloured = seen(&[]);
+    assert!(coloured.contains("\u{1b}[32m INFO"), "{coloured}");
+    let plain = seen(&[("NO_COLOR", "1")]);
+    assert!(
+        plain.contains(" INFO ") && !plain.contains('\u{1b}'),
+        "{plain}"
+    );
+}

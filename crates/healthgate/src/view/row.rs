@@ -37,7 +37,8 @@ enum State {
     Waiting,
     Last(Verdict),
     Soaking(Verdict),
-    Concluded(Verdict),
+    /// And what it gives now, where that is otherwise: a watch goes on after its conclusion.
+    Concluded(Verdict, Option<Verdict>),
 }
 
 /// How bad it is: the worst stands first.
@@ -65,7 +66,8 @@ impl Row {
         }
     }
 
-    pub(super) fn measured(&mut self, measured: &Measured<'_>, board: &Board) {
+    /// Whether that is worth a line: while it is open, [`Row::stands`] says so.
+    pub(super) fn measured(&mut self, measured: &Measured<'_>, board: &Board) -> bool {
         let reading = measured.reading;
         if self.past.len() == REMEMBERED {
             self.past.pop_front();
@@ -78,6 +80,7 @@ impl Row {
             (None, _) => value.to_owned(),
         };
         self.said = board.clean(&said);
+        !self.is_open() && self.news()
     }
 
     /// Whether that is worth a line.
@@ -101,7 +104,7 @@ impl Row {
 
     fn state(&self) -> State {
         match (&self.conclusion, self.past.back(), self.standing.passed_at) {
-            (Some((verdict, _)), _, _) => State::Concluded(*verdict),
+            (Some((verdict, _)), _, _) => State::Concluded(*verdict, self.otherwise_now()),
             (None, None, _) => State::Waiting,
             // The members of a group come in turns.
             (None, Some(_), _) if self.members.is_some() => match self.members {
@@ -111,6 +114,14 @@ impl Row {
             (None, Some((last, _)), Some(_)) => State::Soaking(*last),
             (None, Some((last, _)), None) => State::Last(*last),
         }
+    }
+
+    /// The last measurement's verdict, where it is good and the conclusion is not, or the other way
+    /// round. The members of a group come in turns, and none speaks for all.
+    fn otherwise_now(&self) -> Option<Verdict> {
+        let (last, _) = self.past.back()?;
+        let otherwise = (*last == Verdict::Pass) != (self.verdict()? == Verdict::Pass);
+        (otherwise && self.members.is_none()).then_some(*last)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -123,8 +134,8 @@ impl Row {
 
     pub(super) fn rank(&self) -> Rank {
         match (self.state(), self.failures()) {
-            (State::Concluded(Verdict::Pass), _) => Rank::Passed,
-            (State::Concluded(verdict), _) => Rank::Concluded(verdict),
+            (State::Concluded(Verdict::Pass, _), _) => Rank::Passed,
+            (State::Concluded(verdict, _), _) => Rank::Concluded(verdict),
             (State::Waiting, _) => Rank::Waiting,
             (State::Last(Verdict::Pass) | State::Soaking(Verdict::Pass), 0) => Rank::Good,
             (State::Last(Verdict::Pass) | State::Soaking(Verdict::Pass), _) => Rank::Failed,
@@ -170,12 +181,14 @@ impl Row {
     /// What is still missing for a pass, or how it ended.
     pub(super) fn outlook(&self, elapsed: Duration) -> String {
         if let Some((verdict, reason)) = &self.conclusion {
-            return match verdict {
-                Verdict::Pass => "pass".to_owned(),
-                verdict if self.said.is_empty() || reason.contains(&self.said) => {
+            return match (verdict, self.otherwise_now()) {
+                (Verdict::Pass, None) => "pass".to_owned(),
+                (Verdict::Pass, Some(now)) => format!("pass, now {now}: {}", self.said),
+                (verdict, Some(now)) => format!("{verdict}: {reason}, now {now}"),
+                (verdict, None) if self.said.is_empty() || reason.contains(&self.said) => {
                     format!("{verdict}: {reason}")
                 }
-                verdict => format!("{verdict}: {reason}: {}", self.said),
+                (verdict, None) => format!("{verdict}: {reason}: {}", self.said),
             };
         }
         let mut parts = Vec::new();

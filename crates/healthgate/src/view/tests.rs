@@ -237,6 +237,53 @@ fn a_line_is_written_when_the_state_changes_and_not_for_more_of_the_same() {
 }
 
 #[test]
+fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
+    let (mut row, _) = told("http/a", &[F, F, F]);
+    let measured = |row: &mut Row, verdict| {
+        let reading = probe::Reading {
+            verdict,
+            value: Some("x".into()),
+            expected: String::new(),
+            actual: String::new(),
+            reason: None,
+            release: None,
+            evidence: None,
+            is_final: false,
+        };
+        let news = row.measured(
+            &Measured {
+                probe: 0,
+                member: None,
+                scheduled: Duration::ZERO,
+                started: Duration::ZERO,
+                took: Duration::ZERO,
+                at: Timestamp::UNIX_EPOCH,
+                reading: &reading,
+            },
+            &board(),
+        );
+        (news, row.outlook(Duration::ZERO))
+    };
+    let failed = "fail: failed (3) > failure-limit (2)";
+    assert_eq!(
+        measured(&mut row, Verdict::Fail),
+        (false, format!("{failed}: x"))
+    );
+    assert_eq!(
+        measured(&mut row, Verdict::Pass),
+        (true, format!("{failed}, now pass"))
+    );
+    assert_eq!(
+        measured(&mut row, Verdict::Pass),
+        (false, format!("{failed}, now pass"))
+    );
+    assert_eq!(
+        measured(&mut row, Verdict::Fail),
+        (true, format!("{failed}: x"))
+    );
+}
+
+#[test]
 fn thousands_of_changes_are_counted_and_each_half_minute_has_a_sign_of_life() {
     let rows: Vec<Row> = (0..5000)
         .map(|n| row(&format!("http/{n}"), &[P, F]))

@@ -54,7 +54,10 @@ impl Watching<'_> {
         let measured = probing.history.seen;
         let conclusion = probing.end.take().unwrap_or_else(|| Conclusion {
             verdict: Verdict::Inconclusive,
-            reason: format!("{open} after {measured} measurements"),
+            reason: match measured {
+                1 => format!("{open} after 1 measurement"),
+                many => format!("{open} after {many} measurements"),
+            },
         });
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
