@@ -42,6 +42,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("iproute2", "ip"),
     ("wrk", "wrk"),
     ("tinyproxy-bin", "tinyproxy"),
+    ("ansible-core", "ansible-playbook"),
     ("nodejs", "node"),
     ("npm", "npm"),
 ];
@@ -84,7 +85,6 @@ pub(crate) fn install() -> Result<(), Failure> {
 pub(crate) fn peers() -> Result<(), Failure> {
     let mut packages = DEBIAN.to_vec();
     packages.extend([
-        ("ansible", "ansible"),
         ("pssh", "parallel-ssh"),
         (
             "prometheus-blackbox-exporter",

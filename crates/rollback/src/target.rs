@@ -189,7 +189,7 @@ pub(crate) fn of<'a>(
     } else if let Some(haproxy) = &section.haproxy {
         Box::new(Haproxy::new(haproxy, job, places)?)
     } else if let Some(compose) = &section.compose {
-        Box::new(Compose::new(compose, job, places))
+        Box::new(Compose::new(compose, job, places, known))
     } else if let Some(systemd) = &section.systemd {
         Box::new(Systemd::new(systemd, job, places))
     } else if let Some(workflow) = &section.workflow {

@@ -236,8 +236,9 @@ fn compose(target: &ComposeTarget, config: &Config, tree: &Node) -> Result<(), F
     }
     for (service, image) in &target.services {
         plain(tree, &at("services"), service, "_-.")?;
-        if image.matches("{release}").count() != 1 {
-            let message = format!("`{image}` does not have `{{release}}` in one place");
+        if image.matches("{release}").count() + image.matches("{digest}").count() != 1 {
+            let message =
+                format!("`{image}` does not have `{{release}}` or `{{digest}}` in one place");
             return Err(
                 fault(tree, &["rollback", "compose", "services", service], message)
                     .hint("write it as `ghcr.io/acme/shop:{release}`"),

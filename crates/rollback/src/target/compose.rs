@@ -11,6 +11,7 @@ use model::Severity;
 use probe::settle::{self, Settling};
 use remote::quote;
 use serde::{Deserialize, Serialize};
+use state::Entry;
 
 use super::machines::{Machines, host, word};
 use super::{Asking, Move, Place, Places, Proving, Step, Target};
@@ -33,12 +34,15 @@ const HALVES: &str = r#"for id in $(both ps -q "$@"); do
   esac
 done
 "#;
-/// The place in an image.
+/// The places in an image.
 const RELEASE: &str = "{release}";
+const DIGEST: &str = "{digest}";
 
 pub(crate) struct Compose<'a> {
     config: &'a ComposeTarget,
     machines: Machines<'a>,
+    /// What the state knows of each release.
+    known: Vec<Entry>,
 }
 
 /// What is there before a step.
@@ -51,9 +55,18 @@ struct Before {
 }
 
 impl<'a> Compose<'a> {
-    pub(crate) fn new(config: &'a ComposeTarget, job: &Job, places: &'a Places) -> Self {
+    pub(crate) fn new(
+        config: &'a ComposeTarget,
+        job: &Job,
+        places: &'a Places,
+        known: Vec<Entry>,
+    ) -> Self {
         let machines = Machines::new(config.hosts.as_ref(), job, places);
-        Compose { config, machines }
+        Compose {
+            config,
+            machines,
+            known,
+        }
     }
 
     fn does(&self, release: &str) -> String {
@@ -77,13 +90,41 @@ impl<'a> Compose<'a> {
     /// The image of each service; what is no image's name is refused.
     fn images(&self, release: &str) -> Result<BTreeMap<String, String>, String> {
         let image = |(service, template): (&String, &String)| {
-            let image = template.replace(RELEASE, release);
+            let image = if template.contains(DIGEST) {
+                template.replace(DIGEST, self.digest(release)?)
+            } else {
+                template.replace(RELEASE, release)
+            };
             if !is_image(&image) {
                 return Err(format!("`{image}` is no image's name"));
             }
             Ok((service.clone(), image))
         };
         self.config.services.iter().map(image).collect()
+    }
+
+    /// The digest that the state recorded for a release.
+    fn digest(&self, release: &str) -> Result<&str, String> {
+        let entry = self.known.iter().find(|entry| entry.release == release);
+        let digest = entry.and_then(|entry| entry.digest.as_deref());
+        digest.ok_or_else(|| {
+            format!(
+                "the state knows no digest of {release}: `rollback record --release {release} --digest sha256:…`"
+            )
+        })
+    }
+
+    /// The release whose image this is.
+    fn release_of(&self, template: &str, image: &str) -> Option<String> {
+        if !template.contains(DIGEST) {
+            return release_of(template, image);
+        }
+        let of = |entry: &&Entry| {
+            let digest = entry.digest.as_ref();
+            digest.is_some_and(|digest| template.replace(DIGEST, digest) == image)
+        };
+        let entry = self.known.iter().find(of)?;
+        Some(entry.release.clone())
     }
 
     /// What begins every script: which Compose there is, and in which folder.
@@ -157,7 +198,7 @@ any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
                 {
                     Some(likely.to_owned())
                 } else {
-                    release_of(template, &container.image)
+                    self.release_of(template, &container.image)
                 };
                 let release = release.ok_or_else(|| {
                     format!(

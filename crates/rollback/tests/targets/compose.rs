@@ -205,6 +205,54 @@ fn an_image_that_only_the_registry_has_is_pulled() {
 }
 
 #[test]
+fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now() {
+    let world = World::new(&["v1", "v2"], "");
+    let registry = Registry::start();
+    let name = format!("localhost:{}/shop", registry.port());
+    let push = |release: &str, tag: &str| {
+        let image = format!("{name}:{tag}");
+        world
+            .docker
+            .must(&["tag", &format!("shop:{release}"), &image]);
+        world.docker.must(&["push", "-q", &image]);
+        let format = "{{range .RepoDigests}}{{.}} {{end}}";
+        let all = world.docker.must(&["inspect", "--format", format, &image]);
+        let own = all.split(' ').find(|one| one.starts_with(&name)).unwrap();
+        own.split_once('@').unwrap().1.to_owned()
+    };
+    let (good, bad) = (push("v1", "v1"), push("v2", "v2"));
+    // The tag is pushed again, with what is bad; and nothing of it is left here.
+    push("v2", "v1");
+    world.docker.must(&["rmi", "-f", "shop:v1"]);
+    let config = world.bed.read("deploy-guard.yml");
+    let config = config.replace("\"shop:{release}\"", &format!("\"{name}@{{digest}}\""));
+    world.bed.write("deploy-guard.yml", &config);
+    let theirs = std::fs::read_to_string(world.folder(THEIRS)).unwrap();
+    let theirs = theirs.replace("image: shop:v2", &format!("image: \"{name}@{bad}\""));
+    std::fs::write(world.folder(THEIRS), theirs).unwrap();
+    world.deployed();
+    world.answers("v2");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["the state knows no digest of v1", "--digest sha256:"]);
+    let v1 = ["record", "--force", "--release", "v1", "--digest", &good];
+    world.bed.rollback(&v1).is(0, &[]);
+    let v2 = ["record", "--pending", "--release", "v2", "--digest", &bad];
+    world.bed.rollback(&v2).is(0, &[]);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1"]);
+    world.answers("v1");
+    assert_eq!(world.container("backend").1, format!("{name}@{good}"));
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["v1 is what runs already (the target says so)"]);
+}
+
+#[test]
 fn a_release_that_crashes_is_no_success() {
     let world = World::new(&["v1-crash", "v2"], "");
     world.answers("v2");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testkit::{Haproxy, Shop};
+use testkit::{Haproxy, Shop, Sshd};
 
-use crate::bed::{Bed, points};
+use crate::bed::{Bed, host_line, points};
 
 struct World {
     bed: Bed,
@@ -27,7 +27,9 @@ impl World {
             proxy.port()
         );
         bed.configure("", &target, "");
-        bed.recorded("v1", "v2");
+        if extra.is_empty() {
+            bed.recorded("v1", "v2");
+        }
         let world = World {
             bed,
             blue,
@@ -101,6 +103,41 @@ fn from_good_to_bad_and_back_and_a_reload_keeps_it() {
             .bed
             .rollback(&["run"])
             .is(5, &["v1 is what runs already"]);
+    }
+}
+
+#[test]
+fn on_a_host_it_is_asked_there_and_its_state_is_kept_there() {
+    let world = World::new(true, "    hosts: web-01\n");
+    let sshd = Sshd::start();
+    world.bed.write("known_hosts", &sshd.known_hosts());
+    let known = world.bed.path("known_hosts");
+    let line = host_line("web-01", sshd.port(), &sshd.key(), &known);
+    let config = world.bed.read("deploy-guard.yml");
+    let target = config.split_once("rollback:\n").unwrap().1;
+    let target = target.trim_start_matches("  state: state.json\n");
+    world.bed.configure(&format!("hosts:\n{line}"), target, "");
+    world.bed.recorded("v1", "v2");
+    let state = world.bed.keep();
+    world
+        .bed
+        .rollback(&["plan"])
+        .is(0, &["from v2", "haproxy/web-01"]);
+    world.answers("v2");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1", "blue has the traffic"]);
+    world.answers("v1");
+    let kept = std::fs::read_to_string(world.proxy.state_file()).unwrap();
+    assert!(kept.starts_with("1\n# be_id"), "{kept}");
+    for (lines, moment) in points(4, Duration::from_millis(400), 3) {
+        world.bed.put_back(&state);
+        world.green_takes_all();
+        world.bed.killed(lines, moment);
+        let story = format!("{lines} lines and {moment:?}");
+        world.bed.resume_converges("v1", &story);
+        world.answers("v1");
     }
 }
 

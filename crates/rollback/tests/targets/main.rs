@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod ansible;
 mod bed;
 mod compose;
 mod decide;

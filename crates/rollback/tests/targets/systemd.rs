@@ -21,7 +21,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()
 ";
 
-const UNIT: &str = "shop-tgt.service";
+pub(crate) const UNIT: &str = "shop-tgt.service";
 
 pub(crate) struct World {
     pub(crate) bed: Bed,
@@ -67,7 +67,7 @@ impl World {
     }
 
     #[track_caller]
-    fn runs(&self, release: &str) {
+    pub(crate) fn runs(&self, release: &str) {
         for (host, port) in &self.hosts {
             let link = host.must(&["readlink", "/srv/shop/current"]);
             assert_eq!(link, format!("/srv/shop/releases/{release}"));

@@ -28,7 +28,9 @@ pub struct ComposeTarget {
     /// The project's name (`-p`). Default: what Compose derives.
     pub project: Option<String>,
     /// The services and their images, with `{release}` in the place of the release:
-    /// `backend: "ghcr.io/acme/shop:{release}"`, or `shop@{release}` where releases are digests.
+    /// `backend: "ghcr.io/acme/shop:{release}"`; or with `{digest}` in the place of the digest that the
+    /// state recorded for the release (`rollback record --digest sha256:…`), which no later push
+    /// changes: `backend: "ghcr.io/acme/shop@{digest}"`.
     pub services: BTreeMap<String, String>,
     /// The label of a container that names its release, such as
     /// `org.opencontainers.image.version`. Default: what stands in the place of `{release}`.
