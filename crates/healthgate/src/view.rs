@@ -91,7 +91,8 @@ impl Observer for View {
 
     fn measured(&self, measured: &Measured<'_>) {
         self.changed(measured.probe, measured.started, |row, board| {
-            row.measured(measured, board)
+            row.measured(measured, board);
+            false
         });
     }
 

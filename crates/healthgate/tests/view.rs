@@ -237,3 +237,40 @@ fn the_log_has_no_colour_either_where_none_is_wanted() {
         "{plain}"
     );
 }
+
+#[test]
+fn a_watch_says_when_a_service_breaks_and_when_it_is_well_again() {
+    use std::io::BufRead as _;
+    let shop = Shop::start("v1");
+    let mut command = Command::new(testkit::bin_path("healthgate"));
+    let mut child = testkit::clean(&mut command)
+        .args(["--watch", "--interval", "50ms", "--http"])
+        .arg(shop.url("/health/ready"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut until = |what: &str| {
+        let line = lines.find(|line| line.as_ref().unwrap().contains(what));
+        line.unwrap().unwrap()
+    };
+    assert!(until("✓ ").ends_with(": pass"));
+    for _ in 0..2 {
+        shop.set_health("no database", 503);
+        // One line for it, and none before that takes it back.
+        let broken = until("503");
+        assert!(
+            broken.contains("✗ ") && broken.contains(": fail: "),
+            "{broken}"
+        );
+        shop.set_health("healthy", 200);
+        assert!(until(", now pass").contains("failed while soaking (1)"));
+    }
+    let pid = child.id().to_string();
+    Command::new("kill")
+        .args(["-s", "INT", &pid])
+        .status()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}

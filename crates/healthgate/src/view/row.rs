@@ -66,8 +66,7 @@ impl Row {
         }
     }
 
-    /// Whether that is worth a line: while it is open, [`Row::stands`] says so.
-    pub(super) fn measured(&mut self, measured: &Measured<'_>, board: &Board) -> bool {
+    pub(super) fn measured(&mut self, measured: &Measured<'_>, board: &Board) {
         let reading = measured.reading;
         if self.past.len() == REMEMBERED {
             self.past.pop_front();
@@ -80,7 +79,6 @@ impl Row {
             (None, _) => value.to_owned(),
         };
         self.said = board.clean(&said);
-        !self.is_open() && self.news()
     }
 
     /// Whether that is worth a line.

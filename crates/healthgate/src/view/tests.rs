@@ -250,7 +250,7 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
             evidence: None,
             is_final: false,
         };
-        let news = row.measured(
+        row.measured(
             &Measured {
                 probe: 0,
                 member: None,
@@ -262,6 +262,14 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
             },
             &board(),
         );
+        let standing = probe::policy::Standing::default();
+        let news = row.stands(&Stands {
+            probe: 0,
+            standing: &standing,
+            missing: &standing.missing(&policy(), Duration::ZERO),
+            members: None,
+            elapsed: Duration::ZERO,
+        });
         (news, row.outlook(Duration::ZERO))
     };
     let failed = "fail: failed (3) > failure-limit (2)";

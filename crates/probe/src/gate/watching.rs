@@ -348,6 +348,7 @@ impl<'a> Watching<'a> {
         self.count(seat, conclusion.verdict, conclusion.reason);
         if self.forever {
             self.seats[seat].assessor.again(elapsed);
+            self.tell(seat, *self.seats[seat].assessor.standing());
             self.plan(seat, elapsed);
         }
     }
