@@ -32,6 +32,12 @@ enum Place {
 /// The bar that is on the screen now: whoever else writes there must make it step aside.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
+/// Whether a board is on the screen.
+pub(crate) fn is_shown() -> bool {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    shown.is_some()
+}
+
 /// Writes to stderr while no board stands in the way.
 pub(crate) fn aside(write: impl FnOnce()) {
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();

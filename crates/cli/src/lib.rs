@@ -28,7 +28,7 @@ pub use progress::Progress;
 pub use publish::Publisher;
 pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
 pub use state::Fate;
-pub use text::{plain, render as render_text};
+pub use text::{cut, plain, render as render_text};
 
 /// The version that all binaries share.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,7 +1,7 @@
 //! The live line: what is going on, on a terminal, for work that takes longer than a second.
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,6 +17,7 @@ pub(crate) const QUIET_FOR: Duration = Duration::from_secs(1);
 pub struct Progress {
     wanted: bool,
     live: Option<Arc<Live>>,
+    said: Arc<Mutex<String>>,
     redactor: Redactor,
 }
 
@@ -43,11 +44,13 @@ impl Progress {
         Progress {
             wanted,
             live,
+            said: Arc::default(),
             redactor,
         }
     }
 
-    /// A place for more than one line. While it is there, nothing should be said in this one.
+    /// A place for more than one line. While it is on the screen, what is said is only kept in
+    /// [`Progress::said`].
     pub fn board(&self) -> Board {
         Board::new(self.wanted, self.live.is_some(), self.redactor.clone())
     }
@@ -55,20 +58,27 @@ impl Progress {
     /// Puts this text in the line.
     pub fn say(&self, text: &str) {
         let Some(live) = &self.live else { return };
-        if live.since.elapsed() < QUIET_FOR {
-            return;
-        }
-        if live.bar.is_hidden() {
-            live.bar.set_draw_target(ProgressDrawTarget::stderr());
-            live.bar.enable_steady_tick(Duration::from_millis(120));
-        }
         let clean: String = self
             .redactor
             .redact(text)
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
+        (*self.said.lock().unwrap_or_else(PoisonError::into_inner)).clone_from(&clean);
+        if live.since.elapsed() < QUIET_FOR || crate::board::is_shown() {
+            return;
+        }
+        if live.bar.is_hidden() {
+            live.bar.set_draw_target(ProgressDrawTarget::stderr());
+            live.bar.enable_steady_tick(Duration::from_millis(120));
+        }
         live.bar.set_message(clean);
+    }
+
+    /// What was said last.
+    pub fn said(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.clone()
     }
 
     /// Takes the line away.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use model::{Outcome, Report, Severity, Table, Verdict};
 use owo_colors::{OwoColorize as _, Style};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// A column is no wider than this, however long its longest cell is.
 const WIDEST: usize = 40;
@@ -174,6 +175,25 @@ pub fn plain(text: &str, indent: usize) -> String {
 /// Characters that make text look other than it is.
 fn is_bidi(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The beginning that fits into so many columns, with a mark where something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut fitting, mut taken) = (String::new(), 0);
+    for c in text.chars() {
+        taken += c.width().unwrap_or_default();
+        if taken + 1 > width {
+            break;
+        }
+        fitting.push(c);
+    }
+    if width > 0 {
+        fitting.push('…');
+    }
+    fitting
 }
 
 #[cfg(test)]

@@ -7,42 +7,9 @@ use std::time::Duration;
 
 use testkit::Shop;
 
-/// Every screen that a person saw of a command on a terminal of this size.
 fn screens(rows: u16, columns: u16, variables: &[(&str, &str)], args: &str) -> Vec<String> {
-    let gate = testkit::bin_path("healthgate");
-    let inner = format!("stty rows {rows} cols {columns}; {} {args}", gate.display());
-    let mut command = Command::new(testkit::tool("script"));
-    let mut child = testkit::clean(&mut command)
-        .args([
-            "--quiet",
-            "--return",
-            "--flush",
-            "--command",
-            &inner,
-            "/dev/null",
-        ])
-        .env("TERM", "xterm-256color")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut terminal = vt100::Parser::new(rows, columns, 1000);
-    let mut screens = vec![String::new()];
-    let mut output = child.stdout.take().unwrap();
-    let mut bytes = [0; 4096];
-    loop {
-        let read = output.read(&mut bytes).unwrap();
-        if read == 0 {
-            break;
-        }
-        terminal.process(&bytes[..read]);
-        let lines = terminal.screen().rows(0, columns);
-        let lines: Vec<_> = lines.map(|line| line.trim_end().to_owned()).collect();
-        screens.push(lines.join("\n").trim_end().to_owned());
-    }
-    child.wait().unwrap();
-    screens
+    let line = format!("{} {args}", testkit::bin_path("healthgate").display());
+    testkit::screens(&line, std::path::Path::new("."), (rows, columns), variables)
 }
 
 #[test]

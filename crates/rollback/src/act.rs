@@ -24,6 +24,7 @@ use crate::picture::{self, Bar};
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
 use crate::target::{self, Move, Place, Places, Step, Target};
+use crate::tree::Tree;
 use fleet::{Fleet, Made, Runs};
 use running::Running;
 use standing::Standing;
@@ -297,6 +298,7 @@ struct Rollback<'a> {
     places: Places,
     clock: Instant,
     bars: RefCell<Vec<Bar>>,
+    tree: Tree,
 }
 
 impl<'a> Rollback<'a> {
@@ -308,6 +310,7 @@ impl<'a> Rollback<'a> {
             places: Places::new(session.job),
             clock: Instant::now(),
             bars: RefCell::default(),
+            tree: Tree::new(&session.job.progress),
         }
     }
 }
@@ -354,18 +357,26 @@ impl Rollback<'_> {
         let interrupt = &self.session.job.interrupt;
         tokio::select! {
             biased;
-            done = work => Some(done),
+            done = self.tree.drawn(work) => Some(done),
             () = async { interrupt.wait().await; tokio::time::sleep(grace).await } => None,
         }
     }
 
+    /// Shows that something begins there; when that is, since the rollback's start.
+    fn begins(&self, place: &Place, what: &'static str) -> Duration {
+        self.tree.begins(&place.to_string(), what);
+        self.clock.elapsed()
+    }
+
     fn bar(&self, place: &Place, what: &'static str, start: Duration, verdict: Verdict) {
+        let worked = verdict == Verdict::Pass;
+        self.tree.ends(&place.to_string(), what, worked);
         self.bars.borrow_mut().push(Bar {
             place: place.to_string(),
             what,
             start,
             end: self.clock.elapsed(),
-            worked: verdict == Verdict::Pass,
+            worked,
         });
     }
 
@@ -503,8 +514,8 @@ impl Rollback<'_> {
         }
         let ttl = session.section.lock_ttl.get();
         session.store.renew(lease, ttl).await.map_err(failure)?;
-        let start = self.clock.elapsed();
-        let verified = self.verify(target).await;
+        let start = self.begins(&Place::Here, "verify");
+        let verified = self.tree.drawn(self.verify(target)).await;
         if self.interrupted_now() {
             outcomes.extend(verified);
             return self.interrupted(fleet, outcomes).await;

@@ -12,6 +12,7 @@ pub mod record;
 mod refuse;
 mod session;
 mod target;
+mod tree;
 mod upkeep;
 mod view;
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use cli::cut;
 use model::Verdict;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::row::{REMEMBERED, Row, seconds};
 
@@ -93,23 +94,4 @@ fn ends(text: &str, width: usize) -> String {
     let reversed = |text: &str| text.chars().rev().collect::<String>();
     let tail = reversed(&cut(&reversed(text), width / 2));
     cut(text, width.saturating_sub(tail.width()) + 1).replace('…', "") + &tail
-}
-
-/// The beginning that fits, with a mark where something is missing.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let (mut fitting, mut taken) = (String::new(), 0);
-    for c in text.chars() {
-        taken += c.width().unwrap_or_default();
-        if taken + 1 > width {
-            break;
-        }
-        fitting.push(c);
-    }
-    if width > 0 {
-        fitting.push('…');
-    }
-    fitting
 }

@@ -114,8 +114,8 @@ impl Fleet<'_> {
                 continue;
             }
             self.renew().await?;
-            let names: Vec<&str> = batch.iter().map(|(_, step)| step.name.as_str()).collect();
-            let say = format!("{} → {}", names.join(", "), self.destination());
+            let left = self.moving.left.unwrap_or("an unknown release");
+            let say = format!("{left} → {}", self.destination());
             self.rollback.session.job.progress.say(&say);
             let making = join_all(batch.iter().map(|(_, step)| self.make(step)));
             let Some(made) = self.rollback.unless_interrupted(making, FINISH).await else {
@@ -144,7 +144,8 @@ impl Fleet<'_> {
 
     /// One step: its pre-image, the intent, the act, the result.
     async fn make(&self, step: &Step) -> Result<Outcome, Failure> {
-        let (clock, start) = (Instant::now(), self.rollback.clock.elapsed());
+        let start = self.rollback.begins(&step.place, "switch");
+        let clock = Instant::now();
         let noted = self
             .journal
             .lock()
@@ -243,7 +244,6 @@ impl Fleet<'_> {
 
     async fn put_back(&self, name: &str) -> Result<Outcome, Failure> {
         let id = format!("undo/{name}");
-        let (clock, start) = (Instant::now(), self.rollback.clock.elapsed());
         let Some(step) = self.steps.iter().find(|step| step.name == name) else {
             return Ok(Outcome::error(id, name)
                 .expected("a step of the configuration")
@@ -251,6 +251,8 @@ impl Fleet<'_> {
                 .reason("the configuration no longer names its place")
                 .hint("put the place back into the configuration, then `rollback resume`"));
         };
+        let start = self.rollback.begins(&step.place, "put back");
+        let clock = Instant::now();
         let before = self.journal.lock().await.before(name).map(str::to_owned);
         let undo = self.target.undo(step, self.moving, before.as_deref());
         let outcome = match self.in_time(undo).await {

@@ -69,7 +69,7 @@ impl Rollback<'_> {
         let deadline = self.session.section.deadline.get() / 2;
         let steps = target.steps(moving);
         let asking = steps.iter().map(|step| async move {
-            let start = self.clock.elapsed();
+            let start = self.begins(&step.place, "prepare");
             let ready = async {
                 let does = target.plan(step, moving).await?;
                 if prepare {
@@ -88,7 +88,7 @@ impl Rollback<'_> {
             self.bar(&step.place, "prepare", start, verdict);
             ready
         });
-        let ready = join_all(asking).await;
+        let ready = self.tree.drawn(join_all(asking)).await;
         steps.into_iter().zip(ready).collect()
     }
 

@@ -309,3 +309,39 @@ fn a_fleet_killed_after_any_line_of_its_journal_converges() {
             .says("nothing to resume");
     }
 }
+
+#[test]
+fn a_terminal_shows_a_tree_and_keeps_only_the_report() {
+    let world = fleet("");
+    fails_at(&world, "web-04");
+    world.write("after-run", "if [ $HOST = web-02.test ]; then sleep 2; fi");
+    let line = format!("{} run", testkit::bin_path("rollback").display());
+    let folder = world.path("");
+    let seen = testkit::screens(&line, &folder, (40, 100), &[("NO_COLOR", "1")]);
+    let live = seen.iter().find(|screen| screen.contains("… switch"));
+    let live = live.unwrap_or_else(|| panic!("{seen:#?}"));
+    let row = |place: &str| live.lines().find(|line| line.contains(place)).unwrap();
+    assert!(
+        live.starts_with("rollback  ") && live.contains("v2 → v1"),
+        "{live}"
+    );
+    assert!(row("web-01").starts_with("├─ web-01  ✓ prepare"), "{live}");
+    assert!(row("web-01").contains("✓ switch"), "{live}");
+    assert!(row("web-04").contains("✗ switch"), "{live}");
+    assert!(row("web-05").starts_with("└─"), "{live}");
+    let last = seen.last().unwrap();
+    assert!(
+        !last.contains("├─") && last.contains("4 of 5 hosts"),
+        "{last}"
+    );
+    // Elsewhere a line for each end that is worth one.
+    std::fs::remove_file(world.path("before-run")).unwrap();
+    world
+        .rollback(&["abort"])
+        .exits(0)
+        .says("web-02: ✓ put back 2.");
+    world
+        .rollback(&["run"])
+        .exits(0)
+        .says("web-02: ✓ switch 2.");
+}

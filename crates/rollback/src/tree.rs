@@ -1,0 +1,241 @@
+//! What goes on at each place, as a tree that is drawn anew while a person looks; a line for each
+//! end where no terminal is.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use cli::{Board, Progress, cut};
+use unicode_width::UnicodeWidthStr as _;
+
+pub(crate) struct Tree {
+    board: Board,
+    progress: Progress,
+    started: Instant,
+    branches: RefCell<Vec<Branch>>,
+}
+
+/// A place and what was done there, one after another.
+#[derive(Clone, Debug)]
+struct Branch {
+    place: String,
+    twigs: Vec<Twig>,
+}
+
+#[derive(Clone, Debug)]
+struct Twig {
+    what: &'static str,
+    began: Duration,
+    /// When, and whether it worked.
+    ended: Option<(Duration, bool)>,
+}
+
+/// Shorter work needs no line.
+const QUIET_FOR: Duration = Duration::from_secs(1);
+
+impl Tree {
+    pub(crate) fn new(progress: &Progress) -> Self {
+        Tree {
+            board: progress.board(),
+            progress: progress.clone(),
+            started: Instant::now(),
+            branches: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn begins(&self, place: &str, what: &'static str) {
+        let twig = Twig {
+            what,
+            began: self.started.elapsed(),
+            ended: None,
+        };
+        let mut branches = self.branches.borrow_mut();
+        let place = self.board.clean(place);
+        match branches.iter_mut().find(|branch| branch.place == place) {
+            Some(branch) => branch.twigs.push(twig),
+            None => branches.push(Branch {
+                place,
+                twigs: vec![twig],
+            }),
+        }
+    }
+
+    pub(crate) fn ends(&self, place: &str, what: &'static str, worked: bool) {
+        let now = self.started.elapsed();
+        let place = self.board.clean(place);
+        let mut branches = self.branches.borrow_mut();
+        let branch = branches.iter_mut().find(|branch| branch.place == place);
+        let twigs = branch.map(|branch| branch.twigs.iter_mut().rev());
+        if let Some(twig) = twigs.and_then(|mut twigs| twigs.find(|twig| twig.what == what)) {
+            twig.ended = Some((now, worked));
+            if now > QUIET_FOR {
+                let said = format!("+{} {place}: {}", seconds(now), told(twig, now));
+                self.board.line(&said);
+            }
+        }
+    }
+
+    /// Shows it for as long as the work takes.
+    pub(crate) async fn drawn<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut ticks = tokio::time::interval(cli::TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = ticks.tick() => self.draw(),
+            }
+        }
+    }
+
+    fn draw(&self) {
+        if let Some(size) = self.board.size() {
+            self.progress.clear();
+            let (branches, now) = (self.branches.borrow(), self.started.elapsed());
+            let lines = frame(&branches, &self.progress.said(), now, size);
+            self.board.show(&lines);
+        }
+    }
+}
+
+/// The lines of a screen: what is not well first where not all can be seen; none as wide as the
+/// screen, and fewer than it is high.
+fn frame(
+    branches: &[Branch],
+    said: &str,
+    now: Duration,
+    (width, height): (usize, usize),
+) -> Vec<String> {
+    let (width, height) = (width.saturating_sub(1), height.saturating_sub(1));
+    let mut lines = vec![cut(&format!("rollback  {}  {said}", seconds(now)), width)];
+    let room = height.saturating_sub(lines.len());
+    let mut shown: Vec<&Branch> = branches.iter().collect();
+    let hidden = if shown.len() > room {
+        // Stable: places keep their order among equals.
+        shown.sort_by_key(|branch| branch.rank());
+        shown.split_off(room.saturating_sub(1).min(shown.len()))
+    } else {
+        Vec::new()
+    };
+    let longest = shown.iter().map(|branch| branch.place.width()).max();
+    let longest = longest.unwrap_or_default().min(width / 3);
+    for (nth, branch) in shown.iter().enumerate() {
+        let last = nth + 1 == shown.len() && hidden.is_empty();
+        let edge = if last { "└─" } else { "├─" };
+        let place = cut(&branch.place, longest);
+        let gap = " ".repeat(longest.saturating_sub(place.width()));
+        let twigs: Vec<String> = branch.twigs.iter().map(|twig| told(twig, now)).collect();
+        let line = format!("{edge} {place}{gap}  {}", twigs.join("  "));
+        lines.push(cut(line.trim_end(), width));
+    }
+    if !hidden.is_empty() {
+        let open = hidden.iter().filter(|branch| branch.rank() == 1).count();
+        let text = format!("└─ … {} more, {open} at work", hidden.len());
+        lines.push(cut(&text, width));
+    }
+    lines.truncate(height.max(1));
+    lines
+}
+
+impl Branch {
+    /// Smaller is looked at sooner: what failed, what is at work, what ended well.
+    fn rank(&self) -> u8 {
+        match self.twigs.last().map(|twig| twig.ended) {
+            Some(Some((_, false))) => 0,
+            Some(None) => 1,
+            Some(Some((_, true))) | None => 2,
+        }
+    }
+}
+
+fn told(twig: &Twig, now: Duration) -> String {
+    let mark = match twig.ended {
+        None => '…',
+        Some((_, true)) => '✓',
+        Some((_, false)) => '✗',
+    };
+    let until = twig.ended.map_or(now, |(end, _)| end);
+    let took = until.saturating_sub(twig.began);
+    format!("{mark} {} {}", twig.what, seconds(took))
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1}s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn twig(what: &'static str, began: u64, ended: Option<(u64, bool)>) -> Twig {
+        Twig {
+            what,
+            began: Duration::from_millis(began),
+            ended: ended.map(|(end, worked)| (Duration::from_millis(end), worked)),
+        }
+    }
+
+    fn branch(place: &str, twigs: &[Twig]) -> Branch {
+        Branch {
+            place: place.to_owned(),
+            twigs: twigs.to_vec(),
+        }
+    }
+
+    #[test]
+    fn each_place_has_its_line() {
+        let branches = [
+            branch(
+                "web-01",
+                &[
+                    twig("prepare", 0, Some((200, true))),
+                    twig("switch", 200, None),
+                ],
+            ),
+            branch("web-002", &[twig("prepare", 0, Some((1300, false)))]),
+        ];
+        let now = Duration::from_millis(2500);
+        assert_eq!(
+            frame(&branches, "web-01 → v1", now, (80, 24)),
+            [
+                "rollback  2.5s  web-01 → v1",
+                "├─ web-01   ✓ prepare 0.2s  … switch 2.3s",
+                "└─ web-002  ✗ prepare 1.3s",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_well_is_seen_on_a_small_screen() {
+        let mut branches: Vec<Branch> = (0..50)
+            .map(|n| {
+                branch(
+                    &format!("web-{n:02}"),
+                    &[twig("switch", 0, Some((9, true)))],
+                )
+            })
+            .collect();
+        branches[40].twigs = vec![twig("switch", 0, Some((9, false)))];
+        branches[45].twigs = vec![twig("switch", 0, None)];
+        let lines = frame(&branches, "", Duration::from_secs(1), (30, 6));
+        assert_eq!(
+            lines,
+            [
+                "rollback  1.0s  ",
+                "├─ web-40  ✗ switch 0.0s",
+                "├─ web-45  … switch 1.0s",
+                "├─ web-00  ✓ switch 0.0s",
+                "└─ … 47 more, 0 at work",
+            ]
+        );
+        for (width, height) in [(0, 0), (1, 1), (3, 2), (9, 3)] {
+            let lines = frame(&branches, "x", Duration::from_secs(1), (width, height));
+            assert!(
+                lines.iter().all(|line| line.width() < width.max(1)) || width == 0,
+                "{lines:?}"
+            );
+            assert!(lines.len() <= height.max(1), "{lines:?}");
+        }
+    }
+}
