@@ -1,7 +1,6 @@
 //! What people see while the gate runs: on a real terminal, and where there is none.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
