@@ -3,10 +3,12 @@
 //! Every step is written down before it is made, so that after a kill at any point [`resume`]
 //! knows where we were; steps are safe to make twice.
 
+mod capture;
 mod fleet;
 mod gone;
 mod idle;
 mod ready;
+pub(crate) mod rehearse;
 mod running;
 pub(crate) mod standing;
 mod verify;
@@ -20,6 +22,7 @@ use model::{Outcome, Report, Verdict};
 use state::{Document, Forced, Journal, Lease};
 
 use crate::force::{self, Force, Rule};
+use crate::hooks;
 use crate::picture::{self, Bar};
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
@@ -126,13 +129,19 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let force = flags.force(&session);
+    session.tale.borrow_mut().began = true;
+    let ended = roll_back(&session, flags).await;
+    hooks::after(&session, ended).await
+}
+
+async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failure> {
+    let force = flags.force(session);
     let document = session.read().await?;
     let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    let rollback = Rollback::new(&session, &destination, force);
+    let rollback = Rollback::new(session, &destination, force);
     let wish = flags.wish(&rollback.force);
     let target = rollback.target()?;
     let target = &*target;
@@ -185,6 +194,12 @@ pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 /// Finishes an interrupted rollback. Does nothing where there is none.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
+    let ended = finish(&session).await;
+    hooks::after(&session, ended).await
+}
+
+async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
+    let job = session.job;
     let document = session.read().await?;
     let unfinished = session.store.unfinished().await.map_err(failure)?;
     let found = match (&unfinished, &document) {
@@ -207,7 +222,7 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
         ]));
     };
     if unfinished.is_some_and(|journal| journal.aborting().is_some()) {
-        return abort(job).await;
+        return put_back(session).await;
     }
     if job.dry_run {
         let reason = format!("dry run: would finish the rollback to {destination}");
@@ -217,7 +232,8 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
             reason,
         )]));
     }
-    let rollback = Rollback::new(&session, &destination, Force::told(forced));
+    let rollback = Rollback::new(session, &destination, Force::told(forced));
+    session.tale.borrow_mut().began = true;
     let target = rollback.target()?;
     let target = &*target;
     let (lease, document) = session
@@ -250,6 +266,12 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
 /// Puts back what an unfinished rollback changed, the last step first.
 pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
+    let ended = put_back(&session).await;
+    hooks::after(&session, ended).await
+}
+
+async fn put_back(session: &Session<'_>) -> Result<Report, Failure> {
+    let job = session.job;
     session.read().await?;
     let nothing =
         || Outcome::pass("abort/nothing", "").actual("nothing to abort: no rollback is unfinished");
@@ -276,7 +298,8 @@ pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
             .map_err(failure)?;
         return Ok(session.report(vec![nothing()]));
     };
-    let rollback = Rollback::new(&session, &destination, Force::told(Vec::new()));
+    let rollback = Rollback::new(session, &destination, Force::told(Vec::new()));
+    session.tale.borrow_mut().began = true;
     let target = rollback.target()?;
     let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
     let moving = Move {
@@ -299,10 +322,13 @@ struct Rollback<'a> {
     clock: Instant,
     bars: RefCell<Vec<Bar>>,
     tree: Tree,
+    /// What came of capturing and of hooks before the act.
+    beside: RefCell<Vec<Outcome>>,
 }
 
 impl<'a> Rollback<'a> {
     fn new(session: &'a Session<'a>, destination: &'a str, force: Force) -> Self {
+        destination.clone_into(&mut session.tale.borrow_mut().destination);
         Rollback {
             session,
             destination,
@@ -311,6 +337,7 @@ impl<'a> Rollback<'a> {
             clock: Instant::now(),
             bars: RefCell::default(),
             tree: Tree::new(&session.job.progress),
+            beside: RefCell::default(),
         }
     }
 }
@@ -396,10 +423,23 @@ impl Rollback<'_> {
             destination: self.destination,
             left: left.as_deref(),
         };
-        let ready = match self.proved(target, moving, document, true).await {
+        let (proved, captured) = tokio::join!(
+            self.proved(target, moving, document, true),
+            self.capture(target, moving)
+        );
+        let ready = match proved {
             Ok(ready) => ready,
-            Err(refusals) => return self.give_up(lease, refusals).await,
+            Err(mut refusals) => {
+                refusals.extend(captured);
+                return self.give_up(lease, refusals).await;
+            }
         };
+        let session = self.session;
+        let env = session.tale.borrow().env(session.job);
+        let saved = hooks::run(session.job, "backup", &session.section.backup, &env).await;
+        self.beside
+            .borrow_mut()
+            .extend(captured.into_iter().chain(saved));
         let forced = self.force.lifted();
         if !forced.is_empty() {
             let noted = store.update(Some(lease), |document| {
@@ -455,6 +495,7 @@ impl Rollback<'_> {
             left: left.as_deref(),
         };
         let forced = journal.forced().to_vec();
+        session.tale.borrow_mut().left.clone_from(&left);
         let done: Vec<String> = target
             .steps(moving)
             .into_iter()
@@ -477,6 +518,7 @@ impl Rollback<'_> {
             interrupted,
         } = fleet.commit(known, &unready).await?;
         outcomes.extend(self.told_forced(&forced));
+        outcomes.append(&mut self.beside.borrow_mut());
         if interrupted {
             return self.interrupted(fleet, outcomes).await;
         }
@@ -531,7 +573,12 @@ impl Rollback<'_> {
             journal.end(verdict.as_str()).await.map_err(failure)?;
         }
         let mut report = session.report(outcomes);
-        self.conclude(&mut report, left.as_deref(), verdict);
+        // Only an escalation needs it, and is told without where it cannot be read.
+        let now = match verdict {
+            Verdict::Fail => session.store.read().await.ok().flatten(),
+            _ => None,
+        };
+        self.conclude(&mut report, left.as_deref(), verdict, now.as_ref());
         if wrong > 0 {
             report.verdict = Verdict::Partial;
             report.reason = format!(
@@ -576,6 +623,8 @@ impl Rollback<'_> {
                 "{changed} of {total} hosts run {}, {failed} do not or failed: `rollback resume` tries those again",
                 self.destination
             );
+            let escalation = self.degraded(vector, &report.outcomes);
+            report.outcomes.push(escalation);
         }
         self.illustrate(&mut report, vector);
         Ok(report)

@@ -5,7 +5,9 @@
 
 pub mod act;
 mod decide;
+mod evidence;
 pub mod force;
+mod hooks;
 mod lift;
 mod picture;
 pub mod record;
@@ -56,6 +58,8 @@ enum Action {
     Unlock(lift::UnlockFlags),
     /// Allow deployments again after a failed rollback
     Unfreeze,
+    /// Do all of a rollback but the change, time it, and record the drill
+    Rehearse(act::rehearse::Flags),
     /// Record that a rollback was rehearsed now
     Drilled,
     /// Look after the state file itself
@@ -66,6 +70,7 @@ enum Action {
 const EXAMPLES: &str = "Examples:
   ./deploy.sh v2 && healthgate --release v2 && rollback record --release v2 || rollback run
   rollback decide
+  rollback rehearse
   rollback run --dry-run
   rollback run --to v1.2.3
   rollback resume
@@ -103,6 +108,7 @@ impl cli::Stage for Stage {
             Action::Abort => act::abort(job).await,
             Action::Unlock(flags) => lift::unlock(job, &flags).await,
             Action::Unfreeze => lift::unfreeze(job).await,
+            Action::Rehearse(flags) => act::rehearse::rehearse(job, &flags).await,
             Action::Drilled => lift::drilled(job).await,
             Action::State(action) => upkeep::run(job, &action).await,
         }

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use model::{Outcome, Report};
 use state::{Claim, Document, Entry, Error, Lease, Lock, Store};
 
+use crate::hooks::Tale;
+
 /// How often a lock that is waited for is looked at.
 const POLL: Duration = Duration::from_millis(500);
 /// How often GitHub is asked for the run that holds it.
@@ -21,6 +23,8 @@ pub(crate) struct Session<'a> {
     pub(crate) store: Store,
     pub(crate) started_at: Timestamp,
     known: RefCell<Vec<Entry>>,
+    /// What hooks are told.
+    pub(crate) tale: RefCell<Tale>,
 }
 
 impl<'a> Session<'a> {
@@ -37,6 +41,7 @@ impl<'a> Session<'a> {
             store,
             started_at: Timestamp::now(),
             known: RefCell::default(),
+            tale: RefCell::default(),
         })
     }
 

@@ -138,6 +138,13 @@ pub(crate) trait Target {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    /// What is worth keeping of the step's place before it is wiped away: names, and texts such as
+    /// logs. They change nothing.
+    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+        let _ = step;
+        Vec::new()
+    }
+
     /// What is needed to undo the step. Written down before it is made.
     fn before<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, Option<String>>;
 

@@ -149,7 +149,7 @@ impl Store {
     }
 
     /// Every journal that can be read, the oldest first: its place and its lines.
-    pub(crate) async fn journals(&self) -> Result<Vec<(String, Vec<Line>)>, Error> {
+    pub async fn journals(&self) -> Result<Vec<(String, Vec<Line>)>, Error> {
         let mut journals = Vec::new();
         for number in self.numbers().await? {
             let place = self.backend.name(&Part::Journal(number));

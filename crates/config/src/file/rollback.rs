@@ -1,5 +1,7 @@
 //! `rollback:` — how to put the last-known-good release back.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -56,6 +58,23 @@ pub struct Rollback {
     /// of it is for checking and preparing. Putting back has as much again. Default 10m.
     #[serde(default = "deadline")]
     pub deadline: Span,
+    /// How long a rollback may take in all, which `rollback rehearse` estimates. Default 5m.
+    #[serde(default = "slo")]
+    pub slo: Span,
+    /// Commands that save what must not be lost, side by side, once it is sure that the rollback can
+    /// be made and before anything changes. One that fails is shown and stops nothing.
+    #[serde(default)]
+    pub backup: Vec<Hook>,
+    /// Commands that tell others, side by side, after a rollback ended or was refused.
+    #[serde(default)]
+    pub after: Vec<Hook>,
+    /// Commands whose output is kept as evidence before anything changes, besides logs and states
+    /// that the target itself knows; for each host, here, with `HOST` set. All of it has 5s.
+    #[serde(default)]
+    pub capture: Vec<Hook>,
+    /// Where a folder of evidence is made for each rollback; the newest 20 are kept. Default:
+    /// `.deploy-guard/evidence`.
+    pub evidence: Option<PathBuf>,
     /// The ways in that `rollback decide` asks for the release that answers; at least one with
     /// `traffic`. Default: the front door and the colours of `nginx` and `haproxy`, else the first
     /// `healthgate` probe that has a `release`.
@@ -95,6 +114,10 @@ fn all() -> Portion {
 
 fn none() -> Portion {
     Portion::Count(0)
+}
+
+fn slo() -> Span {
+    Span::from_secs(5 * 60)
 }
 
 fn deadline() -> Span {

@@ -277,8 +277,8 @@ fn drill(question: &Question<'_>, document: &Document) -> Outcome {
             .outcome(verdict)
             .expected(format!("a rollback was rehearsed within {most}"))
     };
-    let hint = "rehearse it where nobody is hurt (`rollback run --environment staging`), then \
-                `rollback drilled`";
+    let hint = "`rollback rehearse` changes nothing and records it; or walk it where nobody is hurt \
+                (`rollback run --environment staging`), then `rollback drilled`";
     let Some(drilled) = document.last_drill else {
         return outcome(Verdict::Fail)
             .actual("never")

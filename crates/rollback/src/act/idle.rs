@@ -1,7 +1,7 @@
 //! Whether the destination is healthy, where it can be asked before the traffic moves: behind a
 //! proxy, the other colour runs already.
 
-use config::file::{Healthgate, HttpProbe, Identity};
+use config::file::{Healthgate, HttpProbe, Identity, Policy};
 use config::value::{Proxy, Span};
 use futures_util::future::join_all;
 use model::{Outcome, Severity, Verdict};
@@ -46,38 +46,9 @@ impl Rollback<'_> {
             return None;
         }
         let mut policy = gate.policy.clone();
-        // It has run for long: it is healthy now, or it is not.
-        policy.initial_delay = Span::ZERO;
-        policy.startup = Span::ZERO;
-        policy.soak = Span::ZERO;
-        policy.success_threshold = 1;
-        policy.min_samples = 0;
-        policy.failing_for = None;
         policy.failure_limit = Some(2);
-        policy.interval = policy.interval.min(Span::from_secs(1));
         policy.deadline = policy.deadline.min(Span::from_secs(15));
-        let quick = Healthgate {
-            policy,
-            release_identity: Identity::Optional,
-            http,
-            ..Healthgate::default()
-        };
-        let job = self.session.job;
-        let interrupt = job.interrupt.clone();
-        let interrupted = move || -> probe::gate::Interrupted {
-            let interrupt = interrupt.clone();
-            Box::pin(async move {
-                interrupt.wait().await;
-            })
-        };
-        let watch = probe::gate::Watch {
-            selects: &|_| true,
-            observer: &probe::observer::Line::new(&|_| ()),
-            interrupted: &interrupted,
-            around: self.around(),
-            forever: false,
-        };
-        let outcomes = probe::gate::run(&quick, None, &watch).await;
+        let outcomes = self.asked_at_once(http, policy).await;
         let failed: Vec<String> = outcomes
             .into_iter()
             .filter(|outcome| outcome.verdict == Verdict::Fail)
@@ -92,6 +63,41 @@ impl Rollback<'_> {
             Place::Host(name) => format!("{} at {name}", idle.at),
         };
         (!failed.is_empty()).then(|| format!("{at}: {}", failed.join(", ")))
+    }
+
+    /// One good answer each, without the patience that something new would get: what is asked has
+    /// run for long.
+    pub(super) async fn asked_at_once(&self, http: Vec<HttpProbe>, policy: Policy) -> Vec<Outcome> {
+        let quick = Healthgate {
+            policy: Policy {
+                initial_delay: Span::ZERO,
+                startup: Span::ZERO,
+                soak: Span::ZERO,
+                success_threshold: 1,
+                min_samples: 0,
+                failing_for: None,
+                interval: policy.interval.min(Span::from_secs(1)),
+                ..policy
+            },
+            release_identity: Identity::Optional,
+            http,
+            ..Healthgate::default()
+        };
+        let interrupt = self.session.job.interrupt.clone();
+        let interrupted = move || -> probe::gate::Interrupted {
+            let interrupt = interrupt.clone();
+            Box::pin(async move {
+                interrupt.wait().await;
+            })
+        };
+        let watch = probe::gate::Watch {
+            selects: &|_| true,
+            observer: &probe::observer::Line::new(&|_| ()),
+            interrupted: &interrupted,
+            around: self.around(),
+            forever: false,
+        };
+        probe::gate::run(&quick, None, &watch).await
     }
 }
 

@@ -392,6 +392,25 @@ impl Target for Compose<'_> {
         })
     }
 
+    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+        let services: Vec<String> = self
+            .config
+            .services
+            .keys()
+            .map(|name| quote(name))
+            .collect();
+        let states = format!("{}any ps -a", self.head());
+        let logs = format!(
+            "{}any logs --no-color --timestamps --tail=500 {}",
+            self.head(),
+            services.join(" ")
+        );
+        vec![
+            self.machines.look(&step.place, "containers", states),
+            self.machines.look(&step.place, "logs", logs),
+        ]
+    }
+
     fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
     }

@@ -425,6 +425,16 @@ impl Target for Haproxy<'_> {
         })
     }
 
+    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+        vec![
+            (
+                "servers",
+                Box::pin(self.say(&step.place, "show servers state")),
+            ),
+            ("stat", Box::pin(self.say(&step.place, "show stat"))),
+        ]
+    }
+
     fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
     }

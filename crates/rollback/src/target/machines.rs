@@ -8,7 +8,10 @@ use config::file::HostList;
 use probe::kinds::Surroundings;
 use remote::quote;
 
-use super::{Place, Places, Step};
+use super::{Asking, Place, Places, Step};
+
+/// How long a place may take to show a log.
+const LOOK: Duration = Duration::from_secs(5);
 
 pub(crate) struct Machines<'a> {
     places: &'a Places,
@@ -69,6 +72,20 @@ impl<'a> Machines<'a> {
     ) -> Result<String, String> {
         let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
         self.places.must(place, what, &text, timeout).await
+    }
+
+    /// What a script prints of a place; how it ends says nothing.
+    pub(crate) fn look<'s>(
+        &'s self,
+        place: &'s Place,
+        name: &'static str,
+        text: String,
+    ) -> (&'static str, Asking<'s, String>) {
+        let look = async move {
+            let text = format!("{{\n{text}\n}} 2>&1 || :");
+            self.script(place, name, &text, LOOK).await
+        };
+        (name, Box::pin(look))
     }
 
     pub(crate) fn places(&self) -> &Places {

@@ -279,6 +279,15 @@ impl Target for Nginx<'_> {
         Box::pin(async { Ok(doors) })
     }
 
+    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+        let file = format!("cat -- {}", word(&self.config.upstream_file));
+        let errors = "tail -n 200 -- /var/log/nginx/error.log".to_owned();
+        vec![
+            self.machines.look(&step.place, "upstream-file", file),
+            self.machines.look(&step.place, "nginx-errors", errors),
+        ]
+    }
+
     fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.read(&step.place).await.map(Some) })
     }

@@ -226,6 +226,17 @@ impl Target for Systemd<'_> {
         })
     }
 
+    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+        let unit = quote(&self.config.unit);
+        let sudo = if self.config.sudo { "sudo -n " } else { "" };
+        let state = format!("{sudo}systemctl status --no-pager --full --lines=50 -- {unit}");
+        let log = format!("{sudo}journalctl --no-pager --quiet -o short-iso -n 500 -u {unit}");
+        vec![
+            self.machines.look(&step.place, "systemctl-status", state),
+            self.machines.look(&step.place, "journal", log),
+        ]
+    }
+
     fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.linked(&step.place).await.map(Some) })
     }

@@ -1,6 +1,7 @@
 //! `rollback` as a user runs it: the real binary, real files, a real nginx, and kills.
 #![allow(clippy::unwrap_used)]
 
+mod beside;
 mod fleet;
 mod hook;
 mod kill;
@@ -9,7 +10,9 @@ mod race;
 mod record;
 mod refusals;
 mod regressions;
+mod rehearse;
 mod remote;
 mod rules;
+mod runbooks;
 mod upkeep;
 mod world;

@@ -113,6 +113,13 @@ impl Bed {
         true
     }
 
+    /// What was kept under this name of what the last rollback found.
+    pub(crate) fn evidence(&self, name: &str) -> String {
+        let folder = fs::read_dir(self.path(".deploy-guard/evidence")).unwrap();
+        let newest = folder.map(|entry| entry.unwrap().path()).max().unwrap();
+        fs::read_to_string(newest.join(name)).unwrap_or_default()
+    }
+
     pub(crate) fn state(&self) -> Value {
         serde_json::from_str(&self.read("state.json")).unwrap()
     }

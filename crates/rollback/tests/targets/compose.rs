@@ -136,6 +136,10 @@ fn from_good_to_bad_and_back_and_nothing_else_is_touched() {
         .is(0, &["rolled back from v2 to v1"]);
     world.answers("v1");
     assert_eq!(world.container("backend").1, "shop:v1");
+    let states = world.bed.evidence("localhost.containers.txt");
+    assert!(states.contains("backend"), "{states}");
+    let logs = world.bed.evidence("localhost.logs.txt");
+    assert!(logs.contains("backend"), "{logs}");
     assert_eq!(
         world.container("other"),
         other,

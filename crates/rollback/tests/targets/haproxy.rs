@@ -86,6 +86,8 @@ fn from_good_to_bad_and_back_and_a_reload_keeps_it() {
             .rollback(&["run"])
             .is(0, &["rolled back from v2 to v1", "blue has the traffic"]);
         world.answers("v1");
+        let states = world.bed.evidence("localhost.servers.txt");
+        assert!(states.contains(" green 127.0.0.1 2 "), "{states}");
         let kept = std::fs::read_to_string(world.proxy.state_file()).unwrap();
         assert!(kept.starts_with("1\n# be_id"), "{kept}");
         let pid = |world: &World| {

@@ -139,6 +139,12 @@ fn from_good_to_bad_and_back_on_every_host() {
     );
     world.runs("v1");
     assert_eq!(world.bed.state()["current"], "v1");
+    for host in ["web-00", "web-01"] {
+        let status = world.bed.evidence(&format!("{host}.systemctl-status.txt"));
+        assert!(status.contains("active (running)"), "{status}");
+        let journal = world.bed.evidence(&format!("{host}.journal.txt"));
+        assert!(!journal.is_empty(), "{host}");
+    }
     world
         .bed
         .rollback(&["run"])
@@ -252,4 +258,43 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
             .resume_converges("v1", &format!("{lines} lines and {then:?}"));
         world.runs("v1");
     }
+}
+
+#[test]
+fn a_rehearsal_changes_nothing_on_any_host() {
+    let world = World::new(2, &["v1", "v2"], "");
+    world.bed.recorded("v1", "v2");
+    world.deploy("v2");
+    for (_, port) in &world.hosts {
+        answers(*port, "v2");
+    }
+    // Every file with its times, and which start of the unit runs.
+    let look = || -> Vec<String> {
+        let script = "find /srv -printf '%p %l %s %T@ %C@\\n' | sort; systemctl show -p InvocationID,NRestarts \"$1\"";
+        let hosts = world.hosts.iter();
+        hosts
+            .map(|(host, _)| host.must(&["sh", "-c", script, "sh", UNIT]))
+            .collect()
+    };
+    let before = look();
+    world.bed.rollback(&["rehearse"]).is(
+        0,
+        &[
+            "rehearse/systemd/web-00",
+            "rehearse/systemd/web-01",
+            "nothing was changed",
+        ],
+    );
+    assert_eq!(look(), before);
+    assert!(!world.bed.state()["last_drill"].is_null());
+    // What would not work somewhere is no drill.
+    world.hosts[1]
+        .0
+        .must(&["rm", "-r", "/srv/shop/releases/v1"]);
+    let drill = world.bed.state()["last_drill"].clone();
+    world
+        .bed
+        .rollback(&["rehearse"])
+        .is(5, &["web-01", "there is no folder"]);
+    assert_eq!(world.bed.state()["last_drill"], drill);
 }

@@ -1,0 +1,150 @@
+//! What a rollback would wipe away, kept before it acts: logs, the state of services and
+//! containers, and the gate's answers. Side by side with preparing and within a few seconds; what
+//! cannot be had is named and never stops the rollback.
+
+use std::path::Path;
+use std::time::Duration;
+
+use config::file::HttpProbe;
+use config::value::Span;
+use futures_util::future::join_all;
+use model::{Outcome, Severity};
+
+use super::Rollback;
+use crate::evidence;
+use crate::hooks;
+use crate::target::{Asking, Move, Place, Step, Target};
+
+/// How long all of it may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+impl Rollback<'_> {
+    pub(super) async fn capture(&self, target: &dyn Target, moving: Move<'_>) -> Vec<Outcome> {
+        let session = self.session;
+        session.tale.borrow_mut().left = moving.left.map(str::to_owned);
+        let folder = match session.evidence() {
+            Ok(folder) => folder,
+            Err(reason) => return vec![missing("evidence", "", reason)],
+        };
+        let steps = target.steps(moving);
+        let mut looks: Vec<(String, Asking<'_, String>)> = Vec::new();
+        for step in &steps {
+            for (name, text) in target.looks(step) {
+                looks.push((format!("{}/{name}", step.place), text));
+            }
+            for hook in &session.section.capture {
+                let text = Box::pin(self.hooked(step, hook));
+                looks.push((format!("{}/{}", step.place, hook.name), text));
+            }
+        }
+        looks.push(("gate/answers".to_owned(), Box::pin(self.answers())));
+        let until = tokio::time::Instant::now() + DEADLINE;
+        let looking = looks.into_iter().map(|(name, text)| {
+            let folder = folder.clone();
+            async move {
+                let text = tokio::time::timeout_at(until, text).await;
+                let late = || Err(format!("not there within {} s", DEADLINE.as_secs()));
+                let kept = text.unwrap_or_else(|_| late()).and_then(|text| {
+                    let text = session.clean(&text);
+                    evidence::keep(&folder, &name, &text)
+                });
+                (name, kept)
+            }
+        });
+        let looking = self.unless_interrupted(join_all(looking), Duration::ZERO);
+        let Some(found) = looking.await else {
+            return Vec::new();
+        };
+        outcomes(&folder, found)
+    }
+
+    /// What a command of the user's prints of a place.
+    async fn hooked(&self, step: &Step, hook: &config::file::Hook) -> Result<String, String> {
+        let job = self.session.job;
+        let mut env = self.session.tale.borrow().env(job);
+        let address = match &step.place {
+            Place::Here => "localhost",
+            Place::Host(name) => {
+                let host = job.config.hosts.get(name);
+                host.map_or(name.as_str(), |host| host.address.as_str())
+            }
+        };
+        env.push(("HOST".to_owned(), address.to_owned()));
+        let ran = hooks::script(job, hook, env).await?;
+        Ok(format!("{}{}", ran.stdout, ran.stderr))
+    }
+
+    /// What the gate's own questions are answered now.
+    async fn answers(&self) -> Result<String, String> {
+        let Some(gate) = &self.session.job.config.healthgate else {
+            return Ok("no probe is configured under `healthgate:`\n".to_owned());
+        };
+        let all = gate.http.iter();
+        let http: Vec<HttpProbe> = all.filter(|probe| reads(probe)).cloned().collect();
+        let mut policy = gate.policy.clone();
+        policy.failure_limit = Some(0);
+        policy.deadline = policy.deadline.min(Span::from_secs(4));
+        let mut text = String::new();
+        for outcome in self.asked_at_once(http, policy).await {
+            text.push_str(&format!(
+                "{} {}: {}\n",
+                outcome.id, outcome.subject, outcome.verdict
+            ));
+            for (word, value) in [
+                ("expected", &outcome.expected),
+                ("actual", &outcome.actual),
+                ("reason", &outcome.reason),
+            ] {
+                if let Some(value) = value {
+                    text.push_str(&format!("  {word}: {value}\n"));
+                }
+            }
+            for measurement in &outcome.measurements {
+                let value = measurement.value.as_deref().unwrap_or_default();
+                text.push_str(&format!("  at {}: {value}\n", measurement.at));
+                for line in measurement.evidence.iter().flat_map(|text| text.lines()) {
+                    text.push_str(&format!("    {line}\n"));
+                }
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// Whether asking changes nothing.
+pub(super) fn reads(probe: &HttpProbe) -> bool {
+    probe.method.is_none()
+        && probe.body.is_none()
+        && probe.body_file.is_none()
+        && probe.json.is_none()
+        && probe.form.is_empty()
+}
+
+fn outcomes(folder: &Path, found: Vec<(String, Result<usize, String>)>) -> Vec<Outcome> {
+    let shown = folder.display().to_string();
+    let (mut files, mut bytes) = (0, 0);
+    let mut outcomes = Vec::new();
+    for (name, kept) in found {
+        match kept {
+            Ok(length) => {
+                files += 1;
+                bytes += length;
+            }
+            Err(reason) => outcomes.push(missing(&name, &shown, reason)),
+        }
+    }
+    let all = Outcome::pass("capture/evidence", &shown)
+        .severity(Severity::Advisory)
+        .actual(format!("{files} files, {bytes} bytes in {shown}"));
+    outcomes.insert(0, all);
+    outcomes
+}
+
+fn missing(name: &str, folder: &str, reason: String) -> Outcome {
+    Outcome::inconclusive(format!("capture/{name}"), folder)
+        .severity(Severity::Advisory)
+        .expected("what was there before is kept")
+        .actual(reason.clone())
+        .reason(reason)
+        .hint("the rollback went on without it; look there by hand")
+}

@@ -1,0 +1,316 @@
+//! The whole way back without a change: everything is read, rendered and checked on every host,
+//! each part timed, and the whole estimated against `rollback.slo`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use cli::{Failure, Job};
+use config::file::Healthgate;
+use jiff::Timestamp;
+use model::{Outcome, Report, Severity, Verdict};
+use state::Document;
+use state::journal::Event;
+
+use super::Rollback;
+use super::capture::reads;
+use super::ready::{self, Ready};
+use crate::force::Force;
+use crate::refuse::{self, Wish};
+use crate::session::{Session, failure};
+use crate::target::Move;
+use crate::view;
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Rehearse going to this release. Default: last-known-good, or where that is what runs the
+    /// newest good release before it
+    #[arg(long, value_name = "RELEASE")]
+    to: Option<String>,
+}
+
+/// How long each part took, or would take.
+#[derive(Debug, Default)]
+struct Parts {
+    asking: Duration,
+    checking: Duration,
+    switching: Duration,
+    verifying: Duration,
+}
+
+impl Parts {
+    fn whole(&self) -> Duration {
+        let Parts {
+            asking,
+            checking,
+            switching,
+            verifying,
+        } = self;
+        *asking + *checking + *switching + *verifying
+    }
+}
+
+pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let clock = Instant::now();
+    let session = Session::open(job)?;
+    let Some(document) = session.read().await? else {
+        return Ok(session.report(vec![view::nothing_recorded(session.store.place())]));
+    };
+    if let Some(outcome) = busy(&session, &document).await? {
+        return Ok(session.report(vec![outcome]));
+    }
+    let to = whereto(&session, &document, flags).await?;
+    let force = Force::told(Vec::new());
+    let wish = Wish {
+        to: to.as_deref(),
+        force: &force,
+    };
+    let destination = match refuse::destination(Some(&document), wish) {
+        Ok(destination) => destination,
+        Err(outcome) => return Ok(session.report(vec![*outcome])),
+    };
+    let rollback = Rollback::new(&session, &destination, Force::told(Vec::new()));
+    let target = rollback.target()?;
+    let running = rollback.what_runs(&*target, &document).await;
+    if let Some(outcome) = rollback.already_there(&running, &document) {
+        return Ok(session.report(vec![outcome]));
+    }
+    let mut parts = Parts {
+        asking: clock.elapsed(),
+        ..Parts::default()
+    };
+    let left = running.release.clone();
+    let moving = Move {
+        destination: &destination,
+        left: left.as_deref(),
+    };
+    let begun = Instant::now();
+    let ready = match rollback.proved(&*target, moving, &document, false).await {
+        Ok(ready) => ready,
+        Err(refusals) => return Ok(session.report(refusals)),
+    };
+    parts.checking = begun.elapsed();
+    let mut outcomes = vec![
+        Outcome::pass("rehearse/destination", &destination)
+            .actual(format!(
+                "from {} ({}) to {destination}",
+                left.as_deref().unwrap_or("an unknown release"),
+                running.evidence
+            ))
+            .took(parts.asking),
+    ];
+    let (steps, switching) = switches(&rollback, ready).await?;
+    outcomes.extend(steps);
+    parts.switching = switching;
+    if let Some(gate) = &job.config.healthgate {
+        let begun = Instant::now();
+        outcomes.extend(rollback.asked(gate).await);
+        parts.verifying = verifying(gate, begun.elapsed());
+    }
+    outcomes.push(estimate(&session, &destination, &parts));
+    let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
+    outcomes.push(record(&session, verdict).await?);
+    let mut report = session.report(outcomes);
+    report
+        .pictures
+        .extend(crate::picture::gantt(&rollback.bars.borrow()));
+    if report.verdict == Verdict::Pass {
+        report.reason = format!(
+            "a rollback to {destination} would take about {} ms of {}; nothing was changed",
+            parts.whole().as_millis(),
+            session.section.slo
+        );
+    }
+    Ok(report)
+}
+
+/// Where to: a service that says otherwise knows better than the record what it would leave.
+async fn whereto(
+    session: &Session<'_>,
+    document: &Document,
+    flags: &Flags,
+) -> Result<Option<String>, Failure> {
+    if flags.to.is_some() {
+        return Ok(flags.to.clone());
+    }
+    let Some(likely) = backwards(document, document.current.as_deref()) else {
+        return Ok(None);
+    };
+    let rollback = Rollback::new(session, &likely, Force::told(Vec::new()));
+    let target = rollback.target()?;
+    let running = rollback.what_runs(&*target, document).await;
+    if running.release.as_ref() == Some(&likely) {
+        return Ok(backwards(document, Some(&likely)));
+    }
+    Ok(Some(likely.clone()))
+}
+
+/// The steps, and how long making all of them would take, batch by batch.
+async fn switches(
+    rollback: &Rollback<'_>,
+    ready: Ready,
+) -> Result<(Vec<Outcome>, Duration), Failure> {
+    let (session, destination) = (rollback.session, rollback.destination);
+    let mut outcomes = Vec::new();
+    let past = past(session).await?;
+    let mut switching = Vec::new();
+    for (step, made) in ready {
+        let took = rollback.took(&step.place);
+        let known = past.get(&step.name).copied();
+        switching.push(known.unwrap_or(took));
+        let id = format!("rehearse/{}", step.name);
+        let outcome = match made {
+            Ok(does) => {
+                let mut actual = format!("would {does}");
+                let _ = match known {
+                    Some(known) => write!(actual, "; took {} ms last time", known.as_millis()),
+                    None => write!(actual, "; never made yet, its check's time stands for it"),
+                };
+                Outcome::pass(id, destination).actual(actual)
+            }
+            Err(reason) => ready::unready(id, destination, reason),
+        };
+        outcomes.push(outcome.took(took));
+    }
+    let batch = session.section.batch.at_most(switching.len()).max(1);
+    let batches = switching.chunks(batch);
+    let slowest = |batch: &[Duration]| batch.iter().max().copied().unwrap_or_default();
+    Ok((outcomes, batches.map(slowest).sum()))
+}
+
+/// The release to go back to from `runs`.
+fn backwards(document: &Document, runs: Option<&str>) -> Option<String> {
+    let good = document.last_known_good.clone();
+    let good = good.filter(|good| Some(good.as_str()) != runs);
+    good.or_else(|| Some(document.newest_good(runs)?.release.clone()))
+        .or_else(|| document.last_known_good.clone())
+}
+
+/// The refusal where a rollback is being made or was interrupted.
+async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outcome>, Failure> {
+    if let Some(lock) = &document.lock
+        && let fate = session.job.fate(lock).await
+        && !fate.is_gone()
+    {
+        return Ok(Some(
+            Outcome::refused("refused/locked", lock.holder.to_string())
+                .reason(format!("locked by {}, {}", lock.holder, fate.reason()))
+                .hint("rehearse when it has ended; see `rollback status`"),
+        ));
+    }
+    let unfinished = session.store.unfinished().await.map_err(failure)?;
+    Ok(unfinished.map(|journal| {
+        Outcome::refused("refused/unfinished", journal.place())
+            .expected("no unfinished rollback")
+            .actual("one was interrupted, or is running")
+            .reason("a rollback has not ended: this is no rehearsal")
+            .hint("`rollback status`, then `rollback resume` or `rollback abort`")
+    }))
+}
+
+/// How long each step took the last time that it was made.
+async fn past(session: &Session<'_>) -> Result<BTreeMap<String, Duration>, Failure> {
+    let mut took = BTreeMap::new();
+    for (_, lines) in session.store.journals().await.map_err(failure)? {
+        let mut begun = BTreeMap::new();
+        for line in lines {
+            match line.event {
+                Event::Intent { step, .. } => drop(begun.insert(step, line.at)),
+                Event::Done { step } => {
+                    if let Some(at) = begun.remove(&step) {
+                        let time = line.at.duration_since(at);
+                        took.insert(step, time.try_into().unwrap_or_default());
+                    }
+                }
+                _ => (),
+            }
+        }
+    }
+    Ok(took)
+}
+
+/// How long the gate takes where all is well, if one answer of each probe took `answer`.
+fn verifying(gate: &Healthgate, answer: Duration) -> Duration {
+    let probes = gate.http.iter().map(|probe| probe.policy.as_ref());
+    let policies = probes.chain([None]).map(|own| gate.policy.with(own));
+    let longest = policies.map(|policy| {
+        let more = policy.success_threshold.max(policy.min_samples).max(1) - 1;
+        policy.initial_delay.get() + policy.interval.get() * more + policy.soak.get()
+    });
+    answer + longest.max().unwrap_or_default()
+}
+
+fn estimate(session: &Session<'_>, destination: &str, parts: &Parts) -> Outcome {
+    let slo = session.section.slo;
+    let ms = |time: Duration| time.as_millis();
+    let actual = format!(
+        "about {} ms: asking {}, checking {}, switching {}, verifying {}",
+        ms(parts.whole()),
+        ms(parts.asking),
+        ms(parts.checking),
+        ms(parts.switching),
+        ms(parts.verifying)
+    );
+    let id = "rehearse/estimate";
+    let (outcome, over) = if parts.whole() <= slo.get() {
+        (Outcome::pass(id, destination), None)
+    } else {
+        let over = format!("estimated {} ms > slo {slo}", ms(parts.whole()));
+        (Outcome::fail(id, destination), Some(over))
+    };
+    let outcome = outcome.expected(format!("at most {slo}")).actual(actual);
+    match over {
+        Some(over) => outcome.reason(over).hint(
+            "the largest part says where: `rollback.batch`, the target's `settle`, or `healthgate.policy`",
+        ),
+        None => outcome,
+    }
+}
+
+/// Remembers the drill, if it was one that would have worked.
+async fn record(session: &Session<'_>, verdict: Verdict) -> Result<Outcome, Failure> {
+    let (id, place) = ("drill/recorded", session.store.place());
+    if verdict != Verdict::Pass {
+        let why = "the rehearsal did not pass: no drill is recorded";
+        return Ok(Outcome::skipped(id, place, why));
+    }
+    if session.job.dry_run {
+        return Ok(Outcome::skipped(id, place, "dry run: would record a drill"));
+    }
+    let now = Timestamp::now();
+    let (lease, ()) = session.acquire("rehearse", |_, _| ()).await?;
+    let released = session
+        .store
+        .release(&lease, |document| document.last_drill = Some(now));
+    released.await.map_err(failure)?;
+    Ok(Outcome::pass(id, place).actual(format!("a drill is recorded at {now:.0}")))
+}
+
+impl Rollback<'_> {
+    /// How long the place took to be checked.
+    fn took(&self, place: &crate::target::Place) -> Duration {
+        let place = place.to_string();
+        let bars = self.bars.borrow();
+        let times = bars.iter().filter(|bar| bar.place == place);
+        times
+            .map(|bar| bar.end.saturating_sub(bar.start))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// The gate's questions, once: that they can be asked is what a rehearsal wants to know.
+    async fn asked(&self, gate: &Healthgate) -> Vec<Outcome> {
+        let http = gate
+            .http
+            .iter()
+            .filter(|probe| reads(probe))
+            .cloned()
+            .collect();
+        let mut outcomes = self.asked_at_once(http, gate.policy.clone()).await;
+        for outcome in &mut outcomes {
+            outcome.id = format!("verify/{}", outcome.id);
+            outcome.severity = Severity::Advisory;
+        }
+        outcomes
+    }
+}

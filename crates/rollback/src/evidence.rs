@@ -1,0 +1,180 @@
+//! The folder that keeps what a rollback found and what came of it.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use model::Report;
+
+use crate::session::Session;
+
+/// The end of each text is kept.
+const MOST: usize = 256 << 10;
+/// So many rollbacks' folders are kept.
+const KEPT: usize = 20;
+/// Where nobody names another.
+const FOLDER: &str = ".deploy-guard/evidence";
+
+impl Session<'_> {
+    /// This rollback's folder; made when it is first asked for.
+    pub(crate) fn evidence(&self) -> Result<PathBuf, String> {
+        let mut tale = self.tale.borrow_mut();
+        if let Some(folder) = &tale.evidence {
+            return Ok(folder.clone());
+        }
+        let base = self.section.evidence.clone();
+        let base = base.unwrap_or_else(|| PathBuf::from(FOLDER));
+        let base = std::path::absolute(&base).unwrap_or(base);
+        let left = tale.left.as_deref().unwrap_or("unknown");
+        let name = format!(
+            "{}-{}-to-{}",
+            Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
+            plain(&self.clean(left)),
+            plain(&self.clean(&tale.destination))
+        );
+        let folder = make(&base, &name)
+            .map_err(|error| format!("failed to make a folder in {}: {error}", base.display()))?;
+        forget(&base);
+        tale.evidence = Some(folder.clone());
+        Ok(folder)
+    }
+
+    /// The report as it is so far, beside what was found; `None` where it cannot be written.
+    pub(crate) fn keep_report(&self, report: &Report) -> Option<PathBuf> {
+        let folder = self.evidence().ok()?;
+        let mut report = report.clone();
+        report.service = self.job.config.service.clone();
+        report.environment = self.job.environment.clone();
+        report.duration = Timestamp::now()
+            .duration_since(self.started_at)
+            .try_into()
+            .unwrap_or_default();
+        report.context = self.job.actions.report(cli::VERSION);
+        let report = report.redacted(&self.job.redactor);
+        let text = serde_json::to_vec_pretty(&model::report::v1::Report::from(&report)).ok()?;
+        let path = folder.join("report.json");
+        state::atomic::replace(&path, &text).ok()?;
+        Some(path)
+    }
+}
+
+/// Keeps a text's end under `PLACE/NAME`; how long it is.
+pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, String> {
+    let mut start = text.len().saturating_sub(MOST);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let name: Vec<String> = name.split('/').map(plain).collect();
+    let path = folder.join(format!("{}.txt", name.join(".")));
+    let write = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        if start > 0 {
+            writeln!(file, "… {start} bytes before this were left out …")?;
+        }
+        file.write_all(&text.as_bytes()[start..])
+    };
+    write().map_err(|error: std::io::Error| format!("{}: {error}", path.display()))?;
+    Ok(text.len() - start)
+}
+
+/// Only its owner reads it: logs hold what people typed.
+fn make(base: &Path, name: &str) -> std::io::Result<PathBuf> {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    builder.recursive(true).create(base)?;
+    builder.recursive(false);
+    let mut nth = 1;
+    loop {
+        let folder = match nth {
+            1 => base.join(name),
+            _ => base.join(format!("{name}-{nth}")),
+        };
+        match builder.create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && nth < 100 => {
+                nth += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Takes the oldest of our folders away; whatever else lies there stays.
+fn forget(base: &Path) {
+    let Ok(all) = fs::read_dir(base) else { return };
+    let mut ours: Vec<PathBuf> = all
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(is_ours)
+        })
+        .collect();
+    ours.sort();
+    let most = ours.len().saturating_sub(KEPT);
+    for old in &ours[..most] {
+        // One that stays is no harm.
+        let _ = fs::remove_dir_all(old);
+    }
+}
+
+/// `20261121T024549Z-v2-to-v1`.
+fn is_ours(name: &str) -> bool {
+    let Some((time, rest)) = name.split_once("Z-") else {
+        return false;
+    };
+    let digit = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    let time = time.split_once('T');
+    time.is_some_and(|(day, hour)| day.len() == 8 && hour.len() == 6 && digit(day) && digit(hour))
+        && rest.contains("-to-")
+}
+
+/// A name that is one file's name and nothing else.
+fn plain(text: &str) -> String {
+    let keep = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let plain: String = text
+        .chars()
+        .map(|c| if keep(c) { c } else { '_' })
+        .take(64)
+        .collect();
+    match plain.trim_start_matches('.') {
+        "" => "_".to_owned(),
+        plain => plain.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_files_name() {
+        for (given, plain_one) in [
+            ("v1.2.3", "v1.2.3"),
+            ("../../etc", "_.._etc"),
+            ("a/b\n$(x)", "a_b___x_"),
+            ("..", "_"),
+            ("", "_"),
+        ] {
+            assert_eq!(plain(given), plain_one);
+        }
+        assert!(is_ours("20261121T024549Z-v2-to-v1"));
+        for other in [
+            "notes",
+            "20261121",
+            "2026T02Z-v2-to-v1",
+            "20261121T024549Z-v2",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
+}
