@@ -103,16 +103,21 @@ fn no_request_is_lost_while_the_traffic_moves() {
     let site = Site::new();
     let load = Command::new("wrk")
         // Fresh connections: one that is kept may be closed by nginx just as a request is sent.
-        .args(["-t1", "-c8", "-d3s", "-H", "Connection: close"])
+        .args(["-t1", "-c8", "-d10m", "-H", "Connection: close"])
         .arg(site.nginx.url("/"))
         .stdout(Stdio::piped())
         .spawn()
         .expect("wrk is installed by `cargo xtask setup`");
     std::thread::sleep(std::time::Duration::from_millis(500));
-    for _ in 0..5 {
+    // Fifty switches: there and back.
+    for _ in 0..25 {
         site.run(&["run"]).assert().code(0);
         site.deploy_v2();
     }
+    // wrk tells what it has counted when it is interrupted.
+    let id = load.id().to_string();
+    let told = Command::new("kill").args(["-INT", &id]).status();
+    assert!(told.is_ok_and(|status| status.success()), "wrk has ended");
     let output = load.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("requests in"), "{text}");
@@ -140,7 +145,7 @@ fn a_configuration_that_nginx_refuses_is_put_back() {
 }
 
 #[test]
-fn a_reload_that_changes_nothing_is_noticed_and_the_file_put_back() {
+fn runbook_003_troubleshooting_2_a_reload_that_changes_nothing_is_put_back() {
     let site = Site::new();
     let before = site.upstream();
     site.configure(&site.nginx.test_command(), "true");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bed::{gate, host_line};
+use crate::bed::{gate, host_line, points};
 use crate::systemd::{UNIT, World};
 
 /// The example's own playbook and commands, on our machines.
@@ -125,13 +125,13 @@ fn killed_while_ansible_is_at_work() {
     let world = world();
     world.bed.recorded("v1", "v2");
     let state = world.bed.keep();
-    for (lines, millis) in [(3, 800), (4, 0)] {
+    for (lines, then) in points(4, Duration::from_millis(3000), 1) {
         world.bed.put_back(&state);
         world.deploy("v2");
-        world.bed.killed(lines, Duration::from_millis(millis));
+        world.bed.killed(lines, then);
         world
             .bed
-            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+            .resume_converges("v1", &format!("{lines} lines and {then:?}"));
         world.runs("v1");
     }
 }

@@ -10,7 +10,7 @@ use testkit::Moto;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, points};
 
 const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 const TARGET: &str = "  ecs: { cluster: prod, service: shop, interval: 40ms, timeout: 5s }\n";
@@ -251,7 +251,7 @@ impl World {
 }
 
 #[test]
-fn the_recorded_task_definition_is_set_and_its_deployment_followed() {
+fn runbook_002_automated_rollback_sets_the_recorded_task_definition() {
     let world = World::new();
     world
         .bed
@@ -374,21 +374,11 @@ fn what_runs_is_asked_before_it_is_recorded() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new();
     let state = world.bed.keep();
-    for (lines, millis) in [
-        (1, 0),
-        (2, 0),
-        (2, 5),
-        (2, 20),
-        (2, 60),
-        (2, 120),
-        (2, 250),
-        (3, 0),
-        (4, 0),
-    ] {
+    for (lines, then) in points(4, Duration::from_millis(300), 15) {
         world.bed.put_back(&state);
         world.v2_runs();
-        world.bed.killed(lines, Duration::from_millis(millis));
-        let story = format!("{lines} lines and {millis} ms");
+        world.bed.killed(lines, then);
+        let story = format!("{lines} lines and {then:?}");
         world.bed.resume_converges("v1", &story);
         world.primary(1);
         assert_eq!(world.aws().updates.len(), 1, "{story}: set once");

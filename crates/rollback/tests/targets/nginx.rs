@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::{Nginx, Shop, Sshd, SshdSetup, free_port};
 
-use crate::bed::{Bed, host_line};
+use crate::bed::{Bed, host_line, points};
 
 /// No good word of a shell; every host has its nginx's files there.
 const FOLDER: &str = "the shop's \"nginx\" $(touch pwned)";
@@ -202,24 +202,13 @@ fn a_file_that_cannot_be_written_is_refused_before_anything_changes() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(2, "");
     let state = world.bed.keep();
-    for (lines, millis) in [
-        (1, 0),
-        (2, 0),
-        (3, 0),
-        (3, 5),
-        (3, 15),
-        (3, 40),
-        (3, 90),
-        (4, 0),
-        (5, 0),
-        (6, 0),
-    ] {
+    for (lines, then) in points(6, Duration::from_millis(120), 15) {
         world.bed.put_back(&state);
         world.deploy_v2();
-        world.bed.killed(lines, Duration::from_millis(millis));
+        world.bed.killed(lines, then);
         world
             .bed
-            .resume_converges("v1", &format!("{lines} lines and {millis} ms"));
+            .resume_converges("v1", &format!("{lines} lines and {then:?}"));
         world.serve("v1");
     }
 }

@@ -11,7 +11,7 @@ use testkit::Shop;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, points};
 
 const TOKEN: &str = "t0ken-of-the-tests";
 const ME: &str = "octo-deployer";
@@ -422,21 +422,11 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     for extra in [WORD, ""] {
         let world = World::new(extra);
         let state = world.bed.keep();
-        for (lines, millis) in [
-            (1, 0),
-            (2, 0),
-            (2, 3),
-            (2, 8),
-            (2, 20),
-            (2, 60),
-            (2, 120),
-            (3, 0),
-            (4, 0),
-        ] {
+        for (lines, then) in points(4, Duration::from_millis(150), 8) {
             world.bed.put_back(&state);
             world.anew();
-            world.bed.killed(lines, Duration::from_millis(millis));
-            let story = format!("{lines} lines and {millis} ms {extra}");
+            world.bed.killed(lines, then);
+            let story = format!("{lines} lines and {then:?} {extra}");
             world.bed.resume_converges("v1", &story);
             assert_eq!(world.hub().dispatches.len(), 1, "{story}: once");
             assert_eq!(world.hub().followed.len(), 1, "{story}: ours");
