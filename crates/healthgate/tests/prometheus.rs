@@ -193,7 +193,10 @@ fn a_window_of_less_than_four_scrapes_is_warned_about() {
         "inconclusive",
         "window 4s < 4 × scrape interval (15s)",
     );
-    // The steps of a subquery and a text in quotes are no windows.
+    // The steps of a subquery and a text in quotes are no windows. The first need a few samples.
+    let patient =
+        "min: 3, policy: { failure-limit: 1000, inconclusive-limit: 1000, deadline: 30s }";
+    ask(&server, "count_over_time(requests_total[1m])", patient).code(0);
     let query = r#"max_over_time(requests_total[20s:1s]) and on() {job="test",x!="[1s]"}"#;
     assert_eq!(ask(&server, query, "max: 500").code(0).ids(), [ID]);
 }

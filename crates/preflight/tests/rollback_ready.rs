@@ -10,7 +10,7 @@ use testkit::Registry;
 fn world(ready: &str, more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
-        "version: 1\npreflight:\n  timeout: 30s\n  rollback-ready: {{ {ready} }}\nrollback:\n  state: state.json\n{more}  command: {{ run: 'true', current: 'true' }}\n"
+        "version: 1\npreflight:\n  timeout: 30s\n  rollback-ready: {{ {ready} }}\nrollback:\n  state: state.json\n{more}  command: {{ run: 'true' }}\n"
     );
     std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
     folder

@@ -317,7 +317,7 @@ fn a_terminal_shows_a_tree_and_keeps_only_the_report() {
     world.write("after-run", "if [ $HOST = web-02.test ]; then sleep 2; fi");
     let run = format!("{} run", testkit::bin_path("rollback").display());
     let folder = world.path("");
-    let seen = testkit::screens(&run, &folder, (40, 100), &[("NO_COLOR", "1")]);
+    let seen = testkit::screens(&run, &folder, (120, 100), &[("NO_COLOR", "1")]);
     let live = seen.iter().find(|screen| screen.contains("… switch"));
     let live = live.unwrap_or_else(|| panic!("{seen:#?}"));
     let row = |place: &str| live.lines().find(|line| line.contains(place)).unwrap();
