@@ -68,7 +68,7 @@ enum Action {
 }
 
 const EXAMPLES: &str = "Examples:
-  ./deploy.sh v2 && healthgate --release v2 && rollback record --release v2 || rollback run
+  if ./deploy.sh v2 && healthgate --release v2; then rollback record --release v2; else rollback run; fi
   rollback decide
   rollback rehearse
   rollback run --dry-run
