@@ -68,7 +68,8 @@ enum Action {
 }
 
 const EXAMPLES: &str = "Examples:
-  if ./deploy.sh v2 && healthgate --release v2; then rollback record --release v2; else rollback run; fi
+  if ./deploy.sh v2 && healthgate --release v2
+  then rollback record --release v2; else rollback run; fi
   rollback decide
   rollback rehearse
   rollback run --dry-run

@@ -20,6 +20,9 @@ use upstream::Upstream;
 const PROOFS: u32 = 5;
 /// The most, where a colour had so small a share that a few answers say nothing of it.
 const MOST: u32 = 500;
+/// Between the first right answers: nginx tells its old workers to go 100 ms after it has started
+/// new ones, and one that still answers would fail the verification's first measurement.
+const DRAIN: Duration = Duration::from_millis(25);
 /// After an answer of before, and between two questions of what is served.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -226,8 +229,8 @@ impl<'a> Nginx<'a> {
                 Err(_) if Instant::now() >= deadline && !last.is_empty() => {}
                 Err(reason) => (proofs, last) = (0, reason),
             }
-            if proofs == 0 {
-                tokio::time::sleep(PAUSE).await;
+            if proofs < PROOFS {
+                tokio::time::sleep(if proofs == 0 { PAUSE } else { DRAIN }).await;
             }
         }
         Ok(self.proven(wanted, release))
