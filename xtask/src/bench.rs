@@ -145,6 +145,10 @@ fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
+fn failed(error: std::io::Error) -> Failure {
+    Failure::new(format!("the benchmark could not be set up: {error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,7 @@ pub use failure::Failure;
 pub use interrupt::{Interrupt, Signal};
 pub use job::{Job, Only};
 pub use model::glob;
-pub use progress::Progress;
+pub use progress::{Progress, QUIET_FOR};
 pub use publish::Publisher;
 pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
 pub use state::Fate;

@@ -10,7 +10,7 @@ use model::{Env, Redactor};
 use crate::Board;
 
 /// Shorter work ends before a person could read a line about it.
-pub(crate) const QUIET_FOR: Duration = Duration::from_secs(1);
+pub const QUIET_FOR: Duration = Duration::from_secs(1);
 
 /// A line that is rewritten in place. Silent where stderr is no terminal.
 #[derive(Clone, Debug)]

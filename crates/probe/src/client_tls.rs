@@ -72,14 +72,15 @@ impl Settings {
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
         let trusted = || trusted(self.ca_file.as_deref());
-        let judged_by = |verifier| {
+        let any_name = |chain| {
+            let provider = Arc::clone(&PROVIDER);
             let builder = builder.clone().dangerous();
-            builder.with_custom_certificate_verifier(verifier)
+            builder.with_custom_certificate_verifier(Arc::new(AnyName { chain, provider }))
         };
         let builder = match self.trust {
             Trust::Named => builder.with_root_certificates(trusted()?),
-            Trust::Known => judged_by(Arc::new(Known(chains(trusted()?, &PROVIDER)?))),
-            Trust::Anybody => judged_by(Arc::new(Anybody(Arc::clone(&PROVIDER)))),
+            Trust::Known => any_name(Some(chains(trusted()?, &PROVIDER)?)),
+            Trust::Anybody => any_name(None),
         };
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
@@ -100,62 +101,16 @@ impl Settings {
     }
 }
 
-/// Trusts whoever answers, as PostgreSQL's `sslmode=require` does: against listeners, not against
-/// somebody in between.
+/// Trusts any name: of a server that the chain vouches for, as PostgreSQL's `sslmode=verify-ca`
+/// does, and without one of whoever answers, as `sslmode=require` does: against listeners, not
+/// against somebody in between.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct AnyName {
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
 }
 
-fn chains(
-    trusted: Arc<RootCertStore>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, String> {
-    WebPkiServerVerifier::builder_with_provider(trusted, Arc::clone(provider))
-        .build()
-        .map_err(|error| error.to_string())
-}
-
-/// Trusts a chain for any name, as PostgreSQL's `sslmode=verify-ca` does.
-#[derive(Debug)]
-struct Known(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for AnyName {
     fn verify_server_cert(
         &self,
         end: &CertificateDer<'_>,
@@ -165,8 +120,11 @@ impl ServerCertVerifier for Known {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         use CertificateError::{NotValidForName, NotValidForNameContext};
+        let Some(chain) = &self.chain else {
+            return Ok(ServerCertVerified::assertion());
+        };
         // The name is looked at when all else is well.
-        match self.0.verify_server_cert(end, between, name, ocsp, now) {
+        match chain.verify_server_cert(end, between, name, ocsp, now) {
             Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
                 Ok(ServerCertVerified::assertion())
             }
@@ -180,8 +138,8 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known)
     }
 
     fn verify_tls13_signature(
@@ -190,13 +148,23 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        let known = &self.provider.signature_verification_algorithms;
+        known.supported_schemes()
     }
+}
+
+fn chains(
+    trusted: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, String> {
+    WebPkiServerVerifier::builder_with_provider(trusted, Arc::clone(provider))
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 pub(crate) async fn shake_hands(

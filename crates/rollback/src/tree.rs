@@ -30,9 +30,6 @@ struct Twig {
     ended: Option<(Duration, bool)>,
 }
 
-/// Shorter work needs no line.
-const QUIET_FOR: Duration = Duration::from_secs(1);
-
 impl Tree {
     pub(crate) fn new(progress: &Progress) -> Self {
         Tree {
@@ -68,7 +65,7 @@ impl Tree {
         let twigs = branch.map(|branch| branch.twigs.iter_mut().rev());
         if let Some(twig) = twigs.and_then(|mut twigs| twigs.find(|twig| twig.what == what)) {
             twig.ended = Some((now, worked));
-            if now > QUIET_FOR {
+            if now > cli::QUIET_FOR {
                 let said = format!("+{} {place}: {}", seconds(now), told(twig, now));
                 self.board.line(&said);
             }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Figure, median, milliseconds};
+use super::{Figure, failed, median, milliseconds};
 use crate::command::{Failure, output, program, run};
 
 const ENDPOINTS: usize = 5000;
@@ -376,8 +376,4 @@ fn wait_for(port: u16) -> Result<(), Failure> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn failed(error: std::io::Error) -> Failure {
-    Failure::new(format!("the benchmark could not be set up: {error}"))
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Figure, median, milliseconds};
+use super::{Figure, failed, median, milliseconds};
 use crate::command::{Failure, output, program, run, succeeds};
 
 const HERE: usize = 20;
@@ -330,8 +330,4 @@ fn settle(mut done: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
-}
-
-fn failed(error: std::io::Error) -> Failure {
-    Failure::new(format!("the benchmark could not be set up: {error}"))
 }

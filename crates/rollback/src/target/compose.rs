@@ -438,15 +438,9 @@ impl Target for Compose<'_> {
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
         Box::pin(async move {
-            for place in self.machines.all() {
-                let runs = self.running(place, destination).await.ok()??;
-                if runs != destination {
-                    return None;
-                }
-            }
-            Some(format!(
-                "every container of the services runs {destination}"
-            ))
+            let running = |place| -> Asking<'a, _> { Box::pin(self.running(place, destination)) };
+            let all = self.machines.all_run(destination, running).await;
+            all.then(|| format!("every container of the services runs {destination}"))
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cli::Job;
 use config::file::HostList;
+use futures_util::future::join_all;
 use probe::kinds::Surroundings;
 use remote::quote;
 
@@ -86,6 +87,17 @@ impl<'a> Machines<'a> {
             self.script(place, name, &text, LOOK).await
         };
         (name, Box::pin(look))
+    }
+
+    /// Whether each of them, asked side by side, runs the release.
+    pub(crate) async fn all_run<'s>(
+        &'s self,
+        release: &str,
+        running: impl Fn(&'s Place) -> Asking<'s, Option<String>>,
+    ) -> bool {
+        let told = join_all(self.all.iter().map(running)).await;
+        let same = |told: &Result<Option<String>, String>| matches!(told, Ok(Some(runs)) if runs == release);
+        told.iter().all(same)
     }
 
     pub(crate) fn places(&self) -> &Places {

@@ -261,16 +261,9 @@ impl Target for Systemd<'_> {
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
         Box::pin(async move {
-            for place in self.machines.all() {
-                let runs = self.running(place).await.ok()??;
-                if runs != destination {
-                    return None;
-                }
-            }
-            Some(format!(
-                "{} was started from {destination}",
-                self.config.unit
-            ))
+            let running = |place| -> Asking<'a, _> { Box::pin(self.running(place)) };
+            let all = self.machines.all_run(destination, running).await;
+            all.then(|| format!("{} was started from {destination}", self.config.unit))
         })
     }
 }

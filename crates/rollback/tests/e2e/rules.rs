@@ -170,6 +170,13 @@ fn runbook_001_rollback_limits_window_and_data() {
     runbook_004_emergency_irreversible_migration();
 }
 
+fn v2_brings_0042(world: &World) {
+    world.set_live("v2");
+    let told = ["--release", "v2", "--schema-revision", "0042"];
+    let record = [&["record", "--pending"], &told[..]].concat();
+    world.rollback(&record).exits(0);
+}
+
 /// A service whose v2 brought a migration that v1 does not know.
 fn migrated() -> World {
     let world = World::new(&["localhost"], true);
@@ -177,17 +184,7 @@ fn migrated() -> World {
     world
         .rollback(&["record", "--release", "v1", "--schema-revision", "0041"])
         .exits(0);
-    world.set_live("v2");
-    world
-        .rollback(&[
-            "record",
-            "--pending",
-            "--release",
-            "v2",
-            "--schema-revision",
-            "0042",
-        ])
-        .exits(0);
+    v2_brings_0042(&world);
     world
 }
 
@@ -215,17 +212,7 @@ fn a_release_that_works_with_the_schema_is_named_instead() {
             .rollback(&[&["record", "--release", release], &told[..]].concat())
             .exits(0);
     }
-    world.set_live("v2");
-    world
-        .rollback(&[
-            "record",
-            "--pending",
-            "--release",
-            "v2",
-            "--schema-revision",
-            "0042",
-        ])
-        .exits(0);
+    v2_brings_0042(&world);
     let outcome = refused(&world, "schema");
     let hint = outcome["hint"].as_str().unwrap();
     assert!(hint.contains("rollback run --to v0"), "{outcome}");

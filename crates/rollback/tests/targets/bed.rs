@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::Builder;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Respond};
 
 pub(crate) struct Bed {
     folder: TempDir,
@@ -230,6 +233,17 @@ fn kill(child: &mut Child) -> bool {
     }
     child.wait().unwrap();
     !ended
+}
+
+/// A server that gives these answers to whatever is asked; it has a thread of its own.
+pub(crate) fn mock(answers: impl Respond + 'static) -> MockServer {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = MockServer::start().await;
+        let all = Mock::given(any()).respond_with(answers);
+        all.mount(&server).await;
+        server
+    })
 }
 
 /// The lines of `hosts:` for a machine.

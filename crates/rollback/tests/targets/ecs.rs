@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::Moto;
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{MockServer, Request, Respond, ResponseTemplate};
 
-use crate::bed::{Bed, points};
+use crate::bed::{Bed, mock, points};
 
 const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 const TARGET: &str = "  ecs: { cluster: prod, service: shop, interval: 40ms, timeout: 5s }\n";
@@ -192,19 +191,7 @@ impl World {
         };
         aws.deployment(1, "COMPLETED");
         let aws = Arc::new(Mutex::new(aws));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let server = runtime.block_on(async {
-            let server = MockServer::start().await;
-            let answers = Answers(Arc::clone(&aws));
-            Mock::given(any())
-                .respond_with(answers)
-                .mount(&server)
-                .await;
-            server
-        });
+        let server = mock(Answers(Arc::clone(&aws)));
         let bed = Bed::new()
             .env("AWS_ENDPOINT_URL", &server.uri())
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")

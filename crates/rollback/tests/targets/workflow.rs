@@ -8,10 +8,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use testkit::Shop;
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{MockServer, Request, Respond, ResponseTemplate};
 
-use crate::bed::{Bed, points};
+use crate::bed::{Bed, mock, points};
 
 const TOKEN: &str = "t0ken-of-the-tests";
 const ME: &str = "octo-deployer";
@@ -179,19 +178,7 @@ impl World {
         }));
         // One from before.
         hub.lock().unwrap().run(ME, "rollback v0 yesterday", "v0");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let server = runtime.block_on(async {
-            let server = MockServer::start().await;
-            let answers = Answers(Arc::clone(&hub));
-            Mock::given(any())
-                .respond_with(answers)
-                .mount(&server)
-                .await;
-            server
-        });
+        let server = mock(Answers(Arc::clone(&hub)));
         let bed = Bed::new()
             .env("GITHUB_API_URL", &server.uri())
             .env("GITHUB_REPOSITORY", "acme/shop")
