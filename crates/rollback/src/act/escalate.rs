@@ -1,0 +1,123 @@
+//! What a person is told at the end, and has to do where the rollback did not help.
+
+use model::{Outcome, Report, Verdict};
+use remote::quote;
+use state::{Document, Status};
+
+use super::Rollback;
+use super::fleet::Runs;
+
+impl Rollback<'_> {
+    pub(super) fn conclude(
+        &self,
+        report: &mut Report,
+        left: Option<&str>,
+        verdict: Verdict,
+        document: Option<&Document>,
+    ) {
+        let from = left.unwrap_or("an unknown release");
+        let ms = self.clock.elapsed().as_millis();
+        match verdict {
+            Verdict::Pass => {
+                report.reason =
+                    format!("rolled back from {from} to {} in {ms} ms", self.destination);
+                report
+                    .outputs
+                    .push(("restored-release".to_owned(), self.destination.to_owned()));
+            }
+            Verdict::Fail => {
+                report.reason = format!(
+                    "{} is live, but the service is not healthy: {}",
+                    self.destination, report.reason
+                );
+                report.outcomes.push(self.escalation(from, document));
+            }
+            _ => {
+                report.reason = format!(
+                    "{} is live, but it could not be verified: {}",
+                    self.destination, report.reason
+                );
+            }
+        }
+    }
+
+    /// What a person has to do when the destination is not healthy either.
+    fn escalation(&self, from: &str, document: Option<&Document>) -> Outcome {
+        let (destination, select) = (self.destination, self.selection());
+        let older = document.and_then(|document| {
+            let good = document
+                .history
+                .iter()
+                .find(|entry| entry.status == Status::Good && entry.release != destination);
+            good.map(|entry| entry.release.clone())
+        });
+        let older = match older {
+            Some(older) => format!(
+                "go back further: `rollback run --to {} --force frozen --reason TEXT{select}`",
+                quote(&older)
+            ),
+            None => "no older good release is recorded: fix forward".to_owned(),
+        };
+        let good = document.and_then(|document| document.last_known_good.clone());
+        Outcome::fail("rollback/escalate", destination)
+            .expected(format!("{destination} is healthy"))
+            .actual("it is live and not healthy")
+            .reason(format!(
+                "tried: {from} to {destination}, every step was made, the gate failed; last-known-good: {}; the \
+                 environment is frozen, no deployment is allowed",
+                good.as_deref().unwrap_or("none")
+            ))
+            .hint(format!(
+                "a person has to look: 1. do not deploy; 2. `healthgate --release {}{select}` says what is wrong{}; \
+                 3. check what the release depends on (database, cache, network); 4. {older}; 5. when the service is \
+                 healthy: `rollback unfreeze{select}`",
+                quote(destination),
+                self.found()
+            ))
+    }
+
+    /// What a person has to do where some hosts run the destination and some do not.
+    pub(super) fn degraded(&self, vector: &[Runs], outcomes: &[Outcome]) -> Outcome {
+        let select = self.selection();
+        let failed = outcomes
+            .iter()
+            .filter(|outcome| outcome.verdict == Verdict::Fail && outcome.id.starts_with("step/"));
+        let failed: Vec<String> = failed
+            .map(|outcome| {
+                let reason = outcome.reason.as_deref().unwrap_or_default();
+                format!("{}: {reason}", outcome.id)
+            })
+            .collect();
+        let wrong = vector
+            .iter()
+            .filter(|runs| runs.release.as_deref() != Some(self.destination))
+            .count();
+        Outcome::fail("rollback/escalate", self.destination)
+            .expected(format!("every host runs {}", self.destination))
+            .actual(format!("{wrong} of {} do not", vector.len()))
+            .reason(format!("tried and failed: {}", failed.join("; ")))
+            .hint(format!(
+                "a person has to look: 1. do not deploy; 2. `rollback status{select}` says where each host stands{}; \
+                 3. mend those hosts, then `rollback resume{select}` goes on to {}; or `rollback abort{select}` puts back what \
+                 ran before",
+                self.found(),
+                self.destination
+            ))
+    }
+
+    fn found(&self) -> String {
+        let tale = self.session.tale.borrow();
+        let folder = tale.evidence.as_ref();
+        folder.map_or_else(String::new, |folder| {
+            format!(" (what was there before: {})", folder.display())
+        })
+    }
+
+    /// The flag that a printed command needs besides.
+    fn selection(&self) -> String {
+        let environment = self.session.job.environment.as_deref();
+        environment.map_or_else(String::new, |name| {
+            format!(" --environment {}", quote(name))
+        })
+    }
+}

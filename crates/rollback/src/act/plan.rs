@@ -1,0 +1,83 @@
+//! What a rollback would do, without a change.
+
+use cli::{Failure, Job};
+use model::{Outcome, Report};
+use state::Document;
+
+use super::{Flags, Rollback, ready};
+use crate::refuse;
+use crate::session::Session;
+use crate::target::Move;
+
+/// What `run` would do.
+pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let force = flags.force(&session);
+    let document = session.read().await?;
+    let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
+        Ok(destination) => destination,
+        Err(outcome) => return Ok(session.report(vec![*outcome])),
+    };
+    let document = document.unwrap_or_else(|| Document::new(None, None));
+    if let Some(lock) = &document.lock
+        && let fate = job.fate(lock).await
+        && !fate.is_gone()
+    {
+        return Ok(session.report(vec![
+            Outcome::refused("refused/locked", lock.holder.to_string())
+                .reason(format!(
+                    "locked by {}, {}, for `{}`",
+                    lock.holder,
+                    fate.reason(),
+                    lock.operation
+                ))
+                .hint("wait for it, or see `rollback status`"),
+        ]));
+    }
+    let rollback = Rollback::new(&session, &destination, force);
+    let target = rollback.target()?;
+    let target = &*target;
+    let running = rollback.what_runs(target, &document).await;
+    if let Some(outcome) = rollback.already_there(&running, &document) {
+        return Ok(session.report(vec![outcome]));
+    }
+    let (left, evidence) = (&running.release, &running.evidence);
+    let moving = Move {
+        destination: &destination,
+        left: left.as_deref(),
+    };
+    let ready = match rollback.proved(target, moving, &document, false).await {
+        Ok(ready) => ready,
+        Err(refusals) => return Ok(session.report(refusals)),
+    };
+    let mut outcomes = vec![
+        Outcome::pass("plan/destination", &destination).actual(format!(
+            "from {} ({evidence}) to {destination}",
+            left.as_deref().unwrap_or("an unknown release")
+        )),
+    ];
+    outcomes.extend(rollback.force.outcomes());
+    outcomes.extend(rollback.window_passed(&document));
+    outcomes.extend(ready.into_iter().map(|(step, ready)| {
+        let id = format!("plan/{}", step.name);
+        match ready {
+            Ok(does) => Outcome::pass(id, "").actual(format!("would {does}")),
+            Err(reason) => ready::unready(id, &destination, reason),
+        }
+    }));
+    let gate = rollback.gate_size();
+    outcomes.push(Outcome::pass("plan/verify", "").actual(match gate {
+        0 => "no probe is configured under `healthgate:`".to_owned(),
+        probes => format!("would verify {destination} with {probes} probe(s) of `healthgate:`"),
+    }));
+    let mut report = session.report(outcomes);
+    report.reason = format!("would roll back to {destination}; nothing was changed");
+    Ok(report)
+}
+
+impl Rollback<'_> {
+    pub(super) fn gate_size(&self) -> usize {
+        let gate = self.session.job.config.healthgate.as_ref();
+        gate.map_or(0, |gate| probe::kinds::planned(gate).len())
+    }
+}

@@ -1,0 +1,83 @@
+//! A rollback that was interrupted, finished.
+
+use cli::{Failure, Job};
+use model::{Outcome, Report};
+
+use super::Rollback;
+use super::abort::put_back;
+use crate::force::Force;
+use crate::hooks;
+use crate::refuse::{self, Wish};
+use crate::session::{Session, failure};
+
+/// Finishes an interrupted rollback. Does nothing where there is none.
+pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let ended = finish(&session).await;
+    hooks::after(&session, ended).await
+}
+
+async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
+    let job = session.job;
+    let document = session.read().await?;
+    let unfinished = session.store.unfinished().await.map_err(failure)?;
+    let found = match (&unfinished, &document) {
+        (Some(journal), _) => journal
+            .plan()
+            .map(|(destination, _)| (destination.to_owned(), journal.forced().to_vec())),
+        // Killed between lease and journal: the lease says where it was going.
+        (None, Some(document)) => document
+            .lock
+            .as_ref()
+            .filter(|lock| lock.operation == "rollback")
+            .and_then(|lock| Some((lock.destination.clone()?, lock.forced.clone()))),
+        (None, None) => None,
+    };
+    let Some((destination, forced)) = found else {
+        let current = document.and_then(|document| document.current);
+        return Ok(session.report(vec![
+            Outcome::pass("resume/nothing", current.unwrap_or_default())
+                .actual("nothing to resume: no rollback is unfinished"),
+        ]));
+    };
+    if unfinished.is_some_and(|journal| journal.aborting().is_some()) {
+        return put_back(session).await;
+    }
+    if job.dry_run {
+        let reason = format!("dry run: would finish the rollback to {destination}");
+        return Ok(session.report(vec![Outcome::skipped(
+            "resume/rollback",
+            destination,
+            reason,
+        )]));
+    }
+    let rollback = Rollback::new(session, &destination, Force::told(forced));
+    session.tale.borrow_mut().began = true;
+    let target = rollback.target()?;
+    let target = &*target;
+    let (lease, document) = session
+        .acquire("rollback", |document, lock| {
+            lock.destination = Some(destination.clone());
+            lock.forced = rollback.force.all().to_vec();
+            document.clone()
+        })
+        .await?;
+    // Whoever held the lease until now may have ended the journal that was found before it.
+    let found = session.store.unfinished().await.map_err(failure)?;
+    let running = rollback.what_runs(target, &document).await;
+    let Some(journal) = found else {
+        // Nothing was changed yet, and perhaps not everything asked.
+        let wish = Wish {
+            to: Some(&destination),
+            force: &rollback.force,
+        };
+        if let Err(outcome) = refuse::destination(Some(&document), wish) {
+            return rollback.give_up(&lease, vec![*outcome]).await;
+        }
+        return rollback.begin(target, &lease, &document, &running).await;
+    };
+    let unready = rollback.still_unready(target, &journal).await;
+    rollback
+        .go(target, &lease, journal, &running, unready)
+        .await
+}

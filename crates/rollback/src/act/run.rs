@@ -1,0 +1,127 @@
+//! A rollback from its start: what can be refused is refused, then the lease is taken, every place
+//! made ready, and the journal begun.
+
+use cli::{Failure, Job};
+use model::{Outcome, Report};
+use state::{Document, Lease};
+
+use super::running::Running;
+use super::{Flags, Rollback, ready};
+use crate::hooks;
+use crate::refuse;
+use crate::session::{Session, failure};
+use crate::target::{Move, Target};
+
+/// Rolls back.
+pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    session.tale.borrow_mut().began = true;
+    let ended = roll_back(&session, flags).await;
+    hooks::after(&session, ended).await
+}
+
+async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failure> {
+    let force = flags.force(session);
+    let document = session.read().await?;
+    let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
+        Ok(destination) => destination,
+        Err(outcome) => return Ok(session.report(vec![*outcome])),
+    };
+    let rollback = Rollback::new(session, &destination, force);
+    let wish = flags.wish(&rollback.force);
+    let target = rollback.target()?;
+    let target = &*target;
+    // The lease names the destination: from here on a kill leaves enough to resume.
+    let (lease, again) = session
+        .acquire("rollback", |document, lock| {
+            lock.destination = Some(destination.clone());
+            lock.forced = rollback.force.all().to_vec();
+            // What was true before the lease must be true under it.
+            refuse::destination(Some(document), wish).map(|now| (now, document.clone()))
+        })
+        .await?;
+    let document = match again {
+        Ok((now, document)) if now == destination => document,
+        Ok((now, _)) => {
+            let outcome = Outcome::refused("refused/changed", &destination)
+                .reason(format!("last-known-good became {now} meanwhile"))
+                .hint("run `rollback run` again");
+            return rollback.give_up(&lease, vec![outcome]).await;
+        }
+        Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
+    };
+    let mut unfinished = session.store.unfinished().await.map_err(failure)?;
+    let running = rollback.what_runs(target, &document).await;
+    if let Some(journal) = &unfinished
+        && let Some(reason) = journal.aborting()
+    {
+        let outcome = Outcome::refused("refused/aborting", &destination)
+            .expected("no unfinished rollback that is being undone")
+            .actual(format!("one is being undone: {reason}"))
+            .reason("what an earlier rollback changed is not put back yet")
+            .hint("`rollback resume` puts the rest back; see `rollback status`");
+        return rollback.give_up(&lease, vec![outcome]).await;
+    }
+    if let Some(journal) = unfinished.take_if(|journal| rollback.continues(journal, &running)) {
+        let unready = rollback.still_unready(target, &journal).await;
+        return rollback
+            .go(target, &lease, journal, &running, unready)
+            .await;
+    }
+    if let Some(mut journal) = unfinished {
+        journal.end("superseded").await.map_err(failure)?;
+    }
+    if let Some(outcome) = rollback.already_there(&running, &document) {
+        return rollback.give_up(&lease, vec![outcome]).await;
+    }
+    rollback.begin(target, &lease, &document, &running).await
+}
+
+impl Rollback<'_> {
+    /// Proves that the rollback may and can be made, writes down that it begins, and makes it.
+    pub(super) async fn begin(
+        &self,
+        target: &dyn Target,
+        lease: &Lease,
+        document: &Document,
+        running: &Running,
+    ) -> Result<Report, Failure> {
+        let store = &self.session.store;
+        let left = running.release.clone();
+        let left = left.filter(|left| left != self.destination);
+        let left = left.or_else(|| self.left_by_record(document));
+        let moving = Move {
+            destination: self.destination,
+            left: left.as_deref(),
+        };
+        let (proved, captured) = tokio::join!(
+            self.proved(target, moving, document, true),
+            self.capture(target, moving)
+        );
+        let ready = match proved {
+            Ok(ready) => ready,
+            Err(mut refusals) => {
+                refusals.extend(captured);
+                return self.give_up(lease, refusals).await;
+            }
+        };
+        let session = self.session;
+        let env = session.tale.borrow().env(session.job);
+        let saved = hooks::run(session.job, "backup", &session.section.backup, &env).await;
+        self.beside
+            .borrow_mut()
+            .extend(captured.into_iter().chain(saved));
+        let forced = self.force.lifted();
+        if !forced.is_empty() {
+            let noted = store.update(Some(lease), |document| {
+                document.forced(self.destination, &forced);
+                Ok(())
+            });
+            noted.await.map_err(failure)?;
+        }
+        let begun = store.begin_journal(self.destination, left.as_deref(), lease.token, &forced);
+        let journal = begun.await.map_err(failure)?;
+        let unready = ready::unready_of(ready);
+        self.go(target, lease, journal, running, unready).await
+    }
+}
