@@ -74,6 +74,11 @@ impl Filter {
         if depth(json) > MAX_DEPTH {
             return Err(Error::TooDeep);
         }
+        if let Some(keys) = keys(&self.0)
+            && let Some(found) = at(parse(json)?, keys)
+        {
+            return Ok(Some(found));
+        }
         if worker::isolated() {
             return worker::first(&self.0, json, timeout);
         }
@@ -163,8 +168,7 @@ fn describe_load(errors: &jaq_core::load::Errors<&str, ()>) -> String {
 
 fn evaluate(program: &Program, json: &[u8]) -> Result<Option<serde_json::Value>, Error> {
     // serde_json is strict where jaq's reader is lenient (NaN, comments).
-    let value: serde_json::Value =
-        serde_json::from_slice(json).map_err(|error| Error::NotJson(error.to_string()))?;
+    let value = parse(json)?;
     let input = jaq_json::read::parse_single(value.to_string().as_bytes())
         .map_err(|error| Error::NotJson(error.to_string()))?;
     let ctx = Ctx::<data::JustLut<Val>>::new(&program.lut, Vars::new([]));
@@ -175,6 +179,35 @@ fn evaluate(program: &Program, json: &[u8]) -> Result<Option<serde_json::Value>,
             .map_err(|error| Error::Failed(format!("its result is not JSON: {error}"))),
         Some(Err(error)) => Err(Error::Failed(error.to_string())),
     }
+}
+
+fn parse(json: &[u8]) -> Result<serde_json::Value, Error> {
+    serde_json::from_slice(json).map_err(|error| Error::NotJson(error.to_string()))
+}
+
+/// The keys of a filter that is a path and nothing else, `.data.version`: most are. It can neither
+/// loop nor grow, so nobody has to start a process for it.
+fn keys(text: &str) -> Option<impl Iterator<Item = &str>> {
+    let name = |key: &str| {
+        !key.starts_with(|first: char| first.is_ascii_digit())
+            && !key.is_empty()
+            && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let path = text.trim().strip_prefix('.')?;
+    path.split('.').all(name).then(|| path.split('.'))
+}
+
+/// What stands there; `None` where jaq has to say what is wrong.
+fn at<'k>(
+    value: serde_json::Value,
+    mut keys: impl Iterator<Item = &'k str>,
+) -> Option<serde_json::Value> {
+    use serde_json::Value;
+    keys.try_fold(value, |value, key| match value {
+        Value::Object(mut object) => Some(object.remove(key).unwrap_or(Value::Null)),
+        Value::Null => Some(Value::Null),
+        _ => None,
+    })
 }
 
 /// The deepest nesting of brackets outside strings.
@@ -212,6 +245,8 @@ mod tests {
             first(r#".status == "ok""#, r#"{"status":"degraded"}"#),
             Ok(Some(json!(false)))
         );
+        assert_eq!(first(".a.b", r#"{"a":null}"#), Ok(Some(json!(null))));
+        assert_eq!(first(" .a ", r#"{"a":[1]}"#), Ok(Some(json!([1]))));
         assert_eq!(first("empty", "{}"), Ok(None));
         assert_eq!(
             first("[.[] | select(. > 1)] | length", "[1,2,3]"),
@@ -244,5 +279,6 @@ mod tests {
         assert_eq!(first(".", &"[".repeat(100_000)), Err(Error::TooDeep));
         assert!(matches!(first("def f: f; f", "1"), Err(Error::TimedOut(_))));
         assert!(matches!(first(".a", "[]"), Err(Error::Failed(_))));
+        assert!(matches!(first(".a", "{"), Err(Error::NotJson(_))));
     }
 }

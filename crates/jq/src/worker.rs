@@ -198,9 +198,10 @@ impl Worker {
         let mut rest = question.as_slice();
         while !rest.is_empty() {
             self.socket.set_write_timeout(Some(left(deadline)?))?;
-            match self.socket.write(rest)? {
-                0 => return Err(ErrorKind::WriteZero.into()),
-                written => rest = &rest[written..],
+            match uninterrupted(|| self.socket.write(rest))? {
+                Some(0) => return Err(ErrorKind::WriteZero.into()),
+                Some(written) => rest = &rest[written..],
+                None => {}
             }
         }
         let mut head = [0; 9];
@@ -229,12 +230,21 @@ impl Worker {
         let mut at = 0;
         while at < bytes.len() {
             self.socket.set_read_timeout(Some(left(deadline)?))?;
-            match self.socket.read(&mut bytes[at..])? {
-                0 => return Err(ErrorKind::UnexpectedEof.into()),
-                read => at += read,
+            match uninterrupted(|| self.socket.read(&mut bytes[at..]))? {
+                Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Some(read) => at += read,
+                None => {}
             }
         }
         Ok(())
+    }
+}
+
+/// `None` where a signal came first: with a timeout set, the system does not go on by itself.
+fn uninterrupted(io: impl FnOnce() -> std::io::Result<usize>) -> std::io::Result<Option<usize>> {
+    match io() {
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -282,7 +292,13 @@ pub(crate) fn first(text: &str, json: &[u8], timeout: Duration) -> Answer {
             Err(match error.kind() {
                 ErrorKind::TimedOut | ErrorKind::WouldBlock => Error::TimedOut(timeout),
                 // The system ends what takes more than its limits.
-                _ => Error::Failed("it takes more than its share of memory".into()),
+                ErrorKind::UnexpectedEof
+                | ErrorKind::BrokenPipe
+                | ErrorKind::ConnectionReset
+                | ErrorKind::WriteZero => {
+                    Error::Failed("it takes more than its share of memory".into())
+                }
+                _ => Error::Failed(format!("its process cannot be asked: {error}")),
             })
         }
     };
