@@ -12,6 +12,7 @@ mod load;
 mod node;
 mod secrets;
 pub mod value;
+pub mod yaml;
 
 pub use error::Error;
 pub use file::Config;

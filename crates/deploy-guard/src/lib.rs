@@ -3,6 +3,7 @@
 
 mod demo;
 pub mod generate;
+mod init;
 mod run;
 mod serve;
 
@@ -32,6 +33,7 @@ pub fn command() -> Command {
         .subcommand(cli::command::<healthgate::Stage>())
         .subcommand(cli::command::<rollback::Stage>())
         .subcommand(cli::command::<run::Stage>())
+        .subcommand(init::command())
         .subcommand(demo::command())
         .subcommand(generate::schema_command())
         .subcommand(generate::command())
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         "healthgate" => cli::dispatch::<healthgate::Stage>(matches, &env),
         "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
         "run" => cli::dispatch::<run::Stage>(matches, &env),
+        "init" => init::main(matches, &env),
         "demo" => demo::main(matches),
         "schema" => generate::print_schema(matches),
         "generate" => generate::main(matches),

@@ -207,7 +207,9 @@ fn haproxy(target: &HaproxyTarget, config: &Config, tree: &Node) -> Result<(), F
 
 fn compose(target: &ComposeTarget, config: &Config, tree: &Node) -> Result<(), Fault> {
     let at = |key: &'static str| ["rollback", "compose", key];
-    absolute(tree, &at("folder"), &target.folder)?;
+    if target.hosts.is_some() {
+        absolute(tree, &at("folder"), &target.folder)?;
+    }
     if target.files.is_empty() {
         return Err(fault(tree, &at("files"), "the project has no file"));
     }

@@ -16,7 +16,9 @@ use crate::value::Span;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ComposeTarget {
-    /// The folder where Compose is called, such as `/srv/shop`.
+    /// The folder where Compose is called, such as `/srv/shop`; without `hosts` also one below the
+    /// folder that the stage is called in. Default: that folder.
+    #[serde(default = "here")]
     pub folder: PathBuf,
     /// The files of the project (`-f`), relative to `folder`. Default: `docker-compose.yml`.
     #[serde(default = "files")]
@@ -47,6 +49,10 @@ pub struct ComposeTarget {
     /// How long pulling the images and recreating the services may take, each. Default 5m.
     #[serde(default = "timeout")]
     pub timeout: Span,
+}
+
+fn here() -> PathBuf {
+    PathBuf::from(".")
 }
 
 fn files() -> Vec<PathBuf> {

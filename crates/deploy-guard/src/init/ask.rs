@@ -1,0 +1,93 @@
+//! Questions to a person at a terminal; elsewhere the defaults are the answers.
+
+use std::io::{BufRead as _, Read as _, Write as _};
+
+use super::Problem;
+
+/// A longer answer is a mistake.
+const MAX_ANSWER: u64 = 1024;
+/// Who gives more wrong answers than this does not read the questions.
+const TRIES: u32 = 3;
+
+pub(super) struct Ask {
+    person: bool,
+}
+
+impl Ask {
+    pub(super) fn new(person: bool) -> Self {
+        Ask { person }
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        self.person
+    }
+
+    /// An answer that `fits`, else the default.
+    pub(super) fn text<T>(
+        &mut self,
+        question: &str,
+        default: &str,
+        fits: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, Problem> {
+        let unfit = |why: String| Problem::usage(why, "see `deploy-guard init --help`");
+        if !self.person {
+            return fits(default).map_err(unfit);
+        }
+        for _ in 0..TRIES {
+            let shown = if default.is_empty() { "none" } else { default };
+            let answer = line(&format!("{question} [{shown}] "))?;
+            let answer = if answer.is_empty() { default } else { &answer };
+            match fits(answer) {
+                Ok(value) => return Ok(value),
+                Err(why) => say(&format!("  {why}\n")),
+            }
+        }
+        Err(unfit("no answer that can be used".to_owned()))
+    }
+
+    /// One of several, by its number.
+    pub(super) fn choose(&mut self, question: &str, among: &[String]) -> Result<usize, Problem> {
+        if self.person && among.len() > 1 {
+            say(&format!("{question}\n"));
+            for (at, one) in among.iter().enumerate() {
+                say(&format!("  {}) {one}\n", at + 1));
+            }
+        }
+        if among.len() < 2 {
+            return Ok(0);
+        }
+        self.text("Number", "1", |answer| match answer.parse::<usize>() {
+            Ok(number) if (1..=among.len()).contains(&number) => Ok(number - 1),
+            _ => Err(format!("a number from 1 to {}", among.len())),
+        })
+    }
+
+    pub(super) fn yes(&mut self, question: &str) -> Result<bool, Problem> {
+        if !self.person {
+            return Ok(true);
+        }
+        let answer = line(&format!("{question} [Y/n] "))?.to_ascii_lowercase();
+        Ok(matches!(answer.as_str(), "" | "y" | "yes"))
+    }
+}
+
+fn say(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn line(question: &str) -> Result<String, Problem> {
+    say(question);
+    let mut answer = String::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(MAX_ANSWER)
+        .read_line(&mut answer);
+    // The end of the input is no consent to anything.
+    if !matches!(read, Ok(length) if length > 0) {
+        return Err(Problem::usage(
+            "no answer was given",
+            "add `--yes` to be asked nothing",
+        ));
+    }
+    Ok(answer.trim().to_owned())
+}

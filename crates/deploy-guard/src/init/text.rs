@@ -1,0 +1,84 @@
+//! Text that came from outside, on its way into a file or onto a terminal.
+
+/// Words that YAML reads as something else.
+const TAKEN: [&str; 7] = ["null", "true", "false", "yes", "no", "on", "off"];
+
+/// A YAML scalar: as it is where it is a plain word, else in double quotes.
+pub(super) fn scalar(text: &str) -> String {
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    // A number, a date, a word such as `on` or `null` would be read as something else.
+    let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '.')
+        && text.chars().all(good);
+    if word && text.len() > 1 && !TAKEN.contains(&text.to_ascii_lowercase().as_str()) {
+        return text.to_owned();
+    }
+    // JSON's strings are YAML's, but for what only JSON leaves as it is.
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c) => {
+                out.push_str(&format!("\\U{:08X}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The same in the configuration, where `${NAME}` would be filled in.
+pub(super) fn literal(text: &str) -> String {
+    scalar(&text.replace('$', "$$"))
+}
+
+/// One line of a terminal or a comment.
+pub(super) fn line(text: &str) -> String {
+    let odd = |c: char| {
+        c.is_control() || "\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
+    };
+    text.chars()
+        .map(|c| if odd(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// A text with `width` more spaces before each of its lines.
+pub(super) fn indented(text: &str, width: usize) -> String {
+    let space = " ".repeat(width);
+    text.lines()
+        .map(|line| {
+            if line.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("{space}{line}\n")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_stands_in_a_scalar_comes_back() {
+        for text in [
+            "shop",
+            "a: b",
+            "x\" y",
+            "\\",
+            "${{ github.token }}",
+            "#no",
+            "on",
+            "1.10",
+            "- a",
+            "line\nbreak",
+            "\u{2028}",
+            "é",
+            "",
+        ] {
+            let tree = config::yaml::read(&format!("key: {}\n", scalar(text))).unwrap();
+            assert_eq!(tree["key"].as_str().unwrap_or_default(), text, "{text:?}");
+        }
+    }
+}

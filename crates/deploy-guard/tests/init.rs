@@ -1,0 +1,576 @@
+//! `deploy-guard init` in repositories as there are, and in hostile ones: what it writes is read by
+//! every stage, by actionlint and by zizmor, and nothing is ever written over.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use tempfile::TempDir;
+
+const CONFIG: &str = ".github/deploy-guard.yml";
+const WORKFLOW: &str = ".github/workflows/deploy-guard.yml";
+
+struct Repository(TempDir);
+
+impl Repository {
+    /// A repository `acme/shop` with these files.
+    fn new(files: &[(&str, &str)]) -> Repository {
+        let repository = Repository::no_git(files);
+        repository.write(
+            ".git/config",
+            "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = git@github.com:acme/shop.git\n",
+        );
+        repository
+    }
+
+    fn no_git(files: &[(&str, &str)]) -> Repository {
+        let repository = Repository(tempfile::tempdir().unwrap());
+        for (path, text) in files {
+            repository.write(path, text);
+        }
+        repository
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn init(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+        self.init_in("", args)
+    }
+
+    fn init_in(&self, folder: &str, args: &[&str]) -> assert_cmd::assert::Assert {
+        let mut command = testkit::bin("deploy-guard");
+        command.current_dir(self.path(folder)).arg("init");
+        command.args(args).assert()
+    }
+
+    /// What was written holds: for our own reader, for actionlint, for zizmor.
+    #[track_caller]
+    fn holds(&self) -> (String, String) {
+        testkit::bin("deploy-guard")
+            .current_dir(self.0.path())
+            .args(["preflight", "list", "--release", "v1"])
+            .env("HOME", "/home/deploy")
+            .env("STATE_BUCKET", "shop-state")
+            .env("ECS_CLUSTER", "production")
+            .env("ECS_SERVICE", "shop")
+            .env("DEPLOY_SSH_KEY", "x")
+            .assert()
+            .code(0);
+        lint(&self.path(WORKFLOW));
+        (self.read(CONFIG), self.read(WORKFLOW))
+    }
+}
+
+#[track_caller]
+fn lint(workflow: &Path) {
+    let actionlint = Command::new(testkit::tool("actionlint"))
+        .arg("-color=false")
+        .arg(workflow)
+        .output()
+        .unwrap();
+    assert!(
+        actionlint.status.success(),
+        "{}",
+        String::from_utf8_lossy(&actionlint.stdout)
+    );
+    let zizmor = Command::new(testkit::tool("zizmor"))
+        .args(["--offline", "--no-progress", "--color=never", "--"])
+        .arg(workflow)
+        .output()
+        .unwrap();
+    assert!(
+        zizmor.status.success(),
+        "{}",
+        String::from_utf8_lossy(&zizmor.stdout)
+    );
+}
+
+#[track_caller]
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+}
+
+const COMPOSE: &str = r#"
+x-base: &base { restart: unless-stopped }
+services:
+  web:
+    <<: *base
+    image: ghcr.io/acme/shop:${TAG:-1.0}
+    ports: ["8080:80"]
+    healthcheck: { test: [CMD, wget, -qO-, "http://localhost/health"] }
+  worker: { build: ./worker }
+  migrate: { image: "ghcr.io/acme/shop:1.0", restart: "no" }
+  db: { image: "postgres:16", ports: ["5432:5432"] }
+  tools: { image: "ghcr.io/acme/tools:1", profiles: [tools] }
+"#;
+
+#[test]
+fn a_compose_project_is_guarded_by_its_own_health_checks() {
+    let only_images = COMPOSE.replace("  worker: { build: ./worker }\n", "");
+    let repository = Repository::new(&[("compose.yml", &only_images)]);
+    repository
+        .init(&[])
+        .code(0)
+        .stdout(contains("compose.yml (services db, migrate, web)"));
+    let (config, workflow) = repository.holds();
+    has(
+        &config,
+        &[
+            "service: shop\n",
+            "image: \"ghcr.io/acme/shop:${RELEASE}\"",
+            "web: { image: \"ghcr.io/acme/shop:$RELEASE\" }",
+            "url: \"http://127.0.0.1:8080/health\"",
+            "completed: [migrate]",
+            "web: \"ghcr.io/acme/shop:{release}\"",
+        ],
+    );
+    // The database is none of what a release changes.
+    assert!(
+        !config.contains("postgres") && !config.contains("db:"),
+        "{config}"
+    );
+    has(
+        &workflow,
+        &[
+            "runs-on: [self-hosted, linux]",
+            "packages: read",
+            "if: cancelled()",
+            "permissions: {}",
+        ],
+    );
+}
+
+#[test]
+fn what_is_built_here_is_what_is_deployed() {
+    let repository = Repository::new(&[
+        ("docker-compose.yaml", COMPOSE),
+        ("worker/Dockerfile", "FROM scratch\n"),
+    ]);
+    repository.init(&[]).code(0);
+    let (config, _) = repository.holds();
+    has(&config, &["shop-worker:{release}", "up -d --build"]);
+    assert!(
+        !config.contains("images:"),
+        "an image that is built is in no registry:\n{config}"
+    );
+}
+
+#[test]
+fn nginx_with_two_colours() {
+    let upstream = "upstream shop {\n    server 127.0.0.1:8001;\n    # server 127.0.0.1:8002;\n}\n";
+    let repository = Repository::new(&[
+        ("nginx/shop-upstream.conf", upstream),
+        ("deploy.sh", "#!/bin/sh\n"),
+    ]);
+    repository
+        .init(&[])
+        .code(0)
+        .stdout(contains("127.0.0.1:8001 and 127.0.0.1:8002"));
+    let (config, workflow) = repository.holds();
+    has(
+        &config,
+        &[
+            "upstream-file: /etc/nginx/conf.d/shop-upstream.conf",
+            "blue: \"127.0.0.1:8001\"",
+            "green: \"127.0.0.1:8002\"",
+            "sh ./deploy.sh",
+            "${HEALTH_URL}",
+        ],
+    );
+    has(&workflow, &["HEALTH_URL: ${{ vars.HEALTH_URL }}"]);
+    assert!(!config.contains("release-identity: optional"), "{config}");
+}
+
+#[test]
+fn a_unit_of_systemd_on_two_machines() {
+    let unit = "[Unit]\nDescription=Shop\n[Service]\nExecStart=/srv/acme/current/bin/shop\n[Install]\nWantedBy=multi-user.target\n";
+    let repository = Repository::new(&[
+        ("deploy/shop.service", unit),
+        ("scripts/deploy.sh", "#!/bin/sh\n"),
+    ]);
+    repository
+        .init(&[
+            "--host",
+            "deploy@10.0.0.11",
+            "--host",
+            "deploy@10.0.0.12",
+            "--url",
+            "https://shop.example.org/health",
+        ])
+        .code(0);
+    let (config, workflow) = repository.holds();
+    has(
+        &config,
+        &[
+            "host-02: { address: \"10.0.0.12\", user: deploy, key-env: DEPLOY_SSH_KEY, known-hosts: .github/known_hosts }",
+            "unit: shop.service",
+            "releases: /srv/acme/releases",
+            "hosts: all",
+            "state: \"ssh://host-01/var/lib/shop/production-state.json\"",
+            "sh ./scripts/deploy.sh",
+        ],
+    );
+    has(
+        &workflow,
+        &[
+            "runs-on: ubuntu-24.04",
+            "DEPLOY_SSH_KEY: ${{ secrets.DEPLOY_SSH_KEY }}",
+        ],
+    );
+}
+
+const TASK: &str = r#"{"family": "shop", "containerDefinitions": [
+  {"name": "log", "image": "fluent/fluent-bit:3", "essential": false},
+  {"name": "web", "image": "1.dkr.ecr.eu-west-1.amazonaws.com/shop:1.2", "essential": true}]}"#;
+
+#[test]
+fn a_task_definition_of_ecs_and_the_workflow_that_names_its_service() {
+    let existing = "name: Deploy\non: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    environment: live\n    steps:\n      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2\n        with: { cluster: main, service: shop-web }\n        env: { KEY: \"${{ secrets.AWS_ROLE }}\", T: \"${{ secrets.GITHUB_TOKEN }}\" }\n";
+    let repository = Repository::new(&[
+        (".aws/task-definition.json", TASK),
+        (".github/workflows/deploy.yml", existing),
+    ]);
+    repository
+        .init(&[])
+        .code(0)
+        .stdout(contains("family shop").and(contains("secrets AWS_ROLE")));
+    let (config, workflow) = repository.holds();
+    has(
+        &config,
+        &[
+            "cluster: main, service: shop-web, container: web",
+            "--arg name web",
+            "s3://${STATE_BUCKET}/shop/live.json",
+            "- { name: AWS_ROLE } # as in .github/workflows/deploy.yml",
+        ],
+    );
+    has(
+        &workflow,
+        &[
+            "environment: live",
+            "id-token: write",
+            "AWS_ROLE: ${{ secrets.AWS_ROLE }}",
+            "STATE_BUCKET: ${{ vars.STATE_BUCKET }}",
+        ],
+    );
+    assert!(!workflow.contains("secrets.GITHUB_TOKEN"), "{workflow}");
+}
+
+#[test]
+fn where_several_ways_are_seen_one_is_taken_and_the_others_are_named() {
+    let files = [
+        ("compose.yml", COMPOSE),
+        ("ecs/task-definition.json", TASK),
+        ("db/migrate/1.sql", ""),
+    ];
+    let repository = Repository::new(&files);
+    repository
+        .init(&[])
+        .code(0)
+        .stdout(contains("by Amazon ECS").and(contains("also there: compose (compose.yml)")));
+    let repository = Repository::new(&files);
+    repository
+        .init(&["--kind", "compose"])
+        .code(0)
+        .stdout(contains("by Compose: worker"));
+    has(&repository.holds().0, &["# db/migrate holds migrations"]);
+}
+
+#[test]
+fn nothing_that_says_how_leaves_clear_gaps() {
+    let repository = Repository::new(&[("README.md", "# shop\n")]);
+    repository.init(&[]).code(0).stdout(
+        contains("nothing that says how it is deployed")
+            .and(contains("write deploy.sh"))
+            .and(contains("gh variable set HEALTH_URL")),
+    );
+    repository.holds();
+    // Every gap is an outcome of preflight, with the next step.
+    testkit::bin("deploy-guard")
+        .current_dir(repository.0.path())
+        .args(["preflight", "--release", "v1"])
+        .env("HOME", repository.0.path())
+        .assert()
+        .code(1)
+        .stdout(
+            contains("variables/HEALTH_URL")
+                .and(contains("command/deploy-script"))
+                .and(contains("still to be written")),
+        );
+}
+
+#[test]
+fn nothing_is_ever_written_over() {
+    for (there, words) in [
+        (CONFIG, "mine"),
+        (WORKFLOW, "mine"),
+        ("deploy-guard.yml", "mine"),
+        (".github/deploy-guard.yaml", "mine"),
+    ] {
+        let repository = Repository::new(&[("compose.yml", COMPOSE), (there, words)]);
+        let refused = repository.init(&[]).code(5);
+        refused.stderr(contains(format!("{there} is there already")).and(contains("hint:")));
+        assert_eq!(repository.read(there), "mine");
+        let other = if there == WORKFLOW { CONFIG } else { WORKFLOW };
+        assert!(!repository.path(other).exists(), "both or none");
+    }
+    let repository = Repository::new(&[("compose.yml", COMPOSE)]);
+    repository.init(&[]).code(0);
+    let first = repository.holds();
+    repository.init(&[]).code(5);
+    assert_eq!(repository.holds(), first);
+    repository
+        .init(&["--dry-run"])
+        .code(0)
+        .stdout(contains("up -d --build"));
+    assert_eq!(repository.holds(), first);
+}
+
+#[test]
+fn links_lead_nowhere() {
+    let outside = tempfile::tempdir().unwrap();
+    let repository = Repository::new(&[("compose.yml", COMPOSE)]);
+    std::os::unix::fs::symlink(outside.path(), repository.path(".github")).unwrap();
+    repository
+        .init(&[])
+        .code(5)
+        .stderr(contains("no folder of this repository"));
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    fs::remove_file(repository.path(".github")).unwrap();
+    fs::create_dir(repository.path(".github")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("new"), repository.path(CONFIG)).unwrap();
+    repository
+        .init(&[])
+        .code(5)
+        .stderr(contains("is there already"));
+    assert!(!outside.path().join("new").exists());
+}
+
+#[test]
+fn a_folder_that_is_no_repository() {
+    let repository = Repository::no_git(&[("compose.yml", COMPOSE)]);
+    repository
+        .init(&["--service", "shop"])
+        .code(0)
+        .stdout(contains("no Git repository"));
+    repository.holds();
+}
+
+#[test]
+fn a_monorepo_is_looked_at_from_the_folder_below() {
+    let unit = "[Service]\nExecStart=/srv/mail/current/mail\n";
+    let repository = Repository::new(&[
+        ("services/cart/compose.yml", COMPOSE),
+        ("services/mail/mail.service", unit),
+    ]);
+    repository
+        .init_in("services/mail", &[])
+        .code(0)
+        .stdout(contains("by systemd: mail.service"));
+    // Workflows stand in the root, and so does what they read.
+    has(
+        &repository.holds().0,
+        &["service: mail\n", "unit: mail.service"],
+    );
+    let names = [
+        "--config",
+        "services/cart/deploy-guard.yml",
+        "--workflow",
+        ".github/workflows/cart.yml",
+    ];
+    repository.init_in("services/cart", &names).code(0);
+    let config = repository.read("services/cart/deploy-guard.yml");
+    has(
+        &config,
+        &[
+            "service: cart\n",
+            "folder: services/cart",
+            "cd -- services/cart",
+        ],
+    );
+    has(
+        &repository.read(".github/workflows/cart.yml"),
+        &["config: services/cart/deploy-guard.yml"],
+    );
+    lint(&repository.path(".github/workflows/cart.yml"));
+}
+
+#[test]
+fn hostile_names_are_left_out_or_quoted() {
+    let compose = r#"
+name: "x: ${{ github.token }}"
+services:
+  "web\": evil": { image: "shop:1" }
+  "$(touch pwned)": { image: "shop:1" }
+  bad-image: { image: "shop\"; touch pwned; \":1" }
+  no-default: { image: "${REGISTRY}/shop:1" }
+  good: { image: "registry.example.org/shop:1", ports: ["80; touch pwned:80", "8080:80"], healthcheck: { test: "curl http://localhost:80/a\"b" } }
+"#;
+    let workflow = "name: deploy ${{ x\non: push\njobs:\n  a:\n    runs-on: [self-hosted, \"x]: ${{ secrets.B-C }}\"]\n    environment: \"a: b\"\n    env: { A: \"${{ secrets.GOOD }}\", B: \"secrets.A'B\" }\n    steps: []\n";
+    let repository = Repository::new(&[
+        ("it's $(touch pwned)/docker-compose.yml", compose),
+        (".github/workflows/deploy \"x\" ${{ y }}.yml", workflow),
+        (
+            "bad.service",
+            "[Service]\nExecStart=/srv/$(touch pwned)/current/x\n",
+        ),
+        ("compose.yml", "services: [\n"),
+        ("task.json", "{"),
+        ("big.conf", &"#".repeat(2 << 20)),
+    ]);
+    repository.write(
+        ".git/config",
+        "[remote \"origin\"]\n\turl = https://x/$(touch pwned): ${{ a }}\n",
+    );
+    std::os::unix::fs::symlink("/dev/zero", repository.path("docker-compose.yml")).unwrap();
+    let assert = repository.init(&[]).code(0);
+    let told = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+    for part in [
+        "compose.yml: not YAML",
+        "task.json: no JSON",
+        "big.conf: larger than 1 MiB",
+        "its name cannot be used",
+        "its image cannot be told",
+    ] {
+        assert!(told.contains(part), "`{part}` is not in:\n{told}");
+    }
+    let (config, written) = repository.holds();
+    has(
+        &config,
+        &[
+            "good: \"registry.example.org/shop:{release}\"",
+            "http://127.0.0.1:8080/a\"",
+            "{ name: GOOD }",
+        ],
+    );
+    has(&written, &["GOOD: ${{ secrets.GOOD }}"]);
+    assert!(
+        !written.contains("touch") && !written.contains("${{ x") && !written.contains("B-C"),
+        "{written}"
+    );
+    // The folder's name is one word of the shell, whatever it holds.
+    let tree = config::yaml::read(&config).unwrap();
+    let script = tree["deploy"]["command"].as_str().unwrap();
+    let stop = script.replace("cat >", "pwd; exit 0\ncat >");
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(stop)
+        .env("RELEASE", "v1")
+        .current_dir(repository.0.path())
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("it's $(touch pwned)"),
+        "{output:?}"
+    );
+    assert!(!repository.path("pwned").exists());
+}
+
+#[test]
+fn wishes_that_could_be_mistaken_are_refused() {
+    let repository = Repository::new(&[("compose.yml", COMPOSE)]);
+    for wish in [
+        ["--service", "a b"],
+        ["--service", "${{ x }}"],
+        ["--environment", "a\nb"],
+        ["--url", "file:///etc/passwd"],
+        ["--url", "http://u:secret@shop/"],
+        ["--host", "-oProxyCommand=x@y"],
+        ["--config", "../outside.yml"],
+        ["--config", "/etc/outside.yml"],
+        ["--workflow", "a b.yml"],
+        ["--action", "no-ref"],
+        ["--bin-dir", "${{ x }}"],
+        ["--kind", "magic"],
+    ] {
+        let wish = format!("{}={}", wish[0], wish[1]);
+        repository.init(&[&wish]).code(2);
+        assert!(!repository.path(".github").exists(), "{wish}");
+    }
+}
+
+#[test]
+fn an_action_by_its_commit_needs_no_exception() {
+    let repository = Repository::new(&[("compose.yml", COMPOSE)]);
+    repository
+        .init(&[
+            "--action",
+            "acme/guard@0123456789abcdef0123456789abcdef01234567",
+        ])
+        .code(0);
+    let (_, workflow) = repository.holds();
+    has(
+        &workflow,
+        &["uses: acme/guard@0123456789abcdef0123456789abcdef01234567\n"],
+    );
+    assert!(!workflow.contains("zizmor"), "{workflow}");
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked() {
+    let repository = Repository::new(&[
+        ("compose.yml", COMPOSE),
+        ("shop.service", "[Service]\nExecStart=/srv/shop/current/x\n"),
+    ]);
+    let program = testkit::bin_path("deploy-guard");
+    // `script` hands its own input to the terminal.
+    let answers = |text: &str| {
+        let line = format!(
+            "printf '{text}' | script -qec '{} init' /dev/null",
+            program.display()
+        );
+        testkit::screens(
+            &format!("bash -c {}", quoted(&line)),
+            repository.0.path(),
+            (60, 120),
+            &[],
+        )
+        .pop()
+        .unwrap()
+    };
+    let screen = answers("2\\nbad name\\ncart\\nstaging\\n\\n\\nn\\n");
+    has(
+        &screen,
+        &[
+            "1) compose (compose.yml)",
+            "2) systemd (shop.service)",
+            "a service's name has letters",
+            "not written: the answer was not yes",
+        ],
+    );
+    assert!(!repository.path(CONFIG).exists());
+    let screen = answers("2\\ncart\\nstaging\\n\\nhttp://127.0.0.1:9000/up\\n\\n");
+    has(&screen, &["Written. Next:"]);
+    let (config, workflow) = repository.holds();
+    has(
+        &config,
+        &[
+            "service: cart\n",
+            "unit: shop.service",
+            "http://127.0.0.1:9000/up",
+            "staging.json",
+        ],
+    );
+    has(&workflow, &["environment: staging"]);
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
