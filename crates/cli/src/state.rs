@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use config::file::Rollback;
+use config::value::StateAddress;
 use github::Repository;
 use jiff::Timestamp;
 use state::{Error, Holder, Lock, Store, Surroundings};
@@ -66,7 +67,9 @@ impl Job {
         if *expires <= Timestamp::now() {
             return Fate::Gone(format!("whose time was over at {expires:.0}"));
         }
-        if holder.is_gone() {
+        let section = self.config.rollback.as_ref();
+        let shared = section.is_some_and(|section| !matches!(section.state, StateAddress::File(_)));
+        if holder.is_gone(shared) {
             return Fate::Gone("whose process has ended".to_owned());
         }
         let Some(run) = &holder.run_id else {

@@ -45,7 +45,7 @@ impl Part {
     }
 
     /// Far more than is needed, in bytes.
-    fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         match self {
             Part::State | Part::Backup | Part::Aside(_) => 4 << 20,
             Part::Journal(_) => 16 << 20,

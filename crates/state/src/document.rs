@@ -79,6 +79,10 @@ pub struct Entry {
     /// The database schema's revision that it brought.
     #[serde(default)]
     pub schema_revision: Option<String>,
+    /// The revision that the database had already when an older release was deployed again, which
+    /// took no migration back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_found: Option<String>,
     /// Schema revisions that it can work with.
     #[serde(default)]
     pub compatible_with: Vec<String>,
@@ -197,6 +201,7 @@ impl Document {
             .history
             .iter()
             .position(|entry| entry.release == release);
+        let found = self.schema_in_force().map(|(_, found)| found.to_owned());
         let mut entry = match known {
             Some(at) => self.history.remove(at),
             None => Entry {
@@ -209,6 +214,7 @@ impl Document {
                 changed_at: None,
                 run: None,
                 schema_revision: None,
+                schema_found: None,
                 compatible_with: Vec::new(),
                 retained: Vec::new(),
                 forced: Vec::new(),
@@ -222,21 +228,35 @@ impl Document {
         }
         entry.status = status;
         entry.run = run.or(entry.run);
-        self.history.insert(0, entry);
-        if self.history.len() > HISTORY {
-            // What can be gone back to is not forgotten, however long nothing good followed.
-            let good = self.last_known_good.clone();
-            let mut at = 0;
-            self.history.retain(|entry| {
-                at += 1;
-                at <= HISTORY || Some(&entry.release) == good.as_ref()
-            });
+        if entry.schema_revision.is_some() {
+            entry.schema_found =
+                found.filter(|found| entry.schema_revision.as_ref() != Some(found));
         }
+        self.history.insert(0, entry);
         self.current = Some(release.to_owned());
         if status == Status::Good {
             self.last_known_good = Some(release.to_owned());
         }
+        while self.history.len() > HISTORY && self.forget_oldest() {}
         &mut self.history[0]
+    }
+
+    /// Forgets the oldest release but the newest, the ones that run and can be gone back to, and
+    /// the one that brought the database's schema; whether there was one.
+    pub(crate) fn forget_oldest(&mut self) -> bool {
+        let brought = self.schema_in_force().map(|(release, _)| release);
+        let kept = [
+            self.current.as_deref(),
+            self.last_known_good.as_deref(),
+            brought,
+        ];
+        let oldest = self.history.iter().enumerate().skip(1);
+        let oldest = oldest.filter(|(_, entry)| !kept.contains(&Some(&entry.release)));
+        let Some(at) = oldest.map(|(at, _)| at).next_back() else {
+            return false;
+        };
+        self.history.remove(at);
+        true
     }
 
     /// Records that the service went back from `left` to `destination`. A destination that was
@@ -295,10 +315,13 @@ impl Document {
     /// The schema revision that the database has, as far as anybody recorded: that of the newest
     /// deployment that brought one. Going back takes none away.
     pub fn schema_in_force(&self) -> Option<(&str, &str)> {
-        self.history.iter().find_map(|entry| {
-            let revision = entry.schema_revision.as_deref()?;
-            Some((entry.release.as_str(), revision))
-        })
+        let newest = self.history.iter().find(|e| e.schema_revision.is_some())?;
+        let Some(found) = newest.schema_found.as_deref() else {
+            return Some((newest.release.as_str(), newest.schema_revision.as_deref()?));
+        };
+        let brought = |entry: &&Entry| entry.schema_revision.as_deref() == Some(found);
+        let brought = self.history.iter().find(brought).unwrap_or(newest);
+        Some((brought.release.as_str(), found))
     }
 
     /// The newest good release, other than `not`.
@@ -339,5 +362,36 @@ mod tests {
         document.rolled_back(Some("v1"), "v9", true, at);
         assert_eq!(document.last_known_good.as_deref(), Some("v9"));
         assert_eq!(document.status("v9"), Some(Status::Good));
+    }
+
+    #[test]
+    fn the_databases_schema_is_not_forgotten_and_not_taken_back() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut document = Document::new(None, None);
+        for (release, revision) in [("v1", "1"), ("v2", "2")] {
+            let entry = document.deployed(release, Status::Good, at, None);
+            entry.schema_revision = Some(revision.to_owned());
+        }
+        assert_eq!(document.schema_in_force(), Some(("v2", "2")));
+        document.deployed("v1", Status::Good, at, None);
+        assert_eq!(document.schema_in_force(), Some(("v2", "2")), "v1 again");
+        document.deployed("v1", Status::Good, at, None);
+        assert_eq!(document.schema_in_force(), Some(("v2", "2")), "and again");
+        for nth in 0..300 {
+            document.deployed(&format!("v3.{nth}"), Status::Pending, at, None);
+        }
+        assert_eq!(document.history.len(), HISTORY);
+        assert_eq!(document.schema_in_force(), Some(("v2", "2")));
+        assert_eq!(document.last_known_good.as_deref(), Some("v1"));
+        assert_eq!(document.status("v1"), Some(Status::Good));
+        document.deployed("v2", Status::Good, at, None);
+        assert_eq!(document.schema_in_force(), Some(("v2", "2")));
+        let told = document.deployed("v1", Status::Good, at, None);
+        (told.schema_revision, told.schema_found) = (Some("1".to_owned()), None);
+        assert_eq!(
+            document.schema_in_force(),
+            Some(("v1", "1")),
+            "somebody said so"
+        );
     }
 }

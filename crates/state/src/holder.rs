@@ -56,14 +56,15 @@ impl Holder {
     }
 
     /// Whether it is certain that the holder does nothing any more. On another machine it never
-    /// is: it may be alive.
-    pub fn is_gone(&self) -> bool {
+    /// is: it may be alive. Where the state is `shared` by machines, another boot under our name
+    /// is no proof either: all runners of one image are called the same.
+    pub fn is_gone(&self, shared: bool) -> bool {
         let here = Holder::this_process(None, None);
         if self.host != here.host || self.boot_id.is_empty() || here.boot_id.is_empty() {
             return false;
         }
         if self.boot_id != here.boot_id {
-            return true;
+            return !shared;
         }
         self.namespace == here.namespace && started(self.pid) != Some(self.started)
     }
@@ -102,30 +103,28 @@ mod tests {
     #[test]
     fn only_what_is_certainly_gone_is_gone() {
         let here = Holder::this_process(None, None);
-        assert!(!here.is_gone());
+        assert!(!here.is_gone(false));
         assert!(
             Holder {
                 started: here.started + 1,
                 ..here.clone()
             }
-            .is_gone(),
+            .is_gone(true),
             "a reused id"
         );
-        assert!(
-            Holder {
-                boot_id: "before".into(),
-                ..here.clone()
-            }
-            .is_gone(),
-            "a reboot"
-        );
+        let booted = Holder {
+            boot_id: "before".into(),
+            ..here.clone()
+        };
+        assert!(booted.is_gone(false), "a reboot");
+        assert!(!booted.is_gone(true), "or another machine of this name");
         assert!(
             !Holder {
                 host: "elsewhere".into(),
                 started: 1,
                 ..here.clone()
             }
-            .is_gone()
+            .is_gone(false)
         );
         assert!(
             !Holder {
@@ -133,7 +132,7 @@ mod tests {
                 started: 1,
                 ..here
             }
-            .is_gone()
+            .is_gone(false)
         );
     }
 }

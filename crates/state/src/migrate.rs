@@ -137,15 +137,28 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, String> {
         .history
         .sort_by_key(|entry| std::cmp::Reverse(entry.deployed_at));
     document.current = current;
-    document.last_known_good = good.or_else(|| {
+    let mut all_good = document.history.iter().filter(|e| e.status == Status::Good);
+    // The newest, where it is certain which that is: what has no time stands as of now.
+    let newest = all_good.next().map(|entry| entry.release.clone());
+    let other = all_good.next().is_some();
+    let untimed = || {
         document
-            .newest_good(None)
-            .map(|entry| entry.release.clone())
-    });
-    if document.last_known_good.is_none() {
+            .history
+            .iter()
+            .any(|e| e.status == Status::Good && e.deployed_at == now)
+    };
+    if good.is_none() && other && untimed() {
         notes.push(
-            "nothing says which release is good: record one with `rollback record`".to_owned(),
+            "several releases are good and not each has a time, so none is last-known-good: record one with `rollback record`"
+                .to_owned(),
         );
+    } else {
+        document.last_known_good = good.or(newest);
+        if document.last_known_good.is_none() {
+            notes.push(
+                "nothing says which release is good: record one with `rollback record`".to_owned(),
+            );
+        }
     }
     for name in fields.object.keys() {
         notes.push(format!("/{name} is not carried over"));
@@ -202,6 +215,7 @@ fn details(fields: &mut Fields, now: Timestamp) -> Result<Entry, String> {
         changed_at: None,
         run: fields.text(RUN)?,
         schema_revision: fields.text(SCHEMA_REVISION)?,
+        schema_found: None,
         compatible_with: Vec::new(),
         retained: Vec::new(),
         forced: Vec::new(),

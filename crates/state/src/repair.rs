@@ -69,7 +69,7 @@ impl Store {
                 ));
                 continue;
             };
-            if *at <= newest(&document) || verdict == "superseded" {
+            if *at <= newest(&document) || !changed(&lines) {
                 continue;
             }
             used = true;
@@ -92,6 +92,18 @@ impl Store {
         document.last_token = document.last_token.max(token) + 1;
         Ok(Some(Repair { document, steps }))
     }
+}
+
+/// Whether what a rollback that has ended did still stands: it made a step, and nobody put back
+/// what was before or deployed over it.
+fn changed(lines: &[Line]) -> bool {
+    let made = |line: &Line| matches!(line.event, Event::Done { .. });
+    let undone = |line: &Line| match &line.event {
+        Event::Abort { .. } => true,
+        Event::End { verdict } => verdict == "superseded",
+        _ => false,
+    };
+    lines.iter().any(made) && !lines.iter().any(undone)
 }
 
 fn apply(document: &mut Document, to: &str, left: Option<&str>, verdict: &str, at: Timestamp) {

@@ -19,6 +19,9 @@ use crate::document::{Document, Lock};
 use crate::parse::{self, Unfit};
 use crate::{Error, Holder};
 
+/// A state that grows beyond this forgets its oldest releases; in bytes.
+const READABLE: usize = 1 << 20;
+
 /// A state, wherever it is kept. A clone is the same store over the same connection.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -200,7 +203,10 @@ impl Store {
             let result = change(&mut document)?;
             document.generation += 1;
             document.write = Some(format!("{:016x}", rand::random::<u64>()));
-            let bytes = self.bytes(&document)?;
+            let mut bytes = self.bytes(&document)?;
+            while bytes.len() > READABLE && document.forget_oldest() {
+                bytes = self.bytes(&document)?;
+            }
             match self.backend.swap(old.as_ref(), &bytes, &Part::Backup).await {
                 Ok(()) => return Ok(result),
                 Err(trouble @ (Trouble::Conflict | Trouble::Busy(_) | Trouble::Unsure(_))) => {
@@ -230,7 +236,22 @@ impl Store {
         let mut bytes = serde_json::to_vec_pretty(document)
             .map_err(|error| self.not_written(Trouble::failed(error)))?;
         bytes.push(b'\n');
-        Ok(bytes)
+        // Whoever reads it next must be able to.
+        let unfit = if bytes.len() > Part::State.limit() {
+            Some(format!("it would have {} MiB", bytes.len() >> 20))
+        } else {
+            parse::numbers(document).err()
+        };
+        match unfit {
+            None => Ok(bytes),
+            Some(reason) => Err(self.not_written(Trouble::Failed {
+                reason,
+                hint: Some(
+                    "nobody could read it; see what is recorded: `rollback state validate`"
+                        .to_owned(),
+                ),
+            })),
+        }
     }
 
     fn not_written(&self, trouble: Trouble) -> Error {
@@ -252,11 +273,12 @@ impl Store {
         claim: &Claim<'_>,
         mut prepare: impl FnMut(&mut Document, &mut Lock) -> T,
     ) -> Result<(Lease, T), Error> {
+        let shared = self.backend.is_remote();
         self.update(None, |document| {
             let now = Timestamp::now();
             let mut last = document.last_token;
             if let Some(lock) = &document.lock {
-                if !is_free(lock, now) && claim.gone != Some(lock.token) {
+                if !is_free(lock, now, shared) && claim.gone != Some(lock.token) {
                     return Err(Error::Held {
                         lock: Box::new(lock.clone()),
                     });
@@ -320,7 +342,7 @@ fn after(now: Timestamp, ttl: Duration) -> Timestamp {
     now.checked_add(ttl).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether a lease may be taken over.
-pub fn is_free(lock: &Lock, now: Timestamp) -> bool {
-    lock.expires <= now || lock.holder.is_gone()
+/// Whether a lease may be taken over; `shared`: see [`Holder::is_gone`].
+fn is_free(lock: &Lock, now: Timestamp, shared: bool) -> bool {
+    lock.expires <= now || lock.holder.is_gone(shared)
 }

@@ -229,7 +229,8 @@ fn meaning(document: &Document) -> Vec<Problem> {
     }
     if let Some(good) = last_known_good {
         match document.status(good) {
-            Some(Status::Good) => {}
+            // Pending: it is being deployed again.
+            Some(Status::Good | Status::Pending) => {}
             Some(status) => say(
                 "/last_known_good".into(),
                 format!("`{good}` is {} in the history", status.as_str()),

@@ -177,7 +177,16 @@ fn read(path: &Path, limit: usize) -> Result<Option<Blob>, Trouble> {
     let mut bytes = Vec::new();
     let opened = match fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // What it names may only be away, such as a disk that is not mounted.
+            if path.is_symlink() {
+                let path = path.display();
+                return Err(Trouble::failed(format!(
+                    "{path} is a link that leads nowhere"
+                )));
+            }
+            return Ok(None);
+        }
         Err(error) => return Err(Trouble::failed(error)),
     };
     opened

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use state::{Error, Store};
+use state::{Error, Status, Store};
 use tempfile::TempDir;
 
 use crate::{Place, races, record, run, suite};
@@ -22,6 +22,10 @@ impl Folder {
 impl Place for Folder {
     fn store(&self, name: &str) -> Store {
         Store::at(self.at(name))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     fn raw(&self, name: &str) -> Option<Vec<u8>> {
@@ -54,6 +58,55 @@ fn two_names_of_a_file_meet_the_same_lock_and_the_link_stays() {
     assert_eq!(document.generation, 2);
     assert!(folder.raw("real.json.bak").is_some());
     assert!(folder.raw("link.json.lock").is_none());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_no_lost_state_and_stays() {
+    let folder = Folder::new();
+    std::os::unix::fs::symlink("/away/state.json", folder.at("state.json")).unwrap();
+    let store = folder.store("state.json");
+    for error in [
+        run(store.read()).unwrap_err(),
+        run(store.update(None, |_| Ok(()))).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("leads nowhere"), "{error}");
+    }
+    assert!(folder.at("state.json").is_symlink());
+}
+
+#[test]
+fn what_was_written_can_be_read() {
+    let folder = Folder::new();
+    let store = folder.store("state.json");
+    let long = |nth: usize| vec![format!("{nth} {}", "x".repeat(500)); 700];
+    for nth in 0..30 {
+        let recorded = store.update(None, |document| {
+            let now = jiff::Timestamp::now();
+            let entry = document.deployed(&format!("v{nth}"), Status::Good, now, None);
+            entry.compatible_with = long(nth);
+            Ok(())
+        });
+        run(recorded).unwrap();
+    }
+    let document = run(store.read()).unwrap().unwrap();
+    assert_eq!(document.current.as_deref(), Some("v29"));
+    assert!(
+        (2..30).contains(&document.history.len()),
+        "the oldest are forgotten"
+    );
+    let before = folder.raw("state.json");
+    for change in [
+        |document: &mut state::Document| document.generation = 1 << 53,
+        |document: &mut state::Document| document.history[0].retained = vec!["x".repeat(5 << 20)],
+    ] {
+        let refused = store.update(None, |document| {
+            change(document);
+            Ok(())
+        });
+        let error = run(refused).unwrap_err();
+        assert!(matches!(error, Error::Write { .. }), "{error:?}");
+        assert_eq!(folder.raw("state.json"), before);
+    }
 }
 
 /// A file system of 64 KiB, filled by a test to the last byte.

@@ -15,6 +15,10 @@ use state::{Claim, Holder, Status, Store};
 /// its own.
 pub(crate) trait Place: Sync {
     fn store(&self, name: &str) -> Store;
+    /// Whether several machines reach it.
+    fn is_shared(&self) -> bool {
+        true
+    }
     /// What lies there, without asking the store.
     fn raw(&self, name: &str) -> Option<Vec<u8>>;
     fn put(&self, name: &str, bytes: &[u8]);

@@ -122,6 +122,14 @@ async fn a_live_holder_is_never_robbed(place: &dyn Place) {
             },
             true,
         ),
+        (
+            "booted since, or another machine of this name",
+            Holder {
+                boot_id: "before".into(),
+                ..here()
+            },
+            !place.is_shared(),
+        ),
     ] {
         let set = |document: &mut Document| {
             if let Some(lock) = &mut document.lock {
