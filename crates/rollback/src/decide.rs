@@ -82,6 +82,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Vec<Door>, Fail
         at: None,
         place: Place::Here,
         traffic: true,
+        unsure: None,
     }])
 }
 
@@ -101,6 +102,7 @@ fn configured(way: &WayIn) -> Option<Door> {
         at: None,
         place: via.clone().map_or(Place::Here, Place::Host),
         traffic: *traffic,
+        unsure: None,
     })
 }
 
@@ -156,6 +158,11 @@ async fn ask(
             worst = (meaning, words.clone());
         }
         told.push(words);
+    }
+    if let (Meaning::Old, Some(reason)) = (worst.0, &door.unsure) {
+        let words = format!("nobody can say whether others answer too: {reason}");
+        told.push(words.clone());
+        worst = (Meaning::Unknown, words);
     }
     let told = told.join("; ");
     if !door.traffic {

@@ -99,6 +99,7 @@ pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
 pub(crate) async fn drilled(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let path = session.store.place();
+    session.read().await?;
     if job.dry_run {
         let why = "dry run: would record a drill";
         return Ok(session.report(vec![Outcome::skipped("drill/recorded", path, why)]));

@@ -84,6 +84,10 @@ impl Flags {
             run,
             force: _,
         } = self;
+        // A revision that it has brought before is no news of the database.
+        if schema_revision.is_some() && *schema_revision != entry.schema_revision {
+            entry.schema_found = None;
+        }
         for (told, known) in [
             (digest, &mut entry.digest),
             (image, &mut entry.image),

@@ -160,6 +160,15 @@ pub(crate) fn already_there(document: &Document, destination: &str, evidence: &s
         .hint(hint)
 }
 
+/// Refuses to go anywhere while an earlier rollback is being undone.
+pub(crate) fn aborting(destination: &str, reason: &str) -> Outcome {
+    Outcome::refused("refused/aborting", destination)
+        .expected("no unfinished rollback that is being undone")
+        .actual(format!("one is being undone: {reason}"))
+        .reason("what an earlier rollback changed is not put back yet")
+        .hint("`rollback resume` puts the rest back; see `rollback status`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

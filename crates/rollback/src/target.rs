@@ -65,16 +65,26 @@ pub(crate) struct Door {
     pub(crate) place: Place,
     /// Whether users come this way.
     pub(crate) traffic: bool,
+    /// Why nobody can say who else answers here: then good answers prove nothing.
+    pub(crate) unsure: Option<String>,
 }
 
 impl Door {
-    /// The front door of a proxy and the colours behind it, at one of its machines.
-    fn of_proxy<'c>(
+    /// The front door of a proxy and the colours behind it (name, address), at one of its machines.
+    /// Where several are `active`, each has traffic of its own: one user in twenty is not seen
+    /// through the front door.
+    fn of_proxy(
         kind: &str,
         place: &Place,
         question: &Question,
-        colours: impl IntoIterator<Item = (&'c str, &'c str)>,
+        colours: &[(&str, &str)],
+        active: Result<Vec<&str>, String>,
     ) -> Vec<Door> {
+        let (active, unsure) = match active {
+            Ok(active) => (active, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        let shared = |at: &str| active.len() > 1 && active.contains(&at);
         let door = |name: &str, at: Option<&str>| Door {
             name: match place {
                 Place::Here => name.to_owned(),
@@ -83,10 +93,11 @@ impl Door {
             question: question.clone(),
             at: at.map(str::to_owned),
             place: place.clone(),
-            traffic: at.is_none(),
+            traffic: at.is_none_or(shared),
+            unsure: unsure.clone().filter(|_| at.is_none()),
         };
         let mut doors = vec![door(kind, None)];
-        doors.extend(colours.into_iter().map(|(name, at)| door(name, Some(at))));
+        doors.extend(colours.iter().map(|(name, at)| door(name, Some(at))));
         doors
     }
 }
@@ -116,9 +127,10 @@ pub(crate) trait Target {
     fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String>;
 
     /// Brings what the step needs to its place, such as images; nothing that is live changes.
-    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, ()> {
+    /// `None` where everything is there.
+    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Option<Asking<'a, ()>> {
         let _ = (step, moving);
-        Box::pin(async { Ok(()) })
+        None
     }
 
     /// Whether [`Target::plan`] proves that what the destination needs is still there.
@@ -282,6 +294,15 @@ pub(crate) async fn everywhere(target: &dyn Target, destination: &str) -> Spread
     Spread { all, at }
 }
 
+/// Whether several releases may run side by side: on several places, or behind one front door.
+pub(crate) fn several(target: &dyn Target, destination: &str) -> bool {
+    let moving = Move {
+        destination,
+        left: None,
+    };
+    target.shares() || target.steps(moving).len() > 1
+}
+
 /// The release that runs and who says so; `None` where nobody is configured to tell.
 pub(crate) async fn asked(
     section: &Rollback,
@@ -293,6 +314,8 @@ pub(crate) async fn asked(
     let places = Places::new(job);
     if let Ok(target) = of(section, job, &places, known) {
         match everywhere(&*target, likely).await.all {
+            // One answer through the front door says nothing of the others.
+            Err(reason) if several(&*target, likely) => return Err(reason),
             Ok(Some(release)) => return Ok(Some((release, "the target says so"))),
             Ok(None) => {}
             Err(reason) => missing = Some(reason),

@@ -54,7 +54,16 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
         Ok(None) => return report(vec![crate::view::nothing_recorded(place)]),
         Err(reason) => return report(vec![problem(&place, "", &reason)]),
     };
-    let problems = state::validate::problems(&bytes);
+    let mut problems = state::validate::problems(&bytes);
+    if file.is_none() && problems.is_empty() {
+        let session = Session::open(job)?;
+        if let Err(foreign) = session.read().await {
+            problems.push(state::validate::Problem {
+                pointer: String::new(),
+                says: foreign.chain(),
+            });
+        }
+    }
     if problems.is_empty() {
         let what = format!("{} bytes, no problem", bytes.len());
         return report(vec![Outcome::pass("state/valid", place).actual(what)]);
@@ -87,8 +96,10 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
         Failure::error(format!("failed to read {}: {error}", path.display()))
             .hint("check the path and its permissions")
     };
-    if std::fs::metadata(path).map_err(failed)?.is_dir() {
-        return Err(Failure::usage(format!("{} is a folder", path.display())));
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        let path = path.display();
+        return Err(Failure::usage(format!("{path} is no regular file")));
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;

@@ -113,7 +113,8 @@ impl Rollback<'_> {
 
 /// Whether asking changes nothing.
 pub(super) fn reads(probe: &HttpProbe) -> bool {
-    probe.method.is_none()
+    let method = probe.method.as_ref();
+    method.is_none_or(|method| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str()))
         && probe.body.is_none()
         && probe.body_file.is_none()
         && probe.json.is_none()

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use model::{Outcome, Severity, Verdict};
 
 use super::Rollback;
+use super::capture::reads;
 use crate::target::{Idle, Move, Place, Step, Target};
 
 impl Rollback<'_> {
@@ -39,7 +40,7 @@ impl Rollback<'_> {
         let http: Vec<HttpProbe> = gate
             .http
             .iter()
-            .filter(|probe| probe.severity == Severity::Required)
+            .filter(|probe| probe.severity == Severity::Required && reads(probe))
             .filter_map(|probe| moved(probe, idle, &step.place))
             .collect();
         if http.is_empty() {

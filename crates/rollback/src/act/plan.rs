@@ -6,7 +6,7 @@ use state::Document;
 
 use super::{Flags, Rollback, ready};
 use crate::refuse;
-use crate::session::Session;
+use crate::session::{Session, failure};
 use crate::target::Move;
 
 /// What `run` would do.
@@ -33,6 +33,11 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
                 ))
                 .hint("wait for it, or see `rollback status`"),
         ]));
+    }
+    if let Some(journal) = session.store.unfinished().await.map_err(failure)?
+        && let Some(reason) = journal.aborting()
+    {
+        return Ok(session.report(vec![refuse::aborting(&destination, reason)]));
     }
     let rollback = Rollback::new(&session, &destination, force);
     let target = rollback.target()?;

@@ -2,6 +2,7 @@
 //! anything that is live changes.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use model::{Outcome, Verdict};
@@ -32,6 +33,10 @@ pub(super) fn unready(id: String, destination: &str, reason: String) -> Outcome 
         )
 }
 
+fn late(deadline: Duration) -> String {
+    format!("not ready within {} s", deadline.as_secs())
+}
+
 impl Rollback<'_> {
     /// Every rule that asks more than the state: what would be done at each place, or the refusals.
     pub(super) async fn proved(
@@ -41,8 +46,9 @@ impl Rollback<'_> {
         document: &Document,
         prepare: bool,
     ) -> Result<Ready, Vec<Outcome>> {
-        let asking = self.ready(target, moving, prepare);
-        let (ready, unhealthy) = tokio::join!(asking, self.unhealthy(target, moving));
+        let since = Instant::now();
+        let asking = self.ready(target, moving);
+        let (mut ready, unhealthy) = tokio::join!(asking, self.unhealthy(target, moving));
         let refused = |outcome: Box<Outcome>| vec![*outcome];
         if let Some(gone) = self.gone(target, document, &ready).await {
             self.force.refuse(Rule::Window, gone).map_err(refused)?;
@@ -55,31 +61,58 @@ impl Rollback<'_> {
                 .refuse(Rule::Unhealthy, outcome)
                 .map_err(refused)?;
         }
+        // Nothing is brought anywhere before every rule was asked.
+        if prepare {
+            self.fetch(target, moving, &mut ready, since).await;
+            if let Some(refusals) = self.impossible(&ready) {
+                return Err(refusals);
+            }
+        }
         Ok(ready)
     }
 
-    /// Every step at its place, side by side, proved possible and, with `prepare`, made ready: what
-    /// it would do, or why it cannot be made.
-    pub(super) async fn ready(
+    /// Brings each step that can be made what it needs, side by side, in what is `since` then left
+    /// of the time for preparing.
+    async fn fetch(
         &self,
         target: &dyn Target,
         moving: Move<'_>,
-        prepare: bool,
-    ) -> Ready {
+        ready: &mut Ready,
+        since: Instant,
+    ) {
+        let deadline = self.session.section.deadline.get() / 2;
+        let left = deadline.saturating_sub(since.elapsed());
+        let fetching = ready.iter_mut().map(|(step, ready)| async move {
+            let fetching = match ready {
+                Ok(_) => target.prepare(step, moving),
+                Err(_) => None,
+            };
+            let Some(fetching) = fetching else { return };
+            let start = self.begins(&step.place, "fetch");
+            let fetched = tokio::time::timeout(left, fetching).await;
+            let fetched = fetched.unwrap_or_else(|_| Err(late(deadline)));
+            let verdict = if fetched.is_ok() {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            };
+            self.bar(&step.place, "fetch", start, verdict);
+            if let Err(reason) = fetched {
+                *ready = Err(reason);
+            }
+        });
+        self.tree.drawn(join_all(fetching)).await;
+    }
+
+    /// Every step at its place, side by side, proved possible: what it would do, or why it cannot be
+    /// made.
+    pub(super) async fn ready(&self, target: &dyn Target, moving: Move<'_>) -> Ready {
         let deadline = self.session.section.deadline.get() / 2;
         let steps = target.steps(moving);
         let asking = steps.iter().map(|step| async move {
             let start = self.begins(&step.place, "prepare");
-            let ready = async {
-                let does = target.plan(step, moving).await?;
-                if prepare {
-                    target.prepare(step, moving).await?;
-                }
-                Ok(does)
-            };
-            let ready = tokio::time::timeout(deadline, ready).await;
-            let ready =
-                ready.unwrap_or_else(|_| Err(format!("not ready within {} s", deadline.as_secs())));
+            let ready = tokio::time::timeout(deadline, target.plan(step, moving)).await;
+            let ready = ready.unwrap_or_else(|_| Err(late(deadline)));
             let verdict = if ready.is_ok() {
                 Verdict::Pass
             } else {
@@ -109,9 +142,8 @@ impl Rollback<'_> {
             if standing::standing(journal, &step.name) == Standing::Done {
                 return None;
             }
-            let ready = tokio::time::timeout(deadline, target.prepare(step, moving)).await;
-            let late = || Err(format!("not ready within {} s", deadline.as_secs()));
-            let reason = ready.unwrap_or_else(|_| late()).err()?;
+            let ready = tokio::time::timeout(deadline, target.prepare(step, moving)?).await;
+            let reason = ready.unwrap_or_else(|_| Err(late(deadline))).err()?;
             Some((step.name.clone(), reason))
         });
         join_all(asking).await.into_iter().flatten().collect()

@@ -55,11 +55,7 @@ async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failu
     if let Some(journal) = &unfinished
         && let Some(reason) = journal.aborting()
     {
-        let outcome = Outcome::refused("refused/aborting", &destination)
-            .expected("no unfinished rollback that is being undone")
-            .actual(format!("one is being undone: {reason}"))
-            .reason("what an earlier rollback changed is not put back yet")
-            .hint("`rollback resume` puts the rest back; see `rollback status`");
+        let outcome = refuse::aborting(&destination, reason);
         return rollback.give_up(&lease, vec![outcome]).await;
     }
     if let Some(journal) = unfinished.take_if(|journal| rollback.continues(journal, &running)) {

@@ -58,7 +58,9 @@ impl Rollback<'_> {
         {
             let answer = question.ask(None, destination, ASK).await;
             asked = match (answer, asked) {
-                (Ok(release), Some(target_says)) if release == destination && target.shares() => {
+                (Ok(release), Some(target_says))
+                    if release == destination && target::several(target, destination) =>
+                {
                     Some(target_says)
                 }
                 (Ok(release), _) => Some(Ok((release, "the service says so"))),

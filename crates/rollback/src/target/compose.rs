@@ -385,11 +385,11 @@ impl Target for Compose<'_> {
         })
     }
 
-    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, ()> {
-        Box::pin(async move {
+    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Option<Asking<'a, ()>> {
+        Some(Box::pin(async move {
             let images = self.images(moving.destination)?;
             self.pull(&step.place, &images).await
-        })
+        }))
     }
 
     fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::{HaproxyTarget, Leave};
+use futures_util::future::join_all;
 use remote::quote;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -411,17 +412,23 @@ impl Target for Haproxy<'_> {
     }
 
     fn doors(&self) -> Asking<'_, Vec<Door>> {
-        Box::pin(async {
-            let mut doors = Vec::new();
-            for place in self.machines.all() {
+        Box::pin(async move {
+            let asking = self.machines.all().iter().map(|place| async move {
                 // Without its word on where the servers are, the front door can still be asked.
-                let servers = self.servers(place).await.unwrap_or_default();
-                let colours = servers
+                let (servers, unsure) = match self.servers(place).await {
+                    Ok(servers) => (servers, None),
+                    Err(reason) => (BTreeMap::new(), Some(reason)),
+                };
+                let colours: Vec<(&str, &str)> = servers
                     .iter()
-                    .map(|(name, server)| (name.as_str(), server.address.as_str()));
-                doors.extend(Door::of_proxy("haproxy", place, &self.question, colours));
-            }
-            Ok(doors)
+                    .map(|(name, server)| (name.as_str(), server.address.as_str()))
+                    .collect();
+                let active = servers.values().filter(|server| server.takes_traffic());
+                let active = active.map(|server| server.address.as_str()).collect();
+                let active = unsure.map_or(Ok(active), Err);
+                Door::of_proxy("haproxy", place, &self.question, &colours, active)
+            });
+            Ok(join_all(asking).await.concat())
         })
     }
 

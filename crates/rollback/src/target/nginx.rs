@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::NginxTarget;
+use futures_util::future::join_all;
 
 use super::machines::{Machines, word};
 use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
@@ -277,9 +278,17 @@ impl Target for Nginx<'_> {
             ("blue", self.config.blue.as_str()),
             ("green", self.config.green.as_str()),
         ];
-        let of = |place| Door::of_proxy("nginx", place, &self.question, colours);
-        let doors = self.machines.all().iter().flat_map(of).collect();
-        Box::pin(async { Ok(doors) })
+        Box::pin(async move {
+            let asking = self.machines.all().iter().map(|place| async move {
+                let text = self.read(place).await;
+                let upstream = text.as_ref().map_err(String::clone);
+                let upstream = upstream.and_then(|text| self.upstream(text));
+                let active = upstream.as_ref().map(Upstream::active);
+                let active = active.map_err(Clone::clone);
+                Door::of_proxy("nginx", place, &self.question, &colours, active)
+            });
+            Ok(join_all(asking).await.concat())
+        })
     }
 
     fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {

@@ -145,7 +145,9 @@ fn on_a_breach_the_hosts_are_put_back_in_reverse_order() {
     assert_eq!(world.read("calls"), calls);
     std::fs::remove_file(world.path("before-run")).unwrap();
     world.rollback(&["status"]).exits(1).says("is being undone");
-    world.rollback(&["run"]).exits(5).says("refused/aborting");
+    for verb in ["plan", "run"] {
+        world.rollback(&[verb]).exits(5).says("refused/aborting");
+    }
     world.rollback(&["resume"]).exits(0).says("v2 is back");
     assert_eq!(
         world.read("calls"),

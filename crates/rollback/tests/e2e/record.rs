@@ -116,3 +116,20 @@ fn silence_is_no_proof_that_a_release_runs() {
         .exits(0)
         .says("nobody is configured who says what runs");
 }
+
+#[test]
+fn one_host_that_says_nothing_is_not_spoken_for_by_the_front_door() {
+    let hosts = ["web-01", "web-02"];
+    let world = World::new(&hosts, true);
+    world.set_live("v1");
+    world.write(
+        "before-current",
+        "if [ $HOST = web-02.test ]; then echo no docker >&2; exit 1; fi",
+    );
+    world
+        .rollback(&["record", "--release", "v1"])
+        .exits(4)
+        .says("web-02")
+        .says("no docker");
+    assert!(!world.path("state.json").exists());
+}

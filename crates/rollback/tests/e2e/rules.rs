@@ -317,3 +317,27 @@ fn a_rule_that_nobody_knows_or_that_stays_is_a_usage_error() {
     }
     assert_eq!(world.live(), "v2");
 }
+
+#[test]
+fn an_old_release_that_is_deployed_again_takes_no_migration_back() {
+    let world = World::new(&["localhost"], true);
+    let deploy = |release: &str, more: &[&str]| {
+        world.set_live(release);
+        let args = [&["record", "--release", release], more].concat();
+        world.rollback(&args).exits(0);
+    };
+    deploy("v0", &["--schema-revision", "0041"]);
+    let both = ["--schema-revision", "0041", "--compatible-with", "0042"];
+    deploy("v1", &both);
+    deploy("v2", &["--schema-revision", "0042"]);
+    // Its pipeline says what it always said.
+    for told in [&[] as &[&str], &both] {
+        deploy("v1", told);
+        world
+            .rollback(&["run", "--to", "v0"])
+            .exits(5)
+            .says("refused/schema")
+            .says("schema 0042 since v2");
+        assert_eq!(world.live(), "v1");
+    }
+}

@@ -233,3 +233,101 @@ fn without_a_backup_the_journals_are_what_is_left_and_without_those_nothing() {
         .exits(5)
         .says("deploy-guard/state/v2");
 }
+
+#[test]
+fn a_state_of_another_service_is_no_valid_one_of_ours_and_stays_as_it_is() {
+    let world = World::with_v2_deployed();
+    let theirs = world.read("state.json").replace("\"shop\"", "\"other\"");
+    world.write("state.json", &theirs);
+    for args in [
+        &["run"] as &[&str],
+        &["status"],
+        &["drilled"],
+        &["unfreeze"],
+        &["unlock"],
+        &["rehearse"],
+        &["decide"],
+        &["resume"],
+        &["abort"],
+        &["record", "--release", "v2", "--force"],
+    ] {
+        world.rollback(args).exits(5).says("is of service `other`");
+        assert_eq!(world.read("state.json"), theirs, "{args:?}");
+    }
+    world
+        .rollback(&["state", "validate"])
+        .exits(1)
+        .says("is of service `other`");
+}
+
+#[test]
+fn a_pipe_is_no_state_and_is_not_waited_for() {
+    let world = World::with_v2_deployed();
+    let made = std::process::Command::new("mkfifo")
+        .arg(world.path("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    world
+        .rollback(&["state", "validate", "pipe"])
+        .exits(2)
+        .says("no regular file");
+}
+
+#[test]
+fn the_last_known_good_that_is_deployed_again_leaves_a_valid_state() {
+    let world = World::with_v2_deployed();
+    world.set_live("v1");
+    world
+        .rollback(&["record", "--pending", "--release", "v1"])
+        .exits(0);
+    world.rollback(&["state", "validate"]).exits(0);
+    assert_eq!(world.state().last_known_good.as_deref(), Some("v1"));
+}
+
+#[test]
+fn which_of_several_good_ones_is_the_newest_is_not_guessed() {
+    let world = World::new(&["localhost"], true);
+    let mut old = json!({"current": "v3", "history": [
+        {"version": "v1", "status": "good"},
+        {"version": "v2", "status": "good", "timestamp": "2026-11-19T10:00:00Z"}
+    ]});
+    world.write("state.json", &old.to_string());
+    world
+        .rollback(&["state", "migrate"])
+        .exits(0)
+        .says("not each has a time");
+    assert_eq!(world.state().last_known_good, None);
+    world.rollback(&["run"]).exits(5).says("no last-known-good");
+    old["history"][0]["timestamp"] = json!("2026-11-18T10:00:00Z");
+    world.write("state.json", &old.to_string());
+    world.rollback(&["state", "migrate"]).exits(0);
+    assert_eq!(world.state().last_known_good.as_deref(), Some("v2"));
+}
+
+#[test]
+fn what_an_aborted_rollback_meant_is_not_what_happened() {
+    let world = World::new(&["web-01", "web-02"], true);
+    world.deploy_v2();
+    // The second host fails, and what the first one did is put back.
+    world.configure(&["web-01", "web-02"], true, "  batch: 1\n");
+    world.write(
+        "before-run",
+        "if [ $HOST = web-02.test ] && [ $RELEASE = v1 ]; then exit 1; fi",
+    );
+    world.rollback(&["run"]);
+    world.rollback(&["abort"]).exits(0);
+    let (_, journal) = world.journal().unwrap();
+    assert!(
+        journal.contains("\"done\"") && journal.contains("aborted"),
+        "{journal}"
+    );
+    std::fs::remove_file(world.path("before-run")).unwrap();
+    let before = world.state();
+    assert_eq!(before.current.as_deref(), Some("v2"));
+    world.write("state.json", "garbage");
+    world.rollback(&["state", "repair", "--yes"]).exits(0);
+    let state = world.state();
+    assert_eq!(state.current.as_deref(), Some("v2"));
+    assert_eq!(state.status("v2"), Some(state::Status::Pending));
+    assert_eq!(state.frozen, None);
+}

@@ -200,6 +200,28 @@ fn an_image_that_only_the_registry_has_is_pulled() {
     .unwrap();
     world.deployed();
     world.answers("v2");
+    // Not before every rule was asked.
+    let config = world.bed.read("deploy-guard.yml");
+    let window = config.replace(
+        "  state: state.json\n",
+        "  state: state.json\n  window: 1h\n",
+    );
+    world.bed.write("deploy-guard.yml", &window);
+    let state = world.bed.read("state.json");
+    let mut aged = world.bed.state();
+    for entry in aged["history"].as_array_mut().unwrap() {
+        entry["deployed_at"] = "2026-01-01T00:00:00Z".into();
+        entry["retained"] = serde_json::json!(["/nowhere/kept"]);
+    }
+    world.bed.write("state.json", &aged.to_string());
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["refused/window", "/nowhere/kept is gone"]);
+    let here = world.docker.must(&["images", "-q", &format!("{name}:v1")]);
+    assert_eq!(here.trim(), "", "nothing was pulled");
+    world.bed.write("deploy-guard.yml", &config);
+    world.bed.write("state.json", &state);
     world
         .bed
         .rollback(&["run"])

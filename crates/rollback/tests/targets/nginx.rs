@@ -337,3 +337,24 @@ fn a_canary_that_stays_is_noticed_although_most_answers_are_right() {
     assert_eq!(canary.upstream(), canary.text(""));
     canary.shares();
 }
+
+#[test]
+fn one_user_in_twenty_with_the_new_release_is_not_safe() {
+    let canary = Canary::new();
+    let decide = || canary.bed.rollback(&["decide"]);
+    for _ in 0..3 {
+        decide().is(
+            1,
+            &["CRITICAL", "decide/green", "users get the new release: v2"],
+        );
+    }
+    canary.nginx.read(&canary.text(" down"));
+    let settled = testkit::wait_until(Duration::from_secs(20), || {
+        (0..60).all(|_| live(&canary.nginx) == "v1")
+    });
+    assert!(settled);
+    decide().is(0, &["SAFE"]);
+    // Good answers alone say nothing of who else gets traffic.
+    std::fs::remove_file(canary.nginx.upstream_file()).unwrap();
+    decide().is(3, &["UNKNOWN", "nobody can say whether others answer too"]);
+}
