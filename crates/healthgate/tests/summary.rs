@@ -10,7 +10,7 @@ use testkit::{Nginx, Shop};
 
 /// What a summary holds, once it is a page.
 fn page(summary: &Path) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/summary.mjs");
+    let script = testkit::workspace().join("crates/healthgate/tests/summary.mjs");
     let mut node = Command::new(testkit::tool("node"))
         .arg(script)
         .arg(testkit::testbed().join("node_modules"))

@@ -19,7 +19,7 @@ pub(crate) mod standing;
 mod through;
 mod verify;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use cli::Failure;
@@ -74,6 +74,8 @@ struct Rollback<'a> {
     force: Force,
     places: Places,
     clock: Instant,
+    /// When the destination answered again.
+    restored: Cell<Instant>,
     bars: RefCell<Vec<Bar>>,
     tree: Tree,
     /// What came of capturing and of hooks before the act.
@@ -89,6 +91,7 @@ impl<'a> Rollback<'a> {
             force,
             places: Places::new(session.job),
             clock: Instant::now(),
+            restored: Instant::now().into(),
             bars: RefCell::default(),
             tree: Tree::new(&session.job.progress),
             beside: RefCell::default(),

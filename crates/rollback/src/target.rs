@@ -16,7 +16,7 @@ mod workflow;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::{EcsTarget, ReleaseSource, Rollback};
@@ -186,6 +186,11 @@ pub(crate) trait Target {
     /// nothing of the other.
     fn shares(&self) -> bool {
         false
+    }
+
+    /// When the destination was seen to answer at the last place, where a step goes on after that.
+    fn answered(&self) -> Option<Instant> {
+        None
     }
 
     /// What proved that the destination answers, once every step was made; `None` where nothing

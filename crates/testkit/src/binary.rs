@@ -5,15 +5,22 @@ use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// The folder that holds the workspace's `Cargo.toml`.
 pub fn workspace() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .expect("testkit lies two folders below the workspace")
+    static WORKSPACE: LazyLock<PathBuf> = LazyLock::new(|| {
+        // Where cargo runs the test from, not where this was built: checkouts may share a target
+        // folder.
+        let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let here = here.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let workspace = here.ancestors().nth(2);
+        workspace
+            .expect("crates lie two folders below the workspace")
+            .to_owned()
+    });
+    &WORKSPACE
 }
 
 /// The folder that cargo builds this test into, without the profile.

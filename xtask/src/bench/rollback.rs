@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Figure, failed, median, milliseconds};
 use crate::command::{Failure, output, program, run, succeeds};
@@ -18,10 +18,14 @@ const ROUNDS: usize = 3;
 const PORTS: [u16; 3] = [18_080, 18_081, 18_082];
 
 pub(super) fn figures(rollback: &Path) -> Result<Vec<Figure>, Failure> {
-    Ok(vec![here(rollback)?, fleet(rollback)?])
+    let mut figures = here(rollback)?;
+    figures.push(fleet(rollback)?);
+    Ok(figures)
 }
 
-fn here(rollback: &Path) -> Result<Figure, Failure> {
+/// Until the release answers through nginx again, and until the command ends: it waits until no
+/// worker of before can answer any more, which the script leaves open.
+fn here(rollback: &Path) -> Result<Vec<Figure>, Failure> {
     let site = Site::new("")?;
     let folder = site.path("site");
     let mut nginx = nginx_at(&folder)
@@ -30,29 +34,53 @@ fn here(rollback: &Path) -> Result<Figure, Failure> {
         .map_err(failed)?;
     let measured = (|| {
         site.record(rollback)?;
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut restored, mut ended, mut script) = (Vec::new(), Vec::new(), Vec::new());
         // In turns, so that a busy moment of the machine falls on both. The first pair warms up.
         for round in 0..=HERE {
             site.deploy_bad()?;
-            let we = timed(site.at(program(rollback)).args(["run", "-q"]))?;
+            let outputs = site.path("outputs");
+            let mut we = site.at(program(rollback));
+            we.args(["run", "-q"]).env("GITHUB_OUTPUT", &outputs);
+            let started = SystemTime::now();
+            let we = timed(&mut we)?;
+            let answered = restored_at(&outputs)?.duration_since(started);
             site.deploy_bad()?;
-            let script = timed(site.at(program("sh")).args(["switch.sh"]))?;
+            let it = timed(site.at(program("sh")).args(["switch.sh"]))?;
             if round > 0 {
-                ours.push(we);
-                theirs.push(script);
+                restored.push(answered.map_err(std::io::Error::other).map_err(failed)?);
+                ended.push(we);
+                script.push(it);
             }
         }
-        Ok((median(ours), median(theirs)))
+        Ok((median(restored), median(ended), median(script)))
     })();
     let _ = nginx_at(&folder).args(["-s", "quit"]).status();
     let _ = nginx.wait();
-    let (ours, theirs) = measured?;
-    Ok(Figure {
-        what: "one nginx switched and seen (1.3)",
+    let (restored, ended, script) = measured?;
+    let beside = |what, ours: Duration| Figure {
+        what,
         ours: milliseconds(ours),
-        peer: format!("shell script {}", milliseconds(theirs)),
-        ratio: Some(ours.as_secs_f64() / theirs.as_secs_f64()),
-    })
+        peer: format!("shell script {}", milliseconds(script)),
+        ratio: Some(ours.as_secs_f64() / script.as_secs_f64()),
+    };
+    Ok(vec![
+        beside("one nginx switched and seen (1.3)", restored),
+        beside("one nginx, old workers gone", ended),
+    ])
+}
+
+/// The moment that the last rollback wrote down.
+fn restored_at(outputs: &Path) -> Result<SystemTime, Failure> {
+    let text = fs::read_to_string(outputs).map_err(failed)?;
+    let mut words = text.split_whitespace().rev().filter_map(|word| {
+        word.trim_start_matches("restored-at=")
+            .parse::<jiff::Timestamp>()
+            .ok()
+    });
+    let at = words
+        .next()
+        .ok_or_else(|| Failure::new("no restored-at was written"))?;
+    Ok(at.into())
 }
 
 fn fleet(rollback: &Path) -> Result<Figure, Failure> {

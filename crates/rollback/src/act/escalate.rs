@@ -1,5 +1,6 @@
 //! What a person is told at the end, and has to do where the rollback did not help.
 
+use jiff::{SignedDuration, Timestamp};
 use model::{Outcome, Report, Verdict};
 use remote::quote;
 use state::{Document, Status};
@@ -16,14 +17,21 @@ impl Rollback<'_> {
         document: Option<&Document>,
     ) {
         let from = left.unwrap_or("an unknown release");
-        let ms = self.clock.elapsed().as_millis();
         match verdict {
             Verdict::Pass => {
-                report.reason =
-                    format!("rolled back from {from} to {} in {ms} ms", self.destination);
-                report
-                    .outputs
-                    .push(("restored-release".to_owned(), self.destination.to_owned()));
+                let restored = self.restored.get();
+                report.reason = format!(
+                    "rolled back from {from} to {} in {} ms, verified after {} ms",
+                    self.destination,
+                    restored.duration_since(self.clock).as_millis(),
+                    self.clock.elapsed().as_millis()
+                );
+                let at = Timestamp::now()
+                    - SignedDuration::try_from(restored.elapsed()).unwrap_or_default();
+                report.outputs.extend([
+                    ("restored-release".to_owned(), self.destination.to_owned()),
+                    ("restored-at".to_owned(), format!("{at:.6}")),
+                ]);
             }
             Verdict::Fail => {
                 report.reason = format!(

@@ -67,6 +67,8 @@ impl Rollback<'_> {
             failed,
             interrupted,
         } = fleet.commit(known, &unready).await?;
+        self.restored
+            .set(target.answered().unwrap_or_else(Instant::now));
         outcomes.extend(self.told_forced(&forced));
         outcomes.append(&mut self.beside.borrow_mut());
         if interrupted {

@@ -1,5 +1,6 @@
 //! The machines that a target names, and scripts that run there.
 
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use super::{Asking, Place, Places, Step};
 
 /// How long a place may take to show a log.
 const LOOK: Duration = Duration::from_secs(5);
+/// Of a log so many lines are kept, and at most so many bytes.
+const LINES: usize = 200;
+const END: u64 = 64 << 10;
 
 pub(crate) struct Machines<'a> {
     places: &'a Places,
@@ -89,6 +93,27 @@ impl<'a> Machines<'a> {
         (name, Box::pin(look))
     }
 
+    /// The last lines of a log.
+    pub(crate) fn tail<'s>(
+        &'s self,
+        place: &'s Place,
+        name: &'static str,
+        path: &'s Path,
+    ) -> (&'static str, Asking<'s, String>) {
+        match place {
+            Place::Here => (
+                name,
+                Box::pin(async move {
+                    end_of(path).map_err(|error| format!("{}: {error}", path.display()))
+                }),
+            ),
+            Place::Host(_) => {
+                let tail = format!("tail -n {LINES} -- {}", word(path));
+                self.look(place, name, tail)
+            }
+        }
+    }
+
     /// Whether each of them, asked side by side, runs the release.
     pub(crate) async fn all_run<'s>(
         &'s self,
@@ -103,6 +128,21 @@ impl<'a> Machines<'a> {
     pub(crate) fn places(&self) -> &Places {
         self.places
     }
+}
+
+fn end_of(path: &Path) -> io::Result<String> {
+    // Some logs are a pipe or a terminal, which would be waited for.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+    let mut bytes = Vec::new();
+    file.take(END).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    Ok(lines[lines.len().saturating_sub(LINES)..].concat())
 }
 
 /// The name under `hosts:`, for a probe.

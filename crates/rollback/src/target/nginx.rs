@@ -6,31 +6,34 @@
 
 mod upstream;
 
+use std::cell::Cell;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::NginxTarget;
 use futures_util::future::join_all;
 
-use super::machines::{Machines, word};
+use super::machines::Machines;
 use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
 use upstream::Upstream;
 
-/// Right answers in a row, each over a fresh connection, that prove a switch: workers of before
-/// the reload may still accept for a moment.
+/// Right answers in a row, each over a fresh connection, that prove a switch.
 const PROOFS: u32 = 5;
 /// The most, where a colour had so small a share that a few answers say nothing of it.
 const MOST: u32 = 500;
-/// Between the first right answers: nginx tells its old workers to go 100 ms after it has started
-/// new ones, and one that still answers would fail the verification's first measurement.
-const DRAIN: Duration = Duration::from_millis(25);
-/// After an answer of before, and between two questions of what is served.
+/// From the first right answer on, workers of before may still accept for so long: nginx tells
+/// them to go 100 ms after it has started new ones (`ngx_master_process_cycle`).
+const DRAIN: Duration = Duration::from_millis(105);
+/// After an answer of before, at most, and between two questions of what is served.
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) struct Nginx<'a> {
     config: &'a NginxTarget,
     machines: Machines<'a>,
     question: Question,
+    /// When the last place was first seen to have its new configuration.
+    answered: Cell<Option<Instant>>,
 }
 
 impl<'a> Nginx<'a> {
@@ -45,6 +48,7 @@ impl<'a> Nginx<'a> {
             config,
             machines,
             question,
+            answered: Cell::default(),
         })
     }
 
@@ -120,15 +124,9 @@ impl<'a> Nginx<'a> {
         let address = self.colour_of(place, release).await?;
         let text = self.read(place).await?;
         let switched = self.upstream(&text)?.all_to(&address);
-        let check = format!(
-            "file=$(readlink -f -- {})\nfolder=$(dirname -- \"$file\")
-[ -w \"$folder\" ] || {{ printf 'nothing may be written in %s\\n' \"$folder\" >&2; exit 1; }}",
-            word(&self.config.upstream_file)
-        );
-        let limit = self.config.timeout.get();
-        self.machines
-            .script(place, "the upstream file", &check, limit)
-            .await?;
+        let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
+        let places = self.machines.places();
+        places.may_replace(place, path, limit).await?;
         let mut does = step.does.clone();
         if switched == text {
             does.push_str(" (the file already does)");
@@ -171,13 +169,21 @@ impl<'a> Nginx<'a> {
         let text = self.read(place).await?;
         let before = before.unwrap_or(&text);
         let switched = self.upstream(&text)?.all_to(&address);
-        // What had one request in twenty is not seen to be gone by five.
-        let rarest = self.upstream(before).map_or(1, |before| before.rarest());
-        let proofs = PROOFS.saturating_mul(rarest).min(MOST);
+        let proof = match self.upstream(before) {
+            Ok(before) => Proof {
+                // What had one request in twenty is not seen to be gone by five.
+                wanted: PROOFS.saturating_mul(before.rarest()).min(MOST),
+                tells: !before.may_ask(&address),
+            },
+            Err(_) => Proof {
+                wanted: PROOFS,
+                tells: false,
+            },
+        };
         if switched != text {
             self.write(place, &switched).await?;
         }
-        match self.reload_and_prove(place, release, proofs).await {
+        match self.reload_and_prove(place, release, proof).await {
             Ok(proof) => Ok(format!("{address} has the traffic; {proof}")),
             Err(reason) => Err(match self.restore(place, before).await {
                 Ok(done) => format!("{reason}; {done}"),
@@ -203,12 +209,13 @@ impl<'a> Nginx<'a> {
         &self,
         place: &Place,
         release: &str,
-        wanted: u32,
+        Proof { wanted, tells }: Proof,
     ) -> Result<String, String> {
         self.command(place, &self.config.test).await?;
         self.command(place, &self.config.reload).await?;
-        let deadline = Instant::now() + self.config.timeout.get();
-        let (mut proofs, mut last) = (0, String::new());
+        let reloaded = Instant::now();
+        let deadline = reloaded + self.config.timeout.get();
+        let (mut proofs, mut drained, mut last) = (0, false, String::new());
         while proofs < wanted {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -224,15 +231,28 @@ impl<'a> Nginx<'a> {
                 });
             }
             match self.ask(place, None, release, left).await {
-                Ok(answer) if answer == release => proofs += 1,
+                Ok(answer) if answer == release => {
+                    proofs += 1;
+                    if !drained {
+                        if tells {
+                            self.answered.set(Some(Instant::now()));
+                        }
+                        tokio::time::sleep(DRAIN.min(left)).await;
+                        drained = true;
+                    }
+                    continue;
+                }
                 Ok(answer) => (proofs, last) = (0, format!("{answer} answers")),
                 // A question that the deadline cut off says less than the answer before it.
                 Err(_) if Instant::now() >= deadline && !last.is_empty() => {}
                 Err(reason) => (proofs, last) = (0, reason),
             }
-            if proofs < PROOFS {
-                tokio::time::sleep(if proofs == 0 { PAUSE } else { DRAIN }).await;
-            }
+            // Soon at first: the new workers are there within milliseconds.
+            let pause = (reloaded.elapsed() / 8).clamp(Duration::from_millis(1), PAUSE);
+            tokio::time::sleep(pause).await;
+        }
+        if !tells {
+            self.answered.set(Some(Instant::now()));
         }
         Ok(self.proven(wanted, release))
     }
@@ -244,12 +264,21 @@ impl<'a> Nginx<'a> {
         )
     }
 
-    /// One of the user's own commands, as they wrote it; in a shell of its own, which they may leave.
+    /// One of the user's own commands, as they wrote it.
     async fn command(&self, place: &Place, text: &str) -> Result<String, String> {
         let (places, limit) = (self.machines.places(), self.config.timeout.get());
-        let (what, script) = (format!("`{text}`"), format!("(\n{text}\n)"));
-        places.must(place, &what, &script, limit).await
+        places.command(place, text, limit).await
     }
+}
+
+/// What it takes to believe a switch.
+#[derive(Clone, Copy)]
+struct Proof {
+    /// So many right answers in a row.
+    wanted: u32,
+    /// Whether the first one tells that nginx has its new configuration: with the old one nothing
+    /// of the destination could have answered.
+    tells: bool,
 }
 
 impl Target for Nginx<'_> {
@@ -292,11 +321,10 @@ impl Target for Nginx<'_> {
     }
 
     fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
-        let file = format!("cat -- {}", word(&self.config.upstream_file));
-        let errors = "tail -n 200 -- /var/log/nginx/error.log".to_owned();
+        let errors = Path::new("/var/log/nginx/error.log");
         vec![
-            self.machines.look(&step.place, "upstream-file", file),
-            self.machines.look(&step.place, "nginx-errors", errors),
+            ("upstream-file", Box::pin(self.read(&step.place))),
+            self.machines.tail(&step.place, "nginx-errors", errors),
         ]
     }
 
@@ -331,6 +359,10 @@ impl Target for Nginx<'_> {
 
     fn shares(&self) -> bool {
         true
+    }
+
+    fn answered(&self) -> Option<Instant> {
+        self.answered.get()
     }
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {

@@ -92,6 +92,24 @@ impl Places {
         Err(format!("{what}: {}{colon}{tail}", ran.exit))
     }
 
+    /// One of the user's own commands, as they wrote it, which must end with 0.
+    pub(crate) async fn command(
+        &self,
+        place: &Place,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let what = format!("`{text}`");
+        match place {
+            Place::Here => self.must(place, &what, text, timeout).await,
+            // In a shell of its own, which it may leave: a script's end is how it proves that it ran.
+            Place::Host(_) => {
+                let text = format!("(\n{text}\n)");
+                self.must(place, &what, &text, timeout).await
+            }
+        }
+    }
+
     /// A text file; `None` where there is none.
     pub(crate) async fn read(
         &self,
@@ -132,6 +150,32 @@ impl Places {
         String::from_utf8(bytes)
             .map(Some)
             .map_err(|_| failed("it is no text"))
+    }
+
+    /// Whether [`Places::replace`] may write where it has to.
+    pub(crate) async fn may_replace(
+        &self,
+        place: &Place,
+        path: &Path,
+        timeout: Duration,
+    ) -> Result<(), String> {
+        let Place::Host(_) = place else {
+            use rustix::fs::{Access, access};
+            let file = path
+                .canonicalize()
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            let folder = state::atomic::folder(&file);
+            return access(&folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+                format!("nothing may be written in {}: {error}", folder.display())
+            });
+        };
+        let check = format!(
+            "set -eu\nfile=$(readlink -f -- {})\nfolder=$(dirname -- \"$file\")\n\
+             [ -w \"$folder\" ] || {{ printf 'nothing may be written in %s\\n' \"$folder\" >&2; exit 1; }}\n",
+            word(path)?
+        );
+        let what = "the upstream file";
+        self.must(place, what, &check, timeout).await.map(drop)
     }
 
     /// Replaces a text file whole: whoever reads sees the old or the new content, after a crash and

@@ -63,6 +63,12 @@ impl<'t> Upstream<'t> {
         active
     }
 
+    /// Whether a colour can get a request, if only where the other one fails.
+    pub(super) fn may_ask(&self, colour: &str) -> bool {
+        let all = || self.blocks.iter().flatten();
+        all().any(|line| line.colour == colour && !line.down)
+    }
+
     /// Of how many requests one goes to the colour that gets the fewest.
     pub(super) fn rarest(&self) -> u32 {
         let rarest = |block: &Vec<Line>| {
