@@ -8,9 +8,13 @@ readonly STAGES=(preflight runner-check healthgate rollback run)
 # Ends with an annotation and the code for "usage or configuration error": nothing was asked.
 refuse() { # MESSAGE HINT
   printf 'error: %s\n\nhint: %s\n' "$(plain "$1")" "$(plain "$2")" >&2
-  printf '::error title=deploy-guard::%s. %s\n' "$(plain "$1")" "$(plain "$2")" >&2
+  annotate "$1" "$2"
   output exit-code 2
   exit 2
+}
+
+annotate() { # MESSAGE HINT
+  printf '::error title=deploy-guard::%s. %s\n' "$(plain "$1")" "$(plain "$2")" >&2
 }
 
 # One line in which the runner finds no command: it reads `::` at a line's start and `##[` anywhere.
@@ -49,10 +53,10 @@ choose_stage() {
 find_binary() {
   local folder=${INPUT_BIN_DIR:-}
   if [[ -z $folder ]]; then
-    build
-    folder=$built
+    install
+    folder=$installed
   elif [[ ! -d $folder ]]; then
-    refuse "bin-dir \`$folder\` is no folder" 'name the folder that holds the binaries, or leave bin-dir out to build them'
+    refuse "bin-dir \`$folder\` is no folder" 'name the folder that holds the binaries, or leave bin-dir out'
   fi
   # A path that begins with a dash would be taken for an option.
   [[ $folder == /* ]] || folder=$PWD/$folder
@@ -66,14 +70,66 @@ find_binary() {
       return
     fi
   done
-  refuse "there is neither deploy-guard nor $stage in $folder" 'name the folder that holds the binaries, or leave bin-dir out to build them'
+  refuse "there is neither deploy-guard nor $stage in $folder" 'name the folder that holds the binaries, or leave bin-dir out'
 }
 
-# Sets `built` to a folder with a deploy-guard made from the action's own source.
+# Sets `installed` to a folder with a deploy-guard of this revision.
+install() {
+  local how=${INPUT_INSTALL:-} archive='' code=0
+  case $how in
+    '' | download | build) ;;
+    *) refuse "install cannot be \`$how\`" 'it is download or build, or left out' ;;
+  esac
+  if [[ $how != build ]]; then
+    archive=$(installer --which 2>/dev/null) || code=$?
+    # No archive, and whatever else is wrong with the checksums, is for the installer to say.
+    if [[ $code != 1 || $how == download ]]; then
+      download "$archive"
+      return
+    fi
+  fi
+  build
+}
+
+installer() { # OPTION...
+  sh "${GITHUB_ACTION_PATH:?}/action/install.sh" --checksums "$GITHUB_ACTION_PATH/action/checksums.txt" "$@"
+}
+
+# Sets `installed` to a folder with the binary of the release that this revision is.
+download() { # ARCHIVE
+  local temp=${RUNNER_TEMP:-} code=0 log
+  # Nobody else may write there.
+  if [[ -z $temp ]]; then temp=$(mktemp -d); fi
+  mkdir -p -- "$temp"
+  installed=$temp/${1%.tar.gz}
+  # An earlier step of this job has put it there, whole.
+  if [[ -n $1 && -x $installed/deploy-guard ]]; then return; fi
+  local options=(--to "$installed")
+  # On self-hosted runners the tool cache outlives the job.
+  if [[ -n ${RUNNER_TOOL_CACHE:-} ]]; then options+=(--cache "$RUNNER_TOOL_CACHE/deploy-guard"); fi
+  if [[ -n ${INPUT_DOWNLOAD_URL:-} ]]; then
+    options+=(--from "$INPUT_DOWNLOAD_URL")
+  else
+    # With `uses: ./` no repository is named: it is the workflow's own.
+    options+=(--repository "${GITHUB_SERVER_URL:-https://github.com}/${ACTION_REPOSITORY:-${GITHUB_REPOSITORY:-}}")
+    if [[ -n ${GITHUB_API_URL:-} ]]; then options+=(--api "$GITHUB_API_URL"); fi
+  fi
+  log=$(mktemp "$temp/deploy-guard.XXXXXXXX")
+  DEPLOY_GUARD_DOWNLOAD_TOKEN=${INPUT_GITHUB_TOKEN:-} TMPDIR=$temp installer "${options[@]}" 2>&1 | tee -- "$log" >&2 || code=$?
+  if ((code)); then
+    annotate "$(sed -n 's/^error: //p' "$log")" "$(sed -n 's/^hint: //p' "$log")"
+    output exit-code "$code"
+    exit "$code"
+  fi
+  rm -f -- "$log"
+}
+
+# Sets `installed` to a folder with a deploy-guard made from the action's own source.
 build() {
   local source=${GITHUB_ACTION_PATH:?}
   if ! type -P cargo >/dev/null; then
-    refuse 'there is no cargo to build deploy-guard with' 'install Rust in an earlier step (https://rustup.rs), or give bin-dir a folder with ready binaries'
+    refuse 'this revision has no archive for this machine, and there is no cargo to build deploy-guard with' \
+      'use the revision of a release, install Rust in an earlier step (https://rustup.rs), or give bin-dir a folder with ready binaries'
   fi
   # The tool cache outlives the job on self-hosted runners; elsewhere the job's own folder will do.
   local target=${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-$source}}/deploy-guard/target
@@ -83,7 +139,7 @@ build() {
     refuse 'deploy-guard could not be built' 'the compiler says why above; libssh2 wants pkg-config, libssl-dev and a C compiler'
   fi
   printf '::endgroup::\n' >&2
-  built=$target/release
+  installed=$target/release
 }
 
 # Refuses binaries of another version than the workflow insists on.
@@ -95,7 +151,7 @@ check_version() {
   fi
   if [[ ${line##* } != "${wanted#v}" ]]; then
     refuse "version $wanted is wanted, and ${command[0]} is ${line##* }" \
-      "change the input \`version\`, or the binaries; this action does not download other versions"
+      "change the input \`version\`, or the revision that \`uses:\` names: a revision has one version"
   fi
 }
 
@@ -124,7 +180,7 @@ hand_over() {
   if [[ $stage == rollback && ${#args[@]} -eq 0 ]]; then args=(run); fi
 }
 
-stage='' built='' command=() args=()
+stage='' installed='' command=() args=()
 choose_stage
 find_binary
 check_version

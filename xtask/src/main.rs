@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test`, `setup`, `generate`, `demo`, `bench`.
+//! The repository's own commands: `cargo xtask test`, `setup`, `generate`, `demo`, `bench`, `dist`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,6 +11,7 @@
 
 mod bench;
 mod command;
+mod dist;
 mod generate;
 mod lint;
 mod setup;
@@ -40,6 +41,25 @@ enum Task {
         /// Handed to `deploy-guard demo`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
+    },
+    /// This machine's archive of a release: built, proved to be static, and installed by the
+    /// Action's own script
+    Dist {
+        /// Where the archive goes: `dist` in the target folder, if it is not said
+        #[arg(long, value_name = "DIR")]
+        to: Option<std::path::PathBuf>,
+        /// Pack this binary as it is instead of building one; nothing is proved of it then
+        #[arg(long, value_name = "FILE")]
+        binary: Option<std::path::PathBuf>,
+    },
+    /// What a release publishes beside its archives: their checksums, and an installer that has
+    /// them within
+    Checksums {
+        /// The folder with the archives
+        dir: std::path::PathBuf,
+        /// The repository that will have the release, for the installer
+        #[arg(long, value_name = "URL", default_value = "")]
+        repository: String,
     },
     /// Each figure as a ratio to a peer in the same run
     Bench {
@@ -71,6 +91,8 @@ fn main() -> ExitCode {
                 "demo",
             ])
             .args(args)),
+        Task::Dist { to, binary } => dist::archive(to.as_deref(), binary.as_deref()),
+        Task::Checksums { dir, repository } => dist::checksums(&dir, &repository),
         Task::Bench {
             hosts: Some(preflight),
             ..

@@ -33,7 +33,7 @@ impl Site {
         let here = repository.path();
         fs::create_dir_all(here.join("action")).unwrap();
         fs::create_dir_all(here.join(".github/workflows")).unwrap();
-        for file in ["action.yml", "action/run.sh"] {
+        for file in ["action.yml", "action/run.sh", "action/install.sh"] {
             fs::copy(root.join(file), here.join(file)).unwrap();
         }
         fs::write(
@@ -344,6 +344,140 @@ fn inputs_are_data_and_what_is_missing_is_our_own_error() {
     assert!(log.contains("version 99.0.0 is wanted"), "{log}");
     assert!(outcome("status").starts_with("success"), "{log}");
     assert_eq!(site.live(), "v1");
+}
+
+/// What somebody could hand over, and what a shell, a runner or a program would make of it.
+const HOSTILE: [&str; 6] = [
+    "v1'\"; touch pwned; '\"",
+    "v1\nverdict=pass\n::error::x\n##[error]y",
+    "$(touch pwned)`touch pwned`$HOME",
+    "${{ github.token }} ${{ secrets.DEPLOY_KEY }} }}",
+    "--help",
+    "-",
+];
+
+const INPUTS_BY_NAME: [&str; 9] = [
+    "release",
+    "config",
+    "environment",
+    "args",
+    "stage",
+    "version",
+    "install",
+    "download-url",
+    "bin-dir",
+];
+
+/// A step for each input and each hostile text.
+fn hostile_workflow(site: &Site) -> String {
+    let mut workflow = "name: inputs\non:\n  workflow_dispatch:\n    inputs:\n".to_owned();
+    let mut steps = String::new();
+    for n in 0..HOSTILE.len() {
+        workflow.push_str(&format!(
+            "      text{n}: {{ type: string, required: true }}\n"
+        ));
+        for input in INPUTS_BY_NAME {
+            let bin = if ["bin-dir", "install", "download-url"].contains(&input) {
+                ""
+            } else {
+                "\n          bin-dir: bin"
+            };
+            let stage = if input == "stage" {
+                ""
+            } else {
+                "\n          stage: rollback"
+            };
+            let at = site.results.path().join(format!("{input}-{n}"));
+            steps.push_str(&format!(
+                "      - id: {input}-{n}\n        continue-on-error: true\n        uses: ./\n        with:\n          \
+                 {input}: ${{{{ inputs.text{n} }}}}{bin}{stage}\n        env: {{ SEEN: '{seen}' }}\n      - run: echo \"code=$CODE\" >'{seen}.code'\n        \
+                 env: {{ CODE: '${{{{ steps.{input}-{n}.outputs.exit-code }}}}' }}\n",
+                seen = at.display()
+            ));
+        }
+    }
+    workflow.push_str("permissions: {}\njobs:\n  inputs:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n");
+    workflow + &steps
+}
+
+/// Each of them in each input of a step, by the events of a real workflow.
+#[test]
+fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
+    let site = Site::new();
+    let here = site.repository.path();
+    // In the place of the binary: it writes down what it was given.
+    let script = "#!/bin/sh\n[ \"$1\" != --version ] || { echo deploy-guard 0.1.0; exit; }\n\
+                  printf '%s\\036' \"$DEPLOY_GUARD_RELEASE\" \"$DEPLOY_GUARD_CONFIG\" \"$DEPLOY_GUARD_ENVIRONMENT\" \"$@\" \
+                  >\"$SEEN\"\n";
+    fs::create_dir(here.join("bin")).unwrap();
+    fs::write(here.join("bin/deploy-guard"), script).unwrap();
+    fs::set_permissions(
+        here.join("bin/deploy-guard"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    // A revision with an archive for this machine, so that it is the mirror that is refused.
+    let machine = format!(
+        "linux-{}",
+        std::env::consts::ARCH.replace("aarch64", "arm64")
+    );
+    let sums = format!("{}  deploy-guard-0.1.0-{machine}.tar.gz\n", "0".repeat(64));
+    fs::write(here.join("action/checksums.txt"), sums).unwrap();
+    let workflow = hostile_workflow(&site);
+    let arguments: Vec<_> = HOSTILE
+        .iter()
+        .enumerate()
+        .map(|(n, text)| format!("text{n}={text}"))
+        .collect();
+    let mut event = vec!["workflow_dispatch"];
+    for argument in &arguments {
+        event.extend(["--input", argument]);
+    }
+    let (passed, log) = site.act(&workflow, &event);
+    assert!(passed, "{log}");
+    let found = Command::new("find")
+        .arg(here)
+        .arg("/tmp/pwned")
+        .args(["-name", "pwned"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&found.stdout),
+        "",
+        "an input was run as code"
+    );
+    for (n, text) in HOSTILE.iter().enumerate() {
+        for input in INPUTS_BY_NAME {
+            let seen = fs::read_to_string(site.results.path().join(format!("{input}-{n}"))).ok();
+            let code = site.result(&format!("{input}-{n}.code")).remove("code");
+            let Some(seen) = seen else {
+                // Refused by the Action itself: no stage was started.
+                let own = ["stage", "version", "install", "download-url", "bin-dir"];
+                assert!(own.contains(&input), "{input} {text}: {code:?}\n{log}");
+                assert_eq!(code.as_deref(), Some("2"), "{input} {text}");
+                continue;
+            };
+            let fields: Vec<_> = seen.trim_end_matches('\u{1e}').split('\u{1e}').collect();
+            let expected = match input {
+                "release" => [*text, "", "", "rollback", "run"]
+                    .map(str::to_owned)
+                    .to_vec(),
+                "config" => ["", text, "", "rollback", "run"]
+                    .map(str::to_owned)
+                    .to_vec(),
+                "environment" => ["", "", text, "rollback", "run"]
+                    .map(str::to_owned)
+                    .to_vec(),
+                "args" => ["", "", "", "rollback"]
+                    .into_iter()
+                    .chain(text.lines())
+                    .map(str::to_owned)
+                    .collect(),
+                _ => panic!("{input} {text} reached the stage: {seen}"),
+            };
+            assert_eq!(fields, expected, "{input}");
+        }
+    }
 }
 
 /// The example that users copy, with its addresses and paths replaced by those of a real site.

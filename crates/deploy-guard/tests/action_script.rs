@@ -1,93 +1,16 @@
 //! `action/run.sh` alone, with shell scripts as binaries that say what they were given.
 #![allow(clippy::unwrap_used)]
 
+mod job;
+
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use job::Job;
 use predicates::prelude::*;
 use predicates::str::contains;
-use tempfile::TempDir;
-
-/// A folder with fake binaries, and the runner's files.
-struct Job {
-    folder: TempDir,
-}
-
-impl Job {
-    fn new() -> Job {
-        let job = Job {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        fs::create_dir(job.path("bin")).unwrap();
-        fs::create_dir(job.path("temp")).unwrap();
-        fs::write(job.path("output"), "").unwrap();
-        job
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// A fake binary that first records its arguments, each in brackets, and its variables.
-    fn binary(self, name: &str, then: &str) -> Job {
-        let seen = self.path("seen");
-        let script = format!(
-            "#!/bin/bash\nif [[ $1 == --version ]]; then echo '{name} 0.1.0'; exit; fi\n\
-             {{ printf '[%s]\\n' \"$@\"; env -0 | tr '\\n\\0' '~\\n'; }} >'{}'\n{then}\n",
-            seen.display()
-        );
-        fs::write(self.path("bin").join(name), script).unwrap();
-        self.mode(name, 0o755)
-    }
-
-    fn mode(self, name: &str, mode: u32) -> Job {
-        let path = self.path("bin").join(name);
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        self
-    }
-
-    fn command(&self, inputs: &[(&str, &str)]) -> Command {
-        let mut command = Command::new("bash");
-        testkit::clean(&mut command);
-        command
-            .args(["--noprofile", "--norc"])
-            .arg(testkit::workspace().join("action/run.sh"));
-        command
-            .current_dir(self.folder.path())
-            .env("GITHUB_OUTPUT", self.path("output"));
-        command
-            .env("RUNNER_TEMP", self.path("temp"))
-            .env("GITHUB_ACTION_PATH", self.path("action"));
-        command.env("INPUT_BIN_DIR", self.path("bin"));
-        for (name, value) in inputs {
-            command.env(format!("INPUT_{name}"), value);
-        }
-        command
-    }
-
-    fn run(&self, inputs: &[(&str, &str)]) -> assert_cmd::assert::Assert {
-        assert_cmd::Command::from_std(self.command(inputs)).assert()
-    }
-
-    fn seen(&self) -> String {
-        fs::read_to_string(self.path("seen")).unwrap_or_default()
-    }
-
-    fn arguments(&self) -> Vec<String> {
-        self.seen()
-            .lines()
-            .take_while(|line| line.starts_with('['))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    fn output(&self) -> String {
-        fs::read_to_string(self.path("output")).unwrap()
-    }
-}
 
 #[test]
 fn the_stage_is_handed_on_and_its_exit_code_is_the_steps() {
@@ -240,7 +163,7 @@ fn missing_binaries_say_what_to_do() {
 fn without_cargo_it_says_how_to_get_on() {
     let job = Job::new();
     // A PATH with what the script itself needs and no cargo.
-    for tool in ["bash", "cat", "mktemp", "wc", "mkdir"] {
+    for tool in ["bash", "sh", "cat", "mktemp", "wc", "mkdir", "uname"] {
         std::os::unix::fs::symlink(testkit::tool(tool), job.path("bin").join(tool)).unwrap();
     }
     let mut command = job.command(&[("STAGE", "healthgate"), ("BIN_DIR", "")]);
@@ -255,7 +178,6 @@ fn without_cargo_it_says_how_to_get_on() {
 #[test]
 fn it_builds_from_the_actions_own_source_when_no_binaries_are_given() {
     let job = Job::new();
-    fs::create_dir_all(job.path("action")).unwrap();
     // A cargo that records its call and makes a binary where a real one would.
     let cargo = "#!/bin/bash\necho \"$PWD $*\" >\"$SEEN\"\nwhile [[ $1 != --target-dir ]]; do shift; done\n\
                  mkdir -p \"$2/release\"\nprintf '#!/bin/bash\\necho built \"$@\"\\n' >\"$2/release/deploy-guard\"\n\

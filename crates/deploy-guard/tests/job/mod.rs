@@ -1,0 +1,91 @@
+//! The Action with shell scripts as binaries that say what they were given.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A folder with fake binaries, and the runner's files.
+pub(crate) struct Job {
+    folder: TempDir,
+}
+
+impl Job {
+    pub(crate) fn new() -> Job {
+        let job = Job {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir(job.path("bin")).unwrap();
+        fs::create_dir(job.path("temp")).unwrap();
+        fs::create_dir_all(job.path("action/action")).unwrap();
+        let installer = testkit::workspace().join("action/install.sh");
+        fs::copy(installer, job.path("action/action/install.sh")).unwrap();
+        fs::write(job.path("output"), "").unwrap();
+        job
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A fake binary that first records its arguments, each in brackets, and its variables.
+    pub(crate) fn binary(self, name: &str, then: &str) -> Job {
+        let seen = self.path("seen");
+        let script = format!(
+            "#!/bin/bash\nif [[ $1 == --version ]]; then echo '{name} 0.1.0'; exit; fi\n\
+             {{ printf '[%s]\\n' \"$@\"; env -0 | tr '\\n\\0' '~\\n'; }} >'{}'\n{then}\n",
+            seen.display()
+        );
+        fs::write(self.path("bin").join(name), script).unwrap();
+        self.mode(name, 0o755)
+    }
+
+    pub(crate) fn mode(self, name: &str, mode: u32) -> Job {
+        let path = self.path("bin").join(name);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        self
+    }
+
+    pub(crate) fn command(&self, inputs: &[(&str, &str)]) -> Command {
+        let mut command = Command::new("bash");
+        testkit::clean(&mut command);
+        command
+            .args(["--noprofile", "--norc"])
+            .arg(testkit::workspace().join("action/run.sh"));
+        command
+            .current_dir(self.folder.path())
+            .env("GITHUB_OUTPUT", self.path("output"));
+        command
+            .env("RUNNER_TEMP", self.path("temp"))
+            .env("GITHUB_ACTION_PATH", self.path("action"));
+        command.env("INPUT_BIN_DIR", self.path("bin"));
+        for (name, value) in inputs {
+            command.env(format!("INPUT_{name}"), value);
+        }
+        command
+    }
+
+    pub(crate) fn run(&self, inputs: &[(&str, &str)]) -> assert_cmd::assert::Assert {
+        assert_cmd::Command::from_std(self.command(inputs)).assert()
+    }
+
+    pub(crate) fn seen(&self) -> String {
+        fs::read_to_string(self.path("seen")).unwrap_or_default()
+    }
+
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        self.seen()
+            .lines()
+            .take_while(|line| line.starts_with('['))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.path("output")).unwrap()
+    }
+}
