@@ -19,6 +19,7 @@ pub use file::Config;
 pub use interpolate::Variables;
 pub use load::{Loaded, PLACES, Refusal, Request, Section, load};
 pub use model::Severity;
+pub use node::leaves;
 
 /// The JSON Schema of the configuration file.
 pub fn schema() -> schemars::Schema {

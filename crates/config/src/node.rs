@@ -48,6 +48,27 @@ pub(crate) struct Scalar {
     pub(crate) expanded: bool,
 }
 
+/// The keys that lead to each value of a YAML text, in its order; those of a list lead to the list.
+/// `None` where it is no YAML that we read.
+pub fn leaves(yaml: &str) -> Option<Vec<Vec<String>>> {
+    fn walk(node: &Node, path: &[String], found: &mut Vec<Vec<String>>) {
+        let nothing = path.is_empty() && matches!(node.kind, Kind::Map(_));
+        if node.entries().is_empty() && !nothing {
+            found.push(path.to_vec());
+        }
+        for (key, value) in node.entries() {
+            walk(
+                value,
+                &[path, std::slice::from_ref(&key.name)].concat(),
+                found,
+            );
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Node::parse(yaml).ok()?, &[], &mut found);
+    Some(found)
+}
+
 impl Node {
     /// The tree of the one document in `text`; an empty file is an empty mapping.
     pub(crate) fn parse(text: &str) -> Result<Node, Fault> {

@@ -342,6 +342,30 @@ healthgate:
 }
 
 #[test]
+fn a_unit_that_is_a_pattern_would_be_other_units_too() {
+    let unit = |unit: &str| {
+        format!(
+            "version: 1\nservice: shop\nrollback:\n  state: s.json\n  systemd: {{ unit: '{unit}', releases: /srv/releases }}\n"
+        )
+    };
+    for good in ["shop.service", "shop@blue-1", r"srv-a\x2db.mount"] {
+        case(&unit(good)).load().unwrap();
+    }
+    for bad in [
+        "*",
+        "shop@*.service",
+        "shop?",
+        "[s]hop",
+        "-H",
+        "a b",
+        "$(x)",
+    ] {
+        let error = case(&unit(bad)).error();
+        assert!(error.contains("is no name"), "{bad}: {error}");
+    }
+}
+
+#[test]
 fn hostile_files_are_refused_within_bounds() {
     let deep = format!("version: {}", "[".repeat(5000));
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e]\n";

@@ -139,7 +139,13 @@ fn ways_in(ways: &[WayIn], config: &Config, tree: &Node) -> Result<(), Fault> {
 }
 
 fn systemd(target: &SystemdTarget, config: &Config, tree: &Node) -> Result<(), Fault> {
-    a_word(tree, &["rollback", "systemd", "unit"], &target.unit)?;
+    // A pattern would restart other units too.
+    plain(
+        tree,
+        &["rollback", "systemd", "unit"],
+        &target.unit,
+        "_-.:@\\",
+    )?;
     absolute(tree, &["rollback", "systemd", "releases"], &target.releases)?;
     let link = target.link();
     absolute(tree, &["rollback", "systemd", "link"], &link)?;
@@ -209,9 +215,6 @@ fn compose(target: &ComposeTarget, config: &Config, tree: &Node) -> Result<(), F
     let at = |key: &'static str| ["rollback", "compose", key];
     if target.hosts.is_some() {
         absolute(tree, &at("folder"), &target.folder)?;
-    }
-    if target.files.is_empty() {
-        return Err(fault(tree, &at("files"), "the project has no file"));
     }
     for file in target.files.iter().chain([&target.override_file]) {
         let text = file.display().to_string();

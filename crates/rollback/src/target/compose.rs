@@ -1,7 +1,7 @@
 //! Services of a Compose project: their images stand in an override file of ours.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cli::Job;
@@ -13,7 +13,7 @@ use remote::quote;
 use serde::{Deserialize, Serialize};
 use state::Entry;
 
-use super::machines::{Machines, host, word};
+use super::machines::{Machines, alone, host, word};
 use super::{Asking, Move, Place, Places, Proving, Step, Target};
 
 /// What is only looked at is there soon; an image may be asked of a registry.
@@ -34,6 +34,19 @@ const HALVES: &str = r#"for id in $(both ps -q "$@"); do
   esac
 done
 "#;
+/// The files that Compose reads where none is named. With one of ours beside them they have to be.
+const FOUND: &str = r#"[ -z "${COMPOSE_FILE-}" ] && ! grep -qs '^COMPOSE_FILE=' .env ||
+  no 'COMPOSE_FILE names the files of the project: write them into `rollback.compose.files`'
+files=
+for file in $first $second; do
+  if [ -e "$file" ]; then files="-f $file"; break; fi
+done
+[ -n "$files" ] || no "there is neither of $first $second in $PWD"
+for file in compose.override.yaml compose.override.yml docker-compose.override.yml docker-compose.override.yaml; do
+  if [ -e "$file" ] && [ "$file" != "$ours" ]; then files="$files -f $file"; break; fi
+done"#;
+/// What Compose wrote down of the files that a container was made from.
+const FILES: &str = "com.docker.compose.project.config_files";
 /// The places in an image.
 const RELEASE: &str = "{release}";
 const DIGEST: &str = "{digest}";
@@ -52,6 +65,17 @@ struct Before {
     file: Option<String>,
     /// What each service runs.
     images: BTreeMap<String, String>,
+    /// How often.
+    #[serde(default)]
+    counts: Counts,
+}
+
+type Counts = BTreeMap<String, usize>;
+
+impl Before {
+    fn read(text: &str) -> Result<Before, String> {
+        serde_json::from_str(text).map_err(|error| format!("the pre-image: {error}"))
+    }
 }
 
 impl<'a> Compose<'a> {
@@ -89,6 +113,12 @@ impl<'a> Compose<'a> {
 
     /// The image of each service; what is no image's name is refused.
     fn images(&self, release: &str) -> Result<BTreeMap<String, String>, String> {
+        // `shop:5000/other` would be another registry's.
+        if release.contains(['/', '@']) {
+            return Err(format!(
+                "`{release}` is no tag: such an image is no image's name of this service"
+            ));
+        }
         let image = |(service, template): (&String, &String)| {
             let image = if template.contains(DIGEST) {
                 template.replace(DIGEST, self.digest(release)?)
@@ -130,26 +160,50 @@ impl<'a> Compose<'a> {
     /// What begins every script: which Compose there is, and in which folder.
     fn head(&self) -> String {
         let sudo = if self.config.sudo { "sudo -n " } else { "" };
-        let mut project = String::new();
-        for file in &self.config.files {
-            project.push_str(&format!(" -f {}", word(file)));
-        }
+        let files = self.words();
         let name = self.config.project.as_ref();
         let name = name.map_or(String::new(), |name| format!(" -p {}", quote(name)));
         format!(
             "cd -- {folder}
+no() {{ printf '%s\\n' \"$*\" >&2; exit 1; }}
 docker() {{ command {sudo}docker \"$@\" </dev/null; }}
-if docker compose version >/dev/null 2>&1; then program() {{ docker compose \"$@\"; }}
-elif command -v docker-compose >/dev/null; then program() {{ command {sudo}docker-compose \"$@\" </dev/null; }}
-else echo 'there is neither `docker compose` nor `docker-compose`' >&2; exit 1; fi
+if docker compose version >/dev/null 2>&1; then
+  program() {{ docker compose \"$@\"; }}
+  first='compose.yaml compose.yml' second='docker-compose.yml docker-compose.yaml'
+elif command -v docker-compose >/dev/null; then
+  program() {{ command {sudo}docker-compose \"$@\" </dev/null; }}
+  first='docker-compose.yml docker-compose.yaml' second='compose.yml compose.yaml'
+else no 'there is neither `docker compose` nor `docker-compose`'; fi
 ours={ours}
-theirs() {{ program{name}{project} \"$@\"; }}
-both() {{ program{name}{project} -f \"$ours\" \"$@\"; }}
+{found}
+theirs() {{ program{name} {files} \"$@\"; }}
+both() {{ program{name} {files} -f \"$ours\" \"$@\"; }}
 any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
 ",
             folder = word(&self.config.folder),
             ours = word(&self.config.override_file),
+            found = if self.config.files.is_empty() {
+                FOUND
+            } else {
+                ""
+            },
         )
+    }
+
+    /// The project's files as options.
+    fn words(&self) -> String {
+        if self.config.files.is_empty() {
+            return "$files".to_owned();
+        }
+        let files = self.config.files.iter();
+        let files = files.map(|file| format!("-f {}", word(file)));
+        files.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Our services as words. Named, those of a profile are there too.
+    fn services(&self) -> String {
+        let names = self.config.services.keys().map(|name| quote(name));
+        names.collect::<Vec<_>>().join(" ")
     }
 
     /// The containers of our services: service, image, the release's label.
@@ -162,9 +216,10 @@ any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
              \"image\":{{{{json .Config.Image}}}},\"label\":{{{{json (index .Config.Labels `{label}`)}}}}}}"
         );
         let text = format!(
-            "{}ids=$(any ps -q)\n[ -z \"$ids\" ] || docker inspect --type container --format {} $ids",
+            "{}ids=$(any ps -q {services})\n[ -z \"$ids\" ] || docker inspect --type container --format {} $ids",
             self.head(),
-            quote(&format)
+            quote(&format),
+            services = self.services(),
         );
         let printed = self
             .machines
@@ -227,9 +282,8 @@ any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
     async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
         let images = self.images(release)?;
         let mut text = format!(
-            "{}no() {{ printf '%s\\n' \"$*\" >&2; exit 1; }}
-docker version --format x >/dev/null
-all=$(theirs config --services)
+            "{}docker version --format x >/dev/null
+all=$(theirs --profile '*' config --services)
 folder=$(dirname -- \"$ours\")
 [ -w \"$folder\" ] || no \"nothing may be written in $folder\"\n",
             self.head()
@@ -245,10 +299,44 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
                 image = quote(&image),
             ));
         }
+        text.push_str(&self.same_files());
+        self.check_ours(place).await?;
         self.machines
             .script(place, "the release", &text, LOOK)
             .await
             .map(drop)
+    }
+
+    /// Our file is written whole: whatever else stands in it would be lost.
+    async fn check_ours(&self, place: &Place) -> Result<(), String> {
+        let file = self.file();
+        let text = self.machines.places().read(place, &file, LOOK).await?;
+        match text.as_deref().and_then(more_than_images) {
+            None => Ok(()),
+            Some(more) => Err(format!(
+                "{} says more than images (`{more}`) and would be written over: name a file of ours under `rollback.compose.override-file`, and this one under `files`",
+                file.display()
+            )),
+        }
+    }
+
+    /// A service that was made from other files would lose what stands there, silently. They are
+    /// compared by their last names: the folder of a release may have moved since.
+    fn same_files(&self) -> String {
+        format!(
+            "known=$(set -- {words}; for file; do [ \"$file\" = -f ] || basename -- \"$file\"; done; basename -- \"$ours\")
+ids=$(any ps -q {services})
+[ -z \"$ids\" ] || docker inspect --type container --format {format} $ids | tr , '\\n' | sort -u | while IFS= read -r file; do
+  if [ -z \"$file\" ] || [ ! -e \"$file\" ]; then continue; fi
+  name=$(basename -- \"$file\")
+  printf '%s\\n' \"$known\" | grep -qxF -e \"$name\" ||
+    no \"the containers were made from $name too: name the same files under \\`rollback.compose.files\\`\"
+done
+",
+            words = self.words(),
+            services = self.services(),
+            format = quote(&format!("{{{{index .Config.Labels \"{FILES}\"}}}}")),
+        )
     }
 
     /// Our file and what runs, as JSON.
@@ -256,18 +344,29 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
         let places = self.machines.places();
         let file = places.read(place, &self.file(), LOOK).await?;
         let containers = self.containers(place).await?;
+        let counts = counts(&containers);
         let images = containers
             .into_iter()
             .map(|one| (one.service, one.image))
             .collect();
-        serde_json::to_string(&Before { file, images }).map_err(|error| error.to_string())
+        let before = Before {
+            file,
+            images,
+            counts,
+        };
+        serde_json::to_string(&before).map_err(|error| error.to_string())
     }
 
     /// Makes the release live; safe to do twice.
-    async fn switch(&self, place: &Place, release: &str) -> Result<String, String> {
+    async fn switch(
+        &self,
+        place: &Place,
+        release: &str,
+        counts: &Counts,
+    ) -> Result<String, String> {
         let images = self.images(release)?;
         self.pull(place, &images).await?;
-        self.up(place, &images).await?;
+        self.up(place, &images, counts).await?;
         let containers = self.containers(place).await?;
         for (service, image) in &images {
             let of_service: Vec<_> = containers
@@ -286,10 +385,9 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
 
     /// Lets the services run what they ran, and puts our file back.
     async fn put_back(&self, place: &Place, before: &str) -> Result<String, String> {
-        let before: Before =
-            serde_json::from_str(before).map_err(|error| format!("the pre-image: {error}"))?;
+        let before = Before::read(before)?;
         if !before.images.is_empty() {
-            self.up(place, &before.images).await?;
+            self.up(place, &before.images, &before.counts).await?;
         }
         if let Some(text) = &before.file {
             let places = self.machines.places();
@@ -319,7 +417,12 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
     }
 
     /// Compose recreates what its image has changed, and leaves the rest alone.
-    async fn up(&self, place: &Place, images: &BTreeMap<String, String>) -> Result<(), String> {
+    async fn up(
+        &self,
+        place: &Place,
+        images: &BTreeMap<String, String>,
+        counts: &Counts,
+    ) -> Result<(), String> {
         let services: Vec<String> = images.keys().map(|service| quote(service)).collect();
         let ours = override_text(images);
         self.machines
@@ -327,26 +430,40 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
             .replace(place, &self.file(), &ours, LOOK)
             .await?;
         let services = services.join(" ");
-        let text = format!(
-            "{}set -- {services}\n{HALVES}both up -d --no-deps --no-build {services} >&2",
-            self.head(),
-        );
+        // It would be one again, where the files do not say otherwise.
+        let several = counts
+            .iter()
+            .filter(|(service, count)| **count > 1 && images.contains_key(*service));
+        let scale: Vec<String> = several
+            .map(|(service, count)| format!(" --scale {}={count}", quote(service)))
+            .collect();
+        let scale = scale.concat();
         let within = self.config.timeout.get();
+        let text = format!(
+            "{}{}set -- {services}\n{HALVES}both up -d --no-deps --no-build{scale} {services} >&2",
+            self.head(),
+            alone(Path::new("."), within),
+        );
         self.machines
             .script(place, "compose up", &text, within)
             .await
             .map(drop)
     }
 
+    /// Without any, Compose finds its own.
+    fn files_to_watch(&self) -> Vec<PathBuf> {
+        let mut files = self.config.files.clone();
+        if !files.is_empty() {
+            files.push(self.config.override_file.clone());
+        }
+        files
+    }
+
     async fn stays(&self, place: &Place) -> Result<String, String> {
         let probe = ComposeProbe {
             name: "settle".to_owned(),
             folder: Some(self.config.folder.clone()),
-            files: [
-                self.config.files.clone(),
-                vec![self.config.override_file.clone()],
-            ]
-            .concat(),
+            files: self.files_to_watch(),
             project: self.config.project.clone(),
             services: self.config.services.keys().cloned().collect(),
             completed: Vec::new(),
@@ -419,9 +536,13 @@ impl Target for Compose<'_> {
         &'a self,
         step: &'a Step,
         moving: Move<'a>,
-        _before: Option<&'a str>,
+        before: Option<&'a str>,
     ) -> Asking<'a, String> {
-        Box::pin(self.switch(&step.place, moving.destination))
+        Box::pin(async move {
+            let counts = before.map(Before::read).transpose()?;
+            let counts = counts.map(|before| before.counts).unwrap_or_default();
+            self.switch(&step.place, moving.destination, &counts).await
+        })
     }
 
     fn undo<'a>(
@@ -453,6 +574,30 @@ struct Container {
     one_off: String,
     image: String,
     label: Option<String>,
+}
+
+/// How many containers each service has.
+fn counts(containers: &[Container]) -> Counts {
+    let mut counts = Counts::new();
+    for one in containers {
+        *counts.entry(one.service.clone()).or_default() += 1;
+    }
+    counts
+}
+
+/// What an override file says besides which images services run.
+fn more_than_images(text: &str) -> Option<String> {
+    let Some(leaves) = config::leaves(text) else {
+        return Some("no YAML that we read".to_owned());
+    };
+    let more = leaves.into_iter().find(|path| {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        !matches!(
+            path[..],
+            ["version" | "services"] | ["services", _] | ["services", _, "image"]
+        )
+    })?;
+    Some(more.join("."))
 }
 
 /// A label that is not there is `null` or empty.
@@ -502,6 +647,33 @@ mod tests {
             "ghcr.io/acme/shop:v1",
         ] {
             assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_says_more_than_images_is_known() {
+        let images = |image: &str| {
+            let images = [("backend".to_owned(), image.to_owned())];
+            override_text(&images.into_iter().collect())
+        };
+        for ours in [
+            "",
+            "---\n# theirs\nversion: '3.8'\nservices:\n  backend: # ours\n    image: shop:v1\n",
+            "services:\n  backend: { image: shop:v1 }\n",
+            "{\"services\": {\"backend\": {\"image\": \"shop:v1\"}}}",
+            &images("shop:v1"),
+        ] {
+            assert_eq!(more_than_images(ours), None, "{ours}");
+        }
+        for more in [
+            "services:\n  backend:\n    environment:\n      A: b\n",
+            "services:\n  backend:\n    ports:\n    - 80:80\n",
+            "services:\n  backend: { image: shop:v1, environment: { A: b } }\n",
+            "services:\n  backend:\n    image: shop:v1\nvolumes:\n  data:\n",
+            "{\"services\": {\"backend\": {\"image\": \"shop:v1\", \"restart\": \"no\"}}}",
+            "just a text",
+        ] {
+            assert!(more_than_images(more).is_some(), "{more}");
         }
     }
 

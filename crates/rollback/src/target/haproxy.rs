@@ -30,7 +30,7 @@ pub(crate) struct Haproxy<'a> {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 struct Server {
     address: String,
-    /// 2 where it takes requests.
+    /// 2 where it takes requests, 1 where it begins to (`slowstart`).
     operation: u32,
     /// Bits: maintenance, drained, by whom.
     admin: u32,
@@ -126,6 +126,14 @@ impl<'a> Haproxy<'a> {
                 .await?;
         }
         let servers = self.servers(place).await?;
+        let level = self.say(place, "show cli level").await?;
+        if level.trim() != "admin" {
+            return Err(format!(
+                "{} may not change servers: its level is `{}`, not `admin`",
+                self.config.socket.display(),
+                level.trim()
+            ));
+        }
         self.colour_of(place, &servers, release).await.map(drop)
     }
 
@@ -216,7 +224,7 @@ impl<'a> Haproxy<'a> {
             let servers = self.servers(place).await?;
             if servers
                 .get(name)
-                .is_some_and(|server| server.operation == 2)
+                .is_some_and(|server| matches!(server.operation, 1 | 2))
             {
                 return Ok(());
             }

@@ -145,6 +145,17 @@ fn end_of(path: &Path) -> io::Result<String> {
     Ok(lines[lines.len().saturating_sub(LINES)..].concat())
 }
 
+/// What begins a script that must be alone in a folder: what a killed rollback left behind goes on
+/// there, and is waited for. The lock ends with the last process that inherited it.
+pub(crate) fn alone(folder: &Path, within: Duration) -> String {
+    format!(
+        "exec 9<{}
+! command -v flock >/dev/null || flock -w {} 9 || {{ echo what was begun before still goes on >&2; exit 1; }}\n",
+        word(folder),
+        (within / 2).as_secs().max(1)
+    )
+}
+
 /// The name under `hosts:`, for a probe.
 pub(crate) fn host(place: &Place) -> Option<String> {
     match place {

@@ -73,7 +73,8 @@ impl<'a> Nginx<'a> {
     }
 
     fn upstream<'t>(&self, text: &'t str) -> Result<Upstream<'t>, String> {
-        Upstream::read(text, &self.config.blue, &self.config.green)
+        let only = self.config.upstream.as_deref();
+        Upstream::read(text, &self.config.blue, &self.config.green, only)
     }
 
     async fn ask(

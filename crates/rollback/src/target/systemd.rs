@@ -11,7 +11,7 @@ use model::Severity;
 use probe::settle::{self, Settling};
 use remote::quote;
 
-use super::machines::{Machines, host, word};
+use super::machines::{Machines, alone, host, word};
 use super::{Asking, Move, Place, Places, Proving, Step, Target};
 
 /// What is only looked at is there at once.
@@ -124,12 +124,13 @@ to={to} link={link} beside={beside} unit={unit}
     async fn switch(&self, place: &Place, release: &str) -> Result<String, String> {
         self.check(place, release).await?;
         let to = self.folder(release)?;
+        let within = self.config.timeout.get();
         let text = format!(
-            "{}\n{}",
+            "{}{}\n{}",
+            alone(&self.beside(), within),
             self.point_to(&to.display().to_string()),
             self.restart()
         );
-        let within = self.config.timeout.get();
         self.machines
             .script(place, "the switch", &text, within)
             .await
@@ -155,9 +156,11 @@ to={to} link={link} beside={beside} unit={unit}
         } else {
             self.point_to(before)
         };
-        let text = format!("{back}\n{}", self.restart());
+        let within = self.config.timeout.get();
+        let alone = alone(&self.beside(), within);
+        let text = format!("{alone}{back}\n{}", self.restart());
         self.machines
-            .script(place, "putting it back", &text, self.config.timeout.get())
+            .script(place, "putting it back", &text, within)
             .await?;
         Ok(format!("{} is {before} again", link.display()))
     }

@@ -61,6 +61,25 @@ impl World {
         answer
     }
 
+    /// Reads its configuration again, with one text in the place of another.
+    fn changed(&self, from: &str, to: &str) {
+        let file = self.proxy.socket().with_file_name("haproxy.cfg");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        let pid = || {
+            let info = self.say("show info");
+            let pid = info.lines().find(|line| line.starts_with("Pid:"));
+            pid.map(str::to_owned)
+        };
+        let before = pid();
+        self.proxy.reload();
+        assert!(testkit::wait_until(Duration::from_secs(20), || {
+            let now = pid();
+            now.is_some() && now != before
+        }));
+    }
+
     /// Which release a user gets, twenty times.
     #[track_caller]
     fn answers(&self, release: &str) {
@@ -174,6 +193,40 @@ fn a_server_that_haproxy_finds_ill_gets_no_traffic_and_all_is_put_back() {
         1,
         &["does not find blue healthy", "the servers were put back"],
     );
+    world.answers("v2");
+}
+
+#[test]
+fn a_server_that_begins_slowly_takes_requests() {
+    let world = World::new(true, "");
+    let blue = format!("server blue {} check", world.blue.address());
+    world.changed(&blue, &format!("{blue} slowstart 10m"));
+    world.green_takes_all();
+    world.say("set server app/blue state maint");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1"]);
+    world.answers("v1");
+}
+
+#[test]
+fn a_socket_that_may_change_nothing_is_refused_before_anything_is_tried() {
+    let world = World::new(false, "");
+    let socket = world.proxy.socket();
+    let other = socket.with_file_name("operator.sock");
+    let line = format!("  stats socket {} level operator\n", other.display());
+    world.changed("defaults\n", &format!("{line}defaults\n"));
+    world.green_takes_all();
+    let config = world.bed.read("deploy-guard.yml");
+    let (socket, other) = (socket.display().to_string(), other.display().to_string());
+    world
+        .bed
+        .write("deploy-guard.yml", &config.replace(&socket, &other));
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &["its level is `operator`, not `admin`"]);
     world.answers("v2");
 }
 

@@ -358,3 +358,45 @@ fn one_user_in_twenty_with_the_new_release_is_not_safe() {
     std::fs::remove_file(canary.nginx.upstream_file()).unwrap();
     decide().is(3, &["UNKNOWN", "nobody can say whether others answer too"]);
 }
+
+#[test]
+fn an_upstream_for_the_colour_that_has_no_traffic_stays_as_it_is() {
+    let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+    let nginx = Nginx::start(&green.address());
+    let text = |live: &str| {
+        format!(
+            "# live\nupstream shop {{\n  server {live};\n}}\n# to look at what comes next\nupstream preview {{ server {}; }}\n",
+            blue.address()
+        )
+    };
+    nginx.read(&text(&green.address()));
+    let bed = Bed::new();
+    let configure = |more: &str| {
+        let target = format!(
+            "  nginx:\n    upstream-file: {}\n    blue: {}\n    green: {}\n    test: {}\n    reload: {}\n    \
+             release: {{ url: \"{}\", jq: .version }}\n{more}",
+            nginx.upstream_file().display(),
+            blue.address(),
+            green.address(),
+            nginx.test_command(),
+            nginx.reload_command(),
+            nginx.url("/api/v1/version"),
+        );
+        bed.configure("", &target, "");
+    };
+    configure("");
+    bed.recorded("v1", "v2");
+    bed.rollback(&["run"]).is(
+        5,
+        &[
+            "`upstream shop` and `upstream preview` give the traffic to different colours",
+            "rollback.nginx.upstream",
+        ],
+    );
+    let read = || std::fs::read_to_string(nginx.upstream_file()).unwrap();
+    assert_eq!(read(), text(&green.address()));
+    configure("    upstream: shop\n");
+    bed.rollback(&["run"]).is(0, &["rolled back from v2 to v1"]);
+    assert_eq!(read(), text(&blue.address()));
+    assert!((0..20).all(|_| live(&nginx) == "v1"));
+}

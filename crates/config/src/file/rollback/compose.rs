@@ -20,11 +20,13 @@ pub struct ComposeTarget {
     /// folder that the stage is called in. Default: that folder.
     #[serde(default = "here")]
     pub folder: PathBuf,
-    /// The files of the project (`-f`), relative to `folder`. Default: `docker-compose.yml`.
-    #[serde(default = "files")]
+    /// The files of the project (`-f`), relative to `folder`, as a deployment names them. Default:
+    /// those that Compose reads by itself, such as `docker-compose.yml` and
+    /// `docker-compose.override.yml`.
+    #[serde(default)]
     pub files: Vec<PathBuf>,
     /// Our file, read after those; it is written whole. A deployment that uses the same file has
-    /// one place for the images. Default: `docker-compose.deploy-guard.yml`.
+    /// one place for the images; a file that says more than that is refused. Default: `docker-compose.deploy-guard.yml`.
     #[serde(default = "override_file")]
     pub override_file: PathBuf,
     /// The project's name (`-p`). Default: what Compose derives.
@@ -53,10 +55,6 @@ pub struct ComposeTarget {
 
 fn here() -> PathBuf {
     PathBuf::from(".")
-}
-
-fn files() -> Vec<PathBuf> {
-    vec![PathBuf::from("docker-compose.yml")]
 }
 
 fn override_file() -> PathBuf {

@@ -24,8 +24,8 @@ pub struct HaproxyTarget {
     /// The file of `server-state-file`: it is written after each switch, so that a reload keeps
     /// what was switched. Without it, a reload goes back to what the configuration says.
     pub state_file: Option<PathBuf>,
-    /// Whether the server that is left finishes the requests and sessions it has (`drain`), or
-    /// takes no more (`maint`). Default: drain.
+    /// Whether the server that is left finishes the requests it has and keeps the users whose `cookie`
+    /// names it (`drain`), or takes no more (`maint`). Default: drain.
     #[serde(default)]
     pub leave: Leave,
     /// A URL through HAProxy, and where the release stands in its answer. Default: the first

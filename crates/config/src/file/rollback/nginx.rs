@@ -17,6 +17,9 @@ pub struct NginxTarget {
     /// The file with the `upstream` block. Of one `server` line the address is rewritten; where each
     /// colour has one (a canary with `weight=`), the colour that is left is marked `down`.
     pub upstream_file: PathBuf,
+    /// The name of the `upstream` block that is meant, where another one names the colours too.
+    /// Default: all of them, which must agree.
+    pub upstream: Option<String>,
     /// `host:port` of the blue colour.
     pub blue: String,
     /// `host:port` of the green colour.

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A `server` line with a colour's address.
+/// A `server` line.
 struct Line {
     address: Range<usize>,
-    /// Without quotes.
+    /// The address without quotes.
     colour: String,
     /// `down` and `backup`, with the space before each.
     marks: Vec<Range<usize>>,
@@ -17,28 +17,83 @@ struct Line {
     end: usize,
 }
 
-/// The colours of a file, and its lines in each block: one that names the live colour, or one for
-/// each.
+/// The colours' lines in a block: one that names the live colour, or one for each.
+#[derive(Default)]
+struct Block {
+    /// `shop` of `upstream shop`.
+    name: String,
+    lines: Vec<Line>,
+    /// The weights of other servers that get traffic here.
+    others: Vec<u32>,
+}
+
+/// The colours of a file.
 pub(super) struct Upstream<'t> {
     text: &'t str,
-    blocks: Vec<Vec<Line>>,
+    blocks: Vec<Block>,
+}
+
+impl Block {
+    /// The colours that get traffic.
+    fn active(&self) -> Vec<&str> {
+        let up = |line: &&Line| !line.down;
+        let first = |line: &&Line| up(line) && line.marks.is_empty();
+        let mut found: Vec<&Line> = self.lines.iter().filter(first).collect();
+        if found.is_empty() {
+            // A backup takes all where nobody else does.
+            found = self.lines.iter().filter(up).collect();
+        }
+        found.iter().map(|line| line.colour.as_str()).collect()
+    }
+
+    /// Of how many requests one goes to the server that gets the fewest.
+    fn rarest(&self) -> u32 {
+        let colours = self.lines.iter().map(|line| line.weight.max(1));
+        let weights = || colours.clone().chain(self.others.iter().copied());
+        let all: u32 = weights().fold(0, u32::saturating_add);
+        all.div_ceil(weights().min().unwrap_or(1))
+    }
 }
 
 impl<'t> Upstream<'t> {
-    pub(super) fn read(text: &'t str, blue: &str, green: &str) -> Result<Self, String> {
-        let blocks: Vec<Vec<Line>> = lines(text, &[blue, green]).into_values().collect();
+    /// `only`: the name of the one block that is meant.
+    pub(super) fn read(
+        text: &'t str,
+        blue: &str,
+        green: &str,
+        only: Option<&str>,
+    ) -> Result<Self, String> {
+        let mut blocks: Vec<Block> = blocks(text, &[blue, green]).into_values().collect();
+        blocks.retain(|block| !block.lines.is_empty());
+        blocks.retain(|block| only.is_none_or(|name| block.name == name));
         if blocks.is_empty() {
+            let place = only.map_or(String::new(), |name| format!(" in `upstream {name}`"));
             return Err(format!(
-                "the upstream file has no `server` line with {blue} or {green}"
+                "the upstream file has no `server` line with {blue} or {green}{place}"
             ));
         }
         for block in &blocks {
-            let twice = block.len() == 2 && block[0].colour == block[1].colour;
-            if block.len() > 2 || twice {
+            let lines = &block.lines;
+            let twice = lines.len() == 2 && lines[0].colour == lines[1].colour;
+            if lines.len() > 2 || twice {
                 return Err(format!(
                     "the upstream file has {} `server` lines with {blue} or {green} in one block; \
                      one is needed, or one for each",
-                    block.len()
+                    lines.len()
+                ));
+            }
+        }
+        // A block for the colour that has no traffic yet is to stay as it is.
+        let apart = |one: &Block, other: &Block| {
+            let (one, other) = (one.active(), other.active());
+            !one.is_empty() && !other.is_empty() && one.iter().all(|c| !other.contains(c))
+        };
+        for (at, block) in blocks.iter().enumerate() {
+            if let Some(other) = blocks[..at].iter().find(|other| apart(block, other)) {
+                return Err(format!(
+                    "`upstream {}` and `upstream {}` give the traffic to different colours: name the one that is \
+                     meant under `rollback.nginx.upstream`",
+                    other.name, block.name
                 ));
             }
         }
@@ -47,17 +102,7 @@ impl<'t> Upstream<'t> {
 
     /// The addresses that get traffic.
     pub(super) fn active(&self) -> Vec<&str> {
-        let mut active: Vec<&str> = Vec::new();
-        for block in &self.blocks {
-            let up = |line: &&Line| !line.down;
-            let first = |line: &&Line| up(line) && line.marks.is_empty();
-            let mut found: Vec<&Line> = block.iter().filter(first).collect();
-            if found.is_empty() {
-                // A backup takes all where nobody else does.
-                found = block.iter().filter(up).collect();
-            }
-            active.extend(found.iter().map(|line| line.colour.as_str()));
-        }
+        let mut active: Vec<&str> = self.blocks.iter().flat_map(Block::active).collect();
         active.sort_unstable();
         active.dedup();
         active
@@ -65,18 +110,13 @@ impl<'t> Upstream<'t> {
 
     /// Whether a colour can get a request, if only where the other one fails.
     pub(super) fn may_ask(&self, colour: &str) -> bool {
-        let all = || self.blocks.iter().flatten();
+        let all = || self.blocks.iter().flat_map(|block| &block.lines);
         all().any(|line| line.colour == colour && !line.down)
     }
 
-    /// Of how many requests one goes to the colour that gets the fewest.
+    /// Of how many requests one goes to the server that gets the fewest.
     pub(super) fn rarest(&self) -> u32 {
-        let rarest = |block: &Vec<Line>| {
-            let weights = || block.iter().map(|line| line.weight.max(1));
-            let all: u32 = weights().fold(0, u32::saturating_add);
-            all.div_ceil(weights().min().unwrap_or(1))
-        };
-        self.blocks.iter().map(rarest).max().unwrap_or(1)
+        self.blocks.iter().map(Block::rarest).max().unwrap_or(1)
     }
 
     /// The text in which one colour gets all. Where a block has one line, its address is replaced;
@@ -85,8 +125,8 @@ impl<'t> Upstream<'t> {
     pub(super) fn all_to(&self, colour: &str) -> String {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         for block in &self.blocks {
-            let [line] = block.as_slice() else {
-                for line in block {
+            let [line] = block.lines.as_slice() else {
+                for line in &block.lines {
                     if line.colour == colour {
                         changes.extend(line.marks.iter().map(|mark| (mark.clone(), String::new())));
                     } else if !line.down {
@@ -107,9 +147,9 @@ impl<'t> Upstream<'t> {
     }
 }
 
-/// The lines by the block that they stand in.
-fn lines(text: &str, colours: &[&str]) -> BTreeMap<usize, Vec<Line>> {
-    let mut found: BTreeMap<usize, Vec<Line>> = BTreeMap::new();
+/// The blocks in their order.
+fn blocks(text: &str, colours: &[&str]) -> BTreeMap<usize, Block> {
+    let mut found: BTreeMap<usize, Block> = BTreeMap::new();
     let (mut inside, mut blocks) = (vec![0], 0);
     let mut words: Vec<Range<usize>> = Vec::new();
     let bytes = text.as_bytes();
@@ -119,8 +159,13 @@ fn lines(text: &str, colours: &[&str]) -> BTreeMap<usize, Vec<Line>> {
             b'#' => at += text[at..].find('\n').unwrap_or(text.len() - at),
             b';' => {
                 let block = inside.last().copied().unwrap_or_default();
-                if let Some(line) = line(text, &words, colours, at) {
-                    found.entry(block).or_default().push(line);
+                if let Some(line) = line(text, &words, at) {
+                    let block = found.entry(block).or_default();
+                    if colours.contains(&line.colour.as_str()) {
+                        block.lines.push(line);
+                    } else if line.marks.is_empty() {
+                        block.others.push(line.weight.max(1));
+                    }
                 }
                 words.clear();
                 at += 1;
@@ -128,6 +173,11 @@ fn lines(text: &str, colours: &[&str]) -> BTreeMap<usize, Vec<Line>> {
             b'{' => {
                 blocks += 1;
                 inside.push(blocks);
+                if let [.., kind, name] = words.as_slice()
+                    && plain(text, kind) == "upstream"
+                {
+                    found.entry(blocks).or_default().name = plain(text, name).to_owned();
+                }
                 words.clear();
                 at += 1;
             }
@@ -174,12 +224,18 @@ fn word(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-fn line(text: &str, words: &[Range<usize>], colours: &[&str], end: usize) -> Option<Line> {
+/// A word without quotes.
+fn plain<'t>(text: &'t str, word: &Range<usize>) -> &'t str {
+    text[word.clone()].trim_matches(['"', '\''])
+}
+
+/// A `server` line, of a colour or not.
+fn line(text: &str, words: &[Range<usize>], end: usize) -> Option<Line> {
     let (name, rest) = words.split_first()?;
     let (address, marks) = rest.split_first()?;
-    let plain = |word: &Range<usize>| text[word.clone()].trim_matches(['"', '\'']);
+    let plain = |word: &Range<usize>| plain(text, word);
     let colour = plain(address);
-    if plain(name) != "server" || !colours.contains(&colour) {
+    if plain(name) != "server" {
         return None;
     }
     let mut line = Line {
@@ -215,11 +271,11 @@ mod tests {
     const GREEN: &str = "127.0.0.1:8002";
 
     fn all_to(text: &str, colour: &str) -> Option<String> {
-        Some(Upstream::read(text, BLUE, GREEN).ok()?.all_to(colour))
+        Some(Upstream::read(text, BLUE, GREEN, None).ok()?.all_to(colour))
     }
 
     fn active(text: &str) -> Vec<String> {
-        let upstream = Upstream::read(text, BLUE, GREEN).unwrap();
+        let upstream = Upstream::read(text, BLUE, GREEN, None).unwrap();
         upstream.active().into_iter().map(str::to_owned).collect()
     }
 
@@ -249,6 +305,19 @@ mod tests {
             blue("upstream a { server 127.0.0.1:8001; server 127.0.0.1:8001; }"),
             None
         );
+        let preview =
+            "upstream shop { server 127.0.0.1:8002; } upstream preview { server 127.0.0.1:8001; }";
+        let apart = Upstream::read(preview, BLUE, GREEN, None).err().unwrap();
+        assert!(
+            apart.contains("`upstream shop` and `upstream preview`"),
+            "{apart}"
+        );
+        let shop = Upstream::read(preview, BLUE, GREEN, Some("shop")).unwrap();
+        assert_eq!(
+            shop.all_to(BLUE),
+            "upstream shop { server 127.0.0.1:8001; } upstream preview { server 127.0.0.1:8001; }"
+        );
+        assert!(Upstream::read(preview, BLUE, GREEN, Some("other")).is_err());
         assert_eq!(
             blue("set $server 127.0.0.1:8001; # server 127.0.0.1:8001;"),
             None
@@ -272,8 +341,16 @@ mod tests {
         assert!(green.contains("8001 weight=95 down;") && green.contains("weight=5 max_fails=1;"));
         let backup = "upstream shop { server 127.0.0.1:8001 down; server 127.0.0.1:8002 backup; }";
         assert_eq!(active(backup), [GREEN]);
-        assert_eq!(Upstream::read(canary, BLUE, GREEN).unwrap().rarest(), 20);
-        assert_eq!(Upstream::read(backup, BLUE, GREEN).unwrap().rarest(), 2);
+        assert_eq!(
+            Upstream::read(canary, BLUE, GREEN, None).unwrap().rarest(),
+            20
+        );
+        assert_eq!(
+            Upstream::read(backup, BLUE, GREEN, None).unwrap().rarest(),
+            2
+        );
+        let pool = "upstream shop { server 127.0.0.1:8001 weight=2; server other:1; server far:1 backup; }";
+        assert_eq!(Upstream::read(pool, BLUE, GREEN, None).unwrap().rarest(), 3);
     }
 
     #[test]
@@ -292,7 +369,7 @@ mod tests {
             "server '127.0.0.1:8001",
             "x ${y} { server 127.0.0.1:8001; }",
         ] {
-            let _ = Upstream::read(text, BLUE, GREEN).map(|upstream| upstream.all_to(GREEN));
+            let _ = Upstream::read(text, BLUE, GREEN, None).map(|upstream| upstream.all_to(GREEN));
         }
     }
 }
