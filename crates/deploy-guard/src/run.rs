@@ -228,11 +228,7 @@ impl Run<'_> {
             if captured.success() {
                 Ok(())
             } else {
-                Err(format!(
-                    "`deploy.command`: {}: {}",
-                    captured.exit,
-                    captured.tail()
-                ))
+                Err(format!("`deploy.command`: {}", captured.told()))
             }
         });
         let outcome = match &result {

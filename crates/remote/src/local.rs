@@ -64,6 +64,14 @@ impl Captured {
         self.exit == Exit::Code(0)
     }
 
+    /// How it ended, and what it said last.
+    pub fn told(&self) -> String {
+        match self.tail() {
+            tail if tail.is_empty() => self.exit.to_string(),
+            tail => format!("{}: {tail}", self.exit),
+        }
+    }
+
     /// The last lines of stderr, else of stdout: what a person would look at first.
     pub fn tail(&self) -> String {
         let text = if self.stderr.trim().is_empty() {
@@ -122,6 +130,9 @@ pub async fn run(
                 break Exit::TimedOut;
             }
         }
+        // Commands often run side by side in one task: one that never stops talking would leave
+        // the others no turn, and they would seem to hang.
+        tokio::task::yield_now().await;
     };
     group.forget();
     Ok(Captured {
@@ -223,16 +234,16 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             Ok(length) => {
                 let piece = std::mem::take(&mut self.piece);
                 self.keep(&piece[..length]);
-                self.partial.extend_from_slice(&piece[..length]);
-                self.piece = piece;
                 let mut lines = Vec::new();
-                while let Some(at) = self.partial.iter().position(|byte| *byte == b'\n') {
-                    let rest = self.partial.split_off(at + 1);
-                    lines.push(line(&std::mem::replace(&mut self.partial, rest)));
+                // Piece by piece, so that megabytes of short lines are looked at once.
+                for part in piece[..length].split_inclusive(|byte| *byte == b'\n') {
+                    self.partial.extend_from_slice(part);
+                    if part.ends_with(b"\n") || self.partial.len() > LINE {
+                        lines.push(line(&self.partial));
+                        self.partial.clear();
+                    }
                 }
-                if self.partial.len() > LINE {
-                    lines.push(line(&std::mem::take(&mut self.partial)));
-                }
+                self.piece = piece;
                 lines
             }
         }
@@ -330,6 +341,41 @@ mod tests {
         assert_eq!(captured.exit, Exit::Code(0));
         assert_eq!(captured.stdout, "started\n");
         assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn one_that_talks_without_end_leaves_the_others_their_turn() {
+        let script = |text, timeout| Script {
+            text,
+            env: Vec::new(),
+            timeout,
+        };
+        let chatter = script("yes", Duration::from_secs(3));
+        let brief = script("echo done", Duration::from_secs(2));
+        // As long as a redacted line of a log takes.
+        let mut slow = |_: Stream, _: &str| {
+            let since = Instant::now();
+            while since.elapsed() < Duration::from_micros(20) {}
+        };
+        let mut quick = |_: Stream, _: &str| ();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let since = Instant::now();
+        let (chatter, brief) = runtime
+            .block_on(async { tokio::join!(run(&chatter, &mut slow), run(&brief, &mut quick)) });
+        assert!(
+            since.elapsed() < Duration::from_secs(25),
+            "{:?}",
+            since.elapsed()
+        );
+        assert_eq!(chatter.unwrap().exit, Exit::TimedOut);
+        let brief = brief.unwrap();
+        assert_eq!(
+            (brief.exit, brief.stdout.as_str()),
+            (Exit::Code(0), "done\n")
+        );
     }
 
     #[test]

@@ -76,6 +76,8 @@ struct Rollback<'a> {
     clock: Instant,
     /// When the destination answered again.
     restored: Cell<Instant>,
+    /// Time that is no part of the deadline.
+    uncounted: Cell<Duration>,
     bars: RefCell<Vec<Bar>>,
     tree: Tree,
     /// What came of capturing and of hooks before the act.
@@ -92,6 +94,7 @@ impl<'a> Rollback<'a> {
             places: Places::new(session.job),
             clock: Instant::now(),
             restored: Instant::now().into(),
+            uncounted: Cell::default(),
             bars: RefCell::default(),
             tree: Tree::new(&session.job.progress),
             beside: RefCell::default(),
@@ -119,7 +122,7 @@ impl Rollback<'_> {
             moving,
             steps: target.steps(moving),
             journal: journal.into(),
-            until: self.clock + self.session.section.deadline.get(),
+            until: self.clock + self.uncounted.get() + self.session.section.deadline.get(),
         }
     }
 
@@ -144,6 +147,24 @@ impl Rollback<'_> {
             done = self.tree.drawn(work) => Some(done),
             () = async { interrupt.wait().await; tokio::time::sleep(grace).await } => None,
         }
+    }
+
+    /// The same for work that comes before the first change: the lock stays as it is, for it says
+    /// where the rollback was going.
+    async fn or_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let done = self.unless_interrupted(work, Duration::ZERO).await;
+        done.ok_or_else(|| {
+            Failure::error("interrupted before the next change")
+                .hint("`rollback resume` goes on with it, `rollback abort` gives it up")
+        })
+    }
+
+    /// Waiting for a lock, or for a backup, leaves the deadline as long as it was.
+    async fn uncounted<T>(&self, work: impl Future<Output = T>) -> T {
+        let since = Instant::now();
+        let done = work.await;
+        self.uncounted.update(|time| time + since.elapsed());
+        done
     }
 
     /// Shows that something begins there; when that is, since the rollback's start.

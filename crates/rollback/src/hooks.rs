@@ -92,7 +92,7 @@ pub(crate) async fn script(
     if captured.success() {
         Ok(captured)
     } else {
-        Err(format!("{}: {}", captured.exit, captured.tail()))
+        Err(captured.told())
     }
 }
 

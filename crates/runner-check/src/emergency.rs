@@ -219,11 +219,7 @@ async fn by_command(
     job.publisher.unfence(fence);
     let reason = match ran? {
         Ok(captured) if captured.success() => return Ok(Ok(format!("`{command}` ran"))),
-        Ok(captured) => format!(
-            "`{command}` ends with {}: {}",
-            captured.exit,
-            captured.tail()
-        ),
+        Ok(captured) => format!("`{command}` ends with {}", captured.told()),
         Err(error) => format!("`{command}` cannot be run: {error}"),
     };
     let outcome = Outcome::fail(id, ID)

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{fault, known_host};
+use super::{fault, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
-    ComposeTarget, Config, EcsTarget, HaproxyTarget, HostList, NginxTarget, Rollback,
+    ComposeTarget, Config, EcsTarget, HaproxyTarget, Hook, HostList, NginxTarget, Rollback,
     SystemdTarget, WayIn, WorkflowTarget,
 };
 use crate::node::Node;
@@ -39,10 +39,22 @@ pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Resul
         nginx(target, config, tree)?;
     }
     if let Some(command) = &section.command {
-        for (at, host) in command.hosts.iter().enumerate() {
-            let at = at.to_string();
-            known_host(tree, &["rollback", "command", "hosts", &at], host, config)?;
+        for (nth, host) in command.hosts.iter().enumerate() {
+            let at = nth.to_string();
+            let path = ["rollback", "command", "hosts", &at];
+            known_host(tree, &path, host, config)?;
+            // Two steps of one name, side by side on one host, could not be told apart.
+            if command.hosts[..nth].contains(host) {
+                return Err(fault(tree, &path, format!("`{host}` is named twice")));
+            }
         }
+    }
+    for (key, all) in [
+        ("backup", &section.backup),
+        ("after", &section.after),
+        ("capture", &section.capture),
+    ] {
+        hooks(key, all, tree)?;
     }
     ways_in(&section.decide, config, tree)?;
     if let Some(target) = &section.haproxy {
@@ -134,6 +146,22 @@ fn ways_in(ways: &[WayIn], config: &Config, tree: &Node) -> Result<(), Fault> {
         let message = "users come none of these ways, so nothing is decided";
         return Err(fault(tree, &["rollback", "decide"], message)
             .hint("add `traffic: true` to the way that users come"));
+    }
+    Ok(())
+}
+
+/// A hook is known by its name, and one that does nothing is no backup.
+fn hooks(key: &str, all: &[Hook], tree: &Node) -> Result<(), Fault> {
+    let path = ["rollback", key];
+    unique(tree, &path, "name")?;
+    for (nth, hook) in all.iter().enumerate() {
+        let at = nth.to_string();
+        for (word, text) in [("name", &hook.name), ("run", &hook.run)] {
+            if text.trim().is_empty() {
+                let path = [&path[..], &[&at, word]].concat();
+                return Err(fault(tree, &path, format!("`{word}` is empty")));
+            }
+        }
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use cli::{Failure, Job};
 use model::{Outcome, Report, Verdict};
+use state::Document;
 
 use super::Rollback;
-use super::fleet::{Fleet, Made};
+use super::fleet::{Fleet, Made, Runs};
 use crate::force::Force;
 use crate::hooks;
 use crate::session::{Session, failure};
@@ -19,11 +20,24 @@ pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
 
 pub(super) async fn put_back(session: &Session<'_>) -> Result<Report, Failure> {
     let job = session.job;
-    session.read().await?;
+    let document = session.read().await?;
     let nothing =
         || Outcome::pass("abort/nothing", "").actual("nothing to abort: no rollback is unfinished");
     let Some(journal) = session.store.unfinished().await.map_err(failure)? else {
-        return Ok(session.report(vec![nothing()]));
+        return Ok(session.report(vec![match only_begun(document.as_ref()) {
+            Some(destination) if job.dry_run => {
+                let reason = "dry run: would give up the rollback that changed nothing yet";
+                Outcome::skipped("abort/rollback", destination, reason)
+            }
+            Some(destination) => {
+                let (lease, ()) = session.acquire("abort", |_, _| ()).await?;
+                let released = session.store.release(&lease, |_| ()).await;
+                released.map_err(failure)?;
+                Outcome::pass("abort/rollback", destination)
+                    .actual("it was interrupted before it changed anything, and is given up")
+            }
+            None => nothing(),
+        }]));
     };
     if job.dry_run {
         let reason = "dry run: would put back what the unfinished rollback changed";
@@ -60,6 +74,13 @@ pub(super) async fn put_back(session: &Session<'_>) -> Result<Report, Failure> {
     rollback.or_release(&lease, ended).await
 }
 
+/// Where a rollback was going that has the lock and no journal yet.
+fn only_begun(document: Option<&Document>) -> Option<String> {
+    let lock = document?.lock.as_ref()?;
+    let ours = lock.operation == "rollback";
+    lock.destination.clone().filter(|_| ours)
+}
+
 impl Rollback<'_> {
     /// What was before is back, or as much of it as could be; `verdict` where all of it is.
     pub(super) async fn put_back(
@@ -73,16 +94,33 @@ impl Rollback<'_> {
         if made.interrupted {
             return self.interrupted(fleet, outcomes).await;
         }
+        let undone = |outcome: &&Outcome| outcome.id.starts_with("undo/");
+        let tried = outcomes.iter().filter(undone).count();
         let vector = fleet.vector().await;
         let (total, left) = (fleet.steps.len(), fleet.moving.left.map(str::to_owned));
-        if let (true, Some(left)) = (total > 1, &left) {
+        let elsewhere = |runs: &&Runs| runs.release.is_some() && runs.release != left;
+        let wrong = vector.iter().filter(elsewhere).count();
+        let wrong = if left.is_some() { wrong } else { 0 };
+        if let Some(left) = left.as_deref().filter(|_| total > 1 || wrong > 0) {
             outcomes.extend(vector.iter().map(|runs| runs.outcome(left)));
+        }
+        if let Some(trouble) = made.trouble {
+            return self.stopped(fleet, outcomes, &vector, trouble).await;
         }
         let before = left.clone().unwrap_or_else(|| "what ran before".to_owned());
         let mut report = self.session.report(outcomes);
         let destination = self.destination;
         let whole = made.failed == 0;
-        if whole {
+        if whole && wrong > 0 {
+            report.verdict = if wrong == total {
+                Verdict::Fail
+            } else {
+                Verdict::Partial
+            };
+            report.reason = format!(
+                "every step was put back, and {wrong} of {total} hosts do not run {before}"
+            );
+        } else if whole {
             report.verdict = verdict;
             report.reason = match verdict {
                 Verdict::Pass => format!("aborted: {before} is back"),
@@ -91,7 +129,7 @@ impl Rollback<'_> {
         } else {
             report.verdict = Verdict::Partial;
             report.reason = format!(
-                "{} of {total} hosts could not be put back to {before}: `rollback resume` tries those again",
+                "{} of {tried} steps could not be put back to {before}: `rollback resume` tries those again",
                 made.failed
             );
         }

@@ -38,7 +38,9 @@ impl Rollback<'_> {
                     "{} is live, but the service is not healthy: {}",
                     self.destination, report.reason
                 );
-                report.outcomes.push(self.escalation(from, document));
+                report
+                    .outcomes
+                    .push(self.escalation(from, document, "is live and not healthy"));
             }
             _ => {
                 report.reason = format!(
@@ -50,7 +52,13 @@ impl Rollback<'_> {
     }
 
     /// What a person has to do when the destination is not healthy either.
-    fn escalation(&self, from: &str, document: Option<&Document>) -> Outcome {
+    /// `found` is what became of it.
+    pub(super) fn escalation(
+        &self,
+        from: &str,
+        document: Option<&Document>,
+        found: &str,
+    ) -> Outcome {
         let (destination, select) = (self.destination, self.selection());
         let older = document.and_then(|document| {
             let good = document
@@ -69,10 +77,10 @@ impl Rollback<'_> {
         let good = document.and_then(|document| document.last_known_good.clone());
         Outcome::fail("rollback/escalate", destination)
             .expected(format!("{destination} is healthy"))
-            .actual("it is live and not healthy")
+            .actual(format!("it {found}"))
             .reason(format!(
-                "tried: {from} to {destination}, every step was made, the gate failed; last-known-good: {}; the \
-                 environment is frozen, no deployment is allowed",
+                "tried: {from} to {destination}, every step was made, and {destination} {found}; last-known-good: {}; \
+                 the environment is frozen, no deployment is allowed",
                 good.as_deref().unwrap_or("none")
             ))
             .hint(format!(
@@ -89,7 +97,12 @@ impl Rollback<'_> {
         let select = self.selection();
         let failed = outcomes
             .iter()
-            .filter(|outcome| outcome.verdict == Verdict::Fail && outcome.id.starts_with("step/"));
+            .filter(|outcome| outcome.verdict == Verdict::Fail && outcome.id.starts_with("step/"))
+            .chain(
+                outcomes
+                    .iter()
+                    .filter(|outcome| outcome.id == "rollback/stopped"),
+            );
         let failed: Vec<String> = failed
             .map(|outcome| {
                 let reason = outcome.reason.as_deref().unwrap_or_default();

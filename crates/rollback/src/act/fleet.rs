@@ -37,6 +37,9 @@ pub(super) struct Made {
     pub(super) outcomes: Vec<Outcome>,
     pub(super) failed: usize,
     pub(super) interrupted: bool,
+    /// Why nothing more is done: the journal or the lock could not be written. What was done until
+    /// then is told all the same.
+    pub(super) trouble: Option<Failure>,
 }
 
 /// What a place runs at the end.
@@ -74,7 +77,7 @@ impl Fleet<'_> {
         &self,
         known: impl Fn(&Step) -> bool,
         unready: &BTreeMap<String, String>,
-    ) -> Result<Made, Failure> {
+    ) -> Made {
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut open = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
@@ -91,10 +94,16 @@ impl Fleet<'_> {
         }
         let mut failed = unready.len();
         let mut interrupted = false;
+        let mut trouble = None;
         for batch in open.chunks(self.batch()) {
             interrupted = interrupted || self.rollback.interrupted_now();
-            let stop = interrupted || (failed > self.most() && self.restores());
-            if stop || Instant::now() >= self.until {
+            let breached = failed > self.most() && self.restores();
+            let late = Instant::now() >= self.until;
+            if trouble.is_none() && !(interrupted || breached || late) {
+                trouble = self.renew().await.err();
+            }
+            let stop = interrupted || breached || trouble.is_some();
+            if stop || late {
                 for (at, step) in batch {
                     let why = if stop {
                         "not begun"
@@ -113,7 +122,6 @@ impl Fleet<'_> {
                 }
                 continue;
             }
-            self.renew().await?;
             let left = self.moving.left.unwrap_or("an unknown release");
             let say = format!("{left} → {}", self.destination());
             self.rollback.session.job.progress.say(&say);
@@ -122,17 +130,22 @@ impl Fleet<'_> {
                 interrupted = true;
                 continue;
             };
-            for ((at, _), outcome) in batch.iter().zip(made) {
-                let outcome = outcome?;
+            for ((at, step), outcome) in batch.iter().zip(made) {
+                let outcome = outcome.unwrap_or_else(|failure| {
+                    let outcome = self.not_made(step, failure.chain());
+                    trouble = Some(failure);
+                    outcome
+                });
                 failed += usize::from(outcome.verdict != Verdict::Pass);
                 outcomes.insert(*at, outcome);
             }
         }
-        Ok(Made {
+        Made {
             outcomes: outcomes.into_values().collect(),
             failed,
             interrupted: interrupted || self.rollback.interrupted_now(),
-        })
+            trouble,
+        }
     }
 
     /// Whoever lost the lock acts no more.
@@ -221,20 +234,30 @@ impl Fleet<'_> {
             outcomes: Vec::new(),
             failed: 0,
             interrupted: false,
+            trouble: None,
         };
         for batch in names.chunks(self.batch()) {
             if self.rollback.interrupted_now() {
                 made.interrupted = true;
                 break;
             }
-            self.renew().await?;
+            if let Err(failure) = self.renew().await {
+                made.trouble = Some(failure);
+                break;
+            }
             let putting = join_all(batch.iter().map(|name| self.put_back(name)));
             let Some(done) = self.rollback.unless_interrupted(putting, FINISH).await else {
                 made.interrupted = true;
                 break;
             };
             for outcome in done {
-                let outcome = outcome?;
+                let outcome = match outcome {
+                    Ok(outcome) => outcome,
+                    Err(failure) => {
+                        made.trouble = Some(failure);
+                        continue;
+                    }
+                };
                 made.failed += usize::from(outcome.verdict != Verdict::Pass);
                 made.outcomes.push(outcome);
             }

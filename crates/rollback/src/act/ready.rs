@@ -149,10 +149,10 @@ impl Rollback<'_> {
         join_all(asking).await.into_iter().flatten().collect()
     }
 
-    /// The refusal, where more steps than may fail cannot be made.
+    /// The refusal, where more steps than may fail cannot be made, or none can.
     pub(super) fn impossible(&self, ready: &Ready) -> Option<Vec<Outcome>> {
         let failed: Vec<_> = ready.iter().filter(|(_, ready)| ready.is_err()).collect();
-        if failed.len() <= self.max_failed(ready.len()) {
+        if failed.len() <= self.max_failed(ready.len()) && failed.len() < ready.len() {
             return None;
         }
         let outcome = |(step, ready): &&(Step, Result<String, String>)| {

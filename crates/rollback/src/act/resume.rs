@@ -3,12 +3,13 @@
 use cli::{Failure, Job};
 use model::{Outcome, Report};
 
-use super::Rollback;
 use super::abort::put_back;
+use super::{Rollback, standing};
 use crate::force::Force;
 use crate::hooks;
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
+use crate::target::Move;
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
@@ -55,16 +56,16 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
     session.tale.borrow_mut().began = true;
     let target = rollback.target()?;
     let target = &*target;
-    let (lease, document) = session
-        .acquire("rollback", |document, lock| {
-            lock.destination = Some(destination.clone());
-            lock.forced = rollback.force.all().to_vec();
-            document.clone()
-        })
-        .await?;
+    let acquiring = session.acquire("rollback", |document, lock| {
+        lock.destination = Some(destination.clone());
+        lock.forced = rollback.force.all().to_vec();
+        document.clone()
+    });
+    let (lease, document) = rollback.uncounted(acquiring).await?;
     // Whoever held the lease until now may have ended the journal that was found before it.
     let found = session.store.unfinished().await.map_err(failure)?;
-    let running = rollback.what_runs(target, &document).await;
+    let asking = Box::pin(rollback.what_runs(target, &document));
+    let running = rollback.or_interrupted(asking).await?;
     let Some(journal) = found else {
         // Nothing was changed yet, and perhaps not everything asked.
         let wish = Wish {
@@ -76,7 +77,20 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
         }
         return rollback.begin(target, &lease, &document, &running).await;
     };
-    let unready = rollback.still_unready(target, &journal).await;
+    let moving = Move {
+        destination: &destination,
+        left: None,
+    };
+    if standing::foreign(&journal, &target.steps(moving)) {
+        let outcome = Outcome::refused("refused/other-steps", &destination)
+            .expected("the journal's steps are the configuration's")
+            .actual(format!("it knows {}", standing::begun(&journal).join(", ")))
+            .reason("the configuration names none of the places where the rollback was begun")
+            .hint("put the earlier configuration back and `rollback resume`; or `rollback run` begins anew");
+        return rollback.give_up(&lease, vec![outcome]).await;
+    }
+    let still_unready = Box::pin(rollback.still_unready(target, &journal));
+    let unready = rollback.or_interrupted(still_unready).await?;
     rollback
         .go(target, &lease, journal, &running, unready)
         .await

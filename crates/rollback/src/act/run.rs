@@ -32,14 +32,13 @@ async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failu
     let target = rollback.target()?;
     let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.
-    let (lease, again) = session
-        .acquire("rollback", |document, lock| {
-            lock.destination = Some(destination.clone());
-            lock.forced = rollback.force.all().to_vec();
-            // What was true before the lease must be true under it.
-            refuse::destination(Some(document), wish).map(|now| (now, document.clone()))
-        })
-        .await?;
+    let acquiring = session.acquire("rollback", |document, lock| {
+        lock.destination = Some(destination.clone());
+        lock.forced = rollback.force.all().to_vec();
+        // What was true before the lease must be true under it.
+        refuse::destination(Some(document), wish).map(|now| (now, document.clone()))
+    });
+    let (lease, again) = rollback.uncounted(acquiring).await?;
     let document = match again {
         Ok((now, document)) if now == destination => document,
         Ok((now, _)) => {
@@ -51,15 +50,19 @@ async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failu
         Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
     };
     let mut unfinished = session.store.unfinished().await.map_err(failure)?;
-    let running = rollback.what_runs(target, &document).await;
+    let asking = Box::pin(rollback.what_runs(target, &document));
+    let running = rollback.or_interrupted(asking).await?;
     if let Some(journal) = &unfinished
         && let Some(reason) = journal.aborting()
     {
         let outcome = refuse::aborting(&destination, reason);
         return rollback.give_up(&lease, vec![outcome]).await;
     }
-    if let Some(journal) = unfinished.take_if(|journal| rollback.continues(journal, &running)) {
-        let unready = rollback.still_unready(target, &journal).await;
+    if let Some(journal) =
+        unfinished.take_if(|journal| rollback.continues(journal, target, &running))
+    {
+        let still_unready = Box::pin(rollback.still_unready(target, &journal));
+        let unready = rollback.or_interrupted(still_unready).await?;
         return rollback
             .go(target, &lease, journal, &running, unready)
             .await;
@@ -90,10 +93,13 @@ impl Rollback<'_> {
             destination: self.destination,
             left: left.as_deref(),
         };
-        let (proved, captured) = tokio::join!(
-            self.proved(target, moving, document, true),
-            self.capture(target, moving)
-        );
+        let asking = Box::pin(async {
+            tokio::join!(
+                self.proved(target, moving, document, true),
+                self.capture(target, moving)
+            )
+        });
+        let (proved, captured) = self.or_interrupted(asking).await?;
         let ready = match proved {
             Ok(ready) => ready,
             Err(mut refusals) => {
@@ -103,7 +109,8 @@ impl Rollback<'_> {
         };
         let session = self.session;
         let env = session.tale.borrow().env(session.job);
-        let saved = hooks::run(session.job, "backup", &session.section.backup, &env).await;
+        let saving = hooks::run(session.job, "backup", &session.section.backup, &env);
+        let saved = self.uncounted(saving).await;
         self.beside
             .borrow_mut()
             .extend(captured.into_iter().chain(saved));

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use model::Outcome;
 use state::{Document, Journal};
 
-use super::Rollback;
+use super::{Rollback, standing};
 use crate::refuse;
-use crate::target::{self, ASK, Question, Spread, Target};
+use crate::target::{self, ASK, Move, Question, Spread, Target};
 
 /// What runs before a rollback acts.
 pub(super) struct Running {
@@ -110,8 +110,20 @@ impl Rollback<'_> {
     }
 
     /// Whether a journal that was left open is about the rollback that is wanted now, and not
-    /// about one from a release that was deployed over since.
-    pub(super) fn continues(&self, journal: &Journal, running: &Running) -> bool {
+    /// about one from a release that was deployed over since, or at other places.
+    pub(super) fn continues(
+        &self,
+        journal: &Journal,
+        target: &dyn Target,
+        running: &Running,
+    ) -> bool {
+        let moving = Move {
+            destination: self.destination,
+            left: None,
+        };
+        if standing::foreign(journal, &target.steps(moving)) {
+            return false;
+        }
         let runs = running.release.as_deref();
         journal.plan().is_some_and(|(destination, left)| {
             destination == self.destination

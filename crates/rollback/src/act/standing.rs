@@ -1,8 +1,10 @@
 //! Where each step of an unfinished rollback stands, as far as its journal knows.
 
-use model::Outcome;
+use model::{Outcome, Severity};
 use state::Journal;
 use state::journal::Event;
+
+use crate::target::Step;
 
 /// The last word on a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,29 @@ pub(crate) fn begun(journal: &Journal) -> Vec<String> {
         }
     }
     names
+}
+
+/// Whether the journal is of other steps than these: the configuration is another one since.
+pub(super) fn foreign(journal: &Journal, steps: &[Step]) -> bool {
+    let begun = begun(journal);
+    !begun.is_empty() && steps.iter().all(|step| !begun.contains(&step.name))
+}
+
+/// What was begun and did not end well where the configuration no longer looks: said, for nobody
+/// goes there any more.
+pub(super) fn elsewhere(journal: &Journal, steps: &[Step], destination: &str) -> Vec<Outcome> {
+    let mut names = begun(journal);
+    names.retain(|name| steps.iter().all(|step| step.name != *name));
+    names.retain(|name| standing(journal, name) != Standing::Done);
+    let outcome = |name: &String| {
+        Outcome::inconclusive(format!("journal/{name}"), destination)
+            .severity(Severity::Advisory)
+            .expected("a step of the configuration")
+            .actual("it was begun, and only the journal knows it")
+            .reason("the configuration no longer names its place: nobody looks at what it runs")
+            .hint("if it still serves, put it back into the configuration and roll it back")
+    };
+    names.iter().map(outcome).collect()
 }
 
 /// What `status` says of a rollback that has not ended.

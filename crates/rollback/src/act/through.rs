@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use cli::Failure;
-use model::{Outcome, Report, Verdict};
+use model::{ExitCode, Outcome, Report, Verdict};
 use state::{Forced, Journal, Lease};
 
 use super::Rollback;
@@ -15,6 +15,15 @@ use crate::force;
 use crate::picture;
 use crate::session::failure;
 use crate::target::{Move, Place, Step, Target};
+
+/// What came of the steps.
+struct Arrived {
+    outcomes: Vec<Outcome>,
+    vector: Vec<Runs>,
+    proof: Option<String>,
+    failed: usize,
+    wrong: usize,
+}
 
 impl Rollback<'_> {
     /// Makes what is not made yet, verifies, records.
@@ -61,21 +70,24 @@ impl Rollback<'_> {
             };
             still && !target.undoes() && done.contains(&step.name)
         };
+        let lost = standing::elsewhere(&journal, &target.steps(moving), self.destination);
         let mut fleet = self.fleet(target, lease, moving, journal);
         let Made {
             mut outcomes,
             failed,
             interrupted,
-        } = fleet.commit(known, &unready).await?;
+            trouble,
+        } = fleet.commit(known, &unready).await;
         self.restored
             .set(target.answered().unwrap_or_else(Instant::now));
+        outcomes.extend(lost);
         outcomes.extend(self.told_forced(&forced));
         outcomes.append(&mut self.beside.borrow_mut());
         if interrupted {
             return self.interrupted(fleet, outcomes).await;
         }
         let (total, most) = (fleet.steps.len(), fleet.most());
-        if failed > most && fleet.restores() {
+        if failed > most && fleet.restores() && trouble.is_none() {
             // Its own time: the way there has used up the first.
             fleet.until = Instant::now() + session.section.deadline.get();
             let reason = format!("failed ({failed}) > max-failed ({most})");
@@ -86,30 +98,68 @@ impl Rollback<'_> {
             }
             return self.put_back(fleet, made, Verdict::Fail).await;
         }
-        let vector = if total > 1 || failed > 0 {
+        let proof = if failed <= most && trouble.is_none() {
+            target.proof(self.destination).await
+        } else {
+            None
+        };
+        let vector = if total > 1 || failed > 0 || proof.is_none() {
             fleet.vector().await
         } else {
             Vec::new()
         };
-        let on = |runs: &&Runs| runs.release.as_deref() == Some(self.destination);
-        let changed = if vector.is_empty() {
-            total
-        } else {
-            vector.iter().filter(on).count()
+        // A single place that cannot be asked is left to the gate.
+        let elsewhere = |runs: &&Runs| match &runs.release {
+            Some(release) => release != self.destination,
+            None => total > 1 || failed > 0,
         };
-        let wrong = total - changed;
-        if total > 1 {
+        let wrong = vector.iter().filter(elsewhere).count();
+        if total > 1 || wrong > 0 {
             outcomes.extend(vector.iter().map(|runs| runs.outcome(self.destination)));
         }
-        if failed > most || wrong > most {
+        if let Some(trouble) = trouble {
+            return self.stopped(fleet, outcomes, &vector, trouble).await;
+        }
+        if total == 1 && failed == 0 && wrong == 1 {
+            return self.denied(fleet, outcomes).await;
+        }
+        // What changed nowhere was no rollback, however many may fail.
+        if failed > most || wrong > most || wrong == total {
             return self
                 .failed(fleet, outcomes, &vector, failed.max(wrong))
                 .await;
         }
+        let arrived = Arrived {
+            outcomes,
+            vector,
+            proof,
+            failed,
+            wrong,
+        };
+        self.settle(fleet, arrived).await
+    }
+
+    /// Verifies, and writes down what came of it.
+    async fn settle(&self, fleet: Fleet<'_>, arrived: Arrived) -> Result<Report, Failure> {
+        let Arrived {
+            mut outcomes,
+            vector,
+            proof,
+            failed,
+            wrong,
+        } = arrived;
+        let (session, lease) = (self.session, fleet.lease);
+        let (total, most) = (fleet.steps.len(), fleet.most());
+        let left = fleet.moving.left;
+        let forced = fleet.journal.lock().await.forced().to_vec();
         let ttl = session.section.lock_ttl.get();
-        session.store.renew(lease, ttl).await.map_err(failure)?;
+        if let Err(error) = session.store.renew(lease, ttl).await {
+            return self.stopped(fleet, outcomes, &vector, failure(error)).await;
+        }
         let start = self.begins(&Place::Here, "verify");
-        let verified = self.tree.drawn(self.verify(target)).await;
+        let silent = vector.first().filter(|_| total == 1);
+        let verifying = self.verify(proof, silent, total - failed);
+        let verified = self.tree.drawn(verifying).await;
         if self.interrupted_now() {
             outcomes.extend(verified);
             return self.interrupted(fleet, outcomes).await;
@@ -117,12 +167,14 @@ impl Rollback<'_> {
         let verdict = Verdict::of(verified.iter().map(Outcome::weighs));
         self.bar(&Place::Here, "verify", start, verdict);
         outcomes.extend(verified);
-        self.record(lease, left.as_deref(), verdict, &forced)
-            .await?;
+        let mut recorded = self.record(lease, left, verdict, &forced).await;
         // What is missing can be resumed.
-        if wrong == 0 {
-            let mut journal = fleet.journal.into_inner();
-            journal.end(verdict.as_str()).await.map_err(failure)?;
+        if wrong == 0 && recorded.is_ok() {
+            let ended = fleet.journal.lock().await.end(verdict.as_str()).await;
+            recorded = ended.map_err(failure);
+        }
+        if let Err(trouble) = recorded {
+            return self.stopped(fleet, outcomes, &vector, trouble).await;
         }
         let mut report = session.report(outcomes);
         // Only an escalation needs it, and is told without where it cannot be read.
@@ -130,7 +182,7 @@ impl Rollback<'_> {
             Verdict::Fail => session.store.read().await.ok().flatten(),
             _ => None,
         };
-        self.conclude(&mut report, left.as_deref(), verdict, now.as_ref());
+        self.conclude(&mut report, left, verdict, now.as_ref());
         if wrong > 0 {
             report.verdict = Verdict::Partial;
             report.reason = format!(
@@ -175,6 +227,65 @@ impl Rollback<'_> {
                 "{changed} of {total} hosts run {}, {failed} do not or failed: `rollback resume` tries those again",
                 self.destination
             );
+            let escalation = self.degraded(vector, &report.outcomes);
+            report.outcomes.push(escalation);
+        }
+        self.illustrate(&mut report, vector);
+        Ok(report)
+    }
+
+    /// The only step ended with success, and its place runs something else all the same.
+    async fn denied(&self, fleet: Fleet<'_>, outcomes: Vec<Outcome>) -> Result<Report, Failure> {
+        let session = self.session;
+        let mut report = session.report(outcomes);
+        let mut now = None;
+        let released = session.store.release(fleet.lease, |document| {
+            document.frozen = Some(self.frozen());
+            now = Some(document.clone());
+        });
+        released.await.map_err(failure)?;
+        let from = fleet.moving.left.unwrap_or("an unknown release");
+        let escalation = self.escalation(from, now.as_ref(), "is not what runs");
+        report.outcomes.push(escalation);
+        self.illustrate(&mut report, &[]);
+        Ok(report)
+    }
+
+    /// The journal, the lock or the state could not be written: nothing more is done, and what was
+    /// done until then is told.
+    pub(super) async fn stopped(
+        &self,
+        fleet: Fleet<'_>,
+        mut outcomes: Vec<Outcome>,
+        vector: &[Runs],
+        trouble: Failure,
+    ) -> Result<Report, Failure> {
+        let session = self.session;
+        // Where that fails too, the lock goes with its holder.
+        let _ = session.store.release(fleet.lease, |_| ()).await;
+        let on = |runs: &&Runs| runs.release.as_deref() == Some(self.destination);
+        let (total, changed) = (vector.len(), vector.iter().filter(on).count());
+        let reason = trouble.chain();
+        let mut outcome = Outcome::error("rollback/stopped", fleet.journal.into_inner().place())
+            .expected("journal, lock and state can be written")
+            .actual(reason.clone())
+            .reason(reason.clone());
+        outcome.hint = trouble.hint;
+        outcomes.push(outcome);
+        let mut report = session.report(outcomes);
+        report.verdict = match trouble.code {
+            _ if changed > 0 && changed < total => Verdict::Partial,
+            ExitCode::Refused => Verdict::Refused,
+            _ => Verdict::Error,
+        };
+        report.reason = match report.verdict {
+            Verdict::Partial => format!(
+                "stopped: {reason}; {changed} of {total} hosts run {}: `rollback resume` goes on",
+                self.destination
+            ),
+            _ => format!("stopped: {reason}; `rollback resume` goes on"),
+        };
+        if report.verdict == Verdict::Partial {
             let escalation = self.degraded(vector, &report.outcomes);
             report.outcomes.push(escalation);
         }

@@ -8,9 +8,8 @@ use model::{Outcome, Report, Verdict};
 use state::{Forced, Frozen, Lease, Status};
 
 use super::Rollback;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Runs};
 use crate::session::failure;
-use crate::target::Target;
 
 /// So long may what ran before still answer: nginx tells its old workers to go 100 ms after it has
 /// started the new ones (`ngx_master_process_cycle`).
@@ -48,21 +47,28 @@ impl Rollback<'_> {
         }
     }
 
-    /// Asks the gate whether the destination is healthy and answers.
-    pub(super) async fn verify(&self, target: &dyn Target) -> Vec<Outcome> {
+    /// Asks the gate whether the destination is healthy and answers. `proof` is the target's own;
+    /// `silent` is a place that gave none.
+    pub(super) async fn verify(
+        &self,
+        proof: Option<String>,
+        silent: Option<&Runs>,
+        made: usize,
+    ) -> Vec<Outcome> {
         let job = self.session.job;
         let gate = job
             .config
             .healthgate
             .as_ref()
             .filter(|_| self.gate_size() > 0);
-        let proof = target.proof(self.destination).await;
         let Some(mut gate) = gate.cloned() else {
+            let id = "verify/release";
             return vec![
-                match proof {
-                    Some(proof) => Outcome::pass("verify/release", self.destination).actual(proof),
+                match (proof, silent) {
+                    (Some(proof), _) => Outcome::pass(id, self.destination).actual(proof),
+                    (None, Some(runs)) if runs.release.is_none() => runs.outcome(self.destination),
                     // The command's own exit status is all there is, and is shown as that.
-                    None => Outcome::inconclusive("verify/release", self.destination)
+                    _ => Outcome::inconclusive(id, self.destination)
                         .severity(model::Severity::Advisory)
                         .expected(format!("somebody says that {} answers", self.destination))
                         .actual("only the command's exit status says so")
@@ -70,7 +76,7 @@ impl Rollback<'_> {
                         .hint("add probes under `healthgate:`, or `rollback.command.current`"),
                 },
                 Outcome::pass("verify/command", self.destination)
-                    .actual("every step ended with success"),
+                    .actual(format!("{made} step(s) ended with success")),
             ];
         };
         gate.policy.startup = gate.policy.startup.max(DRAIN.into());
@@ -103,6 +109,17 @@ impl Rollback<'_> {
         outcomes
     }
 
+    pub(super) fn frozen(&self) -> Frozen {
+        Frozen {
+            reason: format!(
+                "the rollback to {} did not restore the service",
+                self.destination
+            ),
+            by: self.session.actor(),
+            at: Timestamp::now(),
+        }
+    }
+
     /// Writes down what runs now; freezes the environment if it is not healthy.
     pub(super) async fn record(
         &self,
@@ -113,14 +130,7 @@ impl Rollback<'_> {
     ) -> Result<(), Failure> {
         let session = self.session;
         let now = Timestamp::now();
-        let frozen = (verdict == Verdict::Fail).then(|| Frozen {
-            reason: format!(
-                "the rollback to {} did not restore the service",
-                self.destination
-            ),
-            by: session.actor(),
-            at: now,
-        });
+        let frozen = (verdict == Verdict::Fail).then(|| self.frozen());
         session
             .store
             .release(lease, |document| {

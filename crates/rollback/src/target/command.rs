@@ -62,11 +62,7 @@ impl<'a> Command<'a> {
         };
         let captured = self.run(text, None, self.address(&step.place)).await?;
         if !captured.success() {
-            return Err(format!(
-                "`rollback.command.current`: {}: {}",
-                captured.exit,
-                captured.tail()
-            ));
+            return Err(format!("`rollback.command.current`: {}", captured.told()));
         }
         let printed = captured.stdout.trim();
         if printed.is_empty() || printed.len() > MAX_RELEASE || printed.contains('\n') {
@@ -94,7 +90,7 @@ impl<'a> Command<'a> {
                 captured.duration.as_millis()
             ))
         } else {
-            Err(format!("{}: {}", captured.exit, captured.tail()))
+            Err(captured.told())
         }
     }
 }
@@ -128,9 +124,8 @@ impl Target for Command<'_> {
                 let captured = self.run(text, Some(moving), address).await?;
                 if !captured.success() {
                     return Err(format!(
-                        "`rollback.command.check` says no: {}: {}",
-                        captured.exit,
-                        captured.tail()
+                        "`rollback.command.check` says no: {}",
+                        captured.told()
                     ));
                 }
             }
@@ -175,7 +170,14 @@ impl Target for Command<'_> {
                 destination: before,
                 left: Some(moving.destination),
             };
-            self.switch(step, back).await
+            let made = self.switch(step, back).await?;
+            // A command that has nothing to do for a release it does not know ends well too.
+            match self.printed(step).await? {
+                Some(runs) if runs != before => Err(format!(
+                    "{made}, and `rollback.command.current` prints {runs}, not {before}"
+                )),
+                _ => Ok(made),
+            }
         })
     }
 

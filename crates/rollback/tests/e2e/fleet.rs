@@ -9,7 +9,7 @@ use crate::world::{World, finish, kill, wait_for};
 const HOSTS: [&str; 5] = ["web-01", "web-02", "web-03", "web-04", "web-05"];
 
 /// Each host has a live release of its own: v2 everywhere.
-fn fleet(extra: &str) -> World {
+pub(crate) fn fleet(extra: &str) -> World {
     let world = World::new(&HOSTS, false);
     world.configure(&HOSTS, false, extra);
     world.write(
@@ -32,13 +32,13 @@ fn fleet(extra: &str) -> World {
 }
 
 /// What the hosts run, in their order.
-fn live(world: &World) -> String {
+pub(crate) fn live(world: &World) -> String {
     let releases = HOSTS.map(|host| world.read(&format!("live.{host}.test")));
     releases.join(" ")
 }
 
 /// What the report says that they run.
-fn vector(report: &Value) -> Vec<String> {
+pub(crate) fn vector(report: &Value) -> Vec<String> {
     let outcomes = report["outcomes"].as_array().unwrap().iter();
     let runs = outcomes.filter(|outcome| outcome["id"].as_str().unwrap().starts_with("runs/"));
     runs.map(|outcome| {
@@ -48,7 +48,7 @@ fn vector(report: &Value) -> Vec<String> {
     .collect()
 }
 
-fn fails_at(world: &World, host: &str) {
+pub(crate) fn fails_at(world: &World, host: &str) {
     world.write(
         "before-run",
         &format!("if [ $HOST = {host}.test ]; then echo no space left >&2; exit 28; fi"),

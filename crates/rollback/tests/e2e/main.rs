@@ -14,5 +14,7 @@ mod rehearse;
 mod remote;
 mod rules;
 mod runbooks;
+mod stops;
 mod upkeep;
+mod vector;
 mod world;

@@ -272,7 +272,8 @@ fn a_rollback_that_was_killed_before_its_journal_keeps_to_the_rules() {
         (&[] as &[&str], 5),
         (&["--force", "window", "--reason", "it is there"], 0),
     ] {
-        let world = late(&["localhost"]);
+        let hosts = ["web-01", "web-02"];
+        let world = late(&hosts);
         // Killed while it asks: the lease is there and no journal.
         world.write("before-check", "kill -9 $PPID; sleep 1; exit 1");
         let args = [&["run"], force].concat();
@@ -280,8 +281,11 @@ fn a_rollback_that_was_killed_before_its_journal_keeps_to_the_rules() {
         assert!(world.state().lock.is_some());
         assert_eq!(world.journal(), None);
         // One host fails its check, and may.
-        world.configure(&["localhost"], true, "  window: 1h\n  max-failed: 1\n");
-        world.write("before-check", "echo gone >&2; exit 1");
+        world.configure(&hosts, true, "  window: 1h\n  max-failed: 1\n");
+        world.write(
+            "before-check",
+            "if [ $HOST = web-01.test ]; then echo gone >&2; exit 1; fi",
+        );
         let resumed = world.rollback(&["resume"]);
         if code == 5 {
             resumed.exits(5).says("refused/window");
