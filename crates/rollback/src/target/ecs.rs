@@ -18,6 +18,9 @@ use tokio::sync::OnceCell;
 
 use super::{Asking, Move, Place, Places, Proving, Step, Target};
 
+/// Of so many stopped tasks it is kept why.
+const TASKS: usize = 20;
+
 pub(crate) struct Ecs<'a> {
     config: &'a EcsTarget,
     env: Env,
@@ -198,6 +201,62 @@ impl<'a> Ecs<'a> {
         Ok(primary.id.clone())
     }
 
+    /// What ECS says of the deployments, and of what happened lately.
+    async fn look_at_service(&self) -> Result<String, String> {
+        let EcsTarget {
+            cluster, service, ..
+        } = self.config;
+        let question = json!({"cluster": cluster, "services": [service]});
+        let answer = self.ask("DescribeServices", &question).await?;
+        let service = &answer["services"][0];
+        let kept = json!({"deployments": service["deployments"], "events": service["events"]});
+        Ok(format!("{kept:#}\n"))
+    }
+
+    /// Why tasks stopped; ECS forgets them within the hour.
+    async fn look_at_stopped(&self) -> Result<String, String> {
+        let EcsTarget {
+            cluster, service, ..
+        } = self.config;
+        let question =
+            json!({"cluster": cluster, "serviceName": service, "desiredStatus": "STOPPED"});
+        let answer = self.ask("ListTasks", &question).await?;
+        let mut tasks = answer["taskArns"].as_array().cloned().unwrap_or_default();
+        tasks.truncate(TASKS);
+        if tasks.is_empty() {
+            return Ok("no task has stopped lately\n".to_owned());
+        }
+        let question = json!({"cluster": cluster, "tasks": tasks});
+        let answer = self.ask("DescribeTasks", &question).await?;
+        let tasks = answer["tasks"].as_array().into_iter().flatten();
+        // Nothing else of them: what a task is started with may hold secrets.
+        let of = |value: &Value, names: &[&str]| -> Value {
+            let all = names.iter();
+            let all = all.map(|name| ((*name).to_owned(), value[*name].clone()));
+            Value::Object(all.collect())
+        };
+        let kept: Vec<Value> = tasks
+            .map(|task| {
+                let mut kept = of(
+                    task,
+                    &[
+                        "taskArn",
+                        "taskDefinitionArn",
+                        "startedBy",
+                        "stoppedAt",
+                        "stopCode",
+                        "stoppedReason",
+                    ],
+                );
+                let containers = task["containers"].as_array().into_iter().flatten();
+                let containers = containers.map(|one| of(one, &["name", "exitCode", "reason"]));
+                kept["containers"] = containers.collect();
+                kept
+            })
+            .collect();
+        Ok(format!("{:#}\n", Value::from(kept)))
+    }
+
     async fn follow(&self, id: &str) -> Result<String, String> {
         let EcsTarget {
             cluster,
@@ -314,6 +373,13 @@ impl Target for Ecs<'_> {
             self.check(moving.destination).await?;
             Ok(step.does.clone())
         })
+    }
+
+    fn looks<'a>(&'a self, _step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+        vec![
+            ("service", Box::pin(self.look_at_service())),
+            ("stopped-tasks", Box::pin(self.look_at_stopped())),
+        ]
     }
 
     /// The task definition that is set.

@@ -143,13 +143,13 @@ impl Bed {
     }
 
     /// Starts a rollback and kills it with its children once the journal has so many lines, and
-    /// then so much time has passed. Whether it was killed before it ended.
+    /// then so much time has passed. Whether it was killed before it ended; it must not end badly.
     pub(crate) fn killed(&self, lines: usize, then: Duration) -> bool {
         use std::os::unix::process::CommandExt as _;
         let mut command = self.command(&["run"]);
         let mut child = command
             .process_group(0)
-            .stdout(Stdio::null())
+            .stdout(fs::File::create(self.path("killed.txt")).unwrap())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -159,7 +159,11 @@ impl Bed {
             std::thread::sleep(Duration::from_micros(200));
         }
         std::thread::sleep(then);
-        kill(&mut child)
+        let killed = kill(&mut child);
+        // What is refused has nothing to resume.
+        let ended = child.wait().unwrap();
+        assert!(killed || ended.success(), "{}", self.read("killed.txt"));
+        killed
     }
 
     /// The state as it is now, for [`Bed::put_back`].

@@ -140,6 +140,7 @@ impl Aws {
                 let id = failed.map_or(json!("ecs-svc/0"), |one| one["id"].clone());
                 json!({"tasks": [{"taskArn": "task/1", "startedBy": id, "lastStatus": "STOPPED",
                     "stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited",
+                    "overrides": {"containerOverrides": [{"environment": [{"name": "PASSWORD", "value": "x"}]}]},
                     "containers": [{"name": "shop", "exitCode": 3, "reason": "no database"}]}]})
             }
             other => panic!("nobody plays {other}"),
@@ -256,6 +257,11 @@ fn runbook_002_automated_rollback_sets_the_recorded_task_definition() {
     world.primary(1);
     let update = json!({"cluster": "prod", "service": "shop", "taskDefinition": "shop:1"});
     assert_eq!(world.aws().updates, [update]);
+    let service = world.bed.evidence("localhost.service.txt");
+    assert!(service.contains(&arn(2)), "{service}");
+    let stopped = world.bed.evidence("localhost.stopped-tasks.txt");
+    assert!(stopped.contains("\"reason\": \"no database\""), "{stopped}");
+    assert!(!stopped.contains("override"), "{stopped}");
     world
         .bed
         .rollback(&["run"])
