@@ -34,6 +34,9 @@ pub enum Event {
         /// The safety rules that were lifted for it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         forced: Vec<Forced>,
+        /// When whoever writes it began to ask, check and prepare.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started: Option<Timestamp>,
     },
     /// A step is about to be made; `before` is what is needed to undo it.
     Intent {
@@ -73,6 +76,7 @@ impl Store {
         left: Option<&str>,
         token: u64,
         forced: &[Forced],
+        started: Option<Timestamp>,
     ) -> Result<Journal, Error> {
         let line = Line {
             at: Timestamp::now(),
@@ -81,6 +85,7 @@ impl Store {
                 left: left.map(str::to_owned),
                 token,
                 forced: forced.to_vec(),
+                started,
             },
         };
         let backend = &self.backend;

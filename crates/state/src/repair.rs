@@ -54,6 +54,7 @@ impl Store {
                 left,
                 token: of_journal,
                 forced,
+                started: _,
             }) = lines.first().map(|line| &line.event)
             else {
                 continue;

@@ -34,6 +34,9 @@ pub(crate) struct Flags {
 struct Parts {
     asking: Duration,
     checking: Duration,
+    /// Bringing images and the like to their places, and backups: nothing of it is done now, so it
+    /// is what it took the last time beyond the checks.
+    preparing: Duration,
     switching: Duration,
     verifying: Duration,
 }
@@ -43,10 +46,11 @@ impl Parts {
         let Parts {
             asking,
             checking,
+            preparing,
             switching,
             verifying,
         } = self;
-        *asking + *checking + *switching + *verifying
+        *asking + *checking + *preparing + *switching + *verifying
     }
 }
 
@@ -99,9 +103,14 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
             ))
             .took(parts.asking),
     ];
-    let (steps, switching) = switches(&rollback, ready).await?;
+    let past = Past::of(&session).await?;
+    let (steps, switching) = switches(&rollback, ready, &past.steps);
     outcomes.extend(steps);
     parts.switching = switching;
+    parts.preparing = past
+        .preparing
+        .unwrap_or_default()
+        .saturating_sub(parts.checking);
     if let Some(gate) = &job.config.healthgate {
         let begun = Instant::now();
         outcomes.extend(rollback.asked(gate).await);
@@ -146,13 +155,13 @@ async fn whereto(
 }
 
 /// The steps, and how long making all of them would take, batch by batch.
-async fn switches(
+fn switches(
     rollback: &Rollback<'_>,
     ready: Ready,
-) -> Result<(Vec<Outcome>, Duration), Failure> {
+    past: &BTreeMap<String, Duration>,
+) -> (Vec<Outcome>, Duration) {
     let (session, destination) = (rollback.session, rollback.destination);
     let mut outcomes = Vec::new();
-    let past = past(session).await?;
     let mut switching = Vec::new();
     for (step, made) in ready {
         let took = rollback.took(&step.place);
@@ -175,7 +184,7 @@ async fn switches(
     let batch = session.section.batch.at_most(switching.len()).max(1);
     let batches = switching.chunks(batch);
     let slowest = |batch: &[Duration]| batch.iter().max().copied().unwrap_or_default();
-    Ok((outcomes, batches.map(slowest).sum()))
+    (outcomes, batches.map(slowest).sum())
 }
 
 /// The release to go back to from `runs`.
@@ -208,25 +217,39 @@ async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outco
     }))
 }
 
-/// How long each step took the last time that it was made.
-async fn past(session: &Session<'_>) -> Result<BTreeMap<String, Duration>, Failure> {
-    let mut took = BTreeMap::new();
-    for (_, lines) in session.store.journals().await.map_err(failure)? {
-        let mut begun = BTreeMap::new();
-        for line in lines {
-            match line.event {
-                Event::Intent { step, .. } => drop(begun.insert(step, line.at)),
-                Event::Done { step } => {
-                    if let Some(at) = begun.remove(&step) {
-                        let time = line.at.duration_since(at);
-                        took.insert(step, time.try_into().unwrap_or_default());
+/// How long it took the last time.
+#[derive(Default)]
+struct Past {
+    /// From the first check to the first step.
+    preparing: Option<Duration>,
+    steps: BTreeMap<String, Duration>,
+}
+
+impl Past {
+    async fn of(session: &Session<'_>) -> Result<Self, Failure> {
+        let mut past = Past::default();
+        let between = |from: Timestamp, to: Timestamp| -> Duration {
+            to.duration_since(from).try_into().unwrap_or_default()
+        };
+        for (_, lines) in session.store.journals().await.map_err(failure)? {
+            let mut begun = BTreeMap::new();
+            for line in lines {
+                match line.event {
+                    Event::Begin {
+                        started: Some(at), ..
+                    } => past.preparing = Some(between(at, line.at)),
+                    Event::Intent { step, .. } => drop(begun.insert(step, line.at)),
+                    Event::Done { step } => {
+                        if let Some(at) = begun.remove(&step) {
+                            past.steps.insert(step, between(at, line.at));
+                        }
                     }
+                    _ => (),
                 }
-                _ => (),
             }
         }
+        Ok(past)
     }
-    Ok(took)
 }
 
 /// How long the gate takes where all is well, if one answer of each probe took `answer`.
@@ -244,10 +267,11 @@ fn estimate(session: &Session<'_>, destination: &str, parts: &Parts) -> Outcome 
     let slo = session.section.slo;
     let ms = |time: Duration| time.as_millis();
     let actual = format!(
-        "about {} ms: asking {}, checking {}, switching {}, verifying {}",
+        "about {} ms: asking {}, checking {}, preparing and backup {}, switching {}, verifying {}",
         ms(parts.whole()),
         ms(parts.asking),
         ms(parts.checking),
+        ms(parts.preparing),
         ms(parts.switching),
         ms(parts.verifying)
     );

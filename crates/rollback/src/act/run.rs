@@ -2,6 +2,7 @@
 //! made ready, and the journal begun.
 
 use cli::{Failure, Job};
+use jiff::Timestamp;
 use model::{Outcome, Report};
 use state::{Document, Lease};
 
@@ -86,6 +87,7 @@ impl Rollback<'_> {
         running: &Running,
     ) -> Result<Report, Failure> {
         let store = &self.session.store;
+        let started = Timestamp::now();
         let left = running.release.clone();
         let left = left.filter(|left| left != self.destination);
         let left = left.or_else(|| self.left_by_record(document));
@@ -122,7 +124,8 @@ impl Rollback<'_> {
             });
             noted.await.map_err(failure)?;
         }
-        let begun = store.begin_journal(self.destination, left.as_deref(), lease.token, &forced);
+        let (left, token) = (left.as_deref(), lease.token);
+        let begun = store.begin_journal(self.destination, left, token, &forced, Some(started));
         let journal = begun.await.map_err(failure)?;
         let unready = ready::unready_of(ready);
         self.go(target, lease, journal, running, unready).await

@@ -88,6 +88,32 @@ fn everything_is_asked_and_timed_and_nothing_changes() {
 }
 
 #[test]
+fn a_backup_counts_as_long_as_the_last_time() {
+    let world = World::new(&["localhost"], true);
+    world.configure(
+        &["localhost"],
+        true,
+        "  slo: 8s\n  backup: [{ name: database, run: \"sleep 1.5; echo saved >>saved\" }]\n",
+    );
+    world.deploy_v2();
+    world.rollback(&["run"]).exits(0);
+    world.set_live("v3");
+    world
+        .rollback(&["record", "--pending", "--release", "v3"])
+        .exits(0);
+    let report = world
+        .rollback(&["rehearse", "--format", "json"])
+        .exits(0)
+        .json();
+    let whole = outcome(&report, "rehearse/estimate");
+    let told = whole["actual"].as_str().unwrap();
+    let preparing = told.split("backup ").nth(1).unwrap();
+    let preparing: u64 = preparing.split(',').next().unwrap().parse().unwrap();
+    assert!(preparing >= 1000, "{told}");
+    assert_eq!(world.read("saved"), "saved\n", "nothing is saved now");
+}
+
+#[test]
 fn where_the_good_release_runs_the_one_before_it_is_rehearsed() {
     let world = World::new(&["localhost"], true);
     for release in ["v0", "v1"] {

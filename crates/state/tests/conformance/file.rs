@@ -190,7 +190,7 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         no_space(error);
         no_space(
             store
-                .begin_journal("v1", Some("v2"), 1, &[])
+                .begin_journal("v1", Some("v2"), 1, &[], None)
                 .await
                 .unwrap_err(),
         );
@@ -201,7 +201,10 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         );
         disk.free();
         assert!(store.unfinished().await.unwrap().is_none());
-        let mut journal = store.begin_journal("v1", Some("v2"), 1, &[]).await.unwrap();
+        let mut journal = store
+            .begin_journal("v1", Some("v2"), 1, &[], None)
+            .await
+            .unwrap();
         disk.fill();
         // Of a page there may be room for a line.
         let error = loop {
@@ -235,7 +238,10 @@ fn a_torn_last_line_of_a_journal_is_forgotten() {
     let folder = Folder::new();
     run(async {
         let store = folder.store("state.json");
-        let mut journal = store.begin_journal("v1", Some("v2"), 7, &[]).await.unwrap();
+        let mut journal = store
+            .begin_journal("v1", Some("v2"), 7, &[], None)
+            .await
+            .unwrap();
         journal
             .intent("switch", Some("before".into()))
             .await

@@ -50,7 +50,7 @@ async fn names_are_no_code(place: &dyn Place) {
     let release = "v1 '$(touch pwned)' \\n \"x\" `y` %s é\u{1f980}";
     record(&store, release).await;
     let mut journal = store
-        .begin_journal(release, Some("-n"), 1, &[])
+        .begin_journal(release, Some("-n"), 1, &[], None)
         .await
         .unwrap();
     journal
@@ -227,7 +227,10 @@ async fn what_is_no_state_is_refused_and_left_untouched(place: &dyn Place) {
 
 async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
     let store = place.store("journal/state.json");
-    let mut journal = store.begin_journal("v1", Some("v2"), 7, &[]).await.unwrap();
+    let mut journal = store
+        .begin_journal("v1", Some("v2"), 7, &[], None)
+        .await
+        .unwrap();
     journal
         .intent("switch", Some("before".into()))
         .await
@@ -252,7 +255,7 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
         .raw("journal/state.json.journals/00000001.jsonl")
         .unwrap();
     assert_eq!(String::from_utf8(raw).unwrap().lines().count(), 5);
-    let second = store.begin_journal("v0", None, 1, &[]).await.unwrap();
+    let second = store.begin_journal("v0", None, 1, &[], None).await.unwrap();
     assert!(second.place().ends_with("00000002.jsonl"));
     assert_eq!(
         other.unfinished().await.unwrap().unwrap().plan(),
@@ -262,7 +265,10 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
 
 async fn a_journal_that_another_continued_is_left_alone(place: &dyn Place) {
     let store = place.store("forked/state.json");
-    let mut ours = store.begin_journal("v1", Some("v2"), 7, &[]).await.unwrap();
+    let mut ours = store
+        .begin_journal("v1", Some("v2"), 7, &[], None)
+        .await
+        .unwrap();
     let mut theirs = store.unfinished().await.unwrap().unwrap();
     theirs.intent("switch", None).await.unwrap();
     let error = ours.intent("switch", None).await.unwrap_err();
