@@ -54,6 +54,8 @@ pub struct Captured {
     pub exit: Exit,
     /// Head and tail, at most 64 KiB.
     pub stdout: String,
+    /// Something of standard output was left out.
+    pub dropped: bool,
     /// Head and tail, at most 64 KiB.
     pub stderr: String,
     pub duration: Duration,
@@ -138,6 +140,7 @@ pub async fn run(
     Ok(Captured {
         exit,
         stdout: stdout.text(),
+        dropped: stdout.dropped > 0,
         stderr: stderr.text(),
         duration: started.elapsed(),
     })
@@ -238,9 +241,17 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 // Piece by piece, so that megabytes of short lines are looked at once.
                 for part in piece[..length].split_inclusive(|byte| *byte == b'\n') {
                     self.partial.extend_from_slice(part);
-                    if part.ends_with(b"\n") || self.partial.len() > LINE {
+                    if part.ends_with(b"\n") {
                         lines.push(line(&self.partial));
                         self.partial.clear();
+                    } else if self.partial.len() > LINE {
+                        // Between words: half a secret is not known for one.
+                        let at = self.partial.iter().rposition(u8::is_ascii_whitespace);
+                        let all = self.partial.len();
+                        if let Some(at) = at.or((all > 2 * LINE).then_some(all)) {
+                            let rest = self.partial.split_off(at);
+                            lines.push(line(&std::mem::replace(&mut self.partial, rest)));
+                        }
                     }
                 }
                 self.piece = piece;
@@ -259,17 +270,40 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     fn text(&self) -> String {
-        let mut text = String::from_utf8_lossy(&self.head).into_owned();
-        if self.dropped > 0 {
-            text.push_str(&format!(
-                "\n… {} bytes of {:?} left out …\n",
-                self.dropped, self.stream
-            ));
-        }
         let (front, back) = self.tail.as_slices();
-        text.push_str(&String::from_utf8_lossy(&[front, back].concat()));
-        text
+        let tail = [front, back].concat();
+        if self.dropped == 0 {
+            return String::from_utf8_lossy(&[self.head.as_slice(), &tail].concat()).into_owned();
+        }
+        let (head, tail) = (before_cut(&self.head), after_cut(&tail));
+        let kept = head.len() + tail.len();
+        let printed = self.dropped + (self.head.len() + self.tail.len()) as u64;
+        format!(
+            "{}\n… {} bytes of {:?} left out …\n{}",
+            String::from_utf8_lossy(head),
+            printed - kept as u64,
+            self.stream,
+            String::from_utf8_lossy(tail)
+        )
     }
+}
+
+/// What was cut off in the middle of a line, without that line, or without the last word of one that
+/// is long: what is left of a secret there is not known for one.
+pub(crate) fn before_cut(bytes: &[u8]) -> &[u8] {
+    let from = bytes.len().saturating_sub(LINE);
+    let near = &bytes[from..];
+    let end = near.iter().rposition(|byte| *byte == b'\n');
+    let end = end.or_else(|| near.iter().rposition(u8::is_ascii_whitespace));
+    &bytes[..end.map_or(from, |end| from + end + 1)]
+}
+
+/// The same of what follows a cut.
+fn after_cut(bytes: &[u8]) -> &[u8] {
+    let near = &bytes[..bytes.len().min(LINE)];
+    let end = near.iter().position(|byte| *byte == b'\n');
+    let end = end.or_else(|| near.iter().position(u8::is_ascii_whitespace));
+    &bytes[end.map_or(near.len(), |end| end + 1)..]
 }
 
 fn line(bytes: &[u8]) -> String {
@@ -376,6 +410,30 @@ mod tests {
             (brief.exit, brief.stdout.as_str()),
             (Exit::Code(0), "done\n")
         );
+    }
+
+    #[test]
+    fn half_a_word_is_not_kept_where_output_is_left_out() {
+        let endless = "yes secret_word_here | tr '\\n' '|' | head -c 300001; echo; echo tail";
+        for text in [endless, &endless.replace("tr '\\n' '|'", "tr '\\n' ' '")] {
+            let (captured, lines) = sh(text, Duration::from_secs(20));
+            assert!(captured.dropped && captured.stdout.ends_with("tail\n"));
+            let (head, tail) = captured.stdout.split_once("\n… ").unwrap();
+            assert!(head.len() > KEPT / 4 && tail.len() > KEPT / 4);
+            if !text.contains("'|'") {
+                let cut = |line: &&String| line.trim().split(' ').any(|w| w != "secret_word_here");
+                let cut: Vec<_> = lines.iter().filter(cut).collect();
+                assert!(
+                    cut.len() <= 3,
+                    "the last word, nothing, the tail: {}",
+                    cut.len()
+                );
+            }
+        }
+        let long = "x".repeat(30_000);
+        let cut = format!("{long}\nsecret_");
+        assert_eq!(before_cut(cut.as_bytes()).len(), 30_001);
+        assert_eq!(after_cut(b"word_here\nnext\n"), b"next\n");
     }
 
     #[test]

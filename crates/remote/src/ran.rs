@@ -29,7 +29,7 @@ impl From<local::Captured> for Ran {
                 local::Exit::Signal(_) | local::Exit::TimedOut => None,
             },
             exit: captured.exit.to_string(),
-            dropped: captured.stdout.len() > KEPT,
+            dropped: captured.dropped,
             tail: captured.tail(),
             stdout: captured.stdout.into_bytes(),
         }

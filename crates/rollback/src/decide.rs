@@ -127,10 +127,12 @@ async fn ask(
         if nth > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let answer = answer(session, places, door, document).await;
-        let failed = answer.is_err();
-        if !answers.contains(&answer) {
-            answers.push(answer);
+        let answered = answer(session, places, door, document).await;
+        let failed = answered.iter().any(Result::is_err);
+        for answer in answered {
+            if !answers.contains(&answer) {
+                answers.push(answer);
+            }
         }
         if failed {
             break;
@@ -191,12 +193,14 @@ async fn ask(
     }
 }
 
+/// What one answer can mean: where several of its words could be the release, each of those that
+/// we know.
 async fn answer(
     session: &Session<'_>,
     places: &Places,
     door: &Door,
     document: Option<&Document>,
-) -> Result<String, String> {
+) -> Vec<Result<String, String>> {
     let around = probe::kinds::Surroundings {
         env: session.job.env.clone(),
         hosts: places.hosts(),
@@ -206,18 +210,25 @@ async fn answer(
     let named = session.job.release.clone();
     let new = named.or_else(|| document?.current.clone());
     let good = document.and_then(|document| document.last_known_good.clone());
-    // Where several words of an answer could be meant, the releases that we know settle it.
-    let mut reason = String::new();
+    let source = door.question.source.as_ref();
+    let exact = source.is_some_and(|source| source.jq.is_some() || source.header.is_some());
+    let (mut releases, mut reason) = (Vec::new(), String::new());
     for likely in [good.unwrap_or_default(), new.unwrap_or_default()] {
+        if exact && !releases.is_empty() {
+            break;
+        }
         let asked = door
             .question
             .ask_from(&door.place, &around, door.at.as_deref(), &likely, ASK);
         match asked.await {
-            Ok(release) => return Ok(release),
+            Ok(release) => releases.push(Ok(release)),
             Err(why) => reason = why,
         }
     }
-    Err(reason)
+    if releases.is_empty() {
+        releases.push(Err(reason));
+    }
+    releases
 }
 
 /// What it means that users get this release; `named` is the one under suspicion.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::link::{Broken, Link};
 use super::proof::Proof;
 use super::{Error, Exit, Output};
+use crate::local::before_cut;
 
 /// A command is cut off above this many times of what is kept of it, or above [`FLOOD`].
 const FLOOD_FACTOR: u64 = 16;
@@ -136,10 +137,16 @@ impl Command {
     pub(super) fn end(self, ended: Result<Exit, Broken>) -> Channel {
         let mut kept = self.kept;
         kept.printed -= self.order.proof.remove(&mut kept.stderr);
+        let truncated = kept.printed > (kept.stdout.len() + kept.stderr.len()) as u64;
+        for stream in [&mut kept.stdout, &mut kept.stderr] {
+            if truncated && stream.len() >= kept.most {
+                stream.truncate(before_cut(stream).len());
+            }
+        }
         let answer = match ended {
             Ok(exit) => Ok(Output {
                 exit,
-                truncated: kept.printed > (kept.stdout.len() + kept.stderr.len()) as u64,
+                truncated,
                 stdout: kept.stdout,
                 stderr: kept.stderr,
                 printed: kept.printed,

@@ -20,14 +20,19 @@ use crate::target::{Place, Target};
 const LOOK: Duration = Duration::from_secs(15);
 
 impl Rollback<'_> {
-    /// The release that replaced the destination and how long ago, where that is longer than the
-    /// window.
-    fn passed<'d>(&self, document: &'d Document) -> Option<(&'d str, Age)> {
+    /// The release that replaced the destination and how long ago in words, where that is longer
+    /// than the window; a time that is as far ahead tells nothing.
+    fn passed<'d>(&self, document: &'d Document) -> Option<(&'d str, String)> {
         let window = self.session.section.window?.get();
         let current = document.current.as_deref()?;
         let since = document.entry(current)?.deployed_at;
-        let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
-        (age > window && current != self.destination).then(|| (current, Age::from(age)))
+        let age = Timestamp::now().duration_since(since);
+        let far = age.unsigned_abs();
+        let words = match Duration::try_from(age) {
+            Ok(age) => format!("{} ago", Age::from(age)),
+            Err(_) => format!("{} ahead of this clock", Age::from(far)),
+        };
+        (far > window && current != self.destination).then_some((current, words))
     }
 
     /// The refusal, where the window has passed and something is gone or nobody can say; all of it
@@ -67,7 +72,7 @@ impl Rollback<'_> {
                     "{current} was deployed within {window}, or all that {} needs is still there",
                     self.destination
                 ))
-                .actual(format!("deployed {age} ago; {}", gone.join("; ")))
+                .actual(format!("deployed {age}; {}", gone.join("; ")))
                 .reason(format!(
                     "the window of {window} has passed, and what {} needs is gone: {}",
                     self.destination,
@@ -88,7 +93,7 @@ impl Rollback<'_> {
             Outcome::inconclusive("rollback/window", self.destination)
                 .severity(Severity::Advisory)
                 .expected(format!("{current} was deployed within {window}"))
-                .actual(format!("deployed {age} ago"))
+                .actual(format!("deployed {age}"))
                 .reason(format!(
                     "the window of {window} has passed; what {} needs was found all the same",
                     self.destination

@@ -124,6 +124,9 @@ impl Rollback<'_> {
             });
             noted.await.map_err(failure)?;
         }
+        // The hooks took their time, and a journal of whoever lost the lock would be resumed.
+        let ttl = session.section.lock_ttl.get();
+        store.renew(lease, ttl).await.map_err(failure)?;
         let (left, token) = (left.as_deref(), lease.token);
         let begun = store.begin_journal(self.destination, left, token, &forced, Some(started));
         let journal = begun.await.map_err(failure)?;

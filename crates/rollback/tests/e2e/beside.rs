@@ -221,3 +221,42 @@ fn the_newest_folders_are_kept_and_what_is_not_ours_stays() {
     assert!(base.join("20200101T000039Z-v2-to-v1").exists());
     assert!(!base.join("20200101T000010Z-v2-to-v1").exists());
 }
+
+#[test]
+fn half_a_secret_is_not_kept_where_a_log_is_cut() {
+    let secret = "tok_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_end";
+    let world = with(
+        "  capture: [{ name: noisy, run: \"yes $API_TOKEN | head -n 7000 | tr '\\\\n' ' '\" }]\n",
+    );
+    let config = world.read("deploy-guard.yml");
+    world.write(
+        "deploy-guard.yml",
+        &format!("{config}preflight:\n  secrets: [{{ name: API_TOKEN, kind: token }}]\n"),
+    );
+    let variable = ("API_TOKEN".to_owned(), secret.to_owned());
+    world.env.lock().unwrap().push(variable);
+    world.rollback(&["run"]).exits(0);
+    let kept = evidence(&world, "localhost.noisy.txt");
+    assert!(kept.contains("left out") && kept.contains("***"), "{kept}");
+    for part in ["tok_", "ABCD", "6789", "_end"] {
+        assert!(!kept.contains(part), "{part}: {kept}");
+    }
+}
+
+#[test]
+fn a_rollback_that_lost_its_lock_leaves_nothing_that_could_be_resumed() {
+    let rollback = testkit::bin_path("rollback");
+    let rollback = rollback.display();
+    // While the backup runs somebody takes the lock away and deploys.
+    let world = with(&format!(
+        "  backup: [{{ name: slow, run: \"{rollback} unlock --force && printf v3 >live && {rollback} record --release v3\" }}]\n",
+    ));
+    world.rollback(&["run"]).exits(5).says("was lost");
+    assert_eq!(world.journal(), None);
+    world
+        .rollback(&["resume"])
+        .exits(0)
+        .says("nothing to resume");
+    assert_eq!(world.live(), "v3");
+    assert_eq!(world.state().last_known_good.as_deref(), Some("v3"));
+}

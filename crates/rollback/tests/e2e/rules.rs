@@ -345,3 +345,19 @@ fn an_old_release_that_is_deployed_again_takes_no_migration_back() {
         assert_eq!(world.live(), "v1");
     }
 }
+
+#[test]
+fn a_deployment_that_lies_far_ahead_is_not_taken_for_a_new_one() {
+    let world = late(&["localhost"]);
+    let ahead = Timestamp::now() + SignedDuration::from_hours(30);
+    let store = world.store();
+    let moved = store.update(None, |document| {
+        document.history[0].deployed_at = ahead;
+        Ok(())
+    });
+    wait(moved).unwrap();
+    world.write("before-check", "echo $RELEASE was cleaned up >&2; exit 1");
+    let outcome = refused(&world, "window");
+    let actual = outcome["actual"].as_str().unwrap();
+    assert!(actual.contains("ahead of this clock"), "{outcome}");
+}

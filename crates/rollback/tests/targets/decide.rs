@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::{Haproxy, Nginx, Shop};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, mock};
 
 struct World {
     bed: Bed,
@@ -206,4 +206,24 @@ fn ways_in_that_decide_nothing_are_a_usage_error() {
     }
     bed.configure("", "  command: { run: \"true\" }", "");
     bed.rollback(&["decide"]).is(2, &["rollback.decide"]);
+}
+
+#[test]
+fn an_answer_that_could_mean_two_releases_is_taken_for_the_worse() {
+    let body = json!({"version": "43", "build": "42"});
+    let server = mock(wiremock::ResponseTemplate::new(200).set_body_json(body));
+    let bed = Bed::new();
+    let way = format!(
+        "  command: {{ run: \"true\" }}\n  decide: [{{ name: users, traffic: true, release: {{ url: \"{}\" }} }}]",
+        server.uri()
+    );
+    bed.configure("", &way, "");
+    bed.recorded("42", "43");
+    bed.rollback(&["decide"]).is(
+        1,
+        &[
+            "42 answers (recorded good)",
+            "users get the new release: 43",
+        ],
+    );
 }
