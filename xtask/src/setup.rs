@@ -45,6 +45,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("ansible-core", "ansible-playbook"),
     ("nodejs", "node"),
     ("npm", "npm"),
+    ("chromium", "chromium"),
 ];
 
 /// Seen by what it makes possible: `python3` alone cannot make an environment on Debian.
@@ -59,12 +60,15 @@ const PYPI: [&str; 6] = [
     "moto[server,s3]==5.2.1",
 ];
 
-const NPM: [&str; 4] = [
+const NPM: [&str; 6] = [
     "@stoplight/prism-cli@5.16.0",
     "@octokit/openapi@23.0.2",
     // Read summaries as GitHub does; marked comes with mermaid.
     "mermaid@11.17.2",
     "jsdom@26.1.0",
+    // Look at pages in a browser, and at whether everybody can read them.
+    "puppeteer-core@24.43.1",
+    "axe-core@4.14.1",
 ];
 
 /// Installs what is missing, or stops with the command that would.

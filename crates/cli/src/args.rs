@@ -29,6 +29,9 @@ pub struct Global {
     /// Also write the JSON report here
     #[arg(long, global = true, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Also write the report here as a page for a browser
+    #[arg(long, global = true, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Append the summary here instead of to `$GITHUB_STEP_SUMMARY`
     #[arg(long, global = true, value_name = "FILE")]
     pub summary: Option<PathBuf>,

@@ -16,6 +16,7 @@ pub struct Publisher {
     color: Color,
     quiet: bool,
     report_file: Option<PathBuf>,
+    html_file: Option<PathBuf>,
     summary_file: Option<PathBuf>,
     output_file: Option<PathBuf>,
     in_actions: bool,
@@ -29,6 +30,7 @@ impl Publisher {
             color: global.color,
             quiet: global.quiet,
             report_file: global.report.clone(),
+            html_file: global.html.clone(),
             summary_file: global.summary.clone().or_else(|| context.summary.clone()),
             output_file: context.output.clone(),
             in_actions: context.in_actions,
@@ -38,25 +40,12 @@ impl Publisher {
 
     /// Refuses a report file that cannot be written, before anything is asked or changed.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let Some(path) = &self.report_file else {
-            return Ok(());
-        };
-        let refused = |reason| {
-            Err(format!(
-                "cannot write the report to {}: {reason}",
-                path.display()
-            ))
-        };
-        if path.is_dir() {
-            return refused("it is a folder".to_owned());
+        for path in [&self.report_file, &self.html_file].into_iter().flatten() {
+            writable(path).map_err(|reason| {
+                format!("cannot write the report to {}: {reason}", path.display())
+            })?;
         }
-        if is_stream(path) {
-            return Ok(());
-        }
-        match tempfile::NamedTempFile::new_in(folder_of(path)) {
-            Ok(_) => Ok(()),
-            Err(error) => refused(error.to_string()),
-        }
+        Ok(())
     }
 
     /// Where a stage of a longer run keeps its own report: the run's report file with the
@@ -65,6 +54,13 @@ impl Publisher {
         self.report_file
             .as_ref()
             .map(|path| path.with_extension(format!("{stage}.json")))
+    }
+
+    /// The same for its page.
+    fn stage_page(&self, stage: &str) -> Option<PathBuf> {
+        self.html_file
+            .as_ref()
+            .map(|path| path.with_extension(format!("{stage}.html")))
     }
 
     /// Whether stdout is for people.
@@ -78,7 +74,10 @@ impl Publisher {
         let file = self
             .report_file
             .as_deref()
-            .and_then(|path| write_report(path, &report));
+            .and_then(|path| write_report(path, &document(&report)));
+        if let Some(path) = &self.html_file {
+            write_report(path, &page::render(&report));
+        }
         self.summarize(&report);
         if self.in_actions {
             to_stderr(&actions::command::annotations(&report));
@@ -102,7 +101,10 @@ impl Publisher {
     pub fn show_part(&self, report: &Report) {
         let report = report.clone().redacted(&self.redactor);
         if let Some(path) = self.stage_report(&report.stage) {
-            write_report(&path, &report);
+            write_report(&path, &document(&report));
+        }
+        if let Some(path) = self.stage_page(&report.stage) {
+            write_report(&path, &page::render(&report));
         }
         self.summarize(&report);
         if self.is_text() {
@@ -225,14 +227,25 @@ fn is_stream(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Writes the JSON report, to a file whole or not at all.
-fn write_report(path: &Path, report: &Report) -> Option<PathBuf> {
-    let document = document(report);
+/// Whether a report can be written there.
+fn writable(path: &Path) -> Result<(), String> {
+    if path.is_dir() {
+        return Err("it is a folder".to_owned());
+    }
+    if is_stream(path) {
+        return Ok(());
+    }
+    let tried = tempfile::NamedTempFile::new_in(folder_of(path));
+    tried.map(drop).map_err(|error| error.to_string())
+}
+
+/// Writes a report, to a file whole or not at all.
+fn write_report(path: &Path, document: &str) -> Option<PathBuf> {
     let written = if is_stream(path) {
         let stream = OpenOptions::new().write(true).open(path);
         stream.and_then(|mut stream| stream.write_all(document.as_bytes()))
     } else {
-        replaced(path, &document)
+        replaced(path, document)
     };
     match written {
         Ok(()) => Some(path.to_owned()),

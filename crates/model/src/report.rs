@@ -30,6 +30,17 @@ pub struct Table {
     pub only_in_summary: bool,
 }
 
+/// What was done at one place, from when until when since the stage's start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar {
+    /// A host, or what was asked.
+    pub place: String,
+    pub what: String,
+    pub start: Duration,
+    pub end: Duration,
+    pub verdict: Verdict,
+}
+
 /// The result of one stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -52,6 +63,8 @@ pub struct Report {
     pub context: Context,
     /// Mermaid diagrams for the summary, without their fences. Not part of the JSON document.
     pub pictures: Vec<String>,
+    /// What was done when, of a stage that acts. Not part of the JSON document.
+    pub timeline: Vec<Bar>,
     /// Not part of the JSON document.
     pub tables: Vec<Table>,
     /// A stage's own values for `$GITHUB_OUTPUT`, such as `runs-on`. Not part of the document.
@@ -78,6 +91,7 @@ impl Report {
             shard: None,
             context: Context::default(),
             pictures: Vec::new(),
+            timeline: Vec::new(),
             tables: Vec::new(),
             outputs: Vec::new(),
         }
@@ -122,6 +136,10 @@ impl Report {
                     *evidence = crate::evidence::redacted(evidence, redactor);
                 }
             }
+        }
+        for bar in &mut self.timeline {
+            clean(&mut bar.place);
+            clean(&mut bar.what);
         }
         for table in &mut self.tables {
             clean(&mut table.title);

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use model::Verdict;
+
 /// What was done at one place, from when until when since the rollback's start.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
@@ -11,6 +13,22 @@ pub(crate) struct Bar {
     pub(crate) start: Duration,
     pub(crate) end: Duration,
     pub(crate) worked: bool,
+}
+
+impl Bar {
+    pub(crate) fn told(&self) -> model::report::Bar {
+        model::report::Bar {
+            place: self.place.clone(),
+            what: self.what.to_owned(),
+            start: self.start,
+            end: self.end,
+            verdict: if self.worked {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            },
+        }
+    }
 }
 
 /// A chart that a person can still read.

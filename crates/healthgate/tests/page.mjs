@@ -1,0 +1,50 @@
+// Opens a page as a phone and as a desk would, light and dark, and says in JSON what is wrong with it:
+// node page.mjs NODE_MODULES CHROMIUM FILE [FOLDER FOR SCREENSHOTS]
+import { createRequire } from 'node:module';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const [modules, chromium, file, folder] = process.argv.slice(2);
+const puppeteer = createRequire(`${modules}/`)('puppeteer-core');
+const profile = mkdtempSync(join(tmpdir(), 'page-'));
+const browser = await puppeteer.launch({
+  executablePath: chromium,
+  userDataDir: profile,
+  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
+});
+const found = { violations: [], wide: [], problems: [], requests: 0, views: 0 };
+try {
+  for (const [name, width, scheme] of [['desk', 1280, 'light'], ['desk', 1280, 'dark'], ['phone', 375, 'light'], ['phone', 375, 'dark']]) {
+    const page = await browser.newPage();
+    page.on('console', (message) => found.problems.push(message.text()));
+    page.on('pageerror', (error) => found.problems.push(String(error)));
+    page.on('request', (request) => { found.requests += request.url().startsWith('file:') ? 0 : 1; });
+    await page.setViewport({ width, height: 800 });
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    await page.goto(pathToFileURL(file).href);
+    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found.wide.push(`${name} ${scheme}`);
+    const sheet = `${name}-${scheme}`;
+    if (folder) await page.screenshot({ path: join(folder, `${sheet}.png`) });
+    await page.addScriptTag({ path: join(modules, 'axe-core/axe.min.js') });
+    const { violations } = await page.evaluate(() => axe.run());
+    found.violations.push(...violations.map((it) => `${sheet}: ${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`));
+    found.views += 1;
+    if (name === 'desk') {
+      const column = (nth) => page.$$eval('table.outcomes tbody tr', (rows, nth) => rows.map((row) => row.cells[nth].textContent), nth);
+      await (await page.$('table.outcomes th:nth-child(2) button')).click();
+      found.sorted = await column(1);
+      await (await page.$('table.outcomes th:nth-child(2) button')).click();
+      found.backwards = await column(1);
+      found.drawings = await page.$$eval('svg[role=img]', (drawings) => drawings.map((drawing) => drawing.getAttribute('aria-label')));
+      found.elements = await page.evaluate(() => ({ img: document.images.length, a: document.links.length, scripts: document.scripts.length }));
+      found.painted = await page.$eval('svg[role=img]', (drawing) => drawing.getBoundingClientRect().width > 300);
+    }
+    await page.close();
+  }
+} finally {
+  await browser.close();
+  rmSync(profile, { recursive: true, force: true });
+}
+process.stdout.write(JSON.stringify(found));

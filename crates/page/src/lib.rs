@@ -1,0 +1,282 @@
+//! A report as one page that needs nothing else: no network, no file beside it. Without scripts all
+//! of it can be read; they only sort the table.
+//!
+//! The report is redacted before it comes here; maud escapes every text.
+
+mod chart;
+mod scale;
+mod text;
+mod timeline;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use model::{Measurement, Outcome, Report, Severity, Table, Verdict};
+
+use text::shown;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// More is not unfolded by anybody; the JSON report has all.
+const DETAILS: usize = 200;
+
+/// The page of a stage's report.
+pub fn render(report: &Report) -> String {
+    let about = [&report.service, &report.environment, &report.release];
+    let about: Vec<String> = about
+        .into_iter()
+        .flatten()
+        .map(|text| shown(text))
+        .collect();
+    let title = format!("{}: {}", report.stage, report.verdict);
+    let outcomes = by_weight(&report.outcomes);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                // Nothing that a service answered could load or send anything.
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+                title { (title) @for part in &about { " · " (part) } }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (mark(report.verdict)) " " (title) }
+                    @if !about.is_empty() { p.about { (about.join(" · ")) } }
+                    p.reason { (shown(&report.reason)) }
+                    (facts(report))
+                }
+                main {
+                    (asked(&outcomes))
+                    (timeline::of(report))
+                    @for table in &report.tables { (rows(table)) }
+                    (details(&outcomes))
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn facts(report: &Report) -> Markup {
+    let context = &report.context;
+    let score = report.score.map(|score| format!("{score:.1} of 10"));
+    let run = context
+        .run_id
+        .as_ref()
+        .map(|run| match context.run_attempt {
+            Some(attempt) => format!("{run}, attempt {attempt}"),
+            None => run.clone(),
+        });
+    let facts = [
+        ("score", score),
+        (
+            "started",
+            Some(model::report::v1::timestamp(report.started_at)),
+        ),
+        ("took", Some(text::span(report.duration))),
+        ("repository", context.repository.clone()),
+        ("commit", context.sha.clone()),
+        ("run", run),
+        ("actor", context.actor.clone()),
+        ("part", report.shard.map(|shard| shard.to_string())),
+        ("deploy-guard", Some(context.tool_version.clone())),
+    ];
+    html! {
+        dl.facts {
+            @for (name, value) in facts {
+                @if let Some(value) = value {
+                    div { dt { (name) } dd { (shown(&value)) } }
+                }
+            }
+        }
+    }
+}
+
+/// A verdict in a word and a sign: colour alone tells nobody who cannot see it.
+fn mark(verdict: Verdict) -> Markup {
+    let sign = match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Fail | Verdict::Refused => "✗",
+        Verdict::Error | Verdict::Partial => "!",
+        Verdict::Inconclusive => "?",
+        Verdict::Skipped => "–",
+    };
+    html! { span class={ "mark " (class(verdict)) } aria-hidden="true" { (sign) } }
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail | Verdict::Refused => "fail",
+        Verdict::Error | Verdict::Partial | Verdict::Inconclusive => "unsure",
+        Verdict::Skipped => "skipped",
+    }
+}
+
+/// Worst first, otherwise in the order of the report.
+fn by_weight(outcomes: &[Outcome]) -> Vec<&Outcome> {
+    let mut sorted: Vec<&Outcome> = outcomes.iter().collect();
+    sorted.sort_by_key(|outcome| std::cmp::Reverse((outcome.weighs(), outcome.verdict)));
+    sorted
+}
+
+/// Every outcome, in a table that sorts and, on a phone, is a list.
+fn asked(outcomes: &[&Outcome]) -> Markup {
+    const COLUMNS: [&str; 6] = ["verdict", "check", "expected", "actual", "reason", "took"];
+    if outcomes.is_empty() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="asked" {
+            h2 id="asked" { "What was asked" }
+            table.outcomes {
+                thead { tr {
+                    @for column in COLUMNS {
+                        th scope="col" { button type="button" { (column) } }
+                    }
+                } }
+                tbody {
+                    @for outcome in outcomes { (row(outcome)) }
+                }
+            }
+        }
+    }
+}
+
+fn row(outcome: &Outcome) -> Markup {
+    let cell = |value: &Option<String>| value.as_deref().map(shown).unwrap_or_default();
+    let hint = outcome
+        .hint
+        .as_deref()
+        .filter(|_| outcome.verdict != Verdict::Pass);
+    html! {
+        tr {
+            td data-column="verdict" data-sort=(outcome.verdict as u8) {
+                (mark(outcome.verdict)) " " (outcome.verdict)
+            }
+            td.id data-column="check" {
+                (shown(&outcome.id))
+                @if outcome.severity == Severity::Advisory { " (advisory)" }
+                small { (shown(&outcome.subject)) }
+            }
+            td data-column="expected" { (cell(&outcome.expected)) }
+            td data-column="actual" { (cell(&outcome.actual)) }
+            td data-column="reason" {
+                (cell(&outcome.reason))
+                @if let Some(hint) = hint { small { "→ " (shown(hint)) } }
+            }
+            td data-column="took" data-sort=(outcome.duration.as_micros()) {
+                (text::span(outcome.duration))
+            }
+        }
+    }
+}
+
+fn rows(table: &Table) -> Markup {
+    html! {
+        section {
+            h2 { (shown(&table.title)) }
+            table {
+                thead { tr { @for name in &table.header { th scope="col" { (name) } } } }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (nth, value) in row.iter().enumerate() {
+                                td data-column=(table.header.get(nth).copied().unwrap_or_default()) {
+                                    (shown(value))
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was measured, unfolded where it was no pass.
+fn details(outcomes: &[&Outcome]) -> Markup {
+    let measured: Vec<_> = outcomes
+        .iter()
+        .filter(|o| o.measurements.len() > 1)
+        .collect();
+    if measured.is_empty() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="measured" {
+            h2 id="measured" { "What was measured" }
+            @for outcome in measured.iter().take(DETAILS) {
+                details open[outcome.verdict != Verdict::Pass] {
+                    summary { (mark(outcome.verdict)) " " (shown(&outcome.id)) ": " (outcome.verdict) }
+                    (chart::of(outcome))
+                    @if outcome.verdict != Verdict::Pass { (telling(outcome)) }
+                }
+            }
+            @if measured.len() > DETAILS {
+                p { "… " (measured.len() - DETAILS) " more in the JSON report …" }
+            }
+        }
+    }
+}
+
+/// The first failure, the last failure and the last success, with what was answered.
+fn telling(outcome: &Outcome) -> Markup {
+    let telling = outcome.telling();
+    let all = [
+        ("First failure", telling.first_failure),
+        ("Last failure", telling.last_failure),
+        ("Last success", telling.last_success),
+    ];
+    html! {
+        @for (name, measurement) in all {
+            @if let Some(measurement) = measurement { (told(name, &outcome.id, measurement)) }
+        }
+    }
+}
+
+fn told(name: &str, id: &str, measurement: &Measurement) -> Markup {
+    let said = [&measurement.value, &measurement.reason];
+    let said: Vec<String> = said.into_iter().flatten().map(|said| shown(said)).collect();
+    html! {
+        h3 { (name) }
+        p {
+            (model::report::v1::timestamp(measurement.at)) ", " (measurement.verdict) " after "
+            (text::span(measurement.duration)) ": " (said.join(" · "))
+        }
+        @if let Some(evidence) = &measurement.evidence {
+            pre tabindex="0" role="region" aria-label={ (name) " of " (shown(id)) } { (shown(evidence)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_answers_is_text() {
+        let evil = "</pre></style></script><img src=x onerror=alert(1)>\"' \u{202e}\u{1b}[2J";
+        let outcome = Outcome::fail(evil, evil)
+            .expected(evil)
+            .actual(evil)
+            .reason(evil)
+            .hint(evil);
+        let mut report =
+            Report::from_outcomes("healthgate", jiff::Timestamp::UNIX_EPOCH, vec![outcome]);
+        report.service = Some(evil.to_owned());
+        report.tables.push(Table {
+            title: evil.to_owned(),
+            header: vec!["host"],
+            rows: vec![vec![evil.to_owned(), evil.to_owned()]],
+            only_in_summary: false,
+        });
+        let page = render(&report);
+        assert!(!page.contains("<img") && !page.contains('\u{202e}') && !page.contains('\u{1b}'));
+        assert_eq!(page.matches("</style>").count(), 1);
+        assert_eq!(page.matches("</script>").count(), 1);
+    }
+}
