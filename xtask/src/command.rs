@@ -32,7 +32,9 @@ pub(crate) fn root() -> &'static Path {
         // Where cargo runs us from, not where we were built: checkouts may share a target folder.
         let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let here = here.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        here.parent().unwrap_or(Path::new(".")).to_owned()
+        // A test of another crate may have started us.
+        let root = here.ancestors().find(|f| f.join("Cargo.lock").is_file());
+        root.unwrap_or(Path::new(".")).to_owned()
     });
     &ROOT
 }

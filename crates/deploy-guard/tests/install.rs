@@ -622,7 +622,8 @@ fn what_dist_packs_is_installed_by_the_action_and_by_its_own_installer() {
             ("VERSION", "0.1.0"),
         ],
     );
-    step.env("GITHUB_STEP_SUMMARY", job.path("summary"));
+    step.env("GITHUB_STEP_SUMMARY", job.path("summary"))
+        .env("DEPLOY_GUARD_DOWNLOAD_TIMEOUT", "60");
     assert(step).code(1).stdout(contains("healthgate: fail"));
     assert!(job.output().contains("verdict") && job.path("summary").is_file());
 

@@ -15,9 +15,10 @@ pub fn workspace() -> &'static Path {
         // folder.
         let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let here = here.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        let workspace = here.ancestors().nth(2);
-        workspace
-            .expect("crates lie two folders below the workspace")
+        let mut folders = here.ancestors();
+        folders
+            .find(|folder| folder.join("Cargo.lock").is_file())
+            .expect("crates lie below the workspace")
             .to_owned()
     });
     &WORKSPACE

@@ -15,7 +15,7 @@ use crate::command::{Failure, root};
 pub(crate) fn pack(binary: &Path, name: &str, archive: &Path) -> io::Result<()> {
     // A program of its own: within ours, which nobody optimizes, it would take a minute.
     let mut gzip = Command::new("gzip")
-        .args(["--no-name", "-9"])
+        .args(["--no-name"])
         .stdin(Stdio::piped())
         .stdout(File::create(archive)?)
         .spawn()?;
