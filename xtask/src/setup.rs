@@ -35,6 +35,10 @@ const DEBIAN: &[(&str, &str)] = &[
     ("socat", "socat"),
     ("apache2-utils", "htpasswd"),
     ("shellcheck", "shellcheck"),
+    // Read our completions and man pages.
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("mandoc", "mandoc"),
     ("prometheus", "prometheus"),
     ("systemd", "/lib/systemd/systemd"),
     ("util-linux", "unshare"),

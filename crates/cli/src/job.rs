@@ -9,6 +9,10 @@ use crate::{Interrupt, Progress, Publisher};
 #[derive(Clone, Debug)]
 pub struct Job {
     pub config: config::Config,
+    /// The file that it was read from.
+    pub config_path: Option<std::path::PathBuf>,
+    /// Why it could not be read; only for a stage that goes on without it.
+    pub broken: Option<String>,
     pub env: Env,
     pub actions: actions::Context,
     /// `--release`.

@@ -6,6 +6,7 @@ mod board;
 mod consent;
 mod failure;
 mod github;
+mod help;
 mod interrupt;
 mod job;
 mod log;

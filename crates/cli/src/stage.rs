@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use model::{Env, ExitCode, Redactor, Report, Verdict};
 
 use crate::args::{Format, Global, with_variables};
-use crate::{Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, log, publish};
+use crate::{Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, log, publish};
 
 /// A pipeline stage: its flags, and what it does with them.
 #[expect(
@@ -29,6 +29,10 @@ pub trait Stage: Args {
     fn sections(&self) -> &'static [config::Section] {
         Self::SECTIONS
     }
+
+    /// Whether a configuration that cannot be used ends the stage. Where it does not, see
+    /// [`Job::broken`].
+    const NEEDS_CONFIGURATION: bool = true;
 
     /// How long the stage may go on after a signal before it is dropped.
     const GRACE: Duration = Duration::from_secs(2);
@@ -86,11 +90,12 @@ pub fn command<S: Stage>() -> Command {
         .version(VERSION)
         .about(S::ABOUT)
         .max_term_width(100);
-    if S::EXAMPLES.is_empty() {
+    let command = if S::EXAMPLES.is_empty() {
         command
     } else {
         command.after_help(S::EXAMPLES)
-    }
+    };
+    help::exemplified(command)
 }
 
 /// Parses arguments and variables; on `Err`, help or an error was written and this is the code.
@@ -99,17 +104,20 @@ pub fn parse(
     env: &Env,
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<ArgMatches, ExitCode> {
-    with_variables(command, env)
-        .try_get_matches_from(args)
-        .map_err(|error| {
-            // Help and version go to stdout, errors to stderr; a closed stream changes nothing.
-            let _ = error.print();
-            if error.use_stderr() {
-                ExitCode::Usage
-            } else {
-                ExitCode::Pass
-            }
-        })
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut command = with_variables(command, env);
+    if help::is_short(&args) {
+        command = help::short(command);
+    }
+    command.try_get_matches_from(args).map_err(|error| {
+        // Help and version go to stdout, errors to stderr; a closed stream changes nothing.
+        let _ = error.print();
+        if error.use_stderr() {
+            ExitCode::Usage
+        } else {
+            ExitCode::Pass
+        }
+    })
 }
 
 /// Runs a stage whose arguments are parsed.
@@ -232,8 +240,17 @@ fn prepare<S: Stage>(
         },
         sections: stage.sections(),
     });
+    let mut broken = None;
     let loaded = match loaded {
         Ok(loaded) => loaded,
+        Err(refusal) if !S::NEEDS_CONFIGURATION => {
+            broken = Some(refusal.error.to_string());
+            config::Loaded {
+                config: config::Config::default(),
+                path: None,
+                secrets: refusal.secrets,
+            }
+        }
         Err(refusal) => {
             let redactor = redactor(&refusal.secrets);
             let hint = refusal.error.hint().map(str::to_owned);
@@ -265,6 +282,8 @@ fn prepare<S: Stage>(
     let interrupt = Interrupt::listen().map_err(|error| fail(Failure::error(error)))?;
     let job = Job {
         config,
+        config_path: loaded.path.clone(),
+        broken,
         env: env.clone(),
         release: global.release.clone(),
         environment: global.environment.clone(),

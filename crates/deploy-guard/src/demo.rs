@@ -18,7 +18,7 @@ use world::{Load, Ran, World};
 
 pub(crate) fn command() -> Command {
     Command::new("demo")
-        .about("Show the main job on a small shop: deploy, detect, roll back, refuse")
+        .about("Show the main job on a small shop: deploy, detect, roll back")
         .arg(
             Arg::new("keep")
                 .long("keep")

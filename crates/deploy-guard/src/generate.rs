@@ -235,7 +235,7 @@ fn help(page: &mut String, command: Command, parent: &str) {
     let _ = writeln!(
         page,
         "## {name}\n\n```text\n{}\n```\n",
-        shown.render_help().to_string().trim_end()
+        shown.render_long_help().to_string().trim_end()
     );
     for subcommand in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         if subcommand.get_name() != "help" {
@@ -244,7 +244,7 @@ fn help(page: &mut String, command: Command, parent: &str) {
     }
 }
 
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }

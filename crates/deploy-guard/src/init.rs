@@ -5,7 +5,7 @@
 
 mod ask;
 mod configuration;
-mod look;
+pub(crate) mod look;
 mod plan;
 mod text;
 mod workflow;
@@ -35,7 +35,7 @@ pub(crate) fn command() -> Command {
         Arg::new(name).long(name).value_name(value).help(help)
     };
     Command::new("init")
-        .about("Look at this repository; write its configuration and a workflow that uses it")
+        .about("Look at this repository; write its configuration and workflow")
         .arg(
             text(
                 "kind",

@@ -2,10 +2,12 @@
 //! several of them: `run` and `demo`.
 
 mod demo;
+mod doctor;
 pub mod generate;
 mod init;
 mod run;
 mod serve;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -34,8 +36,11 @@ pub fn command() -> Command {
         .subcommand(cli::command::<rollback::Stage>())
         .subcommand(cli::command::<run::Stage>())
         .subcommand(init::command())
+        .subcommand(cli::command::<doctor::Stage>())
         .subcommand(demo::command())
         .subcommand(generate::schema_command())
+        .subcommand(shell::completions_command())
+        .subcommand(shell::man_command())
         .subcommand(generate::command())
         .subcommand(serve::command())
 }
@@ -59,9 +64,12 @@ pub fn main() -> ExitCode {
         "healthgate" => cli::dispatch::<healthgate::Stage>(matches, &env),
         "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
         "run" => cli::dispatch::<run::Stage>(matches, &env),
+        "doctor" => cli::dispatch::<doctor::Stage>(matches, &env),
         "init" => init::main(matches, &env),
         "demo" => demo::main(matches),
         "schema" => generate::print_schema(matches),
+        "completions" => shell::completions(matches),
+        "man" => shell::man(matches),
         "generate" => generate::main(matches),
         _ => serve::main(matches),
     }

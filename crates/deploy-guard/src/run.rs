@@ -24,8 +24,7 @@ With --report, each stage's own report is kept beside it: report.healthgate.json
 
 impl cli::Stage for Stage {
     const NAME: &'static str = "run";
-    const ABOUT: &'static str =
-        "Deploy under guard: preflight, deploy, healthgate, record or roll back";
+    const ABOUT: &'static str = "Deploy under guard: preflight, deploy, gate, record or roll back";
     const EXAMPLES: &'static str = EXAMPLES;
     const SECTIONS: &'static [Section] = &[
         Section::Hosts,

@@ -53,8 +53,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused (known-b
 
 impl cli::Stage for Stage {
     const NAME: &'static str = "preflight";
-    const ABOUT: &'static str =
-        "May we deploy now? Secrets, images, runners, hosts, and the release itself";
+    const ABOUT: &'static str = "May we deploy now? Secrets, images, runners, hosts, the release";
     const EXAMPLES: &'static str = EXAMPLES;
     const SECTIONS: &'static [Section] = &[
         Section::Hosts,

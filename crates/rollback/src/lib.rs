@@ -44,7 +44,7 @@ enum Action {
     Status,
     /// Show the releases that were recorded, newest first
     History,
-    /// Say whether users get the new release: SAFE (exit 0) or CRITICAL (exit 1)
+    /// Say whether users get the new release: SAFE (0) or CRITICAL (1)
     Decide,
     /// Show what `run` would do; changes nothing
     Plan(act::Flags),
@@ -68,12 +68,14 @@ enum Action {
 }
 
 const EXAMPLES: &str = "Examples:
-  if ./deploy.sh v2 && healthgate --release v2
-  then rollback record --release v2; else rollback run; fi
-  rollback decide
-  rollback rehearse
+  rollback run
   rollback run --dry-run
   rollback run --to v1.2.3
+  if ./deploy.sh v2 && healthgate --release v2
+  then rollback record --release v2; else rollback run; fi
+  rollback record --release v1.2.4
+  rollback decide
+  rollback rehearse
   rollback resume
   rollback abort
 
@@ -81,8 +83,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 parti
 
 impl cli::Stage for Stage {
     const NAME: &'static str = "rollback";
-    const ABOUT: &'static str =
-        "Put the last-known-good release back, provably, once, even if killed half-way";
+    const ABOUT: &'static str = "Put the last-known-good release back, once, even if killed";
     const EXAMPLES: &'static str = EXAMPLES;
     // The gate verifies what the rollback did.
     const SECTIONS: &'static [Section] = &[Section::Hosts, Section::Rollback, Section::Healthgate];

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub(super) use compose::{Compose, Health, Service, images};
-pub(super) use machine::{Unit, Upstream};
-pub(super) use task::Task;
-pub(super) use workflow::Workflow;
+pub(crate) use compose::{Compose, Health, Service, images};
+pub(crate) use machine::{Unit, Upstream};
+pub(crate) use task::Task;
+pub(crate) use workflow::Workflow;
 
 /// A file that says how something is deployed is shorter.
 const MAX_FILE: u64 = 1 << 20;
@@ -25,30 +25,30 @@ const MAX_ENTRIES: usize = 20_000;
 
 /// What was found, the nearest to the root first.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Where the files will be written: the repository's root.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     /// The folder that was looked at, from the root; empty for all of it.
-    pub(super) below: PathBuf,
-    pub(super) git: bool,
-    /// The last part of `origin`'s address.
-    pub(super) origin: Option<String>,
-    pub(super) workflows: Vec<Workflow>,
-    pub(super) compose: Vec<Compose>,
+    pub(crate) below: PathBuf,
+    pub(crate) git: bool,
+    /// `owner/name` at the end of `origin`'s address.
+    pub(crate) origin: Option<String>,
+    pub(crate) workflows: Vec<Workflow>,
+    pub(crate) compose: Vec<Compose>,
     /// Dockerfiles, and the health check of each.
-    pub(super) dockerfiles: Vec<(String, Option<Health>)>,
-    pub(super) upstreams: Vec<Upstream>,
-    pub(super) units: Vec<Unit>,
-    pub(super) tasks: Vec<Task>,
-    pub(super) migrations: Vec<String>,
+    pub(crate) dockerfiles: Vec<(String, Option<Health>)>,
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) migrations: Vec<String>,
     /// Programs that deploy, by their names.
-    pub(super) scripts: Vec<String>,
+    pub(crate) scripts: Vec<String>,
     /// What could not be read, and why.
-    pub(super) passed_over: Vec<String>,
+    pub(crate) passed_over: Vec<String>,
 }
 
 /// Looks at a folder, and finds the repository that it belongs to.
-pub(super) fn look(folder: &Path) -> std::io::Result<Seen> {
+pub(crate) fn look(folder: &Path) -> std::io::Result<Seen> {
     let folder = folder.canonicalize()?;
     let root = folder
         .ancestors()
@@ -250,7 +250,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The repository's name, as `origin` says. Git is not asked: a repository's own settings may name
+/// The repository, as `origin` says. Git is not asked: a repository's own settings may name
 /// programs that it would start.
 fn origin(root: &Path) -> Option<String> {
     let text = read(&root.join(".git/config")).ok()?;
@@ -261,8 +261,9 @@ fn origin(root: &Path) -> Option<String> {
     let mut keys = lines.skip(1).take_while(|line| !line.starts_with('['));
     let url = keys.find_map(|line| line.strip_prefix("url")?.trim_start().strip_prefix('='))?;
     let name = url.trim().trim_end_matches('/').trim_end_matches(".git");
-    let name = name.rsplit(['/', ':']).next()?;
-    (!name.is_empty()).then(|| name.to_owned())
+    let mut parts = name.rsplit(['/', ':']);
+    let (name, owner) = (parts.next()?, parts.next()?);
+    (!name.is_empty()).then(|| format!("{owner}/{name}"))
 }
 
 impl Seen {

@@ -507,6 +507,7 @@ fn usual_name(seen: &Seen) -> String {
     let origin = seen
         .origin
         .as_deref()
+        .and_then(|origin| origin.rsplit('/').next())
         .filter(|_| seen.below.as_os_str().is_empty());
     let name: String = origin
         .or(folder)

@@ -10,6 +10,10 @@ pub(crate) struct Workflow {
     pub(crate) path: String,
     /// Its name or its file says that it deploys.
     pub(crate) deploys: bool,
+    /// A step of it uses us.
+    pub(crate) guards: bool,
+    /// Every `permissions` in it.
+    pub(crate) permissions: Vec<Value>,
     /// Secrets by their names; the job's own token is none of them.
     pub(crate) secrets: BTreeSet<String>,
     /// The labels of a job on a machine of one's own.
@@ -24,6 +28,8 @@ pub(super) fn read(path: String, tree: &Value) -> Workflow {
     let mut workflow = Workflow {
         deploys: says(&path) || tree["name"].as_str().is_some_and(says),
         path,
+        guards: false,
+        permissions: vec![tree["permissions"].clone()],
         secrets: BTreeSet::new(),
         labels: None,
         environment: None,
@@ -35,6 +41,7 @@ pub(super) fn read(path: String, tree: &Value) -> Workflow {
         .into_iter()
         .flat_map(|jobs| jobs.values())
     {
+        workflow.permissions.push(job["permissions"].clone());
         let labels = labels(&job["runs-on"]);
         if labels.iter().any(|label| label == "self-hosted")
             && labels.iter().all(|label| is_word(label))
@@ -49,6 +56,8 @@ pub(super) fn read(path: String, tree: &Value) -> Workflow {
         }
         for step in job["steps"].as_array().into_iter().flatten() {
             let uses = step["uses"].as_str().unwrap_or_default();
+            let run = step["run"].as_str().unwrap_or_default();
+            workflow.guards |= uses.contains("deploy-guard") || run.contains("deploy-guard");
             let word = |key: &str| step["with"][key].as_str().filter(|text| is_word(text));
             if uses.starts_with("aws-actions/amazon-ecs-deploy-task-definition")
                 && let (Some(cluster), Some(service)) = (word("cluster"), word("service"))

@@ -1,0 +1,174 @@
+//! `deploy-guard doctor`: what on this machine, in this repository and in this token would stop
+//! each stage. It looks and asks; it changes nothing, and deploys nothing to find out.
+
+mod configuration;
+mod machine;
+mod repository;
+mod state;
+mod token;
+
+use cli::{Failure, Job, Stage as _};
+use config::file::Config;
+use model::{Outcome, Report, Severity, Table, Verdict};
+
+/// The stage; it has no flags of its own.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Stage {}
+
+const EXAMPLES: &str = "Examples:
+  deploy-guard doctor
+  deploy-guard doctor --environment staging --format json
+  deploy-guard doctor --only token
+
+Exit codes: 0 nothing stops a stage, 1 something does, 3 not known, 4 could not be asked";
+
+/// The stages that can be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Preflight,
+    RunnerCheck,
+    Healthgate,
+    Rollback,
+    Run,
+}
+
+const ALL: [Who; 5] = [
+    Who::Preflight,
+    Who::RunnerCheck,
+    Who::Healthgate,
+    Who::Rollback,
+    Who::Run,
+];
+
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Who::Preflight => preflight::Stage::NAME,
+            Who::RunnerCheck => runner_check::Stage::NAME,
+            Who::Healthgate => healthgate::Stage::NAME,
+            Who::Rollback => rollback::Stage::NAME,
+            Who::Run => crate::run::Stage::NAME,
+        }
+    }
+
+    fn sections(self) -> &'static [config::Section] {
+        match self {
+            Who::Preflight => preflight::Stage::SECTIONS,
+            Who::RunnerCheck => runner_check::Stage::SECTIONS,
+            Who::Healthgate => healthgate::Stage::SECTIONS,
+            Who::Rollback => rollback::Stage::SECTIONS,
+            Who::Run => crate::run::Stage::SECTIONS,
+        }
+    }
+
+    /// Whether the file says anything for it to do.
+    fn is_configured(self, config: &Config) -> bool {
+        let gate = config.healthgate.as_ref();
+        match self {
+            Who::Preflight => config.preflight.is_some() || config.rollback.is_some(),
+            Who::RunnerCheck => config.runner_check.is_some(),
+            Who::Healthgate => gate.is_some_and(|gate| !probe::kinds::planned(gate).is_empty()),
+            Who::Rollback => config.rollback.is_some(),
+            Who::Run => config.deploy.is_some(),
+        }
+    }
+}
+
+/// Something that was looked at, and the stages that it stops where it is not well.
+pub(crate) struct Finding {
+    outcome: Outcome,
+    stops: Vec<Who>,
+}
+
+impl Finding {
+    /// `run` runs the others but the runner-check.
+    pub(crate) fn new(outcome: Outcome, stops: &[Who]) -> Self {
+        let mut stops = stops.to_vec();
+        if stops
+            .iter()
+            .any(|who| !matches!(who, Who::RunnerCheck | Who::Run))
+        {
+            stops.push(Who::Run);
+        }
+        Finding { outcome, stops }
+    }
+
+    fn is_bad(&self) -> bool {
+        !matches!(self.outcome.verdict, Verdict::Pass | Verdict::Skipped)
+    }
+}
+
+impl cli::Stage for Stage {
+    const NAME: &'static str = "doctor";
+    const ABOUT: &'static str = "Say what here and in this token would stop each stage";
+    const EXAMPLES: &'static str = EXAMPLES;
+    // A variable that is not set is a finding.
+    const SECTIONS: &'static [config::Section] = &[];
+    const NEEDS_CONFIGURATION: bool = false;
+
+    async fn run(self, job: &Job) -> Result<Report, Failure> {
+        let started_at = jiff::Timestamp::now();
+        let mut findings = configuration::look(job);
+        findings.extend(machine::look(job).await);
+        let repository = repository::Repository::find();
+        findings.extend(repository.look(job));
+        findings.extend(state::look(job).await);
+        findings.extend(token::look(job, &repository).await);
+        findings.retain(|finding| job.only.selects(&finding.outcome.id));
+        // Without a configuration every stage is asked for, and none of them can start.
+        let all = job.config_path.is_none();
+        let counts = |who: Who| all || who.is_configured(&job.config);
+        let table = table(&findings, counts);
+        let outcomes = findings
+            .into_iter()
+            .map(|finding| told(finding, counts))
+            .collect();
+        let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
+        if report.verdict == Verdict::Pass {
+            report.reason = "nothing that can be seen from here would stop a stage".to_owned();
+        }
+        report.tables.push(table);
+        Ok(report)
+    }
+}
+
+/// The outcome, with the stages that it stops in its reason; what stops none is no more than advice.
+fn told(finding: Finding, counts: impl Fn(Who) -> bool) -> Outcome {
+    let bad = finding.is_bad();
+    let stops: Vec<&str> = ALL
+        .into_iter()
+        .filter(|who| finding.stops.contains(who) && counts(*who))
+        .map(Who::name)
+        .collect();
+    let mut outcome = finding.outcome;
+    if !bad {
+        return outcome;
+    }
+    if stops.is_empty() {
+        return outcome.severity(Severity::Advisory);
+    }
+    let reason = outcome.reason.take().unwrap_or_default();
+    outcome.reason(format!("{reason}; stops {}", stops.join(", ")))
+}
+
+fn table(findings: &[Finding], counts: impl Fn(Who) -> bool) -> Table {
+    let row = |who: Who| {
+        let stoppers: Vec<&str> = findings
+            .iter()
+            .filter(|finding| finding.is_bad() && finding.stops.contains(&who))
+            .map(|finding| finding.outcome.id.as_str())
+            .collect();
+        let said = match stoppers.as_slice() {
+            _ if !counts(who) => "nothing is configured for it".to_owned(),
+            [] => "nothing that can be seen from here".to_owned(),
+            ids => ids.join(", "),
+        };
+        vec![who.name().to_owned(), said]
+    };
+    Table {
+        title: "What would stop each stage".to_owned(),
+        header: vec!["stage", "stopped by"],
+        rows: ALL.into_iter().map(row).collect(),
+        only_in_summary: false,
+    }
+}

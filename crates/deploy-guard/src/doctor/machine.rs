@@ -1,0 +1,297 @@
+//! What the configured stages start, read and reach from this machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cli::Job;
+use config::file::{Healthgate, Rollback};
+use config::value::StateAddress;
+use model::Outcome;
+use remote::local::Script;
+
+use super::{Finding, Who};
+
+/// Whoever does not answer by then would hold up a stage too.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) async fn look(job: &Job) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (what, script, stops, hint) in programs(job) {
+        findings.push(program(what, &script, &stops, hint).await);
+    }
+    for (path, stops) in files(job) {
+        findings.push(file(&path, &stops));
+    }
+    for (name, host) in &job.config.hosts {
+        findings.push(reached(name, &host.address, host.port).await);
+    }
+    findings.extend(aws(job));
+    findings
+}
+
+type Wanted = (&'static str, String, Vec<Who>, &'static str);
+
+/// Programs that a stage starts here, and a script that proves that each can be.
+fn programs(job: &Job) -> Vec<Wanted> {
+    let empty = Healthgate::default();
+    let gate = job.config.healthgate.as_ref().unwrap_or(&empty);
+    let back = job.config.rollback.as_ref();
+    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut want = |what, script: &str, by: &[(bool, Who)], hint| {
+        let stops: Vec<Who> = by
+            .iter()
+            .filter(|(used, _)| *used)
+            .map(|(_, who)| *who)
+            .collect();
+        if !stops.is_empty() {
+            wanted.push((what, script.to_owned(), stops, hint));
+        }
+    };
+    let composed = gate
+        .compose
+        .iter()
+        .any(|one| one.host.is_none() && one.hosts.is_none());
+    let target = |is: fn(&Rollback) -> bool| back.is_some_and(is);
+    let compose_back = target(|back| back.compose.as_ref().is_some_and(|one| one.hosts.is_none()));
+    let docker = composed
+        || gate
+            .docker
+            .iter()
+            .any(|one| one.host.is_none() && one.hosts.is_none());
+    want(
+        "docker",
+        "docker version --format '{{.Server.Version}}'",
+        &[(docker, Who::Healthgate), (compose_back, Who::Rollback)],
+        "is Docker running, and may this user speak to it? `docker version`",
+    );
+    want(
+        "compose",
+        "docker compose version 2>/dev/null || docker-compose version",
+        &[(composed, Who::Healthgate), (compose_back, Who::Rollback)],
+        "install the Compose plugin of Docker: `docker compose version`",
+    );
+    want(
+        "nginx",
+        "command -v nginx || PATH=$PATH:/usr/sbin:/sbin command -v nginx",
+        &[(
+            target(|back| {
+                back.nginx
+                    .as_ref()
+                    .is_some_and(|one| one.hosts.is_none() && one.test.starts_with("nginx"))
+            }),
+            Who::Rollback,
+        )],
+        "install nginx here, or name the machines where it is: `rollback.nginx.hosts`",
+    );
+    want(
+        "systemctl",
+        "command -v systemctl",
+        &[
+            (
+                gate.systemd
+                    .iter()
+                    .any(|one| one.host.is_none() && one.hosts.is_none()),
+                Who::Healthgate,
+            ),
+            (
+                target(|back| back.systemd.as_ref().is_some_and(|one| one.hosts.is_none())),
+                Who::Rollback,
+            ),
+        ],
+        "this machine has no systemd: name those that have with `hosts`",
+    );
+    want(
+        "hurl",
+        "command -v hurl",
+        &[(
+            gate.smoke.iter().any(|one| one.hurl.is_some()),
+            Who::Healthgate,
+        )],
+        "install it: https://hurl.dev",
+    );
+    wanted
+}
+
+async fn program(what: &str, text: &str, stops: &[Who], hint: &str) -> Finding {
+    let script = Script {
+        text,
+        env: Vec::new(),
+        timeout: PATIENCE,
+    };
+    let ran = remote::local::run(&script, &mut |_, _| ()).await;
+    let id = format!("programs/{what}");
+    let expected = "it runs here";
+    let outcome = match ran {
+        Ok(ran) if ran.success() => Outcome::pass(id, what)
+            .expected(expected)
+            .actual(ran.stdout.lines().next().unwrap_or("it does").to_owned()),
+        Ok(ran) => Outcome::fail(id, what)
+            .expected(expected)
+            .actual(format!("{}: {}", ran.exit, ran.tail()))
+            .reason(format!("{what} cannot be used here: {}", ran.exit))
+            .hint(hint),
+        Err(error) => Outcome::error(id, what)
+            .expected(expected)
+            .actual("not known")
+            .reason(format!("{what} could not be asked: {error}"))
+            .hint(hint),
+    };
+    Finding::new(outcome, stops)
+}
+
+/// Files that the configuration names, by the stages that read them.
+fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
+    let config = &job.config;
+    let everywhere = vec![
+        Who::Preflight,
+        Who::RunnerCheck,
+        Who::Healthgate,
+        Who::Rollback,
+    ];
+    let mut files: Vec<(PathBuf, Vec<Who>)> = Vec::new();
+    for host in config.hosts.values() {
+        files.extend(host.key_file.clone().map(|path| (path, everywhere.clone())));
+        let usual = || Some(PathBuf::from(job.env.non_empty("HOME")?).join(".ssh/known_hosts"));
+        files.extend(
+            host.known_hosts
+                .clone()
+                .or_else(usual)
+                .map(|path| (path, everywhere.clone())),
+        );
+    }
+    if let Some(gate) = &config.healthgate {
+        let http = gate
+            .http
+            .iter()
+            .flat_map(|one| [&one.targets_file, &one.body_file, &one.ca_file]);
+        files.extend(
+            http.flatten()
+                .map(|path| (path.clone(), vec![Who::Healthgate])),
+        );
+    }
+    let deploy = config
+        .deploy
+        .iter()
+        .map(|deploy| (deploy.command.as_str(), Who::Run));
+    let target = config
+        .rollback
+        .as_ref()
+        .and_then(|back| back.command.as_ref());
+    let back = target.into_iter().flat_map(|target| {
+        [
+            Some(&target.run),
+            target.current.as_ref(),
+            target.check.as_ref(),
+        ]
+    });
+    let commands = deploy.chain(back.flatten().map(|text| (text.as_str(), Who::Rollback)));
+    for (command, who) in commands {
+        files.extend(scripts(command).map(|path| (path, vec![who])));
+    }
+    let mut all: Vec<(PathBuf, Vec<Who>)> = Vec::new();
+    for (path, stops) in files {
+        match all.iter_mut().find(|(other, _)| *other == path) {
+            Some((_, known)) => known.extend(stops),
+            None => all.push((path, stops)),
+        }
+    }
+    all
+}
+
+/// The programs of the repository that a command starts: `./deploy.sh`.
+fn scripts(command: &str) -> impl Iterator<Item = PathBuf> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let words = command
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(';'));
+    words
+        .filter(move |word| word.starts_with("./") && word.chars().all(plain))
+        .map(PathBuf::from)
+}
+
+fn file(path: &Path, stops: &[Who]) -> Finding {
+    let shown = path.display().to_string();
+    let id = format!("files/{}", shown.trim_start_matches("./"));
+    let outcome = match std::fs::File::open(path) {
+        Ok(_) => Outcome::pass(id, &shown)
+            .expected("it can be read")
+            .actual("it can"),
+        Err(error) => Outcome::fail(id, &shown)
+            .expected("it can be read")
+            .actual(error.to_string())
+            .reason(format!("{shown} cannot be read from here: {error}"))
+            .hint(format!("ls -l {}", remote::quote(&shown))),
+    };
+    Finding::new(outcome, stops)
+}
+
+/// Whether the SSH port is open; that the key is taken is preflight's question.
+async fn reached(name: &str, address: &str, port: u16) -> Finding {
+    let subject = format!("{address}:{port}");
+    let connecting = tokio::net::TcpStream::connect((address.trim_matches(['[', ']']), port));
+    let failed = match tokio::time::timeout(PATIENCE, connecting).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+    };
+    let id = format!("hosts/{name}");
+    let outcome = match failed {
+        None => Outcome::pass(id, subject)
+            .expected("it takes connections from here")
+            .actual("it does"),
+        Some(why) => Outcome::fail(id, &subject)
+            .expected("it takes connections from here")
+            .actual(why.clone())
+            .reason(format!(
+                "{name} at {subject} is not reached from here: {why}"
+            ))
+            .hint(format!("ssh -v -p {port} {}", remote::quote(address))),
+    };
+    Finding::new(
+        outcome,
+        &[
+            Who::Preflight,
+            Who::RunnerCheck,
+            Who::Healthgate,
+            Who::Rollback,
+        ],
+    )
+}
+
+/// Credentials of AWS, where something is asked there.
+fn aws(job: &Job) -> Option<Finding> {
+    let gate = job
+        .config
+        .healthgate
+        .as_ref()
+        .is_some_and(|gate| !gate.ecs.is_empty());
+    let back = job.config.rollback.as_ref();
+    let target = back.is_some_and(|back| {
+        back.ecs.is_some() || matches!(back.state, StateAddress::Bucket { .. })
+    });
+    let stops: Vec<Who> = [
+        (gate, Who::Healthgate),
+        (target, Who::Rollback),
+        (target, Who::Preflight),
+    ]
+    .into_iter()
+    .filter_map(|(used, who)| used.then_some(who))
+    .collect();
+    if stops.is_empty() {
+        return None;
+    }
+    let outcome = match aws::Source::find(&job.env) {
+        Ok(source) => {
+            job.redactor.add(source.secrets());
+            Outcome::pass("token/aws", "AWS")
+                .expected("credentials")
+                .actual("found")
+        }
+        Err(error) => Outcome::fail("token/aws", "AWS")
+            .expected("credentials")
+            .actual("none")
+            .reason(format!("nobody says who we are to AWS: {error}"))
+            .hint(error.hint()),
+    };
+    Some(Finding::new(outcome, &stops))
+}

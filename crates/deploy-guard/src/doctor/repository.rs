@@ -1,0 +1,99 @@
+//! The repository that we are called in, and its workflows that use us.
+
+use cli::Job;
+use model::Outcome;
+use serde_json::Value;
+
+use super::Finding;
+use super::token::{Permission, needed};
+use crate::init::look::{Seen, look};
+
+pub(super) struct Repository(Option<Seen>);
+
+impl Repository {
+    pub(super) fn find() -> Self {
+        let folder = std::env::current_dir().ok();
+        Repository(folder.and_then(|folder| look(&folder).ok()))
+    }
+
+    /// `owner/name`, of the workflow's run, else of `origin`.
+    pub(super) fn name(&self, job: &Job) -> Option<String> {
+        let origin = || self.0.as_ref()?.origin.clone();
+        job.actions.repository.clone().or_else(origin)
+    }
+
+    pub(super) fn look(&self, job: &Job) -> Vec<Finding> {
+        let Some(seen) = self.0.as_ref().filter(|seen| seen.git) else {
+            let outcome = Outcome::fail("repository/git", "this folder")
+                .expected("a Git repository")
+                .actual("none")
+                .reason("no Git repository is here: GitHub runs no workflow of it")
+                .hint("call it in the repository's checkout, or make one: `git init`");
+            return vec![Finding::new(outcome, &[])];
+        };
+        let root = seen.root.display().to_string();
+        let git = Outcome::pass("repository/git", &root)
+            .expected("a Git repository")
+            .actual("one");
+        let mut findings = vec![Finding::new(git, &[])];
+        let ours: Vec<_> = seen
+            .workflows
+            .iter()
+            .filter(|workflow| workflow.guards)
+            .collect();
+        if ours.is_empty() {
+            let outcome = Outcome::fail("repository/workflow", ".github/workflows")
+                .expected("a workflow that uses deploy-guard")
+                .actual("none")
+                .reason("no workflow uses deploy-guard")
+                .hint("`deploy-guard init` writes one; or add a step to the one that deploys");
+            findings.push(Finding::new(outcome, &[]));
+            return findings;
+        }
+        for workflow in &ours {
+            let outcome = Outcome::pass("repository/workflow", &workflow.path)
+                .expected("a workflow that uses deploy-guard")
+                .actual("one");
+            findings.push(Finding::new(outcome, &[]));
+        }
+        // What a workflow's token may do stands in the workflow; one that may is enough.
+        for Permission {
+            name,
+            stops,
+            own_token,
+        } in needed(job)
+        {
+            if own_token {
+                continue;
+            }
+            let word = name.replace('_', "-");
+            let given = ours
+                .iter()
+                .any(|workflow| gives(&workflow.permissions, &word));
+            let paths: Vec<&str> = ours.iter().map(|workflow| workflow.path.as_str()).collect();
+            let id = format!("repository/permission-{word}");
+            let expected = format!("`permissions: {{ {word}: read }}` in the job");
+            let outcome = if given {
+                Outcome::pass(id, paths.join(", "))
+                    .expected(expected)
+                    .actual("given")
+            } else {
+                Outcome::fail(id, paths.join(", "))
+                    .expected(expected)
+                    .actual("not given")
+                    .reason(format!("the job's token may not read {word}"))
+                    .hint(format!("add `{word}: read` under the job's `permissions`, and hand over `github-token: ${{{{ github.token }}}}`"))
+            };
+            findings.push(Finding::new(outcome, &stops));
+        }
+        findings
+    }
+}
+
+/// Whether any of the `permissions` gives this one.
+fn gives(all: &[Value], word: &str) -> bool {
+    all.iter().any(|permissions| match permissions {
+        Value::String(text) => matches!(text.as_str(), "read-all" | "write-all"),
+        map => matches!(map[word].as_str(), Some("read" | "write")),
+    })
+}

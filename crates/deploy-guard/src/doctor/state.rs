@@ -1,0 +1,105 @@
+//! The state: whether it can be read and written, and what stands in it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cli::Job;
+use config::value::StateAddress;
+use model::Outcome;
+
+use super::{Finding, Who};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+const USERS: [Who; 2] = [Who::Preflight, Who::Rollback];
+
+pub(super) async fn look(job: &Job) -> Vec<Finding> {
+    let Some(section) = &job.config.rollback else {
+        return Vec::new();
+    };
+    let address = section.state.to_string();
+    let of = |name: &str| format!("state/{name}");
+    let mut findings = Vec::new();
+    let mut add = |outcome| findings.push(Finding::new(outcome, &USERS));
+    if let StateAddress::File(path) = &section.state {
+        add(writable(path, &address));
+    }
+    let reading = async { job.store(section)?.read().await };
+    let read = match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    };
+    let document = match read {
+        Ok(Some(document)) => document,
+        Ok(None) => {
+            add(Outcome::pass(of("read"), &address)
+                .expected("a state, or none yet")
+                .actual("none yet: the first good release makes it"));
+            return findings;
+        }
+        Err(reason) => {
+            add(Outcome::error(of("read"), &address)
+                .expected("a state, or none yet")
+                .actual("not known")
+                .reason(format!("the state cannot be read: {reason}"))
+                .hint("`rollback status` says more"));
+            return findings;
+        }
+    };
+    let good = document.last_known_good.as_deref().unwrap_or("none");
+    add(Outcome::pass(of("read"), &address)
+        .expected("a state, or none yet")
+        .actual(format!("last known good: {good}")));
+    if let Some(frozen) = &document.frozen {
+        add(Outcome::fail(of("frozen"), &address)
+            .expected("not frozen")
+            .actual("frozen")
+            .reason(format!("deployments are frozen: {}", frozen.reason))
+            .hint("look at it, then `rollback unfreeze`"));
+    }
+    if let Some(lock) = &document.lock {
+        let fate = job.fate(lock).await;
+        let outcome = if fate.is_gone() {
+            Outcome::pass(of("lock"), &address).actual(format!(
+                "held by one {}: the next takes it over",
+                fate.reason()
+            ))
+        } else {
+            Outcome::fail(of("lock"), &address)
+                .actual("held")
+                .reason(format!(
+                    "another operation holds the lock, {}",
+                    fate.reason()
+                ))
+                .hint("`rollback status` says who; wait for it, or `rollback unlock`")
+        };
+        add(outcome.expected("free, or held by nobody who is alive"));
+    }
+    findings
+}
+
+/// Whether the file could be replaced: its folder takes a new file, or can be made.
+fn writable(path: &Path, address: &str) -> Outcome {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = whole
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
+    let expected = "it can be written";
+    match tempfile::NamedTempFile::new_in(folder) {
+        Ok(_) => Outcome::pass("state/write", address)
+            .expected(expected)
+            .actual("it can"),
+        Err(error) => Outcome::fail("state/write", address)
+            .expected(expected)
+            .actual(error.to_string())
+            .reason(format!(
+                "nothing can be written in {}: {error}",
+                folder.display()
+            ))
+            .hint(format!(
+                "ls -ld {}",
+                remote::quote(&folder.display().to_string())
+            )),
+    }
+}

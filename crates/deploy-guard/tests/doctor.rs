@@ -1,0 +1,277 @@
+//! `deploy-guard doctor`: each thing that would stop a stage, made so and found.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::fs;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+struct Patient {
+    folder: TempDir,
+    env: Vec<(String, String)>,
+}
+
+impl Patient {
+    fn new(config: &str) -> Patient {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join(".github/workflows")).unwrap();
+        fs::create_dir(folder.path().join(".git")).unwrap();
+        let remote = "[remote \"origin\"]\n\turl = https://github.com/acme/shop\n";
+        fs::write(folder.path().join(".git/config"), remote).unwrap();
+        if !config.is_empty() {
+            fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+        }
+        let home = ("HOME".to_owned(), folder.path().display().to_string());
+        Patient {
+            folder,
+            env: vec![home],
+        }
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Patient {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn write(self, name: &str, text: &str) -> Patient {
+        fs::write(self.folder.path().join(name), text).unwrap();
+        self
+    }
+
+    /// The exit code and the report.
+    fn ask(&self, args: &[&str]) -> (i32, Value) {
+        let mut command = testkit::bin("deploy-guard");
+        command
+            .current_dir(self.folder.path())
+            .args(["doctor", "--format", "json"])
+            .args(args);
+        let output = command.envs(self.env.iter().cloned()).output().unwrap();
+        let report = serde_json::from_slice(&output.stdout);
+        let report = report.unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        (output.status.code().unwrap(), report)
+    }
+
+    fn text(&self) -> String {
+        let mut command = testkit::bin("deploy-guard");
+        command
+            .current_dir(self.folder.path())
+            .arg("doctor")
+            .env("COLUMNS", "200");
+        let output = command.envs(self.env.iter().cloned()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[track_caller]
+fn outcome<'r>(report: &'r Value, id: &str) -> &'r Value {
+    let mut all = report["outcomes"].as_array().unwrap().iter();
+    let found = all.find(|outcome| outcome["id"] == id);
+    found.unwrap_or_else(|| panic!("no {id} in {report:#}"))
+}
+
+/// It failed, says which stages it stops, and what to do.
+#[track_caller]
+fn stops(report: &Value, id: &str, stages: &str) {
+    let found = outcome(report, id);
+    assert_eq!(found["verdict"], "fail", "{found}");
+    let reason = found["reason"].as_str().unwrap();
+    assert!(reason.ends_with(&format!("; stops {stages}")), "{reason}");
+    assert!(!found["hint"].as_str().unwrap().is_empty());
+    for part in ["expected", "actual"] {
+        assert!(found[part].is_string(), "{found}");
+    }
+}
+
+#[test]
+fn without_a_configuration_and_with_a_broken_one() {
+    let (code, report) = Patient::new("").ask(&[]);
+    assert_eq!(code, 1);
+    let found = outcome(&report, "configuration/file");
+    assert!(
+        found["hint"]
+            .as_str()
+            .unwrap()
+            .contains("deploy-guard init"),
+        "{found}"
+    );
+    let (code, report) =
+        Patient::new("version: 1\nhealthgate: { policy: { faliure-limit: 2 } }\n").ask(&[]);
+    assert_eq!(code, 1);
+    stops(
+        &report,
+        "configuration/file",
+        "preflight, runner-check, healthgate, rollback, run",
+    );
+    assert!(
+        outcome(&report, "configuration/file")["reason"]
+            .as_str()
+            .unwrap()
+            .contains("faliure-limit")
+    );
+    // The rest is looked at all the same.
+    outcome(&report, "repository/git");
+}
+
+const WELL: &str = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://127.0.0.1:1/' }] }\n\
+    rollback: { state: state/s.json, command: { run: sh ./switch.sh } }\ndeploy: { command: sh ./switch.sh }\n";
+
+#[test]
+fn where_all_is_well_nothing_is_found() {
+    let patient = Patient::new(WELL).write("switch.sh", "").write(
+        ".github/workflows/d.yml",
+        "on: push\njobs:\n  d:\n    steps: [{ uses: org/deploy-guard@v1 }]\n",
+    );
+    let (code, report) = patient.ask(&[]);
+    assert_eq!(code, 0, "{report:#}");
+    assert!(
+        !patient.folder.path().join("state").exists(),
+        "nothing is made"
+    );
+    let text = patient.text();
+    assert!(
+        text.contains("What would stop each stage")
+            && text.contains("nothing is configured for it"),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_variable_and_secret_that_is_missing_with_the_stages_it_stops() {
+    let config = "version: 1\nhosts: { web: { address: 127.0.0.1, port: 1, key-env: SSH_KEY, known-hosts: hosts.txt } }\n\
+        preflight: { secrets: [{ name: DB }] }\n\
+        healthgate: { http: [{ name: a, url: '${A}' }, { name: b, url: '${B}', headers: { X: '${TOKEN}' } }] }\n\
+        rollback: { state: s.json, command: { run: ./switch.sh, current: sh ./live.sh } }\n\
+        deploy: { command: './deploy.sh \"$RELEASE\"' }\n";
+    let (code, report) = Patient::new(config).ask(&[]);
+    assert_eq!(code, 1);
+    for name in ["A", "B", "TOKEN"] {
+        stops(
+            &report,
+            &format!("variables/{name}"),
+            "healthgate, rollback, run",
+        );
+    }
+    stops(&report, "secrets/DB", "preflight, run");
+    stops(
+        &report,
+        "secrets/SSH_KEY",
+        "preflight, healthgate, rollback, run",
+    );
+    stops(
+        &report,
+        "files/hosts.txt",
+        "preflight, healthgate, rollback, run",
+    );
+    stops(&report, "hosts/web", "preflight, healthgate, rollback, run");
+    stops(&report, "files/switch.sh", "rollback, run");
+    stops(&report, "files/live.sh", "rollback, run");
+    stops(&report, "files/deploy.sh", "run");
+    // No value of what is set is shown.
+    let patient = Patient::new(config)
+        .env("DB", "canary-of-the-database")
+        .env("TOKEN", "canary-of-the-token");
+    let (_, report) = patient.ask(&["--only", "secrets", "variables"]);
+    assert!(!report.to_string().contains("canary"), "{report}");
+    assert_eq!(
+        report["outcomes"].as_array().unwrap().len(),
+        3,
+        "{report:#}"
+    );
+}
+
+#[test]
+fn programs_that_do_not_run_here() {
+    let config = "version: 1\nhealthgate: { compose: [{ name: a }], smoke: [{ name: s, hurl: x.hurl }] }\n\
+        rollback: { state: s.json, compose: { services: { web: 'shop:{release}' } } }\n";
+    let patient = Patient::new(config).env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let (code, report) = patient.ask(&["--only", "programs"]);
+    assert_eq!(code, 1);
+    stops(&report, "programs/docker", "healthgate, rollback");
+    assert_eq!(outcome(&report, "programs/compose")["verdict"], "pass");
+    stops(&report, "programs/hurl", "healthgate");
+}
+
+#[test]
+fn a_state_that_is_frozen_locked_broken_or_nowhere() {
+    let config = "version: 1\nrollback: { state: s.json, command: { run: 'true' } }\n";
+    let (code, report) = Patient::new(config)
+        .write("s.json", "{")
+        .ask(&["--only", "state"]);
+    assert_eq!(
+        (code, outcome(&report, "state/read")["verdict"].as_str()),
+        (4, Some("error")),
+        "{report:#}"
+    );
+    let state = r#"{"schema": "deploy-guard/state/v1", "generation": 1, "history": [], "last_token": 1,
+        "frozen": {"reason": "it burnt", "by": "ada", "at": "2026-11-21T00:00:00Z"}}"#;
+    let (code, report) = Patient::new(config)
+        .write("s.json", state)
+        .ask(&["--only", "state"]);
+    assert_eq!(code, 1, "{report:#}");
+    stops(&report, "state/frozen", "preflight, rollback");
+    assert!(
+        outcome(&report, "state/frozen")["reason"]
+            .as_str()
+            .unwrap()
+            .contains("it burnt")
+    );
+    let (code, report) = Patient::new(&config.replace("s.json", "/proc/nowhere/s.json"))
+        .ask(&["--only", "state/write"]);
+    assert_eq!(code, 1, "{report:#}");
+    stops(&report, "state/write", "preflight, rollback");
+}
+
+/// GitHub as it answers a token that may not do all; the server has a thread of its own.
+fn github(statuses: &[(&str, u16)]) -> MockServer {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let server = MockServer::start().await;
+        for (at, status) in statuses {
+            let body = serde_json::json!({"message": "Resource not accessible by integration"});
+            let answer = ResponseTemplate::new(*status).set_body_json(body);
+            let asked = Mock::given(method("GET")).and(path(*at));
+            asked.respond_with(answer).mount(&server).await;
+        }
+        server
+    })
+}
+
+#[test]
+fn a_token_that_may_less_than_is_asked_for() {
+    let config = "version: 1\npreflight: { checks: [{ name: ci }], deployments: [{ environment: production }] }\n";
+    let workflow = "on: push\npermissions: {}\njobs:\n  d:\n    permissions: { checks: read }\n    steps: [{ uses: org/deploy-guard@v1 }]\n";
+    let server = github(&[
+        ("/repos/acme/shop/commits/HEAD/check-runs", 200),
+        ("/repos/acme/shop/commits/HEAD/status", 403),
+        ("/repos/acme/shop/deployments", 403),
+    ]);
+    let patient = Patient::new(config).write(".github/workflows/d.yml", workflow);
+    let (code, report) = patient.ask(&["--only", "token"]);
+    assert_eq!(code, 1);
+    stops(&report, "token/github", "preflight");
+    let patient = patient
+        .env("GITHUB_TOKEN", "canary-token")
+        .env("GITHUB_API_URL", &server.uri());
+    let (code, report) = patient.ask(&[]);
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(outcome(&report, "token/checks")["verdict"], "pass");
+    stops(&report, "token/statuses", "preflight");
+    stops(&report, "token/deployments", "preflight");
+    assert_eq!(
+        outcome(&report, "repository/permission-checks")["verdict"],
+        "pass"
+    );
+    stops(&report, "repository/permission-deployments", "preflight");
+    assert!(!report.to_string().contains("canary-token"), "{report}");
+    let server = github(&[("/repos/acme/shop/commits/HEAD/check-runs", 401)]);
+    let patient = Patient::new("version: 1\npreflight: { checks: [{ name: ci }] }\n")
+        .env("GITHUB_TOKEN", "old")
+        .env("GITHUB_API_URL", &server.uri());
+    let (_, report) = patient.ask(&["--only", "token/checks"]);
+    stops(&report, "token/checks", "preflight");
+}

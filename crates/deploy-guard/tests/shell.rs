@@ -1,0 +1,218 @@
+//! Help, completions and man pages, as shells and readers take them.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+
+fn help(program: &str, path: &[String], flag: &str) -> String {
+    let output = testkit::bin(program)
+        .args(path)
+        .arg(flag)
+        .env("COLUMNS", "80")
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{program} {path:?} {flag}: {output:?}"
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every command of a program, by its words.
+fn commands(of: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
+    all.push(path.to_vec());
+    for sub in of.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        commands(sub, &[path, &[sub.get_name().to_owned()]].concat(), all);
+    }
+}
+
+#[test]
+fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
+    let mut all = Vec::new();
+    commands(&deploy_guard::command(), &[], &mut all);
+    assert!(all.len() > 25, "{all:?}");
+    for path in &all {
+        let text = help("deploy-guard", path, "-h");
+        let lines = text.trim_end().lines().count();
+        assert!(lines <= 24, "{path:?} has {lines} lines:\n{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{path:?}:\n{text}"
+        );
+        assert!(text.contains("Example: "), "{path:?}:\n{text}");
+        assert!(text.contains("`--help`"), "{path:?}:\n{text}");
+    }
+    // A stage as a program of its own says the same.
+    let stage = help("healthgate", &[], "-h");
+    assert!(
+        stage.contains("--http") && stage.contains("Usage: healthgate"),
+        "{stage}"
+    );
+}
+
+#[test]
+fn the_long_help_has_every_flag() {
+    let mut all = Vec::new();
+    commands(&deploy_guard::command(), &[], &mut all);
+    for path in &all {
+        let text = help("deploy-guard", path, "--help");
+        let mut command = deploy_guard::command();
+        command.build();
+        let mut shown = &command;
+        for word in path {
+            shown = shown.find_subcommand(word).unwrap();
+        }
+        for arg in shown.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            if let Some(long) = arg.get_long() {
+                assert!(
+                    text.contains(&format!("--{long}")),
+                    "{path:?} lacks --{long}:\n{text}"
+                );
+            }
+        }
+    }
+}
+
+fn folder(command: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("a/b");
+    testkit::bin("deploy-guard")
+        .arg(command)
+        .arg("--folder")
+        .arg(&made)
+        .assert()
+        .code(0);
+    folder
+}
+
+fn run(program: &str, args: &[&str], file: &Path) -> String {
+    let output = Command::new(testkit::tool(program))
+        .args(args)
+        .arg(file)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr]
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .concat();
+    assert!(
+        output.status.success(),
+        "{program} {args:?} {}: {text}",
+        file.display()
+    );
+    text
+}
+
+#[test]
+fn each_shell_takes_its_completions_and_completes_by_them() {
+    let folder = folder("completions");
+    let at = |name: &str| folder.path().join("a/b").join(name);
+    for program in [
+        "deploy-guard",
+        "preflight",
+        "runner-check",
+        "healthgate",
+        "rollback",
+    ] {
+        run("bash", &["-n"], &at(&format!("{program}.bash")));
+        run("zsh", &["-n"], &at(&format!("_{program}")));
+        run("fish", &["--no-execute"], &at(&format!("{program}.fish")));
+        let power = fs::read_to_string(at(&format!("_{program}.ps1"))).unwrap();
+        assert!(
+            power.contains(&format!(
+                "Register-ArgumentCompleter -Native -CommandName '{program}'"
+            )),
+            "{power}"
+        );
+    }
+    let script = format!(
+        "source '{}'; COMP_WORDS=(deploy-guard heal); COMP_CWORD=1; _deploy__guard deploy-guard heal deploy-guard; echo \"${{COMPREPLY[@]}}\"",
+        at("deploy-guard.bash").display()
+    );
+    let output = Command::new("bash")
+        .args(["--norc", "-c", &script])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "healthgate",
+        "{output:?}"
+    );
+    let script = format!(
+        "source '{}'; complete --do-complete 'rollback re'",
+        at("rollback.fish").display()
+    );
+    let output = Command::new(testkit::tool("fish"))
+        .args(["--no-config", "-c", &script])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for word in ["record", "resume", "rehearse"] {
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[test]
+fn completions_go_to_stdout_too() {
+    for (shell, sign) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef deploy-guard"),
+        ("fish", "complete -c deploy-guard"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        testkit::bin("deploy-guard")
+            .args(["completions", shell])
+            .assert()
+            .code(0)
+            .stdout(contains(sign).and(contains("runner-check")));
+    }
+    testkit::bin("deploy-guard")
+        .args(["completions", "tcsh"])
+        .assert()
+        .code(2);
+    testkit::bin("deploy-guard")
+        .arg("completions")
+        .assert()
+        .code(2);
+}
+
+#[test]
+fn every_man_page_is_one() {
+    let folder = folder("man");
+    let folder = folder.path().join("a/b");
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap().flatten() {
+        let text = run("mandoc", &["-T", "utf8", "-W", "error"], &entry.path());
+        // Bold letters are printed over themselves.
+        let plain = text.replace('\u{8}', "");
+        assert!(
+            plain.contains("NNAAMMEE") || plain.contains("NAME"),
+            "{}: {plain}",
+            entry.path().display()
+        );
+        count += 1;
+    }
+    assert!(count > 40, "{count} pages");
+    for name in [
+        "deploy-guard.1",
+        "deploy-guard-rollback-run.1",
+        "rollback-run.1",
+        "healthgate.1",
+    ] {
+        assert!(folder.join(name).exists(), "{name}");
+    }
+    testkit::bin("deploy-guard")
+        .args(["man", "rollback", "run"])
+        .assert()
+        .code(0)
+        .stdout(contains("deploy\\-guard\\-rollback\\-run").and(contains("\\-\\-dry\\-run")));
+    testkit::bin("deploy-guard")
+        .args(["man", "generate"])
+        .assert()
+        .code(2)
+        .stderr(contains("there is no command `generate`"));
+}
