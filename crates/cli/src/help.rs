@@ -34,7 +34,7 @@ pub(crate) fn is_short(args: &[OsString]) -> bool {
 
 /// Gives every subcommand that has none an example: a line of its parent's that calls it, else the
 /// bare command.
-pub(crate) fn exemplified(command: Command) -> Command {
+pub fn exemplified(command: Command) -> Command {
     let path = command.get_name().to_owned();
     below(command, &path)
 }

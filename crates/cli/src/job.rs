@@ -11,6 +11,8 @@ pub struct Job {
     pub config: config::Config,
     /// The file that it was read from.
     pub config_path: Option<std::path::PathBuf>,
+    /// What the stage was given.
+    pub inputs: model::Inputs,
     /// Why it could not be read; only for a stage that goes on without it.
     pub broken: Option<String>,
     pub env: Env,

@@ -9,7 +9,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use model::{Env, ExitCode, Redactor, Report, Verdict};
 
 use crate::args::{Format, Global, with_variables};
-use crate::{Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, log, publish};
+use crate::{
+    Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, inputs, log, publish,
+};
 
 /// A pipeline stage: its flags, and what it does with them.
 #[expect(
@@ -211,6 +213,7 @@ fn finish(report: &mut Report, job: &Job, took: Duration) {
         .or_else(|| job.environment.clone());
     report.release = report.release.take().or_else(|| job.release.clone());
     report.context = job.actions.report(VERSION);
+    report.inputs = Some(job.inputs.clone());
 }
 
 type Prepared = (Job, Option<std::path::PathBuf>);
@@ -249,6 +252,7 @@ fn prepare<S: Stage>(
                 config: config::Config::default(),
                 path: None,
                 secrets: refusal.secrets,
+                variables: std::collections::BTreeSet::new(),
             }
         }
         Err(refusal) => {
@@ -268,7 +272,7 @@ fn prepare<S: Stage>(
     };
     let redactor = redactor(&loaded.secrets);
     log::set_redactor(redactor.clone());
-    let mut config = loaded.config;
+    let mut config = loaded.config.clone();
     let fail = |failure: Failure| (failure, redactor.clone());
     stage.configure(&mut config).map_err(fail)?;
     if let Some(release) = &global.release {
@@ -282,6 +286,7 @@ fn prepare<S: Stage>(
     let interrupt = Interrupt::listen().map_err(|error| fail(Failure::error(error)))?;
     let job = Job {
         config,
+        inputs: inputs::of(S::NAME, &loaded, env),
         config_path: loaded.path.clone(),
         broken,
         env: env.clone(),

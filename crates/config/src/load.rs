@@ -70,6 +70,8 @@ pub struct Loaded {
     pub path: Option<PathBuf>,
     /// Names of environment variables whose values are redacted.
     pub secrets: BTreeSet<String>,
+    /// Names of all variables that stand in it as `${NAME}`, or that a `*-env` key names.
+    pub variables: BTreeSet<String>,
 }
 
 /// A configuration that cannot be used, and the secrets that its message may hold.
@@ -104,14 +106,17 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
             config,
             path: None,
             secrets,
+            variables: BTreeSet::new(),
         });
     };
     let text = match read(&path) {
         Ok(text) => text,
         Err(error) => return Err(Refusal { error, secrets }),
     };
+    let mut variables = BTreeSet::new();
     let config = Node::parse(&text).map_err(Problem::from).and_then(|tree| {
         secrets = secrets::variables(&tree);
+        variables = secrets::used(&tree);
         interpret(tree, request)
     });
     match config {
@@ -119,6 +124,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
             config,
             path: Some(path),
             secrets,
+            variables,
         }),
         Err(problem) => {
             let error = match problem {

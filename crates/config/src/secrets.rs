@@ -38,6 +38,27 @@ pub(crate) fn variables(tree: &Node) -> BTreeSet<String> {
     found
 }
 
+/// Names of all variables that the file speaks of, secret or not.
+pub(crate) fn used(tree: &Node) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut nodes = vec![tree];
+    while let Some(node) = nodes.pop() {
+        match &node.kind {
+            Kind::Scalar(scalar) => found.extend(names(&scalar.text).map(str::to_owned)),
+            Kind::List(items) => nodes.extend(items),
+            Kind::Map(entries) => nodes.extend(entries.iter().map(|(_, value)| value)),
+        }
+    }
+    // `${RELEASE}` is a flag, the other is filled in by a check.
+    found.retain(|name| !matches!(name.as_str(), "RELEASE" | "LAST_KNOWN_GOOD"));
+    found.extend(
+        variables(tree)
+            .into_iter()
+            .filter(|name| !ALWAYS.contains(&name.as_str())),
+    );
+    found
+}
+
 fn walk(node: &Node, secret: bool, found: &mut BTreeSet<String>) {
     match &node.kind {
         Kind::List(items) => items.iter().for_each(|item| walk(item, secret, found)),

@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 pub mod generate;
 mod init;
+mod reproduce;
 mod run;
 mod serve;
 mod shell;
@@ -23,7 +24,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 parti
 
 /// The whole command line.
 pub fn command() -> Command {
-    Command::new("deploy-guard")
+    let command = Command::new("deploy-guard")
         .version(cli::VERSION)
         .about("Stands guard over deployments: checks before, gates after, rolls back")
         .after_help(EXAMPLES)
@@ -37,12 +38,14 @@ pub fn command() -> Command {
         .subcommand(cli::command::<run::Stage>())
         .subcommand(init::command())
         .subcommand(cli::command::<doctor::Stage>())
+        .subcommand(cli::command::<reproduce::Stage>())
         .subcommand(demo::command())
         .subcommand(generate::schema_command())
         .subcommand(shell::completions_command())
         .subcommand(shell::man_command())
         .subcommand(generate::command())
-        .subcommand(serve::command())
+        .subcommand(serve::command());
+    cli::exemplified(command)
 }
 
 /// Dispatches to the stage.
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         "healthgate" => cli::dispatch::<healthgate::Stage>(matches, &env),
         "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
         "run" => cli::dispatch::<run::Stage>(matches, &env),
+        "reproduce" => cli::dispatch::<reproduce::Stage>(matches, &env),
         "doctor" => cli::dispatch::<doctor::Stage>(matches, &env),
         "init" => init::main(matches, &env),
         "demo" => demo::main(matches),

@@ -161,6 +161,11 @@ impl Run<'_> {
         report.environment = report.environment.or_else(|| self.job.environment.clone());
         report.release = report.release.or_else(|| self.job.release.clone());
         report.context = self.job.actions.report(cli::VERSION);
+        // Our arguments are not the stage's; what it needs of them stands in the report.
+        report.inputs = Some(model::Inputs {
+            arguments: Vec::new(),
+            ..self.job.inputs.clone()
+        });
         let took = jiff::Timestamp::now().duration_since(report.started_at);
         report.duration = Duration::try_from(took).unwrap_or_default();
         self.job.publisher.show_part(&report);

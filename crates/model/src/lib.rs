@@ -5,6 +5,7 @@
 pub mod env;
 pub mod evidence;
 mod glob;
+pub mod inputs;
 mod members;
 pub mod outcome;
 pub mod proxy;
@@ -15,6 +16,7 @@ mod watched;
 
 pub use env::Env;
 pub use glob::glob;
+pub use inputs::Inputs;
 pub use members::{Member, Members, Shard, Tally};
 pub use outcome::{Measurement, Outcome, Severity, Telling};
 pub use redact::Redactor;

@@ -61,6 +61,8 @@ pub struct Report {
     /// The part of the endpoints that was asked, where others asked the rest.
     pub shard: Option<crate::Shard>,
     pub context: Context,
+    /// What the stage was given.
+    pub inputs: Option<crate::Inputs>,
     /// Mermaid diagrams for the summary, without their fences. Not part of the JSON document.
     pub pictures: Vec<String>,
     /// What was done when, of a stage that acts. Not part of the JSON document.
@@ -90,6 +92,7 @@ impl Report {
             policy: None,
             shard: None,
             context: Context::default(),
+            inputs: None,
             pictures: Vec::new(),
             timeline: Vec::new(),
             tables: Vec::new(),
@@ -116,6 +119,14 @@ impl Report {
             &mut self.context.actor,
         ]);
         self.pictures.iter_mut().for_each(clean);
+        if let Some(inputs) = &mut self.inputs {
+            inputs.arguments.iter_mut().for_each(clean);
+            inputs.settings.values_mut().for_each(clean);
+            inputs
+                .configuration
+                .iter_mut()
+                .for_each(|one| clean(&mut one.path));
+        }
         for outcome in &mut self.outcomes {
             clean(&mut outcome.id);
             clean(&mut outcome.subject);

@@ -3,6 +3,7 @@
 //! A key may be added; none may be renamed, retyped or removed without a version 2. The schema
 //! knows every key of this version; a reader passes over those of a newer tool.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -41,6 +42,40 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shard: Option<String>,
     pub context: Context,
+    /// What the stage was given, for `deploy-guard reproduce`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub inputs: Option<Inputs>,
+}
+
+/// What a stage was given: names of secrets, never a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Inputs {
+    /// The words after the stage's name; a secret among them stands here as `***`.
+    pub arguments: Vec<String>,
+    /// Flags that came as variables, `DEPLOY_GUARD_*`.
+    pub settings: BTreeMap<String, String>,
+    pub configuration: Option<Configuration>,
+    /// Variables that the configuration uses.
+    pub variables: BTreeMap<String, Variable>,
+}
+
+/// The configuration that was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Configuration {
+    pub path: String,
+    /// Of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A variable, without its value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Variable {
+    /// Set, and not empty.
+    pub set: bool,
+    pub secret: bool,
 }
 
 /// One question that was asked, and its answer.
@@ -181,6 +216,7 @@ impl From<&crate::Report> for Report {
             policy: report.policy.as_ref().map(Policy::from),
             shard: report.shard.map(|shard| shard.to_string()),
             context: Context::from(&report.context),
+            inputs: report.inputs.as_ref().map(Inputs::from),
         }
     }
 }
@@ -309,6 +345,30 @@ impl From<&Limits> for crate::Limits {
             latency: limits.latency_ms.map(Duration::from_millis),
             min: limits.min,
             max: limits.max,
+        }
+    }
+}
+
+impl From<&crate::Inputs> for Inputs {
+    fn from(inputs: &crate::Inputs) -> Self {
+        let crate::Inputs {
+            arguments,
+            settings,
+            configuration,
+            variables,
+        } = inputs;
+        let variable = |(name, known): (&String, &crate::inputs::Variable)| {
+            let crate::inputs::Variable { set, secret } = *known;
+            (name.clone(), Variable { set, secret })
+        };
+        Inputs {
+            arguments: arguments.clone(),
+            settings: settings.clone(),
+            configuration: configuration.as_ref().map(|one| Configuration {
+                path: one.path.clone(),
+                sha256: one.sha256.clone(),
+            }),
+            variables: variables.iter().map(variable).collect(),
         }
     }
 }

@@ -1,0 +1,140 @@
+//! `deploy-guard reproduce REPORT`: what a stage had in CI, whether it is here, the stage once more,
+//! and where the two differ.
+//!
+//! A report is a file from elsewhere: it chooses a stage's flags, never a program, and no file beyond
+//! this folder. What would act is run dry.
+
+mod again;
+mod had;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use cli::{Failure, Job};
+use model::report::v1;
+use model::{Outcome, Report, Verdict};
+
+/// A report of ten thousand outcomes is smaller.
+const MAX_REPORT: u64 = 64 << 20;
+/// The stages that can be run again.
+const STAGES: [&str; 5] = ["preflight", "runner-check", "healthgate", "rollback", "run"];
+
+/// The stage and its flags.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Stage {
+    /// The report, as `--report` wrote it in CI
+    #[arg(value_name = "REPORT")]
+    file: PathBuf,
+    /// Only say what it had and whether that is here
+    #[arg(long)]
+    check: bool,
+    /// Run it although something is not here
+    #[arg(long, conflicts_with = "check")]
+    anyway: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  deploy-guard reproduce report.json
+  deploy-guard reproduce report.json --check     # what it had, and what is missing here
+  gh run download 42 -n report && deploy-guard reproduce healthgate.json
+
+Exit codes: 0 as in CI, 1 it differs, 2 no report, 3 something it had is not here, 4 error";
+
+impl cli::Stage for Stage {
+    const NAME: &'static str = "reproduce";
+    const ABOUT: &'static str = "Run a stage of CI again from its report, and say what differs";
+    const EXAMPLES: &'static str = EXAMPLES;
+    const SECTIONS: &'static [config::Section] = &[];
+    // That of the report is another question.
+    const NEEDS_CONFIGURATION: bool = false;
+
+    async fn run(self, job: &Job) -> Result<Report, Failure> {
+        let started_at = jiff::Timestamp::now();
+        let then = read(&self.file)?;
+        let mut outcomes = had::compare(&then, job)?;
+        let missing: Vec<String> = outcomes
+            .iter()
+            .filter(|outcome| !matches!(outcome.weighs(), Verdict::Pass | Verdict::Skipped))
+            .map(|outcome| outcome.subject.clone())
+            .collect();
+        let mut table = None;
+        if self.check || job.dry_run {
+            let reason = "only looked at: without `--check` it is run again";
+            outcomes.push(Outcome::skipped("again", &then.stage, reason));
+        } else if !missing.is_empty() && !self.anyway {
+            let reason = format!(
+                "not run: {} not here as in CI; `--anyway` runs it all the same",
+                missing.join(", ")
+            );
+            outcomes.push(Outcome::skipped("again", &then.stage, reason));
+        } else {
+            let (more, differences) = again::run(&then, job).await?;
+            outcomes.extend(more);
+            table = differences;
+        }
+        let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
+        report.service = then.service;
+        report.environment = then.environment;
+        report.release = then.release;
+        report.tables.extend(table);
+        Ok(report)
+    }
+}
+
+fn read(path: &Path) -> Result<v1::Report, Failure> {
+    let shown = path.display();
+    let refuse = |why: String| {
+        Failure::usage(format!("failed to read the report {shown}: {why}"))
+            .hint("name a file that a stage wrote with `--report FILE`")
+    };
+    // Opening a pipe would wait for its other end.
+    let meta = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?;
+    if !meta.is_file() {
+        return Err(refuse("it is no file".to_owned()));
+    }
+    if meta.len() > MAX_REPORT {
+        return Err(refuse("it is larger than 64 MiB".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
+    file.take(MAX_REPORT)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refuse(error.to_string()))?;
+    let report: v1::Report =
+        serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+    if report.schema != v1::SCHEMA {
+        return Err(refuse(format!(
+            "its schema is `{}`, not `{}`",
+            report.schema,
+            v1::SCHEMA
+        )));
+    }
+    if !STAGES.contains(&report.stage.as_str()) {
+        return Err(refuse(format!(
+            "`{}` is no stage that can be run again",
+            report.stage
+        )));
+    }
+    if report.inputs.is_none() {
+        return Err(refuse(
+            "it does not say what the stage was given: an older version wrote it".to_owned(),
+        ));
+    }
+    Ok(report)
+}
+
+/// Whether the stage changes something, so that it is only run dry.
+fn acts(report: &v1::Report) -> bool {
+    let looks = ["status", "history", "plan", "decide", "explain", "list"];
+    let first = report
+        .inputs
+        .iter()
+        .flat_map(|inputs| &inputs.arguments)
+        .find(|word| !word.starts_with('-'));
+    match report.stage.as_str() {
+        "rollback" => first.is_none_or(|word| !looks.contains(&word.as_str())),
+        "runner-check" => first.is_some_and(|word| !looks.contains(&word.as_str())),
+        "run" => true,
+        _ => false,
+    }
+}
