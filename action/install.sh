@@ -129,14 +129,14 @@ ask() { # URL HEADERS FILE
     : >"$work/answer"
     # GNU's asks for itself and would ask 20 times; busybox's crashes with -T where it is static.
     case $(wget --version 2>/dev/null || :) in
-      GNU*) set -- "$@" wget --tries=1 "--timeout=$timeout" ;;
-      *) set -- "$@" timeout $((timeout * 10)) wget ;;
+      GNU*) set -- "$@" wget --no-verbose --tries=1 "--timeout=$timeout" ;;
+      *) set -- "$@" timeout $((timeout * 10)) wget -q ;;
     esac
     address=$1
     file=$3
     shift 3
     status=200
-    limited "$@" -q -O "$file" -- "$address" 2>"$work/reason" || ended_early $?
+    limited "$@" -O "$file" -- "$address" 2>"$work/reason" || ended_early $?
     if [ "$status" = 000 ]; then
       found=$(sed -n -e 's/.*ERROR \([1-5][0-9][0-9]\).*/\1/p' -e 's/.*HTTP\/[0-9.]* \([1-5][0-9][0-9]\).*/\1/p' "$work/reason" | tail -n 1)
       status=${found:-000}

@@ -18,6 +18,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("libssl-dev", "/usr/include/openssl/ssl.h"),
     ("openssl", "openssl"),
     ("curl", "curl"),
+    ("wget", "wget"),
     ("git", "git"),
     ("nginx-light", "nginx"),
     ("openssh-server", "sshd"),

@@ -574,9 +574,28 @@ fn the_script_needs_no_more_than_busybox() {
         .stderr(contains("status 500; again in 1 s"));
     assert!(path("-out/deploy-guard").is_file());
     fs::remove_file(path("-out/deploy-guard")).unwrap();
-    for (answer, code) in [("404", 4), ("hang", 4), ("half", 4), ("huge", 5)] {
-        run(&release::flaky(&[answer], release.archive()).url()).code(code);
+    for (answer, code, words) in [
+        ("404", 4, "status 404"),
+        ("hang", 4, "2 times"),
+        ("half", 4, "2 times"),
+        ("huge", 5, "larger"),
+    ] {
+        let server = release::flaky(&[answer], release.archive());
+        run(&server.url()).code(code).stderr(contains(words));
         assert_eq!(files(&path("-out")), [""; 0], "{answer}");
+    }
+    // The same with GNU's wget, which has other options and other words.
+    fs::remove_file(path("bin/wget")).unwrap();
+    std::os::unix::fs::symlink(testkit::tool("wget"), path("bin/wget")).unwrap();
+    for (answers, code, words) in [
+        (&["404"][..], 4, "status 404"),
+        (&["hang"], 4, "2 times"),
+        (&["half"], 4, "2 times"),
+        (&["500", "200"], 0, "status 500; again in 1 s"),
+    ] {
+        let server = release::flaky(answers, release.archive());
+        run(&server.url()).code(code).stderr(contains(words));
+        assert_eq!(path("-out/deploy-guard").exists(), code == 0, "{answers:?}");
     }
 }
 
