@@ -23,13 +23,25 @@ pub(crate) fn archive(to: Option<&Path>, binary: Option<&Path>) -> Result<(), Fa
     };
     let name = format!("deploy-guard-{}-{}", version(&binary)?, machine());
     let archive = to.join(format!("{name}.tar.gz"));
-    pack::pack(&binary, &name, &archive).map_err(cannot(&archive))?;
+    let beside = beside(&binary)?;
+    pack::pack(&binary, beside.path(), &name, &archive).map_err(cannot(&archive))?;
     checksums(to, "")?;
     install(to, &archive)?;
     println!("{}", archive.display());
     println!("  archive {}, binary {}", size(&archive)?, size(&binary)?);
     println!("  starts in {}", start(&binary)?);
     Ok(())
+}
+
+/// Man pages and completions, as the binary itself writes them.
+fn beside(binary: &Path) -> Result<tempfile::TempDir, Failure> {
+    let folder = tempfile::tempdir().map_err(cannot(binary))?;
+    for (command, name) in [("man", "man1"), ("completions", "completions")] {
+        run(program(binary)
+            .args([command, "--folder"])
+            .arg(folder.path().join(name)))?;
+    }
+    Ok(folder)
 }
 
 /// Writes `checksums.txt` and `install.sh` beside the archives.

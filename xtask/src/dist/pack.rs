@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::command::{Failure, root};
 
-/// Packs the binary and the licenses under a folder of the archive's name. The same binary gives
-/// the same archive: no times, no names of people.
-pub(crate) fn pack(binary: &Path, name: &str, archive: &Path) -> io::Result<()> {
+/// Packs the binary, the licenses and the folders in `beside` under a folder of the archive's name.
+/// The same binary gives the same archive: no times, no names of people.
+pub(crate) fn pack(binary: &Path, beside: &Path, name: &str, archive: &Path) -> io::Result<()> {
     // A program of its own: within ours, which nobody optimizes, it would take a minute.
     let mut gzip = Command::new("gzip")
         .args(["--no-name"])
@@ -26,11 +26,24 @@ pub(crate) fn pack(binary: &Path, name: &str, archive: &Path) -> io::Result<()> 
     for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
         tar.append_path_with_name(root().join(file), format!("{name}/{file}"))?;
     }
+    for folder in sorted(beside)? {
+        for file in sorted(&folder)? {
+            let path = file.strip_prefix(beside).unwrap_or(&file);
+            tar.append_path_with_name(&file, Path::new(name).join(path))?;
+        }
+    }
     drop(tar.into_inner()?);
     if gzip.wait()?.success() {
         return Ok(());
     }
     Err(io::Error::other("gzip failed"))
+}
+
+fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// What `sha256sum` says of the archives in a folder, by name.
@@ -108,10 +121,14 @@ mod tests {
             panic!("no temporary folder")
         };
         let (binary, archive) = (folder.path().join("b"), folder.path().join("a.tar.gz"));
+        let pages = folder.path().join("beside/man1");
+        let made = fs::create_dir_all(&pages);
+        made.and_then(|()| fs::write(pages.join("x.1"), ".TH x 1"))
+            .ok();
         let mut sums = Vec::new();
         for _ in 0..2 {
             fs::write(&binary, "x")
-                .and_then(|()| pack(&binary, "name", &archive))
+                .and_then(|()| pack(&binary, &folder.path().join("beside"), "name", &archive))
                 .ok();
             sums.push(checksums(folder.path()).unwrap_or_default());
             std::thread::sleep(std::time::Duration::from_millis(1100));

@@ -9,7 +9,7 @@ use crate::init::text::{literal, scalar};
 pub(super) fn write(plan: &Plan, text: &mut String) {
     text.push_str(
         "\n# After: whether it is healthy. Three good answers in a row; more than three failures once it has started, and it is taken back.\n\
-         healthgate:\n  policy: { interval: 2s, timeout: 2s, success-threshold: 3, failure-limit: 3, startup: 30s, deadline: 3m }\n",
+         healthgate:\n  policy: { interval: 2s, timeout: 5s, success-threshold: 3, failure-limit: 3, startup: 30s, deadline: 3m }\n",
     );
     let proven = matches!(plan.way, Way::Ecs(_) | Way::Nginx(_));
     if !proven {
@@ -94,7 +94,7 @@ fn kinds(plan: &Plan, text: &mut String) {
         Way::Compose(project) => {
             let _ = writeln!(
                 text,
-                "  # Every container runs, is healthy where it has a health check, and is not started again.\n  compose:\n    - name: containers"
+                "  # Every container runs, is healthy where it has a health check, and is not started again.\n  compose:\n    - name: containers\n      policy: {{ timeout: 30s }} # Compose takes its time on a busy machine"
             );
             let folder = compose_folder(plan, project);
             if folder != "." {
