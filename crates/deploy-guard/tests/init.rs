@@ -247,10 +247,11 @@ fn a_task_definition_of_ecs_and_the_workflow_that_names_its_service() {
         (".aws/task-definition.json", TASK),
         (".github/workflows/deploy.yml", existing),
     ]);
-    repository
-        .init(&[])
-        .code(0)
-        .stdout(contains("family shop").and(contains("secrets AWS_ROLE")));
+    repository.init(&[]).code(0).stdout(
+        contains("family shop")
+            .and(contains("secrets AWS_ROLE"))
+            .and(contains("--task-definition FAMILY:REVISION")),
+    );
     let (config, workflow) = repository.holds();
     has(
         &config,
