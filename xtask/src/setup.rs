@@ -70,7 +70,7 @@ const NPM: [&str; 6] = [
     "@octokit/openapi@23.0.2",
     // Read summaries as GitHub does; marked comes with mermaid.
     "mermaid@11.17.2",
-    "jsdom@26.1.0",
+    "github-markdown-css@5.9.0",
     // Look at pages in a browser, and at whether everybody can read them.
     "puppeteer-core@24.43.1",
     "axe-core@4.14.1",

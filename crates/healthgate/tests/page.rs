@@ -2,24 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
-use testkit::{Nginx, Shop};
-
-/// What a browser makes of a page.
-fn seen(page: &Path) -> Value {
-    let output = Command::new(testkit::tool("node"))
-        .arg(testkit::workspace().join("crates/healthgate/tests/page.mjs"))
-        .arg(testkit::testbed().join("node_modules"))
-        .arg(testkit::tool("chromium"))
-        .arg(page)
-        .args(std::env::var_os("SCREENSHOTS"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use testkit::{Nginx, Shop, browser};
 
 fn gate(folder: &Path, http: &Value) -> assert_cmd::assert::Assert {
     let policy = json!({"interval": "30ms", "failure-limit": 3, "success-threshold": 9});
@@ -47,7 +32,7 @@ fn a_phone_and_a_screen_reader_can_read_it_and_the_table_sorts() {
         {"name": "apple", "url": shop.url("/")},
     ]);
     gate(folder.path(), &http).code(1);
-    let seen = seen(&folder.path().join("page.html"));
+    let seen = browser::page(&folder.path().join("page.html"));
     assert_eq!(seen["views"], 4);
     for nothing in ["violations", "wide", "problems"] {
         assert_eq!(seen[nothing], json!([]), "{seen:#}");

@@ -1,29 +1,10 @@
-//! The summary as GitHub shows it: read by a Markdown parser and by mermaid itself.
+//! The summary as GitHub shows it, in a real browser, with mermaid itself.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use testkit::{Nginx, Shop};
-
-/// What a summary holds, once it is a page.
-fn page(summary: &Path) -> Value {
-    let script = testkit::workspace().join("crates/healthgate/tests/summary.mjs");
-    let mut node = Command::new(testkit::tool("node"))
-        .arg(script)
-        .arg(testkit::testbed().join("node_modules"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let text = std::fs::read(summary).unwrap();
-    node.stdin.take().unwrap().write_all(&text).unwrap();
-    let output = node.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use testkit::{Nginx, Shop, browser};
 
 /// An nginx that answers every request with this text.
 fn answering(status: u16, text: &str) -> Nginx {
@@ -62,7 +43,7 @@ fn hostile_answers_and_names_stay_text_and_the_chart_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let name = "\"]%%{init: {}}%%;<img src=x>|`x`[y](http://evil)";
     gate(folder.path(), &[(name, &nginx.url("/"))]).code(1);
-    let page = page(&folder.path().join("summary.md"));
+    let page = browser::summary(&folder.path().join("summary.md"));
     assert_eq!(page["charts"], json!(["xychart"]), "{page:#}");
     for forbidden in ["img", "a", "script", "h1"] {
         assert_eq!(page["elements"][forbidden], Value::Null, "{page:#}");
@@ -96,7 +77,7 @@ fn what_passed_is_not_drawn_and_the_slowest_stand_first() {
         &[("fast", &fast.url("/")), ("slow", &slow.url("/"))],
     )
     .code(0);
-    let page = page(&folder.path().join("summary.md"));
+    let page = browser::summary(&folder.path().join("summary.md"));
     assert_eq!(
         (&page["charts"], &page["answers"]),
         (&json!([]), &json!([]))

@@ -14,6 +14,7 @@
 )]
 
 mod binary;
+pub mod browser;
 mod docker;
 mod grpc;
 mod haproxy;

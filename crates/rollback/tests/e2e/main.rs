@@ -6,6 +6,7 @@ mod fleet;
 mod hook;
 mod kill;
 mod locks;
+mod pictures;
 mod race;
 mod record;
 mod refusals;

@@ -1,21 +1,12 @@
 // Opens a page as a phone and as a desk would, light and dark, and says in JSON what is wrong with it:
 // node page.mjs NODE_MODULES CHROMIUM FILE [FOLDER FOR SCREENSHOTS]
-import { createRequire } from 'node:module';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { open } from './open.mjs';
 
 const [modules, chromium, file, folder] = process.argv.slice(2);
-const puppeteer = createRequire(`${modules}/`)('puppeteer-core');
-const profile = mkdtempSync(join(tmpdir(), 'page-'));
-const browser = await puppeteer.launch({
-  executablePath: chromium,
-  userDataDir: profile,
-  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
-});
 const found = { violations: [], wide: [], problems: [], requests: 0, views: 0 };
-try {
+await open(modules, chromium, async (browser) => {
   for (const [name, width, scheme] of [['desk', 1280, 'light'], ['desk', 1280, 'dark'], ['phone', 375, 'light'], ['phone', 375, 'dark']]) {
     const page = await browser.newPage();
     page.on('console', (message) => found.problems.push(message.text()));
@@ -43,8 +34,5 @@ try {
     }
     await page.close();
   }
-} finally {
-  await browser.close();
-  rmSync(profile, { recursive: true, force: true });
-}
+});
 process.stdout.write(JSON.stringify(found));
