@@ -93,17 +93,50 @@ pub async fn run(
     script: &Script<'_>,
     on_line: &mut dyn FnMut(Stream, &str),
 ) -> io::Result<Captured> {
-    let started = Instant::now();
-    let mut child = Command::new("sh")
-        .arg("-c")
-        .arg(script.text)
+    let child = start(script, "sh", &["-c", script.text])?;
+    watch(script, child, on_line).await
+}
+
+/// The same for a command of one line: where it is a program and plain words, no shell is started
+/// for it.
+pub async fn run_command(
+    script: &Script<'_>,
+    on_line: &mut dyn FnMut(Stream, &str),
+) -> io::Result<Captured> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " _-./:@%,+".contains(c);
+    let words: Vec<&str> = script
+        .text
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .collect();
+    if script.text.chars().all(plain)
+        && let Some((program, arguments)) = words.split_first()
+        // What is no program may be a word of the shell.
+        && let Ok(child) = start(script, program, arguments)
+    {
+        return watch(script, child, on_line).await;
+    }
+    run(script, on_line).await
+}
+
+fn start(script: &Script<'_>, program: &str, arguments: &[&str]) -> io::Result<Child> {
+    Command::new(program)
+        .args(arguments)
         .envs(script.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
-        .spawn()?;
+        .spawn()
+}
+
+async fn watch(
+    script: &Script<'_>,
+    mut child: Child,
+    on_line: &mut dyn FnMut(Stream, &str),
+) -> io::Result<Captured> {
+    let started = Instant::now();
     let group = Group(child.id());
     let mut stdout = Lines::new(child.stdout.take(), Stream::Stdout);
     let mut stderr = Lines::new(child.stderr.take(), Stream::Stderr);
@@ -344,6 +377,36 @@ mod tests {
         assert_eq!(captured.stdout, "$(no) 'quotes\"\n");
         assert_eq!(captured.tail(), "two");
         assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn a_command_of_plain_words_needs_no_shell_and_any_other_has_one() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let ran = |text: &str| {
+            let script = Script {
+                text,
+                env: Vec::new(),
+                timeout: Duration::from_secs(5),
+            };
+            let captured = runtime.block_on(run_command(&script, &mut |_, _| ()));
+            let captured = captured.unwrap();
+            (captured.exit, captured.stdout)
+        };
+        for (text, code, output) in [
+            ("echo a  b", 0, "a b\n"),
+            ("echo 'a  b'", 0, "a  b\n"),
+            ("exit 3", 3, ""),
+            ("cd /tmp; pwd", 0, "/tmp\n"),
+            ("A=b", 0, ""),
+            ("no-such-program-here -t", 127, ""),
+            ("false", 1, ""),
+            ("", 0, ""),
+        ] {
+            assert_eq!(ran(text), (Exit::Code(code), output.to_owned()), "{text}");
+        }
     }
 
     #[test]

@@ -28,6 +28,9 @@ const DRAIN: Duration = Duration::from_millis(105);
 /// After an answer of before, at most, and between two questions of what is served.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// A shorter pause is none: no timer is finer.
+const SOON: Duration = Duration::from_millis(1);
+
 pub(crate) struct Nginx<'a> {
     config: &'a NginxTarget,
     machines: Machines<'a>,
@@ -248,9 +251,11 @@ impl<'a> Nginx<'a> {
                 Err(_) if Instant::now() >= deadline && !last.is_empty() => {}
                 Err(reason) => (proofs, last) = (0, reason),
             }
-            // Soon at first: the new workers are there within milliseconds.
-            let pause = (reloaded.elapsed() / 8).clamp(Duration::from_millis(1), PAUSE);
-            tokio::time::sleep(pause).await;
+            // At once at first: the new workers are there within milliseconds.
+            let pause = (reloaded.elapsed() / 8).min(PAUSE);
+            if pause >= SOON {
+                tokio::time::sleep(pause).await;
+            }
         }
         if !tells {
             self.answered.set(Some(Instant::now()));

@@ -59,7 +59,7 @@ impl Places {
                     env: Vec::new(),
                     timeout,
                 };
-                let ran = remote::local::run(&script, &mut |_, _| ()).await;
+                let ran = remote::local::run_command(&script, &mut |_, _| ()).await;
                 ran.map(Ran::from)
                     .map_err(|error| format!("a command could not be started: {error}"))
             }
