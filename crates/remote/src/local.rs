@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_of_plain_words_needs_no_shell_and_any_other_has_one() {
+    fn a_command_of_plain_words_ends_as_it_would_in_a_shell() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
