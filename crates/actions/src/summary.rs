@@ -10,6 +10,7 @@ mod fit;
 
 use std::fmt::Write as _;
 
+use model::outcome::by_weight;
 use model::{Outcome, Report, Severity, Table, Verdict};
 
 use detail::{detail, needs_detail};
@@ -56,7 +57,9 @@ pub fn render(report: &Report) -> String {
         // are not.
         let _ = writeln!(text, "```mermaid\n{}\n```\n", picture.replace("```", "'''"));
     }
-    let mut folded = by_weight(&report.outcomes).filter(|o| needs_detail(o));
+    let mut folded = by_weight(&report.outcomes)
+        .into_iter()
+        .filter(|o| needs_detail(o));
     for outcome in folded.by_ref().take(DETAILS) {
         detail(&mut text, outcome);
     }
@@ -79,7 +82,7 @@ fn outcomes(text: &mut String, outcomes: &[Outcome]) {
         return;
     }
     text.push_str("| | check | expected | actual | reason |\n|---|---|---|---|---|\n");
-    for outcome in by_weight(outcomes).take(ROWS) {
+    for outcome in by_weight(outcomes).into_iter().take(ROWS) {
         let _ = writeln!(
             text,
             "| {} | {}{} | {} | {} | {} |",
@@ -96,7 +99,7 @@ fn outcomes(text: &mut String, outcomes: &[Outcome]) {
         );
     }
     text.push('\n');
-    let rest: Vec<_> = by_weight(outcomes).skip(ROWS).collect();
+    let rest: Vec<_> = by_weight(outcomes).into_iter().skip(ROWS).collect();
     if !rest.is_empty() {
         let mut counts: Vec<(Verdict, usize)> = Vec::new();
         for outcome in &rest {
@@ -127,18 +130,6 @@ fn rows(text: &mut String, table: &Table) {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text.push('\n');
-}
-
-/// Worst first, otherwise in the order of the report.
-fn by_weight(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
-    let mut sorted: Vec<_> = outcomes.iter().collect();
-    sorted.sort_by_key(|outcome| {
-        (
-            std::cmp::Reverse(outcome.weighs()),
-            std::cmp::Reverse(outcome.verdict),
-        )
-    });
-    sorted.into_iter()
 }
 
 fn optional(text: Option<&str>) -> String {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use model::text::is_bidi;
 use model::{Outcome, Report, Severity, Table, Verdict};
 use owo_colors::{OwoColorize as _, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -170,11 +171,6 @@ pub fn plain(text: &str, indent: usize) -> String {
         }
     }
     out
-}
-
-/// Characters that make text look other than it is.
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The beginning that fits into so many columns, with a mark where something is missing.

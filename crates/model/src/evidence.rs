@@ -4,6 +4,7 @@
 //! than it is shown, and [`redacted`] takes the margin away after the secrets were replaced.
 
 use crate::Redactor;
+use crate::text::is_bidi;
 
 /// What a report shows of one answer, in bytes.
 pub const LIMIT: usize = 2048;
@@ -76,11 +77,7 @@ fn printable(bytes: &[u8]) -> String {
     for c in String::from_utf8_lossy(bytes).replace("\r\n", "\n").chars() {
         match c {
             '\n' | '\t' => text.push(c),
-            c if c.is_control()
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                text.extend(c.escape_unicode());
-            }
+            c if c.is_control() || is_bidi(c) => text.extend(c.escape_unicode()),
             c => text.push(c),
         }
     }

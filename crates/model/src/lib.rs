@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod proxy;
 pub mod redact;
 pub mod report;
+pub mod text;
 pub mod verdict;
 mod watched;
 

@@ -36,6 +36,13 @@ pub struct Measurement {
     pub evidence: Option<String>,
 }
 
+/// Worst first, otherwise in the order of the report.
+pub fn by_weight(outcomes: &[Outcome]) -> Vec<&Outcome> {
+    let mut sorted: Vec<&Outcome> = outcomes.iter().collect();
+    sorted.sort_by_key(|outcome| std::cmp::Reverse((outcome.weighs(), outcome.verdict)));
+    sorted
+}
+
 /// The result of one check or probe, with its arithmetic.
 ///
 /// `id` is `kind/name`, stable from run to run (`http/ready`, `secrets/DEPLOY_KEY`); `subject` is

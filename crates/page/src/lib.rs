@@ -9,6 +9,7 @@ mod text;
 mod timeline;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use model::outcome::by_weight;
 use model::{Measurement, Outcome, Report, Severity, Table, Verdict};
 
 use text::shown;
@@ -114,13 +115,6 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::Error | Verdict::Partial | Verdict::Inconclusive => "unsure",
         Verdict::Skipped => "skipped",
     }
-}
-
-/// Worst first, otherwise in the order of the report.
-fn by_weight(outcomes: &[Outcome]) -> Vec<&Outcome> {
-    let mut sorted: Vec<&Outcome> = outcomes.iter().collect();
-    sorted.sort_by_key(|outcome| std::cmp::Reverse((outcome.weighs(), outcome.verdict)));
-    sorted
 }
 
 /// Every outcome, in a table that sorts and, on a phone, is a list.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use model::text::is_bidi;
+
 /// Text from outside without what makes it look other than it is.
 pub(crate) fn shown(text: &str) -> String {
     let seen = |c: char| match c {
         '\n' | '\t' => c,
-        c if c.is_control() => '\u{fffd}',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() || is_bidi(c) => '\u{fffd}',
         c => c,
     };
     text.chars().map(seen).collect()

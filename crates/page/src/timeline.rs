@@ -70,7 +70,7 @@ pub(crate) fn of(report: &Report) -> Markup {
                     }
                 }
             }
-            @if all > MOST { p { "… " (all - MOST) " more in the JSON report …" } }
+            @if all > MOST { p { "… " (all - MOST) " more that are not drawn …" } }
         }
     }
 }

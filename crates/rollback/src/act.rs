@@ -23,11 +23,11 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use cli::Failure;
+use model::report::Bar;
 use model::{Outcome, Report, Verdict};
 use state::{Journal, Lease};
 
 use crate::force::{self, Force, Rule};
-use crate::picture::Bar;
 use crate::refuse::Wish;
 use crate::session::{Session, failure};
 use crate::target::{self, Move, Place, Places, Target};
@@ -178,10 +178,10 @@ impl Rollback<'_> {
         self.tree.ends(&place.to_string(), what, worked);
         self.bars.borrow_mut().push(Bar {
             place: place.to_string(),
-            what,
+            what: what.to_owned(),
             start,
             end: self.clock.elapsed(),
-            worked,
+            verdict,
         });
     }
 

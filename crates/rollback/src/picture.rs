@@ -4,32 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use model::Verdict;
-
-/// What was done at one place, from when until when since the rollback's start.
-#[derive(Clone, Debug)]
-pub(crate) struct Bar {
-    pub(crate) place: String,
-    pub(crate) what: &'static str,
-    pub(crate) start: Duration,
-    pub(crate) end: Duration,
-    pub(crate) worked: bool,
-}
-
-impl Bar {
-    pub(crate) fn told(&self) -> model::report::Bar {
-        model::report::Bar {
-            place: self.place.clone(),
-            what: self.what.to_owned(),
-            start: self.start,
-            end: self.end,
-            verdict: if self.worked {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
-            },
-        }
-    }
-}
+use model::report::Bar;
 
 /// A chart that a person can still read.
 const MOST: usize = 60;
@@ -40,7 +15,7 @@ pub(crate) fn gantt(bars: &[Bar]) -> Option<String> {
     }
     // What did not work is seen first where not all can be.
     let mut shown: Vec<&Bar> = bars.iter().collect();
-    shown.sort_by_key(|bar| bar.worked);
+    shown.sort_by_key(|bar| bar.verdict == Verdict::Pass);
     let hidden = shown.len().saturating_sub(MOST);
     shown.truncate(MOST);
     shown.sort_by(|a, b| (&a.place, a.start).cmp(&(&b.place, b.start)));
@@ -55,7 +30,10 @@ pub(crate) fn gantt(bars: &[Bar]) -> Option<String> {
             section = Some(&bar.place);
             let _ = writeln!(chart, "    section {}", plain(&bar.place));
         }
-        let state = if bar.worked { "done" } else { "crit" };
+        let state = match bar.verdict {
+            Verdict::Pass => "done",
+            _ => "crit",
+        };
         let end = bar.end.max(bar.start + Duration::from_millis(1));
         let _ = writeln!(
             chart,
@@ -84,10 +62,10 @@ mod tests {
     fn bars_stand_under_their_hosts() {
         let bar = |place: &str, start, worked| Bar {
             place: place.to_owned(),
-            what: "switch",
+            what: "switch".to_owned(),
             start: Duration::from_millis(start),
             end: Duration::from_millis(start),
-            worked,
+            verdict: if worked { Verdict::Pass } else { Verdict::Fail },
         };
         let chart = gantt(&[
             bar("web-02", 5, false),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use model::text::is_bidi;
+
 /// A cell longer than this is cut: a table is read at a glance.
 const CELL: usize = 300;
 
@@ -70,11 +72,6 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
     let head: String = text.chars().take(half).collect();
     let tail: String = text.chars().skip(length - half).collect();
     format!("{head} … {tail}")
-}
-
-/// Characters that make text look other than it is.
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

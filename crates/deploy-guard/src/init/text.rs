@@ -34,9 +34,8 @@ pub(super) fn literal(text: &str) -> String {
 
 /// One line of a terminal or a comment.
 pub(super) fn line(text: &str) -> String {
-    let odd = |c: char| {
-        c.is_control() || "\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".contains(c)
-    };
+    let odd =
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || model::text::is_bidi(c);
     text.chars()
         .map(|c| if odd(c) { '\u{fffd}' } else { c })
         .collect()

@@ -120,9 +120,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
     outcomes.push(record(&session, verdict).await?);
     let mut report = session.report(outcomes);
-    report
-        .pictures
-        .extend(crate::picture::gantt(&rollback.bars.borrow()));
+    rollback.illustrate(&mut report, &[]);
     if report.verdict == Verdict::Pass {
         report.reason = format!(
             "a rollback to {destination} would take about {} ms of {}; nothing was changed",

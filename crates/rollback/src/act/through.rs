@@ -12,7 +12,7 @@ use super::fleet::{Fleet, Made, Runs};
 use super::running::Running;
 use super::standing::{self, Standing};
 use crate::force;
-use crate::picture::{self, Bar};
+use crate::picture;
 use crate::session::failure;
 use crate::target::{Move, Place, Step, Target};
 
@@ -197,7 +197,7 @@ impl Rollback<'_> {
     pub(super) fn illustrate(&self, report: &mut Report, vector: &[Runs]) {
         let bars = self.bars.borrow();
         report.pictures.extend(picture::gantt(&bars));
-        report.timeline.extend(bars.iter().map(Bar::told));
+        report.timeline.clone_from(&bars);
         if vector.len() > 1 {
             report.tables.push(Runs::table(vector));
         }

@@ -66,15 +66,7 @@ fn everything_is_asked_and_timed_and_nothing_changes() {
     assert_eq!(outcome(&report, "verify/http/ready")["verdict"], "pass");
     // A step that was made counts as long as it took.
     world.write("before-run", "sleep 0.7");
-    world.rollback(&["run"]).exits(0);
-    world.set_live("v3");
-    world
-        .rollback(&["record", "--pending", "--release", "v3"])
-        .exits(0);
-    let report = world
-        .rollback(&["rehearse", "--format", "json"])
-        .exits(0)
-        .json();
+    let report = rehearsed_once_more(&world);
     let step = outcome(&report, "rehearse/command/localhost");
     let actual = step["actual"].as_str().unwrap();
     let took = actual
@@ -87,6 +79,19 @@ fn everything_is_asked_and_timed_and_nothing_changes() {
     assert!(took.parse::<u64>().unwrap() >= 700, "{step}");
 }
 
+/// What a rehearsal says after a rollback was made, and v3 deployed.
+fn rehearsed_once_more(world: &World) -> Value {
+    world.rollback(&["run"]).exits(0);
+    world.set_live("v3");
+    world
+        .rollback(&["record", "--pending", "--release", "v3"])
+        .exits(0);
+    world
+        .rollback(&["rehearse", "--format", "json"])
+        .exits(0)
+        .json()
+}
+
 #[test]
 fn a_backup_counts_as_long_as_the_last_time() {
     let world = World::new(&["localhost"], true);
@@ -96,15 +101,7 @@ fn a_backup_counts_as_long_as_the_last_time() {
         "  slo: 8s\n  backup: [{ name: database, run: \"sleep 1.5; echo saved >>saved\" }]\n",
     );
     world.deploy_v2();
-    world.rollback(&["run"]).exits(0);
-    world.set_live("v3");
-    world
-        .rollback(&["record", "--pending", "--release", "v3"])
-        .exits(0);
-    let report = world
-        .rollback(&["rehearse", "--format", "json"])
-        .exits(0)
-        .json();
+    let report = rehearsed_once_more(&world);
     let whole = outcome(&report, "rehearse/estimate");
     let told = whole["actual"].as_str().unwrap();
     let preparing = told.split("backup ").nth(1).unwrap();

@@ -1,0 +1,6 @@
+//! What is the same wherever text from outside is shown.
+
+/// Whether a character turns text round, so that it looks other than it is.
+pub fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
