@@ -21,13 +21,26 @@ pub struct SystemdHost {
     port: u16,
 }
 
+/// A group of its own: two machines in one would take each other's processes for their own, and
+/// remove the group that the other is about to start a service in.
+///
 /// unshare pays no attention to a polite signal; the namespace ends with it.
 const WRAPPER: &str = r#"
-"$1" --mount --pid --fork --uts --ipc --cgroup --kill-child sh "$2/start.sh" "$2" &
+mount -t cgroup2 cgroup2 "$2/cgroups"
+group=$2/cgroups$(sed -n 's/^0:://p' /proc/self/cgroup)/testkit-$$
+mkdir "$group"
+(
+    echo 0 >"$group/cgroup.procs"
+    exec "$1" --mount --pid --fork --uts --ipc --cgroup --kill-child sh "$2/start.sh" "$2"
+) &
 child=$!
 trap 'kill -KILL "$child"' TERM
 echo "$child" >"$2/unshare.pid"
-wait "$child"
+wait "$child" || :
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break
+    sleep 0.05
+done
 "#;
 
 const START: &str = include_str!("systemd_host.sh");
@@ -56,9 +69,10 @@ impl SystemdHost {
     /// Starts it again after [`SystemdHost::power_off`].
     pub fn boot(&mut self) {
         let folder = self.folder.path();
-        let mut command = Command::new("sh");
-        command.args(["-c", WRAPPER, "wrapper"]);
-        command.arg(tool("unshare")).arg(folder);
+        let unshare = tool("unshare");
+        let mut command = Command::new(&unshare);
+        command.args(["--mount", "sh", "-euc", WRAPPER, "wrapper"]);
+        command.arg(&unshare).arg(folder);
         let process = Process::start(folder, &mut command);
         process.wait_for_port(self.port, Duration::from_mins(1));
         self.process = Some(process);
@@ -136,6 +150,7 @@ fn prepare(folder: &Path, port: u16, units: &[(&str, &str)]) {
     make("units/testkit.target.wants");
     make("etc");
     make("srv");
+    make("cgroups");
     make_key(&folder.join("etc/host"), "ed25519", "");
     make_key(&folder.join("client"), "ed25519", "");
     fs::copy(folder.join("client.pub"), folder.join("etc/authorized")).expect("a copy");

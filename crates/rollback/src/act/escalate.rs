@@ -113,9 +113,13 @@ impl Rollback<'_> {
             .iter()
             .filter(|runs| runs.release.as_deref() != Some(self.destination))
             .count();
+        let actual = match wrong {
+            0 => "each says so, but not every step ended well".to_owned(),
+            _ => format!("{wrong} of {} do not", vector.len()),
+        };
         Outcome::fail("rollback/escalate", self.destination)
             .expected(format!("every host runs {}", self.destination))
-            .actual(format!("{wrong} of {} do not", vector.len()))
+            .actual(actual)
             .reason(format!("tried and failed: {}", failed.join("; ")))
             .hint(format!(
                 "a person has to look: 1. do not deploy; 2. `rollback status{select}` says where each host stands{}; \
