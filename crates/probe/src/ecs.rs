@@ -51,6 +51,14 @@ struct Trouble {
     hint: String,
 }
 
+/// Whether a task definition, as `DescribeTaskDefinition` answers it, is of this release: by the
+/// image that names it for the probe.
+pub fn names(probe: &EcsProbe, answer: &Value, release: &str) -> bool {
+    let definition = Definition::of(answer);
+    let image = judge::image(probe, &definition);
+    image.is_ok_and(|image| judge::named(probe, image, release).is_some())
+}
+
 impl Ecs {
     #[expect(
         clippy::unnecessary_wraps,

@@ -14,7 +14,7 @@ pub mod connect;
 mod containers;
 mod dns;
 mod docker;
-mod ecs;
+pub mod ecs;
 pub mod gate;
 mod group;
 mod grpc;

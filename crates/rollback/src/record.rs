@@ -21,7 +21,7 @@ pub struct Flags {
     /// The image that runs: `ghcr.io/acme/shop:v1.2.4`
     #[arg(long, value_name = "IMAGE", value_parser = name)]
     pub image: Option<String>,
-    /// The ECS task definition that runs: `family:revision` or its ARN
+    /// The ECS task definition that runs: `family:revision` or its ARN. Default: asked of ECS
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub task_definition: Option<String>,
     /// The database schema's revision that the release brought
@@ -128,9 +128,10 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     }
     // Whoever holds the lock may be changing what runs: then it is asked when that has ended.
     let busy = before.is_some_and(|document| document.lock.is_some());
+    let mut told = flags.clone();
     let mut outcomes = Vec::new();
     if !flags.pending && !busy {
-        outcomes.push(runs(&session, release, flags).await);
+        outcomes.extend(running(&session, release, &mut told).await);
         if outcomes.iter().any(stops) {
             return Ok(session.report(outcomes));
         }
@@ -152,7 +153,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![outcome]));
     }
     if !flags.pending && busy {
-        outcomes.push(runs(&session, release, flags).await);
+        outcomes.extend(running(&session, release, &mut told).await);
         if outcomes.iter().any(stops) {
             let released = session.store.release(&lease, |_| ()).await;
             released.map_err(failure)?;
@@ -170,7 +171,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             document.service = job.config.service.clone().or(document.service.take());
             document.environment = job.environment.clone().or(document.environment.take());
             let entry = document.deployed(release, status, Timestamp::now(), run.clone());
-            flags.tell(entry, &session);
+            told.tell(entry, &session);
         })
         .await
         .map_err(failure)?;
@@ -185,6 +186,45 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 /// Whether nothing may be recorded after this.
 fn stops(outcome: &Outcome) -> bool {
     matches!(outcome.verdict, Verdict::Refused | Verdict::Error)
+}
+
+/// Whether it is this release that runs, and what must be known of it to go back to it: what nobody
+/// told stands in `told` afterwards.
+async fn running(session: &Session<'_>, release: &str, told: &mut Flags) -> Vec<Outcome> {
+    if told.task_definition.is_some() {
+        return vec![runs(session, release, told).await];
+    }
+    let (section, job) = (session.section, session.job);
+    let learned = target::learned(section, job, release, session.known()).await;
+    if let Ok(Some(learned)) = &learned
+        && learned.named
+    {
+        told.task_definition = Some(learned.task_definition.clone());
+    }
+    let runs = runs(session, release, told).await;
+    // That of what runs in its place is not its own.
+    told.task_definition = None;
+    let (id, expected) = ("record/task-definition", "the task definition that runs");
+    let outcome = match learned {
+        _ if runs.verdict == Verdict::Refused => return vec![runs],
+        Ok(None) => return vec![runs],
+        Ok(Some(_)) if runs.verdict != Verdict::Pass => return vec![runs],
+        Ok(Some(learned)) => {
+            let name = session.clean(&learned.task_definition);
+            let outcome = Outcome::pass(id, release).actual(format!("it runs as {name}"));
+            told.task_definition = Some(learned.task_definition);
+            outcome
+        }
+        Err(reason) if told.force => Outcome::inconclusive(id, release)
+            .severity(Severity::Advisory)
+            .actual(reason.clone())
+            .reason(format!("{reason}; lifted by --force")),
+        Err(reason) => Outcome::error(id, release)
+            .actual(reason.clone())
+            .reason(format!("which task definition runs could not be asked: {reason}"))
+            .hint("nothing was recorded; once the deployment has ended, again; or tell it: `--task-definition FAMILY:REVISION`"),
+    };
+    vec![runs, outcome.expected(expected)]
 }
 
 /// Whether it is this release that runs, by whoever can say.

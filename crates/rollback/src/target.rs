@@ -111,6 +111,15 @@ pub(crate) struct Idle {
     pub(crate) front: String,
 }
 
+/// What is needed to go back to the release that runs, beside its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Learned {
+    /// Its ARN.
+    pub(crate) task_definition: String,
+    /// Whether it says by itself that it is the release that was asked for.
+    pub(crate) named: bool,
+}
+
 /// How the switch is made.
 ///
 /// Only `prepare`, `act` and `undo` change anything. Steps at different places run side by side.
@@ -121,6 +130,13 @@ pub(crate) trait Target {
     /// The release that runs at the step's place; `None` where the target cannot tell. `likely` is
     /// the release that it probably is.
     fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>>;
+
+    /// What the state must know of what runs so that it can be gone back to, if `release` is what
+    /// runs; `None` where the release's name is enough.
+    fn learned<'a>(&'a self, release: &'a str) -> Asking<'a, Option<Learned>> {
+        let _ = release;
+        Box::pin(async { Ok(None) })
+    }
 
     /// Proves that the step can be made, and changes nothing, not even files that are not live;
     /// what it would do, in words.
@@ -306,6 +322,22 @@ pub(crate) fn several(target: &dyn Target, destination: &str) -> bool {
         left: None,
     };
     target.shares() || target.steps(moving).len() > 1
+}
+
+/// What [`Target::learned`] says of the configured target.
+pub(crate) async fn learned(
+    section: &Rollback,
+    job: &Job,
+    release: &str,
+    known: Vec<Entry>,
+) -> Result<Option<Learned>, String> {
+    let places = Places::new(job);
+    // Whoever asks what runs says why there is no target.
+    let Ok(target) = of(section, job, &places, known) else {
+        return Ok(None);
+    };
+    let asked = tokio::time::timeout(LOOK, target.learned(release)).await;
+    asked.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK.as_secs())))
 }
 
 /// The release that runs and who says so; `None` where nobody is configured to tell.

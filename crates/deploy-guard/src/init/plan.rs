@@ -299,13 +299,6 @@ impl Plan {
         if matches!(self.way, Way::Command) {
             steps.push("write live.sh, which prints the release that is live".to_owned());
         }
-        if matches!(self.way, Way::Ecs(_)) {
-            steps.push(
-                "after a good deployment tell which task definition it was, a rollback goes to that: \
-                 `rollback record --release VERSION --task-definition FAMILY:REVISION`"
-                    .to_owned(),
-            );
-        }
         for name in self.variables() {
             steps.push(format!("gh variable set {name}"));
         }

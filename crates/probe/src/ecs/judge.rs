@@ -157,13 +157,10 @@ fn whose(
             }));
         }
     };
-    let names = names(image);
-    if let Some(name) = names
-        .iter()
-        .find(|name| matches(probe.r#match, release, name))
-    {
-        return Ok(Some(Identity::Matches((*name).to_owned())));
+    if let Some(name) = named(probe, image, release) {
+        return Ok(Some(Identity::Matches(name.to_owned())));
     }
+    let names = names(image);
     let actual = names.first().map_or("an image without a tag", |name| name);
     let differs = Identity::Differs {
         expected: release.to_owned(),
@@ -180,7 +177,7 @@ fn whose(
 }
 
 /// The image that names the release.
-fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<&'d str, String> {
+pub(super) fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<&'d str, String> {
     let images = &definition.images;
     let called = |name: &str| images.get(name).map(String::as_str);
     if let Some(name) = &probe.container {
@@ -198,6 +195,12 @@ fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<&'d str, St
             )
         }),
     }
+}
+
+/// That which names the release in an image, if it is of this release.
+pub(super) fn named<'i>(probe: &EcsProbe, image: &'i str, release: &str) -> Option<&'i str> {
+    let mut names = names(image).into_iter();
+    names.find(|name| matches(probe.r#match, release, name))
 }
 
 /// A tag and a digest, where an image has them: `host:5000/repo:v1@sha256:…`.

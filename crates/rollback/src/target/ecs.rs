@@ -4,6 +4,8 @@
 //! A service that is stable proves nothing: after a circuit breaker has gone back, what was left is
 //! stable. So it is one deployment that is followed, by its id.
 
+mod service;
+
 use std::time::Duration;
 
 use aws::{Client, Source};
@@ -16,13 +18,16 @@ use serde_json::{Value, json};
 use state::Entry;
 use tokio::sync::OnceCell;
 
-use super::{Asking, Move, Place, Places, Proving, Step, Target};
+use self::service::{Service, is, short};
+use super::{Asking, Learned, Move, Place, Places, Proving, Step, Target};
 
 /// Of so many stopped tasks it is kept why.
 const TASKS: usize = 20;
 
 pub(crate) struct Ecs<'a> {
     config: &'a EcsTarget,
+    /// The gate's own probe of this service, which knows whose image names the release.
+    gate: Option<&'a EcsProbe>,
     env: Env,
     redactor: Redactor,
     around: Surroundings,
@@ -34,10 +39,16 @@ pub(crate) struct Ecs<'a> {
 impl<'a> Ecs<'a> {
     pub(crate) fn new(
         config: &'a EcsTarget,
-        job: &Job,
+        job: &'a Job,
         places: &Places,
         known: Vec<Entry>,
     ) -> Self {
+        let gate = job.config.healthgate.as_ref();
+        let mut probes = gate.into_iter().flat_map(|gate| &gate.ecs);
+        let same = |one: &&EcsProbe| {
+            short(&one.cluster) == short(&config.cluster)
+                && short(&one.service) == short(&config.service)
+        };
         let around = Surroundings {
             env: job.env.clone(),
             hosts: places.hosts(),
@@ -46,6 +57,7 @@ impl<'a> Ecs<'a> {
         };
         Ecs {
             config,
+            gate: probes.find(same),
             env: job.env.clone(),
             redactor: job.redactor.clone(),
             around,
@@ -257,92 +269,48 @@ impl<'a> Ecs<'a> {
         Ok(format!("{:#}\n", Value::from(kept)))
     }
 
-    async fn follow(&self, id: &str) -> Result<String, String> {
+    /// A probe of the service.
+    fn probe(&self, id: Option<&str>) -> EcsProbe {
         let EcsTarget {
             cluster,
             service,
             region,
-            interval,
-            timeout,
+            interval: _,
+            timeout: _,
         } = self.config;
-        let probe = EcsProbe {
+        EcsProbe {
             name: "rollout".to_owned(),
             cluster: cluster.clone(),
             service: service.clone(),
             region: region.clone(),
             task_definition: None,
-            deployment_id: Some(id.to_owned()),
+            deployment_id: id.map(str::to_owned),
             container: None,
             r#match: Match::default(),
             policy: None,
             severity: Severity::Required,
-        };
+        }
+    }
+
+    async fn follow(&self, id: &str) -> Result<String, String> {
         let settling = Settling {
-            within: timeout.get(),
+            within: self.config.timeout.get(),
             stays: Duration::ZERO,
         };
-        settle::ecs(probe, &self.around, settling, interval.get()).await
-    }
-}
-
-/// What ECS says of a service.
-struct Service {
-    desired: u64,
-    deployments: Vec<Deployment>,
-}
-
-struct Deployment {
-    id: String,
-    status: String,
-    definition: String,
-    rollout: String,
-    running: u64,
-}
-
-impl Service {
-    fn of(service: &Value) -> Result<Service, String> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        match service["status"].as_str() {
-            None => return Err("there is no such service".to_owned()),
-            Some("ACTIVE") => {}
-            Some(status) => return Err(format!("the service is {status}")),
-        }
-        let controller = service["deploymentController"]["type"].as_str();
-        if let Some(other) = controller.filter(|name| *name != "ECS") {
-            return Err(format!("{other} deploys this service, not ECS"));
-        }
-        let deployments = service["deployments"].as_array().into_iter().flatten();
-        let deployment = |one: &Value| Deployment {
-            id: text(&one["id"]),
-            status: text(&one["status"]),
-            definition: text(&one["taskDefinition"]),
-            rollout: text(&one["rolloutState"]),
-            running: one["runningCount"].as_u64().unwrap_or(0),
-        };
-        Ok(Service {
-            desired: service["desiredCount"].as_u64().unwrap_or(0),
-            deployments: deployments.map(deployment).collect(),
-        })
+        let probe = self.probe(Some(id));
+        settle::ecs(probe, &self.around, settling, self.config.interval.get()).await
     }
 
-    fn primary(&self) -> Result<&Deployment, String> {
-        let mut all = self.deployments.iter();
-        let primary = all.find(|one| one.status == "PRIMARY");
-        primary.ok_or_else(|| "ECS shows no PRIMARY deployment".to_owned())
-    }
-}
-
-/// `family:revision` of an ARN.
-fn short(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
-}
-
-/// Whether an ARN is of this ARN or `family:revision`.
-fn is(name: &str, arn: &str) -> bool {
-    if name.starts_with("arn:") {
-        name == arn
-    } else {
-        name == short(arn)
+    /// Whether the images of a task definition name this release, by the gate's own rule.
+    async fn names(&self, definition: &str, release: &str) -> Result<bool, String> {
+        let question = json!({"taskDefinition": definition});
+        let answer = self.ask("DescribeTaskDefinition", &question).await?;
+        let own = self.probe(None);
+        Ok(probe::ecs::names(
+            self.gate.unwrap_or(&own),
+            &answer,
+            release,
+        ))
     }
 }
 
@@ -366,6 +334,21 @@ impl Target for Ecs<'_> {
 
     fn current<'a>(&'a self, _step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.running(likely).await.map(Some) })
+    }
+
+    fn learned<'a>(&'a self, release: &'a str) -> Asking<'a, Option<Learned>> {
+        Box::pin(async move {
+            let service = self.service().await?;
+            let definition = &service.settled()?.definition;
+            let others = self.known.iter().filter(|entry| entry.release != release);
+            let mut recorded = others.filter_map(|entry| entry.task_definition.as_deref());
+            let named = !recorded.any(|name| is(name, definition))
+                && self.names(definition, release).await?;
+            Ok(Some(Learned {
+                task_definition: definition.clone(),
+                named,
+            }))
+        })
     }
 
     fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
@@ -419,36 +402,5 @@ impl Target for Ecs<'_> {
                 format!("the PRIMARY deployment of {definition} is COMPLETED")
             })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_definition_is_meant_by_its_arn_or_its_revision() {
-        let arn = "arn:aws:ecs:eu-west-1:1:task-definition/api:42";
-        assert!(is(arn, arn) && is("api:42", arn));
-        for other in [
-            "api",
-            "api:4",
-            "arn:aws:ecs:eu-west-1:2:task-definition/api:42",
-        ] {
-            assert!(!is(other, arn), "{other}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_service_of_ecs_is_an_error() {
-        for service in [
-            json!(null),
-            json!({"status": "DRAINING"}),
-            json!({"status": "ACTIVE", "deploymentController": {"type": "CODE_DEPLOY"}}),
-        ] {
-            assert!(Service::of(&service).is_err(), "{service}");
-        }
-        let none = Service::of(&json!({"status": "ACTIVE"})).unwrap();
-        assert!(none.primary().is_err());
     }
 }

@@ -115,8 +115,11 @@ impl Aws {
             "DescribeTaskDefinition" => {
                 let name = question["taskDefinition"].as_str().unwrap();
                 let status = if self.inactive { "INACTIVE" } else { "ACTIVE" };
+                // shop:3 is of v3.
+                let revision = name.rsplit(':').next().unwrap();
                 json!({"taskDefinition": {"taskDefinitionArn": name, "status": status,
-                    "containerDefinitions": [{"name": "shop", "image": "repo/shop:x"}]}})
+                    "containerDefinitions": [{"name": "log", "image": "repo/log:v8"},
+                        {"name": "shop", "image": format!("repo/shop:v{revision}")}]}})
             }
             "UpdateService" => {
                 self.updates.push(question.clone());
@@ -361,6 +364,96 @@ fn what_runs_is_asked_before_it_is_recorded() {
         .bed
         .rollback(&["record", "--release", "v3"])
         .is(4, &["shop:7 runs, which was recorded for no release"]);
+}
+
+#[test]
+fn the_task_definition_that_runs_is_asked_and_recorded() {
+    let world = World::new();
+    let record = |release: &str| world.bed.rollback(&["record", "--release", release]);
+    let known = |release: &str| {
+        let state: Value = serde_json::from_str(&world.bed.read("state.json")).unwrap();
+        let mut history = state["history"].as_array().unwrap().iter();
+        let entry = history.find(|entry| entry["release"] == release);
+        entry.map_or(Value::Null, |entry| entry["task_definition"].clone())
+    };
+    // That of another release is not taken for this one's.
+    record("v3").is(5, &["v2 runs, not v3"]);
+    // While the old tasks still run nobody can say which of them answered.
+    world.aws().fate = Fate::Hangs;
+    world.aws().deployment(3, "IN_PROGRESS");
+    record("v3").is(
+        4,
+        &[
+            "which task definition runs could not be asked",
+            "of shop:3 is IN_PROGRESS",
+        ],
+    );
+    world.aws().deployments[0]["rolloutState"] = "COMPLETED".into();
+    record("v3").is(4, &["tasks of shop:2 still run beside shop:3"]);
+    assert_eq!(known("v3"), Value::Null);
+    // Its image says that it is the release, and it alone runs.
+    world.aws().deployments.truncate(1);
+    record("v3").is(
+        0,
+        &[
+            "v3 runs (the target says so)",
+            "it runs as arn:aws:ecs:us-east-1:1:task-definition/shop:3",
+        ],
+    );
+    assert_eq!(known("v3"), arn(3));
+    // Another container's image is not the service's.
+    world.aws().deployments.clear();
+    world.aws().deployment(4, "COMPLETED");
+    record("v8").is(4, &["shop:4 runs, which was recorded for no release"]);
+    assert_eq!(known("v8"), Value::Null);
+    // And it is where a rollback goes.
+    world.aws().fate = Fate::RollsOut;
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["v3", "shop:3 COMPLETED, 2 of 2 tasks run"]);
+    world.primary(3);
+    // Deployed again as a new revision, which is the one to go back to from then on.
+    world.aws().deployments.clear();
+    world.aws().deployment(3, "COMPLETED");
+    let told = ["record", "--release", "v3", "--task-definition", "shop:3"];
+    world.bed.rollback(&told).is(0, &[]);
+    assert_eq!(known("v3"), "shop:3");
+    record("v3").is(0, &["it runs as"]);
+    assert_eq!(known("v3"), arn(3));
+}
+
+/// Images are called otherwise than releases: the service itself says what runs.
+#[test]
+fn where_no_image_says_it_the_service_does() {
+    let world = World::new();
+    let shop = testkit::Shop::start("2026-11");
+    let gate = format!(
+        "healthgate:\n  http: [{{ name: ready, url: \"{}\", release: {{ jq: .version }} }}]\n",
+        shop.url("/api/v1/version")
+    );
+    world.bed.configure("", TARGET, &gate);
+    world.aws().deployments.clear();
+    world.aws().deployment(5, "COMPLETED");
+    let record = ["record", "--release", "2026-11"];
+    world.bed.rollback(&record).is(
+        0,
+        &[
+            "2026-11 runs (the service says so)",
+            "it runs as arn:aws:ecs:us-east-1:1:task-definition/shop:5",
+        ],
+    );
+    let state: Value = serde_json::from_str(&world.bed.read("state.json")).unwrap();
+    assert_eq!(state["history"][0]["task_definition"], arn(5));
+    // While a rollout goes on nobody can say which of the two it was that answered.
+    world.aws().deployment(6, "IN_PROGRESS");
+    world.aws().fate = Fate::Hangs;
+    world
+        .bed
+        .rollback(&record)
+        .is(4, &["of shop:6 is IN_PROGRESS"]);
+    let insists = ["record", "--force", "--release", "2026-11"];
+    world.bed.rollback(&insists).is(0, &["lifted by --force"]);
 }
 
 #[test]

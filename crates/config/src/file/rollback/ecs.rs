@@ -5,9 +5,10 @@ use serde::Deserialize;
 
 use crate::value::Span;
 
-/// A service of Amazon ECS runs the task definition that the state recorded for the release
-/// (`rollback record --task-definition shop:42`). The deployment that this makes is followed until
-/// it is rolled out or has failed; that a circuit breaker went back by itself is a failure.
+/// A service of Amazon ECS runs the task definition that the state recorded for the release:
+/// `rollback record` asks ECS for it, or is told (`--task-definition shop:42`). The deployment that
+/// this makes is followed until it is rolled out or has failed; that a circuit breaker went back by
+/// itself is a failure.
 ///
 /// Who we are is found as by the AWS tools; allowed must be `ecs:UpdateService`,
 /// `ecs:DescribeServices`, `ecs:DescribeTaskDefinition`, `ecs:ListTasks` and `ecs:DescribeTasks`, and

@@ -7,10 +7,13 @@ use crate::init::plan::{Plan, Way};
 use crate::init::text::{literal, scalar};
 
 pub(super) fn write(plan: &Plan, text: &mut String) {
-    text.push_str(
+    text.push_str(if matches!(plan.way, Way::Ecs(_)) {
+        "\n# After: whether it is healthy. A rollout takes minutes; one that has failed ends this at once.\n\
+         healthgate:\n  policy: { interval: 5s, timeout: 5s, success-threshold: 3, deadline: 15m }\n"
+    } else {
         "\n# After: whether it is healthy. Three good answers in a row; more than three failures once it has started, and it is taken back.\n\
-         healthgate:\n  policy: { interval: 2s, timeout: 5s, success-threshold: 3, failure-limit: 3, startup: 30s, deadline: 3m }\n",
-    );
+         healthgate:\n  policy: { interval: 2s, timeout: 5s, success-threshold: 3, failure-limit: 3, startup: 30s, deadline: 3m }\n"
+    });
     let proven = matches!(plan.way, Way::Ecs(_) | Way::Nginx(_));
     if !proven {
         text.push_str(
@@ -30,23 +33,24 @@ fn endpoints(plan: &Plan, text: &mut String) {
         .first()
         .map_or(String::new(), |machine| format!(", via: {}", machine.name));
     let local = |url: &str| url.contains("//127.0.0.1") || url.contains("//localhost");
-    // Proves who answers, which nginx's switch is verified by.
-    let release = if matches!(plan.way, Way::Nginx(_)) {
-        ", release: {}"
-    } else {
-        ""
+    let more = match plan.way {
+        // Proves who answers, which nginx's switch is verified by.
+        Way::Nginx(_) => ", release: {}",
+        // Until the rollout is over the tasks of before answer too.
+        Way::Ecs(_) => ", policy: { failure-limit: 3, startup: 5m }",
+        _ => "",
     };
     let mut http = Vec::new();
     let mut tcp = Vec::new();
     if let Some(url) = &plan.url {
         let via = if local(url) { via.as_str() } else { "" };
         http.push(format!(
-            "    - {{ name: ready, url: {}{via}{release} }}\n",
+            "    - {{ name: ready, url: {}{via}{more} }}\n",
             literal(url)
         ));
     } else if plan.asks_for_url() {
         http.push(format!(
-            "    - {{ name: ready, url: \"${{HEALTH_URL}}\"{release} }}\n"
+            "    - {{ name: ready, url: \"${{HEALTH_URL}}\"{more} }}\n"
         ));
     }
     if let Way::Compose(project) = &plan.way {
