@@ -18,17 +18,15 @@ pub(crate) fn shell() -> Result<(), Failure> {
 
 /// actionlint on our workflows and on the examples that users copy.
 pub(crate) fn workflows() -> Result<(), Failure> {
-    let mut found = files(".github/workflows", is_yaml);
-    found.extend(files("examples", |path| path.ends_with("workflow.yml")));
     run(program(testbed().join("venv/bin/actionlint"))
         .args(["-color=false"])
-        .args(found))
+        .args(files("", is_workflow)))
 }
 
 /// zizmor on the action, our workflows and the examples.
 pub(crate) fn security() -> Result<(), Failure> {
     let mut found = vec![root().join("action.yml"), root().join(".github")];
-    found.extend(files("examples", |path| path.ends_with("workflow.yml")));
+    found.extend(files("examples", is_workflow));
     // Nothing may be looked up: the verdict must be the same on a plane.
     let mut command = program(testbed().join("venv/bin/zizmor"));
     run(command
@@ -76,20 +74,20 @@ fn second_provider(tree: &str) -> Option<&'static str> {
     unwanted.into_iter().find(|name| has(name))
 }
 
-fn is_yaml(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "yml" || extension == "yaml")
+fn is_workflow(path: &Path) -> bool {
+    let lies_there = |folder: &Path| folder.ends_with(".github/workflows");
+    path.parent().is_some_and(lies_there)
 }
 
-/// Every file under a folder of ours, without what is hidden or built.
+/// Every file under a folder of ours, without what is built, and what is hidden but `.github`.
 fn files(folder: &str, wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
-            let hidden = name.to_string_lossy().starts_with('.') || name == "target";
-            if path.is_dir() && !path.is_symlink() && !hidden {
+            let hidden = name.to_string_lossy().starts_with('.') && name != ".github";
+            if path.is_dir() && !path.is_symlink() && !hidden && name != "target" {
                 folders.push(path);
             } else if path.is_file() && wanted(&path) {
                 found.push(path);

@@ -2,22 +2,26 @@
 //! fails, and a step with `if: failure() || cancelled()` rolls back.
 #![allow(clippy::unwrap_used)]
 
+mod job;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use job::act::{Repository, action_in};
 use tempfile::TempDir;
-use testkit::{Nginx, Registry, Shop, Sshd};
+use testkit::{Nginx, Shop};
 
 /// A shop of two colours behind nginx, v1 live and recorded as good, and a repository that
 /// deploys to it.
 struct Site {
-    blue: Shop,
+    /// It answers as long as the site is there.
+    _blue: Shop,
     green: Shop,
     nginx: Nginx,
-    repository: TempDir,
+    repository: Repository,
     /// Where the workflow's steps leave what the test looks at.
     results: TempDir,
 }
@@ -27,35 +31,29 @@ impl Site {
         let blue = Shop::start("v1");
         let green = Shop::start("v2");
         let nginx = Nginx::start(&blue.address());
-        let repository = tempfile::tempdir().unwrap();
+        let repository = Repository::new();
         let results = tempfile::tempdir().unwrap();
-        let root = testkit::workspace();
-        let here = repository.path();
-        fs::create_dir_all(here.join("action")).unwrap();
-        fs::create_dir_all(here.join(".github/workflows")).unwrap();
-        for file in ["action.yml", "action/run.sh", "action/install.sh"] {
-            fs::copy(root.join(file), here.join(file)).unwrap();
-        }
-        fs::write(
-            here.join("deploy-guard.yml"),
-            config(&nginx, &blue, &green, results.path()),
-        )
-        .unwrap();
+        let here = repository.path("");
+        action_in(&here);
+        repository.write(
+            "deploy-guard.yml",
+            &config(&nginx, &blue, &green, results.path()),
+        );
         let deploy = format!(
             "#!/bin/sh\nset -e\nprintf 'upstream shop {{ server {}; }}\\n' >'{}'\n{}\n",
             green.address(),
             nginx.upstream_file().display(),
             nginx.reload_command(),
         );
-        fs::write(here.join("deploy.sh"), deploy).unwrap();
+        repository.write("deploy.sh", &deploy);
         fs::set_permissions(here.join("deploy.sh"), fs::Permissions::from_mode(0o755)).unwrap();
         testkit::bin("deploy-guard")
-            .current_dir(here)
+            .current_dir(&here)
             .args(["rollback", "record", "--release", "v1"])
             .assert()
             .code(0);
         Site {
-            blue,
+            _blue: blue,
             green,
             nginx,
             repository,
@@ -70,43 +68,10 @@ impl Site {
 
     /// Runs a workflow by act; whether the job passed, and what the runner printed.
     fn act(&self, workflow: &str, event: &[&str]) -> (bool, String) {
-        let here = self.repository.path();
-        fs::write(here.join(".github/workflows/deploy.yml"), workflow).unwrap();
-        let git = |arguments: &[&str]| {
-            let mut git = Command::new("git");
-            let status = testkit::clean(&mut git)
-                .current_dir(here)
-                .args(arguments)
-                .status();
-            assert!(status.unwrap().success(), "git {arguments:?}");
-        };
-        if !here.join(".git").exists() {
-            git(&["init", "-q", "-b", "main"]);
-            git(&[
-                "remote",
-                "add",
-                "origin",
-                "https://github.com/acme/shop.git",
-            ]);
-        }
-        git(&["add", "-A"]);
-        let author = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
-        git(&[
-            &author[..],
-            &["commit", "-q", "--allow-empty", "-m", "test"],
-        ]
-        .concat());
-        let mut act = Command::new(testkit::tool("act"));
-        testkit::clean(&mut act).current_dir(here);
-        act.args(event).args(["-P", "ubuntu-latest=-self-hosted"]);
-        // act keeps its clones and settings in the home folder; this one is gone afterwards.
-        act.env("HOME", self.results.path())
-            .env("XDG_CACHE_HOME", self.results.path().join("cache"));
-        act.env("XDG_CONFIG_HOME", self.results.path().join("config"));
-        let output = act.output().unwrap();
-        let text = [output.stdout, output.stderr]
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        (output.status.success(), text.concat())
+        self.repository
+            .write(".github/workflows/deploy.yml", workflow);
+        let run = self.repository.act(event);
+        (run.passed, run.log)
     }
 
     /// What a step wrote, as `name=value` lines.
@@ -404,7 +369,7 @@ fn hostile_workflow(site: &Site) -> String {
 #[test]
 fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
     let site = Site::new();
-    let here = site.repository.path();
+    let here = &site.repository.path("");
     // In the place of the binary: it writes down what it was given.
     let script = "#!/bin/sh\n[ \"$1\" != --version ] || { echo deploy-guard 0.1.0; exit; }\n\
                   printf '%s\\036' \"$DEPLOY_GUARD_RELEASE\" \"$DEPLOY_GUARD_CONFIG\" \"$DEPLOY_GUARD_ENVIRONMENT\" \"$@\" \
@@ -478,106 +443,4 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
             assert_eq!(fields, expected, "{input}");
         }
     }
-}
-
-/// The example that users copy, with its addresses and paths replaced by those of a real site.
-#[test]
-fn the_nginx_example_does_what_it_says() {
-    let site = Site::new();
-    let images = Registry::start();
-    images.push("acme/shop", "v2", "linux/amd64");
-    images.push("acme/shop", "v3", "linux/amd64");
-    let example = testkit::workspace().join("examples/nginx-blue-green");
-    let read = |name: &str| fs::read_to_string(example.join(name)).unwrap();
-    let nginx = &site.nginx;
-    let green = format!(
-        "{}\n    test: {:?}\n    reload: {:?}",
-        site.green.address(),
-        nginx.test_command(),
-        nginx.reload_command()
-    );
-    let config = replaced(
-        &read("deploy-guard.yml"),
-        &[
-            (
-                "ghcr.io/acme/shop",
-                &format!("{}/acme/shop", images.address()),
-            ),
-            ("127.0.0.1:8080", &format!("127.0.0.1:{}", nginx.port())),
-            ("127.0.0.1:8001", &site.blue.address()),
-            ("127.0.0.1:8002", &green),
-            ("interval: 2s", "interval: 50ms"),
-            (
-                "/var/lib/shop/production-state.json",
-                &site.results.path().join("state.json").display().to_string(),
-            ),
-            (
-                "/etc/nginx/conf.d/shop-upstream.conf",
-                &nginx.upstream_file().display().to_string(),
-            ),
-        ],
-    );
-    fs::write(site.repository.path().join("deploy-guard.yml"), config).unwrap();
-    let workflow = replaced(
-        &read("workflow.yml"),
-        &[
-            (
-                "acme/deploy-guard@0123456789abcdef0123456789abcdef01234567",
-                "./",
-            ),
-            ("[self-hosted, linux]", "ubuntu-latest"),
-            (
-                "          stage:",
-                "          bin-dir: '@BIN@'\n          stage:",
-            ),
-        ],
-    );
-    let workflow = site.workflow(&workflow);
-    let key = format!("DEPLOY_KEY={}", Sshd::start().private_key());
-    let deploy = |release: &str| {
-        let input = format!("release={release}");
-        site.act(
-            &workflow,
-            &["workflow_dispatch", "--input", &input, "-s", &key],
-        )
-    };
-
-    let (passed, log) = deploy("v2");
-    assert!(passed, "{log}");
-    assert_eq!(
-        (
-            site.live().as_str(),
-            site.state()["last_known_good"].as_str()
-        ),
-        ("v2", Some("v2"))
-    );
-
-    // The next one is deployed to the idle colour, and answers with the wrong version there.
-    site.blue.set_release("v2-rebuilt");
-    let script = fs::read_to_string(site.repository.path().join("deploy.sh")).unwrap();
-    let script = replaced(&script, &[(&site.green.address(), &site.blue.address())]);
-    fs::write(site.repository.path().join("deploy.sh"), script).unwrap();
-    let (passed, log) = deploy("v3");
-    assert!(!passed, "{log}");
-    assert_eq!(
-        (
-            site.live().as_str(),
-            site.state()["last_known_good"].as_str()
-        ),
-        ("v2", Some("v2")),
-        "{log}"
-    );
-
-    // What was rolled back from is not let in again, and nothing is touched on the way to that.
-    let (passed, log) = deploy("v3");
-    assert!(!passed && log.contains("known bad"), "{log}");
-    assert_eq!(site.live(), "v2", "{log}");
-}
-
-/// The text with each of these replaced; each must be there.
-fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
-    pairs.iter().fold(text.to_owned(), |text, (from, to)| {
-        assert!(text.contains(from), "the example has no `{from}` any more");
-        text.replace(from, to)
-    })
 }

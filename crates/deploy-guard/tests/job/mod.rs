@@ -1,6 +1,8 @@
-//! The Action with shell scripts as binaries that say what they were given.
+//! The Action with shell scripts as binaries that say what they were given; by act in [`act`].
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 #![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub(crate) mod act;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,0 +1,55 @@
+//! A Compose project on the machine of the runner.
+
+use std::fs;
+
+use testkit::free_port;
+
+use crate::world::{Containers, Example, answers, state, version};
+
+#[test]
+fn compose_from_a_good_release_through_a_bad_one_and_back() {
+    // v2 runs, answers with 200, passes the container's health check, and says that it is not well.
+    let world = Containers::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "healthy")]);
+    let port = free_port();
+    fs::create_dir(world.path("shop")).unwrap();
+    let example = Example::copy("compose-on-one-host")
+        .fill("ghcr.io/acme/shop", &world.image())
+        .fill("/srv/shop", &world.path("shop"))
+        .fill("/var/lib/shop", &world.path(""))
+        .fill("127.0.0.1:8080/", &format!("127.0.0.1:{port}/"))
+        // This engine has no network of its own, and its images no wget but busybox's.
+        .fill(
+            "ports: [\"127.0.0.1:8080:8080\"]",
+            &format!("network_mode: host\n    environment: {{ PORT: '{port}' }}\n    stop_signal: SIGKILL"),
+        )
+        .fill("CMD, wget", "CMD, busybox, wget")
+        .fill("-p shop", &format!("-p shop{port}"))
+        .fill("project: shop", &format!("project: shop{port}"))
+        .fill("interval: 2s, timeout", "interval: 100ms, timeout")
+        .fill("startup: 30s", "startup: 3s")
+        .env("DOCKER_HOST", &world.docker.address());
+    let url = format!("http://127.0.0.1:{port}/api/v1/version");
+
+    example.deploy("v1").passes().skipped("Roll back");
+    answers(&url, &version("v1"));
+    state(&world.state(), "v1", &[("v1", "good")]);
+
+    let run = example.deploy("v2").fails().succeeded("Deploy");
+    run.failed("Gate")
+        .says("http/ready")
+        .skipped("Record as good")
+        .succeeded("Roll back");
+    answers(&url, &version("v1"));
+    state(&world.state(), "v1", &[("v1", "good"), ("v2", "bad")]);
+
+    // It is not deployed again, and a release that is no image's tag is none at all.
+    let run = example.deploy("v2").fails().failed("Preflight");
+    run.says("known bad").skipped("Begin").skipped("Roll back");
+    let run = example.deploy("v4").fails().failed("Preflight");
+    run.says("images/web").skipped("Begin");
+    answers(&url, &version("v1"));
+
+    example.deploy("v3").passes();
+    answers(&url, &version("v3"));
+    state(&world.state(), "v3", &[("v2", "bad"), ("v3", "good")]);
+}
