@@ -32,17 +32,18 @@ fn every_example_has_a_test_a_page_and_what_a_deployment_needs() {
         if OTHERS.contains(&name.as_str()) {
             continue;
         }
-        let texts = workflows.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
-        let texts: Vec<_> = texts.collect();
+        let workflows: Vec<_> = workflows
+            .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+            .collect();
         for (what, how) in [
             ("permissions: {}", "asks for no more than it needs"),
             ("concurrency:\n", "waits for the one before"),
         ] {
-            let all = texts.iter().all(|text| text.contains(what));
+            let all = workflows.iter().all(|text| text.contains(what));
             assert!(all, "examples/{name}: not every workflow {how}: `{what}`");
         }
         for what in ["if: (failure() || cancelled()) && ", "environment: "] {
-            let some = texts.iter().any(|text| text.contains(what));
+            let some = workflows.iter().any(|text| text.contains(what));
             assert!(some, "examples/{name}: no workflow has `{what}`");
         }
         let page = fs::read_to_string(entry.path().join("README.md")).unwrap_or_default();
