@@ -47,6 +47,19 @@ impl Example {
         self.word("--secret", name, value)
     }
 
+    pub(crate) fn variable(self, name: &str, value: &str) -> Example {
+        self.word("--var", name, value)
+    }
+
+    /// Plays somebody else's action, by the name that a workflow uses, on machines without the
+    /// internet.
+    pub(crate) fn action(self, uses: &str, text: &str) -> Example {
+        let folder = self.repository.home().join("actions");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("action.yml"), text).unwrap();
+        self.word("--local-repository", uses, &folder.display().to_string())
+    }
+
     fn word(mut self, option: &str, name: &str, value: &str) -> Example {
         self.words.push(option.to_owned());
         self.words.push(format!("{name}={value}"));

@@ -1,0 +1,316 @@
+//! A service of Amazon ECS. moto takes every call of AWS's own command line and of ours, keeps the
+//! state and hands out the credentials; what it does not do is run a task, which a real engine
+//! does here.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::{Moto, free_port};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use crate::job::act::Repository;
+use crate::world::{Containers, Example, answers, state, version};
+
+/// A task must run for so long until it counts as one that is up.
+const UP: Duration = Duration::from_secs(1);
+
+/// ECS with one service of one task: moto, and what becomes of the service's deployments.
+struct Cloud {
+    moto: Moto,
+    containers: Containers,
+    deployment: Mutex<Deployment>,
+}
+
+/// The PRIMARY deployment; whatever was before it is gone at once.
+#[derive(Default)]
+struct Deployment {
+    made: u32,
+    definition: String,
+    started: Option<Instant>,
+    rollout: &'static str,
+}
+
+struct Ecs(Arc<Cloud>);
+
+impl Respond for Ecs {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let header = |name: &str| {
+            let value = request.headers.get(name);
+            value.map_or("", |value| value.to_str().unwrap())
+        };
+        let names = ["authorization", "content-type", "x-amz-target"];
+        let headers = names.map(|name| (name, header(name)));
+        let url = self.0.moto.url();
+        let answer = testkit::request("POST", &url, &headers, &request.body).unwrap();
+        let mut body: Value = serde_json::from_slice(&answer.body).unwrap();
+        let action = header("x-amz-target").rsplit('.').next();
+        if answer.status == 200 {
+            match action {
+                Some("UpdateService") => {
+                    self.0.set(&serde_json::from_slice(&request.body).unwrap());
+                    body["service"]["deployments"] = self.0.deployments();
+                }
+                Some("DescribeServices") => {
+                    body["services"][0]["deployments"] = self.0.deployments();
+                }
+                _ => {}
+            }
+        }
+        ResponseTemplate::new(answer.status).set_body_json(body)
+    }
+}
+
+impl Cloud {
+    /// Stops the task and starts one of the definition that is asked for, if it is another.
+    fn set(&self, question: &Value) {
+        let Some(name) = question["taskDefinition"].as_str() else {
+            return;
+        };
+        let question = json!({"taskDefinition": name});
+        let definition = &self.moto.ecs("DescribeTaskDefinition", &question)["taskDefinition"];
+        let arn = definition["taskDefinitionArn"].as_str().unwrap();
+        let mut deployment = self.deployment.lock().unwrap();
+        if deployment.definition == arn {
+            return;
+        }
+        *deployment = Deployment {
+            made: deployment.made + 1,
+            definition: arn.to_owned(),
+            started: Some(Instant::now()),
+            rollout: "IN_PROGRESS",
+        };
+        let container = &definition["containerDefinitions"][0];
+        let docker = &self.containers.docker;
+        docker.run(&["rm", "-f", "task"]);
+        let mut words = vec!["run", "-d", "--name", "task", "--network", "host"];
+        let all = container["environment"].as_array().into_iter().flatten();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let set = all.map(|one| format!("{}={}", text(&one["name"]), text(&one["value"])));
+        let set: Vec<_> = set.collect();
+        words.extend(set.iter().flat_map(|one| ["-e", one]));
+        words.push(container["image"].as_str().unwrap());
+        // An image that cannot be pulled is a rollout that fails.
+        if !docker.run(&words).status.success() {
+            deployment.rollout = "FAILED";
+        }
+    }
+
+    fn deployments(&self) -> Value {
+        let mut deployment = self.deployment.lock().unwrap();
+        let Some(started) = deployment.started else {
+            return json!([]);
+        };
+        if deployment.rollout == "IN_PROGRESS" && started.elapsed() > UP {
+            let docker = &self.containers.docker;
+            let runs = docker.must(&["inspect", "-f", "{{.State.Running}}", "task"]);
+            deployment.rollout = if runs == "true" {
+                "COMPLETED"
+            } else {
+                "FAILED"
+            };
+        }
+        let runs = u32::from(deployment.rollout == "COMPLETED");
+        let pending = u32::from(deployment.rollout == "IN_PROGRESS");
+        json!([{
+            "id": format!("ecs-svc/{}", deployment.made), "status": "PRIMARY",
+            "taskDefinition": deployment.definition, "rolloutState": deployment.rollout,
+            "rolloutStateReason": "", "desiredCount": 1, "runningCount": runs,
+            "pendingCount": pending, "failedTasks": 0, "createdAt": 1.0,
+        }])
+    }
+}
+
+struct World {
+    cloud: Arc<Cloud>,
+    ecs: MockServer,
+    port: u16,
+}
+
+impl World {
+    fn new(releases: &[(&str, &str)]) -> World {
+        let moto = std::thread::spawn(Moto::start);
+        let containers = Containers::new(releases);
+        let moto = moto.join().unwrap();
+        moto.make_bucket("shop-state");
+        moto.ecs("CreateCluster", &json!({"clusterName": "production"}));
+        // The service was made by hand, with an image that says nothing.
+        let definition = json!({"family": "shop", "containerDefinitions":
+            [{"name": "shop", "image": "shop:none", "memory": 64, "essential": true}]});
+        moto.ecs("RegisterTaskDefinition", &definition);
+        let service = json!({"cluster": "production", "serviceName": "shop",
+            "taskDefinition": "shop:1", "desiredCount": 1});
+        moto.ecs("CreateService", &service);
+        let cloud = Arc::new(Cloud {
+            moto,
+            containers,
+            deployment: Mutex::default(),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        let ecs = runtime.block_on(async {
+            let server = MockServer::start().await;
+            let all = Mock::given(any()).respond_with(Ecs(Arc::clone(&cloud)));
+            all.mount(&server).await;
+            server
+        });
+        World {
+            cloud,
+            ecs,
+            port: free_port(),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// What a job has that AWS knows, and where it finds AWS here.
+    fn variables(&self) -> [(&'static str, String); 4] {
+        let aws = testkit::tool("aws");
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", aws.parent().unwrap().display());
+        [
+            ("AWS_ENDPOINT_URL", self.cloud.moto.url()),
+            ("AWS_ENDPOINT_URL_ECS", self.ecs.uri()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            ("PATH", path),
+        ]
+    }
+
+    fn state(&self, of: &str) -> Vec<u8> {
+        let state = self.cloud.moto.object("shop-state", of);
+        state.expect("a state in the bucket")
+    }
+
+    /// The service is set to this revision, which was recorded with this release.
+    #[track_caller]
+    fn runs(&self, revision: u32, release: &str, of: &str) {
+        let arn = format!("task-definition/shop:{revision}");
+        let set = &self.cloud.deployment.lock().unwrap().definition;
+        assert!(set.ends_with(&arn), "{set}");
+        let state: Value = serde_json::from_slice(&self.state(of)).unwrap();
+        let mut history = state["history"].as_array().unwrap().iter();
+        let entry = history.find(|entry| entry["release"] == release).unwrap();
+        let recorded = entry["task_definition"].as_str().unwrap_or_default();
+        assert!(recorded.ends_with(&arn), "{state}");
+    }
+}
+
+/// In place of `aws-actions/configure-aws-credentials`, which no machine without the internet has:
+/// the job's identity is exchanged for credentials that the steps after it use.
+const LOG_IN: (&str, &str) = (
+    "aws-actions/configure-aws-credentials@ececac1a45f3b08a01d2dd070d28d111c5fe6722",
+    r#"name: log in
+inputs: { role-to-assume: {}, aws-region: {}, role-duration-seconds: {} }
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: { ROLE: "${{ inputs.role-to-assume }}", SECONDS_LONG: "${{ inputs.role-duration-seconds }}", REGION: "${{ inputs.aws-region }}" }
+      run: |
+        set -eu
+        aws sts assume-role-with-web-identity --role-arn "$ROLE" --role-session-name GitHubActions \
+          --web-identity-token a-job-of-acme-shop --duration-seconds "$SECONDS_LONG" --query Credentials |
+          jq -r '"AWS_ACCESS_KEY_ID=\(.AccessKeyId)", "AWS_SECRET_ACCESS_KEY=\(.SecretAccessKey)", "AWS_SESSION_TOKEN=\(.SessionToken)"' \
+          >>"$GITHUB_ENV"
+        printf '%s\n' "AWS_REGION=$REGION" "AWS_DEFAULT_REGION=$REGION" >>"$GITHUB_ENV"
+"#,
+);
+
+#[test]
+fn ecs_from_a_good_release_through_a_bad_one_and_back() {
+    // v2 comes up, answers with 200, and says that it is not well.
+    let world = World::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "healthy")]);
+    let mut example = Example::copy("ecs")
+        .fill("\"8080\"", &format!("\"{}\"", world.port))
+        .fill("startup: 5m", "startup: 3s")
+        .fill("interval: 5s, timeout: 5s", "interval: 200ms, timeout: 5s")
+        .fill("interval: 5s, timeout: 15m", "interval: 200ms, timeout: 1m")
+        .action(LOG_IN.0, LOG_IN.1)
+        .variable("AWS_REGION", "us-east-1")
+        .variable("DEPLOY_ROLE", "arn:aws:iam::123456789012:role/deploy")
+        .variable("CLUSTER", "production")
+        .variable("REPOSITORY", &world.cloud.containers.image())
+        .variable("SHOP_URL", &world.url(""))
+        .variable("STATE_BUCKET", "shop-state");
+    for (name, value) in world.variables() {
+        example = example.env(name, &value);
+    }
+    let deploy = |release: &str| {
+        let inputs = [("release", release), ("environment", "production")];
+        example.dispatch("deploy.yml", &inputs)
+    };
+    let of = "shop/production.json";
+    let url = world.url("/api/v1/version");
+
+    deploy("v1").passes().skipped("Roll back");
+    answers(&url, &version("v1"));
+    world.runs(2, "v1", of);
+
+    let run = deploy("v2").fails().succeeded("Deploy");
+    run.failed("Gate")
+        .says("http/ready")
+        .skipped("Record as good")
+        .succeeded("Roll back")
+        .says("shop:2 COMPLETED");
+    answers(&url, &version("v1"));
+    world.runs(2, "v1", of);
+    state(&world.state(of), "v1", &[("v1", "good"), ("v2", "bad")]);
+
+    // It is not deployed again; what comes after it is.
+    let run = deploy("v2").fails().failed("Preflight");
+    run.says("known bad").skipped("Begin").skipped("Roll back");
+    deploy("v3").passes();
+    answers(&url, &version("v3"));
+    world.runs(4, "v3", of);
+}
+
+const TASK: &str = r#"{"family": "shop", "containerDefinitions": [
+  {"name": "shop", "image": "IMAGE:v0", "memory": 64, "essential": true,
+   "environment": [{"name": "PORT", "value": "8080"}]}]}"#;
+const EXISTING: &str = "on: push
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    environment: production
+    steps:
+      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2
+        with: { cluster: production, service: shop }
+";
+
+/// What `init` writes for a task definition: nothing is told by hand from the first release on.
+#[test]
+fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
+    // Nobody has pushed v2: its tasks do not start, which ECS alone sees.
+    let world = World::new(&[("v1", "healthy")]);
+    let repository = Repository::new();
+    let task = TASK.replace("IMAGE", &world.cloud.containers.image());
+    let task = task.replace("8080", &world.port.to_string());
+    repository.write(".aws/task-definition.json", &task);
+    repository.write(".github/workflows/old.yml", EXISTING);
+    let run = |words: &[&str]| {
+        let mut command = testkit::bin("deploy-guard");
+        command
+            .current_dir(repository.path(""))
+            .args(words)
+            .envs(world.variables())
+            .envs(world.cloud.moto.variables())
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("STATE_BUCKET", "shop-state");
+        command.assert()
+    };
+    run(&["init"]).code(0);
+    let of = "shop/production.json";
+    let url = world.url("/api/v1/version");
+
+    run(&["run", "--environment", "production", "--release", "v1"]).code(0);
+    answers(&url, &version("v1"));
+    world.runs(2, "v1", of);
+
+    run(&["run", "--environment", "production", "--release", "v2"]).code(1);
+    answers(&url, &version("v1"));
+    world.runs(2, "v1", of);
+    state(&world.state(of), "v1", &[("v1", "good"), ("v2", "bad")]);
+}
