@@ -51,10 +51,7 @@ fn every_example_has_a_test_a_page_and_what_a_deployment_needs() {
         let page = fs::read_to_string(entry.path().join("README.md")).unwrap_or_default();
         assert!(page.contains("bad release"), "examples/{name}/README.md");
         let copied = format!("Example::copy(\"{name}\")");
-        assert!(
-            sources.contains(&copied),
-            "examples/{name} has no test here"
-        );
+        assert!(tests.contains(&copied), "examples/{name} has no test here");
         found += 1;
     }
     assert!(found > 4, "{found}");
