@@ -52,6 +52,10 @@ const DEBIAN: &[(&str, &str)] = &[
     ("nodejs", "node"),
     ("npm", "npm"),
     ("chromium", "chromium"),
+    (
+        "fonts-noto-color-emoji",
+        "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
+    ),
 ];
 
 /// Seen by what it makes possible: `python3` alone cannot make an environment on Debian.

@@ -57,7 +57,9 @@ fn chart(outcome: &Outcome) -> Option<String> {
         high = low + 1.0;
     }
     // mermaid colours a series, not a bar, and draws also what is zero: so failures are columns
-    // behind all bars, as high as the chart. A refused connection takes no time, and is seen.
+    // behind all bars, as high as the chart. A refused connection takes no time, and is seen; the
+    // room above the highest bar lets one that failed be seen too.
+    high += (high - low) / 10.0;
     let failures = bars
         .bars
         .iter()
@@ -208,8 +210,8 @@ mod tests {
         xychart-beta
             title "http/ready: ms; red did not pass; line: limit 50 ms"
             x-axis "seconds since the first measurement" 0 --> 1.5
-            y-axis "ms" 0 --> 100
-            bar [0, 0, 100, 0]
+            y-axis "ms" 0 --> 110
+            bar [0, 0, 110, 0]
             bar [20, 25, 0, 100]
             line [50, 50, 50, 50]
         "#);
@@ -227,8 +229,8 @@ mod tests {
         xychart-beta
             title "http/ready: value; red did not pass; line: limit -0.01 and 0.05 value"
             x-axis "seconds since the first measurement" 0 --> 0.5
-            y-axis "value" -0.01 --> 0.5
-            bar [-0.01, 0.5]
+            y-axis "value" -0.01 --> 0.551
+            bar [-0.01, 0.551]
             bar [0.02, 0.5]
             line [-0.01, -0.01]
             line [0.05, 0.05]

@@ -136,7 +136,7 @@ fn outcomes(folder: &Path, found: Vec<(String, Result<usize, String>)>) -> Vec<O
     }
     let all = Outcome::pass("capture/evidence", &shown)
         .severity(Severity::Advisory)
-        .actual(format!("{files} file(s), {bytes} bytes in {shown}"));
+        .actual(format!("{bytes} bytes of evidence in {shown} (files: {files})"));
     outcomes.insert(0, all);
     outcomes
 }

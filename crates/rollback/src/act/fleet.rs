@@ -49,6 +49,8 @@ pub(super) struct Runs {
     pub(super) release: Option<String>,
     /// How that is known, or why it is not.
     how: String,
+    /// Whether the place itself was asked and told the release.
+    told: bool,
 }
 
 impl Fleet<'_> {
@@ -302,6 +304,7 @@ impl Fleet<'_> {
             let asked = tokio::time::timeout(LOOK, asked).await;
             let standing = standing(&*self.journal.lock().await, &step.name);
             let left = || self.moving.left.map(str::to_owned);
+            let told = matches!(asked, Ok(Ok(Some(_))));
             let (release, how) = match (asked, standing) {
                 (Ok(Ok(Some(release))), _) => (
                     Some(self.rollback.session.clean(&release)),
@@ -328,6 +331,7 @@ impl Fleet<'_> {
                 place: step.place.to_string(),
                 release,
                 how,
+                told,
             }
         });
         join_all(asking).await
@@ -335,6 +339,10 @@ impl Fleet<'_> {
 }
 
 impl Runs {
+    pub(super) fn says(&self, release: &str) -> bool {
+        self.told && self.release.as_deref() == Some(release)
+    }
+
     /// As an outcome, where `wanted` is what should run.
     pub(super) fn outcome(&self, wanted: &str) -> Outcome {
         let id = format!("runs/{}", self.place);

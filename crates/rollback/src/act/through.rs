@@ -157,8 +157,7 @@ impl Rollback<'_> {
             return self.stopped(fleet, outcomes, &vector, failure(error)).await;
         }
         let start = self.begins(&Place::Here, "verify");
-        let silent = vector.first().filter(|_| total == 1);
-        let verifying = self.verify(proof, silent, total - failed);
+        let verifying = self.verify(proof, &vector, total - failed);
         let verified = self.tree.drawn(verifying).await;
         if self.interrupted_now() {
             outcomes.extend(verified);

@@ -47,12 +47,12 @@ impl Rollback<'_> {
         }
     }
 
-    /// Asks the gate whether the destination is healthy and answers. `proof` is the target's own;
-    /// `silent` is a place that gave none.
+    /// Asks the gate whether the destination is healthy and answers. `proof` is the target's own,
+    /// and `vector` what the places say after `made` steps.
     pub(super) async fn verify(
         &self,
         proof: Option<String>,
-        silent: Option<&Runs>,
+        vector: &[Runs],
         made: usize,
     ) -> Vec<Outcome> {
         let job = self.session.job;
@@ -63,10 +63,15 @@ impl Rollback<'_> {
             .filter(|_| self.gate_size() > 0);
         let Some(mut gate) = gate.cloned() else {
             let id = "verify/release";
+            let say = vector.iter().filter(|runs| runs.says(self.destination));
+            let say = say.count();
             return vec![
-                match (proof, silent) {
+                match (proof, vector) {
                     (Some(proof), _) => Outcome::pass(id, self.destination).actual(proof),
-                    (None, Some(runs)) if runs.release.is_none() => runs.outcome(self.destination),
+                    (None, [runs]) if runs.release.is_none() => runs.outcome(self.destination),
+                    _ if say >= made && made > 0 => Outcome::pass(id, self.destination).actual(
+                        format!("{say} of {} say that they run it", vector.len()),
+                    ),
                     // The command's own exit status is all there is, and is shown as that.
                     _ => Outcome::inconclusive(id, self.destination)
                         .severity(model::Severity::Advisory)
@@ -76,7 +81,7 @@ impl Rollback<'_> {
                         .hint("add probes under `healthgate:`, or `rollback.command.current`"),
                 },
                 Outcome::pass("verify/command", self.destination)
-                    .actual(format!("{made} step(s) ended with success")),
+                    .actual(format!("steps that ended with success: {made}")),
             ];
         };
         gate.policy.startup = gate.policy.startup.max(DRAIN.into());

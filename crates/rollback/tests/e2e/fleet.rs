@@ -125,7 +125,8 @@ fn within_what_may_fail_the_rest_is_verified_and_recorded() {
     world
         .rollback(&["run"])
         .exits(6)
-        .says("1 of 5 hosts do not run it");
+        .says("1 of 5 hosts do not run it")
+        .says("4 of 5 say that they run it");
     assert_eq!(world.state().current.as_deref(), Some("v1"));
     assert_eq!(world.state().lock, None);
     std::fs::remove_file(world.path("before-run")).unwrap();
