@@ -250,7 +250,8 @@ fn a_task_definition_of_ecs_and_the_workflow_that_names_its_service() {
     repository.init(&[]).code(0).stdout(
         contains("family shop")
             .and(contains("secrets AWS_ROLE"))
-            .and(contains("--task-definition").not()),
+            .and(contains("--task-definition").not())
+            .and(contains("gh variable set AWS_DEPLOY_ROLE")),
     );
     let (config, workflow) = repository.holds();
     has(
@@ -267,6 +268,8 @@ fn a_task_definition_of_ecs_and_the_workflow_that_names_its_service() {
         &[
             "environment: live",
             "id-token: write",
+            "uses: aws-actions/configure-aws-credentials@",
+            "role-to-assume: ${{ vars.AWS_DEPLOY_ROLE }}",
             "AWS_ROLE: ${{ secrets.AWS_ROLE }}",
             "STATE_BUCKET: ${{ vars.STATE_BUCKET }}",
         ],

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Ask;
 use super::look::{Compose, Health, Seen, Service, Task, Unit, Upstream, images};
+use super::workflow::ROLE;
 use super::{Problem, Wishes};
 use answers::{action, environment_name, folder, machines, service_name, url, wished};
 
@@ -301,6 +302,11 @@ impl Plan {
         }
         for name in self.variables() {
             steps.push(format!("gh variable set {name}"));
+        }
+        if matches!(self.way, Way::Ecs(_)) {
+            steps.push(format!(
+                "gh variable set {ROLE}: the ARN of a role at AWS that trusts GitHub's OIDC provider for this environment"
+            ));
         }
         for name in self.secret_names() {
             steps.push(format!("gh secret set {name} --env {}", self.environment));

@@ -9,6 +9,12 @@ use super::text::scalar;
 /// v4.2.2, by its commit: a tag of somebody else's can be moved.
 const CHECKOUT: &str = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2";
 
+const LOG_IN: &str =
+    "aws-actions/configure-aws-credentials@ececac1a45f3b08a01d2dd070d28d111c5fe6722 # v4.1.0";
+
+/// The variable with the role that a job takes at AWS.
+pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";
+
 pub(super) fn text(plan: &Plan) -> String {
     let mut text = format!(
         "# Deploys a release under guard: preflight, deploy, healthgate, then record it as good or roll back.\n\
@@ -57,7 +63,13 @@ pub(super) fn text(plan: &Plan) -> String {
         "    steps:\n      - uses: {CHECKOUT}\n        with:\n          persist-credentials: false\n\n"
     );
     if ecs {
-        text.push_str("      # Log in to AWS here, with aws-actions/configure-aws-credentials and a role for this repository.\n\n");
+        let _ = write!(
+            text,
+            "      # The job shows who it is, and AWS hands out credentials that end by themselves: no key is stored.\n\
+             \x20     - name: Log in to AWS\n        uses: {LOG_IN}\n        with:\n\
+             \x20         role-to-assume: ${{{{ vars.{ROLE} }}}}\n\
+             \x20         aws-region: ${{{{ vars.AWS_REGION }}}}\n\n"
+        );
     }
     text.push_str("      # Exit 0: the release is live, healthy and recorded. Anything else fails the job; a bad release was\n      # taken back by then.\n");
     step(

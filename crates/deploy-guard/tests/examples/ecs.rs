@@ -166,17 +166,19 @@ impl World {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// What a job has that AWS knows, and where it finds AWS here.
-    fn variables(&self) -> [(&'static str, String); 4] {
+    /// The same with AWS played here, and its command line.
+    fn reached_by(&self, example: Example) -> Example {
         let aws = testkit::tool("aws");
         let path = std::env::var("PATH").unwrap();
         let path = format!("{}:{path}", aws.parent().unwrap().display());
-        [
-            ("AWS_ENDPOINT_URL", self.cloud.moto.url()),
-            ("AWS_ENDPOINT_URL_ECS", self.ecs.uri()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("PATH", path),
-        ]
+        example
+            .action(LOG_IN.0, LOG_IN.1)
+            .variable("AWS_REGION", "us-east-1")
+            .variable("STATE_BUCKET", "shop-state")
+            .env("AWS_ENDPOINT_URL", &self.cloud.moto.url())
+            .env("AWS_ENDPOINT_URL_ECS", &self.ecs.uri())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("PATH", &path)
     }
 
     fn state(&self, of: &str) -> Vec<u8> {
@@ -203,7 +205,7 @@ impl World {
 const LOG_IN: (&str, &str) = (
     "aws-actions/configure-aws-credentials@ececac1a45f3b08a01d2dd070d28d111c5fe6722",
     r#"name: log in
-inputs: { role-to-assume: {}, aws-region: {}, role-duration-seconds: {} }
+inputs: { role-to-assume: {}, aws-region: {}, role-duration-seconds: { default: "3600" } }
 runs:
   using: composite
   steps:
@@ -223,21 +225,16 @@ runs:
 fn ecs_from_a_good_release_through_a_bad_one_and_back() {
     // v2 comes up, answers with 200, and says that it is not well.
     let world = World::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "healthy")]);
-    let mut example = Example::copy("ecs")
+    let example = Example::copy("ecs")
         .fill("\"8080\"", &format!("\"{}\"", world.port))
         .fill("startup: 5m", "startup: 3s")
         .fill("interval: 5s, timeout: 5s", "interval: 200ms, timeout: 5s")
         .fill("interval: 5s, timeout: 15m", "interval: 200ms, timeout: 1m")
-        .action(LOG_IN.0, LOG_IN.1)
-        .variable("AWS_REGION", "us-east-1")
         .variable("DEPLOY_ROLE", "arn:aws:iam::123456789012:role/deploy")
         .variable("CLUSTER", "production")
         .variable("REPOSITORY", &world.cloud.containers.image())
-        .variable("SHOP_URL", &world.url(""))
-        .variable("STATE_BUCKET", "shop-state");
-    for (name, value) in world.variables() {
-        example = example.env(name, &value);
-    }
+        .variable("SHOP_URL", &world.url(""));
+    let example = world.reached_by(example);
     let deploy = |release: &str| {
         let inputs = [("release", release), ("environment", "production")];
         example.dispatch("deploy.yml", &inputs)
@@ -290,26 +287,21 @@ fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
     let task = task.replace("8080", &world.port.to_string());
     repository.write(".aws/task-definition.json", &task);
     repository.write(".github/workflows/old.yml", EXISTING);
-    let run = |words: &[&str]| {
-        let mut command = testkit::bin("deploy-guard");
-        command
-            .current_dir(repository.path(""))
-            .args(words)
-            .envs(world.variables())
-            .envs(world.cloud.moto.variables())
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env("STATE_BUCKET", "shop-state");
-        command.assert()
-    };
-    run(&["init"]).code(0);
+    let mut init = testkit::bin("deploy-guard");
+    init.current_dir(repository.path("")).arg("init");
+    init.assert().code(0);
+    let example = world
+        .reached_by(Example::of(repository))
+        .variable("AWS_DEPLOY_ROLE", "arn:aws:iam::123456789012:role/deploy");
+    let deploy = |release| example.dispatch("deploy-guard.yml", &[("release", release)]);
     let of = "shop/production.json";
     let url = world.url("/api/v1/version");
 
-    run(&["run", "--environment", "production", "--release", "v1"]).code(0);
+    deploy("v1").passes();
     answers(&url, &version("v1"));
     world.runs(2, "v1", of);
 
-    run(&["run", "--environment", "production", "--release", "v2"]).code(1);
+    deploy("v2").fails().says("rolled back from v2 to v1");
     answers(&url, &version("v1"));
     world.runs(2, "v1", of);
     state(&world.state(of), "v1", &[("v1", "good"), ("v2", "bad")]);

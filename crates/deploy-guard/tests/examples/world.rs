@@ -24,6 +24,11 @@ impl Example {
         let repository = Repository::new();
         let example = testkit::workspace().join("examples").join(name);
         copy(&example, &repository.path(""));
+        Example::of(repository)
+    }
+
+    /// One that somebody made otherwise.
+    pub(crate) fn of(repository: Repository) -> Example {
         Example {
             repository,
             words: Vec::new(),

@@ -389,6 +389,8 @@ fn the_task_definition_that_runs_is_asked_and_recorded() {
         ],
     );
     world.aws().deployments[0]["rolloutState"] = "COMPLETED".into();
+    record("v3").is(4, &["no task of shop:3 runs"]);
+    world.aws().deployments[0]["runningCount"] = 2.into();
     record("v3").is(4, &["tasks of shop:2 still run beside shop:3"]);
     assert_eq!(known("v3"), Value::Null);
     // Its image says that it is the release, and it alone runs.

@@ -59,6 +59,9 @@ impl Service {
                 primary.id, primary.rollout
             ));
         }
+        if primary.running == 0 {
+            return Err(format!("no task of {definition} runs"));
+        }
         let mut others = self.deployments.iter().filter(|one| one.running > 0);
         let other = others.find(|one| one.definition != primary.definition);
         other.map_or(Ok(primary), |other| {
