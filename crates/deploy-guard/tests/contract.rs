@@ -163,7 +163,7 @@ fn each_kind_of_check_and_probe_has_an_example_that_loads() {
     ] {
         let mut found = 0;
         for (kind, _) in kinds(schema.as_value(), section) {
-            let example = testkit::workspace().join(format!("examples/{stage}/{kind}.yml"));
+            let example = testkit::workspace().join(section.example(kind));
             testkit::bin(stage)
                 .args([args, "--release", "v1.2.4", "--only", kind, "--config"])
                 .arg(example)
@@ -174,4 +174,69 @@ fn each_kind_of_check_and_probe_has_an_example_that_loads() {
         }
         assert!(found > 4, "{stage}: {found}");
     }
+}
+
+#[test]
+fn each_target_and_pool_has_an_example_that_is_about_it() {
+    use deploy_guard::generate::checks::{ROLLBACK, RUNNER_CHECK, kinds};
+    let schema = config::schema();
+    let mut found = Vec::new();
+    for section in [ROLLBACK, RUNNER_CHECK] {
+        for (kind, _) in kinds(schema.as_value(), section) {
+            let path = testkit::workspace().join(section.example(kind));
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(text.contains(&format!("\n  {kind}:")), "{path:?}");
+            found.push(kind.as_str());
+        }
+    }
+    assert_eq!(
+        found,
+        [
+            "command",
+            "compose",
+            "ecs",
+            "haproxy",
+            "nginx",
+            "systemd",
+            "workflow",
+            "emergency",
+            "pools"
+        ]
+    );
+}
+
+/// Every configuration that users may copy, read as the binaries read it.
+#[test]
+fn every_example_is_a_configuration_that_loads() {
+    let env = model::Env::default();
+    let mut folders = vec![testkit::workspace().join("examples")];
+    let mut found = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            if path.extension().is_none_or(|extension| extension != "yml")
+                || !text.lines().any(|line| line == "version: 1")
+            {
+                continue;
+            }
+            let read = config::load(config::Request {
+                path: Some(&path),
+                folder: &folder,
+                environment: None,
+                variables: config::Variables {
+                    env: &env,
+                    release: Some("v1.2.4"),
+                },
+                sections: &[],
+            });
+            assert!(read.is_ok(), "{path:?}: {}", read.err().unwrap().error);
+            found += 1;
+        }
+    }
+    assert!(found > 40, "{found}");
 }

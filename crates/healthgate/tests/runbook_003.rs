@@ -223,6 +223,24 @@ fn runbook_003_troubleshooting_1_deployment_hangs_during_health_checks() {
     assert_eq!(ran.outcome("tcp/redis")["verdict"], "pass");
 }
 
+/// Troubleshooting 1, "check circuit breaker state": the health page may say that all is well.
+#[test]
+fn runbook_003_troubleshooting_1_an_open_circuit_breaker() {
+    let state = |open: u8| format!("circuit_breaker_state{{adapter=\"pms\"}} {open}\n");
+    let server = Prometheus::scraping(&state(1));
+    let section = format!(
+        "  prometheus: [{{ name: breaker, server: {}, query: 'max(circuit_breaker_state)', max: 0 }}]\n",
+        server.url()
+    );
+    let ran = gate(&section).run().code(1);
+    ran.ends("prometheus/breaker", "fail", "1 > max (0)");
+    server.set(&state(0));
+    assert!(testkit::wait_until(Duration::from_mins(1), || {
+        server.number("max(circuit_breaker_state)") == Some(0.0)
+    }));
+    gate(&section).run().code(0);
+}
+
 /// Troubleshooting 4: canary metrics are not available. Silence is no pass, and the reason says
 /// which of the runbook's causes it is.
 #[test]

@@ -196,3 +196,88 @@ async fn runbook_001_pre_deployment_checks_failed() {
         );
     }
 }
+
+/// A commit whose CI has one job that ended so.
+async fn ci(job: &str, conclusion: &str) -> MockServer {
+    let server = MockServer::start().await;
+    let base = format!("/repos/acme/shop/commits/{SHA}");
+    let run = json!({"id": 1, "name": job, "status": "completed", "conclusion": conclusion,
+        "html_url": "https://github.com/acme/shop/actions/runs/5/job/9"});
+    let runs = json!({"total_count": 1, "check_runs": [run]});
+    answer(&server, &format!("{base}/check-runs"), runs).await;
+    let statuses = json!({"total_count": 0, "statuses": []});
+    answer(&server, &format!("{base}/status"), statuses).await;
+    server
+}
+
+/// The image was not pushed because a job of CI failed: which one, with a link to its log, and what
+/// there is instead. Once it has run again, all is well.
+async fn job_failed(job: &str) {
+    let registry = Registry::start();
+    registry.push("azora-api", "v1.2.3", "linux/amd64");
+    let section = format!(
+        "  checks: [{{ name: ci, required: ['{job}'] }}]\n  images: [{{ name: api, image: '{}/azora-api:v1.2.4', plain-http: true }}]\n",
+        registry.address()
+    );
+    let ran = preflight(&ci(job, "failure").await, &section).await;
+    failed(
+        &ran,
+        "checks/ci",
+        &format!("{job} (failure)"),
+        "actions/runs/5/job/9",
+    );
+    failed(&ran, "images/api", "v1.2.4", "v1.2.3");
+    // Nothing was run at all, or something else: silence is no pass.
+    let ran = preflight(&ci("lint", "success").await, &section).await;
+    assert_ne!(ran.code, 0, "{}", ran.text);
+
+    registry.push("azora-api", "v1.2.4", "linux/amd64");
+    let ran = preflight(&ci(job, "success").await, &section).await;
+    assert_eq!(ran.code, 0, "{}", ran.text);
+}
+
+#[tokio::test]
+async fn runbook_000_failure_a_build_failure() {
+    job_failed("build").await;
+}
+
+#[tokio::test]
+async fn runbook_000_failure_b_test_failure() {
+    job_failed("pytest").await;
+}
+
+#[tokio::test]
+async fn runbook_001_docker_build_failed() {
+    job_failed("build-image").await;
+}
+
+#[tokio::test]
+async fn runbook_002_build_or_tests_failed() {
+    job_failed("Build and test / backend").await;
+}
+
+/// `make preflight READINESS_SCORE=8.0`.
+#[test]
+fn runbook_000_safeguards_readiness_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["ONE", "TWO", "THREE", "FOUR", "FIVE"];
+    let mut checks = String::new();
+    for name in names {
+        checks.push_str(&format!("    - {{ name: {name}, severity: advisory }}\n"));
+    }
+    let config = format!("version: 1\npreflight:\n  pass-score: 8.0\n  variables:\n{checks}");
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    for (set, code, says) in [
+        (5, 0, "10.0 of 10"),
+        (4, 0, "8.0 of 10: lost 2.0 for variables/FIVE"),
+        (3, 1, "below pass-score (8.0)"),
+    ] {
+        let mut command = testkit::bin("preflight");
+        command.current_dir(folder.path());
+        command.envs(names.iter().take(set).map(|name| (name, "x")));
+        command
+            .assert()
+            .code(code)
+            .stdout(predicates::str::contains(says));
+    }
+}

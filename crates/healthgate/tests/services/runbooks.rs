@@ -93,6 +93,84 @@ fn runbook_000_failure_d_health_check_failure() {
         .is(1, &["docker/api", "docker logs --tail 100 broken-api"]);
 }
 
+/// "Check migration status": the revision that the database has, asked of itself.
+#[test]
+fn runbook_000_failure_c_database_migration_status() {
+    let database = Postgres::listening("host all all 127.0.0.1/32 trust", None);
+    database.sql("create table alembic_version (version_num text)");
+    database.sql("insert into alembic_version values ('0041_users')");
+    database.sql("create role agente login");
+    database.sql("grant select on alembic_version to agente");
+    let bed = Bed::new();
+    let probe = |revision: &str| {
+        format!(
+            "  postgres: [{{ name: schema, address: '127.0.0.1:{}', user: agente, database: postgres, query: select version_num from alembic_version, equals: {revision} }}]",
+            database.port()
+        )
+    };
+    bed.gate(QUICK, &probe("0041_users")).is(0, &[]);
+    // The migration did not arrive.
+    bed.gate(QUICK, &probe("0042_orders")).is(
+        1,
+        &[
+            "postgres/schema",
+            "the query gives 0041_users: it is another value",
+        ],
+    );
+    // "Check database connectivity".
+    let gone = probe("0041_users");
+    drop(database);
+    bed.gate(QUICK, &gone)
+        .is(1, &["postgres/schema", "connection refused", "pg_isready"]);
+}
+
+/// "Common issues": which of the dependencies is not reachable.
+#[test]
+fn runbook_000_failure_d_each_dependency_is_named() {
+    let (redis, pms) = (Redis::start(""), Shop::start("pms"));
+    let bed = Bed::new();
+    let probes = format!(
+        "  redis: [{{ name: cache, address: '127.0.0.1:{}' }}]\n  http: [{{ name: pms, url: '{}' }}]",
+        redis.port(),
+        pms.url("/health/ready")
+    );
+    bed.gate(QUICK, &probes).is(0, &[]);
+    pms.set_health("down", 503);
+    bed.gate(QUICK, &probes).is(1, &["http/pms", "status 503"]);
+    pms.set_health("healthy", 200);
+    drop(redis);
+    bed.gate(QUICK, &probes)
+        .is(1, &["redis/cache", "connection refused", "redis-cli"]);
+}
+
+/// "Verify settings load": asked in the container itself; what it printed is in the report.
+#[test]
+fn runbook_000_failure_e_configuration_error() {
+    let host = containers::host();
+    let bed = Bed::new().systemd("api", &host);
+    let probe = |container: &str| {
+        format!(
+            "  command:\n    - name: settings\n      host: api\n      run: docker exec {container} sh -c 'test -n \"$DATABASE_URL\" || {{ echo ValidationError DATABASE_URL >&2; exit 7; }}'"
+        )
+    };
+    containers::run(&host, "without", "", "sleep 1000");
+    containers::run(
+        &host,
+        "with",
+        "-e DATABASE_URL=postgres://db/shop",
+        "sleep 1000",
+    );
+    bed.gate(QUICK, &probe("without")).is(
+        1,
+        &[
+            "command/settings",
+            "exit status 7",
+            "ValidationError DATABASE_URL",
+        ],
+    );
+    bed.gate(QUICK, &probe("with")).is(0, &[]);
+}
+
 /// A project of Compose on the environment's host, with a service that answers 500, one that
 /// ended, and none at all.
 fn health_check_failed(environment: &str) {

@@ -64,6 +64,28 @@ fn runbook_000_option_2_manual_rollback() {
 }
 
 #[test]
+fn runbook_000_option_3_fix_forward() {
+    let world = with_history();
+    let gate = || {
+        let mut gate = std::process::Command::new(testkit::bin_path("healthgate"));
+        let gate = testkit::clean(&mut gate).current_dir(world.path(""));
+        let ended = gate.args(["--release", "v2"]).output().unwrap();
+        ended.status.code().unwrap_or(-1)
+    };
+    world.server.unhealthy.store(true, Ordering::SeqCst);
+    assert_eq!(gate(), 1);
+    // The configuration was mended and the service restarted: the same release, which is asked again.
+    world.server.unhealthy.store(false, Ordering::SeqCst);
+    assert_eq!(gate(), 0);
+    world.rollback(&["record", "--release", "v2"]).exits(0);
+    assert_eq!(world.state().last_known_good.as_deref(), Some("v2"));
+    world
+        .rollback(&["run"])
+        .exits(5)
+        .says("v2 is what runs already");
+}
+
+#[test]
 fn runbook_001_automatic_rollback() {
     let world = with_history();
     // The gate's failure and the rollback after it, as a workflow has them.

@@ -303,6 +303,23 @@ fn a_release_that_crashes_is_no_success() {
     world.bed.rollback(&["run"]).is(1, &["exit code 3"]);
 }
 
+/// The container does not start; option 3, the version before, without editing `docker-compose.yml`.
+#[test]
+fn runbook_001_service_deployment_failed() {
+    let world = World::new(&["v1", "v2-crash"], "");
+    world
+        .bed
+        .rollback(&["history"])
+        .is(0, &["release/v1", "release/v2-crash"]);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2-crash to v1"]);
+    world.answers("v1");
+    assert_eq!(world.container("backend").1, "shop:v1");
+    assert_eq!(world.bed.state()["last_known_good"], "v1");
+}
+
 #[test]
 fn a_release_that_is_no_tag_is_refused() {
     let world = World::new(&["v1", "v2"], "");

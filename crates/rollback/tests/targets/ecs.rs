@@ -271,6 +271,28 @@ fn runbook_002_automated_rollback_sets_the_recorded_task_definition() {
         .is(5, &["v1 is what runs already"]);
 }
 
+/// "Manual rollback steps" 1 to 4: the last stable version, its task definition, the update, and a
+/// wait that is not content with any stable service.
+#[test]
+fn runbook_002_manual_rollback_steps() {
+    let world = World::new();
+    world
+        .bed
+        .rollback(&["history"])
+        .is(0, &["release/v1", "release/v2"]);
+    world
+        .bed
+        .rollback(&["plan", "--to", "v1"])
+        .is(0, &["set prod/shop to shop:1 of v1"]);
+    world
+        .bed
+        .rollback(&["run", "--to", "v1"])
+        .is(0, &["shop:1 COMPLETED, 2 of 2 tasks run"]);
+    world.primary(1);
+    assert_eq!(world.bed.state()["last_known_good"], "v1");
+    assert_eq!(world.aws().updates.len(), 1);
+}
+
 #[test]
 fn a_circuit_breaker_that_goes_back_is_a_failure_with_its_reasons() {
     let world = World::new();

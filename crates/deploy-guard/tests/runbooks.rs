@@ -1,0 +1,262 @@
+//! The runbooks' deployments that end badly, from preflight to the way back, with `deploy-guard run`:
+//! blue-green behind a real nginx.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::{Nginx, Shop};
+
+/// v1 is good and runs blue; what is deployed runs green.
+struct World {
+    folder: TempDir,
+    nginx: Nginx,
+    blue: Shop,
+    green: Shop,
+}
+
+struct Ran {
+    code: i32,
+    text: String,
+    report: Value,
+}
+
+impl World {
+    fn new() -> World {
+        let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+        let nginx = Nginx::start(&blue.address());
+        let world = World {
+            folder: tempfile::tempdir().unwrap(),
+            nginx,
+            blue,
+            green,
+        };
+        world.configure();
+        world.rollback(&["record", "--release", "v1"]);
+        world
+    }
+
+    fn configure(&self) {
+        let (blue, green) = (self.blue.address(), self.green.address());
+        let upstream = self.nginx.upstream_file();
+        let upstream = upstream.display();
+        let release = format!(
+            "{{ url: '{}', jq: .version }}",
+            self.nginx.url("/api/v1/version")
+        );
+        self.write(
+            "deploy.sh",
+            &format!(
+                "set -e\necho called >>deployed\nsed -i 's/{blue}/{green}/' '{upstream}'\n{}\n\
+                 if [ -f full ]; then echo 'no space left on device' >&2; exit 28; fi\n\
+                 if [ -f slow ]; then sleep 120; fi\n",
+                self.nginx.reload_command()
+            ),
+        );
+        let (ready, order) = (self.nginx.url("/health/ready"), self.nginx.url("/orders/7"));
+        self.write(
+            "deploy-guard.yml",
+            &format!(
+                "version: 1
+service: shop
+preflight:
+  variables: [{{ name: DEPLOY_HOST }}]
+deploy: {{ command: sh deploy.sh, timeout: 8s }}
+healthgate:
+  policy: {{ interval: 50ms, timeout: 10s, success-threshold: 3, startup: 2s, failure-limit: 3, deadline: 60s }}
+  http:
+    - {{ name: ready, url: '{ready}', jq: '.status == \"healthy\"', release: {release} }}
+  smoke:
+    - {{ name: order, requests: [{{ name: look, url: '{order}' }}] }}
+rollback:
+  state: state.json
+  nginx:
+    upstream-file: '{upstream}'
+    blue: '{blue}'
+    green: '{green}'
+    test: \"{}\"
+    reload: \"{}\"
+    release: {release}
+",
+                self.nginx.test_command(),
+                self.nginx.reload_command()
+            ),
+        );
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        Path::join(self.folder.path(), name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn rollback(&self, args: &[&str]) {
+        testkit::bin("rollback")
+            .current_dir(self.folder.path())
+            .args(args)
+            .assert()
+            .code(0);
+    }
+
+    /// Deploys as a person does on a laptop: nothing of GitHub is in the environment.
+    fn deploy(&self, release: &str, env: &[(&str, &str)]) -> Ran {
+        self.green.set_release(release);
+        let output = testkit::bin("deploy-guard")
+            .current_dir(self.folder.path())
+            .args(["run", "--release", release, "--report", "report.json"])
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
+        let report = std::fs::read(self.path("report.json")).unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            text: String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
+            report: serde_json::from_slice(&report).unwrap(),
+        }
+    }
+
+    fn live(&self) -> String {
+        let answer = testkit::get(&self.nginx.url("/api/v1/version")).unwrap();
+        let version: Value = serde_json::from_str(&answer.text()).unwrap();
+        version["version"].as_str().unwrap().to_owned()
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.path("state.json")).unwrap()).unwrap()
+    }
+}
+
+impl Ran {
+    /// How each stage ended, in their order; the first that did not pass is where it failed.
+    #[track_caller]
+    fn stages(&self, all: &[(&str, &str)]) -> &Ran {
+        let outcomes = self.report["outcomes"].as_array().unwrap();
+        let ended: Vec<(&str, &str)> = outcomes
+            .iter()
+            .map(|one| {
+                (
+                    one["id"].as_str().unwrap(),
+                    one["verdict"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(ended, all, "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    fn because(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "{}", self.text);
+        let reason = self.report["reason"].as_str().unwrap();
+        for part in words {
+            assert!(reason.contains(part), "{part}: {reason}");
+        }
+    }
+}
+
+const HERE: &[(&str, &str)] = &[("DEPLOY_HOST", "web-01")];
+
+/// "Identify failure stage": a setting that is missing, the deployment, a health check, a smoke test.
+#[test]
+fn runbook_000_identify_failure_stage() {
+    let world = World::new();
+    let ran = world.deploy("v2", &[]);
+    ran.stages(&[("run/preflight", "fail")])
+        .because(1, &["preflight: ", "DEPLOY_HOST", "nothing was deployed"]);
+    assert!(!world.path("deployed").exists());
+
+    let back = [("run/healthgate", "fail"), ("run/rollback", "pass")];
+    let stages = [
+        &[("run/preflight", "pass"), ("run/deploy", "pass")],
+        &back[..],
+    ]
+    .concat();
+    world.green.set_health("unhealthy", 503);
+    let ran = world.deploy("v3", HERE);
+    ran.stages(&stages)
+        .because(1, &["healthgate: http/ready", "rolled back from v3 to v1"]);
+    assert_eq!(world.live(), "v1");
+
+    world.green.set_health("healthy", 200);
+    world.green.fail_one_in(Some(1));
+    let ran = world.deploy("v4", HERE);
+    ran.stages(&stages)
+        .because(1, &["healthgate: smoke/order", "rolled back from v4 to v1"]);
+    assert!(ran.text.contains("look"), "{}", ran.text);
+    assert_eq!(world.live(), "v1");
+}
+
+/// "Deployment marked as failed": the script ends badly after it has sent the traffic over.
+#[test]
+fn runbook_001_automatic_rollback_when_the_deployment_itself_failed() {
+    let world = World::new();
+    world.write("full", "");
+    let ran = world.deploy("v2", HERE);
+    ran.stages(&[
+        ("run/preflight", "pass"),
+        ("run/deploy", "fail"),
+        ("run/rollback", "pass"),
+    ])
+    .because(1, &["deploy: ", "28", "rolled back from v2 to v1"]);
+    assert!(ran.text.contains("no space left on device"), "{}", ran.text);
+    assert_eq!(world.live(), "v1");
+    // The same is not tried again by mistake.
+    std::fs::remove_file(world.path("full")).unwrap();
+    world.deploy("v2", HERE).because(5, &["v2"]);
+    assert_eq!(world.live(), "v1");
+}
+
+/// "Deployment duration > 10min": it is ended, here after eight seconds, and what it did is taken back.
+#[test]
+fn runbook_003_alert_a_deployment_that_takes_too_long() {
+    let world = World::new();
+    world.write("slow", "");
+    let ran = world.deploy("v2", HERE);
+    ran.stages(&[
+        ("run/preflight", "pass"),
+        ("run/deploy", "fail"),
+        ("run/rollback", "pass"),
+    ])
+    .because(
+        1,
+        &["deploy: ", "not done in time", "rolled back from v2 to v1"],
+    );
+    assert_eq!(world.live(), "v1");
+}
+
+/// "Health checks configured": without any nobody could tell, so nothing is deployed.
+#[test]
+fn runbook_002_checklist_health_checks_configured() {
+    let world = World::new();
+    let text = std::fs::read_to_string(world.path("deploy-guard.yml")).unwrap();
+    let (before, rest) = text.split_once("healthgate:\n").unwrap();
+    let (_, after) = rest.split_once("rollback:\n").unwrap();
+    world.write("deploy-guard.yml", &format!("{before}rollback:\n{after}"));
+    testkit::bin("deploy-guard")
+        .current_dir(world.folder.path())
+        .args(["run", "--release", "v2"])
+        .envs(HERE.iter().copied())
+        .assert()
+        .code(2)
+        .stderr(predicates::str::contains("no probe is configured"));
+    assert!(!world.path("deployed").exists());
+}
+
+/// "Manual deployment (if CI/CD failed)": the same deployment, from a laptop.
+#[test]
+fn runbook_002_manual_deployment_if_ci_failed() {
+    let world = World::new();
+    let ran = world.deploy("v2", HERE);
+    ran.stages(&[
+        ("run/preflight", "pass"),
+        ("run/deploy", "pass"),
+        ("run/healthgate", "pass"),
+        ("run/record", "pass"),
+    ])
+    .because(0, &["v2 is live, healthy, and last-known-good"]);
+    assert_eq!(world.live(), "v2");
+    assert_eq!(world.state()["last_known_good"], "v2");
+}
