@@ -7,10 +7,10 @@ use super::plan::{Plan, Way};
 use super::text::scalar;
 
 /// v4.2.2, by its commit: a tag of somebody else's can be moved.
-const CHECKOUT: &str = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2";
+const CHECKOUT: &str = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1";
 
 const LOG_IN: &str =
-    "aws-actions/configure-aws-credentials@ececac1a45f3b08a01d2dd070d28d111c5fe6722 # v4.1.0";
+    "aws-actions/configure-aws-credentials@8df5847569e6427dd6c4fb1cf565c83acfa8afa7 # v6.0.0";
 
 /// The variable with the role that a job takes at AWS.
 pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";

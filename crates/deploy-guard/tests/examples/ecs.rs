@@ -203,7 +203,7 @@ impl World {
 /// In place of `aws-actions/configure-aws-credentials`, which no machine without the internet has:
 /// the job's identity is exchanged for credentials that the steps after it use.
 const LOG_IN: (&str, &str) = (
-    "aws-actions/configure-aws-credentials@ececac1a45f3b08a01d2dd070d28d111c5fe6722",
+    "aws-actions/configure-aws-credentials@8df5847569e6427dd6c4fb1cf565c83acfa8afa7",
     r#"name: log in
 inputs: { role-to-assume: {}, aws-region: {}, role-duration-seconds: { default: "3600" } }
 runs:

@@ -1,5 +1,6 @@
 //! A release as a forge shows it, by nginx, and servers that fail.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::cell::OnceCell;
 use std::fs;
@@ -131,7 +132,12 @@ impl Release {
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.path().join("public/v0.1.0").join(name())
+        self.published().join(name())
+    }
+
+    /// The folder of what it publishes.
+    pub(crate) fn published(&self) -> PathBuf {
+        self.folder.path().join("public/v0.1.0")
     }
 
     fn copy(&self) {
@@ -215,6 +221,9 @@ fn servers(folder: &Path, listen: &str, tls: &str) -> String {
             {tls}
             access_log access.log asked;
             location /acme/deploy-guard/releases/download/ {{ alias {folder}/public/; }}
+            location /acme/deploy-guard/releases/latest/download/ {{
+                rewrite ^/acme/deploy-guard/releases/latest/download/(.*)$ http://$http_host/acme/deploy-guard/releases/download/v0.1.0/$1 redirect;
+            }}
             location /store/ {{ alias {folder}/store/; }}
             {api}
         }}"

@@ -1,0 +1,10 @@
+//! The pages, each a reader's way through its commands.
+
+pub(crate) mod guide;
+pub(crate) mod hosts;
+pub(crate) mod install;
+pub(crate) mod readme;
+pub(crate) mod runners;
+pub(crate) mod seeing;
+mod shop;
+pub(crate) mod state;

@@ -1,0 +1,214 @@
+//! YAML of the documents: configurations by their reader, workflows by actionlint.
+
+use std::fs;
+use std::process::Command;
+
+use config::{Request, Section, Variables};
+use regex::Regex;
+use serde_json::Value;
+
+use crate::page::{Block, pages};
+use crate::words::refused;
+
+const SECTIONS: [Section; 8] = [
+    Section::Hosts,
+    Section::Github,
+    Section::Runners,
+    Section::Preflight,
+    Section::RunnerCheck,
+    Section::Healthgate,
+    Section::Rollback,
+    Section::Deploy,
+];
+
+/// What the fragments of the documents take for given.
+const HOSTS: [&str; 6] = [
+    "web-01",
+    "web-02",
+    "db-01",
+    "runner-01",
+    "runner-02",
+    "runner-03",
+];
+const TARGETS: [&str; 7] = [
+    "command", "nginx", "haproxy", "compose", "ecs", "workflow", "systemd",
+];
+
+enum Kind {
+    Steps,
+    Workflow,
+    Configuration,
+}
+
+fn kind(block: &Block) -> (Kind, Value) {
+    let value = config::yaml::read(&block.text);
+    let value = value.unwrap_or_else(|error| panic!("{}: {error}", block.place()));
+    let step = |item: &Value| item["uses"].is_string() || item["run"].is_string();
+    let kind = match &value {
+        Value::Array(items) if items.iter().all(step) => Kind::Steps,
+        Value::Object(map) if map.contains_key("jobs") => Kind::Workflow,
+        Value::Object(_) => Kind::Configuration,
+        _ => panic!("{}: neither configuration nor workflow", block.place()),
+    };
+    (kind, value)
+}
+
+fn blocks() -> Vec<Block> {
+    let all = pages().into_iter().flat_map(|page| page.blocks);
+    let found: Vec<_> = all.filter(|block| block.language == "yaml").collect();
+    assert!(found.len() > 15, "only {} blocks were found", found.len());
+    found
+}
+
+#[test]
+fn every_configuration_is_one_that_our_reader_takes() {
+    let variable = Regex::new(r"\$\{(\w+)").unwrap();
+    let mut wrong = Vec::new();
+    for block in blocks() {
+        let (Kind::Configuration, value) = kind(&block) else {
+            continue;
+        };
+        let text = whole(&block.text, &value);
+        let mut env = model::Env::default();
+        for found in variable.captures_iter(&text) {
+            env.set(&found[1], "x");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("deploy-guard.yml"), &text).unwrap();
+        let read = config::load(Request {
+            path: None,
+            folder: folder.path(),
+            environment: None,
+            variables: Variables {
+                env: &env,
+                release: Some("v1"),
+            },
+            sections: &SECTIONS,
+        });
+        if let Err(refusal) = read {
+            wrong.push(format!("{}: {:?}\n{text}", block.place(), refusal.error));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A fragment with what it takes for given: hosts, a state, something to roll back. A whole file
+/// has to stand by itself.
+fn whole(text: &str, value: &Value) -> String {
+    if !value["version"].is_null() {
+        return text.to_owned();
+    }
+    let mut text = format!("version: 1\n{text}");
+    let rollback = &value["rollback"];
+    if rollback.is_null() {
+        text.push_str("rollback: { state: state.json, command: { run: ./switch.sh } }\n");
+    } else {
+        let mut given = "rollback:\n".to_owned();
+        if rollback["state"].is_null() {
+            given.push_str("  state: state.json\n");
+        }
+        if TARGETS.iter().all(|target| rollback[target].is_null()) {
+            given.push_str("  command: { run: ./switch.sh }\n");
+        }
+        text = text.replacen("rollback:\n", &given, 1);
+    }
+    if value["hosts"].is_null() {
+        text.push_str("hosts:\n");
+        for name in HOSTS {
+            text.push_str(&format!(
+                "  {name}: {{ address: 10.0.0.9, user: deploy, key-env: KEY, known-hosts: known_hosts }}\n"
+            ));
+        }
+    }
+    text
+}
+
+/// Our Action is one of the repository's own there, so that actionlint holds inputs and outputs
+/// against `action.yml`.
+#[test]
+fn every_workflow_and_step_passes_actionlint_with_the_inputs_of_our_action() {
+    let repository = tempfile::tempdir().unwrap();
+    let at = |name: &str| repository.path().join(name);
+    fs::create_dir_all(at(".github/workflows")).unwrap();
+    fs::create_dir_all(at(".git")).unwrap();
+    fs::create_dir(at("deploy-guard")).unwrap();
+    let action = testkit::workspace().join("action.yml");
+    fs::copy(action, at("deploy-guard/action.yml")).unwrap();
+    let labels = "self-hosted-runner: { labels: [production] }\n";
+    fs::write(at(".github/actionlint.yaml"), labels).unwrap();
+    let ours = Regex::new(r"uses: (org|acme)/deploy-guard@\S+").unwrap();
+
+    let mut actionlint = Command::new(testkit::tool("actionlint"));
+    actionlint
+        .current_dir(repository.path())
+        .arg("-color=false");
+    let mut seen = 0;
+    for block in blocks() {
+        let (kind, value) = kind(&block);
+        let text = match kind {
+            Kind::Configuration => continue,
+            Kind::Steps => {
+                let head = "on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n    steps:\n";
+                let steps = block.text.lines().map(|line| format!("      {line}\n"));
+                head.to_owned() + &steps.collect::<String>()
+            }
+            Kind::Workflow if value["on"].is_null() => format!("on: push\n{}", block.text),
+            Kind::Workflow => block.text.clone(),
+        };
+        let name = block.place().replace(['/', ':', '.'], "-");
+        let file = format!(".github/workflows/{name}.yml");
+        fs::write(
+            at(&file),
+            ours.replace_all(&text, "uses: ./deploy-guard").as_ref(),
+        )
+        .unwrap();
+        actionlint.arg(&file);
+        seen += 1;
+        for step in steps(&value) {
+            if let Some(why) = stage(step) {
+                panic!("{}: {why}", block.place());
+            }
+        }
+    }
+    assert!(seen > 4, "only {seen} were found");
+    let output = actionlint.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+
+    // A typo would have been seen.
+    let typo = "on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: ./deploy-guard\n        with: { stage: run, relase: v1 }\n";
+    fs::write(at(".github/workflows/typo.yml"), typo).unwrap();
+    let output = Command::new(testkit::tool("actionlint"))
+        .current_dir(repository.path())
+        .args(["-color=false", ".github/workflows/typo.yml"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("\"relase\""), "{said}");
+}
+
+/// The steps of a fragment, or of all jobs of a workflow.
+fn steps(value: &Value) -> Vec<&Value> {
+    if let Value::Array(steps) = value {
+        return steps.iter().collect();
+    }
+    let jobs = value["jobs"].as_object().into_iter().flatten();
+    jobs.flat_map(|(_, job)| job["steps"].as_array().into_iter().flatten())
+        .collect()
+}
+
+/// Why a step of ours could not be run: no such stage, or arguments that it does not take.
+fn stage(step: &Value) -> Option<String> {
+    let uses = step["uses"].as_str()?;
+    if !uses.contains("/deploy-guard@") {
+        return None;
+    }
+    let Some(stage) = step["with"]["stage"].as_str() else {
+        return Some("a step of ours without `stage`".to_owned());
+    };
+    let args = step["with"]["args"].as_str().unwrap_or_default();
+    let args = args.lines().filter(|line| !line.trim().is_empty());
+    let mut words = vec!["deploy-guard".to_owned(), stage.to_owned()];
+    words.extend(args.map(str::to_owned));
+    refused(&words)
+}

@@ -1,0 +1,180 @@
+//! Commands and flags that a document names are those of a program.
+
+use std::collections::BTreeSet;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::page::pages;
+
+/// Ours; all of them are in the one binary.
+const OURS: [&str; 5] = [
+    "deploy-guard",
+    "preflight",
+    "runner-check",
+    "healthgate",
+    "rollback",
+];
+
+/// Programs of others that documents call with flags.
+const OTHERS: [&str; 6] = ["cargo", "curl", "docker", "gh", "pg_restore", "sh"];
+
+/// Flags of others that stand alone, and whose they are.
+const FOREIGN: [(&str, &str); 2] = [("--features", "cargo"), ("--no-default-features", "cargo")];
+
+#[test]
+fn every_command_and_flag_in_code_is_one_of_ours_or_a_named_other() {
+    let known = flags(&deploy_guard::command());
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    let (mut others, mut foreign) = (BTreeSet::new(), BTreeSet::new());
+    // A changelog tells of what is no more.
+    for page in pages().iter().filter(|page| page.name != "CHANGELOG.md") {
+        for code in page.code() {
+            for words in commands(&code) {
+                let first = words[0].as_str();
+                let named = words.iter().filter(|word| is_flag(word));
+                let complaint = if OURS.contains(&first) {
+                    seen += 1;
+                    refused(&words)
+                } else if first == "cargo" && words.get(1).is_some_and(|word| word == "xtask") {
+                    let task = words.get(2).map(String::as_str).unwrap_or_default();
+                    (!tasks().contains(task)).then(|| format!("no `cargo xtask {task}`"))
+                } else if let Some(other) = OTHERS.iter().find(|other| **other == first) {
+                    others.insert(*other);
+                    None
+                } else {
+                    let ours = |flag: &str| known.contains(flag);
+                    let mut unknown = None;
+                    for flag in named.map(|flag| bare(flag)) {
+                        seen += 1;
+                        match FOREIGN.iter().find(|(name, _)| *name == flag) {
+                            Some(found) => drop(foreign.insert(*found)),
+                            None if ours(flag) => {}
+                            None => unknown = Some(format!("nobody has `{flag}`")),
+                        }
+                    }
+                    unknown
+                };
+                if let Some(complaint) = complaint {
+                    wrong.push(format!("{}: `{code}`: {complaint}", page.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 150, "only {seen} were found");
+    assert_eq!(others, OTHERS.into(), "others that no document calls");
+    assert_eq!(foreign, FOREIGN.into(), "flags that no document names");
+}
+
+#[test]
+fn every_example_of_the_help_is_understood() {
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    let mut all = vec![deploy_guard::command()];
+    while let Some(command) = all.pop() {
+        all.extend(command.get_subcommands().cloned());
+        let help = command.get_after_help().map(ToString::to_string);
+        for line in help.unwrap_or_default().lines() {
+            for words in commands(line.trim()) {
+                if line.starts_with("  ") && OURS.contains(&words[0].as_str()) {
+                    seen += 1;
+                    wrong.extend(refused(&words).map(|why| format!("{line}: {why}")));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 25, "only {seen} were found");
+}
+
+/// Why our command line does not take it.
+pub(crate) fn refused(words: &[String]) -> Option<String> {
+    let alone = (words[0] != "deploy-guard").then(|| "deploy-guard".to_owned());
+    let line = alone.into_iter().chain(words.iter().cloned());
+    let error = deploy_guard::command().try_get_matches_from(line).err()?;
+    match error.kind() {
+        // What a document leaves out comes from a variable, or is not the point there.
+        ErrorKind::MissingRequiredArgument
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::DisplayHelp
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        | ErrorKind::DisplayVersion => None,
+        // `--to VERSION`: a word that stands for a value.
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation
+            if matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(value))
+                if value.contains('…') || value.chars().all(|c| c.is_ascii_uppercase())) =>
+        {
+            None
+        }
+        _ => Some(error.to_string()),
+    }
+}
+
+/// Every flag of a command and of those below it.
+fn flags(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(clap::Arg::get_long);
+    let mut all: BTreeSet<String> = own.map(|name| format!("--{name}")).collect();
+    all.extend(["--help".to_owned(), "--version".to_owned()]);
+    for sub in command.get_subcommands() {
+        all.extend(flags(sub));
+    }
+    all
+}
+
+/// The repository's own commands, from their one list.
+fn tasks() -> BTreeSet<String> {
+    let source = testkit::workspace().join("xtask/src/main.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let (_, list) = source.split_once("enum Task {").unwrap();
+    let variants = list.split("\n}").next().unwrap_or_default().lines();
+    variants
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(|line| line.trim_end_matches([',', '{', ' ']).to_lowercase())
+        .collect()
+}
+
+fn is_flag(word: &str) -> bool {
+    word.strip_prefix("--")
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// `--only` of `--only=ID`.
+fn bare(flag: &str) -> &str {
+    flag.split('=').next().unwrap_or(flag)
+}
+
+/// The commands of a line of a shell, in words, each up to `…`, a comment, or a file that it
+/// writes.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let (mut all, mut words) = (Vec::new(), Vec::new());
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars().chain([' ']) {
+        match (quote, c) {
+            (Some(end), _) if c == end => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.push(";".to_owned());
+    let mut command: Vec<String> = Vec::new();
+    let mut cut = false;
+    for word in words {
+        if ["|", "||", "&&", ";", "\\|\\|", "\\|"].contains(&word.as_str()) {
+            if !command.is_empty() {
+                all.push(std::mem::take(&mut command));
+            }
+            cut = false;
+        } else if cut || word.starts_with(['…', '#', '>']) {
+            cut = true;
+        } else {
+            // `[FILE]` may be left out.
+            command.push(word.trim_matches(['[', ']']).to_owned());
+        }
+    }
+    all
+}
