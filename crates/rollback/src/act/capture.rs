@@ -136,7 +136,9 @@ fn outcomes(folder: &Path, found: Vec<(String, Result<usize, String>)>) -> Vec<O
     }
     let all = Outcome::pass("capture/evidence", &shown)
         .severity(Severity::Advisory)
-        .actual(format!("{bytes} bytes of evidence in {shown} (files: {files})"));
+        .actual(format!(
+            "{bytes} bytes of evidence in {shown} (files: {files})"
+        ));
     outcomes.insert(0, all);
     outcomes
 }

@@ -69,9 +69,8 @@ impl Rollback<'_> {
                 match (proof, vector) {
                     (Some(proof), _) => Outcome::pass(id, self.destination).actual(proof),
                     (None, [runs]) if runs.release.is_none() => runs.outcome(self.destination),
-                    _ if say >= made && made > 0 => Outcome::pass(id, self.destination).actual(
-                        format!("{say} of {} say that they run it", vector.len()),
-                    ),
+                    _ if say >= made && made > 0 => Outcome::pass(id, self.destination)
+                        .actual(format!("{say} of {} say that they run it", vector.len())),
                     // The command's own exit status is all there is, and is shown as that.
                     _ => Outcome::inconclusive(id, self.destination)
                         .severity(model::Severity::Advisory)

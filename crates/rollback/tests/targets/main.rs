@@ -8,6 +8,7 @@ mod compose;
 mod decide;
 #[cfg(feature = "ecs")]
 mod ecs;
+mod examples;
 mod haproxy;
 mod nginx;
 mod systemd;
