@@ -117,6 +117,27 @@ fn every_action_of_aws_stands_in_the_table() {
     assert_eq!(in_text(&table, "`([a-z0-9]+:[A-Z][A-Za-z]+)`"), code);
 }
 
+/// Every program that is called as root on a host.
+#[test]
+fn every_program_that_sudo_is_asked_for_stands_in_the_table() {
+    let table = section(&page(), "What it may do on a host");
+    let mut programs = BTreeSet::new();
+    for place in ["probe", "runners", "rollback", "preflight"] {
+        programs.extend(found(
+            &format!("crates/{place}/src"),
+            "\\bsudo -n ([a-z][a-z-]*)",
+        ));
+    }
+    for program in &programs {
+        assert!(table.contains(&format!("`sudo -n {program}`")), "{program}");
+    }
+    assert!(programs.contains("systemctl"), "{programs:?}");
+    let roots = found("crates/runner-check/src", "\\$root (?:env )?([a-z]+)");
+    for program in roots {
+        assert!(table.contains(&format!("`{program} ")), "{program}");
+    }
+}
+
 /// What stands against an attack is a test, by its name.
 #[test]
 fn every_attack_is_tried_by_a_test() {

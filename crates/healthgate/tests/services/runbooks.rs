@@ -1,5 +1,6 @@
 //! The failures of the runbooks, by name, as the gate meets them.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use testkit::{Postgres, Redis, Shop, SystemdHost, wait_until};
@@ -122,6 +123,61 @@ fn runbook_000_failure_c_database_migration_status() {
     drop(database);
     bed.gate(QUICK, &gone)
         .is(1, &["postgres/schema", "connection refused", "pg_isready"]);
+}
+
+/// "Production database locked": what a person reads out of `pg_stat_activity`.
+#[test]
+fn runbook_001_production_database_locked() {
+    let database = Postgres::listening("host all all 127.0.0.1/32 trust", None);
+    database.sql("create role shop login");
+    database.sql("create table orders (id int)");
+    database.sql("grant all on orders to shop");
+    let port = database.port().to_string();
+    let session = |statements: &str| {
+        let mut psql = Command::new(testkit::tool("psql"));
+        psql.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            "shop",
+            "-d",
+            "postgres",
+        ]);
+        psql.args(["-c", statements]);
+        psql.stdout(Stdio::null()).stderr(Stdio::null());
+        psql.spawn().unwrap()
+    };
+    let bed = Bed::new();
+    let probe = format!(
+        "  postgres:
+    - name: locks
+      address: '127.0.0.1:{port}'
+      user: shop
+      database: postgres
+      query: select count(*) from pg_stat_activity where wait_event_type = 'Lock'
+      max: 0"
+    );
+    bed.gate(QUICK, &probe).is(0, &[]);
+    // A migration that holds its lock, and the service that waits for it.
+    let mut migration =
+        session("begin; lock table orders in access exclusive mode; select pg_sleep(600)");
+    assert!(wait_until(Duration::from_mins(1), || {
+        let locked = "select 1 from pg_locks where relation = 'orders'::regclass and granted";
+        let ask = format!("do $$ begin assert exists({locked}); end $$");
+        session(&ask).wait().unwrap().success()
+    }));
+    let mut service = session("select * from orders");
+    bed.gate(
+        "{ interval: 100ms, timeout: 20s, success-threshold: 600, failure-limit: 0, deadline: 90s }",
+        &probe,
+    )
+    .is(1, &["postgres/locks", "1 > max (0)"]);
+    drop(database);
+    for session in [&mut migration, &mut service] {
+        session.wait().unwrap();
+    }
 }
 
 /// "Common issues": which of the dependencies is not reachable.
