@@ -19,7 +19,14 @@ const OURS: [&str; 5] = [
 const OTHERS: [&str; 6] = ["cargo", "curl", "docker", "gh", "pg_restore", "sh"];
 
 /// Flags of others that stand alone, and whose they are.
-const FOREIGN: [(&str, &str); 2] = [("--features", "cargo"), ("--no-default-features", "cargo")];
+const FOREIGN: [(&str, &str); 6] = [
+    ("--deployment-configuration", "aws"),
+    ("--features", "cargo"),
+    ("--keep-old", "a script of the runbooks"),
+    ("--no-default-features", "cargo"),
+    ("--no-deps", "docker compose"),
+    ("--rollback-to", "a script of the runbooks"),
+];
 
 #[test]
 fn every_command_and_flag_in_code_is_one_of_ours_or_a_named_other() {

@@ -18,12 +18,14 @@ impl Live {
         let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
         let nginx = Nginx::start(&blue.address());
         let world = World::new();
-        // The same release always has the same colour here.
+        // The same release always has the same colour here. Five answers in a row, because an old
+        // worker of nginx may still take a connection.
         let switch = |release: &str| {
             format!(
                 "case {release} in v1) at={} ;; *) at={} ;; esac\n\
                  sed -i \"s/server [^;]*;/server $at;/\" {}\n{}\n\
-                 for n in 1 2 3 4 5 6 7 8 9 10; do curl -fs {} | grep -q {release} && break; sleep 0.1; done",
+                 n=0; good=0; while [ $good -lt 5 ] && [ $n -lt 100 ]; do n=$((n + 1)); good=$((good + 1))\n\
+                 curl -fs {} | grep -q {release} || {{ good=0; sleep 0.1; }}; done",
                 blue.address(),
                 green.address(),
                 nginx.upstream_file().display(),
