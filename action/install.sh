@@ -97,7 +97,7 @@ choose() {
     stop 2 'this revision is no release: it names no archives' \
       'take the install.sh of a release, or build it: cargo install --locked --path crates/deploy-guard'
   fi
-  line=$(printf '%s\n' "$listed" | grep -E "^[0-9a-f]{64}  deploy-guard-[0-9][0-9A-Za-z.+-]*-$machine\\.tar\\.gz\$" || :)
+  line=$(printf '%s\n' "$listed" | grep -E "[ *]deploy-guard-[0-9][0-9A-Za-z.+-]*-$machine\\.tar\\.gz\$" || :)
   case $line in
     '') unless_asked
       stop 2 "this release has no archive for $machine" \
@@ -105,8 +105,12 @@ choose() {
     *"
 "*) stop 2 "the checksums name two archives for $machine" 'give --checksums the file of one release' ;;
   esac
-  sum=${line%% *}
-  archive=${line#*  }
+  archive=${line##*[ *]}
+  # Some programs write capitals. A sum that is none is no reason to install by another way.
+  sum=$(printf '%s' "${line%% *}" | tr A-F a-f)
+  case $sum in *[!0-9a-f]*) sum='' ;; esac
+  [ ${#sum} = 64 ] ||
+    stop 2 "the checksums have no SHA-256 for $archive" 'give --checksums the file that the release has'
   version=${archive#deploy-guard-}
   version=${version%-"$machine".tar.gz}
 }
@@ -155,7 +159,10 @@ ask() { # URL HEADERS FILE
 # What a program that failed leaves of a status: half an answer is none.
 ended_early() { # CODE
   # 63 is curl's own word for too large, 153 the system's.
-  case $1 in 63 | 153) stop 5 "$archive is larger than any archive of ours" 'see what that address holds' ;; esac
+  case $1 in
+    63 | 153) stop 5 "$archive is larger than any archive of ours" 'see what that address holds' ;;
+    23) has curl && stop 4 "$archive cannot be written to $work" "is the disk full? df -h ${TMPDIR:-/tmp}" ;;
+  esac
   case $status in '' | 2??) status=000 ;; esac
 }
 
@@ -258,10 +265,14 @@ from_cache() {
 to_cache() {
   [ -n "$cache" ] || return 0
   kept=$cache/$version/.$archive.$$
-  if mkdir -p -- "$cache/$version" && cp -- "$work/archive" "$kept" && mv -f -- "$kept" "$cache/$version/$archive"; then
+  # Into a folder of that name the file would be moved.
+  if mkdir -p -- "$cache/$version" && [ ! -d "$cache/$version/$archive" ] &&
+    cp -- "$work/archive" "$kept" && mv -f -- "$kept" "$cache/$version/$archive"; then
+    kept=''
     return
   fi
   rm -f -- "$kept"
+  kept=''
   note "$cache cannot be written: the archive is not kept"
 }
 
@@ -355,10 +366,10 @@ main() {
   done
   [ "$summer" != none ] ||
     stop 2 'there is neither sha256sum, shasum nor openssl' 'install one of them: what is not checked is not installed'
-  tried='' unanswered='' binary=''
+  tried='' unanswered='' binary='' kept=''
   work=$(mktemp -d "${TMPDIR:-/tmp}/deploy-guard.XXXXXXXX")
   # A signal ends the shell by way of EXIT.
-  trap 'rm -rf -- "$work" ${binary:+"$binary"}' EXIT
+  trap 'rm -rf -- "$work" ${binary:+"$binary"} ${kept:+"$kept"}' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   if ! from_cache; then

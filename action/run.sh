@@ -7,20 +7,22 @@ readonly STAGES=(preflight runner-check healthgate rollback run)
 
 # Ends with an annotation and the code for "usage or configuration error": nothing was asked.
 refuse() { # MESSAGE HINT
-  printf 'error: %s\n\nhint: %s\n' "$(plain "$1")" "$(plain "$2")" >&2
+  printf 'error: %s\n\nhint: %s\n' "$(one_line "$1")" "$(one_line "$2")" >&2
   annotate "$1" "$2"
   output exit-code 2
   exit 2
 }
 
 annotate() { # MESSAGE HINT
-  printf '::error title=deploy-guard::%s. %s\n' "$(plain "$1")" "$(plain "$2")" >&2
+  local message hint
+  message=$(one_line "$1") hint=$(one_line "$2")
+  printf '::error title=deploy-guard::%s. %s\n' "${message//'%'/%25}" "${hint//'%'/%25}" >&2
 }
 
 # One line in which the runner finds no command: it reads `::` at a line's start and `##[` anywhere.
-plain() { # TEXT
-  local text=${1//'%'/%25}
-  text=${text//[$'\r\n']/ }
+one_line() { # TEXT
+  local text=${1//[$'\r\n']/ }
+  if ((${#text} > 500)); then text="${text:0:500}…"; fi
   printf '%s' "${text//'##['/'# #['}"
 }
 
@@ -115,9 +117,12 @@ download() { # ARCHIVE
     if [[ -n ${GITHUB_API_URL:-} ]]; then options+=(--api "$GITHUB_API_URL"); fi
   fi
   log=$(mktemp "$temp/deploy-guard.XXXXXXXX")
-  DEPLOY_GUARD_DOWNLOAD_TOKEN=${INPUT_GITHUB_TOKEN:-} TMPDIR=$temp installer "${options[@]}" 2>&1 | tee -- "$log" >&2 || code=$?
+  DEPLOY_GUARD_DOWNLOAD_TOKEN=${INPUT_GITHUB_TOKEN:-} TMPDIR=$temp installer "${options[@]}" 2>&1 | tee -- "$log" >&2 || code=${PIPESTATUS[0]}
   if ((code)); then
-    annotate "$(sed -n 's/^error: //p' "$log")" "$(sed -n 's/^hint: //p' "$log")"
+    local said hint
+    said=$(sed -n 's/^error: //p' "$log") hint=$(sed -n 's/^hint: //p' "$log")
+    # On a disk that is full nothing was noted.
+    annotate "${said:-deploy-guard was not installed}" "${hint:-the lines above say why}"
     output exit-code "$code"
     exit "$code"
   fi
@@ -158,6 +163,15 @@ check_version() {
 # Hands the inputs to the binary by its own variables, where quotes and dashes mean nothing. An
 # input that is empty leaves alone what the job's `env:` may say.
 hand_over() {
+  # No variable may have more than 128 KiB, and each has a longer name from here on.
+  local name value
+  for name in CONFIG ENVIRONMENT RELEASE; do
+    value=INPUT_$name
+    value=${!value:-}
+    if ((${#value} > 30000)); then
+      refuse "the input \`$(tr '[:upper:]' '[:lower:]' <<<"$name")\` has ${#value} characters" 'see what the workflow hands over: no name and no path is that long'
+    fi
+  done
   if [[ -n ${INPUT_CONFIG:-} ]]; then export DEPLOY_GUARD_CONFIG=$INPUT_CONFIG; fi
   if [[ -n ${INPUT_ENVIRONMENT:-} ]]; then export DEPLOY_GUARD_ENVIRONMENT=$INPUT_ENVIRONMENT; fi
   if [[ -n ${INPUT_RELEASE:-} ]]; then export DEPLOY_GUARD_RELEASE=$INPUT_RELEASE; fi

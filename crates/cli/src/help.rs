@@ -82,6 +82,26 @@ fn least(command: &Command, path: &str) -> String {
     line
 }
 
+/// The first example that fits into a line: one that is broken cannot be copied. What it says of
+/// itself may go.
+fn example(command: &Command) -> Option<String> {
+    let room = COLUMNS - "Example: ".len();
+    let all = examples(command);
+    let fits = |line: &String| line.chars().count() <= room;
+    let bare = |line: &String| {
+        line.split("  #")
+            .next()
+            .unwrap_or(line)
+            .trim_end()
+            .to_owned()
+    };
+    let found = all
+        .iter()
+        .map(|line| if fits(line) { line.clone() } else { bare(line) })
+        .find(fits);
+    found.or_else(|| all.first().cloned())
+}
+
 /// The lines under `Examples:`.
 fn examples(command: &Command) -> Vec<String> {
     let text = command
@@ -150,9 +170,7 @@ fn with_flags(command: Command, flags: &[String]) -> Command {
         template.push_str("\n\nOptions:\n{options}");
     }
     template.push_str("{after-help}");
-    let example = examples(&command)
-        .first()
-        .map_or(String::new(), |line| format!("Example: {line}\n"));
+    let example = example(&command).map_or(String::new(), |line| format!("Example: {line}\n"));
     let shown = |arg: &clap::Arg| {
         arg.is_positional()
             || arg

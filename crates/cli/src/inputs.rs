@@ -56,6 +56,10 @@ pub(crate) fn of(stage: &str, loaded: &config::Loaded, env: &Env) -> Inputs {
 pub fn sha256(path: &Path) -> Option<String> {
     use std::io::Read as _;
     const MOST: u64 = 1 << 20;
+    // A pipe has no sum, and is read only once.
+    if !path.is_file() {
+        return None;
+    }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).ok()?;
     file.take(MOST + 1).read_to_end(&mut bytes).ok()?;

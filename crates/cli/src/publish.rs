@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use model::{Redactor, Report};
+use rustix::fs::OFlags;
 
 use crate::args::{Color, Format, Global};
 use crate::text;
@@ -40,12 +42,22 @@ impl Publisher {
 
     /// Refuses a report file that cannot be written, before anything is asked or changed.
     pub(crate) fn check(&self) -> Result<(), String> {
-        for path in [&self.report_file, &self.html_file].into_iter().flatten() {
+        let files = [&self.report_file, &self.html_file];
+        for path in files.into_iter().flatten() {
             writable(path).map_err(|reason| {
                 format!("cannot write the report to {}: {reason}", path.display())
             })?;
         }
-        Ok(())
+        if self.summary_file.as_deref() == Some(Path::new("-")) {
+            return Err(format!("cannot write the summary: {NO_FILE}"));
+        }
+        match files {
+            [Some(report), Some(html)] if report == html && !is_stream(report) => Err(format!(
+                "cannot write two reports to {}: one would be lost",
+                report.display()
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Where a stage of a longer run keeps its own report: the run's report file with the
@@ -227,10 +239,32 @@ fn is_stream(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
+const NO_FILE: &str = "`-` is no file: stdout has what `--format` says";
+
+/// Opens one for writing. A pipe that nobody reads would hold us up for ever: it is an error.
+fn stream(path: &Path) -> std::io::Result<File> {
+    let at_once = OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .append(true)
+        .custom_flags(i32::try_from(at_once.bits()).unwrap_or_default())
+        .open(path)?;
+    // Whoever reads may take their time.
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file)
+}
+
 /// Whether a report can be written there.
 fn writable(path: &Path) -> Result<(), String> {
     if path.is_dir() {
         return Err("it is a folder".to_owned());
+    }
+    if path == Path::new("-") {
+        return Err(NO_FILE.to_owned());
+    }
+    // `/dev/stdout` of a redirected program: the link itself would be replaced.
+    let passed_on = ["/dev", "/proc"].iter().any(|all| path.starts_with(all));
+    if passed_on && path.is_symlink() && path.is_file() {
+        return Err("it stands for another file: name that one".to_owned());
     }
     if is_stream(path) {
         return Ok(());
@@ -242,8 +276,7 @@ fn writable(path: &Path) -> Result<(), String> {
 /// Writes a report, to a file whole or not at all.
 fn write_report(path: &Path, document: &str) -> Option<PathBuf> {
     let written = if is_stream(path) {
-        let stream = OpenOptions::new().write(true).open(path);
-        stream.and_then(|mut stream| stream.write_all(document.as_bytes()))
+        stream(path).and_then(|mut stream| stream.write_all(document.as_bytes()))
     } else {
         replaced(path, document)
     };
@@ -268,11 +301,12 @@ fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn append(path: &Path, text: &str) {
-    let written = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
+    let opened = if is_stream(path) {
+        stream(path)
+    } else {
+        OpenOptions::new().create(true).append(true).open(path)
+    };
+    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
     if let Err(error) = written {
         tracing::warn!("failed to write to {}: {error}", path.display());
     }

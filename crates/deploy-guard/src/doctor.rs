@@ -114,18 +114,24 @@ impl cli::Stage for Stage {
         findings.extend(repository.look(job));
         findings.extend(state::look(job).await);
         findings.extend(token::look(job, &repository).await);
+        let found = findings.len();
         findings.retain(|finding| job.only.selects(&finding.outcome.id));
+        let nothing = if findings.len() == found {
+            "nothing that can be seen from here"
+        } else {
+            "nothing of what was chosen"
+        };
         // Without a configuration every stage is asked for, and none of them can start.
         let all = job.config_path.is_none();
         let counts = |who: Who| all || who.is_configured(&job.config);
-        let table = table(&findings, counts);
+        let table = table(&findings, counts, nothing);
         let outcomes = findings
             .into_iter()
             .map(|finding| told(finding, counts))
             .collect();
         let mut report = Report::from_outcomes(Self::NAME, started_at, outcomes);
         if report.verdict == Verdict::Pass {
-            report.reason = "nothing that can be seen from here would stop a stage".to_owned();
+            report.reason = format!("{nothing} would stop a stage");
         }
         report.tables.push(table);
         Ok(report)
@@ -151,7 +157,7 @@ fn told(finding: Finding, counts: impl Fn(Who) -> bool) -> Outcome {
     outcome.reason(format!("{reason}; stops {}", stops.join(", ")))
 }
 
-fn table(findings: &[Finding], counts: impl Fn(Who) -> bool) -> Table {
+fn table(findings: &[Finding], counts: impl Fn(Who) -> bool, nothing: &str) -> Table {
     let row = |who: Who| {
         let stoppers: Vec<&str> = findings
             .iter()
@@ -160,7 +166,7 @@ fn table(findings: &[Finding], counts: impl Fn(Who) -> bool) -> Table {
             .collect();
         let said = match stoppers.as_slice() {
             _ if !counts(who) => "nothing is configured for it".to_owned(),
-            [] => "nothing that can be seen from here".to_owned(),
+            [] => nothing.to_owned(),
             ids => ids.join(", "),
         };
         vec![who.name().to_owned(), said]

@@ -31,10 +31,10 @@ pub fn command() -> Command {
         .max_term_width(100)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(cli::command::<preflight::Stage>())
-        .subcommand(cli::command::<runner_check::Stage>())
-        .subcommand(cli::command::<healthgate::Stage>())
-        .subcommand(cli::command::<rollback::Stage>())
+        .subcommand(by_us(cli::command::<preflight::Stage>()))
+        .subcommand(by_us(cli::command::<runner_check::Stage>()))
+        .subcommand(by_us(cli::command::<healthgate::Stage>()))
+        .subcommand(by_us(cli::command::<rollback::Stage>()))
         .subcommand(cli::command::<run::Stage>())
         .subcommand(init::command())
         .subcommand(cli::command::<doctor::Stage>())
@@ -46,6 +46,34 @@ pub fn command() -> Command {
         .subcommand(generate::command())
         .subcommand(serve::command());
     cli::exemplified(command)
+}
+
+/// A stage within this file: its examples call it by way of us.
+fn by_us(command: Command) -> Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    let text = command.get_after_help().map(ToString::to_string);
+    let mut command = match text {
+        Some(text) => command.after_help(called_by_us(&text)),
+        None => command,
+    };
+    for name in names {
+        command = command.mut_subcommand(name, by_us);
+    }
+    command
+}
+
+/// Puts our name before a stage's, where a command begins.
+fn called_by_us(text: &str) -> String {
+    let begins = "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback)( |$)";
+    match regex::Regex::new(begins) {
+        Ok(begins) => begins
+            .replace_all(text, "${1}deploy-guard ${2}${3}")
+            .into_owned(),
+        Err(_) => text.to_owned(),
+    }
 }
 
 /// Dispatches to the stage.

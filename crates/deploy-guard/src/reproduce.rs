@@ -16,6 +16,8 @@ use model::{Outcome, Report, Verdict};
 
 /// A report of ten thousand outcomes is smaller.
 const MAX_REPORT: u64 = 64 << 20;
+/// What is wrong with a report may repeat a part of it.
+const MAX_REASON: usize = 300;
 /// The stages that can be run again.
 const STAGES: [&str; 5] = ["preflight", "runner-check", "healthgate", "rollback", "run"];
 
@@ -84,6 +86,7 @@ impl cli::Stage for Stage {
 fn read(path: &Path) -> Result<v1::Report, Failure> {
     let shown = path.display();
     let refuse = |why: String| {
+        let why = cli::cut(&why, MAX_REASON);
         Failure::usage(format!("failed to read the report {shown}: {why}"))
             .hint("name a file that a stage wrote with `--report FILE`")
     };
@@ -121,20 +124,4 @@ fn read(path: &Path) -> Result<v1::Report, Failure> {
         ));
     }
     Ok(report)
-}
-
-/// Whether the stage changes something, so that it is only run dry.
-fn acts(report: &v1::Report) -> bool {
-    let looks = ["status", "history", "plan", "decide", "explain", "list"];
-    let first = report
-        .inputs
-        .iter()
-        .flat_map(|inputs| &inputs.arguments)
-        .find(|word| !word.starts_with('-'));
-    match report.stage.as_str() {
-        "rollback" => first.is_none_or(|word| !looks.contains(&word.as_str())),
-        "runner-check" => first.is_some_and(|word| !looks.contains(&word.as_str())),
-        "run" => true,
-        _ => false,
-    }
 }

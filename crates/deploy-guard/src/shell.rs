@@ -10,6 +10,7 @@ use model::ExitCode;
 use crate::generate::{write, write_stdout};
 
 const COMPLETIONS: &str = "Examples:
+  source <(deploy-guard completions bash)           # for this shell alone
   deploy-guard completions bash >~/.local/share/bash-completion/completions/deploy-guard
   deploy-guard completions zsh >~/.zfunc/_deploy-guard
   deploy-guard completions fish >~/.config/fish/completions/deploy-guard.fish
@@ -88,7 +89,24 @@ fn script(shell: Shell, mut command: Command) -> String {
     let name = command.get_name().to_owned();
     let mut bytes = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    if shell == Shell::Bash {
+        mended(text, &command)
+    } else {
+        text
+    }
+}
+
+/// In bash's script clap_complete takes the dash within a name for the end of a command: what it
+/// sets is not what it then looks for, and nothing below is completed.
+fn mended(text: String, command: &Command) -> String {
+    let name = command.get_name();
+    let text = if name.contains('-') {
+        text.replace(&name.replace('-', "__subcmd__"), &name.replace('-', "__"))
+    } else {
+        text
+    };
+    command.get_subcommands().fold(text, mended)
 }
 
 pub(crate) fn man(matches: &ArgMatches) -> ExitCode {
@@ -151,7 +169,46 @@ fn page(command: &Command, name: &str) -> String {
         .section("1")
         .render(&mut bytes);
     debug_assert!(written.is_ok(), "{written:?}");
-    String::from_utf8_lossy(&bytes).into_owned()
+    tidied(&String::from_utf8_lossy(&bytes))
+}
+
+/// What clap_mangen leaves: a version in the place of the date that it leaves out, lines that are
+/// broken twice, and examples that flow like prose.
+fn tidied(page: &str) -> String {
+    let version = cli::VERSION;
+    let mut text = String::new();
+    let mut kept = false;
+    for line in page.replace(".br\n\n.br\n", ".sp\n").lines() {
+        let line = line.trim_end();
+        if kept && (line.is_empty() || line.starts_with(".SH")) {
+            text.push_str(".fi\n");
+            kept = false;
+        }
+        match line {
+            ".SH EXTRA" => text.push_str(".SH EXAMPLES"),
+            "Examples:" => {
+                text.push_str(".nf");
+                kept = true;
+            }
+            _ if line.starts_with("Exit codes:") => {
+                text.push_str(&format!(".SH EXIT STATUS\n{line}"));
+            }
+            // A blank line is a paragraph's end, in roff's own word.
+            "" => text.push_str(".sp"),
+            _ => match line
+                .strip_prefix(".TH ")
+                .and_then(|rest| rest.split_once(' '))
+            {
+                Some((title, _)) => text.push_str(&format!(
+                    ".TH {title} 1 \"\" \"deploy\\-guard {version}\" \"deploy\\-guard\""
+                )),
+                None => text.push_str(line),
+            },
+        }
+        text.push('\n');
+    }
+    text.replace(".sp\n.SH", ".SH")
+        .replace(".sp\n.br\n", ".sp\n")
 }
 
 fn write_all(

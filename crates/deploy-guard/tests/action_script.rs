@@ -70,6 +70,43 @@ fn inputs_reach_the_binary_as_they_are() {
     assert!(!job.path("pwned").exists());
 }
 
+/// The system's bound is 128 KiB for a variable with its name, and the binary's names are longer.
+#[test]
+fn an_input_that_no_variable_holds_is_refused() {
+    let job = Job::new().binary("deploy-guard", "");
+    let long = "x".repeat(131_050);
+    for (name, shown) in [
+        ("RELEASE", "release"),
+        ("CONFIG", "config"),
+        ("ENVIRONMENT", "environment"),
+    ] {
+        job.run(&[("STAGE", "healthgate"), (name, &long)])
+            .code(2)
+            .stderr(contains(format!(
+                "the input `{shown}` has 131050 characters"
+            )));
+    }
+    assert_eq!(job.seen(), "", "nothing was started");
+    // An argument of that length is one.
+    job.run(&[("STAGE", "healthgate"), ("ARGS", &long)]).code(0);
+    assert_eq!(job.arguments()[1].len(), long.len() + 2);
+}
+
+#[test]
+fn what_an_error_repeats_is_short_and_a_percent_stays_one() {
+    let job = Job::new().binary("deploy-guard", "");
+    let output = job
+        .command(&[("STAGE", &"x".repeat(100_000))])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stderr.len() < 4096, "{}", output.stderr.len());
+    job.run(&[("STAGE", "run"), ("BIN_DIR", "50%")])
+        .code(2)
+        .stderr(contains("error: bin-dir `50%` is no folder"))
+        .stderr(contains("::bin-dir `50%25` is no folder"));
+}
+
 #[test]
 fn an_empty_input_leaves_the_jobs_own_variable_alone() {
     let job = Job::new().binary("deploy-guard", "");

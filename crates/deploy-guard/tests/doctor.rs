@@ -275,3 +275,23 @@ fn a_token_that_may_less_than_is_asked_for() {
     let (_, report) = patient.ask(&["--only", "token/checks"]);
     stops(&report, "token/checks", "preflight");
 }
+
+#[test]
+fn a_pipe_or_a_folder_where_a_file_is_named_holds_nobody_up() {
+    let config = "version: 1\nhosts: { web: { address: 127.0.0.1, port: 1, known-hosts: hosts } }\n\
+        healthgate: { http: [{ name: a, url: 'https://127.0.0.1:1/', ca-file: '.' }] }\n";
+    let patient = Patient::new(config);
+    let made = std::process::Command::new("mkfifo")
+        .arg(patient.folder.path().join("hosts"))
+        .status();
+    assert!(made.unwrap().success());
+    let (code, report) = patient.ask(&["--only", "files"]);
+    assert_eq!(code, 1);
+    stops(&report, "files/hosts", "healthgate");
+    stops(&report, "files/.", "healthgate");
+    // What was not looked at is not said to be well.
+    let text = report["reason"].as_str().unwrap();
+    assert!(!text.contains("nothing"), "{text}");
+    let (_, report) = Patient::new(WELL).ask(&["--only", "variables"]);
+    assert_eq!(report["verdict"], "inconclusive", "{report:#}");
+}

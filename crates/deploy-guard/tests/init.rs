@@ -173,6 +173,62 @@ fn what_is_built_here_is_what_is_deployed() {
 }
 
 #[test]
+fn what_is_left_out_of_a_compose_file_is_said() {
+    let compose = "services:\n  web:\n    image: ghcr.io/acme/shop:v$TAG\n    ports:\n      - target: 80\n        \
+        published: 8080\n        host_ip: 10.0.0.5\n      - { target: 81, published: 8081 }\n  \
+        tools: { image: tools, profiles: [tools] }\n  \"1\": { image: \"one:1\" }\n";
+    let repository = Repository::new(&[
+        ("compose.yaml", compose),
+        ("compose.override.yaml", "services: { web: {} }\n"),
+    ]);
+    std::os::unix::fs::symlink("compose.yaml", repository.path("docker-compose.yml")).unwrap();
+    repository.init(&[]).code(0).stdout(
+        contains("compose.yaml: \"tools\": started only by its profile")
+            .and(contains(
+                "compose.override.yaml: it is for whoever develops",
+            ))
+            .and(contains("docker-compose.yml: a link")),
+    );
+    let (config, _) = repository.holds();
+    // Nobody listens on the first one at 127.0.0.1.
+    has(
+        &config,
+        &[
+            "address: \"127.0.0.1:8081\"",
+            "web: { image: \"ghcr.io/acme/shop:$RELEASE\" }",
+            "\"1\": { image: \"one:$RELEASE\" }",
+        ],
+    );
+    assert!(!config.contains("8080\""), "{config}");
+}
+
+/// actionlint knows GitHub's labels and no others.
+#[test]
+fn labels_of_ones_own_are_said_to_be_so() {
+    let existing =
+        "on: push\njobs:\n  deploy: { runs-on: [self-hosted, gpu], steps: [{ run: ./x }] }\n";
+    let files = [
+        ("compose.yml", COMPOSE),
+        (".github/workflows/deploy.yml", existing),
+    ];
+    let repository = Repository::new(&files);
+    repository
+        .init(&[])
+        .code(0)
+        .stdout(contains(".github/actionlint.yaml").and(contains("labels: [gpu]")));
+    let known = "self-hosted-runner: { labels: [gpu] }\n";
+    repository.write(".github/actionlint.yaml", known);
+    let (_, workflow) = repository.holds();
+    has(&workflow, &["runs-on: [self-hosted, gpu]"]);
+    fs::remove_file(repository.path(CONFIG)).unwrap();
+    fs::remove_file(repository.path(WORKFLOW)).unwrap();
+    repository
+        .init(&[])
+        .code(0)
+        .stdout(contains("actionlint").not());
+}
+
+#[test]
 fn nginx_with_two_colours() {
     let upstream = "upstream shop {\n    server 127.0.0.1:8001;\n    # server 127.0.0.1:8002;\n}\n";
     let repository = Repository::new(&[
@@ -242,14 +298,14 @@ const TASK: &str = r#"{"family": "shop", "containerDefinitions": [
 
 #[test]
 fn a_task_definition_of_ecs_and_the_workflow_that_names_its_service() {
-    let existing = "name: Deploy\non: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    environment: live\n    steps:\n      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2\n        with: { cluster: main, service: shop-web }\n        env: { KEY: \"${{ secrets.AWS_ROLE }}\", T: \"${{ secrets.GITHUB_TOKEN }}\" }\n";
+    let existing = "name: Deploy\non: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    environment: live\n    steps:\n      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2\n        with: { cluster: main, service: shop-web }\n        env: { KEY: \"${{ secrets['AWS_ROLE'] }}\", O: \"${{ SECRETS.OTHER }}\", T: \"${{ secrets.GITHUB_TOKEN }}\" }\n";
     let repository = Repository::new(&[
         (".aws/task-definition.json", TASK),
         (".github/workflows/deploy.yml", existing),
     ]);
     repository.init(&[]).code(0).stdout(
         contains("family shop")
-            .and(contains("secrets AWS_ROLE"))
+            .and(contains("secrets AWS_ROLE, OTHER"))
             .and(contains("--task-definition").not())
             .and(contains("gh variable set AWS_DEPLOY_ROLE")),
     );
@@ -271,6 +327,7 @@ fn a_task_definition_of_ecs_and_the_workflow_that_names_its_service() {
             "uses: aws-actions/configure-aws-credentials@",
             "role-to-assume: ${{ vars.AWS_DEPLOY_ROLE }}",
             "AWS_ROLE: ${{ secrets.AWS_ROLE }}",
+            "OTHER: ${{ secrets.OTHER }}",
             "STATE_BUCKET: ${{ vars.STATE_BUCKET }}",
         ],
     );

@@ -116,6 +116,98 @@ fn jobs_side_by_side_share_one_tool_cache() {
 }
 
 #[test]
+fn a_tool_cache_that_cannot_be_used_is_no_reason_to_stop() {
+    let release = Release::start();
+    let kept = "tools/deploy-guard/0.1.0";
+    for (what, note) in [
+        ("a file", "the archive is not kept"),
+        ("a folder", "the archive is not kept"),
+        ("a link", "is not what was released"),
+        ("a half", "is not what was released"),
+    ] {
+        let job = job(&release);
+        let cached = job.path(kept).join(release::name());
+        match what {
+            "a file" => fs::write(job.path("tools"), "").unwrap(),
+            "a folder" => fs::create_dir_all(&cached).unwrap(),
+            _ => fs::create_dir_all(job.path(kept)).unwrap(),
+        }
+        match what {
+            "a link" => std::os::unix::fs::symlink("/etc/passwd", &cached).unwrap(),
+            "a half" => fs::write(&cached, &release.archive()[..90]).unwrap(),
+            _ => {}
+        }
+        assert(step(&job, &release.server(), &[]))
+            .code(0)
+            .stdout("ran [healthgate]\n")
+            .stderr(contains(note));
+        if note.starts_with("is not") {
+            assert_eq!(fs::read(&cached).unwrap(), release.archive(), "{what}");
+            assert!(!cached.is_symlink(), "{what}");
+        }
+        let left = files(&job.path("tools"));
+        assert!(
+            !left.iter().any(|file| file.contains("/.deploy-guard")),
+            "{left:?}"
+        );
+    }
+}
+
+/// In a namespace with a file system of its own that is too small.
+#[test]
+fn a_full_disk_is_said_to_be_one() {
+    let release = Release::start();
+    release.serve(&vec![b'x'; 300_000]);
+    let job = job(&release);
+    let there = step(&job, &release.server(), &[]);
+    let mut full = Command::new(testkit::tool("unshare"));
+    testkit::clean(&mut full)
+        .args(["--map-root-user", "--mount", "sh", "-ec"])
+        .arg(
+            "mount -t tmpfs -o size=64k none \"$RUNNER_TEMP\"; exec bash --noprofile --norc \"$0\"",
+        )
+        .arg(testkit::workspace().join("action/run.sh"));
+    for (name, value) in there.get_envs() {
+        if let Some(value) = value {
+            full.env(name, value);
+        }
+    }
+    assert(full)
+        .code(4)
+        .stderr(contains("is the disk full? df -h"));
+    assert_eq!(job.output(), "exit-code=4\n");
+    untouched(&job);
+}
+
+#[test]
+fn checksums_of_another_hand_are_understood_and_damaged_ones_are_no_reason_to_build() {
+    let release = Release::start();
+    let (sum, name) = (release.sum(), release::name());
+    for (text, code) in [
+        (format!("{}  {name}\n", sum.to_uppercase()), 0),
+        (format!("{sum} *{name}\n"), 0),
+        (format!("{sum}  {name}\r\n"), 0),
+        (format!("{sum}  {name}"), 0),
+        (format!("{}  {name}\n", &sum[1..]), 2),
+        (format!("{sum}0  {name}\n"), 2),
+        (format!("\u{feff}{sum}  {name}\n"), 2),
+        (format!("{}g  {name}\n", &sum[1..]), 2),
+        (format!("  {name}\n"), 2),
+    ] {
+        let job = job(&release);
+        fs::write(job.path("action/action/checksums.txt"), &text).unwrap();
+        let done = assert(step(&job, &release.server(), &[])).code(code);
+        if code == 0 {
+            done.stdout("ran [healthgate]\n");
+        } else {
+            done.stdout("")
+                .stderr(contains(format!("have no SHA-256 for {name}")));
+            untouched(&job);
+        }
+    }
+}
+
+#[test]
 fn a_wrong_checksum_stops_with_both_sums() {
     for (what, advice) in [
         ("changed", "changed or cut off"),

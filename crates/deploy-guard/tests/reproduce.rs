@@ -52,6 +52,28 @@ impl Checkout {
         command.output().unwrap().status.code().unwrap()
     }
 
+    /// v1 is good, v2 is live.
+    fn recorded(&self) {
+        for (release, pending) in [("v1", false), ("v2", true)] {
+            let mut command = testkit::bin("deploy-guard");
+            command.current_dir(self.folder.path()).args([
+                "rollback",
+                "record",
+                "--force",
+                "--release",
+                release,
+            ]);
+            if pending {
+                command.arg("--pending");
+            }
+            command
+                .env("TOKEN", "t")
+                .env("BASE", self.shop.url(""))
+                .assert()
+                .code(0);
+        }
+    }
+
     fn here(&self, args: &[&str], env: &[(&str, &str)]) -> (i32, Value, String) {
         let mut command = testkit::bin("deploy-guard");
         command
@@ -200,24 +222,7 @@ fn what_is_not_here_is_named_and_nothing_is_run() {
 #[test]
 fn what_acts_is_run_dry() {
     let checkout = Checkout::new();
-    for (release, pending) in [("v1", false), ("v2", true)] {
-        let mut command = testkit::bin("deploy-guard");
-        command.current_dir(checkout.folder.path()).args([
-            "rollback",
-            "record",
-            "--force",
-            "--release",
-            release,
-        ]);
-        if pending {
-            command.arg("--pending");
-        }
-        command
-            .env("TOKEN", "t")
-            .env("BASE", checkout.shop.url(""))
-            .assert()
-            .code(0);
-    }
+    checkout.recorded();
     checkout.ci(&["rollback", "run"]);
     assert!(
         checkout.folder.path().join("acted").exists(),
@@ -324,4 +329,111 @@ fn an_input_that_was_a_secret_is_asked_for() {
             .unwrap()
             .contains("a secret was among the inputs")
     );
+}
+
+/// Which word is the action, the command line says: a flag's value may be called like one that
+/// only looks.
+#[test]
+fn a_value_that_is_called_like_an_action_does_not_make_it_act() {
+    let checkout = Checkout::new();
+    checkout.recorded();
+    assert_eq!(checkout.ci(&["healthgate"]), 0);
+    let good = fs::read(checkout.folder.path().join("ci.json")).unwrap();
+    let base = checkout.shop.url("");
+    let env = [("TOKEN", "t"), ("BASE", base.as_str()), ("DEPLOY_KEY", "k")];
+    for words in [
+        &["--environment", "status", "run"][..],
+        &["--lock-wait", "1s", "--reason", "plan", "run"],
+        &["--release", "history", "run", "--to", "v1"],
+        &["--only", "decide", "--no-progress", "run"],
+        &["run", "--dry-run"],
+        &["--dry-run", "run"],
+        &["run", "--"],
+    ] {
+        fs::write(checkout.folder.path().join("ci.json"), &good).unwrap();
+        checkout.edit(|report| {
+            report["stage"] = "rollback".into();
+            report["inputs"]["arguments"] = words.into();
+            report["inputs"]["settings"] = serde_json::json!({});
+        });
+        let (_, report, text) = checkout.here(&["--anyway"], &env);
+        // Dry, or not understood at all.
+        let again = outcome(&report, "again");
+        let actual = again["actual"].as_str().unwrap();
+        assert!(
+            actual.starts_with("here, dry: ") || actual.starts_with("none: "),
+            "{words:?}: {again} {text}"
+        );
+        assert!(
+            !checkout.folder.path().join("acted").exists(),
+            "{words:?} acted"
+        );
+    }
+}
+
+#[test]
+fn no_line_of_a_file_elsewhere_is_sent_to_whom_a_report_names() {
+    let checkout = Checkout::new();
+    assert_eq!(checkout.ci(&["healthgate"]), 0);
+    let good = fs::read(checkout.folder.path().join("ci.json")).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let lines = outside.path().join("lines");
+    fs::write(&lines, "private-line\n").unwrap();
+    let lines = lines.display().to_string();
+    let http = checkout.shop.url("/{target}");
+    let base = checkout.shop.url("");
+    let env = [("TOKEN", "t"), ("BASE", base.as_str()), ("DEPLOY_KEY", "k")];
+    let before = checkout.shop.requests();
+    let asked = serde_json::json!(["--http", http, "--targets-file", lines]);
+    let set = serde_json::json!({"DEPLOY_GUARD_HTTP": http, "DEPLOY_GUARD_TARGETS_FILE": lines});
+    for (arguments, settings) in [
+        (asked, serde_json::json!({})),
+        (serde_json::json!([]), set),
+        (
+            serde_json::json!(["--http", http, format!("--targets-file=../{lines}")]),
+            serde_json::json!({}),
+        ),
+        (serde_json::json!(["merge", lines]), serde_json::json!({})),
+    ] {
+        fs::write(checkout.folder.path().join("ci.json"), &good).unwrap();
+        checkout.edit(|report| {
+            report["inputs"]["arguments"] = arguments.clone();
+            report["inputs"]["settings"] = settings.clone();
+        });
+        let (code, _, text) = checkout.here(&["--anyway"], &env);
+        assert_eq!(code, 2, "{arguments} {settings}: {text}");
+        assert!(text.contains("is not below this folder"), "{text}");
+    }
+    assert_eq!(checkout.shop.requests(), before, "nothing was asked");
+}
+
+#[test]
+fn what_a_huge_report_makes_us_say_is_short() {
+    let checkout = Checkout::new();
+    assert_eq!(checkout.ci(&["healthgate"]), 0);
+    let good = fs::read(checkout.folder.path().join("ci.json")).unwrap();
+    let base = checkout.shop.url("");
+    let env = [("TOKEN", "t"), ("BASE", base.as_str()), ("DEPLOY_KEY", "k")];
+    for key in ["schema", "stage", "verdict"] {
+        fs::write(checkout.folder.path().join("ci.json"), &good).unwrap();
+        checkout.edit(|report| report[key] = "x".repeat(3_000_000).into());
+        let (code, _, text) = checkout.here(&[], &env);
+        assert!(code == 2 && text.len() < 1000, "{key}: {}", text.len());
+    }
+    fs::write(checkout.folder.path().join("ci.json"), &good).unwrap();
+    checkout.edit(|report| {
+        let one = report["outcomes"][0].clone();
+        let many = (0..30_000).map(|n| {
+            let mut one = one.clone();
+            one["id"] = format!("http/{n}").into();
+            one
+        });
+        report["outcomes"] = many.collect();
+    });
+    let begun = std::time::Instant::now();
+    let (code, report, _) = checkout.here(&["--anyway"], &env);
+    assert_eq!(code, 1);
+    let reason = outcome(&report, "again")["reason"].as_str().unwrap();
+    assert!(reason.len() < 400 && reason.contains(" more"), "{reason}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60));
 }

@@ -46,11 +46,21 @@ fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
         );
         assert!(text.contains("Example: "), "{path:?}:\n{text}");
         assert!(text.contains("`--help`"), "{path:?}:\n{text}");
+        // On a line of its own, to be copied, and of the program that is asked.
+        let example = text.lines().find_map(|line| line.strip_prefix("Example: "));
+        let example = example.unwrap();
+        assert!(
+            text.ends_with(&format!("Example: {example}\nAll of it: `--help`\n")),
+            "{path:?}:\n{text}"
+        );
+        assert!(example.contains("deploy-guard"), "{path:?}: {example}");
     }
     // A stage as a program of its own says the same.
     let stage = help("healthgate", &[], "-h");
     assert!(
-        stage.contains("--http") && stage.contains("Usage: healthgate"),
+        stage.contains("--http")
+            && stage.contains("Usage: healthgate")
+            && stage.contains("Example: healthgate "),
         "{stage}"
     );
 }
@@ -156,6 +166,47 @@ fn each_shell_takes_its_completions_and_completes_by_them() {
     }
 }
 
+/// A person at a terminal who types a part of each word and presses the tabulator.
+#[test]
+fn a_tabulator_completes_in_a_real_bash_zsh_and_fish() {
+    let folder = folder("completions");
+    let at = folder.path().join("a/b").display().to_string();
+    for (shell, first) in [
+        (
+            "bash --norc --noprofile -i",
+            format!("source {at}/deploy-guard.bash; deploy-guard() {{ echo \"got:$*\"; }}"),
+        ),
+        (
+            "zsh -f -i",
+            format!(
+                "fpath=({at} $fpath); autoload -Uz compinit; compinit -u -D; deploy-guard() {{ echo \"got:$*\"; }}"
+            ),
+        ),
+        (
+            "fish --no-config -i",
+            format!(
+                "source {at}/deploy-guard.fish; function deploy-guard; echo \"got:$argv\"; end"
+            ),
+        ),
+    ] {
+        let mut script = Command::new(testkit::tool("script"));
+        testkit::clean(&mut script)
+            .args(["--quiet", "--return", "--command", shell, "/dev/null"])
+            .env("TERM", "xterm")
+            .env("HOME", folder.path());
+        let typed = format!("{first}\ndeploy-guard heal\t--targ\tx\nexit\n");
+        let done = assert_cmd::Command::from_std(script)
+            .write_stdin(typed)
+            .timeout(std::time::Duration::from_secs(120))
+            .assert();
+        let seen = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
+        assert!(
+            seen.contains("got:healthgate --targets-file"),
+            "{shell}: {seen:?}"
+        );
+    }
+}
+
 #[test]
 fn completions_go_to_stdout_too() {
     for (shell, sign) in [
@@ -187,6 +238,22 @@ fn every_man_page_is_one() {
     let mut count = 0;
     for entry in fs::read_dir(&folder).unwrap().flatten() {
         let text = run("mandoc", &["-T", "utf8", "-W", "error"], &entry.path());
+        // No page has a date: the same source gives the same page.
+        let lint = Command::new(testkit::tool("mandoc"))
+            .args(["-T", "lint", "-W", "warning"])
+            .arg(entry.path())
+            .output()
+            .unwrap();
+        let lint = String::from_utf8(lint.stdout).unwrap();
+        let other: Vec<_> = lint
+            .lines()
+            .filter(|line| !line.contains("missing date"))
+            .collect();
+        assert!(other.is_empty(), "{other:#?}");
+        assert!(
+            text.trim_end().ends_with(')') && text.contains("deploy-guard 0.1.0"),
+            "{text}"
+        );
         // Bold letters are printed over themselves.
         let plain = text.replace('\u{8}', "");
         assert!(

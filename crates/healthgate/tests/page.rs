@@ -73,3 +73,71 @@ fn a_page_that_cannot_be_written_is_said_before_anything_is_asked() {
             "cannot write the report to no/such/page.html",
         ));
 }
+
+#[test]
+fn no_report_takes_another_ones_place() {
+    let folder = tempfile::tempdir().unwrap();
+    for (files, words) in [
+        (&["--html", "-"][..], "`-` is no file"),
+        (&["--report", "-"], "`-` is no file"),
+        (&["--summary", "-"], "`-` is no file"),
+        (&["--html", "one", "--report", "one"], "one would be lost"),
+    ] {
+        testkit::bin("healthgate")
+            .current_dir(folder.path())
+            .args(["--http", "http://127.0.0.1:1/", "--deadline", "1s"])
+            .args(files)
+            .assert()
+            .code(2)
+            .stderr(predicates::str::contains(words));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // A link to what stdout is: it would be replaced by the report.
+    let link = format!(
+        "exec {} --http http://127.0.0.1:1/ --deadline 1s --html /dev/stdout >out",
+        testkit::bin_path("healthgate").display()
+    );
+    let mut shell = std::process::Command::new("sh");
+    let output = testkit::clean(&mut shell)
+        .current_dir(folder.path())
+        .args(["-c", &link])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("stands for another file"), "{text}");
+    assert!(Path::new("/dev/stdout").is_symlink());
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .args(["page", "report", "summary", "config"])
+        .current_dir(folder.path())
+        .status();
+    assert!(made.unwrap().success());
+    let (page, config) = (folder.path().join("page"), folder.path().join("config"));
+    for file in ["page", "report", "summary"] {
+        let flag = if file == "page" { "html" } else { file };
+        let begun = std::time::Instant::now();
+        testkit::bin("healthgate")
+            .current_dir(folder.path())
+            .args(["--http", "http://127.0.0.1:1/", "--deadline", "1s"])
+            .arg(format!("--{flag}={file}"))
+            .assert()
+            .code(1)
+            .stderr(predicates::str::contains(format!("to {file}: ")));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    }
+    // One that is read gets it all.
+    let reader = std::thread::spawn(move || std::fs::read_to_string(page).unwrap());
+    let text = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://127.0.0.1:1/' }], policy: { deadline: 1s } }\n";
+    let writer = std::thread::spawn(move || std::fs::write(config, text).unwrap());
+    testkit::bin("healthgate")
+        .current_dir(folder.path())
+        .args(["--config", "config", "--html", "page"])
+        .assert()
+        .code(1);
+    writer.join().unwrap();
+    assert!(reader.join().unwrap().ends_with("</html>"));
+}

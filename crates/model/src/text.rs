@@ -1,6 +1,7 @@
 //! What is the same wherever text from outside is shown.
 
-/// Whether a character turns text round, so that it looks other than it is.
+/// Whether a character turns text round, so that it looks other than it is: overrides, isolates and
+/// the invisible marks.
 pub fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }

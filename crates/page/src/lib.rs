@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn what_a_service_answers_is_text() {
-        let evil = "</pre></style></script><img src=x onerror=alert(1)>\"' \u{202e}\u{1b}[2J";
+        let evil =
+            "</pre></style></script><img src=x onerror=alert(1)>\"' \u{202e}\u{200f}\u{1b}[2J";
         let outcome = Outcome::fail(evil, evil)
             .expected(evil)
             .actual(evil)
@@ -269,7 +270,7 @@ mod tests {
             only_in_summary: false,
         });
         let page = render(&report);
-        assert!(!page.contains("<img") && !page.contains('\u{202e}') && !page.contains('\u{1b}'));
+        assert!(!page.contains("<img") && !page.contains(['\u{202e}', '\u{200f}', '\u{1b}']));
         assert_eq!(page.matches("</style>").count(), 1);
         assert_eq!(page.matches("</script>").count(), 1);
     }

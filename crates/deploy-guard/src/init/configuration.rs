@@ -186,7 +186,8 @@ fn deploy(plan: &Plan, text: &mut String) {
             text.push_str("  # Writes the release's images into a file of its own, which a rollback writes too, and starts them.\n  command: |\n");
             let images = project.images.iter().map(|(service, image)| {
                 format!(
-                    "  {service}: {{ image: \"{}\" }}\n",
+                    "  {}: {{ image: \"{}\" }}\n",
+                    scalar(service),
                     image.replace("{release}", "$RELEASE")
                 )
             });

@@ -102,6 +102,8 @@ fn walk(root: &Path, below: &Path, seen: &mut Seen) {
                 } else if depth < MAX_DEPTH && is_of_interest(&name) {
                     folders.push_back((path, depth + 1));
                 }
+            } else if meta.is_symlink() && of_a_kind(&name) {
+                seen.pass_over(&text, "a link: what it leads to is found where it is");
             } else if meta.is_file() && of_a_kind(&name) {
                 if text.chars().any(char::is_control) {
                     seen.pass_over(&text, "its name cannot be written into a file");
@@ -155,6 +157,7 @@ fn is_task(name: &str) -> bool {
 
 fn of_a_kind(name: &str) -> bool {
     compose::is_one(name)
+        || compose::is_developers(name)
         || is_dockerfile(name)
         || has_extension(name, "conf")
         || has_extension(name, "service")
@@ -165,6 +168,10 @@ fn of_a_kind(name: &str) -> bool {
 fn file(root: &Path, path: String, name: &str, seen: &mut Seen) {
     if matches!(name, "deploy.sh" | "deploy") {
         seen.scripts.push(path);
+        return;
+    }
+    if compose::is_developers(name) {
+        seen.pass_over(&path, "it is for whoever develops, and not used here");
         return;
     }
     if compose::is_one(name) {

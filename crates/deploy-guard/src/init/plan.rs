@@ -217,8 +217,10 @@ impl Plan {
                 "{script} is there too; name it under `deploy:` if it is what deploys"
             ));
         }
+        let labels = labels(seen, &machines, &way);
+        notes.extend(own_labels(&labels, seen));
         Ok(Plan {
-            labels: labels(seen, &machines, &way),
+            labels,
             secrets: secrets(seen),
             script: script
                 .filter(|_| !matches!(way, Way::Compose(_) | Way::Ecs(_)) || !machines.is_empty()),
@@ -557,6 +559,34 @@ fn secrets(seen: &Seen) -> BTreeMap<String, String> {
                 .map(|name| (name.clone(), workflow.path.clone()))
         })
         .collect()
+}
+
+/// Labels that only the runners' owners know; actionlint has to be told.
+fn own_labels(labels: &[String], seen: &Seen) -> Option<String> {
+    const KNOWN: [&str; 7] = [
+        "self-hosted",
+        "linux",
+        "macos",
+        "windows",
+        "x64",
+        "arm",
+        "arm64",
+    ];
+    let told = ["yaml", "yml"].iter().any(|extension| {
+        let path = format!(".github/actionlint.{extension}");
+        seen.root.join(path).is_file()
+    });
+    let is_known = |label: &&str| {
+        KNOWN.contains(&label.to_ascii_lowercase().as_str()) || label.starts_with("ubuntu-")
+    };
+    let own: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let own: Vec<&str> = own.into_iter().filter(|label| !is_known(label)).collect();
+    (!told && !own.is_empty()).then(|| {
+        format!(
+            "for actionlint, .github/actionlint.yaml: self-hosted-runner: {{ labels: [{}] }}",
+            own.join(", ")
+        )
+    })
 }
 
 /// A runner of one's own is on the machine that is deployed to, unless SSH or an API goes there.

@@ -1,5 +1,7 @@
 //! The stage once more, and where it differs.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use cli::{Failure, Job};
@@ -7,23 +9,34 @@ use model::report::v1;
 use model::{Outcome, Table};
 use tokio::process::Command;
 
-use super::{acts, had, read};
+use super::{had, read};
 
 /// Flags that say where to write or what to read, which are ours to say.
 const OURS: [&str; 5] = ["--report", "--summary", "--html", "--format", "--config"];
+
+/// So many differences are named in one line, and so many in a table.
+const NAMED: usize = 10;
+const ROWS: usize = 200;
 
 type Compared = (Vec<Outcome>, Option<Table>);
 
 pub(super) async fn run(then: &v1::Report, job: &Job) -> Result<Compared, Failure> {
     let folder = tempfile::tempdir().map_err(Failure::error)?;
     let report = folder.path().join("report.json");
-    let dry = acts(then);
-    let mut command = command(then, job, dry)?;
+    let words = told(then);
+    let asked = Asked::read(then, &words)?;
+    let mut command = command(then, job)?;
+    // Ours come first: behind a `--` they would be none.
     command
         .arg("--report")
         .arg(&report)
         .arg("--summary")
         .arg(folder.path().join("summary.md"));
+    let dry = acts(&then.stage, asked.action.as_deref());
+    if dry && !asked.dry {
+        command.arg("--dry-run");
+    }
+    command.args(&words);
     let mut child = command.spawn().map_err(Failure::error)?;
     job.progress.say(&format!("running {} again", then.stage));
     let status = tokio::select! {
@@ -51,8 +64,109 @@ pub(super) async fn run(then: &v1::Report, job: &Job) -> Result<Compared, Failur
     Ok((vec![verdict(then, &now)], Some(table(then, &now))))
 }
 
+/// The words that the stage was given, without where to write.
+fn told(then: &v1::Report) -> Vec<&str> {
+    let mut words = then.inputs.iter().flat_map(|inputs| &inputs.arguments);
+    let mut told = Vec::new();
+    while let Some(word) = words.next() {
+        if OURS.contains(&word.as_str()) {
+            words.next();
+        } else if !OURS
+            .iter()
+            .any(|flag| word.starts_with(&format!("{flag}=")))
+        {
+            told.push(word.as_str());
+        }
+    }
+    told
+}
+
+/// The words as the stage reads them: which of them is its action, only its command line knows.
+struct Asked {
+    action: Option<String>,
+    dry: bool,
+}
+
+impl Asked {
+    fn read(then: &v1::Report, words: &[&str]) -> Result<Self, Failure> {
+        let unread = || {
+            Failure::usage(format!("the report's inputs are none of {}", then.stage))
+                .hint("is it a report of deploy-guard?")
+        };
+        // What a variable says is not seen here, and would be missed.
+        let lenient = crate::command().ignore_errors(true);
+        let whole = ["deploy-guard", &then.stage].into_iter();
+        let matches = lenient
+            .try_get_matches_from(whole.chain(words.iter().copied()))
+            .map_err(|_| unread())?;
+        let mut command = crate::command();
+        command.build();
+        let mut command = command.find_subcommand(&then.stage).ok_or_else(unread)?;
+        let mut matches = matches.subcommand_matches(&then.stage).ok_or_else(unread)?;
+        let asked = Asked {
+            action: matches.subcommand_name().map(str::to_owned),
+            dry: matches.get_flag("dry_run"),
+        };
+        loop {
+            for path in files(command, matches, then) {
+                if !had::is_below(&path) {
+                    let what = format!(
+                        "the report names a file that is not below this folder: {}",
+                        path.display()
+                    );
+                    return Err(
+                        Failure::usage(what).hint("run the stage by hand, if that file is meant")
+                    );
+                }
+            }
+            let Some((name, below)) = matches.subcommand() else {
+                return Ok(asked);
+            };
+            command = command.find_subcommand(name).ok_or_else(unread)?;
+            matches = below;
+        }
+    }
+}
+
+/// The files that a command's flags name, also those that came as variables.
+fn files(command: &clap::Command, matches: &clap::ArgMatches, then: &v1::Report) -> Vec<PathBuf> {
+    let is_file = |arg: &&clap::Arg| {
+        arg.get_value_parser().type_id() == std::any::TypeId::of::<PathBuf>()
+            && !arg
+                .get_long()
+                .is_some_and(|long| OURS.contains(&&*format!("--{long}")))
+    };
+    let settings = then.inputs.as_ref().map(|inputs| &inputs.settings);
+    let mut all = Vec::new();
+    for arg in command.get_arguments().filter(is_file) {
+        let given = matches.get_many::<PathBuf>(arg.get_id().as_str());
+        all.extend(given.into_iter().flatten().cloned());
+        let variable = arg.get_long().map(|long| {
+            format!(
+                "DEPLOY_GUARD_{}",
+                long.to_ascii_uppercase().replace('-', "_")
+            )
+        });
+        let set = variable.and_then(|name| settings?.get(&name));
+        all.extend(set.map(PathBuf::from));
+    }
+    all
+}
+
+/// Whether the stage changes something, so that it is only run dry.
+fn acts(stage: &str, action: Option<&str>) -> bool {
+    const LOOKS: [&str; 5] = ["status", "history", "plan", "decide", "list"];
+    let looks = action.map(|action| LOOKS.contains(&action));
+    match stage {
+        "rollback" => looks != Some(true),
+        "runner-check" => looks == Some(false),
+        "run" => true,
+        _ => false,
+    }
+}
+
 /// This program as the stage, with what the report says and nothing of our own.
-fn command(then: &v1::Report, job: &Job, dry: bool) -> Result<Command, Failure> {
+fn command(then: &v1::Report, job: &Job) -> Result<Command, Failure> {
     let mut command = Command::new(std::env::current_exe().map_err(Failure::error)?);
     command
         .arg(&then.stage)
@@ -86,18 +200,7 @@ fn command(then: &v1::Report, job: &Job, dry: bool) -> Result<Command, Failure> 
             command.env(name, value);
         }
     }
-    let mut words = inputs.arguments.iter();
-    let mut told = Vec::new();
-    while let Some(word) = words.next() {
-        if OURS.contains(&word.as_str()) {
-            words.next();
-        } else if !OURS
-            .iter()
-            .any(|flag| word.starts_with(&format!("{flag}=")))
-        {
-            told.push(word.as_str());
-        }
-    }
+    let told = told(then);
     if told.iter().any(|word| word.contains('\0')) {
         return Err(Failure::usage("an input in the report holds a NUL")
             .hint("is it a report of deploy-guard?"));
@@ -123,10 +226,6 @@ fn command(then: &v1::Report, job: &Job, dry: bool) -> Result<Command, Failure> 
             had::configuration_here(&configuration.path, job)?,
         );
     }
-    command.args(&told);
-    if dry && !told.contains(&"--dry-run") {
-        command.arg("--dry-run");
-    }
     Ok(command)
 }
 
@@ -136,11 +235,13 @@ fn verdict(then: &v1::Report, now: &v1::Report) -> Outcome {
     let outcome = if then.verdict == now.verdict && differ.is_empty() {
         Outcome::pass("again", &then.stage)
     } else {
-        let which: Vec<&str> = differ.iter().map(|(id, _, _)| id.as_str()).collect();
-        let which = if which.is_empty() {
-            String::new()
-        } else {
-            format!("; different: {}", which.join(", "))
+        let names = differ.iter().map(|(id, _, _)| id.as_str());
+        let names: Vec<&str> = names.take(NAMED).collect();
+        let more = differ.len() - names.len();
+        let which = match (names.as_slice(), more) {
+            ([], _) => String::new(),
+            (names, 0) => format!("; different: {}", names.join(", ")),
+            (names, more) => format!("; different: {} and {more} more", names.join(", ")),
         };
         Outcome::fail("again", &then.stage)
             .reason(format!(
@@ -163,28 +264,40 @@ fn differences(then: &v1::Report, now: &v1::Report) -> Vec<(String, String, Stri
             None => one.verdict.to_string(),
         },
     };
-    let of =
-        |report: &v1::Report, id: &str| report.outcomes.iter().find(|one| one.id == id).cloned();
+    let (there, here) = (by_id(then), by_id(now));
     let mut all = Vec::new();
     for one in &then.outcomes {
-        let here = of(now, &one.id);
-        if here.as_ref().is_none_or(|here| here.verdict != one.verdict) {
-            all.push((one.id.clone(), said(Some(one)), said(here.as_ref())));
+        let other = here.get(one.id.as_str()).copied();
+        if other.is_none_or(|other| other.verdict != one.verdict) {
+            all.push((one.id.clone(), said(Some(one)), said(other)));
         }
     }
     for one in &now.outcomes {
-        if of(then, &one.id).is_none() {
+        if !there.contains_key(one.id.as_str()) {
             all.push((one.id.clone(), said(None), said(Some(one))));
         }
     }
     all
 }
 
+/// The first of each name.
+fn by_id(report: &v1::Report) -> BTreeMap<&str, &v1::Outcome> {
+    let all = report.outcomes.iter().rev();
+    all.map(|one| (one.id.as_str(), one)).collect()
+}
+
 fn table(then: &v1::Report, now: &v1::Report) -> Table {
-    let mut rows: Vec<Vec<String>> = differences(then, now)
-        .into_iter()
-        .map(|(id, ci, here)| vec![id, ci, here])
-        .collect();
+    let differ = differences(then, now);
+    let more = differ.len().saturating_sub(ROWS);
+    let shown = differ.into_iter().take(ROWS);
+    let mut rows: Vec<Vec<String>> = shown.map(|(id, ci, here)| vec![id, ci, here]).collect();
+    if more > 0 {
+        rows.push(vec![
+            format!("… {more} more"),
+            "in the reports".to_owned(),
+            String::new(),
+        ]);
+    }
     if rows.is_empty() {
         rows.push(vec![
             "(none)".to_owned(),

@@ -138,10 +138,7 @@ pub(super) fn configuration_here(path: &str, job: &Job) -> Result<PathBuf, Failu
         return Ok(path.clone());
     }
     let path = PathBuf::from(path);
-    let below = path
-        .components()
-        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if below {
+    if is_below(&path) {
         return Ok(path);
     }
     // Where the job's checkout was is another folder here.
@@ -161,6 +158,12 @@ pub(super) fn configuration_here(path: &str, job: &Job) -> Result<PathBuf, Failu
             usual.unwrap_or_default().display()
         ))),
     }
+}
+
+/// Whether a path leads nowhere but below this folder.
+pub(super) fn is_below(path: &Path) -> bool {
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Whether a person named the configuration.

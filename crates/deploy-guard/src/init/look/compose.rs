@@ -81,38 +81,37 @@ const COMPANIONS: &[&str] = &[
     "alertmanager",
 ];
 
-/// `compose.yaml`, `docker-compose.prod.yml`; not what a developer lays over it, nor our own.
+/// What a developer lays over a project, or starts in its place.
+const DEVELOPERS: [&str; 8] = [
+    "override",
+    "dev",
+    "development",
+    "test",
+    "tests",
+    "ci",
+    "local",
+    "debug",
+];
+
+/// `compose.yaml`, `docker-compose.prod.yml`; not a developer's, nor our own.
 pub(super) fn is_one(name: &str) -> bool {
-    let Some(stem) = name
+    variant(name).is_some_and(|of| of != "deploy-guard" && !DEVELOPERS.contains(&of))
+}
+
+/// `compose.override.yaml`.
+pub(super) fn is_developers(name: &str) -> bool {
+    variant(name).is_some_and(|of| DEVELOPERS.contains(&of))
+}
+
+/// What stands behind `compose` in a file's name: nothing, or a word.
+fn variant(name: &str) -> Option<&str> {
+    let stem = name
         .strip_suffix(".yml")
-        .or_else(|| name.strip_suffix(".yaml"))
-    else {
-        return false;
-    };
+        .or_else(|| name.strip_suffix(".yaml"))?;
     let stem = stem.strip_prefix("docker-").unwrap_or(stem);
-    match stem.strip_prefix("compose") {
-        Some("") => true,
-        Some(more) => {
-            let more = more.trim_start_matches(['.', '-', '_']);
-            ![
-                "override",
-                "deploy-guard",
-                "dev",
-                "development",
-                "test",
-                "tests",
-                "ci",
-                "local",
-                "debug",
-            ]
-            .contains(&more)
-                && stem
-                    .as_bytes()
-                    .get("compose".len())
-                    .is_some_and(|b| b".-_".contains(b))
-        }
-        None => false,
-    }
+    let more = stem.strip_prefix("compose")?;
+    let word = more.trim_start_matches(['.', '-', '_']);
+    (more.is_empty() || word.len() < more.len()).then_some(word)
 }
 
 pub(super) fn read(path: String, tree: &Value) -> Result<Compose, &'static str> {
@@ -122,11 +121,11 @@ pub(super) fn read(path: String, tree: &Value) -> Result<Compose, &'static str> 
     let mut passed_over = Vec::new();
     let mut all = Vec::new();
     for (name, service) in services {
-        // A profile is started by whoever asks for it.
         if service["profiles"]
             .as_array()
             .is_some_and(|all| !all.is_empty())
         {
+            passed_over.push(format!("{path}: {name:?}: started only by its profile"));
             continue;
         }
         match one(name, service) {
@@ -213,10 +212,17 @@ fn one(name: &str, service: &Value) -> Result<Service, &'static str> {
 fn untagged(image: &str) -> Option<String> {
     // What names the tag alone does not matter: the release takes its place.
     let image = image.split('@').next().unwrap_or(image);
-    let name = match image.rfind("${") {
-        Some(at) if image[..at].ends_with(':') && !image[at..].contains('/') => &image[..at - 1],
-        _ => image,
-    };
+    let (mut depth, mut tag) = (0_usize, None);
+    for (at, c) in image.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '/' if depth == 0 => tag = None,
+            ':' if depth == 0 => tag = Some(at),
+            _ => {}
+        }
+    }
+    let name = tag.map_or(image, |at| &image[..at]);
     let name = defaults(name)?;
     let name = match name.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => name,
@@ -245,19 +251,28 @@ fn defaults(text: &str) -> Option<String> {
     (!out.contains('$')).then_some(out)
 }
 
-/// Published port and the container's, of each entry that says both.
+/// Published port and the container's, of each entry that says both and can be asked at 127.0.0.1.
 fn ports(service: &Value) -> Vec<(u16, u16)> {
     let entries = service["ports"].as_array().into_iter().flatten();
+    let asked = |host: &str| {
+        matches!(
+            host,
+            "" | "0.0.0.0" | "127.0.0.1" | "localhost" | "::" | "[::]"
+        )
+    };
     let one = |entry: &Value| {
         if entry.is_object() {
             let of = |key: &str| defaults(entry[key].as_str()?)?.parse().ok();
-            return (entry["protocol"] != "udp").then_some((of("published")?, of("target")?));
+            let here = asked(entry["host_ip"].as_str().unwrap_or_default());
+            return (entry["protocol"] != "udp" && here)
+                .then_some((of("published")?, of("target")?));
         }
         let text = defaults(entry.as_str()?)?;
         let text = text.strip_suffix("/tcp").unwrap_or(&text);
-        let mut parts = text.rsplit(':');
+        let mut parts = text.rsplitn(3, ':');
         let inside = parts.next()?.parse().ok()?;
-        Some((parts.next()?.parse().ok()?, inside))
+        let published = parts.next()?.parse().ok()?;
+        asked(parts.next().unwrap_or_default()).then_some((published, inside))
     };
     entries.filter_map(one).collect()
 }
@@ -327,6 +342,9 @@ mod tests {
         ] {
             assert!(is_one(name), "{name}");
         }
+        for name in ["docker-compose.override.yml", "compose.dev.yaml"] {
+            assert!(is_developers(name) && !is_one(name), "{name}");
+        }
         for name in [
             "composer.yml",
             "docker-compose.override.yml",
@@ -344,6 +362,10 @@ mod tests {
             ("ghcr.io/acme/shop:1.2", Some("ghcr.io/acme/shop")),
             ("localhost:5000/shop", Some("localhost:5000/shop")),
             ("shop:${TAG}", Some("shop")),
+            ("localhost:5000/shop:$TAG", Some("localhost:5000/shop")),
+            ("shop:v$TAG", Some("shop")),
+            ("${IMAGE:-ghcr.io/acme/shop:1}", Some("ghcr.io/acme/shop")),
+            ("$REGISTRY/shop:1", None),
             ("shop:${TAG:-latest}", Some("shop")),
             (
                 "${REGISTRY:-ghcr.io/acme}/shop:${TAG:?no tag}",
@@ -368,6 +390,18 @@ mod tests {
         });
         let service = one("web", &service).unwrap();
         assert_eq!(service.port, Some(8080));
+        let of = |entry: Value| ports(&serde_json::json!({"ports": [entry]}));
+        for (entry, here) in [
+            ("[::]:8080:80", true),
+            ("0.0.0.0:8080:80", true),
+            ("10.0.0.5:8080:80", false),
+            ("[::1]:8080:80", false),
+            ("8080-8090:80", false),
+        ] {
+            assert_eq!(!of(entry.into()).is_empty(), here, "{entry}");
+        }
+        let long = serde_json::json!({"published": "90", "target": "80", "host_ip": "10.0.0.5"});
+        assert_eq!(of(long), []);
         assert_eq!(
             service.health,
             Some(Health {

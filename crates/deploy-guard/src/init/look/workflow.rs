@@ -91,8 +91,9 @@ fn is_word(text: &str) -> bool {
 /// The secrets that its expressions name.
 fn texts(tree: &Value, found: &mut BTreeSet<String>) {
     match tree {
-        Value::String(text) if text.contains("secrets.") => {
-            let Ok(pattern) = Regex::new(r"\bsecrets\.([A-Za-z_][A-Za-z0-9_]{0,99})") else {
+        Value::String(text) if text.to_ascii_lowercase().contains("secrets") => {
+            // Expressions know no case, and two ways to name one.
+            let Ok(pattern) = Regex::new(r"(?i)\bsecrets(?:\.|\[')([a-z_][a-z0-9_]{0,99})") else {
                 return;
             };
             let names = pattern.captures_iter(text).map(|found| found[1].to_owned());
