@@ -222,7 +222,7 @@ async fn running(session: &Session<'_>, release: &str, told: &mut Flags) -> Vec<
         Err(reason) => Outcome::error(id, release)
             .actual(reason.clone())
             .reason(format!("which task definition runs could not be asked: {reason}"))
-            .hint("nothing was recorded; once the deployment has ended, again; or tell it: `--task-definition FAMILY:REVISION`"),
+            .hint("nothing was recorded; an `ecs` probe in the gate waits until the rollout is over; or tell it: `--task-definition FAMILY:REVISION`"),
     };
     vec![runs, outcome.expected(expected)]
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::plan::{Plan, Way};
 use super::text::scalar;
 
-/// v4.2.2, by its commit: a tag of somebody else's can be moved.
+/// By its commit: a tag of somebody else's can be moved.
 const CHECKOUT: &str = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1";
 
 const LOG_IN: &str =
