@@ -153,25 +153,6 @@ fn the_examples_fit_the_schema_of_the_configuration() {
 }
 
 #[test]
-fn each_example_of_a_rollback_loads() {
-    let examples = testkit::workspace().join("examples/rollback");
-    let mut found = 0;
-    for entry in std::fs::read_dir(examples).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "yml") {
-            testkit::bin("deploy-guard")
-                .args(["preflight", "list", "--release", "v1.2.4", "--config"])
-                .arg(path)
-                .assert()
-                .code(0)
-                .stdout(contains("production-state.json").or(contains("production.json")));
-            found += 1;
-        }
-    }
-    assert!(found > 8, "{found}");
-}
-
-#[test]
 fn each_kind_of_check_and_probe_has_an_example_that_loads() {
     use deploy_guard::generate::checks::{HEALTHGATE, PREFLIGHT, kinds};
     let schema = config::schema();
