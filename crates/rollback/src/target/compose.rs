@@ -2,7 +2,7 @@
 
 mod images;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -214,7 +214,7 @@ any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
         let label = self.config.release_label.as_deref().unwrap_or_default();
         // Between backquotes nothing is special to a template but the backquote, which no label has.
         let format = format!(
-            "{{\"service\":{{{{json (index .Config.Labels \"com.docker.compose.service\")}}}},\
+            "{{\"id\":{{{{json .Id}}}},\"name\":{{{{json .Name}}}},\"service\":{{{{json (index .Config.Labels \"com.docker.compose.service\")}}}},\
              \"one_off\":{{{{json (index .Config.Labels \"com.docker.compose.oneoff\")}}}},\
              \"image\":{{{{json .Config.Image}}}},\"label\":{{{{json (index .Config.Labels `{label}`)}}}}}}"
         );
@@ -571,6 +571,8 @@ impl Target for Compose<'_> {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Container {
+    id: String,
+    name: String,
     #[serde(default, deserialize_with = "or_empty")]
     service: String,
     #[serde(default, deserialize_with = "or_empty")]
@@ -579,13 +581,30 @@ struct Container {
     label: Option<String>,
 }
 
-/// How many containers each service has.
-fn counts(containers: &[Container]) -> Counts {
-    let mut counts = Counts::new();
-    for one in containers {
-        *counts.entry(one.service.clone()).or_default() += 1;
+impl Container {
+    /// Its name, without the id that docker-compose 1 puts before the name of one that it replaces.
+    fn own_name(&self) -> &str {
+        let name = self.name.trim_start_matches('/');
+        let id = self.id.get(..12).unwrap_or(&self.id);
+        let rest = name
+            .strip_prefix(id)
+            .and_then(|rest| rest.strip_prefix('_'));
+        rest.unwrap_or(name)
     }
-    counts
+}
+
+/// How many containers each service has. One that was not yet replaced when a deployment failed
+/// stands beside its successor: the two are one.
+fn counts(containers: &[Container]) -> Counts {
+    let mut names: BTreeMap<&String, BTreeSet<&str>> = BTreeMap::new();
+    for one in containers {
+        names
+            .entry(&one.service)
+            .or_default()
+            .insert(one.own_name());
+    }
+    let count = |(service, names): (&String, BTreeSet<_>)| (service.clone(), names.len());
+    names.into_iter().map(count).collect()
 }
 
 /// A label that is not there is `null` or empty.

@@ -68,18 +68,22 @@ impl World {
 
     /// `docker-compose` as a person calls it.
     fn compose(&self, words: &[&str]) {
-        let output = std::process::Command::new("docker-compose")
-            .args(["-p", &self.project()])
-            .args(words)
-            .current_dir(self.folder(""))
-            .env("DOCKER_HOST", self.docker.address())
-            .output()
-            .unwrap();
+        let output = self.called(words);
         assert!(
             output.status.success(),
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    fn called(&self, words: &[&str]) -> std::process::Output {
+        std::process::Command::new("docker-compose")
+            .args(["-p", &self.project()])
+            .args(words)
+            .current_dir(self.folder(""))
+            .env("DOCKER_HOST", self.docker.address())
+            .output()
+            .unwrap()
     }
 
     /// What is told of each container of a service, by Docker's own templates.
@@ -397,6 +401,24 @@ fn a_service_that_runs_more_than_once_does_so_afterwards() {
         .is(0, &["rolled back from v2 to v1"]);
     let images = world.inspect("worker", "{{.Config.Image}} {{.State.Status}}");
     assert_eq!(images, ["shop:v1 running"; 3]);
+}
+
+/// docker-compose 1 then leaves two of the service: the one before, and one that was never started.
+#[test]
+fn a_deployment_that_did_not_start_leaves_no_container_too_many() {
+    let world = World::new(&["v1", "v2"], "");
+    let file = world.folder(THEIRS);
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replacen("/bin/sh", "/no/such/program", 1)).unwrap();
+    assert!(!world.called(&["up", "-d"]).status.success());
+    std::fs::write(&file, good).unwrap();
+    assert_eq!(world.inspect("backend", "{{.Name}}").len(), 2);
+    world.bed.rollback(&["run"]).is(0, &["from v2 to v1"]);
+    world.answers("v1");
+    assert_eq!(
+        world.inspect("backend", "{{.Name}}"),
+        [format!("/{}_backend_1", world.project())]
+    );
 }
 
 #[test]
