@@ -9,7 +9,7 @@ use crate::world::{Containers, Example, answers, state, version};
 #[test]
 fn compose_from_a_good_release_through_a_bad_one_and_back() {
     // v2 runs, answers with 200, passes the container's health check, and says that it is not well.
-    let world = Containers::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "healthy")]);
+    let world = Containers::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "broken")]);
     let port = free_port();
     fs::create_dir(world.path("shop")).unwrap();
     let example = Example::copy("compose-on-one-host")
@@ -49,7 +49,11 @@ fn compose_from_a_good_release_through_a_bad_one_and_back() {
     run.says("images/web").skipped("Begin");
     answers(&url, &version("v1"));
 
-    example.deploy("v3").passes();
-    answers(&url, &version("v3"));
-    state(&world.state(), "v3", &[("v2", "bad"), ("v3", "good")]);
+    // It does not start, when the old container is gone already.
+    let run = example.deploy("v3").fails().failed("Deploy");
+    run.skipped("Gate").succeeded("Roll back");
+    answers(&url, &version("v1"));
+    state(&world.state(), "v1", &[("v2", "bad"), ("v3", "bad")]);
+    let kept = fs::read_dir(world.path("evidence")).unwrap();
+    assert_eq!(kept.count(), 2);
 }

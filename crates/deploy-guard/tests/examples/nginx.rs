@@ -57,7 +57,12 @@ impl World {
 #[test]
 fn nginx_from_a_good_release_through_a_bad_one_and_back() {
     // v2 answers with 200 and says that it is not well.
-    let world = World::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "healthy")]);
+    let world = World::new(&[
+        ("v1", "healthy"),
+        ("v2", "degraded"),
+        ("v3", "broken"),
+        ("v4", "healthy"),
+    ]);
     let run = world.example.deploy("v1").passes();
     run.skipped("Roll back");
     world.live("v1");
@@ -75,9 +80,14 @@ fn nginx_from_a_good_release_through_a_bad_one_and_back() {
     run.says("known bad").skipped("Begin").skipped("Roll back");
     world.live("v1");
 
-    world.example.deploy("v3").passes();
-    world.live("v3");
-    world.state("v3", &[("v2", "bad"), ("v3", "good")]);
+    // No traffic was sent to what does not start, so there is nothing to take back.
+    let run = world.example.deploy("v3").fails().failed("Deploy");
+    run.failed("Roll back").says("v1 is what runs already");
+    world.live("v1");
+
+    world.example.deploy("v4").passes();
+    world.live("v4");
+    world.state("v4", &[("v2", "bad"), ("v4", "good")]);
 }
 
 /// act ends the gate without a word, as a runner does that has lost its patience; what comes then is

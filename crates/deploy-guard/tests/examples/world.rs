@@ -143,7 +143,8 @@ pub(crate) struct Containers {
 }
 
 impl Containers {
-    /// Each release with what it says of its health. It listens on `$PORT`.
+    /// Each release with what it says of its health; one that is `broken` does not even start. It
+    /// listens on `$PORT`.
     pub(crate) fn new(releases: &[(&str, &str)]) -> Containers {
         let docker = Docker::start();
         let images = Registry::start();
@@ -159,7 +160,10 @@ impl Containers {
             ];
             docker.image("made", &files);
             docker.must(&["create", "--name", "made", "made", "none"]);
-            let program = r#"CMD ["/bin/sh", "/run.sh"]"#;
+            let program = match *health {
+                "broken" => r#"CMD ["/there/is/no/such/program"]"#,
+                _ => r#"CMD ["/bin/sh", "/run.sh"]"#,
+            };
             docker.must(&["commit", "--change", program, "made", &name]);
             docker.must(&["push", "-q", &name]);
             docker.must(&["rm", "made"]);
