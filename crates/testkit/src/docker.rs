@@ -21,8 +21,11 @@ impl Docker {
     pub fn start() -> Docker {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name).display().to_string();
-        let mut command = Command::new(tool("dockerd"));
+        // What it mounts and leaves mounted is gone with it, and its folder can be removed.
+        let mut command = Command::new(tool("unshare"));
         command
+            .args(["--mount", "--propagation=slave"])
+            .arg(tool("dockerd"))
             .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
             .args([
                 "--pidfile",
