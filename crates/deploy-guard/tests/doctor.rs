@@ -295,3 +295,24 @@ fn a_pipe_or_a_folder_where_a_file_is_named_holds_nobody_up() {
     let (_, report) = Patient::new(WELL).ask(&["--only", "variables"]);
     assert_eq!(report["verdict"], "inconclusive", "{report:#}");
 }
+
+#[test]
+fn what_cannot_be_known_here_is_not_said_to_be_well() {
+    let config = "version: 1\nrollback:\n  state: \"s3://${STATE_BUCKET}/shop.json\"\n  command: { run: sh ./switch.sh }\n";
+    // A machine that is none of AWS's has nobody to ask.
+    let patient = Patient::new(config)
+        .write("switch.sh", "")
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1/");
+    let (code, report) = patient.ask(&[]);
+    assert_eq!(code, 1, "{report}");
+    stops(&report, "variables/STATE_BUCKET", "preflight, rollback");
+    assert_eq!(outcome(&report, "state/read")["verdict"], "skipped");
+    let text = report.to_string();
+    assert!(!text.contains("state/write"), "{text}");
+    // Where the address is known it is seen that there is a bucket.
+    let patient = patient.env("STATE_BUCKET", "shop-state");
+    let (code, report) = patient.ask(&["--only", "token/aws"]);
+    assert_eq!(code, 1, "{report}");
+    stops(&report, "token/aws", "preflight, rollback");
+}

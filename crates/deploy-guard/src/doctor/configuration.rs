@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cli::Job;
+use config::Section;
 use model::Outcome;
 
 use super::{ALL, Finding, Who};
@@ -133,6 +134,22 @@ fn stage(
         }
     }
     None
+}
+
+/// Why these parts of the configuration cannot be read here.
+pub(super) fn unset(job: &Job, sections: &[Section]) -> Option<String> {
+    let folder = std::env::current_dir().unwrap_or_default();
+    let loaded = config::load(config::Request {
+        path: job.config_path.as_deref(),
+        folder: &folder,
+        environment: job.environment.as_deref(),
+        variables: config::Variables {
+            env: &job.env,
+            release: Some(job.release.as_deref().unwrap_or("v0.0.0")),
+        },
+        sections,
+    });
+    loaded.err().map(|refusal| refusal.error.to_string())
 }
 
 /// The stages that a secret is for, as far as the configuration's parts tell.

@@ -25,7 +25,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     for (name, host) in &job.config.hosts {
         findings.push(reached(name, &host.address, host.port).await);
     }
-    findings.extend(aws(job));
+    findings.extend(aws(job).await);
     findings
 }
 
@@ -265,8 +265,9 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
     )
 }
 
-/// Credentials of AWS, where something is asked there.
-fn aws(job: &Job) -> Option<Finding> {
+/// Credentials of AWS, where something is asked there. Those of a machine or a web identity are
+/// known only once they were asked for.
+async fn aws(job: &Job) -> Option<Finding> {
     let gate = job
         .config
         .healthgate
@@ -287,13 +288,17 @@ fn aws(job: &Job) -> Option<Finding> {
     if stops.is_empty() {
         return None;
     }
-    let outcome = match aws::Source::find(&job.env) {
-        Ok(source) => {
-            job.redactor.add(source.secrets());
-            Outcome::pass("token/aws", "AWS")
-                .expected("credentials")
-                .actual("found")
-        }
+    let asking = async {
+        let source = aws::Source::find(&job.env)?;
+        job.redactor.add(source.secrets());
+        let client = aws::Client::connect(&job.env, &source, None).await?;
+        job.redactor.add(client.secrets());
+        Ok::<_, aws::Error>(())
+    };
+    let outcome = match asking.await {
+        Ok(()) => Outcome::pass("token/aws", "AWS")
+            .expected("credentials")
+            .actual("found"),
         Err(error) => Outcome::fail("token/aws", "AWS")
             .expected("credentials")
             .actual("none")

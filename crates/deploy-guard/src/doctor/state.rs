@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use cli::Job;
+use config::Section;
 use config::value::StateAddress;
 use model::Outcome;
 
-use super::{Finding, Who};
+use super::{Finding, Who, configuration};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const USERS: [Who; 2] = [Who::Preflight, Who::Rollback];
@@ -20,6 +21,11 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let of = |name: &str| format!("state/{name}");
     let mut findings = Vec::new();
     let mut add = |outcome| findings.push(Finding::new(outcome, &USERS));
+    // In place of a variable that is not set stands some word, and nobody asked for that state.
+    if let Some(reason) = configuration::unset(job, &[Section::Rollback]) {
+        add(Outcome::skipped(of("read"), "rollback.state", reason));
+        return findings;
+    }
     if let StateAddress::File(path) = &section.state {
         add(writable(path, &address));
     }
