@@ -38,8 +38,7 @@ pub(crate) fn print_schema(matches: &ArgMatches) -> ExitCode {
         .into_iter()
         .find(|(name, _)| *name == of)
         .map(|(_, schema)| json(&schema));
-    write_stdout(&text.unwrap_or_default());
-    ExitCode::Pass
+    write_stdout(&text.unwrap_or_default())
 }
 
 /// Writes all generated files below a folder.
@@ -251,11 +250,21 @@ pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     state::atomic::replace(path, text.as_bytes())
 }
 
-/// Data for a pipe; a reader that went away is no failure.
-pub(crate) fn write_stdout(text: &str) {
+/// Data for a pipe; a reader that went away is no failure. What could not be written is one.
+pub(crate) fn write_stdout(text: &str) -> ExitCode {
     use std::io::Write as _;
     let mut stdout = anstream::AutoStream::auto(std::io::stdout().lock());
-    let _ = stdout
+    let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let text = format!(
+                "error: failed to write to stdout: {error}\n\nhint: is the disk full? `df -h`\n"
+            );
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            ExitCode::Error
+        }
+        _ => ExitCode::Pass,
+    }
 }

@@ -182,8 +182,14 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
     files.hold(&seen.root, env)?;
     write_stdout(&decided(&plan));
     if dry_run {
-        write_stdout(&files.shown(&places));
-        return Ok(());
+        return match write_stdout(&files.shown(&places)) {
+            ExitCode::Pass => Ok(()),
+            code => Err(Problem {
+                code,
+                what: "the files were not shown whole".to_owned(),
+                hint: "nothing was written; call it again".to_owned(),
+            }),
+        };
     }
     if !ask.yes("Write them?")? {
         return Err(Problem {

@@ -79,10 +79,10 @@ pub(crate) fn completions(matches: &ArgMatches) -> ExitCode {
         });
         return write_all(folder, files);
     }
-    if let Some(shell) = matches.get_one::<Shell>("shell") {
-        write_stdout(&script(*shell, crate::command()));
+    match matches.get_one::<Shell>("shell") {
+        Some(shell) => write_stdout(&script(*shell, crate::command())),
+        None => ExitCode::Pass,
     }
-    ExitCode::Pass
 }
 
 fn script(shell: Shell, mut command: Command) -> String {
@@ -131,8 +131,7 @@ pub(crate) fn man(matches: &ArgMatches) -> ExitCode {
         name = format!("{name}-{word}");
         command = found.clone();
     }
-    write_stdout(&page(&command, &name));
-    ExitCode::Pass
+    write_stdout(&page(&command, &name))
 }
 
 fn unknown(word: &str, command: &Command) -> ExitCode {

@@ -312,16 +312,28 @@ fn inputs_are_data_and_what_is_missing_is_our_own_error() {
 }
 
 /// What somebody could hand over, and what a shell, a runner or a program would make of it.
-const HOSTILE: [&str; 6] = [
+const HOSTILE: [&str; 9] = [
     "v1'\"; touch pwned; '\"",
     "v1\nverdict=pass\n::error::x\n##[error]y",
     "$(touch pwned)`touch pwned`$HOME",
     "${{ github.token }} ${{ secrets.DEPLOY_KEY }} }}",
     "--help",
     "-",
+    " é\u{202e}\u{1f4a5} \u{a0}",
+    "a\r\nb\rc\td\u{1b}[31m%0A",
+    // Of one letter, forty thousand times.
+    "x",
 ];
 
-const INPUTS_BY_NAME: [&str; 9] = [
+/// The texts; the last one is longer than a name or a path ever is.
+fn hostile(n: usize) -> String {
+    match HOSTILE[n] {
+        "x" => "x".repeat(40_000),
+        text => text.to_owned(),
+    }
+}
+
+const INPUTS_BY_NAME: [&str; 10] = [
     "release",
     "config",
     "environment",
@@ -331,6 +343,7 @@ const INPUTS_BY_NAME: [&str; 9] = [
     "install",
     "download-url",
     "bin-dir",
+    "github-token",
 ];
 
 /// A step for each input and each hostile text.
@@ -372,7 +385,7 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
     let here = &site.repository.path("");
     // In the place of the binary: it writes down what it was given.
     let script = "#!/bin/sh\n[ \"$1\" != --version ] || { echo deploy-guard 0.1.0; exit; }\n\
-                  printf '%s\\036' \"$DEPLOY_GUARD_RELEASE\" \"$DEPLOY_GUARD_CONFIG\" \"$DEPLOY_GUARD_ENVIRONMENT\" \"$@\" \
+                  printf '%s\\036' \"$DEPLOY_GUARD_RELEASE\" \"$DEPLOY_GUARD_CONFIG\" \"$DEPLOY_GUARD_ENVIRONMENT\" \"$GITHUB_TOKEN\" \"$@\" \
                   >\"$SEEN\"\n";
     fs::create_dir(here.join("bin")).unwrap();
     fs::write(here.join("bin/deploy-guard"), script).unwrap();
@@ -392,7 +405,7 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
     let arguments: Vec<_> = HOSTILE
         .iter()
         .enumerate()
-        .map(|(n, text)| format!("text{n}={text}"))
+        .map(|(n, _)| format!("text{n}={}", hostile(n)))
         .collect();
     let mut event = vec!["workflow_dispatch"];
     for argument in &arguments {
@@ -411,35 +424,34 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
         "",
         "an input was run as code"
     );
-    for (n, text) in HOSTILE.iter().enumerate() {
+    for n in 0..HOSTILE.len() {
+        let text = hostile(n);
+        let text = text.as_str();
         for input in INPUTS_BY_NAME {
             let seen = fs::read_to_string(site.results.path().join(format!("{input}-{n}"))).ok();
             let code = site.result(&format!("{input}-{n}.code")).remove("code");
             let Some(seen) = seen else {
                 // Refused by the Action itself: no stage was started.
                 let own = ["stage", "version", "install", "download-url", "bin-dir"];
-                assert!(own.contains(&input), "{input} {text}: {code:?}\n{log}");
+                let long = ["release", "config", "environment"];
+                assert!(
+                    own.contains(&input) || (long.contains(&input) && text.len() > 30_000),
+                    "{input} {text}: {code:?}\n{log}"
+                );
                 assert_eq!(code.as_deref(), Some("2"), "{input} {text}");
                 continue;
             };
             let fields: Vec<_> = seen.trim_end_matches('\u{1e}').split('\u{1e}').collect();
-            let expected = match input {
-                "release" => [*text, "", "", "rollback", "run"]
-                    .map(str::to_owned)
-                    .to_vec(),
-                "config" => ["", text, "", "rollback", "run"]
-                    .map(str::to_owned)
-                    .to_vec(),
-                "environment" => ["", "", text, "rollback", "run"]
-                    .map(str::to_owned)
-                    .to_vec(),
-                "args" => ["", "", "", "rollback"]
-                    .into_iter()
-                    .chain(text.lines())
-                    .map(str::to_owned)
-                    .collect(),
+            let at = ["release", "config", "environment", "github-token"];
+            let mut expected = at
+                .map(|name| if name == input { text } else { "" })
+                .to_vec();
+            expected.push("rollback");
+            match input {
+                "args" => expected.extend(text.lines()),
+                name if at.contains(&name) => expected.push("run"),
                 _ => panic!("{input} {text} reached the stage: {seen}"),
-            };
+            }
             assert_eq!(fields, expected, "{input}");
         }
     }

@@ -287,6 +287,7 @@ fn a_unit_of_systemd_on_two_machines() {
         &workflow,
         &[
             "runs-on: ubuntu-24.04",
+            "actions: read",
             "DEPLOY_SSH_KEY: ${{ secrets.DEPLOY_SSH_KEY }}",
         ],
     );

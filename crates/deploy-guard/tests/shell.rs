@@ -231,6 +231,32 @@ fn completions_go_to_stdout_too() {
         .code(2);
 }
 
+/// Half a script that a shell loads at each start would be worse than none.
+#[test]
+fn what_could_not_be_written_is_no_success() {
+    for args in [
+        &["completions", "bash"][..],
+        &["man"],
+        &["schema"],
+        &["init", "--dry-run"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut command = Command::new(testkit::bin_path("deploy-guard"));
+        let output = testkit::clean(&mut command)
+            .args(args)
+            .current_dir(folder.path())
+            .stdout(full)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(4), "{args:?}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("failed to write to stdout"));
+    }
+}
+
 #[test]
 fn every_man_page_is_one() {
     let folder = folder("man");

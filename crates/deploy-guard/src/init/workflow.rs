@@ -53,6 +53,10 @@ pub(super) fn text(plan: &Plan) -> String {
     if ecs {
         text.push_str("      id-token: write # to log in to AWS\n");
     }
+    // Elsewhere the process that holds the lock tells whether it is alive.
+    if ecs || !plan.machines.is_empty() {
+        text.push_str("      actions: read # to see whether a run that holds the lock has ended\n");
+    }
     if let Way::Compose(project) = &plan.way
         && !project.pulled.is_empty()
     {
