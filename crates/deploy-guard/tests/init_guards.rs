@@ -69,3 +69,54 @@ fn from_an_empty_repository_with_a_compose_file_to_a_guarded_deployment() {
     let run = deploy("v2").fails().says("known bad");
     assert_eq!(live(), "v1", "{}", run.log);
 }
+
+/// Nothing is in a registry: each release is built of what is checked out, and the one before it is
+/// still among the machine's images.
+#[test]
+fn a_project_that_is_built_where_it_runs_is_guarded_too() {
+    let docker = Docker::start();
+    let port = free_port();
+    let serve = ("run.sh", "exec busybox httpd -f -p 127.0.0.1:$1 -h /www");
+    docker.image("base:1", &[serve]);
+    let repository = Repository::new();
+    repository.write(
+        "docker-compose.yaml",
+        "x-all: &all { restart: always, stop_signal: SIGKILL }\nservices:\n  web:\n    <<: *all\n    build: ./app\n    network_mode: host\n",
+    );
+    let release = |version: &str, ready: &str| {
+        let dockerfile = format!(
+            "FROM base:1\nCOPY www /www\nCMD [\"/bin/sh\", \"/run.sh\", \"{port}\"]\n\
+             HEALTHCHECK --interval=1s CMD busybox wget -qO- http://127.0.0.1:{port}/ready\n"
+        );
+        repository.write("app/Dockerfile", &dockerfile);
+        repository.write("app/www/version", version);
+        let _ = fs::remove_file(repository.path("app/www/ready"));
+        repository.write(&format!("app/www/{ready}"), "ok");
+    };
+    release("v1", "ready");
+    let program = testkit::bin_path("deploy-guard");
+    let bin = program.parent().unwrap().display().to_string();
+    testkit::bin("deploy-guard")
+        .current_dir(repository.path(""))
+        .args(["init", "--bin-dir", &bin])
+        .assert()
+        .code(0);
+    let engine = format!("DOCKER_HOST={}", docker.address());
+    let deploy = |release: &str| {
+        let release = format!("release={release}");
+        repository.act(&["workflow_dispatch", "--input", &release, "--env", &engine])
+    };
+    let live = || {
+        let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));
+        answer.map_or_else(|error| error.to_string(), |answer| answer.text())
+    };
+
+    let run = deploy("v1").passes();
+    assert_eq!(live(), "v1", "{}", run.log);
+    release("v2", "not-ready");
+    let run = deploy("v2").fails();
+    assert_eq!(live(), "v1", "{}", run.log);
+    release("v3", "ready");
+    let run = deploy("v3").passes();
+    assert_eq!(live(), "v3", "{}", run.log);
+}
