@@ -25,8 +25,9 @@ fn compose_from_a_good_release_through_a_bad_one_and_back() {
         .fill("CMD, wget", "CMD, busybox, wget")
         .fill("-p shop", &format!("-p shop{port}"))
         .fill("project: shop", &format!("project: shop{port}"))
-        .fill("interval: 2s, timeout", "interval: 100ms, timeout")
+        .fill("interval: 2s, timeout: 1s", "interval: 100ms, timeout: 5s")
         .fill("startup: 30s", "startup: 3s")
+        .fill("    # Which images run", "    settle: 500ms\n    # Which images run")
         .env("DOCKER_HOST", &world.docker.address());
     let url = format!("http://127.0.0.1:{port}/api/v1/version");
 

@@ -34,7 +34,7 @@ impl World {
             .fill("127.0.0.1:8002", &format!("127.0.0.1:{}", free_port()))
             .fill("sudo -n nginx -t", &nginx.test_command())
             .fill("sudo -n nginx -s reload", &nginx.reload_command())
-            .fill("interval: 2s, timeout", "interval: 100ms, timeout")
+            .fill("interval: 2s, timeout: 1s", "interval: 100ms, timeout: 5s")
             .env("DOCKER_HOST", &containers.docker.address());
         World {
             containers,

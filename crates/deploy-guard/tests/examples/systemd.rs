@@ -72,7 +72,7 @@ impl Fleet {
             machine.must(&["sh", "-c", script, "sh", &public]);
         }
         let example = example
-            .fill("interval: 2s, timeout", "interval: 100ms, timeout")
+            .fill("interval: 2s, timeout: 1s", "interval: 100ms, timeout: 5s")
             .fill("startup: 20s", "startup: 3s")
             .fill("sudo: true", "sudo: true\n    settle: 500ms")
             .secret("PRODUCTION_SSH_PRIVATE_KEY", &key);
