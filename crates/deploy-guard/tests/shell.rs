@@ -55,14 +55,20 @@ fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
         );
         assert!(example.contains("deploy-guard"), "{path:?}: {example}");
     }
-    // A stage as a program of its own says the same.
-    let stage = help("healthgate", &[], "-h");
-    assert!(
-        stage.contains("--http")
-            && stage.contains("Usage: healthgate")
-            && stage.contains("Example: healthgate "),
-        "{stage}"
-    );
+    // A stage as a program of its own says the same, by its own name.
+    for path in &all {
+        let Some((program, rest)) = path.split_first() else {
+            continue;
+        };
+        if !["preflight", "runner-check", "healthgate", "rollback"].contains(&program.as_str()) {
+            continue;
+        }
+        let text = help(program, rest, "-h");
+        let usage = format!("Usage: {}", path.join(" "));
+        assert!(text.contains(&usage), "{usage}\n{text}");
+        assert!(text.contains(&format!("Example: {program}")), "{text}");
+        assert!(text.trim_end().lines().count() <= 24, "{path:?}:\n{text}");
+    }
 }
 
 #[test]

@@ -60,6 +60,30 @@ fn blocks() -> Vec<Block> {
     found
 }
 
+/// The workflows that users copy.
+fn examples() -> Vec<Block> {
+    let root = testkit::workspace();
+    let mut found = Vec::new();
+    for example in fs::read_dir(root.join("examples")).unwrap().flatten() {
+        let folder = example.path().join(".github/workflows");
+        for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+            found.push(Block {
+                page: file
+                    .path()
+                    .strip_prefix(root)
+                    .unwrap()
+                    .display()
+                    .to_string(),
+                line: 1,
+                language: "yaml".to_owned(),
+                text: fs::read_to_string(file.path()).unwrap(),
+            });
+        }
+    }
+    assert!(found.len() > 4, "only {} were found", found.len());
+    found
+}
+
 #[test]
 fn every_configuration_is_one_that_our_reader_takes() {
     let variable = Regex::new(r"\$\{(\w+)").unwrap();
@@ -137,13 +161,14 @@ fn every_workflow_and_step_passes_actionlint_with_the_inputs_of_our_action() {
     let labels = "self-hosted-runner: { labels: [production] }\n";
     fs::write(at(".github/actionlint.yaml"), labels).unwrap();
     let ours = Regex::new(r"uses: (org|acme)/deploy-guard@\S+").unwrap();
+    let called = Regex::new(r"uses: \./\.github/workflows/(\S+)").unwrap();
 
     let mut actionlint = Command::new(testkit::tool("actionlint"));
     actionlint
         .current_dir(repository.path())
         .arg("-color=false");
     let mut seen = 0;
-    for block in blocks() {
+    for block in blocks().into_iter().chain(examples()) {
         let (kind, value) = kind(&block);
         let text = match kind {
             Kind::Configuration => continue,
@@ -155,8 +180,12 @@ fn every_workflow_and_step_passes_actionlint_with_the_inputs_of_our_action() {
             Kind::Workflow if value["on"].is_null() => format!("on: push\n{}", block.text),
             Kind::Workflow => block.text.clone(),
         };
-        let name = block.place().replace(['/', ':', '.'], "-");
-        let file = format!(".github/workflows/{name}.yml");
+        let file = format!(".github/workflows/{}", name(&block.page, block.line));
+        let text = called.replace_all(&text, |found: &regex::Captures| {
+            let (folder, _) = block.page.rsplit_once('/').unwrap();
+            let name = name(&format!("{folder}/{}", &found[1]), 1);
+            format!("uses: ./.github/workflows/{name}")
+        });
         fs::write(
             at(&file),
             ours.replace_all(&text, "uses: ./deploy-guard").as_ref(),
@@ -185,6 +214,60 @@ fn every_workflow_and_step_passes_actionlint_with_the_inputs_of_our_action() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("\"relase\""), "{said}");
+}
+
+#[test]
+fn every_key_in_code_is_one_of_the_configuration() {
+    let sections = "preflight|runner-check|healthgate|rollback|deploy|hosts|runners|environments";
+    let key = Regex::new(&format!(r"^(?:{sections})(?:\.[a-z][a-z-]*)+$")).unwrap();
+    let schema = config::schema();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for page in pages().iter().filter(|page| page.name != "CHANGELOG.md") {
+        let file = |code: &String| [".sh", ".yml"].iter().any(|kind| code.ends_with(kind));
+        for code in page
+            .code()
+            .iter()
+            .filter(|code| key.is_match(code) && !file(code))
+        {
+            seen += 1;
+            let path: Vec<&str> = code.split('.').collect();
+            if !has(schema.as_value(), schema.as_value(), &path) {
+                wrong.push(format!("{}: `{code}`", page.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 30, "only {seen} were found");
+}
+
+/// Whether this part of the schema has a key below it, through lists and named things.
+fn has(schema: &Value, part: &Value, path: &[&str]) -> bool {
+    let Some((key, rest)) = path.split_first() else {
+        return true;
+    };
+    let named = part["$ref"]
+        .as_str()
+        .and_then(|name| name.rsplit('/').next());
+    let inner = named.map(|name| &schema["$defs"][name]);
+    let choices = ["anyOf", "oneOf", "allOf"];
+    let choices = choices
+        .iter()
+        .flat_map(|kind| part[*kind].as_array().into_iter().flatten());
+    let same = choices.chain(inner).chain(part.get("items"));
+    let below = [
+        part["properties"].get(*key),
+        part.get("additionalProperties"),
+    ];
+    below
+        .into_iter()
+        .flatten()
+        .any(|below| below.is_object() && has(schema, below, rest))
+        || same.into_iter().any(|part| has(schema, part, path))
+}
+
+/// What a block's workflow is called beside all others.
+fn name(page: &str, line: usize) -> String {
+    format!("{}-{line}.yml", page.replace(['/', '.'], "-"))
 }
 
 /// The steps of a fragment, or of all jobs of a workflow.

@@ -73,6 +73,32 @@ fn every_command_and_flag_in_code_is_one_of_ours_or_a_named_other() {
     assert_eq!(foreign, FOREIGN.into(), "flags that no document names");
 }
 
+/// `--failure-limit` is `DEPLOY_GUARD_FAILURE_LIMIT`; the Action's scripts have a few of their own.
+#[test]
+fn every_variable_of_ours_in_code_is_read_by_something() {
+    let flags = flags(&deploy_guard::command());
+    let scripts = ["action/run.sh", "action/install.sh"]
+        .map(|file| std::fs::read_to_string(testkit::workspace().join(file)).unwrap());
+    let variable = regex::Regex::new(r"\bDEPLOY_GUARD_[A-Z_]*[A-Z]\b").unwrap();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for page in pages() {
+        for code in page.code() {
+            for name in variable.find_iter(&code).map(|found| found.as_str()) {
+                seen += 1;
+                let flag = name["DEPLOY_GUARD_".len()..]
+                    .to_lowercase()
+                    .replace('_', "-");
+                let known = flags.contains(&format!("--{flag}"));
+                if !known && !scripts.iter().any(|script| script.contains(name)) {
+                    wrong.push(format!("{}: `{name}`", page.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 2, "only {seen} were found");
+}
+
 #[test]
 fn every_example_of_the_help_is_understood() {
     let (mut wrong, mut seen) = (Vec::new(), 0);

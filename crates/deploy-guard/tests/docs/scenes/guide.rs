@@ -102,6 +102,20 @@ fn the_way_back(shop: &Live, walk: &mut Walk) {
     shop.world.sh(run).code(0);
     assert_eq!(shop.release(), "v1");
     shop.world.sh(run).code(5).says("already");
+
+    // The same by the Action.
+    let steps = config::yaml::read(&yaml(
+        PAGE,
+        "- uses: org/deploy-guard@v1\n  with: { stage: rollback",
+    ))
+    .unwrap();
+    let (code, log) = shop.step(&steps[0], &[("${{ github.sha }}", "v1")]);
+    assert_eq!(code, Some(0), "{log}");
+    shop.world.sh(deploy).code(0);
+    let (code, log) = shop.step(&steps[1], &[]);
+    assert_eq!((code, shop.release().as_str()), (Some(0), "v1"), "{log}");
+    let (code, log) = shop.step(&steps[1], &[]);
+    assert_eq!(code, Some(5), "{log}");
 }
 
 fn before(shop: &Live, walk: &mut Walk) {
