@@ -35,6 +35,7 @@ http.server.ThreadingHTTPServer((address, int(port)), Answer).serve_forever()
 struct Fleet {
     machines: Vec<SystemdHost>,
     example: Example,
+    key: String,
     port: u16,
 }
 
@@ -79,6 +80,7 @@ impl Fleet {
         Fleet {
             machines,
             example,
+            key,
             port,
         }
     }
@@ -126,6 +128,13 @@ fn machine(unit: &str, sudoers: &str) -> SystemdHost {
 fn systemd_from_a_good_release_through_a_bad_one_and_back() {
     let fleet = Fleet::new();
     fleet.build("v1", "nowhere");
+    // Nothing is missing, which somebody may want to know first.
+    testkit::bin("deploy-guard")
+        .current_dir(fleet.example.repository.path(""))
+        .env("PRODUCTION_SSH_PRIVATE_KEY", &fleet.key)
+        .args(["doctor", "--environment", "production"])
+        .assert()
+        .code(0);
     let run = fleet.example.deploy("v1").passes();
     run.skipped("Roll back");
     fleet.runs("v1");
