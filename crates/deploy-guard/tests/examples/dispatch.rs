@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const TOKEN: &str = "t0ken-of-the-job";
 
 /// GitHub, as far as a dispatch goes, and another runner with a checkout of its own.
 struct Hub {
-    runner: Arc<Example>,
+    runner: Weak<Example>,
     runs: Arc<Mutex<Vec<Dispatched>>>,
 }
 
@@ -38,7 +38,7 @@ impl Hub {
         let mut runs = self.runs.lock().unwrap();
         let nth = runs.len();
         runs.push(Dispatched { body, run: None });
-        let (runner, runs) = (Arc::clone(&self.runner), Arc::clone(&self.runs));
+        let (runner, runs) = (self.runner.upgrade().unwrap(), Arc::clone(&self.runs));
         std::thread::spawn(move || {
             let inputs = [("release", &*inputs[0]), ("rollback-id", &*inputs[1])];
             let run = runner.dispatch("deploy.yml", &inputs);
@@ -81,7 +81,7 @@ impl Respond for Hub {
                 good(json!({"id": 7, "path": file, "state": "active"}))
             }
             "/contents/.github/workflows/deploy.yml" => {
-                let text = fs::read(self.runner.repository.path(file)).unwrap();
+                let text = fs::read(self.runner.upgrade().unwrap().repository.path(file)).unwrap();
                 let packed = base64::engine::general_purpose::STANDARD.encode(text);
                 good(json!({"content": packed, "encoding": "base64"}))
             }
@@ -106,6 +106,7 @@ struct World {
     example: Example,
     runs: Arc<Mutex<Vec<Dispatched>>>,
     folder: TempDir,
+    _runner: Arc<Example>,
     _github: MockServer,
 }
 
@@ -141,9 +142,9 @@ impl World {
                 .fill("interval: 5s", "interval: 200ms")
                 .secret("GITHUB_TOKEN", TOKEN)
         };
-        let runs = Arc::default();
+        let (runs, runner) = (Arc::default(), Arc::new(example()));
         let hub = Hub {
-            runner: Arc::new(example()),
+            runner: Arc::downgrade(&runner),
             runs: Arc::clone(&runs),
         };
         let runtime = tokio::runtime::Builder::new_current_thread();
@@ -160,6 +161,7 @@ impl World {
             example,
             runs,
             folder,
+            _runner: runner,
             _github: github,
         }
     }

@@ -6,6 +6,7 @@
 mod job;
 mod world;
 
+mod cloud;
 mod compose;
 mod dispatch;
 mod ecs;
