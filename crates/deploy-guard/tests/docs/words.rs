@@ -1,6 +1,7 @@
 //! Commands and flags that a document names are those of a program.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -30,7 +31,7 @@ const FOREIGN: [(&str, &str); 6] = [
 
 #[test]
 fn every_command_and_flag_in_code_is_one_of_ours_or_a_named_other() {
-    let known = flags(&deploy_guard::command());
+    let known = flags(&COMMAND);
     let (mut wrong, mut seen) = (Vec::new(), 0);
     let (mut others, mut foreign) = (BTreeSet::new(), BTreeSet::new());
     // A changelog tells of what is no more.
@@ -76,7 +77,7 @@ fn every_command_and_flag_in_code_is_one_of_ours_or_a_named_other() {
 /// `--failure-limit` is `DEPLOY_GUARD_FAILURE_LIMIT`; the Action's scripts have a few of their own.
 #[test]
 fn every_variable_of_ours_in_code_is_read_by_something() {
-    let flags = flags(&deploy_guard::command());
+    let flags = flags(&COMMAND);
     let scripts = ["action/run.sh", "action/install.sh"]
         .map(|file| std::fs::read_to_string(testkit::workspace().join(file)).unwrap());
     let variable = regex::Regex::new(r"\bDEPLOY_GUARD_[A-Z_]*[A-Z]\b").unwrap();
@@ -102,7 +103,7 @@ fn every_variable_of_ours_in_code_is_read_by_something() {
 #[test]
 fn every_example_of_the_help_is_understood() {
     let (mut wrong, mut seen) = (Vec::new(), 0);
-    let mut all = vec![deploy_guard::command()];
+    let mut all = vec![COMMAND.clone()];
     while let Some(command) = all.pop() {
         all.extend(command.get_subcommands().cloned());
         let help = command.get_after_help().map(ToString::to_string);
@@ -119,11 +120,14 @@ fn every_example_of_the_help_is_understood() {
     assert!(seen > 25, "only {seen} were found");
 }
 
+/// Made once: that takes a moment.
+static COMMAND: LazyLock<clap::Command> = LazyLock::new(deploy_guard::command);
+
 /// Why our command line does not take it.
 pub(crate) fn refused(words: &[String]) -> Option<String> {
     let alone = (words[0] != "deploy-guard").then(|| "deploy-guard".to_owned());
     let line = alone.into_iter().chain(words.iter().cloned());
-    let error = deploy_guard::command().try_get_matches_from(line).err()?;
+    let error = COMMAND.clone().try_get_matches_from(line).err()?;
     match error.kind() {
         // What a document leaves out comes from a variable, or is not the point there.
         ErrorKind::MissingRequiredArgument
