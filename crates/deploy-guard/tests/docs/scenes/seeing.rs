@@ -10,20 +10,7 @@ use crate::walk::{Walk, World};
 
 pub(crate) fn page() {
     let mut walk = Walk::of("docs/guide/seeing-the-gate.md");
-    walk.elsewhere(
-        "healthgate  1m 15s",
-        "a screen with a hundred probes is looked at there",
-        &[
-            (
-                "crates/healthgate/tests/view.rs",
-                "fn a_terminal_shows_a_line_for_each_probe",
-            ),
-            (
-                "crates/healthgate/tests/view.rs",
-                "fn a_small_terminal_shows_the_worst",
-            ),
-        ],
-    );
+    live(&walk.next("healthgate  "));
     let world = World::new();
     let shop = Shop::start("v1.2.4");
     let address = shop.address();
@@ -64,6 +51,45 @@ pub(crate) fn page() {
     let story: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(story["schema"], "deploy-guard/story/v1");
     walk.end();
+}
+
+/// A hundred and two probes on a small screen: at some moment it is the one that the page shows.
+fn live(block: &Block) {
+    let (worst, bad, good) = (Shop::start("v1"), Shop::start("v1"), Shop::start("v1"));
+    worst.set_health("no database", 503);
+    let probe = |name: &str, shop: &Shop, more: &str| {
+        format!(
+            "    - {{ name: {name}, url: '{}'{more} }}\n",
+            shop.url("/health/ready")
+        )
+    };
+    let mut config = "version: 1\nhealthgate:\n  policy: { interval: 2s, failure-limit: 2, deadline: 30s }\n  http:\n".to_owned();
+    let quick = ", severity: advisory, policy: { interval: 500ms, failure-limit: 2 }";
+    config += &probe("worst", &worst, quick);
+    config += &probe("bad", &bad, "");
+    for n in 0..100 {
+        config += &probe(&n.to_string(), &good, "");
+    }
+    let world = World::new();
+    world.write("deploy-guard.yml", &config);
+    let line = testkit::bin_path("healthgate").display().to_string();
+    let screens = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            testkit::wait_until(Duration::from_secs(60), || bad.requests() > 0);
+            bad.set_health("no database", 503);
+        });
+        testkit::screens(&line, &world.path(""), (6, 100), &[])
+    });
+    let latency = Regex::new("[▁-█]").unwrap();
+    let plain = |text: &str| timeless(&latency.replace_all(text, "▂"));
+    let shown = plain(&block.text);
+    assert!(
+        screens.iter().any(|screen| plain(screen) == shown),
+        "{} shows\n{}\nand these were seen\n{}",
+        block.place(),
+        block.text,
+        screens.join("\n---\n")
+    );
 }
 
 /// The commands behind `$`, and what was printed.
