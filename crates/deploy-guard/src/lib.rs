@@ -24,7 +24,13 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 parti
 
 /// The whole command line.
 pub fn command() -> Command {
-    let command = Command::new("deploy-guard")
+    let own = [generate::command(), serve::command()];
+    cli::exemplified(for_people().subcommands(own))
+}
+
+/// The same without what only we ourselves call: completions would offer it.
+fn for_people() -> Command {
+    Command::new("deploy-guard")
         .version(cli::VERSION)
         .about("Stands guard over deployments: checks before, gates after, rolls back")
         .after_help(EXAMPLES)
@@ -43,9 +49,6 @@ pub fn command() -> Command {
         .subcommand(generate::schema_command())
         .subcommand(shell::completions_command())
         .subcommand(shell::man_command())
-        .subcommand(generate::command())
-        .subcommand(serve::command());
-    cli::exemplified(command)
 }
 
 /// A stage within this file: its examples call it by way of us.

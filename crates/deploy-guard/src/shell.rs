@@ -59,7 +59,7 @@ pub(crate) fn man_command() -> Command {
 /// The programs that a release holds.
 fn programs() -> [Command; 5] {
     [
-        crate::command(),
+        cli::exemplified(crate::for_people()),
         cli::command::<preflight::Stage>(),
         cli::command::<runner_check::Stage>(),
         cli::command::<healthgate::Stage>(),
@@ -80,7 +80,7 @@ pub(crate) fn completions(matches: &ArgMatches) -> ExitCode {
         return write_all(folder, files);
     }
     match matches.get_one::<Shell>("shell") {
-        Some(shell) => write_stdout(&script(*shell, crate::command())),
+        Some(shell) => write_stdout(&script(*shell, crate::for_people())),
         None => ExitCode::Pass,
     }
 }

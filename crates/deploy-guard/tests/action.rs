@@ -433,9 +433,9 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
             let Some(seen) = seen else {
                 // Refused by the Action itself: no stage was started.
                 let own = ["stage", "version", "install", "download-url", "bin-dir"];
-                let long = ["release", "config", "environment"];
+                let names = ["release", "config", "environment"];
                 assert!(
-                    own.contains(&input) || (long.contains(&input) && text.len() > 30_000),
+                    own.contains(&input) || (names.contains(&input) && text.len() > 30_000),
                     "{input} {text}: {code:?}\n{log}"
                 );
                 assert_eq!(code.as_deref(), Some("2"), "{input} {text}");

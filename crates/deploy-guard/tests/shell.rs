@@ -225,7 +225,9 @@ fn completions_go_to_stdout_too() {
             .args(["completions", shell])
             .assert()
             .code(0)
-            .stdout(contains(sign).and(contains("runner-check")));
+            .stdout(contains(sign).and(contains("runner-check")))
+            // Commands that are hidden stay so.
+            .stdout(contains("generate").not().and(contains("serve ").not()));
     }
     testkit::bin("deploy-guard")
         .args(["completions", "tcsh"])
@@ -293,6 +295,8 @@ fn every_man_page_is_one() {
             "{}: {plain}",
             entry.path().display()
         );
+        let source = fs::read_to_string(entry.path()).unwrap();
+        assert!(source.contains(".SH EXAMPLES\n.nf\n"), "{source}");
         count += 1;
     }
     assert!(count > 40, "{count} pages");
