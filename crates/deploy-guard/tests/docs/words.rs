@@ -101,6 +101,24 @@ fn every_variable_of_ours_in_code_is_read_by_something() {
 }
 
 #[test]
+fn the_exit_codes_of_the_readme_are_those_of_the_help() {
+    let help = COMMAND.get_after_help().map(ToString::to_string);
+    let help = help.unwrap_or_default().replace('\n', " ");
+    let readme = crate::page::page("README.md").prose.concat();
+    let (_, table) = readme.split_once("| code | meaning |").unwrap();
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    let mut seen = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let word = cells[2].split([' ', ':']).next().unwrap();
+        let codes = cells[1].replace(", ", " and ");
+        assert!(help.contains(&format!("{codes} {word}")), "{row}: {help}");
+        seen += 1;
+    }
+    assert_eq!(seen, help.matches(", ").count() + 1, "{help}");
+}
+
+#[test]
 fn every_example_of_the_help_is_understood() {
     let (mut wrong, mut seen) = (Vec::new(), 0);
     let mut all = vec![COMMAND.clone()];

@@ -52,7 +52,22 @@ pub(crate) fn page() {
         .output()
         .unwrap();
     assert!(visudo.status.success(), "{visudo:?}");
+    by_sudo(&host, &world, &sudoers.text);
     walk.end();
+}
+
+/// A user who may do what the line says, and nothing else.
+fn by_sudo(host: &SystemdHost, world: &World, line: &str) {
+    host.must(&["useradd", "--create-home", "--password", "*", "deploy"]);
+    let install = format!("printf '%s' '{line}' >/etc/sudoers.d/deploy");
+    host.must(&["sh", "-c", &install]);
+    let config = world.read("deploy-guard.yml");
+    let config = replaced(&config, PAGE, &[("user: root", "user: deploy")]);
+    world.write("deploy-guard.yml", &config);
+    world
+        .sh("runner-check restart prod-01 --yes")
+        .code(0)
+        .says("prod-01 is online");
 }
 
 /// The page's configuration; a GitHub that shows its list to nobody.
