@@ -88,6 +88,7 @@ fn live() -> Live {
             ("127.0.0.1:8001", &live.blue.address()),
             ("127.0.0.1:8002", &live.green.address()),
             ("interval: 2s", "interval: 100ms"),
+            ("timeout: 1s", "timeout: 5s"),
         ],
     );
     live.world.write("deploy-guard.yml", &config);
