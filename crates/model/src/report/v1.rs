@@ -22,18 +22,24 @@ pub struct Report {
     pub schema: String,
     /// The stage that wrote it: `preflight`, `runner-check`, `healthgate`, `rollback`, `run`.
     pub stage: String,
+    /// As the configuration calls it.
     pub service: Option<String>,
+    /// `--environment`.
     pub environment: Option<String>,
+    /// The exit code follows from it.
     pub verdict: Verdict,
     /// The verdict in one sentence, with its arithmetic.
     pub reason: String,
     /// 0 to 10 in preflight, null elsewhere.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub score: Option<f64>,
+    /// `--release`.
     pub release: Option<String>,
     /// RFC 3339 in UTC.
     pub started_at: String,
+    /// From the stage's start to its verdict.
     pub duration_ms: u64,
+    /// All questions, in the order in which they are shown.
     pub outcomes: Vec<Outcome>,
     /// What the probes of a gate were watched by, unless an outcome has a policy of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -41,6 +47,7 @@ pub struct Report {
     /// `3/10` where this is the third of ten parts of the endpoints.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shard: Option<String>,
+    /// Where it was made.
     pub context: Context,
     /// What the stage was given, for `deploy-guard reproduce`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -64,6 +71,7 @@ pub struct Inputs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Configuration {
+    /// As it was given or found.
     pub path: String,
     /// Of its bytes, in hexadecimal digits.
     pub sha256: String,
@@ -75,6 +83,7 @@ pub struct Configuration {
 pub struct Variable {
     /// Set, and not empty.
     pub set: bool,
+    /// Whether its value is redacted.
     pub secret: bool,
 }
 
@@ -86,14 +95,21 @@ pub struct Outcome {
     pub id: String,
     /// What was asked: a URL, a host, an image.
     pub subject: String,
+    /// Of this question alone.
     pub verdict: Verdict,
+    /// Whether it can decide the stage's verdict.
     pub severity: Severity,
+    /// What a good answer would be.
     pub expected: Option<String>,
+    /// What was found.
     pub actual: Option<String>,
+    /// Why the verdict is this one, with its arithmetic.
     pub reason: Option<String>,
     /// The next step for a person.
     pub hint: Option<String>,
+    /// How long asking took in all.
     pub duration_ms: u64,
+    /// Readings of a probe, the oldest first; empty where there was one question.
     pub measurements: Vec<Measurement>,
     /// What this probe was watched by, where that is not the report's policy.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -110,6 +126,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Members {
+    /// Endpoints of this report.
     pub total: usize,
     /// How many of `total` must pass.
     pub required: usize,
@@ -129,6 +146,7 @@ pub struct Members {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Member {
+    /// The endpoint, such as `10.0.0.17:8000`.
     pub member: String,
     pub verdict: Verdict,
     pub reason: String,
@@ -141,7 +159,9 @@ pub struct Measurement {
     /// RFC 3339 in UTC.
     pub at: String,
     pub verdict: Verdict,
+    /// What was read: a status, a number.
     pub value: Option<String>,
+    /// Why it is not a pass.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     pub duration_ms: u64,
@@ -191,11 +211,16 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Context {
+    /// Of deploy-guard.
     pub tool_version: String,
+    /// `OWNER/NAME`, in a workflow.
     pub repository: Option<String>,
+    /// The commit that the workflow runs on.
     pub sha: Option<String>,
+    /// The workflow run.
     pub run_id: Option<String>,
     pub run_attempt: Option<u32>,
+    /// Who started the run.
     pub actor: Option<String>,
 }
 
