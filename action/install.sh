@@ -367,9 +367,11 @@ main() {
   [ "$summer" != none ] ||
     stop 2 'there is neither sha256sum, shasum nor openssl' 'install one of them: what is not checked is not installed'
   tried='' unanswered='' binary='' kept=''
-  work=$(mktemp -d "${TMPDIR:-/tmp}/deploy-guard.XXXXXXXX")
-  # A signal ends the shell by way of EXIT.
-  trap 'rm -rf -- "$work" ${binary:+"$binary"} ${kept:+"$kept"}' EXIT
+  work=$(mktemp -d "${TMPDIR:-/tmp}/deploy-guard.XXXXXXXX") ||
+    stop 4 "failed to write to ${TMPDIR:-/tmp}" 'name another folder with TMPDIR'
+  # A signal ends the shell by way of EXIT. The 1 of a command that fails unforeseen is no code of ours.
+  code=0
+  trap 'code=$?; rm -rf -- "$work" ${binary:+"$binary"} ${kept:+"$kept"}; [ $code != 1 ] || code=4; exit $code' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   if ! from_cache; then

@@ -19,6 +19,20 @@ annotate() { # MESSAGE HINT
   printf '::error title=deploy-guard::%s. %s\n' "${message//'%'/%25}" "${hint//'%'/%25}" >&2
 }
 
+# What nobody thought of, such as a folder that cannot be written: the 1 of whatever failed would
+# look like the stage's answer.
+# shellcheck disable=SC2317 # reached by the trap
+broke() { # COMMAND
+  ((BASH_SUBSHELL == 0)) || exit 4
+  trap - ERR
+  local message="the Action ended at \`$1\`" hint='the line above says why; is the disk full, and may this user write to RUNNER_TEMP?'
+  printf 'error: %s\n\nhint: %s\n' "$(one_line "$message")" "$hint" >&2
+  annotate "$message" "$hint"
+  output exit-code 4 || true
+  exit 4
+}
+trap 'broke "$BASH_COMMAND"' ERR
+
 # One line in which the runner finds no command: it reads `::` at a line's start and `##[` anywhere.
 one_line() { # TEXT
   local text=${1//[$'\r\n']/ }
@@ -215,6 +229,10 @@ while kill -0 "$child" 2>/dev/null; do
   code=0
   wait "$child" || code=$?
 done
+# The shell's own words for a program that it could not start.
+case $code in
+  126 | 127) refuse "${command[0]} cannot be run on this machine" 'see whether it is built for it: uname -sm' ;;
+esac
 # A configuration error ends a stage before it has a report, and so before its outputs.
-if [[ $(written) == "$before" ]]; then output exit-code "$code"; fi
+if [[ $(written) == "$before" ]]; then output exit-code "$code" || true; fi
 exit "$code"

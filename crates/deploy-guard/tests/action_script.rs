@@ -93,6 +93,40 @@ fn an_input_that_no_variable_holds_is_refused() {
 }
 
 #[test]
+fn a_binary_of_another_machine_is_refused() {
+    let job = Job::new();
+    let elf = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 57]].concat();
+    fs::write(job.path("bin/deploy-guard"), elf).unwrap();
+    let job = job.mode("deploy-guard", 0o755);
+    for version in ["", "0.1.0"] {
+        job.run(&[("STAGE", "run"), ("VERSION", version)])
+            .code(2)
+            .stderr(contains("built for"));
+    }
+    assert_eq!(job.output(), "exit-code=2\nexit-code=2\n");
+}
+
+/// 1 would say that the stage was asked, and said no.
+#[test]
+fn a_folder_that_cannot_be_written_is_no_answer_of_the_stage() {
+    let job = Job::new().binary("deploy-guard", "");
+    for variable in ["RUNNER_TEMP", "GITHUB_OUTPUT"] {
+        let mut command = job.command(&[("STAGE", "healthgate")]);
+        command.env(variable, "/proc/nowhere/x");
+        if variable == "GITHUB_OUTPUT" {
+            command.env("INPUT_STAGE", "none");
+        }
+        assert_cmd::Command::from_std(command)
+            .assert()
+            .code(4)
+            .stdout("")
+            .stderr(contains("the Action ended at").and(contains("::error title=deploy-guard::")));
+    }
+    assert_eq!(job.output(), "exit-code=4\n");
+    assert_eq!(job.seen(), "", "nothing was started");
+}
+
+#[test]
 fn what_an_error_repeats_is_short_and_a_percent_stays_one() {
     let job = Job::new().binary("deploy-guard", "");
     let output = job

@@ -180,6 +180,37 @@ fn a_full_disk_is_said_to_be_one() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_ends_with_a_code_of_ours() {
+    let release = Release::start();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("checksums.txt"), release.checksums()).unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    for (to, temporary, code) in [
+        ("bin", "/proc/nowhere", 4),
+        ("file/bin", "", 2),
+        ("/proc/nowhere", "", 2),
+    ] {
+        let mut command = Command::new("sh");
+        testkit::clean(&mut command)
+            .arg(testkit::workspace().join("action/install.sh"))
+            .args(["--checksums", "checksums.txt", "--to", to, "--from"])
+            .arg(format!(
+                "{}/acme/deploy-guard/releases/download",
+                release.server()
+            ))
+            .current_dir(folder.path())
+            .env("NO_PROXY", "*");
+        if !temporary.is_empty() {
+            command.env("TMPDIR", temporary);
+        }
+        assert(command)
+            .code(code)
+            .stderr(contains("error: failed to ").and(contains("hint: ")));
+    }
+    assert_eq!(files(&folder.path().join("bin")), [""; 0]);
+}
+
+#[test]
 fn checksums_of_another_hand_are_understood_and_damaged_ones_are_no_reason_to_build() {
     let release = Release::start();
     let (sum, name) = (release.sum(), release::name());
