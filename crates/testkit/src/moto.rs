@@ -15,6 +15,23 @@ pub struct Moto {
     port: u16,
 }
 
+/// moto answers many at once and compares and writes in two steps; on S3 nobody comes between.
+const ONE_AT_A_TIME: &str = "
+import sys, threading
+import moto.server as server
+
+lock, serve = threading.Lock(), server.run_simple
+
+def one_at_a_time(host, port, moto, **rest):
+    def alone(environ, start):
+        with lock:
+            return list(moto(environ, start))
+    serve(host, port, alone, **rest)
+
+server.run_simple = one_at_a_time
+server.main(sys.argv[1:])
+";
+
 impl Moto {
     pub fn start() -> Moto {
         Moto::start_with(&[])
@@ -22,11 +39,22 @@ impl Moto {
 
     /// With variables that change what it plays.
     pub fn start_with(variables: &[(&str, &str)]) -> Moto {
+        let mut command = Command::new(tool("moto_server"));
+        command.envs(variables.iter().copied());
+        Moto::started(command)
+    }
+
+    /// For writers in a race: a condition and its write are one step.
+    pub fn one_at_a_time() -> Moto {
+        let mut command = Command::new(tool("moto_server").with_file_name("python"));
+        command.args(["-c", ONE_AT_A_TIME]);
+        Moto::started(command)
+    }
+
+    fn started(mut command: Command) -> Moto {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
-        let mut command = Command::new(tool("moto_server"));
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-        command.envs(variables.iter().copied());
         let process = Process::start(folder.path(), &mut command);
         // Python reads a few hundred modules first.
         process.wait_for_port(port, Duration::from_mins(2));

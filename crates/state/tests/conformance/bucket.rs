@@ -7,13 +7,12 @@ use testkit::Moto;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::{Place, record, run, suite};
+use crate::{Place, races, record, run, suite};
 
 struct Bucket(Moto);
 
 impl Bucket {
-    fn start() -> Bucket {
-        let moto = Moto::start();
+    fn of(moto: Moto) -> Bucket {
         moto.make_bucket("shop-state");
         Bucket(moto)
     }
@@ -55,10 +54,14 @@ impl Place for Bucket {
 
 #[test]
 fn a_bucket_conforms() {
-    let bucket = Bucket::start();
+    let bucket = Bucket::of(Moto::start());
     suite::conforms(&bucket);
-    // No races: moto compares and writes in two steps, so they would try moto and not us.
     no_bucket_is_no_empty_state(&bucket);
+}
+
+#[test]
+fn a_bucket_in_races() {
+    suite::races(&Bucket::of(Moto::one_at_a_time()), races(12));
 }
 
 fn no_bucket_is_no_empty_state(bucket: &Bucket) {
