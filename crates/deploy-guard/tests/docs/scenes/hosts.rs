@@ -1,26 +1,22 @@
 //! docs/guide/hosts.md.
 
-use std::sync::LazyLock;
-
 use testkit::Sshd;
 
 use crate::walk::{Walk, World, lines};
-
-/// Ends with the test program.
-pub(super) static SSHD: LazyLock<Sshd> = LazyLock::new(Sshd::start);
 
 pub(crate) fn page() {
     let mut walk = Walk::of("docs/guide/hosts.md");
     let mut world = World::new();
     world.write(".github/workflows/.keep", "");
-    let port = SSHD.port().to_string();
+    let sshd = Sshd::start();
+    let port = sshd.port().to_string();
     let config = format!(
         "version: 1\nhosts:\n  web-01: {{ address: 127.0.0.1, port: {port}, user: {}, key-env: KEY, known-hosts: .github/known_hosts }}\n\
          preflight: {{ hosts: [{{ host: web-01 }}] }}\n",
-        SSHD.user()
+        sshd.user()
     );
     world.write("deploy-guard.yml", &config);
-    world.set("KEY", &SSHD.private_key());
+    world.set("KEY", &sshd.private_key());
     world.sh("preflight --only hosts").code(4);
 
     let known = lines(&walk.next("ssh-keyscan 10.0.0.11"));
@@ -29,7 +25,7 @@ pub(crate) fn page() {
     };
     let scan = scan.replace("10.0.0.11", &format!("-p {port} 127.0.0.1"));
     world.sh(&scan).code(0);
-    let own = format!("ssh-keygen -lf {}/host.pub", SSHD.folder().display());
+    let own = format!("ssh-keygen -lf {}/host.pub", sshd.folder().display());
     let own = world.sh(&own).code(0).out;
     world.sh(show).code(0).says(own.split(' ').nth(1).unwrap());
     world

@@ -1,13 +1,14 @@
 //! docs/guide/state.md: a state on a host.
 
 use serde_json::{Value, json};
+use testkit::Sshd;
 
-use super::hosts::SSHD;
 use crate::walk::{Walk, World, replaced, yaml};
 
 pub(crate) fn page() {
     let mut walk = Walk::of("docs/guide/state.md");
     let mut world = World::new();
+    let sshd = Sshd::start();
     let folder = world.path("on-the-host").display().to_string();
     let config = replaced(
         &yaml("docs/guide/state.md", "hosts:\n"),
@@ -15,9 +16,9 @@ pub(crate) fn page() {
         &[
             (
                 "address: 10.0.0.11",
-                &format!("address: 127.0.0.1, port: {}", SSHD.port()),
+                &format!("address: 127.0.0.1, port: {}", sshd.port()),
             ),
-            ("user: deploy", &format!("user: {}", SSHD.user())),
+            ("user: deploy", &format!("user: {}", sshd.user())),
             ("/var/lib/shop", &folder),
         ],
     );
@@ -25,9 +26,9 @@ pub(crate) fn page() {
         "deploy-guard.yml",
         &format!("version: 1\nservice: shop\n{config}"),
     );
-    world.write(".github/known_hosts", &SSHD.known_hosts());
+    world.write(".github/known_hosts", &sshd.known_hosts());
     world.sh("mkdir on-the-host").code(0);
-    world.set("PRODUCTION_SSH_PRIVATE_KEY", &SSHD.private_key());
+    world.set("PRODUCTION_SSH_PRIVATE_KEY", &sshd.private_key());
     world.script("switch.sh", "exit 1");
     world.script("live.sh", "echo v1.2.4");
 
