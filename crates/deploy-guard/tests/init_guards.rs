@@ -6,7 +6,7 @@ mod job;
 
 use std::fs;
 
-use job::act::Repository;
+use job::act::{Repository, Run};
 use testkit::{Docker, free_port};
 
 /// A release whose health check passes, and one whose does not.
@@ -21,6 +21,30 @@ fn images(docker: &Docker) {
     }
 }
 
+/// Writes the configuration and the workflow, which takes the binary of this build.
+fn init(repository: &Repository) {
+    let program = testkit::bin_path("deploy-guard");
+    let bin = program.parent().unwrap().display().to_string();
+    testkit::bin("deploy-guard")
+        .current_dir(repository.path(""))
+        .args(["init", "--bin-dir", &bin])
+        .assert()
+        .code(0);
+}
+
+/// Runs the workflow that was written.
+fn deploy(repository: &Repository, docker: &Docker, release: &str) -> Run {
+    let release = format!("release={release}");
+    let engine = format!("DOCKER_HOST={}", docker.address());
+    repository.act(&["workflow_dispatch", "--input", &release, "--env", &engine])
+}
+
+/// The release that answers, or why none does.
+fn live(port: u16) -> String {
+    let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));
+    answer.map_or_else(|error| error.to_string(), |answer| answer.text())
+}
+
 #[test]
 fn from_an_empty_repository_with_a_compose_file_to_a_guarded_deployment() {
     let docker = Docker::start();
@@ -33,22 +57,9 @@ fn from_an_empty_repository_with_a_compose_file_to_a_guarded_deployment() {
     );
     repository.write("compose.yml", &compose);
 
-    let program = testkit::bin_path("deploy-guard");
-    let bin = program.parent().unwrap().display().to_string();
-    testkit::bin("deploy-guard")
-        .current_dir(repository.path(""))
-        .args(["init", "--bin-dir", &bin])
-        .assert()
-        .code(0);
-    let engine = format!("DOCKER_HOST={}", docker.address());
-    let deploy = |release: &str| {
-        let release = format!("release={release}");
-        repository.act(&["workflow_dispatch", "--input", &release, "--env", &engine])
-    };
-    let live = || {
-        let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));
-        answer.map_or_else(|error| error.to_string(), |answer| answer.text())
-    };
+    init(&repository);
+    let deploy = |release: &str| deploy(&repository, &docker, release);
+    let live = || live(port);
 
     let run = deploy("v1").passes();
     assert_eq!(live(), "v1", "{}", run.log);
@@ -94,22 +105,9 @@ fn a_project_that_is_built_where_it_runs_is_guarded_too() {
         repository.write(&format!("app/www/{ready}"), "ok");
     };
     release("v1", "ready");
-    let program = testkit::bin_path("deploy-guard");
-    let bin = program.parent().unwrap().display().to_string();
-    testkit::bin("deploy-guard")
-        .current_dir(repository.path(""))
-        .args(["init", "--bin-dir", &bin])
-        .assert()
-        .code(0);
-    let engine = format!("DOCKER_HOST={}", docker.address());
-    let deploy = |release: &str| {
-        let release = format!("release={release}");
-        repository.act(&["workflow_dispatch", "--input", &release, "--env", &engine])
-    };
-    let live = || {
-        let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));
-        answer.map_or_else(|error| error.to_string(), |answer| answer.text())
-    };
+    init(&repository);
+    let deploy = |release: &str| deploy(&repository, &docker, release);
+    let live = || live(port);
 
     let run = deploy("v1").passes();
     assert_eq!(live(), "v1", "{}", run.log);
