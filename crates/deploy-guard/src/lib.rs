@@ -11,8 +11,10 @@ mod serve;
 mod shell;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::Command;
+use regex::Regex;
 
 const EXAMPLES: &str = "Examples:
   deploy-guard demo
@@ -68,14 +70,19 @@ fn by_us(command: Command) -> Command {
     command
 }
 
-/// Puts our name before a stage's, where a command begins.
-fn called_by_us(text: &str) -> String {
+/// Where a command of ours begins in an example. Made once: each start asks for every help text.
+static BEGINS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let begins = "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback)( |$)";
-    match regex::Regex::new(begins) {
-        Ok(begins) => begins
+    Regex::new(begins).ok()
+});
+
+/// Puts our name before a stage's.
+fn called_by_us(text: &str) -> String {
+    match &*BEGINS {
+        Some(begins) => begins
             .replace_all(text, "${1}deploy-guard ${2}${3}")
             .into_owned(),
-        Err(_) => text.to_owned(),
+        None => text.to_owned(),
     }
 }
 
