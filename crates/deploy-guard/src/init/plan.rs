@@ -579,8 +579,8 @@ fn own_labels(labels: &[String], seen: &Seen) -> Option<String> {
     let is_known = |label: &&str| {
         KNOWN.contains(&label.to_ascii_lowercase().as_str()) || label.starts_with("ubuntu-")
     };
-    let own: Vec<&str> = labels.iter().map(String::as_str).collect();
-    let own: Vec<&str> = own.into_iter().filter(|label| !is_known(label)).collect();
+    let all = labels.iter().map(String::as_str);
+    let own: Vec<&str> = all.filter(|label| !is_known(label)).collect();
     (!told && !own.is_empty()).then(|| {
         format!(
             "for actionlint, .github/actionlint.yaml: self-hosted-runner: {{ labels: [{}] }}",
