@@ -27,6 +27,7 @@ fn a_service_says_that_it_is_serving() {
     let address = format!("address: '127.0.0.1:{}'", server.port());
     ends(0, &address, "SERVING");
     ends(0, &format!("{address}, service: shop.Good"), "SERVING");
+    ends(0, &format!("{address}, service: shop.Newer"), "SERVING");
     ends(
         1,
         &format!("{address}, service: shop.Bad"),

@@ -50,6 +50,10 @@ fn configured(probe: &str, args: &[&str]) -> (i32, String, u64) {
 }
 
 fn run(folder: &std::path::Path, args: &[&str]) -> (i32, String, u64) {
+    run_within(Duration::from_secs(12), folder, args)
+}
+
+fn run_within(limit: Duration, folder: &std::path::Path, args: &[&str]) -> (i32, String, u64) {
     let started = Instant::now();
     let out = folder.join("report.json");
     let mut command = std::process::Command::new(testkit::bin_path("healthgate"));
@@ -74,11 +78,7 @@ fn run(folder: &std::path::Path, args: &[&str]) -> (i32, String, u64) {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    assert!(
-        started.elapsed() < Duration::from_secs(12),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < limit, "{:?}", started.elapsed());
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     (code, report["reason"].as_str().unwrap().to_owned(), peak)
 }
@@ -386,4 +386,40 @@ fn http_2_that_resets_floods_or_says_nothing() {
         assert_eq!(code, 1, "{nth}: {reason}");
         assert!(peak > 0 && peak < 100 << 10, "{nth}: {peak} KiB");
     }
+}
+
+/// Five hundred answers under way at once, each of a megabyte: half a gigabyte, if each had its
+/// limit to itself.
+#[test]
+fn large_answers_of_many_endpoints_take_little_memory_together() {
+    const ENDPOINTS: usize = 500;
+    static TAKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let address = server(|stream| {
+        TAKEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let size = 1 << 20;
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes())?;
+        let (most, rest) = (vec![b'x'; size - 1000], vec![b'x'; 1000]);
+        stream.write_all(&most)?;
+        // The end only once all are there.
+        testkit::wait_until(Duration::from_secs(20), || {
+            TAKEN.load(std::sync::atomic::Ordering::Relaxed) >= ENDPOINTS
+        });
+        stream.write_all(&rest)
+    });
+    let port = address.trim_end_matches('/').rsplit(':').next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let targets: Vec<String> = (0..ENDPOINTS)
+        .map(|n| format!("127.0.0.1:{port}/{n}"))
+        .collect();
+    std::fs::write(folder.path().join("fleet"), targets.join("\n")).unwrap();
+    let policy = "interval: 1s, timeout: 60s, success-threshold: 1, failure-limit: 0, deadline: 2m";
+    let config = format!(
+        "version: 1\nhealthgate: {{ policy: {{ {policy} }}, http: [{{ name: it, url: 'http://{{target}}', body-regex: x, targets-file: fleet }}] }}\n"
+    );
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    let (code, reason, peak) = run_within(Duration::from_mins(2), folder.path(), &[]);
+    assert_eq!(code, 0, "{reason}");
+    assert!(peak < 180 << 10, "{peak} KiB");
 }

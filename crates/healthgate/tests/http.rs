@@ -186,6 +186,33 @@ fn http_2_is_spoken_where_it_is_offered_or_demanded() {
     );
 }
 
+/// A user meets the certificate of each server on the way, and turns back at the first that ended.
+#[test]
+fn the_certificate_of_every_hop_counts() {
+    let authority = Authority::new();
+    let ca = format!(
+        "ca-file: '{}', max-redirects: 3",
+        authority.file().display()
+    );
+    let there = Nginx::serving(&tls_block(&authority.certificate("127.0.0.1", 90), ""));
+    let near = authority.certificate("localhost", 5);
+    let here = Nginx::serving(&format!(
+        "server {{ listen 127.0.0.1:PORT ssl; access_log off; ssl_certificate {}; ssl_certificate_key {}; location / {{ return 302 https://127.0.0.1:{}/; }} }}",
+        near.certificate.display(),
+        near.key.display(),
+        there.port()
+    ));
+    let url = format!(
+        "url: 'https://localhost:{}/', resolve: [127.0.0.1], {ca}",
+        here.port()
+    );
+    passes(&format!("{url}, min-days: 3"));
+    let why = format!("the certificate of localhost:{}: ", here.port());
+    ends(1, &format!("{url}, min-days: 30"), &why);
+    let direct = format!("url: 'https://127.0.0.1:{}/', {ca}", there.port());
+    passes(&format!("{direct}, min-days: 30"));
+}
+
 #[test]
 fn whom_we_trust_and_who_we_are() {
     let authority = Authority::new();

@@ -414,6 +414,13 @@ async fn answers_that_only_look_good_do_not_pass() {
         (500, vector("0.01"), 4, "status 500"),
         (302, vector("0.01"), 4, "status 302"),
         (200, json!([]), 4, "no reason given"),
+        (
+            200,
+            json!({"status": "success", "data": {"resultType": "vector"}}),
+            4,
+            "no list of results (`data.result`)",
+        ),
+        (200, json!({"status": "success"}), 4, "no type of result"),
         (200, old, 3, "the answer is 60"),
     ] {
         let server = answering(status, body).await;
@@ -475,4 +482,212 @@ async fn all_queries_of_a_measurement_ask_for_one_instant() {
     different.sort();
     different.dedup();
     assert_eq!(different.len(), 2, "{times:?}");
+}
+
+#[tokio::test]
+async fn victoriametrics_is_partial_is_a_warning() {
+    let mut partial = vector("0.01");
+    partial["isPartial"] = json!(true);
+    let server = answering(200, partial).await;
+    let ran = |more: &str| asks(&server.uri(), "x", more).run();
+    let why = "the answer is partial: a part of the storage did not answer (`isPartial`)";
+    ran("max: 5%").code(3).ends(ID, "inconclusive", why);
+    ran("max: 5%, on-warning: fail").code(1);
+    ran("max: 5%, on-warning: pass")
+        .code(0)
+        .ends(ID, "pass", why);
+    let mut whole = vector("0.01");
+    whole["isPartial"] = json!(false);
+    let server = answering(200, whole).await;
+    asks(&server.uri(), "x", "max: 5%").run().code(0);
+}
+
+/// One series each 15 seconds from 20 minutes ago to ten minutes from now.
+fn series(text: &mut String, series: &str, value: impl Fn(i64) -> Option<i64>) {
+    let now = jiff::Timestamp::now().as_second();
+    for ago in (-600..=1200).rev().step_by(15) {
+        if let Some(value) = value(ago) {
+            let _ = writeln!(text, "{series} {value} {}", now - ago);
+        }
+    }
+}
+
+/// A server with what was recorded, and time to read it.
+fn recording(text: &str, probe: &str) -> Prometheus {
+    let server = Prometheus::recorded(&format!("{text}# EOF\n"), &[]);
+    let read = testkit::wait_until(std::time::Duration::from_mins(1), || {
+        server.number(probe).is_some()
+    });
+    assert!(read);
+    server
+}
+
+#[test]
+fn hg_stale_every_series_must_be_fresh_whatever_the_selector() {
+    let mut text = String::new();
+    let old = |ago: i64| (ago > 140).then_some(0);
+    for n in 0..9 {
+        let name = format!("g{n}");
+        series(
+            &mut text,
+            &name,
+            |ago| if n == 8 { old(ago) } else { Some(0) },
+        );
+    }
+    series(&mut text, "two{i=\"a\"}", |_| Some(0));
+    series(&mut text, "two{i=\"b\"}", old);
+    // The same labels, so that `timestamp` cannot tell them apart.
+    for name in ["old1", "old2"] {
+        series(&mut text, &format!("{name}{{job=\"g\"}}"), old);
+    }
+    series(&mut text, "new1{job=\"n\"}", |_| Some(0));
+    series(&mut text, "new2{job=\"n\"}", |_| Some(0));
+    // Silent for longer than an instant looks back, and still in a long window.
+    series(&mut text, "long{i=\"a\"}", |_| Some(0));
+    series(&mut text, "long{i=\"b\"}", |ago| (ago > 420).then_some(0));
+    let server = recording(&text, "g0");
+    let all = (0..9).map(|n| format!("sum(g{n})")).collect::<Vec<_>>();
+    let many = (0..65).map(|n| format!("(x{n} or g0)")).collect::<Vec<_>>();
+    let at = jiff::Timestamp::now().as_second() - 700;
+    for (query, why) in [
+        ("g8", "newest sample of `g8`"),
+        ("max(two)", "newest sample of `two`"),
+        ("sum(rate(two[5m]))", "newest sample of `two`"),
+        ("sum(sum_over_time(long[15m]))", "newest sample of `long`"),
+        (&all.join("+"), "newest sample of `g8`"),
+        (r#"sum({__name__=~"old1|old2"})"#, "newest sample of"),
+        (r#"sum({__name__=~"new1|old1"})"#, "newest sample of"),
+        ("old1 @ end()", "newest sample of `old1`"),
+        ("old1 offset 1m", "newest sample of `old1`"),
+        ("max_over_time(old1[4m:15s])", "newest sample of `old1`"),
+        ("sum by (rate) (old1)", "newest sample of `old1`"),
+        ("g0 + on() group_left() old1", "newest sample of `old1`"),
+        // What looks only at the past says nothing of now.
+        ("g0 offset 10m", "newest sample of `g0` is 6"),
+        (&format!("g0 @ {at}"), "newest sample of `g0` is 7"),
+        // What is not known is not taken for fresh.
+        (
+            &many.join("+"),
+            "is not known: it names more than 64 selectors",
+        ),
+    ] {
+        let ran = ask(&server, query, "max: 5%").code(3);
+        ran.ends(ID, "inconclusive", why);
+    }
+    for accepted in ["max(two)", &many.join("+")] {
+        ask(&server, accepted, "max: 5%, on-stale: pass").code(0);
+    }
+    for fresh in [
+        "max(two{i=\"a\"})",
+        r#"sum({__name__=~"new1|new2"})"#,
+        r#"sum by (__name__) ({__name__="new1"})"#,
+        "g0 @ end()",
+        "g0 offset 30s",
+        // Yesterday's beside today's.
+        "g0 - g0 offset 10m",
+        "sum(sum_over_time(long{i=\"a\"}[15m]))",
+        "vector(0)",
+    ] {
+        ask(&server, fresh, "max: 5%").code(0);
+    }
+}
+
+/// Stands before a server and tells another time: ours is then that much behind.
+fn with_a_clock_ahead(server: &Prometheus, ahead: i64) -> String {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let base = server.url();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let base = base.clone();
+            std::thread::spawn(move || {
+                let mut head = String::new();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+                let path = head.split(' ').nth(1).unwrap_or_default();
+                let answer = testkit::get(&format!("{base}{path}")).unwrap();
+                let date = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + ahead);
+                let date = date.unwrap().strftime("%a, %d %b %Y %H:%M:%S GMT");
+                let head = format!(
+                    "HTTP/1.1 {} X\r\nDate: {date}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    answer.status,
+                    answer.body.len()
+                );
+                let _ = stream.write_all(&[head.as_bytes(), &answer.body].concat());
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn hg_clock_behind_the_servers_clock_counts() {
+    let mut text = "# TYPE http_requests counter\n".to_owned();
+    series(&mut text, "http_requests_total{status=\"200\"}", |ago| {
+        Some((1200 - ago) * 100 / 60)
+    });
+    // By the server's clock, which is five minutes ahead, errors began three minutes ago.
+    series(&mut text, "http_requests_total{status=\"500\"}", |ago| {
+        (ago <= -120).then(|| 30 + (-120 - ago) * 50 / 60)
+    });
+    let server = recording(&text, "http_requests_total");
+    let query = "sum(rate(http_requests_total{status=\"500\"}[2m]) or vector(0))/sum(rate(http_requests_total[2m]))";
+    ask(&server, query, "max: 5%").code(0);
+    let ahead = with_a_clock_ahead(&server, 300);
+    let ran = asks(&ahead, query, "max: 5%").run().code(1);
+    ran.ends(
+        ID,
+        "fail",
+        "the server's clock is 5m ahead of ours, and counts",
+    );
+    // By ours the newest sample would be of the future, by the server's it is old.
+    let mut text = String::new();
+    series(&mut text, "up", |ago| (ago > -60).then_some(1));
+    let server = recording(&text, "up");
+    ask(&server, "up", "max: 5").code(0);
+    let ahead = with_a_clock_ahead(&server, 240);
+    let ran = asks(&ahead, "up", "max: 5").run().code(3);
+    ran.ends(ID, "inconclusive", "newest sample of `up` is");
+}
+
+#[test]
+fn hg_slo_born_with_a_value_a_counter_is_counted_in() {
+    let mut text = "# TYPE http_requests counter\n".to_owned();
+    let mut add = |job: &str, status: &str, value: &dyn Fn(i64) -> Option<i64>| {
+        let name = format!("http_requests_total{{job=\"{job}\",status=\"{status}\"}}");
+        series(&mut text, &name, value);
+    };
+    let steady = |ago: i64| Some((1200 - ago) * 100 / 60);
+    let since = |born: i64, first: i64, each: i64| {
+        move |ago: i64| (ago <= born).then(|| first + (born - ago) * each / 60)
+    };
+    add("a", "200", &steady);
+    add("a", "500", &since(180, 30, 0));
+    add("b", "200", &since(60, 100, 100));
+    add("b", "500", &since(60, 100, 0));
+    // A new process that has failed nothing, and one of old that has only been out of sight.
+    add("good", "200", &since(60, 100, 100));
+    add("good", "500", &since(60, 0, 0));
+    add("hidden", "200", &steady);
+    add("hidden", "500", &|ago| {
+        (ago > 900 || ago <= 120).then_some(3000)
+    });
+    let server = recording(&text, "count(http_requests_total)");
+    let judged = |job: &str| {
+        let url = server.url();
+        gate(&format!(
+            "  slo: {{ server: {url}, labels: {{ job: {job} }}, error-rate: 5% }}\n"
+        ))
+        .run()
+    };
+    let why = "counters appeared within the window with a value, which a rate leaves out; counted in, it is";
+    for job in ["a", "b"] {
+        let ran = judged(job).code(3);
+        ran.ends("slo/error-rate", "inconclusive", why);
+    }
+    for job in ["good", "hidden"] {
+        judged(job).code(0);
+    }
 }

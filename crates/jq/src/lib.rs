@@ -16,6 +16,10 @@ pub use worker::main as worker;
 const MAX_PROGRAM: usize = 64 << 10;
 /// Deeper than a person nests; a recursive parser's stack holds far more.
 const MAX_DEPTH: usize = 128;
+/// All results of a filter together, in bytes: what a condition or a message needs is far smaller.
+const MAX_RESULT: usize = 1 << 20;
+/// More values than a person looks at.
+const MAX_VALUES: usize = 10_000;
 
 /// What reads the environment or further inputs, prints, or ends the process.
 const IMPURE: &[&str] = &[
@@ -45,6 +49,8 @@ pub enum Error {
     Failed(String),
     #[error("the filter did not end within {} ms", .0.as_millis())]
     TimedOut(Duration),
+    #[error("it gives {0} different values where one is asked for; `first(…)` chooses")]
+    Several(usize),
 }
 
 /// A filter that compiles.
@@ -62,25 +68,41 @@ impl Filter {
         &self.0
     }
 
-    /// The filter's first result over a JSON document; `None` where it gives none.
-    ///
-    /// It runs in a process of its own where [`worker()`] was called, else on a thread, which is
-    /// left behind if the filter does not end in time.
-    pub fn first(
+    /// The one value that the filter gives over a JSON document, where it gives it once or several
+    /// times; `None` where it gives none.
+    pub fn single(
         &self,
         json: &[u8],
         timeout: Duration,
     ) -> Result<Option<serde_json::Value>, Error> {
+        let mut different: Vec<serde_json::Value> = Vec::new();
+        for value in self.all(json, timeout)? {
+            // Of thousands of values the number is of no use.
+            if different.len() < 100 && !different.contains(&value) {
+                different.push(value);
+            }
+        }
+        match different.len() {
+            0 | 1 => Ok(different.pop()),
+            many => Err(Error::Several(many)),
+        }
+    }
+
+    /// Every value that the filter gives over a JSON document, in its order.
+    ///
+    /// It runs in a process of its own where [`worker()`] was called, else on a thread, which is
+    /// left behind if the filter does not end in time.
+    pub fn all(&self, json: &[u8], timeout: Duration) -> Result<Vec<serde_json::Value>, Error> {
         if depth(json) > MAX_DEPTH {
             return Err(Error::TooDeep);
         }
         if let Some(keys) = keys(&self.0)
             && let Some(found) = at(parse(json)?, keys)
         {
-            return Ok(Some(found));
+            return Ok(vec![found]);
         }
         if worker::isolated() {
-            return worker::first(&self.0, json, timeout);
+            return worker::all(&self.0, json, timeout);
         }
         let (sender, receiver) = mpsc::channel();
         let (text, json) = (self.0.clone(), json.to_vec());
@@ -166,19 +188,31 @@ fn describe_load(errors: &jaq_core::load::Errors<&str, ()>) -> String {
     .unwrap_or_else(|| "not understood".to_owned())
 }
 
-fn evaluate(program: &Program, json: &[u8]) -> Result<Option<serde_json::Value>, Error> {
+fn evaluate(program: &Program, json: &[u8]) -> Result<Vec<serde_json::Value>, Error> {
     // serde_json is strict where jaq's reader is lenient (NaN, comments).
     let value = parse(json)?;
     let input = jaq_json::read::parse_single(value.to_string().as_bytes())
         .map_err(|error| Error::NotJson(error.to_string()))?;
     let ctx = Ctx::<data::JustLut<Val>>::new(&program.lut, Vars::new([]));
-    match program.id.run((ctx, input)).map(unwrap_valr).next() {
-        None => Ok(None),
-        Some(Ok(value)) => serde_json::from_str(&value.to_string())
-            .map(Some)
-            .map_err(|error| Error::Failed(format!("its result is not JSON: {error}"))),
-        Some(Err(error)) => Err(Error::Failed(error.to_string())),
+    let (mut values, mut size) = (Vec::new(), 0);
+    for result in program.id.run((ctx, input)).map(unwrap_valr) {
+        let text = result
+            .map_err(|error| Error::Failed(error.to_string()))?
+            .to_string();
+        size += text.len() + 1;
+        if size > MAX_RESULT {
+            let reason = format!("its result is larger than {MAX_RESULT} bytes");
+            return Err(Error::Failed(reason));
+        }
+        if values.len() == MAX_VALUES {
+            let reason = format!("it gives more than {MAX_VALUES} values");
+            return Err(Error::Failed(reason));
+        }
+        let value = serde_json::from_str(&text)
+            .map_err(|error| Error::Failed(format!("its result is not JSON: {error}")))?;
+        values.push(value);
     }
+    Ok(values)
 }
 
 fn parse(json: &[u8]) -> Result<serde_json::Value, Error> {
@@ -234,22 +268,41 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn first(filter: &str, json: &str) -> Result<Option<serde_json::Value>, Error> {
-        Filter::compile(filter)?.first(json.as_bytes(), Duration::from_millis(300))
+    fn single(filter: &str, json: &str) -> Result<Option<serde_json::Value>, Error> {
+        Filter::compile(filter)?.single(json.as_bytes(), Duration::from_millis(300))
     }
 
     #[test]
-    fn filters_give_their_first_result() {
-        assert_eq!(first(".a.b", r#"{"a":{"b":"v1"}}"#), Ok(Some(json!("v1"))));
+    fn filters_give_all_their_results_in_order_and_no_more_than_can_be_kept() {
+        let all = |filter: &str, json: &str| {
+            Filter::compile(filter)?.all(json.as_bytes(), Duration::from_secs(20))
+        };
+        assert_eq!(all(".[]", "[1,2]"), Ok(vec![json!(1), json!(2)]));
+        assert_eq!(all("empty", "1"), Ok(vec![]));
+        assert_eq!(all(".a", r#"{"a":1}"#), Ok(vec![json!(1)]));
+        // A failure after a result is a failure.
+        assert!(matches!(all(".a, error(1)", "{}"), Err(Error::Failed(_))));
+        let endless = all("repeat(1)", "1").unwrap_err().to_string();
+        assert!(endless.contains("more than 10000 values"), "{endless}");
+        let large = all("repeat(\"x\" * 100000)", "1").unwrap_err().to_string();
+        assert!(large.contains("larger than 1048576 bytes"), "{large}");
+        assert_eq!(single(".[]", "[1,2,1]"), Err(Error::Several(2)));
+        assert_eq!(single(".[]", "[1,1]"), Ok(Some(json!(1))));
+        assert_eq!(single("first(.[])", "[1,2]"), Ok(Some(json!(1))));
+    }
+
+    #[test]
+    fn filters_give_their_result() {
+        assert_eq!(single(".a.b", r#"{"a":{"b":"v1"}}"#), Ok(Some(json!("v1"))));
         assert_eq!(
-            first(r#".status == "ok""#, r#"{"status":"degraded"}"#),
+            single(r#".status == "ok""#, r#"{"status":"degraded"}"#),
             Ok(Some(json!(false)))
         );
-        assert_eq!(first(".a.b", r#"{"a":null}"#), Ok(Some(json!(null))));
-        assert_eq!(first(" .a ", r#"{"a":[1]}"#), Ok(Some(json!([1]))));
-        assert_eq!(first("empty", "{}"), Ok(None));
+        assert_eq!(single(".a.b", r#"{"a":null}"#), Ok(Some(json!(null))));
+        assert_eq!(single(" .a ", r#"{"a":[1]}"#), Ok(Some(json!([1]))));
+        assert_eq!(single("empty", "{}"), Ok(None));
         assert_eq!(
-            first("[.[] | select(. > 1)] | length", "[1,2,3]"),
+            single("[.[] | select(. > 1)] | length", "[1,2,3]"),
             Ok(Some(json!(2)))
         );
     }
@@ -274,11 +327,14 @@ mod tests {
 
     #[test]
     fn hostile_inputs_are_errors_within_their_time() {
-        assert!(matches!(first(".", "{"), Err(Error::NotJson(_))));
-        assert!(matches!(first(".", ""), Err(Error::NotJson(_))));
-        assert_eq!(first(".", &"[".repeat(100_000)), Err(Error::TooDeep));
-        assert!(matches!(first("def f: f; f", "1"), Err(Error::TimedOut(_))));
-        assert!(matches!(first(".a", "[]"), Err(Error::Failed(_))));
-        assert!(matches!(first(".a", "{"), Err(Error::NotJson(_))));
+        assert!(matches!(single(".", "{"), Err(Error::NotJson(_))));
+        assert!(matches!(single(".", ""), Err(Error::NotJson(_))));
+        assert_eq!(single(".", &"[".repeat(100_000)), Err(Error::TooDeep));
+        assert!(matches!(
+            single("def f: f; f", "1"),
+            Err(Error::TimedOut(_))
+        ));
+        assert!(matches!(single(".a", "[]"), Err(Error::Failed(_))));
+        assert!(matches!(single(".a", "{"), Err(Error::NotJson(_))));
     }
 }

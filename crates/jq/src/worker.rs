@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::{Error, Program, build, evaluate};
+use crate::{Error, MAX_RESULT, Program, build, evaluate};
 
 /// The argument by which a program knows that it is such a process.
 const ARGUMENT: &str = "__jq";
@@ -27,8 +27,6 @@ const TIMES_INPUT: u64 = 24;
 const STACK: usize = 16 << 20;
 /// Processes at the same time.
 const MOST: usize = 16;
-/// A result that a condition or a message needs is far smaller.
-const MAX_RESULT: usize = 1 << 20;
 /// Compiled filters that one process keeps.
 const KEPT: usize = 256;
 
@@ -53,7 +51,7 @@ pub(crate) fn isolated() -> bool {
 }
 
 /// What becomes of one question.
-type Answer = Result<Option<serde_json::Value>, Error>;
+type Answer = Result<Vec<serde_json::Value>, Error>;
 
 fn serve() -> std::io::Result<()> {
     let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
@@ -126,15 +124,13 @@ fn read_question(socket: &mut UnixStream) -> std::io::Result<Option<Question>> {
 }
 
 /// How an answer is told apart.
-const NOTHING: u8 = 0;
-const VALUE: u8 = 1;
+const VALUES: u8 = 1;
 const NOT_JSON: u8 = 2;
 const FAILED: u8 = 3;
 
 fn write_answer(socket: &mut UnixStream, answer: &Answer) -> std::io::Result<()> {
     let (kind, text) = match answer {
-        Ok(None) => (NOTHING, String::new()),
-        Ok(Some(value)) => (VALUE, value.to_string()),
+        Ok(values) => (VALUES, serde_json::Value::from(values.clone()).to_string()),
         Err(Error::NotJson(text)) => (NOT_JSON, text.clone()),
         Err(Error::Failed(text)) => (FAILED, text.clone()),
         Err(error) => (FAILED, error.to_string()),
@@ -216,9 +212,8 @@ impl Worker {
         self.read(&mut bytes, deadline)?;
         let text = || String::from_utf8_lossy(&bytes).into_owned();
         Ok(match head[0] {
-            NOTHING => Ok(None),
-            VALUE => match serde_json::from_slice(&bytes) {
-                Ok(value) => Ok(Some(value)),
+            VALUES => match serde_json::from_slice(&bytes) {
+                Ok(values) => Ok(values),
                 Err(error) => Err(Error::Failed(format!("its result is not JSON: {error}"))),
             },
             NOT_JSON => Err(Error::NotJson(text())),
@@ -273,7 +268,7 @@ fn pool() -> std::sync::MutexGuard<'static, Pool> {
 }
 
 /// One evaluation, in whichever worker is free, or in a new one.
-pub(crate) fn first(text: &str, json: &[u8], timeout: Duration) -> Answer {
+pub(crate) fn all(text: &str, json: &[u8], timeout: Duration) -> Answer {
     let deadline = Instant::now() + timeout;
     let mut worker = match take(deadline) {
         Ok(Some(worker)) => worker,

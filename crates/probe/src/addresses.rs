@@ -8,7 +8,7 @@ use config::file::Addresses;
 use config::value::Address;
 use model::Verdict;
 
-use crate::Reading;
+use crate::{Reading, budget};
 
 /// The value of a reading where nobody listens.
 pub(crate) const REFUSED: &str = "connection refused";
@@ -87,8 +87,12 @@ pub(crate) fn refused(expected: &str) -> Reading {
     Reading::not(Verdict::Fail, expected, REFUSED, REFUSED).value(REFUSED)
 }
 
-/// Nobody answers in time.
+/// Nobody answers in time; or we had no memory to read it.
 pub(crate) fn late(timeout: Duration, expected: &str) -> Reading {
     let reason = format!("no complete answer within {} ms", timeout.as_millis());
+    if let Some(why) = budget::ran_out_within(timeout) {
+        let reason = format!("{reason}: {why}");
+        return Reading::not(Verdict::Error, expected, reason.clone(), reason).value("memory");
+    }
     Reading::not(Verdict::Fail, expected, reason.clone(), reason).value("timeout")
 }

@@ -2,9 +2,12 @@
 
 use reqwest::Response;
 
+use crate::budget::Share;
+
 /// What came of reading a body. Time is bounded by the caller.
 pub(crate) enum Body {
-    Whole(Vec<u8>),
+    /// With its share of memory, to be kept for as long.
+    Whole(Vec<u8>, Share),
     /// More than the limit; the rest was not read.
     TooLarge,
     /// The connection broke; the reason.
@@ -18,12 +21,16 @@ pub(crate) async fn read(mut response: Response, limit: u64) -> Body {
     {
         return Body::TooLarge;
     }
-    let mut bytes = Vec::new();
+    let (mut bytes, mut share) = (Vec::new(), Share::default());
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if (bytes.len() + chunk.len()) as u64 > limit => return Body::TooLarge,
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Body::Whole(bytes),
+            Ok(Some(chunk)) => {
+                share.room(&mut bytes, chunk.len(), most).await;
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(None) => return Body::Whole(bytes, share),
             Err(error) => return Body::Broken(crate::plain_cause(&error)),
         }
     }

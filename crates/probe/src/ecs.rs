@@ -80,6 +80,7 @@ impl Ecs {
         } = &self.probe;
         let question = json!({"cluster": cluster, "services": [service]});
         let answer = self.ask(&client, "DescribeServices", &question).await?;
+        listed(&answer, "services")?;
         let found = Service::of(&answer);
         let primary = found.as_ref().and_then(Service::primary);
         let (definition, running, stopped) = match primary {
@@ -191,7 +192,7 @@ impl Ecs {
                 question["nextToken"] = next;
             }
             let answer = self.ask(client, "ListTasks", &question).await?;
-            let page = answer["taskArns"].as_array().into_iter().flatten();
+            let page = listed(&answer, "taskArns")?.iter();
             names.extend(page.filter_map(Value::as_str).map(str::to_owned));
             next = answer["nextToken"].clone();
             if !next.is_string() {
@@ -203,6 +204,7 @@ impl Ecs {
         for some in names.chunks(PAGE) {
             let question = json!({"cluster": cluster, "tasks": some});
             let answer = self.ask(client, "DescribeTasks", &question).await?;
+            listed(&answer, "tasks")?;
             tasks.extend(Task::all(&answer));
         }
         Ok(tasks)
@@ -241,6 +243,15 @@ impl Probe for Ecs {
             )
         })
     }
+}
+
+/// The list of an answer: one without it says nothing, and not that there is none.
+fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], Trouble> {
+    let list = answer[key].as_array().map(Vec::as_slice);
+    list.ok_or_else(|| Trouble {
+        reason: format!("the answer has no list of results (`{key}`)"),
+        hint: "check what answers in the place of ECS: a proxy, or `AWS_ENDPOINT_URL`".to_owned(),
+    })
 }
 
 fn error(reason: String) -> Reading {

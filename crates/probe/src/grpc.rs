@@ -178,12 +178,61 @@ fn status(frame: &[u8]) -> Option<u64> {
     if head[0] != 0 || message.len() != usize::try_from(length).ok()? {
         return None;
     }
-    match message {
-        // What is zero is left out.
-        [] => Some(0),
-        [0x08, one] if *one < 0x80 => Some(u64::from(*one)),
-        _ => None,
+    let mut rest = message;
+    // What is zero is left out.
+    let mut status = 0;
+    while !rest.is_empty() {
+        let tag = varint(&mut rest)?;
+        let (field, kind) = (tag >> 3, tag & 7);
+        match (field, kind) {
+            (0, _) => return None,
+            // Of a field that comes twice the last one counts.
+            (1, 0) => status = varint(&mut rest)?,
+            _ => skip(&mut rest, field, kind, 0)?,
+        }
     }
+    Some(status)
+}
+
+/// Groups within groups; a message of three states has none.
+const MAX_GROUPS: usize = 16;
+
+/// Passes over a field that is not known here: whoever answers may know more than we do.
+/// <https://protobuf.dev/programming-guides/encoding/>
+fn skip(rest: &mut &[u8], field: u64, kind: u64, depth: usize) -> Option<()> {
+    let length = match kind {
+        0 => {
+            varint(rest)?;
+            0
+        }
+        1 => 8,
+        2 => usize::try_from(varint(rest)?).ok()?,
+        3 if depth < MAX_GROUPS => loop {
+            let tag = varint(rest)?;
+            match (tag >> 3, tag & 7) {
+                (end, 4) if end == field => break 0,
+                (0, _) | (_, 4) => return None,
+                (inner, kind) => skip(rest, inner, kind, depth + 1)?,
+            }
+        },
+        5 => 4,
+        _ => return None,
+    };
+    (_, *rest) = rest.split_at_checked(length)?;
+    Some(())
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for at in 0..10 {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// <https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>
@@ -251,6 +300,41 @@ mod tests {
         assert_eq!(&long[..8], [0, 0, 0, 1, 47, 0x0a, 0xac, 2]);
         assert_eq!(status(&[0, 0, 0, 0, 0]), Some(0));
         assert_eq!(status(&[0, 0, 0, 0, 2, 8, 1]), Some(1));
+        let framed = |message: &[u8]| {
+            let length = u8::try_from(message.len()).unwrap_or_default();
+            [&[0, 0, 0, 0, length], message].concat()
+        };
+        for (message, expected) in [
+            // Fields that are not known here: a number, a text, of eight and of four bytes, a
+            // group with another one in it; before and after.
+            (&[0x10, 0xac, 0x02, 8, 1][..], Some(1)),
+            (&[8, 1, 0x1a, 2, b'o', b'k'], Some(1)),
+            (
+                &[0x21, 1, 2, 3, 4, 5, 6, 7, 8, 8, 2, 0x2d, 1, 2, 3, 4],
+                Some(2),
+            ),
+            (&[0x33, 0x10, 1, 0x3b, 0x3c, 0x34, 8, 1], Some(1)),
+            (&[0x82, 0x7d, 0, 8, 1], Some(1)),
+            // Twice, longer than needed, negative, of another kind.
+            (&[8, 2, 8, 1], Some(1)),
+            (&[8, 0x81, 0], Some(1)),
+            (
+                &[8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+                Some(u64::MAX),
+            ),
+            (&[0x0a, 1, 1], Some(0)),
+            // Cut off, without end, without a number.
+            (&[8], None),
+            (&[0x1a, 5, 1], None),
+            (&[0x33, 8, 1], None),
+            (&[0x34], None),
+            (&[0, 1], None),
+            (&[0x0f, 1], None),
+            (&[0xff; 11], None),
+        ] {
+            assert_eq!(status(&framed(message)), expected, "{message:?}");
+        }
+        assert_eq!(status(&framed(&[0x33; 100])), None);
         for bad in [
             &[][..],
             &[0, 0, 0],

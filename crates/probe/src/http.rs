@@ -5,6 +5,7 @@
 //! read to its end within its limit, and each measurement opens a fresh connection, as a new user
 //! would.
 
+pub(crate) mod cookies;
 pub(crate) mod expect;
 mod proxy;
 pub(crate) mod redirect;
@@ -18,22 +19,25 @@ use std::time::Duration;
 
 use config::file::HttpProbe;
 use http::header::{HOST, HeaderValue};
-use model::Verdict;
+use model::{Redactor, Verdict};
 use url::Url;
 
+use self::cookies::Cookies;
 use self::expect::Expect;
-use self::redirect::follow;
+use self::redirect::{Memory, follow};
 use self::reply::Reply;
 use self::request::{Body, Request, authority, parse};
 use self::transport::{Transport, Wire, place, same_server};
-use crate::Reading;
 use crate::addresses::late;
 use crate::connect::{End, Problem, Route};
 use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::release::{Answer, Identity, identify};
+use crate::{Reading, budget};
 
 /// More than any server's headers.
 const MAX_HEAD: usize = 64 << 10;
+/// As many as fit there: behind several proxies, each of which adds some, a hundred are soon had.
+const MAX_HEADERS: usize = 1024;
 
 /// One HTTP probe.
 pub struct Http {
@@ -42,6 +46,7 @@ pub struct Http {
     expect: Expect,
     /// What asks for the release elsewhere.
     version: Option<Request>,
+    redactor: Redactor,
     probe: HttpProbe,
 }
 
@@ -113,13 +118,18 @@ impl Http {
             transport,
             expect,
             version,
+            redactor: around.redactor.clone(),
             probe,
         })
     }
 
     async fn one_end(&self, end: End, release: Option<&str>, timeout: Duration) -> Reading {
         let limit = self.probe.max_redirects;
-        let mut reply = match follow(&self.transport, &self.request, &[end], limit, None).await {
+        let cookies = (limit > 0).then(|| Cookies::new(&self.redactor));
+        let memory = cookies.as_ref().map(|cookies| cookies as &dyn Memory);
+        let ends = [end];
+        let followed = follow(&self.transport, &self.request, &ends, limit, memory);
+        let mut reply = match followed.await {
             Ok(reply) => reply,
             Err(problem) => return problem.reading(&self.expect.shown()),
         };
@@ -182,8 +192,11 @@ impl Http {
         let configured = source.is_some();
         let expected = release.to_owned();
         let max_body = self.transport.max_body;
+        let unpacked = reply.unpack(max_body).await;
+        let parsing = budget::parsing(reply.body.len()).await;
         let identity = tokio::task::spawn_blocking(move || {
-            if let Err(reason) = reply.unpack(max_body) {
+            let _parsing = parsing;
+            if let Err(reason) = unpacked {
                 return Identity::Unknown(reason);
             }
             let answer = Answer {
@@ -387,8 +400,9 @@ pub async fn ask_release_by(
             return Err(format!("{url}: status {}", reply.status));
         }
         let (source, likely) = (source.cloned(), likely.to_owned());
+        let unpacked = reply.unpack(transport.max_body).await;
         tokio::task::spawn_blocking(move || {
-            let named = reply.unpack(transport.max_body).and_then(|()| {
+            let named = unpacked.and_then(|()| {
                 let answer = Answer {
                     headers: &reply.headers,
                     body: &reply.body,

@@ -162,6 +162,7 @@ pub(crate) fn all(
             probe,
             subject,
             about,
+            counted_in,
         } = objective;
         let common = Common {
             id: format!("slo/{}", probe.name),
@@ -171,7 +172,7 @@ pub(crate) fn all(
         };
         if wanted(&common.id, &common.subject) {
             made.push(watched(common, &probe, around, |probe| {
-                Prometheus::about(probe, &about, around)
+                Prometheus::about(probe, &about, counted_in.clone(), around)
             }));
         }
     }

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod body;
+mod budget;
 pub mod certificate;
 mod client_tls;
 mod command;

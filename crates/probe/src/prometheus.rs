@@ -16,9 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use config::file::PrometheusProbe;
-use config::value::Quantity;
-use futures_util::future::join3;
-use jiff::Timestamp;
+use config::value::{Quantity, Span};
+use futures_util::future::join4;
+use jiff::{SignedDuration, Timestamp};
 use model::{Outcome, Verdict};
 use url::Url;
 
@@ -29,6 +29,7 @@ use crate::Reading;
 use crate::kinds::{Measuring, Probe, Surroundings};
 
 pub use self::client::Client;
+pub(crate) use self::query::quoted;
 
 /// One series at one instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,11 @@ pub struct Sample {
 pub(crate) struct Prometheus {
     probe: PrometheusProbe,
     client: Client,
-    selectors: Vec<Selector>,
+    /// Those whose samples must be fresh; else why they are not known.
+    selectors: Result<Vec<Selector>, String>,
+    /// The same question with what counters had counted when they were first seen, which a rate
+    /// leaves out.
+    counted_in: Option<String>,
     seen: Mutex<Seen>,
 }
 
@@ -60,6 +65,7 @@ impl Prometheus {
         Ok(Prometheus {
             client,
             selectors: selectors(&probe.query),
+            counted_in: None,
             probe,
             seen: Mutex::default(),
         })
@@ -69,30 +75,84 @@ impl Prometheus {
     pub(crate) fn about(
         probe: PrometheusProbe,
         query: &str,
+        counted_in: Option<String>,
         around: &Surroundings,
     ) -> Result<Self, String> {
         Ok(Prometheus {
             selectors: selectors(query),
+            counted_in,
             ..Prometheus::new(probe, around)?
         })
     }
 
+    /// Asks by the server's clock. The first answer tells it: where it is not the one that was
+    /// assumed, everything is asked again.
     async fn ask(&self, timeout: Duration) -> Reading {
-        let at = Timestamp::now();
-        let asked = join3(
+        let assumed = self.client.ahead();
+        let reading = self.ask_at(self.client.now(), timeout).await;
+        let ahead = self.client.ahead();
+        if ahead == assumed {
+            return self.by_its_clock(reading, ahead);
+        }
+        let reading = self.ask_at(self.client.now(), timeout).await;
+        let again = self.client.ahead();
+        if again == ahead || reading.verdict == Verdict::Error {
+            return self.by_its_clock(reading, again);
+        }
+        let reason = "the server's clock is not known: the `Date` of its answers jumps".to_owned();
+        self.remember(Some(
+            "ask each server behind this address by itself".to_owned(),
+        ));
+        Reading::not(Verdict::Inconclusive, reading.expected, &reason, &reason).value("clock")
+    }
+
+    /// Says where the server's clock is not ours.
+    fn by_its_clock(&self, mut reading: Reading, ahead: SignedDuration) -> Reading {
+        if !ahead.is_zero() {
+            let by = Span::from(Duration::from_secs(ahead.as_secs().unsigned_abs()));
+            let way = if ahead.is_positive() {
+                "ahead of"
+            } else {
+                "behind"
+            };
+            reading.actual = format!(
+                "{}; the server's clock is {by} {way} ours, and counts",
+                reading.actual
+            );
+        }
+        reading
+    }
+
+    async fn ask_at(&self, at: Timestamp, timeout: Duration) -> Reading {
+        let asked = join4(
             self.client.instant(&self.probe.query, at),
-            self.oldest(at),
+            self.age(at),
+            self.counted_in(at),
             self.look_at_windows(at, timeout / 2),
         );
-        let ((answer, head), oldest) = match asked.await {
-            (Ok(answer), Ok(oldest), ()) => (answer, oldest),
-            (Err(trouble), _, ()) => return self.error(trouble),
-            (_, Err(trouble), ()) => {
-                let reason = format!("the age of the samples: {}", trouble.reason);
-                return self.error(Trouble { reason, ..trouble });
-            }
+        let about = |what: &str, trouble: Trouble| {
+            let reason = format!("{what}: {}", trouble.reason);
+            self.error(Trouble { reason, ..trouble })
         };
-        let mut reading = judge(&self.probe, &answer, at, oldest.as_ref());
+        let ((answer, head), age, counted_in) = match asked.await {
+            (Ok(answer), Ok(age), Ok(counted_in), ()) => (answer, age, counted_in),
+            (Err(trouble), _, _, ()) => return self.error(trouble),
+            (_, Err(trouble), _, ()) => return about("the age of the samples", trouble),
+            (_, _, Err(trouble), ()) => return about("what new counters began with", trouble),
+        };
+        let mut reading = judge(&self.probe, &answer, at, &age);
+        if reading.verdict == Verdict::Pass
+            && let Some(value) = counted_in
+            && let Some(beyond) = judge::beyond(&self.probe, value, "")
+        {
+            let reason = format!(
+                "counters appeared within the window with a value, which a rate leaves out; \
+                 counted in, it is {beyond}"
+            );
+            let actual = format!("{}; {reason}", reading.actual);
+            reading = Reading::not(Verdict::Inconclusive, reading.expected, actual, reason)
+                .value(value.to_string());
+        }
         reading.evidence = Some(head);
         let mut hint = None;
         if answer.series.is_empty() && reading.verdict != Verdict::Pass {
@@ -103,6 +163,14 @@ impl Prometheus {
         }
         self.remember(hint);
         reading
+    }
+
+    async fn counted_in(&self, at: Timestamp) -> Result<Option<f64>, Trouble> {
+        let Some(query) = &self.counted_in else {
+            return Ok(None);
+        };
+        let (answer, _) = self.client.instant(query, at).await?;
+        Ok(answer.number())
     }
 
     fn error(&self, trouble: Trouble) -> Reading {

@@ -92,7 +92,7 @@ pub fn named(
             .ok_or_else(|| format!("the answer has no header `{header}`"));
     }
     if let Some(filter) = source.and_then(|source| source.jq.as_ref()) {
-        return match filter.jq().first(answer.body, FILTER_TIME) {
+        return match filter.jq().single(answer.body, FILTER_TIME) {
             Ok(Some(value)) => text_of(&value).ok_or_else(|| {
                 format!("`{}` gives {}", filter.as_str(), short(&value.to_string()))
             }),

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use config::file::{PolicyOverlay, PrometheusProbe, Slo, SloMetrics, TimeUnit, Undecided};
 
+use crate::prometheus::quoted;
+
 /// One objective: the probe, and what it is about.
 pub(crate) struct Objective {
     pub(crate) probe: PrometheusProbe,
@@ -14,6 +16,8 @@ pub(crate) struct Objective {
     /// The series that must be there and fresh. Those of failures need not: an instance that is
     /// gone may have been the last to fail.
     pub(crate) about: String,
+    /// The query with what counters had counted when they were first seen.
+    pub(crate) counted_in: Option<String>,
 }
 
 /// The probes of the objectives that are set. `others` are the section's own Prometheus probes, of
@@ -69,6 +73,7 @@ pub(crate) fn objectives(slo: &Slo, others: &[PrometheusProbe]) -> Vec<Objective
         },
         subject: asked.subject,
         about: asked.about,
+        counted_in: asked.counted_in,
     };
     let mut found = Vec::new();
     if let Some(max) = error_rate {
@@ -100,17 +105,12 @@ fn selector<'l>(labels: impl IntoIterator<Item = (&'l String, &'l String)>) -> S
         })
 }
 
-/// A string of PromQL.
-fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{}\"", escaped.replace('\n', "\\n"))
-}
-
 /// What an objective asks.
 struct Asked {
     subject: String,
     query: String,
     about: String,
+    counted_in: Option<String>,
 }
 
 struct Queries<'s> {
@@ -148,10 +148,21 @@ impl Queries<'_> {
             "(sum(rate({failed}[{window}])) or 0 * sum(rate({all}[{window}]))) \
              / sum(rate({all}[{window}]))"
         );
+        let increase = |of: &str| format!("sum(increase({of}[{window}]))");
+        let none = format!("0 * {}", increase(&all));
+        let born = |of: &str| format!("(sum({}) or {none})", self.born(of));
+        let counted_in = format!(
+            "(({} or {none}) + {}) / ({} + {})",
+            increase(&failed),
+            born(&failed),
+            increase(&all),
+            born(&all)
+        );
         Asked {
             subject: format!("share of failed requests of {}", self.series(requests, "")),
             query,
             about: format!("rate({all}[{window}])"),
+            counted_in: Some(counted_in),
         }
     }
 
@@ -166,10 +177,18 @@ impl Queries<'_> {
         let window = &self.window;
         let rate = |more: &str| format!("rate({}[{window}])", self.series(&bucket, more));
         let (all, finite, total) = (rate(""), rate("le!=\"+Inf\""), rate("le=\"+Inf\""));
-        let mut quantile = format!("histogram_quantile(0.95, sum by (le) ({all}))");
-        if self.metrics.duration_unit == TimeUnit::Milliseconds {
-            quantile = format!("({quantile} / 1000)");
-        }
+        let quantile = |of: &str| {
+            let quantile = format!("histogram_quantile(0.95, {of})");
+            match self.metrics.duration_unit {
+                TimeUnit::Milliseconds => format!("({quantile} / 1000)"),
+                TimeUnit::Seconds => quantile,
+            }
+        };
+        let series = self.series(&bucket, "");
+        let grown = format!("sum by (le) (increase({series}[{window}]))");
+        let born = format!("sum by (le) ({})", self.born(&series));
+        let counted_in = quantile(&format!("({grown} + {born}) or {grown} or {born}"));
+        let quantile = quantile(&format!("sum by (le) ({all})"));
         let query = format!(
             "{quantile} + 0 / ((max(sum by (le) ({finite})) >= bool 0.95 * sum({total})) \
              + ({quantile} > bool {max}))"
@@ -179,7 +198,18 @@ impl Queries<'_> {
             subject: format!("95th percentile of {subject}"),
             query,
             about: all,
+            counted_in: Some(counted_in),
         }
+    }
+
+    /// What counters that appeared within the window showed at first. `increase` takes that for
+    /// old; of a process that began with the deployment, all of it is new. Who was there within the
+    /// hour before has only been out of sight.
+    fn born(&self, series: &str) -> String {
+        let window = &self.window;
+        format!(
+            "min_over_time({series}[{window}]) unless last_over_time({series}[1h] offset {window})"
+        )
     }
 
     fn availability(&self) -> Asked {
@@ -189,6 +219,7 @@ impl Queries<'_> {
             subject: format!("share of successful scrapes, {up}"),
             about: query.clone(),
             query,
+            counted_in: None,
         }
     }
 }

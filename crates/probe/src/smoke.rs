@@ -2,7 +2,6 @@
 //!
 //! Each measurement begins from nothing: no cookie, no value of an earlier one.
 
-mod cookies;
 mod fill;
 mod hurl;
 
@@ -13,25 +12,18 @@ use config::file::{Addresses, SmokeProbe, SmokeRequest};
 use model::{Redactor, Verdict};
 use url::Url;
 
-use self::cookies::Cookies;
 use self::fill::{Values, filled};
 use self::hurl::Hurl;
-use crate::Reading;
 use crate::addresses::{Place, REFUSED};
 use crate::connect::{End, Route};
+use crate::http::cookies::{Cookies, may_be_a_token};
 use crate::http::expect::{Expect, filtered};
 use crate::http::filter_time;
 use crate::http::redirect::{follow, public};
 use crate::http::reply::Reply;
 use crate::http::transport::{Transport, Wire, place};
 use crate::kinds::{Measuring, Probe, Surroundings};
-
-/// Whether a captured text may be a token, which is shown nowhere: a word of some length.
-fn may_be_a_token(text: &str) -> bool {
-    const SHORTEST: usize = 8;
-    let place = text.starts_with('/') || text.contains("://");
-    text.len() >= SHORTEST && !place && !text.contains(char::is_whitespace)
-}
+use crate::{Reading, budget};
 
 /// One smoke test.
 pub(crate) enum Smoke {
@@ -136,6 +128,9 @@ impl Flow {
             let at = Cell::new(0);
             let asked = tokio::time::timeout(own, self.run(&at, &place, end, own)).await;
             asked.unwrap_or_else(|_| {
+                if let Some(reason) = budget::ran_out_within(own) {
+                    return self.failed(at.get(), Verdict::Error, reason);
+                }
                 let reason = format!("not done within {} ms", timeout.as_millis());
                 self.failed(at.get(), Verdict::Fail, reason)
             })
@@ -234,16 +229,25 @@ impl Flow {
         if step.request.capture.is_empty() {
             return Ok(());
         }
-        reply.unpack(self.transport.max_body)?;
+        reply.unpack(self.transport.max_body).await?;
         let mut missing = None;
         for (name, filter) in &step.request.capture {
             let why = match filtered(filter, &reply.body, time).await {
-                Ok(Some(value)) if !value.is_null() => {
-                    self.learn(&value);
-                    values.insert(name.clone(), value);
-                    continue;
+                Ok(found) => {
+                    found.iter().for_each(|value| self.learn(value));
+                    let mut found = found.into_iter();
+                    match found.next().filter(|value| !value.is_null()) {
+                        Some(value) if found.all(|other| other == value) => {
+                            values.insert(name.clone(), value);
+                            continue;
+                        }
+                        Some(_) => format!(
+                            "`{}` finds several values; `first(…)` chooses one",
+                            filter.as_str()
+                        ),
+                        None => format!("`{}` finds nothing", filter.as_str()),
+                    }
                 }
-                Ok(_) => format!("`{}` finds nothing", filter.as_str()),
                 Err(error) => error,
             };
             // The others may be tokens, and are looked for all the same.

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use config::file::TcpProbe;
+use config::value::Pattern;
 use model::Verdict;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::Place;
+use crate::budget::Share;
 use crate::connect::{End, Route};
 use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::{Reading, plain_cause, shown};
 
 /// What is received is looked at up to here.
 const MAX_RECEIVED: usize = 64 << 10;
+/// Read at a time, at least.
+const READ: usize = 1 << 10;
 
 /// One TCP probe.
 pub(crate) struct Tcp {
@@ -56,17 +60,23 @@ impl Tcp {
         let Some(pattern) = &self.probe.expect else {
             return Reading::pass(expected, "connected").value("connected");
         };
-        let mut received = Vec::new();
+        let (mut received, mut heard) = (Vec::new(), Heard::default());
+        let mut share = Share::default();
         loop {
             // As soon as it was said: many protocols leave the connection open.
-            if pattern.is_match(&received) {
+            if heard.is_said(pattern, &received) {
                 return Reading::pass(expected, shown(&received)).value("said");
             }
             if received.len() >= MAX_RECEIVED {
                 return not(format!("it says {}", shown(&received)));
             }
+            share.room(&mut received, READ, MAX_RECEIVED).await;
             let reading = stream.read_buf(&mut received);
-            let Ok(read) = tokio::time::timeout_at(deadline, reading).await else {
+            let read = tokio::time::timeout_at(deadline, reading).await;
+            if matches!(read, Err(_) | Ok(Ok(0))) && pattern.is_match(line(&received)) {
+                return Reading::pass(expected, shown(&received)).value("said");
+            }
+            let Ok(read) = read else {
                 return not(format!(
                     "it says {} and no more within {} ms",
                     shown(&received),
@@ -80,6 +90,43 @@ impl Tcp {
             }
         }
     }
+}
+
+/// Whether the right thing was said, however the network cuts it into parts: `^OK$` is not said by
+/// the first part of `OK, but not yet`.
+#[derive(Default)]
+struct Heard {
+    /// Up to here whole lines were looked at, and how many.
+    to: usize,
+    lines: usize,
+}
+
+impl Heard {
+    /// Of what can still grow: a match that no further byte undoes, or one of the text up to the
+    /// end of a line.
+    fn is_said(&mut self, pattern: &Pattern, received: &[u8]) -> bool {
+        // Longer talk is searched as a whole.
+        const MOST_LINES: usize = 100;
+        if pattern.is_match(received) && pattern.is_match(&[received, b"a"].concat()) {
+            return true;
+        }
+        while self.lines < MOST_LINES
+            && let Some(end) = received[self.to..].iter().position(|byte| *byte == b'\n')
+        {
+            self.to += end + 1;
+            self.lines += 1;
+            if pattern.is_match(line(&received[..self.to])) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Without the end of its last line.
+fn line(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r").unwrap_or(text)
 }
 
 impl Probe for Tcp {
@@ -101,6 +148,49 @@ impl Probe for Tcp {
         match &self.probe.via {
             Some(name) => format!("ask it at {name}: `nc -v {host} {port}`"),
             None => format!("ask it yourself: `nc -v {host} {port}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it is said before the peer says no more, by this way of cutting it.
+    fn said(pattern: &str, text: &[u8], cuts: &[usize]) -> bool {
+        let pattern: Pattern = pattern.parse().unwrap_or_else(|_| panic!("{pattern}"));
+        let mut heard = Heard::default();
+        let ends = cuts.iter().copied().chain([text.len()]);
+        let mut parts = ends.map(|end| heard.is_said(&pattern, &text[..end]));
+        parts.any(|said| said) || pattern.is_match(line(text))
+    }
+
+    #[test]
+    fn parts_of_an_answer_mean_what_the_whole_means() {
+        for (pattern, text, expected) in [
+            ("ready", "220 mail ready\r\n", true),
+            ("^220 .*ready$", "220 mail ready\r\n", true),
+            ("^220 .*ready$", "220 mail ready", true),
+            ("^220 .*ready$", "220-hello\n220 mail ready\n", false),
+            (
+                "(?m)^220 .*ready\\r?$",
+                "220-hello\r\n220 mail ready\r\n",
+                true,
+            ),
+            ("^OK$", "OK, but not yet\n", false),
+            (r"^OK\b", "OKAY", false),
+            (r"^OK\b", "OK then", true),
+            ("^OK$", "OK\nand more\n", true),
+            ("café", "café open\n", true),
+            ("\\+PONG\\r\\n", "+PONG\r\n", true),
+        ] {
+            let text = text.as_bytes();
+            assert_eq!(said(pattern, text, &[]), expected, "{pattern}");
+            for cut in 1..text.len() {
+                assert_eq!(said(pattern, text, &[cut]), expected, "{pattern} {cut}");
+                let drip: Vec<usize> = (1..cut).collect();
+                assert_eq!(said(pattern, text, &drip), expected, "{pattern} {cut}");
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub async fn ask(
         client.samples(&ages, timeout),
     )
     .await;
+    // Samples carry the server's time.
+    let now = now.checked_add(client.ahead()).unwrap_or(now);
     // A query that gives one number has no time of its own; then its age is not known.
     let ages = times.unwrap_or_default().into_iter().filter_map(|sample| {
         let at = Duration::try_from_secs_f64(sample.value).ok()?;

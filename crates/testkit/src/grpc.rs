@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::{Certificate, Process, free_port, tool};
 
 /// grpcio's own server and health service. `shop.Good` is serving, `shop.Bad` is not, and the
-/// server as a whole is.
+/// server as a whole is; `shop.Newer` is serving, and says so in a message with more fields.
 #[derive(Debug)]
 pub struct GrpcHealth {
     _process: Process,
@@ -24,10 +24,18 @@ from concurrent import futures
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+class Newer(health.HealthServicer):
+    # As a server answers whose message has grown: fields that older clients do not know.
+    def Check(self, request, context):
+        if request.service != 'shop.Newer':
+            return super().Check(request, context)
+        more = b'\x12\x02ok\x1d\x01\x02\x03\x04\xa0\x06\xac\x02'
+        return health_pb2.HealthCheckResponse.FromString(more + b'\x08\x01')
+
 port, health_on, *tls = sys.argv[1:]
 server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
 if health_on == 'yes':
-    servicer = health.HealthServicer()
+    servicer = Newer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     for name, status in [('', 'SERVING'), ('shop.Good', 'SERVING'), ('shop.Bad', 'NOT_SERVING')]:
         servicer.set(name, getattr(health_pb2.HealthCheckResponse, status))

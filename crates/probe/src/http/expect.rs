@@ -7,8 +7,8 @@ use std::time::Duration;
 use config::value::{Filter, Pattern, Span, Statuses};
 use model::Verdict;
 
-use super::reply::Reply;
-use crate::{Reading, shown};
+use super::reply::{Certificate, Reply};
+use crate::{Reading, budget, shown};
 
 /// Conditions on an answer.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Expect {
             }
         }
         if self.needs_body()
-            && let Err(reason) = reply.unpack(max_body)
+            && let Err(reason) = reply.unpack(max_body).await
         {
             return fail("a body that can be read".into(), reason.clone(), reason);
         }
@@ -78,16 +78,22 @@ impl Expect {
             );
         }
         if let Some(days) = self.min_days {
-            let left = match &reply.certificate {
-                Some(Ok(validity)) => validity.days_left(jiff::Timestamp::now()),
-                Some(Err(problem)) => {
-                    return fail("a certificate".into(), problem.clone(), problem.clone());
-                }
-                None => 0,
+            let (server, left) = match &reply.certificate {
+                Some(Certificate { server, validity }) => match validity {
+                    Ok(validity) => (server, validity.days_left(jiff::Timestamp::now())),
+                    Err(problem) => {
+                        return fail("a certificate".into(), problem.clone(), problem.clone());
+                    }
+                },
+                None => (&String::new(), 0),
             };
             if left < days {
+                let whose = match &reply.redirected {
+                    Some(_) => format!("the certificate of {server}"),
+                    None => "the certificate".to_owned(),
+                };
                 let actual = format!("{left} days left");
-                let reason = format!("the certificate: {left} days left, fewer than {days}");
+                let reason = format!("{whose}: {left} days left, fewer than {days}");
                 return fail(
                     format!("a certificate with {days} days left"),
                     actual,
@@ -99,30 +105,39 @@ impl Expect {
     }
 }
 
-/// A filter's first result over a body, as a message has it where it is none.
+/// Every value that a filter gives over a body, in its order; an error is told in words.
 pub(crate) async fn filtered(
     filter: &Filter,
     body: &[u8],
     time: Duration,
-) -> Result<Option<serde_json::Value>, String> {
+) -> Result<Vec<serde_json::Value>, String> {
+    let _parsing = budget::parsing(body.len()).await;
     let (program, document) = (filter.jq().clone(), body.to_vec());
-    tokio::task::spawn_blocking(move || program.first(&document, time))
+    tokio::task::spawn_blocking(move || program.all(&document, time))
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())
 }
 
-/// Whether a filter's first result is true; else what was seen, and why that is no pass.
+/// Whether a filter gives something, and nothing but true; else what was seen, and why that is no
+/// pass.
 async fn holds(filter: &Filter, body: &[u8], time: Duration) -> Result<(), (String, String)> {
-    match filtered(filter, body, time).await {
-        Ok(Some(serde_json::Value::Bool(true))) => Ok(()),
-        Ok(value) => {
-            let value = value.map_or("nothing".into(), |value| {
-                shown(value.to_string().as_bytes())
-            });
-            let actual = format!("{value} from {}", shown(body));
-            Err((actual, format!("the jq condition gives {value}")))
+    let values = match filtered(filter, body, time).await {
+        Ok(values) => values,
+        Err(error) => return Err((shown(body), error)),
+    };
+    let not_true = values.iter().position(|value| *value != true);
+    let value = match not_true {
+        None if !values.is_empty() => return Ok(()),
+        None => "nothing".to_owned(),
+        Some(nth) => {
+            let value = shown(values[nth].to_string().as_bytes());
+            match values.len() {
+                1 => value,
+                many => format!("{value} as value {} of {many}", nth + 1),
+            }
         }
-        Err(error) => Err((shown(body), error)),
-    }
+    };
+    let actual = format!("{value} from {}", shown(body));
+    Err((actual, format!("the jq condition gives {value}")))
 }

@@ -1,10 +1,13 @@
 //! Redirects, as far as a configuration wants them followed.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
-use http::{Method, StatusCode};
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
 use url::Url;
 
-use super::reply::Reply;
+use super::reply::{Certificate, Reply};
 use super::request::Request;
 use super::transport::{Transport, place, same_server};
 use crate::connect::{End, Problem};
@@ -18,6 +21,9 @@ pub(crate) trait Memory {
 
 /// Sends a request and those that its redirects ask for, up to `limit` of them. What is a secret
 /// for one server does not reach another.
+///
+/// The answer is the last one, of the whole way: it took the time of all hops, and its certificate
+/// is the one that ends first of all that a user would meet.
 pub(crate) async fn follow(
     transport: &Transport,
     request: &Request,
@@ -30,12 +36,10 @@ pub(crate) async fn follow(
     }
     let first = &request.url;
     let mut request = request.clone();
+    let mut sent = remembered(&request, memory);
     let mut trail = vec![];
+    let (mut took, mut certificate) = (Duration::ZERO, None);
     loop {
-        let mut sent = request.clone();
-        if let Some(memory) = memory {
-            memory.before(&mut sent);
-        }
         let own = same_server(first, &sent.url) || trail.is_empty();
         let reply = if own {
             let port = place(&sent.url).port;
@@ -57,29 +61,58 @@ pub(crate) async fn follow(
         if !trail.is_empty() {
             reply.redirected = Some(public(&sent.url));
         }
+        took += reply.took;
+        certificate = first_to_end(certificate, reply.certificate.take());
         if limit == 0 || !is_redirect(reply.status) {
+            (reply.took, reply.certificate) = (took, certificate);
             return Ok(reply);
         }
         let problem = |reason: String| Problem::of_service(reason).value(reply.status.to_string());
         let next = destination(&sent.url, &reply).map_err(problem)?;
-        trail.push((request.method.clone(), request.url.clone()));
+        trail.push(step(&sent));
         request = onward(request, &reply, next).map_err(problem)?;
-        if trail.contains(&(request.method.clone(), request.url.clone())) {
-            let way: Vec<_> = trail.iter().map(|(_, url)| public(url)).collect();
+        sent = remembered(&request, memory);
+        // With another cookie it is another question: many a page sets one and asks for itself.
+        if trail.contains(&step(&sent)) {
+            let way: Vec<_> = trail.iter().map(|(_, url, _)| public(url)).collect();
             let reason = format!(
                 "redirects in circles: {} → {}",
                 way.join(" → "),
-                public(&request.url)
+                public(&sent.url)
             );
             return Err(problem(reason));
         }
         if trail.len() > limit as usize {
             return Err(problem(format!(
                 "more redirects than max-redirects ({limit}), the last one to {}",
-                public(&request.url)
+                public(&sent.url)
             )));
         }
     }
+}
+
+/// A request with the cookies that it is sent with.
+fn remembered(request: &Request, memory: Option<&dyn Memory>) -> Request {
+    let mut sent = request.clone();
+    if let Some(memory) = memory {
+        memory.before(&mut sent);
+    }
+    sent
+}
+
+/// By what a question is told from another one.
+fn step(sent: &Request) -> (Method, Url, Option<HeaderValue>) {
+    let cookie = sent.headers.get(COOKIE).cloned();
+    (sent.method.clone(), sent.url.clone(), cookie)
+}
+
+/// The worse of two hops' certificates: one that cannot be read, else the one that ends first.
+fn first_to_end(one: Option<Certificate>, other: Option<Certificate>) -> Option<Certificate> {
+    let holds_until = |certificate: &Certificate| match &certificate.validity {
+        Ok(validity) => Some(validity.days_left(Timestamp::now())),
+        Err(_) => None,
+    };
+    one.into_iter().chain(other).min_by_key(holds_until)
 }
 
 fn is_redirect(status: u16) -> bool {

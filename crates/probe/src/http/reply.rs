@@ -3,11 +3,13 @@
 use std::io::Read as _;
 use std::time::Duration;
 
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, SET_COOKIE};
 use http::{HeaderMap, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
+use crate::budget::{FREE, Share};
 use crate::certificate::Validity;
 use crate::connect::Problem;
 use crate::plain_cause;
@@ -22,11 +24,26 @@ pub(crate) struct Reply {
     pub(crate) trailers: Option<HeaderMap>,
     /// From the start of connecting to the end of the body.
     pub(crate) took: Duration,
-    /// Of the server's chain, or what is wrong with it; `None` without TLS.
-    pub(crate) certificate: Option<Result<Validity, String>>,
+    /// Of the server, or of one before it that redirected here; `None` without TLS.
+    pub(crate) certificate: Option<Certificate>,
     /// Where redirects led, without what may be a secret in it.
     pub(crate) redirected: Option<String>,
+    /// What came of unpacking the body, once that was wanted.
+    pub(crate) unpacked: Option<Result<(), String>>,
+    /// Of memory, for the body.
+    pub(crate) share: Share,
 }
+
+/// The certificates of a server.
+pub(crate) struct Certificate {
+    /// `host:port`.
+    pub(crate) server: String,
+    /// How long its chain holds, or what is wrong with it.
+    pub(crate) validity: Result<Validity, String>,
+}
+
+/// Codings of one body, one in the other: more than one is a fault of some proxy already.
+const MAX_CODINGS: usize = 4;
 
 impl Reply {
     /// `status 200`, and of whom if it is somebody else than was asked first.
@@ -64,39 +81,81 @@ impl Reply {
     }
 
     /// Unpacks a body that was sent packed, although nobody asked for it, up to `limit` bytes.
-    pub(crate) fn unpack(&mut self, limit: u64) -> Result<(), String> {
-        let Some(coding) = self.headers.get(CONTENT_ENCODING) else {
-            return Ok(());
-        };
-        let coding = String::from_utf8_lossy(coding.as_bytes()).to_ascii_lowercase();
-        let packed = std::mem::take(&mut self.body);
-        let mut body = Vec::new();
-        // One byte more tells a body of just this size from a larger one.
-        let read = match coding.trim() {
-            "" | "identity" => {
-                self.body = packed;
-                return Ok(());
-            }
-            "gzip" | "x-gzip" => flate2::read::MultiGzDecoder::new(packed.as_slice())
-                .take(limit.saturating_add(1))
-                .read_to_end(&mut body),
-            "deflate" => flate2::read::ZlibDecoder::new(packed.as_slice())
-                .take(limit.saturating_add(1))
-                .read_to_end(&mut body),
-            _ => {
-                let coding = crate::shown(coding.as_bytes());
-                return Err(format!(
-                    "the body is packed as `{coding}`, which was not asked for"
-                ));
-            }
-        };
-        read.map_err(|error| format!("the body cannot be unpacked: {error}"))?;
-        if body.len() as u64 > limit {
-            return Err("unpacked, the body is larger than max-body".into());
+    /// Whoever looks at the body calls it; only the first call does anything.
+    pub(crate) async fn unpack(&mut self, limit: u64) -> Result<(), String> {
+        if let Some(done) = &self.unpacked {
+            return done.clone();
         }
-        self.body = body;
-        Ok(())
+        // Most are short, and need no share of memory for what is in them.
+        let mut unpacked = self.unpacked_body(limit.min(FREE as u64));
+        if unpacked.is_err() {
+            let most = usize::try_from(limit).unwrap_or(usize::MAX);
+            self.share.up_to(most.saturating_mul(2)).await;
+            unpacked = self.unpacked_body(limit);
+        }
+        let done = unpacked.map(|body| {
+            if let Some(body) = body {
+                self.body = body;
+            }
+        });
+        self.unpacked = Some(done.clone());
+        done
     }
+
+    /// `None` where it is not packed.
+    fn unpacked_body(&self, limit: u64) -> Result<Option<Vec<u8>>, String> {
+        if self.body.is_empty() {
+            return Ok(None);
+        }
+        // In the order in which they were put on, perhaps by several servers.
+        let lines = self.headers.get_all(CONTENT_ENCODING).iter();
+        let lines: Vec<_> = lines
+            .map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase())
+            .collect();
+        let codings = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+        let codings: Vec<_> = codings
+            .filter(|coding| !matches!(*coding, "" | "identity"))
+            .collect();
+        if codings.len() > MAX_CODINGS {
+            let count = codings.len();
+            return Err(format!("the body is packed {count} times over"));
+        }
+        let mut body = None;
+        for coding in codings.into_iter().rev() {
+            let packed = body.as_deref().unwrap_or(self.body.as_slice());
+            body = Some(unpacked(coding, packed, limit)?);
+        }
+        Ok(body)
+    }
+}
+
+fn unpacked(coding: &str, packed: &[u8], limit: u64) -> Result<Vec<u8>, String> {
+    let read = match coding {
+        "gzip" | "x-gzip" => bounded(MultiGzDecoder::new(packed), limit),
+        // RFC 9110 means zlib's format; some servers leave its head and tail out.
+        "deflate" => bounded(ZlibDecoder::new(packed), limit)
+            .or_else(|error| bounded(DeflateDecoder::new(packed), limit).map_err(|_| error)),
+        _ => {
+            let coding = crate::shown(coding.as_bytes());
+            return Err(format!(
+                "the body is packed as `{coding}`, which was not asked for"
+            ));
+        }
+    };
+    let body = read.map_err(|error| format!("the body cannot be unpacked: {error}"))?;
+    if body.len() as u64 > limit {
+        return Err("unpacked, the body is larger than max-body".into());
+    }
+    Ok(body)
+}
+
+/// One byte more than the limit tells a body of just this size from a larger one.
+fn bounded(packed: impl std::io::Read, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    packed
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut body)?;
+    Ok(body)
 }
 
 /// Reads a body and what comes after it to the end, or to the limit, whichever comes first. The
@@ -105,7 +164,7 @@ pub(super) async fn read(
     mut body: Incoming,
     limit: u64,
     status: u16,
-) -> Result<(Vec<u8>, Option<HeaderMap>), Problem> {
+) -> Result<(Vec<u8>, Option<HeaderMap>, Share), Problem> {
     let problem = |reason: String| Problem::of_service(reason).value(status.to_string());
     let too_large = || {
         let limit = config::value::Size::from_bytes(limit);
@@ -114,15 +173,122 @@ pub(super) async fn read(
     if body.size_hint().lower() > limit {
         return Err(too_large());
     }
-    let (mut bytes, mut trailers) = (Vec::new(), None);
+    let (mut bytes, mut trailers, mut share) = (Vec::new(), None, Share::default());
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
     while let Some(frame) = body.frame().await {
         let frame = frame
             .map_err(|error| problem(format!("the body broke off: {}", plain_cause(&error))))?;
         match frame.into_data() {
             Ok(chunk) if (bytes.len() + chunk.len()) as u64 > limit => return Err(too_large()),
-            Ok(chunk) => bytes.extend_from_slice(&chunk),
+            Ok(chunk) => {
+                share.room(&mut bytes, chunk.len(), most).await;
+                bytes.extend_from_slice(&chunk);
+            }
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    Ok((bytes, trailers))
+    Ok((bytes, trailers, share))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn reply(codings: &[&'static str], body: Vec<u8>) -> Reply {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        Reply {
+            status: 200,
+            version: Version::HTTP_11,
+            headers,
+            body,
+            trailers: None,
+            took: Duration::ZERO,
+            certificate: None,
+            redirected: None,
+            unpacked: None,
+            share: Share::default(),
+        }
+    }
+
+    fn gzip(body: &[u8]) -> Vec<u8> {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        packer
+            .write_all(body)
+            .and_then(|()| packer.finish())
+            .unwrap_or_default()
+    }
+
+    fn zlib(body: &[u8]) -> Vec<u8> {
+        let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
+        packer
+            .write_all(body)
+            .and_then(|()| packer.finish())
+            .unwrap_or_default()
+    }
+
+    fn raw(body: &[u8]) -> Vec<u8> {
+        let mut packer = DeflateEncoder::new(Vec::new(), Compression::default());
+        packer
+            .write_all(body)
+            .and_then(|()| packer.finish())
+            .unwrap_or_default()
+    }
+
+    const TEXT: &[u8] = br#"{"version":"v1"}"#;
+
+    #[tokio::test]
+    async fn a_body_is_unpacked_once_however_it_was_packed() {
+        for (codings, body) in [
+            (&[][..], TEXT.to_vec()),
+            (&["identity"], TEXT.to_vec()),
+            (&["gzip"], gzip(TEXT)),
+            (&["X-GZIP"], gzip(TEXT)),
+            (&["deflate"], zlib(TEXT)),
+            (&["deflate"], raw(TEXT)),
+            (&["gzip, gzip"], gzip(&gzip(TEXT))),
+            (&["gzip", "deflate"], zlib(&gzip(TEXT))),
+            (&["deflate, identity, gzip"], gzip(&raw(TEXT))),
+            // Several members, one after the other.
+            (&["gzip"], [gzip(&TEXT[..5]), gzip(&TEXT[5..])].concat()),
+        ] {
+            let mut reply = reply(codings, body);
+            for _ in 0..3 {
+                assert_eq!(reply.unpack(100).await, Ok(()), "{codings:?}");
+                assert_eq!(reply.body, TEXT, "{codings:?}");
+            }
+        }
+        // To `HEAD` there is no body, whatever its head says.
+        assert_eq!(reply(&["gzip"], Vec::new()).unpack(100).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_unpacked_says_why_each_time() {
+        let bomb = gzip(&vec![0; 1 << 20]);
+        let members: Vec<u8> = (0..1000).flat_map(|_| gzip(b"")).collect();
+        for (coding, body, why) in [
+            ("gzip", TEXT.to_vec(), "invalid gzip header"),
+            ("gzip", gzip(TEXT)[..20].to_vec(), "cannot be unpacked"),
+            ("deflate", TEXT.to_vec(), "cannot be unpacked"),
+            ("br", TEXT.to_vec(), "`br`, which was not asked for"),
+            ("gzip", bomb.clone(), "larger than max-body"),
+            ("gzip, gzip", gzip(&bomb), "larger than max-body"),
+            ("gzip, gzip", gzip(&members), "larger than max-body"),
+            ("gzip,gzip,gzip,gzip,gzip", TEXT.to_vec(), "packed 5 times"),
+        ] {
+            let mut reply = reply(&[coding], body);
+            for _ in 0..2 {
+                let told = reply.unpack(1000).await.unwrap_err();
+                assert!(told.contains(why), "{coding}: {told}");
+            }
+        }
+    }
 }

@@ -17,9 +17,9 @@ use rustls_pki_types::ServerName;
 use tokio::task::AbortHandle;
 use url::Url;
 
-use super::reply::{Reply, read};
+use super::reply::{Certificate, Reply, read};
 use super::request::{Request, authority};
-use super::{MAX_HEAD, drive, proxy};
+use super::{MAX_HEAD, MAX_HEADERS, drive, proxy};
 use crate::addresses::Place;
 use crate::client_tls::{Settings, Trust, server_name, shake_hands};
 use crate::connect::{End, Problem, Route, Stream};
@@ -161,9 +161,11 @@ impl Transport {
             }
             if self.certificates {
                 let certificates = session.peer_certificates().unwrap_or_default();
-                chain = Some(
-                    certificate::validity_of(certificates).map_err(|problem| problem.to_string()),
-                );
+                let validity = certificate::validity_of(certificates);
+                chain = Some(Certificate {
+                    server: place(&request.url).to_string(),
+                    validity: validity.map_err(|problem| problem.to_string()),
+                });
             }
             stream = Box::new(shaken);
         }
@@ -200,6 +202,7 @@ impl Transport {
         }
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
             .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
             .await
             .map_err(broken)?;
@@ -248,7 +251,7 @@ impl Transport {
     async fn receive(&self, answer: http::Response<Incoming>) -> Result<Reply, Problem> {
         let (head, body) = answer.into_parts();
         let status = head.status.as_u16();
-        let (body, trailers) = read(body, self.max_body, status).await?;
+        let (body, trailers, share) = read(body, self.max_body, status).await?;
         Ok(Reply {
             status,
             version: head.version,
@@ -258,6 +261,8 @@ impl Transport {
             took: std::time::Duration::ZERO,
             certificate: None,
             redirected: None,
+            unpacked: None,
+            share,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! How old the samples are that a query is made of, and why there are none.
 //!
 //! An instant query says the instant that was asked and shows a value for five minutes after its
-//! source went silent, a rate for as long as its window. So the newest sample of each selector is
-//! asked for, at the same instant.
+//! source went silent, a rate for as long as its window. So the newest sample of each series is
+//! asked for, at the same instant: a maximum over ten series says nothing of the one that is old.
+//! Where that cannot be told, it is said, and decides nothing.
 
 use std::time::Duration;
 
+use config::file::Undecided;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -16,12 +18,26 @@ use super::{Prometheus, client};
 
 /// How far Prometheus itself looks back.
 const LOOKBACK: Duration = Duration::from_mins(5);
-/// Looks within a window; the age is as fine as this share of it.
-const STEPS: u32 = 300;
+/// Looks within a window whose series have all ended; the age is as fine as this share of it.
+const STEPS: u64 = 300;
+/// Between two looks for a series that ended without notice.
+const WALK: Duration = Duration::from_secs(30);
 /// No time of a sample is before it: a server that says so does not know.
 pub(super) const PLAUSIBLE: f64 = 1e9;
+/// Names that one selector may fit.
+const MOST_NAMES: usize = 100;
 
-/// The selector whose newest sample is the oldest.
+/// How old the samples of a query are.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Age {
+    /// Nothing in it has an age: `vector(0)`, or series that are not there.
+    None,
+    /// The series whose newest sample is the oldest of all.
+    Oldest(Oldest),
+    /// It cannot be told; why.
+    Unproven(String),
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Oldest {
     pub(super) selector: String,
@@ -35,55 +51,163 @@ pub(super) struct Why {
     pub(super) hint: String,
 }
 
+/// When the newest sample of a selector's oldest series is of, in seconds since 1970.
+enum Newest {
+    None,
+    At(f64),
+    Unproven(String),
+}
+
 impl Prometheus {
-    /// `None` where no selector has a sample, or no server knows of when: `vector(0)` has no age.
-    pub(super) async fn oldest(&self, at: Timestamp) -> Result<Option<Oldest>, Trouble> {
-        let newest = join_all(self.selectors.iter().map(async |selector| {
-            let time = match self.newest(selector, at).await {
-                // `timestamp` takes away the name, without which some series are alike.
-                Err(trouble) if trouble.refused => None,
-                time => time?,
+    /// How old the oldest of all series is, each against the instant that its selector looks at.
+    /// At least one selector has to look at now: where none does, the way back to the nearest one
+    /// counts too.
+    pub(super) async fn age(&self, at: Timestamp) -> Result<Age, Trouble> {
+        let selectors = match &self.selectors {
+            Ok(selectors) => selectors,
+            Err(why) => return Ok(Age::Unproven(why.clone())),
+        };
+        let back = |selector: &Selector| selector.before(at).as_secs_f64().max(0.0);
+        let nearest = selectors.iter().map(back).fold(f64::INFINITY, f64::min);
+        let asked = join_all(selectors.iter().map(|selector| self.newest(selector, at)));
+        let mut age = Age::None;
+        for (selector, newest) in selectors.iter().zip(asked.await) {
+            let time = match newest? {
+                Newest::None => continue,
+                Newest::At(time) => time,
+                Newest::Unproven(why) => {
+                    return Ok(Age::Unproven(format!("`{}`: {why}", selector.text)));
+                }
             };
-            Ok(time.map(|time| Oldest {
+            let since = at.as_duration().as_secs_f64() - time;
+            let one = Oldest {
                 selector: selector.text.clone(),
-                age: (at.as_duration().as_secs_f64() - time).max(0.0),
-            }))
-        }));
-        let mut oldest: Option<Oldest> = None;
-        for one in newest.await {
-            if let Some(one) = one?
-                && oldest.as_ref().is_none_or(|other| other.age < one.age)
-            {
-                oldest = Some(one);
+                age: (since - back(selector)).max(0.0) + nearest,
+            };
+            if !matches!(&age, Age::Oldest(other) if other.age >= one.age) {
+                age = Age::Oldest(one);
             }
         }
-        Ok(oldest)
+        Ok(age)
     }
 
-    /// When the newest sample of a selector is of. What went silent in good order is no longer
-    /// seen at the instant, though a rate still counts it: then its window is walked through.
-    async fn newest(&self, selector: &Selector, at: Timestamp) -> Result<Option<f64>, Trouble> {
-        let text = &selector.text;
-        let plausible = |answer: &Answer| answer.number().filter(|time| *time > PLAUSIBLE);
-        let now = format!("max(timestamp({text}))");
-        let (answer, _) = self.client.instant(&now, at).await?;
-        let (Some(window), true) = (selector.window, answer.series.is_empty()) else {
-            return Ok(plausible(&answer));
+    async fn newest(&self, selector: &Selector, at: Timestamp) -> Result<Newest, Trouble> {
+        let offset = selector.offset(at);
+        let texts = if selector.many_names {
+            match self.names(selector, &offset, at).await? {
+                Ok(names) => names.iter().map(|name| selector.named(name)).collect(),
+                Err(why) => return Ok(Newest::Unproven(why)),
+            }
+        } else {
+            vec![selector.text.clone()]
         };
-        let (range, step) = (window.as_secs(), (window / STEPS).as_secs().max(1));
-        let before = format!("max(max_over_time(timestamp({text})[{range}s:{step}s]))");
-        let (answer, _) = self.client.instant(&before, at).await?;
-        Ok(plausible(&answer))
+        // What is seen at the instant: a series that ended in good order is not.
+        let seen = oldest_of(&texts, |text| format!("timestamp({text}{offset})"));
+        let seen = self.time(&seen, at).await?;
+        let window = selector.window.unwrap_or_default();
+        let range = window.saturating_add(selector.reach);
+        if range.is_zero() || matches!(seen, Newest::Unproven(_)) {
+            return Ok(seen);
+        }
+        let (range, step) = (range.as_secs().max(1), WALK.as_secs());
+        let steps = |text: &str| format!("{text}[{range}s:{step}s]{offset}");
+        if matches!(seen, Newest::None) {
+            // Nothing is left of them, though a rate still counts them.
+            let step = (range / STEPS).max(1);
+            let walked = texts.iter().map(|text| {
+                format!("max(max_over_time(timestamp({text})[{range}s:{step}s]{offset}))")
+            });
+            return self.time(&alternatives(walked, "max"), at).await;
+        }
+        if range <= LOOKBACK.as_secs() {
+            return Ok(seen);
+        }
+        // A series that ended without notice is seen for five minutes more, and grows old; one
+        // that ended in good order is gone at once, and counted on purpose.
+        let late = self.probe.max_age.get().min(LOOKBACK - WALK - WALK);
+        let silent = oldest_of(&texts, |text| {
+            let times = steps(&format!("timestamp({text})"));
+            let ages = steps(&format!("(time() - timestamp({text}))"));
+            format!(
+                "max_over_time({times}) and (max_over_time({ages}) > {}) unless {text}{offset}",
+                late.as_secs()
+            )
+        });
+        Ok(match (seen, self.time(&silent, at).await?) {
+            (Newest::At(seen), Newest::At(silent)) => Newest::At(seen.min(silent)),
+            (seen, Newest::None) => seen,
+            (_, other) => other,
+        })
+    }
+
+    /// The names of the metrics that a selector fits: `timestamp` takes the name away, without
+    /// which series of several metrics are alike.
+    async fn names(
+        &self,
+        selector: &Selector,
+        offset: &str,
+        at: Timestamp,
+    ) -> Result<Result<Vec<String>, String>, Trouble> {
+        let text = &selector.text;
+        let range = selector.window.unwrap_or_default();
+        let range = range.saturating_add(selector.reach).max(LOOKBACK).as_secs();
+        let query = format!("group by (__name__) (last_over_time({text}[{range}s]{offset}))");
+        let answer = match self.client.instant(&query, at).await {
+            Ok((answer, _)) => answer,
+            Err(trouble) if trouble.refused => return Ok(Err(trouble.reason)),
+            Err(trouble) => return Err(trouble),
+        };
+        if let Some(warning) = self.lacks_data(&answer) {
+            return Ok(Err(warning));
+        }
+        let series = answer.series.into_iter();
+        let names: Vec<_> = series
+            .filter_map(|mut series| series.labels.remove("__name__"))
+            .collect();
+        if names.len() > MOST_NAMES {
+            let count = names.len();
+            return Ok(Err(format!(
+                "it fits {count} metrics, more than {MOST_NAMES}"
+            )));
+        }
+        Ok(Ok(names))
+    }
+
+    /// Why an answer does not tell of all series, unless that is accepted.
+    fn lacks_data(&self, answer: &Answer) -> Option<String> {
+        let warning = answer.lacks_data().map(str::to_owned);
+        warning.filter(|_| self.probe.on_warning != Undecided::Pass)
+    }
+
+    /// A query whose one number is a time.
+    async fn time(&self, query: &str, at: Timestamp) -> Result<Newest, Trouble> {
+        if query.is_empty() {
+            return Ok(Newest::None);
+        }
+        let answer = match self.client.instant(query, at).await {
+            Ok((answer, _)) => answer,
+            Err(trouble) if trouble.refused => return Ok(Newest::Unproven(trouble.reason)),
+            Err(trouble) => return Err(trouble),
+        };
+        if let Some(warning) = self.lacks_data(&answer) {
+            return Ok(Newest::Unproven(warning));
+        }
+        let time = answer.number().filter(|time| *time > PLAUSIBLE);
+        Ok(time.map_or(Newest::None, Newest::At))
     }
 
     /// What the server knows of the series that were named.
     pub(super) async fn why_no_data(&self, at: Timestamp) -> Why {
         let base = client::shown(self.client.base());
         let mut what = "no series that it names is there".to_owned();
-        for selector in &self.selectors {
+        let selectors = self.selectors.as_deref().unwrap_or_default();
+        for selector in selectors {
             let within = selector.window.unwrap_or(LOOKBACK);
-            let text = &selector.text;
-            let count = format!("count(last_over_time({text}[{}ms]))", within.as_millis());
+            let (text, offset) = (&selector.text, selector.offset(at));
+            let count = format!(
+                "count(last_over_time({text}[{}ms]{offset}))",
+                within.as_millis()
+            );
             if self.count(&count, at).await != Some(0.0) {
                 continue;
             }
@@ -113,7 +237,7 @@ impl Prometheus {
                 ),
             };
         }
-        if !self.selectors.is_empty() {
+        if !selectors.is_empty() {
             what = "its series are there, but its conditions leave none of them, or its window \
                     holds fewer than two samples"
                 .to_owned();
@@ -147,5 +271,29 @@ impl Prometheus {
             active.len()
         );
         Some(crate::shown(said.as_bytes()))
+    }
+}
+
+/// The least number of a query over each of these selectors.
+fn oldest_of(texts: &[String], query: impl Fn(&str) -> String) -> String {
+    let each = texts.iter().map(|text| format!("min({})", query(text)));
+    alternatives(each, "min")
+}
+
+/// Queries of one number each as one, told apart by a label.
+fn alternatives(queries: impl Iterator<Item = String>, reduce: &str) -> String {
+    let mut queries: Vec<String> = queries.collect();
+    if queries.len() == 1 {
+        return queries.remove(0);
+    }
+    let told = queries
+        .iter()
+        .enumerate()
+        .map(|(nth, query)| format!("label_replace({query}, \"n\", \"{nth}\", \"\", \"\")"));
+    let all = told.collect::<Vec<_>>().join(" or ");
+    if all.is_empty() {
+        all
+    } else {
+        format!("{reduce}({all})")
     }
 }

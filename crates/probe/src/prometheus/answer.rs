@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// More series than a question about a few things gives.
 const MAX_SERIES: usize = 10_000;
+const PARTIAL: &str = "the answer is partial: a part of the storage did not answer (`isPartial`)";
 
 /// A good answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,11 +41,22 @@ impl Answer {
             all.map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
                 .collect()
         };
+        let mut warnings: Vec<String> = texts("warnings");
+        // VictoriaMetrics, where a storage node did not answer.
+        if !matches!(json["isPartial"], Value::Null | Value::Bool(false)) {
+            warnings.insert(0, PARTIAL.to_owned());
+        }
         Ok(Answer {
             series: series(&json["data"])?,
-            warnings: texts("warnings"),
+            warnings,
             infos: texts("infos"),
         })
+    }
+
+    /// The warning that a part of the data was not read; those of PromQL are about the query.
+    pub(super) fn lacks_data(&self) -> Option<&str> {
+        let mut all = self.warnings.iter().map(String::as_str);
+        all.find(|warning| !warning.starts_with("PromQL"))
     }
 
     /// The one number of an answer that has one.
@@ -69,7 +81,9 @@ fn series(data: &Value) -> Result<Vec<Series>, String> {
     match data["resultType"].as_str() {
         Some("scalar") => Ok(vec![one(&Value::Null, &data["result"])?]),
         Some("vector") => {
-            let all = data["result"].as_array().map_or(&[][..], Vec::as_slice);
+            // Not "no data": whoever answers this did not say what there is.
+            let all = data["result"].as_array();
+            let all = all.ok_or("the answer has no list of results (`data.result`)")?;
             if all.len() > MAX_SERIES {
                 return Err(format!("{} series, more than {MAX_SERIES}", all.len()));
             }
@@ -87,13 +101,13 @@ fn series(data: &Value) -> Result<Vec<Series>, String> {
                 })
                 .collect()
         }
-        other => Err(format!(
+        None => Err("the answer has no type of result (`data.resultType`)".to_owned()),
+        Some(other) => Err(format!(
             "the query gives {}, not an instant's values",
             match other {
-                Some("matrix") => "a range of values (a matrix)",
-                Some("string") => "a text (a string)",
-                Some(_) => "something else",
-                None => "nothing",
+                "matrix" => "a range of values (a matrix)",
+                "string" => "a text (a string)",
+                _ => "something else",
             }
         )),
     }
@@ -142,6 +156,23 @@ mod tests {
     }
 
     #[test]
+    fn a_partial_answer_is_a_warning() {
+        for (field, warns) in [
+            ("true", true),
+            ("1", true),
+            ("false", false),
+            ("null", false),
+        ] {
+            let body = format!(
+                r#"{{"status":"success","isPartial":{field},"data":{{"resultType":"vector","result":[]}}}}"#
+            );
+            let answer = Answer::parse(body.as_bytes()).unwrap_or_default();
+            assert_eq!(answer.warnings.len(), usize::from(warns), "{field}");
+            assert_eq!(answer.lacks_data().is_some(), warns, "{field}");
+        }
+    }
+
+    #[test]
     fn what_is_no_good_answer_says_why() {
         for (body, reason) in [
             ("<html>", "not JSON"),
@@ -155,7 +186,19 @@ mod tests {
                 "half",
             ),
             ("{}", "no reason given"),
-            (r#"{"status":"success"}"#, "gives nothing"),
+            (r#"{"status":"success"}"#, "no type of result"),
+            (
+                r#"{"status":"success","data":{"resultType":"vector"}}"#,
+                "no list of results (`data.result`)",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"vector","result":null}}"#,
+                "no list of results",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"vector","result":{}}}"#,
+                "no list of results",
+            ),
             (
                 r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#,
                 "a matrix",

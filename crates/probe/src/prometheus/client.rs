@@ -4,12 +4,13 @@
 //! verdict on the service. Proxies of the environment are honoured.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use config::file::{ClientCertificate, PrometheusAccess};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::{Env, evidence};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Identity, RequestBuilder};
 use serde_json::Value;
 use url::Url;
@@ -17,6 +18,7 @@ use url::Url;
 use super::Sample;
 use super::answer::{Answer, refusal};
 use crate::body::{self, Body};
+use crate::budget::{self, Share};
 use crate::{USER_AGENT, plain_cause};
 
 /// A few numbers are small; this leaves room for labels and warnings.
@@ -27,12 +29,17 @@ const MAX_TARGETS: u64 = 16 << 20;
 const LONG: usize = 1500;
 /// A certificate or a key is small.
 const MAX_FILE: u64 = 1 << 20;
+/// Clocks that differ by no more than this, beyond what an answer's time leaves open, agree.
+const AGREE: SignedDuration = SignedDuration::from_secs(2);
 
 /// A server with its connections' settings.
 pub struct Client {
     base: Url,
     http: reqwest::Client,
     login: Login,
+    /// How far the server's clock is ahead of ours, by the `Date` of its answers. Samples carry
+    /// the server's time: by ours, an old one may look fresh.
+    ahead: Mutex<SignedDuration>,
 }
 
 /// Why there is no answer, and what to do about it.
@@ -74,12 +81,51 @@ impl Client {
             login = Login::of(access, env)?;
         }
         let http = builder.build().map_err(|error| plain_cause(&error))?;
-        Ok(Client { base, http, login })
+        Ok(Client {
+            base,
+            http,
+            login,
+            ahead: Mutex::default(),
+        })
     }
 
-    /// Every series of a query's answer, now. What is no number is an error.
+    /// How far the server's clock is ahead of ours, as far as its answers told; zero where they
+    /// agree within seconds.
+    pub fn ahead(&self) -> SignedDuration {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server's time.
+    pub(super) fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        now.checked_add(self.ahead()).unwrap_or(now)
+    }
+
+    /// Learns the server's time from an answer between these two moments of ours. A `Date` is of a
+    /// whole second.
+    fn learn(&self, headers: &HeaderMap, sent: Timestamp, received: Timestamp) {
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
+        let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+        let Some(date) = date.and_then(|text| parser.parse_timestamp(text).ok()) else {
+            return;
+        };
+        let least = date.duration_since(received) - AGREE;
+        let most = date.duration_since(sent) + SignedDuration::from_secs(1) + AGREE;
+        let fits = |ahead: SignedDuration| least <= ahead && ahead <= most;
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if fits(*ahead) {
+            return;
+        }
+        *ahead = if fits(SignedDuration::ZERO) {
+            SignedDuration::ZERO
+        } else {
+            date.duration_since(received) + SignedDuration::from_millis(500)
+        };
+    }
+
+    /// Every series of a query's answer, now by the server's clock. What is no number is an error.
     pub async fn samples(&self, query: &str, timeout: Duration) -> Result<Vec<Sample>, String> {
-        let asked = tokio::time::timeout(timeout, self.instant(query, Timestamp::now()));
+        let asked = tokio::time::timeout(timeout, self.query(query, None));
         let (answer, _) = asked
             .await
             .map_err(|_| format!("no complete answer within {} ms", timeout.as_millis()))?
@@ -103,8 +149,14 @@ impl Client {
         query: &str,
         at: Timestamp,
     ) -> Result<(Answer, String), Trouble> {
+        self.query(query, Some(at)).await
+    }
+
+    async fn query(&self, query: &str, at: Option<Timestamp>) -> Result<(Answer, String), Trouble> {
         let url = self.at("api/v1/query")?;
-        let pairs = [("query", query), ("time", &format!("{at:.3}"))];
+        let at = at.map(|at| ("time", format!("{at:.3}")));
+        let at = at.iter().map(|(name, at)| (*name, at.as_str()));
+        let pairs: Vec<(&str, &str)> = std::iter::once(("query", query)).chain(at).collect();
         let request = if query.len() > LONG {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             self.http
@@ -116,7 +168,8 @@ impl Client {
             url.query_pairs_mut().extend_pairs(pairs);
             self.http.get(url)
         };
-        let (body, head) = self.ask(request, MAX_BODY).await?;
+        let (body, head, _share) = self.ask(request, MAX_BODY).await?;
+        let _parsing = budget::parsing(body.len()).await;
         match Answer::parse(&body) {
             Ok(answer) => Ok((answer, head)),
             Err(reason) => Err(Trouble {
@@ -130,7 +183,8 @@ impl Client {
     pub(super) async fn targets(&self) -> Result<Value, Trouble> {
         let mut url = self.at("api/v1/targets")?;
         url.query_pairs_mut().append_pair("state", "active");
-        let (body, _) = self.ask(self.http.get(url), MAX_TARGETS).await?;
+        let (body, _, _share) = self.ask(self.http.get(url), MAX_TARGETS).await?;
+        let _parsing = budget::parsing(body.len()).await;
         serde_json::from_slice(&body).map_err(|_| Trouble::plain("the answer is not JSON"))
     }
 
@@ -144,7 +198,13 @@ impl Client {
             .map_err(|error| Trouble::plain(error.to_string()))
     }
 
-    async fn ask(&self, request: RequestBuilder, limit: u64) -> Result<(Vec<u8>, String), Trouble> {
+    /// The body, the answer's head, and the body's share of memory.
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        limit: u64,
+    ) -> Result<(Vec<u8>, String, Share), Trouble> {
+        let sent = Timestamp::now();
         let response = self
             .login
             .shown(request)
@@ -157,9 +217,10 @@ impl Client {
                 )),
                 ..Trouble::plain(plain_cause(&error))
             })?;
+        self.learn(response.headers(), sent, Timestamp::now());
         let status = response.status();
-        let body = match body::read(response, limit).await {
-            Body::Whole(body) => body,
+        let (body, share) = match body::read(response, limit).await {
+            Body::Whole(body, share) => (body, share),
             Body::TooLarge => {
                 return Err(Trouble::plain(format!(
                     "the answer is larger than {limit} bytes"
@@ -173,7 +234,7 @@ impl Client {
         head.extend_from_slice(&body[..body.len().min(evidence::LIMIT * 2)]);
         let head = evidence::head(&head);
         if status.is_success() {
-            return Ok((body, head));
+            return Ok((body, head, share));
         }
         Err(Trouble {
             evidence: Some(head),
@@ -309,4 +370,51 @@ fn file(path: &Path) -> Result<Vec<u8>, String> {
         .read_to_end(&mut bytes)
         .map_err(|error| wrong(&error))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        Client::new("http://x", None, &Env::default()).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// What a client knows after an answer with this `Date`, that took from 100 s to `received`.
+    fn learned(client: &Client, date: &str, received: i64) -> f64 {
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_str(date);
+        headers.insert(DATE, value.unwrap_or_else(|why| panic!("{why}")));
+        let at = |second| Timestamp::from_second(second).unwrap_or_default();
+        client.learn(&headers, at(100), at(received));
+        client.ahead().as_secs_f64()
+    }
+
+    #[test]
+    fn the_servers_clock_is_known_by_the_date_of_its_answers() {
+        let date = |seconds: i64| {
+            let (minutes, seconds) = (seconds / 60, seconds % 60);
+            format!("Thu, 01 Jan 1970 00:{minutes:02}:{seconds:02} GMT")
+        };
+        for (server, received, ahead) in [
+            // Within what a whole second and a slow answer leave open.
+            (100, 100, 0.0),
+            (102, 100, 0.0),
+            (98, 100, 0.0),
+            (100, 130, 0.0),
+            (130, 130, 0.0),
+            // Minutes ahead, and behind.
+            (340, 100, 240.5),
+            (10, 100, -89.5),
+        ] {
+            let told = learned(&client(), &date(server), received);
+            assert!((told - ahead).abs() < 0.01, "{server} {received}: {told}");
+        }
+        let known = client();
+        learned(&known, &date(340), 100);
+        // What is known is kept while answers fit, and given up when the clock was set.
+        assert!((learned(&known, &date(341), 100) - 240.5).abs() < 0.01);
+        assert!(learned(&known, &date(100), 100).abs() < 0.01);
+        assert!(learned(&client(), "yesterday", 100).abs() < 0.01);
+    }
 }

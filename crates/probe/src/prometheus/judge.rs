@@ -5,7 +5,7 @@ use config::value::{Quantity, Unit};
 use jiff::Timestamp;
 use model::Verdict;
 
-use super::age::{Oldest, PLAUSIBLE};
+use super::age::{Age, PLAUSIBLE};
 use super::answer::{Answer, Series};
 use crate::Reading;
 
@@ -20,12 +20,7 @@ pub(super) fn expected(probe: &PrometheusProbe) -> String {
 
 /// What decides nothing comes first: a value within its bounds means nothing where the server
 /// says that it saw only a part, or where it is of long ago.
-pub(super) fn judge(
-    probe: &PrometheusProbe,
-    answer: &Answer,
-    at: Timestamp,
-    oldest: Option<&Oldest>,
-) -> Reading {
+pub(super) fn judge(probe: &PrometheusProbe, answer: &Answer, at: Timestamp, age: &Age) -> Reading {
     let mut notes = Vec::new();
     for (rule, key, texts, word) in [
         (probe.on_warning, "on-warning", &answer.warnings, "warns"),
@@ -42,7 +37,7 @@ pub(super) fn judge(
         let reason = "the query gives no data".to_owned();
         return undecided(probe, probe.on_no_data, "on-no-data", reason).value("no data");
     }
-    if let Some(reason) = stale(probe, answer, at, oldest) {
+    if let Some(reason) = stale(probe, answer, at, age) {
         if probe.on_stale != Undecided::Pass {
             return undecided(probe, probe.on_stale, "on-stale", reason).value("stale");
         }
@@ -52,6 +47,17 @@ pub(super) fn judge(
         Ok((value, whose)) => within(probe, value, &whose),
         Err(reading) => reading,
     };
+    // One of several that has no end is no measurement, also where another one was chosen.
+    let endless = |one: &&Series| one.value.is_some_and(f64::is_infinite);
+    if reading.verdict == Verdict::Pass
+        && reading.value.is_some()
+        && answer.series.len() > 1
+        && let Some(one) = answer.series.iter().find(endless)
+    {
+        let value = one.value.unwrap_or_default();
+        let reason = format!("the value of {} is {value}", labels(one));
+        reading = undecided(probe, probe.on_nan, "on-nan", reason).value(value.to_string());
+    }
     for note in notes {
         reading.actual = format!("{}; {note}", reading.actual);
     }
@@ -72,12 +78,7 @@ fn undecided(probe: &PrometheusProbe, rule: Undecided, key: &str, reason: String
 
 /// Why the answer is too old, if it is. Prometheus itself says the instant that was asked, but
 /// what stands between may say when its answer is of.
-fn stale(
-    probe: &PrometheusProbe,
-    answer: &Answer,
-    at: Timestamp,
-    oldest: Option<&Oldest>,
-) -> Option<String> {
+fn stale(probe: &PrometheusProbe, answer: &Answer, at: Timestamp, age: &Age) -> Option<String> {
     let limit = probe.max_age;
     let late = |age: f64| age > limit.get().as_secs_f64();
     let shown = |age: f64| Unit::Seconds.show((age * 10.0).round() / 10.0);
@@ -91,12 +92,15 @@ fn stale(
             shown(said)
         ));
     }
-    let oldest = oldest.filter(|oldest| late(oldest.age))?;
-    Some(format!(
-        "the newest sample of `{}` is {} old > max-age ({limit})",
-        oldest.selector,
-        shown(oldest.age)
-    ))
+    match age {
+        Age::Unproven(why) => Some(format!("how old the samples are is not known: {why}")),
+        Age::Oldest(oldest) if late(oldest.age) => Some(format!(
+            "the newest sample of `{}` is {} old > max-age ({limit})",
+            oldest.selector,
+            shown(oldest.age)
+        )),
+        Age::Oldest(_) | Age::None => None,
+    }
 }
 
 /// The number that is judged, and whose it is where several were reduced to it.
@@ -165,18 +169,28 @@ fn labels(series: &Series) -> String {
     crate::shown(format!("{{{}}}", labels.join(", ")).as_bytes())
 }
 
-fn within(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
-    let unit = probe.max.or(probe.min).map_or(Unit::Plain, Quantity::unit);
-    let shown = format!("{}{whose}", unit.show(value));
-    let beyond = match (probe.min, probe.max) {
+/// Which bound a value is beyond, if it is; NaN is beyond none.
+pub(super) fn beyond(probe: &PrometheusProbe, value: f64, whose: &str) -> Option<String> {
+    let shown = shown(probe, value, whose);
+    match (probe.min, probe.max) {
         (Some(min), _) if value < min.get() => Some(format!("{shown} < min ({min})")),
         (_, Some(max)) if value > max.get() => Some(format!("{shown} > max ({max})")),
         _ => None,
-    };
-    let reading = match beyond {
+    }
+}
+
+fn shown(probe: &PrometheusProbe, value: f64, whose: &str) -> String {
+    let unit = probe.max.or(probe.min).map_or(Unit::Plain, Quantity::unit);
+    format!("{}{whose}", unit.show(value))
+}
+
+fn within(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
+    let shown = shown(probe, value, whose);
+    let reading = match beyond(probe, value, whose) {
         Some(reason) => Reading::not(Verdict::Fail, expected(probe), shown, reason),
-        // More than nothing divided by nothing: within its bounds, and no measurement.
-        None if value.is_infinite() => {
+        // Within its bounds, since it is beyond none, and no measurement: `-Inf`, or `+Inf - Inf`
+        // of several.
+        None if !value.is_finite() => {
             let reason = format!("the value is {shown}");
             undecided(probe, probe.on_nan, "on-nan", reason)
         }
@@ -187,6 +201,7 @@ fn within(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
 
 #[cfg(test)]
 mod tests {
+    use super::super::age::Oldest;
     use super::*;
     use config::value::Span;
 
@@ -229,12 +244,12 @@ mod tests {
     }
 
     fn told(probe: &PrometheusProbe, answer: &Answer, age: Option<f64>) -> String {
-        let oldest = age.map(|age| Oldest {
-            selector: "x".into(),
-            age,
+        let age = age.map_or(Age::None, |age| {
+            let selector = "x".to_owned();
+            Age::Oldest(Oldest { selector, age })
         });
         let at = Timestamp::from_second(AT).unwrap_or_default();
-        let reading = judge(probe, answer, at, oldest.as_ref());
+        let reading = judge(probe, answer, at, &age);
         let text = reading.reason.unwrap_or(reading.actual);
         format!("{}: {text}", reading.verdict)
     }
@@ -357,6 +372,56 @@ mod tests {
         };
         let accepts = probe(|p| p.on_warning = Undecided::Pass);
         assert_eq!(told(&accepts, &warned, None), "fail: 20% > max (5%)");
+    }
+
+    #[test]
+    fn endless_series_are_no_number_however_they_are_reduced() {
+        let both = answer(&[Some(f64::INFINITY), Some(f64::NEG_INFINITY)]);
+        let half = answer(&[Some(0.01), Some(f64::NEG_INFINITY)]);
+        for (reduce, series, expected) in [
+            (Reduce::Sum, &both, "the value is NaN of 2 series together"),
+            (
+                Reduce::Avg,
+                &both,
+                "the value is NaN on average of 2 series",
+            ),
+            (Reduce::Min, &both, "the value is -inf of {instance=\"1\"}"),
+            (Reduce::Max, &half, "the value of {instance=\"1\"} is -inf"),
+            (Reduce::Sum, &half, "the value is -inf of 2 series together"),
+        ] {
+            let probe = |rule| {
+                probe(|p| {
+                    p.reduce = Some(reduce);
+                    p.on_nan = rule;
+                })
+            };
+            let reading = told(&probe(Undecided::Inconclusive), series, Some(1.0));
+            assert_eq!(reading, format!("inconclusive: {expected}"));
+            assert!(told(&probe(Undecided::Fail), series, Some(1.0)).starts_with("fail: "));
+        }
+        let max = probe(|p| p.reduce = Some(Reduce::Max));
+        assert_eq!(
+            told(&max, &both, None),
+            "fail: inf of {instance=\"0\"} > max (5%)"
+        );
+    }
+
+    #[test]
+    fn an_age_that_is_not_known_is_no_young_one() {
+        let at = Timestamp::from_second(AT).unwrap_or_default();
+        let unproven = Age::Unproven("`x` is not understood".into());
+        let told = |rule| {
+            let probe = probe(|p| p.on_stale = rule);
+            let reading = judge(&probe, &answer(&[Some(0.01)]), at, &unproven);
+            (reading.verdict, reading.reason.unwrap_or(reading.actual))
+        };
+        let (verdict, why) = told(Undecided::Inconclusive);
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert_eq!(
+            why,
+            "how old the samples are is not known: `x` is not understood"
+        );
+        assert_eq!(told(Undecided::Pass).0, Verdict::Pass);
     }
 
     #[test]

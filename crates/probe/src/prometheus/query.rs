@@ -1,82 +1,115 @@
-//! The series that a query names, read from its text: enough of PromQL to find selectors and
-//! their windows, and no more.
+//! The series that a query names, read from its text by the grammar of PromQL, with what
+//! VictoriaMetrics adds to it: selectors, their windows, and the instant that each looks at.
 //!
-//! What is not understood is left out: it costs a remark, never a verdict.
+//! How old an answer is hangs on every selector being found. So a text that is not understood to
+//! its end is an error, and never a query with fewer selectors.
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 /// `http_requests_total{status="500"}[5m]` within a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Selector {
-    /// Without its window.
+    /// Without its window and the instant that it looks at.
     pub(super) text: String,
     /// The metric's name, where it stands before the braces.
     pub(super) name: Option<String>,
+    /// It may fit metrics of several names.
+    pub(super) many_names: bool,
     pub(super) window: Option<Duration>,
-    /// It looks at another time, by `offset` or `@`: its age says nothing.
-    shifted: bool,
+    /// How long the subqueries around it are, together.
+    pub(super) reach: Duration,
+    looks: Looks,
+}
+
+/// Which instant is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Looks {
+    /// What `@` names; else the query's own instant.
+    fixed: Option<Fixed>,
+    /// By `offset`: how long before that.
+    before: SignedDuration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fixed {
+    /// `start()` and `end()`: of an instant query both are its instant.
+    Now,
+    /// Seconds since 1970.
+    At(f64),
+}
+
+impl Selector {
+    /// How long before the query's instant it looks; negative is later.
+    pub(super) fn before(&self, at: Timestamp) -> SignedDuration {
+        let Looks { fixed, before } = self.looks;
+        let since = match fixed {
+            None | Some(Fixed::Now) => SignedDuration::ZERO,
+            Some(Fixed::At(seconds)) => {
+                let since = at.as_duration().as_secs_f64() - seconds;
+                SignedDuration::try_from_secs_f64(since).unwrap_or(SignedDuration::MAX)
+            }
+        };
+        since.saturating_add(before)
+    }
+
+    /// ` offset 60000ms`, so that another query looks at the same instant; empty for now.
+    pub(super) fn offset(&self, at: Timestamp) -> String {
+        match self.before(at).as_millis() {
+            0 => String::new(),
+            millis => format!(" offset {millis}ms"),
+        }
+    }
+
+    /// The same of one name only.
+    pub(super) fn named(&self, name: &str) -> String {
+        let inside = self.text.strip_prefix('{').unwrap_or(&self.text);
+        format!("{{__name__={},{inside}", quoted(name))
+    }
+}
+
+/// A string of PromQL.
+pub(crate) fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escaped.replace('\n', "\\n"))
 }
 
 /// More selectors than a question about one number has.
-const MOST: usize = 8;
+const MOST: usize = 64;
+/// Deeper than a person nests.
+const DEEPEST: usize = 64;
 
-/// The different selectors of a query that look at now.
-pub(super) fn selectors(query: &str) -> Vec<Selector> {
-    let tokens = tokens(query);
-    let mut found: Vec<Selector> = Vec::new();
-    let mut at = 0;
-    while let Some(token) = tokens.get(at) {
-        at += 1;
-        let name = match token {
-            Token::Braces(_) => {
-                at -= 1;
-                None
-            }
-            Token::Word(word) => match role(word, tokens.get(at)) {
-                Role::Labels => {
-                    at += parenthesis(&tokens[at..]);
-                    continue;
-                }
-                Role::Syntax => continue,
-                Role::Metric => Some((*word).to_owned()),
-            },
-            _ => continue,
-        };
-        let braces = match tokens.get(at) {
-            Some(Token::Braces(text)) => {
-                at += 1;
-                *text
-            }
-            _ => "",
-        };
-        let mut window = None;
-        if let Some(Token::Brackets(text)) = tokens.get(at) {
-            at += 1;
-            // With a colon it is a subquery, whose steps are no scrapes.
-            window = duration(text);
-        }
-        let shifted = match tokens.get(at) {
-            Some(Token::Word(word)) => word.eq_ignore_ascii_case("offset"),
-            Some(Token::Other('@')) => true,
-            _ => false,
-        };
-        let one = Selector {
-            text: format!("{}{braces}", name.as_deref().unwrap_or_default()),
-            name,
-            window,
-            shifted,
-        };
-        if !one.shifted && !found.contains(&one) {
-            found.push(one);
+/// The different selectors of a query; else what is not understood.
+pub(super) fn selectors(query: &str) -> Result<Vec<Selector>, String> {
+    let mut parser = Parser {
+        tokens: tokens(query)?,
+        at: 0,
+        depth: 0,
+        found: Vec::new(),
+    };
+    parser.expression()?;
+    if let Some(token) = parser.peek() {
+        return Err(not_understood(token));
+    }
+    let mut different: Vec<Selector> = Vec::new();
+    for one in parser.found {
+        if !different.contains(&one) {
+            different.push(one);
         }
     }
-    found.truncate(MOST);
-    found
+    if different.len() > MOST {
+        return Err(format!("it names more than {MOST} selectors"));
+    }
+    Ok(different)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token<'q> {
     Word(&'q str),
+    /// A number or a duration.
+    Number(&'q str),
+    Text(&'q str),
     /// With the braces.
     Braces(&'q str),
     /// Without the brackets.
@@ -84,70 +117,303 @@ enum Token<'q> {
     Other(char),
 }
 
-enum Role {
-    /// A list of labels in parentheses follows.
-    Labels,
-    Syntax,
-    Metric,
+fn not_understood(token: Token<'_>) -> String {
+    let text = match token {
+        Token::Word(text) | Token::Number(text) | Token::Text(text) | Token::Braces(text) => {
+            text.to_owned()
+        }
+        Token::Brackets(text) => format!("[{text}]"),
+        Token::Other(c) => c.to_string(),
+    };
+    format!("`{}` is not understood", crate::shown(text.as_bytes()))
 }
 
-fn role(word: &str, next: Option<&Token<'_>>) -> Role {
-    const LABELS: [&str; 6] = [
-        "by",
-        "without",
-        "on",
-        "ignoring",
-        "group_left",
-        "group_right",
-    ];
-    const WORDS: [&str; 8] = [
-        "and", "or", "unless", "atan2", "bool", "offset", "inf", "nan",
-    ];
-    let is = |words: &[&str]| words.iter().any(|one| word.eq_ignore_ascii_case(one));
-    let call = matches!(next, Some(Token::Other('(')));
-    if is(&LABELS) && call {
-        return Role::Labels;
-    }
-    // `sum by (job) (…)`: the aggregation's own parentheses come later.
-    let aggregates = matches!(next, Some(Token::Word(next))
-        if ["by", "without"].iter().any(|one| next.eq_ignore_ascii_case(one)));
-    if is(&LABELS) || is(&WORDS) || call || aggregates {
-        return Role::Syntax;
-    }
-    Role::Metric
+struct Parser<'q> {
+    tokens: Vec<Token<'q>>,
+    at: usize,
+    depth: usize,
+    found: Vec<Selector>,
 }
 
-/// How many tokens the parenthesis has that opens here.
-fn parenthesis(tokens: &[Token<'_>]) -> usize {
-    let end = tokens
-        .iter()
-        .position(|token| *token == Token::Other(')'))
-        .map_or(tokens.len(), |at| at + 1);
-    if tokens.first() == Some(&Token::Other('(')) {
-        end
-    } else {
-        0
+impl<'q> Parser<'q> {
+    fn peek(&self) -> Option<Token<'q>> {
+        self.tokens.get(self.at).copied()
+    }
+
+    fn after(&self) -> Option<Token<'q>> {
+        self.tokens.get(self.at + 1).copied()
+    }
+
+    fn is_word(token: Option<Token<'_>>, words: &[&str]) -> bool {
+        matches!(token, Some(Token::Word(word)) if words.iter().any(|it| word.eq_ignore_ascii_case(it)))
+    }
+
+    /// Takes the next token where it is one of these words.
+    fn word(&mut self, words: &[&str]) -> bool {
+        let is = Self::is_word(self.peek(), words);
+        self.at += usize::from(is);
+        is
+    }
+
+    fn sign(&mut self, signs: &[char]) -> Option<char> {
+        match self.peek() {
+            Some(Token::Other(c)) if signs.contains(&c) => {
+                self.at += 1;
+                Some(c)
+            }
+            _ => None,
+        }
+    }
+
+    fn wrong(&self) -> String {
+        self.peek()
+            .map_or_else(|| "its end is missing".to_owned(), not_understood)
+    }
+
+    fn must(&mut self, sign: char) -> Result<(), String> {
+        self.sign(&[sign]).map(drop).ok_or_else(|| self.wrong())
+    }
+
+    /// Operands with what stands between them. Precedence changes no selector.
+    fn expression(&mut self) -> Result<(), String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(format!("it is nested deeper than {DEEPEST} levels"));
+        }
+        loop {
+            while self.sign(&['+', '-']).is_some() {}
+            self.operand()?;
+            if !self.operator()? {
+                break;
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn operator(&mut self) -> Result<bool, String> {
+        const WORDS: [&str; 7] = ["and", "or", "unless", "atan2", "default", "if", "ifnot"];
+        const COMPARE: [char; 4] = ['=', '!', '<', '>'];
+        if self.sign(&['+', '-', '*', '/', '%', '^']).is_none() && !self.word(&WORDS) {
+            if self.sign(&COMPARE).is_none() {
+                return Ok(false);
+            }
+            self.sign(&['=']);
+        }
+        self.word(&["bool"]);
+        if self.word(&["on", "ignoring"]) {
+            self.labels()?;
+        }
+        if self.word(&["group_left", "group_right"]) && self.peek() == Some(Token::Other('(')) {
+            self.labels()?;
+        }
+        Ok(true)
+    }
+
+    /// Names in parentheses, which may be those of functions and operators.
+    fn labels(&mut self) -> Result<(), String> {
+        self.must('(')?;
+        while self.sign(&[')']).is_none() {
+            match self.peek() {
+                Some(Token::Word(_) | Token::Text(_) | Token::Other(',' | '*')) => self.at += 1,
+                _ => return Err(self.wrong()),
+            }
+        }
+        Ok(())
+    }
+
+    fn operand(&mut self) -> Result<(), String> {
+        const GROUPS: [&str; 2] = ["by", "without"];
+        let first = self.found.len();
+        match self.peek().ok_or_else(|| self.wrong())? {
+            Token::Number(_) | Token::Text(_) => self.at += 1,
+            Token::Other('(') => self.arguments()?,
+            Token::Braces(_) => self.selector(None),
+            Token::Word(word) => {
+                self.at += 1;
+                if self.peek() == Some(Token::Other('(')) {
+                    self.arguments()?;
+                    if self.word(&GROUPS) {
+                        self.labels()?;
+                    }
+                } else if Self::is_word(self.peek(), &GROUPS)
+                    && self.after() == Some(Token::Other('('))
+                {
+                    self.at += 1;
+                    self.labels()?;
+                    self.arguments()?;
+                } else if !["inf", "nan"]
+                    .iter()
+                    .any(|it| word.eq_ignore_ascii_case(it))
+                {
+                    self.selector(Some(word));
+                }
+            }
+            token => return Err(not_understood(token)),
+        }
+        self.modifiers(first)
+    }
+
+    fn arguments(&mut self) -> Result<(), String> {
+        self.must('(')?;
+        if self.sign(&[')']).is_some() {
+            return Ok(());
+        }
+        loop {
+            self.expression()?;
+            if self.sign(&[')']).is_some() {
+                return Ok(());
+            }
+            self.must(',')?;
+        }
+    }
+
+    fn selector(&mut self, name: Option<&str>) {
+        let braces = match self.peek() {
+            Some(Token::Braces(text)) => {
+                self.at += 1;
+                text
+            }
+            _ => "",
+        };
+        let mut window = None;
+        if let Some(Token::Brackets(text)) = self.peek()
+            && let Some(length) = duration(text)
+        {
+            self.at += 1;
+            window = Some(length);
+        }
+        self.found.push(Selector {
+            text: format!("{}{braces}", name.unwrap_or_default()),
+            name: name.map(str::to_owned),
+            many_names: name.is_none() && !names_one(braces),
+            window,
+            reach: Duration::ZERO,
+            looks: Looks::default(),
+        });
+    }
+
+    /// What stands behind an operand, which is about all selectors in it.
+    fn modifiers(&mut self, first: usize) -> Result<(), String> {
+        loop {
+            let mut looks = Looks::default();
+            loop {
+                if Self::is_word(self.peek(), &["offset"]) {
+                    self.at += 1;
+                    looks.before = self.length()?;
+                } else if self.sign(&['@']).is_some() {
+                    looks.fixed = Some(self.instant()?);
+                } else if !self.word(&["keep_metric_names", "anchored", "smoothed"]) {
+                    break;
+                }
+            }
+            for one in &mut self.found[first..] {
+                if one.looks.fixed.is_none() {
+                    one.looks.before = one.looks.before.saturating_add(looks.before);
+                    one.looks.fixed = looks.fixed;
+                }
+            }
+            let Some(Token::Brackets(text)) = self.peek() else {
+                return Ok(());
+            };
+            // A subquery, whose steps are no scrapes.
+            let range = text.split(':').next().and_then(duration);
+            let range = range.ok_or_else(|| self.wrong())?;
+            self.at += 1;
+            for one in &mut self.found[first..] {
+                one.reach = one.reach.saturating_add(range);
+            }
+        }
+    }
+
+    fn length(&mut self) -> Result<SignedDuration, String> {
+        let sign = self.sign(&['+', '-']);
+        let Some(Token::Number(text)) = self.peek() else {
+            return Err(self.wrong());
+        };
+        let length = duration(text).or_else(|| is_nothing(text).then_some(Duration::ZERO));
+        let length = length.and_then(|length| SignedDuration::try_from(length).ok());
+        let length = length.ok_or_else(|| self.wrong())?;
+        self.at += 1;
+        Ok(if sign == Some('-') { -length } else { length })
+    }
+
+    fn instant(&mut self) -> Result<Fixed, String> {
+        if self.word(&["start", "end"]) {
+            self.must('(')?;
+            self.must(')')?;
+            return Ok(Fixed::Now);
+        }
+        let sign = self.sign(&['+', '-']);
+        let Some(Token::Number(text)) = self.peek() else {
+            return Err(self.wrong());
+        };
+        let number: f64 = text.parse().map_err(|_| self.wrong())?;
+        self.at += 1;
+        Ok(Fixed::At(if sign == Some('-') { -number } else { number }))
     }
 }
 
-fn tokens(query: &str) -> Vec<Token<'_>> {
+/// `0s`, which is no length of a window, but one of an offset.
+fn is_nothing(text: &str) -> bool {
+    text.starts_with('0') && text.chars().all(|c| c == '0' || c.is_ascii_alphabetic())
+}
+
+/// Whether matchers in braces leave one name: `{__name__="a"}` or `{"a.b"}`.
+fn names_one(braces: &str) -> bool {
+    let inside = braces.trim_start_matches('{').trim_end_matches('}');
+    let mut rest = inside;
+    let mut start = true;
+    while let Some(c) = rest.chars().next() {
+        if start && let Some(after) = rest.strip_prefix("__name__") {
+            let after = after.trim_start();
+            if after.starts_with('=') && !after.starts_with("=~") {
+                return true;
+            }
+        }
+        if matches!(c, '"' | '\'' | '`') {
+            let length = string(rest);
+            let after = rest[length..].trim_start();
+            let is_name = rest[..length].trim_matches(c) == "__name__";
+            if start && (after.is_empty() || after.starts_with(',')) {
+                return true;
+            }
+            if start && is_name && after.starts_with('=') && !after.starts_with("=~") {
+                return true;
+            }
+            rest = &rest[length..];
+            start = false;
+            continue;
+        }
+        start = c == ',' || start && c.is_whitespace();
+        rest = &rest[c.len_utf8()..];
+    }
+    false
+}
+
+fn tokens(query: &str) -> Result<Vec<Token<'_>>, String> {
     let mut found = Vec::new();
     let mut rest = query;
     while let Some(c) = rest.chars().next() {
+        let whole = |length: usize, end: char| match rest[..length].ends_with(end) && length > 1 {
+            true => Ok(length),
+            false => Err(not_understood(Token::Text(rest))),
+        };
         let length = match c {
             '#' => rest.find('\n').unwrap_or(rest.len()),
-            '"' | '\'' | '`' => string(rest),
+            '"' | '\'' | '`' => {
+                let length = whole(string(rest), c)?;
+                found.push(Token::Text(&rest[..length]));
+                length
+            }
             '{' => {
-                let length = enclosed(rest, '}');
+                let length = whole(enclosed(rest, '}'), '}')?;
                 found.push(Token::Braces(&rest[..length]));
                 length
             }
             '[' => {
-                let length = enclosed(rest, ']');
-                let inner = rest[1..length]
-                    .strip_suffix(']')
-                    .unwrap_or(&rest[1..length]);
-                found.push(Token::Brackets(inner));
+                let length = whole(enclosed(rest, ']'), ']')?;
+                found.push(Token::Brackets(&rest[1..length - 1]));
                 length
             }
             c if c.is_ascii_alphabetic() || c == '_' || c == ':' => {
@@ -155,8 +421,11 @@ fn tokens(query: &str) -> Vec<Token<'_>> {
                 found.push(Token::Word(&rest[..length]));
                 length
             }
-            // A number or a duration.
-            c if c.is_ascii_digit() => run(rest, |c| c.is_ascii_alphanumeric() || c == '.'),
+            c if c.is_ascii_digit() || c == '.' => {
+                let length = run(rest, |c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+                found.push(Token::Number(&rest[..length]));
+                length
+            }
             c => {
                 if !c.is_whitespace() {
                     found.push(Token::Other(c));
@@ -166,7 +435,7 @@ fn tokens(query: &str) -> Vec<Token<'_>> {
         };
         rest = &rest[length..];
     }
-    found
+    Ok(found)
 }
 
 fn run(text: &str, belongs: impl Fn(char) -> bool) -> usize {
@@ -241,13 +510,30 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Each selector with its window in seconds.
+    /// Each selector with its window and reach in seconds, and how long ago it looks.
     fn found(query: &str) -> Vec<String> {
-        let shown = |one: Selector| match one.window {
-            Some(window) => format!("{}[{}]", one.text, window.as_secs()),
-            None => one.text,
+        let at = Timestamp::from_second(1_609_746_100).unwrap_or_default();
+        let shown = |one: Selector| {
+            let window = one.window.map(|window| format!("[{}]", window.as_secs()));
+            let reach = match one.reach.as_secs() {
+                0 => String::new(),
+                reach => format!("+{reach}"),
+            };
+            let many = if one.many_names { "*" } else { "" };
+            let before = match one.before(at).as_secs() {
+                0 => String::new(),
+                before => format!(" -{before}"),
+            };
+            format!(
+                "{}{}{reach}{many}{before}",
+                one.text,
+                window.unwrap_or_default()
+            )
         };
-        selectors(query).into_iter().map(shown).collect()
+        match selectors(query) {
+            Ok(all) => all.into_iter().map(shown).collect(),
+            Err(why) => vec![format!("error: {why}")],
+        }
     }
 
     #[test]
@@ -271,25 +557,106 @@ mod tests {
                 "a / on(job, instance) group_left(x) b and c unless d",
                 vec!["a", "b", "c", "d"],
             ),
-            ("max_over_time(rate(a[5m])[30m:1m])", vec!["a[300]"]),
-            ("a[30m:1m]", vec!["a"]),
+            ("max_over_time(rate(a[5m])[30m:1m])", vec!["a[300]+1800"]),
+            ("a[30m:1m]", vec!["a+1800"]),
             (r#"{__name__="a", b="}"}"#, vec![r#"{__name__="a", b="}"}"#]),
             (r"a{x='[1m]'}[2m]", vec!["a{x='[1m]'}[120]"]),
             ("a # b[1m]\n+ c", vec!["a", "c"]),
             (r#"label_replace(a, "x", "$1", "y", "(.*)")"#, vec!["a"]),
-            ("a offset 1d / a", vec!["a"]),
-            ("a @ 1609746000", vec![]),
-            ("rate(a[5m] offset 1h)", vec![]),
             ("job:a:rate5m + a[300]", vec!["job:a:rate5m", "a[300]"]),
             ("time() - 5 * 1e3 + Inf", vec![]),
-            ("a{", vec!["a{"]),
-            ("a[5m", vec!["a[300]"]),
-            ("", vec![]),
+            ("-a ^ -2 >= bool .5", vec!["a"]),
+            ("quantile_over_time(0.9, a[5m]) != 0", vec!["a[300]"]),
+            // What VictoriaMetrics adds.
+            ("rate(a) keep_metric_names default 0", vec!["a"]),
         ] {
             assert_eq!(found(query), expected, "{query}");
         }
         assert_eq!(found("a+a+a"), ["a"]);
-        assert_eq!(found("a+b+c+d+e+f+g+h+i+j").len(), MOST);
+        assert_eq!(found("a+b+c+d+e+f+g+h+i+j").len(), 10);
+    }
+
+    /// A label or a metric may be called as a function, an operator or a keyword is.
+    #[test]
+    fn names_that_look_like_functions_are_names() {
+        for (query, expected) in [
+            ("sum by (rate, sum) (count)", vec!["count"]),
+            ("rate > 1", vec!["rate"]),
+            ("a * on(offset) group_left(count) b", vec!["a", "b"]),
+            ("by + offset", vec!["by", "offset"]),
+            ("offset offset 1m", vec!["offset -60"]),
+            ("max(sum{rate=\"1\"})", vec!["sum{rate=\"1\"}"]),
+            ("sum(a) by (\"a.b\")", vec!["a"]),
+            ("start + end", vec!["start", "end"]),
+        ] {
+            assert_eq!(found(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_instant_that_is_looked_at_is_known() {
+        for (query, expected) in [
+            ("a offset 1d / a", vec!["a -86400", "a"]),
+            ("a @ 1609746000", vec!["a -100"]),
+            ("a @ end() + b @ start()", vec!["a", "b"]),
+            ("a @ 1609746000 offset 10s", vec!["a -110"]),
+            ("a offset 10s @ 1609746000", vec!["a -110"]),
+            ("rate(a[5m] offset 1h)", vec!["a[300] -3600"]),
+            ("a offset -1m", vec!["a --60"]),
+            ("max_over_time(a[5m:1m] offset 1h)", vec!["a+300 -3600"]),
+            (
+                "max_over_time((a offset 1m)[5m:] offset 1h)",
+                vec!["a+300 -3660"],
+            ),
+            ("max_over_time((a @ end())[5m:] offset 1h)", vec!["a+300"]),
+            ("max_over_time(a[5m:] @ 1609746000)", vec!["a+300 -100"]),
+        ] {
+            assert_eq!(found(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_selector_of_several_names_is_told_apart() {
+        for (query, many) in [
+            ("a{b=\"c\"}", false),
+            (r#"{__name__="a"}"#, false),
+            (r#"{b="c", __name__ = "a"}"#, false),
+            (r#"{"a.b", c="d"}"#, false),
+            (r#"{"__name__"="a"}"#, false),
+            (r#"{__name__=~"a|b"}"#, true),
+            (r#"{__name__!="a", b="c"}"#, true),
+            (r#"{job="__name__=a"}"#, true),
+            (r#"{job=",__name__='a'"}"#, true),
+        ] {
+            let found = selectors(query).unwrap_or_default();
+            assert_eq!(found.len(), 1, "{query}");
+            assert_eq!(found[0].many_names, many, "{query}");
+        }
+        let both = selectors(r#"{__name__=~"a|b"}"#).unwrap_or_default();
+        assert_eq!(both[0].named("a"), r#"{__name__="a",__name__=~"a|b"}"#);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_no_query_without_selectors() {
+        let deep = "(".repeat(100_000);
+        let many: Vec<String> = (0..=MOST).map(|n| format!("x{n}")).collect();
+        for query in [
+            "",
+            "a{",
+            "a[5m",
+            "a b",
+            "a[x]",
+            "sum(",
+            "a offset b",
+            "a @ b",
+            "a[5m*2]",
+            "WITH (x = a) x + x",
+            "\"open",
+            &deep,
+            &many.join("+"),
+        ] {
+            assert!(selectors(query).is_err(), "{query}");
+        }
     }
 
     #[test]
@@ -307,7 +674,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_too_much(text in r#"[a-c(){}\["'`\]:5m#@ \\é]{0,60}"#) {
-            selectors(&text);
+            let _ = selectors(&text);
         }
     }
 }

@@ -67,7 +67,7 @@ impl Prometheus {
     async fn short_windows(&self, at: Timestamp) -> Vec<Short> {
         let mut short = Vec::new();
         let mut targets = None;
-        for selector in &self.selectors {
+        for selector in self.selectors.as_deref().unwrap_or_default() {
             let Some(window) = selector.window else {
                 continue;
             };
@@ -108,7 +108,7 @@ impl Prometheus {
 
     /// Which jobs the series of a selector come from.
     async fn jobs(&self, selector: &Selector, at: Timestamp) -> BTreeSet<String> {
-        let query = format!("group by (job) ({})", selector.text);
+        let query = format!("group by (job) ({}{})", selector.text, selector.offset(at));
         let Ok((answer, _)) = self.client.instant(&query, at).await else {
             return BTreeSet::new();
         };

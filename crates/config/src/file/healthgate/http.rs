@@ -42,15 +42,16 @@ pub struct HttpProbe {
     pub expect_headers: BTreeMap<String, Pattern>,
     /// A regular expression that the body must match.
     pub body_regex: Option<Pattern>,
-    /// A jq filter over the JSON body whose first result must be true.
+    /// A jq filter over the JSON body. It must give `true`, and nothing else where it gives several
+    /// values.
     pub jq: Option<Filter>,
-    /// The slowest answer, body included, that passes.
+    /// The slowest answer, body and redirects included, that passes.
     pub max_latency: Option<Span>,
     /// The largest body that passes, such as `64KiB`. Default 1MiB.
     #[serde(default = "max_body")]
     pub max_body: Size,
-    /// Redirects to follow; their count above which the probe fails. Default 0: a redirect is an
-    /// answer like any other.
+    /// Redirects to follow, with the cookies that they set; their count above which the probe
+    /// fails. Default 0: a redirect is an answer like any other.
     #[serde(default)]
     pub max_redirects: u32,
     /// Where the answering release's name stands. Default: looked for in the probe's own answer.
@@ -65,8 +66,8 @@ pub struct HttpProbe {
     /// The name to ask for in the TLS handshake, which the certificate must be for. Default: the
     /// URL's host.
     pub server_name: Option<String>,
-    /// The days that each certificate of the server's chain must still hold. Default: any that
-    /// are left.
+    /// The days that each certificate of the server's chain must still hold, also of those that
+    /// redirect. Default: any that are left.
     pub min_days: Option<u32>,
     /// Addresses to connect to instead of those that the URL's host resolves to.
     #[serde(default)]
@@ -142,7 +143,7 @@ pub struct ReleaseSource {
     pub url: Option<String>,
     /// The answer header that holds it.
     pub header: Option<String>,
-    /// A jq filter over the JSON body that gives it.
+    /// A jq filter over the JSON body that gives it. Where it gives several, they must be the same.
     pub jq: Option<Filter>,
     /// How it must match `--release`. Default: exact.
     #[serde(default)]

@@ -38,16 +38,16 @@ pub struct PrometheusProbe {
     /// What several series mean where one was asked. Default: inconclusive.
     #[serde(default)]
     pub on_many_series: Undecided,
-    /// What a warning of the server means, such as a part of the data that it could not read;
-    /// `pass` lets the value decide. Default: inconclusive.
+    /// What a warning of the server means, such as a part of the data that it could not read
+    /// (`isPartial` of VictoriaMetrics too); `pass` lets the value decide. Default: inconclusive.
     #[serde(default)]
     pub on_warning: Undecided,
     /// What a remark of the server about the query means (its `infos`, such as a counter whose
     /// name does not end in `_total`); `pass` lets the value decide. Default: pass.
     #[serde(default = "passes")]
     pub on_info: Undecided,
-    /// What samples older than `max-age` mean; `pass` lets the value decide. Default:
-    /// inconclusive.
+    /// What samples older than `max-age` mean, or of an age that cannot be told; `pass` lets the
+    /// value decide. Default: inconclusive.
     #[serde(default)]
     pub on_stale: Undecided,
     /// How old the newest sample of each series that the query names may be. Default 2m.

@@ -87,15 +87,16 @@ pub struct SmokeRequest {
     pub expect_headers: BTreeMap<String, Pattern>,
     /// A regular expression that the body must match.
     pub body_regex: Option<Pattern>,
-    /// A jq filter over the JSON body whose first result must be true.
+    /// A jq filter over the JSON body. It must give `true`, and nothing else where it gives several
+    /// values.
     pub jq: Option<Filter>,
-    /// The slowest answer, body included, that passes.
+    /// The slowest answer, body and redirects included, that passes.
     pub max_latency: Option<Span>,
     /// Redirects to follow; their count above which the probe fails. Default 0.
     #[serde(default)]
     pub max_redirects: u32,
-    /// Values to hand on, by the jq filter that finds each in the JSON body. One that finds nothing
-    /// or null fails.
+    /// Values to hand on, by the jq filter that finds each in the JSON body. One that finds
+    /// nothing, null, or several values that differ fails.
     #[serde(default)]
     pub capture: BTreeMap<String, Filter>,
 }

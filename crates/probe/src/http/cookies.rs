@@ -7,18 +7,24 @@ use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use model::Redactor;
 use url::Url;
 
-use super::may_be_a_token;
-use crate::http::redirect::Memory;
-use crate::http::reply::Reply;
-use crate::http::request::Request;
+use super::redirect::Memory;
+use super::reply::Reply;
+use super::request::Request;
 
-pub(super) struct Cookies {
+/// Whether a text may be a token, which is shown nowhere: a word of some length.
+pub(crate) fn may_be_a_token(text: &str) -> bool {
+    const SHORTEST: usize = 8;
+    let place = text.starts_with('/') || text.contains("://");
+    text.len() >= SHORTEST && !place && !text.contains(char::is_whitespace)
+}
+
+pub(crate) struct Cookies {
     kept: RefCell<CookieStore>,
     redactor: Redactor,
 }
 
 impl Cookies {
-    pub(super) fn new(redactor: &Redactor) -> Self {
+    pub(crate) fn new(redactor: &Redactor) -> Self {
         Cookies {
             kept: RefCell::default(),
             redactor: redactor.clone(),

@@ -1,0 +1,182 @@
+//! How much memory the answers of all endpoints take together. Each answer has a limit of its own,
+//! but thousands at that limit would add up.
+//!
+//! A short answer is free. A longer one takes its share of [`TOTAL`] as it grows, and waits while
+//! nothing is left. So that those who wait cannot wait for each other, [`BEYOND`] of them at a time
+//! grow without a share, up to their own limits. That an endpoint had to wait is no fault of its
+//! own: [`ran_out_within`] tells a timeout's reason.
+
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// What nearly every answer to a health check fits in.
+pub(crate) const FREE: usize = 8 << 10;
+/// Of all answers, and as much again of those that are parsed.
+const TOTAL: usize = 48 << 20;
+/// Who may go beyond at the same time.
+const BEYOND: usize = 2;
+/// Shares are counted in these.
+const UNIT: usize = 1 << 10;
+/// A parsed document, against its text.
+const TIMES_PARSED: usize = 24;
+
+static ANSWERS: Semaphore = Semaphore::const_new(TOTAL / UNIT);
+static LARGE: Semaphore = Semaphore::const_new(BEYOND);
+static PARSED: Semaphore = Semaphore::const_new(TOTAL / UNIT);
+/// When somebody last waited.
+static WAITED: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// The share of one answer, given back when it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    units: usize,
+    permit: Option<SemaphorePermit<'static>>,
+    beyond: Option<SemaphorePermit<'static>>,
+}
+
+impl Share {
+    /// Waits until the answer may take so many bytes.
+    pub(crate) async fn up_to(&mut self, bytes: usize) {
+        let units = bytes.div_ceil(UNIT);
+        if bytes <= FREE || units <= self.units || self.beyond.is_some() {
+            return;
+        }
+        let more = u32::try_from(units - self.units).unwrap_or(u32::MAX);
+        let taken = if let Ok(permit) = ANSWERS.try_acquire_many(more) {
+            Either::Left(permit)
+        } else {
+            let _waiting = Waiting::begin();
+            let (share, beyond) = (ANSWERS.acquire_many(more), LARGE.acquire());
+            match select(pin!(share), pin!(beyond)).await {
+                // Neither is ever closed.
+                Either::Left((permit, _)) => match permit {
+                    Ok(permit) => Either::Left(permit),
+                    Err(_) => return,
+                },
+                Either::Right((permit, _)) => match permit {
+                    Ok(permit) => Either::Right(permit),
+                    Err(_) => return,
+                },
+            }
+        };
+        match taken {
+            Either::Left(permit) => {
+                self.units = units;
+                match &mut self.permit {
+                    Some(before) => before.merge(permit),
+                    None => self.permit = Some(permit),
+                }
+            }
+            Either::Right(permit) => self.beyond = Some(permit),
+        }
+    }
+
+    /// A buffer that may hold these bytes more. It grows as vectors do, but not beyond `limit`.
+    pub(crate) async fn room(&mut self, buffer: &mut Vec<u8>, more: usize, limit: usize) {
+        let needed = buffer.len() + more;
+        if needed > buffer.capacity() {
+            let size = needed.max((buffer.capacity() * 2).min(limit));
+            self.up_to(size).await;
+            buffer.reserve_exact(size - buffer.len());
+        }
+    }
+}
+
+/// The right to parse a document of so many bytes, for as long as it is held.
+pub(crate) async fn parsing(bytes: usize) -> Option<SemaphorePermit<'static>> {
+    let units = (bytes.saturating_mul(TIMES_PARSED) / UNIT).min(TOTAL / UNIT);
+    let units = u32::try_from(units).unwrap_or(u32::MAX);
+    if let Ok(permit) = PARSED.try_acquire_many(units) {
+        return Some(permit);
+    }
+    let _waiting = Waiting::begin();
+    PARSED.acquire_many(units).await.ok()
+}
+
+/// Notes that somebody waits, when it begins and when it ends, also by being dropped.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Waiting {
+        Waiting::note();
+        Waiting
+    }
+
+    fn note() {
+        *WAITED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        Waiting::note();
+    }
+}
+
+/// Whether an answer had to wait for memory within this time: then one that did not come in time
+/// may have been our own fault. The reason, in words.
+pub(crate) fn ran_out_within(time: Duration) -> Option<String> {
+    let waited = (*WAITED.lock().unwrap_or_else(PoisonError::into_inner))?;
+    (waited.elapsed() <= time).then(|| {
+        format!(
+            "the answers of all endpoints together are larger than the {} MiB that they may take here",
+            TOTAL >> 20
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, since all of a process share the memory.
+    #[tokio::test]
+    async fn answers_wait_for_memory_and_one_of_them_always_goes_on() {
+        let mut shares = Vec::new();
+        let short = FREE;
+        for _ in 0..10_000 {
+            let mut share = Share::default();
+            share.up_to(short).await;
+            shares.push(share);
+        }
+        assert_eq!(ran_out_within(Duration::from_mins(1)), None);
+        for _ in 0..TOTAL >> 20 {
+            let mut share = Share::default();
+            for kib in [100, 500, 1024] {
+                share.up_to(kib << 10).await;
+            }
+            shares.push(share);
+        }
+        assert_eq!(ran_out_within(Duration::from_mins(1)), None);
+        // Nothing is left: two may go on all the same, as far as they want, the third waits.
+        for _ in 0..BEYOND {
+            let mut share = Share::default();
+            share.up_to(1 << 20).await;
+            share.up_to(1 << 30).await;
+            shares.push(share);
+        }
+        let wait = Duration::from_millis(20);
+        let mut third = Share::default();
+        assert!(
+            tokio::time::timeout(wait, third.up_to(1 << 20))
+                .await
+                .is_err()
+        );
+        assert!(ran_out_within(Duration::from_mins(1)).is_some());
+        drop(shares);
+        third.up_to(1 << 20).await;
+        drop(third);
+        assert_eq!(ANSWERS.available_permits(), TOTAL / UNIT);
+        assert_eq!(LARGE.available_permits(), BEYOND);
+        // A large document is parsed alone, and one that is larger than all of it too.
+        let one = parsing(TOTAL).await;
+        assert!(one.is_some());
+        assert!(tokio::time::timeout(wait, parsing(1 << 10)).await.is_err());
+        drop(one);
+        assert!(parsing(1 << 10).await.is_some());
+    }
+}
