@@ -44,6 +44,9 @@ pub(crate) struct Prometheus {
     client: Client,
     /// Those whose samples must be fresh; else why they are not known.
     selectors: Result<Vec<Selector>, String>,
+    /// Whether every series must be fresh, or one of each selector's: where a deployment takes
+    /// instances away, what they counted still belongs to the window.
+    each_series: bool,
     /// The same question with what counters had counted when they were first seen, which a rate
     /// leaves out.
     counted_in: Option<String>,
@@ -65,6 +68,7 @@ impl Prometheus {
         Ok(Prometheus {
             client,
             selectors: selectors(&probe.query),
+            each_series: true,
             counted_in: None,
             probe,
             seen: Mutex::default(),
@@ -80,6 +84,7 @@ impl Prometheus {
     ) -> Result<Self, String> {
         Ok(Prometheus {
             selectors: selectors(query),
+            each_series: false,
             counted_in,
             ..Prometheus::new(probe, around)?
         })

@@ -102,7 +102,8 @@ impl Prometheus {
             vec![selector.text.clone()]
         };
         // What is seen at the instant: a series that ended in good order is not.
-        let seen = oldest_of(&texts, |text| format!("timestamp({text}{offset})"));
+        let reduce = if self.each_series { "min" } else { "max" };
+        let seen = each_of(&texts, reduce, |text| format!("timestamp({text}{offset})"));
         let seen = self.time(&seen, at).await?;
         let window = selector.window.unwrap_or_default();
         let range = window.saturating_add(selector.reach);
@@ -114,18 +115,18 @@ impl Prometheus {
         if matches!(seen, Newest::None) {
             // Nothing is left of them, though a rate still counts them.
             let step = (range / STEPS).max(1);
-            let walked = texts.iter().map(|text| {
-                format!("max(max_over_time(timestamp({text})[{range}s:{step}s]{offset}))")
+            let walked = each_of(&texts, "max", |text| {
+                format!("max_over_time(timestamp({text})[{range}s:{step}s]{offset})")
             });
-            return self.time(&alternatives(walked, "max"), at).await;
+            return self.time(&walked, at).await;
         }
-        if range <= LOOKBACK.as_secs() {
+        if range <= LOOKBACK.as_secs() || !self.each_series {
             return Ok(seen);
         }
         // A series that ended without notice is seen for five minutes more, and grows old; one
         // that ended in good order is gone at once, and counted on purpose.
         let late = self.probe.max_age.get().min(LOOKBACK - WALK - WALK);
-        let silent = oldest_of(&texts, |text| {
+        let silent = each_of(&texts, "min", |text| {
             let times = steps(&format!("timestamp({text})"));
             let ages = steps(&format!("(time() - timestamp({text}))"));
             format!(
@@ -274,15 +275,12 @@ impl Prometheus {
     }
 }
 
-/// The least number of a query over each of these selectors.
-fn oldest_of(texts: &[String], query: impl Fn(&str) -> String) -> String {
-    let each = texts.iter().map(|text| format!("min({})", query(text)));
-    alternatives(each, "min")
-}
-
-/// Queries of one number each as one, told apart by a label.
-fn alternatives(queries: impl Iterator<Item = String>, reduce: &str) -> String {
-    let mut queries: Vec<String> = queries.collect();
+/// One number of a query over each of these selectors, told apart by a label and reduced together.
+fn each_of(texts: &[String], reduce: &str, query: impl Fn(&str) -> String) -> String {
+    let each = texts
+        .iter()
+        .map(|text| format!("{reduce}({})", query(text)));
+    let mut queries: Vec<String> = each.collect();
     if queries.len() == 1 {
         return queries.remove(0);
     }
