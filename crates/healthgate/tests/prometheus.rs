@@ -176,7 +176,8 @@ fn a_rate_over_a_source_that_went_silent_decides_nothing() {
 #[test]
 fn a_window_of_less_than_four_scrapes_is_warned_about() {
     let server = Prometheus::scraping(METRICS);
-    let rates = |window: &str| format!("rate(requests_total[{window}]) or vector(0)");
+    // Without `sum` they are two series, as soon as there is a rate.
+    let rates = |window: &str| format!("sum(rate(requests_total[{window}])) or vector(0)");
     let short = ask(&server, &rates("3s"), "max: 5").code(0);
     let remark = short.ends(
         "prometheus/it/window",
