@@ -100,10 +100,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    // apt explains on stdout what it calls an error on stderr.
+    let printed = [output.stderr, output.stdout].concat();
+    let printed = String::from_utf8_lossy(&printed).trim().to_owned();
     let line = shown(command);
     Err(Failure::new(format!(
-        "`{line}` ended with {}: {errors}",
+        "`{line}` ended with {}: {printed}",
         output.status
     )))
 }

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+mod compose;
+
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
 /// A Debian package, and the path or program by which we see that it is there.
@@ -25,14 +27,14 @@ const DEBIAN: &[(&str, &str)] = &[
     ("openssh-server", "sshd"),
     ("openssh-client", "ssh-keygen"),
     ("sudo", "visudo"),
-    ("busybox", "busybox"),
     ("docker.io", "dockerd"),
+    // Version 1. Version 2 comes into the test bed: `compose`.
     ("docker-compose", "docker-compose"),
-    ("busybox", "busybox"),
     ("redis-server", "redis-server"),
     ("docker-registry", "docker-registry"),
-    ("docker-compose", "docker-compose"),
-    ("busybox-static", "busybox"),
+    // For images, which have no libraries. The package `busybox` has the same program, linked
+    // dynamically, and cannot be installed beside it.
+    ("busybox-static", "/var/lib/dpkg/info/busybox-static.list"),
     ("haproxy", "haproxy"),
     ("socat", "socat"),
     ("apache2-utils", "htpasswd"),
@@ -61,6 +63,15 @@ const DEBIAN: &[(&str, &str)] = &[
 
 /// Seen by what it makes possible: `python3` alone cannot make an environment on Debian.
 const VENV: &str = "python3-venv";
+
+/// What `cargo xtask bench` measures us against.
+const PEERS: &[(&str, &str)] = &[
+    ("pssh", "parallel-ssh"),
+    (
+        "prometheus-blackbox-exporter",
+        "prometheus-blackbox-exporter",
+    ),
+];
 
 const PYPI: [&str; 7] = [
     "grpcio==1.85.1",
@@ -95,20 +106,42 @@ pub(crate) fn install() -> Result<(), Failure> {
     })?;
     once(&folder.join("npm.installed"), &NPM.join("\n"), || {
         npm(&folder)
-    })
+    })?;
+    compose::install(&folder)
 }
 
-/// What `cargo xtask bench` measures us against.
+/// The peers of `cargo xtask bench`, beside what the tests need.
 pub(crate) fn peers() -> Result<(), Failure> {
-    let mut packages = DEBIAN.to_vec();
-    packages.extend([
-        ("pssh", "parallel-ssh"),
-        (
-            "prometheus-blackbox-exporter",
-            "prometheus-blackbox-exporter",
-        ),
-    ]);
-    debian(&packages)
+    debian(&[DEBIAN, PEERS].concat())
+}
+
+/// Proves by apt's simulation that a machine that has none of the packages can install all of them
+/// together. On a machine that has them, no other step would notice that two conflict.
+pub(crate) fn installable_from_nothing() -> Result<(), Failure> {
+    let mut packages: Vec<&str> = DEBIAN.iter().chain(PEERS).map(|(name, _)| *name).collect();
+    packages.push(VENV);
+    packages.sort_unstable();
+    if let Some(pair) = packages.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Failure::new(format!("`{}` is listed twice", pair[0])));
+    }
+    if !is_there("apt-get") {
+        println!("not on this machine: it has no apt to simulate the installation with");
+        return Ok(());
+    }
+    let simulate = || {
+        let mut command = program("apt-get");
+        command.args(["-s", "-q", "-o", "Dir::State::status=/dev/null"]);
+        command.args(["install", "--no-install-recommends"]);
+        output(command.args(&packages).env("LC_ALL", "C"))
+    };
+    // A machine that had every package may never have fetched the lists of packages.
+    let result = simulate().or_else(|_| {
+        run(&mut prefixed(prefix()?, &["apt-get", "update", "-q"]))?;
+        simulate()
+    });
+    result.map(|_| ()).map_err(|failure| {
+        failure.hint("two packages in xtask/src/setup.rs conflict, or one has another name here")
+    })
 }
 
 fn debian(packages: &[(&'static str, &str)]) -> Result<(), Failure> {
@@ -132,11 +165,7 @@ fn debian(packages: &[(&'static str, &str)]) -> Result<(), Failure> {
     if !is_there("apt-get") {
         return Err(stop());
     }
-    let prefix: &[&str] = match () {
-        () if is_root() => &[],
-        () if succeeds(program("sudo").args(["-n", "true"])) => &["sudo", "-n"],
-        () => return Err(stop()),
-    };
+    let prefix = prefix().map_err(|_| stop())?;
     let policy = NoServices::begin(prefix);
     let install = ["apt-get", "install", "-y", "--no-install-recommends"];
     let result = run(&mut prefixed(prefix, &["apt-get", "update", "-q"]))
@@ -146,6 +175,15 @@ fn debian(packages: &[(&'static str, &str)]) -> Result<(), Failure> {
         hint: stop().hint,
         ..failure
     })
+}
+
+/// The words before a command that root must run.
+fn prefix() -> Result<&'static [&'static str], Failure> {
+    match () {
+        () if is_root() => Ok(&[]),
+        () if succeeds(program("sudo").args(["-n", "true"])) => Ok(&["sudo", "-n"]),
+        () => Err(Failure::new("this user is not root and has no sudo")),
+    }
 }
 
 /// The first of a command's words may be `sudo -n`.

@@ -9,8 +9,9 @@ type Step = (&'static str, fn() -> Result<(), Failure>);
 
 // The lints come before the tests, so that the last thing in the output of a good run is what
 // the tests said, then the list of steps.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("set-up", setup::install),
+    ("set-up from nothing", setup::installable_from_nothing),
     ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
     ("shell scripts", lint::shell),
     ("workflows", lint::workflows),
@@ -51,7 +52,7 @@ pub(crate) fn everything() -> Result<(), Failure> {
     }
     println!();
     for (name, took) in &times {
-        println!("{name:<18} ok {:>7.1} s", took.as_secs_f64());
+        println!("{name:<20} ok {:>7.1} s", took.as_secs_f64());
     }
     let all = begun.elapsed().as_secs_f64();
     println!("everything passed: {} steps in {all:.1} s", times.len());

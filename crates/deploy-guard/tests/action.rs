@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use job::act::{Repository, action_in};
 use tempfile::TempDir;
@@ -455,4 +456,19 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
             assert_eq!(fields, expected, "{input}");
         }
     }
+}
+
+#[test]
+fn what_a_job_leaves_running_ends_with_the_test_that_started_it() {
+    let repository = Repository::new();
+    let workflow = "on: push\njobs:\n  leaves:\n    runs-on: ubuntu-latest\n    steps:\n      \
+                    - run: |\n          trap '' HUP\n          setsid sleep 1000000 >/dev/null 2>&1 &\n          echo $! >\"$HOME/left\"\n";
+    repository.write(".github/workflows/leaves.yml", workflow);
+    repository.act(&["push"]).passes();
+    let left = fs::read_to_string(repository.home().join("left")).unwrap();
+    let left = format!("/proc/{}", left.trim());
+    assert!(Path::new(&left).exists(), "the step left nothing behind");
+    drop(repository);
+    let gone = testkit::wait_until(Duration::from_secs(5), || !Path::new(&left).exists());
+    assert!(gone, "{left} is still there");
 }

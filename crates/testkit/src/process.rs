@@ -159,6 +159,25 @@ impl Drop for Process {
     }
 }
 
+/// Ends every process that has this variable in its environment: what a job of a
+/// workflow leaves behind is in no process group of ours.
+pub fn end_all_with(name: &str, value: &str) {
+    let wanted = format!("{name}={value}");
+    let has = |pid: &str| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == wanted.as_bytes())
+    };
+    let entries = fs::read_dir("/proc").expect("the processes can be listed");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for pid in names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
+        if has(&pid) {
+            kill("KILL", &pid);
+        }
+    }
+}
+
 fn kill(signal: &str, target: &str) {
     let _ = Command::new("kill")
         .args(["-s", signal, "--", target])

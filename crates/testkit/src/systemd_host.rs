@@ -1,5 +1,5 @@
-//! A host with a real systemd and an SSH server: on an overlay of this machine's root, in
-//! namespaces of its own, so that services can be stopped, crashed and restarted.
+//! A host with a real systemd and an SSH server: the programs of this machine on a root of its own,
+//! in namespaces of its own, so that services can be stopped, crashed and restarted.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,21 +1,57 @@
 #!/bin/sh
-# Becomes systemd on an overlay of this machine's root, in namespaces of its own: nothing that it
-# does touches the machine. $1 is a folder that holds `units/` and `etc/`, and `srv/`, its disk.
+# Becomes systemd in namespaces of its own, on a root made here: nothing that it does touches the
+# machine. $1 is a folder that holds `units/` and `etc/`, and `srv/`, its disk.
+#
+# Of this machine it has the programs that packages installed (/usr) and the settings by which these
+# work. Everything else is as on a machine that was just installed: users, units, sudo rules and data
+# of this machine must not decide a test.
 set -eu
 cd "$1"
 mkdir -p t
 mount -t tmpfs tmpfs t
 mkdir -p t/up t/work t/root
-mount -t overlay overlay -o "lowerdir=/,upperdir=$PWD/t/up,workdir=$PWD/t/work" t/root
-cp -a units/. t/root/etc/systemd/system/
-mkdir -p t/root/etc/testkit
-cp etc/* t/root/etc/testkit/
-mkdir -p t/root/srv
-mount --bind srv t/root/srv
-cd t/root
-# Every command over SSH reads it, and what a person starts there (a version manager that waits for
-# a lock) is no part of a host under test.
-rm -f root/.bashrc
+root=$PWD/t/root
+mkdir -p "$root/usr"
+mount -t overlay overlay -o "lowerdir=/usr,upperdir=$PWD/t/up,workdir=$PWD/t/work" "$root/usr"
+mount -t tmpfs tmpfs "$root/usr/local"
+mkdir -p "$root/usr/local/bin" "$root/usr/local/sbin"
+for name in bin sbin lib lib64; do
+    [ ! -d "/usr/$name" ] || ln -s "usr/$name" "$root/$name"
+done
+for name in dev etc home mnt opt proc root run srv sys tmp \
+    var/cache var/lib/systemd var/lib/dbus var/lib/sudo var/log var/spool var/tmp \
+    etc/sudoers.d etc/systemd/system etc/testkit; do
+    mkdir -p "$root/$name"
+done
+chmod 700 "$root/root"
+chmod 1777 "$root/var/tmp"
+ln -s /run "$root/var/run"
+for name in alternatives bash.bashrc ca-certificates dbus-1 debconf.conf debian_version default environment host.conf \
+    hosts ld.so.cache ld.so.conf ld.so.conf.d localtime login.defs nsswitch.conf pam.conf pam.d profile protocols \
+    resolv.conf security services shells skel ssl sudo.conf; do
+    [ ! -e "/etc/$name" ] || cp -a "/etc/$name" "$root/etc/"
+done
+ln -s ../usr/lib/os-release "$root/etc/os-release"
+# The users of the distribution and of the servers that run here, as their packages made them.
+ours='^(sshd|messagebus|systemd-[a-z]*|docker|sudo|ssl-cert):'
+for name in passwd group; do
+    sed 's/:\*:/:x:/' "/usr/share/base-passwd/$name.master" >"$root/etc/$name"
+    while IFS= read -r line; do
+        entry=${line%%:*}
+        ! echo "$line" | grep -qE "$ours" || grep -q "^$entry:" "$root/etc/$name" || echo "$line"
+    done <"/etc/$name" >>"$root/etc/$name"
+done
+sed 's/^\([^:]*\):.*/\1:*:19700:0:99999:7:::/' "$root/etc/passwd" >"$root/etc/shadow"
+sed 's/^\([^:]*\):.*/\1:*::/' "$root/etc/group" >"$root/etc/gshadow"
+chmod 640 "$root/etc/shadow" "$root/etc/gshadow"
+printf 'Defaults env_reset,secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\nroot ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n' \
+    >"$root/etc/sudoers"
+chmod 440 "$root/etc/sudoers"
+tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
+cp -a units/. "$root/etc/systemd/system/"
+cp etc/* "$root/etc/testkit/"
+mount --bind srv "$root/srv"
+cd "$root"
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount --rbind /dev dev

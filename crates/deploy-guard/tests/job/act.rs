@@ -141,9 +141,13 @@ impl Repository {
             "-m",
             "test",
         ]);
-        let mut act = Command::new(testkit::tool("act"));
+        // act ends a cancelled step by hanging up its terminal, which a step ignores if the tests were
+        // started by something that ignores it (nohup).
+        let mut act = Command::new("env");
         testkit::clean(&mut act)
             .current_dir(self.folder.path())
+            .arg("--default-signal=HUP")
+            .arg(testkit::tool("act"))
             .args(words);
         for label in ["ubuntu-latest", "ubuntu-24.04", "self-hosted"] {
             act.args(["-P", &format!("{label}=-self-hosted")]);
@@ -186,6 +190,13 @@ impl Repository {
             fs::write(&file, format!("{before}\n  bin-dir:\n{after}")).unwrap();
         }
         names
+    }
+}
+
+impl Drop for Repository {
+    fn drop(&mut self) {
+        // Every process of its jobs has this home and no other has.
+        testkit::end_all_with("HOME", &self.home.path().display().to_string());
     }
 }
 
