@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use model::text::CUT;
 use model::{Report, Severity, Verdict};
 
 /// The runner shows this many annotations of a level in a step and drops the rest without a word.
@@ -80,7 +81,7 @@ fn cut(message: &str) -> String {
     while !message.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{} …", &message[..end])
+    format!("{} {CUT}", &message[..end])
 }
 
 /// Escapes a command's message.

@@ -8,6 +8,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use model::Env;
+use model::text::cut;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -337,7 +338,7 @@ pub(crate) fn bad(service: &'static str, status: u16, text: &str) -> Error {
 
 /// Code and message: XML of S3 and STS, JSON of ECR.
 fn words(text: &str) -> (Option<String>, String) {
-    let short = |text: &str| text.chars().take(WORDS).collect::<String>();
+    let short = |text: &str| cut(text, WORDS);
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(text) {
         let code = json["__type"].as_str().map(short);
         let message = json["message"].as_str().or(json["Message"].as_str());

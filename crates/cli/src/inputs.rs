@@ -29,7 +29,7 @@ pub(crate) fn of(stage: &str, loaded: &config::Loaded, env: &Env) -> Inputs {
     let variable = |name: &String| {
         let known = Variable {
             set: env.non_empty(name).is_some(),
-            secret: loaded.secrets.contains(name),
+            secret: loaded.secrets.variables.contains(name),
         };
         (name.clone(), known)
     };

@@ -1,7 +1,8 @@
 //! One stage as a whole program.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -111,7 +112,14 @@ pub fn parse(
     if help::is_short(&args) {
         command = help::short(command);
     }
+    let secrets = given(env, &args);
     command.try_get_matches_from(args).map_err(|error| {
+        if error.use_stderr() && !secrets.is_empty() {
+            // It quotes the value that it refuses.
+            let text = Redactor::new(secrets).redact(&error.render().to_string());
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            return ExitCode::Usage;
+        }
         // Help and version go to stdout, errors to stderr; a closed stream changes nothing.
         let _ = error.print();
         if error.use_stderr() {
@@ -120,6 +128,17 @@ pub fn parse(
             ExitCode::Pass
         }
     })
+}
+
+/// What is secret in the arguments, and in the variables that stand for flags.
+fn given(env: &Env, args: &[OsString]) -> BTreeSet<String> {
+    let flags = env
+        .names()
+        .filter(|name| name.starts_with("DEPLOY_GUARD_"))
+        .filter_map(|name| env.non_empty(name));
+    let args = args.iter().map(|arg| arg.to_string_lossy().into_owned());
+    let words: Vec<String> = flags.map(str::to_owned).chain(args).collect();
+    config::secrets_in_words(&words.join("\n")).literals
 }
 
 /// Runs a stage whose arguments are parsed.
@@ -164,7 +183,8 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
 async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     let started_at = jiff::Timestamp::now();
     let clock = std::time::Instant::now();
-    let flags = stage.secrets();
+    let mut flags = stage.secrets();
+    flags.extend(given(env, &std::env::args_os().collect::<Vec<_>>()));
     let (job, loaded) = match prepare(&global, &stage, env, &flags) {
         Ok(prepared) => prepared,
         Err((failure, redactor)) => return complain(&failure, &redactor),
@@ -224,13 +244,14 @@ fn prepare<S: Stage>(
     env: &Env,
     flags: &[String],
 ) -> Result<Prepared, (Failure, Redactor)> {
-    let redactor = |names: &std::collections::BTreeSet<String>| {
-        let values = names
-            .iter()
-            .filter_map(|name| env.non_empty(name))
-            .map(str::to_owned);
-        let proxies = crate::proxy::secrets(env);
-        Redactor::new(values.chain(flags.iter().cloned()).chain(proxies))
+    let redactor = |secrets: &config::Secrets| {
+        let names = secrets.variables.iter();
+        let values = names.filter_map(|name| env.non_empty(name));
+        let literals = secrets.literals.iter().map(String::as_str);
+        let flags = flags.iter().map(String::as_str);
+        let redactor = Redactor::new(values.chain(literals).chain(flags));
+        redactor.add(crate::proxy::secrets(env));
+        redactor
     };
     let folder = std::env::current_dir().unwrap_or_else(|_| Path::new(".").to_owned());
     let loaded = config::load(config::Request {
@@ -252,7 +273,7 @@ fn prepare<S: Stage>(
                 config: config::Config::default(),
                 path: None,
                 secrets: refusal.secrets,
-                variables: std::collections::BTreeSet::new(),
+                variables: BTreeSet::new(),
             }
         }
         Err(refusal) => {
@@ -356,7 +377,6 @@ fn verdict_of(code: ExitCode) -> Verdict {
 
 /// The error, its causes and the hint, once, on stderr.
 fn complain(failure: &Failure, redactor: &Redactor) -> ExitCode {
-    use std::io::Write as _;
     let mut text = format!("error: {}\n", crate::text::plain(&failure.chain(), 0));
     if let Some(hint) = &failure.hint {
         text.push_str(&format!("\nhint: {}\n", crate::text::plain(hint, 6)));

@@ -27,6 +27,8 @@ pub enum Error {
         hint: Option<String>,
         /// The lines around, with the place marked.
         snippet: String,
+        /// The variable that is not set, where that is what is wrong.
+        unset: Option<String>,
     },
     #[error("no environment `{name}`")]
     UnknownEnvironment { name: String, hint: String },
@@ -37,6 +39,14 @@ impl Error {
         match self {
             Error::Unreadable { hint, .. } | Error::UnknownEnvironment { hint, .. } => Some(hint),
             Error::Invalid { hint, .. } => hint.as_deref(),
+        }
+    }
+
+    /// The variable that is not set, where that is what is wrong.
+    pub fn unset(&self) -> Option<&str> {
+        match self {
+            Error::Invalid { unset, .. } => unset.as_deref(),
+            _ => None,
         }
     }
 
@@ -55,6 +65,7 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
     pub(crate) place: Option<Place>,
+    pub(crate) unset: Option<String>,
 }
 
 impl Fault {
@@ -63,6 +74,7 @@ impl Fault {
             message: message.into(),
             hint: None,
             place: None,
+            unset: None,
         }
     }
 
@@ -95,6 +107,7 @@ impl Fault {
             snippet: draw(path, text, &place, &self.message),
             message: self.message,
             hint: self.hint,
+            unset: self.unset,
         }
     }
 }
@@ -188,7 +201,7 @@ pub(crate) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
         .map(|(_, word)| word)
 }
 
-fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     words
         .iter()
         .map(|word| format!("`{word}`"))

@@ -3,7 +3,7 @@
 //! A type per section and per kind of check or probe. The JSON Schema and the reference pages
 //! are generated from these types, so their doc comments are the reference: shape, unit, default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -54,9 +54,20 @@ pub struct Config {
     /// lists replaced.
     #[serde(default)]
     pub environments: BTreeMap<String, Overlay>,
+    /// What is not here because it holds a variable that is not set: a section (`deploy`), or one of
+    /// its entries (`hosts.web-01`).
+    #[serde(skip)]
+    pub unresolved: BTreeSet<String>,
 }
 
 impl Config {
+    /// Whether a section, or something in it, holds a variable that is not set.
+    pub fn is_unresolved(&self, section: crate::Section) -> bool {
+        let key = section.key();
+        let within = |path: &String| path.split('.').next() == Some(key);
+        self.unresolved.iter().any(within)
+    }
+
     /// The hosts that a check names: one, those of a pattern, or `all`. None where nothing fits.
     pub fn hosts_named(&self, selector: &str) -> Vec<&str> {
         hosts_named(&self.hosts, selector)

@@ -81,7 +81,10 @@ pub(crate) fn resolve(
 }
 
 fn unset(name: &str) -> Fault {
-    let fault = Fault::new(format!("the variable `{name}` is not set"));
+    let fault = Fault {
+        unset: Some(name.to_owned()),
+        ..Fault::new(format!("the variable `{name}` is not set"))
+    };
     if name == "RELEASE" {
         fault.hint("`${RELEASE}` is the release under test: pass `--release VERSION`")
     } else {

@@ -20,6 +20,7 @@ pub use interpolate::Variables;
 pub use load::{Loaded, PLACES, Refusal, Request, Section, load};
 pub use model::Severity;
 pub use node::leaves;
+pub use secrets::{Secrets, in_words as secrets_in_words};
 
 /// The JSON Schema of the configuration file.
 pub fn schema() -> schemars::Schema {

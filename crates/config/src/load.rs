@@ -6,11 +6,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::check::check;
-use crate::error::{Error, Fault, nearest};
+use crate::error::{Error, Fault, listed, nearest};
 use crate::file::Config;
 use crate::interpolate::{Variables, resolve};
 use crate::node::{Kind, Node};
-use crate::secrets;
+use crate::secrets::{self, Secrets};
 
 /// Where the file is looked for when nobody names it.
 pub const PLACES: &[&str] = &[
@@ -23,7 +23,8 @@ pub const PLACES: &[&str] = &[
 /// Far more than a configuration needs.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// A part of the file that a stage uses: there every `${NAME}` must be set.
+/// A part of the file that a stage uses: there every `${NAME}` must be set. Of `hosts:` only those
+/// that such a part names must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     Hosts,
@@ -37,7 +38,24 @@ pub enum Section {
 }
 
 impl Section {
-    fn key(self) -> &'static str {
+    const ALL: [Section; 8] = [
+        Section::Hosts,
+        Section::Github,
+        Section::Runners,
+        Section::Preflight,
+        Section::RunnerCheck,
+        Section::Healthgate,
+        Section::Rollback,
+        Section::Deploy,
+    ];
+
+    fn of(key: &str) -> Option<Section> {
+        Section::ALL
+            .into_iter()
+            .find(|section| section.key() == key)
+    }
+
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Section::Hosts => "hosts",
             Section::Github => "github",
@@ -68,8 +86,8 @@ pub struct Loaded {
     pub config: Config,
     /// Where it was read from; `None` if there is no file.
     pub path: Option<PathBuf>,
-    /// Names of environment variables whose values are redacted.
-    pub secrets: BTreeSet<String>,
+    /// What is redacted.
+    pub secrets: Secrets,
     /// Names of all variables that stand in it as `${NAME}`, or that a `*-env` key names.
     pub variables: BTreeSet<String>,
 }
@@ -79,7 +97,7 @@ pub struct Loaded {
 pub struct Refusal {
     pub error: Error,
     /// As in [`Loaded::secrets`], as far as the file could be read.
-    pub secrets: BTreeSet<String>,
+    pub secrets: Secrets,
 }
 
 /// Reads the configuration. No file at all is an empty configuration; a file that was named and
@@ -92,11 +110,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
             .map(|place| request.folder.join(place))
             .find(|path| path.is_file()),
     };
-    let empty = Node {
-        place: 0..0,
-        kind: Kind::Map(Vec::new()),
-    };
-    let mut secrets = secrets::variables(&empty);
+    let mut secrets = secrets::without_file();
     let Some(path) = found else {
         let config = Config {
             version: 1,
@@ -113,9 +127,11 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
         Ok(text) => text,
         Err(error) => return Err(Refusal { error, secrets }),
     };
+    // The error of a file that is no YAML shows its line.
+    secrets.literals = secrets::in_words(&text).literals;
     let mut variables = BTreeSet::new();
     let config = Node::parse(&text).map_err(Problem::from).and_then(|tree| {
-        secrets = secrets::variables(&tree);
+        secrets = secrets::of(&tree);
         variables = secrets::used(&tree);
         interpret(tree, request)
     });
@@ -215,67 +231,126 @@ fn interpret(mut base: Node, request: Request<'_>) -> Result<Config, Problem> {
     Ok(config)
 }
 
-/// An environment that the file does not list has nothing of its own, which is fine, unless it
-/// looks like a slip of one that it does list.
+/// A file that has environments has no other: what is meant for one of them must not run with the
+/// values of none.
 fn known_environment<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Result<(), Problem> {
     let known: Vec<&str> = known.collect();
-    match nearest(name, &known) {
-        Some(near) if near != name => Err(Problem::Environment {
-            name: name.to_owned(),
-            hint: format!("did you mean `{near}`?"),
-        }),
-        _ => Ok(()),
+    if known.is_empty() || known.contains(&name) {
+        return Ok(());
     }
+    let hint = match nearest(name, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the file has: {}", listed(&known)),
+    };
+    let name = name.to_owned();
+    Err(Problem::Environment { name, hint })
 }
 
-/// Resolves variables, decodes and checks.
+/// Resolves variables, decodes and checks. What holds a variable that is not set, in a part that is
+/// not used, is checked with stand-ins and is then left out: [`Config::unresolved`].
 fn typed(mut tree: Node, request: Request<'_>) -> Result<Config, Fault> {
+    let used = |key: &str| {
+        let section = Section::of(key);
+        !request.sections.is_empty() && section.is_none_or(|one| request.sections.contains(&one))
+    };
+    let hosts = hosts_in_use(&tree, |key| used(key) && key != Section::Hosts.key());
     if let Kind::Map(entries) = &mut tree.kind {
         for (key, value) in entries {
-            let strict = request
-                .sections
-                .iter()
-                .any(|section| section.key() == key.name)
-                || !is_section(&key.name);
             let mut path = vec![key.name.clone()];
-            resolve(
-                value,
-                &mut path,
-                request.variables,
-                strict && !request.sections.is_empty(),
-            )?;
+            match &mut value.kind {
+                Kind::Map(all) if key.name == Section::Hosts.key() => {
+                    for (name, host) in all {
+                        let strict = hosts.contains(&name.name);
+                        resolve(host, &mut path, request.variables, strict)?;
+                    }
+                }
+                _ => resolve(value, &mut path, request.variables, used(&key.name))?,
+            }
         }
     }
     loop {
-        let fault = match tree.decode::<Config>().and_then(|config| {
-            check(&config, &tree)?;
-            Ok(config)
-        }) {
-            Ok(config) => return Ok(config),
-            Err(fault) => fault,
-        };
-        // A section that is not used may hold variables that nobody set; what they would have
-        // stood for is not known, so a plausible value takes their place and the rest is checked.
-        let Some(place) = &fault.place else {
-            return Err(fault);
-        };
-        if !substitute(&mut tree, place) {
-            return Err(fault);
+        let Err(fault) = checked(&tree) else { break };
+        // What the variable would have stood for is not known, so a plausible value takes its place
+        // and the rest is checked.
+        let place = fault.place.clone();
+        match place.and_then(|place| substitute(&mut tree, &place)) {
+            None => return Err(fault),
+            Some(Substituted::Next) => {}
+            // Nothing plausible is one of a few words; a stage that uses the section checks it.
+            Some(Substituted::Exhausted) => break,
         }
     }
+    let unresolved = remove_unresolved(&mut tree);
+    // Not checked again: what was left out may be named elsewhere.
+    let config = tree.decode::<Config>()?;
+    Ok(Config {
+        unresolved,
+        ..config
+    })
 }
 
-fn is_section(key: &str) -> bool {
-    [
-        "hosts",
-        "github",
-        "preflight",
-        "runner-check",
-        "healthgate",
-        "rollback",
-        "deploy",
-    ]
-    .contains(&key)
+fn checked(tree: &Node) -> Result<Config, Fault> {
+    let config = tree.decode::<Config>()?;
+    check(&config, tree)?;
+    Ok(config)
+}
+
+/// The hosts that parts in use name, and those that these are reached through.
+fn hosts_in_use(tree: &Node, used: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
+    let hosts = hosts.unwrap_or_default();
+    let mut found = BTreeSet::new();
+    let mut texts = Vec::new();
+    for (key, value) in tree.entries() {
+        if used(&key.name) {
+            value.texts(&mut texts);
+        }
+    }
+    while let Some(text) = texts.pop() {
+        for (name, host) in hosts {
+            let name = name.name.as_str();
+            let address = |rest: &str| rest.strip_prefix(name).is_some_and(|r| r.starts_with('/'));
+            let selected = text == name || text == "all" || model::glob(text, name);
+            let named = selected || text.strip_prefix("ssh://").is_some_and(address);
+            if named && found.insert(name.to_owned()) {
+                host.texts(&mut texts);
+            }
+        }
+    }
+    found
+}
+
+/// Takes out what holds a variable that is not set: of lists of kinds and of things with names the
+/// one, of other sections the whole. The paths of what was taken out.
+fn remove_unresolved(tree: &mut Node) -> BTreeSet<String> {
+    const BY_NAME: [Section; 3] = [Section::Hosts, Section::Runners, Section::Preflight];
+    let mut removed = BTreeSet::new();
+    let Kind::Map(entries) = &mut tree.kind else {
+        return removed;
+    };
+    entries.retain_mut(|(key, value)| {
+        if !value.is_unresolved() {
+            return true;
+        }
+        let by_name = Section::of(&key.name).is_some_and(|section| BY_NAME.contains(&section));
+        match &mut value.kind {
+            Kind::Map(entries) if by_name => {
+                entries.retain(|(name, value)| {
+                    let keep = !value.is_unresolved();
+                    if !keep {
+                        removed.insert(format!("{}.{}", key.name, name.name));
+                    }
+                    keep
+                });
+                true
+            }
+            _ => {
+                removed.insert(key.name.clone());
+                false
+            }
+        }
+    });
+    removed
 }
 
 /// Values of which one suits every kind of key.
@@ -288,26 +363,32 @@ const PLAUSIBLE: &[&str] = &[
     "sha256:0000000000000000000000000000000000000000000000000000000000000000",
 ];
 
-/// Puts the next plausible value where an unresolved one stands; false if there is none.
-fn substitute(node: &mut Node, place: &crate::node::Place) -> bool {
+enum Substituted {
+    Next,
+    Exhausted,
+}
+
+/// Puts the next plausible value at this place; `None` if what is there is resolved.
+fn substitute(node: &mut Node, place: &crate::node::Place) -> Option<Substituted> {
     match &mut node.kind {
         Kind::Scalar(scalar) => {
             if !scalar.unresolved || node.place != *place {
-                return false;
+                return None;
             }
             let next = PLAUSIBLE
                 .iter()
                 .position(|text| *text == scalar.text)
                 .map_or(0, |at| at + 1);
-            match PLAUSIBLE.get(next) {
-                Some(text) => scalar.text = (*text).to_owned(),
-                None => return false,
-            }
-            true
+            let Some(text) = PLAUSIBLE.get(next) else {
+                return Some(Substituted::Exhausted);
+            };
+            scalar.text = (*text).to_owned();
+            scalar.expanded = true;
+            Some(Substituted::Next)
         }
-        Kind::List(items) => items.iter_mut().any(|item| substitute(item, place)),
+        Kind::List(items) => items.iter_mut().find_map(|item| substitute(item, place)),
         Kind::Map(entries) => entries
             .iter_mut()
-            .any(|(_, value)| substitute(value, place)),
+            .find_map(|(_, value)| substitute(value, place)),
     }
 }

@@ -106,6 +106,24 @@ impl Node {
         }
     }
 
+    /// Appends the text of every scalar below.
+    pub(crate) fn texts<'n>(&'n self, found: &mut Vec<&'n str>) {
+        match &self.kind {
+            Kind::Scalar(scalar) => found.push(&scalar.text),
+            Kind::List(items) => items.iter().for_each(|item| item.texts(found)),
+            Kind::Map(entries) => entries.iter().for_each(|(_, value)| value.texts(found)),
+        }
+    }
+
+    /// Whether a scalar below holds a variable that is not set.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        match &self.kind {
+            Kind::Scalar(scalar) => scalar.unresolved,
+            Kind::List(items) => items.iter().any(Node::is_unresolved),
+            Kind::Map(entries) => entries.iter().any(|(_, value)| value.is_unresolved()),
+        }
+    }
+
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(s) if s.plain && matches!(s.text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }

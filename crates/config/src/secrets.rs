@@ -1,9 +1,10 @@
-//! Which variables hold secrets, as far as the file tells.
+//! What is secret, as far as the file tells.
 //!
-//! Listed under `preflight.secrets`, named by a `*-env` key, or used in a header, a password or
-//! token by whatever name, or a URL's user part. A smoke test's variable that stands in a header
-//! is used there too, and a variable that is called a password or a token is one wherever it stands. Environments count whether they are selected or not: a variable that is a
-//! secret in one is a secret.
+//! The value of each variable that is listed under `preflight.secrets`, named by a `*-env` key, or used
+//! in a header, a password or token by any name, or a URL's user part; and every literal in such
+//! a place. A smoke test's variable that is used in a header counts as used there, and a variable that
+//! is called a password or a token is one wherever it is used. Environments count whether they are
+//! selected or not: a variable that is a secret in one is a secret.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +20,36 @@ const ALWAYS: &[&str] = &[
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 ];
 
-/// Names of variables whose values are redacted.
-pub(crate) fn variables(tree: &Node) -> BTreeSet<String> {
-    let mut found: BTreeSet<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
+/// What must not be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Names of environment variables.
+    pub variables: BTreeSet<String>,
+    /// Texts of the file itself.
+    pub literals: BTreeSet<String>,
+}
+
+impl Secrets {
+    fn text(&mut self, text: &str) {
+        self.variables.extend(names(text).map(str::to_owned));
+        // What a variable stands for is known by its name.
+        if !text.contains("${") && !text.trim().is_empty() {
+            self.literals.insert(text.trim().to_owned());
+        }
+    }
+
+    /// `Bearer TOKEN`: some servers print it without its first word.
+    fn header(&mut self, text: &str) {
+        self.text(text);
+        if let Some((_, token)) = text.trim().rsplit_once(' ') {
+            self.text(token);
+        }
+    }
+}
+
+/// What a tree tells.
+pub(crate) fn of(tree: &Node) -> Secrets {
+    let mut found = without_file();
     let environments = tree
         .get("environments")
         .map(Node::entries)
@@ -31,10 +59,41 @@ pub(crate) fn variables(tree: &Node) -> BTreeSet<String> {
             .get("preflight")
             .and_then(|section| section.get("secrets"));
         for check in secrets.map(Node::items).unwrap_or_default() {
-            found.extend(check.get("name").and_then(Node::text).map(str::to_owned));
+            let name = check.get("name").and_then(Node::text);
+            found.variables.extend(name.map(str::to_owned));
         }
     }
-    walk(tree, false, &mut found);
+    walk(tree, Role::Plain, &mut found);
+    found
+}
+
+/// What is secret where there is no file.
+pub(crate) fn without_file() -> Secrets {
+    Secrets {
+        variables: ALWAYS.iter().map(|name| (*name).to_owned()).collect(),
+        literals: BTreeSet::new(),
+    }
+}
+
+/// What is secret in words that are no tree: a command line, or a file that is no YAML, of which the
+/// error shows a line.
+pub fn in_words(text: &str) -> Secrets {
+    let mut found = Secrets::default();
+    for line in text.lines() {
+        let pair = line.split_once([':', '=']);
+        // `token-env: NAME` names a variable, `secrets: [` begins a list.
+        let secret = |key: &str| holds_secret(key) && !key.trim_end().ends_with("-env");
+        if let Some((_, value)) = pair.filter(|(key, _)| secret(key)) {
+            let value = value.split(" #").next().unwrap_or(value).trim();
+            if !value.starts_with(['[', '{']) {
+                found.header(value.trim_matches(['"', '\'', ',', '}', ']', ' ']));
+            }
+        }
+        let quotes = |c: char| c.is_whitespace() || "\"'<>`".contains(c);
+        for word in line.split(quotes) {
+            in_url(word, &mut found);
+        }
+    }
     found
 }
 
@@ -52,36 +111,105 @@ pub(crate) fn used(tree: &Node) -> BTreeSet<String> {
     // `${RELEASE}` is a flag, the other is filled in by a check.
     found.retain(|name| !matches!(name.as_str(), "RELEASE" | "LAST_KNOWN_GOOD"));
     found.extend(
-        variables(tree)
+        of(tree)
+            .variables
             .into_iter()
             .filter(|name| !ALWAYS.contains(&name.as_str())),
     );
     found
 }
 
-fn walk(node: &Node, secret: bool, found: &mut BTreeSet<String>) {
+/// What a scalar is there for.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Plain,
+    Secret,
+    /// Somewhere below a key that is called a secret: a variable is one, a word of ours is not.
+    BelowSecret,
+    Header,
+}
+
+fn walk(node: &Node, role: Role, found: &mut Secrets) {
+    let below = match role {
+        Role::Secret => Role::BelowSecret,
+        role => role,
+    };
     match &node.kind {
-        Kind::List(items) => items.iter().for_each(|item| walk(item, secret, found)),
+        Kind::List(items) => items.iter().for_each(|item| walk(item, below, found)),
         Kind::Map(entries) => {
             for (key, value) in entries {
                 if key.name.ends_with("-env") {
-                    found.extend(value.text().map(str::to_owned));
+                    found.variables.extend(value.text().map(str::to_owned));
+                    continue;
                 }
-                let secret = secret || key.name == "headers" || holds_secret(&key.name);
-                walk(value, secret, found);
+                let role = match below {
+                    Role::Header if is_public_header(&key.name) => Role::Plain,
+                    Role::Plain if key.name == "headers" => Role::Header,
+                    Role::Plain | Role::BelowSecret if holds_secret(&key.name) => Role::Secret,
+                    role => role,
+                };
+                walk(value, role, found);
             }
             in_headers(node, found);
         }
-        Kind::Scalar(scalar) if secret => found.extend(names(&scalar.text).map(str::to_owned)),
-        Kind::Scalar(scalar) => {
-            let user = user_part(&scalar.text);
-            for part in user.into_iter().chain(secret_parameters(&scalar.text)) {
-                found.extend(names(part).map(str::to_owned));
+        Kind::Scalar(scalar) => match role {
+            Role::Secret => found.text(&scalar.text),
+            Role::Header => found.header(&scalar.text),
+            Role::BelowSecret => found
+                .variables
+                .extend(names(&scalar.text).map(str::to_owned)),
+            Role::Plain => {
+                for word in scalar.text.split_whitespace() {
+                    in_url(word, found);
+                }
+                // In a command, a body: its own name says what it is.
+                let own = names(&scalar.text).filter(|name| holds_secret(name));
+                found.variables.extend(own.map(str::to_owned));
             }
-            // In a command, a body: its own name says what it is.
-            let own = names(&scalar.text).filter(|name| holds_secret(name));
-            found.extend(own.map(str::to_owned));
+        },
+    }
+}
+
+/// A header that tells a server what is wanted, and not by whom: a literal there is no secret.
+fn is_public_header(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "cache-control",
+        "connection",
+        "content-type",
+        "host",
+        "origin",
+        "range",
+        "referer",
+        "te",
+        "upgrade",
+        "user-agent",
+        "via",
+        "x-request-id",
+    ];
+    let name = name.to_ascii_lowercase();
+    NAMES.contains(&name.as_str()) || name.starts_with("accept") || name.starts_with("x-forwarded-")
+}
+
+/// What is secret in a URL: the user part, and parameters that are called as secrets are.
+fn in_url(text: &str, found: &mut Secrets) {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if let Some((user, _)) = authority.rsplit_once('@') {
+        let web = scheme.ends_with("http") || scheme.ends_with("https");
+        match user.split_once(':') {
+            Some((name, password)) => {
+                found.variables.extend(names(name).map(str::to_owned));
+                found.text(password);
+            }
+            // A token; elsewhere it is the name of a user.
+            None if web => found.text(user),
+            None => found.variables.extend(names(user).map(str::to_owned)),
         }
+    }
+    for value in secret_parameters(text) {
+        found.text(value);
     }
 }
 
@@ -114,7 +242,7 @@ fn secret_parameters(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What stands under `variables:` beside the requests in whose headers it is used.
-fn in_headers(node: &Node, found: &mut BTreeSet<String>) {
+fn in_headers(node: &Node, found: &mut Secrets) {
     let (Some(variables), Some(requests)) = (node.get("variables"), node.get("requests")) else {
         return;
     };
@@ -130,14 +258,7 @@ fn in_headers(node: &Node, found: &mut BTreeSet<String>) {
     };
     for (key, value) in variables.entries() {
         if used(&key.name) {
-            walk(value, true, found);
+            walk(value, Role::Secret, found);
         }
     }
-}
-
-/// What stands before `@` in `scheme://user:password@host`.
-fn user_part(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("://")?;
-    let authority = rest.split('/').next()?;
-    authority.rsplit_once('@').map(|(user, _)| user)
 }

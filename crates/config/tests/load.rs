@@ -102,8 +102,13 @@ fn the_example_of_the_guide_is_accepted() {
         loaded.config.preflight.unwrap().images[0].image,
         "ghcr.io/acme/shop:v1"
     );
-    assert!(loaded.secrets.contains("PRODUCTION_SSH_PRIVATE_KEY"));
-    assert!(loaded.secrets.contains("GITHUB_TOKEN"));
+    assert!(
+        loaded
+            .secrets
+            .variables
+            .contains("PRODUCTION_SSH_PRIVATE_KEY")
+    );
+    assert!(loaded.secrets.variables.contains("GITHUB_TOKEN"));
 }
 
 #[test]
@@ -255,19 +260,20 @@ fn an_environment_is_merged_deeply_and_its_lists_replace() {
         120
     );
     assert_eq!(
-        case(&text)
-            .environment("production")
-            .ok()
-            .healthgate
-            .unwrap()
-            .http[0]
-            .name,
-        "ready"
-    );
-    assert_eq!(
         case(&text).environment("stagin").error(),
         "no environment `stagin` | did you mean `staging`?"
     );
+}
+
+#[test]
+fn a_file_with_environments_has_no_other_environment() {
+    let text = format!("{GATE}environments: {{ staging: {{}}, production: {{}} }}\n");
+    assert_eq!(
+        case(&text).environment("live").error(),
+        "no environment `live` | the file has: `staging`, `production`"
+    );
+    // A file without any has whatever a state is kept for.
+    assert!(case(GATE).environment("live").load().is_ok());
 }
 
 #[test]
@@ -285,8 +291,10 @@ fn variables_stand_for_values_and_never_for_structure() {
 #[test]
 fn an_unset_variable_matters_only_in_a_section_that_is_used() {
     let text = "version: 1\nhealthgate: { policy: { interval: '${EVERY}' }, http: [{ name: a, url: '${URL}' }] }\npreflight: {}\n";
+    let error = case(text).error();
     assert!(
-        case(text).error().starts_with("3:") || case(text).error().contains("`EVERY` is not set")
+        error.starts_with("2:35: the variable `EVERY` is not set"),
+        "{error}"
     );
     assert!(case(text).sections(&[Section::Preflight]).load().is_ok());
     let typo = text.replace("name: a", "nme: a");
@@ -298,6 +306,74 @@ fn an_unset_variable_matters_only_in_a_section_that_is_used() {
     );
     let release = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://x/${RELEASE}' }] }\n";
     assert!(case(release).error().ends_with("pass `--release VERSION`"));
+}
+
+#[test]
+fn an_unset_variable_never_becomes_a_value() {
+    let text = "version: 1
+hosts:
+  near: { address: 127.0.0.1, user: a }
+  far: { address: 127.0.0.1, user: a, port: '${FAR_PORT}', via: between }
+  between: { address: '${BETWEEN}', user: a }
+github: { api-url: '${GHES_API}' }
+runners: { big: { host: far } }
+preflight:
+  images: [{ name: a, image: '${IMAGE}' }]
+  hosts: [{ host: near, reachable: true }]
+healthgate: { http: [{ name: a, url: 'http://127.0.0.1/', via: near }] }
+";
+    let text = text.replace("{ host: near, reachable: true }", "{ host: near }");
+    let config = case(&text).sections(&[Section::Healthgate]).ok();
+    let left_out = ["github", "hosts.between", "hosts.far", "preflight.images"];
+    assert_eq!(Vec::from_iter(&config.unresolved), left_out);
+    assert!(config.github.is_none() && config.hosts.len() == 1);
+    let preflight = config.preflight.unwrap();
+    assert!(preflight.images.is_empty() && preflight.hosts.len() == 1);
+    // In use: by its section, by a name, and by the name of what is reached through it.
+    let unset = |text: &str, section, name: &str| {
+        let error = case(text).sections(&[section]).error();
+        assert!(error.contains(&format!("`{name}` is not set")), "{error}");
+    };
+    unset(&text, Section::Github, "GHES_API");
+    unset(&text, Section::Preflight, "IMAGE");
+    unset(&text, Section::Runners, "FAR_PORT");
+    let through = text.replace("via: near", "via: far");
+    unset(&through, Section::Healthgate, "FAR_PORT");
+    let through = through.replace("'${FAR_PORT}'", "22");
+    unset(&through, Section::Healthgate, "BETWEEN");
+    let state =
+        format!("{text}rollback: {{ state: 'ssh://far/srv/state.json', command: {{ run: a }} }}\n");
+    unset(&state, Section::Rollback, "FAR_PORT");
+}
+
+#[test]
+fn literals_in_headers_passwords_and_user_parts_are_secrets() {
+    let text = "version: 1
+healthgate:
+  http:
+    - name: a
+      url: 'http://deploy:hunter2xyz@127.0.0.1/?token=t0ken-in-url&page=2'
+      headers: { Authorization: 'Bearer t0ken-in-header', Accept: application/json, X-Key: k3y }
+preflight:
+  secrets: [{ name: SHOP_KEY }]
+";
+    let secrets = case(text).load().unwrap().secrets;
+    let expected = [
+        "Bearer t0ken-in-header",
+        "hunter2xyz",
+        "k3y",
+        "t0ken-in-header",
+        "t0ken-in-url",
+    ];
+    assert_eq!(Vec::from_iter(&secrets.literals), expected);
+    // The error of a file that is no YAML shows its line.
+    let text =
+        "version: 1\nurl: [http://a:hunter2xyz@b/\npassword: 'hunter3xyz' # note\ntoken-env: A\n";
+    let refusal = case(text).load().unwrap_err();
+    assert_eq!(
+        Vec::from_iter(&refusal.secrets.literals),
+        ["hunter2xyz", "hunter3xyz"]
+    );
 }
 
 #[test]
@@ -318,7 +394,7 @@ fn variables_in_headers_passwords_and_user_parts_are_secrets() {
         .load()
         .unwrap();
     for name in ["PASS", "API_TOKEN", "REGISTRY_PASSWORD", "STAGING_KEY"] {
-        assert!(loaded.secrets.contains(name), "{name}");
+        assert!(loaded.secrets.variables.contains(name), "{name}");
     }
     // By the name of a field, a parameter or the variable itself, and by a header that takes it.
     let text = "version: 1
@@ -334,7 +410,7 @@ healthgate:
     for name in ["A", "B", "C", "D", "E", "F", "G", "SHOP_PASSWD"] {
         case = case.set(name, "x");
     }
-    let secrets = case.load().unwrap().secrets;
+    let secrets = case.load().unwrap().secrets.variables;
     let secret = |name: &&str| secrets.contains(*name);
     let all = ["A", "B", "C", "D", "E", "F", "G", "SHOP_PASSWD"];
     let found: Vec<_> = all.into_iter().filter(secret).collect();

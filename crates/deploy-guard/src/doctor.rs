@@ -8,6 +8,7 @@ mod state;
 mod token;
 
 use cli::{Failure, Job, Stage as _};
+use config::Section;
 use config::file::Config;
 use model::{Outcome, Report, Severity, Table, Verdict};
 
@@ -64,12 +65,15 @@ impl Who {
     /// Whether the file says anything for it to do.
     fn is_configured(self, config: &Config) -> bool {
         let gate = config.healthgate.as_ref();
+        let asks = gate.is_some_and(|gate| !probe::kinds::planned(gate).is_empty());
+        let unresolved = |section| config.is_unresolved(section);
+        let back = config.rollback.is_some() || unresolved(Section::Rollback);
         match self {
-            Who::Preflight => config.preflight.is_some() || config.rollback.is_some(),
-            Who::RunnerCheck => config.runner_check.is_some(),
-            Who::Healthgate => gate.is_some_and(|gate| !probe::kinds::planned(gate).is_empty()),
-            Who::Rollback => config.rollback.is_some(),
-            Who::Run => config.deploy.is_some(),
+            Who::Preflight => config.preflight.is_some() || unresolved(Section::Preflight) || back,
+            Who::RunnerCheck => config.runner_check.is_some() || unresolved(Section::RunnerCheck),
+            Who::Healthgate => asks || unresolved(Section::Healthgate),
+            Who::Rollback => back,
+            Who::Run => config.deploy.is_some() || unresolved(Section::Deploy),
         }
     }
 }

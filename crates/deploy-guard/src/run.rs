@@ -29,6 +29,7 @@ impl cli::Stage for Stage {
     const SECTIONS: &'static [Section] = &[
         Section::Hosts,
         Section::Runners,
+        Section::RunnerCheck,
         Section::Github,
         Section::Preflight,
         Section::Healthgate,

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::ledger::Ledger;
 use crate::{Access, Credentials, Error, Needs, limit};
+use model::text::cut;
 
 /// A page of a hundred runners takes some 60 kB, one of a hundred workflow runs some 2 MB.
 const MAX_BODY: usize = 8 << 20;
@@ -415,7 +416,7 @@ fn words(body: &[u8]) -> String {
     let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let text = json["message"].as_str().unwrap_or("no reason is given");
     let printable = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(printable).take(300).collect()
+    cut(&text.chars().map(printable).collect::<String>(), 300)
 }
 
 /// What GitHub says that the token lacks ("Troubleshooting the REST API").
@@ -426,10 +427,7 @@ fn missing(headers: &HeaderMap) -> Option<String> {
         says.push("it must be authorized for the organisation's single sign-on".to_owned());
     }
     if let Some(text) = get("x-accepted-github-permissions").filter(|text| !text.is_empty()) {
-        says.push(format!(
-            "it takes {}",
-            text.chars().take(200).collect::<String>()
-        ));
+        says.push(format!("it takes {}", cut(text, 200)));
     }
     (!says.is_empty()).then(|| says.join(", and "))
 }

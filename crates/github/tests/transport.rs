@@ -227,7 +227,7 @@ async fn an_app_finds_its_installation_and_makes_one_token_that_is_a_secret() {
         client.get::<Value>("/repos/acme/shop/x?page=2", NEEDS)
     );
     assert_eq!((one.unwrap(), two.unwrap()), (json!(1), json!(1)));
-    assert!(redactor.finds_in("ghs_made-for-acme"));
+    assert_eq!(redactor.redact("ghs_made-for-acme"), "***");
 }
 
 #[tokio::test]

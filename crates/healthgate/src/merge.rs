@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::report::v1;
+use model::text::cut;
 use model::{Outcome, Report, Shard, Verdict};
 
 use crate::explain::read;
@@ -105,7 +106,7 @@ fn part(name: String, file: &std::path::Path) -> Result<Part, String> {
         report, started_at, ..
     } = read::within(file, LARGEST).map_err(|failure| failure.error.to_string())?;
     if report.stage != "healthgate" {
-        let stage: String = report.stage.chars().take(40).collect();
+        let stage = cut(&report.stage, 40);
         return Err(format!("it is a report of `{stage}`"));
     }
     let shard = match &report.shard {

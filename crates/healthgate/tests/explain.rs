@@ -242,7 +242,7 @@ fn hostile_text_cannot_drive_the_terminal_and_odd_numbers_are_refused() {
     };
     refused("longer than a year", "duration_ms", json!(u64::MAX));
     refused("longer than a year", "policy", policy(u64::MAX));
-    refused("is no time", "started_at", json!("yesterday"));
+    refused("is not a time", "started_at", json!("yesterday"));
     refused("unknown variant", "verdict", json!("maybe"));
 }
 

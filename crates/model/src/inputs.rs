@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::Redactor;
+
 /// What a stage was given.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
@@ -12,6 +14,33 @@ pub struct Inputs {
     pub configuration: Option<Configuration>,
     /// Variables that the configuration uses, and whether each was set.
     pub variables: BTreeMap<String, Variable>,
+}
+
+impl Inputs {
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        let Inputs {
+            arguments,
+            settings,
+            configuration,
+            variables,
+        } = self;
+        let clean = |text: String| redactor.redact(&text);
+        Inputs {
+            arguments: arguments.into_iter().map(clean).collect(),
+            settings: settings
+                .into_iter()
+                .map(|(name, value)| (clean(name), clean(value)))
+                .collect(),
+            configuration: configuration.map(|Configuration { path, sha256 }| Configuration {
+                path: clean(path),
+                sha256,
+            }),
+            variables: variables
+                .into_iter()
+                .map(|(name, variable)| (clean(name), variable))
+                .collect(),
+        }
+    }
 }
 
 /// The file that was read.

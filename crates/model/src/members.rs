@@ -1,6 +1,6 @@
 //! Many endpoints under one outcome: how many passed, and which did not.
 
-use crate::Verdict;
+use crate::{Redactor, Verdict};
 
 /// How the members of a group ended; what is missing from `total` is not decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +93,33 @@ pub struct Members {
 impl Members {
     /// More names help nobody, and a report stays readable.
     pub const SHOWN: usize = 100;
+
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        let Members {
+            tally,
+            all,
+            all_required,
+            not_passed,
+        } = self;
+        let clean = |member: Member| {
+            let Member {
+                name,
+                verdict,
+                reason,
+            } = member;
+            Member {
+                name: redactor.redact(&name),
+                verdict,
+                reason: redactor.redact(&reason),
+            }
+        };
+        Members {
+            tally,
+            all,
+            all_required,
+            not_passed: not_passed.into_iter().map(clean).collect(),
+        }
+    }
 }
 
 /// One member that did not pass.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Verdict;
+use crate::{Redactor, Verdict, evidence};
 
 /// Whether an outcome can fail its stage.
 #[derive(
@@ -34,6 +34,28 @@ pub struct Measurement {
     /// The answer's head or the output's tail, of the most telling measurements only; see
     /// [`crate::evidence`].
     pub evidence: Option<String>,
+}
+
+impl Measurement {
+    fn redacted(self, redactor: &Redactor) -> Self {
+        let Measurement {
+            at,
+            verdict,
+            value,
+            reason,
+            duration,
+            evidence,
+        } = self;
+        let clean = |text: String| redactor.redact(&text);
+        Measurement {
+            at,
+            verdict,
+            value: value.map(clean),
+            reason: reason.map(clean),
+            duration,
+            evidence: evidence.map(|text| evidence::redacted(&text, redactor)),
+        }
+    }
 }
 
 /// Worst first, otherwise in the order of the report.
@@ -84,6 +106,42 @@ impl Outcome {
             policy: None,
             limits: crate::Limits::default(),
             members: None,
+        }
+    }
+
+    /// The outcome with every secret in every text replaced.
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        let Outcome {
+            id,
+            subject,
+            verdict,
+            severity,
+            expected,
+            actual,
+            reason,
+            hint,
+            duration,
+            measurements,
+            policy,
+            limits,
+            members,
+        } = self;
+        let clean = |text: String| redactor.redact(&text);
+        let measurements = measurements.into_iter();
+        Outcome {
+            id: clean(id),
+            subject: clean(subject),
+            verdict,
+            severity,
+            expected: expected.map(clean),
+            actual: actual.map(clean),
+            reason: reason.map(clean),
+            hint: hint.map(clean),
+            duration,
+            measurements: measurements.map(|one| one.redacted(redactor)).collect(),
+            policy,
+            limits,
+            members: members.map(|members| members.redacted(redactor)),
         }
     }
 

@@ -1,23 +1,30 @@
 //! Replaces secrets in text by `***`.
 //!
-//! A secret is looked for as it is, line by line, and in the forms in which programs like to
-//! print it: base64 (at each of the three alignments, so that it is also found inside
-//! `base64(user:secret)`), URL-encoded and JSON-escaped. So is what is secret within it: the
-//! password of a URL, and what a JSON document holds under names such as `password`.
+//! A secret is looked for as it is, line by line, and in base64 (at each of the three alignments, so
+//! that it is also found inside `base64(user:secret)`), in the text itself and behind every escape of
+//! it: [`View`]. So is what is secret within it: the password of a URL, and what a JSON document
+//! holds under names such as `password`.
+//!
+//! Where a text was cut, by us or by a program that we asked, a piece of a secret may be left that is
+//! not found as a whole. What ends at a cut like a secret begins, or begins there like one ends, is
+//! covered too.
 //!
 //! All clones of a redactor share what it knows: a secret that a check learns while it asks (from
 //! a credential helper, a token service) is redacted everywhere from then on.
 
-use std::collections::BTreeSet;
+mod view;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use percent_encoding::{
-    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
-};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
+
+use crate::text::CUT;
+use view::View;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "***";
@@ -30,21 +37,12 @@ const SHORT_LINE: usize = 3;
 /// shorter is too likely to stand in an innocent text.
 const PIECE: usize = 32;
 
-/// What a URL's query leaves as it is; everything else is escaped.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+/// What is left of a secret at a cut is a piece of it from this length on.
+const SHORTEST_PIECE: usize = SHORT_LINE + 1;
 
-/// What encoders escape that leave the reserved characters alone.
-const LENIENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'%');
+/// A text that ends without a mark may have been cut by the program that wrote it, but seldom
+/// is: that so many characters are those of a secret is no chance.
+const UNMARKED: usize = 8;
 
 /// Finds the known secrets in a text.
 #[derive(Clone, Default)]
@@ -56,6 +54,8 @@ struct Known {
     /// Every line of every secret, also the short ones: what the runner masks.
     lines: BTreeSet<String>,
     finder: Option<AhoCorasick>,
+    /// Every piece of a pattern that is as short as a piece may be: most texts end with none of them.
+    shortest_pieces: HashSet<[u8; SHORTEST_PIECE]>,
 }
 
 impl Redactor {
@@ -93,6 +93,11 @@ impl Redactor {
         if known.patterns.len() == before {
             return;
         }
+        let patterns = known.patterns.iter().map(String::as_bytes);
+        known.shortest_pieces = patterns
+            .flat_map(|pattern| pattern.windows(SHORTEST_PIECE))
+            .filter_map(|piece| piece.try_into().ok())
+            .collect();
         let finder = AhoCorasick::new(&known.patterns);
         known.finder = Some(finder.expect("secrets are smaller than an automaton may be"));
     }
@@ -103,11 +108,14 @@ impl Redactor {
         let Some(finder) = &known.finder else {
             return text.to_owned();
         };
-        // All matches, also those that overlap: whatever any secret covers is covered.
-        let mut covered: Vec<(usize, usize)> = finder
-            .find_overlapping_iter(text)
-            .map(|found| (found.start(), found.end()))
-            .collect();
+        let mut covered = Vec::new();
+        for view in View::all(text) {
+            // All matches, also those that overlap: whatever any secret covers is covered.
+            let found = finder.find_overlapping_iter(&view.text);
+            let whole = found.map(|found| (found.start(), found.end()));
+            let places = whole.chain(known.pieces_at_cuts(&view.text));
+            covered.extend(places.map(|(start, end)| view.origin(start, end)));
+        }
         covered.sort_unstable();
         let mut clean = String::with_capacity(text.len());
         let mut at = 0;
@@ -129,14 +137,50 @@ impl Redactor {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.lines.iter().any(|line| text.contains(line.as_str()))
     }
+}
 
-    /// Whether the text holds a secret.
-    pub fn finds_in(&self, text: &str) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known
-            .finder
-            .as_ref()
-            .is_some_and(|finder| finder.is_match(text))
+impl Known {
+    /// What is left of secrets where the text was cut.
+    fn pieces_at_cuts(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut mark = [0; 4];
+        let mark = CUT.encode_utf8(&mut mark).as_bytes();
+        let marks = text
+            .windows(mark.len())
+            .enumerate()
+            .filter(|(_, w)| *w == mark);
+        let mut ends = vec![(text.len(), UNMARKED)];
+        let mut starts = vec![(0, UNMARKED)];
+        for (at, _) in marks {
+            ends.push((text[..at].trim_ascii_end().len(), SHORTEST_PIECE));
+            let behind = &text[at + mark.len()..];
+            let blank = behind.len() - behind.trim_ascii_start().len();
+            starts.push((at + mark.len() + blank, SHORTEST_PIECE));
+        }
+        let known = |piece: Option<&[u8; SHORTEST_PIECE]>| {
+            piece.is_some_and(|piece| self.shortest_pieces.contains(piece))
+        };
+        ends.retain(|(end, _)| known(text[..*end].last_chunk()));
+        starts.retain(|(start, _)| known(text[*start..].first_chunk()));
+        let mut found = Vec::new();
+        if ends.is_empty() && starts.is_empty() {
+            return found;
+        }
+        for pattern in self.patterns.iter().map(String::as_bytes) {
+            let longest = |least: usize, fits: &dyn Fn(usize) -> bool| {
+                (least..pattern.len()).rev().find(|length| fits(*length))
+            };
+            for (end, least) in &ends {
+                let before = &text[..*end];
+                let fits = |length: usize| before.ends_with(&pattern[..length]);
+                found.extend(longest(*least, &fits).map(|length| (end - length, *end)));
+            }
+            for (start, least) in &starts {
+                let behind = &text[*start..];
+                let fits = |length: usize| behind.starts_with(&pattern[pattern.len() - length..]);
+                found.extend(longest(*least, &fits).map(|length| (*start, start + length)));
+            }
+        }
+        found
     }
 }
 
@@ -207,7 +251,7 @@ fn values(of: &Value, secret: bool, found: &mut Vec<String>) {
     }
 }
 
-/// Every form in which a secret is looked for. Up to three characters are no secret, and to
+/// Every form in which a secret is looked for, but for escapes. Up to three characters are no secret, and to
 /// replace each of them would make every text unreadable.
 fn forms(secret: &str) -> Vec<String> {
     let lines = secret.lines().map(str::trim);
@@ -218,17 +262,6 @@ fn forms(secret: &str) -> Vec<String> {
         .filter(|plain| plain.chars().count() > SHORT_LINE)
     {
         forms.push(plain.to_owned());
-        forms.push(utf8_percent_encode(plain, QUERY).to_string());
-        forms.push(utf8_percent_encode(plain, LENIENT).to_string());
-        forms.push(
-            utf8_percent_encode(plain, QUERY)
-                .to_string()
-                .replace("%20", "+"),
-        );
-        forms.push(lowercase_escapes(
-            &utf8_percent_encode(plain, QUERY).to_string(),
-        ));
-        forms.push(json_escaped(plain));
         forms.extend(base64_forms(plain.as_bytes()));
     }
     forms
@@ -260,30 +293,6 @@ fn base64_forms(secret: &[u8]) -> Vec<String> {
         }
     }
     forms
-}
-
-fn json_escaped(plain: &str) -> String {
-    let quoted = serde_json::Value::from(plain).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// `%2F` as `%2f`, which some encoders write.
-fn lowercase_escapes(encoded: &str) -> String {
-    let mut after_percent = 0;
-    encoded
-        .chars()
-        .map(|c| {
-            if c == '%' {
-                after_percent = 2;
-                return c;
-            }
-            if after_percent > 0 {
-                after_percent -= 1;
-                return c.to_ascii_lowercase();
-            }
-            c
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -358,13 +367,53 @@ mod tests {
     }
 
     #[test]
-    fn a_long_secret_that_was_cut_off_is_found_but_for_its_last_piece() {
-        let long = ["01234567", "abcdefgh", "ijklmnop", "qrstuvwx", "yzABCDEF"]
-            .concat()
-            .repeat(5);
-        let redactor = Redactor::new([&long]);
-        let clean = redactor.redact(&format!("token: {}", &long[..100]));
-        assert_eq!(clean, format!("token: ***{}", &long[96..100]));
+    fn a_secret_is_found_as_any_encoder_writes_it() {
+        for text in [
+            r"c4n\/ry+s3cr et\u0022x",
+            r"c4n/ry\u002Bs3cr et\u0022x",
+            r"c4n\u002fry\u002bs3cr\u0020et\u0022x",
+            "c4n/ry+s3cr et&quot;x",
+            "c4n&#x2F;ry&#43;s3cr et&#34;x",
+            r"c4n\x2fry+s3cr\ et\x22x",
+            "c4n%2fry+s3cr%20et&quot;x",
+            "c4n%252Fry%252Bs3cr%2520et%2522x",
+        ] {
+            let clean = Redactor::new([CANARY]).redact(&format!("<{text}>"));
+            assert_eq!(clean, "<***>", "{text}");
+        }
+        let key = "0123456789abcdef".repeat(20);
+        let wrapped: Vec<_> = STANDARD.encode(&key).into_bytes();
+        let wrapped: Vec<_> = wrapped.chunks(76).map(String::from_utf8_lossy).collect();
+        let clean = Redactor::new([key]).redact(&wrapped.join("\n  "));
+        assert_eq!(clean, MASK);
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_left_where_a_text_was_cut() {
+        let long: String = ('a'..='z').chain('A'..='Z').cycle().take(150).collect();
+        let short = "d4rk-m4tter";
+        let odd = "c4n/ry+s3cr;et\"x";
+        let redactor = Redactor::new([long.as_str(), short, odd]);
+        for secret in [long.as_str(), short, odd] {
+            for kept in 4..secret.len() {
+                let head = redactor.redact(&format!("token: {}… (401)", &secret[..kept]));
+                assert_eq!(head, "token: ***… (401)", "{kept}");
+                let tail = redactor.redact(&format!("… {}: token", &secret[secret.len() - kept..]));
+                assert_eq!(tail, "… ***: token", "{kept}");
+                let escaped = redactor.redact(&format!("token: {}…", url(&secret[..kept])));
+                assert_eq!(escaped, "token: ***…", "{kept}");
+            }
+            // By another program, which leaves no mark.
+            for kept in 8..secret.len() {
+                let head = redactor.redact(&format!("token: {}", &secret[..kept]));
+                assert_eq!(head, "token: ***", "{kept}");
+            }
+        }
+        assert_eq!(redactor.redact("a tide… and dark…"), "a tide… and dark…");
+    }
+
+    fn url(text: &str) -> String {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
     }
 
     #[test]

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::{Credentials, Reference};
+use model::text::cut;
 
 /// Under which Docker keeps the login of Docker Hub.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -96,7 +97,7 @@ pub fn login(config: &str, image: &Reference) -> Result<Source, Problem> {
 fn helper(name: &str, server: &str) -> Result<Source, Problem> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if name.len() > 100 || !name.bytes().all(good) {
-        return Err(Problem::Helper(name.chars().take(40).collect()));
+        return Err(Problem::Helper(cut(name, 40)));
     }
     Ok(Source::Helper {
         name: name.to_owned(),

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::patience::{persist, retry_after};
 use crate::{Credentials, Error, Reference, challenge, token};
+use model::text::cut;
 
 const REDIRECTS: usize = 5;
 /// The registry's own words are shown up to here.
@@ -195,10 +196,7 @@ pub(crate) async fn words(response: Response) -> String {
         .as_str()
         .or(error["code"].as_str())
         .or(said["details"].as_str());
-    text.unwrap_or("no reason given")
-        .chars()
-        .take(DETAIL)
-        .collect()
+    cut(text.unwrap_or("no reason given"), DETAIL)
 }
 
 pub(crate) fn sensitive(authorization: &SecretString) -> Result<HeaderValue, Error> {

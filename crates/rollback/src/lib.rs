@@ -86,7 +86,13 @@ impl cli::Stage for Stage {
     const ABOUT: &'static str = "Put the last-known-good release back, once, even if killed";
     const EXAMPLES: &'static str = EXAMPLES;
     // The gate verifies what the rollback did.
-    const SECTIONS: &'static [Section] = &[Section::Hosts, Section::Rollback, Section::Healthgate];
+    // GitHub is asked whether the run that holds the lock has ended, and dispatches workflows.
+    const SECTIONS: &'static [Section] = &[
+        Section::Hosts,
+        Section::Github,
+        Section::Rollback,
+        Section::Healthgate,
+    ];
     // The runner kills 10 s after a cancellation; a step that began is finished before that.
     const GRACE: Duration = Duration::from_secs(7);
 

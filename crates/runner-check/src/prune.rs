@@ -4,6 +4,7 @@
 use cli::{Consent, Failure, Job};
 use config::file::RunnerCheck;
 use jiff::Timestamp;
+use model::text::cut;
 use model::{Outcome, Report};
 use runners::host::{self, Disk};
 use runners::span;
@@ -134,7 +135,7 @@ fn reclaimed(stdout: &str) -> String {
         .rev()
         .find_map(|line| line.strip_prefix("Total reclaimed space: "));
     match line {
-        Some(size) => format!("freed {}", size.chars().take(40).collect::<String>()),
+        Some(size) => format!("freed {}", cut(size, 40)),
         None => "ran".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::document::{Document, SCHEMA};
+use model::text::cut;
 
 /// Numbers above this are read as others by `jq` and everything else that has only floats.
 const MAX_NUMBER: u64 = 1 << 53;
@@ -40,7 +41,7 @@ pub(crate) fn document(bytes: &[u8]) -> Result<Document, Unfit> {
     match value["schema"].as_str() {
         Some(SCHEMA) => {}
         Some(schema) if schema.starts_with("deploy-guard/state/") => {
-            return Err(Unfit::Newer(schema.chars().take(100).collect()));
+            return Err(Unfit::Newer(cut(schema, 100)));
         }
         _ => {
             return Err(damaged(format!(

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::document::{Document, SCHEMA, Status};
+use model::text::cut;
 
 /// One problem, and where: a JSON pointer (RFC 6901), empty for the whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,12 +164,7 @@ fn is(value: &Value, kind: &str) -> bool {
 }
 
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    let mut short: String = text.chars().take(60).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
+    cut(&value.to_string(), 60)
 }
 
 /// What every type allows and nobody can have meant.

@@ -97,17 +97,14 @@ fn stage(
         });
         let error = match loaded {
             Ok(loaded) => {
-                secrets.extend(loaded.secrets);
+                secrets.extend(loaded.secrets.variables);
                 return None;
             }
             Err(refusal) => refusal.error,
         };
         let text = error.to_string();
-        let name = text
-            .split_once("the variable `")
-            .and_then(|(_, rest)| rest.split_once("` is not set"));
-        match name {
-            Some((name, _)) if env.get(name).is_none() => {
+        match error.unset() {
+            Some(name) if env.get(name).is_none() => {
                 match missing.iter_mut().find(|(other, _)| other == name) {
                     Some((_, stops)) => stops.push(who),
                     None => missing.push((name.to_owned(), vec![who])),
@@ -136,8 +133,11 @@ fn stage(
     None
 }
 
-/// Why these parts of the configuration cannot be read here.
-pub(super) fn unset(job: &Job, sections: &[Section]) -> Option<String> {
+/// Why a section that holds a variable that is not set cannot be read here.
+pub(super) fn unresolved(job: &Job, section: Section) -> Option<String> {
+    if !job.config.is_unresolved(section) {
+        return None;
+    }
     let folder = std::env::current_dir().unwrap_or_default();
     let loaded = config::load(config::Request {
         path: job.config_path.as_deref(),
@@ -147,7 +147,7 @@ pub(super) fn unset(job: &Job, sections: &[Section]) -> Option<String> {
             env: &job.env,
             release: Some(job.release.as_deref().unwrap_or("v0.0.0")),
         },
-        sections,
+        sections: &[section],
     });
     loaded.err().map(|refusal| refusal.error.to_string())
 }

@@ -14,18 +14,17 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const USERS: [Who; 2] = [Who::Preflight, Who::Rollback];
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
+    let of = |name: &str| format!("state/{name}");
+    if let Some(reason) = configuration::unresolved(job, Section::Rollback) {
+        let outcome = Outcome::skipped(of("read"), "rollback.state", reason);
+        return vec![Finding::new(outcome, &USERS)];
+    }
     let Some(section) = &job.config.rollback else {
         return Vec::new();
     };
     let address = section.state.to_string();
-    let of = |name: &str| format!("state/{name}");
     let mut findings = Vec::new();
     let mut add = |outcome| findings.push(Finding::new(outcome, &USERS));
-    // In place of a variable that is not set stands some word, and nobody asked for that state.
-    if let Some(reason) = configuration::unset(job, &[Section::Rollback]) {
-        add(Outcome::skipped(of("read"), "rollback.state", reason));
-        return findings;
-    }
     if let StateAddress::File(path) = &section.state {
         add(writable(path, &address));
     }

@@ -9,6 +9,7 @@ use cli::Failure;
 use jiff::Timestamp;
 use model::Verdict;
 use model::report::v1;
+use model::text::cut;
 use serde::Deserialize;
 
 /// Larger than any gate writes.
@@ -87,7 +88,11 @@ fn parse(bytes: &[u8]) -> Result<Told, (String, &'static str)> {
     match head.schema.as_ref().and_then(serde_json::Value::as_str) {
         Some(v1::SCHEMA) => {}
         Some(schema) if schema.starts_with(FAMILY) => {
-            let what = format!("has the schema `{}`; this is {}", short(schema), v1::SCHEMA);
+            let what = format!(
+                "has the schema `{}`; this is {}",
+                cut(schema, 60),
+                v1::SCHEMA
+            );
             return Err((
                 what,
                 "explain it with the deploy-guard that wrote it, or a newer one",
@@ -95,7 +100,7 @@ fn parse(bytes: &[u8]) -> Result<Told, (String, &'static str)> {
         }
         Some(schema) => {
             return Err((
-                format!("is no report: its schema is `{}`", short(schema)),
+                format!("is no report: its schema is `{}`", cut(schema, 60)),
                 MAKE,
             ));
         }
@@ -127,7 +132,10 @@ fn told(report: v1::Report) -> Result<Told, String> {
         });
         let times = outcome.measurements.iter().map(|one| one.duration_ms);
         if !spans.chain(times).chain([outcome.duration_ms]).all(sane) {
-            return Err(format!("`{}` took longer than a year", short(&outcome.id)));
+            return Err(format!(
+                "`{}` took longer than a year",
+                cut(&outcome.id, 60)
+            ));
         }
         let mut all = Vec::new();
         for measurement in &outcome.measurements {
@@ -153,9 +161,5 @@ fn told(report: v1::Report) -> Result<Told, String> {
 
 fn time(text: &str) -> Result<Timestamp, String> {
     text.parse()
-        .map_err(|_| format!("`{}` is no time", short(text)))
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(60).collect()
+        .map_err(|_| format!("`{}` is not a time", cut(text, 60)))
 }

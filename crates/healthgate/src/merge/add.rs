@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use model::report::v1;
+use model::text::cut;
 use model::{Measurement, Member, Members, Outcome, Severity, Tally, Verdict};
 
 use super::Part;
@@ -33,7 +34,7 @@ pub(super) fn check(report: &v1::Report) -> Result<(), String> {
             && members.all <= MOST
             && (1..=members.all).contains(&members.all_required);
         if !sane {
-            let id: String = outcome.id.chars().take(60).collect();
+            let id = cut(&outcome.id, 60);
             return Err(format!(
                 "it is damaged: the counts of `{id}` cannot be true"
             ));

@@ -9,6 +9,7 @@ use std::path::Path;
 use cli::Job;
 use config::file::VariableCheck;
 use model::Outcome;
+use model::text::cut;
 
 use super::{Planned, Scene};
 
@@ -105,7 +106,7 @@ fn one(id: &str, name: &str, place: &str, check: &VariableCheck, value: Option<&
             format!("{name} is not set in {place}"),
         );
     };
-    let shown: String = value.chars().take(SHOWN).collect();
+    let shown = cut(value, SHOWN);
     let whole = |pattern: &config::value::Pattern| pattern.matches_whole(value.as_bytes());
     if !check.matches.as_ref().is_none_or(whole) {
         let reason = format!("{name} is `{shown}`, which does not match");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::{Evidence, Source, State, Trust, span};
+use model::text::cut;
 
 /// A disk that is fuller than this leaves no room for a job's checkout and images.
 const FULL: u8 = 95;
@@ -77,7 +78,7 @@ pub fn read(text: &str) -> Option<Seen> {
     let units: Vec<String> = lines("@units")
         .iter()
         .filter(|line| !line.is_empty())
-        .map(|line| cut(line))
+        .map(|line| shown(line))
         .collect();
     let uptime = lines("@uptime")
         .first()
@@ -105,7 +106,7 @@ fn unit(name: &str, show: &[&str], uptime: Option<Duration>) -> Unit {
         let found = show
             .iter()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        cut(found.unwrap_or_default())
+        shown(found.unwrap_or_default())
     };
     let active = get("ActiveState");
     let stamp = if active == "active" {
@@ -140,7 +141,7 @@ fn disks(space: &[&str], inodes: &[&str]) -> Vec<Disk> {
         let mut words = line.split_whitespace();
         let free = words.nth(3)?.parse().ok()?;
         let used = words.next()?.strip_suffix('%')?.parse().ok()?;
-        Some((cut(&words.collect::<Vec<_>>().join(" ")), used, free))
+        Some((shown(&words.collect::<Vec<_>>().join(" ")), used, free))
     };
     let mut disks: Vec<Disk> = Vec::new();
     for (mounted, used, free_kib) in space.iter().filter_map(|line| percent(line)) {
@@ -174,16 +175,14 @@ fn logged(line: &str, now: Option<Duration>) -> (Option<Duration>, String) {
     let mut words = line.splitn(4, ' ');
     let at = words.next().and_then(seconds);
     match (at, now, words.nth(2)) {
-        (Some(at), Some(now), Some(text)) => (Some(now.saturating_sub(at)), cut(text)),
-        _ => (None, cut(line)),
+        (Some(at), Some(now), Some(text)) => (Some(now.saturating_sub(at)), shown(text)),
+        _ => (None, shown(line)),
     }
 }
 
-fn cut(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(SHOWN)
-        .collect()
+fn shown(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    cut(&plain, SHOWN)
 }
 
 /// What a line of the runner's log means; its own words, from Runner.Listener.

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Blob, JOURNALS, Part, Trouble, journal_name, journal_number};
 use crate::Holder;
 use crate::store::Surroundings;
+use model::text::cut;
 
 /// One script, and the login before the first.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -257,7 +258,7 @@ fn large(limit: usize) -> Trouble {
 /// What a script says when it did not do it.
 fn told(word: &str, rest: &[u8]) -> Trouble {
     let rest = String::from_utf8_lossy(rest);
-    let rest: String = rest.trim().chars().take(500).collect();
+    let rest = cut(rest.trim(), 500);
     match word {
         "conflict" => Trouble::Conflict,
         "busy" => Trouble::Busy(format!("the lock file was made by {rest}")),

@@ -8,6 +8,7 @@ use aws::{Address, Client, Download, Object, Source};
 use config::file::{BackupCheck, Intact};
 use glob::{MatchOptions, Pattern};
 use model::Verdict;
+use model::text::cut;
 use sha2::{Digest as _, Sha256, Sha512};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
@@ -204,7 +205,7 @@ async fn checksum(client: &Client, at: &Address) -> Result<Proof, Blind> {
         if want == got {
             return Ok(Proof::Intact);
         }
-        let want: String = want.chars().take(128).collect();
+        let want = cut(&want, 128);
         return Ok(Proof::Damaged(format!(
             "its {kind} is {got}, and {} says {want}",
             beside.key

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use remote::quote;
 
 use super::{File, Proof};
+use model::text::cut;
 
 /// The program that reads a backup is not there.
 const NO_PROGRAM: i32 = 127;
@@ -141,7 +142,7 @@ pub(super) fn verify(intact: Intact, name: &str) -> String {
 /// What came of [`verify`].
 pub(super) fn proof(status: i32, said: &str) -> Proof {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said: String = said.chars().take(300).collect();
+    let said = cut(&said, 300);
     match status {
         0 => Proof::Intact,
         NO_PROGRAM => Proof::Unknown {
