@@ -3,6 +3,7 @@
 //! One file per kind. A kind knows its places and what to do at each; the order, the journal and
 //! what becomes of failures are the engine's.
 
+mod answers;
 mod command;
 mod compose;
 #[cfg(feature = "ecs")]

@@ -116,7 +116,9 @@ fn is_stale(program: &Path) -> bool {
 fn build(package: &str) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", package, "--bin", package]);
+    // Of the whole workspace, whose features are more: with those of one package every library would
+    // be built again for each.
+    command.args(["build", "--quiet", "--workspace", "--bin", package]);
     command
         .arg("--target-dir")
         .arg(target_dir())
@@ -127,6 +129,6 @@ fn build(package: &str) {
     let status = command.status().expect("cargo can be started");
     assert!(
         status.success(),
-        "cargo build --package {package} ended with {status}"
+        "cargo build --bin {package} ended with {status}"
     );
 }

@@ -10,12 +10,11 @@ use remote::quote;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::answers::{self, PROOFS, Streak};
 use super::machines::{Machines, word};
 use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
 
-/// Right answers in a row, each over a fresh connection, that prove a switch.
-const PROOFS: u32 = 5;
-/// Between two looks, and between two requests of the proof.
+/// Between two looks, and after an answer of before.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The states of thousands of servers are no more.
 const MAX_ANSWER: u64 = 16 << 20;
@@ -90,27 +89,10 @@ impl<'a> Haproxy<'a> {
     /// The release that is served through HAProxy.
     async fn served(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
         let servers = self.servers(place).await?;
-        let active: Vec<_> = servers
-            .values()
-            .filter(|server| server.takes_traffic())
-            .collect();
-        // Shortly after a switch an old connection may still be answered: the servers know better.
-        if let [only] = active.as_slice() {
-            let release = self.ask(place, Some(&only.address), likely).await;
-            if let Ok(release) = release
-                && release != likely
-            {
-                return Ok(Some(release));
-            }
-        }
-        for _ in 0..PROOFS {
-            let release = self.ask(place, None, likely).await?;
-            if release != likely {
-                return Ok(Some(release));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(Some(likely.to_owned()))
+        let active = servers.values().filter(|server| server.takes_traffic());
+        let active: Vec<&str> = active.map(|server| server.address.as_str()).collect();
+        let ask = async |at: Option<&str>| self.ask(place, at, likely).await;
+        answers::served(&active, likely, ask).await.map(Some)
     }
 
     /// Whether the release could be made live: one of the servers runs it.
@@ -240,28 +222,32 @@ impl<'a> Haproxy<'a> {
 
     async fn prove(&self, place: &Place, release: &str) -> Result<String, String> {
         let end = Instant::now() + self.config.timeout.get();
-        let mut proofs = 0;
-        let mut last = String::new();
-        while proofs < PROOFS {
+        let (mut streak, mut last) = (Streak::new(1), String::new());
+        while !streak.proves() {
             if Instant::now() > end {
                 return Err(format!(
-                    "after the switch HAProxy does not serve {release}: {last} (within {})",
-                    self.config.timeout
+                    "after the switch HAProxy does not serve {release}: {last} (within {}{})",
+                    self.config.timeout,
+                    streak.mixture()
                 ));
             }
             match self.ask(place, None, release).await {
-                Ok(answer) if answer == release => proofs += 1,
-                Ok(answer) => (proofs, last) = (0, format!("{answer} answers")),
-                Err(reason) => (proofs, last) = (0, reason),
+                Ok(answer) if answer == release => {
+                    streak.right();
+                    continue;
+                }
+                Ok(answer) => last = format!("{answer} answers"),
+                Err(reason) => last = reason,
             }
+            streak.wrong();
             tokio::time::sleep(PAUSE).await;
         }
-        Ok(self.proven(release))
+        Ok(self.proven(streak.wanted(), release))
     }
 
-    fn proven(&self, release: &str) -> String {
+    fn proven(&self, proofs: u32, release: &str) -> String {
         format!(
-            "{PROOFS} requests in a row through {} were answered by {release}",
+            "{proofs} requests in a row through {} were answered by {release}",
             self.question.url
         )
     }
@@ -481,7 +467,7 @@ impl Target for Haproxy<'_> {
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
         // Every step ended with it.
-        Box::pin(async move { Some(self.proven(destination)) })
+        Box::pin(async move { Some(self.proven(PROOFS, destination)) })
     }
 }
 

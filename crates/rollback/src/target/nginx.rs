@@ -14,14 +14,11 @@ use cli::Job;
 use config::file::NginxTarget;
 use futures_util::future::join_all;
 
+use super::answers::{self, PROOFS, Streak};
 use super::machines::Machines;
 use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
 use upstream::Upstream;
 
-/// Right answers in a row, each over a fresh connection, that prove a switch.
-const PROOFS: u32 = 5;
-/// The most, where a colour had so small a share that a few answers say nothing of it.
-const MOST: u32 = 500;
 /// From the first right answer on, workers of before may still accept for so long: nginx tells
 /// them to go 100 ms after it has started new ones (`ngx_master_process_cycle`).
 const DRAIN: Duration = Duration::from_millis(105);
@@ -100,27 +97,10 @@ impl<'a> Nginx<'a> {
         let limit = self.config.timeout.get();
         let text = self.read(place).await?;
         let upstream = self.upstream(&text)?;
-        let active = upstream.active();
-        for address in &active {
-            match self.ask(place, Some(address), likely, limit).await {
-                Ok(release) if release != likely => return Ok(release),
-                // nginx hides one of two behind the other.
-                Err(reason) if active.len() > 1 => {
-                    return Err(format!(
-                        "{address} gets traffic and cannot be asked ({reason})"
-                    ));
-                }
-                _ => {}
-            }
-        }
-        for _ in 0..PROOFS {
-            let release = self.ask(place, None, likely, limit).await?;
-            if release != likely {
-                return Ok(release);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(likely.to_owned())
+        answers::served(&upstream.active(), likely, async |at| {
+            self.ask(place, at, likely, limit).await
+        })
+        .await
     }
 
     async fn planned(&self, step: &Step, release: &str) -> Result<String, String> {
@@ -175,12 +155,11 @@ impl<'a> Nginx<'a> {
         let switched = self.upstream(&text)?.all_to(&address);
         let proof = match self.upstream(before) {
             Ok(before) => Proof {
-                // What had one request in twenty is not seen to be gone by five.
-                wanted: PROOFS.saturating_mul(before.rarest()).min(MOST),
+                streak: Streak::new(before.rarest()),
                 tells: !before.may_ask(&address),
             },
             Err(_) => Proof {
-                wanted: PROOFS,
+                streak: Streak::new(1),
                 tells: false,
             },
         };
@@ -213,31 +192,35 @@ impl<'a> Nginx<'a> {
         &self,
         place: &Place,
         release: &str,
-        Proof { wanted, tells }: Proof,
+        Proof { mut streak, tells }: Proof,
     ) -> Result<String, String> {
         self.command(place, &self.config.test).await?;
         self.command(place, &self.config.reload).await?;
         let reloaded = Instant::now();
         let deadline = reloaded + self.config.timeout.get();
-        let (mut proofs, mut drained, mut last) = (0, false, String::new());
-        while proofs < wanted {
+        let (mut drained, mut last) = (false, String::new());
+        while !streak.proves() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let within = self.config.timeout;
                 return Err(if last.is_empty() {
                     format!(
-                        "only {proofs} of {wanted} requests that prove the switch were answered within {within}"
+                        "only {} of {} requests that prove the switch were answered within {within}",
+                        streak.count(),
+                        streak.wanted()
                     )
                 } else {
                     format!(
-                        "after the reload nginx does not serve {release}: {last} (within {within})"
+                        "after the reload nginx does not serve {release}: {last} (within {within}{})",
+                        streak.mixture()
                     )
                 });
             }
             match self.ask(place, None, release, left).await {
                 Ok(answer) if answer == release => {
-                    proofs += 1;
-                    if !drained {
+                    if drained {
+                        streak.right();
+                    } else {
                         if tells {
                             self.answered.set(Some(Instant::now()));
                         }
@@ -246,11 +229,12 @@ impl<'a> Nginx<'a> {
                     }
                     continue;
                 }
-                Ok(answer) => (proofs, last) = (0, format!("{answer} answers")),
+                Ok(answer) => last = format!("{answer} answers"),
                 // A question that the deadline cut off says less than the answer before it.
-                Err(_) if Instant::now() >= deadline && !last.is_empty() => {}
-                Err(reason) => (proofs, last) = (0, reason),
+                Err(_) if Instant::now() >= deadline && !last.is_empty() => continue,
+                Err(reason) => last = reason,
             }
+            streak.wrong();
             // At once at first: the new workers are there within milliseconds.
             let pause = (reloaded.elapsed() / 8).min(PAUSE);
             if pause >= SOON {
@@ -260,7 +244,7 @@ impl<'a> Nginx<'a> {
         if !tells {
             self.answered.set(Some(Instant::now()));
         }
-        Ok(self.proven(wanted, release))
+        Ok(self.proven(streak.wanted(), release))
     }
 
     fn proven(&self, proofs: u32, release: &str) -> String {
@@ -280,8 +264,8 @@ impl<'a> Nginx<'a> {
 /// What it takes to believe a switch.
 #[derive(Clone, Copy)]
 struct Proof {
-    /// So many right answers in a row.
-    wanted: u32,
+    /// Right answers in a row, so many as it takes.
+    streak: Streak,
     /// Whether the first one tells that nginx has its new configuration: with the old one nothing
     /// of the destination could have answered.
     tells: bool,

@@ -136,7 +136,7 @@ fn from_good_to_bad_and_back_on_every_host() {
     world.serve("v2");
     world.bed.rollback(&["run"]).is(
         0,
-        &["rolled back from v2 to v1", "5 requests in a row through"],
+        &["rolled back from v2 to v1", "20 requests in a row through"],
     );
     world.serve("v1");
     for nth in 0..2 {
@@ -296,7 +296,7 @@ fn all_traffic_of_a_canary_goes_back_to_the_good_colour() {
     canary
         .bed
         .rollback(&["run"])
-        .is(0, &["rolled back from v2 to v1", "100 requests in a row"]);
+        .is(0, &["rolled back from v2 to v1", "400 requests in a row"]);
     canary.only_v1();
     canary
         .bed
