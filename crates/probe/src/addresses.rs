@@ -90,7 +90,7 @@ pub(crate) fn refused(expected: &str) -> Reading {
 /// Nobody answers in time; or we had no memory to read it.
 pub(crate) fn late(timeout: Duration, expected: &str) -> Reading {
     let reason = format!("no complete answer within {} ms", timeout.as_millis());
-    if let Some(why) = budget::ran_out_within(timeout) {
+    if let Some(why) = budget::was_waiting() {
         let reason = format!("{reason}: {why}");
         return Reading::not(Verdict::Error, expected, reason.clone(), reason).value("memory");
     }

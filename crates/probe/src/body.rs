@@ -30,7 +30,10 @@ pub(crate) async fn read(mut response: Response, limit: u64) -> Body {
                 share.room(&mut bytes, chunk.len(), most).await;
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(None) => return Body::Whole(bytes, share),
+            Ok(None) => {
+                share.whole();
+                return Body::Whole(bytes, share);
+            }
             Err(error) => return Body::Broken(crate::plain_cause(&error)),
         }
     }

@@ -3,8 +3,8 @@
 //!
 //! A short answer is free. A longer one takes its share of [`TOTAL`] as it grows, and waits while
 //! nothing is left. So that those who wait cannot wait for each other, [`BEYOND`] of them at a time
-//! grow without a share, up to their own limits. That an endpoint had to wait is no fault of its
-//! own: [`ran_out_within`] tells a timeout's reason.
+//! grow without a share, up to their own limits. That an answer had to wait is no fault of its
+//! endpoint: [`was_waiting`] tells a timeout's reason.
 
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -27,8 +27,10 @@ const TIMES_PARSED: usize = 24;
 static ANSWERS: Semaphore = Semaphore::const_new(TOTAL / UNIT);
 static LARGE: Semaphore = Semaphore::const_new(BEYOND);
 static PARSED: Semaphore = Semaphore::const_new(TOTAL / UNIT);
-/// When somebody last waited.
-static WAITED: Mutex<Option<Instant>> = Mutex::new(None);
+/// When an answer was last given up that waits, or had waited and was not whole.
+static GIVEN_UP: Mutex<Option<Instant>> = Mutex::new(None);
+/// Whoever gives an answer up asks at once why: this is for a machine that is busy.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// The share of one answer, given back when it is dropped.
 #[derive(Debug, Default)]
@@ -36,6 +38,16 @@ pub(crate) struct Share {
     units: usize,
     permit: Option<SemaphorePermit<'static>>,
     beyond: Option<SemaphorePermit<'static>>,
+    /// Some of the time went by with waiting.
+    waited: bool,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.waited {
+            give_up();
+        }
+    }
 }
 
 impl Share {
@@ -49,7 +61,7 @@ impl Share {
         let taken = if let Ok(permit) = ANSWERS.try_acquire_many(more) {
             Either::Left(permit)
         } else {
-            let _waiting = Waiting::begin();
+            self.waited = true;
             let (share, beyond) = (ANSWERS.acquire_many(more), LARGE.acquire());
             match select(pin!(share), pin!(beyond)).await {
                 // Neither is ever closed.
@@ -75,6 +87,11 @@ impl Share {
         }
     }
 
+    /// The answer is there: from now on its time is not spent with waiting.
+    pub(crate) fn whole(&mut self) {
+        self.waited = false;
+    }
+
     /// A buffer that may hold these bytes more. It grows as vectors do, but not beyond `limit`.
     pub(crate) async fn room(&mut self, buffer: &mut Vec<u8>, more: usize, limit: usize) {
         let needed = buffer.len() + more;
@@ -93,35 +110,25 @@ pub(crate) async fn parsing(bytes: usize) -> Option<SemaphorePermit<'static>> {
     if let Ok(permit) = PARSED.try_acquire_many(units) {
         return Some(permit);
     }
-    let _waiting = Waiting::begin();
-    PARSED.acquire_many(units).await.ok()
+    let mut waiting = Share {
+        units: 0,
+        permit: None,
+        beyond: None,
+        waited: true,
+    };
+    let permit = PARSED.acquire_many(units).await.ok();
+    waiting.whole();
+    permit
 }
 
-/// Notes that somebody waits, when it begins and when it ends, also by being dropped.
-struct Waiting;
-
-impl Waiting {
-    fn begin() -> Waiting {
-        Waiting::note();
-        Waiting
-    }
-
-    fn note() {
-        *WAITED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
+fn give_up() {
+    *GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        Waiting::note();
-    }
-}
-
-/// Whether an answer had to wait for memory within this time: then one that did not come in time
-/// may have been our own fault. The reason, in words.
-pub(crate) fn ran_out_within(time: Duration) -> Option<String> {
-    let waited = (*WAITED.lock().unwrap_or_else(PoisonError::into_inner))?;
-    (waited.elapsed() <= time).then(|| {
+/// Whether the answer that was just given up had to wait for memory; the reason, in words.
+pub(crate) fn was_waiting() -> Option<String> {
+    let given_up = (*GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner))?;
+    (given_up.elapsed() <= AT_ONCE).then(|| {
         format!(
             "the answers of all endpoints together are larger than the {} MiB that they may take here",
             TOTAL >> 20
@@ -143,7 +150,7 @@ mod tests {
             share.up_to(short).await;
             shares.push(share);
         }
-        assert_eq!(ran_out_within(Duration::from_mins(1)), None);
+        assert_eq!(was_waiting(), None);
         for _ in 0..TOTAL >> 20 {
             let mut share = Share::default();
             for kib in [100, 500, 1024] {
@@ -151,7 +158,7 @@ mod tests {
             }
             shares.push(share);
         }
-        assert_eq!(ran_out_within(Duration::from_mins(1)), None);
+        assert_eq!(was_waiting(), None);
         // Nothing is left: two may go on all the same, as far as they want, the third waits.
         for _ in 0..BEYOND {
             let mut share = Share::default();
@@ -159,14 +166,15 @@ mod tests {
             share.up_to(1 << 30).await;
             shares.push(share);
         }
+        assert_eq!(was_waiting(), None);
         let wait = Duration::from_millis(20);
         let mut third = Share::default();
-        assert!(
-            tokio::time::timeout(wait, third.up_to(1 << 20))
-                .await
-                .is_err()
-        );
-        assert!(ran_out_within(Duration::from_mins(1)).is_some());
+        let waited = tokio::time::timeout(wait, third.up_to(1 << 20)).await;
+        assert!(waited.is_err());
+        // One that waited, and was not whole when its time was over.
+        drop(third);
+        assert!(was_waiting().is_some());
+        let mut third = Share::default();
         drop(shares);
         third.up_to(1 << 20).await;
         drop(third);

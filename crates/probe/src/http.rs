@@ -36,8 +36,8 @@ use crate::{Reading, budget};
 
 /// More than any server's headers.
 const MAX_HEAD: usize = 64 << 10;
-/// As many as fit there: behind several proxies, each of which adds some, a hundred are soon had.
-const MAX_HEADERS: usize = 1024;
+/// Behind several proxies, each of which adds some, a hundred are soon had.
+const MAX_HEADERS: usize = 512;
 
 /// One HTTP probe.
 pub struct Http {

@@ -114,7 +114,8 @@ impl Prometheus {
     /// Says where the server's clock is not ours.
     fn by_its_clock(&self, mut reading: Reading, ahead: SignedDuration) -> Reading {
         if !ahead.is_zero() {
-            let by = Span::from(Duration::from_secs(ahead.as_secs().unsigned_abs()));
+            let seconds = ahead.unsigned_abs().as_secs_f64().round();
+            let by = Span::from(Duration::try_from_secs_f64(seconds).unwrap_or_default());
             let way = if ahead.is_positive() {
                 "ahead of"
             } else {

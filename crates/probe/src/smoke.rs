@@ -128,7 +128,7 @@ impl Flow {
             let at = Cell::new(0);
             let asked = tokio::time::timeout(own, self.run(&at, &place, end, own)).await;
             asked.unwrap_or_else(|_| {
-                if let Some(reason) = budget::ran_out_within(own) {
+                if let Some(reason) = budget::was_waiting() {
                     return self.failed(at.get(), Verdict::Error, reason);
                 }
                 let reason = format!("not done within {} ms", timeout.as_millis());

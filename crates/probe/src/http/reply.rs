@@ -91,6 +91,7 @@ impl Reply {
         if unpacked.is_err() {
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
             self.share.up_to(most.saturating_mul(2)).await;
+            self.share.whole();
             unpacked = self.unpacked_body(limit);
         }
         let done = unpacked.map(|body| {
@@ -187,6 +188,7 @@ pub(super) async fn read(
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
+    share.whole();
     Ok((bytes, trailers, share))
 }
 
