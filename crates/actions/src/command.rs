@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use model::text::CUT;
+use model::text::{CUT, plain};
 use model::{Report, Severity, Verdict};
 
 /// The runner shows this many annotations of a level in a step and drops the rest without a word.
@@ -49,8 +49,8 @@ pub fn annotations(report: &Report) -> String {
         let _ = writeln!(
             text,
             "::{level} title={}::{}",
-            property(&title),
-            data(&cut(&message))
+            property(&plain(&title)),
+            data(&cut(&plain(&message)))
         );
     }
     text
@@ -110,8 +110,25 @@ mod tests {
         let evil = Outcome::fail("a,b:c", "x").reason("100%\r\n::set-output name=x::y");
         assert_eq!(
             annotations(&report(vec![evil])),
-            "::error title=preflight a%2Cb%3Ac%3A fail::100%25%0D%0A::set-output name=x::y\n"
+            "::error title=preflight a%2Cb%3Ac%3A fail::100%25\u{fffd}%0A::set-output name=x::y\n"
         );
+    }
+
+    #[test]
+    fn text_that_runs_backwards_is_shown_as_it_is_written() {
+        let odd = "v1\u{202e}2v\u{2066}\u{200f}\u{61c}\u{1b}[2J";
+        let text = annotations(&report(vec![
+            Outcome::fail(odd, odd)
+                .expected(odd)
+                .actual(odd)
+                .reason(odd)
+                .hint(odd),
+        ]));
+        assert!(
+            !text.contains(model::text::is_bidi) && !text.contains('\u{1b}'),
+            "{text}"
+        );
+        assert_eq!(text.matches("v1\u{fffd}2v\u{fffd}").count(), 5, "{text}");
     }
 
     #[test]

@@ -2,13 +2,12 @@
 //! there is none.
 
 use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::Redactor;
 
 use crate::progress::QUIET_FOR;
+use crate::screen::{Owner, screen};
 
 /// Where a stage shows how its parts stand. Ends with the value, and leaves nothing behind on a
 /// terminal.
@@ -21,30 +20,8 @@ pub struct Board {
 #[derive(Debug)]
 enum Place {
     Nowhere,
-    /// The bar draws many lines as one message.
-    Terminal {
-        bar: ProgressBar,
-        since: Instant,
-    },
+    Terminal { since: Instant },
     Lines,
-}
-
-/// The bar that is on the screen now: whoever else writes there must make it step aside.
-static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-/// Whether a board is on the screen.
-pub(crate) fn is_shown() -> bool {
-    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    shown.is_some()
-}
-
-/// Writes to stderr while no board stands in the way.
-pub(crate) fn aside(write: impl FnOnce()) {
-    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match shown {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
 }
 
 impl Board {
@@ -52,16 +29,9 @@ impl Board {
         let place = match (wanted, terminal) {
             (false, _) => Place::Nowhere,
             (true, false) => Place::Lines,
-            (true, true) => {
-                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-                if let Ok(style) = ProgressStyle::with_template("{msg}") {
-                    bar.set_style(style);
-                }
-                Place::Terminal {
-                    bar,
-                    since: Instant::now(),
-                }
-            }
+            (true, true) => Place::Terminal {
+                since: Instant::now(),
+            },
         };
         Board { place, redactor }
     }
@@ -79,35 +49,20 @@ impl Board {
 
     /// Columns and rows of the terminal, where there is one to draw on now.
     pub fn size(&self) -> Option<(usize, usize)> {
-        let Place::Terminal { since, .. } = &self.place else {
+        let Place::Terminal { since } = &self.place else {
             return None;
         };
-        if since.elapsed() < QUIET_FOR {
+        if since.elapsed() < QUIET_FOR || screen().is_gone() {
             return None;
         }
-        let size = rustix::termios::tcgetwinsize(std::io::stderr());
-        let size = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
-        let or = |count: u16, usual: usize| {
-            if count == 0 {
-                usual
-            } else {
-                usize::from(count)
-            }
-        };
-        Some((or(size.0, 80), or(size.1, 24)))
+        Some(size())
     }
 
-    /// Puts these lines, none wider than the terminal, in the place of those before.
+    /// Puts these lines, none as wide as the terminal, in the place of those before.
     pub fn show(&self, lines: &[String]) {
-        let Place::Terminal { bar, .. } = &self.place else {
-            return;
-        };
-        if bar.is_hidden() {
-            bar.set_draw_target(ProgressDrawTarget::stderr());
-            *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        if matches!(self.place, Place::Terminal { .. }) {
+            screen().draw(Owner::Board, lines);
         }
-        bar.set_message(lines.join("\n"));
-        bar.tick();
     }
 
     /// Whether lines are written one after the other.
@@ -128,11 +83,25 @@ impl Board {
 
 impl Drop for Board {
     fn drop(&mut self) {
-        if let Place::Terminal { bar, .. } = &self.place {
-            *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            bar.finish_and_clear();
+        let mut screen = screen();
+        if matches!(self.place, Place::Terminal { .. }) && screen.owner() == Some(Owner::Board) {
+            screen.clear();
         }
     }
+}
+
+/// Columns and rows of the terminal; the usual ones where it does not say.
+pub(crate) fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    let size = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let or = |count: u16, usual: usize| {
+        if count == 0 {
+            usual
+        } else {
+            usize::from(count)
+        }
+    };
+    (or(size.0, 80), or(size.1, 24))
 }
 
 /// How often what is shown is looked at anew: time goes on also where nothing happens.

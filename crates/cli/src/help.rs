@@ -87,7 +87,7 @@ fn least(command: &Command, path: &str) -> String {
 fn example(command: &Command) -> Option<String> {
     let room = COLUMNS - "Example: ".len();
     let all = examples(command);
-    let fits = |line: &String| line.chars().count() <= room;
+    let fits = |line: &String| crate::columns(line) <= room;
     let bare = |line: &String| {
         line.split("  #")
             .next()

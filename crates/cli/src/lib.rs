@@ -5,6 +5,7 @@ mod args;
 mod board;
 mod consent;
 mod failure;
+mod files;
 mod github;
 mod help;
 mod inputs;
@@ -15,6 +16,7 @@ pub mod login;
 mod progress;
 mod proxy;
 mod publish;
+mod screen;
 mod stage;
 mod state;
 mod text;
@@ -32,7 +34,7 @@ pub use progress::{Progress, QUIET_FOR};
 pub use publish::Publisher;
 pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
 pub use state::Fate;
-pub use text::{cut, plain, render as render_text};
+pub use text::{columns, cut, padded, plain, render as render_text};
 
 /// The version that all binaries share.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -91,9 +91,11 @@ impl Drop for Line {
         let clean = redactor()
             .read()
             .map(|r| r.redact(&text))
-            .unwrap_or_default();
+            .unwrap_or_default()
+            // The colours are our own.
+            .replace(model::text::is_bidi, "\u{fffd}");
         // Nobody is left to be told when stderr is gone.
-        crate::board::aside(|| {
+        crate::screen::aside(|| {
             let _ = std::io::stderr().write_all(clean.as_bytes());
         });
     }

@@ -1,30 +1,43 @@
 //! The live line: what is going on, on a terminal, for work that takes longer than a second.
 
 use std::io::IsTerminal as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use config::value::Span;
 use model::{Env, Redactor};
 
-use crate::Board;
+use crate::screen::{Owner, screen};
+use crate::{Board, board, cut};
 
 /// Shorter work ends before a person could read a line about it.
 pub const QUIET_FOR: Duration = Duration::from_secs(1);
+/// How often the line moves.
+const BEAT: Duration = Duration::from_millis(120);
+const SIGNS: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 /// A line that is rewritten in place. Silent where stderr is no terminal.
 #[derive(Clone, Debug)]
 pub struct Progress {
     wanted: bool,
     live: Option<Arc<Live>>,
-    said: Arc<Mutex<String>>,
     redactor: Redactor,
 }
 
 #[derive(Debug)]
 struct Live {
-    bar: ProgressBar,
     since: Instant,
+    line: Mutex<Line>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    said: String,
+    /// Whether it is wanted on the screen.
+    shown: bool,
+    /// What moves it; it ends with this.
+    beats: Option<mpsc::Sender<()>>,
 }
 
 impl Progress {
@@ -32,19 +45,14 @@ impl Progress {
         // A dumb terminal cannot rewrite what it has written.
         let terminal = std::io::stderr().is_terminal() && env.get("TERM") != Some("dumb");
         let live = (wanted && terminal).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
-                bar.set_style(style);
-            }
             Arc::new(Live {
-                bar,
                 since: Instant::now(),
+                line: Mutex::default(),
             })
         });
         Progress {
             wanted,
             live,
-            said: Arc::default(),
             redactor,
         }
     }
@@ -58,33 +66,74 @@ impl Progress {
     /// Puts this text in the line.
     pub fn say(&self, text: &str) {
         let Some(live) = &self.live else { return };
-        let clean: String = self
-            .redactor
-            .redact(text)
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        (*self.said.lock().unwrap_or_else(PoisonError::into_inner)).clone_from(&clean);
-        if live.since.elapsed() < QUIET_FOR || crate::board::is_shown() {
-            return;
+        let clean = crate::plain(&self.redactor.redact(text), 0).replace('\n', " ");
+        {
+            let mut line = live.line();
+            line.said = clean;
+            line.shown = true;
+            if line.beats.is_none() {
+                line.beats = Some(beat(Arc::downgrade(live)));
+            }
         }
-        if live.bar.is_hidden() {
-            live.bar.set_draw_target(ProgressDrawTarget::stderr());
-            live.bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        live.bar.set_message(clean);
+        live.draw();
     }
 
     /// What was said last.
     pub fn said(&self) -> String {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.clone()
+        let live = self.live.as_ref();
+        live.map(|live| live.line().said.clone())
+            .unwrap_or_default()
     }
 
     /// Takes the line away.
     pub fn clear(&self) {
-        if let Some(live) = &self.live {
-            live.bar.finish_and_clear();
+        let Some(live) = &self.live else { return };
+        live.line().shown = false;
+        let mut screen = screen();
+        if screen.owner() == Some(Owner::Line) {
+            screen.clear();
         }
     }
+}
+
+impl Live {
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self) {
+        let since = self.since.elapsed();
+        if since < QUIET_FOR {
+            return;
+        }
+        // First the screen: what is taken away after this look is not drawn again.
+        let mut screen = screen();
+        let line = self.line();
+        if screen.owner() == Some(Owner::Board) || !line.shown {
+            return;
+        }
+        let beats = usize::try_from(since.as_millis() / BEAT.as_millis()).unwrap_or_default();
+        let text = format!(
+            "{} {} {}",
+            SIGNS[beats % SIGNS.len()],
+            Span::from(Duration::from_secs(since.as_secs())),
+            line.said
+        );
+        let (width, _) = board::size();
+        screen.draw(Owner::Line, &[cut(&text, width.saturating_sub(1))]);
+    }
+}
+
+/// Moves the line for as long as there is one and somebody can see it.
+fn beat(live: Weak<Live>) -> mpsc::Sender<()> {
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+            match live.upgrade() {
+                Some(live) if !screen().is_gone() => live.draw(),
+                _ => return,
+            }
+        }
+    });
+    sender
 }

@@ -1,15 +1,17 @@
 //! Everything that is written, in one place: stdout, report file, summary, outputs, annotations.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Redactor, Report};
 use rustix::fs::OFlags;
 
 use crate::args::{Color, Format, Global};
-use crate::text;
+use crate::files::{self, Named, Use};
+use crate::{Failure, text};
 
 /// Where reports go. The report that comes in is redacted here, so that no writer can forget it.
 #[derive(Clone, Debug)]
@@ -20,9 +22,22 @@ pub struct Publisher {
     report_file: Option<PathBuf>,
     html_file: Option<PathBuf>,
     summary_file: Option<PathBuf>,
+    /// What a person knows it by.
+    summary_name: &'static str,
     output_file: Option<PathBuf>,
     in_actions: bool,
     redactor: Redactor,
+    /// Of a run of several stages.
+    parts: Arc<Mutex<Parts>>,
+}
+
+/// What the stages of a longer run have left until now.
+#[derive(Debug, Default)]
+struct Parts {
+    /// By the name of their phase, redacted.
+    reports: Vec<(String, Report)>,
+    /// Where in the summary file our section begins, and what it is.
+    section: Option<(u64, String)>,
 }
 
 impl Publisher {
@@ -33,15 +48,48 @@ impl Publisher {
             quiet: global.quiet,
             report_file: global.report.clone(),
             html_file: global.html.clone(),
+            summary_name: match global.summary {
+                Some(_) => "`--summary`",
+                None => "`$GITHUB_STEP_SUMMARY`",
+            },
             summary_file: global.summary.clone().or_else(|| context.summary.clone()),
             output_file: context.output.clone(),
             in_actions: context.in_actions,
             redactor,
+            parts: Arc::default(),
         }
     }
 
-    /// Refuses a report file that cannot be written, before anything is asked or changed.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Refuses a report file that cannot be written, and two outputs that are one file, before
+    /// anything is asked or changed. `parts` have reports of their own; `kept` is what we read.
+    pub(crate) fn check(&self, parts: &[&str], kept: Vec<Named>) -> Result<(), Failure> {
+        const HINT: &str = "name a file in a folder that exists and can be written";
+        self.all_writable()
+            .map_err(|error| Failure::usage(error).hint(HINT))?;
+        let mut files = kept;
+        for part in parts {
+            let report = self.stage_report(part).map(|path| ("report", path));
+            let page = self.stage_page(part).map(|path| ("html", path));
+            files.extend(report.into_iter().chain(page).map(|(flag, path)| {
+                let name = format!("what {part} writes beside `--{flag}`");
+                Named::new(name, path, Use::Replaced)
+            }));
+        }
+        let named = |name: &str, path: &Option<PathBuf>, how| {
+            path.as_ref().map(|path| Named::new(name, path, how))
+        };
+        files.extend(named("`--report`", &self.report_file, Use::Replaced));
+        files.extend(named("`--html`", &self.html_file, Use::Replaced));
+        files.extend(named(self.summary_name, &self.summary_file, Use::Appended));
+        files.extend(named("`$GITHUB_OUTPUT`", &self.output_file, Use::Appended));
+        files.extend(
+            [("stdout", "/dev/stdout"), ("stderr", "/dev/stderr")]
+                .map(|(name, path)| Named::new(name, path, Use::Stream)),
+        );
+        files::distinct(&files)
+    }
+
+    fn all_writable(&self) -> Result<(), String> {
         let files = [&self.report_file, &self.html_file];
         for path in files.into_iter().flatten() {
             writable(path).map_err(|reason| {
@@ -51,13 +99,7 @@ impl Publisher {
         if self.summary_file.as_deref() == Some(Path::new("-")) {
             return Err(format!("cannot write the summary: {NO_FILE}"));
         }
-        match files {
-            [Some(report), Some(html)] if report == html && !is_stream(report) => Err(format!(
-                "cannot write two reports to {}: one would be lost",
-                report.display()
-            )),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Where a stage of a longer run keeps its own report: the run's report file with the
@@ -87,10 +129,27 @@ impl Publisher {
             .report_file
             .as_deref()
             .and_then(|path| write_report(path, &document(&report)));
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_run = !parts.reports.is_empty();
         if let Some(path) = &self.html_file {
-            write_report(path, &page::render(&report));
+            let page = if of_run {
+                let pages = parts.reports.iter().filter_map(|(phase, report)| {
+                    let page = self.stage_page(&report.stage)?;
+                    Some((phase.clone(), page.file_name()?.to_str()?.to_owned()))
+                });
+                page::entry(&report, &pages.collect::<Vec<_>>())
+            } else {
+                page::render(&report)
+            };
+            write_report(path, &page);
         }
-        self.summarize(&report);
+        let summary = if of_run {
+            actions::summary::run(&report, &parts.reports)
+        } else {
+            actions::summary::render(&report)
+        };
+        self.summarize(summary, &mut parts.section);
+        drop(parts);
         if self.in_actions {
             to_stderr(&actions::command::annotations(&report));
         }
@@ -109,8 +168,9 @@ impl Publisher {
     }
 
     /// Shows the report of one stage within a longer run: text, summary and, with a report file,
-    /// a file of its own. Outputs, annotations and JSON on stdout belong to the whole run.
-    pub fn show_part(&self, report: &Report) {
+    /// a file of its own. Outputs, annotations and JSON on stdout belong to the whole run, whose
+    /// outcome `run/PHASE` tells of it too.
+    pub fn show_part(&self, phase: &str, report: &Report) {
         let report = report.clone().redacted(&self.redactor);
         if let Some(path) = self.stage_report(&report.stage) {
             write_report(&path, &document(&report));
@@ -118,9 +178,19 @@ impl Publisher {
         if let Some(path) = self.stage_page(&report.stage) {
             write_report(&path, &page::render(&report));
         }
-        self.summarize(&report);
         if self.is_text() {
             to_stdout(&text::render(&report, self.quiet), self.color);
+        }
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.reports.push((phase.to_owned(), report));
+        // A stream cannot be written anew: it gets the whole at the end.
+        if self
+            .summary_file
+            .as_deref()
+            .is_some_and(|path| !is_stream(path))
+        {
+            let summary = actions::summary::so_far(&parts.reports);
+            self.summarize(summary, &mut parts.section);
         }
     }
 
@@ -152,33 +222,43 @@ impl Publisher {
         }
     }
 
-    fn summarize(&self, report: &Report) {
+    /// Puts a section behind what the summary holds, or in the place of the one before.
+    fn summarize(&self, new: String, section: &mut Option<(u64, String)>) {
         let Some(path) = &self.summary_file else {
             return;
         };
-        let new = actions::summary::render(report);
         let limit = actions::summary::LIMIT;
-        // One step has one summary and one limit, however many stages it runs.
-        let mut whole = String::new();
-        // Nothing can be read back from a terminal or a pipe, and waiting for it has no end.
-        if !is_stream(path)
-            && let Ok(file) = File::open(path)
-        {
-            let mut old = Vec::new();
-            let _ = file.take(4 * limit as u64).read_to_end(&mut old);
-            whole = String::from_utf8_lossy(&old).into_owned();
-        }
-        if whole.len() + new.len() <= limit {
-            append(path, &new);
+        if is_stream(path) {
+            append(path, &actions::summary::fit(&new, limit));
             return;
         }
-        whole.push_str(&new);
-        let fitted = actions::summary::fit(&whole, limit);
-        if is_stream(path) {
-            append(path, &fitted);
-        } else {
-            replace(path, &fitted);
+        // One step has one summary and one limit, however many stages it runs.
+        let mut old = Vec::new();
+        if let Ok(file) = File::open(path) {
+            let _ = file.take(4 * limit as u64).read_to_end(&mut old);
         }
+        // What others have put behind our section since then stays behind it.
+        let ours = section.take().and_then(|(at, text)| {
+            let at = usize::try_from(at).ok()?;
+            let until = at + text.len();
+            (old.get(at..until)? == text.as_bytes()).then_some(at..until)
+        });
+        let at = ours.as_ref().map_or(old.len(), |ours| ours.start);
+        let behind = ours.map(|ours| old.split_off(ours.end)).unwrap_or_default();
+        old.truncate(at);
+        if old.len() + new.len() + behind.len() <= limit {
+            let ends_here = |file: std::fs::Metadata| file.len() == at as u64;
+            if behind.is_empty() && path.metadata().map_or(true, ends_here) {
+                append(path, &new);
+            } else {
+                overwrite(path, at as u64, &[new.as_bytes(), &behind].concat());
+            }
+            *section = Some((at as u64, new));
+            return;
+        }
+        let whole = [&old, new.as_bytes(), &behind].concat();
+        let fitted = actions::summary::fit(&String::from_utf8_lossy(&whole), limit);
+        overwrite(path, 0, fitted.as_bytes());
     }
 }
 
@@ -203,7 +283,9 @@ pub(crate) fn to_stdout(text: &str, color: Color) {
 
 /// Whoever closed stderr does not want to read it.
 fn to_stderr(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    crate::screen::aside(|| {
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    });
 }
 
 /// Whether logs may be coloured.
@@ -312,13 +394,17 @@ fn append(path: &Path, text: &str) {
     }
 }
 
-fn replace(path: &Path, text: &str) {
-    // Written in place: the runner made this file and looks for it under this inode's name.
+/// Writes what stands from this byte on. In place: the runner made this file and looks for it under
+/// this inode's name. The old end is cut off last, so that a kill leaves too much and not too little.
+fn overwrite(path: &Path, from: u64, bytes: &[u8]) {
     let written = OpenOptions::new()
         .write(true)
-        .truncate(true)
         .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
+        .and_then(|mut file| {
+            file.seek(SeekFrom::Start(from))?;
+            file.write_all(bytes)?;
+            file.set_len(from + bytes.len() as u64)
+        });
     if let Err(error) = written {
         tracing::warn!("failed to write to {}: {error}", path.display());
     }

@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use model::{Env, ExitCode, Redactor, Report, Verdict};
 
 use crate::args::{Format, Global, with_variables};
+use crate::files::{Named, Use};
 use crate::{
     Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, inputs, log, publish,
 };
@@ -36,6 +37,9 @@ pub trait Stage: Args {
     /// Whether a configuration that cannot be used ends the stage. Where it does not, see
     /// [`Job::broken`].
     const NEEDS_CONFIGURATION: bool = true;
+
+    /// The stages that it runs, of which each leaves a report of its own beside its own report.
+    const PARTS: &'static [&'static str] = &[];
 
     /// How long the stage may go on after a signal before it is dropped.
     const GRACE: Duration = Duration::from_secs(2);
@@ -153,6 +157,11 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
         }
     };
     if let Some(told) = stage.tell(global.format) {
+        if let Some(flag) = unheeded(matches) {
+            let failure = Failure::usage(format!("`--{flag}` changes nothing here: this is told on stdout"))
+                .hint("leave it out; `--format json` gives it as JSON, and a shell puts it into a file: `> FILE`");
+            return complain(&failure, &Redactor::default());
+        }
         return match told {
             Ok(text) => {
                 publish::to_stdout(&text, global.color);
@@ -177,6 +186,16 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
     // A blocking look-up or login that outlives its timeout must not hold up the exit.
     runtime.shutdown_background();
     code
+}
+
+/// A flag on the command line that promises what telling does not do. A variable may be meant for
+/// the other steps of a job.
+fn unheeded(matches: &ArgMatches) -> Option<&'static str> {
+    let given =
+        |flag: &&str| matches.value_source(flag) == Some(clap::parser::ValueSource::CommandLine);
+    ["report", "html", "summary", "only", "skip"]
+        .into_iter()
+        .find(given)
 }
 
 /// Loads, runs, publishes.
@@ -301,9 +320,9 @@ fn prepare<S: Stage>(
     }
     let actions = actions::Context::from_env(env, read_event);
     let publisher = Publisher::new(global, &actions, redactor.clone());
-    publisher.check().map_err(|error| {
-        fail(Failure::usage(error).hint("name a file in a folder that exists and can be written"))
-    })?;
+    publisher
+        .check(S::PARTS, kept(&config, loaded.path.as_deref()))
+        .map_err(fail)?;
     let interrupt = Interrupt::listen().map_err(|error| fail(Failure::error(error)))?;
     let job = Job {
         config,
@@ -322,6 +341,17 @@ fn prepare<S: Stage>(
         redactor,
     };
     Ok((job, loaded.path))
+}
+
+/// Files that no output may take the place of.
+fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
+    let mut kept = Vec::new();
+    kept.extend(path.map(|path| Named::new("the configuration", path, Use::Kept)));
+    let state = config.rollback.as_ref().map(|section| &section.state);
+    if let Some(config::value::StateAddress::File(path)) = state {
+        kept.push(Named::new("`rollback.state`", path, Use::Kept));
+    }
+    kept
 }
 
 /// A release travels through environment variables, file names and URLs of other people's tools:

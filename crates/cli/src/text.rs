@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use model::text::is_bidi;
+use model::text::{safe, span};
 use model::{Outcome, Report, Severity, Table, Verdict};
 use owo_colors::{OwoColorize as _, Style};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthChar as _;
 
 /// A column is no wider than this, however long its longest cell is.
 const WIDEST: usize = 40;
@@ -26,7 +26,12 @@ pub fn render(report: &Report, quiet: bool) -> String {
         report.stage.bold(),
         report.verdict.style(style(report.verdict).bold()),
     );
-    let _ = writeln!(text, "  {}", plain(&report.reason, 2));
+    if let Some(headline) = &report.headline {
+        let _ = writeln!(text, "  {}", plain(headline, 2).bold());
+    }
+    if report.headline.as_ref() != Some(&report.reason) {
+        let _ = writeln!(text, "  {}", plain(&report.reason, 2));
+    }
     for outcome in &report.outcomes {
         if !(quiet && outcome.verdict == Verdict::Pass) {
             one(&mut text, outcome);
@@ -38,7 +43,7 @@ pub fn render(report: &Report, quiet: bool) -> String {
     let _ = writeln!(
         text,
         "  {}",
-        format_args!("took {} ms", report.duration.as_millis()).dimmed()
+        format_args!("took {}", span(report.duration)).dimmed()
     );
     text
 }
@@ -51,25 +56,25 @@ fn rows(text: &mut String, table: &Table) {
         std::iter::once(table.header.iter().map(ToString::to_string).collect())
             .chain(table.rows.iter().map(|row| row.iter().map(clean).collect()))
             .collect();
-    let columns = table.header.len();
+    let count = table.header.len();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells
-            .map(|cell| cell.chars().count())
+            .map(|cell| columns(cell))
             .max()
             .unwrap_or(0)
             .min(WIDEST)
     };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let widths: Vec<usize> = (0..count).map(width).collect();
     for (nth, row) in rows.iter().enumerate() {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let width = if column + 1 == columns {
+            let width = if column + 1 == count {
                 0
             } else {
                 widths[column]
             };
-            let _ = write!(line, "{cell:<width$}  ");
+            let _ = write!(line, "{}  ", padded(cell, width));
         }
         let line = line.trim_end();
         let _ = match nth {
@@ -166,22 +171,43 @@ pub fn plain(text: &str, indent: usize) -> String {
                 out.extend(std::iter::repeat_n(' ', indent));
             }
             '\t' => out.push(' '),
-            c if c.is_control() || is_bidi(c) => out.push('\u{fffd}'),
-            c => out.push(c),
+            c => out.push(safe(c)),
         }
     }
     out
 }
 
+/// The columns that a text takes on a terminal: two for a wide character, none for one that is put
+/// on the one before. Of a sequence that some terminals join and others do not, as many as it takes
+/// where it is not joined: a line that is too long would wrap.
+pub fn columns(text: &str) -> usize {
+    let mut before = 0;
+    text.chars().map(|c| taken(c, &mut before)).sum()
+}
+
+/// What one more character takes, after one that took `before`.
+fn taken(c: char, before: &mut usize) -> usize {
+    // It makes an emoji of what was a letter: both are as wide as two.
+    const EMOJI: char = '\u{fe0f}';
+    if c == EMOJI {
+        return usize::from(std::mem::replace(before, 0) == 1);
+    }
+    let width = c.width().unwrap_or_default();
+    if width > 0 {
+        *before = width;
+    }
+    width
+}
+
 /// The beginning that fits into so many columns, with a mark where something is missing.
 pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if columns(text) <= width {
         return text.to_owned();
     }
-    let (mut fitting, mut taken) = (String::new(), 0);
+    let (mut fitting, mut all, mut before) = (String::new(), 0, 0);
     for c in text.chars() {
-        taken += c.width().unwrap_or_default();
-        if taken + 1 > width {
+        all += taken(c, &mut before);
+        if all + 1 > width {
             break;
         }
         fitting.push(c);
@@ -190,6 +216,12 @@ pub fn cut(text: &str, width: usize) -> String {
         fitting.push('…');
     }
     fitting
+}
+
+/// The text, and so many spaces that it takes so many columns.
+pub fn padded(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(columns(text));
+    format!("{text}{}", " ".repeat(missing))
 }
 
 #[cfg(test)]
@@ -204,5 +236,52 @@ mod tests {
             plain("a\u{1b}[2Jb\r\nc\u{202e}", 2),
             "a\u{fffd}[2Jb\u{fffd}\n  c\u{fffd}"
         );
+    }
+    #[test]
+    fn text_is_measured_in_columns_and_not_in_characters() {
+        for (text, width) in [
+            ("shop", 4),
+            ("商店", 4),
+            ("cafe\u{301}", 4),
+            ("🚀", 2),
+            ("❤\u{fe0f}", 2),
+            ("a\u{200b}\u{200d}b", 2),
+            ("한국", 4),
+        ] {
+            assert_eq!(columns(text), width, "{text}");
+            assert_eq!(columns(&padded(text, 6)), 6, "{text}");
+        }
+        let long = "商店🚀cafe\u{301}❤\u{fe0f}❤\u{fe0f}👩\u{200d}🚀";
+        for width in 0..20 {
+            let cut = cut(long, width);
+            assert!(columns(&cut) <= width, "{width}: {cut}");
+            assert!(
+                columns(&cut) + 2 > width.min(columns(long)),
+                "{width}: {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_columns_of_a_table_of_wide_text_stand_below_each_other() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let mut text = String::new();
+        let table = Table {
+            title: "t".into(),
+            header: vec!["host", "runs"],
+            rows: vec![
+                row(["商店-01", "v1"]),
+                row(["e\u{301}u", "v2"]),
+                row(["web", "v3"]),
+            ],
+            only_in_summary: false,
+        };
+        rows(&mut text, &table);
+        let starts: Vec<_> = text
+            .lines()
+            .skip(2)
+            .map(|line| columns(&line[..line.rfind('v').unwrap_or_default()]))
+            .collect();
+        assert_eq!(starts, [15, 15, 15], "{text}");
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use cli::{Failure, Job, Stage as _};
 use config::Section;
 use config::file::{Deploy, OnUndecided};
+use model::report::Bar;
+use model::text::span;
 use model::{Outcome, Report, Verdict};
 use remote::local::{Captured, Script};
 
@@ -36,6 +38,7 @@ impl cli::Stage for Stage {
         Section::Rollback,
         Section::Deploy,
     ];
+    const PARTS: &'static [&'static str] = &["preflight", "healthgate", "rollback"];
     const GRACE: Duration = Duration::from_secs(7);
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
@@ -64,6 +67,8 @@ impl cli::Stage for Stage {
                 deploy,
                 release,
                 started_at: jiff::Timestamp::now(),
+                clock: Instant::now(),
+                phases: Vec::new(),
                 force: self.force,
                 outcomes: Vec::new(),
             }
@@ -78,6 +83,9 @@ struct Run<'a> {
     deploy: &'a Deploy,
     release: &'a str,
     started_at: jiff::Timestamp,
+    clock: Instant,
+    /// What was done when.
+    phases: Vec<Bar>,
     force: bool,
     outcomes: Vec<Outcome>,
 }
@@ -87,31 +95,37 @@ impl Run<'_> {
         let preflight = self.preflight().await?;
         if preflight.verdict != Verdict::Pass && !self.job.dry_run {
             let reason = format!("preflight: {}; nothing was deployed", preflight.reason);
-            return Ok(self.end(preflight.verdict, reason));
+            let told = match preflight.verdict {
+                Verdict::Fail => "preflight failed",
+                Verdict::Refused => "preflight refused it",
+                Verdict::Error => "preflight could not ask",
+                _ => "preflight did not decide",
+            };
+            let headline = format!("{} was not deployed: {told}", self.release);
+            return Ok(self.end(preflight.verdict, headline, reason));
         }
         if self.job.dry_run {
             let deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
             self.outcomes
                 .push(Outcome::skipped("run/deploy", self.release, deploy));
-            return Ok(self.end(
-                Verdict::Inconclusive,
-                "dry run: nothing was deployed".into(),
-            ));
+            let told = "dry run: nothing was deployed";
+            return Ok(self.end(Verdict::Inconclusive, told.into(), told.into()));
         }
         let previous = match self.pending().await? {
             Ok(previous) => previous,
             Err(refused) => {
-                return Ok(self.end(
-                    refused.verdict,
-                    format!("{}; nothing was deployed", refused.reason),
-                ));
+                let headline = format!("{} was not deployed: it may not be", self.release);
+                let reason = format!("{}; nothing was deployed", refused.reason);
+                return Ok(self.end(refused.verdict, headline, reason));
             }
         };
         if let Err(reason) = self.deploy(previous.as_deref()).await {
             if self.job.interrupt.caught().is_some() {
                 return Ok(self.interrupted("while deploying"));
             }
-            return self.back(format!("deploy: {reason}")).await;
+            return self
+                .back("failed to deploy", format!("deploy: {reason}"))
+                .await;
         }
         let gate = self.stage(healthgate::gate(self.job).await, "healthgate")?;
         if self.job.interrupt.caught().is_some() {
@@ -124,14 +138,20 @@ impl Run<'_> {
             Verdict::Error => self.deploy.on_error,
             _ => OnUndecided::Rollback,
         };
+        let told = match gate.verdict {
+            Verdict::Inconclusive => "did not pass its gate, which was inconclusive",
+            Verdict::Error => "did not pass its gate, which could not ask",
+            _ => "failed its gate",
+        };
         match undecided {
-            OnUndecided::Rollback => self.back(why).await,
+            OnUndecided::Rollback => self.back(told, why).await,
             OnUndecided::Halt => {
                 let reason = format!(
                     "{why}; {} was left where it is, look at it, then `rollback record` or `rollback run`",
                     self.release
                 );
-                Ok(self.end(gate.verdict, reason))
+                let headline = format!("{} {told}; it was left where it is", self.release);
+                Ok(self.end(gate.verdict, headline, reason))
             }
         }
     }
@@ -169,7 +189,9 @@ impl Run<'_> {
         });
         let took = jiff::Timestamp::now().duration_since(report.started_at);
         report.duration = Duration::try_from(took).unwrap_or_default();
-        self.job.publisher.show_part(&report);
+        self.job.publisher.show_part(name, &report);
+        let what = report.headline.as_ref().unwrap_or(&report.reason);
+        self.phase(name, what.clone(), report.duration, report.verdict);
         let mut outcome = Outcome::new(format!("run/{name}"), self.release, report.verdict)
             .reason(report.reason.clone())
             .took(report.duration);
@@ -178,6 +200,18 @@ impl Run<'_> {
         }
         self.outcomes.push(outcome);
         Ok(report)
+    }
+
+    /// Notes a phase that has ended now.
+    fn phase(&mut self, name: &str, what: String, took: Duration, verdict: Verdict) {
+        let end = self.clock.elapsed();
+        self.phases.push(Bar {
+            place: name.to_owned(),
+            what,
+            start: end.saturating_sub(took),
+            end,
+            verdict,
+        });
     }
 
     /// Writes down that the release is being deployed, and gives the release before it.
@@ -244,6 +278,8 @@ impl Run<'_> {
                 .reason(reason.clone())
                 .hint("run the command of `deploy:` yourself, with RELEASE set"),
         };
+        let what = outcome.actual.clone().unwrap_or_default();
+        self.phase("deploy", what, started.elapsed(), outcome.verdict);
         self.outcomes.push(outcome.took(started.elapsed()));
         result
     }
@@ -251,28 +287,30 @@ impl Run<'_> {
     async fn good(mut self) -> Result<Report, Failure> {
         if self.job.config.rollback.is_none() {
             let reason = format!("{} is live and healthy", self.release);
-            return Ok(self.end(Verdict::Pass, reason));
+            return Ok(self.end(Verdict::Pass, reason.clone(), reason));
         }
         let flags = rollback::record::Flags {
             force: self.force,
             ..Default::default()
         };
         let report = self.stage(rollback::record::record(self.job, &flags).await, "record")?;
-        let reason = match report.verdict {
-            Verdict::Pass => format!("{} is live, healthy, and last-known-good", self.release),
-            _ => format!(
-                "{} is live and healthy, but was not recorded: {}",
-                self.release, report.reason
-            ),
-        };
-        Ok(self.end(report.verdict, reason))
+        if report.verdict == Verdict::Pass {
+            let reason = format!("{} is live, healthy, and last-known-good", self.release);
+            return Ok(self.end(Verdict::Pass, reason.clone(), reason));
+        }
+        let headline = format!("{} is live and healthy, but was not recorded", self.release);
+        let reason = format!("{headline}: {}", report.reason);
+        Ok(self.end(report.verdict, headline, reason))
     }
 
-    /// Rolls back, and says what is live at the end.
-    async fn back(mut self, why: String) -> Result<Report, Failure> {
+    /// Rolls back, and says what is live at the end. `told` is what became of the release, and
+    /// `why` how it is known.
+    async fn back(mut self, told: &str, why: String) -> Result<Report, Failure> {
+        let told = format!("{} {told}", self.release);
         if self.job.config.rollback.is_none() {
+            let headline = format!("{told}; nothing was put back, for no rollback is configured");
             let reason = format!("{why}; there is no `rollback:` section, nothing was put back");
-            return Ok(self.end(Verdict::Fail, reason));
+            return Ok(self.end(Verdict::Fail, headline, reason));
         }
         let result = rollback::act::run(self.job, &rollback::act::Flags::default()).await;
         let report = match result {
@@ -292,19 +330,40 @@ impl Run<'_> {
                     model::ExitCode::Refused => Verdict::Refused,
                     _ => Verdict::Error,
                 };
-                return Ok(self.end(verdict, format!("{why}; not rolled back: {failure_text}")));
+                let headline = format!("{told}; it was not rolled back");
+                let reason = format!("{why}; not rolled back: {failure_text}");
+                return Ok(self.end(verdict, headline, reason));
             }
         };
-        let outputs = report.outputs.clone();
+        let restored = report.outputs.iter();
+        let restored = restored.filter(|(name, _)| name == "restored-release");
+        let back = match (report.verdict, restored.last()) {
+            (Verdict::Pass, Some((_, release))) => {
+                format!(
+                    "{release} is back and verified after {}",
+                    span(report.duration)
+                )
+            }
+            (Verdict::Pass, None) => "what ran before is back".to_owned(),
+            (Verdict::Partial, _) => "only a part of it was rolled back".to_owned(),
+            (Verdict::Refused, _) => "its rollback was refused".to_owned(),
+            (Verdict::Fail, _) => "its rollback failed too".to_owned(),
+            (Verdict::Error, _) => "its rollback ended with an error".to_owned(),
+            _ => "its rollback could not be verified".to_owned(),
+        };
+        let headline = format!("{told}; {back}");
         let mut end = match report.verdict {
             // The deployment failed, however well the way back went.
-            Verdict::Pass => self.end(Verdict::Fail, format!("{why}; {}", report.reason)),
-            verdict => self.end(
-                verdict,
-                format!("{why}; rollback {verdict}: {}", report.reason),
-            ),
+            Verdict::Pass => {
+                let reason = format!("{why}; {}", report.reason);
+                self.end(Verdict::Fail, headline, reason)
+            }
+            verdict => {
+                let reason = format!("{why}; rollback {verdict}: {}", report.reason);
+                self.end(verdict, headline, reason)
+            }
         };
-        end.outputs = outputs;
+        end.outputs = report.outputs;
         Ok(end)
     }
 
@@ -313,12 +372,15 @@ impl Run<'_> {
             "interrupted {when}; {} may be live: `healthgate` tells, then `rollback record` or `rollback run`",
             self.release
         );
-        self.end(Verdict::Inconclusive, reason)
+        let headline = format!("interrupted {when}; {} may be live", self.release);
+        self.end(Verdict::Inconclusive, headline, reason)
     }
 
-    fn end(self, verdict: Verdict, reason: String) -> Report {
+    fn end(self, verdict: Verdict, headline: String, reason: String) -> Report {
         let mut report = Report::from_outcomes(Stage::NAME, self.started_at, self.outcomes);
         (report.verdict, report.reason) = (verdict, reason);
+        report.headline = Some(headline);
+        report.timeline = self.phases;
         report
     }
 }

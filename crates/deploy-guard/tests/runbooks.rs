@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{Nginx, Shop};
+use testkit::{Nginx, Shop, browser};
 
 /// v1 is good and runs blue; what is deployed runs green.
 struct World {
@@ -259,4 +259,99 @@ fn runbook_002_manual_deployment_if_ci_failed() {
     .because(0, &["v2 is live, healthy, and last-known-good"]);
     assert_eq!(world.live(), "v2");
     assert_eq!(world.state()["last_known_good"], "v2");
+}
+
+/// What a person reads first of a deployment that failed: in the run's summary and on its page.
+#[test]
+fn runbook_001_the_summary_and_the_page_of_a_run_open_with_what_happened() {
+    let world = World::new();
+    world.green.set_health("unhealthy", 503);
+    // The deployment itself writes to the same summary.
+    let summary = world.path("summary.md").display().to_string();
+    world.write("summary.md", "# before\n");
+    let script = std::fs::read_to_string(world.path("deploy.sh")).unwrap();
+    world.write(
+        "deploy.sh",
+        &format!("{script}echo '# from the deployment' >>summary.md\n"),
+    );
+    let page = world.path("run.html").display().to_string();
+    let env = [
+        HERE[0],
+        ("GITHUB_STEP_SUMMARY", &summary),
+        ("DEPLOY_GUARD_HTML", &page),
+    ];
+    let ran = world.deploy("v2", &env);
+    ran.because(1, &["rolled back from v2 to v1"]);
+    let text = std::fs::read_to_string(&summary).unwrap();
+    let rest =
+        text.strip_prefix("# before\n## ❌ v2 failed its gate; v1 is back and verified after ");
+    assert!(
+        rest.is_some_and(|rest| rest.ends_with("# from the deployment\n")),
+        "{text}"
+    );
+    assert!(!text.contains("under way"), "{text}");
+    let seen = browser::summary(Path::new(&summary));
+    let row = seen["tables"][0].clone();
+    assert_eq!(
+        row[0],
+        serde_json::json!(["preflight", "deploy", "healthgate", "rollback"])
+    );
+    let cells: Vec<&str> = row[1]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cell| cell.as_str().unwrap())
+        .collect();
+    for (cell, begins) in cells
+        .iter()
+        .zip(["✅ pass · ", "✅ pass · ", "❌ fail · ", "✅ pass · "])
+    {
+        assert!(cell.starts_with(begins), "{cells:?}");
+    }
+    let all = |key: &str| seen[key].as_array().unwrap().clone();
+    let among = |folds: &[Value], words: &str| {
+        folds
+            .iter()
+            .any(|fold| fold.as_str().unwrap().contains(words))
+    };
+    assert!(among(&all("open"), "healthgate: fail · "), "{seen:#}");
+    for folded in [
+        "preflight: pass · ",
+        "deploy: pass · ",
+        "rollback: rolled back v2 → v1 · ",
+    ] {
+        assert!(among(&all("folded"), folded), "{folded}: {seen:#}");
+    }
+    // The status decided, and not how long it took: marks, and what was answered.
+    assert!(among(&all("open"), "http/ready: fail ✗"), "{seen:#}");
+    assert!(
+        all("answers")
+            .iter()
+            .any(|answer| answer.as_str().unwrap().contains("503"))
+    );
+    assert_eq!(seen["charts"], serde_json::json!(["gantt"]));
+
+    let seen = browser::page(Path::new(&page));
+    for nothing in ["violations", "wide", "problems"] {
+        assert_eq!(seen[nothing], serde_json::json!([]), "{seen:#}");
+    }
+    let title = seen["title"].as_str().unwrap();
+    assert!(
+        title.contains("v2 failed its gate; v1 is back and verified"),
+        "{title}"
+    );
+    let drawing = seen["drawings"][0].as_str().unwrap();
+    assert!(
+        drawing.starts_with("Timeline of 4 places over "),
+        "{drawing}"
+    );
+    let links = [
+        "./run.preflight.html",
+        "./run.healthgate.html",
+        "./run.rollback.html",
+    ];
+    assert_eq!(seen["links"], serde_json::json!(links));
+    for link in links {
+        assert!(world.path(link).is_file(), "{link}");
+    }
 }

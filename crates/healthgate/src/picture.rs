@@ -1,4 +1,5 @@
-//! What did not pass, over time: mermaid charts for the summary.
+//! What did not pass, over time: mermaid charts for the summary, where how long it took or the
+//! number that was read has decided. Elsewhere a picture of latencies shows nothing.
 
 use std::time::Duration;
 
@@ -13,14 +14,31 @@ const TITLE: usize = 60;
 /// Red columns, blue bars, and twice the colour of limits.
 const STYLE: &str = r##"%%{init: {"xyChart": {"width": 900, "height": 300}, "themeVariables": {"xyChart": {"plotColorPalette": "#ff8182, #0969da, #9a6700, #9a6700"}}}}%%"##;
 
-/// Charts of the worst outcomes that did not pass.
+/// Charts of the worst outcomes that did not pass by what can be drawn.
 pub(crate) fn charts(outcomes: &[Outcome]) -> Vec<String> {
     let mut bad: Vec<_> = outcomes
         .iter()
-        .filter(|outcome| outcome.verdict > Verdict::Pass)
+        .filter(|outcome| outcome.verdict > Verdict::Pass && is_decided_by_size(outcome))
         .collect();
     bad.sort_by_key(|outcome| std::cmp::Reverse((outcome.weighs(), outcome.verdict)));
     bad.into_iter().filter_map(chart).take(CHARTS).collect()
+}
+
+/// Whether most of what did not pass was too slow, or a number that was read.
+fn is_decided_by_size(outcome: &Outcome) -> bool {
+    let limits = outcome.limits;
+    let told = |one: &&Measurement| {
+        if limits.min.is_some() || limits.max.is_some() {
+            let value = one.value.as_deref();
+            value.is_some_and(|value| value.parse::<f64>().is_ok())
+        } else {
+            limits.latency.is_some_and(|limit| one.duration > limit)
+        }
+    };
+    let bad = outcome.measurements.iter();
+    let bad = bad.filter(|one| one.verdict != Verdict::Pass);
+    let (told, other): (Vec<_>, Vec<_>) = bad.partition(told);
+    !told.is_empty() && told.len() >= other.len()
 }
 
 /// One bar for each piece of time.
@@ -175,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// Measurements half a second apart: how long each took, or `None` for one that failed.
+    /// Measurements half a second apart: how long each took, or `None` for one that took too long.
     fn probe(times: &[Option<u64>]) -> Outcome {
         let one = |(n, ms): (usize, &Option<u64>)| Measurement {
             at: Timestamp::UNIX_EPOCH
@@ -187,10 +205,13 @@ mod tests {
             },
             value: Some(if ms.is_some() { "0.02" } else { "0.5" }.into()),
             reason: None,
-            duration: Duration::from_millis(ms.unwrap_or_default()),
+            duration: Duration::from_millis(ms.unwrap_or(400)),
             evidence: None,
         };
-        Outcome::fail("http/ready", "x").measurements(times.iter().enumerate().map(one).collect())
+        let measurements = times.iter().enumerate().map(one).collect();
+        let mut outcome = Outcome::fail("http/ready", "x").measurements(measurements);
+        outcome.limits.latency = Some(Duration::from_millis(50));
+        outcome
     }
 
     fn drawn(outcome: Outcome) -> String {
@@ -201,18 +222,14 @@ mod tests {
 
     #[test]
     fn latency_and_failures_stand_side_by_side_below_the_limit() {
-        let mut outcome = probe(&[Some(20), Some(25), None, Some(100)]);
-        outcome.limits = Limits {
-            latency: Some(Duration::from_millis(50)),
-            ..Limits::default()
-        };
+        let outcome = probe(&[Some(20), Some(25), None, Some(100)]);
         insta::assert_snapshot!(drawn(outcome), @r#"
         xychart-beta
             title "http/ready: ms; red did not pass; line: limit 50 ms"
             x-axis "seconds since the first measurement" 0 --> 1.5
-            y-axis "ms" 0 --> 110
-            bar [0, 0, 110, 0]
-            bar [20, 25, 0, 100]
+            y-axis "ms" 0 --> 440
+            bar [0, 0, 440, 0]
+            bar [20, 25, 400, 100]
             line [50, 50, 50, 50]
         "#);
     }
@@ -249,6 +266,32 @@ mod tests {
             .collect();
         assert!(bars.iter().all(|series| series.len() == 60), "{chart}");
         assert_eq!(bars[0].iter().filter(|height| **height != "0").count(), 1);
+    }
+
+    #[test]
+    fn latency_is_drawn_only_where_it_has_decided() {
+        let status = |mut outcome: Outcome, bad: usize| {
+            let failed = outcome.measurements.iter_mut();
+            let failed = failed.filter(|one| one.verdict == Verdict::Fail);
+            for one in failed.take(bad) {
+                one.duration = Duration::from_millis(3);
+            }
+            charts(&[outcome]).len()
+        };
+        let three = || probe(&[Some(20), None, None, None]);
+        assert_eq!((status(three(), 0), status(three(), 1)), (1, 1));
+        assert_eq!((status(three(), 2), status(three(), 3)), (0, 0));
+        // Nothing limits it: a refused connection takes no time, a silent one all there is.
+        let mut unlimited = three();
+        unlimited.limits = Limits::default();
+        assert!(charts(&[unlimited.clone()]).is_empty());
+        // A number that could not be read is no point on a chart.
+        unlimited.limits.max = Some(1.0);
+        assert_eq!(charts(&[unlimited.clone()]).len(), 1);
+        for one in &mut unlimited.measurements {
+            one.value = Some("no data".into());
+        }
+        assert!(charts(&[unlimited]).is_empty());
     }
 
     #[test]

@@ -318,3 +318,44 @@ healthgate:
         .stdout(is_match(r"The verdict fell at \+\d+(\.\d)?s \(.*, at http/late").unwrap())
         .stdout(is_match(r"\+\d+ms  \S+  decided by measurement 3: pass").unwrap());
 }
+
+/// Nothing of it would be written: a flag that promises a file is refused, a variable that is meant
+/// for the other steps of a job is not.
+#[test]
+fn hg_explain_options_that_promise_a_file_are_refused() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let path = report(folder.path(), &shop.url("/"), &[]);
+    for flag in ["--html", "--summary", "--report"] {
+        for args in [
+            vec![
+                "explain".as_ref(),
+                path.as_os_str(),
+                flag.as_ref(),
+                "out".as_ref(),
+            ],
+            vec![
+                flag.as_ref(),
+                "out".as_ref(),
+                "explain".as_ref(),
+                path.as_os_str(),
+            ],
+        ] {
+            testkit::bin("healthgate")
+                .current_dir(folder.path())
+                .args(args)
+                .assert()
+                .code(2)
+                .stdout("")
+                .stderr(contains(format!("`{flag}` changes nothing here")));
+        }
+    }
+    explain(&path).code(0);
+    testkit::bin("healthgate")
+        .env("DEPLOY_GUARD_SUMMARY", folder.path().join("out"))
+        .arg("explain")
+        .arg(&path)
+        .assert()
+        .code(0);
+    assert!(!folder.path().join("out").exists());
+}

@@ -46,6 +46,13 @@ fn a_phone_and_a_screen_reader_can_read_it_and_the_table_sorts() {
             .map(|cell| cell.as_str().unwrap()[..8].to_owned())
             .collect()
     };
+    // A phone shows what failed, and the rest when it is asked for; the next step in full size.
+    assert_eq!(
+        (&seen["folded"], &seen["unfolded"]),
+        (&json!(1), &json!(3)),
+        "{seen:#}"
+    );
+    assert!(seen["hint"].as_f64().unwrap() >= 16.0, "{seen:#}");
     assert_eq!(ids("sorted"), ["http/<im", "http/app", "http/zeb"]);
     assert_eq!(ids("backwards"), ["http/zeb", "http/app", "http/<im"]);
     let drawings = seen["drawings"].as_array().unwrap();
@@ -81,7 +88,10 @@ fn no_report_takes_another_ones_place() {
         (&["--html", "-"][..], "`-` is no file"),
         (&["--report", "-"], "`-` is no file"),
         (&["--summary", "-"], "`-` is no file"),
-        (&["--html", "one", "--report", "one"], "one would be lost"),
+        (
+            &["--html", "one", "--report", "one"],
+            "`--report` (one) and `--html` (one) are the same file: one would be lost",
+        ),
     ] {
         testkit::bin("healthgate")
             .current_dir(folder.path())
@@ -92,6 +102,59 @@ fn no_report_takes_another_ones_place() {
             .stderr(predicates::str::contains(words));
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // By whatever name: a link, a detour, a variable of the runner, our own configuration.
+    let config = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://127.0.0.1:1/' }] }\n";
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    std::fs::write(folder.path().join("output"), "").unwrap();
+    std::os::unix::fs::symlink("one", folder.path().join("link")).unwrap();
+    for (files, variables, names) in [
+        (
+            &["--report", "one", "--html", "./one"][..],
+            &[][..],
+            ["`--report`", "`--html`"],
+        ),
+        (
+            &["--report", "one", "--html", "link"],
+            &[],
+            ["`--report`", "`--html`"],
+        ),
+        (
+            &["--report", "one", "--summary", "link"],
+            &[],
+            ["`--report`", "`--summary`"],
+        ),
+        (
+            &["--html", "one"],
+            &[("GITHUB_STEP_SUMMARY", "one")],
+            ["`--html`", "`$GITHUB_STEP_SUMMARY`"],
+        ),
+        (
+            &[],
+            &[
+                ("GITHUB_STEP_SUMMARY", "output"),
+                ("GITHUB_OUTPUT", "./output"),
+            ],
+            ["`$GITHUB_STEP_SUMMARY`", "`$GITHUB_OUTPUT`"],
+        ),
+        (
+            &["--report", "deploy-guard.yml"],
+            &[],
+            ["the configuration", "`--report`"],
+        ),
+    ] {
+        let assert = testkit::bin("healthgate")
+            .current_dir(folder.path())
+            .envs(variables.iter().copied())
+            .args(files)
+            .assert()
+            .code(2);
+        let text = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        assert!(
+            names.iter().all(|name| text.contains(name)),
+            "{files:?}: {text}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     // A link to what stdout is: it would be replaced by the report.
     let link = format!(
         "exec {} --http http://127.0.0.1:1/ --deadline 1s --html /dev/stdout >out",

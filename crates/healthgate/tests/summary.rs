@@ -19,9 +19,14 @@ fn answering(status: u16, text: &str) -> Nginx {
 
 /// Runs the gate over probes of these names and URLs.
 fn gate(folder: &Path, probes: &[(&str, &str)]) -> assert_cmd::assert::Assert {
+    within("5s", folder, probes)
+}
+
+/// The same, with answers that may take so long.
+fn within(latency: &str, folder: &Path, probes: &[(&str, &str)]) -> assert_cmd::assert::Assert {
     let probes: Vec<_> = probes
         .iter()
-        .map(|(name, url)| json!({"name": name, "url": url, "max-latency": "5s"}))
+        .map(|(name, url)| json!({"name": name, "url": url, "max-latency": latency}))
         .collect();
     let policy = json!({"interval": "30ms", "failure-limit": 3});
     let config = json!({"version": 1, "healthgate": {"policy": policy, "http": probes}});
@@ -36,7 +41,21 @@ fn gate(folder: &Path, probes: &[(&str, &str)]) -> assert_cmd::assert::Assert {
 }
 
 #[test]
-fn hostile_answers_and_names_stay_text_and_the_chart_is_drawn() {
+fn an_answer_that_was_too_slow_is_drawn_whatever_its_probe_is_called() {
+    let slow = Shop::start("v1");
+    slow.set_delay(std::time::Duration::from_millis(60));
+    let folder = tempfile::tempdir().unwrap();
+    let name = "\"]%%{init: {}}%%;<img src=x>|`x`[y](http://evil)";
+    within("20ms", folder.path(), &[(name, &slow.url("/"))]).code(1);
+    let page = browser::summary(&folder.path().join("summary.md"));
+    assert_eq!(page["charts"], json!(["xychart"]), "{page:#}");
+    for forbidden in ["img", "a", "script", "h1"] {
+        assert_eq!(page["elements"][forbidden], Value::Null, "{page:#}");
+    }
+}
+
+#[test]
+fn hostile_answers_and_names_stay_text_and_stand_beside_the_marks() {
     let evil = "```\n</pre></details><img src=x onerror=y>\n\n[x](http://evil)\n| a |\n````\n\
                 %%{init: {}}%%\n# h\n~~~\n<script>z</script>\u{1b}[2J\u{202e}";
     let nginx = answering(503, evil);
@@ -44,11 +63,15 @@ fn hostile_answers_and_names_stay_text_and_the_chart_is_drawn() {
     let name = "\"]%%{init: {}}%%;<img src=x>|`x`[y](http://evil)";
     gate(folder.path(), &[(name, &nginx.url("/"))]).code(1);
     let page = browser::summary(&folder.path().join("summary.md"));
-    assert_eq!(page["charts"], json!(["xychart"]), "{page:#}");
+    // A status has decided: there is no latency to see.
+    assert_eq!(page["charts"], json!([]), "{page:#}");
     for forbidden in ["img", "a", "script", "h1"] {
         assert_eq!(page["elements"][forbidden], Value::Null, "{page:#}");
     }
-    assert_eq!(page["elements"]["details"], 1, "{page:#}");
+    assert_eq!(page["elements"]["details"], 2, "{page:#}");
+    assert_eq!(page["folded"], json!(["Slowest probes"]), "{page:#}");
+    let open = page["open"][0].as_str().unwrap();
+    assert!(open.ends_with(": fail ✗✗✗✗"), "{page:#}");
     let answers = page["answers"].as_array().unwrap();
     assert_eq!(answers.len(), 2, "the first and the last failure: {page:#}");
     let answer = answers[0].as_str().unwrap();

@@ -219,6 +219,13 @@ impl Outcome {
         telling
     }
 
+    /// The reason, where it tells more than what was found.
+    pub fn own_reason(&self) -> Option<&str> {
+        let reason = self.reason.as_deref()?;
+        let found = self.actual.as_deref().unwrap_or_default().to_lowercase();
+        (!found.contains(&reason.trim().to_lowercase())).then_some(reason)
+    }
+
     /// What this outcome counts for in its stage: an advisory finding counts for nothing worse
     /// than a pass.
     pub fn weighs(&self) -> Verdict {

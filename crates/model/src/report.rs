@@ -50,6 +50,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// The verdict in one sentence, with its arithmetic.
     pub reason: String,
+    /// The verdict for whoever reads only one line, where the stage has better words than its name:
+    /// `rolled back v4 → v2`. Not part of the JSON document.
+    pub headline: Option<String>,
     /// 0 to 10, in preflight only.
     pub score: Option<f64>,
     pub release: Option<String>,
@@ -84,6 +87,7 @@ impl Report {
             environment: None,
             verdict,
             reason,
+            headline: None,
             score: None,
             release: None,
             started_at,
@@ -111,6 +115,7 @@ impl Report {
             environment,
             verdict,
             reason,
+            headline,
             score,
             release,
             started_at,
@@ -139,6 +144,7 @@ impl Report {
             environment: maybe(environment),
             verdict,
             reason: clean(reason),
+            headline: maybe(headline),
             score,
             release: maybe(release),
             started_at,

@@ -1,4 +1,7 @@
-//! What is the same wherever text from outside is shown.
+//! What is the same wherever text from outside is shown, and numbers as a person reads them.
+
+use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Whether a character turns text round, so that it looks other than it is: overrides, isolates and
 /// the invisible marks.
@@ -15,5 +18,115 @@ pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}{CUT}", &text[..end]),
+    }
+}
+
+/// A character of outside text as it may be shown anywhere: what a terminal would obey, or what
+/// turns text round, is shown as U+FFFD. Line breaks and tabs stay; whoever shows them decides.
+pub fn safe(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        c if c.is_control() || is_bidi(c) => '\u{fffd}',
+        c => c,
+    }
+}
+
+/// A whole text, [`safe`].
+pub fn plain(text: &str) -> String {
+    text.chars().map(safe).collect()
+}
+
+/// `87 ms`, `1.5 s`, `1 m 55 s`, `2 h 05 m`.
+pub fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match time.as_millis() {
+        ms @ 0..1000 => format!("{ms} ms"),
+        // What would be rounded to a minute is told as one.
+        1000..59_950 => format!("{:.1} s", time.as_secs_f64()),
+        59_950..3_600_000 => format!("{} m {:02} s", seconds.max(60) / 60, seconds.max(60) % 60),
+        _ => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// A number without the noise that sums of floating-point numbers leave: at most three decimals.
+pub fn number(value: f64) -> String {
+    let text = format!("{value:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    // What is small is not nothing.
+    if text.trim_start_matches('-') == "0" && value != 0.0 {
+        return format!("{value:e}");
+    }
+    text.to_owned()
+}
+
+/// The digits of a digest that tell images apart.
+const DIGEST: usize = 12;
+/// Kinds of digests that registries use.
+const KINDS: [&str; 3] = ["sha256:", "sha384:", "sha512:"];
+
+/// The text with each digest cut to its first digits: `sha256:9f86d081884c…`.
+pub fn short_digests(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, kind)) = KINDS
+        .iter()
+        .filter_map(|kind| Some((rest.find(kind)?, kind)))
+        .min()
+    {
+        let (before, digest) = rest.split_at(at + kind.len());
+        let digits = digest
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(digest.len());
+        out.push_str(before);
+        if digits > 2 * DIGEST {
+            let _ = write!(out, "{}…", &digest[..DIGEST]);
+        } else {
+            out.push_str(&digest[..digits]);
+        }
+        rest = &digest[digits..];
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        let told = |ms| span(Duration::from_millis(ms));
+        assert_eq!(told(87), "87 ms");
+        assert_eq!(told(1_500), "1.5 s");
+        assert_eq!(told(59_949), "59.9 s");
+        assert_eq!(told(59_960), "1 m 00 s");
+        assert_eq!(told(115_000), "1 m 55 s");
+        assert_eq!(told(7_500_000), "2 h 05 m");
+    }
+
+    #[test]
+    fn sums_of_numbers_leave_no_noise() {
+        let sum = 0.1 + 0.2;
+        let told = [sum, 8.700_000_000_000_001, 1.0, 0.25, 100.0, -3.5, 0.0].map(number);
+        assert_eq!(told, ["0.3", "8.7", "1", "0.25", "100", "-3.5", "0"]);
+        assert_eq!(number(0.000_25), "2.5e-4");
+    }
+
+    #[test]
+    fn digests_are_short_and_what_is_none_stays() {
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        assert_eq!(
+            short_digests(&format!("a@{digest}, not sha512:{}é", "f".repeat(128))),
+            "a@sha256:0123456789ab…, not sha512:ffffffffffff…é"
+        );
+        for same in ["sha256:", "sha256:é", "sha256:abc123", "", "sha256:sha256:"] {
+            assert_eq!(short_digests(same), same);
+        }
+    }
+
+    #[test]
+    fn what_turns_text_round_or_drives_a_terminal_is_replaced() {
+        let all = "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200e}\u{200f}\u{61c}\u{1b}\r";
+        assert_eq!(plain(all), "\u{fffd}".repeat(14));
+        assert_eq!(plain("é\n\t漢"), "é\n\t漢");
     }
 }

@@ -21,14 +21,47 @@ const DETAILS: usize = 200;
 
 /// The page of a stage's report.
 pub fn render(report: &Report) -> String {
+    let outcomes = by_weight(&report.outcomes);
+    let main = html! {
+        (asked(&outcomes))
+        (timeline::of(report, timeline::Order::Name))
+        @for table in &report.tables { (rows(table)) }
+        (details(&outcomes))
+    };
+    whole(report, &main)
+}
+
+/// The page of a run of several stages: its phases on one time line. `pages` are those of its
+/// stages, by the name of the phase: files in the same folder.
+pub fn entry(report: &Report, pages: &[(String, String)]) -> String {
+    let main = html! {
+        (timeline::of(report, timeline::Order::Time))
+        (phases(report, pages))
+        @for table in &report.tables { (rows(table)) }
+    };
+    whole(report, &main)
+}
+
+fn whole(report: &Report, main: &Markup) -> String {
     let about = [&report.service, &report.environment, &report.release];
     let about: Vec<String> = about
         .into_iter()
         .flatten()
         .map(|text| shown(text))
         .collect();
-    let title = format!("{}: {}", report.stage, report.verdict);
-    let outcomes = by_weight(&report.outcomes);
+    let title = match &report.headline {
+        Some(headline) => shown(headline),
+        None => format!("{}: {}", report.stage, report.verdict),
+    };
+    // The headline need not name the verdict, and the reason need not be told twice.
+    let verdict = format!("{}: {}", report.stage, report.verdict);
+    let about: Vec<String> = report
+        .headline
+        .iter()
+        .map(|_| verdict.clone())
+        .chain(about)
+        .collect();
+    let reason = Some(&report.reason).filter(|reason| report.headline.as_ref() != Some(reason));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -43,22 +76,84 @@ pub fn render(report: &Report) -> String {
             }
             body {
                 header {
-                    h1 { (mark(report.verdict)) " " (title) }
-                    @if !about.is_empty() { p.about { (about.join(" · ")) } }
-                    p.reason { (shown(&report.reason)) }
+                    div class={ "band " (class(report.verdict)) } {
+                        h1 { (mark(report.verdict)) " " (title) }
+                        @if !about.is_empty() { p.about { (about.join(" · ")) } }
+                        @if let Some(reason) = reason { p.reason { (shown(reason)) } }
+                    }
                     (facts(report))
                 }
-                main {
-                    (asked(&outcomes))
-                    (timeline::of(report))
-                    @for table in &report.tables { (rows(table)) }
-                    (details(&outcomes))
-                }
+                main { (main) }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
     };
     page.into_string()
+}
+
+/// What became of each phase, and where more stands about it.
+fn phases(report: &Report, pages: &[(String, String)]) -> Markup {
+    if report.outcomes.is_empty() && pages.is_empty() {
+        return html! {};
+    }
+    let page = |phase: &str| pages.iter().find(|(name, _)| name == phase);
+    html! {
+        section aria-labelledby="phases" {
+            h2 id="phases" { "Phases" }
+            table.phases {
+                thead { tr {
+                    @for column in ["phase", "verdict", "took", "reason"] { th scope="col" { (column) } }
+                } }
+                tbody {
+                    @for outcome in &report.outcomes {
+                        @let name = phase_of(outcome);
+                        tr {
+                            td.id data-column="phase" {
+                                @match page(name) {
+                                    Some((_, file)) => a href=(link(file)) { (shown(name)) },
+                                    None => (shown(name)),
+                                }
+                            }
+                            td data-column="verdict" { (mark(outcome.verdict)) " " (outcome.verdict) }
+                            td data-column="took" { (text::span(outcome.duration)) }
+                            td data-column="reason" { (why(outcome)) }
+                        }
+                    }
+                    // A run that ended in an error tells of none.
+                    @for (name, file) in pages.iter().filter(|(name, _)| report.outcomes.iter().all(|outcome| phase_of(outcome) != name)) {
+                        tr { td.id data-column="phase" { a href=(link(file)) { (shown(name)) } } td {} td {} td {} }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn phase_of(outcome: &Outcome) -> &str {
+    outcome.id.strip_prefix("run/").unwrap_or(&outcome.id)
+}
+
+/// A file beside this one, whatever its name holds.
+fn link(file: &str) -> String {
+    let mut link = String::from("./");
+    for byte in file.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => link.push(byte.into()),
+            byte => link.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    link
+}
+
+/// The reason, where it tells more than what was found, and the next step.
+fn why(outcome: &Outcome) -> Markup {
+    let hint = outcome.hint.as_deref();
+    html! {
+        @if let Some(reason) = outcome.own_reason() { (shown(reason)) }
+        @if let Some(hint) = hint.filter(|_| outcome.verdict > Verdict::Pass) {
+            p.hint { "→ " (shown(hint)) }
+        }
+    }
 }
 
 fn facts(report: &Report) -> Markup {
@@ -108,6 +203,16 @@ fn mark(verdict: Verdict) -> Markup {
     html! { span class={ "mark " (class(verdict)) } aria-hidden="true" { (sign) } }
 }
 
+/// What can fail no stage is a warning, whatever was found.
+fn mark_of(outcome: &Outcome) -> Markup {
+    match outcome.severity {
+        Severity::Advisory if outcome.verdict > Verdict::Pass => {
+            html! { span class="mark unsure" aria-hidden="true" { "!" } }
+        }
+        _ => mark(outcome.verdict),
+    }
+}
+
 fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
@@ -123,9 +228,18 @@ fn asked(outcomes: &[&Outcome]) -> Markup {
     if outcomes.is_empty() {
         return html! {};
     }
+    let passed = outcomes
+        .iter()
+        .filter(|o| o.verdict == Verdict::Pass)
+        .count();
     html! {
         section aria-labelledby="asked" {
             h2 id="asked" { "What was asked" }
+            // Only a phone folds them: there each takes half a screen.
+            @if passed > 0 {
+                input.fold id="passed" type="checkbox";
+                label.fold for="passed" { "Show what passed: " (passed) " of " (outcomes.len()) }
+            }
             table.outcomes {
                 thead { tr {
                     @for column in COLUMNS {
@@ -142,14 +256,10 @@ fn asked(outcomes: &[&Outcome]) -> Markup {
 
 fn row(outcome: &Outcome) -> Markup {
     let cell = |value: &Option<String>| value.as_deref().map(shown).unwrap_or_default();
-    let hint = outcome
-        .hint
-        .as_deref()
-        .filter(|_| outcome.verdict != Verdict::Pass);
     html! {
-        tr {
+        tr class=(class(outcome.verdict)) {
             td data-column="verdict" data-sort=(outcome.verdict as u8) {
-                (mark(outcome.verdict)) " " (outcome.verdict)
+                (mark_of(outcome)) " " (outcome.verdict)
             }
             td.id data-column="check" {
                 (shown(&outcome.id))
@@ -158,10 +268,7 @@ fn row(outcome: &Outcome) -> Markup {
             }
             td data-column="expected" { (cell(&outcome.expected)) }
             td data-column="actual" { (cell(&outcome.actual)) }
-            td data-column="reason" {
-                (cell(&outcome.reason))
-                @if let Some(hint) = hint { small { "→ " (shown(hint)) } }
-            }
+            td data-column="reason" { (why(outcome)) }
             td data-column="took" data-sort=(outcome.duration.as_micros()) {
                 (text::span(outcome.duration))
             }
@@ -205,7 +312,7 @@ fn details(outcomes: &[&Outcome]) -> Markup {
             h2 id="measured" { "What was measured" }
             @for outcome in measured.iter().take(DETAILS) {
                 details open[outcome.verdict != Verdict::Pass] {
-                    summary { (mark(outcome.verdict)) " " (shown(&outcome.id)) ": " (outcome.verdict) }
+                    summary { (mark_of(outcome)) " " (shown(&outcome.id)) ": " (outcome.verdict) }
                     (chart::of(outcome))
                     @if outcome.verdict != Verdict::Pass { (telling(outcome)) }
                 }
@@ -250,6 +357,36 @@ fn told(name: &str, id: &str, measurement: &Measurement) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_of_a_run_leads_to_those_of_its_stages() {
+        let phase = |name: &str, verdict| {
+            Outcome::new(format!("run/{name}"), "v4", verdict).reason(format!("why {name}"))
+        };
+        let outcomes = vec![
+            phase("preflight", Verdict::Pass),
+            phase("deploy", Verdict::Fail).hint("run it <yourself>"),
+        ];
+        let mut report = Report::from_outcomes("run", jiff::Timestamp::UNIX_EPOCH, outcomes);
+        report.headline = Some("v4 failed to deploy; <v2> is back".into());
+        report.timeline = ["preflight", "deploy"]
+            .map(|place| model::report::Bar {
+                place: place.into(),
+                what: String::new(),
+                start: std::time::Duration::ZERO,
+                end: std::time::Duration::from_secs(1),
+                verdict: Verdict::Pass,
+            })
+            .to_vec();
+        let pages = [("preflight".into(), "a run?\"<é>.preflight.html".into())];
+        let page = entry(&report, &pages);
+        let link = "<a href=\"./a%20run%3F%22%3C%C3%A9%3E.preflight.html\">preflight</a>";
+        assert!(page.contains(link), "{page}");
+        assert!(page.contains("v4 failed to deploy; &lt;v2&gt; is back</h1>"));
+        assert!(page.contains("→ run it &lt;yourself&gt;"));
+        let bars = |name: &str| page.find(&format!(">{name}</text>"));
+        assert!(bars("preflight") < bars("deploy") && bars("preflight").is_some());
+    }
 
     #[test]
     fn what_a_service_answers_is_text() {

@@ -1,27 +1,6 @@
 //! Words and numbers as a person reads them.
 
-use std::time::Duration;
-
-use model::text::is_bidi;
-
-/// Text from outside without what makes it look other than it is.
-pub(crate) fn shown(text: &str) -> String {
-    let seen = |c: char| match c {
-        '\n' | '\t' => c,
-        c if c.is_control() || is_bidi(c) => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(seen).collect()
-}
-
-/// `87 ms`, `1.5 s`, `2 m 05 s`.
-pub(crate) fn span(time: Duration) -> String {
-    match time.as_millis() {
-        ms @ 0..1000 => format!("{ms} ms"),
-        1000..60_000 => format!("{:.1} s", time.as_secs_f64()),
-        _ => format!("{} m {:02} s", time.as_secs() / 60, time.as_secs() % 60),
-    }
-}
+pub(crate) use model::text::{plain as shown, span};
 
 /// A number with as many digits as tell something.
 pub(crate) fn number(value: f64) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 use model::report::Bar;
 use model::{Outcome, Report, Verdict};
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::class;
 use crate::scale::Scale;
@@ -15,10 +16,19 @@ const LEFT: f64 = 190.0;
 const ROW: f64 = 24.0;
 /// A drawing that a person can still read.
 const MOST: usize = 60;
-/// Characters that fit beside the bars.
+/// Columns that fit beside the bars.
 const NAME: usize = 24;
 
-pub(crate) fn of(report: &Report) -> Markup {
+/// How places stand below each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Many hosts, at which the same is done.
+    Name,
+    /// One after the other.
+    Time,
+}
+
+pub(crate) fn of(report: &Report, order: Order) -> Markup {
     let mut bars = if report.timeline.is_empty() {
         watched(&report.outcomes)
     } else {
@@ -31,7 +41,10 @@ pub(crate) fn of(report: &Report) -> Markup {
     // What did not work is seen first where not all can be.
     bars.sort_by_key(|bar| std::cmp::Reverse(bar.verdict));
     bars.truncate(MOST);
-    bars.sort_by(|a, b| (&a.place, a.start).cmp(&(&b.place, b.start)));
+    bars.sort_by(|a, b| match order {
+        Order::Name => (&a.place, a.start).cmp(&(&b.place, b.start)),
+        Order::Time => a.start.cmp(&b.start),
+    });
     let mut places: Vec<&str> = bars.iter().map(|bar| bar.place.as_str()).collect();
     places.dedup();
     let end = bars.iter().map(|bar| bar.end).max().unwrap_or_default();
@@ -77,11 +90,20 @@ pub(crate) fn of(report: &Report) -> Markup {
 
 fn name(place: &str) -> String {
     let place = shown(place);
-    if place.chars().count() <= NAME {
+    if place.chars().map(columns).sum::<usize>() <= NAME {
         return place;
     }
-    let head: String = place.chars().take(NAME - 1).collect();
-    format!("{head}…")
+    let mut taken = 0;
+    let head = place.chars().take_while(|c| {
+        taken += columns(*c);
+        taken < NAME
+    });
+    format!("{}…", head.collect::<String>())
+}
+
+/// A wide character takes the room of two.
+fn columns(c: char) -> usize {
+    c.width().unwrap_or_default()
 }
 
 /// A bar for each stretch of measurements with one verdict.

@@ -1,5 +1,6 @@
 //! The readiness score: what share of the weight that was asked has passed.
 
+use model::text::number;
 use model::{Outcome, Severity, Verdict};
 
 /// An outcome and its weight.
@@ -108,7 +109,7 @@ fn share(weight: f64, total: f64) -> String {
     if (weight - 1.0).abs() < 1e-9 {
         String::new()
     } else {
-        format!(" (weight {weight} of {total})")
+        format!(" (weight {} of {})", number(weight), number(total))
     }
 }
 
@@ -155,6 +156,21 @@ mod tests {
                 P,
                 "8.4 of 10: lost 1.0 for c/1, 0.6 for c/2 (weight 0.6 of 10)".into()
             )
+        );
+    }
+
+    #[test]
+    fn sums_of_weights_leave_no_noise_in_the_reason() {
+        // 8.1 + 0.3 + 0.3 is 8.700000000000001 to a computer, and a third is never whole.
+        let noisy = [(P, MUST, 8.1), (F, MAY, 0.3), (F, MAY, 0.1 + 0.2)];
+        assert_eq!(
+            judged(&noisy, 8.0).2,
+            "9.3 of 10: lost 0.3 for c/1 (weight 0.3 of 8.7), 0.3 for c/2 (weight 0.3 of 8.7)"
+        );
+        let third = [(P, MUST, 2.0), (F, MAY, 1.0 / 3.0)];
+        assert_eq!(
+            judged(&third, 8.0).2,
+            "8.6 of 10: lost 1.4 for c/1 (weight 0.333 of 2.333)"
         );
     }
 

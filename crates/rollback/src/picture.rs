@@ -9,6 +9,20 @@ use model::report::Bar;
 /// A chart that a person can still read.
 const MOST: usize = 60;
 
+/// Green worked, red failed, yellow is not known, grey was not done: mermaid has a colour for each
+/// state of a task, by which the verdicts are told apart.
+const STYLE: &str = r##"%%{init: {"themeVariables": {"doneTaskBkgColor": "#2da44e", "doneTaskBorderColor": "#1a7f37", "critBkgColor": "#ff8182", "critBorderColor": "#cf222e", "activeTaskBkgColor": "#eac54f", "activeTaskBorderColor": "#9a6700", "taskBkgColor": "#afb8c1", "taskBorderColor": "#57606a", "taskTextColor": "#1f2328", "taskTextDarkColor": "#1f2328"}}}%%"##;
+
+/// The state of a task with the verdict's colour, and what ends it.
+fn state(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "done, ",
+        Verdict::Fail | Verdict::Refused => "crit, ",
+        Verdict::Error | Verdict::Partial | Verdict::Inconclusive => "active, ",
+        Verdict::Skipped => "",
+    }
+}
+
 pub(crate) fn gantt(bars: &[Bar]) -> Option<String> {
     if bars.is_empty() {
         return None;
@@ -19,7 +33,7 @@ pub(crate) fn gantt(bars: &[Bar]) -> Option<String> {
     let hidden = shown.len().saturating_sub(MOST);
     shown.truncate(MOST);
     shown.sort_by(|a, b| (&a.place, a.start).cmp(&(&b.place, b.start)));
-    let mut chart = String::from("gantt\n    dateFormat x\n    axisFormat %M:%S.%L\n");
+    let mut chart = format!("{STYLE}\ngantt\n    dateFormat x\n    axisFormat %M:%S.%L\n");
     if hidden > 0 {
         // Silence would be taken for hosts at which nothing was done.
         let _ = writeln!(chart, "    title {hidden} more that worked are not shown");
@@ -30,15 +44,12 @@ pub(crate) fn gantt(bars: &[Bar]) -> Option<String> {
             section = Some(&bar.place);
             let _ = writeln!(chart, "    section {}", plain(&bar.place));
         }
-        let state = match bar.verdict {
-            Verdict::Pass => "done",
-            _ => "crit",
-        };
         let end = bar.end.max(bar.start + Duration::from_millis(1));
         let _ = writeln!(
             chart,
-            "    {} :{state}, {}, {}",
+            "    {} :{}{}, {}",
             bar.what,
+            state(bar.verdict),
             bar.start.as_millis(),
             end.as_millis()
         );
@@ -60,26 +71,33 @@ mod tests {
 
     #[test]
     fn bars_stand_under_their_hosts() {
-        let bar = |place: &str, start, worked| Bar {
+        let bar = |place: &str, start, verdict| Bar {
             place: place.to_owned(),
             what: "switch".to_owned(),
             start: Duration::from_millis(start),
             end: Duration::from_millis(start),
-            verdict: if worked { Verdict::Pass } else { Verdict::Fail },
+            verdict,
         };
         let chart = gantt(&[
-            bar("web-02", 5, false),
-            bar("web:01", 7, true),
-            bar("web-02", 1, true),
+            bar("web-02", 5, Verdict::Fail),
+            bar("web:01", 7, Verdict::Pass),
+            bar("web:01", 9, Verdict::Inconclusive),
+            bar("web-02", 1, Verdict::Pass),
         ]);
+        let chart = chart.as_deref().and_then(|chart| chart.split_once('\n'));
+        assert_eq!(chart.map(|(style, _)| style), Some(STYLE));
         assert_eq!(
-            chart.as_deref(),
+            chart.map(|(_, chart)| chart),
             Some(
                 "gantt\n    dateFormat x\n    axisFormat %M:%S.%L\n    section web-02\n    switch :done, 1, 2\n    \
-                 switch :crit, 5, 6\n    section web 01\n    switch :done, 7, 8"
+                 switch :crit, 5, 6\n    section web 01\n    switch :done, 7, 8\n    switch :active, 9, 10"
             )
         );
-        let many: Vec<Bar> = (0..200).map(|n| bar("web", n, n != 199)).collect();
+        let last = |n| match n {
+            199 => Verdict::Fail,
+            _ => Verdict::Pass,
+        };
+        let many: Vec<Bar> = (0..200).map(|n| bar("web", n, last(n))).collect();
         let chart = gantt(&many).unwrap_or_default();
         assert!(
             chart.contains("crit")

@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use cli::{Board, Progress, cut};
-use unicode_width::UnicodeWidthStr as _;
+use cli::{Board, Progress, columns, cut, padded};
 
 pub(crate) struct Tree {
     board: Board,
@@ -115,15 +114,14 @@ fn frame(
     } else {
         Vec::new()
     };
-    let longest = shown.iter().map(|branch| branch.place.width()).max();
+    let longest = shown.iter().map(|branch| columns(&branch.place)).max();
     let longest = longest.unwrap_or_default().min(width / 3);
     for (nth, branch) in shown.iter().enumerate() {
         let last = nth + 1 == shown.len() && hidden.is_empty();
         let edge = if last { "└─" } else { "├─" };
-        let place = cut(&branch.place, longest);
-        let gap = " ".repeat(longest.saturating_sub(place.width()));
+        let place = padded(&cut(&branch.place, longest), longest);
         let twigs: Vec<String> = branch.twigs.iter().map(|twig| told(twig, now)).collect();
-        let line = format!("{edge} {place}{gap}  {}", twigs.join("  "));
+        let line = format!("{edge} {place}  {}", twigs.join("  "));
         lines.push(cut(line.trim_end(), width));
     }
     if !hidden.is_empty() {
@@ -229,7 +227,7 @@ mod tests {
         for (width, height) in [(0, 0), (1, 1), (3, 2), (9, 3)] {
             let lines = frame(&branches, "x", Duration::from_secs(1), (width, height));
             assert!(
-                lines.iter().all(|line| line.width() < width.max(1)) || width == 0,
+                lines.iter().all(|line| columns(line) < width.max(1)) || width == 0,
                 "{lines:?}"
             );
             assert!(lines.len() <= height.max(1), "{lines:?}");

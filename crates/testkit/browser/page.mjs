@@ -22,15 +22,29 @@ await open(modules, chromium, async (browser) => {
     const { violations } = await page.evaluate(() => axe.run());
     found.violations.push(...violations.map((it) => `${sheet}: ${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`));
     found.views += 1;
+    const rows = () => page.$$eval('table.outcomes tbody tr', (rows) => rows.filter((row) => row.offsetHeight > 0).length);
+    if (name === 'phone') {
+      found.folded = await rows();
+      const fold = await page.$('input.fold');
+      if (fold) await fold.click();
+      found.unfolded = await rows();
+      const hint = await page.$('p.hint');
+      found.hint = hint && await hint.evaluate((hint) => parseFloat(getComputedStyle(hint).fontSize));
+    }
+    const sorts = name === 'desk' && await page.$('table.outcomes');
     if (name === 'desk') {
+      found.drawings = await page.$$eval('svg[role=img]', (drawings) => drawings.map((drawing) => drawing.getAttribute('aria-label')));
+      found.elements = await page.evaluate(() => ({ img: document.images.length, a: document.links.length, scripts: document.scripts.length }));
+      found.links = await page.evaluate(() => [...document.links].map((link) => link.getAttribute('href')));
+      found.title = await page.$eval('.band h1', (title) => title.textContent);
+      found.painted = await page.$eval('svg[role=img]', (drawing) => drawing.getBoundingClientRect().width > 300);
+    }
+    if (sorts) {
       const column = (nth) => page.$$eval('table.outcomes tbody tr', (rows, nth) => rows.map((row) => row.cells[nth].textContent), nth);
       await (await page.$('table.outcomes th:nth-child(2) button')).click();
       found.sorted = await column(1);
       await (await page.$('table.outcomes th:nth-child(2) button')).click();
       found.backwards = await column(1);
-      found.drawings = await page.$$eval('svg[role=img]', (drawings) => drawings.map((drawing) => drawing.getAttribute('aria-label')));
-      found.elements = await page.evaluate(() => ({ img: document.images.length, a: document.links.length, scripts: document.scripts.length }));
-      found.painted = await page.$eval('svg[role=img]', (drawing) => drawing.getBoundingClientRect().width > 300);
     }
     await page.close();
   }

@@ -22,12 +22,18 @@ const found = await open(modules, chromium, async (browser) => {
     }
     const texts = (selector) => [...document.querySelectorAll(selector)].map((block) => block.textContent);
     const cells = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent));
-    return { elements, answers: texts('code.language-text'), tables: [...document.querySelectorAll('table')].map(cells) };
+    const folds = [...document.querySelectorAll('details')];
+    const [open, folded] = [true, false].map((open) =>
+      folds.filter((fold) => fold.open === open).map((fold) => fold.querySelector('summary').textContent));
+    return { elements, open, folded, title: document.querySelector('h2')?.textContent, answers: texts('code.language-text'), tables: [...document.querySelectorAll('table')].map(cells) };
   });
   await page.addScriptTag({ path: join(modules, 'mermaid/dist/mermaid.min.js') });
   found.charts = await page.evaluate(async () => {
     mermaid.initialize({ startOnLoad: false, securityLevel: 'strict' });
     const charts = [];
+    // Nothing is drawn where nothing is seen.
+    const folded = [...document.querySelectorAll('details:not([open])')];
+    folded.forEach((fold) => { fold.open = true; });
     for (const [nth, block] of [...document.querySelectorAll('code.language-mermaid')].entries()) {
       try {
         const { diagramType } = await mermaid.parse(block.textContent);
@@ -39,6 +45,7 @@ const found = await open(modules, chromium, async (browser) => {
         charts.push(String(error));
       }
     }
+    folded.forEach((fold) => { fold.open = false; });
     return charts;
   });
   if (folder) await page.screenshot({ path: join(folder, 'summary.png'), fullPage: true });

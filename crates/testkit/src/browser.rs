@@ -10,13 +10,16 @@ use serde_json::Value;
 use crate::{testbed, tool, workspace};
 
 /// A summary as GitHub shows it: `elements` by name, `charts` by the kind that mermaid has drawn
-/// or what it says against one, `answers`, and `tables` by their cells.
+/// or what it says against one, `answers`, `tables` by their cells, its `title`, and by their first
+/// lines the details that are `open` and `folded`.
 pub fn summary(file: &Path) -> Value {
     seen("summary.mjs", file)
 }
 
 /// A page on a phone and on a desk, light and dark: `violations` by axe, views that are too
-/// `wide`, `problems`, `requests`, how the table is `sorted` and `backwards`, and `drawings`.
+/// `wide`, `problems`, `requests`, how the table is `sorted` and `backwards`, `drawings`,
+/// `links`, its `title`, how many rows a phone shows `folded` and `unfolded`, and how many pixels
+/// high a `hint` is there.
 pub fn page(file: &Path) -> Value {
     seen("page.mjs", file)
 }

@@ -2,15 +2,26 @@
 
 use std::fmt::Write as _;
 
-use model::text::is_bidi;
+use model::text::{plain, safe};
 
 /// A cell longer than this is cut: a table is read at a glance.
-const CELL: usize = 300;
+pub(super) const CELL: usize = 300;
+/// What is to be copied is cut later.
+const LONG: usize = 2000;
 
 /// Text for one line of Markdown: nothing in it is markup, a link, a mention or a table's edge.
 pub(super) fn cell(text: &str) -> String {
+    escaped(text, CELL)
+}
+
+/// The same of a command, which is of use only whole.
+pub(super) fn long_cell(text: &str) -> String {
+    escaped(text, LONG)
+}
+
+fn escaped(text: &str, limit: usize) -> String {
     let mut escaped = String::new();
-    for c in shorten(text.trim(), CELL).chars() {
+    for c in shorten(text.trim(), limit).chars() {
         match c {
             '\n' => escaped.push_str("<br>"),
             '&' | '<' | '>' | '|' | '`' | '*' | '_' | '[' | ']' | '~' | '\\' | '#' | '@' | '$'
@@ -18,8 +29,7 @@ pub(super) fn cell(text: &str) -> String {
                 let _ = write!(escaped, "&#{};", u32::from(c));
             }
             c if c.is_control() => escaped.push(' '),
-            c if is_bidi(c) => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
+            c => escaped.push(safe(c)),
         }
     }
     // GitHub turns a bare URL into a link; remote text must not choose what a reader clicks.
@@ -40,8 +50,7 @@ pub(super) fn html(text: &str) -> String {
             '\n' if escaped.ends_with('\n') => escaped.push_str("&#8203;\n"),
             '\n' => escaped.push('\n'),
             c if c.is_control() && c != '\t' => escaped.push(' '),
-            c if is_bidi(c) => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
+            c => escaped.push(safe(c)),
         }
     }
     escaped
@@ -49,14 +58,7 @@ pub(super) fn html(text: &str) -> String {
 
 /// Text as it is, between fences that are longer than any row of backticks in it.
 pub(super) fn fenced(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() || is_bidi(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect();
+    let clean = plain(text);
     let longest = clean.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat((longest + 1).max(3));
     format!("{fence}text\n{}\n{fence}\n", clean.trim_end_matches('\n'))

@@ -44,7 +44,7 @@ fn flush(out: &mut String, table: &mut Vec<Vec<String>>) {
     let width = |column: usize| {
         let cells = table.iter().filter_map(|row| row.get(column));
         cells
-            .map(|cell| cell.chars().count())
+            .map(|cell| cli::columns(cell))
             .max()
             .unwrap_or_default()
             .min(WIDEST)
@@ -53,7 +53,8 @@ fn flush(out: &mut String, table: &mut Vec<Vec<String>>) {
     for row in table.drain(..) {
         let mut line = String::from("  ");
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            line.push_str(&cli::padded(cell, *width));
+            line.push_str("  ");
         }
         out.push_str(line.trim_end());
         out.push('\n');

@@ -17,7 +17,10 @@ pub(super) fn scalar(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c) => {
+            c if c.is_control()
+                || model::text::is_bidi(c)
+                || "\u{2028}\u{2029}\u{feff}".contains(c) =>
+            {
                 out.push_str(&format!("\\U{:08X}", u32::from(c)));
             }
             c => out.push(c),

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use cli::cut;
+use cli::{columns, cut, padded};
 use model::Verdict;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::row::{REMEMBERED, Row, seconds};
 
@@ -25,7 +24,7 @@ pub(super) fn frame(rows: &[Row], elapsed: Duration, width: usize, height: usize
     let (shown, hidden) = order.split_at(shown);
     let longest = shown
         .iter()
-        .map(|row| row.id.width())
+        .map(|row| columns(&row.id))
         .max()
         .unwrap_or_default();
     let id_width = longest.min(width * 3 / 8);
@@ -38,7 +37,7 @@ pub(super) fn frame(rows: &[Row], elapsed: Duration, width: usize, height: usize
         let line = format!(
             "{} {}  {past:<past_width$}  {}",
             row.mark(),
-            padded(&row.id, id_width),
+            padded(&ends(&row.id, id_width), id_width),
             row.outlook(elapsed)
         );
         lines.push(cut(line.trim_end(), width));
@@ -79,19 +78,16 @@ fn states<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
     open.into_iter().chain(ended).collect::<Vec<_>>().join(", ")
 }
 
-/// Text in so many columns of the screen.
-fn padded(text: &str, width: usize) -> String {
-    let text = ends(text, width);
-    let missing = width.saturating_sub(text.width());
-    text + &" ".repeat(missing)
-}
-
 /// Both ends of a name that is too long: what tells names apart is often the last word.
 fn ends(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if columns(text) <= width {
         return text.to_owned();
     }
-    let reversed = |text: &str| text.chars().rev().collect::<String>();
-    let tail = reversed(&cut(&reversed(text), width / 2));
-    cut(text, width.saturating_sub(tail.width()) + 1).replace('…', "") + &tail
+    // Where the longest end begins that fits, not within what is put on one letter.
+    let fits = |at: &usize| columns(&text[*at..]) < width / 2;
+    let stands = |at: &usize| !text[*at..].starts_with(|c: char| columns(&c.to_string()) == 0);
+    let starts = text.char_indices().map(|(at, _)| at);
+    let tail = starts.skip_while(|at| !fits(at)).find(stands);
+    let tail = tail.map_or("", |at| &text[at..]);
+    format!("{}{tail}", cut(text, width - columns(tail)))
 }

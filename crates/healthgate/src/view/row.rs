@@ -186,10 +186,15 @@ impl Row {
                 (verdict, None) if self.said.is_empty() || reason.contains(&self.said) => {
                     format!("{verdict}: {reason}")
                 }
-                (verdict, None) => format!("{verdict}: {reason}: {}", self.said),
+                (verdict, None) => format!("{verdict}: {}: {reason}", self.said),
             };
         }
         let mut parts = Vec::new();
+        // What a narrow screen cuts off is what tells least.
+        let last = self.past.back().map(|(verdict, _)| *verdict);
+        if last.is_some_and(|last| last != Verdict::Pass) {
+            parts.push(self.said.clone());
+        }
         if let Some(members) = self.members {
             parts.push(format!(
                 "{} of {} passed, {} wanted, {} failed",
@@ -198,17 +203,12 @@ impl Row {
         } else {
             parts.push(self.standing.missing(&self.policy, elapsed).to_string());
         }
-        // What a narrow screen cuts off is what tells least.
         if self.standing.passed_at.is_none() {
             let left = self.policy.deadline.get().saturating_sub(elapsed);
             parts.push(format!("{} left", seconds(left)));
         }
         if self.members.is_none() {
             parts.extend(self.failures_left(elapsed));
-        }
-        let last = self.past.back().map(|(verdict, _)| *verdict);
-        if last.is_some_and(|last| last != Verdict::Pass) {
-            parts.push(self.said.clone());
         }
         parts.join(" · ")
     }

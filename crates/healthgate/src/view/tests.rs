@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use model::{Redactor, Severity, Tally, Verdict};
 use probe::observer::{Asked, Measured, Stands};
 use probe::policy::{Assessor, Conclusion, Sample};
-use unicode_width::UnicodeWidthStr as _;
 
 use super::frame::frame;
 use super::lines::Lines;
@@ -110,7 +109,7 @@ fn a_line_says_what_is_missing_and_how_long_there_is() {
         (&[P], "2 more in a row · 1m 46s left · 2 failures left"),
         (
             &[P, F],
-            "3 more in a row · 1m 46s left · 1 failure left · status 503 \u{fffd}[2J ***",
+            "status 503 \u{fffd}[2J *** · 3 more in a row · 1m 46s left · 1 failure left",
         ),
         (
             &[F, F, P],
@@ -119,7 +118,7 @@ fn a_line_says_what_is_missing_and_how_long_there_is() {
         (&[P, P, P], "soaking, 14m 50s left · 1 failure left"),
         (
             &[F, F, F],
-            "fail: failed (3) > failure-limit (2): status 503 \u{fffd}[2J ***",
+            "fail: status 503 \u{fffd}[2J ***: failed (3) > failure-limit (2)",
         ),
     ] {
         assert_eq!(row("http/a", seen).outlook(at), outlook, "{seen:?}");
@@ -136,7 +135,7 @@ fn a_failure_that_must_last_and_a_share_of_the_soak_are_told_too() {
     let outlook = |policy: &Policy, seen: &[_]| by(policy, "http/a", seen).0.outlook(at);
     assert_eq!(
         outlook(&lasting, &[P, F]),
-        "3 more in a row · 1m 46s left · failing for 12s of 2m · status 503 \u{fffd}[2J ***"
+        "status 503 \u{fffd}[2J *** · 3 more in a row · 1m 46s left · failing for 12s of 2m"
     );
     assert_eq!(outlook(&lasting, &[P]), "2 more in a row · 1m 46s left");
     let share = Policy {
@@ -150,11 +149,11 @@ fn a_failure_that_must_last_and_a_share_of_the_soak_are_told_too() {
 }
 
 #[test]
-fn eighty_columns_hold_what_is_missing_and_the_time_that_is_left() {
+fn eighty_columns_hold_the_reason_and_what_is_missing() {
     let long = row(&format!("http/{}/health", "x".repeat(40)), &[P, F]);
     let lines = frame(&[long], Duration::from_secs(1), 80, 24);
     assert!(
-        lines[1].contains("3 more in a row · 1m 59s left"),
+        lines[1].contains("  status 503 \u{fffd}[2J *** · 3 more"),
         "{lines:#?}"
     );
 }
@@ -175,15 +174,15 @@ fn a_screen_holds_the_worst_first_and_no_more_than_fits() {
     let lines = frame(&rows, Duration::from_secs(75), 100, 6);
     insta::assert_snapshot!(lines.join("\n"), @r"
     healthgate  1m 15s  101 open, 1 fail
-    ✗ http/worst  ✗✗✗               fail: failed (3) > failure-limit (2): status 503 �[2J ***
-    ✗ http/bad    ▂✗                3 more in a row · 45s left · 1 failure left · status 503 �[2J ***
+    ✗ http/worst  ✗✗✗               fail: status 503 �[2J ***: failed (3) > failure-limit (2)
+    ✗ http/bad    ▂✗                status 503 �[2J *** · 3 more in a row · 45s left · 1 failure left
     · http/0      ▂                 2 more in a row · 45s left · 2 failures left
     … 99 more: 99 open
     ");
     for (width, height) in [(0, 0), (1, 1), (2, 2), (12, 3), (40, 24), (80, 300)] {
         let lines = frame(&rows, Duration::from_secs(75), width, height);
         assert!(lines.len() < height.max(2), "{width}x{height}: {lines:#?}");
-        let widest = lines.iter().map(|line| line.width()).max();
+        let widest = lines.iter().map(|line| cli::columns(line)).max();
         assert!(widest < Some(width.max(1)), "{width}x{height}: {lines:#?}");
     }
 }
@@ -202,7 +201,7 @@ fn hostile_ids_are_clean_and_wide_ones_do_not_push_the_columns() {
     );
     let columns = lines[1..]
         .iter()
-        .map(|line| line.find('▂').map(|at| line[..at].width()));
+        .map(|line| line.find('▂').map(|at| cli::columns(&line[..at])));
     let columns: Vec<_> = columns.collect();
     assert!(columns[0].is_some() && columns[0] == columns[1], "{text}");
 }
@@ -232,7 +231,7 @@ fn a_line_is_written_when_the_state_changes_and_not_for_more_of_the_same() {
         assert_eq!(told("http/a", seen).1, news, "{seen:?}");
     }
     let line = Lines::default().change(&row("http/a", &[P, F]), Duration::from_millis(2100));
-    let expected = "+2.1s ✗ http/a: 3 more in a row · 1m 57s left · 1 failure left · status 503 \u{fffd}[2J ***";
+    let expected = "+2.1s ✗ http/a: status 503 \u{fffd}[2J *** · 3 more in a row · 1m 57s left · 1 failure left";
     assert_eq!(line.as_deref(), Some(expected));
 }
 
@@ -275,7 +274,7 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
     let failed = "fail: failed (3) > failure-limit (2)";
     assert_eq!(
         measured(&mut row, Verdict::Fail),
-        (false, format!("{failed}: x"))
+        (false, "fail: x: failed (3) > failure-limit (2)".to_owned())
     );
     assert_eq!(
         measured(&mut row, Verdict::Pass),
@@ -287,7 +286,7 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
     );
     assert_eq!(
         measured(&mut row, Verdict::Fail),
-        (true, format!("{failed}: x"))
+        (true, "fail: x: failed (3) > failure-limit (2)".to_owned())
     );
 }
 

@@ -1,6 +1,7 @@
 //! What a person is told at the end, and has to do where the rollback did not help.
 
 use jiff::{SignedDuration, Timestamp};
+use model::text::span;
 use model::{Outcome, Report, Verdict};
 use remote::quote;
 use state::{Document, Status};
@@ -21,11 +22,15 @@ impl Rollback<'_> {
             Verdict::Pass => {
                 let restored = self.restored.get();
                 report.reason = format!(
-                    "rolled back from {from} to {} in {} ms, verified after {} ms",
+                    "rolled back from {from} to {} in {}, verified after {}",
                     self.destination,
-                    restored.duration_since(self.clock).as_millis(),
-                    self.clock.elapsed().as_millis()
+                    span(restored.duration_since(self.clock)),
+                    span(self.clock.elapsed())
                 );
+                report.headline = Some(match left {
+                    Some(left) => format!("rolled back {left} → {}", self.destination),
+                    None => format!("rolled back to {}", self.destination),
+                });
                 let at = Timestamp::now()
                     - SignedDuration::try_from(restored.elapsed()).unwrap_or_default();
                 report.outputs.extend([
