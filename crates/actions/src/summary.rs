@@ -173,11 +173,9 @@ fn fold(text: &mut String, verdict: Verdict, word: &str, outcomes: &[&Outcome]) 
         outcomes.len()
     );
     for outcome in outcomes.iter().take(ROWS) {
-        let found = match verdict {
-            Verdict::Skipped => outcome.reason.as_deref(),
-            _ => outcome.actual.as_deref().or(outcome.reason.as_deref()),
-        };
-        let _ = writeln!(text, "| {} | {} |", asked(outcome), optional(found));
+        let found = [outcome.actual.as_deref(), outcome.own_reason()];
+        let found: Vec<String> = found.into_iter().flatten().map(told).collect();
+        let _ = writeln!(text, "| {} | {} |", asked(outcome), found.join("<br>"));
     }
     text.push('\n');
     rest(text, outcomes.get(ROWS..).unwrap_or_default());

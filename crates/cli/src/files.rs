@@ -15,7 +15,7 @@ pub(crate) enum Use {
     Appended,
     /// It is read, and must be there afterwards.
     Kept,
-    /// A stream of this process that was redirected: whoever did it knows.
+    /// A stream of this process, which a shell may have redirected.
     Stream,
 }
 

@@ -124,7 +124,7 @@ impl Live {
     }
 }
 
-/// Moves the line for as long as there is one and somebody can see it.
+/// Moves the line for as long as there is one and a terminal to show it.
 fn beat(live: Weak<Live>) -> mpsc::Sender<()> {
     let (sender, ended) = mpsc::channel();
     std::thread::spawn(move || {

@@ -49,7 +49,7 @@ impl<W: Write> Screen<W> {
         self.owner
     }
 
-    /// Whether there was nobody left to take what was drawn.
+    /// Whether the terminal takes nothing any more.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone
     }
@@ -181,7 +181,7 @@ pub(crate) fn aside(write: impl FnOnce()) {
     let owner = screen.owner;
     screen.clear();
     write();
-    // Whoever it was draws it again; no other may take the place meanwhile.
+    // It is drawn again by the same owner; no other may take the place meanwhile.
     screen.owner = owner;
 }
 
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// A screen, and its other end, which is read where somebody looks.
+    /// A screen, and its other end, which is read where a test looks.
     fn pair() -> (Screen<UnixStream>, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();

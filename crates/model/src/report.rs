@@ -50,7 +50,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// The verdict in one sentence, with its arithmetic.
     pub reason: String,
-    /// The verdict for whoever reads only one line, where the stage has better words than its name:
+    /// The verdict in one line, where the stage has better words than its name:
     /// `rolled back v4 → v2`. Not part of the JSON document.
     pub headline: Option<String>,
     /// 0 to 10, in preflight only.

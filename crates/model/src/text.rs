@@ -22,7 +22,7 @@ pub fn cut(text: &str, most: usize) -> String {
 }
 
 /// A character of outside text as it may be shown anywhere: what a terminal would obey, or what
-/// turns text round, is shown as U+FFFD. Line breaks and tabs stay; whoever shows them decides.
+/// turns text round, is shown as U+FFFD. Line breaks and tabs stay: where it is shown decides.
 pub fn safe(c: char) -> char {
     match c {
         '\n' | '\t' => c,
