@@ -10,6 +10,8 @@ use registry::docker::{self, Source};
 use registry::{Credentials, Reference};
 use remote::local::{Exit, Script};
 
+/// GitHub's registry.
+pub const GHCR: &str = "ghcr.io";
 /// Docker's configuration is a few kilobytes.
 const MAX_CONFIG: u64 = 1 << 20;
 
@@ -27,6 +29,8 @@ pub struct Known {
     pub credentials: Option<Credentials>,
     /// Whose they are, for a person: `nobody`, `` `REGISTRY_PASS` ``, `docker-credential-pass`.
     pub whose: String,
+    /// Nothing named them: without them a public image may be seen all the same.
+    pub implied: bool,
     /// Why there are none although somebody logged in: told if the registry wants some.
     pub trouble: Option<Trouble>,
 }
@@ -69,6 +73,7 @@ fn nobody() -> Known {
     Known {
         credentials: None,
         whose: "nobody".to_owned(),
+        implied: false,
         trouble: None,
     }
 }
@@ -77,6 +82,7 @@ fn known(credentials: Credentials, whose: String) -> Known {
     Known {
         credentials: Some(credentials),
         whose,
+        implied: false,
         trouble: None,
     }
 }
@@ -94,13 +100,28 @@ fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known,
     Ok(known(credentials, format!("the login in `{password}`")))
 }
 
-/// What `docker login` left; else ECR's own way, for its own hosts.
+/// What `docker login` left; else ECR's own way, for its own hosts, and the workflow's token for
+/// GitHub's registry.
 async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<Known, Trouble> {
     let left = docker(image, job, timeout).await?;
     match aws::Login::region(image.registry()) {
         Some(region) if left.credentials.is_none() => ecr(Some(region), job, timeout).await,
+        None if left.credentials.is_none() && image.registry() == GHCR => {
+            Ok(workflow(job).unwrap_or(left))
+        }
         _ => Ok(left),
     }
+}
+
+/// The token that a workflow has: with `packages: read` it opens the repository's images.
+fn workflow(job: &Job) -> Option<Known> {
+    let token = job.env.non_empty("GITHUB_TOKEN")?;
+    // Any user name does.
+    let user = job.env.non_empty("GITHUB_ACTOR").unwrap_or("token");
+    Some(Known {
+        implied: true,
+        ..known(Credentials::new(user, token), "`GITHUB_TOKEN`".to_owned())
+    })
 }
 
 /// A token that ECR's registry takes as a password.

@@ -14,10 +14,19 @@ use crate::{Client, Error, Needs, Repository};
 pub struct Identity {
     /// `None` for the token of an app or a workflow run, which is nobody's.
     pub login: Option<String>,
-    /// `None` if it lasts for ever, or does not say.
-    pub expires_at: Option<Timestamp>,
+    pub expires: Expiry,
     /// A classic token's scopes; other tokens have none.
     pub scopes: Option<Vec<String>>,
+}
+
+/// When a token ends, by what GitHub tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    At(Timestamp),
+    /// Nothing is told: a token that lasts for ever, or one of an app.
+    Untold,
+    /// Something is told that cannot be read.
+    Unreadable,
 }
 
 /// Whether a token may read something.
@@ -46,7 +55,7 @@ impl Client {
         match self.get_with_headers::<User>("/user", SELF).await {
             Ok((user, headers)) => Ok(Identity {
                 login: Some(user.login),
-                expires_at: expiration(&headers),
+                expires: expiration(&headers),
                 scopes: scopes(&headers),
             }),
             // An app's token is nobody's; this question is for such tokens alone.
@@ -55,7 +64,7 @@ impl Client {
                 let (_, headers) = self.get_with_headers::<IgnoredAny>(path, SELF).await?;
                 Ok(Identity {
                     login: None,
-                    expires_at: expiration(&headers),
+                    expires: expiration(&headers),
                     scopes: None,
                 })
             }
@@ -97,9 +106,15 @@ impl Client {
 }
 
 /// `2026-12-21 10:00:00 UTC`, or with an offset.
-fn expiration(headers: &HeaderMap) -> Option<Timestamp> {
-    let text = headers.get("github-authentication-token-expiration")?;
-    let text = text.to_str().ok()?.trim();
+fn expiration(headers: &HeaderMap) -> Expiry {
+    let Some(told) = headers.get("github-authentication-token-expiration") else {
+        return Expiry::Untold;
+    };
+    let at = told.to_str().ok().and_then(|text| time(text.trim()));
+    at.map_or(Expiry::Unreadable, Expiry::At)
+}
+
+fn time(text: &str) -> Option<Timestamp> {
     if let Some(utc) = text.strip_suffix(" UTC") {
         let at: DateTime = utc.parse().ok()?;
         return Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp());
@@ -160,7 +175,11 @@ mod tests {
         let at = |text: &'static str| {
             let value = http::HeaderValue::from_static(text);
             let name = http::HeaderName::from_static("github-authentication-token-expiration");
-            expiration(&HeaderMap::from_iter([(name, value)])).map(|at| at.to_string())
+            match expiration(&HeaderMap::from_iter([(name, value)])) {
+                Expiry::At(at) => Some(at.to_string()),
+                Expiry::Untold => panic!("it is told"),
+                Expiry::Unreadable => None,
+            }
         };
         assert_eq!(
             at("2026-12-21 10:00:00 UTC").as_deref(),

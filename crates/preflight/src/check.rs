@@ -23,12 +23,18 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use cli::Job;
+use cli::{Failure, Job};
 use config::file::Preflight;
 use config::value::Weight;
 use github::Client;
 use model::{Outcome, Severity};
 use tokio::sync::Semaphore;
+
+/// What cannot be asked at all, of the checks that are chosen: the configuration's fault.
+pub(crate) fn unreadable(section: &Preflight, job: &Job) -> Option<Failure> {
+    let chosen = section.images.iter();
+    images::unreadable(chosen.filter(|check| job.only.selects(&images::id(check))))
+}
 
 /// What every check is given.
 pub(crate) struct Scene<'a> {

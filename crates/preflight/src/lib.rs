@@ -96,7 +96,8 @@ impl cli::Stage for Stage {
                 login: RegistryLogin::default(),
                 username_env: None,
                 password_env: None,
-                plain_http: false,
+                plain_http: None,
+                ca_file: None,
                 severity: Severity::Required,
                 weight: Weight::default(),
             });
@@ -107,6 +108,9 @@ impl cli::Stage for Stage {
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let started_at = jiff::Timestamp::now();
         let section = job.config.preflight.clone().unwrap_or_default();
+        if let Some(failure) = check::unreadable(&section, job) {
+            return Err(failure);
+        }
         let scene = Scene::new(job, &section, self.force);
         let planned = check::all(&section, &scene);
         let ids: Vec<String> = planned.iter().map(|planned| planned.id.clone()).collect();

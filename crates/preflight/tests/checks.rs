@@ -133,7 +133,6 @@ fn images_are_found_missing_or_without_a_platform() {
         1,
         "found for linux/amd64",
     );
-    code("Acme/shop", "", 1, "lower case");
 }
 
 #[test]

@@ -123,6 +123,12 @@ async fn a_token_tells_whose_it_is_how_long_it_lasts_and_what_it_may_do() {
         ),
         (vec![scopes], "", 0, "without an expiry"),
         (
+            vec![(ends, "one of these days"), scopes],
+            "",
+            3,
+            "with an expiry that cannot be read",
+        ),
+        (
             vec![(ends, soon.as_str())],
             "",
             1,

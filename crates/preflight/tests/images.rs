@@ -492,6 +492,210 @@ fn each_answer_of_a_registry_has_its_own_outcome() {
 }
 
 #[test]
+fn pf_registry_odd_images_are_judged_by_what_an_engine_pulls() {
+    let registry = Registry::start();
+    let shop = format!("{}/acme/shop", registry.address());
+    let image = registry.push_entry("acme/shop", "v1", "linux/arm/v6");
+    registry.push_entries("acme/shop", "empty", &[]);
+    registry.push_index("acme/shop", "attested", &["unknown/unknown"]);
+    let mut signed = registry.push_entry("acme/shop", "sbom", "linux/amd64");
+    signed["annotations"] =
+        serde_json::json!({"vnd.docker.reference.type": "attestation-manifest"});
+    signed["platform"] = serde_json::json!({"os": "linux", "architecture": "amd64"});
+    registry.push_entries("acme/shop", "annotated", &[signed]);
+    registry.push_entries("acme/shop", "untold", &[image.clone()]);
+    let inner = registry.push_entries("acme/shop", "inner", &[image]);
+    let nested = registry.push_entries("acme/shop", "nested", &[inner]);
+    let mut deep = nested;
+    for _ in 0..8 {
+        deep = registry.push_entries("acme/shop", "deep", &[deep]);
+    }
+    let hollow = registry.push_entries("acme/shop", "hollow", &[]);
+    registry.push_entries("acme/shop", "nothing", &[hollow]);
+    for (tag, more, code, key, text) in [
+        ("empty", "", 1, "reason", "its index is empty"),
+        ("empty", ", max-age: 30d", 1, "reason", "its index is empty"),
+        ("nothing", "", 1, "reason", "its index is empty"),
+        ("attested", "", 1, "reason", "only attestations"),
+        ("annotated", "", 1, "reason", "only attestations"),
+        (
+            "attested",
+            ", platforms: [linux/amd64]",
+            1,
+            "reason",
+            "only attestations",
+        ),
+        ("untold", "", 0, "actual", "found"),
+        (
+            "untold",
+            ", platforms: [linux/arm/v7]",
+            0,
+            "actual",
+            "found",
+        ),
+        (
+            "untold",
+            ", platforms: [linux/amd64]",
+            1,
+            "actual",
+            "linux/arm/v6",
+        ),
+        ("nested", "", 0, "actual", "found"),
+        ("nested", ", platforms: [linux/arm64]", 0, "actual", "found"),
+        (
+            "nested",
+            ", platforms: [linux/s390x]",
+            1,
+            "actual",
+            "linux/arm/v6",
+        ),
+        ("deep", "", 4, "reason", "without end"),
+    ] {
+        check(&format!("{shop}:{tag}"), more, code, key, text);
+    }
+}
+
+#[test]
+fn a_manifest_of_schema_1_is_no_image_any_more() {
+    let body = r#"{"schemaVersion": 1, "name": "a/b", "tag": "v1", "fsLayers": []}"#;
+    let kind = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    let (_runtime, server) = answering(ResponseTemplate::new(200).set_body_raw(body, kind));
+    let image = format!("{}/a/b:v1", server.address());
+    check(&image, "", 1, "reason", "schema 1");
+}
+
+#[test]
+fn pf_registry_tls_on_loopback_is_spoken_where_the_registry_speaks_it() {
+    let registry = Registry::start();
+    registry.push("acme/shop", "v1", "linux/amd64");
+    let authority = testkit::Authority::new();
+    let certificate = authority.certificate("localhost", 10);
+    let tls = registry.with_tls(&certificate);
+    let secure = format!("localhost:{}/acme/shop", tls.port());
+    let trusting = format!(", ca-file: '{}'", authority.file().display());
+    for more in ["", ", plain-http: false"] {
+        let more = format!("{trusting}{more}");
+        check(&format!("{secure}:v1"), &more, 0, "actual", "found");
+        check(&format!("{secure}:v2"), &more, 1, "hint", "`v1`");
+    }
+    // Its certificate is another's: that is told, and not what plain HTTP got.
+    for more in ["", ", plain-http: false"] {
+        check(&format!("{secure}:v1"), more, 4, "hint", "`ca-file`");
+    }
+    check(
+        &format!("{secure}:v1"),
+        ", plain-http: true",
+        4,
+        "reason",
+        "status 400",
+    );
+    let plain = format!("{}/acme/shop:v1", registry.address());
+    check(
+        &plain,
+        ", plain-http: false",
+        4,
+        "reason",
+        "could not be asked",
+    );
+    for more in ["", ", plain-http: true", trusting.as_str()] {
+        check(&plain, more, 0, "actual", "found");
+    }
+    check(
+        &plain,
+        ", ca-file: /no/such.pem",
+        4,
+        "reason",
+        "/no/such.pem",
+    );
+}
+
+#[test]
+fn an_upper_case_name_is_the_configurations_fault_and_told_with_the_right_one() {
+    let (_folder, mut command) = asking("127.0.0.1:9/Acme/Shop:v1", "");
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("all lower case: `acme/shop`"), "{text}");
+}
+
+/// Passes what is meant for `ghcr.io` on to a port of this machine.
+fn proxy_to(port: u16) -> u16 {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") {
+                    if client.read(&mut byte).unwrap_or(0) == 0 {
+                        return;
+                    }
+                    head.push(byte[0]);
+                }
+                assert!(head.starts_with(b"CONNECT ghcr.io:443 "));
+                let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let _ = std::io::copy(&mut server, &mut client);
+            });
+        }
+    });
+    own
+}
+
+#[test]
+fn pf_ghcr_private_images_are_asked_for_with_the_workflows_token() {
+    let authority = testkit::Authority::new();
+    let certificate = authority.certificate("ghcr.io", 10);
+    let private = Registry::start_private("octocat", "ghs_job-token");
+    private.push("acme/shop", "v1", "linux/amd64");
+    let tls = private.with_tls(&certificate);
+    let more = format!(", ca-file: '{}'", authority.file().display());
+    let ask = |port: u16, token: Option<&str>| {
+        let (_folder, mut command) = asking("ghcr.io/acme/shop:v1", &more);
+        command
+            .env(
+                "HTTPS_PROXY",
+                format!("http://127.0.0.1:{}", proxy_to(port)),
+            )
+            .env("GITHUB_ACTOR", "octocat");
+        if let Some(token) = token {
+            command.env("GITHUB_TOKEN", token);
+        }
+        outcome(&mut command)
+    };
+    let (code, told) = ask(tls.port(), Some("ghs_job-token"));
+    assert_eq!(code, 0, "{told}");
+    let (code, told) = ask(tls.port(), Some("ghs_without-it"));
+    assert_eq!(code, 4, "{told}");
+    assert!(
+        told["hint"].as_str().unwrap().contains("packages: read"),
+        "{told}"
+    );
+    assert!(
+        told["actual"].as_str().unwrap().contains("`GITHUB_TOKEN`"),
+        "{told}"
+    );
+    let (code, told) = ask(tls.port(), None);
+    assert_eq!(code, 4, "{told}");
+    assert!(
+        told["hint"].as_str().unwrap().contains("GITHUB_TOKEN"),
+        "{told}"
+    );
+    // A token that it refuses does not hide what everybody may see.
+    let public = Registry::start();
+    public.push("acme/shop", "v1", "linux/amd64");
+    let tls = public.with_tls(&certificate);
+    let (code, told) = ask(tls.port(), Some("ghs_job-token"));
+    assert_eq!(code, 0, "{told}");
+}
+
+#[test]
 fn what_can_be_wrong_in_the_file_is_told_with_its_place() {
     for (more, place, why) in [
         (", platforms: [linux]", "linux]", "`linux` is no platform"),

@@ -97,6 +97,41 @@ fn runbook_000_every_key_of_the_example_file_is_required() {
 }
 
 #[test]
+fn dotenv_fallback_one_line_does_not_change_how_another_is_read() {
+    let (folder, mut command) =
+        preflight("  variables: [{ example-file: .env.example, env-file: .env }]\n");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(".env.example", "TITLE=\nDB_URL=\n");
+    for odd in [
+        "TITLE=The Shop",
+        "TITLE='The Shop'",
+        "TITLE=x",
+        "a-b=1\nTITLE=it's",
+    ] {
+        for (db, code) in [
+            ("DB_URL= # filled in on the host", 1),
+            ("DB_URL=\t# filled in on the host", 1),
+            ("DB_URL=\"\"", 1),
+            ("DB_URL", 1),
+            ("export DB_URL=x # here", 0),
+            ("DB_URL='one\ntwo'", 0),
+        ] {
+            for mark in ["", "\u{feff}"] {
+                write(".env", &format!("{mark}{db}\n{odd}\n"));
+                command.assert().code(code);
+                write(".env", &format!("{mark}{odd}\r\n{db}\r\n"));
+                command.assert().code(code);
+            }
+        }
+    }
+    write(".env", "TITLE=x\nDB_URL='hunter2\n");
+    command
+        .assert()
+        .code(4)
+        .stdout(contains("a quote is not closed: line 2").and(contains("hunter2").not()));
+}
+
+#[test]
 fn a_variable_check_says_one_thing() {
     for (item, why) in [
         ("{ matches: x }", "neither `name` nor `example-file`"),

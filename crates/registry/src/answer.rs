@@ -19,6 +19,8 @@ pub enum Answer {
     },
     /// The registry knows no such image or tag: 404.
     Absent,
+    /// Something is there under this name, and no engine can run it.
+    Unusable(Unusable),
     /// The registry does not let us know whether the image is there: 401 or 403, also after
     /// authentication. That is never the same as absent.
     Denied {
@@ -28,8 +30,19 @@ pub enum Answer {
     },
 }
 
+/// Why what is there is no image that an engine pulls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("its index is empty: it names no image")]
+    Empty,
+    #[error("its index holds only attestations, and no image")]
+    OnlyAttestations,
+    #[error("it is a manifest of schema 1, which engines do not pull any more")]
+    Schema1,
+}
+
 impl Answer {
-    /// Whether the image has this platform. A platform without a variant is met by any variant.
+    /// Whether a machine of this platform finds an image for it here.
     pub fn has_platform(&self, wanted: &str) -> bool {
         let Answer::Found { platforms, .. } = self else {
             return false;

@@ -8,9 +8,9 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
-use crate::exchange::{Exchange, Stop, header, read, same_origin};
-use crate::manifest::{Entry, Manifest};
-use crate::{Answer, Credentials, Error, Reference, digest, platform, reference};
+use crate::exchange::{Exchange, Speech, Stop, header, read, same_origin};
+use crate::manifest::{self, Entry, Manifest};
+use crate::{Answer, Credentials, Error, Reference, Unusable, digest, platform, reference};
 
 /// Every kind of manifest, so that none is converted for us.
 const KINDS: &str = "application/vnd.oci.image.index.v1+json, \
@@ -21,6 +21,9 @@ const KINDS: &str = "application/vnd.oci.image.index.v1+json, \
 const MANIFEST: usize = 4 << 20;
 /// As many tags as a hint needs.
 const TAG_PAGES: usize = 10;
+/// Indexes within indexes, and how many documents one question may read.
+const DEPTH: usize = 4;
+const DOCUMENTS: usize = 40;
 /// Of an index, as many images are looked into for their age.
 const LOOKED_INTO: usize = 8;
 
@@ -35,8 +38,16 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access<'a> {
     pub credentials: Option<&'a Credentials>,
-    /// Without TLS; loopback addresses always are.
-    pub plain_http: bool,
+    /// Without TLS, or with it. `None`: with it, except at a loopback address that does not speak it.
+    pub plain_http: Option<bool>,
+}
+
+/// The tags of a repository, as far as they were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    pub names: Vec<String>,
+    /// There are more.
+    pub cut: bool,
 }
 
 /// What to find out about an image besides that it is there.
@@ -51,14 +62,30 @@ pub struct Want<'a> {
 impl Client {
     /// `timeout` bounds a whole question: tokens, redirects, retries and waits included.
     pub fn new(timeout: Duration) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
+        Client::trusting(timeout, None)
+    }
+
+    /// The same, but only the authorities in this PEM text are trusted.
+    pub fn trusting(timeout: Duration, authorities: Option<&[u8]>) -> Result<Self, Error> {
+        let setup = |error: reqwest::Error| Error::Setup {
+            reason: error.to_string(),
+        };
+        let mut builder = reqwest::Client::builder();
+        if let Some(pem) = authorities {
+            let trusted = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
+            if trusted.is_empty() {
+                return Err(Error::Setup {
+                    reason: "no certificate is in the file of authorities".to_owned(),
+                });
+            }
+            builder = builder.tls_certs_only(trusted);
+        }
+        let http = builder
             .user_agent(concat!("deploy-guard/", env!("CARGO_PKG_VERSION")))
             // Followed by hand: credentials must not go to another host.
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| Error::Setup {
-                reason: error.to_string(),
-            })?;
+            .map_err(setup)?;
         Ok(Client { http, timeout })
     }
 
@@ -74,6 +101,7 @@ impl Client {
         match answer {
             Ok(found) => Ok(found),
             Err(Stop::Absent) => Ok(Answer::Absent),
+            Err(Stop::Unusable(why)) => Ok(Answer::Unusable(why)),
             Err(Stop::Denied { status, detail }) => Ok(Answer::Denied { status, detail }),
             Err(Stop::Failed(error)) => Err(error),
         }
@@ -85,11 +113,11 @@ impl Client {
         &self,
         reference: &Reference,
         access: Access<'_>,
-    ) -> Result<Option<Vec<String>>, Error> {
+    ) -> Result<Option<Tags>, Error> {
         let mut exchange = self.exchange(reference, access)?;
         match self.within(reference, list(&mut exchange)).await {
             Ok(tags) => Ok(Some(tags)),
-            Err(Stop::Absent | Stop::Denied { .. }) => Ok(None),
+            Err(Stop::Absent | Stop::Unusable(_) | Stop::Denied { .. }) => Ok(None),
             Err(Stop::Failed(error)) => Err(error),
         }
     }
@@ -99,8 +127,17 @@ impl Client {
         reference: &'a Reference,
         access: Access<'a>,
     ) -> Result<Exchange<'a>, Error> {
-        let plain = access.plain_http || reference.is_loopback();
-        let scheme = if plain { "http" } else { "https" };
+        let speech = match access.plain_http {
+            Some(true) => Speech::Plain,
+            // A registry on this machine often has no certificate; one that has is found out.
+            None if reference.is_loopback() => Speech::Unknown,
+            _ => Speech::Tls,
+        };
+        let scheme = if speech == Speech::Tls {
+            "https"
+        } else {
+            "http"
+        };
         let (host, repository) = (reference.host(), reference.repository());
         let base = Url::parse(&format!("{scheme}://{host}/v2/{repository}/")).map_err(|error| {
             Error::Setup {
@@ -119,6 +156,7 @@ impl Client {
             reference,
             credentials: access.credentials,
             base,
+            speech,
             deadline: Instant::now() + self.timeout,
             authorization,
         })
@@ -144,13 +182,14 @@ async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<Answer, 
     let url = exchange.url(&format!("manifests/{}", exchange.reference.target()))?;
     let platforms = !want.platforms.is_empty();
     if !platforms && !want.created {
-        let also = [StatusCode::METHOD_NOT_ALLOWED];
+        // Registries and caches that do not know the method for manifests answer 404 or 405 to it.
+        let also = [StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_FOUND];
         let head = exchange.ask(Method::HEAD, &url, KINDS, &also).await?;
         let digest = header(head.headers(), "docker-content-digest");
-        // A head alone is believed only where it is plainly a manifest's, and tells its digest: a
-        // login page is a 200 too.
+        // A head alone is believed only where it is plainly an image's, and tells its digest: a
+        // login page is a 200 too, and an index may hold nothing that runs.
         if head.status() == StatusCode::OK
-            && is_manifest(head.headers())
+            && is_image(head.headers())
             && let Some(digest) = digest.filter(|got| comparable(exchange, got))
         {
             same(exchange, exchange.reference.digest(), &digest)?;
@@ -161,27 +200,29 @@ async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<Answer, 
             });
         }
     }
+    let url = exchange.url(&format!("manifests/{}", exchange.reference.target()))?;
     let response = exchange.ask(Method::GET, &url, KINDS, &[]).await?;
     let (digest, document) = document(exchange, response, exchange.reference.digest()).await?;
     let manifest = Manifest::read(&document).ok_or_else(|| no_manifest(exchange))?;
-    let (platforms, created) = match &manifest {
-        Manifest::Index { images } => {
+    let (mut platforms, created) = match manifest {
+        Manifest::Index { entries } => {
+            let images = images(exchange, entries, want).await?;
             let created = if want.created {
-                oldest(exchange, images, want.platforms).await?
+                oldest(exchange, &images, want.platforms).await?
             } else {
                 None
             };
-            let platforms = images.iter().map(|image| image.platform.clone());
+            let platforms = images.into_iter().map(|image| image.platform);
             (platforms.collect(), created)
         }
         Manifest::Image { config } if platforms || want.created => {
-            let config = configuration(exchange, config).await?;
-            let platforms = platform::read(&config).into_iter().collect();
+            let config = configuration(exchange, &config).await?;
+            let platforms: Vec<String> = platform::read(&config).into_iter().collect();
             (platforms, created_of(&config))
         }
         Manifest::Image { .. } => (Vec::new(), None),
+        Manifest::Schema1 => return Err(Stop::Unusable(Unusable::Schema1)),
     };
-    let mut platforms: Vec<String> = platforms;
     platforms.sort();
     platforms.dedup();
     Ok(Answer::Found {
@@ -191,13 +232,103 @@ async fn look_up(exchange: &mut Exchange<'_>, want: Want<'_>) -> Result<Answer, 
     })
 }
 
+/// An image of an index that an engine may pull.
+struct Image {
+    digest: Option<String>,
+    platform: String,
+}
+
+/// The images of an index, as an engine finds them: indexes in it are gone into, and what tells no
+/// platform is asked for its own configuration.
+async fn images(
+    exchange: &mut Exchange<'_>,
+    entries: Vec<Entry>,
+    want: Want<'_>,
+) -> Result<Vec<Image>, Stop> {
+    let whole = !want.platforms.is_empty() || want.created;
+    let mut images = Vec::new();
+    let mut attested = false;
+    let mut read = 0;
+    let mut level = entries;
+    for _ in 0..=DEPTH {
+        let mut open = Vec::new();
+        for entry in level {
+            let Entry {
+                digest,
+                platform,
+                nested,
+                attestation,
+            } = entry;
+            attested |= attestation;
+            match platform {
+                _ if attestation => {}
+                Some(platform) if !nested => images.push(Image { digest, platform }),
+                _ => open.extend(digest),
+            }
+        }
+        let mut below = Vec::new();
+        for digest in open {
+            // One image is enough to know that there is one.
+            if !whole && !images.is_empty() {
+                break;
+            }
+            if read == DOCUMENTS {
+                return Err(too_much(exchange, "it leads to too many others"));
+            }
+            read += 1;
+            match part(exchange, &digest).await? {
+                Manifest::Index { entries } => below.extend(entries),
+                Manifest::Image { config } => {
+                    let config = configuration(exchange, &config).await?;
+                    match platform::read(&config) {
+                        Some(platform) => images.push(Image {
+                            digest: Some(digest),
+                            platform,
+                        }),
+                        None => attested = true,
+                    }
+                }
+                Manifest::Schema1 => {}
+            }
+        }
+        if below.is_empty() || !whole && !images.is_empty() {
+            return match images.is_empty() {
+                false => Ok(images),
+                true if attested => Err(Stop::Unusable(Unusable::OnlyAttestations)),
+                true => Err(Stop::Unusable(Unusable::Empty)),
+            };
+        }
+        level = below;
+    }
+    Err(too_much(
+        exchange,
+        "indexes stand in one another without end",
+    ))
+}
+
+fn too_much(exchange: &Exchange<'_>, reason: &str) -> Stop {
+    Stop::Failed(Error::Malformed {
+        host: exchange.host(),
+        what: "index",
+        reason: reason.to_owned(),
+    })
+}
+
+/// A manifest that another one names.
+async fn part(exchange: &mut Exchange<'_>, named: &str) -> Result<Manifest, Stop> {
+    let url = exchange.url(&format!("manifests/{named}"))?;
+    let response = found(exchange.ask(Method::GET, &url, KINDS, &[]).await, exchange)?;
+    let (_, document) = document(exchange, response, Some(named)).await?;
+    Manifest::read(&document).ok_or_else(|| no_manifest(exchange))
+}
+
 /// The date of the oldest of the wanted images; of the first, where none is named.
 async fn oldest(
     exchange: &mut Exchange<'_>,
-    images: &[Entry],
+    images: &[Image],
     wanted: &[String],
 ) -> Result<Option<Timestamp>, Stop> {
-    let met = |image: &&Entry| {
+    let met = |image: &&Image| {
         wanted.is_empty() || wanted.iter().any(|w| platform::meets(&image.platform, w))
     };
     let most = if wanted.is_empty() { 1 } else { LOOKED_INTO };
@@ -206,10 +337,7 @@ async fn oldest(
         let Some(named) = &image.digest else {
             return Ok(None);
         };
-        let url = exchange.url(&format!("manifests/{named}"))?;
-        let response = found(exchange.ask(Method::GET, &url, KINDS, &[]).await, exchange)?;
-        let (_, document) = document(exchange, response, Some(named)).await?;
-        let Some(Manifest::Image { config }) = Manifest::read(&document) else {
+        let Manifest::Image { config } = part(exchange, named).await? else {
             return Err(no_manifest(exchange));
         };
         let config = configuration(exchange, &config).await?;
@@ -307,7 +435,7 @@ fn no_manifest(exchange: &Exchange<'_>) -> Stop {
 }
 
 /// Page by page, as far as the bound goes.
-async fn list(exchange: &mut Exchange<'_>) -> Result<Vec<String>, Stop> {
+async fn list(exchange: &mut Exchange<'_>) -> Result<Tags, Stop> {
     let mut tags = Vec::new();
     let mut url = exchange.url("tags/list?n=1000")?;
     for _ in 0..TAG_PAGES {
@@ -326,10 +454,18 @@ async fn list(exchange: &mut Exchange<'_>) -> Result<Vec<String>, Stop> {
         );
         match next.and_then(|next| url.join(&next).ok()) {
             Some(next) if same_origin(&next, &exchange.base) && next != url => url = next,
-            _ => break,
+            _ => {
+                return Ok(Tags {
+                    names: tags,
+                    cut: false,
+                });
+            }
         }
     }
-    Ok(tags)
+    Ok(Tags {
+        names: tags,
+        cut: true,
+    })
 }
 
 /// `</v2/…?last=…>; rel="next"`.
@@ -338,10 +474,10 @@ fn next_page(link: &str) -> Option<String> {
     rest.contains("next").then(|| target.to_owned())
 }
 
-/// Whether a head says that its body is a manifest.
-fn is_manifest(headers: &HeaderMap) -> bool {
+/// Whether a head says that its body is the manifest of one image.
+fn is_image(headers: &HeaderMap) -> bool {
     header(headers, CONTENT_TYPE.as_str()).is_some_and(|text| {
         let kind = text.split(';').next().unwrap_or_default().trim();
-        KINDS.split(", ").any(|known| known == kind)
+        KINDS.split(", ").any(|known| known == kind) && !manifest::is_index(kind)
     })
 }

@@ -45,11 +45,10 @@ pub enum Problem {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Config {
-    #[serde(default)]
-    auths: BTreeMap<String, Auth>,
+    // As for Go's decoder, `null` is nothing, anywhere.
+    auths: Option<BTreeMap<String, Option<Auth>>>,
     creds_store: Option<String>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    cred_helpers: Option<BTreeMap<String, Option<String>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -80,17 +79,22 @@ pub fn login(config: &str, image: &Reference) -> Result<Source, Problem> {
                     "index.docker.io" | "docker.io" | "registry-1.docker.io"
                 )
     };
-    let own = config.cred_helpers.iter().find(|(key, _)| is_ours(key));
-    if let Some(name) = own.map(|(_, name)| name).or(config.creds_store.as_ref())
+    let helpers = config.cred_helpers.unwrap_or_default();
+    let own = helpers.into_iter().find(|(key, _)| is_ours(key));
+    let own = own.and_then(|(_, name)| name);
+    if let Some(name) = own.or(config.creds_store)
         && !name.is_empty()
     {
         let server = if is_hub { HUB } else { registry };
-        return helper(name, server);
+        return helper(&name, server);
     }
     // A full key, such as Docker Hub's, before one that only names the same host.
-    let exact = config.auths.get_key_value(registry);
-    let entry = exact.or_else(|| config.auths.iter().find(|(key, _)| is_ours(key)));
-    entry.map_or(Ok(Source::Nobody), |(key, auth)| read(key, auth))
+    let auths = config.auths.unwrap_or_default();
+    let exact = auths.get_key_value(registry);
+    match exact.or_else(|| auths.iter().find(|(key, _)| is_ours(key))) {
+        Some((key, Some(auth))) => read(key, auth),
+        _ => Ok(Source::Nobody),
+    }
 }
 
 /// The name becomes a program's.
@@ -230,6 +234,19 @@ mod tests {
             source("{\"auths\": \"hunter2\"}", "a"),
             "it is not Docker's configuration: line 1, column 19"
         );
+    }
+
+    #[test]
+    fn null_is_nothing_as_docker_reads_it() {
+        for config in [
+            r#"{"auths": null, "credsStore": null, "credHelpers": null}"#,
+            r#"{"auths": {"ghcr.io": null}, "credHelpers": {"ghcr.io": null}}"#,
+            r#"{"auths": {"ghcr.io": {"auth": null, "username": null}}}"#,
+        ] {
+            assert_eq!(source(config, "ghcr.io/acme/shop"), "nobody", "{config}");
+        }
+        let one = r#"{"auths": {"ghcr.io": {"auth": "bWU6YTpi"}}, "credHelpers": null}"#;
+        assert_eq!(source(one, "ghcr.io/acme/shop"), "me:a:b");
     }
 
     #[test]

@@ -6,7 +6,14 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("reach {host}: {reason}")]
-    Transport { host: String, reason: String },
+    Transport {
+        host: String,
+        reason: String,
+        /// The connection stood, and broke.
+        connected: bool,
+    },
+    #[error("trust the certificate of {host}: {reason}")]
+    Untrusted { host: String, reason: String },
     #[error("get an answer from {host} within {}", seconds(*after))]
     Timeout { host: String, after: Duration },
     #[error("ask {host}: it is rate limiting{}", wait(*retry_after))]
@@ -60,6 +67,10 @@ impl Error {
             Error::Transport { .. } => {
                 "check the registry's name, the network and HTTPS_PROXY; a registry without TLS \
                  needs `plain-http: true`"
+            }
+            Error::Untrusted { .. } => {
+                "name the certificate of the authority that signed it as `ca-file`; see it: \
+                 `openssl s_client -connect REGISTRY:443 -showcerts`"
             }
             Error::Timeout { .. } => {
                 "see how long it takes: `curl -sv https://REGISTRY/v2/`; or raise `preflight.timeout`"

@@ -6,10 +6,11 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use tokio_rustls::rustls;
 use url::Url;
 
 use crate::patience::{persist, retry_after};
-use crate::{Credentials, Error, Reference, challenge, token};
+use crate::{Credentials, Error, Reference, Unusable, challenge, token};
 use model::text::cut;
 
 const REDIRECTS: usize = 5;
@@ -25,6 +26,8 @@ pub(crate) enum Stop {
     },
     /// 404.
     Absent,
+    /// What is there is no image.
+    Unusable(Unusable),
     Failed(Error),
 }
 
@@ -43,12 +46,22 @@ impl From<Error> for Stop {
     }
 }
 
+/// Whether a registry is spoken to with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    Plain,
+    Tls,
+    /// Its first answer tells.
+    Unknown,
+}
+
 pub(crate) struct Exchange<'a> {
     pub(crate) http: &'a reqwest::Client,
     pub(crate) reference: &'a Reference,
     pub(crate) credentials: Option<&'a Credentials>,
     /// `…/v2/REPOSITORY/`.
     pub(crate) base: Url,
+    pub(crate) speech: Speech,
     pub(crate) deadline: Instant,
     pub(crate) authorization: Option<SecretString>,
 }
@@ -74,7 +87,16 @@ impl Exchange<'_> {
         accept: &str,
         also: &[StatusCode],
     ) -> Result<Response, Stop> {
-        let mut response = self.send(&method, url, accept).await?;
+        let first = if self.speech == Speech::Unknown {
+            self.settle(&method, url, accept).await
+        } else {
+            None
+        };
+        let url = &self.spoken(url);
+        let mut response = match first {
+            Some(response) => response,
+            None => self.send(&method, url, accept).await?,
+        };
         if response.status() == StatusCode::UNAUTHORIZED && self.authorization.is_none() {
             if !same_origin(response.url(), &self.base) {
                 // Whoever the registry points to could name itself as the token service.
@@ -111,6 +133,51 @@ impl Exchange<'_> {
                 detail: words(response).await,
             }),
         })
+    }
+
+    /// Asks without TLS first: a server with TLS refuses that at once, and the other way round a
+    /// plain server may wait for the rest of a line. An answer that was got on the way.
+    async fn settle(&mut self, method: &Method, url: &Url, accept: &str) -> Option<Response> {
+        self.speech = Speech::Plain;
+        let plain = self.follow(method, url, accept).await;
+        let refused = match &plain {
+            Ok(response) => response.status() == StatusCode::BAD_REQUEST,
+            Err(error) => matches!(
+                error,
+                Error::Transport {
+                    connected: true,
+                    ..
+                }
+            ),
+        };
+        if !refused {
+            // What is worth another try gets it from the one who waits in between.
+            let later = |response: &Response| matches!(response.status().as_u16(), 429 | 500..);
+            return plain.ok().filter(|response| !later(response));
+        }
+        let mut base = self.base.clone();
+        base.set_scheme("https").ok()?;
+        let base = std::mem::replace(&mut self.base, base);
+        self.speech = Speech::Tls;
+        match self.follow(method, &self.spoken(url), accept).await {
+            Ok(response) => Some(response),
+            // It has a certificate, if none that is trusted: that is what the next try tells.
+            Err(Error::Untrusted { .. }) => None,
+            Err(_) => {
+                self.base = base;
+                self.speech = Speech::Plain;
+                plain.ok()
+            }
+        }
+    }
+
+    /// An address of the registry under the scheme that it speaks.
+    fn spoken(&self, url: &Url) -> Url {
+        let mut spoken = url.clone();
+        if url.host() == self.base.host() {
+            let _ = spoken.set_scheme(self.base.scheme());
+        }
+        spoken
     }
 
     async fn send(&self, method: &Method, url: &Url, accept: &str) -> Result<Response, Error> {
@@ -214,13 +281,35 @@ pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
 
 /// The innermost cause, without the URL, which may hold a token.
 pub(crate) fn transport(url: &Url, error: &reqwest::Error) -> Error {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+    let host = url.authority().to_owned();
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    loop {
+        if let Some(rustls::Error::InvalidCertificate(why)) = cause.downcast_ref() {
+            return Error::Untrusted {
+                host,
+                reason: why.to_string(),
+            };
+        }
+        match within(cause) {
+            Some(source) => cause = source,
+            None => break,
+        }
     }
     Error::Transport {
-        host: url.authority().to_owned(),
+        host,
         reason: cause.to_string(),
+        connected: !error.is_connect(),
+    }
+}
+
+/// What an error is made of: one of I/O hides what it was made from behind the source of that.
+fn within<'e>(
+    cause: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e (dyn std::error::Error + 'static)> {
+    let io = cause.downcast_ref::<std::io::Error>();
+    match io.and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => cause.source(),
     }
 }
 

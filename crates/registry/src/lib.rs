@@ -19,8 +19,8 @@ mod platform;
 mod reference;
 mod token;
 
-pub use answer::Answer;
-pub use client::{Access, Client, Want};
+pub use answer::{Answer, Unusable};
+pub use client::{Access, Client, Tags, Want};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use reference::{Invalid, Reference};

@@ -4,37 +4,67 @@ use serde_json::Value;
 
 use crate::{digest, platform};
 
+/// What BuildKit writes beside the images of an index.
+const ATTESTATION: &str = "vnd.docker.reference.type";
+const INDEXES: [&str; 2] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
 /// What a tag or a digest names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Manifest {
     /// One image, by the digest of its configuration.
     Image { config: String },
-    /// One image for each platform; attestations are left out.
-    Index { images: Vec<Entry> },
+    /// Images, each for a platform, and other indexes.
+    Index { entries: Vec<Entry> },
+    /// Docker's first format.
+    Schema1,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
+    /// `None` where it is no digest that we know.
     pub(crate) digest: Option<String>,
-    pub(crate) platform: String,
+    /// Where the index tells one.
+    pub(crate) platform: Option<String>,
+    /// Another index.
+    pub(crate) nested: bool,
+    /// No image at all: what was signed about one.
+    pub(crate) attestation: bool,
 }
 
 impl Manifest {
-    /// `None` where the document is neither.
+    /// `None` where the document is none of these.
     pub(crate) fn read(document: &Value) -> Option<Manifest> {
         if let Some(all) = document["manifests"].as_array() {
-            let entry = |one: &Value| {
-                Some(Entry {
-                    digest: named(one),
-                    platform: platform::read(&one["platform"])?,
-                })
-            };
             return Some(Manifest::Index {
-                images: all.iter().filter_map(entry).collect(),
+                entries: all.iter().map(entry).collect(),
             });
+        }
+        if document["schemaVersion"].as_u64() == Some(1) {
+            return Some(Manifest::Schema1);
         }
         let config = named(&document["config"])?;
         Some(Manifest::Image { config })
+    }
+}
+
+/// Whether a media type is an index's.
+pub(crate) fn is_index(kind: &str) -> bool {
+    INDEXES.contains(&kind)
+}
+
+fn entry(of: &Value) -> Entry {
+    let platform = platform::read(&of["platform"]);
+    // `unknown/unknown`: a platform that is told, and none.
+    let none = of["platform"].is_object() && platform.is_none() && of["platform"]["os"].is_string();
+    let nested = of["mediaType"].as_str().is_some_and(is_index);
+    Entry {
+        digest: named(of),
+        nested,
+        attestation: of["annotations"][ATTESTATION].is_string() || none && !nested,
+        platform,
     }
 }
 

@@ -17,22 +17,27 @@ pub(crate) fn read(of: &Value) -> Option<String> {
     Some(text.to_lowercase())
 }
 
-/// Whether an image for `present` is one for `wanted`. A platform without a variant is met by any
-/// variant.
+/// Whether a machine of the platform `wanted` runs an image for `present`, by the rule of
+/// containerd (`platforms.Only`): a newer variant runs what an older one does, 64 bits run 32.
 pub(crate) fn meets(present: &str, wanted: &str) -> bool {
-    let (present, wanted) = (normal(present), normal(wanted));
-    // Where none is said, each architecture has a variant that it means.
-    let meant = match (present.1.as_str(), present.2.as_str()) {
-        ("arm64", "") => "v8",
-        ("arm", "") => "v7",
-        ("amd64", "") => "v1",
-        (_, variant) => variant,
+    let ((os, architecture, variant), wanted) = (normal(present), normal(wanted));
+    let version = |variant: &str| variant.strip_prefix('v')?.parse::<u32>().ok();
+    // ARM of 64 bits also has variants such as `v9.1`.
+    let not_above = || match (version(&variant), version(&wanted.2)) {
+        (Some(present), Some(wanted)) => present <= wanted,
+        _ => variant == wanted.2,
     };
-    let variant = wanted.2.is_empty() || meant == wanted.2;
-    present.0 == wanted.0 && present.1 == wanted.1 && variant
+    os == wanted.0
+        && match (wanted.1.as_str(), architecture.as_str()) {
+            ("amd64" | "arm" | "arm64", same) if same == wanted.1 => not_above(),
+            ("amd64", "386") => true,
+            ("arm64", "arm") => version(&variant).is_some_and(|version| version <= 8),
+            (_, same) => same == wanted.1 && variant == wanted.2,
+        }
 }
 
-/// Operating system, architecture and variant, the architecture under its usual name.
+/// Operating system, architecture and variant, the architecture under its usual name and with the
+/// variant that it means where none is told.
 fn normal(platform: &str) -> (String, String, String) {
     let platform = platform.to_ascii_lowercase();
     let mut parts = platform.splitn(3, '/');
@@ -43,7 +48,17 @@ fn normal(platform: &str) -> (String, String, String) {
         ("aarch64", variant) => ("arm64", variant),
         ("armhf", _) => ("arm", "v7"),
         ("armel", _) => ("arm", "v6"),
+        ("i386", _) => ("386", ""),
         (architecture, variant) => (architecture, variant),
+    };
+    let variant = match (architecture, variant) {
+        ("arm64", "" | "8") => "v8",
+        ("arm", "") => "v7",
+        ("arm", "5") => "v5",
+        ("arm", "6") => "v6",
+        ("arm", "7") => "v7",
+        ("amd64", "") => "v1",
+        (_, variant) => variant,
     };
     (os, architecture.to_owned(), variant.to_owned())
 }
@@ -53,15 +68,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_platform_without_a_variant_is_met_by_any_variant_but_not_the_reverse() {
+    fn platforms_meet_as_containerd_matches_them() {
         for (present, wanted, met) in [
             ("linux/arm64/v8", "linux/arm64", true),
             ("linux/arm64", "linux/arm64/v8", true),
             ("linux/arm64/v9", "linux/arm64/v8", false),
-            ("linux/arm64/v8", "linux/arm64/v7", false),
+            ("linux/arm64/v9", "linux/arm64", false),
             ("linux/amd64", "Linux/AMD64", true),
             ("linux/amd64", "linux/x86_64", true),
-            ("linux/amd64", "linux/amd64/v3", false),
+            ("linux/amd64", "linux/amd64/v3", true),
+            ("linux/amd64/v3", "linux/amd64", false),
+            ("linux/386", "linux/amd64", true),
+            ("linux/amd64", "linux/386", false),
+            ("linux/arm/v6", "linux/arm/v7", true),
+            ("linux/arm/v7", "linux/arm64", true),
+            ("linux/arm/v5", "linux/arm64/v8", true),
+            ("linux/arm/v6", "linux/arm", true),
+            ("linux/ppc64le", "linux/ppc64le", true),
+            ("linux/arm64/v8", "linux/arm64/v9", true),
             ("linux/arm/v7", "linux/arm", true),
             ("linux/arm", "linux/arm/v7", true),
             ("linux/arm", "linux/arm/v6", false),

@@ -219,7 +219,10 @@ fn check_path(path: &str) -> Result<(), String> {
         ));
     }
     if path.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err("a repository's name is all lower case".to_owned());
+        return Err(format!(
+            "a repository's name is all lower case: `{}`",
+            shown(&path.to_ascii_lowercase())
+        ));
     }
     if path.split('/').all(is_component) {
         return Ok(());

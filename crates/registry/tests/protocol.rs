@@ -18,7 +18,7 @@ async fn ask(
     let client = Client::new(Duration::from_secs(2)).unwrap();
     let access = Access {
         credentials,
-        plain_http: false,
+        plain_http: None,
     };
     let wanted = ["linux/amd64".to_owned()];
     let want = Want {
@@ -424,5 +424,45 @@ async fn the_list_of_tags_is_read_page_by_page_and_never_from_elsewhere() {
     let reference = Reference::parse(&format!("{}/acme/shop:v1", server.address())).unwrap();
     let client = Client::new(Duration::from_secs(2)).unwrap();
     let tags = client.tags(&reference, Access::default()).await.unwrap();
-    assert_eq!(tags.unwrap(), ["a", "b", "c"]);
+    let tags = tags.unwrap();
+    assert_eq!(tags.names, ["a", "b", "c"]);
+    assert!(!tags.cut);
+}
+
+#[tokio::test]
+async fn a_list_of_tags_that_is_cut_says_so() {
+    let server = MockServer::start().await;
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let page = move |_: &wiremock::Request| {
+        let turn = turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let next = format!("</v2/acme/shop/tags/list?last={turn}>; rel=\"next\"");
+        ResponseTemplate::new(200)
+            .set_body_json(serde_json::json!({"tags": [format!("t{turn}")]}))
+            .insert_header("link", next.as_str())
+    };
+    Mock::given(path("/v2/acme/shop/tags/list"))
+        .respond_with(page)
+        .mount(&server)
+        .await;
+    let reference = Reference::parse(&format!("{}/acme/shop:v1", server.address())).unwrap();
+    let client = Client::new(Duration::from_secs(2)).unwrap();
+    let tags = client.tags(&reference, Access::default()).await.unwrap();
+    let tags = tags.unwrap();
+    assert_eq!((tags.names.len(), tags.cut), (10, true));
+}
+
+#[tokio::test]
+async fn a_404_to_head_is_confirmed_by_get() {
+    let server = MockServer::start().await;
+    Mock::given(method("HEAD"))
+        .respond_with(ResponseTemplate::new(404))
+        .mount(&server)
+        .await;
+    Mock::given(method("GET"))
+        .and(path(MANIFEST))
+        .respond_with(manifest())
+        .mount(&server)
+        .await;
+    let answer = ask(&server, None, false).await;
+    assert!(matches!(answer, Ok(Answer::Found { .. })), "{answer:?}");
 }

@@ -1,17 +1,47 @@
 //! Whether a text is an SSH private key that a machine can use, without asking any server.
+//!
+//! The judge is what OpenSSH reads from a file with these bytes. Its own format is exact to the byte
+//! (`sshkey_parse_private2`); every other one it hands to OpenSSL, which is lenient.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+mod openssh;
+mod pem;
+mod shape;
 
-/// Why a text is no usable private key. Says nothing of its content.
+/// Why a text is no usable private key. Tells nothing of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     #[error("it is empty")]
     Empty,
     #[error("it has Windows line ends (CRLF)")]
     Crlf,
+    #[error("its line breaks are gone: it is one line")]
+    OneLine,
+    #[error("its line breaks are written as `\\n`")]
+    LiteralBreaks,
+    #[error("it stands in quotes")]
+    Quoted,
+    #[error("its lines are indented")]
+    Indented,
+    #[error("spaces stand at the ends of its lines")]
+    Padded,
+    #[error("blank lines stand between its lines")]
+    BlankLines,
+    #[error("a byte order mark (BOM) stands before its first line")]
+    Bom,
+    #[error("a blank line or a space stands before its first line")]
+    BlankBefore,
+    #[error("other text stands before its first line")]
+    TextBefore,
+    #[error("its last line has no line break at its end")]
+    NoFinalBreak,
+    #[error("it is the base64 of a key")]
+    Encoded,
     #[error("it is a public key")]
     PublicKey,
+    #[error("it is a key of PuTTY's (PPK)")]
+    Putty,
+    #[error("it is a key in the format of SSH.COM")]
+    SshCom,
     #[error("it has no `-----BEGIN … PRIVATE KEY-----` line")]
     NoBegin,
     #[error("it has no `-----END … PRIVATE KEY-----` line: it was cut off")]
@@ -24,6 +54,12 @@ pub enum Problem {
     NotBase64,
     #[error("it was cut off, or is damaged")]
     Damaged,
+    #[error("it is an Ed25519 key in PKCS#8 form, which OpenSSH reads since 9.6 only")]
+    Ed25519Pkcs8,
+    #[error("it is a key of a kind or curve that SSH does not have")]
+    Algorithm,
+    #[error("it is an RSA key of fewer than 1024 bits")]
+    Weak,
 }
 
 impl Problem {
@@ -33,110 +69,95 @@ impl Problem {
             Problem::Crlf => {
                 "store it with Unix line ends: `tr -d '\\r' < key | gh secret set NAME`"
             }
+            Problem::OneLine | Problem::LiteralBreaks => {
+                "store the file with its line breaks, `gh secret set NAME < key`, and hand it on in quotes: `echo \"$NAME\" > key`"
+            }
+            Problem::Quoted
+            | Problem::Indented
+            | Problem::Padded
+            | Problem::BlankLines
+            | Problem::BlankBefore
+            | Problem::TextBefore => {
+                "store the file as `ssh-keygen` wrote it, and nothing around it: `gh secret set NAME < key`"
+            }
+            Problem::Bom => {
+                "store it without: `sed '1s/^\\xEF\\xBB\\xBF//' key | gh secret set NAME`"
+            }
+            // gh takes line breaks off the end of what it stores.
+            Problem::NoFinalBreak => {
+                "`gh secret set` takes it off; put it back where the step gets the key: `env: { NAME: \"${{ secrets.NAME }}\\n\" }`"
+            }
+            Problem::Encoded => "store the key itself: `base64 -d key.b64 | gh secret set NAME`",
             Problem::PublicKey => "store the file without `.pub`",
+            Problem::Putty => {
+                "convert it: `puttygen key.ppk -O private-openssh -o key`, then `gh secret set NAME < key`"
+            }
+            Problem::SshCom => {
+                "convert it: `ssh-keygen -i -f key > key.openssh`, then `gh secret set NAME < key.openssh`"
+            }
             Problem::Passphrase => {
                 "name the variable with its passphrase as the host's `passphrase-env`, or store a deploy key of its own, made with `ssh-keygen -N ''`"
             }
-            _ => "store the whole file, first to last line: `gh secret set NAME < key`",
+            Problem::Ed25519Pkcs8 => {
+                "an OpenSSH of 9.6 or later writes it in its own format: `ssh-keygen -p -N '' -f key`; or make a new one: `ssh-keygen -t ed25519 -N '' -f key`"
+            }
+            Problem::Algorithm | Problem::Weak => {
+                "make a new one: `ssh-keygen -t ed25519 -N '' -f key`, and authorize it on the hosts"
+            }
+            Problem::Empty
+            | Problem::NoBegin
+            | Problem::NoEnd
+            | Problem::OtherKind
+            | Problem::NotBase64
+            | Problem::Damaged => {
+                "store the whole file, first to last line: `gh secret set NAME < key`"
+            }
         }
     }
 }
 
-/// The kind of key, such as `OPENSSH` or `RSA`.
-pub fn inspect(text: &str) -> Result<&str, Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::Empty);
-    }
-    if text.contains('\r') {
-        return Err(Problem::Crlf);
-    }
-    let text = text.trim();
-    if text.starts_with("ssh-")
-        || text.starts_with("ecdsa-sha2-")
-        || text.contains("BEGIN PUBLIC KEY")
-    {
-        return Err(Problem::PublicKey);
-    }
-    let (_, rest) = text.split_once("-----BEGIN ").ok_or(Problem::NoBegin)?;
-    let (label, rest) = rest.split_once("-----").ok_or(Problem::NoBegin)?;
-    let kind = label
-        .strip_suffix("PRIVATE KEY")
-        .ok_or(Problem::OtherKind)?
-        .trim();
-    let (body, _) = rest.split_once("-----END ").ok_or(Problem::NoEnd)?;
-    if kind == "ENCRYPTED" || body.contains("ENCRYPTED") {
-        return Err(Problem::Passphrase);
-    }
-    let body: String = body.split_whitespace().collect();
-    let bytes = STANDARD.decode(body).map_err(|_| Problem::NotBase64)?;
-    if kind == "OPENSSH" {
-        openssh(&bytes)?;
-    } else {
-        der(&bytes)?;
-    }
-    Ok(if kind.is_empty() { "PKCS#8" } else { kind })
+/// A key that OpenSSH reads.
+struct Key {
+    protected: bool,
+    /// The same key as every program reads it.
+    plain: String,
 }
 
-/// OpenSSH's own format (PROTOCOL.key): cipher, KDF, options, count, public keys, private part.
-fn openssh(bytes: &[u8]) -> Result<(), Problem> {
-    let mut rest = bytes
-        .strip_prefix(b"openssh-key-v1\0")
-        .ok_or(Problem::Damaged)?;
-    let cipher = string(&mut rest)?;
-    let (_kdf, _options) = (string(&mut rest)?, string(&mut rest)?);
-    if cipher != b"none" {
+/// Whether OpenSSH reads a file with this text, without a passphrase.
+pub fn inspect(text: &str) -> Result<(), Problem> {
+    let key = parse(text).map_err(|problem| shape::name(text, problem))?;
+    if key.protected {
         return Err(Problem::Passphrase);
-    }
-    let keys = length(&mut rest)?;
-    if keys != 1 {
-        return Err(Problem::Damaged);
-    }
-    string(&mut rest)?;
-    let private = string(&mut rest)?;
-    // Two copies of one random number tell that the private part is whole.
-    if private.len() < 8 || private[..4] != private[4..8] {
-        return Err(Problem::Damaged);
     }
     Ok(())
 }
 
-fn length(rest: &mut &[u8]) -> Result<usize, Problem> {
-    let (head, tail) = rest.split_first_chunk::<4>().ok_or(Problem::Damaged)?;
-    *rest = tail;
-    usize::try_from(u32::from_be_bytes(*head)).map_err(|_| Problem::Damaged)
-}
-
-fn string<'k>(rest: &mut &'k [u8]) -> Result<&'k [u8], Problem> {
-    let length = length(rest)?;
-    let (head, tail) = rest.split_at_checked(length).ok_or(Problem::Damaged)?;
-    *rest = tail;
-    Ok(head)
-}
-
-/// PKCS#1, PKCS#8 and SEC 1 are one DER sequence whose length must be that of the bytes.
-fn der(bytes: &[u8]) -> Result<(), Problem> {
-    let [0x30, first, rest @ ..] = bytes else {
-        return Err(Problem::Damaged);
-    };
-    let (length, content) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81..=0x84 => {
-            let (size, content) = rest
-                .split_at_checked(usize::from(first & 0x7f))
-                .ok_or(Problem::Damaged)?;
-            (
-                size.iter()
-                    .fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
-                content,
-            )
-        }
-        _ => return Err(Problem::Damaged),
-    };
-    if content.len() == length {
-        Ok(())
-    } else {
-        Err(Problem::Damaged)
+/// Whether our own login reads it, without a passphrase: [`inspect`], but the last line break may
+/// be missing, as our login writes no file.
+pub fn inspect_for_login(text: &str) -> Result<(), Problem> {
+    match inspect(text) {
+        Err(Problem::NoFinalBreak) => inspect(&with_break(text)),
+        other => other,
     }
+}
+
+/// The text to log in with, in the one spelling that every library reads.
+pub(crate) fn for_login(text: &str) -> Result<String, Problem> {
+    parse(&with_break(text))
+        .map(|key| key.plain)
+        .map_err(|problem| shape::name(text, problem))
+}
+
+fn with_break(text: &str) -> String {
+    format!("{}\n", text.strip_suffix('\n').unwrap_or(text))
+}
+
+/// OpenSSH's own reader, else OpenSSL's.
+fn parse(text: &str) -> Result<Key, Problem> {
+    if text.starts_with(openssh::BEGIN) {
+        return openssh::read(text);
+    }
+    pem::read(text)
 }
 
 #[cfg(test)]
@@ -144,54 +165,55 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
     use super::*;
 
-    fn keygen(args: &[&str]) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        let made = std::process::Command::new("ssh-keygen")
-            .args(["-q", "-f", path.to_str().unwrap()])
-            .args(args)
-            .status()
-            .expect("ssh-keygen is installed by `cargo xtask setup`");
-        assert!(made.success());
-        std::fs::read_to_string(path).unwrap()
-    }
-
     #[test]
-    fn keys_that_ssh_keygen_makes_are_keys() {
-        for args in [
-            &["-t", "ed25519", "-N", ""][..],
-            &["-t", "rsa", "-b", "2048", "-N", ""],
-            &["-t", "rsa", "-b", "2048", "-N", "", "-m", "PEM"],
-            &["-t", "ecdsa", "-N", "", "-m", "PKCS8"],
+    fn what_is_no_key_at_all_has_its_name() {
+        for (text, problem) in [
+            ("", Problem::Empty),
+            (" \n ", Problem::Empty),
+            ("hunter2", Problem::NoBegin),
+            ("ssh-ed25519 AAAA me", Problem::PublicKey),
+            ("sk-ssh-ed25519@openssh.com AAAA me", Problem::PublicKey),
+            (
+                "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n",
+                Problem::PublicKey,
+            ),
+            (
+                "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+                Problem::PublicKey,
+            ),
+            ("PuTTY-User-Key-File-3: ssh-ed25519\n", Problem::Putty),
+            (
+                "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n",
+                Problem::SshCom,
+            ),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                Problem::OtherKind,
+            ),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n",
+                Problem::NoEnd,
+            ),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\n!!!\n-----END RSA PRIVATE KEY-----\n",
+                Problem::NotBase64,
+            ),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+                Problem::Damaged,
+            ),
         ] {
-            assert!(inspect(&keygen(args)).is_ok(), "{args:?}");
+            assert_eq!(inspect(text), Err(problem), "{text}");
+            assert!(for_login(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn each_way_to_spoil_a_key_has_its_name() {
-        let key = keygen(&["-t", "ed25519", "-N", ""]);
-        let lines: Vec<&str> = key.lines().collect();
-        let cut = [&lines[..3], &lines[lines.len() - 1..]].concat().join("\n");
-        assert_eq!(inspect(""), Err(Problem::Empty));
-        assert_eq!(inspect(&key.replace('\n', "\r\n")), Err(Problem::Crlf));
-        assert_eq!(inspect("ssh-ed25519 AAAA me"), Err(Problem::PublicKey));
-        assert_eq!(inspect("hunter2"), Err(Problem::NoBegin));
-        assert_eq!(inspect(&lines[..3].join("\n")), Err(Problem::NoEnd));
-        assert_eq!(inspect(&cut), Err(Problem::Damaged));
-        assert_eq!(
-            inspect(&key.replace(lines[1], "!!!")),
-            Err(Problem::NotBase64)
-        );
-        assert_eq!(
-            inspect(&key.replace("PRIVATE KEY", "CERTIFICATE")),
-            Err(Problem::OtherKind)
-        );
-        for args in [
-            &["-t", "ed25519", "-N", "secret"][..],
-            &["-t", "rsa", "-N", "secret", "-m", "PEM"],
-        ] {
-            assert_eq!(inspect(&keygen(args)), Err(Problem::Passphrase));
+    fn junk_of_every_length_is_read_without_a_panic() {
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz\n-----END OPENSSH PRIVATE KEY-----\n";
+        for end in 0..key.len() {
+            assert!(inspect(&key[..end]).is_err());
+            assert!(inspect(&key.replacen(&key[end..=end], "", 1)).is_err());
         }
     }
 }

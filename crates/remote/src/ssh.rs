@@ -5,6 +5,7 @@ mod command;
 mod connect;
 mod error;
 mod link;
+mod offer;
 mod proof;
 mod pump;
 mod shared;
@@ -21,6 +22,7 @@ use secrecy::SecretString;
 use tokio::sync::oneshot;
 
 pub use error::Error;
+pub use offer::Apart;
 use proof::Proof;
 use pump::Order;
 pub use shared::Shared;

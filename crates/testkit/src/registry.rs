@@ -9,7 +9,7 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::{Answer, Process, free_port, request, tool};
+use crate::{Answer, Certificate, Process, free_port, request, tool};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -22,6 +22,19 @@ pub struct Registry {
     folder: TempDir,
     port: u16,
     login: Option<(String, String)>,
+}
+
+/// The images of a [`Registry`] behind TLS.
+#[derive(Debug)]
+pub struct TlsRegistry {
+    _process: Process,
+    port: u16,
+}
+
+impl TlsRegistry {
+    pub fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 impl Registry {
@@ -117,6 +130,50 @@ impl Registry {
             "schemaVersion": 2, "mediaType": INDEX, "manifests": entries,
         });
         self.put_manifest(repository, tag, INDEX, index.to_string().as_bytes())
+    }
+
+    /// Pushes an index with these descriptors, as odd as they may be; returns its descriptor.
+    pub fn push_entries(
+        &self,
+        repository: &str,
+        tag: &str,
+        entries: &[serde_json::Value],
+    ) -> serde_json::Value {
+        let index = serde_json::json!({
+            "schemaVersion": 2, "mediaType": INDEX, "manifests": entries,
+        });
+        let text = index.to_string();
+        let digest = self.put_manifest(repository, tag, INDEX, text.as_bytes());
+        serde_json::json!({"mediaType": INDEX, "digest": digest, "size": text.len()})
+    }
+
+    /// Pushes a tiny image under a tag; returns its descriptor, which tells no platform.
+    pub fn push_entry(&self, repository: &str, tag: &str, platform: &str) -> serde_json::Value {
+        let manifest = self.manifest(repository, platform, None);
+        let digest = self.put_manifest(repository, tag, MANIFEST, &manifest);
+        serde_json::json!({"mediaType": MANIFEST, "digest": digest, "size": manifest.len()})
+    }
+
+    /// Serves the same images with TLS, on a port of its own.
+    pub fn with_tls(&self, certificate: &Certificate) -> TlsRegistry {
+        let port = free_port();
+        let path = self.folder.path().join("config.yml");
+        let text = fs::read_to_string(path).expect("the configuration can be read");
+        let mut config: serde_json::Value = serde_json::from_str(&text).expect("it is ours");
+        config["http"]["addr"] = format!("127.0.0.1:{port}").into();
+        config["http"]["tls"] = serde_json::json!({
+            "certificate": certificate.certificate, "key": certificate.key,
+        });
+        let path = self.folder.path().join(format!("config-{port}.yml"));
+        fs::write(&path, config.to_string()).expect("the configuration can be written");
+        let mut command = Command::new(tool("docker-registry"));
+        command.arg("serve").arg(&path);
+        let process = Process::start(self.folder.path(), &mut command);
+        process.wait_for_port(port, Duration::from_secs(20));
+        TlsRegistry {
+            _process: process,
+            port,
+        }
     }
 
     fn manifest(&self, repository: &str, platform: &str, created: Option<&str>) -> Vec<u8> {

@@ -4,6 +4,7 @@
 //! own clock, and whether a file is whole; judging is the same for all.
 
 mod bucket;
+mod checksum;
 mod script;
 mod shell;
 

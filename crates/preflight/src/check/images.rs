@@ -1,14 +1,16 @@
 //! Container images that must be in their registry before they are deployed.
 
+use std::io::Read as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cli::Job;
+use cli::{Failure, Job};
 use config::file::ImageCheck;
 use config::value::Age;
 use jiff::Timestamp;
 use model::{Outcome, Verdict};
 use registry::nearest::nearest;
-use registry::{Access, Answer, Client, Error, Reference, Want};
+use registry::{Access, Answer, Client, Error, Reference, Tags, Want};
 
 use super::{Planned, Scene};
 use cli::login::{self, Known, Login};
@@ -19,7 +21,7 @@ const SKEW: Duration = Duration::from_mins(5);
 const FIRST_TRUE_YEAR: i16 = 1981;
 
 pub(crate) fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'a> {
-    let id = format!("images/{}", check.name);
+    let id = id(check);
     Planned {
         id: id.clone(),
         subject: check.image.clone(),
@@ -30,6 +32,10 @@ pub(crate) fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'
         timeout: scene.timeout,
         ask: Box::pin(async move { ask(id, check, scene.job, scene.timeout).await }),
     }
+}
+
+pub(crate) fn id(check: &ImageCheck) -> String {
+    format!("images/{}", check.name)
 }
 
 /// The right that asking takes.
@@ -43,7 +49,7 @@ struct Question {
     client: Client,
     reference: Reference,
     known: Known,
-    plain_http: bool,
+    plain_http: Option<bool>,
 }
 
 pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Duration) -> Outcome {
@@ -58,6 +64,7 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
         username_env,
         password_env,
         plain_http,
+        ca_file,
         severity: _,
         weight: _,
     } = check;
@@ -71,8 +78,7 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
     let reference = match Reference::parse(image) {
         Ok(reference) => reference,
         Err(error) => {
-            let hint = "write it as `registry/repository:tag`";
-            return told(Verdict::Fail, error.to_string(), hint);
+            return told(Verdict::Fail, error.to_string(), NAME);
         }
     };
     let login = Login {
@@ -85,7 +91,18 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
         Ok(known) => known,
         Err(trouble) => return told(Verdict::Error, trouble.reason, &trouble.hint),
     };
-    let client = match Client::new(timeout.saturating_sub(begun.elapsed())) {
+    let authorities = match ca_file.as_deref().map(read_authorities).transpose() {
+        Ok(authorities) => authorities,
+        Err(reason) => {
+            return told(
+                Verdict::Error,
+                reason,
+                "see `ca-file`: a PEM file that we may read",
+            );
+        }
+    };
+    let left = timeout.saturating_sub(begun.elapsed());
+    let client = match Client::trusting(left, authorities.as_deref()) {
         Ok(client) => client,
         Err(error) => return told(Verdict::Error, error.to_string(), error.hint()),
     };
@@ -111,6 +128,12 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
                 ))
                 .hint(question.what_else(left).await)
         }
+        Ok(Answer::Unusable(why)) => outcome(Verdict::Fail)
+            .actual(why.to_string())
+            .reason(format!("no engine can run it: {why}"))
+            .hint(format!(
+                "build and push it again: `docker buildx build --push --tag {image} .`; see what is there: `docker buildx imagetools inspect {image}`"
+            )),
         Ok(Answer::Denied { status, detail }) => {
             question.denied(outcome(Verdict::Error), status, &detail)
         }
@@ -128,6 +151,57 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
             .reason(format!("the registry could not be asked: {error}"))
             .hint(error.hint()),
     }
+}
+
+/// How a reference is written.
+const NAME: &str = "write it as `registry/repository:tag`";
+
+/// What no registry can be asked by: told before anything is asked.
+pub(crate) fn unreadable<'a>(mut checks: impl Iterator<Item = &'a ImageCheck>) -> Option<Failure> {
+    checks.find_map(|check| {
+        let error = Reference::parse(&check.image).err()?;
+        let failure = Failure::usage(format!(
+            "the image of `{}` cannot be asked for: {error}",
+            check.name
+        ));
+        Some(failure.hint(NAME))
+    })
+}
+
+/// A file of authorities is a few hundred kilobytes at most.
+const MAX_AUTHORITIES: u64 = 4 << 20;
+
+fn read_authorities(path: &Path) -> Result<Vec<u8>, String> {
+    let mut pem = Vec::new();
+    let problem = |why: String| {
+        format!(
+            "the file of authorities {} cannot be read: {why}",
+            path.display()
+        )
+    };
+    // Opening a pipe would wait for its other end.
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => {}
+        Ok(_) => return Err(problem("it is no regular file".to_owned())),
+        Err(error) => return Err(problem(error.to_string())),
+    }
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_AUTHORITIES).read_to_end(&mut pem))
+        .map_err(|error| problem(error.to_string()))?;
+    Ok(pem)
+}
+
+/// `10,000`.
+fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn expected(check: &ImageCheck) -> String {
@@ -153,9 +227,20 @@ impl Question {
     }
 
     async fn manifest(&self, want: Want<'_>) -> Result<Answer, Error> {
-        self.client
-            .manifest(&self.reference, self.access(), want)
-            .await
+        let access = self.access();
+        let answer = self.client.manifest(&self.reference, access, want).await;
+        if !(self.known.implied && matches!(answer, Ok(Answer::Denied { .. }))) {
+            return answer;
+        }
+        // A token that may not see this image must not hide one that everybody sees.
+        let anonymous = Access {
+            credentials: None,
+            ..access
+        };
+        match self.client.manifest(&self.reference, anonymous, want).await {
+            Ok(Answer::Denied { .. }) | Err(_) => answer,
+            seen => seen,
+        }
     }
 
     /// What a tag beside a pinned digest names by now, where that is something else.
@@ -174,6 +259,7 @@ impl Question {
         {
             Answer::Found { digest, .. } => digest.filter(|digest| digest != pinned),
             Answer::Absent => Some("nothing".to_owned()),
+            Answer::Unusable(_) => Some("what no engine can run".to_owned()),
             Answer::Denied { .. } => None,
         }
     }
@@ -192,17 +278,24 @@ impl Question {
             let repository = self.reference.repository();
             return format!("there is no repository `{repository}`, or it has no tag yet; {built}");
         };
-        let near = nearest(wanted, &tags, 3);
+        let Tags { names, cut } = tags;
+        let near = nearest(wanted, &names, 3);
+        let count = thousands(names.len());
         match (near.as_slice(), tag) {
             (_, None) => {
                 format!("a digest is deleted with its last tag in many registries; {built}")
             }
-            ([], Some(_)) => format!("none of its {} tag(s) is like it; {built}", tags.len()),
+            ([], Some(_)) if cut => {
+                format!("none of the first {count} tags is like it, and there are more; {built}")
+            }
+            ([], Some(_)) => format!("none of its {count} tag(s) is like it; {built}"),
             (near, Some(_)) => {
-                format!(
-                    "the nearest tags there are `{}`; {built}",
-                    near.join("`, `")
-                )
+                let there = if cut {
+                    format!("tags of the first {count}")
+                } else {
+                    "tags there".to_owned()
+                };
+                format!("the nearest {there} are `{}`; {built}", near.join("`, `"))
             }
         }
     }
@@ -222,10 +315,14 @@ impl Question {
         let reason = format!(
             "the registry does not let us look (status {status}, asked as {whose}): {detail}"
         );
-        let hint = format!(
-            "give credentials that may pull: `docker login {host}`, or `username-env` and \
-             `password-env`; for GHCR `permissions: packages: read`"
-        );
+        let hint = match (host == login::GHCR, self.known.implied) {
+            (true, true) => "give the job `permissions: packages: read`, and this repository access in the package's settings (\"Manage Actions access\")".to_owned(),
+            (true, false) => format!("give credentials that may pull: in a workflow `GITHUB_TOKEN: ${{{{ github.token }}}}` with `permissions: packages: read`; else `docker login {host}`, or `username-env` and `password-env`"),
+            _ => format!(
+                "give credentials that may pull: `docker login {host}`, or `username-env` and \
+                 `password-env`"
+            ),
+        };
         outcome.reason(reason).hint(hint)
     }
 }

@@ -200,6 +200,7 @@ impl Question<'_> {
             username_env: self.check.username_env.clone(),
             password_env: self.check.password_env.clone(),
             plain_http: self.check.plain_http,
+            ca_file: self.check.ca_file.clone(),
             severity: self.check.severity,
             weight: self.check.weight,
         };

@@ -3,6 +3,7 @@
 //! GitHub hands over a missing secret as an empty string, so empty is missing. Nothing of a value
 //! is told: no prefix, no hash, no length.
 
+mod address;
 mod age;
 mod token;
 mod value;

@@ -2,6 +2,8 @@
 //!
 //! GitHub hands over a missing variable as an empty string, so empty is missing.
 
+mod dotenv;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -189,29 +191,6 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
     if text.len() as u64 > MAX_FILE {
         return Err(format!("it is larger than {} KiB", MAX_FILE >> 10));
     }
-    let pairs: Result<_, _> = dotenvy::from_read_iter(text.as_slice()).collect();
-    pairs.or_else(|_| {
-        let text = String::from_utf8(text).map_err(|_| "it is not UTF-8 text".to_owned())?;
-        text.lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(plain)
-            .collect()
-    })
-}
-
-/// Docker takes what a shell would not: spaces without quotes, a dash in a name.
-fn plain(line: &str) -> Result<(String, String), String> {
-    // The line may hold a secret: it is not shown.
-    let wrong = || "a line is not KEY=VALUE".to_owned();
-    let (key, value) = line.split_once('=').ok_or_else(wrong)?;
-    let key = key.strip_prefix("export ").unwrap_or(key).trim();
-    let good = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    if key.is_empty() || !key.bytes().all(good) {
-        return Err(wrong());
-    }
-    let value = value.trim();
-    let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
-    let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
-    Ok((key.to_owned(), value.to_owned()))
+    let text = String::from_utf8(text).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    dotenv::read(&text).map_err(|problem| problem.to_string())
 }

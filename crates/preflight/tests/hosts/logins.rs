@@ -79,6 +79,82 @@ fn a_secret_key_with_a_passphrase_is_proven_by_a_login() {
 }
 
 #[test]
+fn keys_of_every_form_that_openssh_reads_log_in() {
+    let sshd = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["rsa", "ecdsa", "ed25519"] {
+        let key = sshd.add_key(kind, "");
+        Bed::new(&sshd).key(key.trim_end()).run().code(0);
+        if kind == "ed25519" {
+            continue;
+        }
+        let path = folder.path().join(kind);
+        for form in ["PEM", "PKCS8"] {
+            write_key(&path, &key);
+            let mut keygen = Command::new(testkit::tool("ssh-keygen"));
+            let done = keygen
+                .args(["-q", "-p", "-N", "", "-m", form, "-f"])
+                .arg(&path)
+                .output();
+            assert!(done.unwrap().status.success());
+            let key = std::fs::read_to_string(&path).unwrap();
+            assert!(!key.contains("OPENSSH"), "{key:.40}");
+            Bed::new(&sshd).key(key.replace('\n', "\r\n")).run().code(0);
+            Bed::new(&sshd)
+                .key(format!("# {form}\n{key}"))
+                .run()
+                .code(0);
+        }
+    }
+    Bed::new(&sshd)
+        .key(sshd.private_key().replace('\n', " "))
+        .run()
+        .code(1)
+        .stdout(contains("its line breaks are gone").and(contains("authorized_keys").not()));
+}
+
+fn write_key(path: &std::path::Path, key: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, key).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_host_with_which_we_have_no_method_in_common_is_told_by_what_it_offers() {
+    let setup = SshdSetup {
+        config: "KexAlgorithms diffie-hellman-group1-sha1\n".to_owned(),
+        ..SshdSetup::default()
+    };
+    let sshd = setup.start();
+    Bed::new(&sshd).run().code(1).stdout(
+        contains("no common key exchange: the host offers diffie-hellman-group1-sha1")
+            .and(contains("and we curve25519-sha256"))
+            .and(contains("`KexAlgorithms`")),
+    );
+}
+
+#[test]
+fn a_host_that_wants_a_second_factor_is_told_so() {
+    let setup = SshdSetup {
+        config: "PasswordAuthentication yes\nAuthenticationMethods publickey,password\n".to_owned(),
+        ..SshdSetup::default()
+    };
+    let sshd = setup.start();
+    Bed::new(&sshd).run().code(1).stdout(
+        contains("wants a second factor: password")
+            .and(contains("AuthenticationMethods publickey"))
+            .and(contains("authorized_keys").not()),
+    );
+    // A key that it does not know is another thing.
+    let other = Sshd::start();
+    Bed::new(&sshd)
+        .key(other.private_key())
+        .run()
+        .code(1)
+        .stdout(contains("may not log in with this key").and(contains("authorized_keys")));
+}
+
+#[test]
 fn known_hosts_lines_are_read_as_openssh_reads_them() {
     let sshd = Sshd::start();
     let (port, key) = (sshd.port(), sshd.host_key());

@@ -7,11 +7,12 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use ssh2::{ErrorCode, MethodType};
 use tokio::sync::oneshot;
 
 use super::link::Link;
+use super::offer;
 use super::pump::Pump;
 use super::{Error, GUARD, Handle, Session, Target};
 use crate::known_hosts::{Known, Trust};
@@ -43,16 +44,21 @@ impl Target {
     /// Logs in. The first step that fails is the error; all of them together end in time.
     pub async fn connect(self, timeout: Duration) -> Result<Session, Error> {
         let deadline = Instant::now() + timeout;
+        let key = self.key.expose_secret();
         if self.passphrase.is_none() {
-            crate::key::inspect(self.key.expose_secret()).map_err(Error::Key)?;
+            crate::key::inspect_for_login(key).map_err(Error::Key)?;
         }
+        let key = crate::key::for_login(key).map_err(Error::Key)?;
         let known = Known::read(&self.known_hosts, &self.address, self.port).map_err(|error| {
             Error::KnownHosts {
                 known_hosts: self.known_hosts.clone(),
                 reason: error.to_string(),
             }
         })?;
-        let target = Arc::new(self);
+        let target = Arc::new(Target {
+            key: SecretString::from(key),
+            ..self
+        });
         let known = Arc::new(known);
         let mut preferred = known.kinds();
         let mut tries = 1;
@@ -80,9 +86,12 @@ impl Target {
                 }
                 // The host may have none of the kinds that are known: then its key has changed.
                 Err(Refusal::NoMethod(_)) if preferred.is_some() => preferred = None,
-                Err(Refusal::Closed(error) | Refusal::NoMethod(error) | Refusal::Final(error)) => {
-                    return Err(error);
+                Err(Refusal::NoMethod(error)) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let apart = offer::apart(&target.address, target.port, KEX, left).await;
+                    return Err(apart.map_or(error, Error::NothingInCommon));
                 }
+                Err(Refusal::Closed(error) | Refusal::Final(error)) => return Err(error),
             }
         }
     }
@@ -178,6 +187,12 @@ impl Target {
             .as_ref()
             .map(secrecy::ExposeSecret::expose_secret);
         let user = || self.user.clone();
+        let methods = || {
+            let list = link.session.auth_methods(&self.user).unwrap_or_default();
+            list.split(',').map(str::to_owned).collect::<Vec<_>>()
+        };
+        let takes_keys = |methods: &[String]| methods.iter().any(|one| one == "publickey");
+        let before = methods();
         link.session
             .userauth_pubkey_memory(&self.user, None, self.key.expose_secret(), passphrase)
             .map_err(|error| match error.code() {
@@ -185,13 +200,22 @@ impl Target {
                     user: user(),
                     within,
                 },
-                // Both a key that is none and a passphrase that does not fit end here.
-                KEY_FILE | KEY_FILE_AUTH if passphrase.is_some() => {
-                    match crate::key::inspect(self.key.expose_secret()) {
-                        Ok(_) | Err(crate::key::Problem::Passphrase) => Error::Passphrase,
-                        Err(problem) => Error::Key(problem),
+                // The key itself was read before: it is the passphrase that does not fit.
+                KEY_FILE | KEY_FILE_AUTH if passphrase.is_some() => Error::Passphrase,
+                // With the right key a server that wants more than it names what is left, and keys
+                // are not among that any more.
+                _ if takes_keys(&before) => match methods() {
+                    left if left.iter().any(|one| !one.is_empty()) && !takes_keys(&left) => {
+                        Error::SecondFactor {
+                            user: user(),
+                            wants: left.join(", "),
+                        }
                     }
-                }
+                    _ => Error::Login {
+                        user: user(),
+                        reason: error.message().to_owned(),
+                    },
+                },
                 _ => Error::Login {
                     user: user(),
                     reason: error.message().to_owned(),

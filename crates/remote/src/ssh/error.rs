@@ -47,6 +47,10 @@ pub enum Error {
     Passphrase,
     #[error("user `{user}` may not log in with this key: {reason}")]
     Login { user: String, reason: String },
+    #[error("the key of user `{user}` is right, and the host wants a second factor: {wants}")]
+    SecondFactor { user: String, wants: String },
+    #[error("no common {}: the host offers {}, and we {}", .0.kind, .0.theirs, .0.ours)]
+    NothingInCommon(super::Apart),
     #[error("the login of `{user}` was not answered within {} ms", within.as_millis())]
     LoginTimedOut { user: String, within: Duration },
     #[error("the login works, but no command runs: {reason}")]
@@ -125,6 +129,18 @@ impl Target {
             Error::Login { .. } => {
                 format!("add the public key to ~{user}/.ssh/authorized_keys on the host")
             }
+            Error::SecondFactor { .. } => format!(
+                "let this user in by its key alone: `Match User {user}` with `AuthenticationMethods publickey` in the host's sshd_config"
+            ),
+            Error::NothingInCommon(apart) => format!(
+                "update the host's sshd, or let it offer one of ours (`{}` in its sshd_config); see `ssh -vv -p {port} {user}@{address} true`",
+                match apart.kind {
+                    "key exchange" => "KexAlgorithms",
+                    "host key" => "HostKeyAlgorithms",
+                    "cipher" => "Ciphers",
+                    _ => "MACs",
+                }
+            ),
             Error::LoginTimedOut { .. } => {
                 format!("see sshd's log on the host: `journalctl -u ssh -n 50` at {address}")
             }

@@ -120,11 +120,12 @@ impl Rollback<'_> {
         let client = Client::new(LOOK).map_err(|error| unsure(error.to_string()))?;
         let access = Access {
             credentials: known.credentials.as_ref(),
-            plain_http: ready.is_some_and(|ready| ready.plain_http),
+            plain_http: ready.and_then(|ready| ready.plain_http),
         };
         match client.manifest(&reference, access, Want::default()).await {
             Ok(Answer::Found { .. }) => Ok(()),
             Ok(Answer::Absent) => Err(format!("{image} is not in {} any more", reference.host())),
+            Ok(Answer::Unusable(why)) => Err(format!("{image} is there, but {why}")),
             Ok(Answer::Denied { status, detail }) => {
                 Err(unsure(format!("status {status}: {detail}")))
             }

@@ -48,6 +48,7 @@ pub enum Intact {
     /// `pg_restore --list`, and then all of the data: a list alone stands at the file's beginning
     /// and says nothing of a dump that was cut off. For `pg_dump --format=custom` and `tar`.
     PgRestore,
-    /// A file of the same name with `.sha256` or `.sha512` appended, as `sha256sum` writes it.
+    /// A file of the same name with `.sha256` or `.sha512` appended, as `sha256sum`, BSD's
+    /// `sha256` or OpenSSL write it.
     Checksum,
 }

@@ -1,5 +1,7 @@
 //! Container images that must be in their registry.
 
+use std::path::PathBuf;
+
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,7 +17,8 @@ pub struct ImageCheck {
     /// `registry/repository:tag` or `…@sha256:…`; `nginx:1` is Docker Hub's. With a tag and a
     /// digest the digest must exist, and a tag that names something else by now is told.
     pub image: String,
-    /// Platforms such as `linux/amd64` or `linux/arm/v7` that the image must have.
+    /// Platforms such as `linux/amd64` or `linux/arm/v7` for which the image must run, by the rule of
+    /// containerd: `linux/arm/v7` also runs on `linux/arm64`.
     #[serde(default)]
     pub platforms: Vec<String>,
     /// The digest (`sha256:…`) that the tag must name, such as an output of the build job.
@@ -30,9 +33,11 @@ pub struct ImageCheck {
     pub username_env: Option<String>,
     /// The environment variable that holds the registry's password or token.
     pub password_env: Option<String>,
-    /// Speak plain HTTP to the registry. Default: only to loopback addresses.
-    #[serde(default)]
-    pub plain_http: bool,
+    /// Speak plain HTTP to the registry, or with `false` never. Default: only to a loopback address
+    /// that does not speak TLS.
+    pub plain_http: Option<bool>,
+    /// A PEM file of the authorities to trust for the registry instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,
@@ -47,7 +52,7 @@ pub struct ImageCheck {
 pub enum RegistryLogin {
     /// `password-env` if it is given; else Docker's configuration (`$DOCKER_CONFIG`, else
     /// `~/.docker`) with its credential helpers; else, for `*.dkr.ecr.*.amazonaws.com`, a token
-    /// of ECR's; else nobody.
+    /// of ECR's, and for `ghcr.io` GITHUB_TOKEN; else nobody.
     #[default]
     Auto,
     /// A token of ECR's `GetAuthorizationToken`, with the AWS credentials of the environment,

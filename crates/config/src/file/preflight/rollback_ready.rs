@@ -1,5 +1,7 @@
 //! Whether there is a way back.
 
+use std::path::PathBuf;
+
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,9 +25,11 @@ pub struct RollbackReady {
     pub username_env: Option<String>,
     /// The environment variable that holds the registry's password or token.
     pub password_env: Option<String>,
-    /// Speak plain HTTP to the registry. Default: only to loopback addresses.
-    #[serde(default)]
-    pub plain_http: bool,
+    /// Speak plain HTTP to the registry, or with `false` never. Default: only to a loopback address
+    /// that does not speak TLS.
+    pub plain_http: Option<bool>,
+    /// A PEM file of the authorities to trust for the registry instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// How long ago a rollback may have been rehearsed, such as `90d`; `rollback drilled` records
     /// it. Default: whenever.
     pub drilled_within: Option<Age>,

@@ -46,7 +46,8 @@ pub enum SecretKind {
     /// Anything that is not empty.
     #[default]
     Text,
-    /// A private key in OpenSSH or PEM form, with Unix line ends. One with a passphrase needs
+    /// A private key that OpenSSH reads from a file with these bytes; one for `hosts`, which our
+    /// own login reads, may lack the last line break. One with a passphrase needs
     /// `passphrase-env`, and that it opens the key is proven by a login at `hosts`.
     SshPrivateKey,
     /// A certificate or a chain of them, the leaf first, each signed by the next one.
@@ -55,6 +56,8 @@ pub enum SecretKind {
     Token,
     /// A JSON document.
     Json,
-    /// A URL with a host, such as `postgres://user:password@db/shop`.
+    /// A URL with a host or a socket, such as `postgres://user:password@db/shop`, with several
+    /// hosts where its scheme takes them; or another connection string of databases (`jdbc:…`,
+    /// `host=db dbname=shop`, `Server=db;Database=shop`).
     Url,
 }

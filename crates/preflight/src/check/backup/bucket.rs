@@ -195,8 +195,9 @@ async fn checksum(client: &Client, at: &Address) -> Result<Proof, Blind> {
                 )));
             }
         }
-        let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
-        let want = text.split_whitespace().next().unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let name = at.key.rsplit('/').next().unwrap_or_default();
+        let want = super::checksum::wanted(&text, name);
         let got = count(
             client.get(at, None).await.map_err(|error| blind(&error))?,
             kind,

@@ -128,13 +128,14 @@ pub(super) fn verify(intact: Intact, name: &str) -> String {
             "f={file}\n\
              for a in 256 512; do\n\
              \x20 [ -f \"$f.sha$a\" ] || continue\n\
-             \x20 want=$(head -c 4096 \"$f.sha$a\" | awk 'NR == 1 {{ print tolower($1) }}')\n\
+             \x20 want=$(head -c 4096 \"$f.sha$a\" | n=${{f##*/}} awk {awk})\n\
              \x20 got=$(sha${{a}}sum <\"$f\") || exit {NO_PROGRAM}\n\
              \x20 got=${{got%% *}}\n\
              \x20 [ \"$want\" = \"$got\" ] && exit 0\n\
              \x20 echo \"its sha$a is $got, and $f.sha$a says $want\" >&2; exit 1\n\
              done\n\
-             echo \"there is neither $f.sha256 nor $f.sha512\" >&2; exit 1\n"
+             echo \"there is neither $f.sha256 nor $f.sha512\" >&2; exit 1\n",
+            awk = quote(super::checksum::AWK),
         ),
     }
 }

@@ -4,7 +4,7 @@
 //! that does not answer is an error.
 
 use config::file::{SecretCheck, TokenWish};
-use github::token::{Identity, MayRead, includes};
+use github::token::{Expiry, Identity, MayRead, includes};
 use github::{Error, Repository};
 use jiff::Timestamp;
 use model::Outcome;
@@ -20,6 +20,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Planned<
     let name = &check.name;
     let id = format!("secrets/{name}/token");
     let min_days = check.min_days.unwrap_or(MIN_DAYS);
+    let asked = check.min_days.is_some();
     let wish = check.token.clone().unwrap_or_default();
     Planned {
         id: id.clone(),
@@ -32,7 +33,9 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Planned<
         ask: Box::pin(async move {
             let expected = expected(&wish, min_days);
             match ask(name, &wish, scene).await {
-                Ok(known) => known.judge(&id, name, &wish, min_days).expected(expected),
+                Ok(known) => known
+                    .judge(&id, name, &wish, min_days, asked)
+                    .expected(expected),
                 Err(Problem::Refused) => Outcome::fail(&id, name)
                     .expected(expected)
                     .actual("GitHub does not know the token (status 401)")
@@ -110,22 +113,35 @@ async fn ask(name: &str, wish: &TokenWish, scene: &Scene<'_>) -> Result<Known, P
 }
 
 impl Known {
-    fn judge(self, id: &str, name: &str, wish: &TokenWish, min_days: u32) -> Outcome {
+    /// `asked`: whether the check itself names how long it must last.
+    fn judge(self, id: &str, name: &str, wish: &TokenWish, min_days: u32, asked: bool) -> Outcome {
         let Known { identity, missing } = self;
         let Identity {
             login,
-            expires_at,
+            expires,
             scopes,
         } = identity;
         let mut actual = match &login {
             Some(login) => format!("of {login}"),
             None => "of an app or a workflow run".to_owned(),
         };
-        let left = expires_at.map(|at| (at.as_second() - Timestamp::now().as_second()) / DAY);
-        match (left, expires_at) {
-            (Some(left), Some(at)) => actual.push_str(&format!(", {left} days left (until {at})")),
-            _ => actual.push_str(", without an expiry"),
+        let mut left = None;
+        match expires {
+            Expiry::At(at) => {
+                let days = (at.as_second() - Timestamp::now().as_second()) / DAY;
+                actual.push_str(&format!(", {days} days left (until {at})"));
+                left = Some(days);
+            }
+            // An app's token ends within hours, and GitHub does not tell when.
+            Expiry::Untold if login.is_none() => actual.push_str(", which ends at an untold time"),
+            Expiry::Untold => actual.push_str(", without an expiry"),
+            Expiry::Unreadable => actual.push_str(", with an expiry that cannot be read"),
         }
+        let unknown = match expires {
+            Expiry::Unreadable => true,
+            Expiry::Untold => login.is_none() && asked,
+            Expiry::At(_) => false,
+        };
         if let Some(scopes) = &scopes {
             let shown = if scopes.is_empty() {
                 "none".to_owned()
@@ -151,6 +167,13 @@ impl Known {
             let reason = format!("the token may not read {}", some(&missing));
             let hint = "give it these permissions on its settings page, for this repository";
             return not(Outcome::fail(id, name), reason, hint.to_owned());
+        }
+        if unknown {
+            let reason = format!(
+                "whether it lasts {min_days} days cannot be known: GitHub's answer does not tell when it ends"
+            );
+            let hint = "see its expiry on its settings page (github.com/settings/tokens); an app's token is made anew for each run and needs no `min-days`";
+            return not(Outcome::inconclusive(id, name), reason, hint.to_owned());
         }
         let Some(scopes) = scopes else {
             if wish.scopes.is_empty() {

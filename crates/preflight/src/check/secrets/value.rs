@@ -7,6 +7,8 @@ use model::Outcome;
 use probe::certificate;
 use remote::key::Problem;
 
+use super::address;
+
 /// Enough to renew a certificate by hand.
 const MIN_DAYS: u32 = 14;
 
@@ -34,8 +36,8 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
     let SecretCheck { name, kind, .. } = check;
     match kind {
         SecretKind::Text => Outcome::pass(id, name).actual(text(value)),
-        SecretKind::SshPrivateKey => match remote::key::inspect(value) {
-            Ok(_) => Outcome::pass(id, name).actual("a private key"),
+        SecretKind::SshPrivateKey => match key(check, value) {
+            Ok(()) => Outcome::pass(id, name).actual("a private key"),
             Err(problem @ Problem::Passphrase) => {
                 let hint = "name the variable with its passphrase as `passphrase-env` of the secret or of the host, or store a deploy key of its own, made with `ssh-keygen -N ''`";
                 unusable(id, name, &problem.to_string(), hint)
@@ -56,6 +58,14 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
         }
         SecretKind::Json => match serde_json::from_str::<serde_json::Value>(value) {
             Ok(_) => Outcome::pass(id, name).actual("a JSON document"),
+            // jq passes over it, and most programs do not.
+            Err(_) if value.starts_with('\u{feff}') => {
+                let problem = "not JSON: a byte order mark (BOM) stands before it";
+                let hint = format!(
+                    "set it again without: `sed '1s/^\\xEF\\xBB\\xBF//' FILE | gh secret set {name}`"
+                );
+                unusable(id, name, problem, &hint)
+            }
             Err(error) => {
                 let problem = format!(
                     "not JSON, at line {} column {}",
@@ -68,15 +78,24 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
                 unusable(id, name, &problem, &hint)
             }
         },
-        SecretKind::Url => match url_problem(value) {
-            None => Outcome::pass(id, name).actual("a URL with a host"),
-            Some(problem) => {
+        SecretKind::Url => match address::read(value) {
+            Ok(form) => Outcome::pass(id, name).actual(form),
+            Err(problem) => {
                 let hint = format!(
                     "set it again as `scheme://user:password@host/…`, special characters percent-encoded: `gh secret set {name}`"
                 );
                 unusable(id, name, &problem, &hint)
             }
         },
+    }
+}
+
+/// A key for `hosts` is read by our own login, any other one by the ssh that gets it as a file.
+fn key(check: &SecretCheck, value: &str) -> Result<(), Problem> {
+    if check.hosts.is_empty() {
+        remote::key::inspect(value)
+    } else {
+        remote::key::inspect_for_login(value)
     }
 }
 
@@ -90,8 +109,8 @@ pub(super) fn protected_key(
     set: bool,
 ) -> Outcome {
     let name = &check.name;
-    match remote::key::inspect(key) {
-        Ok(_) => Outcome::pass(id, name).actual("a private key, which needs no passphrase"),
+    match self::key(check, key) {
+        Ok(()) => Outcome::pass(id, name).actual("a private key, which needs no passphrase"),
         Err(Problem::Passphrase) if !set => {
             let problem = format!("it is protected by a passphrase, and `{passphrase}` is not set");
             let hint = format!(
@@ -127,22 +146,12 @@ fn text(value: &str) -> &'static str {
     }
 }
 
-fn url_problem(value: &str) -> Option<String> {
-    if value.trim() != value || value.contains(['\n', '\r']) {
-        return Some("there is a space or a line break around it".into());
-    }
-    match url::Url::parse(value) {
-        // The error of a URL names its part and never its text.
-        Err(error) => Some(format!("not a URL: {error}")),
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => Some("a URL without a host".into()),
-        Ok(_) => None,
-    }
-}
-
 fn pem_certificate(id: &str, name: &str, value: &str, min_days: u32) -> Outcome {
     let hint = format!(
         "renew it, then store the whole chain, the leaf first: `gh secret set {name} < fullchain.pem`"
     );
+    // OpenSSL, and so nginx and curl, pass over it.
+    let value = value.trim_start_matches('\u{feff}');
     let chain = match certificate::read_chain(value.as_bytes()) {
         Ok(chain) => chain,
         Err(problem) => return unusable(id, name, &problem.to_string(), &hint),

@@ -1,0 +1,165 @@
+//! OpenSSH's own format (`PROTOCOL.key`), as `sshkey_parse_private2` reads it: the first line, the
+//! line before the last and the line break at the end are exact; within, white space is passed over.
+
+use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
+
+use super::{Key, Problem};
+
+pub(super) const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+const END: &str = "-----END OPENSSH PRIVATE KEY-----\n";
+/// By `SSH_RSA_MINIMUM_MODULUS_SIZE`.
+pub(super) const RSA_BITS: usize = 1024;
+
+pub(super) fn read(text: &str) -> Result<Key, Problem> {
+    let rest = text.strip_prefix(BEGIN).ok_or(Problem::NoBegin)?;
+    let end = format!("\n{END}");
+    let (body, _) = rest.split_once(&end).ok_or(Problem::NoEnd)?;
+    let body: String = body.split_whitespace().collect();
+    let bytes = STANDARD.decode(&body).map_err(not_base64)?;
+    let protected = whole(&bytes)?;
+    Ok(Key {
+        protected,
+        plain: super::pem::write("OPENSSH PRIVATE KEY", "", &body),
+    })
+}
+
+/// Cipher, KDF, its options, the number of keys, the public key, the private part; whether the
+/// last one is encrypted.
+fn whole(bytes: &[u8]) -> Result<bool, Problem> {
+    let mut rest = bytes
+        .strip_prefix(b"openssh-key-v1\0")
+        .ok_or(Problem::Damaged)?;
+    let cipher = string(&mut rest)?;
+    let kdf = string(&mut rest)?;
+    string(&mut rest)?;
+    if number(&mut rest)? != 1 {
+        return Err(Problem::Damaged);
+    }
+    let public = string(&mut rest)?;
+    let private = string(&mut rest)?;
+    if private.is_empty() || private.len() % 8 != 0 {
+        return Err(Problem::Damaged);
+    }
+    if cipher != b"none" {
+        // Some ciphers put a tag behind it.
+        return if kdf == b"bcrypt" {
+            Ok(true)
+        } else {
+            Err(Problem::Damaged)
+        };
+    }
+    if kdf != b"none" || !rest.is_empty() {
+        return Err(Problem::Damaged);
+    }
+    unprotected(private, public)?;
+    Ok(false)
+}
+
+/// Two copies of one random number, the key, a comment, and padding that counts.
+fn unprotected(private: &[u8], public: &[u8]) -> Result<(), Problem> {
+    let mut rest = private;
+    if number(&mut rest)? != number(&mut rest)? {
+        return Err(Problem::Damaged);
+    }
+    let mut public = public;
+    let name = string(&mut rest)?;
+    if string(&mut public)? != name {
+        return Err(Problem::Damaged);
+    }
+    let mut same = |rest: &mut &[u8]| -> Result<(), Problem> {
+        if string(rest)? == string(&mut public)? {
+            Ok(())
+        } else {
+            Err(Problem::Damaged)
+        }
+    };
+    match name {
+        b"ssh-ed25519" => {
+            same(&mut rest)?;
+            if string(&mut rest)?.len() != 64 {
+                return Err(Problem::Damaged);
+            }
+        }
+        b"ssh-rsa" => {
+            // The public part has the exponent first, the private one the modulus.
+            let modulus = string(&mut rest)?;
+            let exponent = string(&mut rest)?;
+            if (exponent, modulus) != (string(&mut public)?, string(&mut public)?) {
+                return Err(Problem::Damaged);
+            }
+            if bits(modulus) < RSA_BITS {
+                return Err(Problem::Weak);
+            }
+            for _ in ["d", "iqmp", "p", "q"] {
+                string(&mut rest)?;
+            }
+        }
+        b"ecdsa-sha2-nistp256" | b"ecdsa-sha2-nistp384" | b"ecdsa-sha2-nistp521" => {
+            same(&mut rest)?;
+            same(&mut rest)?;
+            string(&mut rest)?;
+        }
+        b"ssh-dss" => {
+            for _ in ["p", "q", "g", "y"] {
+                same(&mut rest)?;
+            }
+            string(&mut rest)?;
+        }
+        b"sk-ssh-ed25519@openssh.com" | b"sk-ecdsa-sha2-nistp256@openssh.com" => {
+            // The curve, the point and the application, or the point and the application.
+            let shared = if name.starts_with(b"sk-ecdsa") { 3 } else { 2 };
+            for _ in 0..shared {
+                same(&mut rest)?;
+            }
+            rest = rest.split_first().ok_or(Problem::Damaged)?.1;
+            string(&mut rest)?;
+            string(&mut rest)?;
+        }
+        _ => {
+            // A certificate and the like are no keys; what is not even a name is damage.
+            let readable = name.iter().all(u8::is_ascii_graphic);
+            return Err(if readable {
+                Problem::Algorithm
+            } else {
+                Problem::Damaged
+            });
+        }
+    }
+    string(&mut rest)?;
+    let counts = rest.iter().zip(1u8..).all(|(got, wanted)| *got == wanted);
+    if counts && rest.len() < 8 {
+        Ok(())
+    } else {
+        Err(Problem::Damaged)
+    }
+}
+
+/// What a wrong character is, and what a wrong length.
+pub(super) fn not_base64(error: DecodeError) -> Problem {
+    match error {
+        DecodeError::InvalidByte(..) => Problem::NotBase64,
+        _ => Problem::Damaged,
+    }
+}
+
+/// Of an unsigned number of any length.
+pub(super) fn bits(number: &[u8]) -> usize {
+    let first = number.iter().position(|byte| *byte != 0);
+    first.map_or(0, |at| {
+        (number.len() - at) * 8 - number[at].leading_zeros() as usize
+    })
+}
+
+fn number(rest: &mut &[u8]) -> Result<u32, Problem> {
+    let (head, tail) = rest.split_first_chunk::<4>().ok_or(Problem::Damaged)?;
+    *rest = tail;
+    Ok(u32::from_be_bytes(*head))
+}
+
+fn string<'k>(rest: &mut &'k [u8]) -> Result<&'k [u8], Problem> {
+    let length = usize::try_from(number(rest)?).map_err(|_| Problem::Damaged)?;
+    let (head, tail) = rest.split_at_checked(length).ok_or(Problem::Damaged)?;
+    *rest = tail;
+    Ok(head)
+}

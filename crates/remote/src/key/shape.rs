@@ -1,0 +1,137 @@
+//! What was done to a key that is not read: the one change whose undoing makes it readable.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Problem, parse};
+
+type Undo = fn(&str) -> Option<String>;
+
+/// Each with how it is undone; `None` where it was not done. In the order in which several are
+/// undone together.
+const SHAPES: [(Problem, Undo); 11] = [
+    (Problem::Encoded, decoded),
+    (Problem::Bom, |text| {
+        other(text, text.replace('\u{feff}', ""))
+    }),
+    (Problem::Quoted, unquoted),
+    (Problem::LiteralBreaks, |text| {
+        other(text, text.replace("\\r", "").replace("\\n", "\n"))
+    }),
+    (Problem::Crlf, |text| {
+        other(text, text.replace("\r\n", "\n").replace('\r', "\n"))
+    }),
+    (Problem::OneLine, broken_again),
+    (Problem::BlankBefore, |text| {
+        other(text, text.trim_start().to_owned())
+    }),
+    (Problem::Indented, |text| {
+        other(text, each_line(text, str::trim_start))
+    }),
+    (Problem::Padded, |text| {
+        other(text, each_line(text, str::trim_end))
+    }),
+    (Problem::TextBefore, |text| {
+        let at = text.find("-----BEGIN ").filter(|at| *at > 0)?;
+        Some(text[at..].to_owned())
+    }),
+    (Problem::BlankLines, |text| {
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        other(text, lines.join("\n"))
+    }),
+];
+
+/// What is wrong with a text that was not read because of `problem`.
+pub(super) fn name(text: &str, problem: Problem) -> Problem {
+    if text
+        .trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+        .is_empty()
+    {
+        return Problem::Empty;
+    }
+    if !text.ends_with('\n') && parse(&ended(text)).is_ok() {
+        return Problem::NoFinalBreak;
+    }
+    // One change is told before several.
+    for (shape, undo) in SHAPES {
+        if undo(text).is_some_and(|text| parse(&ended(&text)).is_ok()) {
+            return shape;
+        }
+    }
+    let mut first = None;
+    let mut whole = text.to_owned();
+    for (shape, undo) in SHAPES {
+        if let Some(undone) = undo(&whole) {
+            first = first.or(Some(shape));
+            whole = undone;
+        }
+        if let Some(first) = first
+            && parse(&ended(&whole)).is_ok()
+        {
+            return first;
+        }
+    }
+    no_key(text).unwrap_or_else(|| parse(&ended(&whole)).err().unwrap_or(problem))
+}
+
+/// What other thing it is.
+fn no_key(text: &str) -> Option<Problem> {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || "\"'\u{feff}".contains(c));
+    let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    if begins(&[
+        "ssh-",
+        "ecdsa-sha2-",
+        "sk-ssh-",
+        "sk-ecdsa-",
+        "---- BEGIN SSH2 PUBLIC KEY",
+    ]) {
+        return Some(Problem::PublicKey);
+    }
+    if begins(&["PuTTY-User-Key-File-"]) {
+        return Some(Problem::Putty);
+    }
+    begins(&["---- BEGIN SSH2 ", "SSH PRIVATE KEY FILE FORMAT"]).then_some(Problem::SshCom)
+}
+
+fn other(text: &str, changed: String) -> Option<String> {
+    (changed != text).then_some(changed)
+}
+
+fn ended(text: &str) -> String {
+    format!("{}\n", text.trim_end_matches('\n'))
+}
+
+fn each_line(text: &str, change: fn(&str) -> &str) -> String {
+    text.split('\n').map(change).collect::<Vec<_>>().join("\n")
+}
+
+fn unquoted(text: &str) -> Option<String> {
+    let text = text.trim();
+    let inside = ['"', '\'', '`'].iter().find_map(|quote| {
+        let open = text.strip_prefix(*quote);
+        let whole = open.unwrap_or(text);
+        let closed = whole.strip_suffix(*quote);
+        open.or(closed)?;
+        Some(closed.unwrap_or(whole))
+    })?;
+    Some(inside.trim().to_owned())
+}
+
+/// The lines of a key that has become one, by spaces or by nothing.
+fn broken_again(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("-----BEGIN ")?;
+    let (label, rest) = rest.split_once("-----")?;
+    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
+    if body.trim().contains('\n') || body.starts_with('\n') && body.ends_with('\n') {
+        return None;
+    }
+    let body: String = body.split_whitespace().collect();
+    Some(super::pem::write(label, "", &body))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let packed: String = text.split_whitespace().collect();
+    let inside = STANDARD.decode(packed).ok()?;
+    let inside = String::from_utf8(inside).ok()?;
+    inside.contains("PRIVATE KEY-----").then_some(inside)
+}
