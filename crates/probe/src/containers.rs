@@ -11,7 +11,7 @@ use crate::shown;
 
 /// What `docker inspect` is to print, one line a container. Of the health check's log only the
 /// end: it holds what the check printed, up to 4 KiB each time.
-pub(crate) const FORMAT: &str = r#"{{$said := ""}}{{with .State.Health}}{{range .Log}}{{$said = .Output}}{{end}}{{end}}{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},"oom":{{json .State.OOMKilled}},"error":{{json (printf "%.200s" .State.Error)}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"said":{{json (printf "%.300s" $said)}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"number":{{json (index .Config.Labels "com.docker.compose.container-number")}},"oneoff":{{json (index .Config.Labels "com.docker.compose.oneoff")}}}"#;
+pub(crate) const FORMAT: &str = r#"{{$said := ""}}{{with .State.Health}}{{range .Log}}{{$said = .Output}}{{end}}{{end}}{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},"oom":{{json .State.OOMKilled}},"error":{{json (printf "%.200s" .State.Error)}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"said":{{json (printf "%.300s" $said)}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"number":{{json (index .Config.Labels "com.docker.compose.container-number")}},"oneoff":{{json (index .Config.Labels "com.docker.compose.oneoff")}},"project":{{json (index .Config.Labels "com.docker.compose.project")}},"env_files":{{json (index .Config.Labels "com.docker.compose.project.environment_file")}},"modes":[{{json .HostConfig.NetworkMode}},{{json .HostConfig.IpcMode}},{{json .HostConfig.PidMode}}],"restart":{{json .HostConfig.RestartPolicy.Name}}}"#;
 
 /// Prints the machine's own time, before what [`FORMAT`] prints.
 pub(crate) const NOW: &str = "date +%s";
@@ -32,7 +32,14 @@ pub(crate) struct Container {
     pub(crate) number: String,
     /// Made by `compose run`, which is none of the service's own.
     pub(crate) one_off: bool,
-    id: String,
+    /// The project of Compose, and the files that its variables came from.
+    pub(crate) project: String,
+    pub(crate) env_files: Vec<String>,
+    pub(crate) id: String,
+    /// Whose network, IPC and processes it has, as Docker names them.
+    modes: Vec<String>,
+    /// Whether Docker starts it again when it ends with success, and when it ends otherwise.
+    again: (bool, bool),
     exit: i64,
     out_of_memory: bool,
     error: String,
@@ -54,6 +61,19 @@ impl Container {
             status: text("status"),
             service: text("service"),
             number: text("number"),
+            project: text("project"),
+            env_files: (text("env_files").split(','))
+                .filter(|file| !file.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            modes: (seen["modes"].as_array().into_iter().flatten())
+                .filter_map(|mode| Some(mode.as_str()?.to_owned()))
+                .collect(),
+            again: match text("restart").as_str() {
+                "always" | "unless-stopped" => (true, true),
+                "on-failure" => (false, true),
+                _ => (false, false),
+            },
             one_off: text("oneoff").eq_ignore_ascii_case("true"),
             id: text("id"),
             exit: seen["exit"].as_i64()?,
@@ -126,6 +146,28 @@ impl Container {
             "starting" => Some("its health check has not passed yet".to_owned()),
             health => Some(format!("it is {health}: {}", shown(self.said.as_bytes()))),
         }
+    }
+
+    /// Whether it has ended and will not be started again by Docker.
+    pub(crate) fn is_over(&self) -> bool {
+        let (after_success, after_failure) = self.again;
+        let again = if self.exit == 0 {
+            after_success
+        } else {
+            after_failure
+        };
+        self.status == "exited" && !again
+    }
+
+    /// Whether it did one thing and ended.
+    pub(crate) fn has_ended_well(&self) -> bool {
+        self.is_over() && self.exit == 0
+    }
+
+    /// The containers that it lives in, by their ids.
+    pub(crate) fn lives_in(&self) -> impl Iterator<Item = &str> {
+        let modes = self.modes.iter();
+        modes.filter_map(|mode| mode.strip_prefix("container:"))
     }
 
     /// Why it has not done its work.

@@ -26,6 +26,7 @@ mod limited;
 pub mod observer;
 pub mod policy;
 mod postgres;
+pub mod project;
 pub mod prometheus;
 mod redis;
 pub mod release;

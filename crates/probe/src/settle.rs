@@ -8,10 +8,13 @@ use model::Verdict;
 use crate::compose::Compose;
 use crate::ecs::Ecs;
 use crate::kinds::{Probe, Surroundings};
+use crate::project::Project;
 use crate::systemd::Systemd;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
+/// So many looks tell whether a container stays: each starts programs of its own.
+const LOOKS: u32 = 4;
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -33,13 +36,18 @@ pub async fn systemd(
     watch(&Systemd::new(probe, around)?, settling, PAUSE, &[]).await
 }
 
-/// The same of services of a Compose project.
+/// The same of services of a Compose project, by one who knows how Compose is called there and what
+/// it wants.
 pub async fn compose(
     probe: ComposeProbe,
     around: &Surroundings,
     settling: Settling,
+    program: &str,
+    project: Project,
 ) -> Result<String, String> {
-    watch(&Compose::new(probe, around)?, settling, PAUSE, &[]).await
+    let compose = Compose::new(probe, around)?.knowing(program, project);
+    let pause = (settling.stays / LOOKS).clamp(PAUSE, Duration::from_secs(2));
+    watch(&compose, settling, pause, &[]).await
 }
 
 /// The rollout of a deployment of ECS. It has ended where it failed or another took its place.
@@ -71,6 +79,10 @@ async fn watch(
         let was_over = std::mem::replace(&mut over, ended.contains(&value));
         if over && was_over {
             return Err(format!("{reason}; {}", probe.hint()));
+        }
+        // Waiting longer changes nothing.
+        if reading.is_final && reading.verdict == Verdict::Fail {
+            return Err(format!("it does not stay up: {reason}; {}", probe.hint()));
         }
         match (reading.verdict, up) {
             (Verdict::Pass, _) => {

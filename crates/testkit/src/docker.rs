@@ -6,7 +6,58 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::testbed::testbed;
 use crate::{Process, tool};
+
+/// The two programs that are called Compose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compose {
+    /// `docker compose`, which nearly everybody has.
+    V2,
+    /// `docker-compose` 1.29.
+    V1,
+}
+
+impl Compose {
+    /// The value of `DOCKER_CONFIG`, below which the plugin is; for the first Compose there is none.
+    pub fn config(self) -> PathBuf {
+        let folder = testbed().join("docker");
+        match self {
+            Compose::V2 => {
+                let plugin = folder.join("cli-plugins/docker-compose");
+                assert!(
+                    plugin.exists(),
+                    "{} is missing: `cargo xtask setup`",
+                    plugin.display()
+                );
+                folder
+            }
+            Compose::V1 => folder.join("none"),
+        }
+    }
+
+    /// It as a person calls it.
+    pub fn command(self) -> Command {
+        let mut command = match self {
+            Compose::V2 => {
+                let mut command = Command::new(tool("docker"));
+                command.arg("compose");
+                command
+            }
+            Compose::V1 => Command::new(tool("docker-compose")),
+        };
+        command.env("DOCKER_CONFIG", self.config());
+        command
+    }
+
+    /// What it puts between the parts of a container's name.
+    pub fn separator(self) -> char {
+        match self {
+            Compose::V2 => '-',
+            Compose::V1 => '_',
+        }
+    }
+}
 
 /// dockerd with its images and containers in a temporary folder. Containers have the machine's
 /// network (`--network host`); it makes none.

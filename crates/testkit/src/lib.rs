@@ -36,7 +36,7 @@ mod tinyproxy;
 mod tls;
 
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
-pub use docker::Docker;
+pub use docker::{Compose, Docker};
 pub use grpc::GrpcHealth;
 pub use haproxy::Haproxy;
 pub use http::{Answer, get, request};

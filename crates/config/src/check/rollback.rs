@@ -254,6 +254,20 @@ fn compose(target: &ComposeTarget, config: &Config, tree: &Node) -> Result<(), F
             ));
         }
     }
+    for file in &target.env_files {
+        let text = file.display().to_string();
+        if text.is_empty() || text.starts_with('-') || text.contains(',') {
+            let message = format!("`{text}` is no file's name");
+            return Err(fault(tree, &at("env-files"), message));
+        }
+    }
+    for name in target.env.keys() {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !name.starts_with(|c: char| good(c) && !c.is_ascii_digit()) || !name.chars().all(good) {
+            let message = format!("`{name}` is no variable's name");
+            return Err(fault(tree, &["rollback", "compose", "env", name], message));
+        }
+    }
     if target.files.contains(&target.override_file) {
         let message = "our file is one of yours, and it would be written over";
         return Err(fault(tree, &at("override-file"), message));
@@ -266,6 +280,12 @@ fn compose(target: &ComposeTarget, config: &Config, tree: &Node) -> Result<(), F
     }
     if target.services.is_empty() {
         return Err(fault(tree, &at("services"), "no service is named"));
+    }
+    for service in &target.completed {
+        if !target.services.contains_key(service) {
+            let message = format!("`{service}` is not under `services`");
+            return Err(fault(tree, &at("completed"), message));
+        }
     }
     for (service, image) in &target.services {
         plain(tree, &at("services"), service, "_-.")?;

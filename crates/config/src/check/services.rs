@@ -121,6 +121,13 @@ fn postgres(tree: &Node, path: [&str; 3], probe: &PostgresProbe) -> Result<(), F
 }
 
 fn compose(tree: &Node, path: [&str; 3], probe: &ComposeProbe) -> Result<(), Fault> {
+    for file in &probe.env_files {
+        let text = file.display().to_string();
+        if text.is_empty() || text.starts_with('-') || text.contains(',') {
+            let path = [path[0], path[1], path[2], "env-files"];
+            return Err(fault(tree, &path, format!("`{text}` is no file's name")));
+        }
+    }
     for (key, services) in [
         ("services", &probe.services),
         ("completed", &probe.completed),

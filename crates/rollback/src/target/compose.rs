@@ -1,15 +1,20 @@
 //! Services of a Compose project: their images stand in an override file of ours.
 
 mod images;
+mod look;
+mod same;
+mod shell;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::Job;
 use config::file::{ComposeProbe, ComposeTarget};
 use config::value::Span;
 use model::Severity;
+use probe::project::Project;
 use probe::settle::{self, Settling};
 use remote::quote;
 use serde::{Deserialize, Serialize};
@@ -17,48 +22,39 @@ use state::Entry;
 
 use super::machines::{Machines, alone, host, word};
 use super::{Asking, Move, Place, Places, Proving, Step, Target};
-use images::{is_image, more_than_images, override_text, release_of};
+use images::{is_image, more_than_images, override_text, release_of, repository};
+use look::{Container, Counts, Look};
+use shell::Program;
 
 /// What is only looked at is there soon; an image may be asked of a registry.
 const LOOK: Duration = Duration::from_mins(1);
-/// docker-compose 1 puts the old container's id before its name while it recreates it, and can do
-/// nothing with one that was left so. The new one, where it is there already, has its volumes.
-const HALVES: &str = r#"for id in $(both ps -q "$@"); do
-  name=$(docker inspect --type container --format '{{.Name}}' "$id")
-  name=${name#/}
-  short=$(printf %.12s "$id")
-  case $name in
-  "$short"_*)
-    if docker inspect --type container -- "${name#*_}" >/dev/null 2>&1; then
-      docker rm -f "$id" >/dev/null
-    else
-      docker rename "$id" "${name#*_}"
-    fi ;;
-  esac
-done
-"#;
-/// The files that Compose reads where none is named. With one of ours beside them they have to be.
-const FOUND: &str = r#"[ -z "${COMPOSE_FILE-}" ] && ! grep -qs '^COMPOSE_FILE=' .env ||
-  no 'COMPOSE_FILE names the files of the project: write them into `rollback.compose.files`'
-files=
-for file in $first $second; do
-  if [ -e "$file" ]; then files="-f $file"; break; fi
-done
-[ -n "$files" ] || no "there is neither of $first $second in $PWD"
-for file in compose.override.yaml compose.override.yml docker-compose.override.yml docker-compose.override.yaml; do
-  if [ -e "$file" ] && [ "$file" != "$ours" ]; then files="$files -f $file"; break; fi
-done"#;
-/// What Compose wrote down of the files that a container was made from.
-const FILES: &str = "com.docker.compose.project.config_files";
 /// The places in an image.
 const RELEASE: &str = "{release}";
 const DIGEST: &str = "{digest}";
+/// A look that is as old as this is looked again.
+const LATELY: Duration = Duration::from_secs(5);
+/// Between what a script prints and what Compose warned of meanwhile.
+const WARNINGS: &str = "@warnings";
 
 pub(crate) struct Compose<'a> {
     config: &'a ComposeTarget,
     machines: Machines<'a>,
     /// What the state knows of each release.
     known: Vec<Entry>,
+    /// What was found out of each place; it stays so while we are here.
+    programs: RefCell<BTreeMap<Place, Program>>,
+    resolved: RefCell<BTreeMap<(Place, String), Resolved>>,
+    /// The last look at each place, until something is changed there.
+    looked: RefCell<BTreeMap<Place, (Instant, Look)>>,
+    /// The images that were seen to be at a place.
+    here: RefCell<BTreeSet<(Place, String)>>,
+}
+
+/// The project as Compose resolves it for a release, and what it warned of.
+#[derive(Clone, Debug, Default)]
+struct Resolved {
+    project: Project,
+    warnings: Vec<String>,
 }
 
 /// What is there before a step.
@@ -73,12 +69,20 @@ struct Before {
     counts: Counts,
 }
 
-type Counts = BTreeMap<String, usize>;
-
 impl Before {
     fn read(text: &str) -> Result<Before, String> {
         serde_json::from_str(text).map_err(|error| format!("the pre-image: {error}"))
     }
+}
+
+/// The services that a step touches.
+#[derive(Clone, Debug, Default)]
+struct Changes {
+    /// Those that get another image, or whose containers are not well.
+    services: BTreeSet<String>,
+    /// Those that live in their containers, and stay behind in what is gone if they are not made
+    /// again: those of a container after it.
+    after: Vec<String>,
 }
 
 impl<'a> Compose<'a> {
@@ -93,6 +97,10 @@ impl<'a> Compose<'a> {
             config,
             machines,
             known,
+            programs: RefCell::default(),
+            resolved: RefCell::default(),
+            looked: RefCell::default(),
+            here: RefCell::default(),
         }
     }
 
@@ -126,7 +134,11 @@ impl<'a> Compose<'a> {
             let image = if template.contains(DIGEST) {
                 template.replace(DIGEST, self.digest(release)?)
             } else {
-                template.replace(RELEASE, release)
+                let image = template.replace(RELEASE, release);
+                match self.pinned(template, release) {
+                    Some(digest) => format!("{image}@{digest}"),
+                    None => image,
+                }
             };
             if !is_image(&image) {
                 return Err(format!("`{image}` is no image's name"));
@@ -147,10 +159,24 @@ impl<'a> Compose<'a> {
         })
     }
 
+    /// The digest that was recorded of what a template names: a tag can be moved, and then names
+    /// another image. Where the services have several images, the record names the one it is of.
+    fn pinned(&self, template: &str, release: &str) -> Option<&str> {
+        let entry = self.known.iter().find(|entry| entry.release == release)?;
+        let digest = entry.digest.as_deref()?;
+        let own = repository(template);
+        let same = match &entry.image {
+            Some(image) => repository(image) == own,
+            None => (self.config.services.values()).all(|other| repository(other) == own),
+        };
+        same.then_some(digest)
+    }
+
     /// The release whose image this is.
     fn release_of(&self, template: &str, image: &str) -> Option<String> {
         if !template.contains(DIGEST) {
-            return release_of(template, image);
+            let tag = image.split_once('@').map_or(image, |(tag, _)| tag);
+            return release_of(template, tag);
         }
         let of = |entry: &&Entry| {
             let digest = entry.digest.as_ref();
@@ -160,154 +186,355 @@ impl<'a> Compose<'a> {
         Some(entry.release.clone())
     }
 
-    /// What begins every script: which Compose there is, and in which folder.
-    fn head(&self) -> String {
-        let sudo = if self.config.sudo { "sudo -n " } else { "" };
-        let files = self.words();
-        let name = self.config.project.as_ref();
-        let name = name.map_or(String::new(), |name| format!(" -p {}", quote(name)));
-        format!(
-            "cd -- {folder}
-no() {{ printf '%s\\n' \"$*\" >&2; exit 1; }}
-docker() {{ command {sudo}docker \"$@\" </dev/null; }}
-if docker compose version >/dev/null 2>&1; then
-  program() {{ docker compose \"$@\"; }}
-  first='compose.yaml compose.yml' second='docker-compose.yml docker-compose.yaml'
-elif command -v docker-compose >/dev/null; then
-  program() {{ command {sudo}docker-compose \"$@\" </dev/null; }}
-  first='docker-compose.yml docker-compose.yaml' second='compose.yml compose.yaml'
-else no 'there is neither `docker compose` nor `docker-compose`'; fi
-ours={ours}
-{found}
-theirs() {{ program{name} {files} \"$@\"; }}
-both() {{ program{name} {files} -f \"$ours\" \"$@\"; }}
-any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
-",
-            folder = word(&self.config.folder),
-            ours = word(&self.config.override_file),
-            found = if self.config.files.is_empty() {
-                FOUND
-            } else {
-                ""
-            },
-        )
+    /// The variables for Compose.
+    fn env(&self, release: &str) -> Vec<(String, String)> {
+        let all = self.config.env.iter();
+        all.map(|(name, value)| (name.clone(), value.replace(RELEASE, release)))
+            .collect()
     }
 
-    /// The project's files as options.
-    fn words(&self) -> String {
-        if self.config.files.is_empty() {
-            return "$files".to_owned();
+    fn program(&self, place: &Place) -> Option<Program> {
+        self.programs.borrow().get(place).cloned()
+    }
+
+    fn head_at(&self, place: &Place) -> String {
+        self.head(self.program(place).as_ref())
+    }
+
+    /// All containers of the project, those that do not run too.
+    async fn look(&self, place: &Place) -> Result<Look, String> {
+        let known = self.program(place);
+        let text = self.head(known.as_ref()) + &self.list(known.as_ref());
+        let printed = self
+            .machines
+            .whole(place, "docker inspect", &text, &self.env(""), LOOK)
+            .await?;
+        let mut lines = printed.lines();
+        let mut program = match known {
+            Some(program) => program,
+            None => Program::read(lines.next().unwrap_or_default()),
+        };
+        let all: Result<Vec<Container>, String> = lines.map(Container::read).collect();
+        let mut all = all?;
+        all.retain(|one| !one.one_off() && !one.service().is_empty());
+        let ours = |one: &&Container| self.config.services.contains_key(one.service());
+        // What was made last tells how a deployment is made now.
+        let newest = all.iter().filter(ours).max_by_key(|one| &one.created);
+        if let Some(newest) = newest
+            && program.name.is_none()
+        {
+            program.name = Some(newest.project().to_owned());
+            program.env_files = newest.env_files();
         }
-        let files = self.config.files.iter();
-        let files = files.map(|file| format!("-f {}", word(file)));
-        files.collect::<Vec<_>>().join(" ")
+        self.programs.borrow_mut().insert(place.clone(), program);
+        let mut look = Look {
+            all,
+            gone: BTreeSet::new(),
+        };
+        let elsewhere: Vec<String> = look.elsewhere().into_iter().map(quote).collect();
+        if !elsewhere.is_empty() {
+            let text = format!(
+                "{}docker inspect --type container --format '{{{{.Id}}}}' {} 2>/dev/null || :",
+                self.head_at(place),
+                elsewhere.join(" ")
+            );
+            let printed = self.machines.script(place, "docker inspect", &text, LOOK);
+            let there = printed.await?;
+            let gone = |id: &&str| !there.lines().any(|line| line == *id);
+            let gone: BTreeSet<String> = (look.elsewhere().into_iter())
+                .filter(gone)
+                .map(str::to_owned)
+                .collect();
+            look.gone = gone;
+        }
+        let now = (Instant::now(), look.clone());
+        self.looked.borrow_mut().insert(place.clone(), now);
+        Ok(look)
     }
 
-    /// Our services as words. Named, those of a profile are there too.
-    fn services(&self) -> String {
-        let names = self.config.services.keys().map(|name| quote(name));
-        names.collect::<Vec<_>>().join(" ")
+    /// The same, if nobody has looked a moment ago.
+    async fn look_lately(&self, place: &Place) -> Result<Look, String> {
+        let last = self.looked.borrow().get(place).cloned();
+        match last {
+            Some((at, look)) if at.elapsed() < LATELY => Ok(look),
+            _ => self.look(place).await,
+        }
     }
 
-    /// The containers of our services: service, image, the release's label.
-    async fn containers(&self, place: &Place) -> Result<Vec<Container>, String> {
-        let label = self.config.release_label.as_deref().unwrap_or_default();
-        // Between backquotes nothing is special to a template but the backquote, which no label has.
-        let format = format!(
-            "{{\"id\":{{{{json .Id}}}},\"name\":{{{{json .Name}}}},\"service\":{{{{json (index .Config.Labels \"com.docker.compose.service\")}}}},\
-             \"one_off\":{{{{json (index .Config.Labels \"com.docker.compose.oneoff\")}}}},\
-             \"image\":{{{{json .Config.Image}}}},\"label\":{{{{json (index .Config.Labels `{label}`)}}}}}}"
-        );
+    /// What Compose makes of the project's files, for a release.
+    async fn resolved(&self, place: &Place, release: &str) -> Result<Resolved, String> {
+        // Without variables it is the same for every release.
+        let named = if self.config.env.is_empty() {
+            ""
+        } else {
+            release
+        };
+        let key = (place.clone(), named.to_owned());
+        if let Some(known) = self.resolved.borrow().get(&key) {
+            return Ok(known.clone());
+        }
         let text = format!(
-            "{}ids=$(any ps -q {services})\n[ -z \"$ids\" ] || docker inspect --type container --format {} $ids",
-            self.head(),
-            quote(&format),
-            services = self.services(),
+            "{}exec 4>&1\nwarnings=$(any config 2>&1 >&4) || no \"$warnings\"\nprintf '\\n%s\\n%s\\n' {WARNINGS} \"$warnings\"",
+            self.head_at(place)
+        );
+        let env = self.env(release);
+        let printed = self
+            .machines
+            .whole(place, "compose config", &text, &env, LOOK)
+            .await;
+        let printed = printed.map_err(|reason| match reason.contains("variable") {
+            true => format!("{reason}; {}", same::NAME_THEM),
+            false => reason,
+        })?;
+        let mark = format!("\n{WARNINGS}\n");
+        let (text, said) = printed.rsplit_once(&mark).unwrap_or((&printed, ""));
+        let resolved = Resolved {
+            project: Project::read(text)?,
+            warnings: same::warnings(said),
+        };
+        self.resolved.borrow_mut().insert(key, resolved.clone());
+        Ok(resolved)
+    }
+
+    fn is_one_shot(&self, service: &str, project: &Project) -> bool {
+        project.is_one_shot(service) || self.config.completed.iter().any(|name| name == service)
+    }
+
+    /// The release of a container of a service; `None` where nothing names it.
+    fn release_in(
+        &self,
+        service: &str,
+        container: &Container,
+        wanted: Option<&BTreeMap<String, String>>,
+        likely: &str,
+    ) -> Option<String> {
+        if let Some(label) = &self.config.release_label {
+            let told = container.label(label);
+            return (!told.is_empty()).then(|| told.to_owned());
+        }
+        if wanted.and_then(|all| all.get(service)) == Some(&container.image) {
+            return Some(likely.to_owned());
+        }
+        let template = self.config.services.get(service)?;
+        self.release_of(template, &container.image)
+    }
+
+    /// The release that our services run, all of them in all their containers; where one runs
+    /// another than is `likely`, that one. What does not run is no release's.
+    async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
+        let wanted = self.images(likely).ok();
+        let look = self.look(place).await?;
+        let asks = |service: &String| {
+            let mut all = look.of(service).peekable();
+            all.peek().is_none() || all.any(Container::has_ended_well)
+        };
+        let project = match self.config.services.keys().any(asks) {
+            true => {
+                self.resolved(place, likely)
+                    .await
+                    .unwrap_or_default()
+                    .project
+            }
+            false => Project::default(),
+        };
+        let mut others: Vec<String> = Vec::new();
+        let mut trouble = None;
+        let mut found = Vec::new();
+        for service in self.config.services.keys() {
+            let mut any = project.wants_none(service);
+            for one in look.of(service) {
+                any = true;
+                match self.release_in(service, one, wanted.as_ref(), likely) {
+                    Some(release) if release != likely => others.push(release),
+                    Some(_) => found.push(one),
+                    None => {
+                        let image = &one.image;
+                        return Err(format!("`{service}` runs {image}, which names no release"));
+                    }
+                }
+                let one_shot = self.is_one_shot(service, &project);
+                let why = look.trouble(one, one_shot);
+                trouble = trouble.or(why.map(|why| format!("`{service}` {why}")));
+            }
+            if !any {
+                trouble = trouble.or(Some(format!("`{service}` does not run")));
+            }
+        }
+        if let Some(other) = others.into_iter().max() {
+            return Ok(Some(other));
+        }
+        // What lives in ours is not ours to name, and was left behind all the same.
+        let left = look.all.iter().find_map(|one| {
+            let why = look.left_behind(one)?;
+            Some(format!("`{}` {why}", one.service()))
+        });
+        if let Some(trouble) = trouble.or(left) {
+            return Err(trouble);
+        }
+        self.as_recorded(place, likely, &found).await?;
+        Ok((!found.is_empty()).then(|| likely.to_owned()))
+    }
+
+    /// What is called a release must be what was recorded of it: a tag can be moved.
+    async fn as_recorded(
+        &self,
+        place: &Place,
+        release: &str,
+        containers: &[&Container],
+    ) -> Result<(), String> {
+        let pinned = containers.iter().filter_map(|one| {
+            let template = self.config.services.get(one.service())?;
+            let by_digest = one.image.contains('@') || template.contains(DIGEST);
+            let digest = self.pinned(template, release).filter(|_| !by_digest)?;
+            Some((*one, digest))
+        });
+        let pinned: Vec<(&Container, &str)> = pinned.collect();
+        if pinned.is_empty() {
+            return Ok(());
+        }
+        let ids: BTreeSet<&str> = pinned
+            .iter()
+            .map(|(one, _)| one.image_id.as_str())
+            .collect();
+        let ids: Vec<String> = ids.into_iter().map(quote).collect();
+        let text = format!(
+            "{}docker image inspect --format '{{{{.Id}}}} {{{{range .RepoDigests}}}}{{{{.}}}} {{{{end}}}}' -- {}",
+            self.head_at(place),
+            ids.join(" ")
+        );
+        let printed = self.machines.script(place, "docker inspect", &text, LOOK);
+        let printed = printed.await?;
+        for (one, digest) in pinned {
+            let own = repository(&one.image);
+            let line = printed.lines().find(|line| line.starts_with(&one.image_id));
+            let words = line.unwrap_or_default().split_whitespace();
+            let digests = words.filter_map(|word| word.split_once('@'));
+            let all: Vec<&str> = digests
+                .filter(|(name, _)| repository(name) == own)
+                .map(|(_, digest)| digest)
+                .collect();
+            // What never was in a registry has none.
+            if let Some(other) = all.first()
+                && !all.contains(&digest)
+            {
+                return Err(format!(
+                    "`{}` runs {}, whose digest is {other}; recorded of {release} is {digest}: the tag was moved",
+                    one.service(),
+                    one.image
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Which services are touched where `images` are to run.
+    fn changes(
+        &self,
+        look: &Look,
+        project: &Project,
+        images: &BTreeMap<String, String>,
+    ) -> Changes {
+        let needs = |(service, image): &(&String, &String)| {
+            let mut all = look.of(service).peekable();
+            if all.peek().is_none() {
+                return !project.wants_none(service);
+            }
+            let one_shot = self.is_one_shot(service, project);
+            all.any(|one| {
+                one.image != **image || one.is_half_way() || look.trouble(one, one_shot).is_some()
+            })
+        };
+        let touched = images.iter().filter(needs);
+        let services: BTreeSet<String> = touched.map(|(service, _)| service.clone()).collect();
+        let mut after = project.living_in(&services);
+        // One that was left behind before is not left there.
+        for one in &look.all {
+            let service = one.service();
+            let known = services.contains(service) || after.iter().any(|name| name == service);
+            if !known && project.services.contains_key(service) && look.left_behind(one).is_some() {
+                after.push(service.to_owned());
+            }
+        }
+        Changes { services, after }
+    }
+
+    /// Whether the release could be made live: the project has these services, the images are here or
+    /// can be had, and what is recreated differs only in its image. What Compose warned of.
+    async fn check(&self, place: &Place, moving: Move<'_>) -> Result<Vec<String>, String> {
+        let images = self.images(moving.destination)?;
+        self.check_ours(place).await?;
+        let look = self.look_lately(place).await?;
+        let resolved = self.resolved(place, moving.destination).await?;
+        let project = &resolved.project;
+        let mut services = self.config.services.keys();
+        if let Some(service) = services.find(|name| !project.services.contains_key(*name)) {
+            return Err(format!("the project has no service {service}"));
+        }
+        self.one_project(place, &look, project).await?;
+        let mut text = format!(
+            "{}folder=$(dirname -- \"$ours\")
+[ -w \"$folder\" ] || no \"nothing may be written in $folder\"
+",
+            self.head_at(place)
+        );
+        text.push_str(&self.same_files(&look));
+        let all: BTreeSet<String> = images.values().map(|image| quote(image)).collect();
+        let all: Vec<String> = all.into_iter().collect();
+        text.push_str(&format!(
+            "if docker image inspect -- {all} >/dev/null 2>&1; then echo here; else for image in {all}; do
+docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect -- \"$image\" >/dev/null 2>&1 ||
+  {{ case $image in localhost:*|127.*) docker manifest inspect --insecure -- \"$image\" >/dev/null 2>&1 ;; *) false ;; esac; }} ||
+  no \"the image $image is neither here nor in its registry\"
+done; fi\n",
+            all = all.join(" ")
+        ));
+        let printed = self.machines.script(place, "the release", &text, LOOK);
+        if printed.await?.trim() == "here" {
+            let all = images.values().map(|image| (place.clone(), image.clone()));
+            self.here.borrow_mut().extend(all);
+        }
+        let changes = self.changes(&look, project, &images);
+        self.same(place, moving, &look, &changes).await?;
+        Ok(resolved.warnings)
+    }
+
+    /// A project that nothing was made of, beside one of another name that has our services, is the
+    /// wrong name: it would be a second project.
+    async fn one_project(
+        &self,
+        place: &Place,
+        look: &Look,
+        project: &Project,
+    ) -> Result<(), String> {
+        let ours = |one: &Container| self.config.services.contains_key(one.service());
+        if look.all.iter().any(ours) {
+            return Ok(());
+        }
+        let text = format!(
+            "{}ids=$(docker ps -aq --no-trunc --filter label={})\n[ -z \"$ids\" ] || docker inspect --type container --format {} $ids",
+            self.head_at(place),
+            look::PROJECT,
+            quote(look::FORMAT)
         );
         let printed = self
             .machines
-            .script(place, "docker inspect", &text, LOOK)
-            .await?;
-        let read = |line: &str| {
-            serde_json::from_str(line).map_err(|error| format!("docker inspect: {error}"))
-        };
-        let all: Result<Vec<Container>, String> = printed.lines().map(read).collect();
-        let mut all = all?;
-        all.retain(|one| {
-            !one.one_off.eq_ignore_ascii_case("true")
-                && self.config.services.contains_key(&one.service)
-        });
-        Ok(all)
-    }
-
-    /// The release whose images our services run.
-    async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
-        let wanted = self.images(likely).ok();
-        let containers = self.containers(place).await?;
-        let mut found: Option<(String, String)> = None;
-        for (service, template) in &self.config.services {
-            let of_service = containers.iter().filter(|one| one.service == *service);
-            let mut any = false;
-            for container in of_service {
-                any = true;
-                let release = if self.config.release_label.is_some() {
-                    container.label.clone().filter(|label| !label.is_empty())
-                } else if wanted.as_ref().and_then(|all| all.get(service)) == Some(&container.image)
-                {
-                    Some(likely.to_owned())
-                } else {
-                    self.release_of(template, &container.image)
-                };
-                let release = release.ok_or_else(|| {
-                    format!(
-                        "`{service}` runs {}, which names no release",
-                        container.image
-                    )
-                })?;
-                match &found {
-                    Some((other, known)) if *known != release => {
-                        return Err(format!(
-                            "`{other}` runs {known} and `{service}` runs {release}"
-                        ));
-                    }
-                    _ => found = Some((service.clone(), release)),
-                }
-            }
-            if !any {
-                return Err(format!("`{service}` does not run"));
+            .whole(place, "docker inspect", &text, &[], LOOK);
+        for line in printed.await?.lines() {
+            let other = Container::read(line)?;
+            let template = self.config.services.get(other.service());
+            let runs = template.and_then(|template| self.release_of(template, &other.image));
+            if runs.is_some() && !other.one_off() {
+                let own = self.config.project.as_ref().or(project.name.as_ref());
+                let own = own.map_or("", String::as_str);
+                return Err(format!(
+                    "the project {own} has no container, and {} runs `{}` in the project {other}: a second project would be started; name it under `rollback.compose.project: {other}`",
+                    other.image,
+                    other.service(),
+                    other = other.project()
+                ));
             }
         }
-        Ok(found.map(|(_, release)| release))
-    }
-
-    /// Whether the release could be made live: the project has these services, and the images are
-    /// here or can be had.
-    async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
-        let images = self.images(release)?;
-        let mut text = format!(
-            "{}docker version --format x >/dev/null
-all=$(theirs --profile '*' config --services)
-folder=$(dirname -- \"$ours\")
-[ -w \"$folder\" ] || no \"nothing may be written in $folder\"\n",
-            self.head()
-        );
-        for (service, image) in images {
-            text.push_str(&format!(
-                "printf '%s\\n' \"$all\" | grep -qxF -e {service} || no the project has no service {service}
-image={image}
-docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect -- \"$image\" >/dev/null 2>&1 ||
-  {{ case $image in localhost:*|127.*) docker manifest inspect --insecure -- \"$image\" >/dev/null 2>&1 ;; *) false ;; esac; }} ||
-  no \"the image $image is neither here nor in its registry\"\n",
-                service = quote(&service),
-                image = quote(&image),
-            ));
-        }
-        text.push_str(&self.same_files());
-        self.check_ours(place).await?;
-        self.machines
-            .script(place, "the release", &text, LOOK)
-            .await
-            .map(drop)
+        Ok(())
     }
 
     /// Our file is written whole: whatever else stands in it would be lost.
@@ -325,20 +552,26 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
 
     /// A service that was made from other files would lose what stands there, silently. They are
     /// compared by their last names: the folder of a release may have moved since.
-    fn same_files(&self) -> String {
+    fn same_files(&self, look: &Look) -> String {
+        let ours = |one: &&Container| self.config.services.contains_key(one.service());
+        let files: BTreeSet<&str> = look
+            .all
+            .iter()
+            .filter(ours)
+            .flat_map(Container::files)
+            .collect();
+        let files: Vec<String> = files.into_iter().map(quote).collect();
         format!(
             "known=$(set -- {words}; for file; do [ \"$file\" = -f ] || basename -- \"$file\"; done; basename -- \"$ours\")
-ids=$(any ps -q {services})
-[ -z \"$ids\" ] || docker inspect --type container --format {format} $ids | tr , '\\n' | sort -u | while IFS= read -r file; do
-  if [ -z \"$file\" ] || [ ! -e \"$file\" ]; then continue; fi
+for file in {files}; do
+  if [ ! -e \"$file\" ]; then continue; fi
   name=$(basename -- \"$file\")
   printf '%s\\n' \"$known\" | grep -qxF -e \"$name\" ||
     no \"the containers were made from $name too: name the same files under \\`rollback.compose.files\\`\"
 done
 ",
             words = self.words(),
-            services = self.services(),
-            format = quote(&format!("{{{{index .Config.Labels \"{FILES}\"}}}}")),
+            files = files.join(" "),
         )
     }
 
@@ -346,11 +579,15 @@ done
     async fn pre_image(&self, place: &Place) -> Result<String, String> {
         let places = self.machines.places();
         let file = places.read(place, &self.file(), LOOK).await?;
-        let containers = self.containers(place).await?;
-        let counts = counts(&containers);
-        let images = containers
+        let look = self.look(place).await?;
+        let counts = look.counts();
+        let ours = |one: &&Container| self.config.services.contains_key(one.service());
+        // Of two that are one, the older is what ran.
+        let mut all: Vec<&Container> = look.all.iter().filter(ours).collect();
+        all.sort_by(|one, other| other.created.cmp(&one.created));
+        let images = all
             .into_iter()
-            .map(|one| (one.service, one.image))
+            .map(|one| (one.service().to_owned(), one.image.clone()))
             .collect();
         let before = Before {
             file,
@@ -368,29 +605,38 @@ done
         counts: &Counts,
     ) -> Result<String, String> {
         let images = self.images(release)?;
-        self.pull(place, &images).await?;
-        self.up(place, &images, counts).await?;
-        let containers = self.containers(place).await?;
+        self.up(place, release, &images, counts).await?;
+        let look = self.look(place).await?;
+        let resolved = self.resolved(place, release).await?;
         for (service, image) in &images {
-            let of_service: Vec<_> = containers
-                .iter()
-                .filter(|one| one.service == *service)
-                .collect();
-            if of_service.is_empty() {
+            let mut of_service = look.of(service).peekable();
+            if of_service.peek().is_none() && !resolved.project.wants_none(service) {
                 return Err(format!("`{service}` does not run"));
             }
-            if let Some(other) = of_service.iter().find(|one| one.image != *image) {
+            if let Some(other) = of_service.find(|one| one.image != *image) {
                 return Err(format!("`{service}` still runs {}", other.image));
             }
         }
-        self.stays(place).await
+        if let Some((one, why)) = look
+            .all
+            .iter()
+            .find_map(|one| Some((one, look.left_behind(one)?)))
+        {
+            return Err(format!("`{}` {why}", one.service()));
+        }
+        let stays = self.stays(place, &resolved.project).await?;
+        Ok(match resolved.warnings.as_slice() {
+            [] => stays,
+            warnings => format!("{stays}; Compose warns: {}", warnings.join(" ")),
+        })
     }
 
     /// Lets the services run what they ran, and puts our file back.
-    async fn put_back(&self, place: &Place, before: &str) -> Result<String, String> {
+    async fn put_back(&self, place: &Place, release: &str, before: &str) -> Result<String, String> {
         let before = Before::read(before)?;
         if !before.images.is_empty() {
-            self.up(place, &before.images, &before.counts).await?;
+            self.up(place, release, &before.images, &before.counts)
+                .await?;
         }
         if let Some(text) = &before.file {
             let places = self.machines.places();
@@ -405,50 +651,104 @@ done
     }
 
     async fn pull(&self, place: &Place, images: &BTreeMap<String, String>) -> Result<(), String> {
-        let mut text = self.head();
-        for image in images.values() {
-            let image = quote(image);
-            text.push_str(&format!(
-                "docker image inspect -- {image} >/dev/null 2>&1 || docker pull -q -- {image} >/dev/null\n"
-            ));
-        }
         let within = self.config.timeout.get();
-        self.machines
-            .script(place, "docker pull", &text, within)
-            .await
-            .map(drop)
+        let pulling = self.pulling(place, images);
+        if pulling.is_empty() {
+            return Ok(());
+        }
+        let text = self.head_at(place) + &pulling;
+        let pulled = self.machines.script(place, "docker pull", &text, within);
+        pulled.await?;
+        let all = images.values().map(|image| (place.clone(), image.clone()));
+        self.here.borrow_mut().extend(all);
+        Ok(())
     }
 
-    /// Compose recreates what its image has changed, and leaves the rest alone.
+    /// Fetches what is not known to be here.
+    fn pulling(&self, place: &Place, images: &BTreeMap<String, String>) -> String {
+        let here = self.here.borrow();
+        let missing = images.values().filter(|image| {
+            let key = (place.clone(), (*image).clone());
+            !here.contains(&key)
+        });
+        let all: BTreeSet<String> = missing.map(|image| quote(image)).collect();
+        if all.is_empty() {
+            return String::new();
+        }
+        let all: Vec<String> = all.into_iter().collect();
+        format!(
+            "docker image inspect -- {all} >/dev/null 2>&1 || for image in {all}; do
+  docker image inspect -- \"$image\" >/dev/null 2>&1 || docker pull -q -- \"$image\" >/dev/null
+done\n",
+            all = all.join(" ")
+        )
+    }
+
+    /// Compose recreates what its image has changed, and what lives in it; the rest is left alone.
     async fn up(
         &self,
         place: &Place,
+        release: &str,
         images: &BTreeMap<String, String>,
         counts: &Counts,
     ) -> Result<(), String> {
-        let services: Vec<String> = images.keys().map(|service| quote(service)).collect();
+        // What was begun before may still go on, and is waited for before it is looked at.
+        let within = self.config.timeout.get();
+        let head = self.head_at(place);
+        let alone = alone(Path::new("."), within);
+        let wait = format!("{head}{alone}");
+        self.machines
+            .script(place, "compose up", &wait, within)
+            .await?;
+        let look = self.look(place).await?;
+        let project = self.resolved(place, release).await?.project;
+        let changes = self.changes(&look, &project, images);
         let ours = override_text(images);
         self.machines
             .places()
             .replace(place, &self.file(), &ours, LOOK)
             .await?;
-        let services = services.join(" ");
-        // It would be one again, where the files do not say otherwise.
-        let several = counts
-            .iter()
-            .filter(|(service, count)| **count > 1 && images.contains_key(*service));
-        let scale: Vec<String> = several
-            .map(|(service, count)| format!(" --scale {}={count}", quote(service)))
-            .collect();
-        let scale = scale.concat();
-        let within = self.config.timeout.get();
-        let text = format!(
-            "{}{}set -- {services}\n{HALVES}both up -d --no-deps --no-build{scale} {services} >&2",
-            self.head(),
-            alone(Path::new("."), within),
+        let mut text = format!(
+            "{}{alone}{}",
+            self.head_at(place),
+            self.pulling(place, images)
         );
+        for words in look.whole() {
+            let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+            text.push_str(&format!("docker {} >/dev/null\n", words.join(" ")));
+        }
+        // What was looked for is here; whatever the files say, nothing else is to be fetched now.
+        let pull = match self.program(place) {
+            Some(program) if program.v2 => " --pull never",
+            _ => "",
+        };
+        let now = look.counts();
+        let up = |how: &str, services: Vec<&String>| {
+            // It would be as many as the files say.
+            let count = |service: &String| counts.get(service).or(now.get(service));
+            let scale: Vec<String> = services
+                .iter()
+                .filter_map(|service| {
+                    Some(format!(" --scale {}={}", quote(service), count(service)?))
+                })
+                .collect();
+            let names: Vec<String> = services.into_iter().map(|name| quote(name)).collect();
+            format!(
+                "both up -d --no-deps --no-build{pull}{how}{} {} >&2\n",
+                scale.concat(),
+                names.join(" ")
+            )
+        };
+        if !changes.services.is_empty() {
+            text.push_str(&up("", changes.services.iter().collect()));
+        }
+        for service in &changes.after {
+            text.push_str(&up(" --force-recreate", vec![service]));
+        }
+        let env = self.env(release);
+        self.looked.borrow_mut().remove(place);
         self.machines
-            .script(place, "compose up", &text, within)
+            .whole(place, "compose up", &text, &env, within)
             .await
             .map(drop)
     }
@@ -462,14 +762,22 @@ done
         files
     }
 
-    async fn stays(&self, place: &Place) -> Result<String, String> {
+    async fn stays(&self, place: &Place, project: &Project) -> Result<String, String> {
+        let all = self.config.services.keys().cloned();
+        let all = all.filter(|service| !project.wants_none(service));
+        let (completed, services): (Vec<String>, Vec<String>) =
+            all.partition(|service| self.is_one_shot(service, project));
+        let program = self.program(place).unwrap_or_default();
+        let v2 = program.v2;
+        let env_files = self.env_files(Some(&program));
         let probe = ComposeProbe {
             name: "settle".to_owned(),
             folder: Some(self.config.folder.clone()),
             files: self.files_to_watch(),
-            project: self.config.project.clone(),
-            services: self.config.services.keys().cloned().collect(),
-            completed: Vec::new(),
+            project: self.config.project.clone().or(program.name),
+            env_files: env_files.into_iter().map(PathBuf::from).collect(),
+            services,
+            completed,
             host: host(place),
             hosts: None,
             require: None,
@@ -484,7 +792,15 @@ done
             within: self.config.timeout.get(),
             stays: self.config.settle.get(),
         };
-        settle::compose(probe, &self.machines.around, settling).await
+        let sudo = if self.config.sudo { "sudo -n " } else { "" };
+        let compose = if v2 {
+            "docker compose"
+        } else {
+            "docker-compose"
+        };
+        let compose = format!("{sudo}{compose}");
+        let around = &self.machines.around;
+        settle::compose(probe, around, settling, &compose, project.clone()).await
     }
 }
 
@@ -500,8 +816,11 @@ impl Target for Compose<'_> {
 
     fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
         Box::pin(async move {
-            self.check(&step.place, moving.destination).await?;
-            Ok(step.does.clone())
+            let warnings = self.check(&step.place, moving).await?;
+            Ok(match warnings.as_slice() {
+                [] => step.does.clone(),
+                all => format!("{}; Compose warns: {}", step.does, all.join(" ")),
+            })
         })
     }
 
@@ -519,10 +838,10 @@ impl Target for Compose<'_> {
             .keys()
             .map(|name| quote(name))
             .collect();
-        let states = format!("{}any ps -a", self.head());
+        let head = self.head_at(&step.place);
+        let states = format!("{head}any ps -a");
         let logs = format!(
-            "{}any logs --no-color --timestamps --tail=500 {}",
-            self.head(),
+            "{head}any logs --no-color --timestamps --tail=500 {}",
             services.join(" ")
         );
         vec![
@@ -551,13 +870,19 @@ impl Target for Compose<'_> {
     fn undo<'a>(
         &'a self,
         step: &'a Step,
-        _moving: Move<'a>,
+        moving: Move<'a>,
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
             let before = before.ok_or("what was there before is not known")?;
-            self.put_back(&step.place, before).await
+            let left = moving.left.unwrap_or(moving.destination);
+            self.put_back(&step.place, left, before).await
         })
+    }
+
+    /// Each service may run another.
+    fn shares(&self) -> bool {
+        true
     }
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
@@ -567,47 +892,4 @@ impl Target for Compose<'_> {
             all.then(|| format!("every container of the services runs {destination}"))
         })
     }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Container {
-    id: String,
-    name: String,
-    #[serde(default, deserialize_with = "or_empty")]
-    service: String,
-    #[serde(default, deserialize_with = "or_empty")]
-    one_off: String,
-    image: String,
-    label: Option<String>,
-}
-
-impl Container {
-    /// Its name, without the id that docker-compose 1 puts before the name of one that it replaces.
-    fn own_name(&self) -> &str {
-        let name = self.name.trim_start_matches('/');
-        let id = self.id.get(..12).unwrap_or(&self.id);
-        let rest = name
-            .strip_prefix(id)
-            .and_then(|rest| rest.strip_prefix('_'));
-        rest.unwrap_or(name)
-    }
-}
-
-/// How many containers each service has. One that was not yet replaced when a deployment failed
-/// stands beside its successor: the two are one.
-fn counts(containers: &[Container]) -> Counts {
-    let mut names: BTreeMap<&String, BTreeSet<&str>> = BTreeMap::new();
-    for one in containers {
-        names
-            .entry(&one.service)
-            .or_default()
-            .insert(one.own_name());
-    }
-    let count = |(service, names): (&String, BTreeSet<_>)| (service.clone(), names.len());
-    names.into_iter().map(count).collect()
-}
-
-/// A label that is not there is `null` or empty.
-fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -79,6 +79,19 @@ impl<'a> Machines<'a> {
         self.places.must(place, what, &text, timeout).await
     }
 
+    /// The same with variables of its own, which no argument shows; all that it prints.
+    pub(crate) async fn whole(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        env: &[(String, String)],
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
+        self.places.whole(place, what, &text, env, timeout).await
+    }
+
     /// What a script prints of a place; how it ends says nothing.
     pub(crate) fn look<'s>(
         &'s self,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cli::Job;
 use probe::hosts::Hosts;
-use remote::local::Script;
+use remote::local::{Script, Stream};
 use remote::ssh::Limits;
 use remote::{Ran, quote};
 
@@ -84,12 +84,57 @@ impl Places {
         timeout: Duration,
     ) -> Result<String, String> {
         let ran = self.run(place, text, timeout).await?;
-        if ran.status == Some(0) {
-            return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
+        ended(&ran, what)?;
+        Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
+    }
+
+    /// A script of ours with variables of its own, which must end with 0; all that it printed.
+    /// Values are no words of a program's arguments, where every user of the machine reads them.
+    pub(crate) async fn whole(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        env: &[(String, String)],
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let (ran, printed) = match place {
+            Place::Here => {
+                let script = Script {
+                    text,
+                    env: env.to_vec(),
+                    timeout,
+                };
+                let (mut printed, mut dropped) = (String::new(), false);
+                let mut keep = |stream, line: &str| {
+                    if stream == Stream::Stdout && !dropped {
+                        dropped = printed.len() + line.len() > MAX_FILE;
+                        if !dropped {
+                            printed.push_str(line);
+                            printed.push('\n');
+                        }
+                    }
+                };
+                let ran = remote::local::run(&script, &mut keep).await;
+                let ran = ran
+                    .map(Ran::from)
+                    .map_err(|error| format!("a command could not be started: {error}"))?;
+                (Ran { dropped, ..ran }, printed)
+            }
+            Place::Host(_) => {
+                let export =
+                    |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
+                let text: String = env.iter().map(export).chain([text.to_owned()]).collect();
+                let ran = self.run(place, &text, timeout).await?;
+                let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
+                (ran, printed)
+            }
+        };
+        if ran.status == Some(0) && ran.dropped {
+            return Err(format!("{what}: it printed more than {MAX_FILE} bytes"));
         }
-        let tail = ran.tail.trim();
-        let colon = if tail.is_empty() { "" } else { ": " };
-        Err(format!("{what}: {}{colon}{tail}", ran.exit))
+        ended(&ran, what)?;
+        Ok(printed)
     }
 
     /// One of the user's own commands, as they wrote it, which must end with 0.
@@ -204,6 +249,16 @@ impl Places {
             }
         }
     }
+}
+
+/// Whether a script ended with 0; else how it ended, and what it said last.
+fn ended(ran: &Ran, what: &str) -> Result<(), String> {
+    if ran.status == Some(0) {
+        return Ok(());
+    }
+    let tail = ran.tail.trim();
+    let colon = if tail.is_empty() { "" } else { ": " };
+    Err(format!("{what}: {}{colon}{tail}", ran.exit))
 }
 
 /// Temporary file beside it, sync, rename, sync the folder. In a shell of its own: a script's end is

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use testkit::{Docker, Registry, free_port};
+use testkit::{Compose, Docker, Registry, free_port};
 
 use crate::bed::{Bed, gate, points};
 
 struct World {
+    compose: Compose,
     bed: Bed,
     docker: Docker,
     port: u16,
@@ -18,16 +19,23 @@ const OURS: &str = "docker-compose.deploy-guard.yml";
 
 impl World {
     /// A project in a folder whose name is no good word of a shell.
-    fn new(releases: &[&str], extra: &str) -> World {
+    fn new(compose: Compose, releases: &[&str], extra: &str) -> World {
         let docker = Docker::start();
         for release in releases {
             image(&docker, &format!("shop:{release}"), release);
         }
         image(&docker, "other:v1", "other");
         let port = free_port();
-        let bed = Bed::new().env("DOCKER_HOST", &docker.address());
+        let bed = Bed::new()
+            .env("DOCKER_HOST", &docker.address())
+            .env("DOCKER_CONFIG", &compose.config().display().to_string());
         std::fs::create_dir(bed.path("the shop's $(touch pwned)")).unwrap();
-        let world = World { bed, docker, port };
+        let world = World {
+            compose,
+            bed,
+            docker,
+            port,
+        };
         let (good, bad) = (releases[0], releases[1]);
         world.theirs(bad);
         let target = format!(
@@ -66,7 +74,7 @@ impl World {
         self.compose(&["up", "-d"]);
     }
 
-    /// `docker-compose` as a person calls it.
+    /// Compose as a person calls it.
     fn compose(&self, words: &[&str]) {
         let output = self.called(words);
         assert!(
@@ -77,7 +85,8 @@ impl World {
     }
 
     fn called(&self, words: &[&str]) -> std::process::Output {
-        std::process::Command::new("docker-compose")
+        self.compose
+            .command()
             .args(["-p", &self.project()])
             .args(words)
             .current_dir(self.folder(""))
@@ -142,9 +151,8 @@ fn image(docker: &Docker, name: &str, release: &str) {
     );
 }
 
-#[test]
-fn from_good_to_bad_and_back_and_nothing_else_is_touched() {
-    let world = World::new(&["v1", "v2"], "");
+fn from_good_to_bad_and_back_and_nothing_else_is_touched(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     world.answers("v2");
     let theirs = std::fs::read_to_string(world.folder(THEIRS)).unwrap();
     let other = world.container("other");
@@ -180,9 +188,8 @@ fn from_good_to_bad_and_back_and_nothing_else_is_touched() {
     assert!(!world.bed.path("pwned").exists() && !world.folder("pwned").exists());
 }
 
-#[test]
-fn an_image_that_is_gone_is_refused_before_anything_changes() {
-    let world = World::new(&["v1", "v2"], "");
+fn an_image_that_is_gone_is_refused_before_anything_changes(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     world.answers("v2");
     let before = world.container("backend");
     world.docker.must(&["rmi", "shop:v1"]);
@@ -194,10 +201,9 @@ fn an_image_that_is_gone_is_refused_before_anything_changes() {
     assert!(!world.folder(OURS).exists());
 }
 
-#[test]
-fn an_image_that_only_the_registry_has_is_pulled() {
+fn an_image_that_only_the_registry_has_is_pulled(compose: Compose) {
     let registry = Registry::start();
-    let world = World::new(&["v1", "v2"], "");
+    let world = World::new(compose, &["v1", "v2"], "");
     let name = format!("{}/shop", registry.address());
     for release in ["v1", "v2"] {
         let name = format!("{name}:{release}");
@@ -252,9 +258,8 @@ fn an_image_that_only_the_registry_has_is_pulled() {
     assert_eq!(world.container("backend").1, format!("{name}:v1"));
 }
 
-#[test]
-fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now() {
-    let world = World::new(&["v1", "v2"], "");
+fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     let registry = Registry::start();
     let name = format!("localhost:{}/shop", registry.port());
     let push = |release: &str, tag: &str| {
@@ -300,17 +305,15 @@ fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now() {
         .is(5, &["v1 is what runs already (the target says so)"]);
 }
 
-#[test]
-fn a_release_that_crashes_is_no_success() {
-    let world = World::new(&["v1-crash", "v2"], "");
+fn a_release_that_crashes_is_no_success(compose: Compose) {
+    let world = World::new(compose, &["v1-crash", "v2"], "");
     world.answers("v2");
     world.bed.rollback(&["run"]).is(1, &["exit code 3"]);
 }
 
 /// The container does not start; option 3, the version before, without editing `docker-compose.yml`.
-#[test]
-fn runbook_001_service_deployment_failed() {
-    let world = World::new(&["v1", "v2-crash"], "");
+fn runbook_001_service_deployment_failed(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2-crash"], "");
     world
         .bed
         .rollback(&["history"])
@@ -324,9 +327,8 @@ fn runbook_001_service_deployment_failed() {
     assert_eq!(world.bed.state()["last_known_good"], "v1");
 }
 
-#[test]
-fn a_release_that_is_no_tag_is_refused() {
-    let world = World::new(&["v1", "v2"], "");
+fn a_release_that_is_no_tag_is_refused(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     world.answers("v2");
     let before = world.container("backend");
     let mut tried = 0;
@@ -351,9 +353,8 @@ fn a_release_that_is_no_tag_is_refused() {
     assert!(!world.bed.path("pwned").exists() && !world.folder("pwned").exists());
 }
 
-#[test]
-fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
-    let world = World::new(&["v1", "v2"], "");
+fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     let state = world.bed.keep();
     for (lines, then) in points(4, Duration::from_millis(2500), 5) {
         world.bed.put_back(&state);
@@ -391,9 +392,8 @@ impl World {
     }
 }
 
-#[test]
-fn a_service_that_runs_more_than_once_does_so_afterwards() {
-    let world = World::new(&["v1", "v2"], "");
+fn a_service_that_runs_more_than_once_does_so_afterwards(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     world.with_worker("", &["up", "-d", "--scale", "worker=3"]);
     world
         .bed
@@ -403,27 +403,34 @@ fn a_service_that_runs_more_than_once_does_so_afterwards() {
     assert_eq!(images, ["shop:v1 running"; 3]);
 }
 
-/// docker-compose 1 then leaves two of the service: the one before, and one that was never started.
-#[test]
-fn a_deployment_that_did_not_start_leaves_no_container_too_many() {
-    let world = World::new(&["v1", "v2"], "");
+/// docker-compose 1 then leaves two of the service: the one before, and one that was never started;
+/// the second Compose leaves the latter.
+fn a_deployment_that_did_not_start_leaves_no_container_too_many(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     let file = world.folder(THEIRS);
     let good = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, good.replacen("/bin/sh", "/no/such/program", 1)).unwrap();
     assert!(!world.called(&["up", "-d"]).status.success());
     std::fs::write(&file, good).unwrap();
-    assert_eq!(world.inspect("backend", "{{.Name}}").len(), 2);
+    let left = match compose {
+        Compose::V1 => 2,
+        Compose::V2 => 1,
+    };
+    assert_eq!(world.inspect("backend", "{{.Name}}").len(), left);
     world.bed.rollback(&["run"]).is(0, &["from v2 to v1"]);
     world.answers("v1");
     assert_eq!(
         world.inspect("backend", "{{.Name}}"),
-        [format!("/{}_backend_1", world.project())]
+        [format!(
+            "/{}{separator}backend{separator}1",
+            world.project(),
+            separator = compose.separator()
+        )]
     );
 }
 
-#[test]
-fn a_service_of_a_profile_is_one_of_the_project() {
-    let world = World::new(&["v1", "v2"], "");
+fn a_service_of_a_profile_is_one_of_the_project(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     world.with_worker("    profiles: [live]\n", &["--profile", "live", "up", "-d"]);
     world
         .bed
@@ -432,9 +439,8 @@ fn a_service_of_a_profile_is_one_of_the_project() {
     assert_eq!(world.inspect("worker", "{{.Config.Image}}"), ["shop:v1"]);
 }
 
-#[test]
-fn what_is_built_at_a_deployment_is_not_built_at_a_rollback() {
-    let world = World::new(&["v1", "v2"], "");
+fn what_is_built_at_a_deployment_is_not_built_at_a_rollback(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     std::fs::create_dir(world.folder("built")).unwrap();
     std::fs::write(world.folder("built/Dockerfile"), "FROM nobody/has:this\n").unwrap();
     world.with_worker("    build: ./built\n", &["up", "-d", "--no-build"]);
@@ -445,9 +451,8 @@ fn what_is_built_at_a_deployment_is_not_built_at_a_rollback() {
     assert_eq!(world.inspect("worker", "{{.Config.Image}}"), ["shop:v1"]);
 }
 
-#[test]
-fn files_that_compose_reads_by_itself_are_read_by_a_rollback_too() {
-    let world = World::new(&["v1", "v2"], "");
+fn files_that_compose_reads_by_itself_are_read_by_a_rollback_too(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     let over = "version: '3.8'\nservices:\n  backend:\n    environment: { KEPT: 'yes' }\n";
     std::fs::write(world.folder("docker-compose.override.yml"), over).unwrap();
     world.deployed();
@@ -460,9 +465,8 @@ fn files_that_compose_reads_by_itself_are_read_by_a_rollback_too() {
     assert!(env[0].contains("KEPT=yes"), "{env:?}");
 }
 
-#[test]
-fn a_project_of_other_files_than_are_named_is_refused() {
-    let world = World::new(&["v1", "v2"], "");
+fn a_project_of_other_files_than_are_named_is_refused(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     let over = "version: '3.8'\nservices:\n  backend:\n    environment: { KEPT: 'yes' }\n";
     std::fs::write(world.folder("live.yml"), over).unwrap();
     world.compose(&["-f", THEIRS, "-f", "live.yml", "up", "-d"]);
@@ -487,9 +491,8 @@ fn a_project_of_other_files_than_are_named_is_refused() {
     assert!(env[0].contains("KEPT=yes"), "{env:?}");
 }
 
-#[test]
-fn a_file_that_says_more_than_images_is_not_ours_to_write() {
-    let world = World::new(&["v1", "v2"], "");
+fn a_file_that_says_more_than_images_is_not_ours_to_write(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     world.answers("v2");
     let theirs = "services:\n  backend:\n    environment: { MINE: 'yes' }\n";
     std::fs::write(world.folder(OURS), theirs).unwrap();
@@ -509,9 +512,8 @@ fn a_file_that_says_more_than_images_is_not_ours_to_write() {
         .is(0, &["rolled back from v2 to v1"]);
 }
 
-#[test]
-fn what_a_killed_rollback_left_behind_does_not_overtake_its_abort() {
-    let world = World::new(&["v1", "v2"], "");
+fn what_a_killed_rollback_left_behind_does_not_overtake_its_abort(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
     let state = world.bed.keep();
     for millis in [100, 500, 900, 1300] {
         world.bed.put_back(&state);
@@ -525,4 +527,42 @@ fn what_a_killed_rollback_left_behind_does_not_overtake_its_abort() {
         assert_eq!(world.container("backend").1, "shop:v2", "{millis} ms");
         world.answers("v2");
     }
+}
+
+/// Each with the Compose that nearly everybody has, and with the one before it.
+macro_rules! with_both {
+    ($($name:ident)*) => {
+        mod v2 {
+            $(#[test]
+            fn $name() {
+                super::$name(testkit::Compose::V2);
+            })*
+        }
+        mod v1 {
+            $(#[test]
+            fn $name() {
+                super::$name(testkit::Compose::V1);
+            })*
+        }
+    };
+}
+pub(crate) use with_both;
+
+with_both! {
+    from_good_to_bad_and_back_and_nothing_else_is_touched
+    an_image_that_is_gone_is_refused_before_anything_changes
+    an_image_that_only_the_registry_has_is_pulled
+    a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now
+    a_release_that_crashes_is_no_success
+    runbook_001_service_deployment_failed
+    a_release_that_is_no_tag_is_refused
+    killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step
+    a_service_that_runs_more_than_once_does_so_afterwards
+    a_deployment_that_did_not_start_leaves_no_container_too_many
+    a_service_of_a_profile_is_one_of_the_project
+    what_is_built_at_a_deployment_is_not_built_at_a_rollback
+    files_that_compose_reads_by_itself_are_read_by_a_rollback_too
+    a_project_of_other_files_than_are_named_is_refused
+    a_file_that_says_more_than_images_is_not_ours_to_write
+    what_a_killed_rollback_left_behind_does_not_overtake_its_abort
 }

@@ -5,6 +5,7 @@
 mod ansible;
 mod bed;
 mod compose;
+mod compose_again;
 mod decide;
 #[cfg(feature = "ecs")]
 mod ecs;

@@ -57,11 +57,17 @@ pub struct ComposeProbe {
     pub files: Vec<PathBuf>,
     /// The project's name (`-p`). Default: what Compose derives.
     pub project: Option<String>,
-    /// The services that must run. Default: all, without those of `completed`.
+    /// The files with the values of the project's variables, as a deployment names them
+    /// (`--env-file`), relative to `folder`. Default: those that the containers were made with, as
+    /// their label tells, else `.env`.
+    #[serde(default)]
+    pub env_files: Vec<PathBuf>,
+    /// The services that must run, as many containers of each as Compose wants. Default: all,
+    /// without those of `completed`.
     #[serde(default)]
     pub services: Vec<String>,
     /// Services that do one thing and end, such as migrations: they must have ended with exit
-    /// code 0.
+    /// code 0. A service that another waits for (`service_completed_successfully`) is one by itself.
     #[serde(default)]
     pub completed: Vec<String>,
     /// A name under `hosts:`, for a project that runs there. Default: the machine that runs us.

@@ -31,11 +31,25 @@ pub struct ComposeTarget {
     pub override_file: PathBuf,
     /// The project's name (`-p`). Default: what Compose derives.
     pub project: Option<String>,
+    /// The files with the values of the project's variables, as a deployment names them
+    /// (`--env-file`), relative to `folder`. Default: those that the containers were made with, as
+    /// their label tells, else `.env`.
+    #[serde(default)]
+    pub env_files: Vec<PathBuf>,
+    /// Variables for Compose, with `{release}` in the place of the release: `TAG: "{release}"`. They
+    /// count more than those of files.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     /// The services and their images, with `{release}` in the place of the release:
     /// `backend: "ghcr.io/acme/shop:{release}"`; or with `{digest}` in the place of the digest that the
     /// state recorded for the release (`rollback record --digest sha256:…`), which no later push
     /// changes: `backend: "ghcr.io/acme/shop@{digest}"`.
     pub services: BTreeMap<String, String>,
+    /// Services of these that do one thing and end, such as migrations: they must have ended with
+    /// exit code 0. A service that another waits for (`service_completed_successfully`) is one by
+    /// itself.
+    #[serde(default)]
+    pub completed: Vec<String>,
     /// The label of a container that names its release, such as
     /// `org.opencontainers.image.version`. Default: what stands in the place of `{release}`.
     pub release_label: Option<String>,

@@ -23,6 +23,8 @@ pub(crate) struct Service {
     /// Without its tag; none where it is built and not named.
     pub(crate) image: Option<String>,
     pub(crate) builds: bool,
+    /// A variable names its tag: each release brings another.
+    pub(crate) varies: bool,
     /// A port of this machine.
     pub(crate) port: Option<u16>,
     /// Of its health check, by the port of this machine.
@@ -133,7 +135,7 @@ pub(super) fn read(path: String, tree: &Value) -> Result<Compose, &'static str> 
             Err(reason) => passed_over.push(format!("{path}: {name:?}: {reason}")),
         }
     }
-    Ok(Compose {
+    let mut compose = Compose {
         path,
         project: tree["name"]
             .as_str()
@@ -141,23 +143,46 @@ pub(super) fn read(path: String, tree: &Value) -> Result<Compose, &'static str> 
             .map(str::to_owned),
         services: all,
         passed_over,
-    })
+    };
+    let notes: Vec<String> = compose
+        .kept()
+        .map(|service| {
+            let (path, name) = (&compose.path, &service.name);
+            format!("{path}: {name:?}: its image is not of a release: name it under `rollback.compose.services` if it is")
+        })
+        .collect();
+    compose.passed_over.extend(notes);
+    Ok(compose)
 }
 
 impl Compose {
-    /// What a release changes: what is built here, else what is no usual companion, else all.
+    /// What a release changes: what is built here, or has a tag that each release brings; else what
+    /// is no usual companion, else all.
     pub(crate) fn released(&self) -> Vec<&Service> {
         let lasting = || self.services.iter().filter(|service| !service.ends);
-        let built: Vec<_> = lasting().filter(|service| service.builds).collect();
-        if !built.is_empty() {
-            return built;
+        let own = || lasting().filter(|service| !is_companion(service));
+        let of_release =
+            |service: &&Service| service.builds || (service.varies && !is_companion(service));
+        let released: Vec<_> = lasting().filter(of_release).collect();
+        if lasting().any(|service| service.builds) {
+            return released;
         }
-        let own: Vec<_> = lasting().filter(|service| !is_companion(service)).collect();
-        if own.is_empty() {
-            lasting().collect()
+        if own().next().is_some() {
+            own().collect()
         } else {
-            own
+            lasting().collect()
         }
+    }
+
+    /// What looks like a service of its own and is taken for none that a release changes.
+    fn kept(&self) -> impl Iterator<Item = &Service> {
+        let released: Vec<&str> = (self.released().iter())
+            .map(|service| service.name.as_str())
+            .collect();
+        let lasting = self.services.iter().filter(|service| !service.ends);
+        lasting.filter(move |service| {
+            !is_companion(service) && !released.contains(&service.name.as_str())
+        })
     }
 }
 
@@ -202,10 +227,29 @@ fn one(name: &str, service: &Value) -> Result<Service, &'static str> {
         name: name.to_owned(),
         image,
         builds,
+        varies: service["image"].as_str().is_some_and(varies),
         port: ports.first().map(|(published, _)| *published),
         health: health.or(asked),
         ends: service["restart"] == "no" || name.contains("migrat"),
     })
+}
+
+/// Whether a variable names the tag, or all of the image.
+fn varies(image: &str) -> bool {
+    let (mut depth, mut tag) = (0_usize, None);
+    for (at, c) in image.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '/' if depth == 0 => tag = None,
+            ':' | '@' if depth == 0 => tag = Some(at),
+            _ => {}
+        }
+    }
+    match tag {
+        Some(at) => image[at..].contains('$'),
+        None => image.starts_with('$') && !image.contains('/'),
+    }
 }
 
 /// The image's name, with variables replaced by their defaults; none where one has none.
@@ -354,6 +398,27 @@ mod tests {
         ] {
             assert!(!is_one(name), "{name}");
         }
+    }
+
+    #[test]
+    fn one_that_is_built_hides_none_that_a_release_brings() {
+        let tree = serde_json::json!({"services": {
+            "web": {"build": "."},
+            "worker": {"image": "ghcr.io/acme/worker:${TAG:-latest}"},
+            "proxy": {"image": "ghcr.io/acme/proxy:1.2"},
+            "mirror": {"image": "${REGISTRY:-ghcr.io}/acme/mirror:1.2"},
+            "db": {"image": "postgres:${PG:-15}"},
+        }});
+        let compose = read("compose.yml".to_owned(), &tree).unwrap();
+        let names: Vec<&str> = (compose.released().iter())
+            .map(|service| service.name.as_str())
+            .collect();
+        assert_eq!(names, ["web", "worker"]);
+        let notes = compose.passed_over.join("\n");
+        for told in ["\"proxy\"", "\"mirror\""] {
+            assert!(notes.contains(told), "{notes}");
+        }
+        assert!(!notes.contains("\"db\""), "{notes}");
     }
 
     #[test]

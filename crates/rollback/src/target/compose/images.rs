@@ -47,6 +47,17 @@ pub(super) fn release_of(template: &str, image: &str) -> Option<String> {
     (!release.is_empty() && !release.contains(['/', '@'])).then(|| release.to_owned())
 }
 
+/// An image's name without its tag and digest: `ghcr.io/acme/shop`.
+pub(super) fn repository(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    // A port has a colon too.
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[last..].find(':') {
+        Some(colon) => &name[..last + colon],
+        None => name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +74,20 @@ mod tests {
         ] {
             assert_eq!(of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_repository_is_what_tag_and_digest_are_of() {
+        for image in [
+            "localhost:5000/shop",
+            "localhost:5000/shop:v1",
+            "localhost:5000/shop:{release}-web",
+            "localhost:5000/shop@{digest}",
+            "localhost:5000/shop:v1@sha256:00",
+        ] {
+            assert_eq!(repository(image), "localhost:5000/shop", "{image}");
+        }
+        assert_eq!(repository("shop:v1"), "shop");
     }
 
     #[test]
