@@ -64,7 +64,7 @@ impl Job {
         let Lock {
             holder, expires, ..
         } = lock;
-        if *expires <= Timestamp::now() {
+        if lock.is_over(Timestamp::now()) {
             return Fate::Gone(format!("whose time was over at {expires:.0}"));
         }
         let section = self.config.rollback.as_ref();

@@ -1,6 +1,6 @@
 //! The state document, version 1: what a person reads at three in the morning with `jq`.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,22 @@ pub struct Lock {
     pub expires: Timestamp,
     /// A writer with another token lost the lock and cannot write.
     pub token: u64,
+}
+
+/// Two machines' clocks may differ by this much: for so long a lease goes on by the clock of
+/// another machine than its holder's.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(1);
+
+impl Lock {
+    /// Whether its time is over for certain, whoever's clock is right.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let skew = if self.holder.shares_clock() {
+            SignedDuration::ZERO
+        } else {
+            CLOCK_SKEW
+        };
+        now.checked_sub(skew).is_ok_and(|now| self.expires <= now)
+    }
 }
 
 /// Why no deployment is allowed.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +35,6 @@ pub struct Holder {
 impl Holder {
     /// This process.
     pub fn this_process(run_id: Option<String>, run_attempt: Option<u32>) -> Self {
-        let pid = std::process::id();
         let read = |path: &str| {
             std::fs::read_to_string(path)
                 .unwrap_or_default()
@@ -50,23 +51,58 @@ impl Holder {
             namespace: std::fs::read_link("/proc/self/ns/pid")
                 .map(|link| link.display().to_string())
                 .unwrap_or_default(),
-            pid,
-            started: started(pid).unwrap_or_default(),
+            pid: std::process::id(),
+            started: if has_usual_clock() {
+                Stat::read("self").map_or(UNKNOWN, |stat| stat.started)
+            } else {
+                UNKNOWN
+            },
         }
     }
 
-    /// Whether it is certain that the holder does nothing any more. On another machine it never
-    /// is: it may be alive. Where the state is `shared` by machines, another boot under our name
-    /// is no proof either: all runners of one image are called the same.
+    /// Whether it is certain that the holder does nothing any more: the kernel reports that its
+    /// process is gone. What may not be looked at is alive, such as a process on another machine,
+    /// or in another container. Where the state is `shared` by machines, another boot under our
+    /// name is no proof either: all runners of one image are called the same.
     pub fn is_gone(&self, shared: bool) -> bool {
         let here = Holder::this_process(None, None);
-        if self.host != here.host || self.boot_id.is_empty() || here.boot_id.is_empty() {
+        // A number of another namespace is another process's here. The first namespace of each
+        // boot has the same name.
+        if !self.names_us(&here) || here.namespace.is_empty() || self.namespace != here.namespace {
             return false;
         }
         if self.boot_id != here.boot_id {
             return !shared;
         }
-        self.namespace == here.namespace && started(self.pid) != Some(self.started)
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        let Some(pid) = pid else { return false };
+        test_kill_process(pid) == Err(Errno::SRCH) || self.is_replaced()
+    }
+
+    /// Whether the holder reads the same clock as this process.
+    pub fn shares_clock(&self) -> bool {
+        let here = Holder::this_process(None, None);
+        self.names_us(&here) && self.boot_id == here.boot_id
+    }
+
+    /// Whether both name a machine and a boot, and the machine is the same.
+    fn names_us(&self, here: &Holder) -> bool {
+        !here.host.is_empty()
+            && self.host == here.host
+            && !self.boot_id.is_empty()
+            && !here.boot_id.is_empty()
+    }
+
+    /// Whether the process of this number is certainly another one, or only waits to be reaped.
+    fn is_replaced(&self) -> bool {
+        if !shows_our_namespace() {
+            return false;
+        }
+        let Some(stat) = Stat::read(&self.pid.to_string()) else {
+            return false;
+        };
+        let reused = self.started != UNKNOWN && stat.started != self.started && has_usual_clock();
+        reused || stat.ended
     }
 }
 
@@ -83,21 +119,62 @@ impl fmt::Display for Holder {
     }
 }
 
-/// A live process's start time: field 22 of `/proc/PID/stat`, counted after the command's name,
-/// which may itself hold spaces and brackets. A zombie is as dead as one that was reaped.
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
+/// A start that is not known.
+const UNKNOWN: u64 = 0;
+
+/// What `/proc/PID/stat` tells of a process.
+struct Stat {
+    /// In ticks since the boot.
+    started: u64,
+    /// It waits to be reaped, and none of its threads runs.
+    ended: bool,
+}
+
+impl Stat {
+    /// `None` where there is nothing, and where nothing may be seen (`hidepid`).
+    fn read(pid: &str) -> Option<Stat> {
+        Stat::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
-    fields.nth(18)?.parse().ok()
+
+    fn parse(stat: &str) -> Option<Stat> {
+        // The command's name, in brackets, may itself hold spaces and brackets.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        // The first thread may have ended before the others.
+        let threads = number(17)?;
+        Some(Stat {
+            started: number(19)?,
+            ended: matches!(*fields.first()?, "Z" | "X") && threads <= 1,
+        })
+    }
+}
+
+/// Whether `/proc` numbers processes as our own namespace does: it may be that of the namespace
+/// around us. `NSpid` lists a process's number in each namespace from that of `/proc` inwards.
+fn shows_our_namespace() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_some_and(|numbers| {
+        let mut numbers = numbers.split_whitespace();
+        numbers.next() == Some(std::process::id().to_string().as_str()) && numbers.next().is_none()
+    })
+}
+
+/// Whether this process counts from the boot, and not from another moment: in a time namespace
+/// one process's start differs by who reads it.
+fn has_usual_clock() -> bool {
+    match std::fs::read_to_string("/proc/self/timens_offsets") {
+        Ok(offsets) => offsets
+            .lines()
+            .all(|line| line.split_whitespace().skip(1).all(|offset| offset == "0")),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -130,9 +207,37 @@ mod tests {
             !Holder {
                 namespace: "pid:[1]".into(),
                 started: 1,
-                ..here
+                ..here.clone()
             }
             .is_gone(false)
         );
+        let unknown = Holder {
+            started: UNKNOWN,
+            ..here.clone()
+        };
+        assert!(!unknown.is_gone(false), "its start was never readable");
+        for pid in [0, u32::MAX] {
+            let odd = Holder {
+                pid,
+                ..here.clone()
+            };
+            assert!(!odd.is_gone(false), "{pid} is no process that could end");
+        }
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        let ended = Holder { pid, ..here };
+        child.wait().unwrap();
+        assert!(ended.is_gone(true), "the kernel knows it no more");
+    }
+
+    #[test]
+    fn a_process_that_waits_to_be_reaped_is_gone_unless_a_thread_of_it_runs() {
+        let line = |state: &str, threads: u32| {
+            format!("7 (a) b) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 4711 0 0")
+        };
+        let told = |state, threads| Stat::parse(&line(state, threads)).unwrap();
+        assert_eq!(told("S", 1).started, 4711);
+        assert!(told("Z", 1).ended && !told("Z", 2).ended && !told("S", 1).ended);
+        assert!(Stat::parse("").is_none() && Stat::parse("7 (a) Z").is_none());
     }
 }

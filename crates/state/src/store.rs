@@ -344,5 +344,5 @@ fn after(now: Timestamp, ttl: Duration) -> Timestamp {
 
 /// Whether a lease may be taken over; `shared`: see [`Holder::is_gone`].
 fn is_free(lock: &Lock, now: Timestamp, shared: bool) -> bool {
-    lock.expires <= now || lock.holder.is_gone(shared)
+    lock.is_over(now) || lock.holder.is_gone(shared)
 }

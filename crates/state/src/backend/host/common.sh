@@ -1,5 +1,5 @@
 # The values come first, and `set -- $words` splits on purpose.
-# shellcheck shell=sh disable=SC2154,SC2086
+# shellcheck shell=sh disable=SC2154,SC2086,SC2046
 # For dash, bash and busybox. Runs within main, after the values; `token` is this script's own.
 LC_ALL=C; export LC_ALL
 # Nothing that is read here is a pattern.
@@ -19,35 +19,72 @@ absent() {
   failed "$why"
 }
 
-# When a process began, in ticks since the boot; nothing where it is gone.
-began() {
-  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-  stat=${stat##*") "}
-  set -- $stat
-  case $1 in Z | X) return 0 ;; esac
-  say "${20}"
+number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
+
+# Whether /proc numbers processes as this shell's namespace does: it may be that of the namespace
+# around it. NSpid lists a process's number in each namespace from that of /proc inwards.
+shown() {
+  set -- $(grep '^NSpid:' /proc/self/status 2>/dev/null)
+  [ $# = 2 ]
 }
 
-number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
+# Whether this shell counts from the boot: in a time namespace a start differs by who reads it.
+usual() {
+  [ -e /proc/self/timens_offsets ] || return 0
+  while read -r _ seconds rest; do
+    [ "$seconds $rest" = "0 0" ] || return 1
+  done </proc/self/timens_offsets
+}
+
+# A process's state, its threads, and when it began in ticks since the boot; nothing where that
+# may not be seen.
+process() {
+  line=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  line=${line##*") "}
+  set -- $line
+  [ $# -lt 20 ] || say "$1 ${18} ${20}"
+}
+
+# When this shell began; `-` where others could not compare it.
+began() {
+  if shown && usual; then set -- $(process $$); else set --; fi
+  say "${3:--}"
+}
+
+# Whether the process that began then is certainly gone: the kernel does not know its number, or
+# another process has it, or it waits to be reaped. What may not be looked at is alive.
+gone() {
+  if ! why=$(kill -0 "$1" 2>&1); then
+    case $why in *"o such process"*) return 0 ;; esac
+  fi
+  shown || return 1
+  start=$2
+  set -- $(process "$1")
+  [ $# = 3 ] || return 1
+  case $1 in Z | X) [ "$2" -gt 1 ] || return 0 ;; esac
+  number "$start" && [ "$start" -gt 0 ] && usual && [ "$3" != "$start" ]
+}
 
 # Who we are, for whoever finds our lock. The clock is this host's.
 here=$(uname -n)
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null) || boot=-
 space=$(readlink /proc/self/ns/pid 2>/dev/null) || space=-
-me="$token $$ $here $boot $(began $$) $space $(date +%s) $who"
+me="$token $$ $here ${boot:--} $(began) ${space:--} $(date +%s) $who"
 
 # Whether the maker of a lock is certainly gone: this host has booted since, or the process is no
-# more and, by this host's clock, so long that nothing it started still runs.
+# more and, by this host's clock, so long that nothing it started still runs. A number of another
+# namespace is another process's here; the first namespace of each boot has the same name.
 stale() {
   set -- $1
   [ $# -ge 7 ] || return 1
   case $1 in *[!0-9a-f]*) return 1 ;; esac
   [ "$3" = "$here" ] && [ "$4" != - ] && [ "$boot" != - ] || return 1
+  [ "$6" != - ] && [ "$6" = "$space" ] || return 1
   [ "$4" = "$boot" ] || return 0
-  [ "$6" = "$space" ] && number "$2" && number "$7" || return 1
+  number "$2" && [ "$2" -gt 0 ] && number "$7" || return 1
   age=$(($(date +%s) - $7))
   [ "${age#-}" -ge 5 ] || return 1
-  [ "$(began "$2")" != "$5" ]
+  gone "$2" "$5"
 }
 
 mine=$path.lock.$token
@@ -74,7 +111,7 @@ clear() {
 take() {
   tries=0
   while :; do
-    why=$( (say "$me" | cat >"$mine") 2>&1) || { rm -f "$mine"; failed "$why"; }
+    why=$( (say "$me" | cat >"$mine" && own "$mine") 2>&1) || { rm -f "$mine"; failed "$why"; }
     why=$(ln "$mine" "$path.lock" 2>&1) && break
     held=$(cat "$path.lock" 2>/dev/null) && stale "$held" && clear
     tries=$((tries + 1))
@@ -101,8 +138,25 @@ give() {
   exit 0
 }
 
+# What root makes here belongs to whom the state belongs, or its folder where there is none yet:
+# the next writer need not be root. In a folder of a group, the group may write.
+own() {
+  [ "$(id -u)" = 0 ] || return 0
+  like=$path
+  [ -e "$like" ] || like=$above
+  owner=$(stat -c %u:%g "$like" 2>/dev/null) || return 0
+  chown -h "$owner" "$1" 2>/dev/null || :
+}
+above=${path%/*}
+above=${above:-/}
+case $(ls -ld "$above/." 2>/dev/null) in d????w??[!w]*) umask 002 ;; esac
+
 # Writes what it reads to $1, and onto the disk; mode and owner are those of $2 where that is there.
 fill() {
-  [ ! -e "$2" ] || cp -p "$2" "$1" || return 1
+  if [ -e "$2" ]; then
+    cp -p "$2" "$1" || return 1
+  else
+    : >"$1" && own "$1" || return 1
+  fi
   cat >"$1" && sync "$1"
 }
