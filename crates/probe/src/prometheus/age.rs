@@ -123,6 +123,12 @@ impl Prometheus {
         if range <= LOOKBACK.as_secs() || !self.each_series {
             return Ok(seen);
         }
+        let gone = each_of(&texts, "count", |text| {
+            format!("last_over_time({text}[{range}s]{offset}) unless {text}{offset}")
+        });
+        if self.count(&gone, at).await == Some(0.0) {
+            return Ok(seen);
+        }
         // A series that ended without notice is seen for five minutes more, and grows old; one
         // that ended in good order is gone at once, and counted on purpose.
         let late = self.probe.max_age.get().min(LOOKBACK - WALK - WALK);
@@ -162,9 +168,12 @@ impl Prometheus {
             return Ok(Err(warning));
         }
         let series = answer.series.into_iter();
-        let names: Vec<_> = series
-            .filter_map(|mut series| series.labels.remove("__name__"))
+        let names: Option<Vec<_>> = series
+            .map(|mut series| series.labels.remove("__name__"))
             .collect();
+        let Some(names) = names else {
+            return Ok(Err("the server does not tell the metrics' names".to_owned()));
+        };
         if names.len() > MOST_NAMES {
             let count = names.len();
             return Ok(Err(format!(
