@@ -165,9 +165,18 @@ fn what_is_built_here_is_what_is_deployed() {
     ]);
     repository.init(&[]).code(0);
     let (config, _) = repository.holds();
-    has(&config, &["shop-worker:{release}", "up -d --build"]);
+    has(
+        &config,
+        &[
+            "shop-worker:{release}",
+            "up -d --build",
+            // What a variable names is of a release too, and is pulled.
+            "web: \"ghcr.io/acme/shop:{release}\"",
+            "image: \"ghcr.io/acme/shop:${RELEASE}\"",
+        ],
+    );
     assert!(
-        !config.contains("images:"),
+        !config.contains("shop-worker:${RELEASE}"),
         "an image that is built is in no registry:\n{config}"
     );
 }
