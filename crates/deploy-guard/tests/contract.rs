@@ -125,7 +125,9 @@ fn the_demo_keeps_its_promises_and_its_files_fit_their_schemas() {
     assert!(validator("state.schema.json").is_valid(&read(&kept.join("state.json"))));
     let summary = std::fs::read_to_string(kept.join("summary-v2.md")).unwrap();
     assert!(
-        summary.contains("## ❌ healthgate: fail") && summary.contains("gantt"),
+        summary.starts_with("## ❌ v2 failed its gate; v1 is back and verified after ")
+            && summary.contains("<b>healthgate</b>: fail")
+            && summary.contains("gantt"),
         "{summary}"
     );
     // A second demo does not write over the first.

@@ -323,7 +323,7 @@ fn runbook_001_the_summary_and_the_page_of_a_run_open_with_what_happened() {
         assert!(among(&all("folded"), folded), "{folded}: {seen:#}");
     }
     // The status decided, and not how long it took: marks, and what was answered.
-    assert!(among(&all("open"), "http/ready: fail ✗"), "{seen:#}");
+    assert!(among(&all("open"), "✗✗✗"), "{seen:#}");
     assert!(
         all("answers")
             .iter()

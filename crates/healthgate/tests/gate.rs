@@ -184,8 +184,8 @@ fn report_and_summary_are_written() {
     assert_eq!(report["schema"], "deploy-guard/report/v1");
     let summary = std::fs::read_to_string(path("summary.md")).unwrap();
     assert!(summary.starts_with("## ❌ healthgate: fail"), "{summary}");
-    assert!(summary.contains("```mermaid\n%%{init"), "{summary}");
-    assert!(summary.contains("\nxychart-beta\n"), "{summary}");
+    assert!(summary.contains(": fail ✗✗</summary>"), "{summary}");
+    assert!(summary.contains("**First failure** (fail)"), "{summary}");
     let output = std::fs::read_to_string(path("output")).unwrap();
     assert!(
         output.contains("verdict<<") && output.contains("\nfail\n"),

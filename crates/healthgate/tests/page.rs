@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Nginx, Shop, browser};
 
 fn gate(folder: &Path, http: &Value) -> assert_cmd::assert::Assert {
-    let policy = json!({"interval": "30ms", "failure-limit": 3, "success-threshold": 9});
+    let policy = json!({"interval": "30ms", "failure-limit": 20, "success-threshold": 2});
     let config =
         json!({"version": 1, "service": "shop", "healthgate": {"policy": policy, "http": http}});
     std::fs::write(folder.join("deploy-guard.yml"), config.to_string()).unwrap();

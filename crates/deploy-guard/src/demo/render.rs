@@ -22,8 +22,8 @@ pub(crate) fn markdown(text: &str) -> String {
         flush(&mut out, &mut table);
         let line = if let Some(title) = line.strip_prefix("## ") {
             plain(title)
-        } else if let Some(title) = line.strip_prefix("<details><summary>") {
-            format!("▾ {}", plain(title))
+        } else if line.starts_with("<details") {
+            format!("▾ {}", plain(line))
         } else if line.is_empty() && out.ends_with("\n\n") {
             continue;
         } else {
@@ -100,11 +100,11 @@ mod tests {
     #[test]
     fn a_summary_reads_as_text() {
         let text = markdown(
-            "## ✅ a\n\n| | check |\n|---|---|\n| ❌ | a&#124;b |\n\n<details><summary>x</summary>\n\n<pre>1 &lt; 2</pre>\n</details>\n",
+            "## ✅ a\n\n| | check |\n|---|---|\n| ❌ | a&#124;b |\n\n<details open><summary>❌ <b>x</b>: fail</summary>\n\n<pre>1 &lt; 2</pre>\n</details>\n",
         );
         assert!(text.contains("  ❌  a|b\n"), "{text}");
         assert!(
-            text.contains("▾ x\n") && text.contains("1 < 2\n") && !text.contains("<pre>"),
+            text.contains("▾ ❌ x: fail\n") && text.contains("1 < 2\n") && !text.contains("<pre>"),
             "{text}"
         );
     }
