@@ -47,11 +47,6 @@ output() { # NAME WORD
   fi
 }
 
-# How much the outputs hold by now.
-written() {
-  if [[ -f ${GITHUB_OUTPUT:-} ]]; then wc -c <"$GITHUB_OUTPUT"; else echo 0; fi
-}
-
 # Sets `stage`, or says which there are.
 choose_stage() {
   stage=${INPUT_STAGE:-}
@@ -189,7 +184,10 @@ hand_over() {
   if [[ -n ${INPUT_CONFIG:-} ]]; then export DEPLOY_GUARD_CONFIG=$INPUT_CONFIG; fi
   if [[ -n ${INPUT_ENVIRONMENT:-} ]]; then export DEPLOY_GUARD_ENVIRONMENT=$INPUT_ENVIRONMENT; fi
   if [[ -n ${INPUT_RELEASE:-} ]]; then export DEPLOY_GUARD_RELEASE=$INPUT_RELEASE; fi
-  if [[ -n ${INPUT_GITHUB_TOKEN:-} ]]; then export GITHUB_TOKEN=$INPUT_GITHUB_TOKEN; fi
+  # The default must not take the place of a token that the step's `env:` names.
+  if [[ -n ${INPUT_GITHUB_TOKEN:-} && ($INPUT_GITHUB_TOKEN != "${WORKFLOW_TOKEN:-}" || -z ${GITHUB_TOKEN:-}) ]]; then
+    export GITHUB_TOKEN=$INPUT_GITHUB_TOKEN
+  fi
   if [[ -z ${DEPLOY_GUARD_REPORT:-} ]]; then
     local folder=${RUNNER_TEMP:-${TMPDIR:-/tmp}}
     mkdir -p -- "$folder"
@@ -197,9 +195,15 @@ hand_over() {
     folder=$(mktemp -d "$folder/deploy-guard.XXXXXXXX")
     export DEPLOY_GUARD_REPORT=$folder/$stage.json
   fi
+  if [[ -n ${INPUT_WORKING_DIRECTORY:-} ]]; then
+    if [[ ! -d $INPUT_WORKING_DIRECTORY ]]; then
+      refuse "working-directory \`$INPUT_WORKING_DIRECTORY\` is not a folder" 'name a folder of the repository; is there a step with actions/checkout before this one?'
+    fi
+    cd -- "$INPUT_WORKING_DIRECTORY"
+  fi
   # The token and the rest are known by their real names now, and a child needs no second copy.
   local arguments=${INPUT_ARGS:-}
-  unset "${!INPUT_@}"
+  unset "${!INPUT_@}" WORKFLOW_TOKEN
   local line
   while IFS= read -r line || [[ -n $line ]]; do
     line=${line%$'\r'}
@@ -214,7 +218,6 @@ find_binary
 check_version
 hand_over
 
-before=$(written)
 # The long form, because the bash of macOS calls an empty list unset.
 "${command[@]}" ${args[@]+"${args[@]}"} &
 child=$!
@@ -233,6 +236,6 @@ done
 case $code in
   126 | 127) refuse "${command[0]} cannot be run on this machine" 'see whether it is built for it: uname -sm' ;;
 esac
-# A configuration error ends a stage before it has a report, and so before its outputs.
-if [[ $(written) == "$before" ]]; then output exit-code "$code" || true; fi
+# A stage that could not start or was killed has written none, and the last one counts.
+output exit-code "$code" || true
 exit "$code"

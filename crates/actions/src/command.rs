@@ -56,6 +56,18 @@ pub fn annotations(report: &Report) -> String {
     text
 }
 
+/// An error of its own, at a place (file from the repository's root, line, column) where it has one.
+pub fn error(title: &str, message: &str, place: Option<(String, usize, usize)>) -> String {
+    let place = place
+        .map(|(file, line, column)| format!("file={},line={line},col={column},", property(&file)));
+    format!(
+        "::error {}title={}::{}\n",
+        place.unwrap_or_default(),
+        property(title),
+        data(&cut(message))
+    )
+}
+
 /// Text in a group that a reader can fold.
 pub fn group(title: &str, text: &str) -> String {
     format!("::group::{}\n{text}\n::endgroup::\n", data(title))

@@ -17,7 +17,7 @@ use model::text::{short_digests, span};
 use model::{Outcome, Report, Severity, Table, Verdict};
 
 use detail::{detail, needs_detail};
-use escape::{cell, long_cell};
+use escape::{cell, fenced, long_cell, shorten};
 pub use fit::fit;
 pub use run::{run, so_far};
 
@@ -29,6 +29,18 @@ const ROWS: usize = 200;
 const DETAILS: usize = 50;
 /// More answers side by side are not read; the others can be unfolded.
 const OPEN: usize = 3;
+
+/// The section of a stage that ended without a report.
+pub fn failure(title: &str, message: &str, hint: Option<&str>) -> String {
+    let message = fenced(&shorten(message, 4000));
+    let hint = hint.map(|hint| format!("\n**Next step:** {}\n", cell(hint)));
+    let hint = hint.unwrap_or_default();
+    format!(
+        "## {} {}\n\n{message}{hint}\n",
+        Verdict::Error.emoji(),
+        cell(title)
+    )
+}
 
 /// One stage's section as GitHub-flavoured Markdown.
 pub fn render(report: &Report) -> String {

@@ -1,6 +1,7 @@
 //! A stage that could not give a report.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use model::ExitCode;
 
@@ -10,6 +11,18 @@ pub struct Failure {
     pub code: ExitCode,
     pub error: Box<dyn Error + Send + Sync>,
     pub hint: Option<String>,
+    /// Where in a file of the repository it is wrong.
+    pub place: Option<Place>,
+}
+
+/// A place in a text file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub file: PathBuf,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
 }
 
 impl Failure {
@@ -19,6 +32,7 @@ impl Failure {
             code: ExitCode::Usage,
             error: error.into(),
             hint: None,
+            place: None,
         }
     }
 
@@ -28,6 +42,7 @@ impl Failure {
             code: ExitCode::Error,
             error: error.into(),
             hint: None,
+            place: None,
         }
     }
 
@@ -37,6 +52,7 @@ impl Failure {
             code: ExitCode::Refused,
             error: error.into(),
             hint: None,
+            place: None,
         }
     }
 

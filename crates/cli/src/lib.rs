@@ -3,6 +3,7 @@
 
 mod args;
 mod board;
+mod complain;
 mod consent;
 mod failure;
 mod files;
@@ -24,7 +25,7 @@ mod text;
 pub use args::{Format, Global};
 pub use board::{Board, TICK};
 pub use consent::Consent;
-pub use failure::Failure;
+pub use failure::{Failure, Place};
 pub use help::exemplified;
 pub use inputs::sha256;
 pub use interrupt::{Interrupt, Signal};

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Redactor, Report};
+use model::{ExitCode, Redactor, Report};
 use rustix::fs::OFlags;
 
 use crate::args::{Color, Format, Global};
@@ -122,8 +122,9 @@ impl Publisher {
         self.format == Format::Text
     }
 
-    /// Writes a stage's final report everywhere.
-    pub(crate) fn publish(&self, report: &Report) {
+    /// Writes a stage's final report everywhere. `code` is what the program ends with: after a signal
+    /// it is not the verdict's.
+    pub(crate) fn publish(&self, report: &Report, code: ExitCode) {
         let report = report.clone().redacted(&self.redactor);
         let file = self
             .report_file
@@ -158,7 +159,7 @@ impl Publisher {
             let masked = |value: &str| self.redactor.masks(value);
             append(
                 path,
-                &actions::output::outputs(&report, file.as_deref(), masked),
+                &actions::output::outputs(&report, code, file.as_deref(), masked),
             );
         }
         match self.format {

@@ -10,7 +10,12 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use model::{Env, ExitCode, Redactor, Report, Verdict};
 
 use crate::args::{Format, Global, with_variables};
+<<<<<<< HEAD
 use crate::files::{Named, Use};
+=======
+use crate::complain::{self, complain};
+use crate::failure::Place;
+>>>>>>> 5c93228 (action: an annotation and a summary for what could not start; working-directory, reason, the workflow's own token)
 use crate::{
     Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, inputs, log, publish,
 };
@@ -117,21 +122,36 @@ pub fn parse(
         command = help::short(command);
     }
     let secrets = given(env, &args);
+    let several = args.iter().skip(1).find_map(|arg| several_words(arg));
+    let name = command.get_name().to_owned();
     command.try_get_matches_from(args).map_err(|error| {
-        if error.use_stderr() && !secrets.is_empty() {
-            // It quotes the value that it refuses.
-            let text = Redactor::new(secrets).redact(&error.render().to_string());
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            return ExitCode::Usage;
+        if !error.use_stderr() {
+            // Help and version go to stdout; a closed stream changes nothing.
+            let _ = error.print();
+            return ExitCode::Pass;
         }
-        // Help and version go to stdout, errors to stderr; a closed stream changes nothing.
-        let _ = error.print();
-        if error.use_stderr() {
-            ExitCode::Usage
+        // It quotes the value that it refuses.
+        let mut text = Redactor::new(&secrets).redact(&error.render().to_string());
+        if let Some(hint) = several {
+            text.push_str(&format!("\nhint: {hint}\n"));
+        }
+        if secrets.is_empty() && several.is_none() {
+            let _ = error.print();
         } else {
-            ExitCode::Pass
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
+        complain::usage(&name, &text, env);
+        ExitCode::Usage
     })
+}
+
+/// Whether one argument holds several words, as a list of arguments on one line does.
+fn several_words(argument: &OsString) -> Option<&'static str> {
+    let text = argument.to_str()?;
+    let flag = text.split('=').next().unwrap_or_default();
+    (text.starts_with('-') && flag.contains(char::is_whitespace)).then_some(
+        "this is one argument with spaces in it; the Action's input `args` takes one argument on each line: the flag on one, its value on the next",
+    )
 }
 
 /// What is secret in the arguments, and in the variables that stand for flags.
@@ -167,7 +187,7 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
                 publish::to_stdout(&text, global.color);
                 ExitCode::Pass
             }
-            Err(failure) => complain(&failure, &Redactor::default()),
+            Err(failure) => complain(S::NAME, &failure, &Redactor::default(), env),
         };
     }
     log::start(
@@ -180,7 +200,7 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Failure::error(error), &Redactor::default()),
+        Err(error) => return complain(S::NAME, &Failure::error(error), &Redactor::default(), env),
     };
     let code = runtime.block_on(supervise(global, stage, env));
     // A blocking look-up or login that outlives its timeout must not hold up the exit.
@@ -206,7 +226,7 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     flags.extend(given(env, &std::env::args_os().collect::<Vec<_>>()));
     let (job, loaded) = match prepare(&global, &stage, env, &flags) {
         Ok(prepared) => prepared,
-        Err((failure, redactor)) => return complain(&failure, &redactor),
+        Err((failure, redactor)) => return complain(S::NAME, &failure, &redactor, env),
     };
     if let Some(path) = &loaded {
         tracing::info!("configuration: {}", path.display());
@@ -220,10 +240,10 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     let mut report = match result {
         Ok(report) => report,
         Err(failure) if failure.code == ExitCode::Usage => {
-            return complain(&failure, &job.redactor);
+            return complain(S::NAME, &failure, &job.redactor, env);
         }
         Err(failure) => {
-            complain(&failure, &job.redactor);
+            complain(S::NAME, &failure, &job.redactor, env);
             let verdict = verdict_of(failure.code);
             let mut report = Report::from_outcomes(S::NAME, started_at, Vec::new());
             report.verdict = verdict;
@@ -232,11 +252,12 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
         }
     };
     finish(&mut report, &job, clock.elapsed());
-    job.publisher.publish(&report);
-    match job.interrupt.caught() {
+    let code = match job.interrupt.caught() {
         Some(signal) => signal.exit_code(),
         None => report.verdict.exit_code(),
-    }
+    };
+    job.publisher.publish(&report, code);
+    code
 }
 
 /// Fills in what every report says of its surroundings.
@@ -305,6 +326,7 @@ fn prepare<S: Stage>(
             let text = format!("{}{}", refusal.error, snippet.unwrap_or_default());
             let failure = Failure {
                 hint,
+                place: place(&refusal.error),
                 ..Failure::usage(text)
             };
             return Err((failure, redactor));
@@ -343,6 +365,7 @@ fn prepare<S: Stage>(
     Ok((job, loaded.path))
 }
 
+<<<<<<< HEAD
 /// Files that no output may take the place of.
 fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
     let mut kept = Vec::new();
@@ -352,6 +375,25 @@ fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
         kept.push(Named::new("`rollback.state`", path, Use::Kept));
     }
     kept
+=======
+/// Where in the configuration it is wrong.
+fn place(error: &config::Error) -> Option<Place> {
+    match error {
+        config::Error::Invalid {
+            path, line, column, ..
+        } => Some(Place {
+            file: path.clone(),
+            line: *line,
+            column: *column,
+        }),
+        config::Error::Unreadable { path, .. } => Some(Place {
+            file: path.clone(),
+            line: 1,
+            column: 1,
+        }),
+        config::Error::UnknownEnvironment { .. } => None,
+    }
+>>>>>>> 5c93228 (action: an annotation and a summary for what could not start; working-directory, reason, the workflow's own token)
 }
 
 /// A release travels through environment variables, file names and URLs of other people's tools:
@@ -403,16 +445,4 @@ fn verdict_of(code: ExitCode) -> Verdict {
         ExitCode::Inconclusive => Verdict::Inconclusive,
         _ => Verdict::Error,
     }
-}
-
-/// The error, its causes and the hint, once, on stderr.
-fn complain(failure: &Failure, redactor: &Redactor) -> ExitCode {
-    let mut text = format!("error: {}\n", crate::text::plain(&failure.chain(), 0));
-    if let Some(hint) = &failure.hint {
-        text.push_str(&format!("\nhint: {}\n", crate::text::plain(hint, 6)));
-    }
-    let _ = std::io::stderr()
-        .lock()
-        .write_all(redactor.redact(&text).as_bytes());
-    failure.code
 }

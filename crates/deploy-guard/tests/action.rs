@@ -334,7 +334,7 @@ fn hostile(n: usize) -> String {
     }
 }
 
-const INPUTS_BY_NAME: [&str; 10] = [
+const INPUTS_BY_NAME: [&str; 11] = [
     "release",
     "config",
     "environment",
@@ -345,6 +345,7 @@ const INPUTS_BY_NAME: [&str; 10] = [
     "download-url",
     "bin-dir",
     "github-token",
+    "working-directory",
 ];
 
 /// A step for each input and each hostile text.
@@ -433,7 +434,14 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
             let code = site.result(&format!("{input}-{n}.code")).remove("code");
             let Some(seen) = seen else {
                 // Refused by the Action itself: no stage was started.
-                let own = ["stage", "version", "install", "download-url", "bin-dir"];
+                let own = [
+                    "stage",
+                    "version",
+                    "install",
+                    "download-url",
+                    "bin-dir",
+                    "working-directory",
+                ];
                 let names = ["release", "config", "environment"];
                 assert!(
                     own.contains(&input) || (names.contains(&input) && text.len() > 30_000),

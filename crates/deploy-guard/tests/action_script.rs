@@ -293,13 +293,51 @@ fn a_stage_that_ends_before_its_report_still_gives_its_exit_code() {
     let job = Job::new().binary("deploy-guard", "exit 2");
     job.run(&[("STAGE", "preflight")]).code(2);
     assert_eq!(job.output(), "exit-code=2\n");
-    // One that wrote its outputs is not spoken over.
-    let job = Job::new().binary(
-        "deploy-guard",
-        "echo verdict=fail >>\"$GITHUB_OUTPUT\"; exit 1",
+    // What a step ends with is its exit code, also after outputs that came before a kill: of two
+    // outputs of one name the last counts.
+    let killed = "printf 'verdict=pass\\nexit-code=0\\n' >>\"$GITHUB_OUTPUT\"; kill -s KILL $$";
+    let job = Job::new().binary("deploy-guard", killed);
+    job.run(&[("STAGE", "preflight")]).code(137);
+    assert_eq!(job.output(), "verdict=pass\nexit-code=0\nexit-code=137\n");
+}
+
+#[test]
+fn the_workflows_own_token_takes_the_place_of_no_other() {
+    let token = |input: &str, own: &str, step: Option<&str>| {
+        let job = Job::new().binary("deploy-guard", "");
+        let mut command = job.command(&[("STAGE", "preflight"), ("GITHUB_TOKEN", input)]);
+        command.env("WORKFLOW_TOKEN", own);
+        if let Some(step) = step {
+            command.env("GITHUB_TOKEN", step);
+        }
+        assert!(command.status().unwrap().success());
+        let seen = job.seen();
+        let line = seen.lines().find(|line| line.starts_with("GITHUB_TOKEN="));
+        assert!(!seen.contains("WORKFLOW_TOKEN"), "{seen}");
+        line.unwrap_or_default().to_owned()
+    };
+    assert_eq!(token("own", "own", None), "GITHUB_TOKEN=own");
+    assert_eq!(
+        token("own", "own", Some("of-the-step")),
+        "GITHUB_TOKEN=of-the-step"
     );
-    job.run(&[("STAGE", "preflight")]).code(1);
-    assert_eq!(job.output(), "verdict=fail\n");
+    assert_eq!(
+        token("named", "own", Some("of-the-step")),
+        "GITHUB_TOKEN=named"
+    );
+}
+
+#[test]
+fn a_stage_runs_in_the_working_directory() {
+    let job = Job::new().binary("deploy-guard", "pwd >where");
+    fs::create_dir(job.path("-a folder")).unwrap();
+    job.run(&[("STAGE", "run"), ("WORKING_DIRECTORY", "-a folder")])
+        .code(0);
+    let where_it_ran = fs::read_to_string(job.path("-a folder/where")).unwrap();
+    assert!(where_it_ran.ends_with("/-a folder\n"), "{where_it_ran}");
+    job.run(&[("STAGE", "run"), ("WORKING_DIRECTORY", "missing")])
+        .code(2)
+        .stderr(contains("working-directory `missing` is not a folder"));
 }
 
 #[test]

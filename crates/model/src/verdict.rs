@@ -107,6 +107,21 @@ impl ExitCode {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// In a few words, as the table of exit codes has it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            ExitCode::Pass => "pass",
+            ExitCode::Fail => "fail",
+            ExitCode::Usage => "usage or configuration error",
+            ExitCode::Inconclusive => "inconclusive",
+            ExitCode::Error => "error",
+            ExitCode::Refused => "refused",
+            ExitCode::Partial => "partial",
+            ExitCode::Interrupted => "interrupted",
+            ExitCode::Terminated => "terminated",
+        }
+    }
 }
 
 impl From<ExitCode> for std::process::ExitCode {

@@ -31,6 +31,12 @@ impl Nginx {
         Nginx::with(live, SHOP, address, port)
     }
 
+    /// Starts it on a port that another nginx may have too: the kernel gives each connection to one.
+    pub fn sharing(live: &str, port: u16) -> Nginx {
+        let servers = SHOP.replace("listen ADDRESS:PORT;", "listen ADDRESS:PORT reuseport;");
+        Nginx::with(live, &servers, Ipv4Addr::LOCALHOST, port)
+    }
+
     /// Starts it with `servers` as its `server` blocks, in which `PORT` is a free port; what a
     /// `log_format` of theirs writes into `access.log` is [`Nginx::seen`].
     pub fn serving(servers: &str) -> Nginx {

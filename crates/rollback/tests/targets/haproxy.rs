@@ -127,6 +127,28 @@ fn from_good_to_bad_and_back_and_a_reload_keeps_it() {
     }
 }
 
+/// One user in twenty is not seen through the front.
+#[test]
+fn a_canary_with_a_small_share_is_never_already_gone() {
+    let world = World::new(false, "");
+    world.say("set server app/blue state ready");
+    world.say("set server app/blue weight 95");
+    world.say("set server app/green weight 5");
+    world.bed.rollback(&["plan"]).is(0, &["v1"]);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1"]);
+    world.answers("v1");
+    let states = world.say("show servers state app");
+    assert!(
+        columns(&states)
+            .iter()
+            .any(|row| row[3] == "green" && row[6] != "0"),
+        "{states}"
+    );
+}
+
 #[test]
 fn on_a_host_it_is_asked_there_and_its_state_is_kept_there() {
     let world = World::new(true, "    hosts: web-01\n");

@@ -400,3 +400,28 @@ fn an_upstream_for_the_colour_that_has_no_traffic_stays_as_it_is() {
     assert_eq!(read(), text(&blue.address()));
     assert!((0..20).all(|_| live(&nginx) == "v1"));
 }
+
+/// A binary upgrade that stopped half-way: one of the two never reads the new file.
+#[test]
+fn two_masters_on_one_port_are_found_while_half_of_the_users_get_the_bad_release() {
+    let bed = Bed::new();
+    let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+    let port = free_port();
+    let nginx = Nginx::sharing(&green.address(), port);
+    let other = Nginx::sharing(&green.address(), port);
+    let target = json!({
+        "upstream-file": nginx.upstream_file(),
+        "blue": blue.address(),
+        "green": green.address(),
+        "release": {"url": nginx.url("/api/v1/version"), "jq": ".version"},
+        "test": nginx.test_command(),
+        "reload": nginx.reload_command(),
+        "timeout": "3s",
+    });
+    bed.configure("", &format!("  nginx: {target}\n"), "");
+    bed.recorded("v1", "v2");
+    bed.rollback(&["run"])
+        .is(1, &["answers were wrong", "was put back"]);
+    drop(other);
+    bed.rollback(&["run"]).is(0, &["rolled back from v2 to v1"]);
+}
