@@ -10,12 +10,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use model::{Env, ExitCode, Redactor, Report, Verdict};
 
 use crate::args::{Format, Global, with_variables};
-<<<<<<< HEAD
-use crate::files::{Named, Use};
-=======
 use crate::complain::{self, complain};
 use crate::failure::Place;
->>>>>>> 5c93228 (action: an annotation and a summary for what could not start; working-directory, reason, the workflow's own token)
+use crate::files::{Named, Use};
 use crate::{
     Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, inputs, log, publish,
 };
@@ -180,7 +177,7 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
         if let Some(flag) = unheeded(matches) {
             let failure = Failure::usage(format!("`--{flag}` changes nothing here: this is told on stdout"))
                 .hint("leave it out; `--format json` gives it as JSON, and a shell puts it into a file: `> FILE`");
-            return complain(&failure, &Redactor::default());
+            return complain(S::NAME, &failure, &Redactor::default(), env);
         }
         return match told {
             Ok(text) => {
@@ -365,7 +362,6 @@ fn prepare<S: Stage>(
     Ok((job, loaded.path))
 }
 
-<<<<<<< HEAD
 /// Files that no output may take the place of.
 fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
     let mut kept = Vec::new();
@@ -375,7 +371,8 @@ fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
         kept.push(Named::new("`rollback.state`", path, Use::Kept));
     }
     kept
-=======
+}
+
 /// Where in the configuration it is wrong.
 fn place(error: &config::Error) -> Option<Place> {
     match error {
@@ -393,7 +390,6 @@ fn place(error: &config::Error) -> Option<Place> {
         }),
         config::Error::UnknownEnvironment { .. } => None,
     }
->>>>>>> 5c93228 (action: an annotation and a summary for what could not start; working-directory, reason, the workflow's own token)
 }
 
 /// A release travels through environment variables, file names and URLs of other people's tools:
