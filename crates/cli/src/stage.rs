@@ -336,6 +336,14 @@ fn prepare<S: Stage>(
     stage.configure(&mut config).map_err(fail)?;
     if let Some(release) = &global.release {
         check_release(release).map_err(fail)?;
+        for rule in config.release_rules() {
+            rule.check(release).map_err(|error| {
+                let text = format!("`--release` is no regular expression: {error}");
+                fail(Failure::usage(text).hint(
+                    "the configuration has `match: regex`; escape what is no pattern: `v1\\.2`",
+                ))
+            })?;
+        }
     }
     let actions = actions::Context::from_env(env, read_event);
     let publisher = Publisher::new(global, &actions, redactor.clone());

@@ -45,7 +45,8 @@ impl Job {
             hosts: self.config.hosts.clone(),
             redactor: self.redactor.clone(),
         };
-        Store::open(&section.state, &around)
+        let store = Store::open(&section.state, &around)?;
+        Ok(store.comparing(self.config.release_rule()))
     }
 
     /// This process, as the lock's holder.

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use crate::error::{Fault, nearest};
 use crate::file::{Config, Github, Preflight, SecretKind, VariableCheck, Waiver};
 use crate::node::Node;
+use crate::value::Span;
 
 /// The only version of the file's format.
 const VERSION: u32 = 1;
@@ -185,6 +186,18 @@ fn asked_of_github(section: &Preflight, tree: &Node) -> Result<(), Fault> {
     for (at, checks) in section.checks.iter().enumerate() {
         let at = at.to_string();
         waivers(&checks.waivers, &["preflight", "checks", &at], tree)?;
+        if !checks.wait.get().is_zero() && checks.wait >= section.deadline {
+            let (wait, deadline) = (checks.wait, section.deadline);
+            let longer = Span::from(wait.get() + section.timeout.get());
+            let message = format!(
+                "`wait` ({wait}) can never be over: the whole stage ends at `preflight.deadline` ({deadline})"
+            );
+            return Err(
+                fault(tree, &["preflight", "checks", &at, "wait"], message).hint(format!(
+                    "`preflight.deadline: {longer}` fits, or a shorter `wait`"
+                )),
+            );
+        }
     }
     waivers(&section.waivers, &["preflight"], tree)
 }

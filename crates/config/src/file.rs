@@ -72,6 +72,32 @@ impl Config {
     pub fn hosts_named(&self, selector: &str) -> Vec<&str> {
         hosts_named(&self.hosts, selector)
     }
+
+    /// How names of releases are compared wherever no probe of the gate does it: in the state, at
+    /// `rollback`, in `preflight`. The widest `match` that the file has, because what the gate has
+    /// passed must not be denied by what comes after it.
+    pub fn release_rule(&self) -> Match {
+        Match::widest(self.release_rules())
+    }
+
+    /// Every `match` of the file.
+    pub fn release_rules(&self) -> Vec<Match> {
+        let gate = self.healthgate.iter().flat_map(|gate| {
+            let pages = gate.http.iter().filter_map(|probe| probe.release.as_ref());
+            let tasks = gate.ecs.iter().map(|probe| probe.r#match);
+            pages.map(|source| source.r#match).chain(tasks)
+        });
+        let back = self.rollback.iter().flat_map(|rollback| {
+            let nginx = rollback.nginx.iter().filter_map(|it| it.release.as_ref());
+            let haproxy = rollback.haproxy.iter().filter_map(|it| it.release.as_ref());
+            let ways = rollback.decide.iter().map(|way| &way.release);
+            nginx
+                .chain(haproxy)
+                .chain(ways)
+                .map(|source| source.r#match)
+        });
+        gate.chain(back).collect()
+    }
 }
 
 /// The hosts that fit a selector: one, those of a pattern, or `all`. None where nothing fits.

@@ -483,3 +483,127 @@ fn a_file_that_was_named_and_is_not_there_is_an_error() {
             .starts_with("failed to read nowhere.yml: No such file")
     );
 }
+
+#[test]
+fn a_policy_that_nothing_can_pass_is_refused_where_it_stands_with_what_fits() {
+    let probe = "  http:\n    - name: ready\n      url: http://127.0.0.1:1/\n";
+    for (policy, at, message, fits) in [
+        (
+            "{ deadline: 1s }",
+            "3:23",
+            "`success-threshold` (3) at an `interval` of 2s takes 4s, and `deadline` is 1s",
+            "`deadline: 6s`, or `interval: 333ms`, or `success-threshold: 1`",
+        ),
+        ("{ interval: 1m }", "3:23", "takes 2m", "`deadline: 3m`"),
+        (
+            "{ success-threshold: 100 }",
+            "3:32",
+            "takes 3m18s",
+            "`success-threshold: 60`",
+        ),
+        (
+            "{ min-samples: 61 }",
+            "3:26",
+            "`min-samples` (61)",
+            "`min-samples: 60`",
+        ),
+        (
+            "{ initial-delay: 2m }",
+            "3:28",
+            "`initial-delay` (2m)",
+            "`deadline: 2m6s`",
+        ),
+        (
+            "{ initial-delay: 118s }",
+            "3:28",
+            "takes 2m2s",
+            "`deadline: 2m4s`",
+        ),
+        (
+            "{ success-threshold: 4294967295, interval: 1h }",
+            "3:32",
+            "nothing can pass",
+            "`interval: ",
+        ),
+    ] {
+        let stage = format!("version: 1\nhealthgate:\n  policy: {policy}\n{probe}");
+        let error = case(&stage).error();
+        assert!(error.contains(message) && error.contains(fits), "{error}");
+        assert!(error.starts_with(at), "{error}");
+        let own = format!("version: 1\nhealthgate:\n{probe}      policy: {policy}\n");
+        let error = case(&own).error();
+        assert!(
+            error.contains(message) && error.starts_with("6:"),
+            "{error}"
+        );
+    }
+    for policy in [
+        "{}",
+        "{ deadline: 4001ms }",
+        "{ deadline: 1s, interval: 400ms }",
+        "{ deadline: 1s, success-threshold: 1 }",
+        "{ deadline: 10s, soak: 1h }",
+        "{ initial-delay: 115s }",
+        "{ min-samples: 60 }",
+    ] {
+        case(&format!(
+            "version: 1\nhealthgate:\n  policy: {policy}\n{probe}"
+        ))
+        .ok();
+    }
+    // What each says alone would do; together they do not.
+    let both = format!(
+        "version: 1\nhealthgate:\n  policy: {{ deadline: 10s }}\n{probe}      policy: {{ success-threshold: 20 }}\n"
+    );
+    let error = case(&both).error();
+    assert!(error.starts_with("7:36: nothing can pass"), "{error}");
+    let slo = "version: 1\nhealthgate:\n  slo: { server: 'http://127.0.0.1:1', p95: 3s, policy: { interval: 2m } }\n";
+    assert!(
+        case(slo).error().starts_with("3:66: nothing can pass"),
+        "{}",
+        case(slo).error()
+    );
+}
+
+#[test]
+fn a_wait_for_checks_that_outlasts_the_stage_is_refused_with_what_fits() {
+    let checks = |deadline: &str, wait: &str| {
+        format!("version: 1\npreflight:\n{deadline}  checks:\n    - {{ name: ci, wait: {wait} }}\n")
+    };
+    for (deadline, wait) in [("", "2m"), ("", "1h"), ("  deadline: 30s\n", "31s")] {
+        let text = checks(deadline, wait);
+        let error = case(&text).error();
+        assert!(
+            error.contains("`wait` (") && error.contains("`preflight.deadline: "),
+            "{error}"
+        );
+        let line = if deadline.is_empty() { "4:25" } else { "5:25" };
+        assert!(error.starts_with(line), "{error}");
+    }
+    for (deadline, wait) in [("", "119s"), ("  deadline: 1h\n", "30m"), ("", "0s")] {
+        case(&checks(deadline, wait)).ok();
+    }
+}
+
+#[test]
+fn releases_are_compared_by_the_widest_rule_of_the_file() {
+    use config::file::Match;
+    for (text, rule) in [
+        ("", Match::Exact),
+        (
+            "healthgate:\n  http:\n    - { name: a, url: 'http://a/', release: { match: regex } }\n    - { name: b, url: 'http://a/' }\n",
+            Match::Regex,
+        ),
+        (
+            "healthgate:\n  http: [{ name: a, url: 'http://a/', release: { match: regex } }]\n  ecs: [{ name: b, cluster: c, service: s, match: prefix }]\n",
+            Match::Prefix,
+        ),
+        (
+            "rollback:\n  state: s.json\n  command: { run: x }\n  decide: [{ name: a, release: { url: 'http://a/', match: prefix } }]\n",
+            Match::Prefix,
+        ),
+    ] {
+        let config = case(&format!("version: 1\n{text}")).ok();
+        assert_eq!(config.release_rule(), rule, "{text}");
+    }
+}

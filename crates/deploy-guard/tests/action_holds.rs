@@ -74,7 +74,7 @@ fn a_summary_that_an_earlier_command_of_the_step_filled_is_cut_in_its_middle() {
         ("STAGE", "healthgate"),
         (
             "ARGS",
-            "--http\nhttp://127.0.0.1:1\n--status\n200\n--deadline\n1s",
+            "--http\nhttp://127.0.0.1:1\n--status\n200\n--interval\n100ms\n--deadline\n1s",
         ),
     ];
     ends(&mut step(&job, "1", &gate), 1);

@@ -759,7 +759,7 @@ fn what_dist_packs_is_installed_by_the_action_and_by_its_own_installer() {
         &[
             (
                 "ARGS",
-                "--http\nhttp://127.0.0.1:1\n--status\n200\n--deadline\n1s",
+                "--http\nhttp://127.0.0.1:1\n--status\n200\n--interval\n100ms\n--deadline\n1s",
             ),
             ("VERSION", "0.1.0"),
         ],

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cli::Failure;
 use config::Config;
-use config::file::{HttpProbe, Match, ReleaseSource};
+use config::file::{HttpProbe, Impossible, Match, ReleaseSource};
 use config::value::{Filter, Pattern, Portion, Size, Span, StatusRange};
 use model::Shard;
 
@@ -150,6 +150,16 @@ impl Flags {
         ] {
             if span == Span::ZERO {
                 return Err(Failure::usage(format!("`--{name}` must be more than zero")));
+            }
+        }
+        self.check(section)
+    }
+
+    /// With flags over the file's policy, each probe must still be able to pass.
+    fn check(&self, section: &config::file::Healthgate) -> Result<(), Failure> {
+        for planned in probe::kinds::planned(section) {
+            if let Some(Impossible { message, hint }) = planned.policy.impossible() {
+                return Err(Failure::usage(format!("{}: {message}", planned.id)).hint(hint));
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ mod view;
 use cli::{Failure, Job, Stage as _};
 use config::Section;
 use model::{Outcome, Report};
+use probe::kinds::Planned;
 
 pub use flags::Flags;
 
@@ -98,7 +99,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             asked_for(planned, job),
         ));
     }
-    let mut ids: Vec<_> = planned.into_iter().map(|(id, _)| id).collect();
+    let mut ids: Vec<_> = planned.into_iter().map(|one| one.id).collect();
     ids.push("release/identity".to_owned());
     let interrupt = job.interrupt.clone();
     let interrupted = move || -> probe::gate::Interrupted {
@@ -137,11 +138,11 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 }
 
 /// What a dry run would ask.
-fn asked_for(planned: Vec<(String, String)>, job: &Job) -> Vec<Outcome> {
+fn asked_for(planned: Vec<Planned>, job: &Job) -> Vec<Outcome> {
     planned
         .into_iter()
-        .filter(|(id, _)| job.only.selects(id))
-        .map(|(id, subject)| Outcome::skipped(id, subject, "dry run: not asked"))
+        .filter(|one| job.only.selects(&one.id))
+        .map(|one| Outcome::skipped(one.id, one.subject, "dry run: not asked"))
         .collect()
 }
 

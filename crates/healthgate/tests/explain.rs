@@ -115,9 +115,7 @@ fn what_nobody_answered_or_asked_is_told_too() {
     explain(report(folder.path(), &shop.url("/"), &["--release", "v2"]))
         .code(0)
         .stdout(contains("for release v2: inconclusive"))
-        .stdout(contains(
-            "at release/identity: nobody said which release answered",
-        ));
+        .stdout(contains("at release/identity: no answer names its release"));
 }
 
 #[test]

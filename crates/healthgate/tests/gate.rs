@@ -66,7 +66,7 @@ fn a_release_that_nobody_names_is_no_pass() {
     gate(&server.url("/"), &["--release", "v2"])
         .assert()
         .code(3)
-        .stdout(contains("nobody said which release answered").and(contains("--release-jq")));
+        .stdout(contains("no answer names its release").and(contains("--release-jq")));
 }
 
 #[test]

@@ -95,7 +95,14 @@ fn no_report_takes_another_ones_place() {
     ] {
         testkit::bin("healthgate")
             .current_dir(folder.path())
-            .args(["--http", "http://127.0.0.1:1/", "--deadline", "1s"])
+            .args([
+                "--http",
+                "http://127.0.0.1:1/",
+                "--interval",
+                "100ms",
+                "--deadline",
+                "1s",
+            ])
             .args(files)
             .assert()
             .code(2)
@@ -157,7 +164,7 @@ fn no_report_takes_another_ones_place() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     // A link to what stdout is: it would be replaced by the report.
     let link = format!(
-        "exec {} --http http://127.0.0.1:1/ --deadline 1s --html /dev/stdout >out",
+        "exec {} --http http://127.0.0.1:1/ --interval 100ms --deadline 1s --html /dev/stdout >out",
         testkit::bin_path("healthgate").display()
     );
     let mut shell = std::process::Command::new("sh");
@@ -185,7 +192,14 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
         let begun = std::time::Instant::now();
         testkit::bin("healthgate")
             .current_dir(folder.path())
-            .args(["--http", "http://127.0.0.1:1/", "--deadline", "1s"])
+            .args([
+                "--http",
+                "http://127.0.0.1:1/",
+                "--interval",
+                "100ms",
+                "--deadline",
+                "1s",
+            ])
             .arg(format!("--{flag}={file}"))
             .assert()
             .code(1)
@@ -194,7 +208,7 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
     }
     // One that is read gets it all.
     let reader = std::thread::spawn(move || std::fs::read_to_string(page).unwrap());
-    let text = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://127.0.0.1:1/' }], policy: { deadline: 1s } }\n";
+    let text = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://127.0.0.1:1/' }], policy: { interval: 100ms, deadline: 1s } }\n";
     let writer = std::thread::spawn(move || std::fs::write(config, text).unwrap());
     testkit::bin("healthgate")
         .current_dir(folder.path())

@@ -10,6 +10,7 @@ mod members;
 pub mod outcome;
 pub mod proxy;
 pub mod redact;
+pub mod release;
 pub mod report;
 pub mod text;
 pub mod verdict;

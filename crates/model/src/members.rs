@@ -86,6 +86,8 @@ pub struct Members {
     /// Of all shards together, and how many of those must pass.
     pub all: usize,
     pub all_required: usize,
+    /// Whether one of them named a release, so that each that passed has named the expected one.
+    pub names_release: bool,
     /// Those that did not pass, worst first; of many the first [`Members::SHOWN`].
     pub not_passed: Vec<Member>,
 }

@@ -8,6 +8,7 @@ use config::file::Addresses;
 use config::value::Address;
 use model::Verdict;
 
+use crate::release::Identity;
 use crate::{Reading, budget};
 
 /// The value of a reading where nobody listens.
@@ -74,12 +75,36 @@ pub(crate) fn judge(
         // `localhost` is two addresses by convention, and many servers listen on one.
         readings.retain(answered);
     }
-    let chosen = if one {
-        readings.into_iter().min_by_key(|reading| reading.verdict)
-    } else {
-        readings.into_iter().max_by_key(|reading| reading.verdict)
-    };
-    chosen.unwrap_or_else(|| refused(expected))
+    let rank = |reading: &Reading| (reading.verdict, silence(reading.release.as_ref()));
+    if one {
+        let best = readings.into_iter().min_by_key(rank);
+        return best.unwrap_or_else(|| refused(expected));
+    }
+    let named = |reading: &Reading| matches!(reading.release, Some(Identity::Matches(_)));
+    let (all, named) = (
+        readings.len(),
+        readings.iter().filter(|it| named(it)).count(),
+    );
+    let chosen = readings.into_iter().max_by_key(rank);
+    let mut chosen = chosen.unwrap_or_else(|| refused(expected));
+    if let Some(Identity::Unknown(why)) = &chosen.release
+        && named > 0
+    {
+        let why = format!("{named} of {all} addresses name their release: {why}");
+        chosen.release = Some(Identity::Partly(why));
+    }
+    chosen
+}
+
+/// How little an answer tells of its release.
+fn silence(release: Option<&Identity>) -> u8 {
+    match release {
+        Some(Identity::Matches(_)) => 0,
+        None => 1,
+        Some(Identity::Partly(_)) => 2,
+        Some(Identity::Unknown(_)) => 3,
+        Some(Identity::Differs { .. }) => 4,
+    }
 }
 
 /// Nobody listens.

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::addresses::{Place, REFUSED, judge, late};
 use crate::kinds::Surroundings;
+use crate::release::Identity;
 use crate::{Reading, plain_cause};
 
 /// Bytes in both directions.
@@ -229,6 +230,9 @@ fn named(mut reading: Reading, address: IpAddr) -> Reading {
     if let Some(reason) = &mut reading.reason {
         *reason = format!("{address}: {reason}");
         reading.actual = format!("{address}: {}", reading.actual);
+    }
+    if let Some(Identity::Unknown(why)) = &mut reading.release {
+        *why = format!("{address}: {why}");
     }
     reading
 }

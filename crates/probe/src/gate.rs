@@ -15,10 +15,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 use config::file::{Healthgate, Identity as Required};
-use model::{Outcome, Severity};
+use model::{Outcome, Severity, Verdict};
 
 use crate::kinds::{self, Surroundings, Watched};
 use crate::observer::Observer;
+use history::Named;
 use watching::Watching;
 
 /// What a gate is told from outside.
@@ -44,7 +45,7 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
     let mut watched = Vec::new();
     // In the configuration's order: what cannot be watched has its outcome already.
     let mut places = Vec::new();
-    for made in kinds::all(gate, &watch.around, &mut |id, _| (watch.selects)(id)) {
+    for made in kinds::all(gate, &watch.around, &mut |one| (watch.selects)(&one.id)) {
         match made {
             Ok(one) => {
                 watched.push(one);
@@ -55,46 +56,72 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
     }
     let asked: Vec<_> = watched.iter().map(Watched::asked).collect();
     watch.observer.begin(&asked);
-    let watching = Watching::new(&watched, release, watch);
+    let watching = Watching::new(&watched, release, gate.release_identity, watch);
     let mut ends = watching
         .run((watch.interrupted)(), &gate.policy)
         .await
         .into_iter();
-    let (mut outcomes, mut said) = (Vec::new(), false);
+    let (mut outcomes, mut names) = (Vec::new(), Vec::new());
     for place in places {
         if let Some(outcome) = place {
             outcomes.push(outcome);
         } else if let Some(end) = ends.next() {
-            said |= end.named_a_release;
+            names.push((end.outcome.severity, end.outcome.verdict, end.named));
             outcomes.push(end.outcome);
             outcomes.extend(end.remarks);
         }
     }
     watch.observer.end();
+    // What did not pass has said so itself, also where another release answered.
+    let settled = |(severity, verdict, named): &(Severity, Verdict, Named)| {
+        *severity == Severity::Required
+            && (named.expected || named.other.is_some() && *verdict != Verdict::Pass)
+    };
     if let Some(release) = release
-        && !said
-        && outcomes
-            .iter()
-            .any(|one| one.verdict != model::Verdict::Skipped)
+        && !names.iter().any(settled)
+        && outcomes.iter().any(|one| one.verdict != Verdict::Skipped)
         && (watch.selects)("release/identity")
     {
-        outcomes.push(unproven(release, gate.release_identity));
+        outcomes.push(unproven(release, gate.release_identity, &names));
     }
     outcomes
 }
 
-fn unproven(release: &str, required: Required) -> Outcome {
+/// No probe that must pass has proved which release answered; what was named all the same.
+fn unproven(release: &str, required: Required, names: &[(Severity, Verdict, Named)]) -> Outcome {
     let severity = match required {
         Required::Required => Severity::Required,
         Required::Optional => Severity::Advisory,
     };
-    Outcome::inconclusive("release/identity", release)
+    let other = |of: Severity| {
+        let mut of = names.iter().filter(|(severity, ..)| *severity == of);
+        of.find_map(|(.., named)| named.other.as_deref())
+    };
+    let advised = names.iter().any(|(.., named)| named.expected);
+    let (verdict, actual) = match (other(Severity::Required), other(Severity::Advisory)) {
+        (Some(other), _) => (
+            Verdict::Fail,
+            format!("release {other} answered, then no answer named one"),
+        ),
+        (None, Some(other)) => (
+            Verdict::Inconclusive,
+            format!("only an advisory probe names a release, and it is {other}"),
+        ),
+        (None, None) if advised => (
+            Verdict::Inconclusive,
+            "only an advisory probe names its release".to_owned(),
+        ),
+        (None, None) => (
+            Verdict::Inconclusive,
+            "no answer names its release".to_owned(),
+        ),
+    };
+    let reason = format!("{actual}, expected {release}");
+    Outcome::new("release/identity", release, verdict)
         .severity(severity)
         .expected(format!("an answer that names release {release}"))
-        .actual("no answer names its release")
-        .reason(format!(
-            "nobody said which release answered, expected {release}"
-        ))
+        .actual(actual)
+        .reason(reason)
         .hint(
             "say where it stands: `release: { url: …/version, jq: .version }` on a probe, or \
              `--release-jq`, `--release-header`; or set `release-identity: optional`",

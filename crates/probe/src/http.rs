@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use config::file::HttpProbe;
+use config::file::{HttpProbe, Match};
 use http::header::{HOST, HeaderValue};
 use model::{Redactor, Verdict};
 use url::Url;
@@ -223,7 +223,7 @@ impl Http {
                 reading.actual = why.clone();
                 reading.reason = Some(format!("expected release {release}, but {why}"));
             }
-            Identity::Unknown(_) => {}
+            Identity::Unknown(_) | Identity::Partly(_) => {}
         }
         reading.expected = expected;
         reading.release = Some(identity);
@@ -338,25 +338,14 @@ pub fn moved(url: &str, front: &str, at: &str) -> Option<(String, String)> {
 }
 
 /// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
-/// URL's own Host header, as a proxy would ask it. `likely` settles which of several words of a
-/// text is meant.
+/// URL's own Host header, as a proxy would ask it. `likely` settles by the rule which of several
+/// words of a text is meant.
 pub async fn ask_release(
-    url: &str,
-    at: Option<&str>,
-    source: Option<&config::file::ReleaseSource>,
-    likely: &str,
-    timeout: Duration,
-) -> Result<String, String> {
-    ask_release_by(Route::default(), url, at, source, likely, timeout).await
-}
-
-/// The same by another way, such as out of a host's own network.
-pub async fn ask_release_by(
     route: Route,
     url: &str,
     at: Option<&str>,
     source: Option<&config::file::ReleaseSource>,
-    likely: &str,
+    (rule, likely): (Match, &str),
     timeout: Duration,
 ) -> Result<String, String> {
     let ask = async {
@@ -407,7 +396,7 @@ pub async fn ask_release_by(
                     headers: &reply.headers,
                     body: &reply.body,
                 };
-                crate::release::named(source.as_ref(), &likely, &answer)
+                crate::release::named(source.as_ref(), rule, &likely, &answer)
             });
             named.map_err(|why| format!("{url}: {why}"))
         })

@@ -104,7 +104,7 @@ impl Watched {
 pub(crate) fn all(
     gate: &Healthgate,
     around: &Surroundings,
-    wanted: &mut dyn FnMut(&str, &str) -> bool,
+    wanted: &mut dyn FnMut(&Common) -> bool,
 ) -> Vec<Result<Watched, Outcome>> {
     let Healthgate {
         policy,
@@ -135,7 +135,7 @@ pub(crate) fn all(
                     severity: config.severity,
                     policy: policy.with(config.policy.as_ref()),
                 };
-                if wanted(&common.id, &common.subject) {
+                if wanted(&common) {
                     let make = |config| $type::new(config $(, $around)?);
                     made.push(watched(common, config, around, make));
                 }
@@ -170,7 +170,7 @@ pub(crate) fn all(
             severity: probe.severity,
             policy: policy.with(probe.policy.as_ref()),
         };
-        if wanted(&common.id, &common.subject) {
+        if wanted(&common) {
             made.push(watched(common, &probe, around, |probe| {
                 Prometheus::about(probe, &about, counted_in.clone(), around)
             }));
@@ -179,19 +179,32 @@ pub(crate) fn all(
     made
 }
 
-/// The id and the subject of every probe of a section.
-pub fn planned(gate: &Healthgate) -> Vec<(String, String)> {
-    let mut named = Vec::new();
-    all(gate, &Surroundings::default(), &mut |id, subject| {
-        named.push((id.to_owned(), subject.to_owned()));
+/// A probe of a section, before anything is asked.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub id: String,
+    pub subject: String,
+    /// The section's, with what the probe does otherwise.
+    pub policy: Policy,
+}
+
+/// Every probe of a section.
+pub fn planned(gate: &Healthgate) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    all(gate, &Surroundings::default(), &mut |common| {
+        planned.push(Planned {
+            id: common.id.clone(),
+            subject: common.subject.clone(),
+            policy: common.policy.clone(),
+        });
         false
     });
-    named
+    planned
 }
 
 /// What every kind of probe has.
-struct Common {
-    id: String,
+pub(crate) struct Common {
+    pub(crate) id: String,
     subject: String,
     severity: Severity,
     policy: Policy,

@@ -1,7 +1,7 @@
 //! Who answered: the release that an answer names, and whether it is the expected one.
 
 use config::file::{Match, ReleaseSource};
-use regex::Regex;
+use model::release::LONGEST;
 use serde_json::Value;
 
 /// What an answer says of its release.
@@ -13,6 +13,16 @@ pub enum Identity {
     Differs { expected: String, actual: String },
     /// It names none; why.
     Unknown(String),
+    /// Of several that were asked some are the expected one and the rest name none; why that is
+    /// too little.
+    Partly(String),
+}
+
+impl Identity {
+    /// Whether somebody named a release.
+    pub(crate) fn is_named(&self) -> bool {
+        !matches!(self, Identity::Unknown(_))
+    }
 }
 
 /// An answer as far as a release can stand in it.
@@ -31,7 +41,18 @@ const HEADERS: &[&str] = &[
     "x-build",
 ];
 /// Keys of a JSON body under which services name their release, the most telling first.
-const NAMES: &[&str] = &["release", "version", "app_version", "tag"];
+const NAMES: &[&str] = &[
+    "release",
+    "releaseId",
+    "release_id",
+    "version",
+    "app_version",
+    "tag",
+];
+/// The media type of `draft-inadarei-api-health-check`, in which `version` is that of the API.
+const HEALTH: &str = "application/health+json";
+/// The key of [`NAMES`] that is no release's name there.
+const API_VERSION: &str = "version";
 /// Keys under which they tell what it was built from, which is a release's name for some.
 const ORIGINS: &[&str] = &[
     "sha",
@@ -55,7 +76,7 @@ const SELF: &[&str] = &[
 ];
 /// A longer body is a page, not a version.
 const SHORT_TEXT: usize = 256;
-/// A release is shorter than this; the rest of a longer text is cut.
+/// Of a text that is no release, so much is shown.
 const SHOWN: usize = 100;
 
 /// Time for a jq filter: the measurement's own timeout bounds the whole.
@@ -63,16 +84,9 @@ const FILTER_TIME: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Compares what an answer names with the expected release. Blocking: a filter may run.
 pub fn identify(source: Option<&ReleaseSource>, expected: &str, answer: &Answer<'_>) -> Identity {
-    match named(source, expected, answer) {
-        Ok(actual)
-            if matches(
-                source.map(|s| s.r#match).unwrap_or_default(),
-                expected,
-                &actual,
-            ) =>
-        {
-            Identity::Matches(actual)
-        }
+    let rule = source.map(|source| source.r#match).unwrap_or_default();
+    match named(source, rule, expected, answer) {
+        Ok(actual) if rule.proves(expected, &actual) => Identity::Matches(actual),
         Ok(actual) => Identity::Differs {
             expected: expected.to_owned(),
             actual,
@@ -81,10 +95,27 @@ pub fn identify(source: Option<&ReleaseSource>, expected: &str, answer: &Answer<
     }
 }
 
-/// The release that an answer names; `likely` settles which of several words is meant.
+/// The release that an answer names; `likely` settles by this rule which of several words is
+/// meant.
 pub fn named(
     source: Option<&ReleaseSource>,
+    rule: Match,
     likely: &str,
+    answer: &Answer<'_>,
+) -> Result<String, String> {
+    let told = told(source, &|word| rule.proves(likely, word), answer)?;
+    if told.len() > LONGEST {
+        let length = told.len();
+        return Err(format!(
+            "what stands for the release is {length} bytes long, more than {LONGEST}"
+        ));
+    }
+    Ok(told)
+}
+
+fn told(
+    source: Option<&ReleaseSource>,
+    likely: &dyn Fn(&str) -> bool,
     answer: &Answer<'_>,
 ) -> Result<String, String> {
     if let Some(header) = source.and_then(|source| source.header.as_deref()) {
@@ -103,7 +134,7 @@ pub fn named(
     HEADERS
         .iter()
         .find_map(|header| from_header(answer, header))
-        .or_else(|| from_json(answer.body, likely))
+        .or_else(|| from_json(answer, likely))
         .or_else(|| from_text(answer.body, likely))
         .ok_or_else(|| "the answer names no release".to_owned())
 }
@@ -112,32 +143,45 @@ fn from_header(answer: &Answer<'_>, name: &str) -> Option<String> {
     let value = String::from_utf8_lossy(answer.headers.get(name)?.as_bytes())
         .trim()
         .to_owned();
-    (!value.is_empty()).then(|| short(&value))
+    (!value.is_empty()).then_some(value)
 }
 
-fn from_json(body: &[u8], likely: &str) -> Option<String> {
+fn from_json(answer: &Answer<'_>, likely: &dyn Fn(&str) -> bool) -> Option<String> {
     // Depth is bounded by serde_json's own recursion limit.
-    let value: Value = serde_json::from_slice(body).ok()?;
+    let value: Value = serde_json::from_slice(answer.body).ok()?;
     let object = value.as_object()?;
     let inner = SELF.iter().filter_map(|key| object.get(*key)?.as_object());
-    std::iter::once(object)
-        .chain(inner)
-        .find_map(|object| from_object(object, likely))
+    let of_api = is_health(answer.headers);
+    std::iter::once((object, of_api))
+        .chain(inner.map(|object| (object, false)))
+        .find_map(|(object, of_api)| from_object(object, of_api, likely))
 }
 
-fn from_object(object: &serde_json::Map<String, Value>, likely: &str) -> Option<String> {
+fn is_health(headers: &http::header::HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case(HEALTH)
+}
+
+fn from_object(
+    object: &serde_json::Map<String, Value>,
+    of_api: bool,
+    likely: &dyn Fn(&str) -> bool,
+) -> Option<String> {
     let at = |key: &&str| object.get(*key).and_then(text_of);
+    let mut names = NAMES.iter().filter(|key| !of_api || **key != API_VERSION);
     ORIGINS
         .iter()
         .filter_map(at)
-        .find(|origin| origin == likely)
-        .or_else(|| NAMES.iter().find_map(at))
+        .find(|origin| likely(origin))
+        .or_else(|| names.find_map(at))
         .or_else(|| ORIGINS.iter().find_map(at))
 }
 
 /// The one word of a short text that is a release: two of them could mean anything
 /// (`running v1, v2 failed to start`).
-fn from_text(body: &[u8], likely: &str) -> Option<String> {
+fn from_text(body: &[u8], likely: &dyn Fn(&str) -> bool) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?.trim();
     if text.is_empty() || text.len() > SHORT_TEXT || text.starts_with(['<', '{', '[']) {
         return None;
@@ -148,11 +192,11 @@ fn from_text(body: &[u8], likely: &str) -> Option<String> {
         .collect();
     let mut versions: Vec<&str> = words
         .into_iter()
-        .filter(|word| *word == likely || looks_like_a_version(word))
+        .filter(|word| likely(word) || looks_like_a_version(word))
         .collect();
     versions.dedup();
     match versions.as_slice() {
-        [version] => Some(short(version)),
+        [version] => Some((*version).to_owned()),
         _ => None,
     }
 }
@@ -173,7 +217,7 @@ fn looks_like_a_version(word: &str) -> bool {
 
 fn text_of(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if !text.trim().is_empty() => Some(short(text.trim())),
+        Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -181,20 +225,6 @@ fn text_of(value: &Value) -> Option<String> {
 
 fn short(text: &str) -> String {
     text.chars().take(SHOWN).collect()
-}
-
-pub(crate) fn matches(rule: Match, expected: &str, actual: &str) -> bool {
-    /// A shorter prefix of a commit id is too likely to be another's.
-    const SHORT_ID: usize = 7;
-    match rule {
-        Match::Exact => expected == actual,
-        Match::Prefix => {
-            actual.starts_with(expected) || actual.len() >= SHORT_ID && expected.starts_with(actual)
-        }
-        Match::Regex => {
-            Regex::new(&format!("^(?:{expected})$")).is_ok_and(|regex| regex.is_match(actual))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -250,11 +280,67 @@ mod tests {
     }
 
     #[test]
-    fn releases_match_exactly_by_prefix_or_by_pattern() {
-        assert!(matches(Match::Exact, "v1", "v1") && !matches(Match::Exact, "v1", "v1.0"));
-        assert!(matches(Match::Prefix, "v1", "v1.0"));
-        assert!(matches(Match::Prefix, "0123456789abcdef", "0123456"));
-        assert!(!matches(Match::Prefix, "0123456789abcdef", "01234"));
-        assert!(matches(Match::Regex, r"v1\.\d", "v1.3") && !matches(Match::Regex, "v1", "xv1"));
+    fn the_type_health_json_has_the_version_of_the_api_and_the_id_of_the_release() {
+        let named = |kind: &'static str, body: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", HeaderValue::from_static(kind));
+            let body = body.as_bytes();
+            let answer = Answer {
+                headers: &headers,
+                body,
+            };
+            super::named(None, Match::Exact, "v2", &answer).ok()
+        };
+        let both = r#"{"status":"pass","version":"1","releaseId":"v2"}"#;
+        let api = r#"{"status":"pass","version":"v2"}"#;
+        for kind in [
+            "application/health+json",
+            "Application/Health+JSON; charset=utf-8",
+        ] {
+            assert_eq!(named(kind, both).as_deref(), Some("v2"), "{kind}");
+            assert_eq!(named(kind, api), None, "{kind}");
+        }
+        assert_eq!(named("application/json", both).as_deref(), Some("v2"));
+        assert_eq!(named("application/json", api).as_deref(), Some("v2"));
+    }
+
+    #[test]
+    fn a_long_release_is_compared_whole_and_one_without_end_is_none() {
+        let long = format!("v{}", "1.2".repeat(60));
+        let other = format!("{long}1");
+        for (body, expected) in [
+            (format!(r#"{{"version":"{long}"}}"#), format!("is {long}")),
+            (
+                format!(r#"{{"version":"{other}"}}"#),
+                format!("not {other}"),
+            ),
+            (long.clone(), format!("is {long}")),
+            (
+                format!(r#"{{"version":"{}"}}"#, "v".repeat(LONGEST + 1)),
+                "unknown".to_owned(),
+            ),
+        ] {
+            assert_eq!(identity(None, &body, &long), expected);
+        }
+        assert_eq!(
+            identity(Some(("x-version", &long)), "", &long),
+            format!("is {long}")
+        );
+    }
+
+    #[test]
+    fn a_rule_finds_the_commit_id_beside_a_version() {
+        let headers = HeaderMap::new();
+        let answer = Answer {
+            headers: &headers,
+            body: br#"{"version":"1.4","commit":"0fb16b1"}"#,
+        };
+        let source = ReleaseSource {
+            r#match: Match::Prefix,
+            ..ReleaseSource::default()
+        };
+        let full = "0fb16b11f9936e0374948c64e8c3b18db25b6fbf";
+        let identity = identify(Some(&source), full, &answer);
+        assert_eq!(identity, Identity::Matches("0fb16b1".to_owned()));
     }
 }

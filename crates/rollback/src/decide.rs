@@ -5,6 +5,7 @@ use std::time::Duration;
 use cli::{Failure, Job};
 use config::file::WayIn;
 use futures_util::future::join_all;
+use model::release::Releases;
 use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Status};
 
@@ -63,7 +64,9 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
 async fn doors(session: &Session<'_>, places: &Places) -> Result<Vec<Door>, Failure> {
     let (section, job) = (session.section, session.job);
     if !section.decide.is_empty() {
-        return Ok(section.decide.iter().filter_map(configured).collect());
+        let ways = section.decide.iter();
+        let names = || session.releases();
+        return Ok(ways.filter_map(|way| configured(way, names())).collect());
     }
     let target = target::of(section, job, places, session.known()).map_err(Failure::usage)?;
     let known = target.doors().await;
@@ -72,7 +75,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Vec<Door>, Fail
     if !known.is_empty() {
         return Ok(known);
     }
-    let Some(question) = Question::of_gate(job) else {
+    let Some(question) = Question::of_gate(job, session.releases()) else {
         return Err(Failure::usage("nobody says where the release can be asked for")
             .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
     };
@@ -86,7 +89,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Vec<Door>, Fail
     }])
 }
 
-fn configured(way: &WayIn) -> Option<Door> {
+fn configured(way: &WayIn, names: Releases) -> Option<Door> {
     let WayIn {
         name,
         release,
@@ -98,6 +101,7 @@ fn configured(way: &WayIn) -> Option<Door> {
         question: Question {
             url: release.url.clone()?,
             source: Some(release.clone()),
+            names,
         },
         at: None,
         place: via.clone().map_or(Place::Here, Place::Host),
@@ -138,7 +142,9 @@ async fn ask(
             break;
         }
     }
+    let releases = session.releases();
     let named = session.job.release.as_deref();
+    let named = named.map(|release| releases.named(release, ""));
     let mut worst = (Meaning::Old, String::new());
     let mut told = Vec::new();
     for answer in answers {

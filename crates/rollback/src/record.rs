@@ -43,7 +43,7 @@ pub struct Flags {
 }
 
 /// The longest text that is kept of a release.
-const MOST: usize = 512;
+const MOST: usize = model::release::LONGEST;
 
 fn name(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
@@ -231,11 +231,13 @@ async fn running(session: &Session<'_>, release: &str, told: &mut Flags) -> Vec<
 async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
     let (id, force) = ("record/running", flags.force);
     // With what is told of the release now: by that the target may know it.
-    let mut known = Document::new(None, None);
+    let rule = session.releases().rule();
+    let mut known = Document::new(None, None).comparing(rule);
     known.history = session.known();
     let entry = known.deployed(release, Status::Good, Timestamp::now(), None);
     flags.tell(entry, session);
-    let asked = target::asked(session.section, session.job, release, known.history).await;
+    let name = entry.release.clone();
+    let asked = target::asked(session.section, session.job, &name, known.history).await;
     let expected = format!("{release} runs");
     let lifted = |outcome: Outcome, reason: String| {
         outcome
@@ -244,7 +246,7 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
             .reason(format!("{reason}; lifted by --force"))
     };
     match asked {
-        Ok(Some((running, evidence))) if running == release => {
+        Ok(Some((running, evidence))) if running == name => {
             Outcome::pass(id, release).actual(format!("{release} runs ({evidence})"))
         }
         Ok(Some((running, evidence))) => {
@@ -283,7 +285,7 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
 
 /// The rule that forbids to deploy or record this release.
 fn forbidden(document: &Document, release: &str) -> Option<Outcome> {
-    let (rule, reason) = if document.status(release) == Some(Status::Bad) {
+    let (rule, reason) = if document.known_bad(release).is_some() {
         let reason = format!("{release} is known bad: it was rolled back from");
         ("known-bad", reason)
     } else {

@@ -25,14 +25,12 @@ pub(crate) fn destination(
         wish.force.refuse(Rule::Frozen, outcome)?;
     }
     let destination = match wish.to {
-        Some(to) => to.to_owned(),
+        Some(to) => document.name_of(to),
         None => document.last_known_good.clone().ok_or_else(nowhere)?,
     };
-    let status = document.status(&destination);
-    if status == Some(Status::Bad) {
+    if document.known_bad(&destination).is_some() {
         wish.force.refuse(Rule::KnownBad, known_bad(&destination))?;
-    }
-    if status.is_none() {
+    } else if document.entry(&destination).is_none() {
         wish.force
             .refuse(Rule::UnknownRelease, unknown(&destination))?;
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cli::{Failure, Fate, Job};
 use config::file::Rollback;
 use jiff::Timestamp;
+use model::release::Releases;
 use model::{Outcome, Report};
 use state::{Claim, Document, Entry, Error, Lease, Lock, Store};
 
@@ -57,6 +58,11 @@ impl<'a> Session<'a> {
     /// What the state knew of each release when it was read.
     pub(crate) fn known(&self) -> Vec<Entry> {
         self.known.borrow().clone()
+    }
+
+    /// The releases that we have names for.
+    pub(crate) fn releases(&self) -> Releases {
+        crate::target::releases(self.job, &self.known.borrow())
     }
 
     /// The state of another service or environment says nothing about this one.

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use cli::Job;
 use config::file::{EcsTarget, ReleaseSource, Rollback};
 use futures_util::future::join_all;
+use model::release::Releases;
 
 use compose::Compose;
 use haproxy::Haproxy;
@@ -32,6 +33,7 @@ use workflow::Workflow;
 pub(crate) use command::Command;
 pub(crate) use nginx::Nginx;
 pub(crate) use place::{Place, Places};
+use probe::connect::Route;
 
 /// What a place answers, once it has; the error is a reason in words.
 pub(crate) type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + 'a>>;
@@ -223,14 +225,15 @@ pub(crate) fn of<'a>(
     places: &'a Places,
     known: Vec<Entry>,
 ) -> Result<Box<dyn Target + 'a>, String> {
+    let names = releases(job, &known);
     Ok(if let Some(command) = &section.command {
-        Box::new(Command::new(command, job))
+        Box::new(Command::new(command, job, names))
     } else if let Some(nginx) = &section.nginx {
-        Box::new(Nginx::new(nginx, job, places)?)
+        Box::new(Nginx::new(nginx, job, places, names)?)
     } else if let Some(haproxy) = &section.haproxy {
-        Box::new(Haproxy::new(haproxy, job, places)?)
+        Box::new(Haproxy::new(haproxy, job, places, names)?)
     } else if let Some(compose) = &section.compose {
-        Box::new(Compose::new(compose, job, places, known))
+        Box::new(Compose::new(compose, job, places, known, names))
     } else if let Some(systemd) = &section.systemd {
         Box::new(Systemd::new(systemd, job, places))
     } else if let Some(workflow) = &section.workflow {
@@ -264,6 +267,13 @@ fn ecs<'a>(
         "this build knows no `ecs`: build with `--features ecs`, or take a release's binary"
             .to_owned(),
     )
+}
+
+/// The releases that we have names for: what others tell is called by these.
+pub(crate) fn releases(job: &Job, known: &[Entry]) -> Releases {
+    let names = known.iter().map(|entry| entry.release.clone());
+    let releases = Releases::new(job.config.release_rule(), names);
+    releases.with(job.release.as_deref().unwrap_or_default())
 }
 
 /// What the places say that they run.
@@ -350,6 +360,7 @@ pub(crate) async fn asked(
 ) -> Result<Option<(String, &'static str)>, String> {
     let mut missing = None;
     let places = Places::new(job);
+    let names = releases(job, &known);
     if let Ok(target) = of(section, job, &places, known) {
         match everywhere(&*target, likely).await.all {
             // One answer through the front door says nothing of the others.
@@ -359,7 +370,7 @@ pub(crate) async fn asked(
             Err(reason) => missing = Some(reason),
         }
     }
-    let Some(question) = Question::of_gate(job) else {
+    let Some(question) = Question::of_gate(job, names) else {
         return missing.map_or(Ok(None), Err);
     };
     match question.ask(None, likely, ASK).await {
@@ -383,11 +394,13 @@ pub(crate) const LOOK: Duration = Duration::from_secs(20);
 pub(crate) struct Question {
     pub(crate) url: String,
     pub(crate) source: Option<ReleaseSource>,
+    /// What the answer is called by.
+    pub(crate) names: Releases,
 }
 
 impl Question {
     /// The first probe of the gate that says where its release stands.
-    pub(crate) fn of_gate(job: &Job) -> Option<Question> {
+    pub(crate) fn of_gate(job: &Job, names: Releases) -> Option<Question> {
         let probes = &job.config.healthgate.as_ref()?.http;
         let probe = probes
             .iter()
@@ -398,17 +411,22 @@ impl Question {
             .as_ref()
             .and_then(|source| source.url.clone())
             .unwrap_or(probe.url.clone());
-        Some(Question { url, source })
+        Some(Question { url, source, names })
     }
 
     /// What the section itself names, else what the gate asks.
-    pub(crate) fn of(own: Option<&ReleaseSource>, job: &Job, kind: &str) -> Result<Self, String> {
-        let own = own.and_then(|source| {
-            let url = source.url.clone()?;
+    pub(crate) fn of(
+        own: Option<&ReleaseSource>,
+        job: &Job,
+        kind: &str,
+        names: Releases,
+    ) -> Result<Self, String> {
+        let own = own.and_then(|source| Some((source.url.clone()?, source)));
+        if let Some((url, source)) = own {
             let source = Some(source.clone());
-            Some(Question { url, source })
-        });
-        own.or_else(|| Question::of_gate(job)).ok_or_else(|| {
+            return Ok(Question { url, source, names });
+        }
+        Question::of_gate(job, names).ok_or_else(|| {
             format!("nobody says where the release can be read through {kind}: set `rollback.{kind}.release.url`")
         })
     }
@@ -422,12 +440,11 @@ impl Question {
         likely: &str,
         timeout: Duration,
     ) -> Result<String, String> {
-        let Place::Host(host) = place else {
-            return self.ask(at, likely, timeout).await;
+        let route = match place {
+            Place::Here => Route::default(),
+            Place::Host(host) => Route::out_of(host, around),
         };
-        let route = probe::connect::Route::out_of(host, around);
-        let source = self.source.as_ref();
-        probe::http::ask_release_by(route, &self.url, at, source, likely, timeout).await
+        self.ask_by(route, at, likely, timeout).await
     }
 
     pub(crate) async fn ask(
@@ -436,6 +453,19 @@ impl Question {
         likely: &str,
         timeout: Duration,
     ) -> Result<String, String> {
-        probe::http::ask_release(&self.url, at, self.source.as_ref(), likely, timeout).await
+        self.ask_by(Route::default(), at, likely, timeout).await
+    }
+
+    /// The release that answers, by the name that we have for it.
+    async fn ask_by(
+        &self,
+        route: Route,
+        at: Option<&str>,
+        likely: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let (source, wanted) = (self.source.as_ref(), (self.names.rule(), likely));
+        let told = probe::http::ask_release(route, &self.url, at, source, wanted, timeout).await?;
+        Ok(self.names.named(&told, likely).to_owned())
     }
 }

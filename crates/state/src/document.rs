@@ -1,6 +1,7 @@
 //! The state document, version 1: what a person reads at three in the morning with `jq`.
 
 use jiff::{SignedDuration, Timestamp};
+use model::release::{Match, Releases};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,9 @@ pub struct Document {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub last_drill: Option<Timestamp>,
+    /// How its releases' names are compared: the configuration's word, which is not written down.
+    #[serde(skip)]
+    pub rule: Match,
 }
 
 /// One release.
@@ -193,11 +197,60 @@ impl Document {
             last_token: 0,
             frozen: None,
             last_drill: None,
+            rule: Match::default(),
         }
     }
 
+    /// The same document, its releases compared by this rule.
+    #[must_use]
+    pub fn comparing(mut self, rule: Match) -> Self {
+        self.rule = rule;
+        self
+    }
+
+    /// The entry of a release that was named to us: under its name, else under another name of the
+    /// same release, such as its short commit id.
     pub fn entry(&self, release: &str) -> Option<&Entry> {
-        self.history.iter().find(|entry| entry.release == release)
+        self.position(release).map(|at| &self.history[at])
+    }
+
+    fn position(&self, release: &str) -> Option<usize> {
+        let is = |entry: &Entry| entry.release == release;
+        let same = |entry: &Entry| self.rule.same(&entry.release, release);
+        let exact = self.history.iter().position(is);
+        exact.or_else(|| self.history.iter().position(same))
+    }
+
+    /// The name that the history has for a release that was named to us; that name itself where it
+    /// has none.
+    pub fn name_of(&self, release: &str) -> String {
+        let known = self.entry(release).map(|entry| entry.release.as_str());
+        known.unwrap_or(release).to_owned()
+    }
+
+    /// Every release that is known by name, so that an answer can be matched to them.
+    pub fn releases(&self) -> Releases {
+        let names = self.history.iter().map(|entry| entry.release.clone());
+        let releases = Releases::new(self.rule, names);
+        [&self.current, &self.last_known_good]
+            .into_iter()
+            .flatten()
+            .fold(releases, |releases, name| releases.with(name))
+    }
+
+    /// The finding against a release: it was rolled back from, by this name or by one that proves
+    /// it, as the service told it. A release that was recorded good under this very name since is
+    /// not known bad.
+    pub fn known_bad(&self, release: &str) -> Option<&Entry> {
+        let good = |entry: &Entry| entry.release == release && entry.status == Status::Good;
+        if self.history.iter().any(good) {
+            return None;
+        }
+        let means = |entry: &&Entry| {
+            self.rule.same(&entry.release, release) || self.rule.proves(release, &entry.release)
+        };
+        let mut bad = self.history.iter().filter(means);
+        bad.find(|entry| entry.status == Status::Bad)
     }
 
     pub fn status(&self, release: &str) -> Option<Status> {
@@ -213,10 +266,7 @@ impl Document {
         at: Timestamp,
         run: Option<String>,
     ) -> &mut Entry {
-        let known = self
-            .history
-            .iter()
-            .position(|entry| entry.release == release);
+        let known = self.position(release);
         let found = self.schema_in_force().map(|(_, found)| found.to_owned());
         let mut entry = match known {
             Some(at) => self.history.remove(at),
@@ -236,6 +286,7 @@ impl Document {
                 forced: Vec::new(),
             },
         };
+        self.call(&mut entry, release);
         // A pending release that is now recorded was deployed when it became pending.
         if entry.status != Status::Pending || status == Status::Pending {
             entry.deployed_at = at;
@@ -248,13 +299,26 @@ impl Document {
             entry.schema_found =
                 found.filter(|found| entry.schema_revision.as_ref() != Some(found));
         }
-        self.history.insert(0, entry);
-        self.current = Some(release.to_owned());
+        self.current = Some(entry.release.clone());
         if status == Status::Good {
-            self.last_known_good = Some(release.to_owned());
+            self.last_known_good = Some(entry.release.clone());
         }
+        self.history.insert(0, entry);
         while self.history.len() > HISTORY && self.forget_oldest() {}
         &mut self.history[0]
+    }
+
+    /// Of two names of one release the longer one is kept: a short commit id may come to mean two.
+    fn call(&mut self, entry: &mut Entry, release: &str) {
+        if release.len() <= entry.release.len() {
+            return;
+        }
+        for name in [&mut self.current, &mut self.last_known_good] {
+            if name.as_ref() == Some(&entry.release) {
+                *name = Some(release.to_owned());
+            }
+        }
+        release.clone_into(&mut entry.release);
     }
 
     /// Forgets the oldest release but the newest, the ones that run and can be gone back to, and
@@ -284,19 +348,21 @@ impl Document {
         verified: bool,
         at: Timestamp,
     ) {
-        if let Some(left) = left.filter(|left| *left != destination) {
+        let (rule, destination) = (self.rule, self.name_of(destination));
+        let destination = destination.as_str();
+        let left = left.map(|left| self.name_of(left));
+        let left = left.as_deref();
+        if let Some(left) = left.filter(|left| !rule.same(left, destination)) {
             if self.entry(left).is_none() {
                 let current = self.current.clone();
                 self.deployed(left, Status::Bad, at, None);
                 self.current = current;
             }
-            for entry in self
-                .history
-                .iter_mut()
-                .filter(|entry| entry.release == left)
-            {
-                entry.status = Status::Bad;
-                entry.changed_at = Some(at);
+            for entry in &mut self.history {
+                if rule.same(&entry.release, left) {
+                    entry.status = Status::Bad;
+                    entry.changed_at = Some(at);
+                }
             }
         }
         match self.history.iter_mut().find(|e| e.release == destination) {
@@ -317,8 +383,10 @@ impl Document {
 
     /// Writes the rules down that were lifted to go to `destination`, each once.
     pub fn forced(&mut self, destination: &str, forced: &[Forced]) {
-        let entry = self.history.iter_mut().find(|e| e.release == destination);
-        let Some(entry) = entry else { return };
+        let Some(at) = self.position(destination) else {
+            return;
+        };
+        let entry = &mut self.history[at];
         for rule in forced {
             if !entry.forced.contains(rule) {
                 entry.forced.push(rule.clone());
@@ -344,12 +412,14 @@ impl Document {
     pub fn newest_good(&self, not: Option<&str>) -> Option<&Entry> {
         self.history
             .iter()
-            .find(|entry| entry.status == Status::Good && Some(entry.release.as_str()) != not)
+            .filter(|entry| entry.status == Status::Good)
+            .find(|entry| not.is_none_or(|not| !self.rule.same(&entry.release, not)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -378,6 +448,47 @@ mod tests {
         document.rolled_back(Some("v1"), "v9", true, at);
         assert_eq!(document.last_known_good.as_deref(), Some("v9"));
         assert_eq!(document.status("v9"), Some(Status::Good));
+    }
+
+    #[test]
+    fn a_release_has_one_entry_whether_its_commit_id_is_told_short_or_full() {
+        let at = Timestamp::UNIX_EPOCH;
+        let full = "0fb16b11f9936e0374948c64e8c3b18db25b6fbf";
+        for (first, then) in [(full, "0fb16b1"), ("0fb16b1", full), ("0FB16B1", full)] {
+            let mut document = Document::new(None, None).comparing(Match::Prefix);
+            document.deployed("1a2b3c4", Status::Good, at, None);
+            document.deployed(first, Status::Pending, at, None);
+            document.deployed(then, Status::Good, at, None);
+            assert_eq!(document.history.len(), 2, "{first} {then}");
+            assert_eq!(document.current.as_deref(), Some(full));
+            assert_eq!(document.last_known_good.as_deref(), Some(full));
+            assert_eq!(
+                document.newest_good(Some("0fb16b1")).unwrap().release,
+                "1a2b3c4"
+            );
+            document.rolled_back(Some("0fb16b1"), "1a2b3c4d5e", true, at);
+            assert_eq!(document.status(full), Some(Status::Bad));
+            assert!(document.known_bad(full).is_some() && document.known_bad("0fb16b1f").is_none());
+            assert_eq!(document.last_known_good.as_deref(), Some("1a2b3c4"));
+        }
+        let mut exact = Document::new(None, None);
+        exact.deployed(full, Status::Bad, at, None);
+        assert!(exact.known_bad("0fb16b1").is_none(), "the rule is exact");
+        assert!(exact.known_bad(&full.to_uppercase()).is_some());
+    }
+
+    #[test]
+    fn a_finding_holds_for_what_the_service_called_the_release_and_not_for_the_next_one() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut document = Document::new(None, None).comparing(Match::Prefix);
+        document.deployed("2.0.1+build5", Status::Bad, at, None);
+        document.deployed("2.0", Status::Bad, at, None);
+        assert!(document.known_bad("2.0.1").is_some());
+        for other in ["2.0.10", "2.0.2", "2.1", "2.0.1+build6"] {
+            assert!(document.known_bad(other).is_none(), "{other}");
+        }
+        document.deployed("2.0.1", Status::Good, at, None);
+        assert!(document.known_bad("2.0.1").is_none(), "recorded good since");
     }
 
     #[test]

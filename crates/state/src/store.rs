@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use config::file::Host;
 use config::value::StateAddress;
 use jiff::{SignedDuration, Timestamp};
+use model::release::Match;
 use model::{Env, Redactor};
 
 use crate::backend::{Backend, Blob, File, Part, Trouble};
@@ -26,6 +27,7 @@ const READABLE: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) backend: Arc<Backend>,
+    rule: Match,
 }
 
 /// What a store on a host or in a bucket is reached by.
@@ -69,6 +71,7 @@ impl Store {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Store {
             backend: Arc::new(Backend::File(File::new(path.into()))),
+            rule: Match::default(),
         }
     }
 
@@ -78,7 +81,15 @@ impl Store {
             .map_err(|trouble| Error::read(address.to_string(), trouble))?;
         Ok(Store {
             backend: Arc::new(backend),
+            rule: Match::default(),
         })
+    }
+
+    /// The same store; names of releases in its documents are compared by this rule.
+    #[must_use]
+    pub fn comparing(mut self, rule: Match) -> Self {
+        self.rule = rule;
+        self
     }
 
     /// What people call it: `state.json`, `ssh://web-01/var/lib/shop/state.json`.
@@ -147,7 +158,7 @@ impl Store {
 
     async fn parse(&self, bytes: &[u8]) -> Result<Document, Error> {
         match parse::document(bytes) {
-            Ok(document) => Ok(document),
+            Ok(document) => Ok(document.comparing(self.rule)),
             Err(Unfit::Damaged(reason)) => Err(self.damaged(reason).await),
             Err(Unfit::Older) => Err(Error::Older {
                 place: self.place(),
@@ -193,7 +204,7 @@ impl Store {
             }
             let mut document = match &old {
                 Some(old) => self.parse(&old.bytes).await?,
-                None => Document::new(None, None),
+                None => Document::new(None, None).comparing(self.rule),
             };
             if let Some(lease) = lease
                 && document.lock.as_ref().map(|lock| lock.token) != Some(lease.token)

@@ -184,6 +184,7 @@ fn meaning(document: &Document) -> Vec<Problem> {
         last_token,
         frozen: _,
         last_drill: _,
+        rule: _,
     } = document;
     for (index, entry) in history.iter().enumerate() {
         let at = |key: &str| format!("/history/{index}/{key}");

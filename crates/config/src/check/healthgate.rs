@@ -4,8 +4,8 @@ use super::smoke::smoke;
 use super::{at, fault, http_url, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
-    Config, EcsProbe, Healthgate, HostList, HttpProbe, Policy, PolicyOverlay, PrometheusAccess,
-    PrometheusProbe, Slo, Template, has_place,
+    Config, EcsProbe, Healthgate, HostList, HttpProbe, Impossible, Policy, PolicyOverlay,
+    PrometheusAccess, PrometheusProbe, Slo, Template, has_place,
 };
 use crate::node::Node;
 use crate::value::Portion;
@@ -188,7 +188,14 @@ fn policy(policy: &Policy, tree: &Node, path: &[&str]) -> Result<(), Fault> {
             return Err(fault(tree, &path, "must be more than zero"));
         }
     }
-    Ok(())
+    let Some(Impossible { message, hint }) = policy.impossible() else {
+        return Ok(());
+    };
+    // Where the probe changes none of the keys, the stage's own policy was refused before it.
+    let keys = Impossible::KEYS.iter();
+    let mut keys = keys.map(|key| [path, &[*key]].concat());
+    let given = keys.find(|path| at(tree, path).is_some());
+    Err(fault(tree, given.as_deref().unwrap_or(path), message).hint(hint))
 }
 
 fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {

@@ -109,6 +109,8 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
         required,
         ..Tally::default()
     };
+    let named = |one: &v1::Outcome| one.members.as_ref().is_some_and(|it| it.names_release);
+    let names_release = counted.iter().any(named);
     let (mut asked, mut not_passed, mut measurements) = (0, Vec::new(), Vec::new());
     // Where the shards differ, the stricter one counts.
     let lenient = |one: &v1::Outcome| one.severity == Severity::Advisory;
@@ -121,7 +123,12 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
     for mut one in counted {
         if let Some(members) = one.members.take() {
             asked += members.total;
-            tally.passed += members.passed;
+            // Where members of another shard named the release, those that named none prove nothing.
+            if members.names_release == names_release {
+                tally.passed += members.passed;
+            } else {
+                tally.inconclusive += members.passed;
+            }
             tally.failed += members.failed;
             tally.errors += members.errors;
             tally.inconclusive += members.inconclusive;
@@ -188,6 +195,7 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
         tally,
         all,
         all_required: required,
+        names_release,
         not_passed: not_passed
             .into_iter()
             .take(Members::SHOWN)

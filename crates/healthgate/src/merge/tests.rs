@@ -23,6 +23,7 @@ fn shard(index: u32, count: u32, ends: [usize; 4], all: usize, required: usize) 
         tally,
         all,
         all_required: required,
+        names_release: false,
         not_passed: Vec::new(),
     });
     let mut report = Report::from_outcomes("healthgate", Timestamp::UNIX_EPOCH, vec![outcome]);
@@ -41,6 +42,27 @@ fn together(parts: Vec<Part>) -> Report {
 
 fn verdict(parts: &[Part]) -> Verdict {
     together(parts.to_vec()).verdict
+}
+
+#[test]
+fn members_that_named_no_release_pass_in_no_shard_where_those_of_another_named_it() {
+    let named = |mut part: Part| {
+        let members = part.report.outcomes[0].members.as_mut().unwrap();
+        members.names_release = true;
+        part
+    };
+    let (one, other) = (
+        || shard(1, 2, [50, 0, 0, 0], 100, 100),
+        || shard(2, 2, [50, 0, 0, 0], 100, 100),
+    );
+    assert_eq!(verdict(&[one(), other()]), Verdict::Pass);
+    assert_eq!(verdict(&[named(one()), named(other())]), Verdict::Pass);
+    for parts in [[named(one()), other()], [one(), named(other())]] {
+        let report = together(parts.to_vec());
+        assert_eq!(report.verdict, Verdict::Inconclusive, "{report:?}");
+        let members = report.outcomes[0].members.as_ref().unwrap();
+        assert_eq!((members.tally.passed, members.tally.inconclusive), (50, 50));
+    }
 }
 
 #[test]

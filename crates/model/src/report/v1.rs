@@ -138,6 +138,9 @@ pub struct Members {
     pub all: usize,
     /// How many of `all` must pass.
     pub all_required: usize,
+    /// One of them named a release, and each that passed has named the expected one.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub names_release: bool,
     /// Those that did not pass, worst first, at most 100.
     pub not_passed: Vec<Member>,
 }
@@ -272,6 +275,7 @@ impl From<&crate::Members> for Members {
             tally,
             all,
             all_required,
+            names_release,
             not_passed,
         } = members;
         Members {
@@ -283,6 +287,7 @@ impl From<&crate::Members> for Members {
             inconclusive: tally.inconclusive,
             all: *all,
             all_required: *all_required,
+            names_release: *names_release,
             not_passed: not_passed.iter().map(Member::from).collect(),
         }
     }

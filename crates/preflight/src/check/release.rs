@@ -6,7 +6,7 @@
 use cli::Job;
 use config::value::Weight;
 use model::{Outcome, Severity};
-use state::{Document, Status};
+use state::Document;
 
 use super::{Planned, Scene};
 
@@ -62,16 +62,13 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
 
 fn known_bad(document: &Document, id: &str, job: &Job) -> Outcome {
     let release = job.release.as_deref().unwrap_or_default();
-    match document
-        .entry(release)
-        .filter(|entry| entry.status == Status::Bad)
-    {
+    match document.known_bad(release) {
         None => Outcome::pass(id, release)
             .expected(format!("{release} is not known bad"))
             .actual(format!("{release} is not known bad")),
         Some(entry) => Outcome::refused(id, release)
             .expected(format!("{release} is not known bad"))
-            .actual("recorded bad")
+            .actual(format!("{} is recorded bad", entry.release))
             .reason(format!(
                 "{release} is known bad: it was rolled back from at {:.0}",
                 entry.changed_at.unwrap_or(entry.deployed_at)

@@ -8,7 +8,7 @@ use model::Verdict;
 
 use super::snapshot::{Definition, Deployment, Service, Task};
 use crate::Reading;
-use crate::release::{Identity, matches};
+use crate::release::Identity;
 
 pub(super) const EXPECTED: &str = "our deployment is PRIMARY, rolled out, its tasks healthy";
 
@@ -200,7 +200,7 @@ pub(super) fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<
 /// That which names the release in an image, if it is of this release.
 pub(super) fn named<'i>(probe: &EcsProbe, image: &'i str, release: &str) -> Option<&'i str> {
     let mut names = names(image).into_iter();
-    names.find(|name| matches(probe.r#match, release, name))
+    names.find(|name| probe.r#match.proves(release, name))
 }
 
 /// A tag and a digest, where an image has them: `host:5000/repo:v1@sha256:…`.

@@ -3,6 +3,7 @@
 use config::file::Policy;
 use model::{Member, Members, Outcome, Verdict};
 
+use super::history::Named;
 use super::watching::{Probing, Seat, Watching};
 use crate::kinds::Watched;
 use crate::policy::Conclusion;
@@ -10,7 +11,7 @@ use crate::policy::Conclusion;
 pub(super) struct End {
     pub(super) outcome: Outcome,
     pub(super) remarks: Vec<Outcome>,
-    pub(super) named_a_release: bool,
+    pub(super) named: Named,
 }
 
 impl Watching<'_> {
@@ -100,6 +101,7 @@ impl Watching<'_> {
                     tally: probing.tally,
                     all: group.all,
                     all_required: group.all_required,
+                    names_release: self.proves && probing.names,
                     not_passed: members,
                 });
                 reason
@@ -114,7 +116,7 @@ impl Watching<'_> {
         }
         let remarks = speaker.map(|probe| probe.remarks(&one.id));
         End {
-            named_a_release: probing.history.named_a_release,
+            named: std::mem::take(&mut probing.history.named),
             outcome: outcome.reason(reason).measurements(probing.history.kept()),
             remarks: remarks.unwrap_or_default(),
         }

@@ -25,7 +25,16 @@ pub(super) struct History {
     pub(super) last: Option<Reading>,
     /// The newest of the worst readings that are no pass.
     pub(super) worst: Option<Reading>,
-    pub(super) named_a_release: bool,
+    /// Which releases its answers named.
+    pub(super) named: Named,
+}
+
+/// Which releases were named, of the one that is expected and of all others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    pub(super) expected: bool,
+    /// The last of the others.
+    pub(super) other: Option<String>,
 }
 
 impl History {
@@ -45,10 +54,11 @@ impl History {
         mut reading: Reading,
     ) {
         self.seen += 1;
-        self.named_a_release |= matches!(
-            reading.release,
-            Some(Identity::Matches(_) | Identity::Differs { .. })
-        );
+        match &reading.release {
+            Some(Identity::Matches(_)) => self.named.expected = true,
+            Some(Identity::Differs { actual, .. }) => self.named.other = Some(actual.clone()),
+            Some(Identity::Unknown(_) | Identity::Partly(_)) | None => {}
+        }
         let verdict = reading.verdict;
         let named = |text: &Option<String>| match (member, text) {
             (Some(member), Some(text)) => Some(format!("{member}: {text}")),

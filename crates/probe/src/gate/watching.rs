@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use config::file::Policy;
+use config::file::{Identity as Required, Policy};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::group::Group;
 use crate::kinds::Watched;
 use crate::observer::{Measured, Observer, Stands};
 use crate::policy::{Assessor, Conclusion, Sample, Standing};
+use crate::release::Identity;
 
 /// Answers that are under way when the gate fails get this long to be told as well.
 const LAST_WORDS: Duration = Duration::from_millis(20);
@@ -33,6 +34,8 @@ const OVERTIME: Duration = Duration::from_secs(1);
 pub(super) struct Watching<'a> {
     pub(super) watched: &'a [Watched],
     release: Option<&'a str>,
+    /// Whether a success must name the release, where the probe's answers name releases.
+    pub(super) proves: bool,
     pub(super) observer: &'a dyn Observer,
     forever: bool,
     pub(super) start: Instant,
@@ -56,6 +59,8 @@ pub(super) struct Probing {
     pub(super) end: Option<Conclusion>,
     /// When it came to its end.
     pub(super) ended_at: Option<Duration>,
+    /// Whether one of its answers named a release: then each success has to.
+    pub(super) names: bool,
 }
 
 /// One endpoint under watch.
@@ -96,6 +101,7 @@ impl<'a> Watching<'a> {
     pub(super) fn new(
         watched: &'a [Watched],
         release: Option<&'a str>,
+        identity: Required,
         watch: &'a Watch<'_>,
     ) -> Self {
         let mut seats = Vec::new();
@@ -127,6 +133,7 @@ impl<'a> Watching<'a> {
         Watching {
             watched,
             release,
+            proves: identity == Required::Required,
             observer: watch.observer,
             forever: watch.forever,
             start: Instant::now(),
@@ -284,8 +291,9 @@ impl<'a> Watching<'a> {
             cut,
             at,
             took,
-            reading,
+            mut reading,
         } = landed;
+        self.prove(place, &mut reading);
         let seat = &mut self.seats[place];
         let probing = &mut self.probes[seat.probe];
         let one = &self.watched[seat.probe];
@@ -327,6 +335,47 @@ impl<'a> Watching<'a> {
                 }
                 self.tell(place, standing);
                 self.plan(place, elapsed);
+            }
+        }
+    }
+
+    /// A success that does not name the release says nothing of it, where others of the same
+    /// probe name one: neither one of its own answers nor that of another address or member
+    /// vouches for it.
+    fn prove(&mut self, place: usize, reading: &mut Reading) {
+        let (Some(release), Some(identity), true) = (self.release, &reading.release, self.proves)
+        else {
+            return;
+        };
+        let probe = self.seats[place].probe;
+        if identity.is_named() && !std::mem::replace(&mut self.probes[probe].names, true) {
+            self.void_successes(probe);
+        }
+        if let Identity::Unknown(why) | Identity::Partly(why) = identity
+            && self.probes[probe].names
+            && reading.verdict == Verdict::Pass
+        {
+            reading.reason = Some(format!("expected release {release}, but {why}"));
+            reading.verdict = Verdict::Inconclusive;
+        }
+    }
+
+    /// None of the successes so far named a release.
+    fn void_successes(&mut self, probe: usize) {
+        for seat in 0..self.seats.len() {
+            let Seat {
+                probe: of,
+                assessor,
+                end,
+                ..
+            } = &mut self.seats[seat];
+            if *of != probe {
+                continue;
+            }
+            assessor.void_successes();
+            if end.as_ref().is_some_and(|end| end.verdict == Verdict::Pass) {
+                let reason = "its answers name no release, and those of others do";
+                self.count(seat, Verdict::Inconclusive, reason.to_owned());
             }
         }
     }

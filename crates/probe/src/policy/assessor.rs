@@ -76,6 +76,18 @@ impl Assessor {
         self.conclusion = None;
     }
 
+    /// The successes so far prove nothing: they are counted from here on.
+    pub fn void_successes(&mut self) {
+        self.now = Standing {
+            streak: 0,
+            good: 0,
+            passed_at: None,
+            soaked: 0,
+            soak_failed: 0,
+            ..self.now
+        };
+    }
+
     /// Where the probe stands by its samples alone.
     pub fn standing(&self) -> &Standing {
         &self.now

@@ -54,7 +54,7 @@ impl Rollback<'_> {
             Err(reason) => Some(Err(reason)),
         };
         if !matches!(asked, Some(Ok(_)))
-            && let Some(question) = Question::of_gate(self.session.job)
+            && let Some(question) = Question::of_gate(self.session.job, self.session.releases())
         {
             let answer = question.ask(None, destination, ASK).await;
             asked = match (answer, asked) {
@@ -133,7 +133,8 @@ impl Rollback<'_> {
 
     /// The release to leave, as far as `--release` and the state know.
     pub(super) fn left_by_record(&self, document: &Document) -> Option<String> {
-        let named = self.session.job.release.clone();
+        let named = self.session.job.release.as_deref();
+        let named = named.map(|release| document.name_of(release));
         named
             .or(document.current.clone())
             .filter(|release| release != self.destination)

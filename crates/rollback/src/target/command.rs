@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use cli::Job;
 use config::file::CommandTarget;
+use model::release::Releases;
 use remote::local::{Captured, Script};
 
 use super::{Asking, Move, Place, Step, Target};
@@ -13,14 +14,15 @@ use super::{Asking, Move, Place, Step, Target};
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,
     job: &'a Job,
+    names: Releases,
 }
 
 /// A release name is short; what is longer is no release name.
 const MAX_RELEASE: usize = 256;
 
 impl<'a> Command<'a> {
-    pub(crate) fn new(config: &'a CommandTarget, job: &'a Job) -> Self {
-        Command { config, job }
+    pub(crate) fn new(config: &'a CommandTarget, job: &'a Job, names: Releases) -> Self {
+        Command { config, job, names }
     }
 
     async fn run(
@@ -55,8 +57,8 @@ impl<'a> Command<'a> {
         .map_err(|error| format!("the command could not be started: {error}"))
     }
 
-    /// What `current` prints, with `HOST` set to the step's address.
-    async fn printed(&self, step: &Step) -> Result<Option<String>, String> {
+    /// The release that `current` prints, with `HOST` set to the step's address.
+    async fn printed(&self, step: &Step, likely: &str) -> Result<Option<String>, String> {
         let Some(text) = &self.config.current else {
             return Ok(None);
         };
@@ -68,7 +70,7 @@ impl<'a> Command<'a> {
         if printed.is_empty() || printed.len() > MAX_RELEASE || printed.contains('\n') {
             return Err("`rollback.command.current` does not print one release".to_owned());
         }
-        Ok(Some(printed.to_owned()))
+        Ok(Some(self.names.named(printed, likely).to_owned()))
     }
 
     fn address<'s>(&'s self, place: &'s Place) -> &'s str {
@@ -113,8 +115,8 @@ impl Target for Command<'_> {
         hosts.map(|name| step(Place::Host(name.clone()))).collect()
     }
 
-    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
-        Box::pin(self.printed(step))
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(self.printed(step, likely))
     }
 
     fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
@@ -140,7 +142,7 @@ impl Target for Command<'_> {
     /// The release that runs; a command can put back no more than that.
     fn before<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, Option<String>> {
         Box::pin(async move {
-            let printed = self.printed(step).await.ok().flatten();
+            let printed = self.printed(step, moving.destination).await.ok().flatten();
             // It goes into the journal: a secret never does.
             let printed = printed.filter(|release| {
                 release != moving.destination && self.job.redactor.redact(release) == *release
@@ -172,7 +174,7 @@ impl Target for Command<'_> {
             };
             let made = self.switch(step, back).await?;
             // A command that has nothing to do for a release it does not know ends well too.
-            match self.printed(step).await? {
+            match self.printed(step, before).await? {
                 Some(runs) if runs != before => Err(format!(
                     "{made}, and `rollback.command.current` prints {runs}, not {before}"
                 )),
@@ -191,7 +193,7 @@ impl Target for Command<'_> {
                 left: None,
             };
             for step in self.steps(moving) {
-                match self.printed(&step).await {
+                match self.printed(&step, destination).await {
                     Ok(Some(current)) if current == destination => {}
                     _ => return None,
                 }

@@ -14,6 +14,7 @@ use cli::Job;
 use config::file::{ComposeProbe, ComposeTarget};
 use config::value::Span;
 use model::Severity;
+use model::release::Releases;
 use probe::project::Project;
 use probe::settle::{self, Settling};
 use remote::quote;
@@ -41,6 +42,8 @@ pub(crate) struct Compose<'a> {
     machines: Machines<'a>,
     /// What the state knows of each release.
     known: Vec<Entry>,
+    /// What a label is called by.
+    names: Releases,
     /// What was found out of each place; it stays so while we are here.
     programs: RefCell<BTreeMap<Place, Program>>,
     resolved: RefCell<BTreeMap<(Place, String), Resolved>>,
@@ -91,12 +94,14 @@ impl<'a> Compose<'a> {
         job: &Job,
         places: &'a Places,
         known: Vec<Entry>,
+        names: Releases,
     ) -> Self {
         let machines = Machines::new(config.hosts.as_ref(), job, places);
         Compose {
             config,
             machines,
             known,
+            names,
             programs: RefCell::default(),
             resolved: RefCell::default(),
             looked: RefCell::default(),
@@ -310,7 +315,7 @@ impl<'a> Compose<'a> {
     ) -> Option<String> {
         if let Some(label) = &self.config.release_label {
             let told = container.label(label);
-            return (!told.is_empty()).then(|| told.to_owned());
+            return (!told.is_empty()).then(|| self.names.named(told, likely).to_owned());
         }
         if wanted.and_then(|all| all.get(service)) == Some(&container.image) {
             return Some(likely.to_owned());

@@ -31,6 +31,8 @@ pub(crate) struct Ecs<'a> {
     env: Env,
     redactor: Redactor,
     around: Surroundings,
+    /// How an image names a release where the gate has no probe of this service.
+    rule: Match,
     /// What the state knows of each release.
     known: Vec<Entry>,
     client: OnceCell<Client>,
@@ -61,6 +63,7 @@ impl<'a> Ecs<'a> {
             env: job.env.clone(),
             redactor: job.redactor.clone(),
             around,
+            rule: job.config.release_rule(),
             known,
             client: OnceCell::new(),
         }
@@ -286,7 +289,7 @@ impl<'a> Ecs<'a> {
             task_definition: None,
             deployment_id: id.map(str::to_owned),
             container: None,
-            r#match: Match::default(),
+            r#match: self.rule,
             policy: None,
             severity: Severity::Required,
         }

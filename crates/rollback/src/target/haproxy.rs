@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cli::Job;
 use config::file::{HaproxyTarget, Leave};
 use futures_util::future::join_all;
+use model::release::Releases;
 use remote::quote;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -61,8 +62,9 @@ impl<'a> Haproxy<'a> {
         config: &'a HaproxyTarget,
         job: &Job,
         places: &'a Places,
+        names: Releases,
     ) -> Result<Self, String> {
-        let question = Question::of(config.release.as_ref(), job, "haproxy")?;
+        let question = Question::of(config.release.as_ref(), job, "haproxy", names)?;
         let machines = Machines::new(config.hosts.as_ref(), job, places);
         Ok(Haproxy {
             config,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use cli::Job;
 use config::file::NginxTarget;
 use futures_util::future::join_all;
+use model::release::Releases;
 
 use super::answers::{self, PROOFS, Streak};
 use super::machines::Machines;
@@ -41,8 +42,9 @@ impl<'a> Nginx<'a> {
         config: &'a NginxTarget,
         job: &Job,
         places: &'a Places,
+        names: Releases,
     ) -> Result<Self, String> {
-        let question = Question::of(config.release.as_ref(), job, "nginx")?;
+        let question = Question::of(config.release.as_ref(), job, "nginx", names)?;
         let machines = Machines::new(config.hosts.as_ref(), job, places);
         Ok(Nginx {
             config,

@@ -12,6 +12,7 @@ mod record;
 mod refusals;
 mod regressions;
 mod rehearse;
+mod releases;
 mod remote;
 mod rules;
 mod runbooks;

@@ -8,7 +8,7 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Addresses, ClientCertificate, HostList, HttpVersion, PolicyOverlay};
+use super::{Addresses, ClientCertificate, HostList, HttpVersion, Match, PolicyOverlay};
 use crate::value::{Filter, Json, Method, Pattern, Portion, Proxy, Size, Span, Statuses};
 
 /// An HTTP endpoint and what its answer must be. Each measurement opens a connection of its own.
@@ -148,20 +148,6 @@ pub struct ReleaseSource {
     /// How it must match `--release`. Default: exact.
     #[serde(default)]
     pub r#match: Match,
-}
-
-/// How the answering release must match the expected one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Match {
-    /// The same text.
-    #[default]
-    Exact,
-    /// The answer begins with the expected release, or the other way round with at least seven
-    /// characters, as a short commit id does.
-    Prefix,
-    /// The expected release, as a regular expression, matches the whole answer.
-    Regex,
 }
 
 pub(super) fn max_body() -> Size {

@@ -1,5 +1,7 @@
 //! When a probe passes, fails, or is given up.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -87,7 +89,76 @@ pub struct PolicyOverlay {
     pub soak_failure_limit: Option<Portion>,
 }
 
+/// A policy that nothing can pass, and what would fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Impossible {
+    pub message: String,
+    pub hint: String,
+}
+
+impl Impossible {
+    /// The keys that decide it, the likeliest to be wrong first.
+    pub const KEYS: [&str; 5] = [
+        "deadline",
+        "initial-delay",
+        "success-threshold",
+        "min-samples",
+        "interval",
+    ];
+}
+
 impl Policy {
+    /// Why no probe can pass by this policy, however good its answers are: the last success that
+    /// it needs is due at the deadline or later.
+    pub fn impossible(&self) -> Option<Impossible> {
+        let (deadline, delay) = (self.deadline.get(), self.initial_delay.get());
+        let wanted = self.success_threshold.max(self.min_samples).max(1);
+        let interval = self.interval.get().max(Duration::from_millis(1));
+        // In milliseconds, which no number of successes overflows.
+        let (interval, millis) = (interval.as_millis(), |time: Duration| time.as_millis());
+        let needed = millis(delay) + interval * u128::from(wanted - 1);
+        if needed < millis(deadline) {
+            return None;
+        }
+        let span = |millis: u128| {
+            let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+            Span::from(Duration::from_millis(millis))
+        };
+        let longer = span(needed + interval);
+        let Some(left) = millis(deadline)
+            .checked_sub(millis(delay))
+            .filter(|left| *left > 0)
+        else {
+            return Some(Impossible {
+                message: format!(
+                    "nothing can pass: the first measurement is due after `initial-delay` ({}), and `deadline` ({}) is over by then",
+                    self.initial_delay, self.deadline
+                ),
+                hint: format!("`deadline: {longer}` fits"),
+            });
+        };
+        let key = if self.success_threshold >= self.min_samples {
+            "success-threshold"
+        } else {
+            "min-samples"
+        };
+        let mut fits = vec![format!("`deadline: {longer}`")];
+        let shorter = left / u128::from(wanted);
+        if shorter > 0 {
+            fits.push(format!("`interval: {}`", span(shorter)));
+        }
+        fits.push(format!("`{key}: {}`", left.div_ceil(interval)));
+        Some(Impossible {
+            message: format!(
+                "nothing can pass: `{key}` ({wanted}) at an `interval` of {} takes {}, and `deadline` is {}",
+                self.interval,
+                span(needed),
+                self.deadline
+            ),
+            hint: format!("what fits: {}", fits.join(", or ")),
+        })
+    }
+
     /// This policy with what a probe does otherwise.
     pub fn with(&self, overlay: Option<&PolicyOverlay>) -> Policy {
         let Some(overlay) = overlay else {

@@ -21,8 +21,8 @@ pub struct CommitChecks {
     /// Names of checks that do not matter; `*` stands for any text.
     #[serde(default)]
     pub ignored: Vec<String>,
-    /// How long to wait for checks that run or are still to come. Default: not at all. Never
-    /// longer than `preflight.deadline`.
+    /// How long to wait for checks that run or are still to come. Default: not at all. Shorter
+    /// than `preflight.deadline`.
     #[serde(default)]
     pub wait: Span,
     /// Whether a commit without any check is good. Default false.
