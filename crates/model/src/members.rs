@@ -101,6 +101,7 @@ impl Members {
             tally,
             all,
             all_required,
+            names_release,
             not_passed,
         } = self;
         let clean = |member: Member| {
@@ -119,6 +120,7 @@ impl Members {
             tally,
             all,
             all_required,
+            names_release,
             not_passed: not_passed.into_iter().map(clean).collect(),
         }
     }

@@ -75,7 +75,8 @@ pub async fn run(gate: &Healthgate, release: Option<&str>, watch: &Watch<'_>) ->
     // What did not pass has said so itself, also where another release answered.
     let settled = |(severity, verdict, named): &(Severity, Verdict, Named)| {
         *severity == Severity::Required
-            && (named.expected || named.other.is_some() && *verdict != Verdict::Pass)
+            && (named.expected
+                || (named.partly || named.other.is_some()) && *verdict != Verdict::Pass)
     };
     if let Some(release) = release
         && !names.iter().any(settled)

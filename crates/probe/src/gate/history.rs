@@ -35,6 +35,8 @@ pub(super) struct Named {
     pub(super) expected: bool,
     /// The last of the others.
     pub(super) other: Option<String>,
+    /// The expected one, at some addresses only.
+    pub(super) partly: bool,
 }
 
 impl History {
@@ -57,7 +59,8 @@ impl History {
         match &reading.release {
             Some(Identity::Matches(_)) => self.named.expected = true,
             Some(Identity::Differs { actual, .. }) => self.named.other = Some(actual.clone()),
-            Some(Identity::Unknown(_) | Identity::Partly(_)) | None => {}
+            Some(Identity::Partly(_)) => self.named.partly = true,
+            Some(Identity::Unknown(_)) | None => {}
         }
         let verdict = reading.verdict;
         let named = |text: &Option<String>| match (member, text) {
