@@ -203,3 +203,25 @@ fn a_condition_of_several_values_holds_where_each_is_true() {
     let why = "the jq condition gives nothing";
     ends(1, gate("http", &probe("/none"), &[]), why);
 }
+
+#[test]
+fn a_release_that_is_given_several_times_must_be_the_same() {
+    let server = serve(|head, stream| {
+        let body: &[u8] = match head.split(' ').nth(1).unwrap() {
+            "/same" => br#"{"pods":[{"version":"v1"},{"version":"v1"}]}"#,
+            _ => br#"{"pods":[{"version":"v1"},{"version":"v2"}]}"#,
+        };
+        reply(stream, 200, "", body);
+    });
+    let asked = |path: &str, release: &str| {
+        let probe =
+            format!("url: 'http://{server}{path}', release: {{ jq: '.pods[] | .version' }}");
+        gate("http", &probe, &["--release", release])
+    };
+    ends(0, asked("/same", "v1"), "pass");
+    let wrong = "release v1 answers, expected v2";
+    ends(1, asked("/same", "v2"), wrong);
+    let why = "it gives 2 different values where one is asked for";
+    ends(3, asked("/mixed", "v1"), why);
+    ends(3, asked("/mixed", "v2"), why);
+}

@@ -53,6 +53,13 @@ pub enum Error {
     Several(usize),
 }
 
+impl Error {
+    /// Whether the filter works, and gives more than the one value that was asked for.
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(self, Error::Several(_))
+    }
+}
+
 /// A filter that compiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(String);

@@ -102,7 +102,7 @@ fn silence(release: Option<&Identity>) -> u8 {
         Some(Identity::Matches(_)) => 0,
         None => 1,
         Some(Identity::Partly(_)) => 2,
-        Some(Identity::Unknown(_)) => 3,
+        Some(Identity::Unknown(_) | Identity::Several(_)) => 3,
         Some(Identity::Differs { .. }) => 4,
     }
 }

@@ -231,7 +231,7 @@ fn named(mut reading: Reading, address: IpAddr) -> Reading {
         *reason = format!("{address}: {reason}");
         reading.actual = format!("{address}: {}", reading.actual);
     }
-    if let Some(Identity::Unknown(why)) = &mut reading.release {
+    if let Some(Identity::Unknown(why) | Identity::Several(why)) = &mut reading.release {
         *why = format!("{address}: {why}");
     }
     reading

@@ -223,6 +223,12 @@ impl Http {
                 reading.actual = why.clone();
                 reading.reason = Some(format!("expected release {release}, but {why}"));
             }
+            // Which of them answered, nothing tells.
+            Identity::Several(why) => {
+                reading.verdict = Verdict::Inconclusive;
+                reading.actual = why.clone();
+                reading.reason = Some(format!("expected release {release}, but {why}"));
+            }
             Identity::Unknown(_) | Identity::Partly(_) => {}
         }
         reading.expected = expected;
@@ -396,7 +402,8 @@ pub async fn ask_release(
                     headers: &reply.headers,
                     body: &reply.body,
                 };
-                crate::release::named(source.as_ref(), rule, &likely, &answer)
+                let named = crate::release::named(source.as_ref(), rule, &likely, &answer);
+                named.map_err(|unnamed| unnamed.to_string())
             });
             named.map_err(|why| format!("{url}: {why}"))
         })

@@ -13,6 +13,8 @@ pub enum Identity {
     Differs { expected: String, actual: String },
     /// It names none; why.
     Unknown(String),
+    /// It names several that differ, of which any could be the one that serves; why.
+    Several(String),
     /// Of several that were asked some are the expected one and the rest name none; why that is
     /// too little.
     Partly(String),
@@ -91,7 +93,28 @@ pub fn identify(source: Option<&ReleaseSource>, expected: &str, answer: &Answer<
             expected: expected.to_owned(),
             actual,
         },
-        Err(why) => Identity::Unknown(why),
+        Err(Unnamed::Nothing(why)) => Identity::Unknown(why),
+        Err(Unnamed::Several(why)) => Identity::Several(why),
+    }
+}
+
+/// Why an answer names no one release, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    Nothing(String),
+    Several(String),
+}
+
+impl From<String> for Unnamed {
+    fn from(why: String) -> Self {
+        Unnamed::Nothing(why)
+    }
+}
+
+impl std::fmt::Display for Unnamed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Unnamed::Nothing(why) | Unnamed::Several(why)) = self;
+        f.write_str(why)
     }
 }
 
@@ -102,13 +125,13 @@ pub fn named(
     rule: Match,
     likely: &str,
     answer: &Answer<'_>,
-) -> Result<String, String> {
+) -> Result<String, Unnamed> {
     let told = told(source, &|word| rule.proves(likely, word), answer)?;
     if told.len() > LONGEST {
         let length = told.len();
-        return Err(format!(
-            "what stands for the release is {length} bytes long, more than {LONGEST}"
-        ));
+        let why =
+            format!("what stands for the release is {length} bytes long, more than {LONGEST}");
+        return Err(why.into());
     }
     Ok(told)
 }
@@ -117,18 +140,25 @@ fn told(
     source: Option<&ReleaseSource>,
     likely: &dyn Fn(&str) -> bool,
     answer: &Answer<'_>,
-) -> Result<String, String> {
+) -> Result<String, Unnamed> {
     if let Some(header) = source.and_then(|source| source.header.as_deref()) {
         return from_header(answer, header)
-            .ok_or_else(|| format!("the answer has no header `{header}`"));
+            .ok_or_else(|| format!("the answer has no header `{header}`").into());
     }
     if let Some(filter) = source.and_then(|source| source.jq.as_ref()) {
         return match filter.jq().single(answer.body, FILTER_TIME) {
             Ok(Some(value)) => text_of(&value).ok_or_else(|| {
-                format!("`{}` gives {}", filter.as_str(), short(&value.to_string()))
+                format!("`{}` gives {}", filter.as_str(), short(&value.to_string())).into()
             }),
-            Ok(None) => Err(format!("`{}` gives nothing", filter.as_str())),
-            Err(error) => Err(format!("`{}`: {error}", filter.as_str())),
+            Ok(None) => Err(format!("`{}` gives nothing", filter.as_str()).into()),
+            Err(error) => {
+                let why = format!("`{}`: {error}", filter.as_str());
+                Err(if error.is_ambiguous() {
+                    Unnamed::Several(why)
+                } else {
+                    Unnamed::Nothing(why)
+                })
+            }
         };
     }
     HEADERS
@@ -136,7 +166,7 @@ fn told(
         .find_map(|header| from_header(answer, header))
         .or_else(|| from_json(answer, likely))
         .or_else(|| from_text(answer.body, likely))
-        .ok_or_else(|| "the answer names no release".to_owned())
+        .ok_or_else(|| "the answer names no release".to_owned().into())
 }
 
 fn from_header(answer: &Answer<'_>, name: &str) -> Option<String> {
@@ -248,7 +278,7 @@ mod tests {
         match identify(None, expected, &answer) {
             Identity::Matches(release) => format!("is {release}"),
             Identity::Differs { actual, .. } => format!("not {actual}"),
-            Identity::Unknown(_) => "unknown".to_owned(),
+            Identity::Unknown(_) | Identity::Several(_) => "unknown".to_owned(),
         }
     }
 

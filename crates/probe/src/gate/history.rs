@@ -60,7 +60,7 @@ impl History {
             Some(Identity::Matches(_)) => self.named.expected = true,
             Some(Identity::Differs { actual, .. }) => self.named.other = Some(actual.clone()),
             Some(Identity::Partly(_)) => self.named.partly = true,
-            Some(Identity::Unknown(_)) | None => {}
+            Some(Identity::Unknown(_) | Identity::Several(_)) | None => {}
         }
         let verdict = reading.verdict;
         let named = |text: &Option<String>| match (member, text) {
