@@ -64,6 +64,9 @@ impl Client {
     ) -> Result<Client, Error> {
         let profile = Profile::load(env)?;
         let http = reqwest::Client::builder()
+            .proxy(reqwest::Proxy::custom(|url| {
+                model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
+            }))
             .user_agent(concat!("deploy-guard/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))

@@ -80,9 +80,31 @@ pub fn run<S: Stage>() -> std::process::ExitCode {
 }
 
 /// To be called first in `main`: this process may be one that a stage started to run jq filters
-/// in.
+/// in. Any other may from here on open as many files as the machine lets it.
 pub fn worker() -> Option<std::process::ExitCode> {
-    jq::worker()
+    let code = jq::worker();
+    if code.is_none() {
+        raise_file_limit();
+    }
+    code
+}
+
+/// The limit of open files that holds by default is for programs that use `select`; thousands of
+/// endpoints need more. What is started by us has the same, so it is raised no further than systemd
+/// sets the hard limit: some programs close all files that they may have at their start.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const MOST: u64 = 512 << 10;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(MOST).min(MOST);
+    if current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum,
+        };
+        // Where it may not be raised, it is reached later, and told then.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
 }
 
 /// The environment of this process; what is not UTF-8 is left out.

@@ -79,9 +79,11 @@ impl Client {
     pub fn new(access: Access) -> Result<Self, Error> {
         let base = access.api_url.trim_end_matches('/').to_owned();
         let unusable = |reason: String| Error::Unreachable { reason };
-        // reqwest reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Redirects are followed here, where
-        // it is known whom the token is for.
+        // Redirects are followed here, where it is known whom the token is for.
         let http = reqwest::Client::builder()
+            .proxy(reqwest::Proxy::custom(|url| {
+                model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
+            }))
             .user_agent(USER_AGENT)
             .connect_timeout(access.timeout)
             .redirect(reqwest::redirect::Policy::none())

@@ -8,6 +8,10 @@ use config::file::Addresses;
 use config::value::Address;
 use model::Verdict;
 
+use remote::resolve::{Unresolved, resolve};
+
+use crate::connect::Problem;
+use crate::party::{Party, debtor, owed_by};
 use crate::release::Identity;
 use crate::{Reading, budget};
 
@@ -31,20 +35,23 @@ impl Place {
     }
 
     /// Every address, each once.
-    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
+    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, Problem> {
         let Place { host, port } = self;
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, *port)]);
         }
-        let mut addresses: Vec<_> = tokio::net::lookup_host((host.as_str(), *port))
-            .await
-            .map_err(|_| format!("the name `{host}` does not resolve"))?
-            .collect();
+        let found = owed_by(Party::Resolver, resolve(host, *port)).await;
+        let mut addresses = found.map_err(|unresolved| {
+            let party = match &unresolved {
+                // The resolver's answer, which the service's users get too.
+                Unresolved::NoName { .. } => Party::Service,
+                Unresolved::NotAsked { .. } => Party::Resolver,
+                Unresolved::Ours { .. } => Party::Ourselves,
+            };
+            Problem::new(party, "no address", unresolved.to_string())
+        })?;
         addresses.sort_unstable();
         addresses.dedup();
-        if addresses.is_empty() {
-            return Err(format!("the name `{host}` has no address"));
-        }
         Ok(addresses)
     }
 }
@@ -69,8 +76,12 @@ pub(crate) fn judge(
     mut readings: Vec<Reading>,
 ) -> Reading {
     let one = rule == Addresses::One;
-    let answered = |reading: &Reading| reading.value.as_deref() != Some(REFUSED);
+    let refused_by = |reading: &Reading| reading.value.as_deref() == Some(REFUSED);
     let localhost = looked_up && place.host == "localhost";
+    // Where a machine has only one of the two, its own address of the other kind is none.
+    let answered = |reading: &Reading| {
+        !refused_by(reading) && !(localhost && reading.verdict == Verdict::Error)
+    };
     if one || localhost && readings.iter().any(answered) {
         // `localhost` is two addresses by convention, and many servers listen on one.
         readings.retain(answered);
@@ -112,12 +123,21 @@ pub(crate) fn refused(expected: &str) -> Reading {
     Reading::not(Verdict::Fail, expected, REFUSED, REFUSED).value(REFUSED)
 }
 
-/// Nobody answers in time; or we had no memory to read it.
+/// Whoever owes the answer does not give it in time; or we had no memory to read it.
 pub(crate) fn late(timeout: Duration, expected: &str) -> Reading {
-    let reason = format!("no complete answer within {} ms", timeout.as_millis());
-    if let Some(why) = budget::was_waiting() {
-        let reason = format!("{reason}: {why}");
-        return Reading::not(Verdict::Error, expected, reason.clone(), reason).value("memory");
+    late_of(debtor(), timeout, expected)
+}
+
+/// This one does not.
+pub(crate) fn late_of(party: Party, timeout: Duration, expected: &str) -> Reading {
+    let reason = party.late(timeout);
+    let (party, value, reason) = match budget::was_waiting() {
+        Some(why) => (Party::Ourselves, "memory", format!("{reason}: {why}")),
+        None => (party, "timeout", reason),
+    };
+    let reading = Reading::not(party.verdict(), expected, reason.clone(), reason);
+    Reading {
+        unanswered: Some(party),
+        ..reading.value(value)
     }
-    Reading::not(Verdict::Fail, expected, reason.clone(), reason).value("timeout")
 }

@@ -12,15 +12,15 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
+use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
 use crate::connect::{Problem, Stream};
-use crate::plain_cause;
 
 /// The value of a reading where no handshake came about.
 const HANDSHAKE: &str = "handshake";
@@ -72,15 +72,24 @@ impl Settings {
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
         let trusted = || trusted(self.ca_file.as_deref());
-        let any_name = |chain| {
-            let provider = Arc::clone(&PROVIDER);
+        let verified_by = |chain, any_name, pinned| {
             let builder = builder.clone().dangerous();
-            builder.with_custom_certificate_verifier(Arc::new(AnyName { chain, provider }))
+            builder.with_custom_certificate_verifier(Arc::new(Verifier {
+                chain,
+                any_name,
+                pinned,
+                provider: Arc::clone(&PROVIDER),
+            }))
         };
-        let builder = match self.trust {
-            Trust::Named => builder.with_root_certificates(trusted()?),
-            Trust::Known => any_name(Some(chains(trusted()?, &PROVIDER)?)),
-            Trust::Anybody => any_name(None),
+        let builder = match (self.trust, &self.ca_file) {
+            (Trust::Named, None) => builder.with_root_certificates(trusted()?),
+            (Trust::Named | Trust::Known, ca_file) => {
+                let pinned = ca_file.as_deref().map(certificates).transpose()?;
+                let any_name = self.trust == Trust::Known;
+                let chain = chains(trusted()?, &PROVIDER)?;
+                verified_by(Some(chain), any_name, pinned.unwrap_or_default())
+            }
+            (Trust::Anybody, _) => verified_by(None, true, Vec::new()),
         };
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
@@ -101,16 +110,45 @@ impl Settings {
     }
 }
 
-/// Trusts any name: of a server that the chain vouches for, as PostgreSQL's `sslmode=verify-ca`
-/// does, and without one of whoever answers, as `sslmode=require` does: against listeners, not
-/// against somebody in between.
+/// Trusts what a chain vouches for, and the very certificates that we were given. Where any name
+/// will do, it is as PostgreSQL's `sslmode=verify-ca`, and without a chain as `sslmode=require`:
+/// against listeners, not against somebody in between.
 #[derive(Debug)]
-struct AnyName {
+struct Verifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
+    any_name: bool,
+    /// `openssl req -x509` makes a certificate of an authority, which rustls accepts as no server's
+    /// own; curl and all of OpenSSL's users do, where it is the one that they trust.
+    pinned: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for AnyName {
+impl Verifier {
+    /// A certificate that we were given needs nobody who vouches for it.
+    fn is_pinned(&self, end: &CertificateDer<'_>) -> bool {
+        self.pinned.iter().any(|pinned| pinned == end)
+    }
+
+    fn pinned(
+        end: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let validity = crate::certificate::validity_of(std::slice::from_ref(end))
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        if now < validity.not_before.as_second() {
+            return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
+        }
+        if now > validity.not_after.as_second() {
+            return Err(Error::InvalidCertificate(CertificateError::Expired));
+        }
+        verify_server_name(&ParsedCertificate::try_from(end)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end: &CertificateDer<'_>,
@@ -124,8 +162,14 @@ impl ServerCertVerifier for AnyName {
             return Ok(ServerCertVerified::assertion());
         };
         // The name is looked at when all else is well.
-        match chain.verify_server_cert(end, between, name, ocsp, now) {
-            Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+        let verified = match chain.verify_server_cert(end, between, name, ocsp, now) {
+            Err(_) if self.is_pinned(end) => Verifier::pinned(end, name, now),
+            verified => verified,
+        };
+        match verified {
+            Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
+                if self.any_name =>
+            {
                 Ok(ServerCertVerified::assertion())
             }
             verified => verified,
@@ -173,7 +217,7 @@ pub(crate) async fn shake_hands(
     stream: Stream,
 ) -> Result<TlsStream<Stream>, Problem> {
     let shaken = TlsConnector::from(config).connect(name, stream).await;
-    shaken.map_err(|error| Problem::of_service(plain_cause(&error)).value(HANDSHAKE))
+    shaken.map_err(|error| Problem::broken(&error).value(HANDSHAKE))
 }
 
 /// A name as certificates have it.
@@ -214,17 +258,37 @@ fn own(
         certificate_file,
         key_file,
     } = files;
-    let key = PrivateKeyDer::from_pem_file(key_file);
+    let key = PrivateKeyDer::from_pem_slice(&file(key_file)?);
     let key = key.map_err(|error| unusable(key_file, &error))?;
     Ok((certificates(certificate_file)?, key))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    CertificateDer::pem_slice_iter(&file(path)?)
+        .collect::<Result<_, _>>()
         .map_err(|error| unusable(path, &error))
 }
 
-fn unusable(path: &Path, error: &rustls_pki_types::pem::Error) -> String {
+/// A bundle of all authorities is a quarter of this. What is no file could keep us waiting.
+const MAX_FILE: u64 = 1 << 20;
+
+fn file(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    use std::os::unix::fs::FileTypeExt as _;
+    let wrong = |error: std::io::Error| unusable(path, &error);
+    if std::fs::metadata(path)
+        .map_err(wrong)?
+        .file_type()
+        .is_fifo()
+    {
+        return Err(unusable(path, &"it is no file"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(wrong)?;
+    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(wrong)?;
+    Ok(bytes)
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("the file {} cannot be used: {error}", path.display())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config::file::CommandProbe;
-use model::{Verdict, evidence};
+use model::evidence;
 use remote::{Ran, Wanted};
 
 use crate::kinds::{Measuring, Probe, Surroundings};
@@ -52,16 +52,11 @@ impl Command {
         let mut reading = match wanted.judge(ran) {
             Ok(()) => Reading::pass(expected, actual),
             Err(unmet) => {
-                let verdict = if unmet.undecided {
-                    Verdict::Inconclusive
-                } else {
-                    Verdict::Fail
-                };
                 let mut reason = unmet.reason;
                 if ran.status.is_none() {
                     reason.push_str(&format!(" (its time is {} ms)", timeout.as_millis()));
                 }
-                Reading::not(verdict, expected, actual, format!("{reason}: {said}"))
+                Reading::not(unmet.verdict, expected, actual, format!("{reason}: {said}"))
             }
         };
         reading.evidence = Some(evidence::tail(if ran.stdout.is_empty() {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use config::file::Addresses;
 use futures_util::future::join_all;
-use model::Verdict;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::addresses::{Place, REFUSED, judge, late};
+use crate::addresses::{Place, REFUSED, judge, late, late_of};
 use crate::kinds::Surroundings;
+use crate::party::{Party, charging, culprit, debtor};
 use crate::release::Identity;
 use crate::{Reading, plain_cause};
 
@@ -33,35 +33,63 @@ pub trait Tunnels: Send + Sync {
     /// Connects from `host` to `place`, whose name is looked up there: `127.0.0.1` is the host
     /// itself.
     fn open<'a>(&'a self, host: &'a str, place: &'a Place) -> Opening<'a>;
+
+    /// Whether `host` itself answers at this moment, asked when nothing comes from the place behind
+    /// it. Bounded in time.
+    fn vouches<'a>(&'a self, host: &'a str) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 }
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    verdict: Verdict,
+    party: Party,
     value: Cow<'static, str>,
     reason: String,
 }
 
 impl Problem {
+    /// This one lets us through no further.
+    pub fn new(
+        party: Party,
+        value: impl Into<Cow<'static, str>>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Problem {
+            party,
+            value: value.into(),
+            reason: reason.into(),
+        }
+    }
+
     /// The thing under test does not let anybody in: its users see the same.
     pub fn of_service(reason: impl Into<String>) -> Self {
         let reason = reason.into();
         let value = if reason == REFUSED { REFUSED } else { "error" };
-        Problem {
-            verdict: Verdict::Fail,
-            value: value.into(),
-            reason,
+        Problem::new(Party::Service, value, reason)
+    }
+
+    /// What we have does not let us ask: that says nothing of the service.
+    pub fn of_way(value: &'static str, reason: impl Into<String>) -> Self {
+        Problem::new(Party::Ourselves, value, reason)
+    }
+
+    /// A connection could not be made, or broke: by whoever the error names, else by the one that
+    /// owed the answer.
+    pub(crate) fn broken(error: &(dyn std::error::Error + 'static)) -> Self {
+        if let Some((party, reason)) = culprit(error) {
+            return Problem::new(party, "error", reason);
+        }
+        match debtor() {
+            Party::Service => Problem::of_service(plain_cause(error)),
+            party => {
+                let reason = format!("through {party}: {}", plain_cause(error));
+                Problem::new(party, "error", reason)
+            }
         }
     }
 
-    /// Somebody on the way there does not: that says nothing of the service.
-    pub fn of_way(value: &'static str, reason: impl Into<String>) -> Self {
-        Problem {
-            verdict: Verdict::Error,
-            value: value.into(),
-            reason: reason.into(),
-        }
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// What was seen, short.
@@ -74,6 +102,15 @@ impl Problem {
         &self.reason
     }
 
+    /// The same of a place that this one keeps: what would be the service's failure is its own.
+    pub(crate) fn of(mut self, party: &Party) -> Self {
+        if self.party == Party::Service {
+            self.party = party.clone();
+        }
+        self.reason = format!("{party}: {}", self.reason);
+        self
+    }
+
     /// The same of another place than the one under test.
     pub(crate) fn at(mut self, place: &impl std::fmt::Display) -> Self {
         self.reason = format!("{place}: {}", self.reason);
@@ -82,11 +119,11 @@ impl Problem {
 
     pub(crate) fn reading(self, expected: &str) -> Reading {
         let Problem {
-            verdict,
+            party,
             value,
             reason,
         } = self;
-        Reading::not(verdict, expected, reason.clone(), reason).value(value)
+        Reading::not(party.verdict(), expected, reason.clone(), reason).value(value)
     }
 }
 
@@ -159,8 +196,7 @@ impl Route {
             return Ok(vec![End::Beyond]);
         }
         if self.resolve.is_empty() {
-            let found = place.resolve().await;
-            let found = found.map_err(|reason| Problem::of_service(reason).value("no address"))?;
+            let found = place.resolve().await?;
             return Ok(found.into_iter().map(End::Address).collect());
         }
         let end = |ip: &IpAddr| End::Address(SocketAddr::new(*ip, place.port));
@@ -177,7 +213,7 @@ impl Route {
                     let _ = stream.set_nodelay(true);
                     Ok(Box::new(stream))
                 }
-                Err(error) => Err(Problem::of_service(plain_cause(&error))),
+                Err(error) => Err(Problem::broken(&error)),
             },
             (None, End::Beyond) => Err(Problem::of_way("error", "nobody stands between")),
         }
@@ -206,8 +242,11 @@ impl Route {
                 async move {
                     // A time for each, so that one silent address is told apart from the others.
                     let own = timeout.mul_f64(0.98);
-                    let reading = tokio::time::timeout(own, ask(end)).await;
-                    let reading = reading.unwrap_or_else(|_| late(timeout, expected));
+                    let reading = charging(async {
+                        let reading = tokio::time::timeout(own, ask(end)).await;
+                        reading.unwrap_or_else(|_| late(timeout, expected))
+                    });
+                    let reading = reading.await;
                     match end {
                         End::Address(address) => named(reading, address.ip()),
                         End::Beyond => reading,
@@ -219,9 +258,18 @@ impl Route {
             let looked_up = self.resolve.is_empty();
             judge(place, rule, looked_up, expected, readings)
         };
-        tokio::time::timeout(timeout, whole)
-            .await
-            .unwrap_or_else(|_| late(timeout, expected))
+        let reading = charging(async {
+            let reading = tokio::time::timeout(timeout, whole).await;
+            reading.unwrap_or_else(|_| late(timeout, expected))
+        });
+        let reading = reading.await;
+        match (&self.via, &reading.unanswered) {
+            // Through a tunnel, a silent service looks the same as a silent host.
+            (Some((host, tunnels)), Some(Party::Service)) if !tunnels.vouches(host).await => {
+                late_of(Party::Host(host.as_str().into()), timeout, expected)
+            }
+            _ => reading,
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! A name, as this machine resolves it.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use config::file::DnsProbe;
 use model::Verdict;
 
 use crate::Reading;
-use crate::addresses::Place;
+use crate::addresses::{Place, late};
 use crate::kinds::{Measuring, Probe};
+use crate::party::charging;
 
 /// One look-up.
 pub(crate) struct Dns {
@@ -36,22 +37,20 @@ impl Dns {
         Ok(Dns { probe, place })
     }
 
-    fn judge(&self, found: Result<Vec<IpAddr>, String>) -> Reading {
-        let expected = match self.probe.addresses.as_slice() {
+    fn expected(&self) -> String {
+        match self.probe.addresses.as_slice() {
             [] => "an address".to_owned(),
             wanted => format!("the addresses {}", listed(wanted)),
-        };
-        let found = match found {
-            Ok(found) => found,
-            Err(reason) => {
-                return Reading::not(Verdict::Fail, expected, &reason, &reason).value("no address");
-            }
-        };
+        }
+    }
+
+    fn judge(&self, found: &[IpAddr]) -> Reading {
+        let expected = self.expected();
         let (is, wanted): (BTreeSet<_>, BTreeSet<_>) = (
             found.iter().collect(),
             self.probe.addresses.iter().collect(),
         );
-        let actual = listed(&found);
+        let actual = listed(found);
         if wanted.is_empty() || is == wanted {
             return Reading::pass(expected, &actual).value(actual);
         }
@@ -68,10 +67,18 @@ fn listed(addresses: &[IpAddr]) -> String {
 impl Probe for Dns {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
-            let found = tokio::time::timeout(timeout, self.place.resolve()).await;
-            let found = found
-                .unwrap_or_else(|_| Err(format!("no answer within {} ms", timeout.as_millis())));
-            self.judge(found.map(|all| all.iter().map(std::net::SocketAddr::ip).collect()))
+            charging(async {
+                let expected = self.expected();
+                match tokio::time::timeout(timeout, self.place.resolve()).await {
+                    Err(_) => late(timeout, &expected),
+                    Ok(Err(problem)) => problem.reading(&expected),
+                    Ok(Ok(found)) => {
+                        let found: Vec<_> = found.iter().map(SocketAddr::ip).collect();
+                        self.judge(&found)
+                    }
+                }
+            })
+            .await
         })
     }
 

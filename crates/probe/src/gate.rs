@@ -7,6 +7,7 @@
 //! because nothing can make that good; else with the last.
 
 mod end;
+mod heart;
 mod history;
 mod lateness;
 mod watching;

@@ -2,17 +2,24 @@
 //! stage, made when the first of them needs it and made again when it broke.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use model::Env;
-use remote::ssh::{Error, Limits, Output, Shared, Target};
+use remote::ssh::{self, Error, Limits, Output, Shared, Target, Tunnel};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::addresses::{Place, REFUSED};
 use crate::connect::{Opening, Problem, Stream, Tunnels};
+use crate::party::{Party, Severed, owed_by};
 
 /// What nobody waits for any more is given up anyway; this is the end of the very last.
 const LONGEST: Duration = Duration::from_mins(10);
+/// How long a host may take to show that it is there, when nothing comes from what is behind it.
+const PULSE: Duration = Duration::from_secs(2);
 
 /// The hosts of the configuration, by name. A clone is the same hosts.
 #[derive(Clone, Debug, Default)]
@@ -71,9 +78,26 @@ impl Tunnels for Hosts {
     fn open<'a>(&'a self, host: &'a str, place: &'a Place) -> Opening<'a> {
         Box::pin(async move {
             let host = self.get(host)?;
+            let problem = |error| host.problem(&error);
+            // Once we are in, it is the place behind the host that lets us wait.
+            owed_by(host.party(), host.shared.log_in(LONGEST))
+                .await
+                .map_err(problem)?;
             let opened = host.shared.open(&place.host, place.port, LONGEST).await;
-            let tunnel = opened.map_err(|error| host.problem(&error))?;
-            Ok(Box::new(tunnel) as Stream)
+            let tunnel = opened.map_err(problem)?;
+            Ok(Box::new(Through {
+                tunnel,
+                host: host.party(),
+            }) as Stream)
+        })
+    }
+
+    fn vouches<'a>(&'a self, host: &'a str) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async move {
+            match self.get(host) {
+                Ok(host) => host.answers().await,
+                Err(_) => false,
+            }
         })
     }
 }
@@ -102,6 +126,15 @@ impl Host {
         ran.map_err(|error| self.problem(&error))
     }
 
+    /// Whether it answers at this moment: for whoever waits for something that runs there.
+    pub(crate) async fn answers(&self) -> bool {
+        self.shared.pulse(PULSE).await.is_ok()
+    }
+
+    pub(crate) fn party(&self) -> Party {
+        Party::Host(self.name.as_str().into())
+    }
+
     /// A place that the host cannot reach is the service's failure, its users see the same; a
     /// host that cannot be asked says nothing of the service.
     fn problem(&self, error: &Error) -> Problem {
@@ -110,8 +143,65 @@ impl Host {
             Error::NoWay { .. } => Problem::of_service(REFUSED),
             error => {
                 let hint = self.shared.target().hint(error);
-                Problem::of_way("no login", format!("host `{name}`: {error}; {hint}"))
+                let party = if error.is_ours() {
+                    Party::Ourselves
+                } else {
+                    self.party()
+                };
+                Problem::new(party, "no login", format!("host `{name}`: {error}; {hint}"))
             }
         }
+    }
+}
+
+/// A tunnel through a host, whose end is named where it is the host that broke it.
+struct Through {
+    tunnel: Tunnel,
+    host: Party,
+}
+
+impl Through {
+    fn named(&self, error: io::Error) -> io::Error {
+        let severed = error.get_ref().is_some_and(|it| it.is::<ssh::Severed>());
+        if !severed {
+            return error;
+        }
+        let named = Severed {
+            party: self.host.clone(),
+            reason: error.to_string(),
+        };
+        io::Error::new(error.kind(), named)
+    }
+}
+
+impl AsyncRead for Through {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.tunnel).poll_read(context, buffer);
+        polled.map_err(|error| self.named(error))
+    }
+}
+
+impl AsyncWrite for Through {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.tunnel).poll_write(context, bytes);
+        polled.map_err(|error| self.named(error))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.tunnel).poll_flush(context);
+        polled.map_err(|error| self.named(error))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.tunnel).poll_shutdown(context);
+        polled.map_err(|error| self.named(error))
     }
 }

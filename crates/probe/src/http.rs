@@ -31,6 +31,7 @@ use self::transport::{Transport, Wire, place, same_server};
 use crate::addresses::late;
 use crate::connect::{End, Problem, Route};
 use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::party::charging;
 use crate::release::{Answer, Identity, identify};
 use crate::{Reading, budget};
 
@@ -270,9 +271,12 @@ impl Probe for Http {
         Box::pin(async move {
             let expected = self.expect.shown();
             if self.transport.is_proxied(&self.request.url) {
-                let asking = self.one_end(End::Beyond, release, timeout);
-                let asked = tokio::time::timeout(timeout, asking).await;
-                return asked.unwrap_or_else(|_| late(timeout, &expected));
+                return charging(async {
+                    let asking = self.one_end(End::Beyond, release, timeout);
+                    let asked = tokio::time::timeout(timeout, asking).await;
+                    asked.unwrap_or_else(|_| late(timeout, &expected))
+                })
+                .await;
             }
             let rule = self.probe.addresses;
             let ask = async |end| self.one_end(end, release, timeout).await;
@@ -286,9 +290,16 @@ impl Probe for Http {
 
     fn hint(&self) -> String {
         let url = self.request.url.as_str().replace('\'', "%27");
+        let ca = self
+            .probe
+            .ca_file
+            .as_ref()
+            .map_or_else(String::new, |file| {
+                format!("--cacert {} ", remote::quote(&file.display().to_string()))
+            });
         match &self.probe.via {
-            Some(host) => format!("ask it on {host}: curl -sv '{url}'"),
-            None => format!("ask it yourself: curl -sv '{url}'"),
+            Some(host) => format!("ask it on {host}: curl -sv {ca}'{url}'"),
+            None => format!("ask it yourself: curl -sv {ca}'{url}'"),
         }
     }
 

@@ -24,6 +24,7 @@ pub mod http;
 pub mod kinds;
 mod limited;
 pub mod observer;
+pub mod party;
 pub mod policy;
 mod postgres;
 pub mod project;
@@ -43,6 +44,7 @@ pub mod watched;
 pub use addresses::Place;
 
 use model::Verdict;
+use tokio_rustls::rustls;
 
 /// What one measurement found.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +61,8 @@ pub struct Reading {
     /// The answer's head, made by [`model::evidence::head`]: status line, headers, the first
     /// bytes of the body; or the end of a command's output by [`model::evidence::tail`].
     pub evidence: Option<String>,
+    /// Who did not answer in time, if that is what is wrong.
+    pub unanswered: Option<party::Party>,
     /// A failure that nothing measured later can undo: a restart that was one too many, a rollout
     /// that was given up.
     pub is_final: bool,
@@ -74,6 +78,7 @@ impl Reading {
             reason: None,
             release: None,
             evidence: None,
+            unanswered: None,
             is_final: false,
         }
     }
@@ -158,6 +163,14 @@ fn plain_cause(error: &(dyn std::error::Error + 'static)) -> String {
             Kind::HostUnreachable | Kind::NetworkUnreachable => return "host unreachable".into(),
             _ => {}
         }
+    }
+    if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) =
+        remote::ours::links(error).find_map(|link| link.downcast_ref())
+    {
+        return format!(
+            "the server shows a certificate that is not one of a server ({})",
+            other.0
+        );
     }
     innermost.to_string()
 }

@@ -50,6 +50,8 @@ pub struct Standing {
     pub soaked: u32,
     /// Failures since then.
     pub soak_failed: u32,
+    /// Slots since then in which nothing was measured, because we ourselves were stopped.
+    pub soak_missed: u32,
     /// The slot of the first failure since the last success. Only a success ends a failure: that
     /// somebody could not be asked in between heals nothing.
     pub failing_since: Option<Duration>,

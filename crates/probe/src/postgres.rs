@@ -22,7 +22,7 @@ use crate::client_tls::{Settings, Trust, server_name};
 use crate::connect::{End, Problem, Route};
 use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::limited::Limited;
-use crate::{Reading, plain_cause, shown};
+use crate::{Reading, shown};
 
 const PORT: u16 = 5432;
 /// The answer to one question about health.
@@ -259,7 +259,7 @@ fn problem(error: &tokio_postgres::Error) -> Problem {
         return Problem::of_way("not asked", text);
     }
     let Some(said) = error.as_db_error() else {
-        return Problem::of_service(shown(plain_cause(error).as_bytes()));
+        return Problem::broken(error);
     };
     let text = words(said);
     let code = said.code();

@@ -10,7 +10,7 @@ use crate::addresses::Place;
 use crate::client_tls::{Settings, server_name, shake_hands};
 use crate::connect::{End, Problem, Route, Stream};
 use crate::kinds::{Measuring, Probe, Surroundings};
-use crate::{Reading, plain_cause, shown};
+use crate::{Reading, shown};
 
 const PORT: u16 = 6379;
 /// A reply to what is asked here is one short line.
@@ -85,9 +85,8 @@ async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, Problem> {
     for word in words {
         request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
-    let broken = |error: &std::io::Error| Problem::of_service(plain_cause(error));
     let sent = stream.write_all(request.as_bytes()).await;
-    sent.map_err(|error| broken(&error))?;
+    sent.map_err(|error| Problem::broken(&error))?;
     let mut reply = Vec::new();
     loop {
         if let Some(end) = reply.windows(2).position(|two| two == b"\r\n") {
@@ -97,7 +96,7 @@ async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, Problem> {
             return Err(no_redis(&reply));
         }
         let read = stream.read_buf(&mut reply).await;
-        if read.map_err(|error| broken(&error))? == 0 {
+        if read.map_err(|error| Problem::broken(&error))? == 0 {
             return Err(match reply.as_slice() {
                 [] => Problem::of_service("it closes the connection and says nothing"),
                 said => no_redis(said),

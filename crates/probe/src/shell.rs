@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::Redactor;
 use remote::ssh::{self, Limits};
-use remote::{KEPT, Ran, local};
+use remote::{KEPT, Ran, local, ours};
 
 use crate::connect::Problem;
 use crate::hosts::Host;
@@ -33,7 +33,7 @@ impl Shell {
     pub(crate) async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
         let ran = match &self.host {
             None => here(text, timeout).await,
-            Some(host) => at(host, host.run(text, limits(timeout)).await),
+            Some(host) => at(host, host.run(text, limits(timeout)).await, timeout).await,
         };
         ran.map(|ran| self.redacted(ran))
     }
@@ -42,7 +42,7 @@ impl Shell {
     pub(crate) async fn script(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
         let ran = match &self.host {
             None => here(text, timeout).await,
-            Some(host) => at(host, host.script(text, limits(timeout)).await),
+            Some(host) => at(host, host.script(text, limits(timeout)).await, timeout).await,
         };
         ran.map(|ran| self.redacted(ran))
     }
@@ -89,12 +89,24 @@ async fn here(text: &str, timeout: Duration) -> Result<Ran, Problem> {
             tail: String::new(),
         });
     };
-    ran.map(Ran::from)
-        .map_err(|error| Problem::of_way("not run", format!("`sh` cannot be started: {error}")))
+    ran.map(Ran::from).map_err(|error| {
+        let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
+        Problem::of_way("not run", format!("`sh` cannot be started: {why}"))
+    })
 }
 
-fn at(host: &Host, output: Result<ssh::Output, Problem>) -> Result<Ran, Problem> {
+async fn at(
+    host: &Host,
+    output: Result<ssh::Output, Problem>,
+    timeout: Duration,
+) -> Result<Ran, Problem> {
     let output = output?;
+    // A command that does not end looks the same as a host that does not answer.
+    if output.exit == ssh::Exit::TimedOut && !host.answers().await {
+        let party = host.party();
+        let reason = party.late(timeout);
+        return Err(Problem::new(party, "timeout", reason));
+    }
     if output.exit == ssh::Exit::Unproven {
         let reason = format!(
             "host `{}`: it {}; the login may be bound to another command, or its shell is none of POSIX's",

@@ -23,6 +23,7 @@ use crate::http::redirect::{follow, public};
 use crate::http::reply::Reply;
 use crate::http::transport::{Transport, Wire, place};
 use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::party::{Party, charging, debtor};
 use crate::{Reading, budget};
 
 /// One smoke test.
@@ -131,12 +132,20 @@ impl Flow {
                 if let Some(reason) = budget::was_waiting() {
                     return self.failed(at.get(), Verdict::Error, reason);
                 }
-                let reason = format!("not done within {} ms", timeout.as_millis());
-                self.failed(at.get(), Verdict::Fail, reason)
+                let party = debtor();
+                let reason = match &party {
+                    Party::Service => format!("not done within {} ms", timeout.as_millis()),
+                    party => party.late(timeout),
+                };
+                let failed = self.failed(at.get(), party.verdict(), reason);
+                Reading {
+                    unanswered: Some(party),
+                    ..failed
+                }
             })
         };
         if self.transport.is_proxied(&url) {
-            return ask(End::Beyond).await;
+            return charging(ask(End::Beyond)).await;
         }
         let (route, rule) = (self.transport.route(), self.addresses);
         route

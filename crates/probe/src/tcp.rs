@@ -9,9 +9,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::Place;
 use crate::budget::Share;
-use crate::connect::{End, Route};
+use crate::connect::{End, Problem, Route};
 use crate::kinds::{Measuring, Probe, Surroundings};
-use crate::{Reading, plain_cause, shown};
+use crate::party::debtor;
+use crate::{Reading, shown};
 
 /// What is received is looked at up to here.
 const MAX_RECEIVED: usize = 64 << 10;
@@ -55,7 +56,9 @@ impl Tcp {
         if let Some(text) = &self.probe.send
             && let Err(error) = stream.write_all(text.as_bytes()).await
         {
-            return not(format!("sending failed: {}", plain_cause(&error)));
+            return Problem::broken(&error)
+                .at(&"sending failed")
+                .reading(&expected);
         }
         let Some(pattern) = &self.probe.expect else {
             return Reading::pass(expected, "connected").value("connected");
@@ -77,16 +80,18 @@ impl Tcp {
                 return Reading::pass(expected, shown(&received)).value("said");
             }
             let Ok(read) = read else {
-                return not(format!(
+                let mut reading = not(format!(
                     "it says {} and no more within {} ms",
                     shown(&received),
                     timeout.as_millis()
                 ));
+                reading.unanswered = Some(debtor());
+                return reading;
             };
             match read {
                 Ok(0) => return not(format!("it says {} and closes", shown(&received))),
                 Ok(_) => {}
-                Err(error) => return not(plain_cause(&error)),
+                Err(error) => return Problem::broken(&error).reading(&expected),
             }
         }
     }

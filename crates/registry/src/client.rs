@@ -70,7 +70,9 @@ impl Client {
         let setup = |error: reqwest::Error| Error::Setup {
             reason: error.to_string(),
         };
-        let mut builder = reqwest::Client::builder();
+        let mut builder = reqwest::Client::builder().proxy(reqwest::Proxy::custom(|url| {
+            model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
+        }));
         if let Some(pem) = authorities {
             let trusted = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
             if trusted.is_empty() {

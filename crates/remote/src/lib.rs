@@ -1,10 +1,15 @@
 //! Runs commands here and on hosts, bounded in time and output. The only user of ssh2.
+//!
+//! It also knows what stands between us and another machine before anything of that machine does:
+//! our resolver ([`resolve`]), and our own limits ([`ours`]).
 
 pub mod key;
 mod known_hosts;
 pub mod local;
+pub mod ours;
 mod quote;
 mod ran;
+pub mod resolve;
 pub mod ssh;
 mod target;
 

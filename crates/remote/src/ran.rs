@@ -1,6 +1,7 @@
 //! What a command did, wherever it ran, and whether that is what was wanted.
 
 use config::value::Pattern;
+use model::Verdict;
 
 use crate::{local, ssh};
 
@@ -72,22 +73,37 @@ pub struct Wanted<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
     pub reason: String,
-    /// What was not kept might have held it: then nobody knows.
-    pub undecided: bool,
+    pub verdict: Verdict,
 }
+
+/// The statuses by which a shell reports that it could not run a program: it is there but may not
+/// be run, or it is not there.
+/// <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02>
+const NOT_RUN: [(i32, &str); 2] = [
+    (126, "a program in it may not be run"),
+    (127, "a program in it was not found"),
+];
 
 impl Wanted<'_> {
     /// Status first: a command that failed prints what it likes.
     pub fn judge(&self, ran: &Ran) -> Result<(), Unmet> {
         let not = |reason: String| Unmet {
             reason,
-            undecided: false,
+            verdict: Verdict::Fail,
         };
         let Some(code) = ran.status else {
             return Err(not(ran.exit.clone()));
         };
         if !self.status.iter().any(|good| i32::from(*good) == code) {
-            return Err(not(format!("{}, expected {}", ran.exit, self.statuses())));
+            let reason = format!("{}, expected {}", ran.exit, self.statuses());
+            // The question was not put: that is no answer of the thing under test.
+            return Err(match NOT_RUN.iter().find(|(status, _)| *status == code) {
+                Some((_, what)) => Unmet {
+                    reason: format!("{reason}: {what}"),
+                    verdict: Verdict::Error,
+                },
+                None => not(reason),
+            });
         }
         let unmet = |what: String| {
             let lost = if ran.dropped {
@@ -97,7 +113,12 @@ impl Wanted<'_> {
             };
             Unmet {
                 reason: format!("{what}{lost}"),
-                undecided: ran.dropped,
+                // What was not kept might have held it.
+                verdict: if ran.dropped {
+                    Verdict::Inconclusive
+                } else {
+                    Verdict::Fail
+                },
             }
         };
         let text = String::from_utf8_lossy(&ran.stdout);
@@ -146,5 +167,34 @@ impl std::fmt::Display for Wanted<'_> {
             write!(f, ", prints what matches `{}`", pattern.as_str())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_could_not_be_run_is_an_error_unless_its_status_is_wanted() {
+        let judged = |code, status: &[u8]| {
+            let ran = Ran {
+                status: Some(code),
+                exit: format!("exit status {code}"),
+                stdout: Vec::new(),
+                dropped: false,
+                tail: String::new(),
+            };
+            let wanted = Wanted {
+                status,
+                contains: None,
+                equals: None,
+                matches: None,
+            };
+            wanted.judge(&ran).map_err(|unmet| unmet.verdict)
+        };
+        assert_eq!(judged(127, &[0]), Err(Verdict::Error));
+        assert_eq!(judged(126, &[0, 2]), Err(Verdict::Error));
+        assert_eq!(judged(125, &[0]), Err(Verdict::Fail));
+        assert_eq!(judged(127, &[0, 127]), Ok(()));
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod link;
 mod offer;
 mod proof;
+mod pulse;
 mod pump;
 mod shared;
 mod tunnel;
@@ -26,7 +27,7 @@ pub use offer::Apart;
 use proof::Proof;
 use pump::Order;
 pub use shared::Shared;
-pub use tunnel::Tunnel;
+pub use tunnel::{Severed, Tunnel};
 
 /// Where to log in, as whom.
 #[derive(Clone, Debug)]
@@ -192,6 +193,20 @@ impl Session {
         };
         let stream = self.order(order, timeout).await.ok_or_else(late)??;
         Tunnel::new(stream, self.clone()).map_err(|error| Error::Ours(error.to_string()))
+    }
+
+    /// Whether the host still answers on this connection. Where it does not, the connection takes
+    /// no more orders.
+    pub async fn pulse(&self, timeout: Duration) -> Result<(), Error> {
+        let order = |reply| {
+            Order::Pulse(pulse::Order {
+                deadline: Instant::now() + timeout,
+                timeout,
+                reply,
+            })
+        };
+        let answer = self.order(order, timeout).await;
+        answer.unwrap_or(Err(Error::NoPulse(timeout)))
     }
 
     /// Whether more can be asked.

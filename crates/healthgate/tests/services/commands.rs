@@ -53,6 +53,25 @@ fn status_and_output_decide_here_as_on_a_host() {
 }
 
 #[test]
+fn a_program_that_is_missing_or_may_not_be_run_is_an_error_here_as_on_a_host() {
+    let sshd = Sshd::start();
+    let bed = Bed::new().ssh("web-01", &sshd);
+    for place in ["", ", host: web-01"] {
+        for (run, why) in [
+            ("pg_probe_of_nobody -h db", "exit status 127"),
+            ("/etc/hostname", "exit status 126"),
+            ("true && /no/such/check.sh", "a program in it was not found"),
+        ] {
+            let end = bed.gate(QUICK, &probes(&[&format!("run: '{run}'{place}")]));
+            assert_eq!(end.is(4, &[why]).report["verdict"], "error");
+        }
+        // Where the status is what is wanted, it was asked for.
+        let wanted = format!("run: 'exit 127', status: [127]{place}");
+        bed.gate(QUICK, &probes(&[&wanted])).is(0, &[]);
+    }
+}
+
+#[test]
 fn what_does_not_end_or_prints_without_end_fails_in_its_time() {
     let sshd = Sshd::start();
     let bed = Bed::new().ssh("web-01", &sshd);

@@ -150,12 +150,7 @@ fn judge(id: String, check: &CommandCheck, ran: &Ran, timeout: Duration, place: 
             if ran.status.is_none() {
                 reason.push_str(&format!(" (its time is {} ms)", timeout.as_millis()));
             }
-            let outcome = if unmet.undecided {
-                Outcome::inconclusive(&id, run)
-            } else {
-                Outcome::fail(&id, run)
-            };
-            outcome.reason(reason)
+            Outcome::new(&id, run, unmet.verdict).reason(reason)
         }
     };
     outcome

@@ -73,10 +73,7 @@ impl Watching<'_> {
         let mut spokesman = 0;
         let reason = match one.group {
             None => {
-                let telling = match conclusion.verdict {
-                    Verdict::Pass => probing.history.last.take(),
-                    _ => probing.history.worst.take().or(probing.history.last.take()),
-                };
+                let telling = probing.history.telling(conclusion.verdict);
                 let why = telling.and_then(|reading| {
                     outcome.expected = Some(reading.expected);
                     outcome.actual = Some(reading.actual);
@@ -140,7 +137,7 @@ fn not_passed(one: &Watched, seats: &[Seat]) -> (usize, Vec<Member>) {
             .unwrap_or_default()
             .to_owned(),
         verdict: end.verdict,
-        reason: match &seat.complaint {
+        reason: match seat.complaints.get(end.verdict) {
             Some(complaint) => format!("{}: {complaint}", end.reason),
             None => end.reason.clone(),
         },

@@ -23,8 +23,8 @@ pub(super) struct History {
     /// Those that keep their evidence.
     pub(super) telling: Telling<Measurement>,
     pub(super) last: Option<Reading>,
-    /// The newest of the worst readings that are no pass.
-    pub(super) worst: Option<Reading>,
+    /// The newest reading of each verdict that is no pass.
+    newest: Newest<Reading>,
     /// Which releases its answers named.
     pub(super) named: Named,
 }
@@ -95,11 +95,14 @@ impl History {
                 ..measurement
             },
         );
-        let worse = |worst: &Reading| worst.verdict <= verdict;
-        if verdict != Verdict::Pass && self.worst.as_ref().is_none_or(worse) {
-            self.worst = Some(reading.clone());
-        }
+        self.newest.push(verdict, || reading.clone());
         self.last = Some(reading);
+    }
+
+    /// The reading that tells why the probe ended as it did: the newest of that verdict, for it
+    /// broke the rule. Where none has it, nothing was decided, and the last one tells most.
+    pub(super) fn telling(&mut self, verdict: Verdict) -> Option<Reading> {
+        self.newest.take(verdict).or(self.last.take())
     }
 
     /// What the report keeps.
@@ -110,9 +113,64 @@ impl History {
     }
 }
 
+/// The newest of what came with each verdict that is no pass.
+#[derive(Debug)]
+pub(super) struct Newest<T>(Vec<(Verdict, T)>);
+
+impl<T> Default for Newest<T> {
+    fn default() -> Self {
+        Newest(Vec::new())
+    }
+}
+
+impl<T> Newest<T> {
+    pub(super) fn push(&mut self, verdict: Verdict, make: impl FnOnce() -> T) {
+        if verdict == Verdict::Pass {
+            return;
+        }
+        match self.0.iter_mut().find(|(of, _)| *of == verdict) {
+            Some((_, kept)) => *kept = make(),
+            None => self.0.push((verdict, make())),
+        }
+    }
+
+    pub(super) fn get(&self, verdict: Verdict) -> Option<&T> {
+        let found = self.0.iter().find(|(of, _)| *of == verdict);
+        found.map(|(_, kept)| kept)
+    }
+
+    fn take(&mut self, verdict: Verdict) -> Option<T> {
+        let at = self.0.iter().position(|(of, _)| *of == verdict)?;
+        Some(self.0.swap_remove(at).1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reading_that_broke_the_rule_tells_why_and_not_a_worse_one_before_it() {
+        let told = |verdicts: &[Verdict], end: Verdict| {
+            let mut history = History::of_one_among(1);
+            for (nth, verdict) in verdicts.iter().enumerate() {
+                let reading = Reading::not(*verdict, "x", "x", format!("{verdict} {nth}"));
+                history.push(None, Timestamp::UNIX_EPOCH, Duration::ZERO, reading);
+            }
+            history.telling(end).and_then(|reading| reading.reason)
+        };
+        use Verdict::{Error, Fail, Inconclusive};
+        let all = [Fail, Error, Fail, Error, Inconclusive];
+        assert_eq!(told(&all, Error).as_deref(), Some("error 3"));
+        assert_eq!(told(&all, Fail).as_deref(), Some("fail 2"));
+        assert_eq!(told(&all, Inconclusive).as_deref(), Some("inconclusive 4"));
+        // What was not decided tells of the last.
+        assert_eq!(
+            told(&[Error, Fail], Inconclusive).as_deref(),
+            Some("fail 1")
+        );
+        assert_eq!(told(&[], Error), None);
+    }
 
     #[test]
     fn what_thousands_of_probes_have_seen_is_bounded_as_a_whole() {

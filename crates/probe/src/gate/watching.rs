@@ -16,7 +16,8 @@ use model::{Severity, Tally, Verdict};
 use tokio::time::{Sleep, sleep_until};
 
 use super::end::End;
-use super::history::History;
+use super::heart::{Heart, Pause};
+use super::history::{History, Newest};
 use super::lateness::Lateness;
 use super::{Interrupted, Watch};
 use crate::Reading;
@@ -29,7 +30,7 @@ use crate::release::Identity;
 /// Answers that are under way when the gate fails get this long to be told as well.
 const LAST_WORDS: Duration = Duration::from_millis(20);
 /// A probe keeps its timeout by itself; this is for one that has a fault.
-const OVERTIME: Duration = Duration::from_secs(1);
+const OVERTIME: Duration = Duration::from_secs(4);
 
 pub(super) struct Watching<'a> {
     pub(super) watched: &'a [Watched],
@@ -45,6 +46,11 @@ pub(super) struct Watching<'a> {
     pub(super) seats: Vec<Seat>,
     due: BinaryHeap<Reverse<(Duration, usize)>>,
     lateness: Lateness,
+    heart: Heart,
+    /// When the newest pause of our own ended: what was begun before it is not counted.
+    stopped_until: Option<Duration>,
+    /// All pauses together, and the measurements that they spoilt.
+    stopped: (Duration, u64),
     /// How many probes have a conclusion.
     ended: usize,
     /// The required probe that failed first.
@@ -69,8 +75,10 @@ pub(super) struct Seat {
     pub(super) endpoint: usize,
     pub(super) assessor: Assessor,
     pub(super) end: Option<Conclusion>,
-    /// Why the last measurement that was no pass was none, cut; of a group's members only.
-    pub(super) complaint: Option<Box<str>>,
+    /// The slot of the measurement that is being made.
+    flying: Option<Duration>,
+    /// Why the newest measurement of each verdict was no pass, cut; of a group's members only.
+    pub(super) complaints: Newest<Box<str>>,
 }
 
 /// A measurement that was made.
@@ -117,7 +125,8 @@ impl<'a> Watching<'a> {
                         assessor
                     },
                     end: None,
-                    complaint: None,
+                    flying: None,
+                    complaints: Newest::default(),
                 });
             }
         }
@@ -141,6 +150,9 @@ impl<'a> Watching<'a> {
             seats,
             due: BinaryHeap::new(),
             lateness: Lateness::default(),
+            heart: Heart::new(),
+            stopped_until: None,
+            stopped: (Duration::ZERO, 0),
             ended: 0,
             culprit: None,
         }
@@ -164,6 +176,7 @@ impl<'a> Watching<'a> {
         let mut timer = pin!(sleep_until(self.start.into()));
         let mut stopped = false;
         loop {
+            self.look_at_ourselves();
             self.depart(&mut flights);
             if self.is_decided() {
                 break;
@@ -188,6 +201,7 @@ impl<'a> Watching<'a> {
         }
         drop(flights);
         self.lateness.tell();
+        self.tell_of_pauses();
         self.finish(stopped, common)
     }
 
@@ -205,6 +219,9 @@ impl<'a> Watching<'a> {
             }
         }
         poll_fn(|context| {
+            // First: what is seen next may be seen late.
+            self.look_at_ourselves();
+            self.heart.beat(context);
             if interrupted.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Event::Interrupted);
             }
@@ -236,7 +253,10 @@ impl<'a> Watching<'a> {
             // At the deadline no measurement is due, but the end.
             match assessor.stands(&self.watched[*probe].policy, at) {
                 Ok(conclusion) => self.conclude(seat, conclusion, at),
-                Err(standing) => flights.push(self.fly(seat, at, standing)),
+                Err(standing) => {
+                    self.seats[seat].flying = Some(at);
+                    flights.push(self.fly(seat, at, standing));
+                }
             }
         }
     }
@@ -248,12 +268,16 @@ impl<'a> Watching<'a> {
         standing: Standing,
     ) -> Pin<Box<dyn Future<Output = Landed> + 'a>> {
         let Seat {
-            probe, endpoint, ..
-        } = self.seats[seat];
-        let one = &self.watched[probe];
-        let probe = &*one.endpoints[endpoint].probe;
+            probe,
+            endpoint,
+            assessor,
+            ..
+        } = &self.seats[seat];
+        let one = &self.watched[*probe];
+        let probe = &*one.endpoints[*endpoint].probe;
         let (start, release) = (self.start, self.release);
-        let (deadline, timeout) = (one.policy.deadline.get(), one.policy.timeout.get());
+        let deadline = assessor.deadline(&one.policy);
+        let timeout = one.policy.timeout.get();
         Box::pin(async move {
             let (at, clock) = (Timestamp::now(), Instant::now());
             let started = clock.duration_since(start);
@@ -283,7 +307,39 @@ impl<'a> Watching<'a> {
         })
     }
 
+    /// Takes note of a time in which we were stopped.
+    fn look_at_ourselves(&mut self) {
+        let Some(Pause { from, to, lasted }) = self.heart.look() else {
+            return;
+        };
+        let since = |instant: Instant| instant.saturating_duration_since(self.start);
+        let (from, to) = (since(from), since(to));
+        for seat in &mut self.seats {
+            let policy = &self.watched[seat.probe].policy;
+            // A measurement that was spoilt is made again, where its slot is not over.
+            let from = match seat.flying {
+                Some(slot) if slot + policy.interval.get() <= to => slot.min(from),
+                _ => from,
+            };
+            seat.assessor.stopped(policy, from, to);
+        }
+        self.stopped_until = Some(to);
+        self.stopped.0 += lasted;
+    }
+
+    fn tell_of_pauses(&self) {
+        let (lasted, spoilt) = self.stopped;
+        if !lasted.is_zero() {
+            tracing::warn!(
+                "this process was stopped for {} ms, and {spoilt} measurements of that time are not counted",
+                lasted.as_millis()
+            );
+        }
+    }
+
     fn land(&mut self, landed: Landed) {
+        // It may have been we who kept it from coming.
+        self.look_at_ourselves();
         let Landed {
             seat: place,
             slot,
@@ -297,13 +353,19 @@ impl<'a> Watching<'a> {
         let seat = &mut self.seats[place];
         let probing = &mut self.probes[seat.probe];
         let one = &self.watched[seat.probe];
+        seat.flying = None;
         if probing.end.is_some() && !self.forever {
             return;
         }
-        self.lateness.push(started.saturating_sub(slot));
+        let spoilt = self.stopped_until.is_some_and(|until| started < until);
+        if spoilt {
+            self.stopped.1 += 1;
+        } else {
+            self.lateness.push(started.saturating_sub(slot));
+        }
         // The deadline took this measurement's time away: that says nothing of the service,
         // unless it never said anything else.
-        if !cut || seat.assessor.standing().seen == 0 {
+        if !spoilt && (!cut || seat.assessor.standing().seen == 0) {
             let member = one.endpoints[seat.endpoint].name.as_deref();
             self.observer.measured(&Measured {
                 probe: seat.probe,
@@ -315,8 +377,9 @@ impl<'a> Watching<'a> {
                 reading: &reading,
             });
             let (verdict, is_final) = (reading.verdict, reading.is_final);
-            if member.is_some() && verdict != Verdict::Pass {
-                seat.complaint = reading.reason.as_deref().map(crate::cut).map(Into::into);
+            if let (Some(_), Some(reason)) = (member, &reading.reason) {
+                let complaint = || crate::cut(reason).into();
+                seat.complaints.push(verdict, complaint);
             }
             probing.history.push(member, at, took, reading);
             seat.assessor
@@ -334,7 +397,11 @@ impl<'a> Watching<'a> {
                     self.count(place, Verdict::Pass, reason.to_owned());
                 }
                 self.tell(place, standing);
-                self.plan(place, elapsed);
+                if spoilt && elapsed < slot + one.policy.interval.get() {
+                    self.due.push(Reverse((slot, place)));
+                } else {
+                    self.plan(place, elapsed);
+                }
             }
         }
     }
@@ -388,7 +455,7 @@ impl<'a> Watching<'a> {
         let policy = &self.watched[*probe].policy;
         let mut at = assessor.next_slot(policy, elapsed);
         if assessor.standing().passed_at.is_none() {
-            at = at.min(policy.deadline.get());
+            at = at.min(assessor.deadline(policy));
         }
         self.due.push(Reverse((at, seat)));
     }

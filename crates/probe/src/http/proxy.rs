@@ -4,7 +4,8 @@
 //! The proxy resolves the name: there are no addresses to choose from, and perhaps none to be
 //! found. Whoever stands between is only somebody whom we ask: what it refuses is an error.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
 use config::value::Proxy as Configured;
@@ -14,12 +15,14 @@ use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
+use model::proxy::Proxies;
 use tokio::net::TcpStream;
 
 use super::drive;
+use crate::addresses::Place;
 use crate::client_tls::{Settings, server_name, shake_hands};
 use crate::connect::{Problem, Stream};
-use crate::plain_cause;
+use crate::party::Party;
 
 /// The value of a reading where the proxy did not let us through.
 const PROXY: &str = "proxy";
@@ -41,13 +44,27 @@ impl Rule {
     }
 
     pub(super) fn of(&self, uri: &Uri) -> Option<Intercept> {
-        static ENVIRONMENT: LazyLock<Matcher> = LazyLock::new(Matcher::from_env);
         match self {
-            Rule::Environment => ENVIRONMENT.intercept(uri),
+            Rule::Environment => of_environment(uri),
             Rule::Named(matcher) => matcher.intercept(uri),
             Rule::Nobody => None,
         }
     }
+}
+
+/// The environment's proxy for a URI, read once for each way of writing it.
+fn of_environment(uri: &Uri) -> Option<Intercept> {
+    static MATCHERS: LazyLock<Mutex<HashMap<&'static str, Arc<Matcher>>>> =
+        LazyLock::new(Mutex::default);
+    let scheme = uri.scheme_str()?;
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let port = uri.port_u16().unwrap_or(usual);
+    let written = Proxies::of_process().of(scheme, uri.host()?, port)?;
+    let mut matchers = MATCHERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let matcher = matchers
+        .entry(written)
+        .or_insert_with(|| Arc::new(Matcher::builder().all(written).build()));
+    matcher.intercept(uri)
 }
 
 /// What a proxy is told of who asks.
@@ -57,54 +74,83 @@ pub(super) fn authorization(proxy: &Intercept) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// It wants other credentials.
-pub(super) fn refusal() -> Problem {
-    way("the proxy wants other credentials (status 407)".into())
+/// Who it is: its address, from which the matcher has taken the credentials.
+pub(super) fn party(proxy: &Intercept) -> Party {
+    Party::Proxy(proxy.uri().to_string().trim_end_matches('/').into())
 }
 
 /// Whether an answer is the proxy's own, and what it then means.
-pub(super) fn refused<T>(answer: &http::Response<T>) -> Option<Problem> {
+pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Option<Problem> {
     let status = answer.status().as_u16();
-    let server = answer.headers().get(http::header::SERVER);
-    let server = server.and_then(|value| value.to_str().ok());
-    if !model::proxy::refuses(status, server) {
-        return None;
-    }
-    Some(match status {
-        407 => refusal(),
-        _ => way(format!("the proxy refuses (status {status})")),
-    })
+    let text = |name: &str| answer.headers().get(name)?.to_str().ok();
+    let seen = model::proxy::Seen {
+        status,
+        server: text("server"),
+        via: text("via"),
+        marked: text("proxy-status").or(text("x-squid-error")).is_some(),
+    };
+    use model::proxy::Origin;
+    let what = match (seen.origin(), status) {
+        (Origin::Server, _) => return None,
+        (_, 407) => "wants other credentials (status 407)".to_owned(),
+        (Origin::Proxy, _) => format!("refuses (status {status})"),
+        (Origin::Unknown, _) => format!(
+            "answers status {status}, and nothing in the answer tells that it is the server's"
+        ),
+    };
+    Some(problem(proxy, &what))
 }
 
-fn way(reason: String) -> Problem {
-    Problem::of_way(PROXY, reason)
+fn problem(proxy: &Intercept, what: &str) -> Problem {
+    let party = party(proxy);
+    let reason = format!("{party} {what}");
+    Problem::new(party, PROXY, reason)
+}
+
+/// What broke at the proxy, or on the way to it.
+fn broken(error: &(dyn std::error::Error + 'static)) -> Problem {
+    Problem::broken(error).value(PROXY)
 }
 
 /// A connection to the proxy itself.
 pub(super) async fn open(proxy: &Intercept) -> Result<Stream, Problem> {
     let uri = proxy.uri();
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let through =
-        |error: &std::io::Error| way(format!("through the proxy: {}", plain_cause(error)));
     let secure = match uri.scheme_str() {
         Some("http") => false,
         Some("https") => true,
         other => {
             let scheme = other.unwrap_or_default();
-            return Err(way(format!("a proxy that speaks `{scheme}` is not known")));
+            let what = format!("speaks `{scheme}`, which is not known here");
+            return Err(problem(proxy, &what));
         }
     };
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let stream = TcpStream::connect((host, port)).await;
-    let stream = stream.map_err(|error| through(&error))?;
+    let place = Place {
+        host: host.to_owned(),
+        port,
+    };
+    let mut connected = Err(problem(proxy, "has no address"));
+    for address in place
+        .resolve()
+        .await
+        .map_err(|problem| problem.of(&party(proxy)))?
+    {
+        connected = TcpStream::connect(address)
+            .await
+            .map_err(|error| broken(&error));
+        if connected.is_ok() {
+            break;
+        }
+    }
+    let stream = connected?;
     let _ = stream.set_nodelay(true);
     if !secure {
         return Ok(Box::new(stream));
     }
-    let name = server_name(host).map_err(way)?;
+    let name = server_name(host).map_err(|reason| problem(proxy, &reason))?;
     let shaken = shake_hands(Settings::default().config()?, name, Box::new(stream)).await;
-    let stream =
-        shaken.map_err(|problem| way(format!("through the proxy: {}", problem.reason())))?;
+    let stream = shaken.map_err(|problem| problem.of(&party(proxy)).value(PROXY))?;
     Ok(Box::new(stream))
 }
 
@@ -114,12 +160,12 @@ pub(super) async fn tunnel(
     stream: Stream,
     authority: &str,
 ) -> Result<Stream, Problem> {
-    let through = |error: hyper::Error| way(format!("through the proxy: {}", plain_cause(&error)));
+    let through = |error: hyper::Error| broken(&error);
     let mut request = http::Request::new(Empty::<Bytes>::new());
     *request.method_mut() = Method::CONNECT;
     *request.uri_mut() = authority
         .parse()
-        .map_err(|_| way(format!("`{authority}` is no host and port")))?;
+        .map_err(|_| problem(proxy, &format!("cannot be asked for `{authority}`")))?;
     if let Ok(host) = HeaderValue::from_str(authority) {
         request.headers_mut().insert(HOST, host);
     }
@@ -136,10 +182,10 @@ pub(super) async fn tunnel(
         if answer.status().is_success() {
             return hyper::upgrade::on(answer).await.map_err(through);
         }
-        match answer.status().as_u16() {
-            407 => Err(refusal()),
-            status => Err(way(format!("the proxy answers status {status}"))),
-        }
+        Err(match answer.status().as_u16() {
+            407 => problem(proxy, "wants other credentials (status 407)"),
+            status => problem(proxy, &format!("answers status {status}")),
+        })
     };
     let upgraded = drive(connection.with_upgrades(), asked).await?;
     Ok(Box::new(TokioIo::new(upgraded)))

@@ -12,7 +12,6 @@ use hyper::body::{Body as _, Incoming};
 use crate::budget::{FREE, Share};
 use crate::certificate::Validity;
 use crate::connect::Problem;
-use crate::plain_cause;
 
 /// An answer, whole.
 pub(crate) struct Reply {
@@ -177,8 +176,10 @@ pub(super) async fn read(
     let (mut bytes, mut trailers, mut share) = (Vec::new(), None, Share::default());
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| problem(format!("the body broke off: {}", plain_cause(&error))))?;
+        let frame = frame.map_err(|error| {
+            let broken = Problem::broken(&error).value(status.to_string());
+            broken.at(&"the body broke off")
+        })?;
         match frame.into_data() {
             Ok(chunk) if (bytes.len() + chunk.len()) as u64 > limit => return Err(too_large()),
             Ok(chunk) => {

@@ -21,9 +21,10 @@ use super::reply::{Certificate, Reply, read};
 use super::request::{Request, authority};
 use super::{MAX_HEAD, MAX_HEADERS, drive, proxy};
 use crate::addresses::Place;
+use crate::certificate;
 use crate::client_tls::{Settings, Trust, server_name, shake_hands};
 use crate::connect::{End, Problem, Route, Stream};
-use crate::{certificate, plain_cause};
+use crate::party::{Party, charge};
 
 /// What is read ahead of one HTTP/2 stream.
 const WINDOW: u32 = 256 << 10;
@@ -147,6 +148,8 @@ impl Transport {
             .parse()
             .map_err(|_| Problem::of_service("the URL cannot be sent"))?;
         let proxy = self.proxy.of(&uri);
+        // What comes through a proxy, comes of it: whether it or the server is silent, nobody knows.
+        charge(proxy.as_ref().map_or(Party::Service, proxy::party));
         let secure = request.url.scheme() == "https";
         let config = secure.then(|| tls.config()).transpose()?;
         let mut stream = connect(route, ends, &request.url, proxy.as_ref(), secure).await?;
@@ -206,10 +209,10 @@ impl Transport {
             .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
             .await
             .map_err(broken)?;
-        let proxied = proxy.is_some();
         drive(connection, async {
             let answer = sender.send_request(sent).await.map_err(broken)?;
-            if let Some(problem) = proxy::refused(&answer).filter(|_| proxied) {
+            let refused = |proxy| proxy::refused(proxy, &answer);
+            if let Some(problem) = proxy.as_ref().and_then(refused) {
                 return Err(problem);
             }
             self.receive(answer).await
@@ -302,7 +305,7 @@ fn outgoing(request: &Request) -> http::Request<Full<Bytes>> {
 }
 
 fn broken(error: hyper::Error) -> Problem {
-    Problem::of_service(plain_cause(&error))
+    Problem::broken(&error)
 }
 
 pub(crate) fn place(url: &Url) -> Place {

@@ -9,6 +9,9 @@ use model::Verdict;
 
 use super::{Conclusion, Sample, Standing};
 
+/// A soak is one if no more than one of so many of its slots was missed by our own fault.
+const MAY_MISS: u32 = 10;
+
 /// What a policy makes of the samples so far. It knows no clock: samples carry their slot, and
 /// who asks where things stand says what time it is.
 #[derive(Clone, Debug)]
@@ -23,6 +26,10 @@ pub struct Assessor {
     errors: u32,
     inconclusive: u32,
     saw: Verdict,
+    /// Whether any measurement could not be made: `saw` forgets it with the first failure.
+    erred: bool,
+    /// How long we ourselves were stopped before it passed.
+    stopped: Duration,
     /// A pass ends nothing: it holds until something breaks it.
     watching: bool,
     conclusion: Option<Conclusion>,
@@ -54,6 +61,8 @@ impl Assessor {
             errors: 0,
             inconclusive: 0,
             saw: Verdict::Pass,
+            erred: false,
+            stopped: Duration::ZERO,
             watching: false,
             conclusion: None,
         }
@@ -121,6 +130,37 @@ impl Assessor {
         }
     }
 
+    /// Takes note that we ourselves were stopped, from a time to a time. Nothing was measured then,
+    /// which says nothing of the service: what time decides gets that time more, and a soak counts
+    /// the slots that it lost.
+    pub fn stopped(&mut self, policy: &Policy, from: Duration, to: Duration) {
+        let lasted = to.saturating_sub(from);
+        if let Some(since) = &mut self.now.failing_since {
+            *since += lasted;
+        }
+        match self.now.passed_at {
+            None => self.stopped += lasted,
+            Some(passed_at) => {
+                let end = (passed_at + policy.soak.get()).min(to);
+                let before = self.slots_before(policy, from);
+                let lost = self.slots_before(policy, end).saturating_sub(before);
+                self.now.soak_missed = self.now.soak_missed.saturating_add(lost);
+            }
+        }
+    }
+
+    /// How many slots there are before this time.
+    fn slots_before(&self, policy: &Policy, at: Duration) -> u32 {
+        let since = at.saturating_sub(self.first).as_nanos();
+        let slots = since.div_ceil(interval(policy).as_nanos());
+        u32::try_from(slots).unwrap_or(u32::MAX)
+    }
+
+    /// By when it must have passed: a time in which we ourselves were stopped is not counted.
+    pub fn deadline(&self, policy: &Policy) -> Duration {
+        policy.deadline.get() + self.stopped
+    }
+
     /// Ends with a failure that nothing measured later can undo, unless it has ended already.
     pub fn give_up(&mut self) {
         self.conclusion.get_or_insert_with(|| Conclusion {
@@ -133,6 +173,7 @@ impl Assessor {
         let now = &mut self.now;
         now.seen += 1;
         self.saw = self.saw.max(sample.verdict);
+        self.erred |= sample.verdict == Verdict::Error;
         self.last = Some(sample.at);
         let soaking = now.passed_at.is_some();
         now.soaked += u32::from(soaking);
@@ -255,7 +296,7 @@ impl Assessor {
         };
         match self.now.passed_at {
             None if failed => Verdict::Fail,
-            None if self.saw >= Verdict::Error => Verdict::Error,
+            None if self.erred => Verdict::Error,
             _ => Verdict::Pass,
         }
     }
@@ -284,6 +325,17 @@ impl Assessor {
                 reason: self.over_budget(policy),
             });
         }
+        let (made, missed) = (self.now.soaked, self.now.soak_missed);
+        let all = made.saturating_add(missed);
+        if missed > all / MAY_MISS {
+            return Some(Conclusion {
+                verdict: Verdict::Inconclusive,
+                reason: format!(
+                    "soaked {}, but only {made} of {all} measurements were made: we were stopped ourselves",
+                    policy.soak
+                ),
+            });
+        }
         let threshold = policy.success_threshold;
         let mut reason = format!(
             "successes in a row ({}) ≥ success-threshold ({threshold})",
@@ -309,15 +361,15 @@ impl Assessor {
 
     fn too_late_to_pass(&self, policy: &Policy, elapsed: Duration) -> Option<Conclusion> {
         let now = &self.now;
-        let deadline = policy.deadline;
+        let (deadline, until) = (policy.deadline, self.deadline(policy));
         let threshold = policy.success_threshold;
         let counts = format!("{} failed of {} measured", now.failed, now.seen);
-        let reason = if elapsed >= deadline.get() {
+        let reason = if elapsed >= until {
             format!(
                 "not passed within deadline ({deadline}): {} of {threshold} successes in a row, {counts}",
                 now.streak
             )
-        } else if now.seen == 0 && self.first >= deadline.get() {
+        } else if now.seen == 0 && self.first >= until {
             let first = Span::from(self.first);
             format!("nothing can be measured within deadline ({deadline}): it begins at {first}")
         } else if now.seen == 0 {
@@ -326,7 +378,7 @@ impl Assessor {
         } else {
             let missing = now.missing(policy, elapsed).all();
             let next = self.next_slot(policy, elapsed);
-            let left = deadline.get().saturating_sub(next).as_nanos();
+            let left = until.saturating_sub(next).as_nanos();
             let left = left.div_ceil(interval(policy).as_nanos());
             if left >= u128::from(missing) {
                 return None;

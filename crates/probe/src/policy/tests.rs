@@ -124,6 +124,20 @@ fn while_starting_failures_count_for_nothing() {
 }
 
 #[test]
+fn errors_are_told_only_where_there_were_some() {
+    let starting = policy(|p| p.startup = Span::from_secs(2));
+    let excused = judge(&starting, &[F, I, I, I, I, I]);
+    assert_eq!(
+        excused,
+        "inconclusive: inconclusive in a row (5) > inconclusive-limit (4)"
+    );
+    // An error is told also where a failure that is excused came with it.
+    assert!(judge(&starting, &[F, E, I, I, I, I, I]).ends_with("after errors"));
+    let lasting = policy(|p| p.failing_for = Some(Span::from_secs(3)));
+    assert!(judge(&lasting, &[F, P, I, I, I, I, I]).starts_with("inconclusive"));
+}
+
+#[test]
 fn at_the_deadline_the_worst_that_was_seen_decides() {
     let short = policy(|p| p.deadline = Duration::from_secs(4).into());
     let ends = |verdicts: &[Verdict]| judge(&short, verdicts).split(':').next().map(str::to_owned);
@@ -333,6 +347,84 @@ fn a_failure_must_last_to_fail() {
     assert!(judge(&lasting, &[P, P, P, F, P, F, P, P, P]).starts_with("pass"));
     assert!(judge(&lasting, &[P, P, P, P, P, P, P, F, F]).starts_with("open"));
     assert!(judge(&lasting, &[P, P, P, P, P, P, P, F, F, F, F]).starts_with("fail"));
+}
+
+/// Samples a second apart, with a pause of our own after some of them.
+fn judge_with_pause(policy: &Policy, verdicts: &[Verdict], pause: (u64, u64)) -> Assessor {
+    let mut assessor = Assessor::new(policy, Duration::ZERO);
+    let (from, to) = (Duration::from_secs(pause.0), Duration::from_secs(pause.1));
+    let mut verdicts = verdicts.iter();
+    for at in (0..).map(Duration::from_secs) {
+        if at == from {
+            assessor.stopped(policy, from, to);
+        }
+        if at >= from && at < to {
+            continue;
+        }
+        let Some(verdict) = verdicts.next() else {
+            break;
+        };
+        assessor.push(
+            policy,
+            Sample {
+                at,
+                verdict: *verdict,
+            },
+        );
+    }
+    assessor
+}
+
+#[test]
+fn a_time_in_which_we_were_stopped_fails_nothing() {
+    let secs = Duration::from_secs;
+    // The deadline waits for us.
+    let short = policy(|p| p.deadline = Span::from_secs(6));
+    let paused = judge_with_pause(&short, &[F, P, P], (2, 60));
+    assert!(paused.stands(&short, secs(61)).is_err());
+    let passed = judge_with_pause(&short, &[F, P, P, P], (2, 60));
+    assert_eq!(passed.stands(&short, secs(62)).unwrap().verdict, P);
+    let failed = judge_with_pause(&short, &[F, P, F], (2, 60));
+    assert_eq!(failed.stands(&short, secs(61)).unwrap().verdict, F);
+    // Nobody has seen it fail for longer than we looked.
+    let lasting = policy(|p| p.failing_for = Some(Span::from_secs(3)));
+    let paused = judge_with_pause(&lasting, &[F, F, F], (2, 30));
+    assert!(paused.stands(&lasting, secs(31)).is_err());
+    let failed = judge_with_pause(&lasting, &[F, F, F, F], (2, 30));
+    assert_eq!(failed.stands(&lasting, secs(32)).unwrap().verdict, F);
+}
+
+#[test]
+fn a_soak_that_was_hardly_measured_decides_nothing() {
+    let soak = policy(|p| {
+        p.success_threshold = 1;
+        p.soak = Span::from_secs(30);
+    });
+    let end = |pause, good: usize| {
+        let assessor = judge_with_pause(&soak, &vec![P; good], pause);
+        assessor.stands(&soak, Duration::from_secs(30))
+    };
+    let hole = end((4, 29), 6).unwrap();
+    assert_eq!(hole.verdict, I);
+    assert_eq!(
+        hole.reason,
+        "soaked 30s, but only 5 of 30 measurements were made: we were stopped ourselves"
+    );
+    // A moment is forgiven, and what came before the pass is not the soak's.
+    assert_eq!(end((4, 7), 28).unwrap().verdict, P);
+    assert_eq!(end((4, 8), 27).unwrap().verdict, I);
+    assert_eq!(end((0, 2), 40).map(|end| end.verdict), Ok(P));
+    // What was seen failing still fails.
+    let mut seen = vec![P; 4];
+    seen.push(F);
+    let failed = judge_with_pause(&soak, &seen, (4, 29));
+    assert_eq!(
+        failed
+            .stands(&soak, Duration::from_secs(30))
+            .unwrap()
+            .verdict,
+        F
+    );
 }
 
 fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {

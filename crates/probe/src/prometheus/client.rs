@@ -3,22 +3,23 @@
 //! The server is somebody we ask about the service: that it does not answer is an error, and no
 //! verdict on the service. Proxies of the environment are honoured.
 
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use config::file::{ClientCertificate, PrometheusAccess};
+use config::file::PrometheusAccess;
 use jiff::{SignedDuration, Timestamp};
 use model::{Env, evidence};
+use reqwest::RequestBuilder;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Identity, RequestBuilder};
 use serde_json::Value;
+use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
 use super::Sample;
 use super::answer::{Answer, refusal};
 use crate::body::{self, Body};
 use crate::budget::{self, Share};
+use crate::client_tls::Settings;
 use crate::{USER_AGENT, plain_cause};
 
 /// A few numbers are small; this leaves room for labels and warnings.
@@ -27,8 +28,6 @@ const MAX_BODY: u64 = 4 << 20;
 const MAX_TARGETS: u64 = 16 << 20;
 /// Longer queries are sent as a form: proxies and servers cut long addresses.
 const LONG: usize = 1500;
-/// A certificate or a key is small.
-const MAX_FILE: u64 = 1 << 20;
 /// Clocks that differ by no more than this, beyond what an answer's time leaves open, agree.
 const AGREE: SignedDuration = SignedDuration::from_secs(2);
 
@@ -74,6 +73,9 @@ impl Client {
         base.set_query(None);
         let mut login = Login::Nobody;
         let mut builder = reqwest::Client::builder()
+            .proxy(reqwest::Proxy::custom(|url| {
+                model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
+            }))
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none());
         if let Some(access) = access {
@@ -327,49 +329,22 @@ fn headers(access: &PrometheusAccess) -> Result<HeaderMap, String> {
 }
 
 fn secured(
-    mut builder: reqwest::ClientBuilder,
+    builder: reqwest::ClientBuilder,
     access: &PrometheusAccess,
 ) -> Result<reqwest::ClientBuilder, String> {
-    if let Some(path) = &access.ca_file {
-        let certificates = Certificate::from_pem_bundle(&file(path)?)
-            .map_err(|error| format!("{}: {}", path.display(), plain_cause(&error)))?;
-        if certificates.is_empty() {
-            return Err(format!("{}: no certificate is in it", path.display()));
-        }
-        builder = builder.tls_certs_only(certificates);
-    }
-    let Some(ClientCertificate {
-        certificate_file,
-        key_file,
-    }) = &access.client_certificate
-    else {
+    if access.ca_file.is_none() && access.client_certificate.is_none() {
         return Ok(builder);
-    };
-    let mut pem = file(certificate_file)?;
-    pem.push(b'\n');
-    pem.extend_from_slice(&file(key_file)?);
-    let identity = Identity::from_pem(&pem).map_err(|_| {
-        format!(
-            "the certificate in {} and the key in {} cannot be used",
-            certificate_file.display(),
-            key_file.display()
-        )
-    })?;
-    Ok(builder.identity(identity))
-}
-
-fn file(path: &Path) -> Result<Vec<u8>, String> {
-    use std::io::Read as _;
-    let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
-    if file.metadata().is_ok_and(|meta| !meta.is_file()) {
-        return Err(wrong(&"it is no file"));
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE)
-        .read_to_end(&mut bytes)
-        .map_err(|error| wrong(&error))?;
-    Ok(bytes)
+    let settings = Settings {
+        ca_file: access.ca_file.clone(),
+        certificate: access.client_certificate.clone(),
+        protocols: &["h2", "http/1.1"],
+        ..Settings::default()
+    };
+    let config = settings
+        .config()
+        .map_err(|problem| problem.reason().to_owned())?;
+    Ok(builder.tls_backend_preconfigured(ClientConfig::clone(&config)))
 }
 
 #[cfg(test)]

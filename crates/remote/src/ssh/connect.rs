@@ -1,6 +1,6 @@
 //! The steps of a login: name, port, handshake, host key, our key.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
@@ -16,6 +16,8 @@ use super::offer;
 use super::pump::Pump;
 use super::{Error, GUARD, Handle, Session, Target};
 use crate::known_hosts::{Known, Trust};
+use crate::ours;
+use crate::resolve::resolve;
 
 /// What libssh2 calls a time that is over.
 pub(super) const TIMEOUT: ErrorCode = ErrorCode::Session(-9);
@@ -99,35 +101,37 @@ impl Target {
     /// Resolves the name and connects to the first of its addresses that answers.
     async fn open(&self, deadline: Instant) -> Result<TcpStream, Error> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let name = |reason: String| Error::Name {
-            name: self.address.clone(),
-            reason,
+        let lookup = resolve(&self.address, self.port);
+        let within = left();
+        let addresses = match tokio::time::timeout(within, lookup).await {
+            Ok(found) => found?,
+            Err(_) => {
+                return Err(Error::NameTimedOut {
+                    name: self.address.clone(),
+                    within,
+                });
+            }
         };
-        let lookup = tokio::net::lookup_host((self.address.as_str(), self.port));
-        let addresses: Vec<SocketAddr> = match tokio::time::timeout(left(), lookup).await {
-            Ok(Ok(addresses)) => addresses.collect(),
-            Ok(Err(error)) => return Err(name(error.to_string())),
-            Err(_) => return Err(name("no answer in time".to_owned())),
-        };
-        let mut last = name("it has no address".to_owned());
+        let mut last = Error::Ours("there is no address".to_owned());
         for (nth, address) in addresses.iter().enumerate() {
             // One address that swallows what it is sent leaves time for the others.
             let share = left() / u32::try_from(addresses.len() - nth).unwrap_or(1);
             let connecting = tokio::net::TcpStream::connect(address);
-            let reason = match tokio::time::timeout(share, connecting).await {
-                Ok(Ok(stream)) => match blocking(stream) {
-                    Ok(stream) => return Ok(stream),
-                    Err(error) => error.to_string(),
-                },
-                Ok(Err(error)) => match error.kind() {
-                    std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-                    _ => error.to_string(),
-                },
-                Err(_) => format!("no answer within {} ms", share.as_millis()),
-            };
-            last = Error::Port {
+            let connected = tokio::time::timeout(share, connecting).await;
+            let closed = |reason| Error::Port {
                 port: self.port,
                 reason,
+            };
+            last = match connected.map(|stream| stream.and_then(blocking)) {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => match (ours::fault(&error), error.kind()) {
+                    (Some(fault), _) => Error::Ours(fault.to_owned()),
+                    (_, std::io::ErrorKind::ConnectionRefused) => {
+                        closed("connection refused".to_owned())
+                    }
+                    _ => closed(error.to_string()),
+                },
+                Err(_) => closed(format!("no answer within {} ms", share.as_millis())),
             };
         }
         Err(last)
@@ -251,7 +255,10 @@ impl Thread {
     fn start(
         log_in: impl FnOnce() -> Result<Link, Refusal> + Send + 'static,
     ) -> Result<Thread, Error> {
-        let ours = |error: std::io::Error| Error::Ours(error.to_string());
+        let ours = |error: std::io::Error| {
+            let fault = ours::fault(&error).map(str::to_owned);
+            Error::Ours(fault.unwrap_or_else(|| error.to_string()))
+        };
         let (wake, woken) = UnixStream::pair().map_err(ours)?;
         wake.set_nonblocking(true).map_err(ours)?;
         woken.set_nonblocking(true).map_err(ours)?;

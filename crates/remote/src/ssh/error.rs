@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Target;
+use crate::resolve::Unresolved;
 
 /// The step of a login that failed, and why.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the name `{name}` does not resolve: {reason}")]
-    Name { name: String, reason: String },
+    #[error(transparent)]
+    Name(#[from] Unresolved),
+    #[error("the name `{name}` was not looked up within {} ms: {} is silent", within.as_millis(), crate::resolve::resolver())]
+    NameTimedOut { name: String, within: Duration },
     #[error("port {port} is not open: {reason}")]
     Port { port: u16, reason: String },
     #[error("the port is open, but nothing was said within {} ms", .0.as_millis())]
@@ -73,6 +76,8 @@ pub enum Error {
     },
     #[error("no connection can be made here: {0}")]
     Ours(String),
+    #[error("the host has not answered within {} ms", .0.as_millis())]
+    NoPulse(Duration),
     #[error("the login was not done within {} ms", .0.as_millis())]
     TimedOut(Duration),
 }
@@ -82,7 +87,12 @@ impl Error {
     pub fn is_ours(&self) -> bool {
         matches!(
             self,
-            Error::KnownHosts { .. } | Error::Closed | Error::Busy(_) | Error::Ours(_)
+            Error::KnownHosts { .. }
+                | Error::Closed
+                | Error::Busy(_)
+                | Error::Ours(_)
+                | Error::Name(Unresolved::NotAsked { .. } | Unresolved::Ours { .. })
+                | Error::NameTimedOut { .. }
         )
     }
 }
@@ -100,14 +110,16 @@ impl Target {
         } = self;
         let known_hosts = known_hosts.display();
         match error {
-            Error::Name { .. } => format!("look it up: `getent hosts {address}`"),
+            Error::Name(_) | Error::NameTimedOut { .. } => {
+                format!("look it up: `getent hosts {address}`")
+            }
             Error::Port { .. } => format!(
                 "the name resolves; check that sshd runs there and that a firewall lets port {port} through: `nc -vz {address} {port}`"
             ),
             Error::Silent(_) => format!(
                 "sshd hangs, or a firewall or load balancer took the connection: `nc -v {address} {port}` should show `SSH-2.0-…`"
             ),
-            Error::Handshake { .. } | Error::TimedOut(_) | Error::Closed => {
+            Error::Handshake { .. } | Error::TimedOut(_) | Error::Closed | Error::NoPulse(_) => {
                 format!("see what answers there: `ssh -v -p {port} {user}@{address} true`")
             }
             Error::HostKeyUnknown { .. } => format!(
@@ -158,7 +170,7 @@ impl Target {
             Error::Busy(_) => {
                 "ask for less at a time at this host, or raise the timeout".to_owned()
             }
-            Error::Ours(_) => "see how many files may be open: `ulimit -n`".to_owned(),
+            Error::Ours(_) => "see what this process may use: `ulimit -a`".to_owned(),
             Error::Lost { .. } => {
                 format!("see whether the host is up: `ssh -p {port} {user}@{address} uptime`")
             }

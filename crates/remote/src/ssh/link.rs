@@ -31,8 +31,8 @@ impl Drop for Link {
     }
 }
 
-/// "Channel open failure".
-const REFUSED: ErrorCode = ErrorCode::Session(-21);
+/// "Channel open failure", and the same of a request on a channel.
+const REFUSED: [ErrorCode; 2] = [ErrorCode::Session(-21), ErrorCode::Session(-22)];
 
 /// Why a step on the connection did not work, as libssh2 says it.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Refusal for ssh2::Error {
     fn broken(self) -> Broken {
         Broken {
             reason: self.message().to_owned(),
-            refused: self.code() == REFUSED,
+            refused: REFUSED.contains(&self.code()),
         }
     }
 }

@@ -17,6 +17,7 @@ use ssh2::Channel;
 
 use super::command::{self, Command, Turn};
 use super::link::{Broken, Link, wait};
+use super::pulse::{self, Pulse};
 use super::tunnel::{self, Bore};
 use super::{Error, Exit};
 
@@ -38,40 +39,64 @@ const GONE: PollFlags = PollFlags::HUP;
 pub(super) enum Order {
     Command(command::Order),
     Tunnel(tunnel::Order),
+    Pulse(pulse::Order),
 }
 
 impl Order {
+    fn refuse(self, error: Error) {
+        // Who asked may have gone.
+        match self {
+            Order::Command(order) => drop(order.reply.send(Err(error))),
+            Order::Tunnel(order) => drop(order.reply.send(Err(error))),
+            Order::Pulse(order) => drop(order.reply.send(Err(error))),
+        }
+    }
+}
+
+/// What a channel is opened for.
+enum Opening {
+    Command(command::Order),
+    Tunnel(tunnel::Order),
+    /// For the pulse itself, until then.
+    Pulse(Instant),
+}
+
+impl Opening {
     fn deadline(&self) -> Instant {
         match self {
-            Order::Command(order) => order.deadline,
-            Order::Tunnel(order) => order.deadline,
+            Opening::Command(order) => order.deadline,
+            Opening::Tunnel(order) => order.deadline,
+            Opening::Pulse(until) => *until,
         }
     }
 
     fn is_wanted(&self) -> bool {
         match self {
-            Order::Command(order) => !order.reply.is_closed(),
-            Order::Tunnel(order) => !order.reply.is_closed(),
+            Opening::Command(order) => !order.reply.is_closed(),
+            Opening::Tunnel(order) => !order.reply.is_closed(),
+            Opening::Pulse(_) => true,
         }
     }
 
     /// What to say when its time was over before it was begun, or while it was.
     fn late(&self) -> Error {
         match self {
-            Order::Command(order) => Error::Busy(order.timeout),
-            Order::Tunnel(order) => Error::NoAnswer {
+            Opening::Command(order) => Error::Busy(order.timeout),
+            Opening::Tunnel(order) => Error::NoAnswer {
                 host: order.host.clone(),
                 port: order.port,
                 within: order.timeout,
             },
+            Opening::Pulse(_) => Error::Closed,
         }
     }
 
     fn refuse(self, error: Error) {
-        // Who asked may have gone.
         match self {
-            Order::Command(order) => drop(order.reply.send(Err(error))),
-            Order::Tunnel(order) => drop(order.reply.send(Err(error))),
+            Opening::Command(order) => Order::Command(order).refuse(error),
+            Opening::Tunnel(order) => Order::Tunnel(order).refuse(error),
+            // Who waits for the pulse is told by the pulse.
+            Opening::Pulse(_) => {}
         }
     }
 }
@@ -85,8 +110,11 @@ pub(super) struct Pump {
     open: Arc<AtomicBool>,
     /// How long the login took: what this host needs for a few words.
     patience: Duration,
-    waiting: VecDeque<Order>,
-    opening: Option<(Order, Instant)>,
+    waiting: VecDeque<Opening>,
+    opening: Option<(Opening, Instant)>,
+    pulse: Pulse,
+    /// The pulse's channel is being closed, so that a command finds its place.
+    yielding: bool,
     commands: Vec<Command>,
     tunnels: Vec<Bore>,
     closing: Vec<(Channel, Instant)>,
@@ -117,6 +145,8 @@ impl Pump {
             patience: login.max(PATIENCE),
             waiting: VecDeque::new(),
             opening: None,
+            pulse: Pulse::default(),
+            yielding: false,
             commands: Vec::new(),
             tunnels: Vec::new(),
             closing: Vec::new(),
@@ -135,12 +165,18 @@ impl Pump {
         if let Some((order, _)) = self.opening.take() {
             order.refuse(self.unopened(lost.to_owned()));
         }
-        self.waiting.extend(self.inbox.try_iter());
         for order in self.waiting.drain(..) {
             order.refuse(Error::Closed);
         }
+        for order in self.inbox.try_iter() {
+            order.refuse(Error::Closed);
+        }
+        self.pulse.lost();
         for command in self.commands.drain(..) {
             drop(command.end(Err(Broken::new(lost))));
+        }
+        for bore in self.tunnels.drain(..) {
+            bore.sever();
         }
     }
 
@@ -153,6 +189,7 @@ impl Pump {
         let mut moved = self.turn_commands();
         moved |= self.turn_tunnels();
         moved |= self.turn_closing();
+        moved |= self.pulse.turn(&self.link)?;
         // Last: only it needs a packet that the others may have taken in.
         moved |= self.turn_opening();
         self.look_at_the_clock();
@@ -169,6 +206,7 @@ impl Pump {
             && self.commands.is_empty()
             && self.tunnels.is_empty()
             && self.closing.is_empty()
+            && !self.pulse.is_asked()
     }
 
     fn is_ahead(&self) -> bool {
@@ -188,8 +226,10 @@ impl Pump {
         while self.wake.read(&mut bytes).is_ok_and(|length| length > 0) {}
         loop {
             match self.inbox.try_recv() {
-                Ok(order) if self.open.load(Ordering::Acquire) => self.waiting.push_back(order),
-                Ok(order) => order.refuse(Error::Closed),
+                Ok(order) if !self.open.load(Ordering::Acquire) => order.refuse(Error::Closed),
+                Ok(Order::Command(order)) => self.waiting.push_back(Opening::Command(order)),
+                Ok(Order::Tunnel(order)) => self.waiting.push_back(Opening::Tunnel(order)),
+                Ok(Order::Pulse(order)) => self.pulse.ask(order),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.no_handle = true;
@@ -236,14 +276,19 @@ impl Pump {
         let mut moved = false;
         let mut at = 0;
         while at < self.tunnels.len() {
-            if let Ok(Some(some)) = self.tunnels[at].turn(&self.link) {
+            let turn = self.tunnels[at].turn(&self.link);
+            if let Ok(Some(some)) = turn {
                 moved |= some;
                 at += 1;
-            } else {
-                moved = true;
-                let bore = self.tunnels.swap_remove(at);
-                self.closing.push((bore.channel, Instant::now()));
+                continue;
             }
+            moved = true;
+            let bore = self.tunnels.swap_remove(at);
+            let channel = match turn {
+                Err(_) => bore.sever(),
+                Ok(_) => bore.channel,
+            };
+            self.closing.push((channel, Instant::now()));
         }
         moved
     }
@@ -259,6 +304,7 @@ impl Pump {
         if overdue {
             self.retire();
         }
+        self.yielding &= !self.closing.is_empty();
         self.closing.len() < before
     }
 
@@ -271,8 +317,8 @@ impl Pump {
         };
         let session = &self.link.session;
         let opened = self.link.step(|| match order {
-            Order::Command(_) => session.channel_session(),
-            Order::Tunnel(order) => session.channel_direct_tcpip(&order.host, order.port, None),
+            Opening::Command(_) | Opening::Pulse(_) => session.channel_session(),
+            Opening::Tunnel(order) => session.channel_direct_tcpip(&order.host, order.port, None),
         });
         let Some(opened) = opened.transpose() else {
             return false;
@@ -284,38 +330,57 @@ impl Pump {
     }
 
     /// The next that may begin. Tunnels count for nothing among sshd's sessions.
-    fn next(&mut self) -> Option<Order> {
-        let room = self.commands.len() < self.most;
-        let may = |order: &Order| room || matches!(order, Order::Tunnel(_));
+    fn next(&mut self) -> Option<Opening> {
+        let tunnel = |order: &Opening| matches!(order, Opening::Tunnel(_));
+        // Before a tunnel: while one is being opened no other channel can be.
+        if self.pulse.wants_channel(self.waiting.iter().any(tunnel)) {
+            return Some(Opening::Pulse(Instant::now() + CLOSING));
+        }
+        let room = self.commands.len() < self.most && !self.yielding;
+        let may = |order: &Opening| room || tunnel(order);
         let at = self.waiting.iter().position(may)?;
         self.waiting.remove(at)
     }
 
-    fn opened(&mut self, order: Order, opened: Result<Channel, Broken>) {
+    fn opened(&mut self, order: Opening, opened: Result<Channel, Broken>) {
         self.proven |= opened.is_ok();
         match (order, opened) {
-            (Order::Command(order), Ok(channel)) => {
+            (Opening::Command(order), Ok(channel)) => {
                 self.commands.push(Command::new(channel, order));
             }
-            (Order::Tunnel(order), Ok(channel)) => match Bore::new(channel) {
-                Ok((bore, other)) => {
+            (Opening::Tunnel(order), Ok(channel)) => match Bore::new(channel) {
+                Ok((bore, end)) => {
                     // A tunnel that nobody waits for is dropped, and so closes.
-                    let _ = order.reply.send(Ok(other));
+                    let _ = order.reply.send(Ok(end));
                     self.tunnels.push(bore);
                 }
                 Err(error) => {
-                    let reason = error.to_string();
-                    Order::Tunnel(order).refuse(Error::Command { reason });
+                    let fault = crate::ours::fault(&error).map(str::to_owned);
+                    let error = Error::Ours(fault.unwrap_or_else(|| error.to_string()));
+                    Order::Tunnel(order).refuse(error);
                 }
             },
+            (Opening::Pulse(_), Ok(channel)) => self.pulse.opened(channel),
+            (Opening::Pulse(_), Err(broken)) if broken.refused => self.pulse.refused(),
             // The host lets fewer run at a time than we thought.
-            (order @ Order::Command(_), Err(broken))
+            (order @ Opening::Command(_), Err(broken))
                 if broken.refused && !self.commands.is_empty() =>
             {
                 self.most = self.commands.len();
                 self.waiting.push_front(order);
             }
-            (Order::Tunnel(order), Err(broken)) if broken.refused => {
+            (order @ Opening::Command(_), Err(broken)) if broken.refused => {
+                match self.pulse.yields() {
+                    // Its only place is taken by ourselves.
+                    Some(channel) => {
+                        self.closing.push((channel, Instant::now()));
+                        self.yielding = true;
+                        self.waiting.push_front(order);
+                    }
+                    None => self.given_up(order, broken.reason),
+                }
+            }
+            (Opening::Tunnel(order), Err(broken)) if broken.refused => {
                 let error = if broken.reason.contains("connect failed") {
                     Error::NoWay {
                         host: order.host.clone(),
@@ -328,11 +393,13 @@ impl Pump {
                 };
                 Order::Tunnel(order).refuse(error);
             }
-            (order, Err(Broken { reason, .. })) => {
-                order.refuse(self.unopened(reason));
-                self.retire();
-            }
+            (order, Err(Broken { reason, .. })) => self.given_up(order, reason),
         }
+    }
+
+    fn given_up(&mut self, order: Opening, reason: String) {
+        order.refuse(self.unopened(reason));
+        self.retire();
     }
 
     /// What to say of an order that got no channel: nothing of it was begun.
@@ -366,6 +433,10 @@ impl Pump {
                 let late = order.late();
                 order.refuse(late);
             }
+        }
+        if self.pulse.is_late(now) {
+            // It is dead or deaf: whoever asks next makes a new one.
+            self.retire();
         }
         let mut kept = VecDeque::new();
         for order in self.waiting.drain(..) {
@@ -427,9 +498,10 @@ impl Pump {
         }
         let awaits = self.opening.is_some()
             || !self.closing.is_empty()
+            || self.pulse.is_asked()
             || self.commands.iter().any(Command::awaits_word);
         let deadlines = self.commands.iter().map(|command| command.order.deadline);
-        let deadlines = deadlines.chain(self.waiting.iter().map(Order::deadline));
+        let deadlines = deadlines.chain(self.waiting.iter().map(Opening::deadline));
         let left = deadlines
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
             .min();

@@ -121,6 +121,24 @@ impl Shared {
         }
     }
 
+    /// Logs in, where there is no login yet.
+    pub async fn log_in(&self, timeout: Duration) -> Result<(), Error> {
+        self.session(&Asking::new(timeout)).await.map(drop)
+    }
+
+    /// Whether the host answers: as [`Session::pulse`] on the connection that there is, else by
+    /// letting us log in again.
+    pub async fn pulse(&self, timeout: Duration) -> Result<(), Error> {
+        let mut asking = Asking::new(timeout);
+        loop {
+            let session = self.session(&asking).await?;
+            match session.pulse(asking.left()).await {
+                Err(Error::Closed) if asking.again() => {}
+                result => return result,
+            }
+        }
+    }
+
     async fn session(&self, asking: &Asking) -> Result<Session, Error> {
         let mut result = self.login();
         let waiting = result.wait_for(Option::is_some);

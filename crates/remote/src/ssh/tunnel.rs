@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,18 +21,43 @@ use super::{Error, Session};
 const PIECE: usize = 16 << 10;
 
 /// A stream to a place that a host can reach. It keeps the connection to the host open.
+///
+/// Where it ends because that connection broke, reading and writing give an error that carries
+/// [`Severed`]: nobody at the far end has closed it.
 #[derive(Debug)]
 pub struct Tunnel {
     stream: tokio::net::UnixStream,
+    severed: Arc<AtomicBool>,
     _session: Session,
 }
 
+/// The connection to the host broke, and the tunnel with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection to the host broke")]
+pub struct Severed;
+
+/// The end of a tunnel that is handed out.
+pub(super) struct Handed {
+    stream: UnixStream,
+    severed: Arc<AtomicBool>,
+}
+
 impl Tunnel {
-    pub(super) fn new(stream: UnixStream, session: Session) -> io::Result<Tunnel> {
+    pub(super) fn new(end: Handed, session: Session) -> io::Result<Tunnel> {
         Ok(Tunnel {
-            stream: tokio::net::UnixStream::from_std(stream)?,
+            stream: tokio::net::UnixStream::from_std(end.stream)?,
+            severed: end.severed,
             _session: session,
         })
+    }
+
+    /// An end or an error of the local pair of sockets, as what it stands for.
+    fn meant<T>(&self, result: io::Result<T>, is_end: impl Fn(&T) -> bool) -> io::Result<T> {
+        let over = result.as_ref().map_or(true, is_end);
+        if over && self.severed.load(Ordering::Acquire) {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, Severed));
+        }
+        result
     }
 }
 
@@ -40,7 +67,10 @@ impl AsyncRead for Tunnel {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
+        read.map(|read| self.meant(read, |()| is_end))
     }
 }
 
@@ -50,11 +80,13 @@ impl AsyncWrite for Tunnel {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        written.map(|written| self.meant(written, |_| false))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        flushed.map(|flushed| self.meant(flushed, |()| false))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -68,7 +100,7 @@ pub(super) struct Order {
     pub(super) port: u16,
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
-    pub(super) reply: oneshot::Sender<Result<UnixStream, Error>>,
+    pub(super) reply: oneshot::Sender<Result<Handed, Error>>,
 }
 
 /// One direction.
@@ -85,6 +117,7 @@ enum Flow {
 pub(super) struct Bore {
     pub(super) channel: Channel,
     pub(super) local: UnixStream,
+    severed: Arc<AtomicBool>,
     /// From the host, not yet taken here.
     down: Vec<u8>,
     /// From here, not yet taken by the host.
@@ -97,20 +130,33 @@ pub(super) struct Bore {
 
 impl Bore {
     /// The end of the pump, and the one that is handed out.
-    pub(super) fn new(channel: Channel) -> io::Result<(Bore, UnixStream)> {
+    pub(super) fn new(channel: Channel) -> io::Result<(Bore, Handed)> {
         let (local, other) = UnixStream::pair()?;
+        let severed = Arc::new(AtomicBool::new(false));
         local.set_nonblocking(true)?;
         other.set_nonblocking(true)?;
         let bore = Bore {
             channel,
             local,
+            severed: Arc::clone(&severed),
             down: Vec::new(),
             up: Vec::new(),
             from_host: Flow::Open,
             from_us: Flow::Open,
             dropped: false,
         };
-        Ok((bore, other))
+        let end = Handed {
+            stream: other,
+            severed,
+        };
+        Ok((bore, end))
+    }
+
+    /// Ends it because the connection broke; the channel is left to be closed.
+    pub(super) fn sever(self) -> Channel {
+        // Before the local end closes, by which the other is woken.
+        self.severed.store(true, Ordering::Release);
+        self.channel
     }
 
     /// Whether something can be read, or written, that shows on no socket.
