@@ -16,6 +16,8 @@ pub struct Context {
     /// `owner/name`.
     pub repository: Option<String>,
     pub sha: Option<String>,
+    /// What the run was started on: `refs/heads/…`, `refs/tags/…` or `refs/pull/…`.
+    pub reference: Option<String>,
     pub run_id: Option<String>,
     pub run_attempt: Option<u32>,
     pub actor: Option<String>,
@@ -71,6 +73,7 @@ impl Context {
                 &event,
             ),
             sha: text("GITHUB_SHA"),
+            reference: text("GITHUB_REF"),
             run_id: text("GITHUB_RUN_ID"),
             run_attempt: env.get("GITHUB_RUN_ATTEMPT").and_then(|n| n.parse().ok()),
             api_url: text("GITHUB_API_URL").unwrap_or_else(|| API_URL.to_owned()),

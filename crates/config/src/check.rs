@@ -12,7 +12,7 @@ mod smoke;
 use std::collections::BTreeSet;
 
 use crate::error::{Fault, nearest};
-use crate::file::{Config, Github, Preflight, SecretKind, VariableCheck, Waiver};
+use crate::file::{Config, FreezeWindow, Github, Preflight, SecretKind, VariableCheck, Waiver};
 use crate::node::Node;
 use crate::value::Span;
 
@@ -99,6 +99,7 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
             ));
         }
     }
+    never_open(section, tree)?;
     for (at, variable) in section.variables.iter().enumerate() {
         variable_check(variable).map_err(|problem| {
             fault(tree, &["preflight", "variables", &at.to_string()], problem)
@@ -168,14 +169,37 @@ fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fa
     Ok(())
 }
 
+/// Windows in which nothing is deployed must leave some time in which something is.
+fn never_open(section: &Preflight, tree: &Node) -> Result<(), Fault> {
+    let root = ["preflight", "freeze"];
+    let hint = "give it `days`, `from` and `to`, or a `last-date`";
+    for (at, window) in section.freeze.iter().enumerate() {
+        if crate::freeze::is_endless(&[window]) {
+            let text = format!(
+                "`{}` never ends: nothing could ever be deployed",
+                window.name
+            );
+            return Err(fault(tree, &[root[0], root[1], &at.to_string()], text).hint(hint));
+        }
+    }
+    let required = |window: &&FreezeWindow| window.severity == model::Severity::Required;
+    let all: Vec<&FreezeWindow> = section.freeze.iter().filter(required).collect();
+    if crate::freeze::is_endless(&all) {
+        let text = "together these windows never end: nothing could ever be deployed";
+        return Err(fault(tree, &root, text).hint("leave some time between them"));
+    }
+    Ok(())
+}
+
 fn asked_of_github(section: &Preflight, tree: &Node) -> Result<(), Fault> {
     for (at, artifact) in section.artifacts.iter().enumerate() {
-        if artifact.workflow.is_none() && (artifact.branch.is_some() || artifact.same_commit) {
-            let key = if artifact.branch.is_some() {
-                "branch"
-            } else {
-                "same-commit"
-            };
+        let chooses = [
+            ("branch", artifact.branch.is_some()),
+            ("same-commit", artifact.same_commit),
+            ("commit", artifact.commit.is_some()),
+        ];
+        let chosen = chooses.into_iter().find(|(_, given)| *given);
+        if let (None, Some((key, _))) = (&artifact.workflow, chosen) {
             return Err(fault(
                 tree,
                 &["preflight", "artifacts", &at.to_string(), key],

@@ -7,6 +7,7 @@ mod check;
 mod decode;
 mod error;
 pub mod file;
+pub mod freeze;
 mod interpolate;
 mod load;
 mod node;

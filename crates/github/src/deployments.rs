@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::checks::is_of;
 use crate::repository::step;
+use crate::runs::RunId;
 use crate::{Client, Error, Needs, Repository};
 
 /// The newest deployments that are looked at: each takes a request of its own, and a workflow's
@@ -19,6 +19,19 @@ pub struct Deployment {
     pub created_at: Timestamp,
     pub creator: Option<String>,
     pub statuses: Vec<DeploymentStatus>,
+    /// Its run waits for a protection rule of the environment, as the run itself tells.
+    held: bool,
+}
+
+/// How a deployment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It changes nothing any more.
+    Ended,
+    /// It may change what runs at any time.
+    InProgress,
+    /// It waits for an approval or another protection rule, and has touched nothing.
+    Waiting,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -40,8 +53,25 @@ impl Deployment {
     }
 
     /// Whether it may still change what runs.
-    pub fn in_progress(&self) -> bool {
-        !matches!(self.state(), "success" | "failure" | "error" | "inactive")
+    pub fn standing(&self) -> Standing {
+        match self.state() {
+            "success" | "failure" | "error" | "inactive" => Standing::Ended,
+            "waiting" => Standing::Waiting,
+            _ if self.held => Standing::Waiting,
+            _ => Standing::InProgress,
+        }
+    }
+
+    /// The workflow run that made it, as its pages tell.
+    fn run(&self) -> Option<RunId> {
+        self.pages().find_map(|url| RunId::of_url(url))
+    }
+
+    fn pages(&self) -> impl Iterator<Item = &String> {
+        self.statuses
+            .iter()
+            .flat_map(|status| [&status.log_url, &status.target_url])
+            .flatten()
     }
 
     /// When it last succeeded. A later deployment makes it inactive, which takes nothing from that.
@@ -54,12 +84,8 @@ impl Deployment {
     }
 
     /// Whether this workflow run made it.
-    pub fn is_of_run(&self, run: &str) -> bool {
-        self.statuses
-            .iter()
-            .flat_map(|status| [&status.log_url, &status.target_url])
-            .flatten()
-            .any(|url| is_of(url, run))
+    pub fn is_of_run(&self, run: RunId) -> bool {
+        self.pages().any(|url| RunId::of_url(url) == Some(run))
     }
 }
 
@@ -75,6 +101,23 @@ struct Listed {
 struct Creator {
     login: String,
 }
+
+/// An environment whose protection rules a run waits for.
+#[derive(Deserialize)]
+struct Pending {
+    environment: Environment,
+}
+
+#[derive(Deserialize)]
+struct Environment {
+    name: Option<String>,
+}
+
+const RUN: Needs = Needs::workflow(
+    "look up what a workflow run waits for",
+    "actions: read",
+    "`actions: read` (classic token: `repo`)",
+);
 
 const DEPLOYMENTS: Needs = Needs::workflow(
     "read deployments",
@@ -124,6 +167,30 @@ impl Client {
             created_at: listed.created_at,
             creator: listed.creator.as_ref().map(|creator| creator.login.clone()),
             statuses,
+            held: false,
         })
+    }
+
+    /// Looks up whether a deployment that has not begun is held back by a protection rule: its
+    /// statuses may call it `queued` all the while. What may not be looked up changes nothing.
+    pub async fn held_back(
+        &self,
+        repository: &Repository,
+        environment: &str,
+        deployment: &mut Deployment,
+    ) {
+        let not_begun = matches!(deployment.state(), "queued" | "pending");
+        let Some(run) = deployment.run().filter(|_| not_begun) else {
+            return;
+        };
+        let path = format!(
+            "{}/actions/runs/{run}/pending_deployments",
+            repository.path()
+        );
+        let pending: Vec<Pending> = self.get(&path, RUN).await.unwrap_or_default();
+        deployment.held = pending.iter().any(|one| {
+            let name = one.environment.name.as_deref();
+            name.is_some_and(|name| name.eq_ignore_ascii_case(environment))
+        });
     }
 }

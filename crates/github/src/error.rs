@@ -45,6 +45,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same question may be answered a little later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } | Error::RateLimited { .. } => true,
+            Error::Server { status } => *status >= 500,
+            _ => false,
+        }
+    }
+
     /// The next step for a person.
     pub fn hint(&self) -> String {
         match self {

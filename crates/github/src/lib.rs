@@ -4,10 +4,12 @@
 //! administrators, never means "there is none".
 
 mod access;
+pub mod alerts;
 mod app;
 pub mod artifacts;
 pub mod checks;
 mod client;
+pub mod commits;
 pub mod deployments;
 pub mod dispatch;
 mod error;
@@ -26,4 +28,4 @@ pub use error::Error;
 pub use jobs::{Job, Jobs};
 pub use repository::Repository;
 pub use runners::{Runner, Scope};
-pub use runs::Run;
+pub use runs::{Run, RunId};

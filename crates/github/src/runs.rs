@@ -1,8 +1,53 @@
-//! One workflow run: whether it goes on, and its jobs.
+//! One workflow run: whether it goes on, its jobs, and the other runs of its workflow.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::checks::{Asker, Began};
+use crate::repository::step;
 use crate::{Client, Error, Job, Needs, Repository};
+
+/// The number of a workflow run, the same for all attempts at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId(u64);
+
+impl From<u64> for RunId {
+    fn from(id: u64) -> Self {
+        RunId(id)
+    }
+}
+
+impl RunId {
+    /// As in `GITHUB_RUN_ID`.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.trim().parse().ok().map(RunId)
+    }
+
+    /// The run that a page of GitHub's is about: `…/actions/runs/7/job/1` is of 7.
+    pub fn of_url(url: &str) -> Option<Self> {
+        let (_, rest) = url.split_once("/actions/runs/")?;
+        RunId::parse(rest.split(['/', '?', '#']).next()?)
+    }
+}
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[derive(Deserialize)]
+struct Own {
+    workflow_id: u64,
+    run_started_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    id: u64,
+}
 
 /// `actions: read`, which GITHUB_TOKEN has unless the workflow takes it away.
 const NEEDS: Needs = Needs::workflow(
@@ -29,6 +74,42 @@ impl Run {
 }
 
 impl Client {
+    /// All that is known of the run that asks about a commit: when its present attempt began, and
+    /// the other runs of its workflow for that commit. What may not be looked up (`actions: read`)
+    /// stays unknown.
+    pub async fn asker(
+        &self,
+        repository: &Repository,
+        run: Option<RunId>,
+        attempt: Option<u32>,
+        commit: &str,
+    ) -> Asker {
+        let mut asker = Asker {
+            run,
+            attempt_began: (attempt == Some(1)).then_some(Began::First),
+            siblings: None,
+        };
+        let Some(run) = run else { return asker };
+        let base = format!("{}/actions", repository.path());
+        let own = self.get::<Own>(&format!("{base}/runs/{run}"), NEEDS).await;
+        let Ok(own) = own else { return asker };
+        let began = own.run_started_at.map(Began::At);
+        asker.attempt_began = asker.attempt_began.or(began);
+        let siblings = format!(
+            "{base}/workflows/{}/runs?head_sha={}",
+            own.workflow_id,
+            step(commit)
+        );
+        let siblings = self
+            .list::<Sibling>(&siblings, Some("workflow_runs"), NEEDS)
+            .await;
+        asker.siblings = siblings.ok().map(|list| {
+            let ids = list.items.into_iter().map(|sibling| RunId(sibling.id));
+            ids.filter(|id| *id != run).collect::<BTreeSet<_>>()
+        });
+        asker
+    }
+
     /// One attempt at a run.
     pub async fn run(&self, repository: &Repository, run: u64, attempt: u32) -> Result<Run, Error> {
         let path = format!(
@@ -50,5 +131,21 @@ impl Client {
             repository.path()
         );
         Ok(self.list(&path, Some("jobs"), NEEDS).await?.items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_told_from_one_that_begins_like_it() {
+        let of = |url: &str| RunId::of_url(url);
+        let seven = Some(RunId::from(7));
+        assert_eq!(of("https://github.com/a/b/actions/runs/7/job/1"), seven);
+        assert_eq!(of("https://github.com/a/b/actions/runs/7"), seven);
+        assert_ne!(of("https://github.com/a/b/actions/runs/77/job/7"), seven);
+        assert_eq!(of("https://ci.example/7"), None);
+        assert_eq!(of("https://github.com/a/b/actions/runs/x/job/7"), None);
     }
 }

@@ -5,6 +5,7 @@ mod asked;
 mod backup;
 mod checks;
 mod command;
+mod commit;
 mod deployments;
 mod disk;
 mod freeze;
@@ -47,30 +48,58 @@ pub(crate) struct Scene<'a> {
     pub(crate) hosts: Semaphore,
     /// `--force`.
     pub(crate) force: bool,
-    clients: RefCell<BTreeMap<Option<String>, Client>>,
+    /// `preflight.commit`.
+    pub(crate) commit: Option<&'a str>,
+    clients: RefCell<BTreeMap<(Option<String>, Instant), Client>>,
+    /// What a check that waits has seen so far, by its id.
+    notes: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Scene<'a> {
-    pub(crate) fn new(job: &'a Job, section: &Preflight, force: bool) -> Self {
+    pub(crate) fn new(job: &'a Job, section: &'a Preflight, force: bool) -> Self {
         Scene {
             job,
             timeout: section.timeout.get(),
             until: Instant::now() + section.deadline.get(),
             hosts: Semaphore::new(usize::from(section.parallel_hosts.get())),
             force,
+            commit: section.commit.as_deref(),
             clients: RefCell::default(),
+            notes: RefCell::default(),
         }
     }
 
     /// One client for each identity, so that an app makes one token for all checks.
     pub(crate) fn github(&self, token_env: Option<&str>) -> Result<Client, github::Error> {
-        let key = token_env.map(str::to_owned);
+        self.github_until(token_env, self.until)
+    }
+
+    /// A client that waits for a rate limit until then.
+    pub(crate) fn github_until(
+        &self,
+        token_env: Option<&str>,
+        until: Instant,
+    ) -> Result<Client, github::Error> {
+        let key = (token_env.map(str::to_owned), until);
         if let Some(client) = self.clients.borrow().get(&key) {
             return Ok(client.clone());
         }
-        let client = self.job.github(token_env, self.timeout, self.until)?;
+        let client = self.job.github(token_env, self.timeout, until)?;
         self.clients.borrow_mut().insert(key, client.clone());
         Ok(client)
+    }
+
+    /// Shows what a check waits for.
+    pub(crate) fn note(&self, id: &str, text: String) {
+        self.notes.borrow_mut().insert(id.to_owned(), text);
+    }
+
+    /// A check that is waited for, with what it has seen.
+    pub(crate) fn waits_for(&self, id: &str) -> String {
+        match self.notes.borrow().get(id) {
+            Some(note) => format!("{id} ({note})"),
+            None => id.to_owned(),
+        }
     }
 
     /// How long a check may take that may have to wait for a rate limit: the rest of the stage's
@@ -92,6 +121,9 @@ pub(crate) struct Planned<'a> {
     pub(crate) needs: Option<String>,
     /// How long asking may take.
     pub(crate) timeout: Duration,
+    /// A time of its own, in which it may go on after the stage's deadline: what the configuration
+    /// lets it wait for.
+    pub(crate) wait: Duration,
     pub(crate) ask: Pin<Box<dyn Future<Output = Outcome> + 'a>>,
 }
 
@@ -99,6 +131,7 @@ pub(crate) struct Planned<'a> {
 pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let Preflight {
         pass_score: _,
+        commit: _,
         timeout: _,
         deadline: _,
         parallel_hosts: _,
@@ -121,7 +154,11 @@ pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Plann
     let mut planned = release::plan(scene);
     planned.extend(secrets.iter().flat_map(|check| secrets::plan(check, scene)));
     planned.extend(variables.iter().map(|check| variables::plan(check, scene)));
-    planned.extend(freeze.iter().map(|window| freeze::plan(window, scene)));
+    planned.extend(
+        freeze
+            .iter()
+            .map(|window| freeze::plan(window, freeze, scene)),
+    );
     planned.extend(images.iter().map(|check| images::plan(check, scene)));
     planned.extend(backup.iter().map(|check| backup::plan(check, scene)));
     planned.extend(

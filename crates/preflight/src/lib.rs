@@ -137,7 +137,7 @@ impl cli::Stage for Stage {
         let mut checks = if job.dry_run {
             dry(planned)
         } else {
-            all(planned, &section, job).await
+            all(planned, &section, &scene).await
         };
         checks.extend(unknown.into_iter().map(never_asked));
         let readiness = score::judge(&checks, section.pass_score);
@@ -181,14 +181,19 @@ fn dry(planned: Vec<Planned<'_>>) -> Vec<Weighed> {
 }
 
 /// Asks everything at once; the outcomes come in the order of the configuration.
-async fn all(planned: Vec<Planned<'_>>, section: &Preflight, job: &Job) -> Vec<Weighed> {
+async fn all(planned: Vec<Planned<'_>>, section: &Preflight, scene: &Scene<'_>) -> Vec<Weighed> {
+    let job = scene.job;
     let start = Instant::now();
     let deadline = section.deadline.get();
     let waiting = RefCell::new(planned.iter().map(|p| p.id.clone()).collect::<Vec<_>>());
     let ticking = async {
         loop {
-            let text = format!("waiting for {}", waiting.borrow().join(", "));
-            job.progress.say(&text);
+            // Not borrowed over the pause: a check that ends takes its name off the list.
+            let ids: Vec<String> = {
+                let ids = waiting.borrow();
+                ids.iter().map(|id| scene.waits_for(id)).collect()
+            };
+            job.progress.say(&format!("waiting for {}", ids.join(", ")));
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     };
@@ -250,10 +255,14 @@ async fn one(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job
         asks: _,
         needs: _,
         timeout,
+        wait,
         ask,
     } = planned;
     // A little more than the check's own time, in which it can name the step that hangs.
     let own = timeout + Duration::from_millis(500);
+    // What is waited for by name has its time whatever the others' is.
+    let left = deadline.saturating_sub(start.elapsed());
+    let left = if wait.is_zero() { left } else { left.max(own) };
     let late = |what: &str, time: Duration, hint: &str| {
         let time = time.as_millis();
         Outcome::error(&id, &subject)
@@ -265,7 +274,7 @@ async fn one(planned: Planned<'_>, start: Instant, deadline: Duration, job: &Job
     let outcome = tokio::select! {
         outcome = ask => outcome,
         () = tokio::time::sleep(own) => late("its time", timeout, "raise `preflight.timeout`, or see why it is slow"),
-        () = tokio::time::sleep(deadline.saturating_sub(start.elapsed())) => late("the stage's deadline", deadline, "raise `preflight.deadline`, or see what else is slow"),
+        () = tokio::time::sleep(left) => late("the stage's deadline", deadline, "raise `preflight.deadline`, or see what else is slow"),
         _ = job.interrupt.wait() => interrupted(&id, &subject),
     };
     let mut outcome = complete(outcome).took(start.elapsed());

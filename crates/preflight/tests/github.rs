@@ -121,7 +121,7 @@ async fn another_workflows_newest_successful_run_is_found() {
     assert_eq!(ran.code, 1, "{}", ran.text);
     assert!(
         ran.text
-            .contains("no run ended with success on main for this commit"),
+            .contains("no run ended with success on main for the commit 12345678"),
         "{}",
         ran.text
     );
@@ -225,7 +225,7 @@ async fn each_word_of_ci_has_its_verdict() {
             &[("jenkins", "failure")],
             all,
             1,
-            "1 failed: jenkins (failure)",
+            "1 failed: status jenkins (failure)",
         ),
         (
             vec![done("test", "cancelled")],
@@ -260,7 +260,7 @@ async fn each_word_of_ci_has_its_verdict() {
             &[("jenkins", "pending")],
             all,
             3,
-            "jenkins (pending)",
+            "status jenkins (pending)",
         ),
         (vec![done("test", "dancing")], &[], all, 3, "not understood"),
         (
@@ -403,7 +403,7 @@ async fn checks_that_run_are_waited_for() {
     assert_eq!(ran.code, 1, "{}", ran.text);
     assert!(clock.elapsed() < std::time::Duration::from_secs(4));
 
-    // The stage's deadline ends the wait, and what was seen is told.
+    // The end of the wait ends it, and what was seen is told.
     let server = MockServer::start().await;
     commit(&server, &[run("test", "in_progress", None)], &[]).await;
     let ran = preflight(&server, "  checks: [{ name: ci, wait: 3s }]\n").await;
@@ -592,7 +592,7 @@ async fn nobody_else_deploys_and_our_own_deployment_does_not_count() {
         ),
         (&[(1, 5, &[])], "", 1, "(pending, 5m"),
         (
-            &[(1, 500, &[("waiting", OTHER)])],
+            &[(1, 500, &[("in_progress", OTHER)])],
             ", forget-after: 2h",
             0,
             "1 forgotten (forget-after)",

@@ -80,3 +80,49 @@ preflight: {{ runners: [{{ name: production, labels: [self-hosted, production], 
         }
     }
 }
+
+#[tokio::test]
+async fn a_pool_that_scales_from_zero_is_judged_by_its_jobs() {
+    let ago = |minutes: i64| {
+        let at = jiff::Timestamp::now().as_second() - minutes * 60;
+        jiff::Timestamp::from_second(at).unwrap().to_string()
+    };
+    for (begun, code, says) in [
+        (29, 0, "waited 1m for a machine"),
+        (10, 3, "waited 20m for a machine, where 5m is expected"),
+    ] {
+        let server = MockServer::start().await;
+        let job = json!({"id": 1, "name": "build", "status": "completed", "conclusion": "success",
+            "labels": ["arc-prod"], "runner_name": "arc-prod-x7k2p", "created_at": ago(30),
+            "started_at": ago(begun), "completed_at": ago(5)});
+        for (at, body) in [
+            ("runners", json!({"total_count": 0, "runners": []})),
+            (
+                "runs",
+                json!({"total_count": 1, "workflow_runs": [{"id": 9}]}),
+            ),
+            ("runs/9/jobs", json!({"total_count": 1, "jobs": [job]})),
+        ] {
+            Mock::given(path(format!("/repos/acme/shop/actions/{at}")))
+                .respond_with(ResponseTemplate::new(200).set_body_json(body))
+                .mount(&server)
+                .await;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let config = "version: 1
+preflight: { runners: [{ name: arc, labels: [arc-prod], scales-from-zero: true }] }
+";
+        std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+        let mut command = testkit::bin("preflight");
+        command
+            .current_dir(folder.path())
+            .env("GITHUB_API_URL", server.uri())
+            .env("GITHUB_REPOSITORY", "acme/shop")
+            .env("GITHUB_TOKEN", "t");
+        let output = tokio::task::spawn_blocking(move || command.output());
+        let output = output.await.unwrap().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(says), "{text}");
+    }
+}

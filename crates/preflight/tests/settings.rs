@@ -152,14 +152,37 @@ fn a_variable_check_says_one_thing() {
 
 #[test]
 fn nothing_is_deployed_inside_a_window() {
-    // Today and every other day, so that it holds whenever this runs.
-    let (_folder, mut command) =
-        preflight("  freeze: [{ name: always, time-zone: Asia/Tokyo, reason: stocktaking }]\n");
-    command.assert().code(1).stdout(
-        contains("freeze/always")
-            .and(contains("in Asia/Tokyo: stocktaking"))
-            .and(contains("--skip freeze/always")),
+    // From yesterday to tomorrow, so that it holds whenever this runs.
+    let day = |from_now: i64| {
+        let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+        now.date().saturating_add(jiff::Span::new().days(from_now))
+    };
+    let now = format!(
+        "name: stocktaking, first-date: {}, last-date: {}, time-zone: Asia/Tokyo, reason: we count",
+        day(-1),
+        day(1)
     );
+    let (_folder, mut command) = preflight(&format!("  freeze: [{{ {now} }}]\n"));
+    command.assert().code(1).stdout(
+        contains("freeze/stocktaking")
+            .and(contains("in Asia/Tokyo: we count"))
+            .and(contains("--skip freeze/stocktaking")),
+    );
+    // The next window follows at once: that one's end is when we may deploy, unless it is left out.
+    let next = format!(
+        "name: next, first-date: {}, last-date: {}, time-zone: Asia/Tokyo",
+        day(2),
+        day(9)
+    );
+    let section = format!("  freeze: [{{ {now} }}, {{ {next} }}]\n");
+    for (skip, end) in [(&[][..], day(10)), (&["--skip", "freeze/next"][..], day(2))] {
+        let (_folder, mut command) = preflight(&section);
+        command
+            .args(skip)
+            .assert()
+            .code(1)
+            .stdout(contains(format!("{end} 00:00 in Asia/Tokyo: we count")));
+    }
     let (_folder, mut command) = preflight(
         "  freeze: [{ name: past, first-date: 2020-01-01, last-date: 2020-01-02, from: 8:00, to: 20:00 }]\n",
     );
@@ -173,9 +196,17 @@ fn nothing_is_deployed_inside_a_window() {
             "first-date: 2026-12-20, last-date: 2026-12-01",
             "`last-date` is before `first-date`",
         ),
+        (
+            "reason: for ever",
+            "`w` never ends: nothing could ever be deployed",
+        ),
+        (
+            "from: 20:00, to: 8:00 }, { name: day, from: 8:00, to: 20:00",
+            "together these windows never end",
+        ),
     ] {
         let (_folder, mut command) =
-            preflight(&format!("  freeze:\n    - {{ name: w, {wrong} }}\n"));
+            preflight(&format!("  freeze:\n    [{{ name: w, {wrong} }}]\n"));
         command
             .assert()
             .code(2)

@@ -112,6 +112,8 @@ fn target(
     let here = job.actions.repository.as_ref();
     if let Some(pool) = section.pools.iter().find(|pool| pool.name == name) {
         let mut pool = Pool::of_section(pool, section, here).ok_or_else(nobody)?;
+        // What is started has to be seen, whatever starts by itself.
+        pool.supply = runners::Supply::Registered;
         pool.members.extend(
             emergency
                 .runner

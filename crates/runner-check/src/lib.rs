@@ -49,6 +49,15 @@ pub struct Stage {
     /// How many must be online [default: 1]
     #[arg(long, value_name = "N", requires = "labels")]
     min_online: Option<NonZero<u32>>,
+    /// The pools have no runner without work, and start one for a job
+    #[arg(long, requires = "labels", conflicts_with_all = ["github_hosted", "min_online"])]
+    scales_from_zero: bool,
+    /// The labels are of GitHub's own machines, such as its larger runners
+    #[arg(long, requires = "labels", conflicts_with = "min_online")]
+    github_hosted: bool,
+    /// How long a job may wait for a machine that is started for it [default: 5m]
+    #[arg(long, value_name = "TIME", requires = "labels")]
+    starts_within: Option<Span>,
     /// How long to wait for a pool that can take the job, such as `2m` [default: not at all]
     #[arg(long, value_name = "TIME")]
     wait: Option<Span>,
@@ -149,6 +158,11 @@ impl Stage {
         if labels.is_empty() {
             return Err(Failure::usage("`--labels` names no label"));
         }
+        if self.starts_within.is_some() && !self.scales_from_zero && !self.github_hosted {
+            return Err(Failure::usage(
+                "`--starts-within` is for `--scales-from-zero` and `--github-hosted`",
+            ));
+        }
         Ok(Pool {
             name: labels.join("+"),
             labels,
@@ -160,6 +174,9 @@ impl Stage {
             repositories: Vec::new(),
             runners: Vec::new(),
             prometheus: None,
+            scales_from_zero: self.scales_from_zero,
+            github_hosted: self.github_hosted,
+            starts_within: self.starts_within,
         })
     }
 }

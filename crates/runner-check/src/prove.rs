@@ -85,6 +85,7 @@ pub(crate) fn pool_of(name: &str, job: &Job, section: &RunnerCheck) -> Option<Po
         members: vec![name.to_owned()],
         only_members: true,
         metric: None,
+        supply: runners::Supply::Registered,
         ..pool
     })
 }

@@ -9,6 +9,8 @@ pub enum State {
     Online,
     /// It has a job, and takes the next one afterwards.
     Busy,
+    /// A machine is started for a job, and not before.
+    OnDemand,
     /// It takes no job.
     Offline,
     /// Nobody knows. Never a pass, and never offline.
@@ -18,7 +20,7 @@ pub enum State {
 impl State {
     /// Whether a job would be taken, sooner or later.
     pub fn is_up(self) -> bool {
-        matches!(self, State::Online | State::Busy)
+        matches!(self, State::Online | State::Busy | State::OnDemand)
     }
 
     /// The word as it stands in reports.
@@ -26,6 +28,7 @@ impl State {
         match self {
             State::Online => "online",
             State::Busy => "busy",
+            State::OnDemand => "on demand",
             State::Offline => "offline",
             State::Unknown => "unknown",
         }

@@ -8,7 +8,7 @@ use github::runners::Listing;
 use github::{Client, Jobs, Scope};
 use jiff::Timestamp;
 
-use crate::{Pool, host, metric};
+use crate::{Pool, Supply, host, metric};
 
 /// Repositories that are asked side by side, each with some 20 requests: GitHub takes a hundred at
 /// once from all that share the token.
@@ -34,6 +34,8 @@ impl From<github::Error> for Refusal {
 #[derive(Clone, Debug)]
 pub struct Knowledge {
     pub at: Timestamp,
+    /// Whether GitHub has machines of its own for jobs there; an Enterprise Server has none.
+    pub offers_machines: bool,
     /// By scope.
     pub listings: BTreeMap<String, Result<Listing, Refusal>>,
     /// By repository.
@@ -88,6 +90,12 @@ impl<'a> Sources<'a> {
         .await;
         Knowledge {
             at,
+            offers_machines: !self
+                .job
+                .actions
+                .api_url
+                .trim_end_matches('/')
+                .ends_with("/api/v3"),
             listings,
             jobs,
             metrics,
@@ -96,8 +104,10 @@ impl<'a> Sources<'a> {
     }
 
     async fn lists(&self, pools: &[Pool]) -> BTreeMap<String, Result<Listing, Refusal>> {
+        // No list shows GitHub's own machines.
         let scopes: BTreeMap<String, &Scope> = pools
             .iter()
+            .filter(|pool| !matches!(pool.supply, Supply::Hosted { .. }))
             .map(|pool| (pool.scope.to_string(), &pool.scope))
             .collect();
         let asking = scopes.into_iter().map(|(name, scope)| async move {

@@ -8,10 +8,20 @@ use std::time::Duration;
 use github::{Job, Jobs};
 use jiff::Timestamp;
 
-use crate::{Evidence, Pool, Source, State, Trust, span};
+use crate::{Evidence, Pool, Source, State, Supply, Trust, span};
 
-/// What the jobs say about a pool and its runners. A job may wait `patience` for a runner.
-pub fn evidence(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration) -> Vec<Evidence> {
+/// How long ago a job may have begun late to tell something of the next one.
+const LATE_COUNTS_FOR: Duration = Duration::from_hours(1);
+
+/// What the jobs say about a pool and its runners. A job may wait `patience` for a runner, and as
+/// long as its supply says for one that is started for it.
+pub fn evidence(
+    pool: &Pool,
+    supply: Supply,
+    jobs: &Jobs,
+    now: Timestamp,
+    patience: Duration,
+) -> Vec<Evidence> {
     let mut found = Vec::new();
     let taken = |job: &&Job| fits(pool, job) && job.runner().is_some();
     let running: Vec<&Job> = jobs
@@ -28,9 +38,61 @@ pub fn evidence(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration) ->
         let says = format!("runs job `{}`{}", job.name, since.unwrap_or_default());
         found.push(Evidence::new(Source::Jobs, State::Busy, Trust::Work, says).of(runner));
     }
-    found.extend(last_finished(pool, jobs, now));
-    found.push(queue(pool, jobs, now, patience, running.len()));
+    match supply.starts_within() {
+        // A machine of its own for each job: one that has finished its job is gone.
+        Some(within) => {
+            found.push(queue(pool, jobs, now, within, None));
+            found.push(starts(pool, jobs, now, within));
+        }
+        None => {
+            found.extend(last_finished(pool, jobs, now));
+            found.push(queue(pool, jobs, now, patience, Some(running.len())));
+        }
+    }
     found
+}
+
+/// How long jobs have waited until a machine was started for them.
+fn starts(pool: &Pool, jobs: &Jobs, now: Timestamp, within: Duration) -> Evidence {
+    let mut begun: Vec<(Timestamp, Duration, &Job)> = jobs
+        .jobs
+        .iter()
+        .filter(|job| fits(pool, job) && job.runner().is_some())
+        .filter_map(|job| {
+            let at = job.started_at?;
+            Some((at, ago(job.created_at?, at), job))
+        })
+        .collect();
+    begun.sort_by_key(|(at, _, job)| (*at, job.id));
+    let Some((at, waited, job)) = begun.last().copied() else {
+        let says = "no job with these labels is among the recent runs";
+        return Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says);
+    };
+    let late = begun
+        .iter()
+        .filter(|(_, waited, _)| *waited > within)
+        .count();
+    let says = format!(
+        "the last job with these labels (`{}`) waited {} for a machine, where {} is expected; {late} of {} in recent runs waited longer",
+        job.name,
+        span(waited),
+        span(within),
+        begun.len()
+    );
+    let age = ago(at, now);
+    let state = match waited > within {
+        true if age <= LATE_COUNTS_FOR => State::Offline,
+        true => State::Unknown,
+        false => State::OnDemand,
+    };
+    Evidence::new(Source::Jobs, state, Trust::Hearsay, says).aged(Some(age))
+}
+
+/// Runners that finished a job of this pool a short while ago, whatever became of them.
+pub fn finished_lately(pool: &Pool, jobs: &Jobs, now: Timestamp, fresh: Duration) -> bool {
+    last_finished(pool, jobs, now)
+        .iter()
+        .any(|evidence| evidence.state.is_up() && evidence.counts(fresh))
 }
 
 /// What a job that ended says of its runner: it was there then.
@@ -67,8 +129,15 @@ fn last_finished(pool: &Pool, jobs: &Jobs, now: Timestamp) -> Vec<Evidence> {
     newest.into_iter().map(evidence).collect()
 }
 
-/// What waits, as evidence about the pool as a whole.
-fn queue(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration, running: usize) -> Evidence {
+/// What waits, as evidence about the pool as a whole. `running` are the jobs that keep its runners
+/// busy; `None` where a runner is started for each job, so that no job waits for another's end.
+fn queue(
+    pool: &Pool,
+    jobs: &Jobs,
+    now: Timestamp,
+    patience: Duration,
+    running: Option<usize>,
+) -> Evidence {
     let waiting: Vec<&Job> = jobs
         .jobs
         .iter()
@@ -86,7 +155,7 @@ fn queue(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration, running: 
     };
     let Some((at, job)) = oldest else {
         let says = match running {
-            0 => format!("no job with these labels waits or runs{unseen}"),
+            Some(0) => format!("no job with these labels waits or runs{unseen}"),
             _ => format!("no job with these labels waits{unseen}"),
         };
         return Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says);
@@ -99,7 +168,11 @@ fn queue(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration, running: 
         span(waited)
     );
     match (waited > patience, running) {
-        (true, 0) => {
+        (true, None) => {
+            let says = format!("{text}, where {} is expected{unseen}", span(patience));
+            Evidence::new(Source::Jobs, State::Offline, Trust::Hearsay, says)
+        }
+        (true, Some(0)) => {
             let says = format!("{text}, and none runs{unseen}");
             // Runs that nobody looked into may be the ones that keep the runners busy.
             let state = if jobs.unseen == 0 {
@@ -109,7 +182,7 @@ fn queue(pool: &Pool, jobs: &Jobs, now: Timestamp, patience: Duration, running: 
             };
             Evidence::new(Source::Jobs, state, Trust::Hearsay, says)
         }
-        (true, running) => {
+        (true, Some(running)) => {
             let says = format!("{text}, while {running} run{unseen}");
             Evidence::new(Source::Jobs, State::Unknown, Trust::Hearsay, says)
         }
@@ -163,6 +236,7 @@ mod tests {
             only_members: false,
             repositories: vec!["acme/shop".into()],
             metric: None,
+            supply: Supply::Registered,
         }
     }
 
@@ -182,6 +256,56 @@ mod tests {
         }
     }
 
+    /// What is said of a pool that starts a machine within two minutes for each job.
+    fn on_demand(jobs: Vec<Job>, unseen: u64) -> Vec<(State, String)> {
+        let jobs = Jobs {
+            jobs,
+            with_finished: true,
+            unseen,
+        };
+        let now = Timestamp::from_second(1_000_000).unwrap_or_default();
+        let within = Duration::from_secs(120);
+        let supply = Supply::FromZero { within };
+        let found = evidence(&pool(), supply, &jobs, now, Duration::ZERO);
+        let about = found.into_iter().filter(|e| e.runner.is_none());
+        about.map(|e| (e.state, e.says)).collect()
+    }
+
+    #[test]
+    fn a_pool_without_runners_is_told_by_how_late_its_jobs_begin() {
+        let labels = ["self-hosted", "production"];
+        // Made 9 minutes ago, begun after so many minutes.
+        let begun = |after: i64| Job {
+            started_at: Timestamp::from_second(1_000_000 - (9 - after) * 60).ok(),
+            ..job("completed", &labels, Some("web-01"), 9)
+        };
+        let states = |jobs: Vec<Job>, unseen| {
+            let found = on_demand(jobs, unseen).into_iter();
+            found.map(|(state, _)| state).collect::<Vec<_>>()
+        };
+        use State::{Offline, OnDemand, Unknown};
+        assert_eq!(states(vec![], 0), [Unknown, Unknown]);
+        assert_eq!(states(vec![begun(1)], 0), [Unknown, OnDemand]);
+        assert_eq!(states(vec![begun(5)], 0), [Unknown, Offline]);
+        // The last one tells, and how many were late is said.
+        assert_eq!(states(vec![begun(5), begun(1)], 0)[1], Offline);
+        let found = on_demand(vec![begun(5), begun(1)], 0);
+        assert!(
+            found[1].1.ends_with("1 of 2 in recent runs waited longer"),
+            "{found:?}"
+        );
+        // One that waits now, whatever else runs or was not looked into.
+        let running = job("in_progress", &labels, Some("web-02"), 3);
+        let waits = job("queued", &labels, None, 9);
+        assert_eq!(states(vec![waits, running], 7)[0], Offline);
+        // What began late long ago tells nothing of the next one.
+        let mut old = begun(5);
+        for at in [&mut old.created_at, &mut old.started_at] {
+            *at = at.map(|at| at - jiff::SignedDuration::from_hours(2));
+        }
+        assert_eq!(states(vec![old], 0), [Unknown, Unknown]);
+    }
+
     fn says(jobs: Vec<Job>, unseen: u64) -> Vec<(Option<String>, State, String)> {
         let jobs = Jobs {
             jobs,
@@ -189,10 +313,16 @@ mod tests {
             unseen,
         };
         let now = Timestamp::from_second(1_000_000).unwrap_or_default();
-        evidence(&pool(), &jobs, now, Duration::from_secs(120))
-            .into_iter()
-            .map(|e| (e.runner, e.state, e.says))
-            .collect()
+        evidence(
+            &pool(),
+            Supply::Registered,
+            &jobs,
+            now,
+            Duration::from_secs(120),
+        )
+        .into_iter()
+        .map(|e| (e.runner, e.state, e.says))
+        .collect()
     }
 
     #[test]

@@ -8,7 +8,7 @@ use github::runners::Listing;
 
 use crate::gather::{Knowledge, Refusal};
 use crate::merge::{Merged, merge};
-use crate::{Evidence, Pool, Source, State, Trust, jobs, metric};
+use crate::{Evidence, Pool, Source, State, Supply, Trust, jobs, metric};
 
 /// What counts as old, and as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +55,18 @@ pub struct Judgement {
     pub refusal: Option<Refusal>,
     /// A job waits although a runner seems free.
     pub passed_over: bool,
+    /// Where its runners come from.
+    pub supply: Supply,
+    /// Runners took its jobs a short while ago and are gone: perhaps it scales from zero.
+    pub vanished: bool,
 }
 
 /// Judges a pool.
 pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
     let listing = known.listings.get(&pool.scope.to_string());
+    let supply = supply(pool, listing, known);
+    // No list is asked for GitHub's own machines; another pool's may be there.
+    let listing = listing.filter(|_| !matches!(supply, Supply::Hosted { .. }));
     let mut about_pool = Vec::new();
     let mut named: BTreeMap<String, Vec<Evidence>> = BTreeMap::new();
     for name in &pool.members {
@@ -72,7 +79,7 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
         };
     let complete = matches!(listing, Some(Ok(listing)) if listing.unlisted == 0);
     listed(pool, listing, &mut named, &mut sort);
-    for evidence in from_jobs(pool, known, rules) {
+    for evidence in from_jobs(pool, supply, known, rules) {
         // Of a runner that is listed no more, only work that goes on matters: one that lives for
         // a single job is taken off the list after it.
         let gone = evidence.trust == Trust::Hearsay
@@ -123,9 +130,32 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
         counted,
         refusal: listing.and_then(|l| l.as_ref().err()).cloned(),
         passed_over: false,
+        supply,
+        vanished: supply == Supply::Registered && vanished(pool, known, rules),
     };
     judgement.decide(pool, rules);
     judgement
+}
+
+/// As it is declared; GitHub's standard labels speak for themselves where no runner has them.
+fn supply(pool: &Pool, listing: Option<&Result<Listing, Refusal>>, known: &Knowledge) -> Supply {
+    let is_listed = matches!(listing, Some(Ok(listing))
+        if listing.runners.iter().any(|runner| runner.has(&pool.labels)));
+    let is_standard = known.offers_machines && pool.has_standard_label() && !is_listed;
+    match pool.supply {
+        Supply::Registered if is_standard => Pool::HOSTED,
+        supply => supply,
+    }
+}
+
+/// Whether runners finished jobs of this pool a short while ago.
+fn vanished(pool: &Pool, known: &Knowledge, rules: &Rules) -> bool {
+    let jobs = pool
+        .repositories
+        .iter()
+        .filter_map(|name| known.jobs.get(name));
+    jobs.flatten()
+        .any(|jobs| jobs::finished_lately(pool, jobs, known.at, rules.fresh))
 }
 
 fn listed(
@@ -162,7 +192,7 @@ fn listed(
 }
 
 /// What the jobs of the pool's repositories say, taken together.
-fn from_jobs(pool: &Pool, known: &Knowledge, rules: &Rules) -> Vec<Evidence> {
+fn from_jobs(pool: &Pool, supply: Supply, known: &Knowledge, rules: &Rules) -> Vec<Evidence> {
     let mut found = Vec::new();
     let mut all: Option<Jobs> = None;
     let mut asked = Vec::new();
@@ -184,7 +214,7 @@ fn from_jobs(pool: &Pool, known: &Knowledge, rules: &Rules) -> Vec<Evidence> {
     }
     if let Some(jobs) = all {
         let of_pool = pool.scope.repository().is_none();
-        for mut evidence in jobs::evidence(pool, &jobs, known.at, rules.patience) {
+        for mut evidence in jobs::evidence(pool, supply, &jobs, known.at, rules.patience) {
             if of_pool && evidence.runner.is_none() {
                 evidence.says.push_str(&format!(" in {}", asked.join(", ")));
             }
@@ -294,7 +324,25 @@ impl Judgement {
         all
     }
 
+    /// A pool that starts machines for jobs is told by its jobs: that none is online says nothing,
+    /// and late ones are a doubt and no proof.
+    fn decide_on_demand(&mut self) {
+        let jobs = || self.about_pool.iter().filter(|e| e.source == Source::Jobs);
+        let late = jobs().any(|e| e.state == State::Offline);
+        let told = jobs().any(|e| e.answered);
+        let free = self.count(State::Online) > 0;
+        self.passed_over = late && free;
+        self.state = match (late, free, told) {
+            (true, _, _) | (false, false, false) => State::Unknown,
+            (false, true, _) => State::Online,
+            (false, false, true) => State::OnDemand,
+        };
+    }
+
     fn decide(&mut self, pool: &Pool, rules: &Rules) {
+        if self.supply.starts_within().is_some() {
+            return self.decide_on_demand();
+        }
         let wanted = u64::from(pool.min_online.get());
         let online = self.online();
         let nobody = |source: Source| {
@@ -335,11 +383,17 @@ impl std::fmt::Display for Judgement {
         let (idle, busy) = (self.count(State::Online), self.count(State::Busy));
         let offline = self.count(State::Offline);
         let unknown = self.count(State::Unknown);
+        let by_design = match self.supply {
+            Supply::Registered => None,
+            Supply::FromZero { .. } => Some("it scales from zero"),
+            Supply::Hosted { .. } => Some("GitHub's own machines, one for each job"),
+        };
         match (self.runners.is_empty(), self.counted) {
             (_, Some(counted)) if counted > (idle + busy) as u64 => {
                 write!(f, "{counted} online as Prometheus counts")?;
             }
             (true, Some(_)) => f.write_str("none online as Prometheus counts")?,
+            (true, None) if by_design.is_some() => f.write_str(by_design.unwrap_or_default())?,
             (true, None) if self.refusal.is_some() => f.write_str("its runners are not known")?,
             (true, None) => f.write_str("no runner has these labels")?,
             (false, _) => write!(

@@ -21,4 +21,4 @@ pub mod table;
 pub use evidence::{Evidence, Source, State, Trust, age, span};
 pub use gather::{Knowledge, Sources};
 pub use judge::{Judgement, Rules, judge};
-pub use pool::Pool;
+pub use pool::{Pool, Supply};

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use model::{Measurement, Outcome, Verdict};
 
-use crate::evidence::age;
-use crate::{Evidence, Judgement, Pool, Source, State};
+use crate::evidence::{age, span};
+use crate::{Evidence, Judgement, Pool, Source, State, Supply};
 
 /// The outcome of a pool. `known` are the runners that `runner-check restart` can reach.
 pub fn outcome(
@@ -20,10 +20,15 @@ pub fn outcome(
     if judgement.state == State::Busy {
         actual.push_str("; all are busy, so the job waits for one");
     }
+    let on_demand = judgement.supply.starts_within().is_some();
     if judgement.state == State::Unknown && judgement.refusal.is_some()
         || judgement.runners.is_empty()
+        || on_demand
     {
-        for evidence in &judgement.about_pool {
+        // What takes the job is no matter of a list then.
+        let passed_by_list =
+            |e: &&Evidence| !(judgement.state == State::OnDemand && e.source == Source::List);
+        for evidence in judgement.about_pool.iter().filter(passed_by_list) {
             actual.push_str(&format!("; {}", quote(evidence)));
         }
     }
@@ -31,7 +36,7 @@ pub fn outcome(
         actual.push_str(&format!("\ncontradiction: {text}"));
     }
     let outcome = Outcome::new(id, pool.shown_labels(), verdict)
-        .expected(expected(pool))
+        .expected(expected(pool, judgement.supply))
         .actual(actual)
         .measurements(measurements(judgement, at));
     if verdict == Verdict::Pass {
@@ -43,7 +48,14 @@ pub fn outcome(
 }
 
 /// What a pool must have.
-pub fn expected(pool: &Pool) -> String {
+pub fn expected(pool: &Pool, supply: Supply) -> String {
+    if let Some(within) = supply.starts_within() {
+        let within = span(within);
+        return format!(
+            "a job with {} gets a machine within {within}",
+            pool.shown_labels()
+        );
+    }
     format!(
         "at least {} online with {}",
         pool.min_online,
@@ -55,7 +67,7 @@ pub fn expected(pool: &Pool) -> String {
 /// inconclusive.
 fn verdict(judgement: &Judgement) -> Verdict {
     match judgement.state {
-        State::Online | State::Busy => Verdict::Pass,
+        State::Online | State::Busy | State::OnDemand => Verdict::Pass,
         State::Offline => Verdict::Fail,
         State::Unknown if judgement.answered() => Verdict::Inconclusive,
         State::Unknown => Verdict::Error,
@@ -64,7 +76,10 @@ fn verdict(judgement: &Judgement) -> Verdict {
 
 /// The arithmetic, and what each runner that is not up says.
 fn reason(pool: &Pool, judgement: &Judgement) -> String {
-    let mut parts = vec![format!("{judgement}, {} wanted", pool.min_online)];
+    let mut parts = vec![match judgement.supply {
+        Supply::Registered => format!("{judgement}, {} wanted", pool.min_online),
+        Supply::FromZero { .. } | Supply::Hosted { .. } => judgement.to_string(),
+    }];
     let down = judgement.runners.iter().filter(|r| !r.merged.state.is_up());
     parts.extend(
         down.take(5)
@@ -88,6 +103,19 @@ fn hint(pool: &Pool, judgement: &Judgement, known: &[&str]) -> String {
             "may the runner take jobs of this repository? Look at {}, Settings, Actions, Runner groups, and at `journalctl -u 'actions.runner.*'` on its machine",
             pool.scope
         );
+    }
+    let late = judgement
+        .about_pool
+        .iter()
+        .any(|e| e.source == Source::Jobs && e.state == State::Offline);
+    match judgement.supply {
+        Supply::FromZero { .. } if late => {
+            return "why does it start none? Look at the scale set's listener and its maximum (`kubectl get autoscalingrunnersets -A`, `maxRunners`), or the autoscaler's log; `starts-within` is the time that is expected".to_owned();
+        }
+        Supply::Hosted { .. } if late => {
+            return "look at GitHub's status page (githubstatus.com), and at the limits and the budget of the runner's group; `starts-within` is the time that is expected".to_owned();
+        }
+        _ => {}
     }
     if let Some(remedy) = judgement.runners.iter().find_map(|r| r.remedy.as_ref()) {
         return remedy.clone();
@@ -121,8 +149,11 @@ fn hint(pool: &Pool, judgement: &Judgement, known: &[&str]) -> String {
             }
             None => String::new(),
         };
+        if judgement.vanished {
+            return "runners that are gone took jobs with these labels a short while ago: if the pool scales from zero, say `scales-from-zero: true` (`--scales-from-zero`)".to_owned();
+        }
         return format!(
-            "compare the labels with {}'s settings, Actions, Runners: `runner-check list` shows all{shared}",
+            "compare the labels with {}'s settings, Actions, Runners: `runner-check list` shows all{shared}; of GitHub's own larger runners say `github-hosted: true`",
             pool.scope
         );
     }
@@ -145,7 +176,7 @@ fn measurements(judgement: &Judgement, at: Timestamp) -> Vec<Measurement> {
         .chain(&judgement.about_pool)
         .map(|evidence| {
             let verdict = match evidence.state {
-                State::Online | State::Busy => Verdict::Pass,
+                State::Online | State::Busy | State::OnDemand => Verdict::Pass,
                 State::Offline => Verdict::Fail,
                 State::Unknown if evidence.answered => Verdict::Inconclusive,
                 State::Unknown => Verdict::Error,

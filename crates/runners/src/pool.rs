@@ -1,6 +1,7 @@
 //! A pool of runners as it was asked for: by a section, a flag or a check.
 
 use std::num::NonZero;
+use std::time::Duration;
 
 use config::file::{RunnerCheck, RunnerMetric, RunnersCheck};
 use github::Scope;
@@ -19,9 +20,65 @@ pub struct Pool {
     /// Whose jobs tell of the runners: GitHub lists jobs by repository alone.
     pub repositories: Vec<String>,
     pub metric: Option<RunnerMetric>,
+    pub supply: Supply,
+}
+
+/// Where a pool's runners come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// They are registered, and wait for jobs.
+    Registered,
+    /// None is there without work; one is started for a job.
+    FromZero {
+        /// How long a job may wait for it.
+        within: Duration,
+    },
+    /// GitHub's own machines, which no list shows.
+    Hosted {
+        /// How long a job may wait for one.
+        within: Duration,
+    },
+}
+
+impl Supply {
+    /// How long a job may wait for a machine that is started for it.
+    pub fn starts_within(self) -> Option<Duration> {
+        match self {
+            Supply::Registered => None,
+            Supply::FromZero { within } | Supply::Hosted { within } => Some(within),
+        }
+    }
+}
+
+/// How long the start of a machine may take where nobody says it: that of a node of a cluster
+/// takes some minutes.
+const STARTS_WITHIN: Duration = Duration::from_mins(5);
+
+/// Whether this is a standard label of GitHub's own machines, such as `ubuntu-24.04-arm` or
+/// `macos-latest` ("GitHub-hosted runners reference"). Larger runners have names of their owner's.
+fn is_standard_label(label: &str) -> bool {
+    let label = label.to_ascii_lowercase();
+    let mut parts = label.split('-');
+    let system = matches!(parts.next(), Some("ubuntu" | "windows" | "macos"));
+    let version = parts.next().is_some_and(|version| {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        matches!(version, "latest" | "slim") || version.split('.').all(digits)
+    });
+    let kinds = ["arm", "arm64", "intel", "large", "xlarge", "vs2026"];
+    system && version && parts.all(|kind| kinds.contains(&kind))
 }
 
 impl Pool {
+    /// Whether its labels alone say that GitHub's own machines are meant.
+    pub(crate) fn has_standard_label(&self) -> bool {
+        matches!(self.labels.as_slice(), [label] if is_standard_label(label))
+    }
+
+    /// GitHub's own machines, with the time that nobody said.
+    pub(crate) const HOSTED: Supply = Supply::Hosted {
+        within: STARTS_WITHIN,
+    };
+
     /// A pool of the section; `here` is the repository of the workflow run. `None` where nobody
     /// said whose runners are meant.
     pub fn of_section(
@@ -40,7 +97,11 @@ impl Pool {
             repositories,
             runners,
             prometheus,
+            scales_from_zero,
+            github_hosted,
+            starts_within,
         } = pool;
+        let within = starts_within.map_or(STARTS_WITHIN, config::value::Span::get);
         let own = Whose {
             repository: repository.as_ref(),
             organization: organization.as_ref(),
@@ -58,6 +119,11 @@ impl Pool {
             only_members: false,
             repositories,
             metric: prometheus.clone(),
+            supply: match (scales_from_zero, github_hosted) {
+                (true, _) => Supply::FromZero { within },
+                (false, true) => Supply::Hosted { within },
+                (false, false) => Supply::Registered,
+            },
         })
     }
 
@@ -76,6 +142,9 @@ impl Pool {
             prometheus,
             token_env: _,
             min_online,
+            scales_from_zero,
+            github_hosted,
+            starts_within,
             severity: _,
             weight: _,
         } = check;
@@ -90,6 +159,9 @@ impl Pool {
             repositories,
             runners,
             prometheus,
+            scales_from_zero,
+            github_hosted,
+            starts_within,
         };
         Pool::of_section(&pool, &RunnerCheck::default(), here)
     }
@@ -106,6 +178,7 @@ impl Pool {
             only_members: false,
             repositories,
             metric: None,
+            supply: Supply::Registered,
         })
     }
 
@@ -179,5 +252,36 @@ impl<'a> Whose<'a> {
             },
             None => owner,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn githubs_standard_labels_are_told_from_others() {
+        for label in [
+            "ubuntu-latest",
+            "Ubuntu-24.04",
+            "ubuntu-24.04-arm",
+            "ubuntu-slim",
+            "windows-2025",
+            "windows-11-arm",
+            "macos-15-intel",
+            "macos-latest-xlarge",
+        ] {
+            assert!(is_standard_label(label), "{label}");
+        }
+        for label in [
+            "ubuntu",
+            "self-hosted",
+            "linux",
+            "ubuntu-gpu",
+            "macos-15-mine",
+            "ubuntu-",
+        ] {
+            assert!(!is_standard_label(label), "{label}");
+        }
     }
 }

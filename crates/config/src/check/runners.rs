@@ -4,6 +4,7 @@ use super::{fault, http_url, known_host, unique};
 use crate::error::{Fault, nearest};
 use crate::file::{Config, Preflight, RunnerCheck, RunnerMetric};
 use crate::node::Node;
+use crate::value::Span;
 
 /// The section `runners:`.
 pub(super) fn hosts(config: &Config, tree: &Node) -> Result<(), Fault> {
@@ -36,6 +37,14 @@ pub(super) fn checks(section: &Preflight, config: &Config, tree: &Node) -> Resul
         };
         whose.check(None, tree, &path)?;
         repositories(&check.repositories, whose.repository, tree, &path)?;
+        let supply = Supply {
+            min_online: check.min_online.get(),
+            scales_from_zero: check.scales_from_zero,
+            github_hosted: check.github_hosted,
+            starts_within: check.starts_within,
+            known_by_name: !check.runners.is_empty() || check.prometheus.is_some(),
+        };
+        supply.check(tree, &path)?;
         pool_of(
             &check.labels,
             &check.runners,
@@ -106,6 +115,54 @@ impl Whose<'_> {
     }
 }
 
+/// Where a pool's runners come from, as a pool or a check says it.
+struct Supply {
+    min_online: u32,
+    scales_from_zero: bool,
+    github_hosted: bool,
+    starts_within: Option<Span>,
+    /// Its runners are named, or a metric names them.
+    known_by_name: bool,
+}
+
+impl Supply {
+    fn check(&self, tree: &Node, path: &[&str]) -> Result<(), Fault> {
+        let refuse = |key: &str, text: String| {
+            let at: Vec<&str> = path.iter().copied().chain([key]).collect();
+            Err(fault(tree, &at, text))
+        };
+        if self.scales_from_zero && self.github_hosted {
+            let text = "`scales-from-zero` and `github-hosted` exclude each other";
+            return refuse("github-hosted", text.to_owned());
+        }
+        let declared = match (self.scales_from_zero, self.github_hosted) {
+            (true, _) => "scales-from-zero",
+            (_, true) => "github-hosted",
+            (false, false) => {
+                if self.starts_within.is_some() {
+                    let text = "`starts-within` is for `scales-from-zero` and `github-hosted`";
+                    return refuse("starts-within", text.to_owned());
+                }
+                return Ok(());
+            }
+        };
+        if self.min_online > 1 {
+            let text = format!("`min-online` and `{declared}` exclude each other");
+            return refuse("min-online", text);
+        }
+        if self.github_hosted && self.known_by_name {
+            let text = "`runners` and `prometheus` know nothing of GitHub's own machines";
+            return refuse("github-hosted", text.to_owned());
+        }
+        match self.starts_within {
+            Some(span) if span.get().is_zero() => {
+                refuse("starts-within", "must be more than zero".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 pub(super) fn section(section: &RunnerCheck, config: &Config, tree: &Node) -> Result<(), Fault> {
     let root = "runner-check";
     unique(tree, &[root, "pools"], "name")?;
@@ -144,6 +201,14 @@ pub(super) fn section(section: &RunnerCheck, config: &Config, tree: &Node) -> Re
         };
         own.check(Some(&whose), tree, &path)?;
         repositories(&pool.repositories, own.repository, tree, &path)?;
+        let supply = Supply {
+            min_online: pool.min_online.get(),
+            scales_from_zero: pool.scales_from_zero,
+            github_hosted: pool.github_hosted,
+            starts_within: pool.starts_within,
+            known_by_name: !pool.runners.is_empty() || pool.prometheus.is_some(),
+        };
+        supply.check(tree, &path)?;
         pool_of(
             &pool.labels,
             &pool.runners,

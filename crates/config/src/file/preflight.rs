@@ -45,10 +45,16 @@ pub struct Preflight {
     #[serde(default = "pass_score")]
     #[schemars(range(min = 0.0, max = 10.0))]
     pub pass_score: f64,
+    /// The commit that is deployed, for all checks that ask GitHub about it: a commit, a tag or a
+    /// branch, such as `v${VERSION}` where the release is called otherwise than its tag. Default:
+    /// the release, where it is a tag or a commit of the repository; else, and the outcome says
+    /// so, the commit of the workflow run.
+    pub commit: Option<String>,
     /// How long one check may take, where it has no time of its own. Default 10s.
     #[serde(default = "timeout")]
     pub timeout: Span,
-    /// How long the whole stage may take; what was not answered by then is an error. Default 2m.
+    /// How long the whole stage may take; what was not answered by then is an error, but for
+    /// `checks` with a `wait` of their own. Default 2m.
     #[serde(default = "deadline")]
     pub deadline: Span,
     /// How many hosts are asked at a time. Default 32.
@@ -87,7 +93,7 @@ pub struct Preflight {
     pub backup: Vec<BackupCheck>,
     /// Whether there is a way back.
     pub rollback_ready: Option<RollbackReady>,
-    /// Self-hosted runners that must be online.
+    /// Runners that must take the job.
     #[serde(default)]
     pub runners: Vec<RunnersCheck>,
     /// Hosts that must take a login, and have what a deployment needs.
@@ -105,6 +111,7 @@ impl Default for Preflight {
     fn default() -> Self {
         Preflight {
             pass_score: pass_score(),
+            commit: None,
             timeout: timeout(),
             deadline: deadline(),
             parallel_hosts: parallel_hosts(),

@@ -102,6 +102,18 @@ pub struct Pool {
     /// How many must be online. Default 1.
     #[serde(default = "one")]
     pub min_online: NonZero<u32>,
+    /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
+    /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
+    /// job that waited longer than `starts-within` makes the pool undecided. Default false.
+    #[serde(default)]
+    pub scales_from_zero: bool,
+    /// The labels are of GitHub's own machines, larger runners too: no list shows them. GitHub's
+    /// standard labels, such as `ubuntu-latest`, are known without this. Default false.
+    #[serde(default)]
+    pub github_hosted: bool,
+    /// How long a job may wait until a machine is started for it, with `scales-from-zero` and
+    /// `github-hosted`. Default 5m.
+    pub starts_within: Option<Span>,
     /// Ask this repository's runners for this pool: `owner/name`.
     pub repository: Option<String>,
     /// Ask this organisation's runners for this pool.

@@ -5,7 +5,8 @@ use config::value::Size;
 use github::artifacts::Artifact;
 use model::Outcome;
 
-use super::asked::{Asked, Unknown, commit, short, some};
+use super::asked::{Asked, Unknown, short, some};
+use super::commit::Commit;
 use super::{Planned, Scene};
 
 pub(crate) fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Scene<'a>) -> Planned<'a> {
@@ -29,6 +30,7 @@ pub(crate) fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Scene<'a>) -> Planne
         asks: format!("ask GitHub for the artifacts of {of}"),
         needs: Some("`actions: read`".to_owned()),
         timeout: scene.patient(),
+        wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             let expected = format!("artifact {subject} of {of}, at least {}", check.min_size);
             match ask(check, scene).await {
@@ -46,11 +48,11 @@ fn pattern(check: &ArtifactCheck) -> &str {
 /// What GitHub showed.
 enum Found {
     /// The artifacts of a run, and how a person calls the run.
-    Artifacts {
-        of: String,
-        all: Vec<Artifact>,
-    },
+    Artifacts { of: String, all: Vec<Artifact> },
     NoRun {
+        /// Of which commit a run was looked for.
+        commit: Option<Commit>,
+        passed_over: usize,
         hint: String,
     },
 }
@@ -62,6 +64,7 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, Unknown>
         workflow,
         branch,
         same_commit,
+        commit: named,
         min_size: _,
         repository,
         token_env,
@@ -70,16 +73,25 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, Unknown>
     } = check;
     let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
     let (run, of) = if let Some(workflow) = workflow {
-        let commit = match same_commit {
-            true => Some(commit(scene, None)?),
-            false => None,
+        let commit = match (same_commit, named) {
+            (true, _) | (false, Some(_)) => {
+                Some(Commit::of(scene, &asked, named.as_deref()).await?)
+            }
+            (false, None) => None,
         };
-        let run = asked
+        let newest = asked
             .client
-            .latest_success(&asked.repository, workflow, branch.as_deref(), commit)
+            .latest_success(
+                &asked.repository,
+                workflow,
+                branch.as_deref(),
+                commit.as_ref().map(Commit::id),
+            )
             .await?;
-        let Some(run) = run else {
+        let Some(run) = newest.run else {
             return Ok(Found::NoRun {
+                commit,
+                passed_over: newest.passed_over,
                 hint: format!(
                     "`gh run list --repo {} --workflow {workflow}` shows how its runs went",
                     asked.repository
@@ -87,10 +99,13 @@ async fn ask(check: &ArtifactCheck, scene: &Scene<'_>) -> Result<Found, Unknown>
             });
         };
         let sha = run.head_sha.as_deref().map(short).unwrap_or_default();
-        let of = format!(
+        let mut of = format!(
             "run {} of {workflow} ({sha})",
             run.run_number.unwrap_or(run.id)
         );
+        if let Some(remark) = commit.as_ref().and_then(Commit::remark) {
+            of.push_str(&format!("; {remark}"));
+        }
         (run.id.to_string(), of)
     } else {
         let run = scene.job.actions.run_id.clone().ok_or_else(|| {
@@ -116,18 +131,38 @@ impl Found {
                 .hint(hint)
         };
         let (of, all) = match self {
-            Found::NoRun { hint } => {
+            Found::NoRun {
+                commit,
+                passed_over,
+                hint,
+            } => {
                 let mut actual = "no run ended with success".to_owned();
                 if let Some(branch) = &check.branch {
                     actual.push_str(&format!(" on {branch}"));
                 }
-                if check.same_commit {
-                    actual.push_str(" for this commit");
+                if let Some(commit) = commit {
+                    actual.push_str(&format!(" for the commit {}", commit.shown()));
+                    if let Some(remark) = commit.remark() {
+                        actual.push_str(&format!("; {remark}"));
+                    }
+                }
+                if passed_over > 0 {
+                    actual.push_str(&format!(
+                        "; {passed_over} of pull requests and other repositories do not count"
+                    ));
                 }
                 return fail(actual, hint);
             }
             Found::Artifacts { of, all } => (of, all),
         };
+        let (foreign, all): (Vec<Artifact>, Vec<Artifact>) =
+            all.into_iter().partition(Artifact::is_foreign);
+        if all.is_empty() && !foreign.is_empty() {
+            return fail(
+                format!("{of} was of another repository's code: a fork's artifacts do not count"),
+                "build what is deployed from a branch or a tag of the repository itself".to_owned(),
+            );
+        }
         // The newest of each name: another attempt of a run leaves its own.
         let mut matching: Vec<&Artifact> = Vec::new();
         for artifact in all.iter().filter(|one| cli::glob(subject, &one.name)) {

@@ -1,5 +1,7 @@
-//! What all questions to GitHub share: whose repository, which commit, and what it is called when
-//! nobody can know.
+//! What all questions to GitHub share: whose repository, and what it is called when nobody can
+//! know.
+
+use std::time::Instant;
 
 use github::{Client, Repository};
 use model::Outcome;
@@ -51,6 +53,16 @@ impl Asked {
         repository: Option<&str>,
         token_env: Option<&str>,
     ) -> Result<Self, Unknown> {
+        Asked::until(scene, repository, token_env, scene.until)
+    }
+
+    /// For a check whose own time goes on after the stage's.
+    pub(super) fn until(
+        scene: &Scene<'_>,
+        repository: Option<&str>,
+        token_env: Option<&str>,
+        until: Instant,
+    ) -> Result<Self, Unknown> {
         let named = repository.or(scene.job.actions.repository.as_deref());
         let named = named.ok_or_else(|| {
             Unknown::new(
@@ -59,20 +71,10 @@ impl Asked {
             )
         })?;
         Ok(Asked {
-            client: scene.github(token_env)?,
+            client: scene.github_until(token_env, until)?,
             repository: Repository::parse(named)?,
         })
     }
-}
-
-/// The commit that is meant.
-pub(super) fn commit<'a>(scene: &'a Scene<'_>, named: Option<&'a str>) -> Result<&'a str, Unknown> {
-    named.or(scene.job.actions.sha.as_deref()).ok_or_else(|| {
-        Unknown::new(
-            "no commit is named",
-            "add `commit: …` to the check; in a workflow GITHUB_SHA says it",
-        )
-    })
 }
 
 /// A commit as people write it.

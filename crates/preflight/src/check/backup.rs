@@ -49,6 +49,7 @@ pub(crate) fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<
         } else {
             timeout + remote::local::GRACE
         },
+        wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             let looked = if is_bucket(check) {
                 bucket::look(check, scene, timeout).await

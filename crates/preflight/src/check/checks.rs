@@ -1,4 +1,4 @@
-//! What CI says of the commit. Judging is pure and waits for nothing; [`ask`] waits.
+//! What CI says of the commit. Judging is pure and waits for nothing; [`Look`] waits.
 
 mod alerts;
 mod judge;
@@ -6,38 +6,41 @@ mod judge;
 use std::time::{Duration, Instant};
 
 use config::file::CommitChecks;
+use github::RunId;
 use jiff::Timestamp;
+use model::Outcome;
 
-use super::asked::{Asked, Unknown, commit, short};
+use super::asked::{Asked, Unknown};
+use super::commit::Commit;
 use super::{Planned, Scene};
 use judge::Judged;
 
-/// Between two looks at checks that run: at first, and at most.
+/// Between two looks at what still runs: at first, and at most.
 const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(20);
-/// What must be left of the stage's time to tell what was seen.
-const MARGIN: Duration = Duration::from_secs(1);
 
 /// The commit's checks, and the alerts if they are asked for.
 pub(crate) fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let CommitChecks {
         name,
+        app,
         required,
         ignored,
+        wait,
         code_scanning,
         severity,
         weight,
         ..
     } = check;
     let id = format!("checks/{name}");
-    let subject = commit(scene, check.commit.as_deref()).map_or_else(
-        |_| "the commit".to_owned(),
-        |commit| short(commit).to_owned(),
-    );
+    let subject = "the commit".to_owned();
     let mut expected = match required.as_slice() {
         [] => "every check succeeded".to_owned(),
         names => format!("{} succeeded", names.join(", ")),
     };
+    if let Some(app) = app {
+        expected.push_str(&format!(", by {app}"));
+    }
     if !ignored.is_empty() {
         expected.push_str(&format!(", whatever {} say", ignored.join(", ")));
     }
@@ -47,11 +50,17 @@ pub(crate) fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Pla
         severity: *severity,
         weight: *weight,
         asks: "ask GitHub for the checks and statuses of the commit".to_owned(),
-        needs: Some("`checks: read` and `statuses: read`".to_owned()),
-        timeout: scene.patient(),
+        needs: Some(
+            "`checks: read` and `statuses: read`; `contents: read` where the release is a tag, `actions: read` to leave out this workflow's own earlier runs"
+                .to_owned(),
+        ),
+        timeout: patience(*wait, scene),
+        wait: wait.get(),
         ask: Box::pin(async move {
-            match ask(check, scene).await {
-                Ok(judged) => judged.outcome(&id, &subject, &expected),
+            match ask(&id, check, scene).await {
+                Ok((commit, judged)) => {
+                    remarked(judged.outcome(&id, &commit, &expected), &commit)
+                }
                 Err(unknown) => unknown.outcome(&id, &subject, &expected),
             }
         }),
@@ -64,10 +73,30 @@ pub(crate) fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Pla
     planned
 }
 
-async fn ask(check: &CommitChecks, scene: &Scene<'_>) -> Result<Judged, Unknown> {
+/// How long asking may take: without a wait the rest of the stage's time, else the wait and the
+/// last look after it.
+fn patience(wait: config::value::Span, scene: &Scene<'_>) -> Duration {
+    scene.patient().max(wait.get() + scene.timeout)
+}
+
+/// An outcome that says how its commit was found, where that is worth a word.
+fn remarked(mut outcome: Outcome, commit: &Commit) -> Outcome {
+    if let Some(remark) = commit.remark() {
+        let actual = outcome.actual.take().unwrap_or_default();
+        outcome = outcome.actual(format!("{actual}; {remark}"));
+    }
+    outcome
+}
+
+async fn ask(
+    id: &str,
+    check: &CommitChecks,
+    scene: &Scene<'_>,
+) -> Result<(Commit, Judged), Unknown> {
     let CommitChecks {
         name: _,
         commit: named,
+        app: _,
         required: _,
         ignored: _,
         wait,
@@ -75,23 +104,89 @@ async fn ask(check: &CommitChecks, scene: &Scene<'_>) -> Result<Judged, Unknown>
         code_scanning: _,
         waivers: _,
         repository,
-        token_env,
+        token_env: _,
         severity: _,
         weight: _,
     } = check;
-    let commit = commit(scene, named.as_deref())?;
-    let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
-    let own = scene.job.actions.run_id.as_deref();
-    let end =
-        (Instant::now() + wait.get()).min(scene.until.checked_sub(MARGIN).unwrap_or(scene.until));
-    let mut pause = SOON;
+    let mut look = Look::new(check, scene, wait.get())?;
+    let commit = Commit::of(scene, &look.asked, named.as_deref()).await?;
+    let asker = {
+        let actions = &scene.job.actions;
+        // Runs of another repository are none of ours.
+        let here = actions
+            .repository
+            .as_deref()
+            .is_some_and(|here| here.eq_ignore_ascii_case(&look.asked.repository.to_string()));
+        let run = actions.run_id.as_deref().and_then(RunId::parse);
+        let run = run.filter(|_| here || repository.is_none());
+        let client = &look.asked.client;
+        client
+            .asker(
+                &look.asked.repository,
+                run,
+                actions.run_attempt,
+                commit.id(),
+            )
+            .await
+    };
     loop {
-        let seen = asked.client.checks(&asked.repository, commit, own).await?;
-        let judged = judge::judge(check, &seen, Timestamp::now());
-        if judged.is_final() || Instant::now() + pause >= end {
-            return Ok(judged.waited(wait.get()));
+        let spent = look.asked.client.spent();
+        let seen = look
+            .asked
+            .client
+            .checks(&look.asked.repository, &commit.names(), &asker)
+            .await;
+        let judged = match seen {
+            Ok(seen) => judge::judge(check, &seen, Timestamp::now()),
+            Err(error) if error.is_passing() && look.is_left() => {
+                look.pause(id, &error.to_string(), spent, scene).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if judged.is_final() || !look.is_left() {
+            return Ok((commit, judged.waited(wait.get())));
         }
+        look.pause(id, &judged.waits_for(), spent, scene).await;
+    }
+}
+
+/// Looks at something until it is final or the check's own `wait` is over.
+struct Look {
+    asked: Asked,
+    end: Instant,
+    pause: Duration,
+}
+
+impl Look {
+    fn new(check: &CommitChecks, scene: &Scene<'_>, wait: Duration) -> Result<Self, Unknown> {
+        let end = Instant::now() + wait;
+        let until = if wait.is_zero() {
+            scene.until
+        } else {
+            scene.until.max(end)
+        };
+        let (repository, token_env) = (check.repository.as_deref(), check.token_env.as_deref());
+        Ok(Look {
+            asked: Asked::until(scene, repository, token_env, until)?,
+            end,
+            pause: SOON,
+        })
+    }
+
+    fn is_left(&self) -> bool {
+        Instant::now() < self.end
+    }
+
+    /// Waits for the next look; the last one is at the end of the time. `spent` is what the client
+    /// had spent before this look.
+    async fn pause(&mut self, id: &str, seen: &str, spent: u64, scene: &Scene<'_>) {
+        let left = self.end.saturating_duration_since(Instant::now());
+        let client = &self.asked.client;
+        let each = client.spent().saturating_sub(spent);
+        let pause = client.pause(self.pause, each, left).min(left);
+        scene.note(id, format!("{seen}; for {} s more", left.as_secs()));
         tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(LATER);
+        self.pause = (self.pause * 3 / 2).min(LATER);
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Pla
             asks: format!("run `{}`", check.run),
             needs: None,
             timeout: timeout + local::GRACE,
+            wait: Duration::ZERO,
             ask: Box::pin(async move { here(id, check, scene, timeout).await }),
         }];
     };
@@ -43,6 +44,7 @@ pub(crate) fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Pla
             needs: Some("the host's SSH key".to_owned()),
             // A host waits for its turn; its own time begins then.
             timeout: scene.patient(),
+            wait: Duration::ZERO,
             ask: Box::pin(async move { there(id, name, check, scene, timeout).await }),
         }
     };

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use config::file::{DeploymentsCheck, StagingCheck};
 use config::value::Age;
-use github::deployments::{Deployment, LOOKED_AT};
+use github::RunId;
+use github::deployments::{Deployment, LOOKED_AT, Standing};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::asked::{Asked, Unknown, commit, short, some};
+use super::asked::{Asked, Unknown, short, some};
+use super::commit::Commit;
 use super::{Planned, Scene};
 
 const NEEDS: &str = "`deployments: read`";
@@ -30,21 +32,35 @@ pub(crate) fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Plan
         severity: *severity,
         weight: *weight,
         asks: format!("ask GitHub for the deployments of this commit to {environment}"),
-        needs: Some(NEEDS.to_owned()),
+        needs: Some(format!(
+            "{NEEDS}; `contents: read` where the release is a tag"
+        )),
         timeout: scene.patient(),
+        wait: Duration::ZERO,
         ask: Box::pin(async move {
             let expected =
                 format!("the commit was deployed to {environment} with success within {within}");
             let asking = async {
-                let commit = commit(scene, named.as_deref())?;
                 let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
-                let all = asked
+                let commit = Commit::of(scene, &asked, named.as_deref()).await?;
+                let mut all = asked
                     .client
-                    .deployments(&asked.repository, environment, Some(commit), |seen| {
-                        newest_ended(seen).is_some()
+                    .deployments(&asked.repository, environment, commit.whole_id(), |seen| {
+                        newest_ended(seen.iter().filter(|one| commit.is(&one.sha))).is_some()
                     })
                     .await?;
-                Ok::<_, Unknown>(judge_staging(&all, environment, commit, *within, &asked))
+                all.retain(|one| commit.is(&one.sha));
+                if all.is_empty() && commit.whole_id().is_none() {
+                    return Err(Unknown::new(
+                        format!("{} is not a commit of {}", commit.id(), asked.repository),
+                        "name the whole commit, or its tag",
+                    ));
+                }
+                let judged = judge_staging(&all, environment, &commit, *within, &asked);
+                Ok::<_, Unknown>(match commit.remark() {
+                    Some(remark) => judged.remarked(&remark),
+                    None => judged,
+                })
             };
             match asking.await {
                 Ok(judged) => judged.outcome(&id, environment, &expected),
@@ -62,6 +78,13 @@ enum Judged {
 }
 
 impl Judged {
+    fn remarked(mut self, remark: &str) -> Self {
+        let (Judged::Pass(actual) | Judged::Fail { actual, .. } | Judged::Undecided { actual, .. }) =
+            &mut self;
+        actual.push_str(&format!("; {remark}"));
+        self
+    }
+
     fn outcome(self, id: &str, subject: &str, expected: &str) -> Outcome {
         let not = |outcome: Outcome, actual: String, hint: String| {
             outcome
@@ -84,16 +107,16 @@ impl Judged {
 fn judge_staging(
     all: &[Deployment],
     environment: &str,
-    commit: &str,
+    commit: &Commit,
     within: Age,
     asked: &Asked,
 ) -> Judged {
-    let commit = short(commit);
+    let commit = commit.shown();
     let repository = &asked.repository;
     let hint = format!(
         "deploy it to {environment} first; `gh api 'repos/{repository}/deployments?environment={environment}'` shows what was"
     );
-    let Some(newest) = newest_ended(all) else {
+    let Some(newest) = newest_ended(all.iter()) else {
         return match all.first() {
             None => Judged::Fail {
                 actual: format!("{commit} was never deployed to {environment}"),
@@ -131,9 +154,8 @@ fn judge_staging(
     }
 }
 
-fn newest_ended(all: &[Deployment]) -> Option<&Deployment> {
-    all.iter()
-        .find(|one| one.succeeded_at().is_some() || !one.in_progress())
+fn newest_ended<'d>(mut all: impl Iterator<Item = &'d Deployment>) -> Option<&'d Deployment> {
+    all.find(|one| one.succeeded_at().is_some() || one.standing() == Standing::Ended)
 }
 
 fn is_forgotten(one: &Deployment, after: Option<Age>) -> bool {
@@ -158,18 +180,26 @@ pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Pl
         asks: format!("ask GitHub for the deployments to {environment}"),
         needs: Some(NEEDS.to_owned()),
         timeout: scene.patient(),
+        wait: Duration::ZERO,
         ask: Box::pin(async move {
             let expected = format!("no other deployment to {environment} is in progress");
             let asking = async {
                 let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
-                let all = asked
+                let mut all = asked
                     .client
                     .deployments(&asked.repository, environment, None, |seen| {
                         seen.last()
                             .is_some_and(|one| is_forgotten(one, *forget_after))
                     })
                     .await?;
-                let own = scene.job.actions.run_id.as_deref();
+                let own = scene.job.actions.run_id.as_deref().and_then(RunId::parse);
+                let others = all.iter_mut().filter(|one| {
+                    let ours = own.is_some_and(|run| one.is_of_run(run));
+                    !ours && !is_forgotten(one, *forget_after)
+                });
+                let asking =
+                    others.map(|one| asked.client.held_back(&asked.repository, environment, one));
+                futures_util::future::join_all(asking).await;
                 Ok::<_, Unknown>(judge_alone(&all, own, *forget_after, &asked))
             };
             match asking.await {
@@ -182,17 +212,22 @@ pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Pl
 
 fn judge_alone(
     all: &[Deployment],
-    own: Option<&str>,
+    own: Option<RunId>,
     forget_after: Option<Age>,
     asked: &Asked,
 ) -> Judged {
     let mut running = Vec::new();
-    let (mut ours, mut forgotten) = (0, 0);
-    for one in all.iter().filter(|one| one.in_progress()) {
+    let (mut ours, mut forgotten, mut waiting) = (0, 0, 0);
+    for one in all {
+        if one.standing() == Standing::Ended {
+            continue;
+        }
         if own.is_some_and(|run| one.is_of_run(run)) {
             ours += 1;
         } else if is_forgotten(one, forget_after) {
             forgotten += 1;
+        } else if one.standing() == Standing::Waiting {
+            waiting += 1;
         } else {
             running.push(one);
         }
@@ -204,6 +239,9 @@ fn judge_alone(
         }
         if ours > 0 {
             actual.push_str(", besides this run's own");
+        }
+        if waiting > 0 {
+            actual.push_str(&format!("; {waiting} waiting for approval"));
         }
         if forgotten > 0 {
             actual.push_str(&format!("; {forgotten} forgotten (forget-after)"));

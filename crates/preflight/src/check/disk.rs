@@ -34,6 +34,7 @@ pub(crate) fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planne
                 asks: format!("look at the {what} left at {subject}"),
                 needs: None,
                 timeout,
+                wait: Duration::ZERO,
                 ask: Box::pin(async move {
                     let head = Head {
                         id,

@@ -51,6 +51,7 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> V
         needs: Some("the host's SSH key".to_owned()),
         // A host waits for its turn; its own time begins then.
         timeout: scene.patient(),
+        wait: Duration::ZERO,
         ask,
     };
     let going = visit.clone();

@@ -30,6 +30,7 @@ pub(crate) fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'
         asks: format!("ask the registry for the manifest of {}", check.image),
         needs: needs(check),
         timeout: scene.timeout,
+        wait: Duration::ZERO,
         ask: Box::pin(async move { ask(id, check, scene.job, scene.timeout).await }),
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
             asks: format!("read the state {}", section.state),
             needs: None,
             timeout,
+            wait: std::time::Duration::ZERO,
             ask: Box::pin(async move {
                 let read = match job.store(section) {
                     Ok(store) => store.read().await,

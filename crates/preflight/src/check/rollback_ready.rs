@@ -44,6 +44,7 @@ pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Pl
         asks,
         needs,
         timeout: scene.timeout,
+        wait: Duration::ZERO,
         ask,
     };
     let question = |part: &str| Question {

@@ -1,4 +1,4 @@
-//! Self-hosted runners that must be online: the same knowledge as `runner-check`.
+//! Runners that must take the job: the same knowledge as `runner-check`.
 
 use config::file::RunnersCheck;
 use model::Outcome;
@@ -23,6 +23,7 @@ pub(crate) fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned
             "{needs}; without it `actions: read` shows jobs that wait"
         )),
         timeout: scene.patient(),
+        wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             match pool {
                 Some(pool) => ask(id, check, pool, scene).await,

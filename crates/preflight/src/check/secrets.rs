@@ -38,6 +38,7 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
         asks: format!("look at the variable {name}"),
         needs: None,
         timeout,
+        wait: std::time::Duration::ZERO,
         ask: Box::pin(async move { judge(&id, check, job) }),
     }];
     // A token that did not arrive has nothing more to be asked.
@@ -56,6 +57,7 @@ pub(crate) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Plan
             needs: None,
             // A host waits for its turn; its own time begins then.
             timeout: scene.patient(),
+            wait: std::time::Duration::ZERO,
             ask: Box::pin(async move {
                 let key = hosts::Key {
                     text: job.env.get(name).unwrap_or_default(),

@@ -56,6 +56,7 @@ pub(crate) fn plan<'a>(check: &'a VariableCheck, scene: &'a Scene<'a>) -> Planne
         asks,
         needs: None,
         timeout: scene.timeout,
+        wait: std::time::Duration::ZERO,
         ask: Box::pin(async move { judge(&id, &subject, &place, check, scene.job) }),
     }
 }

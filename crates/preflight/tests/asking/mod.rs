@@ -44,13 +44,24 @@ pub(crate) async fn preflight_with(
     section: &str,
     env: &[(&str, &str)],
 ) -> Ran {
-    let folder = tempfile::tempdir().unwrap();
     let config = format!("version: 1\npreflight:\n  deadline: 20s\n{section}");
+    preflight_file(server, &config, &[], env).await
+}
+
+/// With a whole configuration file and arguments.
+pub(crate) async fn preflight_file(
+    server: &MockServer,
+    config: &str,
+    args: &[&str],
+    env: &[(&str, &str)],
+) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
     let mut command = testkit::bin("preflight");
     command
         .current_dir(folder.path())
         .args(["--report", "report.json", "--summary", "summary.md"])
+        .args(args)
         .env("GITHUB_API_URL", server.uri())
         .env("GITHUB_TOKEN", "t0ken-value")
         .env("GITHUB_REPOSITORY", "acme/shop")

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::value::{Size, Weight};
 
-/// An artifact of this workflow run, or of the newest successful run of another workflow.
+/// An artifact of this workflow run, or of the newest successful run of another workflow. Runs of
+/// pull requests and of forks do not count.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ArtifactCheck {
@@ -18,9 +19,12 @@ pub struct ArtifactCheck {
     pub workflow: Option<String>,
     /// Only runs of that workflow on this branch.
     pub branch: Option<String>,
-    /// Only runs of that workflow for the commit of this run. Default false.
+    /// Only runs of that workflow for the commit that is deployed. Default false.
     #[serde(default)]
     pub same_commit: bool,
+    /// Only runs of that workflow for this commit, tag or branch's head. With `same-commit`,
+    /// default: as `preflight.commit` has it.
+    pub commit: Option<String>,
     /// The least size of its archive. Default: 1 byte.
     #[serde(default = "one_byte")]
     pub min_size: Size,

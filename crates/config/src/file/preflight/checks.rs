@@ -6,14 +6,18 @@ use serde::Deserialize;
 
 use crate::value::{Expiry, Span, Weight};
 
-/// Check runs and commit statuses of a commit, and open code scanning alerts.
+/// Check runs and commit statuses of a commit, and open code scanning alerts. Of the check runs of
+/// one app and name the newest counts; what the asking workflow did itself, before, does not.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CommitChecks {
     /// The check's name.
     pub name: String,
-    /// The commit, a branch or a tag. Default: the commit of the workflow run.
+    /// The commit, a tag or a branch. Default: as `preflight.commit` has it.
     pub commit: Option<String>,
+    /// Only check runs of this app, by its slug such as `github-actions`; `*` stands for any text.
+    /// A commit status is of none. Default: the check runs of every app, and all statuses.
+    pub app: Option<String>,
     /// Names of checks that must be there and have succeeded; `*` stands for any text. Others do
     /// not matter then. Default: every check must have succeeded.
     #[serde(default)]
@@ -21,8 +25,8 @@ pub struct CommitChecks {
     /// Names of checks that do not matter; `*` stands for any text.
     #[serde(default)]
     pub ignored: Vec<String>,
-    /// How long to wait for checks that run or are still to come. Default: not at all. Shorter
-    /// than `preflight.deadline`.
+    /// How long to wait for checks that run or are still to come, whatever `preflight.deadline`
+    /// is. Default: not at all.
     #[serde(default)]
     pub wait: Span,
     /// Whether a commit without any check is good. Default false.
@@ -45,7 +49,7 @@ pub struct CommitChecks {
     pub weight: Weight,
 }
 
-/// Open code scanning alerts that must not be there. A place that nothing ever analysed is not
+/// Open code scanning alerts that must not be there. A commit that nothing ever analysed is not
 /// good.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -53,7 +57,8 @@ pub struct CodeScanning {
     /// Alerts of this severity and above count. Default: high.
     #[serde(default)]
     pub severity: AlertSeverity,
-    /// The branch or pull request, such as `refs/heads/main`. Default: the default branch.
+    /// What the latest analysis of this branch or pull request found, such as `refs/heads/main`,
+    /// whatever commit is deployed. Default: what the analysis of the commit itself found.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
     /// Only alerts of this tool, such as `CodeQL`.

@@ -15,7 +15,7 @@ pub struct StagingCheck {
     /// How long ago that may have been at most, such as `24h` or `7d`. Default 7d.
     #[serde(default = "a_week")]
     pub within: Age,
-    /// The commit. Default: the commit of the workflow run.
+    /// The commit, a tag or a branch. Default: as `preflight.commit` has it.
     pub commit: Option<String>,
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,
@@ -30,7 +30,7 @@ pub struct StagingCheck {
 }
 
 /// No other deployment to an environment may be in progress. The one that GitHub made for this
-/// very workflow run does not count.
+/// very workflow run does not count, nor one that waits for an approval.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeploymentsCheck {

@@ -1,4 +1,4 @@
-//! Self-hosted runners that must be online.
+//! Runners that must take the job.
 
 use std::num::NonZero;
 
@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::file::RunnerMetric;
-use crate::value::Weight;
+use crate::value::{Span, Weight};
 
-/// Self-hosted runners that must be online.
+/// Runners that must take the job: online, or started for it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunnersCheck {
@@ -40,6 +40,18 @@ pub struct RunnersCheck {
     /// How many must be online. Default 1.
     #[serde(default = "one")]
     pub min_online: NonZero<u32>,
+    /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
+    /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
+    /// job that waited longer than `starts-within` makes the pool undecided. Default false.
+    #[serde(default)]
+    pub scales_from_zero: bool,
+    /// The labels are of GitHub's own machines, larger runners too: no list shows them. GitHub's
+    /// standard labels, such as `ubuntu-latest`, are known without this. Default false.
+    #[serde(default)]
+    pub github_hosted: bool,
+    /// How long a job may wait until a machine is started for it, with `scales-from-zero` and
+    /// `github-hosted`. Default 5m.
+    pub starts_within: Option<Span>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,

@@ -1,13 +1,15 @@
 //! Open code scanning alerts.
 
 use config::file::{AlertSeverity, CodeScanning, CommitChecks};
-use github::checks::{Alert, Rule};
+use github::alerts::{Alert, Rule};
 use jiff::Timestamp;
 use model::Outcome;
 
-use super::super::asked::{Asked, Unknown, some};
+use super::super::asked::{Unknown, some};
+use super::super::commit::Commit;
 use super::super::waiver::{Grace, expired, shown, waiver};
 use super::super::{Planned, Scene};
+use super::{Look, patience, remarked};
 
 pub(super) fn plan<'a>(
     check: &'a CommitChecks,
@@ -17,12 +19,10 @@ pub(super) fn plan<'a>(
     let CodeScanning {
         severity,
         reference,
-        tool,
+        tool: _,
     } = scanning;
     let id = format!("checks/{}/code-scanning", check.name);
-    let subject = reference
-        .clone()
-        .unwrap_or_else(|| "the default branch".into());
+    let subject = reference.clone().unwrap_or_else(|| "the commit".into());
     let level = word(*severity);
     Planned {
         id: id.clone(),
@@ -31,31 +31,107 @@ pub(super) fn plan<'a>(
         weight: check.weight,
         asks: format!("ask GitHub for the open code scanning alerts of {subject}"),
         needs: Some("`security-events: read`".to_owned()),
-        timeout: scene.patient(),
+        timeout: patience(check.wait, scene),
+        wait: check.wait.get(),
         ask: Box::pin(async move {
             let expected = format!("no open alert of severity {level} or above");
-            let asking = async {
-                let asked = Asked::new(
-                    scene,
-                    check.repository.as_deref(),
-                    check.token_env.as_deref(),
-                )?;
-                let alerts = asked
-                    .client
-                    .alerts(&asked.repository, reference.as_deref(), tool.as_deref())
-                    .await?;
-                Ok::<_, Unknown>(alerts)
+            let seen = match reference {
+                Some(reference) => of_reference(check, scanning, reference, scene).await,
+                None => of_commit(&id, check, scanning, scene).await,
             };
-            match asking.await {
-                Ok(Some(alerts)) => judge(check, *severity, &alerts, &id, &subject),
-                Ok(None) => Outcome::inconclusive(&id, &subject)
-                    .actual("nothing was ever analysed there")
-                    .reason(format!("code scanning never analysed {subject}"))
-                    .hint("does the workflow of the scanner run for it? see the repository's Security tab"),
+            match seen {
+                Ok(seen) => seen.outcome(check, *severity, &id),
                 Err(unknown) => unknown.outcome(&id, &subject, &expected),
             }
             .expected(expected)
         }),
+    }
+}
+
+/// What was found, and where.
+struct Seen {
+    /// `None` where nothing was ever analysed.
+    alerts: Option<Vec<Alert>>,
+    /// What the alerts are of.
+    of: String,
+    commit: Option<Commit>,
+    hint: &'static str,
+}
+
+/// What the branch or pull request says now: the configuration names it.
+async fn of_reference(
+    check: &CommitChecks,
+    scanning: &CodeScanning,
+    reference: &str,
+    scene: &Scene<'_>,
+) -> Result<Seen, Unknown> {
+    let look = Look::new(check, scene, check.wait.get())?;
+    let asked = &look.asked;
+    let alerts = asked
+        .client
+        .alerts(&asked.repository, Some(reference), scanning.tool.as_deref())
+        .await?;
+    Ok(Seen {
+        alerts,
+        of: reference.to_owned(),
+        commit: None,
+        hint: "does the workflow of the scanner run for it? see the repository's Security tab",
+    })
+}
+
+/// What the analysis of the very commit found.
+async fn of_commit(
+    id: &str,
+    check: &CommitChecks,
+    scanning: &CodeScanning,
+    scene: &Scene<'_>,
+) -> Result<Seen, Unknown> {
+    let mut look = Look::new(check, scene, check.wait.get())?;
+    let commit = Commit::of(scene, &look.asked, check.commit.as_deref()).await?;
+    let tool = scanning.tool.as_deref();
+    let analysed = loop {
+        let client = &look.asked.client;
+        let spent = client.spent();
+        let analysed = client
+            .analysis_of(&look.asked.repository, commit.id(), tool)
+            .await?;
+        if analysed.is_some() || !look.is_left() {
+            break analysed;
+        }
+        look.pause(id, "not analysed yet", spent, scene).await;
+    };
+    let asked = &look.asked;
+    let alerts = match &analysed {
+        Some(analysed) => Some(
+            asked
+                .client
+                .alerts_of(&asked.repository, analysed, tool)
+                .await?,
+        ),
+        None => None,
+    };
+    Ok(Seen {
+        alerts,
+        of: commit.shown(),
+        commit: Some(commit),
+        hint: "wait for the scanner's workflow (`wait: 10m`), or say whose alerts count instead: `code-scanning: { ref: refs/heads/main }`",
+    })
+}
+
+impl Seen {
+    fn outcome(self, check: &CommitChecks, severity: AlertSeverity, id: &str) -> Outcome {
+        let of = &self.of;
+        let outcome = match &self.alerts {
+            Some(alerts) => judge(check, severity, alerts, id, of),
+            None => Outcome::inconclusive(id, of)
+                .actual("nothing was ever analysed there")
+                .reason(format!("code scanning never analysed {of}"))
+                .hint(self.hint),
+        };
+        match &self.commit {
+            Some(commit) => remarked(outcome, commit),
+            None => outcome,
+        }
     }
 }
 

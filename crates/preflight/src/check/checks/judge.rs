@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use cli::glob;
 use config::file::{CommitChecks, Waiver};
-use github::checks::{Check, State};
+use github::checks::{Check, Kind, State};
 use jiff::Timestamp;
 use model::Outcome;
 
 use super::super::asked::some;
+use super::super::commit::Commit;
 use super::super::waiver::{Grace, expired, shown, waiver};
 
 /// What was made of the checks that were seen.
@@ -41,11 +42,12 @@ pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Ju
     let any = |patterns: &[String], name: &str| patterns.iter().any(|one| glob(one, name));
     let counted: Vec<&Check> = seen
         .iter()
+        .filter(|check| is_by(config.app.as_deref(), check))
         .filter(|check| !any(&config.ignored, &check.name))
         .filter(|check| config.required.is_empty() || any(&config.required, &check.name))
         .collect();
     for check in &counted {
-        judged.count(check, &config.waivers, now);
+        judged.count(check, &label(check, &counted), &config.waivers, now);
     }
     for pattern in &config.required {
         let mut matching = counted
@@ -68,10 +70,33 @@ pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Ju
     judged
 }
 
+/// Whether the check is one of this app's. A commit status is nobody's.
+fn is_by(app: Option<&str>, check: &Check) -> bool {
+    let Some(wanted) = app else { return true };
+    match &check.kind {
+        Kind::Run { app: Some(app) } => {
+            glob(&wanted.to_ascii_lowercase(), &app.to_ascii_lowercase())
+        }
+        Kind::Run { app: None } | Kind::Status => false,
+    }
+}
+
+/// What a check is called where others may have the same name.
+fn label(check: &Check, among: &[&Check]) -> String {
+    let name = &check.name;
+    let alone = among.iter().filter(|other| other.name == *name).count() == 1;
+    match &check.kind {
+        Kind::Status => format!("status {name}"),
+        Kind::Run { app: Some(app) } if !alone => format!("{name} of {app}"),
+        Kind::Run { .. } => name.clone(),
+    }
+}
+
 impl Judged {
-    fn count(&mut self, check: &Check, waivers: &[Waiver], now: Timestamp) {
+    fn count(&mut self, check: &Check, label: &str, waivers: &[Waiver], now: Timestamp) {
         let Check {
             name,
+            kind: _,
             state,
             says,
             url,
@@ -82,7 +107,7 @@ impl Judged {
             State::Running | State::Failure | State::Unknown => {
                 match waiver(waivers, name, now) {
                     Grace::Granted(waiver) => {
-                        self.waived.push(shown(name, says, waiver));
+                        self.waived.push(shown(label, says, waiver));
                         return;
                     }
                     Grace::Expired(waiver) => self.expired.push(expired(name, waiver)),
@@ -97,7 +122,7 @@ impl Judged {
                 if self.url.is_none() || *state == State::Failure && list.is_empty() {
                     self.url.clone_from(url);
                 }
-                list.push(format!("{name} ({says})"));
+                list.push(format!("{label} ({says})"));
             }
         }
     }
@@ -106,6 +131,20 @@ impl Judged {
     pub(super) fn is_final(&self) -> bool {
         let nothing = self.total() == 0 && !self.allow_none;
         !self.failed.is_empty() || self.running.is_empty() && self.missing.is_empty() && !nothing
+    }
+
+    /// What is still to come.
+    pub(super) fn waits_for(&self) -> String {
+        let lists = [(&self.running, "running"), (&self.missing, "not begun")];
+        let parts: Vec<String> = lists
+            .into_iter()
+            .filter(|(list, _)| !list.is_empty())
+            .map(|(list, word)| format!("{} {word}: {}", list.len(), some(list)))
+            .collect();
+        match parts.as_slice() {
+            [] => "no check yet".to_owned(),
+            parts => parts.join("; "),
+        }
     }
 
     pub(super) fn waited(self, waited: Duration) -> Self {
@@ -148,25 +187,29 @@ impl Judged {
         parts.join(", ")
     }
 
-    pub(super) fn outcome(self, id: &str, subject: &str, expected: &str) -> Outcome {
+    pub(super) fn outcome(self, id: &str, commit: &Commit, expected: &str) -> Outcome {
+        let subject = commit.shown();
         let look = self.url.clone().unwrap_or_else(|| {
-            format!("`gh api repos/OWNER/NAME/commits/{subject}/check-runs` shows every check")
+            format!(
+                "`gh api repos/OWNER/NAME/commits/{}/check-runs` shows every check",
+                commit.id()
+            )
         });
         let (outcome, reason, hint) = if !self.failed.is_empty() {
             (
-                Outcome::fail(id, subject),
+                Outcome::fail(id, &subject),
                 format!("{} failed: {}", self.failed.len(), some(&self.failed)),
                 format!("look at {look}"),
             )
         } else if !self.missing.is_empty() {
             (
-                Outcome::fail(id, subject),
+                Outcome::fail(id, &subject),
                 format!("never ran on this commit: {}", some(&self.missing)),
                 "compare the names under `required` with the commit's checks; is its workflow triggered for this commit?".to_owned(),
             )
         } else if !self.running.is_empty() {
             (
-                Outcome::inconclusive(id, subject),
+                Outcome::inconclusive(id, &subject),
                 format!(
                     "{} still running after wait ({} s): {}",
                     self.running.len(),
@@ -177,13 +220,13 @@ impl Judged {
             )
         } else if !self.unknown.is_empty() {
             (
-                Outcome::inconclusive(id, subject),
+                Outcome::inconclusive(id, &subject),
                 format!("not understood: {}", some(&self.unknown)),
                 format!("look at {look}"),
             )
         } else if self.total() == 0 && !self.allow_none {
             (
-                Outcome::inconclusive(id, subject),
+                Outcome::inconclusive(id, &subject),
                 "no check ran on this commit".to_owned(),
                 "is its workflow triggered for this commit? `allow-none: true` if it has no checks by design".to_owned(),
             )
@@ -191,7 +234,7 @@ impl Judged {
             || self.succeeded == 0 && self.waived.is_empty() && self.neutral > 0
         {
             (
-                Outcome::inconclusive(id, subject),
+                Outcome::inconclusive(id, &subject),
                 "nothing succeeded: all that counts was skipped".to_owned(),
                 "why was it skipped? look at its `if:` and its path filters".to_owned(),
             )
@@ -201,7 +244,9 @@ impl Judged {
             } else {
                 self.counts()
             };
-            return Outcome::pass(id, subject).expected(expected).actual(actual);
+            return Outcome::pass(id, &subject)
+                .expected(expected)
+                .actual(actual);
         };
         let mut reason = reason;
         if !self.expired.is_empty() {

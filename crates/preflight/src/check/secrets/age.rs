@@ -26,6 +26,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, max_age: Age, scene: &'a Scene<'a
                 .to_owned(),
         ),
         timeout: scene.patient(),
+        wait: Duration::ZERO,
         ask: Box::pin(async move {
             let expected = format!("set within {max_age}");
             match ask(&store, &name, scene).await {

@@ -30,6 +30,7 @@ pub(super) fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Planned<
         asks: format!("ask GitHub whose token {name} is, how long it lasts and what it may read"),
         needs: Some(format!("the token in {name} itself")),
         timeout: scene.patient(),
+        wait: std::time::Duration::ZERO,
         ask: Box::pin(async move {
             let expected = expected(&wish, min_days);
             match ask(name, &wish, scene).await {
