@@ -39,6 +39,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the session's time is over: with a new one the same question may be answered.
+    pub(crate) fn is_expired(&self) -> bool {
+        matches!(self, Error::Denied { code, .. } | Error::Status { code, .. } if code.contains("Expired"))
+    }
+
     /// The next step for a person.
     pub fn hint(&self) -> String {
         match self {

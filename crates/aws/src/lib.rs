@@ -11,6 +11,7 @@ mod ecs;
 mod error;
 mod metadata;
 mod profile;
+mod renewing;
 mod s3;
 mod xml;
 
@@ -18,4 +19,5 @@ pub use client::Client;
 pub use credentials::Source;
 pub use ecr::Login;
 pub use error::Error;
+pub use renewing::Renewing;
 pub use s3::{Address, Condition, Download, Object, Put};

@@ -1,7 +1,6 @@
 //! The shared configuration and credentials files, as `aws configure` writes them.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use model::Env;
@@ -50,18 +49,11 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
         path: path.display().to_string(),
         reason,
     };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error.to_string())),
-        // Opening a pipe would wait for its other end.
-        Ok(meta) if !meta.is_file() => return Err(unreadable("it is no regular file".to_owned())),
-        Ok(_) => {}
+    match files::read_text(path, LIMIT) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(error.to_string())),
     }
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(LIMIT).read_to_string(&mut text))
-        .map_err(|error| unreadable(error.to_string()))?;
-    Ok(Some(text))
 }
 
 /// `[profile NAME]` in one file, `[NAME]` in the other; nested values (indented) are left out.

@@ -7,8 +7,9 @@ use model::inputs::{Configuration, Variable};
 use model::{Env, Inputs};
 use sha2::{Digest as _, Sha256};
 
-/// Variables that say where to write, which nobody does again.
-const PLACES: [&str; 3] = [
+/// Variables that name where to write, or the operation around this one: not done again.
+const PLACES: [&str; 4] = [
+    crate::state::LEASE,
     "DEPLOY_GUARD_REPORT",
     "DEPLOY_GUARD_SUMMARY",
     "DEPLOY_GUARD_HTML",
@@ -54,18 +55,9 @@ pub(crate) fn of(stage: &str, loaded: &config::Loaded, env: &Env) -> Inputs {
 
 /// The sum of a file's bytes; none where it cannot be read, or is far too large for a configuration.
 pub fn sha256(path: &Path) -> Option<String> {
-    use std::io::Read as _;
     const MOST: u64 = 1 << 20;
     // A pipe has no sum, and is read only once.
-    if !path.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).ok()?;
-    file.take(MOST + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() as u64 > MOST {
-        return None;
-    }
+    let bytes = files::read(path, MOST).ok()?;
     let mut text = String::new();
     for byte in Sha256::digest(&bytes) {
         let _ = write!(text, "{byte:02x}");

@@ -28,6 +28,8 @@ pub struct Job {
     pub interrupt: Interrupt,
     /// For a stage that runs others and shows each one's report.
     pub publisher: Publisher,
+    /// The lease of the operation that this job is a part of.
+    pub within: Option<state::Within>,
 }
 
 /// Which checks were chosen by `--only` and `--skip`.

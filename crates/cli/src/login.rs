@@ -1,6 +1,5 @@
 //! Who we are to a registry: the variables that the check names, else what `docker login` left.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -173,15 +172,9 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known
         ),
         hint: format!("look at it: `jq . {}`", path.display()),
     };
-    let mut text = String::new();
-    // Opening a pipe would wait for its other end.
-    match std::fs::metadata(&path) {
+    let text = match files::read_text(&path, MAX_CONFIG) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(nobody()),
-        Err(error) => return Err(unusable(error.to_string())),
-        Ok(meta) if !meta.is_file() => return Err(unusable("it is no regular file".to_owned())),
-        Ok(_) => std::fs::File::open(&path)
-            .and_then(|file| file.take(MAX_CONFIG).read_to_string(&mut text))
-            .map_err(|error| unusable(error.to_string()))?,
+        read => read.map_err(|error| unusable(error.to_string()))?,
     };
     match docker::login(&text, image).map_err(|problem| unusable(problem.to_string()))? {
         Source::Nobody => Ok(nobody()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -378,6 +378,7 @@ fn prepare<S: Stage>(
         inputs: inputs::of(S::NAME, &loaded, env),
         config_path: loaded.path.clone(),
         broken,
+        within: crate::state::inherited(env),
         env: env.clone(),
         release: global.release.clone(),
         environment: global.environment.clone(),
@@ -444,13 +445,7 @@ fn check_release(release: &str) -> Result<(), Failure> {
 
 /// The event file of a pull request names its head repository; it is small, and bounded here.
 fn read_event(path: &str) -> Option<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .ok()?
-        .take(8 << 20)
-        .read_to_string(&mut text)
-        .ok()?;
-    Some(text)
+    files::read_text(path.as_ref(), 8 << 20).ok()
 }
 
 /// Ends a stage that does not end by itself after a signal.

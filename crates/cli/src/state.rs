@@ -6,7 +6,7 @@ use config::file::Rollback;
 use config::value::StateAddress;
 use github::Repository;
 use jiff::Timestamp;
-use state::{Error, Holder, Lock, Store, Surroundings};
+use state::{Error, Holder, Lock, Store, Surroundings, Within};
 
 use crate::Job;
 
@@ -16,6 +16,8 @@ const ASK: Duration = Duration::from_secs(10);
 /// What became of a lock's holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
+    /// It is the operation that asks, or the one around it.
+    Ours,
     /// It does nothing any more: the lock may be taken over.
     Gone(String),
     /// It may be alive, or nobody can say: the lock is not broken.
@@ -29,12 +31,27 @@ impl Fate {
         matches!(self, Fate::Gone(_))
     }
 
+    /// Whether the lock stands in the way of who asks.
+    pub fn is_in_the_way(&self) -> bool {
+        matches!(self, Fate::Alive(_) | Fate::Unknown { .. })
+    }
+
     /// Fits after the holder's name and a comma.
     pub fn reason(&self) -> &str {
         match self {
+            Fate::Ours => "which this is a part of",
             Fate::Gone(reason) | Fate::Alive(reason) | Fate::Unknown { reason, .. } => reason,
         }
     }
+}
+
+/// The variable by which a program is told of the lease that it runs under.
+pub const LEASE: &str = "DEPLOY_GUARD_LEASE";
+
+/// The lease of the operation that started this program. One that is over, or another state's, is
+/// recognised when the lock is looked at.
+pub(crate) fn inherited(env: &model::Env) -> Option<Within> {
+    serde_json::from_str(env.non_empty(LEASE)?).ok()
 }
 
 impl Job {
@@ -46,7 +63,8 @@ impl Job {
             redactor: self.redactor.clone(),
         };
         let store = Store::open(&section.state, &around)?;
-        Ok(store.comparing(self.config.release_rule()))
+        let store = store.comparing(self.config.release_rule());
+        Ok(store.within(self.within.clone()))
     }
 
     /// This process, as the lock's holder.
@@ -65,6 +83,9 @@ impl Job {
         let Lock {
             holder, expires, ..
         } = lock;
+        if self.within.as_ref().is_some_and(|within| within.is(lock)) {
+            return Fate::Ours;
+        }
         if lock.is_over(Timestamp::now()) {
             return Fate::Gone(format!("whose time was over at {expires:.0}"));
         }

@@ -210,18 +210,6 @@ fn asked_of_github(section: &Preflight, tree: &Node) -> Result<(), Fault> {
     for (at, checks) in section.checks.iter().enumerate() {
         let at = at.to_string();
         waivers(&checks.waivers, &["preflight", "checks", &at], tree)?;
-        if !checks.wait.get().is_zero() && checks.wait >= section.deadline {
-            let (wait, deadline) = (checks.wait, section.deadline);
-            let longer = Span::from(wait.get() + section.timeout.get());
-            let message = format!(
-                "`wait` ({wait}) can never be over: the whole stage ends at `preflight.deadline` ({deadline})"
-            );
-            return Err(
-                fault(tree, &["preflight", "checks", &at, "wait"], message).hint(format!(
-                    "`preflight.deadline: {longer}` fits, or a shorter `wait`"
-                )),
-            );
-        }
     }
     waivers(&section.waivers, &["preflight"], tree)
 }

@@ -164,19 +164,24 @@ fn read(path: &Path) -> Result<String, Error> {
         hint: hint.to_owned(),
     };
     let missing = "name another with `--config FILE`";
-    let file = File::open(path).map_err(|error| unreadable(error.to_string(), missing))?;
-    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Err(unreadable("it is a folder".into(), missing));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_SIZE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(error.to_string(), missing))?;
+    // A shell that hands over what it makes, `<(…)`, has opened its pipe already.
+    let handed = ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"];
+    let read = if handed.iter().any(|start| path.starts_with(start)) {
+        let mut bytes = Vec::new();
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes));
+        read.map(|_| bytes)
+    } else {
+        files::read(path, MAX_SIZE)
+    };
+    let large = || unreadable("it is larger than 1 MiB".into(), "is it the right file?");
+    let bytes = read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => large(),
+        _ if path.is_dir() => unreadable("it is a folder".into(), missing),
+        _ => unreadable(error.to_string(), missing),
+    })?;
     if bytes.len() as u64 > MAX_SIZE {
-        return Err(unreadable(
-            "it is larger than 1 MiB".into(),
-            "is it the right file?",
-        ));
+        return Err(large());
     }
     let text = String::from_utf8(bytes)
         .map_err(|error| unreadable(format!("not UTF-8: {error}"), "save it as UTF-8"))?;

@@ -7,7 +7,6 @@
 mod again;
 mod had;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cli::{Failure, Job};
@@ -90,19 +89,7 @@ fn read(path: &Path) -> Result<v1::Report, Failure> {
         Failure::usage(format!("failed to read the report {shown}: {why}"))
             .hint("name a file that a stage wrote with `--report FILE`")
     };
-    // Opening a pipe would wait for its other end.
-    let meta = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?;
-    if !meta.is_file() {
-        return Err(refuse("it is no file".to_owned()));
-    }
-    if meta.len() > MAX_REPORT {
-        return Err(refuse("it is larger than 64 MiB".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| refuse(error.to_string()))?;
-    file.take(MAX_REPORT)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refuse(error.to_string()))?;
+    let bytes = files::read(path, MAX_REPORT).map_err(|error| refuse(error.to_string()))?;
     let report: v1::Report =
         serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
     if report.schema != v1::SCHEMA {

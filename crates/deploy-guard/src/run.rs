@@ -78,6 +78,23 @@ impl cli::Stage for Stage {
     }
 }
 
+/// What the lease is held for.
+const OPERATION: &str = "deploy";
+
+/// Why the command did not deploy.
+enum Undone {
+    Failed(String),
+    /// The lease was lost while it ran.
+    Lost(Failure),
+}
+
+fn verdict_of(failure: &Failure) -> Verdict {
+    match failure.code {
+        model::ExitCode::Refused => Verdict::Refused,
+        _ => Verdict::Error,
+    }
+}
+
 struct Run<'a> {
     job: &'a Job,
     deploy: &'a Deploy,
@@ -111,6 +128,34 @@ impl Run<'_> {
             let told = "dry run: nothing was deployed";
             return Ok(self.end(Verdict::Inconclusive, told.into(), told.into()));
         }
+        let within = match rollback::whole::hold(self.job, OPERATION).await {
+            Ok(Some(within)) => within,
+            Ok(None) => return self.under_lease().await,
+            Err(failure) => {
+                let verdict = verdict_of(&failure);
+                let reason = self.not_done("run/lock", failure, verdict);
+                let headline = format!("{} was not deployed: the lock is not free", self.release);
+                return Ok(self.end(verdict, headline, format!("{reason}; nothing was deployed")));
+            }
+        };
+        // Each part runs under this lease: none waits for it.
+        let job = Job {
+            within: Some(within.clone()),
+            ..self.job.clone()
+        };
+        let ended = Run { job: &job, ..self }.under_lease().await;
+        match rollback::whole::give(&job, &within).await {
+            Ok(()) => ended,
+            // What was lost is another's now, and what was done is told.
+            Err(failure) => {
+                tracing::warn!("the lock was not given back: {}", failure.chain());
+                ended
+            }
+        }
+    }
+
+    /// The deployment itself, and what follows from it.
+    async fn under_lease(mut self) -> Result<Report, Failure> {
         let previous = match self.pending().await? {
             Ok(previous) => previous,
             Err(refused) => {
@@ -119,15 +164,27 @@ impl Run<'_> {
                 return Ok(self.end(refused.verdict, headline, reason));
             }
         };
-        if let Err(reason) = self.deploy(previous.as_deref()).await {
-            if self.job.interrupt.caught().is_some() {
-                return Ok(self.interrupted("while deploying"));
+        match self.deploy(previous.as_deref()).await {
+            Ok(()) => {}
+            Err(Undone::Lost(failure)) => return Ok(self.lost("while deploying", failure)),
+            Err(Undone::Failed(reason)) => {
+                if self.job.interrupt.caught().is_some() {
+                    return Ok(self.interrupted("while deploying"));
+                }
+                return self
+                    .back("failed to deploy", format!("deploy: {reason}"))
+                    .await;
             }
-            return self
-                .back("failed to deploy", format!("deploy: {reason}"))
-                .await;
         }
-        let gate = self.stage(healthgate::gate(self.job).await, "healthgate")?;
+        let job = self.job;
+        let gate = tokio::select! {
+            biased;
+            gate = healthgate::gate(job) => gate,
+            lost = rollback::whole::keep(job) => {
+                return Ok(self.lost("while the gate was watching", lost));
+            }
+        };
+        let gate = self.stage(gate, "healthgate")?;
         if self.job.interrupt.caught().is_some() {
             return Ok(self.interrupted("while the gate was watching"));
         }
@@ -240,16 +297,20 @@ impl Run<'_> {
         })
     }
 
-    async fn deploy(&mut self, previous: Option<&str>) -> Result<(), String> {
+    async fn deploy(&mut self, previous: Option<&str>) -> Result<(), Undone> {
         let job = self.job;
         job.progress.say(&format!("deploying {}", self.release));
-        let env = vec![
+        let mut env = vec![
             ("RELEASE".to_owned(), self.release.to_owned()),
             (
                 "PREVIOUS_RELEASE".to_owned(),
                 previous.unwrap_or_default().to_owned(),
             ),
         ];
+        // What the command itself asks of the state is a part of this deployment too.
+        let lease = job.within.as_ref();
+        let lease = lease.and_then(|within| serde_json::to_string(within).ok());
+        env.extend(lease.map(|lease| (cli::LEASE.to_owned(), lease)));
         let script = Script {
             text: &self.deploy.command,
             env,
@@ -258,9 +319,15 @@ impl Run<'_> {
         let fence = job.publisher.fence("deploy");
         let started = Instant::now();
         let mut forward = |_, line: &str| job.publisher.forward(line);
+        let mut lost = None;
         let ended = tokio::select! {
             ended = remote::local::run(&script, &mut forward) => ended.map_err(|error| error.to_string()),
             _ = job.interrupt.wait() => Err("interrupted".to_owned()),
+            failure = rollback::whole::keep(job) => {
+                let reason = failure.chain();
+                lost = Some(failure);
+                Err(reason)
+            }
         };
         job.publisher.unfence(fence);
         let result = ended.and_then(|captured: Captured| {
@@ -281,7 +348,10 @@ impl Run<'_> {
         let what = outcome.actual.clone().unwrap_or_default();
         self.phase("deploy", what, started.elapsed(), outcome.verdict);
         self.outcomes.push(outcome.took(started.elapsed()));
-        result
+        match lost {
+            Some(failure) => Err(Undone::Lost(failure)),
+            None => result.map_err(Undone::Failed),
+        }
     }
 
     async fn good(mut self) -> Result<Report, Failure> {
@@ -316,20 +386,8 @@ impl Run<'_> {
         let report = match result {
             Ok(report) => self.stage(Ok(report), "rollback")?,
             Err(failure) => {
-                let failure_text = failure.chain();
-                self.outcomes.push(
-                    Outcome::error("run/rollback", self.release)
-                        .reason(failure_text.clone())
-                        .hint(
-                            failure
-                                .hint
-                                .unwrap_or_else(|| "see `rollback status`".to_owned()),
-                        ),
-                );
-                let verdict = match failure.code {
-                    model::ExitCode::Refused => Verdict::Refused,
-                    _ => Verdict::Error,
-                };
+                let verdict = verdict_of(&failure);
+                let failure_text = self.not_done("run/rollback", failure, Verdict::Error);
                 let headline = format!("{told}; it was not rolled back");
                 let reason = format!("{why}; not rolled back: {failure_text}");
                 return Ok(self.end(verdict, headline, reason));
@@ -365,6 +423,28 @@ impl Run<'_> {
         };
         end.outputs = report.outputs;
         Ok(end)
+    }
+
+    /// Keeps a part's failure as an outcome, and gives its reason.
+    fn not_done(&mut self, id: &str, failure: Failure, verdict: Verdict) -> String {
+        let reason = failure.chain();
+        let hint = failure.hint;
+        let hint = hint.unwrap_or_else(|| "see `rollback status`".to_owned());
+        let outcome = Outcome::new(id, self.release, verdict);
+        self.outcomes
+            .push(outcome.reason(reason.clone()).hint(hint));
+        reason
+    }
+
+    /// The lock is another's now: nothing more is done.
+    fn lost(mut self, when: &str, failure: Failure) -> Report {
+        let reason = self.not_done("run/lock", failure, Verdict::Refused);
+        let reason = format!(
+            "{reason}, {when}; {} may be live: see `rollback status`",
+            self.release
+        );
+        let headline = format!("the lock was lost {when}; {} may be live", self.release);
+        self.end(Verdict::Refused, headline, reason)
     }
 
     fn interrupted(self, when: &str) -> Report {

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws::{Client, Error, Source};
+use aws::{Error, Renewing};
 use config::file::EcsProbe;
 use futures_util::future::try_join3;
-use model::{Env, Redactor, Verdict, evidence};
+use model::{Verdict, evidence};
 use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
@@ -30,15 +30,13 @@ const PAGES: usize = 10;
 /// One service.
 pub(crate) struct Ecs {
     probe: EcsProbe,
-    env: Env,
-    redactor: Redactor,
+    client: Renewing,
     seen: Mutex<Seen>,
 }
 
 /// What stays from one measurement to the next.
 #[derive(Default)]
 struct Seen {
-    client: Option<Client>,
     /// A task definition never changes.
     definition: Option<(String, Definition)>,
     watch: Watch,
@@ -65,30 +63,29 @@ impl Ecs {
         reason = "other kinds cannot always be made"
     )]
     pub(crate) fn new(probe: EcsProbe, around: &Surroundings) -> Result<Self, String> {
+        let region = probe.region.as_deref();
         Ok(Ecs {
+            client: Renewing::new(&around.env, region, &around.redactor),
             probe,
-            env: around.env.clone(),
-            redactor: around.redactor.clone(),
             seen: Mutex::default(),
         })
     }
 
     async fn look(&self, release: Option<&str>) -> Result<Reading, Trouble> {
-        let client = self.client().await?;
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
         let question = json!({"cluster": cluster, "services": [service]});
-        let answer = self.ask(&client, "DescribeServices", &question).await?;
+        let answer = self.ask("DescribeServices", &question).await?;
         listed(&answer, "services")?;
         let found = Service::of(&answer);
         let primary = found.as_ref().and_then(Service::primary);
         let (definition, running, stopped) = match primary {
             Some(primary) => {
                 try_join3(
-                    self.definition(&client, &primary.task_definition),
-                    self.tasks(&client, "RUNNING", PAGES),
-                    self.tasks(&client, "STOPPED", 1),
+                    self.definition(&primary.task_definition),
+                    self.tasks("RUNNING", PAGES),
+                    self.tasks("STOPPED", 1),
                 )
                 .await?
             }
@@ -109,34 +106,10 @@ impl Ecs {
         Ok(reading)
     }
 
-    /// The same for all measurements, so that a session is begun once.
-    async fn client(&self) -> Result<Client, Trouble> {
-        if let Some(client) = &self.seen().client {
-            return Ok(client.clone());
-        }
-        let trouble = |error: Error| Trouble {
-            reason: error.to_string(),
-            hint: error.hint(),
-        };
-        let source = Source::find(&self.env).map_err(trouble)?;
-        self.redactor.add(source.secrets());
-        let region = self.probe.region.as_deref();
-        let client = Client::connect(&self.env, &source, region)
-            .await
-            .map_err(trouble)?;
-        self.redactor.add(client.secrets());
-        self.seen().client = Some(client.clone());
-        Ok(client)
-    }
-
-    async fn ask(&self, client: &Client, action: &str, question: &Value) -> Result<Value, Trouble> {
-        client.ecs(action, question).await.map_err(|error| {
+    async fn ask(&self, action: &str, question: &Value) -> Result<Value, Trouble> {
+        self.client.ecs(action, question).await.map_err(|error| {
             let text = error.to_string();
             let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-            if has(&["Expired"]) {
-                // The next measurement begins a new session.
-                self.seen().client = None;
-            }
             let cluster = &self.probe.cluster;
             let hint = match &error {
                 Error::Denied { .. } => {
@@ -157,27 +130,20 @@ impl Ecs {
         })
     }
 
-    async fn definition(&self, client: &Client, arn: &str) -> Result<Definition, Trouble> {
+    async fn definition(&self, arn: &str) -> Result<Definition, Trouble> {
         if let Some((known, definition)) = &self.seen().definition
             && known == arn
         {
             return Ok(definition.clone());
         }
         let question = json!({"taskDefinition": arn});
-        let answer = self
-            .ask(client, "DescribeTaskDefinition", &question)
-            .await?;
+        let answer = self.ask("DescribeTaskDefinition", &question).await?;
         let definition = Definition::of(&answer);
         self.seen().definition = Some((arn.to_owned(), definition.clone()));
         Ok(definition)
     }
 
-    async fn tasks(
-        &self,
-        client: &Client,
-        status: &str,
-        pages: usize,
-    ) -> Result<Vec<Task>, Trouble> {
+    async fn tasks(&self, status: &str, pages: usize) -> Result<Vec<Task>, Trouble> {
         let EcsProbe {
             cluster, service, ..
         } = &self.probe;
@@ -191,7 +157,7 @@ impl Ecs {
             if next.is_string() {
                 question["nextToken"] = next;
             }
-            let answer = self.ask(client, "ListTasks", &question).await?;
+            let answer = self.ask("ListTasks", &question).await?;
             let page = listed(&answer, "taskArns")?.iter();
             names.extend(page.filter_map(Value::as_str).map(str::to_owned));
             next = answer["nextToken"].clone();
@@ -203,7 +169,7 @@ impl Ecs {
         let mut tasks = Vec::new();
         for some in names.chunks(PAGE) {
             let question = json!({"cluster": cluster, "tasks": some});
-            let answer = self.ask(client, "DescribeTasks", &question).await?;
+            let answer = self.ask("DescribeTasks", &question).await?;
             listed(&answer, "tasks")?;
             tasks.extend(Task::all(&answer));
         }

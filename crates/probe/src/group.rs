@@ -1,8 +1,6 @@
 //! The members of a group, which of them a shard asks, and what their ends mean for the group.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use config::file::{Group as Meant, HostList, Member};
@@ -122,17 +120,11 @@ pub(crate) fn holds(shard: Shard, name: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(unreadable)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err("it is larger than 4 MiB".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    files::read_text(path, MAX_FILE).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => error.to_string(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+        _ => format!("it cannot be read: {error}"),
+    })
 }
 
 /// Each line once, without comments.

@@ -126,7 +126,13 @@ impl Host {
         ran.map_err(|error| self.problem(&error))
     }
 
-    /// Whether it answers at this moment: for whoever waits for something that runs there.
+    /// The same for a script that only reads: a connection that is cut is made again, once.
+    pub async fn read(&self, text: &str, limits: Limits) -> Result<Output, Problem> {
+        let ran = self.shared.read(text, limits).await;
+        ran.map_err(|error| self.problem(&error))
+    }
+
+    /// Whether it answers at this moment: for what waits for something that runs there.
     pub(crate) async fn answers(&self) -> bool {
         self.shared.pulse(PULSE).await.is_ok()
     }

@@ -202,6 +202,18 @@ pub fn planned(gate: &Healthgate) -> Vec<Planned> {
     planned
 }
 
+/// Those that a probe of many endpoints stands for, whatever shard this is.
+pub fn members(
+    meant: config::file::Group<'_>,
+    around: &Surroundings,
+) -> Result<Vec<Member>, String> {
+    let around = Surroundings {
+        shard: None,
+        ..around.clone()
+    };
+    group::expand(meant, &around).map(|(_, members)| members)
+}
+
 /// What every kind of probe has.
 pub(crate) struct Common {
     pub(crate) id: String,

@@ -4,7 +4,6 @@
 //! libssh2 has a reader of its own, which takes `@revoked` for a host's name and knows no
 //! wildcards; a key that somebody revoked would then still be trusted.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use aws_lc_rs::hmac;
@@ -37,10 +36,7 @@ pub(crate) enum Trust {
 impl Known {
     /// Reads a file for the host at this address and port.
     pub(crate) fn read(path: &Path, address: &str, port: u16) -> std::io::Result<Known> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?
-            .take(MAX_SIZE)
-            .read_to_end(&mut bytes)?;
+        let bytes = files::read(path, MAX_SIZE)?;
         Ok(Known::parse(
             &String::from_utf8_lossy(&bytes),
             address,

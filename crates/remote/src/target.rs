@@ -1,6 +1,5 @@
 //! From a host of the configuration to a login that can be tried.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use config::file::Host;
@@ -72,12 +71,8 @@ fn variable(name: &str, what: &str, env: &Env) -> Result<String, Unready> {
 }
 
 fn read(path: &Path) -> Result<String, Unready> {
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_KEY).read_to_string(&mut text))
-        .map(|_| text)
-        .map_err(|error| Unready {
-            reason: format!("the key file {} cannot be read: {error}", path.display()),
-            hint: "check `key-file` and its permissions".to_owned(),
-        })
+    files::read_text(path, MAX_KEY).map_err(|error| Unready {
+        reason: format!("the key file {} cannot be read: {error}", path.display()),
+        hint: "check `key-file` and its permissions".to_owned(),
+    })
 }

@@ -9,6 +9,7 @@ use model::release::Releases;
 use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Status};
 
+use crate::act;
 use crate::session::Session;
 use crate::target::{self, ASK, Door, Place, Places, Question};
 
@@ -26,32 +27,49 @@ enum Meaning {
     Unknown,
 }
 
-/// Asks every way in, side by side.
+/// Asks every way in, side by side, and what each place runs.
 pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let places = Places::new(job);
-    let doors = doors(&session, &places).await?;
+    let Doors { doors, of_target } = doors(&session, &places).await?;
     let asking = doors.iter().map(|door| async {
         let clock = std::time::Instant::now();
-        let outcome = ask(&session, &places, door, document.as_ref()).await;
-        outcome.took(clock.elapsed())
+        let seen = ask(&session, &places, door, document.as_ref()).await;
+        Seen {
+            outcome: seen.outcome.took(clock.elapsed()),
+            ..seen
+        }
     });
-    let outcomes = join_all(asking).await;
-    let mut report = session.report(outcomes);
-    let (word, says) = match report.verdict {
-        Verdict::Pass => (
-            "safe",
-            "SAFE: traffic is on a good release; investigate, nothing has to be put back",
-        ),
-        Verdict::Fail => (
-            "critical",
-            "CRITICAL: traffic is on the new release; `rollback run` now",
-        ),
-        _ => (
-            "unknown",
-            "UNKNOWN: nobody can say which release has the traffic; this is not SAFE",
-        ),
+    let behind = async {
+        // The target's own doors are where its traffic is looked for.
+        if of_target {
+            return None;
+        }
+        by_target(&session, &places, document.as_ref()).await
+    };
+    let (mut seen, behind) = tokio::join!(join_all(asking), behind);
+    seen.extend(behind);
+    let new: Vec<String> = seen.iter().flat_map(|seen| seen.new.clone()).collect();
+    let mut report = session.report(seen.into_iter().map(|seen| seen.outcome).collect());
+    let word = match report.verdict {
+        Verdict::Pass => "safe",
+        Verdict::Fail => "critical",
+        _ => "unknown",
+    };
+    let says = match report.verdict {
+        Verdict::Pass => {
+            "SAFE: traffic is on a good release; investigate, nothing has to be put back".to_owned()
+        }
+        Verdict::Fail => {
+            let (outcome, command, says) = way_back(job, document.as_ref(), &new).await;
+            report.outcomes.push(outcome);
+            report
+                .outputs
+                .extend(command.map(|command| ("command".to_owned(), command)));
+            format!("CRITICAL: traffic is on the new release; {says}")
+        }
+        _ => "UNKNOWN: nobody can say which release has the traffic; this is not SAFE".to_owned(),
     };
     report.reason = format!("{says} ({})", report.reason);
     report
@@ -60,33 +78,153 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     Ok(report)
 }
 
+/// What takes users back, as `plan` finds it, and so as `run` would do it: the command, or why each
+/// is refused.
+async fn way_back(
+    job: &Job,
+    document: Option<&Document>,
+    new: &[String],
+) -> (Outcome, Option<String>, String) {
+    let good = document.and_then(|document| document.last_known_good.as_ref());
+    // What users must get away from may itself be the newest that was recorded good.
+    let to = good
+        .filter(|good| new.contains(good))
+        .and_then(|good| document?.newest_good(Some(good)))
+        .map(|earlier| earlier.release.clone());
+    let command = match &to {
+        Some(to) => format!("rollback run --to {}", remote::quote(to)),
+        None => "rollback run".to_owned(),
+    };
+    let flags = act::Flags {
+        to,
+        ..act::Flags::default()
+    };
+    let outcome =
+        |verdict| Outcome::new("decide/way-back", "", verdict).severity(Severity::Advisory);
+    let expected = format!("`{command}` is not refused");
+    let (reason, hint) = match Box::pin(act::plan(job, &flags)).await {
+        Ok(plan) if plan.verdict == Verdict::Pass => {
+            let outcome = outcome(Verdict::Pass)
+                .expected(expected)
+                .actual(plan.reason);
+            let says = format!("`{command}` now");
+            return (outcome, Some(command), says);
+        }
+        Ok(plan) => {
+            let hint = plan.outcomes.into_iter().find_map(|outcome| outcome.hint);
+            (plan.reason, hint)
+        }
+        Err(failure) => (failure.chain(), failure.hint),
+    };
+    let hint = hint.unwrap_or_else(|| "see `rollback plan`".to_owned());
+    let says = format!("`{command}` is refused as it is: {reason}; {hint}");
+    let outcome = outcome(Verdict::Inconclusive)
+        .expected(expected)
+        .actual("it is refused")
+        .reason(reason)
+        .hint(hint);
+    (outcome, None, says)
+}
+
+/// What the target itself tells of each of its places, where it can tell: one door does not show
+/// a service that is half deployed.
+async fn by_target(
+    session: &Session<'_>,
+    places: &Places,
+    document: Option<&Document>,
+) -> Option<Seen> {
+    let target = target::of(session.section, session.job, places, session.known()).ok()?;
+    let likely = document?.last_known_good.clone()?;
+    let outcome = |verdict| Outcome::new("decide/target", "", verdict).expected("a good release");
+    let release = match target::everywhere(&*target, &likely).await.all {
+        Ok(release) => session.clean(&release?),
+        Err(reason) => {
+            return Some(Seen {
+                outcome: outcome(Verdict::Inconclusive)
+                    .actual(reason.clone())
+                    .reason(format!("what the target runs is not known: {reason}"))
+                    .hint("see what runs there, and `rollback plan`"),
+                new: Vec::new(),
+            });
+        }
+    };
+    let (meaning, known) = means(document, session.job.release.as_deref(), &release);
+    let told = format!("{release} runs ({known})");
+    Some(match meaning {
+        Meaning::Old => Seen {
+            outcome: outcome(Verdict::Pass).actual(told),
+            new: Vec::new(),
+        },
+        Meaning::New => Seen {
+            outcome: outcome(Verdict::Fail)
+                .actual(told.clone())
+                .reason(format!("the new release runs: {told}")),
+            new: vec![release],
+        },
+        Meaning::Unknown => Seen {
+            outcome: outcome(Verdict::Inconclusive)
+                .actual(told.clone())
+                .reason(format!("whether it is good is not known: {told}"))
+                .hint("see `rollback history`"),
+            new: Vec::new(),
+        },
+    })
+}
+
+/// What was seen on one way: its outcome, and the new releases that users get there.
+struct Seen {
+    outcome: Outcome,
+    new: Vec<String>,
+}
+
+/// The ways in, and whether the target named them.
+struct Doors {
+    doors: Vec<Door>,
+    of_target: bool,
+}
+
 /// The configured ways, else those that the target knows, else the gate's.
-async fn doors(session: &Session<'_>, places: &Places) -> Result<Vec<Door>, Failure> {
+async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure> {
     let (section, job) = (session.section, session.job);
     if !section.decide.is_empty() {
         let ways = section.decide.iter();
         let names = || session.releases();
-        return Ok(ways.filter_map(|way| configured(way, names())).collect());
+        return Ok(Doors {
+            doors: ways.filter_map(|way| configured(way, names())).collect(),
+            of_target: false,
+        });
     }
     let target = target::of(section, job, places, session.known()).map_err(Failure::usage)?;
     let known = target.doors().await;
     let known = known
         .map_err(|reason| Failure::error(reason).hint("name the ways in: `rollback.decide`"))?;
     if !known.is_empty() {
-        return Ok(known);
+        return Ok(Doors {
+            doors: known,
+            of_target: true,
+        });
     }
-    let Some(question) = Question::of_gate(job, session.releases()) else {
+    let questions = Question::all_of_gate(job, places, session.releases());
+    let questions = questions.map_err(Failure::error)?;
+    if questions.is_empty() {
         return Err(Failure::usage("nobody says where the release can be asked for")
             .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
-    };
-    Ok(vec![Door {
-        name: "gate".to_owned(),
+    }
+    let door = |(endpoint, question): (Option<String>, Question)| Door {
+        name: match endpoint {
+            Some(endpoint) => format!("gate/{endpoint}"),
+            None => "gate".to_owned(),
+        },
         question,
         at: None,
         place: Place::Here,
         traffic: true,
         unsure: None,
-    }])
+    };
+    Ok(Doors {
+        doors: questions.into_iter().map(door).collect(),
+        of_target: false,
+    })
 }
 
 fn configured(way: &WayIn, names: Releases) -> Option<Door> {
@@ -115,7 +253,7 @@ async fn ask(
     places: &Places,
     door: &Door,
     document: Option<&Document>,
-) -> Outcome {
+) -> Seen {
     let id = format!("decide/{}", door.name);
     let subject = match &door.at {
         Some(at) => format!("{} at {at}", door.question.url),
@@ -146,12 +284,15 @@ async fn ask(
     let named = session.job.release.as_deref();
     let named = named.map(|release| releases.named(release, ""));
     let mut worst = (Meaning::Old, String::new());
-    let mut told = Vec::new();
+    let (mut told, mut new) = (Vec::new(), Vec::new());
     for answer in answers {
         let (meaning, words) = match answer {
             Ok(release) => {
                 let release = session.clean(&release);
                 let (meaning, known) = means(document, named, &release);
+                if meaning == Meaning::New && door.traffic {
+                    new.push(release.clone());
+                }
                 (meaning, format!("{release} answers ({known})"))
             }
             Err(reason) => (Meaning::Unknown, reason),
@@ -174,7 +315,7 @@ async fn ask(
     }
     let told = told.join("; ");
     if !door.traffic {
-        return match worst.0 {
+        let outcome = match worst.0 {
             Meaning::Unknown => Outcome::inconclusive(id, subject)
                 .severity(Severity::Advisory)
                 .expected("a release")
@@ -183,20 +324,21 @@ async fn ask(
                 .hint("users do not come this way; see the log of what should answer there"),
             _ => Outcome::pass(id, subject).actual(told),
         };
+        return Seen { outcome, new };
     }
-    match worst.0 {
+    let outcome = match worst.0 {
         Meaning::Old => Outcome::pass(id, subject).expected(expected).actual(told),
         Meaning::New => Outcome::fail(id, subject)
             .expected(expected)
             .actual(told)
-            .reason(format!("users get the new release: {}", worst.1))
-            .hint("`rollback run`"),
+            .reason(format!("users get the new release: {}", worst.1)),
         Meaning::Unknown => Outcome::inconclusive(id, subject)
             .expected(expected)
             .actual(told)
             .reason(format!("which release users get is not known: {}", worst.1))
             .hint("ask it yourself with `curl -i`; if users are hurt: `rollback plan`, `rollback run`"),
-    }
+    };
+    Seen { outcome, new }
 }
 
 /// What one answer can mean: where several of its words could be the release, each of those that

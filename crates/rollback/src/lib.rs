@@ -1,7 +1,8 @@
 //! Put the last-known-good release back, provably, once, even if we are killed half-way.
 //!
 //! [`refuse`] says why not, [`target`] makes the switch, [`act`] drives it through the journal,
-//! [`record`], [`lift`] and [`view`] write and show the state, [`upkeep`] mends it.
+//! [`record`], [`lift`] and [`view`] write and show the state, [`upkeep`] repairs it, [`whole`]
+//! holds the lease for a deployment of which all this is a part.
 
 pub mod act;
 mod decide;
@@ -17,6 +18,7 @@ mod target;
 mod tree;
 mod upkeep;
 mod view;
+pub mod whole;
 
 use std::time::Duration;
 

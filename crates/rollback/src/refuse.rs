@@ -54,7 +54,8 @@ fn nowhere() -> Box<Outcome> {
     )
 }
 
-fn frozen(document: &Document) -> Option<Outcome> {
+/// Refuses while the environment is frozen.
+pub(crate) fn frozen(document: &Document) -> Option<Outcome> {
     let frozen = document.frozen.as_ref()?;
     let environment = document.environment.as_deref().unwrap_or_default();
     Some(

@@ -192,17 +192,10 @@ fn held(lock: &Lock, fate: &Fate, waited: Duration) -> Failure {
 pub(crate) fn failure(error: Error) -> Failure {
     let hint = error.hint();
     let failure = match error {
-        Error::Held { .. }
-        | Error::Lost { .. }
-        | Error::Damaged { .. }
-        | Error::Newer { .. }
-        | Error::Older { .. }
-        | Error::JournalDamaged { .. } => Failure::refused(error),
-        Error::Read { .. }
-        | Error::Write { .. }
-        | Error::Unsure { .. }
-        | Error::Busy { .. }
-        | Error::Journal { .. } => Failure::error(error),
+        // Nothing of it was understood, and nothing done.
+        Error::JournalNewer { .. } => Failure::usage(error),
+        error if error.refuses() => Failure::refused(error),
+        error => Failure::error(error),
     };
     failure.hint(hint)
 }

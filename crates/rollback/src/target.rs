@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use cli::Job;
-use config::file::{EcsTarget, ReleaseSource, Rollback};
+use config::file::{EcsTarget, Group, HttpProbe, Member, ReleaseSource, Rollback, Template as _};
 use futures_util::future::join_all;
 use model::release::Releases;
 
@@ -370,14 +370,14 @@ pub(crate) async fn asked(
             Err(reason) => missing = Some(reason),
         }
     }
-    let Some(question) = Question::of_gate(job, names) else {
+    let Some(answer) = Question::ask_gate(job, &places, names, likely).await else {
         return missing.map_or(Ok(None), Err);
     };
-    match question.ask(None, likely, ASK).await {
+    match answer {
         Ok(release) => Ok(Some((release, "the service says so"))),
         // The target's own reason says more; a probe that was never told where the release stands
         // was only guessed at.
-        Err(reason) => match missing.or(question.source.is_some().then_some(reason)) {
+        Err(unanswered) => match missing.or((!unanswered.guessed).then_some(unanswered.reason)) {
             Some(reason) => Err(reason),
             None => Ok(None),
         },
@@ -389,6 +389,14 @@ pub(crate) const ASK: Duration = Duration::from_secs(3);
 /// How long a place may take to say what it runs.
 pub(crate) const LOOK: Duration = Duration::from_secs(20);
 
+/// Why the service did not name its release.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) reason: String,
+    /// Where the release stands was never told, only guessed at.
+    pub(crate) guessed: bool,
+}
+
 /// Where the running release can be asked for, through the front door.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
@@ -399,19 +407,98 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// The first probe of the gate that says where its release stands.
-    pub(crate) fn of_gate(job: &Job, names: Releases) -> Option<Question> {
+    /// The first probe of the gate that names where its release is read.
+    fn probe(job: &Job) -> Option<&HttpProbe> {
         let probes = &job.config.healthgate.as_ref()?.http;
-        let probe = probes
-            .iter()
-            .find(|probe| probe.release.is_some())
-            .or(probes.first())?;
+        let told = probes.iter().find(|probe| probe.release.is_some());
+        told.or(probes.first())
+    }
+
+    fn of_probe(probe: &HttpProbe, names: Releases) -> Question {
         let source = probe.release.clone();
         let url = source
             .as_ref()
             .and_then(|source| source.url.clone())
             .unwrap_or(probe.url.clone());
-        Some(Question { url, source, names })
+        Question { url, source, names }
+    }
+
+    /// What the gate asks; of a probe of many endpoints there is not one such question.
+    pub(crate) fn of_gate(job: &Job, names: Releases) -> Option<Question> {
+        let probe = Question::probe(job)?;
+        let group = probe.group().filter(Group::is_meant);
+        group.is_none().then(|| Question::of_probe(probe, names))
+    }
+
+    /// The same of each endpoint that the probe stands for, with the endpoint's name where there
+    /// are several; empty where the gate asks none.
+    pub(crate) fn all_of_gate(
+        job: &Job,
+        places: &Places,
+        names: Releases,
+    ) -> Result<Vec<(Option<String>, Question)>, String> {
+        let Some(probe) = Question::probe(job) else {
+            return Ok(Vec::new());
+        };
+        let Some(group) = probe.group().filter(Group::is_meant) else {
+            return Ok(vec![(None, Question::of_probe(probe, names))]);
+        };
+        let around = probe::kinds::Surroundings {
+            env: job.env.clone(),
+            hosts: places.hosts(),
+            redactor: job.redactor.clone(),
+            shard: None,
+        };
+        let fill = |member: Member| {
+            let mut probe = probe.clone();
+            probe.fill(&member)?;
+            let question = Question::of_probe(&probe, names.clone());
+            Ok((Some(member.target), question))
+        };
+        let members = probe::kinds::members(group, &around)?;
+        members.into_iter().map(fill).collect()
+    }
+
+    /// What the service itself answers where the gate asks for it: another release than the
+    /// `likely` one if any endpoint names one. `None` where the gate asks for none, and where it
+    /// was never told where the release stands and nothing was recognised (`guessed`).
+    pub(crate) async fn ask_gate(
+        job: &Job,
+        places: &Places,
+        names: Releases,
+        likely: &str,
+    ) -> Option<Result<String, Unanswered>> {
+        let questions = match Question::all_of_gate(job, places, names) {
+            Ok(questions) if questions.is_empty() => return None,
+            Ok(questions) => questions,
+            Err(reason) => {
+                return Some(Err(Unanswered {
+                    reason,
+                    guessed: false,
+                }));
+            }
+        };
+        let guessed = questions.iter().all(|(_, asks)| asks.source.is_none());
+        let asking = questions.iter().map(|(name, question)| async move {
+            let answer = question.ask(None, likely, ASK).await;
+            answer.map_err(|reason| match name {
+                Some(name) => format!("{name}: {reason}"),
+                None => reason,
+            })
+        });
+        let (mut same, mut silent) = (None, None);
+        for answer in join_all(asking).await {
+            match answer {
+                Ok(release) if release != likely => return Some(Ok(release)),
+                Ok(release) => same = Some(release),
+                Err(reason) => silent = silent.or(Some(reason)),
+            }
+        }
+        Some(match (silent, same) {
+            (Some(reason), _) => Err(Unanswered { reason, guessed }),
+            (None, Some(release)) => Ok(release),
+            (None, None) => return None,
+        })
     }
 
     /// What the section itself names, else what the gate asks.

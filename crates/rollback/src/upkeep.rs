@@ -1,7 +1,6 @@
 //! Looking after the state itself: whether it is whole, bringing an older one up to date, putting
 //! a damaged one back.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cli::{Failure, Job};
@@ -51,7 +50,11 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
     let report = |outcomes| Ok(Report::from_outcomes("rollback", started_at, outcomes));
     let bytes = match bytes {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return report(vec![crate::view::nothing_recorded(place)]),
+        Ok(None) => {
+            // Gone is not the same as never written.
+            Session::open(job)?.read().await?;
+            return report(vec![crate::view::nothing_recorded(place)]);
+        }
         Err(reason) => return report(vec![problem(&place, "", &reason)]),
     };
     let mut problems = state::validate::problems(&bytes);
@@ -92,28 +95,17 @@ fn problem(place: &str, pointer: &str, says: &str) -> Outcome {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::error(format!("failed to read {}: {error}", path.display()))
-            .hint("check the path and its permissions")
-    };
-    // Opening a pipe would wait for its other end.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        let path = path.display();
-        return Err(Failure::usage(format!("{path} is no regular file")));
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MOST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > MOST {
-        return Err(Failure::refused(format!(
-            "{} is larger than {} MiB: that is no state",
-            path.display(),
-            MOST >> 20
-        )));
-    }
-    Ok(Some(bytes))
+    files::read(path, MOST).map(Some).map_err(|error| {
+        let shown = path.display();
+        match error.kind() {
+            std::io::ErrorKind::FileTooLarge => {
+                Failure::refused(format!("{shown}: {error}: that is no state"))
+            }
+            std::io::ErrorKind::InvalidInput => Failure::usage(format!("{shown}: {error}")),
+            _ => Failure::error(format!("failed to read {shown}: {error}"))
+                .hint("check the path and its permissions"),
+        }
+    })
 }
 
 /// The state's bytes; or why what lies there has none that can be looked at.
@@ -177,12 +169,14 @@ async fn migrate(job: &Job) -> Result<Report, Failure> {
 async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let place = session.store.place();
-    let reason = match session.store.read().await {
+    let read = session.store.read().await;
+    let never = matches!(read, Ok(None));
+    let reason = match read {
         Ok(Some(_)) => {
             let outcome = Outcome::pass("state/repaired", place);
             return Ok(session.report(vec![outcome.actual("nothing to repair: it can be used")]));
         }
-        Ok(None) => "it is gone".to_owned(),
+        Ok(None) | Err(Error::Gone { .. }) => "it is gone".to_owned(),
         Err(Error::Damaged { reason, .. }) => reason,
         Err(error) => return Err(failure(error)),
     };
@@ -196,7 +190,7 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
     };
     let fresh = Document::new(job.config.service.clone(), job.environment.clone());
     let Some(repair) = session.store.repair(fresh).await.map_err(failure)? else {
-        if seen.bytes().is_none() {
+        if never {
             return Ok(session.report(vec![crate::view::nothing_recorded(place)]));
         }
         return Ok(session.report(vec![
@@ -204,7 +198,9 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
                 .expected("a backup or a journal to repair it from")
                 .actual("neither can be used")
                 .reason(format!("{reason}, and nothing is left to repair it from"))
-                .hint("nothing was changed; move it away, and record what runs: `rollback record --release VERSION`"),
+                .hint(format!(
+                    "nothing was changed; move {place}, {place}.bak and {place}.journals away, and record what runs: `rollback record --release VERSION`"
+                )),
         ]));
     };
     session.check_owner(&repair.document)?;

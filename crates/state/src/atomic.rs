@@ -3,11 +3,48 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// To whom a new file or folder belongs, so that the next writer need not be the one who made it:
+/// a person works with `sudo` on what a runner's user writes at the next deployment.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    user: u32,
+    group: u32,
+    /// The folder is a group's, and not everybody's.
+    group_writes: bool,
+}
+
+impl Owner {
+    /// The owner of what is new beside `path`: that of `path` itself, or of its folder where
+    /// there is no such file yet. `None` where neither can be looked at.
+    pub fn beside(path: &Path) -> Option<Owner> {
+        let folder = std::fs::metadata(folder(path)).ok()?;
+        let like = std::fs::metadata(path);
+        let like = like.as_ref().unwrap_or(&folder);
+        Some(Owner {
+            user: like.uid(),
+            group: like.gid(),
+            group_writes: folder.mode() & 0o022 == 0o020,
+        })
+    }
+
+    /// Gives it what was opened when it was made, which has this mode otherwise.
+    pub fn give(&self, new: &File, mode: u32) -> io::Result<()> {
+        // Only root may give a file away; anyone else owns what it makes.
+        let _ = std::os::unix::fs::fchown(new, Some(self.user), Some(self.group));
+        let mode = if self.group_writes {
+            mode | 0o020
+        } else {
+            mode
+        };
+        new.set_permissions(Permissions::from_mode(mode))
+    }
+}
+
 /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync the folder. Keeps the
-/// mode of the file that was there, else uses 0644.
+/// mode and owner of the file that was there, else uses 0644 and the folder's [`Owner`].
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_after(path, bytes, |_| Ok(()))
 }
@@ -33,20 +70,20 @@ fn replace_after(
     // A link is followed: the file it names is what others read.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = folder(&path);
-    let old = std::fs::metadata(&path).ok();
-    let mode = old
-        .as_ref()
-        .map_or(0o644, |meta| meta.permissions().mode() & 0o7777);
     let mut file = tempfile::Builder::new()
         .prefix(".deploy-guard-")
         .tempfile_in(&folder)?;
     file.write_all(bytes)?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(mode))?;
-    if let Some(old) = old {
-        use std::os::unix::fs::MetadataExt as _;
+    if let Ok(old) = std::fs::metadata(&path) {
+        file.as_file()
+            .set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
         // Only root may give a file away; anyone else owns what it replaces or fails below.
         let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+    } else if let Some(owner) = Owner::beside(&path) {
+        owner.give(file.as_file(), 0o644)?;
+    } else {
+        file.as_file()
+            .set_permissions(Permissions::from_mode(0o644))?;
     }
     file.as_file().sync_all()?;
     before_rename(&path)?;

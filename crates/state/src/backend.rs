@@ -121,7 +121,7 @@ impl Backend {
                 Backend::Host(Box::new(Host::new(host, path, around)?))
             }
             StateAddress::Bucket { bucket, key } => {
-                Backend::Bucket(Box::new(Bucket::new(bucket, key, around.clone())))
+                Backend::Bucket(Box::new(Bucket::new(bucket, key, around)))
             }
         })
     }
@@ -157,6 +157,15 @@ impl Backend {
             Backend::File(file) => file.get(part),
             Backend::Host(host) => host.get(part).await,
             Backend::Bucket(bucket) => bucket.get(part).await,
+        }
+    }
+
+    /// Proves that the state and its journals can be written.
+    pub(crate) async fn prove_writable(&self) -> Result<(), Trouble> {
+        match self {
+            Backend::File(file) => file.prove_writable(),
+            Backend::Host(host) => host.prove_writable().await,
+            Backend::Bucket(bucket) => bucket.prove_writable().await,
         }
     }
 

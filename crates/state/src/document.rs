@@ -304,7 +304,9 @@ impl Document {
             self.last_known_good = Some(entry.release.clone());
         }
         self.history.insert(0, entry);
-        while self.history.len() > HISTORY && self.forget_oldest() {}
+        if self.history.len() > HISTORY {
+            self.forget_oldest(HISTORY);
+        }
         &mut self.history[0]
     }
 
@@ -321,22 +323,25 @@ impl Document {
         release.clone_into(&mut entry.release);
     }
 
-    /// Forgets the oldest release but the newest, the ones that run and can be gone back to, and
-    /// the one that brought the database's schema; whether there was one.
-    pub(crate) fn forget_oldest(&mut self) -> bool {
-        let brought = self.schema_in_force().map(|(release, _)| release);
-        let kept = [
-            self.current.as_deref(),
-            self.last_known_good.as_deref(),
-            brought,
-        ];
-        let oldest = self.history.iter().enumerate().skip(1);
-        let oldest = oldest.filter(|(_, entry)| !kept.contains(&Some(&entry.release)));
-        let Some(at) = oldest.map(|(at, _)| at).next_back() else {
-            return false;
-        };
-        self.history.remove(at);
-        true
+    /// Forgets the oldest releases until so many are left, but not the newest, the ones that run
+    /// and can be gone back to, and the one that brought the database's schema; whether there was
+    /// one to forget.
+    pub(crate) fn forget_oldest(&mut self, left: usize) -> bool {
+        let brought = self
+            .schema_in_force()
+            .map(|(release, _)| release.to_owned());
+        let kept = [self.current.clone(), self.last_known_good.clone(), brought];
+        let is_kept = |entry: &Entry| kept.iter().flatten().any(|kept| *kept == entry.release);
+        let too_many = self.history.len().saturating_sub(left);
+        let mut oldest: Vec<bool> = Vec::with_capacity(self.history.len());
+        let mut forgotten = 0;
+        for (at, entry) in self.history.iter().enumerate().rev() {
+            let forget = forgotten < too_many && at > 0 && !is_kept(entry);
+            forgotten += usize::from(forget);
+            oldest.push(forget);
+        }
+        self.history.retain(|_| !oldest.pop().unwrap_or_default());
+        forgotten > 0
     }
 
     /// Records that the service went back from `left` to `destination`. A destination that was
@@ -489,6 +494,33 @@ mod tests {
         }
         document.deployed("2.0.1", Status::Good, at, None);
         assert!(document.known_bad("2.0.1").is_none(), "recorded good since");
+    }
+
+    #[test]
+    fn of_very_many_releases_those_that_matter_are_kept_in_their_order() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut document = Document::new(None, None);
+        document.deployed("good", Status::Good, at, None);
+        let pattern = document.history[0].clone();
+        let old = (0..10_000).map(|nth| Entry {
+            release: format!("v{nth}"),
+            status: Status::RolledBack,
+            ..pattern.clone()
+        });
+        document.history.splice(0..0, old);
+        assert!(document.forget_oldest(3));
+        let left: Vec<_> = document
+            .history
+            .iter()
+            .map(|e| e.release.as_str())
+            .collect();
+        assert_eq!(left, ["v0", "v1", "good"]);
+        assert!(!document.forget_oldest(3));
+        assert!(
+            document.forget_oldest(0),
+            "but v0, the newest, and the good one"
+        );
+        assert_eq!(document.history.len(), 2);
     }
 
     #[test]

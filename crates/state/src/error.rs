@@ -41,6 +41,10 @@ pub enum Error {
     Lost { token: u64 },
     #[error("the journal {place} is damaged: {reason}")]
     JournalDamaged { place: String, reason: String },
+    #[error("the journal {place} was written by a newer deploy-guard: {reason}")]
+    JournalNewer { place: String, reason: String },
+    #[error("the state {place} is gone, and {left} is still there: this is not a fresh start")]
+    Gone { place: String, left: String },
     #[error("failed to keep the journal {place}: {reason}")]
     Journal {
         place: String,
@@ -50,6 +54,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a safety rule forbids to go on, and not only that it could not be asked.
+    pub fn refuses(&self) -> bool {
+        match self {
+            Error::Held { .. }
+            | Error::Lost { .. }
+            | Error::Damaged { .. }
+            | Error::Newer { .. }
+            | Error::Older { .. }
+            | Error::Gone { .. }
+            | Error::JournalDamaged { .. }
+            | Error::JournalNewer { .. } => true,
+            Error::Read { .. }
+            | Error::Write { .. }
+            | Error::Unsure { .. }
+            | Error::Busy { .. }
+            | Error::Journal { .. } => false,
+        }
+    }
+
     /// The next step for a person.
     pub fn hint(&self) -> String {
         match self {
@@ -80,6 +103,12 @@ impl Error {
             ),
             Error::Held { .. } => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".into(),
             Error::Lost { .. } => "somebody took the lock over: see `rollback status` and `rollback history`".into(),
+            Error::JournalNewer { .. } => {
+                "it was left untouched: use the release of this tool that wrote it".into()
+            }
+            Error::Gone { left, .. } => format!(
+                "nothing was changed: `rollback state repair` shows what it would put back; to begin anew, move {left} away too"
+            ),
             Error::JournalDamaged { .. } => {
                 "look at it, and at what runs; then move it away and roll back again".into()
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::backend::{Backend, Blob, Part, Trouble};
 use crate::{Error, Forced, Store};
@@ -14,9 +15,16 @@ const KEPT: usize = 50;
 /// How often a number is chosen anew because another has taken it.
 const TRIES: u32 = 8;
 
+/// The format of the lines that this build writes. Another one is in the first line; journals of
+/// before there was one have none.
+pub const SCHEMA: &str = "deploy-guard/journal/v1";
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
+    /// The format of this line and of those after it: [`SCHEMA`]. Only in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     pub at: Timestamp,
     #[serde(flatten)]
     pub event: Event,
@@ -79,6 +87,7 @@ impl Store {
         started: Option<Timestamp>,
     ) -> Result<Journal, Error> {
         let line = Line {
+            schema: Some(SCHEMA.to_owned()),
             at: Timestamp::now(),
             event: Event::Begin {
                 destination: destination.to_owned(),
@@ -130,7 +139,7 @@ impl Store {
             let (lines, whole) = match read(&seen.bytes) {
                 Ok(read) => read,
                 Err(_) if age > 0 => continue,
-                Err(reason) => return Err(Error::JournalDamaged { place, reason }),
+                Err(unread) => return Err(unread.at(place)),
             };
             let begun = matches!(
                 lines.first().map(|line| &line.event),
@@ -153,18 +162,26 @@ impl Store {
         Ok(None)
     }
 
-    /// Every journal that can be read, the oldest first: its place and its lines.
+    /// Every journal that can be read, the oldest first: its place and its lines. One of a newer
+    /// release is an error: what it tells would be missing.
     pub async fn journals(&self) -> Result<Vec<(String, Vec<Line>)>, Error> {
         let mut journals = Vec::new();
         for number in self.numbers().await? {
             let place = self.backend.name(&Part::Journal(number));
             let found = self.backend.get(&Part::Journal(number)).await;
             let found = found.map_err(|trouble| Error::journal(place.clone(), trouble))?;
-            if let Some(Ok((lines, _))) = found.map(|blob| read(&blob.bytes)) {
-                journals.push((place, lines));
+            match found.map(|blob| read(&blob.bytes)) {
+                Some(Ok((lines, _))) => journals.push((place, lines)),
+                Some(Err(newer @ Unread::Newer(_))) => return Err(newer.at(place)),
+                Some(Err(Unread::Damaged(_))) | None => {}
             }
         }
         Ok(journals)
+    }
+
+    /// Whether there is any journal.
+    pub(crate) async fn has_journals(&self) -> Result<bool, Error> {
+        Ok(!self.numbers().await?.is_empty())
     }
 
     async fn numbers(&self) -> Result<Vec<u64>, Error> {
@@ -271,6 +288,7 @@ impl Journal {
 
     async fn write(&mut self, event: Event) -> Result<(), Error> {
         let line = Line {
+            schema: None,
             at: Timestamp::now(),
             event,
         };
@@ -308,22 +326,57 @@ fn text(line: &Line) -> Result<Vec<u8>, Trouble> {
     Ok(text)
 }
 
-/// A journal's lines, and how many bytes they have. A torn last line is what a kill leaves; a
-/// torn one before it is damage.
-fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), String> {
-    let mut lines = Vec::new();
-    let mut whole = 0;
-    let mut rest = bytes.split_inclusive(|byte| *byte == b'\n').peekable();
-    while let Some(line) = rest.next() {
-        match serde_json::from_slice(line) {
-            Ok(parsed) if line.ends_with(b"\n") => {
-                lines.push(parsed);
-                whole += line.len();
-            }
-            _ if rest.peek().is_none() => break,
-            Ok(_) => break,
-            Err(error) => return Err(error.to_string()),
+/// Why a journal cannot be used.
+#[derive(Debug)]
+enum Unread {
+    /// A newer release wrote it.
+    Newer(String),
+    Damaged(String),
+}
+
+impl Unread {
+    fn at(self, place: String) -> Error {
+        match self {
+            Unread::Newer(reason) => Error::JournalNewer { place, reason },
+            Unread::Damaged(reason) => Error::JournalDamaged { place, reason },
         }
     }
+}
+
+/// A journal's lines, and how many bytes they have. What follows the last line's end is what a
+/// kill leaves of a line, and is no line; a whole line that this build does not know is another
+/// one's, and is never passed over.
+fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), Unread> {
+    let mut lines = Vec::new();
+    let mut whole = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        lines.push(parse(line).map_err(|unread| {
+            let at = lines.len() + 1;
+            match unread {
+                Unread::Newer(reason) => Unread::Newer(format!("line {at}: {reason}")),
+                Unread::Damaged(reason) => Unread::Damaged(format!("line {at}: {reason}")),
+            }
+        })?);
+        whole += line.len();
+    }
     Ok((lines, whole))
+}
+
+fn parse(line: &[u8]) -> Result<Line, Unread> {
+    let value: Value = serde_json::from_slice(line)
+        .map_err(|error| Unread::Damaged(format!("not JSON: {error}")))?;
+    match &value["schema"] {
+        Value::Null => {}
+        Value::String(schema) if schema == SCHEMA => {}
+        other => {
+            let shown: String = other.to_string().chars().take(100).collect();
+            return Err(Unread::Newer(format!(
+                "its schema is {shown}, this release reads `{SCHEMA}`"
+            )));
+        }
+    }
+    serde_json::from_value(value).map_err(|error| Unread::Newer(error.to_string()))
 }

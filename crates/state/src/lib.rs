@@ -19,4 +19,4 @@ pub use document::{Document, Entry, Forced, Frozen, Lock, Status};
 pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;
-pub use store::{Claim, Lease, Snapshot, Store, Surroundings};
+pub use store::{Claim, Lease, Snapshot, Store, Surroundings, Within};

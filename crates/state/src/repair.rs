@@ -61,6 +61,7 @@ impl Store {
             };
             token = token.max(*of_journal);
             let Some(Line {
+                schema: _,
                 at,
                 event: Event::End { verdict },
             }) = lines.last()

@@ -14,6 +14,7 @@ use config::value::StateAddress;
 use jiff::{SignedDuration, Timestamp};
 use model::release::Match;
 use model::{Env, Redactor};
+use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Blob, File, Part, Trouble};
 use crate::document::{Document, Lock};
@@ -27,7 +28,27 @@ const READABLE: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) backend: Arc<Backend>,
+    /// How names of releases are compared in its documents.
     rule: Match,
+    /// A lease that a larger operation holds: what this store acquires and releases is a part of
+    /// that operation.
+    within: Option<Within>,
+}
+
+/// The lease of a larger operation, and what it is for. As JSON in a variable it goes to the
+/// programs that the operation starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within {
+    pub lease: Lease,
+    pub operation: String,
+    pub holder: Holder,
+}
+
+impl Within {
+    /// Whether this lock is that lease. Another state may have given out the same number.
+    pub fn is(&self, lock: &Lock) -> bool {
+        lock.token == self.lease.token && lock.holder == self.holder
+    }
 }
 
 /// What a store on a host or in a bucket is reached by.
@@ -51,7 +72,7 @@ impl Snapshot {
 }
 
 /// The right to change the service until it is released or expires.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     pub token: u64,
 }
@@ -72,6 +93,7 @@ impl Store {
         Store {
             backend: Arc::new(Backend::File(File::new(path.into()))),
             rule: Match::default(),
+            within: None,
         }
     }
 
@@ -82,6 +104,7 @@ impl Store {
         Ok(Store {
             backend: Arc::new(backend),
             rule: Match::default(),
+            within: None,
         })
     }
 
@@ -89,6 +112,13 @@ impl Store {
     #[must_use]
     pub fn comparing(mut self, rule: Match) -> Self {
         self.rule = rule;
+        self
+    }
+
+    /// The same store for a part of an operation that holds the lease already.
+    #[must_use]
+    pub fn within(mut self, operation: Option<Within>) -> Self {
+        self.within = operation;
         self
     }
 
@@ -102,12 +132,20 @@ impl Store {
         self.backend.name(&Part::Backup)
     }
 
-    /// The document; `None` if there is none yet.
+    /// The document; `None` if there is none yet. Where it is gone and what was kept beside it is
+    /// not, that is an error and no beginning.
     pub async fn read(&self) -> Result<Option<Document>, Error> {
-        match self.blob().await? {
+        match self.blob_or_fresh().await? {
             Some(blob) => self.parse(&blob.bytes).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Proves that the state and its journals can be written, by files that are made beside them
+    /// and taken away.
+    pub async fn prove_writable(&self) -> Result<(), Error> {
+        let proved = self.backend.prove_writable().await;
+        proved.map_err(|trouble| self.not_written(trouble))
     }
 
     /// What lies there, whatever it is.
@@ -132,6 +170,36 @@ impl Store {
                 reason,
             }),
             Err(trouble) => Err(self.not_written(trouble)),
+        }
+    }
+
+    /// What lies there; `None` only where nothing tells that there was ever more.
+    async fn blob_or_fresh(&self) -> Result<Option<Blob>, Error> {
+        let blob = self.blob().await?;
+        if blob.is_some() {
+            return Ok(blob);
+        }
+        let read = |trouble| Error::read(self.backup(), trouble);
+        let mut left = Vec::new();
+        // A backup that cannot be read is there as well.
+        match self.backend.get(&Part::Backup).await {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Trouble::Unusable(_)) => left.push(self.backup()),
+            Err(trouble) => return Err(read(trouble)),
+        }
+        if self.has_journals().await? {
+            left.push(format!("{}.journals", self.place()));
+        }
+        if left.is_empty() {
+            return Ok(None);
+        }
+        // The first state of all may have been written since.
+        match self.blob().await? {
+            None => Err(Error::Gone {
+                place: self.place(),
+                left: left.join(" or "),
+            }),
+            written => Ok(written),
         }
     }
 
@@ -182,7 +250,7 @@ impl Store {
         // What was written last, if nobody can say whether it arrived.
         let mut tried: Option<(Vec<u8>, T, Trouble)> = None;
         loop {
-            let old = match self.blob().await {
+            let old = match self.blob_or_fresh().await {
                 Ok(old) => old,
                 Err(error) => {
                     return Err(match tried {
@@ -215,7 +283,13 @@ impl Store {
             document.generation += 1;
             document.write = Some(format!("{:016x}", rand::random::<u64>()));
             let mut bytes = self.bytes(&document)?;
-            while bytes.len() > READABLE && document.forget_oldest() {
+            while bytes.len() > READABLE {
+                // So many as fit if each is as long as the others, and one less each time.
+                let fit = document.history.len() * READABLE / bytes.len();
+                let fewer = document.history.len().saturating_sub(1);
+                if !document.forget_oldest(fit.min(fewer)) {
+                    break;
+                }
                 bytes = self.bytes(&document)?;
             }
             match self.backend.swap(old.as_ref(), &bytes, &Part::Backup).await {
@@ -288,6 +362,15 @@ impl Store {
         self.update(None, |document| {
             let now = Timestamp::now();
             let mut last = document.last_token;
+            if let Some(within) = &self.within
+                && let Some(mut lock) = document.lock.take_if(|lock| within.is(lock))
+            {
+                claim.operation.clone_into(&mut lock.operation);
+                lock.expires = lock.expires.max(after(now, claim.ttl));
+                let prepared = prepare(document, &mut lock);
+                document.lock = Some(lock);
+                return Ok((within.lease.clone(), prepared));
+            }
             if let Some(lock) = &document.lock {
                 if !is_free(lock, now, shared) && claim.gone != Some(lock.token) {
                     return Err(Error::Held {
@@ -333,7 +416,8 @@ impl Store {
         .await
     }
 
-    /// Gives the lease back, with a last change in the same write.
+    /// Gives the lease back, with a last change in the same write. A part of a larger operation
+    /// gives it back to that one.
     pub async fn release(
         &self,
         lease: &Lease,
@@ -341,7 +425,26 @@ impl Store {
     ) -> Result<(), Error> {
         self.update(Some(lease), |document| {
             change(document);
-            document.lock = None;
+            document.lock = match (&self.within, document.lock.take()) {
+                (Some(within), Some(lock)) if within.is(&lock) => Some(Lock {
+                    operation: within.operation.clone(),
+                    destination: None,
+                    forced: Vec::new(),
+                    ..lock
+                }),
+                _ => None,
+            };
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives the lease back where none of the operation's parts is still under way: what such a
+    /// one left in the lock says how it can be resumed.
+    pub async fn finish(&self, lease: &Lease, operation: &str) -> Result<(), Error> {
+        self.update(Some(lease), |document| {
+            let parts_ended = |lock: &mut Lock| lock.operation == operation;
+            document.lock.take_if(parts_ended);
             Ok(())
         })
         .await

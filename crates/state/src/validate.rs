@@ -186,12 +186,11 @@ fn meaning(document: &Document) -> Vec<Problem> {
         last_drill: _,
         rule: _,
     } = document;
+    let mut first = std::collections::HashMap::new();
     for (index, entry) in history.iter().enumerate() {
         let at = |key: &str| format!("/history/{index}/{key}");
-        let earlier = history[..index]
-            .iter()
-            .position(|e| e.release == entry.release);
-        if let Some(earlier) = earlier {
+        let earlier = *first.entry(entry.release.as_str()).or_insert(index);
+        if earlier < index {
             say(
                 at("release"),
                 format!("`{}` stands at /history/{earlier} too", entry.release),

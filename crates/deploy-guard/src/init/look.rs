@@ -6,8 +6,6 @@ mod task;
 mod workflow;
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -232,18 +230,7 @@ impl Seen {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    // Opening a pipe would wait for its other end.
-    if !path.is_file() {
-        return Err("no regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
-    read.map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err("larger than 1 MiB".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
+    files::read_text(path, MAX_FILE).map_err(|error| error.to_string())
 }
 
 /// The names in a folder, in order; those that are not UTF-8 are left out.

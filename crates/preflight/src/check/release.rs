@@ -38,11 +38,19 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
                     Ok(None) => Outcome::pass(ask_id, ask_subject)
                         .expected("a state that does not forbid it")
                         .actual("no release is recorded yet"),
-                    Err(error) => Outcome::error(ask_id, ask_subject)
-                        .expected("a state file that can be read")
-                        .actual(error.to_string())
-                        .hint(error.hint())
-                        .reason(error.to_string()),
+                    // What cannot be read cannot be lifted.
+                    Err(error) => {
+                        let verdict = if error.refuses() {
+                            model::Verdict::Refused
+                        } else {
+                            model::Verdict::Error
+                        };
+                        return Outcome::new(ask_id, ask_subject, verdict)
+                            .expected("a state file that can be read")
+                            .actual(error.to_string())
+                            .hint(error.hint())
+                            .reason(error.to_string());
+                    }
                 };
                 if force && outcome.verdict == model::Verdict::Refused {
                     let reason = outcome.reason.take().unwrap_or_default();

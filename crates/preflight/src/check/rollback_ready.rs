@@ -134,7 +134,7 @@ impl Question<'_> {
         }
         if let Some(lock) = &document.lock
             && let fate = self.job.fate(lock).await
-            && !fate.is_gone()
+            && fate.is_in_the_way()
         {
             return bad(
                 format!(

@@ -5,7 +5,6 @@
 mod dotenv;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
 use cli::Job;
@@ -185,13 +184,6 @@ fn unreadable(id: &str, subject: &str, path: &Path, problem: &str) -> Outcome {
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
-    let mut text = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut text))
-        .map_err(|error| error.to_string())?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(format!("it is larger than {} KiB", MAX_FILE >> 10));
-    }
-    let text = String::from_utf8(text).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let text = files::read_text(path, MAX_FILE).map_err(|error| error.to_string())?;
     dotenv::read(&text).map_err(|problem| problem.to_string())
 }

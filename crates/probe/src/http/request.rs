@@ -170,20 +170,14 @@ fn basic(url: &Url) -> Option<HeaderValue> {
 }
 
 fn from_file(path: &Path) -> Result<Vec<u8>, String> {
-    use std::io::Read as _;
-    let problem = |error: std::io::Error| {
-        let error = crate::plain_cause(&error);
-        format!("the file {} cannot be read: {error}", path.display())
-    };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(problem)?;
-    file.take(MAX_SENT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(problem)?;
-    if bytes.len() as u64 > MAX_SENT {
-        return Err(format!("the file {} is larger than 16 MiB", path.display()));
-    }
-    Ok(bytes)
+    let shown = path.display();
+    files::read(path, MAX_SENT).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => format!("the file {shown} is larger than 16 MiB"),
+        _ => format!(
+            "the file {shown} cannot be read: {}",
+            crate::plain_cause(&error)
+        ),
+    })
 }
 
 pub(crate) fn parse(text: &str) -> Result<Url, String> {

@@ -96,6 +96,19 @@ impl Shared {
         self.exec(Work::Script(text), limits).await
     }
 
+    /// The same for a script that only reads: where the connection is cut under it, it is made
+    /// again and the script run once more, in what is left of the time.
+    pub async fn read(&self, text: &str, limits: Limits) -> Result<Output, Error> {
+        let since = Instant::now();
+        match self.script(text, limits).await {
+            Err(Error::Lost { .. } | Error::Closed | Error::Handshake { .. }) => {
+                let timeout = limits.timeout.saturating_sub(since.elapsed());
+                self.script(text, Limits { timeout, ..limits }).await
+            }
+            ended => ended,
+        }
+    }
+
     async fn exec(&self, work: Work<'_>, limits: Limits) -> Result<Output, Error> {
         let mut asking = Asking::new(limits.timeout);
         loop {

@@ -4,6 +4,7 @@ use cli::{Failure, Job};
 use model::{Outcome, Report};
 use state::Document;
 
+use super::running::Course;
 use super::{Flags, Rollback, ready};
 use crate::refuse;
 use crate::session::{Session, failure};
@@ -21,7 +22,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let document = document.unwrap_or_else(|| Document::new(None, None));
     if let Some(lock) = &document.lock
         && let fate = job.fate(lock).await
-        && !fate.is_gone()
+        && fate.is_in_the_way()
     {
         return Ok(session.report(vec![
             Outcome::refused("refused/locked", lock.holder.to_string())
@@ -34,17 +35,27 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
                 .hint("wait for it, or see `rollback status`"),
         ]));
     }
-    if let Some(journal) = session.store.unfinished().await.map_err(failure)?
-        && let Some(reason) = journal.aborting()
-    {
-        return Ok(session.report(vec![refuse::aborting(&destination, reason)]));
-    }
+    let unfinished = session.store.unfinished().await.map_err(failure)?;
     let rollback = Rollback::new(&session, &destination, force);
     let target = rollback.target()?;
     let target = &*target;
     let running = rollback.what_runs(target, &document).await;
-    if let Some(outcome) = rollback.already_there(&running, &document) {
-        return Ok(session.report(vec![outcome]));
+    match rollback.course(unfinished, target, &running, &document) {
+        Course::Refused(outcome) => return Ok(session.report(vec![outcome])),
+        Course::Continue(journal) => {
+            session.store.prove_writable().await.map_err(failure)?;
+            let mut report =
+                session.report(vec![Outcome::pass("plan/continue", &destination).actual(
+                    format!(
+                        "would go on with the rollback to {destination} of {}",
+                        journal.place()
+                    ),
+                )]);
+            report.reason =
+                format!("would finish the rollback to {destination}; nothing was changed");
+            return Ok(report);
+        }
+        Course::Begin(_) => {}
     }
     let (left, evidence) = (&running.release, &running.evidence);
     let moving = Move {
@@ -55,6 +66,8 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Ok(ready) => ready,
         Err(refusals) => return Ok(session.report(refusals)),
     };
+    // The lock, the journal and the record are written by the act.
+    session.store.prove_writable().await.map_err(failure)?;
     let mut outcomes = vec![
         Outcome::pass("plan/destination", &destination).actual(format!(
             "from {} ({evidence}) to {destination}",

@@ -197,7 +197,7 @@ fn backwards(document: &Document, runs: Option<&str>) -> Option<String> {
 async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outcome>, Failure> {
     if let Some(lock) = &document.lock
         && let fate = session.job.fate(lock).await
-        && !fate.is_gone()
+        && fate.is_in_the_way()
     {
         return Ok(Some(
             Outcome::refused("refused/locked", lock.holder.to_string())

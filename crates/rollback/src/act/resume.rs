@@ -1,7 +1,8 @@
 //! A rollback that was interrupted, finished.
 
 use cli::{Failure, Job};
-use model::{Outcome, Report};
+use model::{Outcome, Report, Verdict};
+use state::{Document, Status};
 
 use super::abort::put_back;
 use super::{Rollback, standing};
@@ -35,11 +36,11 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
         (None, None) => None,
     };
     let Some((destination, forced)) = found else {
-        let current = document.and_then(|document| document.current);
-        return Ok(session.report(vec![
-            Outcome::pass("resume/nothing", current.unwrap_or_default())
-                .actual("nothing to resume: no rollback is unfinished"),
-        ]));
+        let found = match &document {
+            Some(document) => no_rollback(session, document).await,
+            None => vec![nothing("")],
+        };
+        return Ok(session.report(found));
     };
     if unfinished.is_some_and(|journal| journal.aborting().is_some()) {
         return put_back(session).await;
@@ -94,4 +95,70 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
     rollback
         .go(target, &lease, journal, &running, unready)
         .await
+}
+
+fn nothing(current: &str) -> Outcome {
+    Outcome::pass("resume/nothing", current).actual("nothing to resume: no rollback is unfinished")
+}
+
+/// What is unfinished where no rollback is: a freeze, or a deployment that was killed half-way.
+async fn no_rollback(session: &Session<'_>, document: &Document) -> Vec<Outcome> {
+    let current = document.current.as_deref().unwrap_or_default();
+    let mut found = Vec::new();
+    if let Some(outcome) = refuse::frozen(document) {
+        let reason = outcome.reason.clone().unwrap_or_default();
+        found.push(
+            Outcome {
+                id: "resume/frozen".to_owned(),
+                verdict: Verdict::Fail,
+                ..outcome
+            }
+            .reason(format!("no rollback is unfinished, but {reason}")),
+        );
+    }
+    let fate = match &document.lock {
+        Some(lock) => Some((lock, session.job.fate(lock).await)),
+        None => None,
+    };
+    if let Some((lock, fate)) = &fate
+        && fate.is_in_the_way()
+    {
+        found.push(
+            Outcome::refused("refused/locked", lock.holder.to_string())
+                .expected("no operation that is under way")
+                .actual(format!("`{}` is under way", lock.operation))
+                .reason(format!(
+                    "locked by {}, {}, for `{}`: it has not ended",
+                    lock.holder,
+                    fate.reason(),
+                    lock.operation
+                ))
+                .hint("wait for it; see `rollback status`"),
+        );
+    } else if document.status(current) == Some(Status::Pending) {
+        let how = match &fate {
+            Some((lock, fate)) => format!(
+                "`{}` of {}, {}, left its lock behind",
+                lock.operation,
+                lock.holder,
+                fate.reason()
+            ),
+            None => "it was recorded as pending, and neither as good nor rolled back".to_owned(),
+        };
+        found.push(
+            Outcome::inconclusive("resume/deployment", current)
+                .expected("no deployment that was interrupted")
+                .actual(how.clone())
+                .reason(format!(
+                    "no rollback is unfinished, but the deployment of {current} may be half-way: {how}"
+                ))
+                .hint(format!(
+                    "`healthgate --release {current}` tells whether it works, then `rollback record --release {current}` or `rollback run`"
+                )),
+        );
+    }
+    if found.is_empty() {
+        found.push(nothing(current));
+    }
+    found
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use model::{Outcome, Report};
 use state::{Document, Lease};
 
-use super::running::Running;
+use super::running::{Course, Running};
 use super::{Flags, Rollback, ready};
 use crate::hooks;
 use crate::refuse;
@@ -50,29 +50,22 @@ async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failu
         }
         Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
     };
-    let mut unfinished = session.store.unfinished().await.map_err(failure)?;
+    let unfinished = session.store.unfinished().await.map_err(failure)?;
     let asking = Box::pin(rollback.what_runs(target, &document));
     let running = rollback.or_interrupted(asking).await?;
-    if let Some(journal) = &unfinished
-        && let Some(reason) = journal.aborting()
-    {
-        let outcome = refuse::aborting(&destination, reason);
-        return rollback.give_up(&lease, vec![outcome]).await;
-    }
-    if let Some(journal) =
-        unfinished.take_if(|journal| rollback.continues(journal, target, &running))
-    {
-        let still_unready = Box::pin(rollback.still_unready(target, &journal));
-        let unready = rollback.or_interrupted(still_unready).await?;
-        return rollback
-            .go(target, &lease, journal, &running, unready)
-            .await;
-    }
-    if let Some(mut journal) = unfinished {
-        journal.end("superseded").await.map_err(failure)?;
-    }
-    if let Some(outcome) = rollback.already_there(&running, &document) {
-        return rollback.give_up(&lease, vec![outcome]).await;
+    match rollback.course(unfinished, target, &running, &document) {
+        Course::Refused(outcome) => return rollback.give_up(&lease, vec![outcome]).await,
+        Course::Continue(journal) => {
+            let still_unready = Box::pin(rollback.still_unready(target, &journal));
+            let unready = rollback.or_interrupted(still_unready).await?;
+            return rollback
+                .go(target, &lease, journal, &running, unready)
+                .await;
+        }
+        Course::Begin(Some(mut superseded)) => {
+            superseded.end("superseded").await.map_err(failure)?;
+        }
+        Course::Begin(None) => {}
     }
     rollback.begin(target, &lease, &document, &running).await
 }

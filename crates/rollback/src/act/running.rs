@@ -7,7 +7,7 @@ use state::{Document, Journal};
 
 use super::{Rollback, standing};
 use crate::refuse;
-use crate::target::{self, ASK, Move, Question, Spread, Target};
+use crate::target::{self, Move, Question, Spread, Target};
 
 /// What runs before a rollback acts.
 pub(super) struct Running {
@@ -29,6 +29,15 @@ impl Running {
             Answer::Missing => false,
         }
     }
+}
+
+/// What a rollback is, by what runs and what a kill left behind.
+pub(super) enum Course {
+    Refused(Outcome),
+    /// The rest of one that was interrupted.
+    Continue(Journal),
+    /// A new one; the journal of an earlier one is void by it.
+    Begin(Option<Journal>),
 }
 
 /// Who said so just now.
@@ -54,9 +63,14 @@ impl Rollback<'_> {
             Err(reason) => Some(Err(reason)),
         };
         if !matches!(asked, Some(Ok(_)))
-            && let Some(question) = Question::of_gate(self.session.job, self.session.releases())
+            && let Some(answer) = Question::ask_gate(
+                self.session.job,
+                &self.places,
+                self.session.releases(),
+                destination,
+            )
+            .await
         {
-            let answer = question.ask(None, destination, ASK).await;
             asked = match (answer, asked) {
                 (Ok(release), Some(target_says))
                     if release == destination && target::several(target, destination) =>
@@ -66,7 +80,7 @@ impl Rollback<'_> {
                 (Ok(release), _) => Some(Ok((release, "the service says so"))),
                 // The target's own reason says more.
                 (Err(_), Some(target)) => Some(target),
-                (Err(reason), None) => Some(Err(reason)),
+                (Err(unanswered), None) => Some(Err(unanswered.reason)),
             };
         }
         let by_record = self.left_by_record(document);
@@ -129,6 +143,27 @@ impl Rollback<'_> {
             destination == self.destination
                 && (runs.is_none() || runs == Some(destination) || runs == left)
         })
+    }
+
+    /// What is to be done, by what runs and what a kill left behind: `plan` shows it and `run` does
+    /// it.
+    pub(super) fn course(
+        &self,
+        unfinished: Option<Journal>,
+        target: &dyn Target,
+        running: &Running,
+        document: &Document,
+    ) -> Course {
+        if let Some(reason) = unfinished.as_ref().and_then(Journal::aborting) {
+            return Course::Refused(refuse::aborting(self.destination, reason));
+        }
+        match unfinished {
+            Some(journal) if self.continues(&journal, target, running) => Course::Continue(journal),
+            superseded => match self.already_there(running, document) {
+                Some(refused) => Course::Refused(refused),
+                None => Course::Begin(superseded),
+            },
+        }
     }
 
     /// The release to leave, as far as `--release` and the state know.

@@ -8,15 +8,14 @@ mod service;
 
 use std::time::Duration;
 
-use aws::{Client, Source};
+use aws::Renewing;
 use cli::Job;
 use config::file::{EcsProbe, EcsTarget, Match};
-use model::{Env, Redactor, Severity};
+use model::Severity;
 use probe::kinds::Surroundings;
 use probe::settle::{self, Settling};
 use serde_json::{Value, json};
 use state::Entry;
-use tokio::sync::OnceCell;
 
 use self::service::{Service, is, short};
 use super::{Asking, Learned, Move, Place, Places, Proving, Step, Target};
@@ -28,14 +27,12 @@ pub(crate) struct Ecs<'a> {
     config: &'a EcsTarget,
     /// The gate's own probe of this service, which knows whose image names the release.
     gate: Option<&'a EcsProbe>,
-    env: Env,
-    redactor: Redactor,
     around: Surroundings,
     /// How an image names a release where the gate has no probe of this service.
     rule: Match,
     /// What the state knows of each release.
     known: Vec<Entry>,
-    client: OnceCell<Client>,
+    client: Renewing,
 }
 
 impl<'a> Ecs<'a> {
@@ -60,35 +57,21 @@ impl<'a> Ecs<'a> {
         Ecs {
             config,
             gate: probes.find(same),
-            env: job.env.clone(),
-            redactor: job.redactor.clone(),
             around,
             rule: job.config.release_rule(),
             known,
-            client: OnceCell::new(),
+            client: Renewing::new(&job.env, config.region.as_deref(), &job.redactor),
         }
     }
 
-    async fn connect(&self) -> Result<Client, String> {
-        let told = |error: aws::Error| format!("{error}; {}", error.hint());
-        let source = Source::find(&self.env).map_err(told)?;
-        self.redactor.add(source.secrets());
-        let region = self.config.region.as_deref();
-        let client = Client::connect(&self.env, &source, region).await;
-        let client = client.map_err(told)?;
-        self.redactor.add(client.secrets());
-        Ok(client)
-    }
-
     async fn ask(&self, action: &str, question: &Value) -> Result<Value, String> {
-        let client = self.client.get_or_try_init(|| self.connect()).await?;
         let hint = |error: &aws::Error| match error {
             aws::Error::Denied { .. } => {
                 format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
             }
             error => error.hint(),
         };
-        let answer = client.ecs(action, question).await;
+        let answer = self.client.ecs(action, question).await;
         answer.map_err(|error| format!("{action}: {error}; {}", hint(&error)))
     }
 

@@ -79,6 +79,18 @@ impl<'a> Machines<'a> {
         self.places.must(place, what, &text, timeout).await
     }
 
+    /// The same for a script that only reads.
+    pub(crate) async fn read(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
+        self.places.must_look(place, what, &text, timeout).await
+    }
+
     /// The same with variables of its own, which no argument shows; all that it prints.
     pub(crate) async fn whole(
         &self,
@@ -101,7 +113,7 @@ impl<'a> Machines<'a> {
     ) -> (&'static str, Asking<'s, String>) {
         let look = async move {
             let text = format!("{{\n{text}\n}} 2>&1 || :");
-            self.script(place, name, &text, LOOK).await
+            self.read(place, name, &text, LOOK).await
         };
         (name, Box::pin(look))
     }
@@ -145,10 +157,7 @@ impl<'a> Machines<'a> {
 
 fn end_of(path: &Path) -> io::Result<String> {
     // Some logs are a pipe or a terminal, which would be waited for.
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let mut file = std::fs::File::open(path)?;
+    let mut file = files::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
     let mut bytes = Vec::new();

@@ -1,7 +1,6 @@
 //! Where a step is made: here, or at a host of the configuration. Scripts and files in the same
 //! way at both.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,6 +44,21 @@ impl Places {
         self.0.clone()
     }
 
+    /// Runs a script that only reads: where the connection is cut under it, it is asked once more.
+    pub(crate) async fn look(
+        &self,
+        place: &Place,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<Ran, String> {
+        let Place::Host(name) = place else {
+            return self.run(place, text, timeout).await;
+        };
+        let host = self.0.get(name).map_err(|why| why.to_string())?;
+        let ran = host.read(text, limits(timeout)).await;
+        ran.map(Ran::from).map_err(|why| why.to_string())
+    }
+
     /// Runs a script in `sh`. Values go into it as [`quote`]d words.
     pub(crate) async fn run(
         &self,
@@ -64,12 +78,8 @@ impl Places {
                     .map_err(|error| format!("a command could not be started: {error}"))
             }
             Place::Host(name) => {
-                let limits = Limits {
-                    timeout,
-                    max_output: MAX_FILE,
-                };
                 let host = self.0.get(name).map_err(|why| why.to_string())?;
-                let ran = host.script(text, limits).await;
+                let ran = host.script(text, limits(timeout)).await;
                 ran.map(Ran::from).map_err(|why| why.to_string())
             }
         }
@@ -84,6 +94,19 @@ impl Places {
         timeout: Duration,
     ) -> Result<String, String> {
         let ran = self.run(place, text, timeout).await?;
+        ended(&ran, what)?;
+        Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
+    }
+
+    /// The same for a script that only reads.
+    pub(crate) async fn must_look(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let ran = self.look(place, text, timeout).await?;
         ended(&ran, what)?;
         Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
     }
@@ -165,22 +188,21 @@ impl Places {
         let shown = path.display();
         let failed = |reason: &str| format!("failed to read {shown}: {reason}");
         let bytes = match place {
-            Place::Here => {
-                let mut bytes = Vec::new();
-                let read = std::fs::File::open(path)
-                    .and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes));
-                match read {
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                    Err(error) => return Err(failed(&error.to_string())),
-                    Ok(_) => bytes,
+            Place::Here => match files::read(path, MAX_FILE as u64) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                    return Err(failed("it is too large"));
                 }
-            }
+                Err(error) => return Err(failed(&error.to_string())),
+                Ok(bytes) => bytes,
+            },
             Place::Host(_) => {
                 let word = word(path)?;
                 let script = format!(
-                    "if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
+                    "if [ -e {word} ] && [ ! -f {word} ]; then echo it is no regular file >&2; exit 1; fi
+if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 );
-                let ran = self.run(place, &script, timeout).await?;
+                let ran = self.look(place, &script, timeout).await?;
                 match ran.status {
                     Some(0) if ran.dropped => return Err(failed("it is too large")),
                     Some(0) => ran.stdout,
@@ -248,6 +270,13 @@ impl Places {
                 }
             }
         }
+    }
+}
+
+fn limits(timeout: Duration) -> Limits {
+    Limits {
+        timeout,
+        max_output: MAX_FILE,
     }
 }
 

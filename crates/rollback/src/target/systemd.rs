@@ -17,6 +17,11 @@ use super::{Asking, Move, Place, Places, Proving, Step, Target};
 /// What is only looked at is there at once.
 const LOOK: Duration = Duration::from_secs(15);
 
+/// Whether the user may restart the unit by sudo: sudo is asked for the very command, which is not
+/// run.
+const SUDO: &str = r#"said=$(sudo -n -l -- systemctl restart -- "$unit" 2>&1) ||
+no "sudo may not restart $unit without a password: $said""#;
+
 pub(crate) struct Systemd<'a> {
     config: &'a SystemdTarget,
     machines: Machines<'a>,
@@ -73,7 +78,7 @@ tell systemctl show -p ExecMainStartTimestampMonotonic --value -- \"$unit\"",
         );
         let printed = self
             .machines
-            .script(place, "the link and the unit", &text, LOOK)
+            .read(place, "the link and the unit", &text, LOOK)
             .await?;
         let mut parts = printed.split('\0');
         let mut next = || parts.next().unwrap_or_default().to_owned();
@@ -101,14 +106,16 @@ to={to} link={link} beside={beside} unit={unit}
 [ -n \"$(ls -A -- \"$to\")\" ] || no \"the folder $to is empty\"
 [ -L \"$link\" ] || [ ! -e \"$link\" ] || no \"$link is no symbolic link\"
 [ -w \"$beside\" ] || no \"nothing may be written in $beside\"
-[ \"$(systemctl show -p LoadState --value -- \"$unit\")\" = loaded ] || no \"there is no unit $unit\"",
+[ \"$(systemctl show -p LoadState --value -- \"$unit\")\" = loaded ] || no \"there is no unit $unit\"
+{sudo}",
+            sudo = if self.config.sudo { SUDO } else { "" },
             to = word(&self.folder(release)?),
             link = word(&self.config.link()),
             beside = word(&self.beside()),
             unit = quote(&self.config.unit),
         );
         self.machines
-            .script(place, "the release", &text, LOOK)
+            .read(place, "the release", &text, LOOK)
             .await
             .map(drop)
     }
@@ -117,7 +124,7 @@ to={to} link={link} beside={beside} unit={unit}
     async fn linked(&self, place: &Place) -> Result<String, String> {
         let link = word(&self.config.link());
         let text = format!("[ ! -L {link} ] || readlink -n -- {link}");
-        self.machines.script(place, "the link", &text, LOOK).await
+        self.machines.read(place, "the link", &text, LOOK).await
     }
 
     /// Makes the release live; safe to do twice.

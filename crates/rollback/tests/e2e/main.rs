@@ -15,6 +15,11 @@ mod rehearse;
 mod releases;
 mod remote;
 mod rules;
+
+mod run_lock;
+mod second_user;
+mod situations;
+
 mod runbooks;
 mod stops;
 mod upkeep;

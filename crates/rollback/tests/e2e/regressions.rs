@@ -7,7 +7,15 @@ use crate::world::{World, finish, kill, wait, wait_for};
 fn a_state_that_was_put_back_or_begun_anew_does_not_meet_its_old_journals() {
     let world = World::with_v2_deployed();
     world.rollback(&["run"]).exits(0);
-    std::fs::remove_file(world.path("state.json")).unwrap();
+    // Begun anew: without anything beside it. Then the journals are back.
+    let (journals, away) = (world.path("state.json.journals"), world.path("away"));
+    std::fs::rename(&journals, &away).unwrap();
+    for name in ["state.json", "state.json.bak"] {
+        std::fs::remove_file(world.path(name)).unwrap();
+    }
+    world.set_live("v1");
+    world.rollback(&["record", "--release", "v1"]).exits(0);
+    std::fs::rename(&away, &journals).unwrap();
     for again in 1..4 {
         world.set_live("v1");
         // Each round takes another number of tokens, so that it meets those of before.

@@ -4,7 +4,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use aws::{Address, Client, Condition, Error, Source};
+use aws::{Address, Client, Condition, Error, Renewing};
+use model::Env;
 use tokio::sync::OnceCell;
 
 use super::{Blob, JOURNALS, Part, Trouble, journal_number};
@@ -14,24 +15,26 @@ use crate::store::Surroundings;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The key, beside the state's, on which a service shows that it honours conditions.
 const PROOF: &str = ".conditions";
+/// The key, beside the state's, that is put to see whether it can be.
+const WRITABLE: &str = ".writable";
 
 #[derive(Debug)]
 pub(crate) struct Bucket {
     state: Address,
-    around: Surroundings,
-    client: OnceCell<Client>,
+    env: Env,
+    client: Renewing,
     proven: OnceCell<()>,
 }
 
 impl Bucket {
-    pub(super) fn new(bucket: &str, key: &str, around: Surroundings) -> Bucket {
+    pub(super) fn new(bucket: &str, key: &str, around: &Surroundings) -> Bucket {
         Bucket {
             state: Address {
                 bucket: bucket.to_owned(),
                 key: key.to_owned(),
             },
-            around,
-            client: OnceCell::new(),
+            env: around.env.clone(),
+            client: Renewing::new(&around.env, None, &around.redactor),
             proven: OnceCell::new(),
         }
     }
@@ -47,25 +50,13 @@ impl Bucket {
         }
     }
 
-    async fn client(&self) -> Result<&Client, Trouble> {
-        let connect = || async {
-            let Surroundings {
-                env,
-                hosts: _,
-                redactor,
-            } = &self.around;
-            let source = Source::find(env).map_err(failed)?;
-            redactor.add(source.secrets());
-            let client = Client::connect(env, &source, None).await.map_err(failed)?;
-            redactor.add(client.secrets());
-            Ok(client)
-        };
-        self.client.get_or_try_init(connect).await
+    async fn client(&self) -> Result<Client, Trouble> {
+        self.client.client().await.map_err(failed)
     }
 
     pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
         let client = self.client().await?;
-        in_time(self.fetch(client, &self.at(&part.suffix()), part.limit())).await
+        in_time(self.fetch(&client, &self.at(&part.suffix()), part.limit())).await
     }
 
     async fn fetch(
@@ -148,7 +139,7 @@ impl Bucket {
     /// AWS honours conditions. What stands in for it may pass them over, and two writers would
     /// overwrite one another: it must refuse on an object of its own first.
     async fn prove(&self) -> Result<(), Trouble> {
-        let env = &self.around.env;
+        let env = &self.env;
         let own = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
         if own.iter().all(|name| env.non_empty(name).is_none()) {
             return Ok(());
@@ -177,6 +168,15 @@ impl Bucket {
             Ok(())
         };
         self.proven.get_or_try_init(prove).await.map(drop)
+    }
+
+    /// An object beside the state is put and deleted.
+    pub(super) async fn prove_writable(&self) -> Result<(), Trouble> {
+        self.prove().await?;
+        let at = self.at(WRITABLE);
+        self.put(&at, b"deploy-guard\n", None).await?;
+        let client = self.client().await?;
+        in_time(async { client.delete(&at).await.map_err(failed) }).await
     }
 
     pub(super) async fn journals(&self) -> Result<Vec<u64>, Trouble> {

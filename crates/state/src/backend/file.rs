@@ -2,12 +2,12 @@
 //! on a file beside the state.
 
 use std::fs::{self, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Blob, JOURNALS, Part, Trouble, journal_number};
-use crate::atomic;
+use crate::atomic::{self, Owner};
 
 /// A swap takes milliseconds; whoever holds it longer is stuck.
 const SWAP_TIME: Duration = Duration::from_secs(10);
@@ -65,13 +65,62 @@ impl File {
         Ok(())
     }
 
+    /// The folders take a new file, the state can be replaced, and its lock can be taken.
+    pub(super) fn prove_writable(&self) -> Result<(), Trouble> {
+        let state = self.with("");
+        let state = std::path::absolute(&state).unwrap_or(state);
+        let mut above = state.ancestors().skip(1);
+        let folder = above.find(|folder| folder.exists());
+        let folder = folder.unwrap_or(Path::new("/"));
+        let journals = self.with(JOURNALS);
+        for folder in [folder, &journals] {
+            if !folder.exists() {
+                continue;
+            }
+            tempfile::tempfile_in(folder).map_err(|error| {
+                let folder = folder.display();
+                Trouble::Failed {
+                    reason: format!("nothing can be written in {folder}: {error}"),
+                    hint: Some(format!("see who may write there: `ls -ld {folder}`")),
+                }
+            })?;
+        }
+        let lock = self.with(".lock");
+        if lock.exists() {
+            let opened = self.lock_file(&lock);
+            opened.map_err(|error| Trouble::failed(format!("{}: {error}", lock.display())))?;
+        }
+        Ok(())
+    }
+
+    /// The owner of what is made beside the state.
+    fn owner(&self) -> Option<Owner> {
+        Owner::beside(&self.with(""))
+    }
+
+    /// Opens the file of the swap lock, and makes it where there is none.
+    fn lock_file(&self, path: &Path) -> io::Result<fs::File> {
+        let mut open = OpenOptions::new();
+        open.read(true).write(true);
+        match open.clone().create_new(true).open(path) {
+            Ok(file) => {
+                if let Some(owner) = self.owner() {
+                    owner.give(&file, 0o644)?;
+                }
+                Ok(file)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Another user's can be locked as well: nothing is ever written to it.
+                open.open(path).or_else(|_| fs::File::open(path))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn lock(&self) -> Result<fs::File, Trouble> {
         let path = self.with(".lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
+        let file = self
+            .lock_file(&path)
             .map_err(|error| Trouble::failed(format!("{}: {error}", path.display())))?;
         let since = Instant::now();
         loop {
@@ -110,15 +159,21 @@ impl File {
         let path = self.at(&Part::Journal(number));
         let folder = atomic::folder(&path);
         let begin = || {
+            let owner = self.owner();
             if !folder.is_dir() {
                 fs::create_dir_all(&folder)?;
+                if let Some(owner) = owner {
+                    owner.give(&fs::File::open(&folder)?, 0o755)?;
+                }
                 atomic::sync_folder(&atomic::folder(&folder))?;
             }
             let mut file = OpenOptions::new()
                 .create_new(true)
                 .append(true)
                 .open(&path)?;
-            let written = file.write_all(line).and_then(|()| file.sync_all());
+            let given = owner.map_or(Ok(()), |owner| owner.give(&file, 0o644));
+            let written = given.and_then(|()| file.write_all(line));
+            let written = written.and_then(|()| file.sync_all());
             if written.is_err() {
                 // Half a first line is no journal, and its number is free again.
                 fs::remove_file(&path)?;
@@ -170,34 +225,21 @@ impl File {
 }
 
 fn read(path: &Path, limit: usize) -> Result<Option<Blob>, Trouble> {
-    // Opening a pipe would wait for its other end.
-    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        return Err(Trouble::Unusable("it is no regular file".into()));
-    }
-    let mut bytes = Vec::new();
-    let opened = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // What it names may only be away, such as a disk that is not mounted.
-            if path.is_symlink() {
-                let path = path.display();
-                return Err(Trouble::failed(format!(
-                    "{path} is a link that leads nowhere"
-                )));
-            }
-            return Ok(None);
+    match files::read(path, limit as u64) {
+        Ok(bytes) => Ok(Some(Blob { bytes, etag: None })),
+        // What it names may only be away, such as a disk that is not mounted.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            let path = path.display();
+            Err(Trouble::failed(format!(
+                "{path} is a link that leads nowhere"
+            )))
         }
-        Err(error) => return Err(Trouble::failed(error)),
-    };
-    opened
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Trouble::failed)?;
-    if bytes.len() > limit {
-        return Err(Trouble::Unusable(format!(
-            "it is larger than {} MiB",
-            limit >> 20
-        )));
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => Ok(None),
+            io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => {
+                Err(Trouble::Unusable(error.to_string()))
+            }
+            _ => Err(Trouble::failed(error)),
+        },
     }
-    Ok(Some(Blob { bytes, etag: None }))
 }

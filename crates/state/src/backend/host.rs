@@ -25,6 +25,7 @@ const COMMON: &str = include_str!("host/common.sh");
 const GET: &str = include_str!("host/get.sh");
 const SWAP: &str = include_str!("host/swap.sh");
 const JOURNAL: &str = include_str!("host/journal.sh");
+const PROVE: &str = include_str!("host/prove.sh");
 
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -108,6 +109,14 @@ impl Host {
         }
     }
 
+    pub(super) async fn prove_writable(&self) -> Result<(), Trouble> {
+        let (word, rest) = self.ask(PROVE, &self.writer(), WORDS).await?;
+        match word.as_str() {
+            "done" => Ok(()),
+            word => Err(told(word, &rest)),
+        }
+    }
+
     pub(super) async fn journals(&self) -> Result<Vec<u64>, Trouble> {
         let mut values = self.writer();
         values.push(("verb", "list"));
@@ -185,7 +194,8 @@ impl Host {
             reason: format!("host `{}`: {reason}", self.alias),
             hint: Some(hint),
         };
-        match self.run(script, values, most).await {
+        let reads = true;
+        match self.run(script, values, most, reads).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(reason)) => Err(failed(
                 reason,
@@ -205,7 +215,8 @@ impl Host {
         values: &[(&str, &str)],
     ) -> Result<(String, Vec<u8>), Trouble> {
         let unsure = |reason: String| Trouble::Unsure(format!("host `{}`: {reason}", self.alias));
-        match self.run(script, values, WORDS).await {
+        let reads = false;
+        match self.run(script, values, WORDS, reads).await {
             Ok(answer) => answer.map_err(unsure),
             Err(
                 error @ (Error::Command { .. }
@@ -225,6 +236,7 @@ impl Host {
         script: &str,
         values: &[(&str, &str)],
         most: usize,
+        reads: bool,
     ) -> Result<Result<(String, Vec<u8>), String>, Error> {
         // A function is read to its end before anything of it runs.
         let mut whole = String::from("main() {\n");
@@ -237,7 +249,11 @@ impl Host {
             timeout: TIMEOUT,
             max_output: most,
         };
-        let output = self.shared.script(&whole, limits).await?;
+        let output = if reads {
+            self.shared.read(&whole, limits).await?
+        } else {
+            self.shared.script(&whole, limits).await?
+        };
         if !output.success() {
             return Ok(Err(format!("{}: {}", output.exit, output.tail())));
         }

@@ -270,3 +270,73 @@ fn a_folder_that_may_not_be_written_is_no_lost_state() {
     let error = run(store.update(None, |_| Ok(()))).unwrap_err();
     assert!(matches!(error, Error::Write { .. }), "{error:?}");
 }
+
+#[test]
+fn a_whole_line_that_this_build_does_not_know_is_a_newer_ones_and_stays() {
+    let folder = Folder::new();
+    run(async {
+        let store = folder.store("state.json");
+        let mut journal = store
+            .begin_journal("v1", Some("v2"), 7, &[], None)
+            .await
+            .unwrap();
+        journal.intent("switch", None).await.unwrap();
+        drop(journal);
+        let file = "state.json.journals/00000001.jsonl";
+        let whole = folder.raw(file).unwrap();
+        let text = String::from_utf8(whole.clone()).unwrap();
+        assert!(
+            text.starts_with(r#"{"schema":"deploy-guard/journal/v1","#),
+            "{text}"
+        );
+        let at = jiff::Timestamp::now();
+        for line in [
+            format!(r#"{{"at":"{at}","event":"paused","until":"noon"}}"#),
+            format!(r#"{{"at":"{at}","event":"done"}}"#),
+            format!(
+                r#"{{"at":"{at}","event":"done","step":"switch","schema":"deploy-guard/journal/v2"}}"#
+            ),
+            "[]".to_owned(),
+        ] {
+            let more = [whole.as_slice(), line.as_bytes(), b"\n"].concat();
+            folder.put(file, &more);
+            for newer in [
+                store.unfinished().await.map(drop).unwrap_err(),
+                store.journals().await.map(drop).unwrap_err(),
+            ] {
+                assert!(
+                    matches!(newer, Error::JournalNewer { .. }),
+                    "{line}: {newer:?}"
+                );
+                assert!(
+                    newer
+                        .to_string()
+                        .contains("written by a newer deploy-guard")
+                );
+            }
+            assert_eq!(
+                folder.raw(file).unwrap(),
+                more,
+                "{line}: nothing is cut off"
+            );
+            // Without its end it is what a kill leaves.
+            folder.put(file, &more[..more.len() - 1]);
+            let found = store.unfinished().await.unwrap().unwrap();
+            assert_eq!(found.lines().len(), 2, "{line}");
+        }
+        let garbage = [whole.as_slice(), b"not json\n"].concat();
+        folder.put(file, &garbage);
+        let damaged = store.unfinished().await.map(drop).unwrap_err();
+        assert!(
+            matches!(damaged, Error::JournalDamaged { .. }),
+            "{damaged:?}"
+        );
+        assert_eq!(folder.raw(file).unwrap(), garbage);
+        // Journals of before there was a format have no word of it.
+        let old = text.replacen(r#""schema":"deploy-guard/journal/v1","#, "", 1);
+        folder.put(file, old.as_bytes());
+        let mut found = store.unfinished().await.unwrap().unwrap();
+        found.done("switch").await.unwrap();
+        assert_eq!(store.unfinished().await.unwrap().unwrap().lines().len(), 3);
+    });
+}

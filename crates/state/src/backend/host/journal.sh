@@ -14,7 +14,10 @@ if [ "$verb" = remove ]; then
   say 'done'
   exit 0
 fi
-why=$(mkdir -p "$dir" 2>&1) || failed "$why"
+if [ ! -d "$dir" ]; then
+  why=$(mkdir -p "$dir" 2>&1) || failed "$why"
+  own "$dir"
+fi
 take
 if [ "$verb" = create ]; then
   [ ! -e "$file" ] || give conflict

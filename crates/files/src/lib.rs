@@ -1,0 +1,97 @@
+//! Reading a file that somebody named: bounded in size, and never waited for.
+//!
+//! A path of the configuration may lead to a pipe, a terminal or a device. Opening or reading one
+//! could wait for ever, and with it the runtime, its deadlines and its signals.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Opens a regular file for reading; a link is followed. Anything else is an error that says so.
+pub fn open(path: &Path) -> io::Result<File> {
+    // A pipe is opened without its other end, and then found not to be a file.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = match opened {
+        // A socket's file.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            return Err(irregular());
+        }
+        opened => opened?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(irregular());
+    }
+    Ok(file)
+}
+
+/// The content of a regular file of at most `most` bytes. A larger one is an error of the kind
+/// [`io::ErrorKind::FileTooLarge`].
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let reason = format!("it is larger than {}", size(most));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(bytes)
+}
+
+/// The same as text; other bytes are an error of the kind [`io::ErrorKind::InvalidData`].
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+fn irregular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        _ if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        let odd = [&pipe, &socket, &link, folder.path()];
+        for path in odd.into_iter().chain([Path::new("/dev/zero")]) {
+            let error = read(path, 10).unwrap_err();
+            assert_eq!(error.to_string(), "it is no regular file", "{path:?}");
+        }
+        let missing = read(&folder.path().join("none"), 10).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![b'x'; 2048]).unwrap();
+        assert_eq!(read_text(&path, 2048).unwrap().len(), 2048);
+        let error = read(&path, 2047).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(error.to_string(), "it is larger than 1 KiB");
+        std::fs::write(&path, b"\xff").unwrap();
+        let error = read_text(&path, 10).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,54 @@
+//! The lease of a whole deployment, of which a record and a rollback are parts.
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use state::{Error, Store, Within};
+
+use crate::session::{Session, failure};
+
+/// How often a lease that is held for long is renewed, as a part of its time.
+const RENEWALS: u32 = 4;
+
+/// Takes the lease for `operation`; `None` where no rollback is configured, and so no state.
+pub async fn hold(job: &Job, operation: &str) -> Result<Option<Within>, Failure> {
+    if job.config.rollback.is_none() {
+        return Ok(None);
+    }
+    let session = Session::open(job)?;
+    // What is of another service is not locked.
+    session.read().await?;
+    let (lease, ()) = session.acquire(operation, |_, _| ()).await?;
+    Ok(Some(Within {
+        lease,
+        operation: operation.to_owned(),
+        holder: job.holder(),
+    }))
+}
+
+/// Renews the lease that the job runs under, for as long as it is awaited; ends where the lease
+/// is lost, with the reason.
+pub async fn keep(job: &Job) -> Failure {
+    let (Some(within), Some(section)) = (&job.within, &job.config.rollback) else {
+        return std::future::pending().await;
+    };
+    let ttl = section.lock_ttl.get();
+    let pause = (ttl / RENEWALS).max(Duration::from_millis(100));
+    loop {
+        tokio::time::sleep(pause).await;
+        let renewed = async { job.store(section)?.renew(&within.lease, ttl).await };
+        match renewed.await {
+            Ok(()) => {}
+            Err(error @ Error::Lost { .. }) => return failure(error),
+            // It is tried again; until the lease is over nobody else may act.
+            Err(error) => tracing::warn!("the lock was not renewed: {error}"),
+        }
+    }
+}
+
+/// Gives the lease back at the end of the operation.
+pub async fn give(job: &Job, within: &Within) -> Result<(), Failure> {
+    let store: Store = Session::open(job)?.store;
+    let given = store.finish(&within.lease, &within.operation).await;
+    given.map_err(failure)
+}
