@@ -99,6 +99,7 @@ fn a_service_that_passes_over_conditions_is_refused() {
         put.respond_with(ResponseTemplate::new(200).insert_header("etag", "\"1\""))
             .mount(&server)
             .await;
+        lists_nothing(&server).await;
         let error = mocked(&server).update(None, |_| Ok(())).await.unwrap_err();
         assert!(error.to_string().contains("If-None-Match"), "{error}");
         let requests = server.received_requests().await.unwrap();
@@ -107,6 +108,17 @@ fn a_service_that_passes_over_conditions_is_refused() {
         });
         assert_eq!(state.count(), 0, "the state was not written");
     });
+}
+
+/// There is no journal.
+async fn lists_nothing(server: &MockServer) {
+    let list = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    Mock::given(method("GET"))
+        .and(wiremock::matchers::query_param("list-type", "2"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(list))
+        .with_priority(1)
+        .mount(server)
+        .await;
 }
 
 /// The write arrived and its answer did not: it is sent again and meets itself.
@@ -146,6 +158,7 @@ fn a_write_whose_answer_was_lost_is_no_lost_race() {
             })
             .mount(&server)
             .await;
+        lists_nothing(&server).await;
         let store = mocked(&server);
         record(&store, "v1").await;
         assert_eq!(writes.load(Ordering::SeqCst), 2);
