@@ -14,7 +14,6 @@ use std::collections::BTreeSet;
 use crate::error::{Fault, nearest};
 use crate::file::{Config, FreezeWindow, Github, Preflight, SecretKind, VariableCheck, Waiver};
 use crate::node::Node;
-use crate::value::Span;
 
 /// The only version of the file's format.
 const VERSION: u32 = 1;
