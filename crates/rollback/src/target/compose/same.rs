@@ -164,8 +164,12 @@ printf %s {} >\"$over\"
             }
             let wanted = resolved.project.services.get(service);
             let others = wanted.map_or_else(Vec::new, |wanted| differing(wanted, one));
+            // What never started may be of a file that was put right since; its variables are those of
+            // the deployment all the same.
+            let ran = one.status != "created";
             // Each version of Compose makes its own hash, docker-compose 1 with the image's id in it.
-            let decides = one.version() == program.version
+            let decides = ran
+                && one.version() == program.version
                 && (program.v2 || self.names_its_image(place, one).await?);
             if others.is_empty() && !decides {
                 continue;
