@@ -278,7 +278,9 @@ mod tests {
         match identify(None, expected, &answer) {
             Identity::Matches(release) => format!("is {release}"),
             Identity::Differs { actual, .. } => format!("not {actual}"),
-            Identity::Unknown(_) | Identity::Several(_) => "unknown".to_owned(),
+            Identity::Unknown(_) | Identity::Several(_) | Identity::Partly(_) => {
+                "unknown".to_owned()
+            }
         }
     }
 

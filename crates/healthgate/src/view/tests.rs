@@ -72,6 +72,7 @@ fn by(policy: &Policy, id: &str, seen: &[Option<u64>]) -> (Row, bool) {
                 .then(|| "status 503 \u{1b}[2J c4nary-token".into()),
             release: None,
             evidence: None,
+            unanswered: None,
             is_final: false,
         };
         row.measured(
@@ -247,6 +248,7 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
             reason: None,
             release: None,
             evidence: None,
+            unanswered: None,
             is_final: false,
         };
         row.measured(
