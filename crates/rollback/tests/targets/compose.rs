@@ -139,7 +139,8 @@ fn image(docker: &Docker, name: &str, release: &str) {
     let run = if release.contains("crash") {
         "exit 3"
     } else {
-        "exec busybox httpd -f -p 127.0.0.1:$1 -h /www"
+        // docker-compose 1 names the service in its logs where it prints nothing, the second does not.
+        "echo backend; exec busybox httpd -f -p 127.0.0.1:$1 -h /www"
     };
     docker.image(
         name,
