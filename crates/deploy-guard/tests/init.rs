@@ -360,7 +360,7 @@ fn where_several_ways_are_seen_one_is_taken_and_the_others_are_named() {
     repository
         .init(&["--kind", "compose"])
         .code(0)
-        .stdout(contains("by Compose: worker"));
+        .stdout(contains("by Compose: web, worker"));
     has(&repository.holds().0, &["# db/migrate holds migrations"]);
 }
 
@@ -516,7 +516,7 @@ services:
     for part in [
         "compose.yml: not YAML",
         "task.json: no JSON",
-        "big.conf: larger than 1 MiB",
+        "big.conf: it is larger than 1 MiB",
         "its name cannot be used",
         "its image cannot be told",
     ] {

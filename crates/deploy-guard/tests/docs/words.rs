@@ -20,8 +20,9 @@ const OURS: [&str; 5] = [
 const OTHERS: [&str; 6] = ["cargo", "curl", "docker", "gh", "pg_restore", "sh"];
 
 /// Flags of others that stand alone, and whose they are.
-const FOREIGN: [(&str, &str); 6] = [
+const FOREIGN: [(&str, &str); 7] = [
     ("--deployment-configuration", "aws"),
+    ("--env-file", "docker compose"),
     ("--features", "cargo"),
     ("--keep-old", "a script of the runbooks"),
     ("--no-default-features", "cargo"),
@@ -89,7 +90,7 @@ fn every_variable_of_ours_in_code_is_read_by_something() {
                 let flag = name["DEPLOY_GUARD_".len()..]
                     .to_lowercase()
                     .replace('_', "-");
-                let known = flags.contains(&format!("--{flag}"));
+                let known = flags.contains(&format!("--{flag}")) || name == cli::LEASE;
                 if !known && !scripts.iter().any(|script| script.contains(name)) {
                     wrong.push(format!("{}: `{name}`", page.name));
                 }

@@ -135,16 +135,15 @@ async fn no_rollback(session: &Session<'_>, document: &Document) -> Vec<Outcome>
                 ))
                 .hint("wait for it; see `rollback status`"),
         );
-    } else if document.status(current) == Some(Status::Pending) {
-        let how = match &fate {
-            Some((lock, fate)) => format!(
-                "`{}` of {}, {}, left its lock behind",
-                lock.operation,
-                lock.holder,
-                fate.reason()
-            ),
-            None => "it was recorded as pending, and neither as good nor rolled back".to_owned(),
-        };
+    } else if document.status(current) == Some(Status::Pending)
+        && let Some((lock, fate)) = &fate
+    {
+        let how = format!(
+            "`{}` of {}, {}, left its lock behind",
+            lock.operation,
+            lock.holder,
+            fate.reason()
+        );
         found.push(
             Outcome::inconclusive("resume/deployment", current)
                 .expected("no deployment that was interrupted")
@@ -158,7 +157,15 @@ async fn no_rollback(session: &Session<'_>, document: &Document) -> Vec<Outcome>
         );
     }
     if found.is_empty() {
-        found.push(nothing(current));
+        let pending = document.status(current) == Some(Status::Pending);
+        let more = format!("; {current} is deployed, and neither recorded as good nor rolled back");
+        let outcome = nothing(current);
+        let actual = outcome.actual.clone().unwrap_or_default();
+        found.push(if pending {
+            outcome.actual(actual + &more)
+        } else {
+            outcome
+        });
     }
     found
 }

@@ -145,12 +145,11 @@ fn a_lock_held_by_another_is_refused_with_its_holder() {
     let (lease, ()) = wait(world.store().acquire(&claim, |_, _| ())).unwrap();
     let before = world.read("state.json");
     for verb in ["run", "plan", "resume"] {
-        // Nobody knows where the holder wants to go: there is nothing to resume.
-        let code = if verb == "resume" { 0 } else { 5 };
-        let ran = world.rollback(&[verb]).exits(code);
-        if code == 5 {
-            ran.says("workflow run 4711 attempt 2").says("runner-7");
-        }
+        world
+            .rollback(&[verb])
+            .exits(5)
+            .says("workflow run 4711 attempt 2")
+            .says("runner-7");
     }
     world
         .rollback(&["record", "--release", "v2"])
@@ -184,6 +183,12 @@ fn an_expired_lock_is_taken_over() {
         gone: None,
     };
     let (lease, ()) = wait(world.store().acquire(&claim, |_, _| ())).unwrap();
+    // The clock of another machine may be behind by less than a minute.
+    world.rollback(&["run"]).exits(5).says("which may be alive");
+    let mut document = world.state();
+    let lock = document.lock.as_mut().unwrap();
+    lock.expires -= jiff::SignedDuration::from_secs(61);
+    world.write("state.json", &serde_json::to_string(&document).unwrap());
     world.rollback(&["run"]).exits(0);
     assert!(world.state().last_token > lease.token);
 }

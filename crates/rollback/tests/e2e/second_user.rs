@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::world::{World, kill, wait_for};
@@ -45,11 +46,20 @@ fn tries(world: &World, unshare: &[&str], script: &str, tries: u32) -> String {
     each(world, unshare, script, "record --release v2 --force", tries)
 }
 
+/// A copy that every user may run: the one that was built may be in root's home.
+fn program(world: &World) -> PathBuf {
+    let program = world.path("rollback-of-all");
+    if !program.exists() {
+        fs::copy(testkit::bin_path("rollback"), &program).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    program
+}
+
 fn each(world: &World, unshare: &[&str], script: &str, verb: &str, tries: u32) -> String {
-    let attempt = format!(
-        "for n in $(seq {tries}); do {} {verb} >>out 2>&1; echo $?; done",
-        testkit::bin_path("rollback").display()
-    );
+    program(world);
+    let attempt =
+        format!("for n in $(seq {tries}); do ./rollback-of-all {verb} >>out 2>&1; echo $?; done");
     let mut command = Command::new("unshare");
     let output = testkit::clean(&mut command)
         .current_dir(world.path("."))
@@ -136,7 +146,7 @@ fn what_a_person_does_as_root_leaves_files_that_the_runners_user_writes_next() {
         let output = testkit::clean(&mut command)
             .current_dir(world.path("."))
             .args(["--reuid", "4242", "--regid", "4242", "--clear-groups", "--"])
-            .arg(testkit::bin_path("rollback"))
+            .arg(program(&world))
             .args(args)
             .stdin(Stdio::null())
             .output()

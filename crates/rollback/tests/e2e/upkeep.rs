@@ -76,6 +76,11 @@ fn a_whole_state_is_valid_and_each_problem_is_named_with_its_place() {
         .exits(4);
     world.rollback(&["state", "validate", "."]).exits(2);
     std::fs::remove_file(world.path("state.json")).unwrap();
+    world
+        .rollback(&["state", "validate"])
+        .exits(5)
+        .says("rollback state repair");
+    std::fs::remove_file(world.path("state.json.bak")).unwrap();
     world.rollback(&["state", "validate"]).exits(3);
 }
 

@@ -91,7 +91,7 @@ fn a_lock_that_is_lost_half_way_leaves_a_vector_and_a_journal() {
     assert_eq!(vector(&report), ["v1", "v1", "v2", "v2", "v2"], "{report}");
     let reason = report["reason"].as_str().unwrap();
     assert!(
-        reason.contains("was lost") && reason.contains("2 of 5 hosts run v1"),
+        reason.contains("state.json is gone") && reason.contains("2 of 5 hosts run v1"),
         "{reason}"
     );
     let text = report.to_string();

@@ -128,7 +128,8 @@ fn before(shop: &Live, walk: &mut Walk) {
     shop.world.sh(preflight).code(1).says("DEPLOY_KEY");
     let key = "ssh-keygen -q -t ed25519 -N '' -f key";
     shop.world.sh(key).code(0);
-    let with_key = format!("DEPLOY_KEY=$(cat key) {preflight}");
+    // The shell takes the last line break off, without which OpenSSH reads no key.
+    let with_key = format!("key=$(cat key; printf x); DEPLOY_KEY=${{key%x}} {preflight}");
     shop.world.sh(&with_key).code(0);
     // `run` asks it again.
     shop.world
