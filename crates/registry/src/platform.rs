@@ -53,10 +53,9 @@ fn normal(platform: &str) -> (String, String, String) {
     };
     let variant = match (architecture, variant) {
         ("arm64", "" | "8") => "v8",
-        ("arm", "") => "v7",
         ("arm", "5") => "v5",
         ("arm", "6") => "v6",
-        ("arm", "7") => "v7",
+        ("arm", "" | "7") => "v7",
         ("amd64", "") => "v1",
         (_, variant) => variant,
     };
