@@ -263,7 +263,7 @@ fn runbook_002_manual_deployment_if_ci_failed() {
 
 /// What a person reads first of a deployment that failed: in the run's summary and on its page.
 #[test]
-fn runbook_001_the_summary_and_the_page_of_a_run_open_with_what_happened() {
+fn the_summary_and_the_page_of_a_run_open_with_what_happened() {
     let world = World::new();
     world.green.set_health("unhealthy", 503);
     // The deployment itself writes to the same summary.

@@ -27,8 +27,19 @@ pub(crate) fn named(cell: &str) -> Vec<(String, String)> {
 pub(crate) fn tests(source: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut marked = false;
+    // A macro that makes a test of each name in its braces, once for each version of a server.
+    let mut listed = false;
     for line in source.lines().map(str::trim) {
-        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+        if line == "with_both! {" {
+            listed = true;
+        } else if listed {
+            listed = line != "}";
+            found.extend(
+                line.split_whitespace()
+                    .filter(|word| *word != "}")
+                    .map(str::to_owned),
+            );
+        } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             marked = true;
         } else if line.starts_with("#[ignore") {
             marked = false;

@@ -98,12 +98,19 @@ impl Bed {
             .is(0, &[]);
     }
 
+    /// Takes away the state and all that would tell of one.
+    pub(crate) fn forget(&self) {
+        for name in ["state.json", "state.json.bak"] {
+            let _ = fs::remove_file(self.path(name));
+        }
+        let _ = fs::remove_dir_all(self.path("state.json.journals"));
+    }
+
     /// The same in a state that knows nothing else. The name of `good` may be one that is refused
     /// to begin with; then that must be said, and nothing is recorded.
     #[track_caller]
     pub(crate) fn recorded_anew(&self, good: &str, bad: &str) -> bool {
-        let _ = fs::remove_file(self.path("state.json"));
-        let _ = fs::remove_dir_all(self.path("state.json.journals"));
+        self.forget();
         let end = self.rollback(&["record", "--force", &format!("--release={good}")]);
         if end.code == 2 {
             end.is(2, &["`--release` cannot be used"]);

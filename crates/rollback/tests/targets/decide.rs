@@ -134,7 +134,7 @@ fn what_nobody_knows_is_never_safe() {
         .rollback(&["decide"])
         .is(1, &["CRITICAL", "never recorded"]);
     world.blue.set_release("v1");
-    std::fs::remove_file(world.bed.path("state.json")).unwrap();
+    world.bed.forget();
     world
         .bed
         .rollback(&["decide"])
