@@ -32,8 +32,8 @@ fn a_command_is_judged_by_its_status_and_its_output() {
         .stdout(contains("exit status 3: oops").and(contains("expected exit status 0")));
     command("run: 'exit 3', status: [0, 3]").code(0);
     command("run: 'no-such-program'")
-        .code(1)
-        .stdout(contains("not found"));
+        .code(4)
+        .stdout(contains("a program in it was not found"));
     command("run: 'echo version 15.4', contains: 'version 15'").code(0);
     command("run: 'echo version 14.1', contains: 'version 15'")
         .code(1)
