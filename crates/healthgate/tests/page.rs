@@ -182,11 +182,11 @@ fn no_report_takes_another_ones_place() {
 fn a_pipe_that_nobody_reads_holds_nobody_up() {
     let folder = tempfile::tempdir().unwrap();
     let made = std::process::Command::new("mkfifo")
-        .args(["page", "report", "summary", "config"])
+        .args(["page", "report", "summary"])
         .current_dir(folder.path())
         .status();
     assert!(made.unwrap().success());
-    let (page, config) = (folder.path().join("page"), folder.path().join("config"));
+    let page = folder.path().join("page");
     for file in ["page", "report", "summary"] {
         let flag = if file == "page" { "html" } else { file };
         let begun = std::time::Instant::now();
@@ -209,12 +209,11 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
     // One that is read gets it all.
     let reader = std::thread::spawn(move || std::fs::read_to_string(page).unwrap());
     let text = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://127.0.0.1:1/' }], policy: { interval: 100ms, deadline: 1s } }\n";
-    let writer = std::thread::spawn(move || std::fs::write(config, text).unwrap());
     testkit::bin("healthgate")
         .current_dir(folder.path())
-        .args(["--config", "config", "--html", "page"])
+        .args(["--config", "/dev/stdin", "--html", "page"])
+        .write_stdin(text)
         .assert()
         .code(1);
-    writer.join().unwrap();
     assert!(reader.join().unwrap().ends_with("</html>"));
 }
