@@ -59,7 +59,7 @@ fn a_program_that_is_missing_or_may_not_be_run_is_an_error_here_as_on_a_host() {
     for place in ["", ", host: web-01"] {
         for (run, why) in [
             ("pg_probe_of_nobody -h db", "exit status 127"),
-            ("/etc/hostname", "exit status 126"),
+            ("/etc", "exit status 126"),
             ("true && /no/such/check.sh", "a program in it was not found"),
         ] {
             let end = bed.gate(QUICK, &probes(&[&format!("run: '{run}'{place}")]));
