@@ -11,6 +11,8 @@ mkdir -p t
 mount -t tmpfs tmpfs t
 mkdir -p t/up t/work t/root
 root=$PWD/t/root
+# A mount of its own: a container engine makes the root that it has private.
+mount -t tmpfs -o mode=755 tmpfs "$root"
 mkdir -p "$root/usr"
 mount -t overlay overlay -o "lowerdir=/usr,upperdir=$PWD/t/up,workdir=$PWD/t/work" "$root/usr"
 mount -t tmpfs tmpfs "$root/usr/local"
