@@ -148,7 +148,7 @@ async fn commit(tests: &str, alerts: Value) -> MockServer {
     answer(
         &server,
         "/repos/acme/shop/code-scanning/analyses",
-        json!([{"id": 1}]),
+        json!([{"id": 1, "ref": "refs/heads/main", "commit_sha": SHA, "error": "", "created_at": "2026-11-20T00:00:00Z"}]),
     )
     .await;
     answer(&server, "/repos/acme/shop/code-scanning/alerts", alerts).await;
@@ -157,7 +157,7 @@ async fn commit(tests: &str, alerts: Value) -> MockServer {
 
 #[tokio::test]
 async fn runbook_001_pre_deployment_checks_failed() {
-    let alert = json!([{"number": 3, "html_url": "https://github.com/acme/shop/security/code-scanning/3",
+    let alert = json!([{"number": 3, "created_at": "2026-11-10T00:00:00Z", "fixed_at": null, "html_url": "https://github.com/acme/shop/security/code-scanning/3",
         "rule": {"id": "js/sql-injection", "severity": "error", "security_severity_level": "high"}}]);
     let section = |waivers: &str| {
         format!("  checks: [{{ name: ci, code-scanning: {{}}, waivers: [{waivers}] }}]\n")

@@ -170,7 +170,9 @@ impl Target {
             Error::Busy(_) => {
                 "ask for less at a time at this host, or raise the timeout".to_owned()
             }
-            Error::Ours(_) => "see what this process may use: `ulimit -a`".to_owned(),
+            Error::Ours(_) => {
+                "the fault is on the machine that asks, not on the host: the reason names what to look at".to_owned()
+            }
             Error::Lost { .. } => {
                 format!("see whether the host is up: `ssh -p {port} {user}@{address} uptime`")
             }
