@@ -93,10 +93,7 @@ impl Exchange<'_> {
             None
         };
         let url = &self.spoken(url);
-        let mut response = match first {
-            Some(response) => response,
-            None => self.send(&method, url, accept).await?,
-        };
+        let mut response = self.send(&method, url, accept, first).await?;
         if response.status() == StatusCode::UNAUTHORIZED && self.authorization.is_none() {
             if !same_origin(response.url(), &self.base) {
                 // Whoever the registry points to could name itself as the token service.
@@ -108,7 +105,7 @@ impl Exchange<'_> {
                 return Err(Stop::denied(401, &words(response).await));
             };
             self.authorization = Some(self.authorize(challenge).await?);
-            response = self.send(&method, url, accept).await?;
+            response = self.send(&method, url, accept, None).await?;
         }
         let status = response.status();
         if status == StatusCode::OK || also.contains(&status) {
@@ -151,9 +148,7 @@ impl Exchange<'_> {
             ),
         };
         if !refused {
-            // What is worth another try gets it from the one who waits in between.
-            let later = |response: &Response| matches!(response.status().as_u16(), 429 | 500..);
-            return plain.ok().filter(|response| !later(response));
+            return plain.ok();
         }
         let mut base = self.base.clone();
         base.set_scheme("https").ok()?;
@@ -180,8 +175,14 @@ impl Exchange<'_> {
         spoken
     }
 
-    async fn send(&self, method: &Method, url: &Url, accept: &str) -> Result<Response, Error> {
-        persist(self.deadline, || self.follow(method, url, accept)).await
+    async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        accept: &str,
+        first: Option<Response>,
+    ) -> Result<Response, Error> {
+        persist(self.deadline, first, || self.follow(method, url, accept)).await
     }
 
     /// One request, its redirects followed.

@@ -15,14 +15,18 @@ const TRIES: u32 = 8;
 const TRANSPORT_TRIES: u32 = 3;
 
 /// Asks until there is an answer that another try would not change, or until the time is up; then
-/// the last answer stands.
+/// the last answer stands. `first` is an answer that is there already.
 pub(crate) async fn persist(
     deadline: Instant,
+    mut first: Option<Response>,
     once: impl AsyncFn() -> Result<Response, Error>,
 ) -> Result<Response, Error> {
     let mut tries = 0;
     loop {
-        let result = once().await;
+        let result = match first.take() {
+            Some(response) => Ok(response),
+            None => once().await,
+        };
         tries += 1;
         let wait = match &result {
             Ok(response) => match response.status().as_u16() {
