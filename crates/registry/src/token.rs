@@ -57,7 +57,7 @@ impl Exchange<'_> {
     }
 
     async fn token(&self, service: Service<'_>) -> Result<SecretString, Stop> {
-        let response = persist(self.deadline, || async {
+        let response = persist(self.deadline, None, || async {
             let request = self.request_token(&service)?;
             request
                 .send()
