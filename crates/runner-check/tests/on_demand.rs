@@ -132,7 +132,7 @@ async fn the_time_that_a_start_may_take_is_the_pools_own() {
     let args = [&ARC[..], &["--starts-within", "15m"]].concat();
     let (code, text) = run(&server.uri(), PLAIN, &args).await;
     assert_eq!(code, 0, "{text}");
-    has(&text, &["gets a machine within 15m"]);
+    has(&text, &["where 15m is expected"]);
 }
 
 #[tokio::test]
