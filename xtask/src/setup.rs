@@ -121,8 +121,8 @@ pub(crate) fn installable_from_nothing() -> Result<(), Failure> {
     let mut packages: Vec<&str> = DEBIAN.iter().chain(PEERS).map(|(name, _)| *name).collect();
     packages.push(VENV);
     packages.sort_unstable();
-    if let Some(pair) = packages.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Failure::new(format!("`{}` is listed twice", pair[0])));
+    if let Some([name, ..]) = packages.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Failure::new(format!("`{name}` is listed twice")));
     }
     if !is_there("apt-get") {
         println!("not on this machine: it has no apt to simulate the installation with");

@@ -53,13 +53,12 @@ pub fn render(report: &Report) -> String {
 
 /// What happened to what: in the stage's own words, where it has them.
 fn title(report: &Report) -> String {
-    let (what, release) = match &report.headline {
+    let (what, release) = if let Some(headline) = &report.headline {
         // It names the releases that it is about.
-        Some(headline) => (cell(headline), None),
-        None => {
-            let what = format!("{}: {}", cell(&report.stage), report.verdict);
-            (what, report.release.as_ref())
-        }
+        (cell(headline), None)
+    } else {
+        let what = format!("{}: {}", cell(&report.stage), report.verdict);
+        (what, report.release.as_ref())
     };
     [
         report.service.as_ref(),

@@ -115,7 +115,7 @@ fn identity(path: &Path) -> Option<Identity> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
+#[expect(clippy::disallowed_methods, reason = "a test")]
 mod tests {
     use std::os::unix::fs::symlink;
 

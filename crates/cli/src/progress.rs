@@ -68,11 +68,11 @@ impl Progress {
         let Some(live) = &self.live else { return };
         let clean = crate::plain(&self.redactor.redact(text), 0).replace('\n', " ");
         {
-            let mut line = live.line();
-            line.said = clean;
-            line.shown = true;
-            if line.beats.is_none() {
-                line.beats = Some(beat(Arc::downgrade(live)));
+            let mut state = live.line();
+            state.said = clean;
+            state.shown = true;
+            if state.beats.is_none() {
+                state.beats = Some(beat(Arc::downgrade(live)));
             }
         }
         live.draw();

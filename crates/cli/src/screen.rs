@@ -186,7 +186,6 @@ pub(crate) fn aside(write: impl FnOnce()) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use std::io::Read as _;
     use std::os::unix::net::UnixStream;
@@ -207,7 +206,7 @@ mod tests {
 
     fn read(end: &mut UnixStream) -> String {
         let mut all = Vec::new();
-        let mut piece = [0; 1 << 16];
+        let mut piece = vec![0; 1 << 16];
         while let Ok(taken @ 1..) = end.read(&mut piece) {
             all.extend_from_slice(&piece[..taken]);
         }

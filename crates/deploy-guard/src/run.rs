@@ -130,7 +130,7 @@ impl Run<'_> {
         }
         let within = match rollback::whole::hold(self.job, OPERATION).await {
             Ok(Some(within)) => within,
-            Ok(None) => return self.under_lease().await,
+            Ok(None) => return Box::pin(self.under_lease()).await,
             Err(failure) => {
                 let verdict = verdict_of(&failure);
                 let reason = self.not_done("run/lock", failure, verdict);
@@ -143,7 +143,7 @@ impl Run<'_> {
             within: Some(within.clone()),
             ..self.job.clone()
         };
-        let ended = Run { job: &job, ..self }.under_lease().await;
+        let ended = Box::pin(Run { job: &job, ..self }.under_lease()).await;
         match rollback::whole::give(&job, &within).await {
             Ok(()) => ended,
             // What was lost is another's now, and what was done is told.
@@ -394,8 +394,8 @@ impl Run<'_> {
             }
         };
         let restored = report.outputs.iter();
-        let restored = restored.filter(|(name, _)| name == "restored-release");
-        let back = match (report.verdict, restored.last()) {
+        let mut restored = restored.filter(|(name, _)| name == "restored-release");
+        let back = match (report.verdict, restored.next_back()) {
             (Verdict::Pass, Some((_, release))) => {
                 format!(
                     "{release} is back and verified after {}",

@@ -152,11 +152,11 @@ impl Flags {
                 return Err(Failure::usage(format!("`--{name}` must be more than zero")));
             }
         }
-        self.check(section)
+        Self::check(section)
     }
 
     /// With flags over the file's policy, each probe must still be able to pass.
-    fn check(&self, section: &config::file::Healthgate) -> Result<(), Failure> {
+    fn check(section: &config::file::Healthgate) -> Result<(), Failure> {
         for planned in probe::kinds::planned(section) {
             if let Some(Impossible { message, hint }) = planned.policy.impossible() {
                 return Err(Failure::usage(format!("{}: {message}", planned.id)).hint(hint));

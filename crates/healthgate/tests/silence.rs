@@ -295,9 +295,10 @@ fn a_soak_with_a_hole_that_we_made_ourselves_does_not_pass() {
 #[test]
 fn the_limit_of_open_files_is_raised_to_what_we_may_have() {
     let shop = Shop::start("v1");
-    let targets: String = (0..100)
+    let targets = (0..100)
         .map(|n| format!("{}?{n}\n", shop.url("/")))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let run = |limit: &str| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("targets"), &targets).unwrap();

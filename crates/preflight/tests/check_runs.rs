@@ -162,11 +162,19 @@ async fn a_job_of_ours_does_not_supersede_another_workflows_of_the_same_name() {
 
 #[tokio::test]
 async fn an_app_has_checks_of_its_own_and_a_status_of_the_same_name_is_another_thing() {
+    /// Section, statuses, exit code, what is said.
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        i32,
+        &'static str,
+    );
+
     let runs = [
         check(US, "build", "success", 1, 5),
         check("CircleCI-Checks", "build", "failure", 2, 0),
     ];
-    let cases: [(&str, &[(&str, &str)], i32, &str); 5] = [
+    let cases: [Case; 5] = [
         (
             "{ name: build, app: github-actions }",
             &[("build", "failure")],

@@ -503,7 +503,7 @@ fn pf_registry_odd_images_are_judged_by_what_an_engine_pulls() {
         serde_json::json!({"vnd.docker.reference.type": "attestation-manifest"});
     signed["platform"] = serde_json::json!({"os": "linux", "architecture": "amd64"});
     registry.push_entries("acme/shop", "annotated", &[signed]);
-    registry.push_entries("acme/shop", "untold", &[image.clone()]);
+    registry.push_entries("acme/shop", "untold", std::slice::from_ref(&image));
     let inner = registry.push_entries("acme/shop", "inner", &[image]);
     let nested = registry.push_entries("acme/shop", "nested", &[inner]);
     let mut deep = nested;

@@ -151,7 +151,7 @@ fn ssh_key_shape_a_key_that_openssh_cannot_read_is_told_by_its_shape() {
     let key = testkit::Sshd::start().private_key();
     let kind = "kind: ssh-private-key";
     passes(kind, &key);
-    let indented: String = key.lines().map(|line| format!("  {line}\n")).collect();
+    let indented: String = key.lines().flat_map(|line| ["  ", line, "\n"]).collect();
     for (value, shape) in [
         (key.replace('\n', " "), "it is one line"),
         (format!("\"{key}\""), "it stands in quotes"),

@@ -80,7 +80,7 @@ pub(crate) fn judge(
     let localhost = looked_up && place.host == "localhost";
     // Where a machine has only one of the two, its own address of the other kind is none.
     let answered = |reading: &Reading| {
-        !refused_by(reading) && !(localhost && reading.verdict == Verdict::Error)
+        !(refused_by(reading) || localhost && reading.verdict == Verdict::Error)
     };
     if one || localhost && readings.iter().any(answered) {
         // `localhost` is two addresses by convention, and many servers listen on one.

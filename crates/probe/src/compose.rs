@@ -130,22 +130,21 @@ else echo 'there is neither `docker compose` nor `docker-compose`' >&2; exit 1; 
             ),
         };
         let by = |label: &str| format!("{docker} ps -aq --no-trunc --filter label={label}");
-        let ids = match found.name.as_ref().or(self.probe.project.as_ref()) {
-            Some(name) => by(&quote(&format!("{PROJECT}={}", plain(name)))),
+        let ids = if let Some(name) = found.name.as_ref().or(self.probe.project.as_ref()) {
+            by(&quote(&format!("{PROJECT}={}", plain(name))))
+        } else {
             // Where Compose cannot read its files, what it made before tells where that was.
-            None => {
-                let first = self.probe.files.first();
-                let first = first.map_or("./x".to_owned(), |file| file.display().to_string());
-                let made = format!(
-                    "{FOLDER}=\"$(cd -- \"$(dirname -- {})\" && pwd)\"",
-                    quote(&first)
-                );
-                format!(
-                    "$compose {} ps -a -q 2>/dev/null || {}",
-                    self.project(),
-                    by(&made)
-                )
-            }
+            let first = self.probe.files.first();
+            let first = first.map_or("./x".to_owned(), |file| file.display().to_string());
+            let made = format!(
+                "{FOLDER}=\"$(cd -- \"$(dirname -- {})\" && pwd)\"",
+                quote(&first)
+            );
+            format!(
+                "$compose {} ps -a -q 2>/dev/null || {}",
+                self.project(),
+                by(&made)
+            )
         };
         format!(
             "export LC_ALL=C
@@ -239,16 +238,14 @@ echo {MARK}
                 .any(|one| one.service == **name && !one.one_off);
             made || !project.is_of_a_profile(name)
         };
-        let completed: Vec<&str> = match project.services.is_empty() {
-            true => self.probe.completed.iter().map(String::as_str).collect(),
-            false => {
-                let all = project.services.keys().chain(&self.probe.completed);
-                let mut all: Vec<&str> =
-                    all.filter(ends).filter(there).map(String::as_str).collect();
-                all.sort_unstable();
-                all.dedup();
-                all
-            }
+        let completed: Vec<&str> = if project.services.is_empty() {
+            self.probe.completed.iter().map(String::as_str).collect()
+        } else {
+            let all = project.services.keys().chain(&self.probe.completed);
+            let mut all: Vec<&str> = all.filter(ends).filter(there).map(String::as_str).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
         };
         let running: Vec<&str> = match self.probe.services.as_slice() {
             [] => project
@@ -261,13 +258,18 @@ echo {MARK}
             names => names.iter().map(String::as_str).collect(),
         };
         // Where services are named, others are not asked for.
-        let completed = match self.probe.services.is_empty() {
-            true => completed,
-            false => self.probe.completed.iter().map(String::as_str).collect(),
+        let completed = if self.probe.services.is_empty() {
+            completed
+        } else {
+            self.probe.completed.iter().map(String::as_str).collect()
         };
         self.judge_services(&running, &completed, &containers, now, &project)
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one pass over all services, whose findings are told together"
+    )]
     fn judge_services(
         &self,
         running: &[&str],

@@ -268,10 +268,11 @@ impl Probe for Grpc {
         Box::pin(async move {
             let rule = self.probe.addresses;
             let ask = async |end| self.one(end).await;
-            self.transport
+            let asked = self
+                .transport
                 .route()
-                .ask(&self.place, rule, timeout, EXPECTED, ask)
-                .await
+                .ask(&self.place, rule, timeout, EXPECTED, ask);
+            Box::pin(asked).await
         })
     }
 

@@ -168,7 +168,7 @@ struct Through {
 
 impl Through {
     fn named(&self, error: io::Error) -> io::Error {
-        let severed = error.get_ref().is_some_and(|it| it.is::<ssh::Severed>());
+        let severed = matches!(error.get_ref(), Some(it) if it.is::<ssh::Severed>());
         if !severed {
             return error;
         }

@@ -271,20 +271,21 @@ impl Probe for Http {
         Box::pin(async move {
             let expected = self.expect.shown();
             if self.transport.is_proxied(&self.request.url) {
-                return charging(async {
+                let charged = charging(async {
                     let asking = self.one_end(End::Beyond, release, timeout);
                     let asked = tokio::time::timeout(timeout, asking).await;
                     asked.unwrap_or_else(|_| late(timeout, &expected))
-                })
-                .await;
+                });
+                return Box::pin(charged).await;
             }
             let rule = self.probe.addresses;
             let ask = async |end| self.one_end(end, release, timeout).await;
             let place = place(&self.request.url);
-            self.transport
+            let asked = self
+                .transport
                 .route()
-                .ask(&place, rule, timeout, &expected, ask)
-                .await
+                .ask(&place, rule, timeout, &expected, ask);
+            Box::pin(asked).await
         })
     }
 

@@ -350,9 +350,8 @@ impl Probe for Postgres {
             let expected = self.expected();
             let rule = self.probe.addresses;
             let ask = async |end| self.one(end, timeout).await;
-            self.route
-                .ask(&self.place, rule, timeout, &expected, ask)
-                .await
+            let asked = self.route.ask(&self.place, rule, timeout, &expected, ask);
+            Box::pin(asked).await
         })
     }
 

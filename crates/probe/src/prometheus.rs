@@ -97,12 +97,12 @@ impl Prometheus {
         let reading = self.ask_at(self.client.now(), timeout).await;
         let ahead = self.client.ahead();
         if ahead == assumed {
-            return self.by_its_clock(reading, ahead);
+            return Self::by_its_clock(reading, ahead);
         }
         let reading = self.ask_at(self.client.now(), timeout).await;
         let again = self.client.ahead();
         if again == ahead || reading.verdict == Verdict::Error {
-            return self.by_its_clock(reading, again);
+            return Self::by_its_clock(reading, again);
         }
         let reason = "the server's clock is not known: the `Date` of its answers jumps".to_owned();
         self.remember(Some(
@@ -112,7 +112,7 @@ impl Prometheus {
     }
 
     /// Says where the server's clock is not ours.
-    fn by_its_clock(&self, mut reading: Reading, ahead: SignedDuration) -> Reading {
+    fn by_its_clock(mut reading: Reading, ahead: SignedDuration) -> Reading {
         if !ahead.is_zero() {
             let seconds = ahead.unsigned_abs().as_secs_f64().round();
             let by = Span::from(Duration::try_from_secs_f64(seconds).unwrap_or_default());

@@ -145,12 +145,11 @@ impl Flow {
             })
         };
         if self.transport.is_proxied(&url) {
-            return charging(ask(End::Beyond)).await;
+            return Box::pin(charging(ask(End::Beyond))).await;
         }
         let (route, rule) = (self.transport.route(), self.addresses);
-        route
-            .ask(&place, rule, timeout, &self.expected(), ask)
-            .await
+        let expected = self.expected();
+        Box::pin(route.ask(&place, rule, timeout, &expected, ask)).await
     }
 
     async fn run(&self, at: &Cell<usize>, own: &Place, end: End, timeout: Duration) -> Reading {
@@ -243,7 +242,9 @@ impl Flow {
         for (name, filter) in &step.request.capture {
             let why = match filtered(filter, &reply.body, time).await {
                 Ok(found) => {
-                    found.iter().for_each(|value| self.learn(value));
+                    for value in &found {
+                        self.learn(value);
+                    }
                     let mut found = found.into_iter();
                     match found.next().filter(|value| !value.is_null()) {
                         Some(value) if found.all(|other| other == value) => {

@@ -102,6 +102,7 @@ fn lines(text: &str, change: impl Fn(usize, &str) -> String) -> String {
 }
 
 /// What happens to keys between a file and a variable.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn shapes(key: &str) -> Vec<(&'static str, String)> {
     let all: Vec<&str> = key.lines().collect();
     let last = all.len() - 1;
@@ -258,7 +259,7 @@ fn ssh_key_shape_a_key_with_a_random_change_is_read_exactly_where_ssh_keygen_rea
                     0 => drop(text.remove(at)),
                     1 => text.insert(at, put),
                     _ => text
-                        .splice(at..at, ['\n', '\r', ' '][..1 + random(3)].to_vec())
+                        .splice(at..at, ['\n', '\r', ' '][..=random(3)].to_vec())
                         .for_each(drop),
                 }
             }

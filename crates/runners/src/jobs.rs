@@ -38,16 +38,13 @@ pub fn evidence(
         let says = format!("runs job `{}`{}", job.name, since.unwrap_or_default());
         found.push(Evidence::new(Source::Jobs, State::Busy, Trust::Work, says).of(runner));
     }
-    match supply.starts_within() {
+    if let Some(within) = supply.starts_within() {
         // A machine of its own for each job: one that has finished its job is gone.
-        Some(within) => {
-            found.push(queue(pool, jobs, now, within, None));
-            found.push(starts(pool, jobs, now, within));
-        }
-        None => {
-            found.extend(last_finished(pool, jobs, now));
-            found.push(queue(pool, jobs, now, patience, Some(running.len())));
-        }
+        found.push(queue(pool, jobs, now, within, None));
+        found.push(starts(pool, jobs, now, within));
+    } else {
+        found.extend(last_finished(pool, jobs, now));
+        found.push(queue(pool, jobs, now, patience, Some(running.len())));
     }
     found
 }
@@ -273,6 +270,8 @@ mod tests {
 
     #[test]
     fn a_pool_without_runners_is_told_by_how_late_its_jobs_begin() {
+        use State::{Offline, OnDemand, Unknown};
+
         let labels = ["self-hosted", "production"];
         // Made 9 minutes ago, begun after so many minutes.
         let begun = |after: i64| Job {
@@ -283,7 +282,6 @@ mod tests {
             let found = on_demand(jobs, unseen).into_iter();
             found.map(|(state, _)| state).collect::<Vec<_>>()
         };
-        use State::{Offline, OnDemand, Unknown};
         assert_eq!(states(vec![], 0), [Unknown, Unknown]);
         assert_eq!(states(vec![begun(1)], 0), [Unknown, OnDemand]);
         assert_eq!(states(vec![begun(5)], 0), [Unknown, Offline]);

@@ -161,18 +161,7 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
         let reason = format!("the shards asked {asked} endpoints of {all}");
         (Verdict::Error.max(verdict), reason)
     } else {
-        let reason = match verdict {
-            Verdict::Pass => format!("passed ({}) ≥ required ({required})", tally.passed),
-            Verdict::Fail => {
-                format!(
-                    "failed ({}) > allowed ({}){first}",
-                    tally.failed,
-                    tally.allowed()
-                )
-            }
-            _ => format!("passed ({}) < required ({required}){first}", tally.passed),
-        };
-        (verdict, reason)
+        (verdict, compared(verdict, &tally, &first))
     };
     // A shard that could not even make the probe has no counts, and is not silent about it.
     let worst = other
@@ -207,6 +196,19 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
             .collect(),
     });
     outcome
+}
+
+/// Why the counts give this verdict; `first` tells of the first that did not pass.
+fn compared(verdict: Verdict, tally: &Tally, first: &str) -> String {
+    let (passed, required) = (tally.passed, tally.required);
+    match verdict {
+        Verdict::Pass => format!("passed ({passed}) ≥ required ({required})"),
+        Verdict::Fail => {
+            let (failed, allowed) = (tally.failed, tally.allowed());
+            format!("failed ({failed}) > allowed ({allowed}){first}")
+        }
+        _ => format!("passed ({passed}) < required ({required}){first}"),
+    }
 }
 
 /// An outcome as it was.

@@ -151,6 +151,8 @@ mod tests {
 
     #[test]
     fn the_reading_that_broke_the_rule_tells_why_and_not_a_worse_one_before_it() {
+        use Verdict::{Error, Fail, Inconclusive};
+
         let told = |verdicts: &[Verdict], end: Verdict| {
             let mut history = History::of_one_among(1);
             for (nth, verdict) in verdicts.iter().enumerate() {
@@ -159,7 +161,6 @@ mod tests {
             }
             history.telling(end).and_then(|reading| reading.reason)
         };
-        use Verdict::{Error, Fail, Inconclusive};
         let all = [Fail, Error, Fail, Error, Inconclusive];
         assert_eq!(told(&all, Error).as_deref(), Some("error 3"));
         assert_eq!(told(&all, Fail).as_deref(), Some("fail 2"));

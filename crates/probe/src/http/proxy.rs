@@ -81,6 +81,8 @@ pub(super) fn party(proxy: &Intercept) -> Party {
 
 /// Whether an answer is the proxy's own, and what it then means.
 pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Option<Problem> {
+    use model::proxy::Origin;
+
     let status = answer.status().as_u16();
     let text = |name: &str| answer.headers().get(name)?.to_str().ok();
     let seen = model::proxy::Seen {
@@ -89,7 +91,6 @@ pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Optio
         via: text("via"),
         marked: text("proxy-status").or(text("x-squid-error")).is_some(),
     };
-    use model::proxy::Origin;
     let what = match (seen.origin(), status) {
         (Origin::Server, _) => return None,
         (_, 407) => "wants other credentials (status 407)".to_owned(),

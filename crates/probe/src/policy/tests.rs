@@ -382,8 +382,8 @@ fn a_time_in_which_we_were_stopped_fails_nothing() {
     let short = policy(|p| p.deadline = Span::from_secs(6));
     let paused = judge_with_pause(&short, &[F, P, P], (2, 60));
     assert!(paused.stands(&short, secs(61)).is_err());
-    let passed = judge_with_pause(&short, &[F, P, P, P], (2, 60));
-    assert_eq!(passed.stands(&short, secs(62)).unwrap().verdict, P);
+    let ended = judge_with_pause(&short, &[F, P, P, P], (2, 60));
+    assert_eq!(ended.stands(&short, secs(62)).unwrap().verdict, P);
     let failed = judge_with_pause(&short, &[F, P, F], (2, 60));
     assert_eq!(failed.stands(&short, secs(64)).unwrap().verdict, F);
     // Nobody has seen it fail for longer than we looked.

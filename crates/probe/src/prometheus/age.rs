@@ -22,6 +22,8 @@ const LOOKBACK: Duration = Duration::from_mins(5);
 const STEPS: u64 = 300;
 /// Between two looks for a series that ended without notice.
 const WALK: Duration = Duration::from_secs(30);
+/// So old a series that ended without notice is still seen by two looks.
+const LATE: Duration = LOOKBACK.saturating_sub(WALK).saturating_sub(WALK);
 /// No time of a sample is before it: a server that says so does not know.
 pub(super) const PLAUSIBLE: f64 = 1e9;
 /// Names that one selector may fit.
@@ -131,7 +133,7 @@ impl Prometheus {
         }
         // A series that ended without notice is seen for five minutes more, and grows old; one
         // that ended in good order is gone at once, and counted on purpose.
-        let late = self.probe.max_age.get().min(LOOKBACK - WALK - WALK);
+        let late = self.probe.max_age.get().min(LATE);
         let silent = each_of(&texts, "min", |text| {
             let times = steps(&format!("timestamp({text})"));
             let ages = steps(&format!("(time() - timestamp({text}))"));

@@ -395,9 +395,12 @@ fn tokens(query: &str) -> Result<Vec<Token<'_>>, String> {
     let mut found = Vec::new();
     let mut rest = query;
     while let Some(c) = rest.chars().next() {
-        let whole = |length: usize, end: char| match rest[..length].ends_with(end) && length > 1 {
-            true => Ok(length),
-            false => Err(not_understood(Token::Text(rest))),
+        let whole = |length: usize, end: char| {
+            if rest[..length].ends_with(end) && length > 1 {
+                Ok(length)
+            } else {
+                Err(not_understood(Token::Text(rest)))
+            }
         };
         let length = match c {
             '#' => rest.find('\n').unwrap_or(rest.len()),

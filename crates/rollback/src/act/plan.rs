@@ -41,7 +41,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let target = &*target;
     let running = rollback.what_runs(target, &document).await;
     match rollback.course(unfinished, target, &running, &document) {
-        Course::Refused(outcome) => return Ok(session.report(vec![outcome])),
+        Course::Refused(outcome) => return Ok(session.report(vec![*outcome])),
         Course::Continue(journal) => {
             session.store.prove_writable().await.map_err(failure)?;
             let mut report =

@@ -54,7 +54,7 @@ async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failu
     let asking = Box::pin(rollback.what_runs(target, &document));
     let running = rollback.or_interrupted(asking).await?;
     match rollback.course(unfinished, target, &running, &document) {
-        Course::Refused(outcome) => return rollback.give_up(&lease, vec![outcome]).await,
+        Course::Refused(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
         Course::Continue(journal) => {
             let still_unready = Box::pin(rollback.still_unready(target, &journal));
             let unready = rollback.or_interrupted(still_unready).await?;

@@ -33,7 +33,7 @@ impl Running {
 
 /// What a rollback is, by what runs and what a kill left behind.
 pub(super) enum Course {
-    Refused(Outcome),
+    Refused(Box<Outcome>),
     /// The rest of one that was interrupted.
     Continue(Journal),
     /// A new one; the journal of an earlier one is void by it.
@@ -155,12 +155,12 @@ impl Rollback<'_> {
         document: &Document,
     ) -> Course {
         if let Some(reason) = unfinished.as_ref().and_then(Journal::aborting) {
-            return Course::Refused(refuse::aborting(self.destination, reason));
+            return Course::Refused(Box::new(refuse::aborting(self.destination, reason)));
         }
         match unfinished {
             Some(journal) if self.continues(&journal, target, running) => Course::Continue(journal),
             superseded => match self.already_there(running, document) {
-                Some(refused) => Course::Refused(refused),
+                Some(refused) => Course::Refused(Box::new(refused)),
                 None => Course::Begin(superseded),
             },
         }

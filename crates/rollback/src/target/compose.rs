@@ -287,9 +287,12 @@ impl<'a> Compose<'a> {
             .machines
             .whole(place, "compose config", &text, &env, LOOK)
             .await;
-        let printed = printed.map_err(|reason| match reason.contains("variable") {
-            true => format!("{reason}; {}", same::NAME_THEM),
-            false => reason,
+        let printed = printed.map_err(|reason| {
+            if reason.contains("variable") {
+                format!("{reason}; {}", same::NAME_THEM)
+            } else {
+                reason
+            }
         })?;
         let mark = format!("\n{WARNINGS}\n");
         let (text, said) = printed.rsplit_once(&mark).unwrap_or((&printed, ""));
@@ -333,14 +336,13 @@ impl<'a> Compose<'a> {
             let mut all = look.of(service).peekable();
             all.peek().is_none() || all.any(Container::has_ended_well)
         };
-        let project = match self.config.services.keys().any(asks) {
-            true => {
-                self.resolved(place, likely)
-                    .await
-                    .unwrap_or_default()
-                    .project
-            }
-            false => Project::default(),
+        let project = if self.config.services.keys().any(asks) {
+            self.resolved(place, likely)
+                .await
+                .unwrap_or_default()
+                .project
+        } else {
+            Project::default()
         };
         let mut others: Vec<String> = Vec::new();
         let mut trouble = None;

@@ -436,8 +436,8 @@ fn few_programs_are_started_for_three_services(compose: Compose) {
         real.display()
     );
     std::fs::write(folder.join("docker"), text).unwrap();
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.join("docker"), mode).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.join("docker"), executable).unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let output = project.bed.command(&["run"]).env("PATH", path).output();
     assert!(output.unwrap().status.success());

@@ -52,9 +52,10 @@ impl Compose<'_> {
             [] => String::new(),
             names => format!("--preserve-env={} ", names.join(",")),
         };
-        let sudo = match self.config.sudo {
-            true => format!("sudo -n {keep}"),
-            false => String::new(),
+        let sudo = if self.config.sudo {
+            format!("sudo -n {keep}")
+        } else {
+            String::new()
         };
         let v2 = "program() { docker compose \"$@\"; }
 first='compose.yaml compose.yml' second='docker-compose.yml docker-compose.yaml'\n";
@@ -73,16 +74,11 @@ printf 'v1 %s\\n' \"$version\"
 {v1}else no 'there is neither `docker compose` nor `docker-compose`'; fi\n"
             ),
         };
-        let mut options = match (&self.config.project, known) {
-            (Some(name), _) => format!(" -p {}", quote(name)),
-            // What was begun is gone on with, whatever the folder is called.
-            (
-                None,
-                Some(Program {
-                    name: Some(name), ..
-                }),
-            ) => format!(" -p {}", quote(name)),
-            _ => String::new(),
+        // What was begun is gone on with, whatever the folder is called.
+        let begun = known.and_then(|program| program.name.as_ref());
+        let mut options = match self.config.project.as_ref().or(begun) {
+            Some(name) => format!(" -p {}", quote(name)),
+            None => String::new(),
         };
         for file in self.env_files(known) {
             options.push_str(&format!(" --env-file {}", quote(&file)));
@@ -133,26 +129,16 @@ any() {{ if [ -e \"$ours\" ]; then both \"$@\"; else theirs \"$@\"; fi; }}
     /// Prints every container of the project, those that do not run too.
     pub(super) fn list(&self, known: Option<&Program>) -> String {
         let by = |label: &str| format!("docker ps -aq --no-trunc --filter label={label}");
-        let name = match (known, &self.config.project) {
-            (
-                Some(Program {
-                    name: Some(name), ..
-                }),
-                _,
-            ) => Some(name.clone()),
-            (_, Some(name)) => Some(name.clone()),
-            _ => None,
-        };
-        let ids = match name {
+        let begun = known.and_then(|program| program.name.as_ref());
+        let ids = if let Some(name) = begun.or(self.config.project.as_ref()) {
             // docker-compose 1 leaves out what it does not like in a name.
-            Some(name) => by(&quote(&format!("{PROJECT}={}", plain(&name)))),
+            by(&quote(&format!("{PROJECT}={}", plain(name))))
+        } else {
             // Where Compose cannot read its files, what it made before tells where that was.
-            None => {
-                let first = self.config.files.first();
-                let first = first.map_or_else(|| "./x".to_owned(), |file| word(file));
-                let made = format!("{FOLDER}=\"$(cd -- \"$(dirname -- {first})\" && pwd)\"");
-                format!("any ps -a -q 2>/dev/null || {}", by(&made))
-            }
+            let first = self.config.files.first();
+            let first = first.map_or_else(|| "./x".to_owned(), |file| word(file));
+            let made = format!("{FOLDER}=\"$(cd -- \"$(dirname -- {first})\" && pwd)\"");
+            format!("any ps -a -q 2>/dev/null || {}", by(&made))
         };
         format!(
             "ids=$({ids})\n[ -z \"$ids\" ] || docker inspect --type container --format {} $ids\n",
