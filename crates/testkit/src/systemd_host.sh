@@ -38,10 +38,10 @@ ln -s ../usr/lib/os-release "$root/etc/os-release"
 ours='^(sshd|messagebus|systemd-[a-z]*|docker|sudo|ssl-cert):'
 for name in passwd group; do
     sed 's/:\*:/:x:/' "/usr/share/base-passwd/$name.master" >"$root/etc/$name"
-    while IFS= read -r line; do
-        entry=${line%%:*}
-        ! echo "$line" | grep -qE "$ours" || grep -q "^$entry:" "$root/etc/$name" || echo "$line"
-    done <"/etc/$name" >>"$root/etc/$name"
+    more=$(grep -E "$ours" "/etc/$name" | while IFS= read -r line; do
+        grep -q "^${line%%:*}:" "$root/etc/$name" || echo "$line"
+    done)
+    [ -z "$more" ] || echo "$more" >>"$root/etc/$name"
 done
 sed 's/^\([^:]*\):.*/\1:*:19700:0:99999:7:::/' "$root/etc/passwd" >"$root/etc/shadow"
 sed 's/^\([^:]*\):.*/\1:*::/' "$root/etc/group" >"$root/etc/gshadow"
