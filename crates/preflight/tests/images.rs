@@ -124,13 +124,10 @@ fn an_image_that_is_too_old_fails_and_one_without_a_true_date_cannot_be_known() 
     };
     let most = ", max-age: 30d";
     check(&shop("new", &ago(26)), most, 0, "actual", "1d 2h old");
-    check(
-        &shop("old", &ago(40 * 24)),
-        most,
-        1,
-        "reason",
-        "40d old, 30d is allowed",
-    );
+    // On a slow machine it is a second older by now.
+    let old = shop("old", &ago(40 * 24));
+    check(&old, most, 1, "reason", "the image is 40d");
+    check(&old, most, 1, "reason", " old, 30d is allowed");
     for date in [
         "1970-01-01T00:00:01Z",
         "1980-01-01T00:00:00Z",
