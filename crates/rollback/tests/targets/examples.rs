@@ -88,8 +88,15 @@ fn the_example_of_a_decision_goes_by_what_users_get() {
         ],
     );
     recorded(&bed);
+    // The new instance runs beside it, and nothing has been switched yet.
+    bed.write("live", "v1");
     bed.rollback(&["decide"])
         .is(0, &["SAFE", "decide/users", "decide/new-instance"]);
+    // Switched, as the target tells, before a user's request shows it.
+    bed.write("live", "v2");
+    bed.rollback(&["decide"])
+        .is(1, &["CRITICAL", "decide/target: the new release runs: v2"]);
+    bed.write("live", "v1");
     blue.set_release("v2");
     bed.rollback(&["decide"])
         .is(1, &["CRITICAL", "users get the new release: v2"]);
