@@ -5,6 +5,7 @@ mod configuration;
 mod machine;
 mod repository;
 mod state;
+mod target;
 mod token;
 
 use cli::{Failure, Job, Stage as _};
@@ -117,6 +118,7 @@ impl cli::Stage for Stage {
         let repository = repository::Repository::find();
         findings.extend(repository.look(job));
         findings.extend(state::look(job).await);
+        findings.extend(target::look(job).await);
         findings.extend(token::look(job, &repository).await);
         let found = findings.len();
         findings.retain(|finding| job.only.selects(&finding.outcome.id));

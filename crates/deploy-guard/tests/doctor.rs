@@ -223,6 +223,35 @@ fn a_state_that_is_frozen_locked_broken_or_nowhere() {
     stops(&report, "state/write", "preflight, rollback");
 }
 
+#[test]
+fn a_target_that_no_rollback_could_switch() {
+    let config = "version: 1\nrollback:\n  state: s.json\n  nginx: { upstream-file: live.inc, blue: '127.0.0.1:18801', green: '127.0.0.1:18802', release: { url: 'http://127.0.0.1:1/', jq: .version } }\n";
+    let (code, report) = Patient::new(config)
+        .write("live.inc", "set $service_url http://127.0.0.1:18801;\n")
+        .ask(&["--only", "target"]);
+    assert_eq!(code, 1, "{report:#}");
+    stops(&report, "target/switch", "rollback");
+    let (code, report) = Patient::new(config)
+        .write("live.inc", "upstream shop { server 127.0.0.1:18801; }\n")
+        .ask(&["--only", "target"]);
+    assert_eq!(code, 0, "{report:#}");
+    // A unit and a project that are not there.
+    for (target, what) in [
+        (
+            "systemd: { unit: no-such-unit.service, releases: /srv/none/releases }",
+            "target/switch",
+        ),
+        (
+            "compose: { folder: /srv/none, services: { web: 'shop:{release}' } }",
+            "target/switch",
+        ),
+    ] {
+        let config = format!("version: 1\nrollback: {{ state: s.json, {target} }}\n");
+        let (_, report) = Patient::new(&config).ask(&["--only", "target"]);
+        assert_ne!(outcome(&report, what)["verdict"], "pass", "{report:#}");
+    }
+}
+
 /// GitHub as it answers a token that may not do all; the server has a thread of its own.
 fn github(statuses: &[(&str, u16)]) -> MockServer {
     let runtime = tokio::runtime::Builder::new_current_thread()

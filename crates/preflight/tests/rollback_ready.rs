@@ -177,6 +177,77 @@ fn a_window_closes_and_a_frozen_or_locked_or_damaged_state_is_no_way_back() {
     );
 }
 
+const NGINX: &str = "version: 1
+preflight:
+  rollback-ready: {}
+rollback:
+  state: state.json
+  nginx: { upstream-file: live.inc, blue: '127.0.0.1:18801', green: '127.0.0.1:18802', release: { url: 'http://127.0.0.1:1/', jq: .version } }
+";
+
+#[test]
+fn a_form_that_no_rollback_could_switch_fails_before_the_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    std::fs::write(here.join("deploy-guard.yml"), NGINX).unwrap();
+    for (text, verdict, told) in [
+        (
+            "set $service_url http://127.0.0.1:18801;",
+            "fail",
+            "has no `server` line",
+        ),
+        (
+            "location / { proxy_pass http://127.0.0.1:18801; }",
+            "fail",
+            "has no `server` line",
+        ),
+        (
+            "upstream a { server 127.0.0.1:18801; server 127.0.0.1:18802 backup; }
+             upstream b { server 127.0.0.1:18802; server 127.0.0.1:18801 backup; }",
+            "fail",
+            "give the traffic to different colours",
+        ),
+        (
+            "upstream shop { server 127.0.0.1:18802; }",
+            "pass",
+            "127.0.0.1:18802 has the traffic",
+        ),
+    ] {
+        std::fs::write(here.join("live.inc"), text).unwrap();
+        let (_, parts) = asked(here);
+        let part = &parts["target"];
+        assert_eq!(part["verdict"], verdict, "{text}: {part}");
+        assert!(part["actual"].as_str().unwrap().contains(told), "{part}");
+        if verdict == "fail" {
+            let hint = part["hint"].as_str().unwrap();
+            assert!(
+                hint.contains("let live.inc hold `upstream shop { server"),
+                "{hint}"
+            );
+        }
+    }
+    std::fs::remove_file(here.join("live.inc")).unwrap();
+    let (_, parts) = asked(here);
+    assert_eq!(parts["target"]["actual"], "there is no file live.inc");
+    assert_eq!(parts["target"]["verdict"], "fail");
+}
+
+#[test]
+fn a_state_whose_folder_cannot_be_made_is_no_way_back() {
+    let folder = world("", "");
+    let path = folder.path().join("deploy-guard.yml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let nowhere = config.replace("state: state.json", "state: /proc/nowhere/state.json");
+    std::fs::write(path, nowhere).unwrap();
+    let (code, parts) = asked(folder.path());
+    assert_eq!(code, 1);
+    let reason = parts["state"]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("nothing can be written in /proc"),
+        "{reason}"
+    );
+}
+
 #[test]
 fn what_can_be_wrong_in_the_file_is_told_with_its_place() {
     let refused = |config: &str, why: &str| {

@@ -91,7 +91,7 @@ impl<'a> Rollback<'a> {
             session,
             destination,
             force,
-            places: Places::new(session.job),
+            places: Places::new(&session.job.config.hosts, &session.job.env),
             clock: Instant::now(),
             restored: Instant::now().into(),
             uncounted: Cell::default(),

@@ -31,7 +31,7 @@ enum Meaning {
 pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
-    let places = Places::new(job);
+    let places = Places::new(&job.config.hosts, &job.env);
     let Doors { doors, of_target } = doors(&session, &places).await?;
     let asking = doors.iter().map(|door| async {
         let clock = std::time::Instant::now();

@@ -2,6 +2,8 @@
 //!
 //! A good release is where every later rollback goes, so whoever can say what runs is asked first.
 
+use ::target::Places;
+use ::target::fit::{self, Fit};
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
@@ -116,6 +118,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let Some(release) = &job.release else {
         return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
     };
+    let misfit = switchable(&session, flags).await?;
     let status = if flags.pending {
         Status::Pending
     } else {
@@ -129,7 +132,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     // Whoever holds the lock may be changing what runs: then it is asked when that has ended.
     let busy = before.is_some_and(|document| document.lock.is_some());
     let mut told = flags.clone();
-    let mut outcomes = Vec::new();
+    let mut outcomes = Vec::from_iter(misfit);
     if !flags.pending && !busy {
         outcomes.extend(running(&session, release, &mut told).await);
         if outcomes.iter().any(stops) {
@@ -181,6 +184,38 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         session.store.place()
     )));
     Ok(session.report(outcomes))
+}
+
+/// Refuses where no rollback could ever be made, as the target is configured; what is told instead
+/// with `--force`. What a deployment is yet to make may be missing before it.
+async fn switchable(session: &Session<'_>, flags: &Flags) -> Result<Option<Outcome>, Failure> {
+    let (section, job) = (session.section, session.job);
+    let places = Places::new(&job.config.hosts, &job.env);
+    for found in fit::look(section, &job.config, &places).await {
+        let misfit = match &found.fit {
+            Fit::Never(misfit) => misfit,
+            Fit::Missing(misfit) if !flags.pending => misfit,
+            _ => continue,
+        };
+        let reason = format!(
+            "no rollback could ever switch {}: {}",
+            found.whole(),
+            misfit.reason
+        );
+        if !flags.force {
+            let hint = format!("nothing was recorded; {}", misfit.hint);
+            return Err(Failure::usage(reason).hint(hint));
+        }
+        return Ok(Some(
+            Outcome::inconclusive("record/target", found.whole())
+                .severity(Severity::Advisory)
+                .expected("a rollback could switch it")
+                .actual(misfit.reason.clone())
+                .reason(format!("{reason}; lifted by --force"))
+                .hint(misfit.hint.clone()),
+        ));
+    }
+    Ok(None)
 }
 
 /// Whether nothing may be recorded after this.

@@ -11,7 +11,6 @@ mod ecs;
 mod haproxy;
 mod machines;
 mod nginx;
-mod place;
 mod systemd;
 mod workflow;
 
@@ -30,9 +29,9 @@ use state::Entry;
 use systemd::Systemd;
 use workflow::Workflow;
 
+pub(crate) use ::target::{Place, Places};
 pub(crate) use command::Command;
 pub(crate) use nginx::Nginx;
-pub(crate) use place::{Place, Places};
 use probe::connect::Route;
 
 /// What a place answers, once it has; the error is a reason in words.
@@ -342,7 +341,7 @@ pub(crate) async fn learned(
     release: &str,
     known: Vec<Entry>,
 ) -> Result<Option<Learned>, String> {
-    let places = Places::new(job);
+    let places = Places::new(&job.config.hosts, &job.env);
     // Whoever asks what runs says why there is no target.
     let Ok(target) = of(section, job, &places, known) else {
         return Ok(None);
@@ -359,7 +358,7 @@ pub(crate) async fn asked(
     known: Vec<Entry>,
 ) -> Result<Option<(String, &'static str)>, String> {
     let mut missing = None;
-    let places = Places::new(job);
+    let places = Places::new(&job.config.hosts, &job.env);
     let names = releases(job, &known);
     if let Ok(target) = of(section, job, &places, known) {
         match everywhere(&*target, likely).await.all {

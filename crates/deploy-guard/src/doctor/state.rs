@@ -1,10 +1,10 @@
 //! The state: whether it can be read and written, and what stands in it.
 
-use std::path::Path;
 use std::time::Duration;
 
 use cli::Job;
 use config::Section;
+use config::file::Rollback;
 use config::value::StateAddress;
 use model::Outcome;
 
@@ -25,8 +25,9 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let address = section.state.to_string();
     let mut findings = Vec::new();
     let mut add = |outcome| findings.push(Finding::new(outcome, &USERS));
-    if let StateAddress::File(path) = &section.state {
-        add(writable(path, &address));
+    // A bucket is not written to for a question.
+    if !matches!(section.state, StateAddress::Bucket { .. }) {
+        add(writable(job, section, &address).await);
     }
     let reading = async { job.store(section)?.read().await };
     let read = match tokio::time::timeout(PATIENCE, reading).await {
@@ -77,34 +78,31 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
                 ))
                 .hint("`rollback status` says who; wait for it, or `rollback unlock`")
         };
-        add(outcome.expected("free, or held by nobody who is alive"));
+        add(outcome.expected("free, or held by what is gone"));
     }
     findings
 }
 
-/// Whether the file could be replaced: its folder takes a new file, or can be made.
-fn writable(path: &Path, address: &str) -> Outcome {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let folder = whole
-        .ancestors()
-        .skip(1)
-        .find(|folder| folder.exists())
-        .unwrap_or(Path::new("/"));
+/// Whether the state could be written: its folder takes a new file, or can be made.
+async fn writable(job: &Job, section: &Rollback, address: &str) -> Outcome {
     let expected = "it can be written";
-    match tempfile::NamedTempFile::new_in(folder) {
-        Ok(_) => Outcome::pass("state/write", address)
-            .expected(expected)
-            .actual("it can"),
-        Err(error) => Outcome::fail("state/write", address)
-            .expected(expected)
-            .actual(error.to_string())
-            .reason(format!(
-                "nothing can be written in {}: {error}",
-                folder.display()
-            ))
-            .hint(format!(
-                "ls -ld {}",
-                remote::quote(&folder.display().to_string())
-            )),
-    }
+    let proving = async { job.store(section)?.prove_writable().await };
+    let (actual, reason, hint) = match tokio::time::timeout(PATIENCE, proving).await {
+        Ok(Ok(())) => {
+            return Outcome::pass("state/write", address)
+                .expected(expected)
+                .actual("it can");
+        }
+        Ok(Err(error)) => (error.to_string(), error.to_string(), error.hint()),
+        Err(_) => {
+            let late = format!("no answer within {} s", PATIENCE.as_secs());
+            let reason = format!("whether the state can be written is not known: {late}");
+            (late, reason, "`rollback plan` says more".to_owned())
+        }
+    };
+    Outcome::fail("state/write", address)
+        .expected(expected)
+        .actual(actual)
+        .reason(reason)
+        .hint(hint)
 }

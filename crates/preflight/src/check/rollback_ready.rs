@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use cli::Job;
 use config::file::{ImageCheck, Rollback, RollbackReady};
-use config::value::Age;
+use config::value::{Age, StateAddress};
 use jiff::Timestamp;
 use model::{Outcome, Verdict};
 use state::{Document, Error, Store};
+use target::fit::{self, Fit, Found};
+use target::{Place, Places};
 
 use super::{Planned, Scene, images};
 
@@ -35,7 +37,9 @@ pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Pl
     if check.drilled_within.is_some() {
         judges.push(("drill", drill));
     }
-    let parts = 1 + judges.len() + usize::from(check.image.is_some());
+    let target = fit::subject(section);
+    let parts =
+        1 + judges.len() + usize::from(check.image.is_some()) + usize::from(target.is_some());
     let planned = |part: &str, asks: String, needs, ask| Planned {
         id: format!("rollback-ready/{part}"),
         subject: section.state.to_string(),
@@ -67,6 +71,15 @@ pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Pl
             }
         });
         all.push(planned(part, reads.clone(), None, ask));
+    }
+    if let Some(subject) = target {
+        let question = question("target");
+        let asks = format!("look whether a rollback could ever switch {subject}");
+        let ask = Box::pin(async move { question.target().await });
+        all.push(Planned {
+            subject,
+            ..planned("target", asks, None, ask)
+        });
     }
     if let Some(image) = &check.image {
         let question = question("image");
@@ -111,7 +124,26 @@ impl Question<'_> {
             .hint(error.hint())
     }
 
+    /// Why no rollback could write the state. A bucket is not written to for a question.
+    async fn unwritable(&self) -> Option<Outcome> {
+        let Ok(store) = &*self.store else { return None };
+        if matches!(self.section.state, StateAddress::Bucket { .. }) {
+            return None;
+        }
+        let error = store.prove_writable().await.err()?;
+        Some(
+            self.outcome(Verdict::Fail)
+                .expected("a state that can be written")
+                .actual(error.to_string())
+                .reason(error.to_string())
+                .hint(error.hint()),
+        )
+    }
+
     async fn is_free(&self) -> Outcome {
+        if let Some(outcome) = self.unwritable().await {
+            return outcome;
+        }
         let document = match self.read().await {
             Ok(document) => document,
             Err(outcome) => return *outcome,
@@ -158,7 +190,7 @@ impl Question<'_> {
             Ok(Some(_)) => bad(
                 "a rollback has not ended".to_owned(),
                 "a rollback was interrupted, or is running".to_owned(),
-                "see `rollback status`; if nobody is at it: `rollback resume`",
+                "see `rollback status`; if it is not running: `rollback resume`",
             ),
             Err(error) => bad(
                 error.to_string(),
@@ -179,6 +211,55 @@ impl Question<'_> {
                     .hint("after a gate that passed: `rollback record --release VERSION`"),
             )
         })
+    }
+
+    /// Whether the target could be switched on each of its machines.
+    async fn target(&self) -> Outcome {
+        let job = self.job;
+        let places = Places::new(&job.config.hosts, &job.env);
+        let found = fit::look(self.section, &job.config, &places).await;
+        let subject = fit::subject(self.section).unwrap_or_default();
+        let outcome = |verdict| {
+            Outcome::new(&self.id, &subject, verdict).expected("a rollback could switch it")
+        };
+        // Of a machine that keeps neither the state nor the target nothing is said.
+        let elsewhere = |found: &&Found| {
+            found.place == Place::Here
+                && matches!(found.fit, Fit::Missing(_))
+                && !matches!(self.section.state, StateAddress::File(_))
+        };
+        let (skipped, found): (Vec<&Found>, Vec<&Found>) = found.iter().partition(elsewhere);
+        for one in &found {
+            if let Some(misfit) = one.fit.misfit() {
+                return outcome(Verdict::Fail)
+                    .actual(misfit.reason.clone())
+                    .reason(format!(
+                        "no rollback could ever switch {}: {}",
+                        one.whole(),
+                        misfit.reason
+                    ))
+                    .hint(misfit.hint.clone());
+            }
+        }
+        for one in &found {
+            if let Fit::Unknown(reason) = &one.fit {
+                let whole = one.whole();
+                return outcome(Verdict::Error)
+                    .actual(reason.clone())
+                    .reason(format!("{whole} could not be looked at: {reason}"))
+                    .hint("see that the same user may read it there: `rollback plan`");
+            }
+        }
+        if let Some(misfit) = skipped.first().and_then(|one| one.fit.misfit()) {
+            let reason = format!("{}; the target may be on another machine", misfit.reason);
+            return Outcome::skipped(&self.id, &subject, reason);
+        }
+        let said = found.iter().filter_map(|one| match &one.fit {
+            Fit::Fits(said) if one.place == Place::Here => Some(said.clone()),
+            Fit::Fits(said) => Some(format!("{}: {said}", one.place)),
+            _ => None,
+        });
+        outcome(Verdict::Pass).actual(said.collect::<Vec<_>>().join("; "))
     }
 
     async fn image(&self, template: &str, scene: &Scene<'_>) -> Outcome {
@@ -247,7 +328,7 @@ fn window(question: &Question<'_>, document: &Document) -> Outcome {
     };
     let Some(entry) = document.entry(current) else {
         return outcome(Verdict::Inconclusive)
-            .actual(format!("{current} runs, and nobody recorded since when"))
+            .actual(format!("{current} runs, and since when was not recorded"))
             .reason("whether the window is open cannot be known")
             .hint("see `rollback history`, and record what runs: `rollback record`");
     };
@@ -279,7 +360,7 @@ fn drill(question: &Question<'_>, document: &Document) -> Outcome {
             .outcome(verdict)
             .expected(format!("a rollback was rehearsed within {most}"))
     };
-    let hint = "`rollback rehearse` changes nothing and records it; or walk it where nobody is hurt \
+    let hint = "`rollback rehearse` changes nothing and records it; or walk it in another environment \
                 (`rollback run --environment staging`), then `rollback drilled`";
     let Some(drilled) = document.last_drill else {
         return outcome(Verdict::Fail)

@@ -21,9 +21,12 @@ use remote::quote;
 use serde::{Deserialize, Serialize};
 use state::Entry;
 
-use super::machines::{Machines, alone, host, word};
+use ::target::compose::{more_than_images, not_ours, override_text};
+use ::target::word;
+
+use super::machines::{Machines, alone, host};
 use super::{Asking, Move, Place, Places, Proving, Step, Target};
-use images::{is_image, more_than_images, override_text, release_of, repository};
+use images::{is_image, release_of, repository};
 use look::{Container, Counts, Look};
 use shell::Program;
 
@@ -544,16 +547,13 @@ done; fi\n",
         Ok(())
     }
 
-    /// Our file is written whole: whatever else stands in it would be lost.
+    /// Our file is written whole: anything else in it would be lost.
     async fn check_ours(&self, place: &Place) -> Result<(), String> {
         let file = self.file();
         let text = self.machines.places().read(place, &file, LOOK).await?;
         match text.as_deref().and_then(more_than_images) {
             None => Ok(()),
-            Some(more) => Err(format!(
-                "{} says more than images (`{more}`) and would be written over: name a file of ours under `rollback.compose.override-file`, and this one under `files`",
-                file.display()
-            )),
+            Some(more) => Err(not_ours(&file, &more)),
         }
     }
 

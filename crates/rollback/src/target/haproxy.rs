@@ -7,54 +7,21 @@ use cli::Job;
 use config::file::{HaproxyTarget, Leave};
 use futures_util::future::join_all;
 use model::release::Releases;
-use remote::quote;
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::answers::{self, PROOFS, Streak};
-use super::machines::{Machines, word};
+use ::target::haproxy::{Proxy, Server, Trouble};
+use ::target::word;
+
+use super::machines::Machines;
 use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
 
 /// Between two looks, and after an answer of before.
 const PAUSE: Duration = Duration::from_millis(20);
-/// The states of thousands of servers are no more.
-const MAX_ANSWER: u64 = 16 << 20;
 
 pub(crate) struct Haproxy<'a> {
     config: &'a HaproxyTarget,
     machines: Machines<'a>,
     question: Question,
-}
-
-/// What HAProxy says of a server.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-struct Server {
-    address: String,
-    /// 2 where it takes requests, 1 where it begins to (`slowstart`).
-    operation: u32,
-    /// Bits: maintenance, drained, by whom.
-    admin: u32,
-    weight: u32,
-    /// The weight that the configuration gives it.
-    first_weight: u32,
-}
-
-impl Server {
-    // Not 0x04: that it began in maintenance, whatever was said since.
-    const MAINTENANCE: u32 = 0x01 | 0x02 | 0x20;
-    const DRAINED: u32 = 0x08 | 0x10;
-
-    fn state(&self) -> &'static str {
-        match self.admin {
-            bits if bits & Server::MAINTENANCE != 0 => "maint",
-            bits if bits & Server::DRAINED != 0 => "drain",
-            _ => "ready",
-        }
-    }
-
-    fn takes_traffic(&self) -> bool {
-        self.state() == "ready" && self.weight > 0
-    }
 }
 
 impl<'a> Haproxy<'a> {
@@ -109,15 +76,7 @@ impl<'a> Haproxy<'a> {
                 .script(place, "the state file", &text, limit)
                 .await?;
         }
-        let servers = self.servers(place).await?;
-        let level = self.say(place, "show cli level").await?;
-        if level.trim() != "admin" {
-            return Err(format!(
-                "{} may not change servers: its level is `{}`, not `admin`",
-                self.config.socket.display(),
-                level.trim()
-            ));
-        }
+        let servers = self.proxy().switchable(place).await.map_err(words)?;
         self.colour_of(place, &servers, release).await.map(drop)
     }
 
@@ -153,7 +112,7 @@ impl<'a> Haproxy<'a> {
         let before: BTreeMap<String, Server> =
             serde_json::from_str(before).map_err(|error| format!("the pre-image: {error}"))?;
         let mut all: Vec<_> = before.iter().collect();
-        // Who takes traffic first: at no moment there is nobody.
+        // What takes traffic comes first: at every moment one of them does.
         all.sort_by_key(|(_, server)| !server.takes_traffic());
         for (name, server) in all {
             self.set(place, name, &format!("weight {}", server.weight))
@@ -281,23 +240,21 @@ impl<'a> Haproxy<'a> {
             .await
     }
 
+    fn proxy(&self) -> Proxy<'_> {
+        Proxy::new(self.config, self.machines.places())
+    }
+
     /// Blue and green as HAProxy sees them.
     async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, String> {
-        let answer = self
-            .say(
-                place,
-                &format!("show servers state {}", self.config.backend),
-            )
-            .await?;
-        let all = parse(&answer).map_err(|reason| format!("HAProxy: {reason}"))?;
-        let mut both = BTreeMap::new();
-        for name in [&self.config.blue, &self.config.green] {
-            let server = all.get(name);
-            let server =
-                server.ok_or_else(|| format!("{} has no server {name}", self.config.backend))?;
-            both.insert(name.clone(), server.clone());
-        }
-        Ok(both)
+        self.proxy().servers(place).await.map_err(words)
+    }
+
+    async fn say(&self, place: &Place, command: &str) -> Result<String, String> {
+        self.proxy().say(place, command).await.map_err(words)
+    }
+
+    async fn look(&self, place: &Place, command: &str) -> Result<String, String> {
+        self.proxy().look(place, command).await.map_err(words)
     }
 
     async fn set(&self, place: &Place, server: &str, what: &str) -> Result<(), String> {
@@ -308,43 +265,6 @@ impl<'a> Haproxy<'a> {
             "" => Ok(()),
             complaint => Err(format!("`{command}`: {complaint}")),
         }
-    }
-
-    /// One command over the runtime socket. Its words come from the configuration, which lets no
-    /// other characters through than names have.
-    async fn say(&self, place: &Place, command: &str) -> Result<String, String> {
-        let limit = self.config.timeout.get();
-        if *place != Place::Here {
-            let text = self.ask_there(command);
-            return self.machines.script(place, "socat", &text, limit).await;
-        }
-        let socket = &self.config.socket;
-        let talk = async {
-            let mut stream = tokio::net::UnixStream::connect(socket).await?;
-            stream.write_all(format!("{command}\n").as_bytes()).await?;
-            let mut answer = String::new();
-            stream.take(MAX_ANSWER).read_to_string(&mut answer).await?;
-            Ok(answer)
-        };
-        let answer: std::io::Result<String> =
-            tokio::time::timeout(limit, talk).await.map_err(|_| {
-                format!(
-                    "{}: no answer within {}",
-                    socket.display(),
-                    self.config.timeout
-                )
-            })?;
-        answer.map_err(|error| format!("{}: {error}", socket.display()))
-    }
-
-    fn ask_there(&self, command: &str) -> String {
-        let seconds = self.config.timeout.get().as_secs().max(1);
-        let place = format!("UNIX-CONNECT:{}", self.config.socket.display());
-        format!(
-            "printf '%s\\n' {} | socat -t{seconds} - {}",
-            quote(command),
-            quote(&place)
-        )
     }
 
     /// What a reload is to find.
@@ -358,7 +278,7 @@ impl<'a> Haproxy<'a> {
                 "file={file}\n{} >\"$file.deploy-guard-new\"
 [ \"$(head -n 1 -- \"$file.deploy-guard-new\")\" = 1 ] || {{ echo HAProxy tells no state >&2; exit 1; }}
 sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$file\"",
-                self.ask_there(all),
+                self.proxy().ask_there(all),
                 file = word(file)
             );
             let limit = self.config.timeout.get();
@@ -368,7 +288,7 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
                 .await
                 .map(drop);
         }
-        let text = self.say(place, all).await?;
+        let text = self.look(place, all).await?;
         if !text.starts_with("1\n") {
             return Err("HAProxy tells no state that it could read again".to_owned());
         }
@@ -432,9 +352,9 @@ impl Target for Haproxy<'_> {
         vec![
             (
                 "servers",
-                Box::pin(self.say(&step.place, "show servers state")),
+                Box::pin(self.look(&step.place, "show servers state")),
             ),
-            ("stat", Box::pin(self.say(&step.place, "show stat"))),
+            ("stat", Box::pin(self.look(&step.place, "show stat"))),
         ]
     }
 
@@ -473,91 +393,6 @@ impl Target for Haproxy<'_> {
     }
 }
 
-/// Servers by name, from `show servers state`: its columns are named in its second line.
-fn parse(answer: &str) -> Result<BTreeMap<String, Server>, String> {
-    let mut lines = answer.lines();
-    if lines.next() != Some("1") {
-        return Err(answer
-            .lines()
-            .next()
-            .unwrap_or("no answer")
-            .trim()
-            .to_owned());
-    }
-    let head = lines.next().unwrap_or_default();
-    let names: Vec<&str> = head.trim_start_matches('#').split_whitespace().collect();
-    let mut servers = BTreeMap::new();
-    for line in lines.filter(|line| !line.trim().is_empty()) {
-        let row: Vec<&str> = line.split_whitespace().collect();
-        let of = |name: &str| {
-            let at = names.iter().position(|known| *known == name);
-            at.and_then(|at| row.get(at))
-                .copied()
-                .ok_or_else(|| format!("no {name} of a server"))
-        };
-        let number = |name: &str| {
-            of(name)?
-                .parse::<u32>()
-                .map_err(|_| format!("{name} is no number"))
-        };
-        let (host, port) = (of("srv_addr")?, number("srv_port")?);
-        let host = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
-        servers.insert(
-            of("srv_name")?.to_owned(),
-            Server {
-                address: format!("{host}:{port}"),
-                operation: number("srv_op_state")?,
-                admin: number("srv_admin_state")?,
-                weight: number("srv_uweight")?,
-                first_weight: number("srv_iweight")?,
-            },
-        );
-    }
-    Ok(servers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STATE: &str = "1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord
-3 app 1 blue 127.0.0.1 2 0 1 1 10 1 0 0 0 0 0 0 - 8001 -
-3 app 2 green ::1 0 5 0 1 10 1 0 0 0 0 0 0 - 8002 -
-
-";
-
-    #[test]
-    fn the_states_of_servers_are_read_by_their_columns() {
-        let servers = parse(STATE).unwrap();
-        let (blue, green) = (&servers["blue"], &servers["green"]);
-        assert_eq!(
-            (blue.address.as_str(), blue.state(), blue.takes_traffic()),
-            ("127.0.0.1:8001", "ready", true)
-        );
-        assert_eq!(
-            (green.address.as_str(), green.state(), green.takes_traffic()),
-            ("[::1]:8002", "maint", false)
-        );
-    }
-
-    #[test]
-    fn what_is_no_state_is_an_error() {
-        for text in [
-            "",
-            "No such backend.\n",
-            "2\n# x\n",
-            "1\n# be_id srv_name\n1 blue\n",
-        ] {
-            assert!(parse(text).is_err(), "{text:?}");
-        }
-        assert_eq!(
-            parse("Can't find backend.\n"),
-            Err("Can't find backend.".to_owned())
-        );
-    }
+fn words(trouble: Trouble) -> String {
+    trouble.to_string()
 }

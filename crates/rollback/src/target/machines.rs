@@ -4,11 +4,11 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
+use ::target::word;
 use cli::Job;
 use config::file::HostList;
 use futures_util::future::join_all;
 use probe::kinds::Surroundings;
-use remote::quote;
 
 use super::{Asking, Place, Places, Step};
 
@@ -34,18 +34,7 @@ impl<'a> Machines<'a> {
             redactor: job.redactor.clone(),
             shard: None,
         };
-        let mut all = Vec::new();
-        for selector in list.into_iter().flat_map(HostList::selectors) {
-            for name in job.config.hosts_named(selector) {
-                let place = Place::Host(name.to_owned());
-                if !all.contains(&place) {
-                    all.push(place);
-                }
-            }
-        }
-        if list.is_none() {
-            all.push(Place::Here);
-        }
+        let all = Place::all(list, &job.config);
         Machines {
             places,
             all,
@@ -75,8 +64,7 @@ impl<'a> Machines<'a> {
         text: &str,
         timeout: Duration,
     ) -> Result<String, String> {
-        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
-        self.places.must(place, what, &text, timeout).await
+        self.places.script(place, what, text, timeout).await
     }
 
     /// The same for a script that only reads.
@@ -87,8 +75,7 @@ impl<'a> Machines<'a> {
         text: &str,
         timeout: Duration,
     ) -> Result<String, String> {
-        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
-        self.places.must_look(place, what, &text, timeout).await
+        self.places.read_script(place, what, text, timeout).await
     }
 
     /// The same with variables of its own, which no argument shows; all that it prints.
@@ -184,9 +171,4 @@ pub(crate) fn host(place: &Place) -> Option<String> {
         Place::Here => None,
         Place::Host(name) => Some(name.clone()),
     }
-}
-
-/// An absolute path as one word of a script.
-pub(crate) fn word(path: &Path) -> String {
-    quote(&path.display().to_string())
 }

@@ -4,8 +4,6 @@
 //! `nginx -s reload` ends with 0 while the old configuration stays in force, so only requests
 //! through nginx prove a switch; without that proof the file is put back.
 
-mod upstream;
-
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +16,7 @@ use model::release::Releases;
 use super::answers::{self, PROOFS, Streak};
 use super::machines::Machines;
 use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
-use upstream::Upstream;
+use ::target::upstream::{self, Upstream};
 
 /// From the first right answer on, workers of before may still accept for so long: nginx tells
 /// them to go 100 ms after it has started new ones (`ngx_master_process_cycle`).
@@ -65,7 +63,7 @@ impl<'a> Nginx<'a> {
     async fn read(&self, place: &Place) -> Result<String, String> {
         let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
         let text = self.machines.places().read(place, path, limit).await?;
-        text.ok_or_else(|| format!("there is no file {}", path.display()))
+        text.ok_or_else(|| upstream::no_file(path))
     }
 
     async fn write(&self, place: &Place, text: &str) -> Result<(), String> {
@@ -75,8 +73,7 @@ impl<'a> Nginx<'a> {
     }
 
     fn upstream<'t>(&self, text: &'t str) -> Result<Upstream<'t>, String> {
-        let only = self.config.upstream.as_deref();
-        Upstream::read(text, &self.config.blue, &self.config.green, only)
+        Upstream::of(text, self.config).map_err(|why| why.to_string())
     }
 
     async fn ask(
@@ -340,7 +337,7 @@ impl Target for Nginx<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("nobody wrote down what the file held before")?;
+            let before = before.ok_or("what the file held before is not known")?;
             self.restore(&step.place, before).await
         })
     }

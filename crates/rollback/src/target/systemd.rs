@@ -11,7 +11,10 @@ use model::Severity;
 use probe::settle::{self, Settling};
 use remote::quote;
 
-use super::machines::{Machines, alone, host, word};
+use ::target::systemd::SWITCHABLE;
+use ::target::word;
+
+use super::machines::{Machines, alone, host};
 use super::{Asking, Move, Place, Places, Proving, Step, Target};
 
 /// What is only looked at is there at once.
@@ -101,12 +104,12 @@ tell systemctl show -p ExecMainStartTimestampMonotonic --value -- \"$unit\"",
     async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
         let text = format!(
             "no() {{ printf '%s\\n' \"$*\" >&2; exit 1; }}
+absent() {{ no \"$@\"; }}
 to={to} link={link} beside={beside} unit={unit}
 [ -d \"$to\" ] || no \"there is no folder $to\"
 [ -n \"$(ls -A -- \"$to\")\" ] || no \"the folder $to is empty\"
-[ -L \"$link\" ] || [ ! -e \"$link\" ] || no \"$link is no symbolic link\"
+{SWITCHABLE}
 [ -w \"$beside\" ] || no \"nothing may be written in $beside\"
-[ \"$(systemctl show -p LoadState --value -- \"$unit\")\" = loaded ] || no \"there is no unit $unit\"
 {sudo}",
             sudo = if self.config.sudo { SUDO } else { "" },
             to = word(&self.folder(release)?),

@@ -249,6 +249,40 @@ fn a_socket_that_may_change_nothing_is_refused_before_anything_is_tried() {
         .rollback(&["run"])
         .is(5, &["its level is `operator`, not `admin`"]);
     world.answers("v2");
+    world
+        .bed
+        .rollback(&["record", "--release", "v2"])
+        .is(2, &["its level is `operator`, not `admin`", "level admin`"]);
+}
+
+#[test]
+fn names_that_haproxy_does_not_know_are_refused_before_a_release_is_recorded() {
+    let world = World::new(false, "");
+    let config = world.bed.read("deploy-guard.yml");
+    let state = world.bed.read("state.json");
+    for (from, to, why, hint) in [
+        (
+            "backend: app",
+            "backend: ap",
+            "HAProxy has no backend ap",
+            "`rollback.haproxy.backend`",
+        ),
+        (
+            "green: green",
+            "green: gren",
+            "app has no server gren",
+            "it has blue, green",
+        ),
+    ] {
+        world
+            .bed
+            .write("deploy-guard.yml", &config.replace(from, to));
+        world
+            .bed
+            .rollback(&["record", "--release", "v2"])
+            .is(2, &["no rollback could ever switch", why, hint]);
+        assert_eq!(world.bed.read("state.json"), state);
+    }
 }
 
 #[test]

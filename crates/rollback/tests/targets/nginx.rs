@@ -384,21 +384,68 @@ fn an_upstream_for_the_colour_that_has_no_traffic_stays_as_it_is() {
         );
         bed.configure("", &target, "");
     };
+    let apart = [
+        "`upstream shop` and `upstream preview` give the traffic to different colours",
+        "rollback.nginx.upstream",
+    ];
     configure("");
+    bed.rollback(&["record", "--pending", "--release", "v2"])
+        .is(2, &apart);
+    configure("    upstream: shop\n");
     bed.recorded("v1", "v2");
-    bed.rollback(&["run"]).is(
-        5,
-        &[
-            "`upstream shop` and `upstream preview` give the traffic to different colours",
-            "rollback.nginx.upstream",
-        ],
-    );
+    configure("");
+    bed.rollback(&["run"]).is(5, &apart);
     let read = || std::fs::read_to_string(nginx.upstream_file()).unwrap();
     assert_eq!(read(), text(&green.address()));
     configure("    upstream: shop\n");
     bed.rollback(&["run"]).is(0, &["rolled back from v2 to v1"]);
     assert_eq!(read(), text(&blue.address()));
     assert!((0..20).all(|_| live(&nginx) == "v1"));
+}
+
+/// Blue-green by a variable, by the port in `proxy_pass`, or by a variable that names one of two pools.
+#[test]
+fn a_form_that_no_rollback_could_switch_is_refused_before_it_is_recorded() {
+    let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+    let bed = Bed::new();
+    let (one, other) = (blue.address(), green.address());
+    let target = format!(
+        "  nginx: {{ upstream-file: live.inc, blue: \"{one}\", green: \"{other}\", release: {{ url: \"http://{one}/api/v1/version\", jq: .version }} }}\n"
+    );
+    bed.configure("", &target, "");
+    let never = "no rollback could ever switch live.inc: ";
+    let how = "hold `upstream shop { server ";
+    for text in [
+        format!("set $service_url http://{one};\n"),
+        format!("location / {{ proxy_pass http://{one}; }}\n"),
+        format!(
+            "upstream a {{ server {one}; server {other} backup; }}\nupstream b {{ server {other}; server {one} backup; }}\n"
+        ),
+    ] {
+        bed.write("live.inc", &text);
+        for args in [
+            &["record", "--release", "v1"][..],
+            &["record", "--release", "v1", "--pending"],
+            &["record", "--release", "v1", "--dry-run"],
+        ] {
+            let end = bed
+                .rollback(args)
+                .is(2, &[never, how, "nothing was recorded"]);
+            assert!(!end.text.contains("--force"), "{}", end.text);
+            assert!(!bed.path("state.json").exists());
+        }
+    }
+    // What a deployment is yet to make may be missing before it, and not after it.
+    std::fs::remove_file(bed.path("live.inc")).unwrap();
+    bed.rollback(&["record", "--release", "v1", "--pending"])
+        .is(0, &[]);
+    bed.rollback(&["record", "--release", "v1"])
+        .is(2, &[never, "there is no file live.inc", how]);
+    bed.rollback(&["record", "--release", "v1", "--force"])
+        .is(0, &[never, "lifted by --force"]);
+    bed.write("live.inc", &format!("upstream shop {{ server {one}; }}\n"));
+    bed.rollback(&["record", "--release", "v1"])
+        .is(0, &["v1 is recorded as good"]);
 }
 
 /// A binary upgrade that stopped half-way: one of the two never reads the new file.

@@ -1,34 +1,6 @@
-//! The images of services: what may be one, the release in its name, and the override file that
-//! says them and nothing else.
-
-use std::collections::BTreeMap;
+//! The images of services: what may be one, and the release in its name.
 
 use super::RELEASE;
-
-/// What an override file says besides which images services run.
-pub(super) fn more_than_images(text: &str) -> Option<String> {
-    let Some(leaves) = config::leaves(text) else {
-        return Some("no YAML that we read".to_owned());
-    };
-    let more = leaves.into_iter().find(|path| {
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        !matches!(
-            path[..],
-            ["version" | "services"] | ["services", _] | ["services", _, "image"]
-        )
-    })?;
-    Some(more.join("."))
-}
-
-/// Our file: JSON, which is YAML that cannot be misread.
-pub(super) fn override_text(images: &BTreeMap<String, String>) -> String {
-    let service = |(service, image): (&String, &String)| {
-        (service.clone(), serde_json::json!({ "image": image }))
-    };
-    let services: serde_json::Map<String, serde_json::Value> = images.iter().map(service).collect();
-    let text = serde_json::json!({ "services": services });
-    format!("# Written by `rollback`: the images that these services run.\n{text:#}\n")
-}
 
 /// The characters of names, tags and digests, none of which a shell, YAML or Compose takes for
 /// more than itself.
@@ -88,33 +60,6 @@ mod tests {
             assert_eq!(repository(image), "localhost:5000/shop", "{image}");
         }
         assert_eq!(repository("shop:v1"), "shop");
-    }
-
-    #[test]
-    fn a_file_that_says_more_than_images_is_known() {
-        let images = |image: &str| {
-            let images = [("backend".to_owned(), image.to_owned())];
-            override_text(&images.into_iter().collect())
-        };
-        for ours in [
-            "",
-            "---\n# theirs\nversion: '3.8'\nservices:\n  backend: # ours\n    image: shop:v1\n",
-            "services:\n  backend: { image: shop:v1 }\n",
-            "{\"services\": {\"backend\": {\"image\": \"shop:v1\"}}}",
-            &images("shop:v1"),
-        ] {
-            assert_eq!(more_than_images(ours), None, "{ours}");
-        }
-        for more in [
-            "services:\n  backend:\n    environment:\n      A: b\n",
-            "services:\n  backend:\n    ports:\n    - 80:80\n",
-            "services:\n  backend: { image: shop:v1, environment: { A: b } }\n",
-            "services:\n  backend:\n    image: shop:v1\nvolumes:\n  data:\n",
-            "{\"services\": {\"backend\": {\"image\": \"shop:v1\", \"restart\": \"no\"}}}",
-            "just a text",
-        ] {
-            assert!(more_than_images(more).is_some(), "{more}");
-        }
     }
 
     #[test]

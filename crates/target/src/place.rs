@@ -1,10 +1,12 @@
 //! Where a step is made: here, or at a host of the configuration. Scripts and files in the same
 //! way at both.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use cli::Job;
+use config::file::{Config, Host, HostList};
+use model::Env;
 use probe::hosts::Hosts;
 use remote::local::{Script, Stream};
 use remote::ssh::Limits;
@@ -14,7 +16,7 @@ use remote::{Ran, quote};
 const MAX_FILE: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub enum Place {
     /// This machine, or a service that is asked from here.
     Here,
     /// A name under `hosts:`.
@@ -30,27 +32,41 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// The ways to all places; one login a host, for everybody who asks there.
+impl Place {
+    /// The machines of a list; without one, this machine.
+    pub fn all(list: Option<&HostList>, config: &Config) -> Vec<Place> {
+        let Some(list) = list else {
+            return vec![Place::Here];
+        };
+        let mut all = Vec::new();
+        for selector in list.selectors() {
+            for name in config.hosts_named(selector) {
+                let place = Place::Host(name.to_owned());
+                if !all.contains(&place) {
+                    all.push(place);
+                }
+            }
+        }
+        all
+    }
+}
+
+/// The ways to all places; one login a host, for everything that asks there.
 #[derive(Clone, Debug)]
-pub(crate) struct Places(Hosts);
+pub struct Places(Hosts);
 
 impl Places {
-    pub(crate) fn new(job: &Job) -> Places {
-        Places(Hosts::new(&job.config.hosts, &job.env))
+    pub fn new(hosts: &BTreeMap<String, Host>, env: &Env) -> Places {
+        Places(Hosts::new(hosts, env))
     }
 
     /// The same logins, for probes.
-    pub(crate) fn hosts(&self) -> Hosts {
+    pub fn hosts(&self) -> Hosts {
         self.0.clone()
     }
 
     /// Runs a script that only reads: where the connection is cut under it, it is asked once more.
-    pub(crate) async fn look(
-        &self,
-        place: &Place,
-        text: &str,
-        timeout: Duration,
-    ) -> Result<Ran, String> {
+    pub async fn look(&self, place: &Place, text: &str, timeout: Duration) -> Result<Ran, String> {
         let Place::Host(name) = place else {
             return self.run(place, text, timeout).await;
         };
@@ -60,12 +76,7 @@ impl Places {
     }
 
     /// Runs a script in `sh`. Values go into it as [`quote`]d words.
-    pub(crate) async fn run(
-        &self,
-        place: &Place,
-        text: &str,
-        timeout: Duration,
-    ) -> Result<Ran, String> {
+    pub async fn run(&self, place: &Place, text: &str, timeout: Duration) -> Result<Ran, String> {
         match place {
             Place::Here => {
                 let script = Script {
@@ -86,7 +97,7 @@ impl Places {
     }
 
     /// The same, which must end with 0; what it printed. `what` names it in errors.
-    pub(crate) async fn must(
+    pub async fn must(
         &self,
         place: &Place,
         what: &str,
@@ -98,8 +109,30 @@ impl Places {
         Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
     }
 
+    /// What a script of ours prints that succeeds. Values stand in it as [`quote`]d words.
+    pub async fn script(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        self.must(place, what, &ours(text), timeout).await
+    }
+
     /// The same for a script that only reads.
-    pub(crate) async fn must_look(
+    pub async fn read_script(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        self.must_look(place, what, &ours(text), timeout).await
+    }
+
+    /// The same for a script that only reads.
+    pub async fn must_look(
         &self,
         place: &Place,
         what: &str,
@@ -113,7 +146,7 @@ impl Places {
 
     /// A script of ours with variables of its own, which must end with 0; all that it printed.
     /// Values are no words of a program's arguments, where every user of the machine reads them.
-    pub(crate) async fn whole(
+    pub async fn whole(
         &self,
         place: &Place,
         what: &str,
@@ -161,7 +194,7 @@ impl Places {
     }
 
     /// One of the user's own commands, as they wrote it, which must end with 0.
-    pub(crate) async fn command(
+    pub async fn command(
         &self,
         place: &Place,
         text: &str,
@@ -179,7 +212,7 @@ impl Places {
     }
 
     /// A text file; `None` where there is none.
-    pub(crate) async fn read(
+    pub async fn read(
         &self,
         place: &Place,
         path: &Path,
@@ -197,7 +230,7 @@ impl Places {
                 Ok(bytes) => bytes,
             },
             Place::Host(_) => {
-                let word = word(path)?;
+                let word = path_word(path)?;
                 let script = format!(
                     "if [ -e {word} ] && [ ! -f {word} ]; then echo it is no regular file >&2; exit 1; fi
 if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
@@ -220,7 +253,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
     }
 
     /// Whether [`Places::replace`] may write where it has to.
-    pub(crate) async fn may_replace(
+    pub async fn may_replace(
         &self,
         place: &Place,
         path: &Path,
@@ -239,7 +272,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
         let check = format!(
             "set -eu\nfile=$(readlink -f -- {})\nfolder=$(dirname -- \"$file\")\n\
              [ -w \"$folder\" ] || {{ printf 'nothing may be written in %s\\n' \"$folder\" >&2; exit 1; }}\n",
-            word(path)?
+            path_word(path)?
         );
         let what = "the upstream file";
         self.must(place, what, &check, timeout).await.map(drop)
@@ -247,7 +280,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
 
     /// Replaces a text file whole: whoever reads sees the old or the new content, after a crash and
     /// on a full disk too. A link is followed; mode and owner stay.
-    pub(crate) async fn replace(
+    pub async fn replace(
         &self,
         place: &Place,
         path: &Path,
@@ -262,7 +295,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 if text.contains('\0') {
                     return Err(failed("it holds a NUL".to_owned()));
                 }
-                let script = format!("path={}\ntext={}\n{REPLACE}", word(path)?, quote(text));
+                let script = format!("path={}\ntext={}\n{REPLACE}", path_word(path)?, quote(text));
                 let ran = self.run(place, &script, timeout).await?;
                 match ran.status {
                     Some(0) => Ok(()),
@@ -273,6 +306,11 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
     }
 }
 
+/// A script of ours: what fails ends it, and programs speak English.
+fn ours(text: &str) -> String {
+    format!("set -eu\nexport LC_ALL=C\n{text}\n")
+}
+
 fn limits(timeout: Duration) -> Limits {
     Limits {
         timeout,
@@ -281,7 +319,7 @@ fn limits(timeout: Duration) -> Limits {
 }
 
 /// Whether a script ended with 0; else how it ended, and what it said last.
-fn ended(ran: &Ran, what: &str) -> Result<(), String> {
+pub(crate) fn ended(ran: &Ran, what: &str) -> Result<(), String> {
     if ran.status == Some(0) {
         return Ok(());
     }
@@ -311,7 +349,7 @@ sync -- "$folder"
 )"#;
 
 /// A path as one word of a shell that no program takes for an option.
-fn word(path: &Path) -> Result<String, String> {
+fn path_word(path: &Path) -> Result<String, String> {
     let text = path
         .to_str()
         .ok_or_else(|| format!("the path {} is no text", path.display()))?;
@@ -319,4 +357,9 @@ fn word(path: &Path) -> Result<String, String> {
         return Ok(quote(&format!("./{text}")));
     }
     Ok(quote(text))
+}
+
+/// An absolute path as one word of a script.
+pub fn word(path: &Path) -> String {
+    quote(&path.display().to_string())
 }

@@ -1,10 +1,57 @@
-//! The `server` lines of an upstream file: who gets the traffic, and the text that gives it to
-//! one colour.
+//! nginx: the `server` lines of an upstream file, which tell who gets the traffic, and the text
+//! that gives it to one colour.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
+
+use config::file::NginxTarget;
+
+/// Why no text of this file could give the traffic to one colour.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unswitchable {
+    #[error("the upstream file has no `server` line with {blue} or {green}{place}")]
+    NoLine {
+        blue: String,
+        green: String,
+        /// ` in `upstream shop``, where one block is meant.
+        place: String,
+    },
+    #[error(
+        "the upstream file has {count} `server` lines with {blue} or {green} in one block; \
+         one is needed, or one for each"
+    )]
+    TooMany {
+        count: usize,
+        blue: String,
+        green: String,
+    },
+    #[error(
+        "`upstream {one}` and `upstream {other}` give the traffic to different colours: name the one that is \
+         meant under `rollback.nginx.upstream`"
+    )]
+    Apart { one: String, other: String },
+}
+
+/// How the file must look.
+pub fn hint(target: &NginxTarget) -> String {
+    let name = target.upstream.as_deref().unwrap_or("shop");
+    format!(
+        "a rollback rewrites the address of a `server` line: let {} hold `upstream {name} {{ server {}; }}` with the \
+         address of the colour that is live, and let the site say `proxy_pass http://{name};`; what switches in \
+         another way (a variable, a port in `proxy_pass`) goes under `rollback.command`",
+        target.upstream_file.display(),
+        target.blue
+    )
+}
+
+/// Why there is nothing to rewrite.
+pub fn no_file(path: &Path) -> String {
+    format!("there is no file {}", path.display())
+}
 
 /// A `server` line.
+#[derive(Debug)]
 struct Line {
     address: Range<usize>,
     /// The address without quotes.
@@ -18,7 +65,7 @@ struct Line {
 }
 
 /// The colours' lines in a block: one that names the live colour, or one for each.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Block {
     /// `shop` of `upstream shop`.
     name: String,
@@ -28,7 +75,8 @@ struct Block {
 }
 
 /// The colours of a file.
-pub(super) struct Upstream<'t> {
+#[derive(Debug)]
+pub struct Upstream<'t> {
     text: &'t str,
     blocks: Vec<Block>,
 }
@@ -40,7 +88,7 @@ impl Block {
         let first = |line: &&Line| up(line) && line.marks.is_empty();
         let mut found: Vec<&Line> = self.lines.iter().filter(first).collect();
         if found.is_empty() {
-            // A backup takes all where nobody else does.
+            // A backup takes all where no other server does.
             found = self.lines.iter().filter(up).collect();
         }
         found.iter().map(|line| line.colour.as_str()).collect()
@@ -56,31 +104,39 @@ impl Block {
 }
 
 impl<'t> Upstream<'t> {
+    /// The colours of the configured target in its file.
+    pub fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Unswitchable> {
+        let only = target.upstream.as_deref();
+        Upstream::read(text, &target.blue, &target.green, only)
+    }
+
     /// `only`: the name of the one block that is meant.
-    pub(super) fn read(
+    pub fn read(
         text: &'t str,
         blue: &str,
         green: &str,
         only: Option<&str>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Unswitchable> {
         let mut blocks: Vec<Block> = blocks(text, &[blue, green]).into_values().collect();
         blocks.retain(|block| !block.lines.is_empty());
         blocks.retain(|block| only.is_none_or(|name| block.name == name));
         if blocks.is_empty() {
             let place = only.map_or(String::new(), |name| format!(" in `upstream {name}`"));
-            return Err(format!(
-                "the upstream file has no `server` line with {blue} or {green}{place}"
-            ));
+            return Err(Unswitchable::NoLine {
+                blue: blue.to_owned(),
+                green: green.to_owned(),
+                place,
+            });
         }
         for block in &blocks {
             let lines = &block.lines;
             let twice = lines.len() == 2 && lines[0].colour == lines[1].colour;
             if lines.len() > 2 || twice {
-                return Err(format!(
-                    "the upstream file has {} `server` lines with {blue} or {green} in one block; \
-                     one is needed, or one for each",
-                    lines.len()
-                ));
+                return Err(Unswitchable::TooMany {
+                    count: lines.len(),
+                    blue: blue.to_owned(),
+                    green: green.to_owned(),
+                });
             }
         }
         // A block for the colour that has no traffic yet is to stay as it is.
@@ -90,18 +146,17 @@ impl<'t> Upstream<'t> {
         };
         for (at, block) in blocks.iter().enumerate() {
             if let Some(other) = blocks[..at].iter().find(|other| apart(block, other)) {
-                return Err(format!(
-                    "`upstream {}` and `upstream {}` give the traffic to different colours: name the one that is \
-                     meant under `rollback.nginx.upstream`",
-                    other.name, block.name
-                ));
+                return Err(Unswitchable::Apart {
+                    one: other.name.clone(),
+                    other: block.name.clone(),
+                });
             }
         }
         Ok(Upstream { text, blocks })
     }
 
     /// The addresses that get traffic.
-    pub(super) fn active(&self) -> Vec<&str> {
+    pub fn active(&self) -> Vec<&str> {
         let mut active: Vec<&str> = self.blocks.iter().flat_map(Block::active).collect();
         active.sort_unstable();
         active.dedup();
@@ -109,20 +164,20 @@ impl<'t> Upstream<'t> {
     }
 
     /// Whether a colour can get a request, if only where the other one fails.
-    pub(super) fn may_ask(&self, colour: &str) -> bool {
+    pub fn may_ask(&self, colour: &str) -> bool {
         let all = || self.blocks.iter().flat_map(|block| &block.lines);
         all().any(|line| line.colour == colour && !line.down)
     }
 
     /// Of how many requests one goes to the server that gets the fewest.
-    pub(super) fn rarest(&self) -> u32 {
+    pub fn rarest(&self) -> u32 {
         self.blocks.iter().map(Block::rarest).max().unwrap_or(1)
     }
 
     /// The text in which one colour gets all. Where a block has one line, its address is replaced;
     /// where it has one for each, the other is marked `down`. Everything else stays as its author
     /// wrote it.
-    pub(super) fn all_to(&self, colour: &str) -> String {
+    pub fn all_to(&self, colour: &str) -> String {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         for block in &self.blocks {
             let [line] = block.lines.as_slice() else {
@@ -309,7 +364,9 @@ mod tests {
             "upstream shop { server 127.0.0.1:8002; } upstream preview { server 127.0.0.1:8001; }";
         let apart = Upstream::read(preview, BLUE, GREEN, None).err().unwrap();
         assert!(
-            apart.contains("`upstream shop` and `upstream preview`"),
+            apart
+                .to_string()
+                .contains("`upstream shop` and `upstream preview`"),
             "{apart}"
         );
         let shop = Upstream::read(preview, BLUE, GREEN, Some("shop")).unwrap();
@@ -351,6 +408,26 @@ mod tests {
         );
         let pool = "upstream shop { server 127.0.0.1:8001 weight=2; server other:1; server far:1 backup; }";
         assert_eq!(Upstream::read(pool, BLUE, GREEN, None).unwrap().rarest(), 3);
+    }
+
+    #[test]
+    fn a_form_that_has_nothing_to_switch_is_told() {
+        for text in [
+            "set $service_url http://127.0.0.1:8001;",
+            "location / { proxy_pass http://127.0.0.1:8001; }",
+            "map $host $pool { default blue; }",
+            "upstream shop { server unix:/run/shop.sock; }",
+        ] {
+            let error = Upstream::read(text, BLUE, GREEN, None).unwrap_err();
+            assert!(
+                matches!(error, Unswitchable::NoLine { .. }),
+                "{text}: {error}"
+            );
+        }
+        let pools = "upstream blue_primary { server 127.0.0.1:8001; server 127.0.0.1:8002 backup; }\n\
+                     upstream green_primary { server 127.0.0.1:8002; server 127.0.0.1:8001 backup; }\n";
+        let error = Upstream::read(pools, BLUE, GREEN, None).unwrap_err();
+        assert!(matches!(error, Unswitchable::Apart { .. }), "{error}");
     }
 
     #[test]

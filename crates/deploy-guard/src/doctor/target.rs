@@ -1,0 +1,53 @@
+//! The rollback's target: what no rollback could ever switch is found before it is needed.
+
+use ::target::fit::{self, Fit};
+use ::target::{Place, Places};
+use cli::Job;
+use config::Section;
+use model::Outcome;
+
+use super::{Finding, Who};
+
+pub(super) async fn look(job: &Job) -> Vec<Finding> {
+    let Some(section) = &job.config.rollback else {
+        return Vec::new();
+    };
+    // The state's findings tell of a variable that is not set.
+    if job.config.is_unresolved(Section::Rollback) {
+        return Vec::new();
+    }
+    let places = Places::new(&job.config.hosts, &job.env);
+    let all = fit::look(section, &job.config, &places).await;
+    let finding = |found: &fit::Found| {
+        let id = match &found.place {
+            Place::Here => "target/switch".to_owned(),
+            Place::Host(host) => format!("target/{host}"),
+        };
+        let (outcome, stops): (Outcome, &[Who]) = match &found.fit {
+            Fit::Fits(said) => (Outcome::pass(id, &found.subject).actual(said), &[]),
+            Fit::Never(misfit) | Fit::Missing(misfit) => (
+                Outcome::fail(id, &found.subject)
+                    .actual(misfit.reason.clone())
+                    .reason(format!(
+                        "no rollback could ever switch {}: {}",
+                        found.whole(),
+                        misfit.reason
+                    ))
+                    .hint(misfit.hint.clone()),
+                &[Who::Rollback],
+            ),
+            Fit::Unknown(reason) => (
+                Outcome::error(id, &found.subject)
+                    .actual("not known")
+                    .reason(format!(
+                        "{} could not be looked at: {reason}",
+                        found.whole()
+                    ))
+                    .hint("`rollback plan` says more, as the user that rolls back"),
+                &[],
+            ),
+        };
+        Finding::new(outcome.expected("a rollback could switch it"), stops)
+    };
+    all.iter().map(finding).collect()
+}
