@@ -7,7 +7,7 @@ mod job;
 use std::fs;
 
 use job::act::{Repository, Run};
-use testkit::{Docker, free_port};
+use testkit::{Compose, Docker, free_port};
 
 /// A release whose health check passes, and one whose does not.
 fn images(docker: &Docker) {
@@ -33,10 +33,12 @@ fn init(repository: &Repository) {
 }
 
 /// Runs the workflow that was written.
-fn deploy(repository: &Repository, docker: &Docker, release: &str) -> Run {
+fn deploy(repository: &Repository, docker: &Docker, compose: Compose, release: &str) -> Run {
     let release = format!("release={release}");
     let engine = format!("DOCKER_HOST={}", docker.address());
-    repository.act(&["workflow_dispatch", "--input", &release, "--env", &engine])
+    let config = format!("DOCKER_CONFIG={}", compose.config().display());
+    let words = ["workflow_dispatch", "--input", &release];
+    repository.act(&[&words[..], &["--env", &engine, "--env", &config]].concat())
 }
 
 /// The release that answers, or why none does.
@@ -45,20 +47,19 @@ fn live(port: u16) -> String {
     answer.map_or_else(|error| error.to_string(), |answer| answer.text())
 }
 
-#[test]
-fn from_an_empty_repository_with_a_compose_file_to_a_guarded_deployment() {
+fn from_an_empty_repository_with_a_compose_file_to_a_guarded_deployment(compose: Compose) {
     let docker = Docker::start();
     let port = free_port();
     images(&docker);
     let repository = Repository::new();
-    let compose = format!(
+    let file = format!(
         "services:\n  web:\n    image: shop:${{TAG:-v1}}\n    network_mode: host\n    restart: always\n    stop_signal: SIGKILL\n    \
          command: [/bin/sh, /run.sh, '{port}']\n    healthcheck:\n      test: [CMD, busybox, wget, -qO-, 'http://127.0.0.1:{port}/ready']\n      interval: 1s\n"
     );
-    repository.write("compose.yml", &compose);
+    repository.write("compose.yml", &file);
 
     init(&repository);
-    let deploy = |release: &str| deploy(&repository, &docker, release);
+    let deploy = |release: &str| deploy(&repository, &docker, compose, release);
     let live = || live(port);
 
     let run = deploy("v1").passes();
@@ -83,8 +84,7 @@ fn from_an_empty_repository_with_a_compose_file_to_a_guarded_deployment() {
 
 /// Nothing is in a registry: each release is built of what is checked out, and the one before it is
 /// still among the machine's images.
-#[test]
-fn a_project_that_is_built_where_it_runs_is_guarded_too() {
+fn a_project_that_is_built_where_it_runs_is_guarded_too(compose: Compose) {
     let docker = Docker::start();
     let port = free_port();
     let serve = ("run.sh", "exec busybox httpd -f -p 127.0.0.1:$1 -h /www");
@@ -106,7 +106,7 @@ fn a_project_that_is_built_where_it_runs_is_guarded_too() {
     };
     release("v1", "ready");
     init(&repository);
-    let deploy = |release: &str| deploy(&repository, &docker, release);
+    let deploy = |release: &str| deploy(&repository, &docker, compose, release);
     let live = || live(port);
 
     let run = deploy("v1").passes();
@@ -117,4 +117,9 @@ fn a_project_that_is_built_where_it_runs_is_guarded_too() {
     release("v3", "ready");
     let run = deploy("v3").passes();
     assert_eq!(live(), "v3", "{}", run.log);
+}
+
+testkit::with_both! {
+    from_an_empty_repository_with_a_compose_file_to_a_guarded_deployment
+    a_project_that_is_built_where_it_runs_is_guarded_too
 }

@@ -1,13 +1,15 @@
 //! A Docker engine of its own.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::testbed::testbed;
-use crate::{Process, tool};
+use crate::testbed::{missing, testbed};
+use crate::{Process, SystemdHost, target_dir, tool};
 
 /// The two programs that are called Compose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,22 +20,60 @@ pub enum Compose {
     V1,
 }
 
+/// Where Docker looks for plugins that a machine has.
+const PLUGINS: [&str; 4] = [
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+];
+/// Instead of a plugin: Docker then looks no further, and there is none.
+const NO_PLUGIN: &str = "#!/bin/sh\nexit 1\n";
+
 impl Compose {
-    /// The value of `DOCKER_CONFIG`, below which the plugin is; for the first Compose there is none.
+    /// The value of `DOCKER_CONFIG`, below which the plugin is; for the first Compose, one without
+    /// it, whatever this machine has.
     pub fn config(self) -> PathBuf {
-        let folder = testbed().join("docker");
         match self {
             Compose::V2 => {
-                let plugin = folder.join("cli-plugins/docker-compose");
-                assert!(
-                    plugin.exists(),
-                    "{} is missing: `cargo xtask setup`",
-                    plugin.display()
-                );
+                plugin();
+                testbed().join("docker")
+            }
+            Compose::V1 => {
+                let folder = target_dir().join("tmp/testkit-docker-1");
+                write_whole(&folder.join("cli-plugins/docker-compose"), NO_PLUGIN);
                 folder
             }
-            Compose::V1 => folder.join("none"),
         }
+    }
+
+    /// How a person calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compose::V2 => "docker compose",
+            Compose::V1 => "docker-compose",
+        }
+    }
+
+    /// Makes it the Compose of a host. Where the second is, the first is there too and fails.
+    pub fn install_on(self, host: &SystemdHost) {
+        let folder = PLUGINS[0];
+        let there = host.disk().join("docker-compose");
+        let text = match self {
+            Compose::V2 => {
+                fs::copy(plugin(), there).expect("the plugin can be copied");
+                format!(
+                    "mkdir -p {folder} && ln -s /srv/docker-compose {folder}/ && \
+                     printf '#!/bin/sh\\nexit 9\\n' >/usr/local/bin/docker-compose && \
+                     chmod +x /usr/local/bin/docker-compose && ln -sf /usr/local/bin/docker-compose /usr/bin/"
+                )
+            }
+            Compose::V1 => format!(
+                "mkdir -p {folder} && printf '#!/bin/sh\\nexit 1\\n' >{folder}/docker-compose && \
+                 chmod +x {folder}/docker-compose"
+            ),
+        };
+        host.must(&["sh", "-c", &text]);
     }
 
     /// It as a person calls it.
@@ -57,6 +97,52 @@ impl Compose {
             Compose::V1 => '_',
         }
     }
+}
+
+/// The plugin of the test bed, else this machine's own.
+fn plugin() -> PathBuf {
+    let folders = PLUGINS.map(PathBuf::from);
+    [testbed().join("docker/cli-plugins")]
+        .into_iter()
+        .chain(folders)
+        .map(|folder| folder.join("docker-compose"))
+        .find(|plugin| plugin.is_file())
+        .unwrap_or_else(|| missing(Path::new("docker compose")))
+}
+
+/// A program, which another test may be writing or running at this moment.
+fn write_whole(path: &Path, text: &str) {
+    if path.is_file() {
+        return;
+    }
+    let folder = path.parent().expect("a file lies in a folder");
+    fs::create_dir_all(folder).expect("a folder can be made");
+    let file = tempfile::NamedTempFile::new_in(folder).expect("a file can be made");
+    fs::write(file.path(), text).expect("a file can be written");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(file.path(), executable).expect("it can be made a program");
+    let closed = file.into_temp_path();
+    closed.persist(path).expect("it can be named");
+}
+
+/// Tests of a module, each run with the Compose that nearly everybody has, and with the one before
+/// it. A test is a function that takes a [`Compose`].
+#[macro_export]
+macro_rules! with_both {
+    ($($name:ident)*) => {
+        mod v2 {
+            $(#[test]
+            fn $name() {
+                super::$name($crate::Compose::V2);
+            })*
+        }
+        mod v1 {
+            $(#[test]
+            fn $name() {
+                super::$name($crate::Compose::V1);
+            })*
+        }
+    };
 }
 
 /// dockerd with its images and containers in a temporary folder. Containers have the machine's
@@ -124,14 +210,14 @@ impl Docker {
     pub fn image(&self, name: &str, files: &[(&str, &str)]) {
         let root = tempfile::tempdir().expect("a temporary folder");
         let bin = root.path().join("bin");
-        std::fs::create_dir(&bin).expect("a folder can be made");
-        std::fs::copy(tool("busybox"), bin.join("busybox")).expect("busybox can be copied");
+        fs::create_dir(&bin).expect("a folder can be made");
+        fs::copy(tool("busybox"), bin.join("busybox")).expect("busybox can be copied");
         std::os::unix::fs::symlink("busybox", bin.join("sh")).expect("a link can be made");
         for (path, text) in files {
             let path = root.path().join(path);
             let folder = path.parent().expect("a file lies in a folder");
-            std::fs::create_dir_all(folder).expect("a folder can be made");
-            std::fs::write(path, text).expect("a file can be written");
+            fs::create_dir_all(folder).expect("a folder can be made");
+            fs::write(path, text).expect("a file can be written");
         }
         let tar = self.folder.path().join("image.tar");
         let made = Command::new("tar")

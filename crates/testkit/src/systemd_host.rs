@@ -92,6 +92,11 @@ impl SystemdHost {
         self.folder.path().join("client")
     }
 
+    /// Its `/srv`, as this machine sees it.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join("srv")
+    }
+
     /// A `known_hosts` file for this host at an address of 127.0.0.0/8.
     pub fn known_hosts_for(&self, address: &str) -> String {
         let line = fs::read_to_string(self.folder.path().join("etc/host.pub"));

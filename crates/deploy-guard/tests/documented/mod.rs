@@ -30,7 +30,7 @@ pub(crate) fn tests(source: &str) -> BTreeSet<String> {
     // A macro that makes a test of each name in its braces, once for each version of a server.
     let mut listed = false;
     for line in source.lines().map(str::trim) {
-        if line == "with_both! {" {
+        if line == "testkit::with_both! {" {
             listed = true;
         } else if listed {
             listed = line != "}";

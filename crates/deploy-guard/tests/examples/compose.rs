@@ -2,12 +2,11 @@
 
 use std::fs;
 
-use testkit::free_port;
+use testkit::{Compose, free_port};
 
 use crate::world::{Containers, Example, answers, state, version};
 
-#[test]
-fn compose_from_a_good_release_through_a_bad_one_and_back() {
+fn compose_from_a_good_release_through_a_bad_one_and_back(compose: Compose) {
     // v2 runs, answers with 200, passes the container's health check, and says that it is not well.
     let world = Containers::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "broken")]);
     let port = free_port();
@@ -28,7 +27,8 @@ fn compose_from_a_good_release_through_a_bad_one_and_back() {
         .fill("interval: 2s, timeout: 1s", "interval: 100ms, timeout: 5s")
         .fill("startup: 30s", "startup: 3s")
         .fill("    # Which images run", "    settle: 500ms\n    # Which images run")
-        .env("DOCKER_HOST", &world.docker.address());
+        .env("DOCKER_HOST", &world.docker.address())
+        .env("DOCKER_CONFIG", &compose.config().display().to_string());
     let url = format!("http://127.0.0.1:{port}/api/v1/version");
 
     example.deploy("v1").passes().skipped("Roll back");
@@ -57,4 +57,8 @@ fn compose_from_a_good_release_through_a_bad_one_and_back() {
     state(&world.state(), "v1", &[("v2", "bad"), ("v3", "bad")]);
     let kept = fs::read_dir(world.path("evidence")).unwrap();
     assert_eq!(kept.count(), 2);
+}
+
+testkit::with_both! {
+    compose_from_a_good_release_through_a_bad_one_and_back
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{SystemdHost, wait_until};
+use testkit::{Compose, SystemdHost, wait_until};
 
 use crate::bed::{Bed, QUICK};
 
@@ -124,48 +124,51 @@ services:
   migrate: { image: 'app:v1', network_mode: host, command: 'true' }
 ";
 
-fn compose(rest: &str) -> String {
+fn probe(rest: &str) -> String {
     format!("  compose: [{{ name: shop, folder: /tmp/shop, host: web-01{rest} }}]")
 }
 
-/// The plugin that Debian does not have: Docker's own protocol for plugins, and Debian's Compose.
-const PLUGIN: &str = r#"#!/bin/sh
-if [ "$1" = docker-cli-plugin-metadata ]; then
-  echo '{"SchemaVersion":"0.1.0","Vendor":"test","Version":"v2","ShortDescription":"Compose"}'
-  exit
-fi
-shift
-echo "plugin $*" >>/tmp/plugin.log
-[ "$1" = version ] && exit
-exec docker-compose "$@"
-"#;
-
-#[test]
-fn every_container_of_a_projects_services_is_watched() {
+fn every_container_of_a_projects_services_is_watched(compose: Compose) {
     let host = host();
+    compose.install_on(&host);
     let bed = Bed::new().systemd("web-01", &host);
     let sh = |text: &str| host.must(&["sh", "-c", text]);
+    let named = |service: &str, number: u32| {
+        let separator = compose.separator();
+        format!("shop{separator}{service}{separator}{number}")
+    };
+    let (web_1, web_2, migrate) = (named("web", 1), named("web", 2), named("migrate", 1));
     sh(&format!(
         "mkdir -p /tmp/shop && cat >/tmp/shop/docker-compose.yml <<'END'\n{PROJECT}END"
     ));
-    sh("cd /tmp/shop && docker-compose up -d --scale web=2 2>&1");
-    assert!(wait_until(Duration::from_mins(1), || {
-        sh("docker inspect -f '{{.State.Status}}' shop_migrate_1") == "exited"
-    }));
+    let up = || {
+        sh(&format!(
+            "cd /tmp/shop && {} up -d --scale web=2 2>&1",
+            compose.name()
+        ));
+        assert!(wait_until(Duration::from_mins(1), || {
+            sh(&format!(
+                "docker inspect -f '{{{{.State.Status}}}}' {migrate}"
+            )) == "exited"
+        }));
+    };
+    up();
+    let both = [format!("{web_2}: running"), format!("{migrate}: exited")];
     bed.gate(
         QUICK,
-        &compose(", services: [api, web], completed: [migrate]"),
+        &probe(", services: [api, web], completed: [migrate]"),
     )
-    .is(0, &["shop_web_2: running", "shop_migrate_1: exited"]);
+    .is(0, &[&both[0], &both[1]]);
     // All services, of which one has ended.
-    bed.gate(QUICK, &compose(""))
-        .is(1, &["`shop_migrate_1`: it is exited (exit code 0)"]);
-    bed.gate(QUICK, &compose(", completed: [migrate]"))
-        .is(0, &[]);
-    bed.gate(QUICK, &compose(", services: [api, mail]"))
+    let ended = format!("`{migrate}`: it is exited (exit code 0)");
+    bed.gate(QUICK, &probe(""))
+        .is(1, &[&ended, "`completed: [migrate]`"]);
+    bed.gate(QUICK, &probe(", completed: [migrate]")).is(0, &[]);
+    bed.gate(QUICK, &probe(", services: [api, mail]"))
         .is(1, &["service `mail` has no container"]);
-    bed.gate(QUICK, &compose(", services: [api], completed: [web]"))
-        .is(1, &["`shop_web_1`: it has not ended, it is running"]);
+    let running = format!("`{web_1}`: it has not ended, it is running");
+    bed.gate(QUICK, &probe(", services: [api], completed: [web]"))
+        .is(1, &[&running]);
     let policy = "{ interval: 100ms, timeout: 30s, error-limit: 0, deadline: 60s }";
     bed.gate(
         policy,
@@ -176,29 +179,19 @@ fn every_container_of_a_projects_services_is_watched() {
     let end = std::thread::scope(|scope| {
         // It may be seen while it goes.
         let policy = "{ interval: 200ms, timeout: 30s, success-threshold: 60, failure-limit: 9, deadline: 2m }";
-        let gate = scope.spawn(|| bed.gate(policy, &compose(", services: [api, web]")));
+        let gate = scope.spawn(|| bed.gate(policy, &probe(", services: [api, web]")));
         std::thread::sleep(Duration::from_secs(4));
-        sh("docker rm -f shop_web_2");
+        sh(&format!("docker rm -f {web_2}"));
         gate.join().unwrap()
     });
     end.is(1, &["container 2 of `web` was there and is gone"]);
-    sh("cd /tmp/shop && docker-compose up -d --scale web=2 2>&1");
-    assert!(wait_until(Duration::from_mins(1), || {
-        sh("docker inspect -f '{{.State.Status}}' shop_migrate_1") == "exited"
-    }));
-    sh("docker kill shop_web_2");
-    bed.gate(QUICK, &compose(", completed: [migrate]")).is(
-        1,
-        &[
-            "`shop_web_2`: it is exited (exit code 137)",
-            "docker compose ps -a",
-        ],
-    );
+    up();
+    sh(&format!("docker kill {web_2}"));
+    let killed = format!("`{web_2}`: it is exited (exit code 137)");
+    bed.gate(QUICK, &probe(", completed: [migrate]"))
+        .is(1, &[&killed, "docker compose ps -a"]);
+}
 
-    // Docker's plugin is preferred where it is there.
-    sh(&format!(
-        "mkdir -p /usr/lib/docker/cli-plugins && cat >/usr/lib/docker/cli-plugins/docker-compose <<'END'\n{PLUGIN}END\nchmod +x /usr/lib/docker/cli-plugins/docker-compose"
-    ));
-    bed.gate(QUICK, &compose(", services: [api]")).is(0, &[]);
-    assert!(sh("cat /tmp/plugin.log").contains("plugin ps -a -q"));
+testkit::with_both! {
+    every_container_of_a_projects_services_is_watched
 }

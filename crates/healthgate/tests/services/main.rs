@@ -5,5 +5,6 @@ mod bed;
 mod commands;
 mod containers;
 mod databases;
+mod projects;
 mod runbooks;
 mod systemd;

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testkit::{Postgres, Redis, Shop, SystemdHost, wait_until};
+use testkit::{Compose, Postgres, Redis, Shop, SystemdHost, wait_until};
 
 use crate::bed::{Bed, QUICK};
 use crate::containers;
@@ -231,6 +231,7 @@ fn runbook_000_failure_e_configuration_error() {
 /// ended, and none at all.
 fn health_check_failed(environment: &str) {
     let host = containers::host();
+    Compose::V2.install_on(&host);
     let bed = Bed::new().systemd(environment, &host);
     let shop = Shop::start("v2");
     let sh = |text: &str| host.must(&["sh", "-c", text]);
@@ -241,7 +242,7 @@ services:
   api: { image: 'app:v1', network_mode: host, command: sleep 1000 }
   postgres: { image: 'app:v1', network_mode: host, command: sleep 1000 }
 END
-cd /tmp/azora && docker-compose up -d 2>&1",
+cd /tmp/azora && docker compose up -d 2>&1",
     );
     let probes = format!(
         "  compose: [{{ name: azora, folder: /tmp/azora, host: {environment} }}]
@@ -253,15 +254,15 @@ cd /tmp/azora && docker-compose up -d 2>&1",
     bed.gate(QUICK, &probes)
         .is(1, &["http/health", "status 500"]);
     shop.set_health("healthy", 200);
-    sh("docker kill azora_postgres_1");
+    sh("docker kill azora-postgres-1");
     assert!(wait_until(Duration::from_mins(1), || {
-        sh("docker inspect -f '{{.State.Status}}' azora_postgres_1") == "exited"
+        sh("docker inspect -f '{{.State.Status}}' azora-postgres-1") == "exited"
     }));
     bed.gate(QUICK, &probes).is(
         1,
         &[
             "compose/azora",
-            "`azora_postgres_1`: it is exited (exit code 137)",
+            "`azora-postgres-1`: it is exited (exit code 137)",
             "docker compose logs",
         ],
     );

@@ -530,26 +530,7 @@ fn what_a_killed_rollback_left_behind_does_not_overtake_its_abort(compose: Compo
     }
 }
 
-/// Each with the Compose that nearly everybody has, and with the one before it.
-macro_rules! with_both {
-    ($($name:ident)*) => {
-        mod v2 {
-            $(#[test]
-            fn $name() {
-                super::$name(testkit::Compose::V2);
-            })*
-        }
-        mod v1 {
-            $(#[test]
-            fn $name() {
-                super::$name(testkit::Compose::V1);
-            })*
-        }
-    };
-}
-pub(crate) use with_both;
-
-with_both! {
+testkit::with_both! {
     from_good_to_bad_and_back_and_nothing_else_is_touched
     an_image_that_is_gone_is_refused_before_anything_changes
     an_image_that_only_the_registry_has_is_pulled

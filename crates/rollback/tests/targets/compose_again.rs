@@ -7,7 +7,6 @@ use std::time::Duration;
 use testkit::{Compose, Docker, Registry};
 
 use crate::bed::Bed;
-use crate::compose::with_both;
 
 /// A folder with a project, and a Docker engine of its own.
 struct Project {
@@ -117,7 +116,7 @@ fn service(name: &str, more: &str) -> String {
 const WEB: &str = "    services: { web: \"web:{release}\" }\n";
 const BOTH: &str = "    services: { web: \"web:{release}\", worker: \"worker:{release}\" }\n";
 
-fn half_deployed_is_gone_back_from_and_never_recorded(compose: Compose) {
+fn rb_compose_half_deployed_is_gone_back_from_and_never_recorded(compose: Compose) {
     let project = Project::new(compose, BOTH);
     project.file(&(service("web", "") + &service("worker", "")));
     project.deployed(&["up", "-d"], &[("TAG", "v1")]);
@@ -147,7 +146,7 @@ fn half_deployed_is_gone_back_from_and_never_recorded(compose: Compose) {
     assert_eq!(project.images("worker"), ["worker:v1 running"]);
 }
 
-fn files_of_variables_that_the_deployment_named_are_used_again(compose: Compose) {
+fn compose_env_file_that_the_deployment_named_is_used_again(compose: Compose) {
     let project = Project::new(compose, WEB);
     let environment = "    environment: { DATABASE: \"${DATABASE:?}\" }\n";
     project.file(&service("web", environment));
@@ -185,7 +184,7 @@ fn files_of_variables_that_the_deployment_named_are_used_again(compose: Compose)
     );
 }
 
-fn a_variable_that_the_rollback_has_not_is_refused_and_shown(compose: Compose) {
+fn rb_compose_unset_variable_is_refused_and_shown(compose: Compose) {
     let project = Project::new(compose, WEB);
     let more = "    user: \"${RUN_AS}\"\n    environment: { PASSWORD: \"${PASSWORD}\", RELEASE: \"${TAG}\" }\n";
     project.file(&service("web", more));
@@ -223,7 +222,7 @@ fn a_variable_that_the_rollback_has_not_is_refused_and_shown(compose: Compose) {
     );
 }
 
-fn a_release_that_stands_in_dotenv_and_in_more_than_the_image_is_refused(compose: Compose) {
+fn rb_compose_dotenv_tag_that_stands_in_more_than_the_image_is_refused(compose: Compose) {
     let project = Project::new(compose, WEB);
     let more = "    labels: { release: \"shop-${TAG}\" }\n    env_file: .env\n";
     project.file(&service("web", more));
@@ -256,7 +255,7 @@ fn a_release_that_stands_in_dotenv_and_in_more_than_the_image_is_refused(compose
     assert_eq!(project.told("web", label), ["web:v1 shop-v1"]);
 }
 
-fn as_many_come_back_as_there_were_also_of_those_that_crashed(compose: Compose) {
+fn rb_compose_scale_crashed_as_many_come_back_as_there_were(compose: Compose) {
     let project = Project::new(compose, BOTH);
     project.file(&(service("web", "") + &service("worker", "")));
     project.both(&["up", "-d", "--scale", "web=3"], &[]);
@@ -269,7 +268,7 @@ fn as_many_come_back_as_there_were_also_of_those_that_crashed(compose: Compose) 
     assert_eq!(project.images("worker"), ["worker:v1 running"]);
 }
 
-fn a_service_that_ends_and_one_of_no_containers_are_as_compose_wants_them(compose: Compose) {
+fn rb_compose_one_shot_and_compose_scale_zero_are_as_compose_wants_them(compose: Compose) {
     let services = "    services: { web: \"web:{release}\", once: \"once:{release}\", none: \"web:{release}\" }\n";
     let project = Project::new(compose, services);
     let once = "  once:\n    image: once:${TAG}\n    network_mode: none\n    command: [/bin/sh, /run.sh]\n";
@@ -293,7 +292,9 @@ fn a_service_that_ends_and_one_of_no_containers_are_as_compose_wants_them(compos
     assert_eq!(project.images("once"), ["once:v1 exited"]);
 }
 
-fn what_lives_in_a_container_that_is_replaced_is_made_again_with_it(compose: Compose) {
+fn rb_compose_shared_namespace_what_lives_in_a_replaced_container_is_made_again_with_it(
+    compose: Compose,
+) {
     let project = Project::new(compose, WEB);
     let side = "  side:\n    image: worker:v1\n    command: [/bin/sh, /run.sh]\n    network_mode: \"service:web\"\n    depends_on: [web]\n";
     project.file(&(service("web", "") + side));
@@ -331,7 +332,7 @@ fn a_name_that_would_start_a_second_project_is_refused(compose: Compose) {
     assert_eq!(project.all(), before);
 }
 
-fn a_tag_that_was_moved_is_not_what_was_recorded(compose: Compose) {
+fn rb_compose_tag_moved_is_not_what_was_recorded(compose: Compose) {
     let project = Project::new(compose, WEB);
     let registry = Registry::start();
     let name = format!("localhost:{}/web", registry.port());
@@ -372,7 +373,7 @@ fn a_tag_that_was_moved_is_not_what_was_recorded(compose: Compose) {
     end.is(4, &["the tag was moved", &digest]);
 }
 
-fn what_a_killed_deployment_left_half_way_becomes_whole(compose: Compose) {
+fn rb_compose_v2_kill_what_a_deployment_left_half_way_becomes_whole(compose: Compose) {
     let project = Project::new(compose, BOTH);
     project.file(&(service("web", "") + &service("worker", "    container_name: its-own\n")));
     project.deployed(&["up", "-d"], &[("TAG", "v1")]);
@@ -470,16 +471,16 @@ fn what_is_here_is_run_whatever_the_files_want_pulled() {
     assert!(waits, "{:?}", project.images("worker"));
 }
 
-with_both! {
-    half_deployed_is_gone_back_from_and_never_recorded
-    files_of_variables_that_the_deployment_named_are_used_again
-    a_variable_that_the_rollback_has_not_is_refused_and_shown
-    a_release_that_stands_in_dotenv_and_in_more_than_the_image_is_refused
-    as_many_come_back_as_there_were_also_of_those_that_crashed
-    a_service_that_ends_and_one_of_no_containers_are_as_compose_wants_them
-    what_lives_in_a_container_that_is_replaced_is_made_again_with_it
+testkit::with_both! {
+    rb_compose_half_deployed_is_gone_back_from_and_never_recorded
+    compose_env_file_that_the_deployment_named_is_used_again
+    rb_compose_unset_variable_is_refused_and_shown
+    rb_compose_dotenv_tag_that_stands_in_more_than_the_image_is_refused
+    rb_compose_scale_crashed_as_many_come_back_as_there_were
+    rb_compose_one_shot_and_compose_scale_zero_are_as_compose_wants_them
+    rb_compose_shared_namespace_what_lives_in_a_replaced_container_is_made_again_with_it
     a_name_that_would_start_a_second_project_is_refused
-    a_tag_that_was_moved_is_not_what_was_recorded
-    what_a_killed_deployment_left_half_way_becomes_whole
+    rb_compose_tag_moved_is_not_what_was_recorded
+    rb_compose_v2_kill_what_a_deployment_left_half_way_becomes_whole
     few_programs_are_started_for_three_services
 }
