@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use cli::Job;
 use config::file::{ComposeProbe, ComposeTarget};
 use config::value::Span;
+use futures_util::future::join;
 use model::Severity;
 use model::release::Releases;
 use probe::project::Project;
@@ -498,13 +499,18 @@ docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect --
 done; fi\n",
             all = all.join(" ")
         ));
-        let printed = self.machines.script(place, "the release", &text, LOOK);
-        if printed.await?.trim() == "here" {
+        let changes = self.changes(&look, project, &images);
+        // Side by side: each starts a Compose of its own, which takes its time.
+        let (printed, same) = join(
+            self.machines.script(place, "the release", &text, LOOK),
+            self.same(place, moving, &look, &changes),
+        )
+        .await;
+        if printed?.trim() == "here" {
             let all = images.values().map(|image| (place.clone(), image.clone()));
             self.here.borrow_mut().extend(all);
         }
-        let changes = self.changes(&look, project, &images);
-        self.same(place, moving, &look, &changes).await?;
+        same?;
         Ok(resolved.warnings)
     }
 
@@ -586,7 +592,7 @@ done
     async fn pre_image(&self, place: &Place) -> Result<String, String> {
         let places = self.machines.places();
         let file = places.read(place, &self.file(), LOOK).await?;
-        let look = self.look(place).await?;
+        let look = self.look_lately(place).await?;
         let counts = look.counts();
         let ours = |one: &&Container| self.config.services.contains_key(one.service());
         // Of two that are one, the older is what ran.
@@ -846,7 +852,7 @@ impl Target for Compose<'_> {
             .map(|name| quote(name))
             .collect();
         let head = self.head_at(&step.place);
-        let states = format!("{head}any ps -a");
+        let states = head.clone() + &self.table(self.program(&step.place).as_ref());
         let logs = format!(
             "{head}any logs --no-color --timestamps --tail=500 {}",
             services.join(" ")

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join;
 use probe::project::{Project, Service};
 use remote::quote;
 
@@ -39,11 +40,15 @@ impl Compose<'_> {
         if by_release.is_empty() {
             return Ok(());
         }
-        self.variables(place, moving.destination, &touched).await?;
-        for (release, containers) in by_release {
-            self.hashes(place, &release, look, &containers).await?;
-        }
-        Ok(())
+        let hashes = async {
+            for (release, containers) in &by_release {
+                self.hashes(place, release, look, containers).await?;
+            }
+            Ok(())
+        };
+        let variables = self.variables(place, moving.destination, &touched);
+        let (variables, hashes) = join(variables, hashes).await;
+        variables.and(hashes)
     }
 
     /// A release that is handed over by a variable is more than an image where a service uses it
