@@ -320,6 +320,25 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_found_at_the_end_of_a_long_text_plain_and_by_each_escape() {
+        let long = "a line of a log, as long as many are; ".repeat(3_000);
+        let redactor = Redactor::new(["top/s3cret word"]);
+        assert_eq!(redactor.redact(&long), long);
+        for written in [
+            "top/s3cret word",
+            r"top\/s3cret word",
+            "top%2Fs3cret%20word",
+            "top/s3cret+word",
+            "top&#47;s3cret word",
+            "top/s3\n    cret word",
+            "top/s3\rcret word",
+        ] {
+            let clean = redactor.redact(&format!("{long}{written} end"));
+            assert_eq!(clean, format!("{long}{MASK} end"), "{written}");
+        }
+    }
+
+    #[test]
     fn a_secret_is_found_inside_a_longer_base64_text_at_every_alignment() {
         let redactor = Redactor::new([CANARY]);
         for before in ["", "u", "us", "use"] {

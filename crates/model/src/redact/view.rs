@@ -5,6 +5,7 @@
 //! .NET `\u002B`, a template `&#x27;` or `&#39;`. So a secret is looked for behind the escapes, in
 //! place of a list of all the ways to write it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::text::CUT;
@@ -35,26 +36,47 @@ const ESCAPES: [Escape; 5] = [
     Escape::Wrap,
 ];
 
-pub(super) struct View {
-    pub(super) text: Vec<u8>,
-    /// For each byte of `text`, and for its end, where it begins in the original.
-    starts: Vec<usize>,
+/// Whether an escape may begin with this byte.
+const MARKS: [bool; 256] = {
+    let mut marks = [false; 256];
+    let mut escape = 0;
+    while escape < ESCAPES.len() {
+        let of_one = ESCAPES[escape].marks();
+        let mut nth = 0;
+        while nth < of_one.len() {
+            marks[of_one[nth] as usize] = true;
+            nth += 1;
+        }
+        escape += 1;
+    }
+    marks
+};
+
+pub(super) struct View<'t> {
+    pub(super) text: Cow<'t, [u8]>,
+    /// For each byte of `text`, and for its end, where it begins in the original; `None` where it is
+    /// the original.
+    starts: Option<Vec<usize>>,
 }
 
-impl View {
+impl<'t> View<'t> {
     /// The text itself, and what it is once each escape that it has is undone.
-    pub(super) fn all(text: &str) -> Vec<View> {
+    pub(super) fn all(text: &'t str) -> Vec<View<'t>> {
         let mut views = vec![View {
-            text: text.as_bytes().to_vec(),
-            starts: (0..=text.len()).collect(),
+            text: Cow::Borrowed(text.as_bytes()),
+            starts: None,
         }];
+        // Most texts have no escapes, and every text of every report comes this way.
+        if !text.bytes().any(|byte| MARKS[usize::from(byte)]) {
+            return views;
+        }
         let mut seen = HashSet::new();
         let mut done = 0;
         for _ in 0..LAYERS {
             let mut new = Vec::new();
             for view in &views[done..] {
                 let decoded = ESCAPES.iter().filter_map(|escape| view.decoded(*escape));
-                new.extend(decoded.filter(|view| seen.insert(view.text.clone())));
+                new.extend(decoded.filter(|view| seen.insert(view.text.to_vec())));
             }
             done = views.len();
             views.append(&mut new);
@@ -64,15 +86,21 @@ impl View {
 
     /// The bytes of the original that became this range.
     pub(super) fn origin(&self, start: usize, end: usize) -> (usize, usize) {
-        (self.starts[start], self.starts[end])
+        (self.start(start), self.start(end))
+    }
+
+    fn start(&self, at: usize) -> usize {
+        self.starts.as_ref().map_or(at, |starts| starts[at])
     }
 
     /// `None` where nothing is escaped in this way.
-    fn decoded(&self, escape: Escape) -> Option<View> {
-        let mut view = View {
-            text: Vec::with_capacity(self.text.len()),
-            starts: Vec::with_capacity(self.text.len() + 1),
-        };
+    fn decoded(&self, escape: Escape) -> Option<View<'t>> {
+        let marks = escape.marks();
+        if !self.text.iter().any(|byte| marks.contains(byte)) {
+            return None;
+        }
+        let mut text = Vec::with_capacity(self.text.len());
+        let mut starts = Vec::with_capacity(self.text.len() + 1);
         let mut at = 0;
         let mut any = false;
         while let Some(&byte) = self.text.get(at) {
@@ -83,17 +111,30 @@ impl View {
                 }
                 None => (1, vec![byte]),
             };
-            view.starts
-                .extend(std::iter::repeat_n(self.starts[at], meaning.len()));
-            view.text.extend(meaning);
+            starts.extend(std::iter::repeat_n(self.start(at), meaning.len()));
+            text.extend(meaning);
             at += length;
         }
-        view.starts.push(self.starts[at]);
-        any.then_some(view)
+        starts.push(self.start(at));
+        any.then_some(View {
+            text: Cow::Owned(text),
+            starts: Some(starts),
+        })
     }
 }
 
 impl Escape {
+    /// The bytes that one begins with.
+    const fn marks(self) -> &'static [u8] {
+        match self {
+            Escape::Backslash => b"\\",
+            Escape::Percent => b"%",
+            Escape::Form => b"%+",
+            Escape::Entity => b"&",
+            Escape::Wrap => b"\n\r",
+        }
+    }
+
     /// The escape that the text begins with: its length, and what it stands for.
     fn read(self, text: &[u8]) -> Option<(usize, Vec<u8>)> {
         match (self, text[0]) {
@@ -230,6 +271,25 @@ mod tests {
     #[test]
     fn a_text_without_escapes_has_one_view() {
         assert_eq!(decoded("plain & 50% a\\b"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_text_in_which_no_escape_can_begin_is_not_copied() {
+        let text = "a line of a log, as long as many are; ".repeat(30_000);
+        let views = View::all(&text);
+        assert_eq!(views.len(), 1);
+        assert!(matches!(views[0].text, Cow::Borrowed(_)));
+        assert_eq!(views[0].origin(7, text.len()), (7, text.len()));
+        // Every byte that an escape is read at is one that is looked for.
+        for escape in ESCAPES {
+            for byte in 0..=u8::MAX {
+                for behind in ["2f", "u002f", "#47;", "n", " "] {
+                    let text = [&[byte], behind.as_bytes()].concat();
+                    let is_mark = escape.marks().contains(&byte) && MARKS[usize::from(byte)];
+                    assert!(is_mark || escape.read(&text).is_none(), "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]
