@@ -237,3 +237,75 @@ fn a_watch_says_when_a_service_breaks_and_when_it_is_well_again() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
+
+/// A number of a file in which the kernel tells of a process.
+fn number(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.unwrap().parse().unwrap()
+}
+
+/// The bytes that a process has written, and how often it tried.
+fn writes(pid: &str) -> (u64, u64) {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    (number(&text, "wchar:"), number(&text, "syscw:"))
+}
+
+/// Its memory, in KiB.
+fn resident(pid: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    number(&text, "VmRSS:")
+}
+
+#[test]
+fn the_view_ends_with_its_terminal_and_the_gate_with_its_verdict() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    // Connecting writes nothing, so what is written is what is shown.
+    let probe =
+        |n: usize| serde_json::json!({"name": format!("door-{n}"), "address": shop.address()});
+    let config = serde_json::json!({"version": 1, "healthgate": {
+        "policy": {"interval": "50ms", "deadline": "60s", "soak": "12s"},
+        "tcp": (0..20).map(probe).collect::<Vec<_>>()}});
+    std::fs::write(folder.path().join("deploy-guard.yml"), config.to_string()).unwrap();
+    let gate = testkit::bin_path("healthgate");
+    let line = format!(
+        "trap '' HUP; sh -c 'echo $$ >pid; exec {} --report report.json'; echo $? >code",
+        gate.display()
+    );
+    let mut window = testkit::Terminal::open(&line, folder.path(), (24, 80), &[]);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("door-7") {
+        let bytes = window.read();
+        assert!(!bytes.is_empty(), "{}", String::from_utf8_lossy(&seen));
+        seen.extend(bytes);
+    }
+    let pid = read("pid").trim().to_owned();
+    let (written, calls) = writes(&pid);
+    assert!(
+        written > 8 * calls,
+        "frames are counted: {written}, {calls}"
+    );
+    let before = resident(&pid);
+    window.close();
+    // A loop wakes itself by writing eight bytes; whatever else is tried would be a frame.
+    let frames_in = |span: Duration| {
+        let before = writes(&pid);
+        std::thread::sleep(span);
+        let (written, calls) = writes(&pid);
+        written - before.0 != 8 * (calls - before.1)
+    };
+    // One frame may be on its way, and no other after it.
+    let ended = || !frames_in(Duration::from_millis(600));
+    assert!(testkit::wait_until(Duration::from_secs(10), ended));
+    assert!(!frames_in(Duration::from_secs(3)), "it goes on drawing");
+    // A frame for each quarter of a second would be a megabyte by then.
+    let grown = resident(&pid).saturating_sub(before);
+    assert!(grown < 8 << 10, "{grown} KiB more");
+    let ended = testkit::wait_until(Duration::from_secs(60), || !read("code").is_empty());
+    assert!(ended, "it does not end");
+    assert_eq!(read("code"), "0\n");
+    let report: serde_json::Value = serde_json::from_str(&read("report.json")).unwrap();
+    assert_eq!(report["verdict"], "pass", "{report}");
+}

@@ -51,7 +51,7 @@ pub use registry::Registry;
 pub use shop::Shop;
 pub use sshd::{Sshd, SshdSetup};
 pub use systemd_host::SystemdHost;
-pub use terminal::screens;
+pub use terminal::{Terminal, screens};
 pub use testbed::{testbed, tool};
 pub use tinyproxy::Tinyproxy;
 pub use tls::{Authority, Certificate, TlsServer};

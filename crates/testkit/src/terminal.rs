@@ -2,7 +2,57 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A terminal whose window is open.
+#[derive(Debug)]
+pub struct Terminal {
+    script: Child,
+    output: ChildStdout,
+}
+
+impl Terminal {
+    /// Runs this line of a shell in the folder, on a terminal of so many rows and columns.
+    pub fn open(
+        line: &str,
+        folder: &Path,
+        (rows, columns): (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Terminal {
+        let inner = format!("stty rows {rows} cols {columns}; {line}");
+        let mut command = Command::new(crate::tool("script"));
+        let mut script = crate::clean(&mut command)
+            .args(["--quiet", "--return", "--flush", "--command", &inner])
+            .arg("/dev/null")
+            .current_dir(folder)
+            .env("TERM", "xterm-256color")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script can be started");
+        let output = script.stdout.take().expect("a pipe");
+        Terminal { script, output }
+    }
+
+    /// The next bytes that a person sees; none at the end.
+    pub fn read(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 4096];
+        let read = self
+            .output
+            .read(&mut bytes)
+            .expect("the terminal can be read");
+        bytes.truncate(read);
+        bytes
+    }
+
+    /// Closes the window at once, as a lost connection does. What runs there goes on if it ignores
+    /// SIGHUP.
+    pub fn close(mut self) {
+        self.script.kill().expect("script can be killed");
+        self.script.wait().expect("script ends");
+    }
+}
 
 /// Every screen that a person saw of this line of a shell, run in the folder on a terminal of so
 /// many rows and columns.
@@ -12,32 +62,19 @@ pub fn screens(
     (rows, columns): (u16, u16),
     variables: &[(&str, &str)],
 ) -> Vec<String> {
-    let inner = format!("stty rows {rows} cols {columns}; {line}");
-    let mut command = Command::new(crate::tool("script"));
-    let mut child = crate::clean(&mut command)
-        .args(["--quiet", "--return", "--flush", "--command", &inner])
-        .arg("/dev/null")
-        .current_dir(folder)
-        .env("TERM", "xterm-256color")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script can be started");
+    let mut window = Terminal::open(line, folder, (rows, columns), variables);
     let mut terminal = vt100::Parser::new(rows, columns, 1000);
     let mut screens = vec![String::new()];
-    let mut output = child.stdout.take().expect("a pipe");
-    let mut bytes = [0; 4096];
     loop {
-        let read = output.read(&mut bytes).expect("the terminal can be read");
-        if read == 0 {
+        let bytes = window.read();
+        if bytes.is_empty() {
             break;
         }
-        terminal.process(&bytes[..read]);
+        terminal.process(&bytes);
         let lines = terminal.screen().rows(0, columns);
         let lines: Vec<_> = lines.map(|line| line.trim_end().to_owned()).collect();
         screens.push(lines.join("\n").trim_end().to_owned());
     }
-    child.wait().expect("script ends");
+    window.script.wait().expect("script ends");
     screens
 }
