@@ -12,6 +12,7 @@ mod view;
 
 use cli::{Failure, Job, Stage as _};
 use config::Section;
+use model::release::Match;
 use model::{Outcome, Report};
 use probe::kinds::Planned;
 
@@ -130,6 +131,8 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     outcomes.extend(job.only.unknown(&ids).into_iter().map(never_asked));
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.shard = flags.shard;
+    let rule = Match::widest(job.config.release_rules());
+    report.release_match = Some(rule).filter(|rule| *rule != Match::default());
     report.tables.extend(members::table(&report.outcomes));
     report.policy = Some(probe::watched::reported(&section.policy));
     report.pictures = picture::charts(&report.outcomes);

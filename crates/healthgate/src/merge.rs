@@ -155,6 +155,7 @@ fn merged(parts: Vec<Part>, told: Vec<Outcome>, wanted: &sort::Wanted) -> Report
         report.service = about.service;
         report.environment = about.environment;
         report.release = about.release;
+        report.release_match = about.release_match;
     }
     report
 }

@@ -106,6 +106,53 @@ fn every_endpoint_is_asked_by_one_shard_and_the_counts_add_up() {
 }
 
 #[test]
+fn one_shard_may_name_the_short_commit_and_another_the_full_one_where_the_gate_may() {
+    const FULL: &str = "0fb16b11f9936e0374948c64e8c3b18db25b6fbf";
+    let shop = Shop::start(FULL);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let targets: Vec<_> = (0..6).map(|n| format!("{}/{n}", shop.address())).collect();
+    fs::write(folder.join("fleet"), targets.join("\n")).unwrap();
+    let gate = |rule: &str| {
+        let config = format!(
+            "version: 1
+healthgate:
+  policy: {{ interval: 60ms, failure-limit: 0 }}
+  http:
+    - name: fleet
+      url: \"http://{{target}}\"
+      targets-file: fleet
+      release: {{ header: x-version{rule} }}
+"
+        );
+        fs::write(folder.join("deploy-guard.yml"), config).unwrap();
+        for (n, release) in [(1, &FULL[..7]), (2, FULL), (3, "0FB16B11F9")] {
+            testkit::bin("healthgate")
+                .current_dir(folder)
+                .args(["--release", release, "--shard", &format!("{n}/{SHARDS}")])
+                .args(["--report", &format!("{n}.json")])
+                .output()
+                .unwrap();
+        }
+    };
+    gate(", match: prefix");
+    assert_eq!(read(&folder.join("1.json"))["release_match"], "prefix");
+    merge(folder, &ALL).code(0);
+    for (release, code) in [(FULL, 0), (&FULL[..9], 0), ("0fb16b2", 4)] {
+        testkit::bin("healthgate")
+            .current_dir(folder)
+            .args(["merge", "--release", release])
+            .args(ALL)
+            .assert()
+            .code(code);
+    }
+    // Without the rule they are three releases.
+    gate("");
+    assert_eq!(read(&folder.join("1.json")).get("release_match"), None);
+    merge(folder, &ALL).code(4).stdout(contains("another gate"));
+}
+
+#[test]
 fn failures_of_all_shards_together_decide() {
     let shop = Shop::start("v1");
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@
 
 use regex::Regex;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest name of a release that is read from an answer, in bytes. It goes into the state and
 /// into reports whole.
@@ -20,7 +20,9 @@ const SHORT_ID: usize = 7;
 const LONG_ID: usize = 64;
 
 /// How the answering release must match the expected one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Match {
     /// The same text; hex digits of a commit id in either case.
@@ -59,6 +61,20 @@ impl Match {
     /// answers would prove.
     pub fn same(self, one: &str, other: &str) -> bool {
         is_same_text(one, other) || self == Match::Prefix && is_cut(one, other)
+    }
+
+    /// The longest of these given names that means the same release as this one; the name itself
+    /// where two that are not the same could be meant.
+    pub fn longest<'n>(self, name: &'n str, all: impl Iterator<Item = &'n str> + Clone) -> &'n str {
+        let same = || all.clone().filter(|one| self.same(one, name));
+        let Some(best) = same().max_by_key(|one| (one.len(), *one)) else {
+            return name;
+        };
+        if same().all(|one| self.same(one, best)) {
+            best
+        } else {
+            name
+        }
     }
 
     /// The rule for a service whose configuration names several: the one that takes the most
@@ -325,6 +341,21 @@ mod tests {
         assert!(Match::Prefix.same(FULL, "0fb16b1") && Match::Prefix.same("0fb16b1", FULL));
         assert!(!Match::Prefix.same("v1.2", "v1.2.1"));
         assert!(!Match::Exact.same(FULL, "0fb16b1"));
+    }
+
+    #[test]
+    fn of_names_that_were_given_the_longest_stands_for_all_that_are_the_same() {
+        let all = [FULL, "0fb16b1", "0fb16b11f9", "v1"];
+        for name in [FULL, "0fb16b1", "0fb16b11f9"] {
+            assert_eq!(Match::Prefix.longest(name, all.into_iter()), FULL);
+            assert_eq!(Match::Exact.longest(name, all.into_iter()), name);
+        }
+        assert_eq!(Match::Prefix.longest("v1", all.into_iter()), "v1");
+        let either = [FULL, OTHER, "0fb16b1"];
+        assert_eq!(
+            Match::Prefix.longest("0fb16b1", either.into_iter()),
+            "0fb16b1"
+        );
     }
 
     #[test]

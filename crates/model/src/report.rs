@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::release::Match;
 use crate::{Outcome, Redactor, Verdict};
 
 pub mod v1;
@@ -56,6 +57,8 @@ pub struct Report {
     /// 0 to 10, in preflight only.
     pub score: Option<f64>,
     pub release: Option<String>,
+    /// How an answer proved to be of the release, in a gate.
+    pub release_match: Option<Match>,
     pub started_at: Timestamp,
     pub duration: Duration,
     pub outcomes: Vec<Outcome>,
@@ -90,6 +93,7 @@ impl Report {
             headline: None,
             score: None,
             release: None,
+            release_match: None,
             started_at,
             duration: Duration::ZERO,
             outcomes,
@@ -118,6 +122,7 @@ impl Report {
             headline,
             score,
             release,
+            release_match,
             started_at,
             duration,
             outcomes,
@@ -147,6 +152,7 @@ impl Report {
             headline: maybe(headline),
             score,
             release: maybe(release),
+            release_match,
             started_at,
             duration,
             outcomes: outcomes

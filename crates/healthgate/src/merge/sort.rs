@@ -1,7 +1,8 @@
 //! Which reports belong together, which are missing, and which are there twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use model::release::Match;
 use model::{Outcome, Shard};
 
 use super::{Part, beyond_its_outcomes};
@@ -79,16 +80,34 @@ fn odd(shard: Shard, reason: &str, actual: &str) -> Outcome {
 fn as_wanted(parts: Vec<Part>, wanted: &Wanted) -> (Vec<Part>, Vec<Outcome>) {
     let (mut kept, mut told) = (Vec::new(), Vec::new());
     for part in parts {
+        let rule = part.report.release_match.unwrap_or_default();
+        let same = |is: &String, wanted: &String| rule.same(is, wanted);
+        let equal = |is: &String, wanted: &String| is == wanted;
+        let fits = |is: &Option<String>,
+                    wanted: &Option<String>,
+                    same: &dyn Fn(&String, &String) -> bool| {
+            let Some(wanted) = wanted else { return true };
+            is.as_ref().is_some_and(|is| same(is, wanted))
+        };
+        let (release, environment) = (&part.report.release, &part.report.environment);
         let is = [
-            ("release", &part.report.release, &wanted.release),
-            ("environment", &part.report.environment, &wanted.environment),
+            (
+                "release",
+                release,
+                &wanted.release,
+                fits(release, &wanted.release, &same),
+            ),
+            (
+                "environment",
+                environment,
+                &wanted.environment,
+                fits(environment, &wanted.environment, &equal),
+            ),
         ];
-        let other = is
-            .into_iter()
-            .find(|(_, is, wanted)| wanted.is_some() && is != wanted);
+        let other = is.into_iter().find(|(.., fits)| !fits);
         match other {
             None => kept.push(part),
-            Some((what, is, wanted)) => {
+            Some((what, is, wanted, _)) => {
                 let reason = format!(
                     "it is of {what} {}, not {}",
                     named(is.as_ref()),
@@ -107,10 +126,23 @@ fn named(text: Option<&String>) -> &str {
 
 /// Keeps the reports of the gate that most of them are of; the others are strangers.
 fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
+    // By the rule that all of them had, else by none: what one of them says alone is no rule.
+    let mut rules = parts.iter().map(|part| part.report.release_match);
+    let rule = rules.next().flatten().unwrap_or_default();
+    let agreed = rules.all(|other| other.unwrap_or_default() == rule);
+    let rule = if agreed { rule } else { Match::default() };
+    let names: BTreeSet<String> = parts
+        .iter()
+        .filter_map(|part| part.report.release.clone())
+        .collect();
+    let called = |release: &str| {
+        let names = names.iter().map(String::as_str);
+        rule.longest(release, names).to_owned()
+    };
     let gate = |part: &Part| {
         let report = &part.report;
         (
-            report.release.clone(),
+            report.release.as_deref().map(called),
             report.environment.clone(),
             report.service.clone(),
             // Not the attempt: one shard may be run again after the others.

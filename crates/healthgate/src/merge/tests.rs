@@ -133,6 +133,28 @@ fn a_report_of_another_gate_or_list_is_an_error() {
 }
 
 #[test]
+fn one_rule_of_all_reports_joins_names_of_one_release() {
+    let named = |index, release: &str, rule| {
+        let mut part = shard(index, 2, [10, 0, 0, 0], 20, 20);
+        part.report.release = Some(release.into());
+        part.report.release_match = rule;
+        part
+    };
+    let (full, short) = ("0fb16b11f9936e0374948c64e8c3b18db25b6fbf", "0fb16b1");
+    let prefix = Some(model::release::Match::Prefix);
+    for (one, other, expected) in [
+        (prefix, prefix, Verdict::Pass),
+        (prefix, None, Verdict::Error),
+        (None, None, Verdict::Error),
+    ] {
+        let parts = [named(1, short, one), named(2, full, other)];
+        assert_eq!(verdict(&parts), expected, "{one:?} {other:?}");
+    }
+    let parts = [named(1, "2.0.1", prefix), named(2, "2.0.10", prefix)];
+    assert_eq!(verdict(&parts), Verdict::Error);
+}
+
+#[test]
 fn a_report_of_another_release_than_the_one_asked_for_is_no_pass() {
     let good = |index| {
         let mut part = shard(index, 2, [10, 0, 0, 0], 20, 20);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::release::Match;
 use crate::{Severity, Verdict};
 
 /// The value of `schema`.
@@ -35,6 +36,9 @@ pub struct Report {
     pub score: Option<f64>,
     /// `--release`.
     pub release: Option<String>,
+    /// How an answer proved to be of `release`, where that is not `exact`: in a gate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub release_match: Option<Match>,
     /// RFC 3339 in UTC.
     pub started_at: String,
     /// From the stage's start to its verdict.
@@ -238,6 +242,7 @@ impl From<&crate::Report> for Report {
             reason: report.reason.clone(),
             score: report.score,
             release: report.release.clone(),
+            release_match: report.release_match,
             started_at: timestamp(report.started_at),
             duration_ms: millis(report.duration),
             outcomes: report.outcomes.iter().map(Outcome::from).collect(),
