@@ -126,11 +126,12 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         outcomes = probe::gate::run(&section, job.release.as_deref(), &watch) => outcomes,
         never = view.draw() => match never {},
     };
-    drop(view);
+    let pauses = view.into_pauses();
     let mut outcomes = outcomes;
     outcomes.extend(job.only.unknown(&ids).into_iter().map(never_asked));
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.shard = flags.shard;
+    report.pauses = pauses;
     let rule = Match::widest(job.config.release_rules());
     report.release_match = Some(rule).filter(|rule| *rule != Match::default());
     report.tables.extend(members::table(&report.outcomes));

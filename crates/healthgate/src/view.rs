@@ -12,6 +12,8 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use cli::Board;
+use jiff::Timestamp;
+use model::report::Pause;
 use probe::observer::{Asked, Measured, Observer, Stands};
 use probe::policy::Conclusion;
 
@@ -23,7 +25,12 @@ pub(crate) struct View {
     board: Board,
     started: Instant,
     state: RefCell<State>,
+    /// When we ourselves were stopped; the first of them.
+    pauses: RefCell<Vec<Pause>>,
 }
+
+/// More tell a reader nothing new.
+const PAUSES: usize = 50;
 
 #[derive(Default)]
 struct State {
@@ -37,7 +44,13 @@ impl View {
             board,
             started: Instant::now(),
             state: RefCell::default(),
+            pauses: RefCell::default(),
         }
+    }
+
+    /// When the gate itself was stopped, at its end.
+    pub(crate) fn into_pauses(self) -> Vec<Pause> {
+        self.pauses.into_inner()
     }
 
     /// Draws for as long as it is polled.
@@ -105,6 +118,15 @@ impl Observer for View {
         self.changed(probe, elapsed, |row, board| {
             row.concluded(conclusion, board)
         });
+    }
+
+    fn stopped(&self, lasted: Duration) {
+        let now = Timestamp::now();
+        let mut pauses = self.pauses.borrow_mut();
+        if pauses.len() < PAUSES {
+            let at = now.checked_sub(lasted).unwrap_or(now);
+            pauses.push(Pause { at, lasted });
+        }
     }
 
     fn end(&self) {

@@ -320,6 +320,63 @@ healthgate:
 /// Nothing of it would be written: a flag that promises a file is refused, a variable that is meant
 /// for the other steps of a job is not.
 #[test]
+fn a_pause_of_our_own_is_told_as_ours_and_not_as_a_silence() {
+    let shop = Shop::start("v1");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let mut command = std::process::Command::new(testkit::bin_path("healthgate"));
+    let gate = testkit::clean(&mut command)
+        .args(["--http", &shop.url("/"), "--interval", "100ms"])
+        .args(["--success-threshold", "25", "--deadline", "20s", "--report"])
+        .arg(&path)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let kill = |signal: &str| {
+        let pid = gate.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([signal, &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    testkit::wait_until(Duration::from_secs(20), || shop.requests() > 4);
+    kill("-STOP");
+    std::thread::sleep(Duration::from_millis(1_500));
+    kill("-CONT");
+    let ended = gate.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let longest = report["pauses"].as_array().unwrap().iter();
+    let longest = longest
+        .map(|pause| pause["duration_ms"].as_u64().unwrap())
+        .max();
+    assert!(
+        longest.is_some_and(|ms| (1_300..10_000).contains(&ms)),
+        "{report}"
+    );
+    explain(&path)
+        .code(0)
+        .stdout(contains("The gate itself was stopped "))
+        .stdout(contains("Nothing of that time counts against the service"))
+        .stdout(
+            is_match("the gate itself was stopped for 1\\.[3-9]s: nothing was measured").unwrap(),
+        )
+        .stdout(contains("first failure").not());
+    // A report of somebody else's is believed no pause that cannot be.
+    let mut odd = report.clone();
+    for (at, ms, says) in [
+        ("yesterday", 5, "is not a time"),
+        ("2026-11-21T02:45:49Z", u64::MAX, "longer than a year"),
+    ] {
+        odd["pauses"] = json!([{"at": at, "duration_ms": ms}]);
+        told(&odd).code(2).stderr(contains(says));
+    }
+    odd["pauses"] = json!([{"at": "1999-01-01T00:00:00Z", "duration_ms": 5}, {"at": "9999-01-01T00:00:00Z", "duration_ms": 7}]);
+    told(&odd).code(0).stdout(contains("stopped 2 times"));
+}
+
+#[test]
 fn hg_explain_options_that_promise_a_file_are_refused() {
     let shop = Shop::start("v1");
     let folder = tempfile::tempdir().unwrap();

@@ -42,6 +42,13 @@ pub struct Bar {
     pub verdict: Verdict,
 }
 
+/// A time in which we ourselves were stopped: by a signal, or by a machine that slept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub at: Timestamp,
+    pub lasted: Duration,
+}
+
 /// The result of one stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -64,6 +71,8 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     /// What the probes of a gate were watched by, unless an outcome says otherwise.
     pub policy: Option<crate::Policy>,
+    /// When the gate itself was stopped and measured nothing.
+    pub pauses: Vec<Pause>,
     /// The part of the endpoints that was asked, where others asked the rest.
     pub shard: Option<crate::Shard>,
     pub context: Context,
@@ -98,6 +107,7 @@ impl Report {
             duration: Duration::ZERO,
             outcomes,
             policy: None,
+            pauses: Vec::new(),
             shard: None,
             context: Context::default(),
             inputs: None,
@@ -127,6 +137,7 @@ impl Report {
             duration,
             outcomes,
             policy,
+            pauses,
             shard,
             context,
             inputs,
@@ -160,6 +171,7 @@ impl Report {
                 .map(|outcome| outcome.redacted(redactor))
                 .collect(),
             policy,
+            pauses,
             shard,
             context: Context {
                 tool_version,

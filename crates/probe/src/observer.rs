@@ -34,6 +34,11 @@ pub trait Observer {
         let _ = (probe, conclusion);
     }
 
+    /// We ourselves were stopped for so long, until now.
+    fn stopped(&self, lasted: Duration) {
+        let _ = lasted;
+    }
+
     /// Nothing more is measured.
     fn end(&self) {}
 }

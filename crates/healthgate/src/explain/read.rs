@@ -23,6 +23,8 @@ const FAMILY: &str = "deploy-guard/report/";
 pub(crate) struct Told {
     pub(crate) report: v1::Report,
     pub(crate) started_at: Timestamp,
+    /// When the gate itself was stopped: from when until when since the start.
+    pub(crate) pauses: Vec<(Duration, Duration)>,
     /// For each outcome, its measurements.
     pub(crate) measured: Vec<Vec<Measured>>,
 }
@@ -152,9 +154,21 @@ fn told(report: v1::Report) -> Result<Told, String> {
     if !sane(report.duration_ms) {
         return Err("it took longer than a year".into());
     }
+    let mut pauses = Vec::new();
+    for pause in &report.pauses {
+        let lasted = Duration::from_millis(pause.duration_ms);
+        if !sane(pause.duration_ms) {
+            return Err("a pause of it took longer than a year".into());
+        }
+        let since = time(&pause.at)?.duration_since(started_at);
+        let since = Duration::try_from(since).unwrap_or_default().min(LONGEST);
+        pauses.push((since, since + lasted));
+    }
+    pauses.sort_unstable();
     Ok(Told {
         report,
         started_at,
+        pauses,
         measured,
     })
 }

@@ -128,7 +128,26 @@ fn circumstances(told: &Told) -> Vec<String> {
         counts.push_str(&format!(": {}", rules(policy)));
     }
     lines.push(counts + ".");
+    lines.extend(pauses(told));
     lines
+}
+
+/// That the gate itself was stopped, which is no silence of the service.
+fn pauses(told: &Told) -> Option<String> {
+    let times = plural(told.pauses.len(), "time", "times");
+    let (from, _) = told.pauses.first()?;
+    let all = told
+        .pauses
+        .iter()
+        .map(|(from, to)| to.saturating_sub(*from));
+    let all = all.fold(Duration::ZERO, Duration::saturating_add);
+    Some(format!(
+        "The gate itself was stopped {times}, for {} in all, first at +{}: by a signal, or with its \
+         machine. Nothing of that time counts against the service: deadlines got it back, and a soak \
+         that lost more than a tenth of its measurements is inconclusive.",
+        span(all),
+        span(*from)
+    ))
 }
 
 /// Who decided: of what failed the first, of what passed the last.

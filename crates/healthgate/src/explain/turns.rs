@@ -98,7 +98,13 @@ fn replay(
     let mut assessor = Assessor::new(policy, Duration::ZERO);
     let (mut before, mut run) = (None, 0_usize);
     let mut failures = 0_usize;
+    let mut pauses = told.pauses.iter().peekable();
     for (nth, (one, measurement)) in measured.iter().zip(&outcome.measurements).enumerate() {
+        // What was begun before its end was not counted.
+        while let Some((from, to)) = pauses.next_if(|(_, to)| *to <= one.since) {
+            assessor.stopped(policy, *from, *to);
+            turns.push(paused(told, *from, *to));
+        }
         let was = *assessor.standing();
         let at = slot(policy, one.since);
         assessor.push(
@@ -155,7 +161,16 @@ fn replay(
                 .then_some(nth + 1);
         }
     }
+    let ended = Duration::from_millis(outcome.duration_ms);
+    let left = pauses.filter(|(from, _)| *from <= ended);
+    turns.extend(left.map(|(from, to)| paused(told, *from, *to)));
     None
+}
+
+fn paused(told: &Told, from: Duration, to: Duration) -> Turn {
+    let lasted = span(to.saturating_sub(from));
+    let text = format!("the gate itself was stopped for {lasted}: nothing was measured");
+    turn(told, from, text)
 }
 
 /// The slot that a measurement was made for: it starts a little later.

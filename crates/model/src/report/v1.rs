@@ -48,6 +48,9 @@ pub struct Report {
     /// What the probes of a gate were watched by, unless an outcome has a policy of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy: Option<Policy>,
+    /// When the gate itself was stopped, by a signal or with its machine: it measured nothing then.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pauses: Vec<Pause>,
     /// `3/10` where this is the third of ten parts of the endpoints.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shard: Option<String>,
@@ -56,6 +59,24 @@ pub struct Report {
     /// What the stage was given, for `deploy-guard reproduce`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub inputs: Option<Inputs>,
+}
+
+/// A time in which nothing was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Pause {
+    /// RFC 3339 in UTC.
+    pub at: String,
+    pub duration_ms: u64,
+}
+
+impl From<&crate::report::Pause> for Pause {
+    fn from(pause: &crate::report::Pause) -> Self {
+        Pause {
+            at: timestamp(pause.at),
+            duration_ms: millis(pause.lasted),
+        }
+    }
 }
 
 /// What a stage was given: names of secrets, never a value.
@@ -247,6 +268,7 @@ impl From<&crate::Report> for Report {
             duration_ms: millis(report.duration),
             outcomes: report.outcomes.iter().map(Outcome::from).collect(),
             policy: report.policy.as_ref().map(Policy::from),
+            pauses: report.pauses.iter().map(Pause::from).collect(),
             shard: report.shard.map(|shard| shard.to_string()),
             context: Context::from(&report.context),
             inputs: report.inputs.as_ref().map(Inputs::from),

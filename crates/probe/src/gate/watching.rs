@@ -325,6 +325,7 @@ impl<'a> Watching<'a> {
         }
         self.stopped_until = Some(to);
         self.stopped.0 += lasted;
+        self.observer.stopped(lasted);
     }
 
     fn tell_of_pauses(&self) {
