@@ -19,7 +19,7 @@ use model::{Outcome, Report, Severity, Table, Verdict};
 use detail::{detail, needs_detail};
 use escape::{cell, fenced, long_cell, shorten};
 pub use fit::fit;
-pub use run::{run, so_far};
+pub use run::{run, so_far, stages};
 
 /// The most that one step may write, in bytes, with a margin below the runner's 1,048,576.
 pub const LIMIT: usize = 1_000_000;
@@ -33,19 +33,20 @@ const OPEN: usize = 3;
 /// The section of a stage that ended without a report.
 pub fn failure(title: &str, message: &str, hint: Option<&str>) -> String {
     let message = fenced(&shorten(message, 4000));
-    let hint = hint.map(|hint| format!("\n**Next step:** {}\n", cell(hint)));
-    let hint = hint.unwrap_or_default();
-    format!(
-        "## {} {}\n\n{message}{hint}\n",
+    let mut text = format!(
+        "## {} {}\n\n{message}\n",
         Verdict::Error.emoji(),
         cell(title)
-    )
+    );
+    next_step(&mut text, hint);
+    text
 }
 
 /// One stage's section as GitHub-flavoured Markdown.
 pub fn render(report: &Report) -> String {
     let mut text = format!("## {} {}\n\n", report.verdict.emoji(), title(report));
     reason(&mut text, report);
+    next_step(&mut text, report.hint.as_deref());
     body(&mut text, report);
     footer(&mut text, report);
     text
@@ -74,6 +75,13 @@ fn title(report: &Report) -> String {
 fn reason(text: &mut String, report: &Report) {
     if report.headline.as_ref() != Some(&report.reason) {
         let _ = writeln!(text, "{}\n", told(&report.reason));
+    }
+}
+
+/// What to do, where no outcome tells it.
+fn next_step(text: &mut String, hint: Option<&str>) {
+    if let Some(hint) = hint {
+        let _ = writeln!(text, "**Next step:** {}\n", long_cell(hint));
     }
 }
 

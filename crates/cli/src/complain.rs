@@ -1,17 +1,33 @@
 //! A stage that could not give a report tells why: on stderr, and in a workflow also as an annotation,
 //! at the line of the configuration that is wrong, and in the step's summary.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
 use model::{Env, ExitCode, Redactor};
 
 use crate::failure::{Failure, Place};
-use crate::text;
+use crate::{Publisher, publish, text};
+
+/// Who writes the section of the summary. There is one, whatever happens.
+#[derive(Clone, Copy)]
+pub(crate) enum Section<'a> {
+    /// Nothing was begun, so it is what `$GITHUB_STEP_SUMMARY` gets.
+    Alone,
+    /// The stages before have written already.
+    With(&'a Publisher),
+    /// A report follows, which has it.
+    Follows,
+}
 
 /// The error, its causes and the hint, once.
-pub(crate) fn complain(stage: &str, failure: &Failure, redactor: &Redactor, env: &Env) -> ExitCode {
+pub(crate) fn complain(
+    stage: &str,
+    failure: &Failure,
+    redactor: &Redactor,
+    env: &Env,
+    section: Section<'_>,
+) -> ExitCode {
     let chain = redactor.redact(&text::plain(&failure.chain(), 0));
     let hint = failure.hint.as_ref();
     let hint = hint.map(|hint| redactor.redact(&text::plain(hint, 6)));
@@ -21,7 +37,7 @@ pub(crate) fn complain(stage: &str, failure: &Failure, redactor: &Redactor, env:
     }
     // A closed stream changes nothing.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
-    in_workflow(stage, &chain, hint.as_deref(), failure, env);
+    tell(stage, &chain, hint.as_deref(), failure, env, section);
     failure.code
 }
 
@@ -31,32 +47,41 @@ pub(crate) fn usage(stage: &str, text: &str, env: &Env) {
     let (message, hint) = message.split_once("\n\n").unwrap_or((message, ""));
     let failure = Failure::usage(message.to_owned());
     let hint = Some(hint.trim()).filter(|hint| !hint.is_empty());
-    in_workflow(stage, message, hint, &failure, env);
+    tell(stage, message, hint, &failure, env, Section::Alone);
 }
 
-fn in_workflow(stage: &str, chain: &str, hint: Option<&str>, failure: &Failure, env: &Env) {
-    if env.get("GITHUB_ACTIONS") != Some("true") {
-        return;
-    }
-    // The lines of the file around are for the log; an annotation is shown at its line.
-    let first = chain.lines().next().unwrap_or_default();
-    let message = match hint {
-        Some(hint) => format!("{first}\nhint: {hint}"),
-        None => first.to_owned(),
-    };
+/// The annotation and the section.
+fn tell(
+    stage: &str,
+    chain: &str,
+    hint: Option<&str>,
+    failure: &Failure,
+    env: &Env,
+    section: Section<'_>,
+) {
     let title = format!("{stage}: {}", failure.code.meaning());
-    let workspace = env.non_empty("GITHUB_WORKSPACE").map(Path::new);
-    let place = failure.place.as_ref();
-    let place = place.map(|place| (in_repository(place, workspace), place.line, place.column));
-    let annotation = actions::command::error(&title, &message, place);
-    let _ = std::io::stderr().lock().write_all(annotation.as_bytes());
-    let Some(summary) = env.non_empty("GITHUB_STEP_SUMMARY") else {
-        return;
-    };
-    let text = actions::summary::failure(&title, chain, hint);
-    let file = OpenOptions::new().create(true).append(true).open(summary);
-    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-        tracing::warn!("failed to write to {summary}: {error}");
+    if env.get("GITHUB_ACTIONS") == Some("true") {
+        // The lines of the file around are for the log; an annotation is shown at its line.
+        let first = chain.lines().next().unwrap_or_default();
+        let message = match hint {
+            Some(hint) => format!("{first}\nhint: {hint}"),
+            None => first.to_owned(),
+        };
+        let workspace = env.non_empty("GITHUB_WORKSPACE").map(Path::new);
+        let place = failure.place.as_ref();
+        let place = place.map(|place| (in_repository(place, workspace), place.line, place.column));
+        let annotation = actions::command::error(&title, &message, place);
+        let _ = std::io::stderr().lock().write_all(annotation.as_bytes());
+    }
+    let text = || actions::summary::failure(&title, chain, hint);
+    match section {
+        Section::Follows => {}
+        Section::With(publisher) => publisher.broke_off(text()),
+        Section::Alone => {
+            if let Some(summary) = env.non_empty("GITHUB_STEP_SUMMARY") {
+                publish::append(Path::new(summary), &text());
+            }
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use model::ExitCode;
+use jiff::Timestamp;
+use model::{ExitCode, Outcome, Report, Verdict};
 
 /// Why there is no report, the exit code that says so, and the next step.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Where in a file of the repository it is wrong.
     pub place: Option<Place>,
+    /// What is shown beside it, such as what became of hooks.
+    pub beside: Vec<Outcome>,
 }
 
 /// A place in a text file.
@@ -33,6 +36,7 @@ impl Failure {
             error: error.into(),
             hint: None,
             place: None,
+            beside: Vec::new(),
         }
     }
 
@@ -43,6 +47,7 @@ impl Failure {
             error: error.into(),
             hint: None,
             place: None,
+            beside: Vec::new(),
         }
     }
 
@@ -53,7 +58,23 @@ impl Failure {
             error: error.into(),
             hint: None,
             place: None,
+            beside: Vec::new(),
         }
+    }
+
+    /// What it comes to, as a report.
+    pub fn report(&self, stage: &str, started_at: Timestamp) -> Report {
+        let mut report = Report::from_outcomes(stage, started_at, self.beside.clone());
+        report.verdict = match self.code {
+            ExitCode::Fail => Verdict::Fail,
+            ExitCode::Refused => Verdict::Refused,
+            ExitCode::Partial => Verdict::Partial,
+            ExitCode::Inconclusive => Verdict::Inconclusive,
+            _ => Verdict::Error,
+        };
+        report.reason = self.chain();
+        report.hint.clone_from(&self.hint);
+        report
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

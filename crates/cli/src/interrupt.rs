@@ -1,8 +1,11 @@
 //! SIGINT and SIGTERM, as something a stage can look at and wait for.
 
+use std::time::Duration;
+
 use model::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// A signal that asks us to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,7 @@ impl Signal {
 
 /// Tells whether we were asked to stop. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Interrupt(watch::Receiver<Option<Signal>>);
+pub struct Interrupt(watch::Receiver<Option<(Signal, Instant)>>);
 
 impl Interrupt {
     /// Starts to listen. Must be called within the runtime.
@@ -39,7 +42,7 @@ impl Interrupt {
                 // The first signal decides the exit code; later ones change nothing.
                 sender.send_if_modified(|state| match state {
                     None => {
-                        *state = Some(caught);
+                        *state = Some((caught, Instant::now()));
                         true
                     }
                     Some(_) => false,
@@ -56,15 +59,25 @@ impl Interrupt {
 
     /// The signal, if one has come.
     pub fn caught(&self) -> Option<Signal> {
-        *self.0.borrow()
+        self.0.borrow().map(|(signal, _)| signal)
     }
 
     /// Waits for a signal.
     pub async fn wait(&self) -> Signal {
+        self.come().await.0
+    }
+
+    /// Waits until a signal came so long ago.
+    pub async fn and(&self, grace: Duration) {
+        let (_, at) = self.come().await;
+        tokio::time::sleep_until(at + grace).await;
+    }
+
+    async fn come(&self) -> (Signal, Instant) {
         let mut receiver = self.0.clone();
         loop {
-            if let Some(signal) = *receiver.borrow_and_update() {
-                return signal;
+            if let Some(come) = *receiver.borrow_and_update() {
+                return come;
             }
             if receiver.changed().await.is_err() {
                 std::future::pending::<()>().await;

@@ -1,6 +1,8 @@
 //! What a stage is given.
 
-use model::{Env, Redactor, glob};
+use std::time::Duration;
+
+use model::{Env, Redactor, Report, glob};
 
 use crate::{Interrupt, Progress, Publisher};
 
@@ -30,6 +32,22 @@ pub struct Job {
     pub publisher: Publisher,
     /// The lease of the operation that this job is a part of.
     pub within: Option<state::Within>,
+}
+
+impl Job {
+    /// Fills in what every report says of its surroundings.
+    pub(crate) fn complete(&self, report: &mut Report, took: Duration) {
+        // One that was put together of others took as long as they did.
+        if report.duration.is_zero() {
+            report.duration = took;
+        }
+        let or = |mine: Option<String>, ours: &Option<String>| mine.or_else(|| ours.clone());
+        report.service = or(report.service.take(), &self.config.service);
+        report.environment = or(report.environment.take(), &self.environment);
+        report.release = or(report.release.take(), &self.release);
+        report.context = self.actions.report(crate::VERSION);
+        report.inputs = Some(self.inputs.clone());
+    }
 }
 
 /// Which checks were chosen by `--only` and `--skip`.

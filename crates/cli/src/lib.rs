@@ -9,6 +9,7 @@ mod failure;
 mod files;
 mod github;
 mod help;
+pub mod hooks;
 mod inputs;
 mod interrupt;
 mod job;

@@ -195,6 +195,13 @@ impl Publisher {
         }
     }
 
+    /// Writes the section of what ended without a report, and the stages before it.
+    pub(crate) fn broke_off(&self, section: String) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let summary = section + &actions::summary::stages(&parts.reports);
+        self.summarize(summary, &mut parts.section);
+    }
+
     /// A line that a command printed, forwarded to stderr: redacted, and fenced as a whole by
     /// [`Publisher::fence`].
     pub fn forward(&self, line: &str) {
@@ -302,7 +309,7 @@ pub(crate) fn color_logs(color: Color) -> bool {
 }
 
 /// The report as one JSON document.
-fn document(report: &Report) -> String {
+pub(crate) fn document(report: &Report) -> String {
     let view = model::report::v1::Report::from(report);
     // The view holds text, numbers and lists only, which JSON can always say.
     serde_json::to_string_pretty(&view)
@@ -383,7 +390,7 @@ fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-fn append(path: &Path, text: &str) {
+pub(crate) fn append(path: &Path, text: &str) {
     let opened = if is_stream(path) {
         stream(path)
     } else {

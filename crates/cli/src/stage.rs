@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
-use model::{Env, ExitCode, Redactor, Report, Verdict};
+use model::{Env, ExitCode, Redactor, Report};
 
 use crate::args::{Format, Global, with_variables};
-use crate::complain::{self, complain};
+use crate::complain::{self, Section, complain};
 use crate::failure::Place;
 use crate::files::{Named, Use};
 use crate::{
@@ -199,14 +199,14 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
         if let Some(flag) = unheeded(matches) {
             let failure = Failure::usage(format!("`--{flag}` changes nothing here: this is told on stdout"))
                 .hint("leave it out; `--format json` gives it as JSON, and a shell puts it into a file: `> FILE`");
-            return complain(S::NAME, &failure, &Redactor::default(), env);
+            return broken::<S>(&failure, env);
         }
         return match told {
             Ok(text) => {
                 publish::to_stdout(&text, global.color);
                 ExitCode::Pass
             }
-            Err(failure) => complain(S::NAME, &failure, &Redactor::default(), env),
+            Err(failure) => broken::<S>(&failure, env),
         };
     }
     log::start(
@@ -219,12 +219,17 @@ pub fn dispatch<S: Stage>(matches: &ArgMatches, env: &Env) -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return complain(S::NAME, &Failure::error(error), &Redactor::default(), env),
+        Err(error) => return broken::<S>(&Failure::error(error), env),
     };
     let code = runtime.block_on(supervise(global, stage, env));
     // A blocking look-up or login that outlives its timeout must not hold up the exit.
     runtime.shutdown_background();
     code
+}
+
+/// What ends before anything is loaded.
+fn broken<S: Stage>(failure: &Failure, env: &Env) -> ExitCode {
+    complain(S::NAME, failure, &Redactor::default(), env, Section::Alone)
 }
 
 /// A flag on the command line that promises what telling does not do. A variable may be meant for
@@ -245,7 +250,9 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     flags.extend(given(env, &std::env::args_os().collect::<Vec<_>>()));
     let (job, loaded) = match prepare(&global, &stage, env, &flags) {
         Ok(prepared) => prepared,
-        Err((failure, redactor)) => return complain(S::NAME, &failure, &redactor, env),
+        Err((failure, redactor)) => {
+            return complain(S::NAME, &failure, &redactor, env, Section::Alone);
+        }
     };
     if let Some(path) = &loaded {
         tracing::info!("configuration: {}", path.display());
@@ -259,40 +266,21 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
     let mut report = match result {
         Ok(report) => report,
         Err(failure) if failure.code == ExitCode::Usage => {
-            return complain(S::NAME, &failure, &job.redactor, env);
+            let section = Section::With(&job.publisher);
+            return complain(S::NAME, &failure, &job.redactor, env, section);
         }
         Err(failure) => {
-            complain(S::NAME, &failure, &job.redactor, env);
-            let verdict = verdict_of(failure.code);
-            let mut report = Report::from_outcomes(S::NAME, started_at, Vec::new());
-            report.verdict = verdict;
-            report.reason = failure.chain();
-            report
+            complain(S::NAME, &failure, &job.redactor, env, Section::Follows);
+            failure.report(S::NAME, started_at)
         }
     };
-    finish(&mut report, &job, clock.elapsed());
+    job.complete(&mut report, clock.elapsed());
     let code = match job.interrupt.caught() {
         Some(signal) => signal.exit_code(),
         None => report.verdict.exit_code(),
     };
     job.publisher.publish(&report, code);
     code
-}
-
-/// Fills in what every report says of its surroundings.
-fn finish(report: &mut Report, job: &Job, took: Duration) {
-    // One that was put together of others took as long as they did.
-    if report.duration.is_zero() {
-        report.duration = took;
-    }
-    report.service = report.service.take().or_else(|| job.config.service.clone());
-    report.environment = report
-        .environment
-        .take()
-        .or_else(|| job.environment.clone());
-    report.release = report.release.take().or_else(|| job.release.clone());
-    report.context = job.actions.report(VERSION);
-    report.inputs = Some(job.inputs.clone());
 }
 
 type Prepared = (Job, Option<std::path::PathBuf>);
@@ -450,20 +438,9 @@ fn read_event(path: &str) -> Option<String> {
 
 /// Ends a stage that does not end by itself after a signal.
 async fn expire(interrupt: &Interrupt, grace: Duration) -> Result<Report, Failure> {
-    interrupt.wait().await;
-    tokio::time::sleep(grace).await;
+    interrupt.and(grace).await;
     Err(Failure::error(format!(
         "interrupted, and not done within {} s",
         grace.as_secs()
     )))
-}
-
-fn verdict_of(code: ExitCode) -> Verdict {
-    match code {
-        ExitCode::Fail => Verdict::Fail,
-        ExitCode::Refused => Verdict::Refused,
-        ExitCode::Partial => Verdict::Partial,
-        ExitCode::Inconclusive => Verdict::Inconclusive,
-        _ => Verdict::Error,
-    }
 }

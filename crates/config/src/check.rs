@@ -44,6 +44,9 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     if let Some(section) = &config.rollback {
         rollback::section(section, config, tree)?;
     }
+    if let Some(section) = &config.deploy {
+        rollback::hooks(&["deploy", "after"], &section.after, tree)?;
+    }
     Ok(())
 }
 

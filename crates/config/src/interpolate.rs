@@ -29,6 +29,10 @@ impl Variables<'_> {
 /// quoted as its author wants; to paste values into it would make them code.
 const SHELL: &[&[&str]] = &[
     &["deploy", "command"],
+    &["deploy", "after", "run"],
+    &["rollback", "backup", "run"],
+    &["rollback", "after", "run"],
+    &["rollback", "capture", "run"],
     &["rollback", "command", "run"],
     &["rollback", "command", "current"],
     &["rollback", "command", "check"],

@@ -1,14 +1,18 @@
 //! `deploy-guard run`: preflight → deploy → healthgate → record or roll back.
 
+use std::cell::OnceCell;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use cli::{Failure, Job, Stage as _};
+use cli::{Failure, Job, Stage as _, hooks};
 use config::Section;
 use config::file::{Deploy, OnUndecided};
+use model::outcome::by_weight;
 use model::report::Bar;
 use model::text::span;
 use model::{Outcome, Report, Verdict};
 use remote::local::{Captured, Script};
+use tempfile::NamedTempFile;
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -39,7 +43,8 @@ impl cli::Stage for Stage {
         Section::Deploy,
     ];
     const PARTS: &'static [&'static str] = &["preflight", "healthgate", "rollback"];
-    const GRACE: Duration = Duration::from_secs(7);
+    // GitHub kills a step 10 s after it was told to end.
+    const GRACE: Duration = Duration::from_secs(9);
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let Some(deploy) = &job.config.deploy else {
@@ -60,32 +65,106 @@ impl cli::Stage for Stage {
             )
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration"));
         }
+        let started_at = jiff::Timestamp::now();
+        let previous = OnceCell::new();
         // It holds every stage's future.
-        Box::pin(
+        let running = Box::pin(
             Run {
                 job,
                 deploy,
                 release,
-                started_at: jiff::Timestamp::now(),
+                started_at,
                 clock: Instant::now(),
                 phases: Vec::new(),
                 force: self.force,
                 outcomes: Vec::new(),
+                previous: &previous,
             }
             .go(),
-        )
-        .await
+        );
+        let ended = tokio::select! {
+            biased;
+            ended = running => ended,
+            () = job.interrupt.and(TO_END) => Err(Failure::error(format!(
+                "interrupted, and not done within {} s",
+                TO_END.as_secs()
+            ))),
+        };
+        if deploy.after.is_empty() || job.dry_run {
+            return ended;
+        }
+        after(job, deploy, started_at, previous.into_inner(), ended).await
     }
+}
+
+/// How long after a signal the run itself may go on, and how long its hooks: before we are killed.
+const TO_END: Duration = Duration::from_secs(7);
+const TO_TELL: Duration = Duration::from_millis(8500);
+
+/// Runs the hooks of `deploy.after`, whatever the end was.
+async fn after(
+    job: &Job,
+    deploy: &Deploy,
+    started_at: jiff::Timestamp,
+    previous: Option<String>,
+    ended: Result<Report, Failure>,
+) -> Result<Report, Failure> {
+    let told = match &ended {
+        Ok(report) => report.clone(),
+        Err(failure) => failure.report(Stage::NAME, started_at),
+    };
+    let file = kept(&hooks::document(job, &told));
+    let file = file
+        .inspect_err(|error| tracing::warn!("hooks get no report: {error}"))
+        .ok();
+    let env = [
+        ("RELEASE", job.release.clone()),
+        // Empty rather than inherited.
+        ("PREVIOUS_RELEASE", previous),
+        ("SERVICE", job.config.service.clone()),
+        ("ENVIRONMENT", job.environment.clone()),
+    ];
+    let env = env.map(|(name, value)| (name.to_owned(), value.unwrap_or_default()));
+    let (env, path) = (env.to_vec(), file.as_ref().map(NamedTempFile::path));
+    hooks::after(job, &deploy.after, ended, &told, path, env, TO_TELL).await
+}
+
+/// A file that is there as long as the hooks run.
+fn kept(text: &str) -> std::io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new()
+        .prefix("deploy-guard-")
+        .suffix(".json")
+        .tempfile()?;
+    file.write_all(text.as_bytes())?;
+    file.flush()?;
+    Ok(file)
 }
 
 /// What the lease is held for.
 const OPERATION: &str = "deploy";
+
+/// Of a rollback that was cancelled.
+const STOPPED: &str = "its rollback was interrupted: see `rollback status`";
 
 /// Why the command did not deploy.
 enum Undone {
     Failed(String),
     /// The lease was lost while it ran.
     Lost(Failure),
+}
+
+/// A phase whose report is not shown, because it stopped the run: why, and what to do.
+fn stopped(id: &str, release: &str, report: &Report) -> Outcome {
+    let mut outcome = Outcome::new(id, release, report.verdict).reason(report.reason.clone());
+    outcome.hint = next_step(report);
+    outcome
+}
+
+/// What the worst of a report's outcomes tells to do.
+fn next_step(report: &Report) -> Option<String> {
+    let worst = by_weight(&report.outcomes);
+    let mut all = worst.iter().filter(|one| one.weighs() > Verdict::Pass);
+    all.find_map(|outcome| outcome.hint.clone())
 }
 
 fn verdict_of(failure: &Failure) -> Verdict {
@@ -105,6 +184,8 @@ struct Run<'a> {
     phases: Vec<Bar>,
     force: bool,
     outcomes: Vec<Outcome>,
+    /// The last good release before this one, once it is known.
+    previous: &'a OnceCell<String>,
 }
 
 impl Run<'_> {
@@ -159,8 +240,11 @@ impl Run<'_> {
         let previous = match self.pending().await? {
             Ok(previous) => previous,
             Err(refused) => {
+                self.job.progress.clear();
                 let headline = format!("{} was not deployed: it may not be", self.release);
                 let reason = format!("{}; nothing was deployed", refused.reason);
+                let stopped = stopped("run/record", self.release, &refused);
+                self.outcomes.push(stopped);
                 return Ok(self.end(refused.verdict, headline, reason));
             }
         };
@@ -252,9 +336,11 @@ impl Run<'_> {
         let mut outcome = Outcome::new(format!("run/{name}"), self.release, report.verdict)
             .reason(report.reason.clone())
             .took(report.duration);
-        if let Some(path) = self.job.publisher.stage_report(&report.stage) {
-            outcome = outcome.hint(format!("its report: {}", path.display()));
-        }
+        let step = next_step(&report).filter(|_| report.verdict > Verdict::Pass);
+        let file = self.job.publisher.stage_report(&report.stage);
+        let file = file.map(|path| format!("its report: {}", path.display()));
+        let hints: Vec<String> = step.into_iter().chain(file).collect();
+        outcome.hint = Some(hints.join("; ")).filter(|hint| !hint.is_empty());
         self.outcomes.push(outcome);
         Ok(report)
     }
@@ -284,6 +370,10 @@ impl Run<'_> {
             .await
             .map_err(Failure::error)?
             .and_then(|document| document.last_known_good);
+        if let Some(before) = &before {
+            // Set once: this is asked once.
+            let _ = self.previous.set(before.clone());
+        }
         let flags = rollback::record::Flags {
             pending: true,
             force: self.force,
@@ -388,7 +478,10 @@ impl Run<'_> {
             Err(failure) => {
                 let verdict = verdict_of(&failure);
                 let failure_text = self.not_done("run/rollback", failure, Verdict::Error);
-                let headline = format!("{told}; it was not rolled back");
+                let headline = match self.job.interrupt.caught() {
+                    Some(_) => format!("{told}; {STOPPED}"),
+                    None => format!("{told}; it was not rolled back"),
+                };
                 let reason = format!("{why}; not rolled back: {failure_text}");
                 return Ok(self.end(verdict, headline, reason));
             }
@@ -403,6 +496,7 @@ impl Run<'_> {
                 )
             }
             (Verdict::Pass, None) => "what ran before is back".to_owned(),
+            _ if self.job.interrupt.caught().is_some() => STOPPED.to_owned(),
             (Verdict::Partial, _) => "only a part of it was rolled back".to_owned(),
             (Verdict::Refused, _) => "its rollback was refused".to_owned(),
             (Verdict::Fail, _) => "its rollback failed too".to_owned(),

@@ -41,6 +41,64 @@ fn a_typo_anywhere_stops_every_binary_at_its_place() {
     }
 }
 
+/// What a step's output is, of those in a file.
+fn output(file: &str, name: &str) -> String {
+    let mut lines = file.lines();
+    let start = format!("{name}<<");
+    let end = lines.find_map(|line| line.strip_prefix(&start));
+    let end = end.unwrap_or_else(|| panic!("no `{name}`: {file}"));
+    let value: Vec<_> = lines.take_while(|line| *line != end).collect();
+    value.join("\n")
+}
+
+#[test]
+fn every_stage_gives_its_reason_to_later_steps() {
+    let text = "version: 1
+github: { api-url: \"http://127.0.0.1:1\" }
+healthgate:
+  policy: { interval: 10ms, failure-limit: 0, deadline: 10s }
+  tcp: [{ name: port, address: \"127.0.0.1:1\" }]
+rollback: { state: state.json, command: { run: \"true\", current: echo v0 } }
+deploy: { command: \"true\" }
+";
+    for (binary, args) in [
+        (
+            "preflight",
+            &["--release", "v1", "--secret", "A_SECRET"][..],
+        ),
+        ("runner-check", &["--labels", "a", "--repo", "a/b"]),
+        ("healthgate", &["--release", "v1"]),
+        ("rollback", &["status"]),
+        ("rollback", &["run"]),
+        ("rollback", &["record", "--release", "v1"]),
+        ("deploy-guard", &["run", "--release", "v1"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
+        let outputs = folder.path().join("outputs");
+        let ran = testkit::bin(binary)
+            .current_dir(folder.path())
+            .args(args)
+            .args(["--format", "json"])
+            .env("A_SECRET", "x1y2z3")
+            .env("GITHUB_TOKEN", "ghs_none")
+            .env("GITHUB_OUTPUT", &outputs)
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8(ran.stdout).unwrap();
+        let stderr = String::from_utf8(ran.stderr).unwrap();
+        let report: Value = serde_json::from_str(&stdout)
+            .unwrap_or_else(|error| panic!("{binary} {args:?}: {error}: {stderr}"));
+        let file = std::fs::read_to_string(&outputs).unwrap();
+        let reason = output(&file, "reason");
+        assert!(!reason.is_empty(), "{binary} {args:?}: {file}");
+        assert_eq!(report["reason"], reason.as_str(), "{binary} {args:?}");
+        assert_eq!(report["verdict"], output(&file, "verdict").as_str());
+    }
+    let action = std::fs::read_to_string(testkit::workspace().join("action.yml")).unwrap();
+    assert!(action.contains("\n  reason:\n"), "an output of the Action");
+}
+
 #[test]
 fn every_binary_tells_its_version_and_refuses_unknown_flags() {
     for binary in [

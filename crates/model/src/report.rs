@@ -61,6 +61,9 @@ pub struct Report {
     /// The verdict in one line, where the stage has better words than its name:
     /// `rolled back v4 → v2`. Not part of the JSON document.
     pub headline: Option<String>,
+    /// The next step of a stage that ended before an outcome could tell it. stderr has it already, so
+    /// it is part of the summary and the page alone.
+    pub hint: Option<String>,
     /// 0 to 10, in preflight only.
     pub score: Option<f64>,
     pub release: Option<String>,
@@ -100,6 +103,7 @@ impl Report {
             verdict,
             reason,
             headline: None,
+            hint: None,
             score: None,
             release: None,
             release_match: None,
@@ -130,6 +134,7 @@ impl Report {
             verdict,
             reason,
             headline,
+            hint,
             score,
             release,
             release_match,
@@ -161,6 +166,7 @@ impl Report {
             verdict,
             reason: clean(reason),
             headline: maybe(headline),
+            hint: maybe(hint),
             score,
             release: maybe(release),
             release_match,

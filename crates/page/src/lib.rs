@@ -80,6 +80,7 @@ fn whole(report: &Report, main: &Markup) -> String {
                         h1 { (mark(report.verdict)) " " (title) }
                         @if !about.is_empty() { p.about { (about.join(" · ")) } }
                         @if let Some(reason) = reason { p.reason { (shown(reason)) } }
+                        @if let Some(hint) = &report.hint { p.hint { "→ " (shown(hint)) } }
                     }
                     (facts(report))
                 }

@@ -44,18 +44,9 @@ impl Session<'_> {
     /// The report as it is so far, beside what was found; `None` where it cannot be written.
     pub(crate) fn keep_report(&self, report: &Report) -> Option<PathBuf> {
         let folder = self.evidence().ok()?;
-        let mut report = report.clone();
-        report.service = self.job.config.service.clone();
-        report.environment = self.job.environment.clone();
-        report.duration = Timestamp::now()
-            .duration_since(self.started_at)
-            .try_into()
-            .unwrap_or_default();
-        report.context = self.job.actions.report(cli::VERSION);
-        let report = report.redacted(&self.job.redactor);
-        let text = serde_json::to_vec_pretty(&model::report::v1::Report::from(&report)).ok()?;
+        let text = cli::hooks::document(self.job, report);
         let path = folder.join("report.json");
-        state::atomic::replace(&path, &text).ok()?;
+        state::atomic::replace(&path, text.as_bytes()).ok()?;
         Some(path)
     }
 }

@@ -6,7 +6,10 @@ use model::text::span;
 use model::{Outcome, Report, Verdict};
 
 use super::escape::cell;
-use super::{body, footer, reason, title, told, why};
+use super::{body, footer, next_step, outcomes, reason, title, told, why};
+
+/// What the id of a phase begins with.
+const PHASE: &str = "run/";
 
 /// The stages of a run that have ended, while it goes on: what is left where it is killed.
 pub fn so_far(parts: &[(String, Report)]) -> String {
@@ -18,6 +21,13 @@ pub fn so_far(parts: &[(String, Report)]) -> String {
         }
     }
     text.push_str("\n\nWhat has ended until now; the verdict takes the place of this line.\n\n");
+    text.push_str(&stages(parts));
+    text
+}
+
+/// Each stage, folded; open where it did not pass.
+pub fn stages(parts: &[(String, Report)]) -> String {
+    let mut text = String::new();
     for (phase, report) in parts {
         stage(&mut text, phase, report);
     }
@@ -25,12 +35,15 @@ pub fn so_far(parts: &[(String, Report)]) -> String {
 }
 
 /// The whole run. `parts` are the reports of its phases, by name; the run's outcomes are its phases
-/// in their order, `run/NAME`.
+/// in their order, `run/NAME`; what others it has, of hooks, stand at the end.
 pub fn run(report: &Report, parts: &[(String, Report)]) -> String {
     let mut text = format!("## {} {}\n\n", report.verdict.emoji(), title(report));
-    phases(&mut text, &report.outcomes);
+    let is_phase = |outcome: &&Outcome| outcome.id.starts_with(PHASE);
+    let (all, beside): (Vec<&Outcome>, Vec<&Outcome>) = report.outcomes.iter().partition(is_phase);
+    phases(&mut text, &all);
     reason(&mut text, report);
-    for outcome in &report.outcomes {
+    next_step(&mut text, report.hint.as_deref());
+    for outcome in all {
         let phase = name(outcome);
         match parts.iter().find(|(name, _)| name == phase) {
             Some((_, report)) => stage(&mut text, phase, report),
@@ -42,20 +55,22 @@ pub fn run(report: &Report, parts: &[(String, Report)]) -> String {
     for (phase, report) in parts.iter().filter(|(phase, _)| !told(phase)) {
         stage(&mut text, phase, report);
     }
+    let beside: Vec<Outcome> = beside.into_iter().cloned().collect();
+    outcomes(&mut text, &beside);
     footer(&mut text, report);
     text
 }
 
 fn name(outcome: &Outcome) -> &str {
-    outcome.id.strip_prefix("run/").unwrap_or(&outcome.id)
+    outcome.id.strip_prefix(PHASE).unwrap_or(&outcome.id)
 }
 
-fn phases(text: &mut String, outcomes: &[Outcome]) {
+fn phases(text: &mut String, outcomes: &[&Outcome]) {
     if outcomes.is_empty() {
         return;
     }
     let row = |told: &dyn Fn(&Outcome) -> String| {
-        let cells: Vec<String> = outcomes.iter().map(told).collect();
+        let cells: Vec<String> = outcomes.iter().map(|outcome| told(outcome)).collect();
         format!("| {} |", cells.join(" | "))
     };
     let _ = writeln!(text, "{}", row(&|outcome| cell(name(outcome))));

@@ -54,7 +54,7 @@ pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Resul
         ("after", &section.after),
         ("capture", &section.capture),
     ] {
-        hooks(key, all, tree)?;
+        hooks(&["rollback", key], all, tree)?;
     }
     ways_in(&section.decide, config, tree)?;
     if let Some(target) = &section.haproxy {
@@ -151,14 +151,13 @@ fn ways_in(ways: &[WayIn], config: &Config, tree: &Node) -> Result<(), Fault> {
 }
 
 /// A hook is known by its name, and one that does nothing is no backup.
-fn hooks(key: &str, all: &[Hook], tree: &Node) -> Result<(), Fault> {
-    let path = ["rollback", key];
-    unique(tree, &path, "name")?;
+pub(super) fn hooks(path: &[&str], all: &[Hook], tree: &Node) -> Result<(), Fault> {
+    unique(tree, path, "name")?;
     for (nth, hook) in all.iter().enumerate() {
         let at = nth.to_string();
         for (word, text) in [("name", &hook.name), ("run", &hook.run)] {
             if text.trim().is_empty() {
-                let path = [&path[..], &[&at, word]].concat();
+                let path = [path, &[&at, word]].concat();
                 return Err(fault(tree, &path, format!("`{word}` is empty")));
             }
         }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::file::Hook;
 use crate::value::Span;
 
 /// How `deploy-guard run` deploys.
@@ -20,6 +21,11 @@ pub struct Deploy {
     /// What to do when the gate could not ask. Default: halt.
     #[serde(default)]
     pub on_error: OnUndecided,
+    /// Commands that tell others, side by side, when `deploy-guard run` is over: whether it passed,
+    /// went back, was refused, or was cancelled (then they have what is left of 8.5 seconds since
+    /// the signal). One that fails or hangs is shown and changes neither verdict nor exit code.
+    #[serde(default)]
+    pub after: Vec<Hook>,
 }
 
 /// What follows a gate that neither passed nor failed.

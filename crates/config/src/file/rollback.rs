@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::file::Hook;
 use crate::value::{Portion, Span, StateAddress};
 
 mod beside;
@@ -16,7 +17,7 @@ mod nginx;
 mod systemd;
 mod workflow;
 
-pub use beside::{Hook, WayIn};
+pub use beside::WayIn;
 pub use command::CommandTarget;
 pub use compose::ComposeTarget;
 pub use ecs::EcsTarget;

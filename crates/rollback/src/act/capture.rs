@@ -70,7 +70,7 @@ impl Rollback<'_> {
             }
         };
         env.push(("HOST".to_owned(), address.to_owned()));
-        let ran = hooks::script(job, hook, env).await?;
+        let ran = cli::hooks::script(job, hook, env, hooks::AT_ONCE).await?;
         Ok(format!("{}{}", ran.stdout, ran.stderr))
     }
 

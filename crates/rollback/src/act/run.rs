@@ -104,7 +104,8 @@ impl Rollback<'_> {
         };
         let session = self.session;
         let env = session.tale.borrow().env(session.job);
-        let saving = hooks::run(session.job, "backup", &session.section.backup, &env);
+        let backup = &session.section.backup;
+        let saving = cli::hooks::run(session.job, "backup", backup, &env, hooks::AT_ONCE);
         let saved = self.uncounted(saving).await;
         self.beside
             .borrow_mut()

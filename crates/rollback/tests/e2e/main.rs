@@ -16,6 +16,7 @@ mod releases;
 mod remote;
 mod rules;
 
+mod run_ends;
 mod run_lock;
 mod second_user;
 mod situations;

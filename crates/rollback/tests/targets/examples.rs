@@ -101,3 +101,47 @@ fn the_example_of_a_decision_goes_by_what_users_get() {
     bed.rollback(&["decide"])
         .is(1, &["CRITICAL", "users get the new release: v2"]);
 }
+
+#[test]
+fn the_example_of_a_run_deploys_goes_back_and_tells() {
+    let bed = bed("run", &[("./notify.sh", "sh ./notify.sh")]);
+    bed.write("notify.sh", "printf '%s\\n' \"$1\" >>told\n");
+    bed.write(
+        "switch.sh",
+        "[ \"$1\" = v3 ] && set -- broken\nprintf %s \"$1\" >live\n",
+    );
+    bed.write("live", "v1");
+    bed.rollback(&["record", "--release", "v1"]).is(0, &[]);
+    let run = |release: &str| {
+        let mut command = Command::new(testkit::bin_path("deploy-guard"));
+        let output = testkit::clean(&mut command)
+            .current_dir(bed.path(""))
+            .args(["run", "--release", release])
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    let (code, text) = run("v2");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("after/chat"), "{text}");
+    let told = bed.read("told");
+    assert_eq!(
+        told,
+        "shop: pass, v2 after v1: v2 is live, healthy, and last-known-good\n"
+    );
+    let (code, text) = run("v3");
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(bed.read("live"), "v2");
+    let told = bed.read("told");
+    let last = told.lines().last().unwrap();
+    assert!(
+        last.starts_with("shop: fail, v3 after v2: healthgate: command/live: "),
+        "{told}"
+    );
+    let sent: Value = serde_json::from_str(&bed.read("last-deployment.json")).unwrap();
+    assert_eq!(
+        (&sent["stage"], &sent["verdict"]),
+        (&"run".into(), &"fail".into())
+    );
+}
