@@ -206,7 +206,7 @@ impl Fleet<'_> {
             .expected(format!("{} is live", self.destination()))
             .actual(reason.clone())
             .reason(reason)
-            .hint("mend it, then `rollback resume`; or `rollback abort`; see `rollback status`")
+            .hint("repair it, then `rollback resume`; or `rollback abort`; see `rollback status`")
     }
 
     /// No longer than the deadline allows.
@@ -290,7 +290,7 @@ impl Fleet<'_> {
                 .expected("what was before is back")
                 .actual(reason.clone())
                 .reason(reason)
-                .hint("mend it, then `rollback resume` puts back the rest"),
+                .hint("repair it, then `rollback resume` puts back the rest"),
         };
         self.rollback
             .bar(&step.place, "put back", start, outcome.verdict);

@@ -31,7 +31,7 @@ impl Rollback<'_> {
                 .actual(all.clone())
                 .reason(format!("{} is not healthy: {all}", self.destination))
                 .hint(
-                    "nothing was changed; start or mend it there (its log, its database), or choose another: `rollback history`, `--to`",
+                    "nothing was changed; start or repair it there (its log, its database), or choose another: `rollback history`, `--to`",
                 ),
         )
     }

@@ -184,6 +184,10 @@ impl Rollback<'_> {
         self.conclude(&mut report, left, verdict, now.as_ref());
         if wrong > 0 {
             report.verdict = Verdict::Partial;
+            let right = total.saturating_sub(wrong);
+            report.headline = report
+                .headline
+                .map(|told| format!("{told} on {right} of {total} hosts"));
             report.reason = format!(
                 "{}; {wrong} of {total} hosts do not run it, {most} may fail: `rollback resume` tries those again",
                 report.reason
