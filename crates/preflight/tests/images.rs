@@ -606,6 +606,31 @@ fn pf_registry_tls_on_loopback_is_spoken_where_the_registry_speaks_it() {
     );
 }
 
+/// What `openssl req -x509` made: an authority by its own word, and the server's own certificate.
+#[test]
+fn hg_self_signed_ca_of_a_registry_is_trusted_for_its_own_name() {
+    let registry = Registry::start();
+    registry.push("acme/shop", "v1", "linux/amd64");
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = testkit::Certificate::self_signed(folder.path(), "localhost");
+    let tls = registry.with_tls(&certificate);
+    let trusting = format!(", ca-file: '{}'", certificate.certificate.display());
+    let image = format!("localhost:{}/acme/shop:v1", tls.port());
+    check(&image, &trusting, 0, "actual", "found");
+    check(&image, "", 4, "hint", "`ca-file`");
+    // It is for one name, and stands for no other certificate.
+    let other = format!("127.0.0.1:{}/acme/shop:v1", tls.port());
+    check(&other, &trusting, 4, "reason", "not valid for name");
+    let authority = testkit::Authority::new();
+    let tls = registry.with_tls(&authority.certificate("localhost", 10));
+    let image = format!("localhost:{}/acme/shop:v1", tls.port());
+    check(&image, &trusting, 4, "hint", "`ca-file`");
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let trusting = format!(", ca-file: '{}'", empty.display());
+    check(&image, &trusting, 4, "reason", "no certificate is in it");
+}
+
 #[test]
 fn an_upper_case_name_is_the_configurations_fault_and_told_with_the_right_one() {
     let (_folder, mut command) = asking("127.0.0.1:9/Acme/Shop:v1", "");

@@ -269,8 +269,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         .map_err(|error| unusable(path, &error))
 }
 
-/// A bundle of all authorities is a quarter of this. What is no file could keep us waiting.
-const MAX_FILE: u64 = 1 << 20;
+/// A bundle of all authorities is a sixteenth of this. What is no file could keep us waiting.
+const MAX_FILE: u64 = 4 << 20;
 
 fn file(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read as _;

@@ -39,6 +39,7 @@ mod smoke;
 mod systemd;
 mod tcp;
 mod tls;
+pub mod trust;
 pub mod watched;
 
 pub use addresses::Place;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LINK};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
+use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
 use crate::exchange::{Exchange, Speech, Stop, header, read, same_origin};
@@ -65,22 +66,16 @@ impl Client {
         Client::trusting(timeout, None)
     }
 
-    /// The same, but only the authorities in this PEM text are trusted.
-    pub fn trusting(timeout: Duration, authorities: Option<&[u8]>) -> Result<Self, Error> {
+    /// The same, over TLS that trusts whom this says; by default the system's authorities.
+    pub fn trusting(timeout: Duration, tls: Option<ClientConfig>) -> Result<Self, Error> {
         let setup = |error: reqwest::Error| Error::Setup {
             reason: error.to_string(),
         };
         let mut builder = reqwest::Client::builder().proxy(reqwest::Proxy::custom(|url| {
             model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
         }));
-        if let Some(pem) = authorities {
-            let trusted = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
-            if trusted.is_empty() {
-                return Err(Error::Setup {
-                    reason: "no certificate is in the file of authorities".to_owned(),
-                });
-            }
-            builder = builder.tls_certs_only(trusted);
+        if let Some(tls) = tls {
+            builder = builder.tls_backend_preconfigured(tls);
         }
         let http = builder
             .user_agent(concat!("deploy-guard/", env!("CARGO_PKG_VERSION")))

@@ -23,6 +23,22 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// One that nobody vouches for, in a folder: as `openssl req -x509` makes it, for a name.
+    pub fn self_signed(folder: &Path, name: &str) -> Certificate {
+        let kind = kind_of(name);
+        openssl(
+            folder,
+            &format!(
+                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout self.key \
+                 -out self.pem -days 30 -subj /CN={name} -addext subjectAltName={kind}:{name}"
+            ),
+        );
+        Certificate {
+            certificate: folder.join("self.pem"),
+            key: folder.join("self.key"),
+        }
+    }
+
     /// PEM.
     pub fn text(&self) -> String {
         fs::read_to_string(&self.certificate).expect("the certificate can be read")
@@ -46,11 +62,7 @@ impl Authority {
     /// Signs a certificate for a name that ends in `days`; 0 is a moment that is over by now.
     pub fn certificate(&self, name: &str, days: u32) -> Certificate {
         let stem = format!("{}-{days}", name.replace(['*', '/'], "_"));
-        let kind = if name.parse::<std::net::IpAddr>().is_ok() {
-            "IP"
-        } else {
-            "DNS"
-        };
+        let kind = kind_of(name);
         let names = format!("subjectAltName={kind}:{name}\n");
         fs::write(self.folder.path().join("names"), names).expect("a file can be written");
         self.openssl(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {stem}.key -out {stem}.csr -subj /CN={name}"));
@@ -63,13 +75,26 @@ impl Authority {
     }
 
     fn openssl(&self, args: &str) {
-        let done = Command::new(tool("openssl"))
-            .current_dir(self.folder.path())
-            .args(args.split(' '))
-            .output()
-            .expect("openssl runs");
-        assert!(done.status.success(), "{args}: {done:?}");
+        openssl(self.folder.path(), args);
     }
+}
+
+/// What a name is called in a certificate.
+fn kind_of(name: &str) -> &'static str {
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        "IP"
+    } else {
+        "DNS"
+    }
+}
+
+fn openssl(folder: &Path, args: &str) {
+    let done = Command::new(tool("openssl"))
+        .current_dir(folder)
+        .args(args.split_whitespace())
+        .output()
+        .expect("openssl runs");
+    assert!(done.status.success(), "{args}: {done:?}");
 }
 
 impl Default for Authority {

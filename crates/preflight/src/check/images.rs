@@ -1,7 +1,5 @@
 //! Container images that must be in their registry before they are deployed.
 
-use std::io::Read as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
@@ -9,6 +7,7 @@ use config::file::ImageCheck;
 use config::value::Age;
 use jiff::Timestamp;
 use model::{Outcome, Verdict};
+use probe::trust;
 use registry::nearest::nearest;
 use registry::{Access, Answer, Client, Error, Reference, Tags, Want};
 
@@ -92,18 +91,18 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
         Ok(known) => known,
         Err(trouble) => return told(Verdict::Error, trouble.reason, &trouble.hint),
     };
-    let authorities = match ca_file.as_deref().map(read_authorities).transpose() {
-        Ok(authorities) => authorities,
+    let tls = match ca_file.as_deref().map(trust::only).transpose() {
+        Ok(tls) => tls,
         Err(reason) => {
             return told(
                 Verdict::Error,
                 reason,
-                "see `ca-file`: a PEM file that we may read",
+                "see `ca-file`: a PEM file of certificates that we may read",
             );
         }
     };
     let left = timeout.saturating_sub(begun.elapsed());
-    let client = match Client::trusting(left, authorities.as_deref()) {
+    let client = match Client::trusting(left, tls) {
         Ok(client) => client,
         Err(error) => return told(Verdict::Error, error.to_string(), error.hint()),
     };
@@ -167,29 +166,6 @@ pub(crate) fn unreadable<'a>(mut checks: impl Iterator<Item = &'a ImageCheck>) -
         ));
         Some(failure.hint(NAME))
     })
-}
-
-/// A file of authorities is a few hundred kilobytes at most.
-const MAX_AUTHORITIES: u64 = 4 << 20;
-
-fn read_authorities(path: &Path) -> Result<Vec<u8>, String> {
-    let mut pem = Vec::new();
-    let problem = |why: String| {
-        format!(
-            "the file of authorities {} cannot be read: {why}",
-            path.display()
-        )
-    };
-    // Opening a pipe would wait for its other end.
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => {}
-        Ok(_) => return Err(problem("it is no regular file".to_owned())),
-        Err(error) => return Err(problem(error.to_string())),
-    }
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_AUTHORITIES).read_to_end(&mut pem))
-        .map_err(|error| problem(error.to_string()))?;
-    Ok(pem)
 }
 
 /// `10,000`.

@@ -8,6 +8,7 @@ use config::value::Age;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Outcome, Severity};
+use probe::trust;
 use registry::{Access, Answer, Client, Reference, Want};
 use remote::quote;
 use state::{Document, Entry};
@@ -107,7 +108,7 @@ impl Rollback<'_> {
         let unsure =
             |why: String| format!("{image}: whether it is there could not be asked: {why}");
         let reference = Reference::parse(image).map_err(|error| unsure(error.to_string()))?;
-        // The login that preflight asks with for the same image.
+        // The login that preflight asks with for the same image, and whom it trusts.
         let ready = job.config.preflight.as_ref();
         let ready = ready.and_then(|section| section.rollback_ready.as_ref());
         let login = Login {
@@ -117,7 +118,9 @@ impl Rollback<'_> {
         };
         let known = login::find(login, &reference, job, LOOK / 2).await;
         let known = known.map_err(|trouble| unsure(trouble.reason))?;
-        let client = Client::new(LOOK).map_err(|error| unsure(error.to_string()))?;
+        let ca_file = ready.and_then(|ready| ready.ca_file.as_deref());
+        let tls = ca_file.map(trust::only).transpose().map_err(unsure)?;
+        let client = Client::trusting(LOOK, tls).map_err(|error| unsure(error.to_string()))?;
         let access = Access {
             credentials: known.credentials.as_ref(),
             plain_http: ready.and_then(|ready| ready.plain_http),

@@ -5,7 +5,7 @@ use std::fs;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use testkit::Registry;
+use testkit::{Certificate, Registry};
 
 use crate::world::{World, wait};
 
@@ -134,6 +134,32 @@ fn after_the_window_the_registry_must_still_have_the_image_that_was_recorded() {
         .json();
     assert!(report["outcomes"].to_string().contains("the host has it"));
     assert_eq!(world.live(), "v1");
+}
+
+/// Whom preflight trusts for the image.
+#[test]
+fn after_the_window_a_registry_is_trusted_by_the_ca_file_of_preflight() {
+    let registry = Registry::start();
+    registry.push("shop", "v1", "linux/amd64");
+    let world = late(&["localhost"]);
+    let folder = world.path("tls");
+    fs::create_dir(&folder).unwrap();
+    let certificate = Certificate::self_signed(&folder, "localhost");
+    let tls = registry.with_tls(&certificate);
+    record_v1(
+        &world,
+        &["--image", &format!("localhost:{}/shop:v1", tls.port())],
+    );
+    let outcome = refused(&world, "window");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(reason.contains("could not be asked"), "{outcome}");
+    let preflight = format!(
+        "preflight:\n  rollback-ready: {{ ca-file: '{}' }}\n",
+        certificate.certificate.display()
+    );
+    let config = world.read("deploy-guard.yml");
+    world.write("deploy-guard.yml", &format!("{config}\n{preflight}"));
+    world.rollback(&["plan"]).exits(0);
 }
 
 #[test]

@@ -36,7 +36,8 @@ pub struct ImageCheck {
     /// Speak plain HTTP to the registry, or with `false` never. Default: only to a loopback address
     /// that does not speak TLS.
     pub plain_http: Option<bool>,
-    /// A PEM file of the authorities to trust for the registry instead of the system's.
+    /// A file of PEM certificates to trust for the registry instead of the system's: authorities, or
+    /// the registry's own.
     pub ca_file: Option<PathBuf>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
     #[serde(default)]

@@ -28,7 +28,8 @@ pub struct RollbackReady {
     /// Speak plain HTTP to the registry, or with `false` never. Default: only to a loopback address
     /// that does not speak TLS.
     pub plain_http: Option<bool>,
-    /// A PEM file of the authorities to trust for the registry instead of the system's.
+    /// A file of PEM certificates to trust for the registry instead of the system's: authorities, or
+    /// the registry's own.
     pub ca_file: Option<PathBuf>,
     /// How long ago a rollback may have been rehearsed, such as `90d`; `rollback drilled` records
     /// it. Default: whenever.

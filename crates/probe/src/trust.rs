@@ -1,0 +1,20 @@
+//! Whom a `ca-file` makes us trust, for clients that are no probe's: one rule for all of them.
+
+use std::path::Path;
+
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::client_tls::Settings;
+
+/// TLS that trusts the certificates of a PEM file alone: those that they vouch for, and themselves.
+pub fn only(ca_file: &Path) -> Result<ClientConfig, String> {
+    let settings = Settings {
+        ca_file: Some(ca_file.to_owned()),
+        protocols: &["h2", "http/1.1"],
+        ..Settings::default()
+    };
+    let config = settings.config();
+    config
+        .map(|config| ClientConfig::clone(&config))
+        .map_err(|problem| problem.reason().to_owned())
+}
