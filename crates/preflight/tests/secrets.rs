@@ -63,12 +63,32 @@ fn a_url_has_a_host() {
     fails("kind: url", "https://db.internal/\n", "a line break");
 }
 
+/// Several hosts in one string, each with its port.
+#[test]
+fn pf_url_several_hosts_are_read_as_their_clients_read_them() {
+    for good in [
+        "mongodb://u:p@h1:27017,h2:27017/shop",
+        "postgres://u:p@h1:5432,h2:5432/shop",
+        "jdbc:postgresql://h1:5432,h2/shop",
+        "amqp://u:p@[::1]:5672,q2/",
+        "https://[::1]:2379,https://etcd-1:2379",
+    ] {
+        passes("kind: url", good);
+    }
+}
+
 #[test]
 fn url_secrets_connection_strings_are_read_as_their_clients_read_them() {
     for good in [
         "postgresql://app:secret-word@pg1:5432,pg2:5432/shop?target_session_attrs=read-write",
         "postgres://app@pg1,pg2:5433/shop",
         "postgresql:///shop?host=/run/postgresql",
+        // libpq's own socket.
+        "postgresql:///shop",
+        "postgres://app@/shop",
+        "postgresql+psycopg2:///shop",
+        "postgresql:///shop?sslmode=require",
+        "jdbc:postgresql:///shop",
         "postgresql://%2Frun%2Fpostgresql/shop",
         "postgresql://app:p%40ss%2Fword@[2001:db8::1]:5432,[::1]/shop",
         "postgresql+psycopg2://app:secret-word@db.internal/shop",
@@ -110,7 +130,8 @@ fn url_secrets_connection_strings_are_read_as_their_clients_read_them() {
             "postgres://app:secret-word@pg1:5432,/shop",
             "a URL without a host",
         ),
-        ("postgresql:///shop?sslmode=require", "a URL without a host"),
+        ("postgresql://", "a URL without a host"),
+        ("postgresql://app:secret-word@", "a URL without a host"),
         (
             "postgres://app:secret-word@pg1:5432,pg2:54x/shop",
             "invalid port number",
@@ -147,7 +168,7 @@ fn json_with_a_byte_order_mark_is_told_with_what_takes_it_away() {
 }
 
 #[test]
-fn ssh_key_shape_a_key_that_openssh_cannot_read_is_told_by_its_shape() {
+fn pf_ssh_key_shape_a_key_that_openssh_cannot_read_is_told_by_its_shape() {
     let key = testkit::Sshd::start().private_key();
     let kind = "kind: ssh-private-key";
     passes(kind, &key);

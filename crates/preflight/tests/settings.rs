@@ -131,6 +131,69 @@ fn dotenv_fallback_one_line_does_not_change_how_another_is_read() {
         .stdout(contains("a quote is not closed: line 2").and(contains("hunter2").not()));
 }
 
+/// Compose would hand on an empty value; what stands in a variable is not shown.
+#[test]
+fn dotenv_values_are_made_of_variables_as_compose_makes_them() {
+    let (folder, mut command) = preflight(
+        "  variables: [{ name: DB_URL, env-file: .env, matches: 'postgres://.+@db/shop' }]\n",
+    );
+    let write = |text: &str| std::fs::write(folder.path().join(".env"), text).unwrap();
+    command.env("PASSWORD", "hunter2");
+    write("USER_NAME=app\nDB_URL=\"postgres://${USER_NAME}:$PASSWORD@db/shop\"\n");
+    command.assert().code(0);
+    write("DB_URL='postgres://${USER_NAME}@other/shop'\n");
+    command.assert().code(1).stdout(contains("does not match"));
+    write("DB_URL=postgres://$PASSWORD@other/shop\n");
+    command
+        .assert()
+        .code(1)
+        .stdout(contains("$PASSWORD").and(contains("hunter2").not()));
+    write("DB_URL=${NOT_SET_ANYWHERE}\n");
+    command.assert().code(1).stdout(contains(
+        "its value is made of NOT_SET_ANYWHERE, which is not set",
+    ));
+    write("DB_URL=${hunter2\n");
+    command
+        .assert()
+        .code(4)
+        .stdout(contains("no variable's beginning: line 1").and(contains("hunter2").not()));
+}
+
+/// In a workflow the mistake is shown at its line, and in the step's summary.
+#[test]
+fn pf_action_config_error_has_an_annotation_and_a_summary() {
+    for (section, args, line) in [
+        (
+            "  variables:\n    - { name: A, matches: '(' }\n",
+            &[][..],
+            4,
+        ),
+        ("  hosts: [{ name: web, timeout: 5 parsecs }]\n", &[], 3),
+        ("  variables: [\n", &[], 4),
+        ("  variables: [{ name: A }]\n", &["--no-such-flag"], 0),
+    ] {
+        let (folder, mut command) = preflight(section);
+        let summary = folder.path().join("summary.md");
+        let output = command
+            .args(args)
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_WORKSPACE", folder.path())
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let annotation = text.lines().find(|line| line.starts_with("::error "));
+        let annotation = annotation.unwrap_or_else(|| panic!("no annotation: {text}"));
+        let place = format!("file=deploy-guard.yml,line={line},");
+        assert_eq!(annotation.contains(&place), line > 0, "{annotation}");
+        let summary = std::fs::read_to_string(summary).unwrap();
+        assert!(summary.contains("preflight: "), "{summary}");
+        let place = format!("deploy-guard.yml:{line}:");
+        assert_eq!(summary.contains(&place), line > 0, "{summary}");
+    }
+}
+
 #[test]
 fn a_variable_check_says_one_thing() {
     for (item, why) in [

@@ -12,6 +12,7 @@ use config::file::VariableCheck;
 use model::Outcome;
 use model::text::cut;
 
+use self::dotenv::Setting;
 use super::{Planned, Scene};
 
 /// A file of settings is a few kilobytes.
@@ -62,7 +63,7 @@ pub(crate) fn plan<'a>(check: &'a VariableCheck, scene: &'a Scene<'a>) -> Planne
 
 fn judge(id: &str, subject: &str, place: &str, check: &VariableCheck, job: &Job) -> Outcome {
     let values = match &check.env_file {
-        Some(path) => match read(path) {
+        Some(path) => match read(path, job) {
             Ok(values) => Some(values),
             Err(problem) => return unreadable(id, subject, path, &problem),
         },
@@ -70,18 +71,22 @@ fn judge(id: &str, subject: &str, place: &str, check: &VariableCheck, job: &Job)
     };
     let value = |name: &str| -> Option<&str> {
         let found = match &values {
-            Some(values) => values.get(name).map(String::as_str),
+            Some(values) => values.get(name).map(|setting| setting.value.as_str()),
             None => job.env.get(name),
         };
         found.filter(|value| !value.trim().is_empty())
     };
-    match &check.example_file {
-        Some(path) => example(id, path, place, &check.optional, value),
-        None => one(id, subject, place, check, value(subject)),
+    if let Some(path) = &check.example_file {
+        return example(id, path, place, &check.optional, value, job);
     }
+    let setting = match &values {
+        Some(values) => values.get(subject).cloned(),
+        None => job.env.get(subject).map(Setting::plain),
+    };
+    one(id, subject, place, check, &setting.unwrap_or_default())
 }
 
-fn one(id: &str, name: &str, place: &str, check: &VariableCheck, value: Option<&str>) -> Outcome {
+fn one(id: &str, name: &str, place: &str, check: &VariableCheck, setting: &Setting) -> Outcome {
     let mut expected = format!("{name} is set in {place}");
     if let Some(pattern) = &check.matches {
         expected.push_str(&format!(" and matches `{}`", pattern.as_str()));
@@ -102,13 +107,17 @@ fn one(id: &str, name: &str, place: &str, check: &VariableCheck, value: Option<&
             .reason(reason)
             .hint(hint.clone())
     };
-    let Some(value) = value else {
+    let value = setting.value.as_str();
+    if value.trim().is_empty() {
+        let why = setting.unset.as_ref().map_or(String::new(), |unset| {
+            format!(": its value is made of {unset}, which is not set")
+        });
         return fail(
             "not set, or empty".into(),
-            format!("{name} is not set in {place}"),
+            format!("{name} is not set in {place}{why}"),
         );
-    };
-    let shown = cut(value, SHOWN);
+    }
+    let shown = cut(&setting.written, SHOWN);
     let whole = |pattern: &config::value::Pattern| pattern.matches_whole(value.as_bytes());
     if !check.matches.as_ref().is_none_or(whole) {
         let reason = format!("{name} is `{shown}`, which does not match");
@@ -130,9 +139,10 @@ fn example<'v>(
     place: &str,
     optional: &[String],
     value: impl Fn(&str) -> Option<&'v str>,
+    job: &Job,
 ) -> Outcome {
     let subject = path.display().to_string();
-    let keys = match read(path) {
+    let keys = match read(path, job) {
         Ok(keys) => keys,
         Err(problem) => return unreadable(id, &subject, path, &problem),
     };
@@ -183,7 +193,8 @@ fn unreadable(id: &str, subject: &str, path: &Path, problem: &str) -> Outcome {
         ))
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
+fn read(path: &Path, job: &Job) -> Result<BTreeMap<String, Setting>, String> {
     let text = files::read_text(path, MAX_FILE).map_err(|error| error.to_string())?;
-    dotenv::read(&text).map_err(|problem| problem.to_string())
+    let environment = |name: &str| job.env.get(name).map(str::to_owned);
+    dotenv::read(&text, environment).map_err(|problem| problem.to_string())
 }

@@ -205,11 +205,13 @@ fn a_known_hosts_file_that_ssh_keygen_hashed_is_read() {
 #[test]
 fn a_host_has_an_ipv6_address_or_a_name_that_does_not_resolve() {
     let sshd = Sshd::start();
-    Bed::new(&sshd)
-        .replace("address: 127.0.0.1", "address: '::1'")
-        .known_hosts(sshd.known_hosts_for("::1"))
-        .run()
-        .code(0);
+    for address in ["'::1'", "'[::1]'"] {
+        Bed::new(&sshd)
+            .replace("address: 127.0.0.1", &format!("address: {address}"))
+            .known_hosts(sshd.known_hosts_for("::1"))
+            .run()
+            .code(0);
+    }
     Bed::new(&sshd)
         .replace("address: 127.0.0.1", "address: no-such-host.invalid")
         .run()

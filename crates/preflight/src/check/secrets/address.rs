@@ -91,6 +91,10 @@ fn other_url(scheme: &str, rest: &str) -> Result<&'static str, String> {
         if local.iter().any(|word| scheme.contains(word)) && path.len() > 1 {
             return Ok("a URL with a path");
         }
+        // libpq has a socket of its own.
+        if scheme.starts_with("postgres") && path.len() > 1 {
+            return Ok("a URL of the local socket");
+        }
         return if names_host(after) {
             Ok("a URL with a host or a socket")
         } else {
