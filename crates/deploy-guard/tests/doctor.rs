@@ -224,7 +224,7 @@ fn a_state_that_is_frozen_locked_broken_or_nowhere() {
 }
 
 #[test]
-fn a_target_that_no_rollback_could_switch() {
+fn nginx_no_server_line_a_target_that_no_rollback_could_switch() {
     let config = "version: 1\nrollback:\n  state: s.json\n  nginx: { upstream-file: live.inc, blue: '127.0.0.1:18801', green: '127.0.0.1:18802', release: { url: 'http://127.0.0.1:1/', jq: .version } }\n";
     let (code, report) = Patient::new(config)
         .write("live.inc", "set $service_url http://127.0.0.1:18801;\n")

@@ -158,7 +158,7 @@ fn a_compose_project_is_guarded_by_its_own_health_checks() {
 }
 
 #[test]
-fn what_is_built_here_is_what_is_deployed() {
+fn rb_init_build_hides_others_what_is_built_here_is_what_is_deployed() {
     let repository = Repository::new(&[
         ("docker-compose.yaml", COMPOSE),
         ("worker/Dockerfile", "FROM scratch\n"),

@@ -1,4 +1,5 @@
-//! The table of the runbooks names tests that there are, and every test of a runbook stands in it.
+//! The tables of the runbooks and of the faults from the field name tests that there are, and every
+//! test of a runbook stands in its table.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod documented;
@@ -119,4 +120,35 @@ fn a_table_that_is_wrong_would_be_noticed() {
         tests(source).into_iter().collect::<Vec<_>>(),
         ["one", "two"]
     );
+}
+
+/// The rows below a heading of CONTRIBUTING.md: a kind of fault, and its tests.
+fn faults() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(testkit::workspace().join("CONTRIBUTING.md")).unwrap();
+    let (_, section) = text.split_once("\n## A fault from the field\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| {
+        let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;
+        let (kind, tests) = cells.split_once(" | ")?;
+        (!["kind", "---"].contains(&kind)).then(|| (kind.to_owned(), tests.to_owned()))
+    });
+    rows.collect()
+}
+
+#[test]
+fn every_fault_from_the_field_has_a_test_that_carries_its_kind() {
+    let sources = sources();
+    let faults = faults();
+    assert!(faults.len() > 50, "{}", faults.len());
+    let mut kinds = BTreeSet::new();
+    for (kind, cell) in &faults {
+        assert!(kinds.insert(kind), "{kind} stands twice");
+        let tests = named(cell);
+        assert!(!tests.is_empty(), "no test is named for {kind}");
+        let word = kind.replace(['-', '.'], "_");
+        for (test, file) in tests {
+            there(&sources, &test, &file);
+            assert!(test.contains(&word), "{test} does not name {kind}");
+        }
+    }
 }

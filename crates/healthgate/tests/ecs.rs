@@ -336,6 +336,26 @@ async fn a_refusal_names_the_permission_that_is_missing() {
 }
 
 #[tokio::test]
+async fn an_answer_without_its_list_is_an_error_and_not_that_there_is_none() {
+    let cloud = Cloud::start().await;
+    let policy =
+        "{ interval: 10ms, timeout: 10s, failure-limit: 0, error-limit: 0, deadline: 60s }";
+    for (action, list) in [
+        ("DescribeServices", "services"),
+        ("ListTasks", "taskArns"),
+        ("DescribeTasks", "tasks"),
+    ] {
+        cloud.set(|aws| aws.empties = Some(action));
+        let section = section("task-definition: 'api:42'");
+        let ran = cloud.env(gate_with(policy, &section)).run().code(4);
+        let why = format!("the answer has no list of results (`{list}`)");
+        let outcome = ran.ends(ID, "error", &why);
+        let hint = outcome["hint"].as_str().unwrap();
+        assert!(hint.contains("in the place of ECS"), "{hint}");
+    }
+}
+
+#[tokio::test]
 async fn tasks_without_a_health_check_need_not_be_healthy_and_those_with_one_do() {
     let cloud = Cloud::start().await;
     let ask = || cloud.env(gate(&section("task-definition: 'api:42'"))).run();

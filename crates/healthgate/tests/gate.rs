@@ -165,6 +165,41 @@ fn json_is_one_document_and_nothing_else() {
     serde_json::from_str::<serde_json::Value>(&text).unwrap();
 }
 
+/// Literally in the file, and in a flag.
+#[test]
+fn hg_userinfo_leak_a_password_in_a_url_reaches_no_output() {
+    let port = testkit::free_port();
+    let url = format!("http://robot:p4ss-0f-url@127.0.0.1:{port}/");
+    let section = format!("  http: [{{ name: x, url: '{url}' }}]\n");
+    for flag in [false, true] {
+        let outputs = ["report.json", "page.html", "summary.md"];
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = testkit::bin("healthgate");
+        command.current_dir(folder.path());
+        if flag {
+            command.args(["--http", &url, "--interval", "20ms", "--deadline", "5s"]);
+        } else {
+            let config = format!(
+                "version: 1\nhealthgate:\n  policy: {{ interval: 20ms, failure-limit: 1, deadline: 5s }}\n{section}"
+            );
+            std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+        }
+        let output = command
+            .args(["--report", outputs[0], "--html", outputs[1]])
+            .args(["--summary", outputs[2]])
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let mut all = vec![text];
+        all.extend(outputs.map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap()));
+        for text in all {
+            assert!(text.contains("127.0.0.1"), "{text}");
+            assert!(!text.contains("p4ss-0f-url"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn report_and_summary_are_written() {
     let shop = Shop::start("v1");

@@ -41,6 +41,32 @@ fn a_service_says_that_it_is_serving() {
     ends(1, &format!("{address}, tls: true"), "failed (2)");
 }
 
+/// An answer that is nothing but a head, in which all stands ("trailers-only").
+#[test]
+fn an_answer_of_trailers_alone_says_what_a_whole_one_does() {
+    let answering = |status: &str| {
+        let server = "server { listen 127.0.0.1:PORT http2; access_log off; location / { default_type application/grpc; HEADERS return 200; } }";
+        Nginx::serving(&server.replace("HEADERS", status))
+    };
+    for (headers, why) in [
+        ("add_header grpc-status 5;", "the server knows no service"),
+        (
+            "add_header grpc-status 12;",
+            "UNIMPLEMENTED: the server does not speak grpc.health.v1",
+        ),
+        (
+            "add_header grpc-status 14; add_header grpc-message 'upstream%20is%20gone';",
+            "UNAVAILABLE: upstream is gone",
+        ),
+        // It says that all is well, and not what.
+        ("add_header grpc-status 0;", "the answer is no health"),
+        ("", "the answer ends without a grpc-status"),
+    ] {
+        let server = answering(headers);
+        ends(1, &format!("address: '127.0.0.1:{}'", server.port()), why);
+    }
+}
+
 #[test]
 fn what_is_no_health_service_fails() {
     let without = GrpcHealth::start_without();

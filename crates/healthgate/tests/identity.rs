@@ -76,7 +76,7 @@ fn ends(got: (i32, Value), code: i32, why: &str) {
 }
 
 #[test]
-fn every_success_in_a_row_must_name_the_release_that_one_of_them_named() {
+fn hg_release_once_named_must_be_named_by_every_success_in_a_row() {
     let turns: Vec<&str> = [V2, SILENT].repeat(20);
     let late = [SILENT, SILENT, V2, SILENT];
     for (answers, policy) in [
@@ -107,7 +107,7 @@ fn every_success_in_a_row_must_name_the_release_that_one_of_them_named() {
 }
 
 #[test]
-fn another_release_that_was_named_within_the_failure_limit_is_not_forgotten() {
+fn hg_release_other_named_within_the_failure_limit_is_not_forgotten() {
     let port = server(&[V1, SILENT]);
     let got = gate("v2", "failure-limit: 3", &http("it", port, ""));
     ends(got, 1, "release v1");
@@ -118,7 +118,7 @@ fn another_release_that_was_named_within_the_failure_limit_is_not_forgotten() {
 }
 
 #[test]
-fn every_address_must_name_the_release_that_one_of_them_names() {
+fn hg_release_addresses_must_all_name_the_release_that_one_of_them_names() {
     let kind = "application/json";
     let port = answering("127.0.0.1", 0, kind, &[V2]);
     answering("127.0.0.2", port, kind, &[SILENT]);
@@ -170,7 +170,7 @@ fn every_member_of_a_group_must_name_the_release_that_one_of_them_names() {
 }
 
 #[test]
-fn an_advisory_probe_proves_no_release() {
+fn hg_release_advisory_probes_prove_no_release() {
     let (named, silent) = (server(&[V2]), server(&[SILENT]));
     let two = |release: &str, severity: &str| {
         let probes = format!(
@@ -221,7 +221,7 @@ fn health_json_names_its_release_by_release_id_and_not_by_the_version_of_its_api
 }
 
 #[test]
-fn a_prefix_ends_at_a_boundary_and_a_commit_id_may_be_cut() {
+fn match_prefix_2_0_1_is_2_0_10_a_prefix_ends_at_a_boundary_and_a_commit_id_may_be_cut() {
     let full = "0fb16b11f9936e0374948c64e8c3b18db25b6fbf";
     for (release, told, code) in [
         ("2.0.1", "2.0.1+0fb16b1", 0),

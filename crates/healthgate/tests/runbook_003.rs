@@ -359,6 +359,36 @@ fn failures_of_an_instance_that_is_gone_are_no_old_data() {
         .ends("slo/error-rate", "inconclusive", "> max-age (2m)");
 }
 
+/// One fresh series of each metric is enough for an objective, and wanted of each.
+#[test]
+fn hg_stale_an_objective_wants_one_fresh_series_of_each_metric() {
+    let times = |labels: &str, to: i64| {
+        let mut text = String::new();
+        let now = jiff::Timestamp::now().as_second();
+        for (le, share) in [("1", 90), ("2", 99), ("+Inf", 100)] {
+            for n in 0..=(600 - to) / 15 {
+                let _ = writeln!(
+                    text,
+                    "http_request_duration_seconds_bucket{{{labels},le=\"{le}\"}} {} {}",
+                    n * share,
+                    now - 600 + n * 15
+                );
+            }
+        }
+        text
+    };
+    let good = series("instance=\"old\",status=\"200\"", 600, 180, 100)
+        + &series("instance=\"new\",status=\"200\"", 600, 0, 100);
+    for (to, code) in [(0, 0), (180, 3)] {
+        let text = good.clone() + &times("instance=\"old\"", 180) + &times("instance=\"new\"", to);
+        let ran = error_rate(&text, "p95: 3s").code(code);
+        ran.ends("slo/error-rate", "pass", "");
+        if code == 3 {
+            ran.ends("slo/p95", "inconclusive", "> max-age (2m)");
+        }
+    }
+}
+
 #[test]
 fn objectives_are_checked_before_anything_is_asked() {
     for (slo, why) in [

@@ -50,7 +50,7 @@ fn saying(answer: &'static [u8]) -> u16 {
 }
 
 #[test]
-fn a_proxy_of_the_environment_that_is_silent_or_broken_is_an_error_and_named() {
+fn hg_proxy_silent_a_proxy_of_the_environment_that_is_silent_or_broken_is_an_error_and_named() {
     for (port, why) in [
         (silent(), "no answer of or through proxy"),
         (saying(b""), "through proxy"),
@@ -85,7 +85,7 @@ fn a_proxy_of_the_environment_that_is_silent_or_broken_is_an_error_and_named() {
 }
 
 #[test]
-fn no_proxy_alone_with_a_star_is_heeded_for_addresses() {
+fn no_proxy_star_alone_is_heeded_for_addresses() {
     let shop = Shop::start("v1");
     let url = shop.url("/");
     let proxy = format!("http://127.0.0.1:{}", testkit::free_port());
@@ -98,6 +98,66 @@ fn no_proxy_alone_with_a_star_is_heeded_for_addresses() {
     asked("*").code(0);
     asked("10.0.0.0/8, 127.0.0.0/8").code(0);
     asked("10.0.0.0/8").code(4);
+}
+
+/// A network whose only resolver does `$MODE`, and the gate in it.
+const RESOLVER: &str = r#"
+ip link set lo up
+printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' >resolv.conf
+mount --bind resolv.conf /etc/resolv.conf
+if [ "$MODE" != refused ]; then
+    python3 -c "$DNS" "$MODE" &
+    dns=$!
+    while [ ! -e bound ]; do sleep 0.05; done
+fi
+"$GATE" --report report.json
+code=$?
+[ -z "${dns-}" ] || kill "$dns"
+exit "$code"
+"#;
+const DNS: &str = "import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('127.0.0.1', 53))
+open('bound', 'w').close()
+code = {'servfail': 0x82, 'nxdomain': 0x83}.get(sys.argv[1])
+while True:
+    question, client = server.recvfrom(512)
+    if code:
+        server.sendto(question[:2] + bytes([0x81, code]) + question[4:6] + bytes(6) + question[12:], client)
+";
+
+/// Only that there is no such name is an answer.
+#[test]
+fn hg_resolver_down_says_nothing_of_the_service() {
+    for (mode, code, verdict) in [
+        ("refused", 4, "error"),
+        ("silent", 4, "error"),
+        ("servfail", 4, "error"),
+        ("nxdomain", 1, "fail"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "version: 1\nhealthgate:\n  policy: {}\n  http: [{{ name: x, url: 'http://www.shop.test:8111/' }}]\n",
+            SHORT.replace("timeout: 1s", "timeout: 10s")
+        );
+        std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+        let mut command = Command::new(testkit::tool("unshare"));
+        let output = testkit::clean(&mut command)
+            .args(["--mount", "--net", "sh", "-c", RESOLVER])
+            .current_dir(folder.path())
+            .env("MODE", mode)
+            .env("DNS", DNS)
+            .env("GATE", testkit::bin_path("healthgate"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{mode}: {text}");
+        let report = std::fs::read_to_string(folder.path().join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["verdict"], verdict, "{mode}: {report}");
+        let reason = report["outcomes"][0]["reason"].as_str().unwrap();
+        assert_eq!(reason.contains("resolver"), code == 4, "{mode}: {reason}");
+    }
 }
 
 /// Between us and a host: whether bytes still go through.
@@ -173,7 +233,7 @@ fn behind_a_host_that_answers_a_silent_service_fails() {
 }
 
 #[test]
-fn a_jump_host_that_says_nothing_from_the_start_is_an_error_and_named() {
+fn hg_via_silent_a_jump_host_that_says_nothing_from_the_start_is_an_error_and_named() {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
     let shop = Shop::start("v1");
     let hosts = hosts(&sshd, silent(), folder.path());
@@ -189,7 +249,7 @@ fn a_jump_host_that_says_nothing_from_the_start_is_an_error_and_named() {
 }
 
 #[test]
-fn a_jump_host_that_falls_silent_under_an_open_tunnel_is_an_error_and_named() {
+fn hg_via_silent_a_jump_host_that_falls_silent_under_an_open_tunnel_is_an_error_and_named() {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
     let open = Arc::new(AtomicBool::new(true));
     let port = relay(sshd.port(), &open);
@@ -244,7 +304,7 @@ fn stopped(
 }
 
 #[test]
-fn while_we_are_stopped_ourselves_nothing_fails() {
+fn hg_own_pause_while_we_are_stopped_ourselves_nothing_fails() {
     let slow = server(|mut stream| {
         let mut bytes = [0; 4096];
         let _ = stream.read(&mut bytes);
@@ -261,7 +321,7 @@ fn while_we_are_stopped_ourselves_nothing_fails() {
 }
 
 #[test]
-fn a_soak_with_a_hole_that_we_made_ourselves_does_not_pass() {
+fn hg_soak_hole_that_we_made_ourselves_does_not_pass() {
     let down = Arc::new(AtomicBool::new(false));
     let service = server({
         let down = Arc::clone(&down);
@@ -293,7 +353,7 @@ fn a_soak_with_a_hole_that_we_made_ourselves_does_not_pass() {
 
 /// Runs the gate with a soft limit of so many open files.
 #[test]
-fn the_limit_of_open_files_is_raised_to_what_we_may_have() {
+fn hg_fd_limit_is_raised_to_what_we_may_have() {
     let shop = Shop::start("v1");
     let targets = (0..100)
         .map(|n| format!("{}?{n}\n", shop.url("/")))
@@ -320,7 +380,7 @@ fn the_limit_of_open_files_is_raised_to_what_we_may_have() {
 }
 
 #[test]
-fn an_error_is_told_with_its_own_reason_and_not_with_that_of_a_failure_before_it() {
+fn hg_wrong_reason_an_error_is_told_with_its_own_and_not_with_that_of_a_failure_before_it() {
     let count = std::sync::atomic::AtomicU32::new(0);
     // A failure that the startup excuses, and then nothing that could be asked.
     let prometheus = server(move |mut stream| {
@@ -351,7 +411,7 @@ fn an_error_is_told_with_its_own_reason_and_not_with_that_of_a_failure_before_it
 }
 
 #[test]
-fn a_certificate_of_openssl_req_x509_is_trusted_where_it_is_the_ca_file() {
+fn hg_self_signed_ca_of_openssl_req_x509_is_trusted_where_it_is_the_ca_file() {
     let folder = tempfile::tempdir().unwrap();
     let made = Command::new("openssl")
         .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem -days 30 -subj /CN=shop -addext subjectAltName=IP:127.0.0.1".split(' '))
@@ -388,9 +448,17 @@ fn a_certificate_of_openssl_req_x509_is_trusted_where_it_is_the_ca_file() {
     let misnamed = gate(&other).run();
     let strange = format!("  http: [{{ name: x, url: 'https://127.0.0.1:{port}/' }}]\n");
     let untrusted = gate(&strange).run();
+    // What a person is told to try trusts it too.
+    let teapot = format!(
+        "  http: [{{ name: x, url: 'https://127.0.0.1:{port}/', status: [418], ca-file: {ca} }}]\n"
+    );
+    let teapot = gate(&teapot).run();
     server.kill().unwrap();
     server.wait().unwrap();
     trusted.code(0);
+    let teapot = teapot.code(1);
+    let hint = teapot.outcome("http/x")["hint"].as_str().unwrap();
+    assert!(hint.contains("--cacert "), "{hint}");
     misnamed.code(1).ends("tls/x", "fail", "not valid for name");
     let untrusted = untrusted.code(1);
     let reason = untrusted.outcome("http/x")["reason"]

@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_as_any_encoder_writes_it() {
+    fn hg_redact_escapes_a_secret_is_found_as_any_encoder_writes_it() {
         for text in [
             r"c4n\/ry+s3cr et\u0022x",
             r"c4n/ry\u002Bs3cr et\u0022x",

@@ -54,7 +54,7 @@ async fn ci(server: &MockServer, section: &str) -> Ran {
 }
 
 #[tokio::test]
-async fn a_check_that_a_newer_one_superseded_does_not_count() {
+async fn pf_checks_superseded_by_a_newer_one_do_not_count() {
     let cases: Vec<(Vec<Value>, i32, &str)> = vec![
         (
             vec![
@@ -109,7 +109,7 @@ async fn a_check_that_a_newer_one_superseded_does_not_count() {
 }
 
 #[tokio::test]
-async fn yesterdays_failed_deployment_does_not_forbid_todays() {
+async fn checks_superseded_yesterdays_failed_deployment_does_not_forbid_todays() {
     let runs = [
         check(US, "build", "success", 1, 5),
         check(US, "deploy", "failure", 2, 7),
@@ -244,7 +244,7 @@ async fn every_page_of_check_runs_is_read() {
 }
 
 #[tokio::test]
-async fn a_wait_is_waited_out_whatever_the_stages_deadline_is() {
+async fn pf_checks_wait_is_waited_out_whatever_the_stages_deadline_is() {
     let server = MockServer::start().await;
     let base = format!("/repos/acme/shop/commits/{SHA}");
     let began = std::time::Instant::now();

@@ -36,7 +36,7 @@ async fn run(server: &MockServer, section: &str, release: &str) -> Ran {
 }
 
 #[tokio::test]
-async fn checks_of_another_commit_are_not_the_releases() {
+async fn pf_checks_of_another_commit_are_not_the_releases() {
     let server = MockServer::start().await;
     tag(&server, "v1.2.3", TAGGED).await;
     ci(&server, &[SHA], "success").await;
@@ -184,7 +184,7 @@ async fn the_runs_commit_is_none_of_another_repository() {
 }
 
 #[tokio::test]
-async fn staging_by_tag_or_short_id_is_found_by_the_whole_id() {
+async fn pf_staging_by_tag_or_short_id_is_found_by_the_whole_id() {
     let server = MockServer::start().await;
     tag(&server, "v1.2.3", TAGGED).await;
     let ago = jiff::Timestamp::now().to_string();
@@ -252,7 +252,7 @@ fn workflow_run(id: u64, event: &str, head: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_artifact_of_a_fork_never_counts() {
+async fn pf_artifact_of_a_fork_never_counts() {
     let own = json!({"full_name": "acme/shop"});
     let fork = json!({"full_name": "eve/shop"});
     let good = workflow_run(9, "push", own.clone());

@@ -65,6 +65,56 @@ fn ago(hours: i64) -> serde_json::Value {
         .into()
 }
 
+/// A release is refused under each of its names.
+#[test]
+fn match_prefix_record_a_release_known_bad_under_another_name_is_refused() {
+    const FULL: &str = "0fb16b11f9936e0374948c64e8c3b18db25b6fbf";
+    let short = &FULL[..9];
+    let upper = FULL.to_uppercase();
+    for (recorded, asked, rule, code) in [
+        (short, FULL, "prefix", 5),
+        (FULL, short, "prefix", 5),
+        (FULL, upper.as_str(), "exact", 5),
+        (short, upper.as_str(), "prefix", 5),
+        // Without a rule a name is a name, and too short a one is none.
+        (short, FULL, "exact", 0),
+        (&FULL[..6], FULL, "prefix", 0),
+    ] {
+        let folder = world("drilled-within: 90d", "");
+        let here = folder.path();
+        let config = std::fs::read_to_string(here.join("deploy-guard.yml")).unwrap();
+        let gate = format!(
+            "healthgate:\n  http: [{{ name: ready, url: 'http://127.0.0.1:9/', release: {{ jq: .version, match: {rule} }} }}]\n"
+        );
+        std::fs::write(here.join("deploy-guard.yml"), config + &gate).unwrap();
+        rollback(here, &["record", "--force", "--release", "v1"]);
+        rollback(here, &["record", "--pending", "--release", recorded]);
+        change(here, |state| {
+            let history = state["history"].as_array_mut().unwrap();
+            let entry = history
+                .iter_mut()
+                .find(|entry| entry["release"] == recorded);
+            entry.unwrap()["status"] = "bad".into();
+        });
+        let mut command = testkit::bin("preflight");
+        let only = ["--format", "json", "--only", "release/known-bad"];
+        let output = command
+            .current_dir(here)
+            .args(only)
+            .args(["--release", asked])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{recorded} {asked}: {text}"
+        );
+        let told = format!("{recorded} is recorded bad");
+        assert_eq!(text.contains(&told), code == 5, "{text}");
+    }
+}
+
 #[test]
 fn runbook_002_checklist_previous_image_is_still_there_and_the_way_back_was_walked() {
     let registry = Registry::start();
@@ -186,7 +236,7 @@ rollback:
 ";
 
 #[test]
-fn a_form_that_no_rollback_could_switch_fails_before_the_deployment() {
+fn nginx_no_server_line_a_form_that_no_rollback_could_switch_fails_before_the_deployment() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     std::fs::write(here.join("deploy-guard.yml"), NGINX).unwrap();

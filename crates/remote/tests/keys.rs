@@ -287,7 +287,7 @@ fn ssh_key_shape_a_key_with_a_random_change_is_read_exactly_where_ssh_keygen_rea
 }
 
 #[test]
-fn ssh_key_shape_each_way_to_spoil_a_key_has_its_name() {
+fn ssh_key_one_line_or_spoilt_otherwise_has_its_name() {
     let key = keygen(OPENSSH[0]);
     let found: Vec<(&str, Option<Problem>)> = shapes(&key)
         .iter()

@@ -88,7 +88,7 @@ const PLAIN: &str = "version: 1\n";
 const ARC: [&str; 3] = ["--labels", "arc-prod", "--scales-from-zero"];
 
 #[tokio::test]
-async fn a_scale_set_at_zero_takes_the_job_where_its_jobs_begin_in_time() {
+async fn arc_scale_set_at_zero_takes_the_job_where_its_jobs_begin_in_time() {
     for (jobs, code, parts) in [
         (
             vec![job("arc-prod", 9, Some(8))],

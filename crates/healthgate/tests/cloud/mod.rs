@@ -25,6 +25,8 @@ pub(crate) struct Aws {
     pub(crate) stopped: Vec<Value>,
     /// An action, and the error that it gets.
     pub(crate) refuses: Option<(&'static str, &'static str)>,
+    /// An action whose answer has no list, as from something in the place of ECS.
+    pub(crate) empties: Option<&'static str>,
     asked: Vec<String>,
 }
 
@@ -45,6 +47,7 @@ impl Cloud {
             running: vec![task("a", "HEALTHY"), task("b", "HEALTHY")],
             stopped: Vec::new(),
             refuses: None,
+            empties: None,
             asked: Vec::new(),
         }));
         let server = MockServer::start().await;
@@ -103,6 +106,9 @@ impl Respond for Answers {
             let message = format!("User: arn:aws:iam::1:user/gate: ecs:{action}");
             return ResponseTemplate::new(400)
                 .set_body_json(json!({"__type": error, "message": message}));
+        }
+        if aws.empties == Some(action.as_str()) {
+            return ResponseTemplate::new(200).set_body_json(json!({}));
         }
         let question: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let names = |tasks: &[Value]| json!({"taskArns": tasks.iter().map(|task| task["taskArn"].clone()).collect::<Vec<_>>()});

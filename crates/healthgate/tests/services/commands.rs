@@ -53,7 +53,7 @@ fn status_and_output_decide_here_as_on_a_host() {
 }
 
 #[test]
-fn a_program_that_is_missing_or_may_not_be_run_is_an_error_here_as_on_a_host() {
+fn hg_command_127_a_program_that_is_missing_or_may_not_be_run_is_an_error_here_as_on_a_host() {
     let sshd = Sshd::start();
     let bed = Bed::new().ssh("web-01", &sshd);
     for place in ["", ", host: web-01"] {

@@ -62,7 +62,7 @@ fn the_gate_and_all_after_it_agree(world: &World, good: &str, next: &str, told: 
 }
 
 #[test]
-fn a_service_that_tells_its_short_commit_id_is_the_release_of_the_full_one() {
+fn match_prefix_record_a_service_that_tells_its_short_commit_id_is_the_release_of_the_full_one() {
     let cut = r#""$(printf %.7s "$RELEASE")""#;
     let world = world("prefix", cut, "");
     the_gate_and_all_after_it_agree(&world, GOOD, NEXT, ["1a2b3c4", "0fb16b1"]);
@@ -114,7 +114,7 @@ fn without_a_rule_a_short_commit_id_is_another_release() {
 }
 
 #[test]
-fn what_was_rolled_back_by_its_short_name_alone_is_known_bad_by_its_full_one() {
+fn match_prefix_record_what_was_rolled_back_by_its_short_name_alone_is_known_bad_by_its_full_one() {
     let cut = r#""$(printf %.7s "$RELEASE")""#;
     let world = world("prefix", cut, "");
     world.set_live("1a2b3c4");

@@ -34,7 +34,7 @@ fn begun(world: &World) {
 }
 
 #[test]
-fn a_deployment_keeps_others_out_until_it_has_ended() {
+fn rb_run_holds_no_lock_a_deployment_keeps_others_out_until_it_has_ended() {
     let world = world();
     let first = deploy(&world, "v3");
     begun(&world);

@@ -132,7 +132,7 @@ fn a_live_lock_is_never_taken_by_who_may_not_look_at_its_holder() {
 }
 
 #[test]
-fn what_a_person_does_as_root_leaves_files_that_the_runners_user_writes_next() {
+fn rb_state_owner_what_a_person_does_as_root_leaves_files_that_the_runners_user_writes_next() {
     let world = World::new(&["localhost"], true);
     let folder = world.path(".");
     let give = |world: &World| {

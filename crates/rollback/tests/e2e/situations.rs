@@ -30,7 +30,7 @@ fn two_good() -> World {
 }
 
 #[test]
-fn decide_names_a_command_that_plan_and_run_do_not_refuse_or_why_they_do() {
+fn rb_decide_run_disagree_in_no_situation_or_it_says_why() {
     let nothing: fn(&World) = |_| ();
     for (what, world, set, named, decision) in [
         (
@@ -133,7 +133,7 @@ fn plan_tells_of_an_interrupted_rollback_what_run_does_with_it() {
 }
 
 #[test]
-fn a_state_that_is_gone_while_something_is_beside_it_is_no_fresh_start() {
+fn rb_state_gone_while_something_is_beside_it_is_no_fresh_start() {
     for kept in [
         &["state.json.bak"][..],
         &["state.json.journals"],

@@ -129,7 +129,7 @@ fn from_good_to_bad_and_back_and_a_reload_keeps_it() {
 
 /// One user in twenty is not seen through the front.
 #[test]
-fn a_canary_with_a_small_share_is_never_already_gone() {
+fn rb_haproxy_canary_with_a_small_share_is_never_already_gone() {
     let world = World::new(false, "");
     world.say("set server app/blue state ready");
     world.say("set server app/blue weight 95");

@@ -405,7 +405,7 @@ fn an_upstream_for_the_colour_that_has_no_traffic_stays_as_it_is() {
 
 /// Blue-green by a variable, by the port in `proxy_pass`, or by a variable that names one of two pools.
 #[test]
-fn a_form_that_no_rollback_could_switch_is_refused_before_it_is_recorded() {
+fn nginx_no_server_line_a_form_that_no_rollback_could_switch_is_refused_before_it_is_recorded() {
     let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
     let bed = Bed::new();
     let (one, other) = (blue.address(), green.address());
@@ -450,7 +450,7 @@ fn a_form_that_no_rollback_could_switch_is_refused_before_it_is_recorded() {
 
 /// A binary upgrade that stopped half-way: one of the two never reads the new file.
 #[test]
-fn two_masters_on_one_port_are_found_while_half_of_the_users_get_the_bad_release() {
+fn rb_nginx_two_masters_on_one_port_are_found_while_half_of_the_users_get_the_bad_release() {
     let bed = Bed::new();
     let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
     let port = free_port();

@@ -187,6 +187,25 @@ fn a_release_that_is_gone_on_one_host_is_refused_before_anything_changes() {
         .is(5, &["the folder /srv/shop/releases/v1 is empty"]);
 }
 
+/// Found in the emergency it would be a rollback of some hosts alone.
+#[test]
+fn rb_systemd_sudo_that_is_missing_on_one_host_of_three_is_found_by_plan() {
+    let world = World::new(3, &["v1", "v2"], "");
+    let config = world.bed.read("deploy-guard.yml");
+    let sudo = config.replace("settle: 400ms", "sudo: true, settle: 400ms");
+    world.bed.write("deploy-guard.yml", &sudo);
+    world.deploy("v2");
+    world.bed.recorded("v1", "v2");
+    world.bed.rollback(&["plan"]).is(0, &[]);
+    let without = "sed -i '/^root/d' /etc/sudoers";
+    world.hosts[1].0.must(&["sh", "-c", without]);
+    for verb in ["plan", "run"] {
+        let end = world.bed.rollback(&[verb]);
+        end.is(5, &["web-01", "sudo"]);
+    }
+    world.runs("v2");
+}
+
 #[test]
 fn a_release_that_crashes_is_no_success() {
     let world = World::new(1, &["v1-crash", "v2"], "");

@@ -38,7 +38,8 @@ pub struct Slo {
     /// The objectives fail once they were missed for this long without a success between; takes the
     /// place of their policy's `failing-for`.
     pub failing_for: Option<Span>,
-    /// How old the newest sample of each series may be. Default 2m.
+    /// How old the newest sample of each metric may be. One series of each must be fresh: those of
+    /// an instance that the deployment took away are old. Default 2m.
     #[serde(default = "max_age")]
     pub max_age: Span,
     /// What they do otherwise than the stage's policy.
