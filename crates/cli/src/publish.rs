@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{ExitCode, Redactor, Report};
 use rustix::fs::OFlags;
+use state::atomic::Owner;
 
 use crate::args::{Color, Format, Global};
 use crate::files::{self, Named, Use};
@@ -331,14 +332,14 @@ fn is_stream(path: &Path) -> bool {
 
 const NO_FILE: &str = "`-` is no file: stdout has what `--format` says";
 
-/// Opens one for writing. A pipe that nobody reads would hold us up for ever: it is an error.
+/// Opens one for writing. A pipe without a reader would hold us up for ever: it is an error.
 fn stream(path: &Path) -> std::io::Result<File> {
     let at_once = OFlags::NONBLOCK;
     let file = OpenOptions::new()
         .append(true)
         .custom_flags(i32::try_from(at_once.bits()).unwrap_or_default())
         .open(path)?;
-    // Whoever reads may take their time.
+    // The reader may take its time.
     rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
     Ok(file)
 }
@@ -384,17 +385,31 @@ fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
         .prefix(".report-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(folder_of(path))?;
+    if let Some(owner) = Owner::beside(path) {
+        owner.own(file.as_file());
+    }
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
+/// A file that is made here belongs to the owner of its folder: a person works with `sudo` on what a
+/// runner's user writes at the next deployment.
+fn open_to_append(path: &Path) -> std::io::Result<File> {
+    let owner = Owner::of_new(path);
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    if let Some(owner) = owner {
+        owner.own(&file);
+    }
+    Ok(file)
+}
+
 pub(crate) fn append(path: &Path, text: &str) {
     let opened = if is_stream(path) {
         stream(path)
     } else {
-        OpenOptions::new().create(true).append(true).open(path)
+        open_to_append(path)
     };
     let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
     if let Err(error) = written {

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use model::Report;
+use state::atomic::{self, Owner};
 
 use crate::session::Session;
 
@@ -14,7 +15,7 @@ use crate::session::Session;
 const MOST: usize = 256 << 10;
 /// So many rollbacks' folders are kept.
 const KEPT: usize = 20;
-/// Where nobody names another.
+/// Where the configuration names no other.
 const FOLDER: &str = ".deploy-guard/evidence";
 
 impl Session<'_> {
@@ -46,7 +47,7 @@ impl Session<'_> {
         let folder = self.evidence().ok()?;
         let text = cli::hooks::document(self.job, report);
         let path = folder.join("report.json");
-        state::atomic::replace(&path, text.as_bytes()).ok()?;
+        atomic::replace(&path, text.as_bytes()).ok()?;
         Some(path)
     }
 }
@@ -59,6 +60,7 @@ pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, Strin
     }
     let name: Vec<String> = name.split('/').map(plain).collect();
     let path = folder.join(format!("{}.txt", name.join(".")));
+    let owner = Owner::of_new(&path);
     let write = || {
         let mut file = fs::OpenOptions::new()
             .write(true)
@@ -66,6 +68,9 @@ pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, Strin
             .truncate(true)
             .mode(0o600)
             .open(&path)?;
+        if let Some(owner) = owner {
+            owner.own(&file);
+        }
         if start > 0 {
             writeln!(file, "… {start} bytes before this were left out …")?;
         }
@@ -76,18 +81,17 @@ pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, Strin
 }
 
 /// Only its owner reads it: logs hold what people typed.
+const PRIVATE: u32 = 0o700;
+
 fn make(base: &Path, name: &str) -> std::io::Result<PathBuf> {
-    let mut builder = fs::DirBuilder::new();
-    builder.mode(0o700);
-    builder.recursive(true).create(base)?;
-    builder.recursive(false);
+    atomic::make_folders(base, PRIVATE)?;
     let mut nth = 1;
     loop {
         let folder = match nth {
             1 => base.join(name),
             _ => base.join(format!("{name}-{nth}")),
         };
-        match builder.create(&folder) {
+        match atomic::make_folder(&folder, PRIVATE) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && nth < 100 => {
                 nth += 1;

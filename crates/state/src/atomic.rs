@@ -1,9 +1,9 @@
-//! Files that are replaced whole: whoever reads sees the old or the new content, after a crash
+//! Files that are replaced whole: a reader sees the old or the new content, after a crash
 //! and on a full disk too.
 
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// To whom a new file or folder belongs, so that the next writer need not be the one who made it:
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct Owner {
     user: u32,
     group: u32,
-    /// The folder is a group's, and not everybody's.
+    /// The folder is a group's, and not everyone's.
     group_writes: bool,
 }
 
@@ -30,10 +30,23 @@ impl Owner {
         })
     }
 
-    /// Gives it what was opened when it was made, which has this mode otherwise.
-    pub fn give(&self, new: &File, mode: u32) -> io::Result<()> {
+    /// The same of what is yet to be made; `None` where it is there already.
+    pub fn of_new(path: &Path) -> Option<Owner> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => None,
+            Err(_) => Owner::beside(path),
+        }
+    }
+
+    /// Gives it what was opened when it was made; its mode stays.
+    pub fn own(&self, new: &File) {
         // Only root may give a file away; anyone else owns what it makes.
         let _ = std::os::unix::fs::fchown(new, Some(self.user), Some(self.group));
+    }
+
+    /// Gives it what was opened when it was made, which has this mode otherwise.
+    pub fn give(&self, new: &File, mode: u32) -> io::Result<()> {
+        self.own(new);
         let mode = if self.group_writes {
             mode | 0o020
         } else {
@@ -41,6 +54,30 @@ impl Owner {
         };
         new.set_permissions(Permissions::from_mode(mode))
     }
+}
+
+/// Makes a folder and those above it that are missing. Each belongs to the owner of the folder that
+/// it is in.
+pub fn make_folders(path: &Path, mode: u32) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    make_folders(&folder(path), mode)?;
+    match make_folder(path, mode) {
+        // Another made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Makes one folder, likewise.
+pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    let owner = Owner::of_new(path);
+    DirBuilder::new().mode(mode).create(path)?;
+    if let Some(owner) = owner {
+        owner.own(&File::open(path)?);
+    }
+    Ok(())
 }
 
 /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync the folder. Keeps the

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::world::{World, kill, wait_for};
@@ -131,6 +131,20 @@ fn a_live_lock_is_never_taken_by_who_may_not_look_at_its_holder() {
     assert_eq!(codes, "1 × 0", "{}", world.read("out"));
 }
 
+/// A folder and all that is in it.
+fn tree(folder: &Path) -> Vec<PathBuf> {
+    let mut all = vec![folder.to_owned()];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(tree(&path));
+        } else {
+            all.push(path);
+        }
+    }
+    all
+}
+
 #[test]
 fn rb_state_owner_what_a_person_does_as_root_leaves_files_that_the_runners_user_writes_next() {
     let world = World::new(&["localhost"], true);
@@ -169,7 +183,24 @@ fn rb_state_owner_what_a_person_does_as_root_leaves_files_that_the_runners_user_
     world.set_live("v2");
     let (code, told) = runner(&["record", "--pending", "--release", "v2"]);
     assert_eq!(code, Some(0), "{told}");
-    world.rollback(&["run"]).exits(0);
+    let outputs = [
+        "--report",
+        "r.json",
+        "--html",
+        "r.html",
+        "--summary",
+        "r.md",
+    ];
+    world
+        .rollback(&[&["run"][..], &outputs[..]].concat())
+        .exits(0);
+    let evidence = tree(&world.path(".deploy-guard"));
+    assert!(evidence.len() > 3, "{evidence:?}");
+    let outputs = ["r.json", "r.html", "r.md"].map(|name| world.path(name));
+    for path in evidence.iter().chain(&outputs) {
+        let meta = fs::metadata(path).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (USER, USER), "{path:?}");
+    }
     for entry in [
         "state.json",
         "state.json.bak",

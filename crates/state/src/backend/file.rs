@@ -50,7 +50,7 @@ impl File {
         new: &[u8],
         keep: &Part,
     ) -> Result<(), Trouble> {
-        fs::create_dir_all(atomic::folder(&self.path)).map_err(Trouble::failed)?;
+        atomic::make_folders(&atomic::folder(&self.path), 0o777).map_err(Trouble::failed)?;
         let lock = self.lock().await?;
         let now = self.get(&Part::State)?;
         if now.as_ref().map(|now| &now.bytes) != old.map(|old| &old.bytes) {
