@@ -36,8 +36,8 @@ impl Rollback<'_> {
         (far > window && current != self.destination).then_some((current, words))
     }
 
-    /// The refusal, where the window has passed and something is gone or nobody can say; all of it
-    /// is named.
+    /// The refusal, where the window has passed and something is gone or not known to be there; all
+    /// of it is named.
     pub(super) async fn gone(
         &self,
         target: &dyn Target,
@@ -46,38 +46,40 @@ impl Rollback<'_> {
     ) -> Option<Outcome> {
         let (current, age) = self.passed(document)?;
         let window = self.session.section.window?;
-        let mut gone: Vec<String> = ready
+        let mut lacks: Vec<Lack> = ready
             .iter()
-            .filter_map(|(step, ready)| Some(format!("{}: {}", step.place, ready.as_ref().err()?)))
+            .filter_map(|(step, ready)| {
+                let reason = ready.as_ref().err()?;
+                Some(Lack::Unready(format!("{}: {reason}", step.place)))
+            })
             .collect();
         let kept = document.entry(self.destination).map(Kept::of);
         let kept = kept.unwrap_or_default();
         let images = join_all(kept.images.iter().map(|image| self.in_registry(image)));
         let files = self.on_hosts(&kept.paths, ready);
         let (images, files) = tokio::join!(images, files);
-        gone.extend(images.into_iter().filter_map(Result::err));
-        gone.extend(files);
-        if gone.is_empty() && !target.proves() && kept.is_empty() {
-            gone.push(
-                "nobody can say whether it is still there: there is no `rollback.command.check`, and no image and \
-                 no `--retained` path were recorded"
+        lacks.extend(images.into_iter().filter_map(Result::err));
+        lacks.extend(files);
+        if lacks.is_empty() && !target.proves() && kept.is_empty() {
+            lacks.push(Lack::NotKnown(
+                "there is no `rollback.command.check`, and neither an image nor a `--retained` path was recorded"
                     .to_owned(),
-            );
+            ));
         }
-        if gone.is_empty() {
+        if lacks.is_empty() {
             return None;
         }
+        let told: Vec<&str> = lacks.iter().map(Lack::told).collect();
         Some(
             Outcome::refused("refused/window", self.destination)
                 .expected(format!(
                     "{current} was deployed within {window}, or all that {} needs is still there",
                     self.destination
                 ))
-                .actual(format!("deployed {age}; {}", gone.join("; ")))
+                .actual(format!("deployed {age}; {}", told.join("; ")))
                 .reason(format!(
-                    "the window of {window} has passed, and what {} needs is gone: {}",
-                    self.destination,
-                    gone.join("; ")
+                    "the window of {window} has passed, and {}",
+                    Lack::all(&lacks, self.destination)
                 ))
                 .hint(format!(
                     "nothing was changed; fix forward, or deploy {} again from its source; `rollback history` shows what else is kept",
@@ -103,10 +105,13 @@ impl Rollback<'_> {
         )
     }
 
-    async fn in_registry(&self, image: &str) -> Result<(), String> {
+    async fn in_registry(&self, image: &str) -> Result<(), Lack> {
         let job = self.session.job;
-        let unsure =
-            |why: String| format!("{image}: whether it is there could not be asked: {why}");
+        let unsure = |why: String| {
+            Lack::NotKnown(format!(
+                "{image}: whether it is there could not be asked: {why}"
+            ))
+        };
         let reference = Reference::parse(image).map_err(|error| unsure(error.to_string()))?;
         // The login that preflight asks with for the same image, and whom it trusts.
         let ready = job.config.preflight.as_ref();
@@ -127,8 +132,11 @@ impl Rollback<'_> {
         };
         match client.manifest(&reference, access, Want::default()).await {
             Ok(Answer::Found { .. }) => Ok(()),
-            Ok(Answer::Absent) => Err(format!("{image} is not in {} any more", reference.host())),
-            Ok(Answer::Unusable(why)) => Err(format!("{image} is there, but {why}")),
+            Ok(Answer::Absent) => Err(Lack::Gone(format!(
+                "{image} is not in {} any more",
+                reference.host()
+            ))),
+            Ok(Answer::Unusable(why)) => Err(Lack::Gone(format!("{image} is there, but {why}"))),
             Ok(Answer::Denied { status, detail }) => {
                 Err(unsure(format!("status {status}: {detail}")))
             }
@@ -137,12 +145,12 @@ impl Rollback<'_> {
     }
 
     /// Which of the paths is missing where, in words.
-    async fn on_hosts(&self, paths: &[&str], ready: &Ready) -> Vec<String> {
+    async fn on_hosts(&self, paths: &[&str], ready: &Ready) -> Vec<Lack> {
         if paths.is_empty() {
             return Vec::new();
         }
         let mut places: Vec<&Place> = ready.iter().map(|(step, _)| &step.place).collect();
-        // A command acts on hosts from here, and nobody says that it logs in to them.
+        // A command acts on hosts from here, and need not log in to them.
         if self.session.section.command.is_some() {
             places = vec![&Place::Here];
         }
@@ -154,18 +162,63 @@ impl Rollback<'_> {
             }
             match self
                 .places
-                .must(place, "a look at what was kept", &script, LOOK)
+                .must_look(place, "a look at what was kept", &script, LOOK)
                 .await
             {
                 Ok(missing) if missing.trim().is_empty() => None,
                 Ok(missing) => {
                     let missing: Vec<&str> = missing.lines().collect();
-                    Some(format!("{place}: {} is gone", missing.join(", ")))
+                    let missing = missing.join(", ");
+                    Some(Lack::Gone(format!("{place}: {missing} is gone")))
                 }
-                Err(reason) => Some(format!("{place}: {reason}")),
+                Err(reason) => Some(Lack::NotKnown(format!("{place}: {reason}"))),
             }
         });
         join_all(asking).await.into_iter().flatten().collect()
+    }
+}
+
+/// Why the destination may be without something that it needs.
+#[derive(Debug)]
+enum Lack {
+    /// It was asked for, and is not there.
+    Gone(String),
+    /// Whether it is there could not be asked.
+    NotKnown(String),
+    /// A place cannot be made ready.
+    Unready(String),
+}
+
+impl Lack {
+    fn told(&self) -> &str {
+        match self {
+            Lack::Gone(told) | Lack::NotKnown(told) | Lack::Unready(told) => told,
+        }
+    }
+
+    /// All of them in words, each kind by its name.
+    fn all(lacks: &[Lack], destination: &str) -> String {
+        let (mut gone, mut unknown, mut unready) = (Vec::new(), Vec::new(), Vec::new());
+        for lack in lacks {
+            match lack {
+                Lack::Gone(told) => gone.push(told.as_str()),
+                Lack::NotKnown(told) => unknown.push(told.as_str()),
+                Lack::Unready(told) => unready.push(told.as_str()),
+            }
+        }
+        let kinds = [
+            (gone, format!("what {destination} needs is gone")),
+            (
+                unknown,
+                format!("whether what {destination} needs is still there is not known"),
+            ),
+            (unready, format!("{destination} cannot be made ready")),
+        ];
+        let told = kinds.into_iter().filter(|(all, _)| !all.is_empty());
+        let told: Vec<String> = told
+            .map(|(all, kind)| format!("{kind}: {}", all.join("; ")))
+            .collect();
+        told.join("; ")
     }
 }
 

@@ -102,22 +102,20 @@ fn after_the_window_the_registry_must_still_have_the_image_that_was_recorded() {
     let other = format!("sha256:{}", "0".repeat(64));
     record_v1(&world, &["--digest", &other]);
     let outcome = refused(&world, "window");
+    let reason = outcome["reason"].as_str().unwrap();
     assert!(
-        outcome["reason"]
-            .as_str()
-            .unwrap()
-            .contains("is not in 127.0.0.1"),
+        reason.contains("what v1 needs is gone: ") && reason.contains("is not in 127.0.0.1"),
         "{outcome}"
     );
     // A registry that does not answer tells nothing.
     record_v1(&world, &["--digest", &digest]);
     drop(registry);
     let outcome = refused(&world, "window");
+    let reason = outcome["reason"].as_str().unwrap();
     assert!(
-        outcome["reason"]
-            .as_str()
-            .unwrap()
-            .contains("could not be asked"),
+        reason.contains("whether what v1 needs is still there is not known: ")
+            && reason.contains("could not be asked")
+            && !reason.contains("is gone"),
         "{outcome}"
     );
     let report = world
