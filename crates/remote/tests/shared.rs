@@ -130,6 +130,54 @@ async fn a_connection_that_broke_is_made_again() {
     assert_eq!(logins(&sshd), 3);
 }
 
+#[tokio::test]
+async fn a_login_that_is_cut_off_is_made_once_more() {
+    let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
+    for (cuts, works) in [(1, true), (9, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let behind = sshd.port();
+        std::thread::spawn(move || {
+            for (nth, stream) in listener.incoming().enumerate() {
+                let Ok(stream) = stream else { return };
+                if nth < cuts {
+                    drop(stream);
+                    continue;
+                }
+                let there = std::net::TcpStream::connect(("127.0.0.1", behind)).unwrap();
+                for (mut from, mut to) in [
+                    (stream.try_clone().unwrap(), there.try_clone().unwrap()),
+                    (there, stream),
+                ] {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        let known_hosts = folder.path().join(format!("known_hosts-{port}"));
+        let known = format!("[127.0.0.1]:{port} {}\n", sshd.host_key());
+        std::fs::write(&known_hosts, known).unwrap();
+        let host = Shared::new(Target {
+            address: "127.0.0.1".to_owned(),
+            port,
+            user: sshd.user().to_owned(),
+            key: SecretString::from(sshd.private_key()),
+            passphrase: None,
+            known_hosts,
+        });
+        let ran = host.run("echo here", limits(LONG)).await;
+        match ran {
+            Ok(output) => assert!(works && output.success(), "{output:?}"),
+            Err(error) => assert!(
+                !works && matches!(error, Error::Handshake { .. }),
+                "{error:?}"
+            ),
+        }
+    }
+}
+
 fn kill(pid: &str) {
     let killed = std::process::Command::new("kill")
         .args(["-9", pid])

@@ -1,4 +1,4 @@
-//! One login at a host for everybody who asks there: made when it is first needed, and made again
+//! One login at a host for everything that is asked there: made when it is first needed, and made again
 //! when it broke.
 
 use std::sync::{Mutex, PoisonError};
@@ -101,7 +101,7 @@ impl Shared {
     pub async fn read(&self, text: &str, limits: Limits) -> Result<Output, Error> {
         let since = Instant::now();
         match self.script(text, limits).await {
-            Err(Error::Lost { .. } | Error::Closed | Error::Handshake { .. }) => {
+            Err(Error::Lost { .. } | Error::Closed) => {
                 let timeout = limits.timeout.saturating_sub(since.elapsed());
                 self.script(text, Limits { timeout, ..limits }).await
             }
@@ -152,7 +152,15 @@ impl Shared {
         }
     }
 
+    /// The login, made once more where the host cut it off before any of it: nothing was begun.
     async fn session(&self, asking: &Asking) -> Result<Session, Error> {
+        match self.logged_in(asking).await {
+            Err(Error::Handshake { .. }) => self.logged_in(asking).await,
+            result => result,
+        }
+    }
+
+    async fn logged_in(&self, asking: &Asking) -> Result<Session, Error> {
         let mut result = self.login();
         let waiting = result.wait_for(Option::is_some);
         match tokio::time::timeout_at(asking.until.into(), waiting).await {
