@@ -270,10 +270,12 @@ fn nginx_no_server_line_a_form_that_no_rollback_could_switch_fails_before_the_de
         assert!(part["actual"].as_str().unwrap().contains(told), "{part}");
         if verdict == "fail" {
             let hint = part["hint"].as_str().unwrap();
-            assert!(
-                hint.contains("let live.inc hold `upstream shop { server"),
-                "{hint}"
-            );
+            let how = if told.contains("different") {
+                "`rollback.nginx.upstream: a`"
+            } else {
+                "let live.inc hold `upstream shop { server"
+            };
+            assert!(hint.contains(how), "{hint}");
         }
     }
     std::fs::remove_file(here.join("live.inc")).unwrap();

@@ -10,7 +10,7 @@ use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Entry, Status};
 
 use crate::session::{Session, failure};
-use crate::target;
+use crate::target::{self, Parts};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -272,7 +272,13 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
     let entry = known.deployed(release, Status::Good, Timestamp::now(), None);
     flags.tell(entry, session);
     let name = entry.release.clone();
+    let history = known.history.clone();
     let asked = target::asked(session.section, session.job, &name, known.history).await;
+    let parts = match &asked {
+        Ok(Some((running, _))) if *running == name => Parts::default(),
+        Ok(None) => Parts::default(),
+        _ => target::parts(session.section, session.job, &name, history).await,
+    };
     let expected = format!("{release} runs");
     let lifted = |outcome: Outcome, reason: String| {
         outcome
@@ -294,9 +300,7 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
                 .expected(expected)
                 .actual(format!("{running} runs ({evidence})"))
                 .reason(reason)
-                .hint(format!(
-                    "record what runs: `rollback record --release {running}`, or deploy {release}; or insist with `--force`"
-                ))
+                .hint(instead(release, &running, &parts))
         }
         Ok(None) => Outcome::inconclusive(id, release)
             .severity(Severity::Advisory)
@@ -304,6 +308,21 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
             .actual("nobody can be asked")
             .reason("nobody is configured who says what runs")
             .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`"),
+        // It was asked, and does not run.
+        Err(_) if !parts.down.is_empty() => {
+            let down = session.clean(&parts.down.join(", "));
+            let reason = format!("{release} does not run: {down}");
+            if force {
+                return lifted(Outcome::inconclusive(id, release).actual(down), reason);
+            }
+            Outcome::refused("refused/not-running", release)
+                .expected(expected)
+                .actual(down)
+                .reason(reason)
+                .hint(format!(
+                    "nothing was recorded; see its log, then deploy {release} again or `rollback run`; or insist with `--force`"
+                ))
+        }
         Err(reason) => {
             let said = format!("whether {release} runs could not be asked: {reason}");
             if force {
@@ -316,6 +335,20 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
                 .hint("nothing was recorded; see whether the service answers, or insist with `--force`")
         }
     }
+}
+
+/// What to do where another release runs than the one to record: parts may run several.
+fn instead(release: &str, running: &str, parts: &Parts) -> String {
+    if parts.runs.len() < 2 {
+        return format!(
+            "record what runs: `rollback record --release {running}`, or deploy {release}; or insist with `--force`"
+        );
+    }
+    let all = [parts.runs.as_slice(), parts.down.as_slice()].concat();
+    format!(
+        "{}: deploy {release} whole, or go back with `rollback run`; or insist with `--force`",
+        all.join(", ")
+    )
 }
 
 /// The rule that forbids to deploy or record this release.

@@ -122,6 +122,15 @@ pub(crate) struct Learned {
     pub(crate) named: bool,
 }
 
+/// The parts of a place, such as the services of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// What each of them runs, in words.
+    pub(crate) runs: Vec<String>,
+    /// What of them was looked at and does not run, in words.
+    pub(crate) down: Vec<String>,
+}
+
 /// How the switch is made.
 ///
 /// Only `prepare`, `act` and `undo` change anything. Steps at different places run side by side.
@@ -132,6 +141,13 @@ pub(crate) trait Target {
     /// The release that runs at the step's place; `None` where the target cannot tell. `likely` is
     /// the release that it probably is.
     fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>>;
+
+    /// What the parts of the step's place run, where the target sees parts; `likely` is the release that
+    /// is expected of them.
+    fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Parts> {
+        let _ = (step, likely);
+        Box::pin(async { Ok(Parts::default()) })
+    }
 
     /// What the state must know of what runs so that it can be gone back to, if `release` is what
     /// runs; `None` where the release's name is enough.
@@ -348,6 +364,33 @@ pub(crate) async fn learned(
     };
     let asked = tokio::time::timeout(LOOK, target.learned(release)).await;
     asked.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK.as_secs())))
+}
+
+/// What the parts of all places run. What cannot be asked is left out: [`asked`] tells why.
+pub(crate) async fn parts(section: &Rollback, job: &Job, likely: &str, known: Vec<Entry>) -> Parts {
+    let places = Places::new(&job.config.hosts, &job.env);
+    let Ok(target) = of(section, job, &places, known) else {
+        return Parts::default();
+    };
+    let steps = target.steps(Move {
+        destination: likely,
+        left: None,
+    });
+    let target = &*target;
+    let asking = steps.iter().map(|step| async move {
+        let asked = tokio::time::timeout(LOOK, target.parts(step, likely)).await;
+        (step, asked.ok().and_then(Result::ok).unwrap_or_default())
+    });
+    let mut all = Parts::default();
+    for (step, parts) in join_all(asking).await {
+        let at = |told: String| match &step.place {
+            Place::Here => told,
+            Place::Host(name) => format!("{name}: {told}"),
+        };
+        all.runs.extend(parts.runs.into_iter().map(at));
+        all.down.extend(parts.down.into_iter().map(at));
+    }
+    all
 }
 
 /// The release that runs and who says so; `None` where nobody is configured to tell.

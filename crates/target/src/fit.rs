@@ -138,19 +138,21 @@ impl<'a> Kind<'a> {
 
 async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<Fit, String> {
     let path = &target.upstream_file;
-    let misfit = |reason| Misfit {
-        reason,
-        hint: upstream::hint(target),
-    };
     let Some(text) = places.read(place, path, LOOK).await? else {
-        return Ok(Fit::Missing(misfit(upstream::no_file(path))));
+        return Ok(Fit::Missing(Misfit {
+            reason: upstream::no_file(path),
+            hint: upstream::hint(target),
+        }));
     };
     Ok(match Upstream::of(&text, target) {
         Ok(upstream) => Fit::Fits(match upstream.active().as_slice() {
             [] => "neither colour has traffic".to_owned(),
             active => format!("{} has the traffic", active.join(", ")),
         }),
-        Err(why) => Fit::Never(misfit(why.to_string())),
+        Err(why) => Fit::Never(Misfit {
+            reason: why.to_string(),
+            hint: why.hint(target),
+        }),
     })
 }
 

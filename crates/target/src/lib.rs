@@ -5,6 +5,7 @@ pub mod compose;
 pub mod fit;
 pub mod haproxy;
 mod place;
+pub mod sudo;
 pub mod systemd;
 pub mod upstream;
 

@@ -154,43 +154,21 @@ impl Places {
         env: &[(String, String)],
         timeout: Duration,
     ) -> Result<String, String> {
-        let (ran, printed) = match place {
-            Place::Here => {
-                let script = Script {
-                    text,
-                    env: env.to_vec(),
-                    timeout,
-                };
-                let (mut printed, mut dropped) = (String::new(), false);
-                let mut keep = |stream, line: &str| {
-                    if stream == Stream::Stdout && !dropped {
-                        dropped = printed.len() + line.len() > MAX_FILE;
-                        if !dropped {
-                            printed.push_str(line);
-                            printed.push('\n');
-                        }
-                    }
-                };
-                let ran = remote::local::run(&script, &mut keep).await;
-                let ran = ran
-                    .map(Ran::from)
-                    .map_err(|error| format!("a command could not be started: {error}"))?;
-                (Ran { dropped, ..ran }, printed)
-            }
-            Place::Host(_) => {
-                let export =
-                    |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
-                let text: String = env.iter().map(export).chain([text.to_owned()]).collect();
-                let ran = self.run(place, &text, timeout).await?;
-                let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
-                (ran, printed)
-            }
-        };
-        if ran.status == Some(0) && ran.dropped {
-            return Err(format!("{what}: it printed more than {MAX_FILE} bytes"));
-        }
-        ended(&ran, what)?;
-        Ok(printed)
+        let host = async |text: &str| self.run(place, text, timeout).await;
+        printed(place, what, text, env, timeout, host).await
+    }
+
+    /// The same for a script that only reads.
+    pub async fn read_whole(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        env: &[(String, String)],
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let host = async |text: &str| self.look(place, text, timeout).await;
+        printed(place, what, text, env, timeout, host).await
     }
 
     /// One of the user's own commands, as they wrote it, which must end with 0.
@@ -275,7 +253,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
             path_word(path)?
         );
         let what = "the upstream file";
-        self.must(place, what, &check, timeout).await.map(drop)
+        self.must_look(place, what, &check, timeout).await.map(drop)
     }
 
     /// Replaces a text file whole: whoever reads sees the old or the new content, after a crash and
@@ -304,6 +282,54 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
             }
         }
     }
+}
+
+/// What a script printed, all of it; `host` runs it where it is not run here.
+async fn printed(
+    place: &Place,
+    what: &str,
+    text: &str,
+    env: &[(String, String)],
+    timeout: Duration,
+    host: impl AsyncFnOnce(&str) -> Result<Ran, String>,
+) -> Result<String, String> {
+    let (ran, printed) = match place {
+        Place::Here => {
+            let script = Script {
+                text,
+                env: env.to_vec(),
+                timeout,
+            };
+            let (mut printed, mut dropped) = (String::new(), false);
+            let mut keep = |stream, line: &str| {
+                if stream == Stream::Stdout && !dropped {
+                    dropped = printed.len() + line.len() > MAX_FILE;
+                    if !dropped {
+                        printed.push_str(line);
+                        printed.push('\n');
+                    }
+                }
+            };
+            let ran = remote::local::run(&script, &mut keep).await;
+            let ran = ran
+                .map(Ran::from)
+                .map_err(|error| format!("a command could not be started: {error}"))?;
+            (Ran { dropped, ..ran }, printed)
+        }
+        Place::Host(_) => {
+            let export =
+                |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
+            let text: String = env.iter().map(export).chain([text.to_owned()]).collect();
+            let ran = host(&text).await?;
+            let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
+            (ran, printed)
+        }
+    };
+    if ran.status == Some(0) && ran.dropped {
+        return Err(format!("{what}: it printed more than {MAX_FILE} bytes"));
+    }
+    ended(&ran, what)?;
+    Ok(printed)
 }
 
 /// A script of ours: what fails ends it, and programs speak English.
@@ -342,6 +368,7 @@ if [ -e "$path" ]; then
   chown --reference="$path" -- "$new" 2>/dev/null || :
 else
   chmod 0644 -- "$new"
+  chown --reference="$folder" -- "$new" 2>/dev/null || :
 fi
 sync -- "$new"
 mv -f -- "$new" "$path"

@@ -33,6 +33,19 @@ pub enum Unswitchable {
     Apart { one: String, other: String },
 }
 
+impl Unswitchable {
+    /// How the file or the configuration must be.
+    pub fn hint(&self, target: &NginxTarget) -> String {
+        match self {
+            Unswitchable::Apart { one, .. } => format!(
+                "where all traffic goes through one of them, name it: `rollback.nginx.upstream: {one}`; where a \
+                 variable chooses between them, a switch goes under `rollback.command`"
+            ),
+            Unswitchable::NoLine { .. } | Unswitchable::TooMany { .. } => hint(target),
+        }
+    }
+}
+
 /// How the file must look.
 pub fn hint(target: &NginxTarget) -> String {
     let name = target.upstream.as_deref().unwrap_or("shop");

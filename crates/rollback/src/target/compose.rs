@@ -26,7 +26,7 @@ use ::target::compose::{more_than_images, not_ours, override_text};
 use ::target::word;
 
 use super::machines::{Machines, alone, host};
-use super::{Asking, Move, Place, Places, Proving, Step, Target};
+use super::{Asking, Move, Parts, Place, Places, Proving, Step, Target};
 use images::{is_image, release_of, repository};
 use look::{Container, Counts, Look};
 use shell::Program;
@@ -40,6 +40,25 @@ const DIGEST: &str = "{digest}";
 const LATELY: Duration = Duration::from_secs(5);
 /// Between what a script prints and what Compose warned of meanwhile.
 const WARNINGS: &str = "@warnings";
+
+/// Whether a registry has the image: only its own answer is a no.
+const REGISTRY: &str = r#"in_registry() {
+  said=$(docker manifest inspect -- "$image" 2>&1 >/dev/null) && return
+  case $image in localhost:*|127.*)
+    said=$(docker manifest inspect --insecure -- "$image" 2>&1 >/dev/null) && return
+  esac
+  case $said in *'no such manifest'*|*'manifest unknown'*|*'name unknown'*)
+    no "the image $image is neither here nor in its registry"
+  esac
+  no "the image $image is not here, and its registry could not be asked for it: $said"
+}
+"#;
+
+/// In the place of a script's programs: sudo is asked whether they may be run so.
+const MAY: &str = r#"may() { said=$(sudo -n -l -- "$@" 2>&1 >/dev/null) || no "sudo may not run \`$*\` without a password: $said"; }
+docker() { may docker "$@"; }
+"#;
+const MAY_PROGRAM: &str = "program() { may docker-compose \"$@\"; }\n";
 
 pub(crate) struct Compose<'a> {
     config: &'a ComposeTarget,
@@ -80,6 +99,21 @@ impl Before {
     fn read(text: &str) -> Result<Before, String> {
         serde_json::from_str(text).map_err(|error| format!("the pre-image: {error}"))
     }
+}
+
+/// What our services run, beside a release that is likely.
+#[derive(Debug, Default)]
+struct Seen<'l> {
+    /// The containers of the likely release.
+    found: Vec<&'l Container>,
+    /// The other releases that run.
+    others: Vec<String>,
+    /// What has an image that names no release.
+    unnamed: Option<String>,
+    /// What does not do its work, with its container.
+    down: Vec<String>,
+    /// What each service runs, in words.
+    runs: Vec<String>,
 }
 
 /// The services that a step touches.
@@ -216,7 +250,7 @@ impl<'a> Compose<'a> {
         let text = self.head(known.as_ref()) + &self.list(known.as_ref());
         let printed = self
             .machines
-            .whole(place, "docker inspect", &text, &self.env(""), LOOK)
+            .read_whole(place, "docker inspect", &text, &self.env(""), LOOK)
             .await?;
         let mut lines = printed.lines();
         let mut program = match known {
@@ -247,7 +281,7 @@ impl<'a> Compose<'a> {
                 self.head_at(place),
                 elsewhere.join(" ")
             );
-            let printed = self.machines.script(place, "docker inspect", &text, LOOK);
+            let printed = self.machines.read(place, "docker inspect", &text, LOOK);
             let there = printed.await?;
             let gone = |id: &&str| !there.lines().any(|line| line == *id);
             let gone: BTreeSet<String> = (look.elsewhere().into_iter())
@@ -289,7 +323,7 @@ impl<'a> Compose<'a> {
         let env = self.env(release);
         let printed = self
             .machines
-            .whole(place, "compose config", &text, &env, LOOK)
+            .read_whole(place, "compose config", &text, &env, LOOK)
             .await;
         let printed = printed.map_err(|reason| {
             if reason.contains("variable") {
@@ -334,44 +368,13 @@ impl<'a> Compose<'a> {
     /// The release that our services run, all of them in all their containers; where one runs
     /// another than is `likely`, that one. What does not run is no release's.
     async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
-        let wanted = self.images(likely).ok();
         let look = self.look(place).await?;
-        let asks = |service: &String| {
-            let mut all = look.of(service).peekable();
-            all.peek().is_none() || all.any(Container::has_ended_well)
-        };
-        let project = if self.config.services.keys().any(asks) {
-            self.resolved(place, likely)
-                .await
-                .unwrap_or_default()
-                .project
-        } else {
-            Project::default()
-        };
-        let mut others: Vec<String> = Vec::new();
-        let mut trouble = None;
-        let mut found = Vec::new();
-        for service in self.config.services.keys() {
-            let mut any = project.wants_none(service);
-            for one in look.of(service) {
-                any = true;
-                match self.release_in(service, one, wanted.as_ref(), likely) {
-                    Some(release) if release != likely => others.push(release),
-                    Some(_) => found.push(one),
-                    None => {
-                        let image = &one.image;
-                        return Err(format!("`{service}` runs {image}, which names no release"));
-                    }
-                }
-                let one_shot = self.is_one_shot(service, &project);
-                let why = look.trouble(one, one_shot);
-                trouble = trouble.or(why.map(|why| format!("`{service}` {why}")));
-            }
-            if !any {
-                trouble = trouble.or(Some(format!("`{service}` does not run")));
-            }
+        let project = self.judging(place, &look, likely).await;
+        let seen = self.seen(&look, &project, likely);
+        if let Some(unnamed) = seen.unnamed {
+            return Err(unnamed);
         }
-        if let Some(other) = others.into_iter().max() {
+        if let Some(other) = seen.others.into_iter().max() {
             return Ok(Some(other));
         }
         // What lives in ours is not ours to name, and was left behind all the same.
@@ -379,11 +382,61 @@ impl<'a> Compose<'a> {
             let why = look.left_behind(one)?;
             Some(format!("`{}` {why}", one.service()))
         });
-        if let Some(trouble) = trouble.or(left) {
+        if let Some(trouble) = seen.down.into_iter().next().or(left) {
             return Err(trouble);
         }
-        self.as_recorded(place, likely, &found).await?;
-        Ok((!found.is_empty()).then(|| likely.to_owned()))
+        self.as_recorded(place, likely, &seen.found).await?;
+        Ok((!seen.found.is_empty()).then(|| likely.to_owned()))
+    }
+
+    /// What each of our services runs, and what of them does not run.
+    fn seen<'l>(&self, look: &'l Look, project: &Project, likely: &str) -> Seen<'l> {
+        let wanted = self.images(likely).ok();
+        let mut seen = Seen::default();
+        for service in self.config.services.keys() {
+            let mut any = project.wants_none(service);
+            let mut runs: BTreeSet<String> = BTreeSet::new();
+            for one in (look.all.iter()).filter(|one| one.service() == service) {
+                any = true;
+                let release = self.release_in(service, one, wanted.as_ref(), likely);
+                runs.insert(release.clone().unwrap_or_else(|| one.image.clone()));
+                match release {
+                    Some(release) if release != likely => seen.others.push(release),
+                    Some(_) => seen.found.push(one),
+                    None => {
+                        let told =
+                            format!("`{service}` runs {}, which names no release", one.image);
+                        seen.unnamed.get_or_insert(told);
+                    }
+                }
+                let one_shot = self.is_one_shot(service, project);
+                let why = look.trouble(one, one_shot);
+                seen.down
+                    .extend(why.map(|why| format!("`{service}` {why}")));
+            }
+            if !any {
+                seen.down.push(format!("`{service}` does not run"));
+            }
+            let runs: Vec<String> = runs.into_iter().collect();
+            if !runs.is_empty() {
+                seen.runs
+                    .push(format!("`{service}` runs {}", runs.join(" and ")));
+            }
+        }
+        seen
+    }
+
+    /// The project, where a service can only be judged by what its files want of it.
+    async fn judging(&self, place: &Place, look: &Look, likely: &str) -> Project {
+        let asks = |service: &String| {
+            let mut all = look.of(service).peekable();
+            all.peek().is_none() || all.any(Container::has_ended_well)
+        };
+        if !self.config.services.keys().any(asks) {
+            return Project::default();
+        }
+        let resolved = self.resolved(place, likely).await;
+        resolved.unwrap_or_default().project
     }
 
     /// What is called a release must be what was recorded of it: a tag can be moved.
@@ -413,7 +466,7 @@ impl<'a> Compose<'a> {
             self.head_at(place),
             ids.join(" ")
         );
-        let printed = self.machines.script(place, "docker inspect", &text, LOOK);
+        let printed = self.machines.read(place, "docker inspect", &text, LOOK);
         let printed = printed.await?;
         for (one, digest) in pinned {
             let own = repository(&one.image);
@@ -492,17 +545,16 @@ impl<'a> Compose<'a> {
         let all: BTreeSet<String> = images.values().map(|image| quote(image)).collect();
         let all: Vec<String> = all.into_iter().collect();
         text.push_str(&format!(
-            "if docker image inspect -- {all} >/dev/null 2>&1; then echo here; else for image in {all}; do
-docker image inspect -- \"$image\" >/dev/null 2>&1 || docker manifest inspect -- \"$image\" >/dev/null 2>&1 ||
-  {{ case $image in localhost:*|127.*) docker manifest inspect --insecure -- \"$image\" >/dev/null 2>&1 ;; *) false ;; esac; }} ||
-  no \"the image $image is neither here nor in its registry\"
+            "if docker image inspect -- {all} >/dev/null 2>&1; then echo here; else
+{REGISTRY}for image in {all}; do
+  docker image inspect -- \"$image\" >/dev/null 2>&1 || in_registry
 done; fi\n",
             all = all.join(" ")
         ));
         let changes = self.changes(&look, project, &images);
         // Side by side: each starts a Compose of its own, which takes its time.
         let (printed, same) = join(
-            self.machines.script(place, "the release", &text, LOOK),
+            self.machines.read(place, "the release", &text, LOOK),
             self.same(place, moving, &look, &changes),
         )
         .await;
@@ -511,6 +563,7 @@ done; fi\n",
             self.here.borrow_mut().extend(all);
         }
         same?;
+        self.permitted(place, &look, &changes, &images).await?;
         Ok(resolved.warnings)
     }
 
@@ -534,7 +587,7 @@ done; fi\n",
         );
         let printed = self
             .machines
-            .whole(place, "docker inspect", &text, &[], LOOK);
+            .read_whole(place, "docker inspect", &text, &[], LOOK);
         for line in printed.await?.lines() {
             let other = Container::read(line)?;
             let template = self.config.services.get(other.service());
@@ -721,11 +774,23 @@ done\n",
             .places()
             .replace(place, &self.file(), &ours, LOOK)
             .await?;
-        let mut text = format!(
-            "{}{alone}{}",
+        let text = format!(
+            "{}{alone}{}{}",
             self.head_at(place),
-            self.pulling(place, images)
+            self.pulling(place, images),
+            self.acts(place, &look, &changes, counts)
         );
+        let env = self.env(release);
+        self.looked.borrow_mut().remove(place);
+        self.machines
+            .whole(place, "compose up", &text, &env, within)
+            .await
+            .map(drop)
+    }
+
+    /// The part of a script that recreates what changes, once the images are here.
+    fn acts(&self, place: &Place, look: &Look, changes: &Changes, counts: &Counts) -> String {
+        let mut text = String::new();
         for words in look.whole() {
             let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
             text.push_str(&format!("docker {} >/dev/null\n", words.join(" ")));
@@ -758,12 +823,31 @@ done\n",
         for service in &changes.after {
             text.push_str(&up(" --force-recreate", vec![service]));
         }
-        let env = self.env(release);
-        self.looked.borrow_mut().remove(place);
-        self.machines
-            .whole(place, "compose up", &text, &env, within)
-            .await
-            .map(drop)
+        text
+    }
+
+    /// Whether sudo lets us do what a switch does: it is asked for the very commands.
+    async fn permitted(
+        &self,
+        place: &Place,
+        look: &Look,
+        changes: &Changes,
+        images: &BTreeMap<String, String>,
+    ) -> Result<(), String> {
+        if !self.config.sudo {
+            return Ok(());
+        }
+        let v2 = self.program(place).is_some_and(|program| program.v2);
+        let program = if v2 { "" } else { MAY_PROGRAM };
+        let mut text = format!("{}{MAY}{program}", self.head_at(place));
+        for image in images.values() {
+            if !self.here.borrow().contains(&(place.clone(), image.clone())) {
+                text.push_str(&format!("docker pull -q -- {}\n", quote(image)));
+            }
+        }
+        text.push_str(&self.acts(place, look, changes, &Counts::new()));
+        let asked = self.machines.read(place, "sudo", &text, LOOK);
+        asked.await.map(drop)
     }
 
     /// Without any, Compose finds its own.
@@ -890,6 +974,18 @@ impl Target for Compose<'_> {
             let before = before.ok_or("what was there before is not known")?;
             let left = moving.left.unwrap_or(moving.destination);
             self.put_back(&step.place, left, before).await
+        })
+    }
+
+    fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Parts> {
+        Box::pin(async move {
+            let look = self.look_lately(&step.place).await?;
+            let project = self.judging(&step.place, &look, likely).await;
+            let seen = self.seen(&look, &project, likely);
+            Ok(Parts {
+                runs: seen.runs,
+                down: seen.down,
+            })
         })
     }
 

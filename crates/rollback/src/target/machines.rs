@@ -91,6 +91,21 @@ impl<'a> Machines<'a> {
         self.places.whole(place, what, &text, env, timeout).await
     }
 
+    /// The same for a script that only reads.
+    pub(crate) async fn read_whole(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        env: &[(String, String)],
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
+        self.places
+            .read_whole(place, what, &text, env, timeout)
+            .await
+    }
+
     /// What a script prints of a place; how it ends says nothing.
     pub(crate) fn look<'s>(
         &'s self,

@@ -16,6 +16,7 @@ use model::release::Releases;
 use super::answers::{self, PROOFS, Streak};
 use super::machines::Machines;
 use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
+use ::target::sudo;
 use ::target::upstream::{self, Upstream};
 
 /// From the first right answer on, workers of before may still accept for so long: nginx tells
@@ -110,6 +111,12 @@ impl<'a> Nginx<'a> {
         let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
         let places = self.machines.places();
         places.may_replace(place, path, limit).await?;
+        for command in [&self.config.test, &self.config.reload] {
+            if let Some(proof) = sudo::proof(command) {
+                let what = format!("`{command}`");
+                places.read_script(place, &what, &proof, limit).await?;
+            }
+        }
         let mut does = step.does.clone();
         if switched == text {
             does.push_str(" (the file already does)");

@@ -196,10 +196,83 @@ fn an_image_that_is_gone_is_refused_before_anything_changes(compose: Compose) {
     world.docker.must(&["rmi", "shop:v1"]);
     world.bed.rollback(&["run"]).is(
         5,
-        &["the image shop:v1 is neither here nor in its registry"],
+        &["the image shop:v1 is not here, and its registry could not be asked for it: "],
     );
     assert_eq!(world.container("backend"), before);
     assert!(!world.folder(OURS).exists());
+}
+
+fn a_registry_that_is_down_is_not_one_without_the_image(compose: Compose) {
+    let registry = Registry::start();
+    let world = World::new(compose, &["v1", "v2"], "");
+    let name = format!("{}/shop", registry.address());
+    world
+        .docker
+        .must(&["tag", "shop:v2", &format!("{name}:v2")]);
+    world.docker.must(&["push", "-q", &format!("{name}:v2")]);
+    let config = world.bed.read("deploy-guard.yml");
+    let image = format!("\"{name}:{{release}}\"");
+    let config = config.replace("\"shop:{release}\"", &image);
+    world.bed.write("deploy-guard.yml", &config);
+    let theirs = std::fs::read_to_string(world.folder(THEIRS)).unwrap();
+    let theirs = theirs.replace("image: shop:v2", &format!("image: {name}:v2"));
+    std::fs::write(world.folder(THEIRS), theirs).unwrap();
+    world.deployed();
+    world.answers("v2");
+    let gone = format!("the image {name}:v1 is neither here nor in its registry");
+    world.bed.rollback(&["run"]).is(5, &[&gone]);
+    drop(registry);
+    let asked = format!("the image {name}:v1 is not here, and its registry could not be asked");
+    world
+        .bed
+        .rollback(&["run"])
+        .is(5, &[&asked, "connection refused"]);
+    world.answers("v2");
+}
+
+/// sudo as it answers a user who may do all but a few things.
+const SUDO: &str = "#!/bin/sh
+printf '%s\\n' \"$*\" >>sudo.log
+[ \"$1\" != -n ] || shift
+case $1 in --preserve-env=*) shift;; esac
+[ \"$1\" = -l ] || exec \"$@\"
+shift; [ \"$1\" != -- ] || shift
+case \"$*\" in *' up '*) echo 'sudo: a password is required' >&2; exit 1;; esac
+";
+
+fn what_sudo_does_not_let_us_do_is_found_by_the_plan(compose: Compose) {
+    let world = World::new(compose, &["v1", "v2"], "");
+    world.answers("v2");
+    let programs = world.bed.path("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let sudo = programs.join("sudo");
+    let config = world.bed.read("deploy-guard.yml");
+    let config = config.replace("  compose:\n", "  compose:\n    sudo: true\n");
+    world.bed.write("deploy-guard.yml", &config);
+    let before = world.container("backend");
+    let plan = || {
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let output = world
+            .bed
+            .command(&["plan"])
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text)
+    };
+    for (text, code, told) in [
+        (SUDO.to_owned(), 5, "sudo may not run `docker"),
+        (SUDO.replace("*' up '*", "none"), 0, "shop:v1"),
+    ] {
+        std::fs::write(&sudo, text).unwrap();
+        let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&sudo, all).unwrap();
+        let (ended, text) = plan();
+        assert_eq!(ended, Some(code), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
+    assert_eq!(world.container("backend"), before);
 }
 
 fn an_image_that_only_the_registry_has_is_pulled(compose: Compose) {
@@ -533,6 +606,8 @@ fn what_a_killed_rollback_left_behind_does_not_overtake_its_abort(compose: Compo
 testkit::with_both! {
     from_good_to_bad_and_back_and_nothing_else_is_touched
     an_image_that_is_gone_is_refused_before_anything_changes
+    a_registry_that_is_down_is_not_one_without_the_image
+    what_sudo_does_not_let_us_do_is_found_by_the_plan
     an_image_that_only_the_registry_has_is_pulled
     a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now
     a_release_that_crashes_is_no_success

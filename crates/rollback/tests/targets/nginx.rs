@@ -415,11 +415,14 @@ fn nginx_no_server_line_a_form_that_no_rollback_could_switch_is_refused_before_i
     bed.configure("", &target, "");
     let never = "no rollback could ever switch live.inc: ";
     let how = "hold `upstream shop { server ";
-    for text in [
-        format!("set $service_url http://{one};\n"),
-        format!("location / {{ proxy_pass http://{one}; }}\n"),
-        format!(
-            "upstream a {{ server {one}; server {other} backup; }}\nupstream b {{ server {other}; server {one} backup; }}\n"
+    for (text, how) in [
+        (format!("set $service_url http://{one};\n"), how),
+        (format!("location / {{ proxy_pass http://{one}; }}\n"), how),
+        (
+            format!(
+                "upstream a {{ server {one}; server {other} backup; }}\nupstream b {{ server {other}; server {one} backup; }}\n"
+            ),
+            "`rollback.nginx.upstream: a`",
         ),
     ] {
         bed.write("live.inc", &text);

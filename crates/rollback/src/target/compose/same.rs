@@ -67,7 +67,7 @@ impl Compose<'_> {
         let env = self.env(destination);
         let printed = self
             .machines
-            .whole(place, "compose config", &text, &env, LOOK);
+            .read_whole(place, "compose config", &text, &env, LOOK);
         let Ok(raw) = Project::read(&printed.await?) else {
             return Ok(());
         };
@@ -156,7 +156,7 @@ printf %s {} >\"$over\"
         let env = self.env(release);
         let printed = self
             .machines
-            .whole(place, "compose config --hash", &text, &env, LOOK);
+            .read_whole(place, "compose config --hash", &text, &env, LOOK);
         let printed = printed.await?;
         let hashes: BTreeMap<&str, &str> = printed
             .lines()
@@ -210,7 +210,7 @@ printf %s {} >\"$over\"
             self.head_at(place),
             quote(&one.image)
         );
-        let printed = self.machines.script(place, "docker inspect", &text, LOOK);
+        let printed = self.machines.read(place, "docker inspect", &text, LOOK);
         Ok(printed.await?.trim() == one.image_id)
     }
 }

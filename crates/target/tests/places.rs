@@ -1,0 +1,52 @@
+//! Scripts at a host whose connection is cut, against a real sshd.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use model::Env;
+use target::{Place, Places, word};
+use tempfile::TempDir;
+use testkit::Sshd;
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn places(sshd: &Sshd, folder: &TempDir) -> Places {
+    let known_hosts = folder.path().join("known_hosts");
+    std::fs::write(&known_hosts, sshd.known_hosts()).unwrap();
+    let host = serde_json::json!({
+        "address": "127.0.0.1",
+        "port": sshd.port(),
+        "user": sshd.user(),
+        "key-file": sshd.key(),
+        "known-hosts": known_hosts,
+    });
+    let hosts = [("web-01".to_owned(), serde_json::from_value(host).unwrap())];
+    Places::new(&hosts.into(), &Env::default())
+}
+
+/// Each way to read asks once more; what may change something does not.
+#[tokio::test]
+async fn a_read_that_was_cut_is_put_once_more_and_an_act_is_not() {
+    let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
+    let places = places(&sshd, &folder);
+    let place = Place::Host("web-01".to_owned());
+    // Its own sshd is killed under it, the first time.
+    let sign = folder.path().join("sign");
+    let text = format!(
+        "if [ ! -e {sign} ]; then : >{sign}; kill -9 $PPID; sleep 60; fi; echo \"${{NAME-none}}\"",
+        sign = word(&sign)
+    );
+    let again = || std::fs::remove_file(&sign).unwrap();
+    let env = [("NAME".to_owned(), "a value".to_owned())];
+    let read = places.read_whole(&place, "a look", &text, &env, LONG).await;
+    assert_eq!(read.as_deref(), Ok("a value\n"));
+    again();
+    let read = places.read_script(&place, "a look", &text, LONG).await;
+    assert_eq!(read.as_deref(), Ok("none\n"));
+    again();
+    let acted = places.whole(&place, "an act", &text, &env, LONG).await;
+    assert!(acted.is_err(), "{acted:?}");
+    again();
+    let acted = places.script(&place, "an act", &text, LONG).await;
+    assert!(acted.is_err(), "{acted:?}");
+}
