@@ -27,7 +27,7 @@ pub enum Error {
         message: String,
     },
     /// A conditional write whose condition does not hold.
-    #[error("write: somebody else wrote before ({code})")]
+    #[error("write: another writer was first ({code})")]
     Conflict { code: String },
     #[error("read the answer of {service}: {reason}")]
     Malformed {

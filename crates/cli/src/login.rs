@@ -71,7 +71,7 @@ pub async fn find(
 fn nobody() -> Known {
     Known {
         credentials: None,
-        whose: "nobody".to_owned(),
+        whose: "an anonymous user".to_owned(),
         implied: false,
         trouble: None,
     }

@@ -100,7 +100,7 @@ impl Job {
         match self.run_fate(holder, run).await {
             Ok(fate) => fate,
             Err(error) => Fate::Unknown {
-                reason: format!("of which nobody could say whether it has ended: {error}"),
+                reason: format!("and whether it has ended could not be asked: {error}"),
                 hint: error.hint(),
             },
         }

@@ -61,7 +61,7 @@ impl cli::Stage for Stage {
             .is_none_or(|gate| probe::kinds::planned(gate).is_empty())
         {
             return Err(Failure::usage(
-                "no probe is configured, so nobody could tell whether the deployment works",
+                "no probe is configured, so whether the deployment works could not be known",
             )
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration"));
         }

@@ -193,9 +193,7 @@ fn what_is_left_out_of_a_compose_file_is_said() {
     std::os::unix::fs::symlink("compose.yaml", repository.path("docker-compose.yml")).unwrap();
     repository.init(&[]).code(0).stdout(
         contains("compose.yaml: \"tools\": started only by its profile")
-            .and(contains(
-                "compose.override.yaml: it is for whoever develops",
-            ))
+            .and(contains("compose.override.yaml: it is for development"))
             .and(contains("docker-compose.yml: a link")),
     );
     let (config, _) = repository.holds();

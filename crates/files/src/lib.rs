@@ -1,4 +1,4 @@
-//! Reading a file that somebody named: bounded in size, and never waited for.
+//! Reading a file that a person named: bounded in size, and never waited for.
 //!
 //! A path of the configuration may lead to a pipe, a terminal or a device. Opening or reading one
 //! could wait for ever, and with it the runtime, its deadlines and its signals.

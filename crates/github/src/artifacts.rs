@@ -56,7 +56,7 @@ struct Named {
 }
 
 impl WorkflowRun {
-    /// Whether it built what is in the repository. A pull request's run builds what somebody
+    /// Whether it built what is in the repository. A pull request's run builds what its author
     /// proposes, merged with its base: not the commit that it names, and in a fork's case code
     /// that anyone may have written, on a branch that they may call `main`.
     fn is_of(&self, asked: &Repository) -> bool {

@@ -60,12 +60,14 @@ fn the_primary_deployment_must_be_ours_and_rolled_out() {
     ask("task-definition: api", &[]).code(3).ends(
         ID,
         "inconclusive",
-        "nobody says which deployment is ours",
+        "which deployment is ours is not configured",
     );
     // Nobody says which is ours.
-    ask("", &[])
-        .code(3)
-        .ends(ID, "inconclusive", "nobody says which deployment is ours");
+    ask("", &[]).code(3).ends(
+        ID,
+        "inconclusive",
+        "which deployment is ours is not configured",
+    );
     // By its id, as the deploying step knows it.
     let old = service["deployments"][0]["id"].as_str().unwrap();
     let update = json!({"cluster": "prod", "service": "api", "forceNewDeployment": true});
@@ -239,7 +241,7 @@ async fn a_deployment_that_only_looks_stable_does_not_pass() {
     });
     ask()
         .code(4)
-        .ends(ID, "error", "CODE_DEPLOY: somebody else than ECS deploys");
+        .ends(ID, "error", "CODE_DEPLOY: something other than ECS deploys");
 }
 
 #[tokio::test]

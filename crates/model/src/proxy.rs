@@ -178,7 +178,7 @@ pub struct Seen<'a> {
     pub status: u16,
     /// The header `Server`.
     pub server: Option<&'a str>,
-    /// The header `Via`, which whoever passes an answer on must add to it.
+    /// The header `Via`, which each program that passes an answer on must add to it.
     /// <https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3>
     pub via: Option<&'a str>,
     /// A header by which proxies mark what is their own: `Proxy-Status`, `X-Squid-Error`.

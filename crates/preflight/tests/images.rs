@@ -232,7 +232,7 @@ fn what_docker_login_left_is_used() {
             "cannot be used: it is not Docker's configuration",
         ),
         (config("no-colon"), "is not base64 of `user:password`"),
-        ("{}".to_owned(), "asked as nobody"),
+        ("{}".to_owned(), "asked as an anonymous user"),
     ] {
         let (folder, mut command) = asking(&image, "");
         write(&folder.path().join(".docker/config.json"), &text);
@@ -285,7 +285,7 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
     for (script, why) in [
         (
             "echo 'credentials not found in native keychain'; exit 1",
-            "asked as nobody",
+            "asked as an anonymous user",
         ),
         (
             "echo h3lper-pass; exit 7",

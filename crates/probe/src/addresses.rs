@@ -123,7 +123,7 @@ pub(crate) fn refused(expected: &str) -> Reading {
     Reading::not(Verdict::Fail, expected, REFUSED, REFUSED).value(REFUSED)
 }
 
-/// Whoever owes the answer does not give it in time; or we had no memory to read it.
+/// The one that owes the answer does not give it in time; or we had no memory to read it.
 pub(crate) fn late(timeout: Duration, expected: &str) -> Reading {
     late_of(debtor(), timeout, expected)
 }

@@ -29,7 +29,7 @@ static LARGE: Semaphore = Semaphore::const_new(BEYOND);
 static PARSED: Semaphore = Semaphore::const_new(TOTAL / UNIT);
 /// When an answer was last given up that waits, or had waited and was not whole.
 static GIVEN_UP: Mutex<Option<Instant>> = Mutex::new(None);
-/// Whoever gives an answer up asks at once why: this is for a machine that is busy.
+/// A caller that gives an answer up asks at once why: this is for a machine that is busy.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// The share of one answer, given back when it is dropped.

@@ -112,7 +112,7 @@ impl Settings {
 
 /// Trusts what a chain vouches for, and the very certificates that we were given. Where any name
 /// will do, it is as PostgreSQL's `sslmode=verify-ca`, and without a chain as `sslmode=require`:
-/// against listeners, not against somebody in between.
+/// against listeners, not against a machine in between.
 #[derive(Debug)]
 struct Verifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
@@ -124,7 +124,7 @@ struct Verifier {
 }
 
 impl Verifier {
-    /// A certificate that we were given needs nobody who vouches for it.
+    /// A certificate that we were given needs no authority that vouches for it.
     fn is_pinned(&self, end: &CertificateDer<'_>) -> bool {
         self.pinned.iter().any(|pinned| pinned == end)
     }

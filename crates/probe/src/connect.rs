@@ -73,7 +73,7 @@ impl Problem {
         Problem::new(Party::Ourselves, value, reason)
     }
 
-    /// A connection could not be made, or broke: by whoever the error names, else by the one that
+    /// A connection could not be made, or broke: by the party that the error names, else by the one that
     /// owed the answer.
     pub(crate) fn broken(error: &(dyn std::error::Error + 'static)) -> Self {
         if let Some((party, reason)) = culprit(error) {
@@ -215,7 +215,7 @@ impl Route {
                 }
                 Err(error) => Err(Problem::broken(&error)),
             },
-            (None, End::Beyond) => Err(Problem::of_way("error", "nobody stands between")),
+            (None, End::Beyond) => Err(Problem::of_way("error", "nothing stands between")),
         }
     }
 

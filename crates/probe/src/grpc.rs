@@ -197,7 +197,7 @@ fn status(frame: &[u8]) -> Option<u64> {
 /// Groups within groups; a message of three states has none.
 const MAX_GROUPS: usize = 16;
 
-/// Passes over a field that is not known here: whoever answers may know more than we do.
+/// Passes over a field that is not known here: the server may know more than we do.
 /// <https://protobuf.dev/programming-guides/encoding/>
 fn skip(rest: &mut &[u8], field: u64, kind: u64, depth: usize) -> Option<()> {
     let length = match kind {

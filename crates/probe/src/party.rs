@@ -1,8 +1,8 @@
 //! Whose fault it is that no answer came.
 //!
-//! Only the thing under test can fail by not answering. Whoever stands between it and us (our
+//! Only the thing under test can fail by not answering. What stands between it and us (our
 //! resolver, a proxy, a host that connections go through, this machine itself) is only asked for
-//! the way there: where it is silent or broken, nobody knows how the service is, and that is an
+//! the way there: where it is silent or broken, how the service is is not known, and that is an
 //! error.
 
 use std::cell::RefCell;
@@ -77,7 +77,7 @@ pub(crate) async fn charging<T>(measuring: impl Future<Output = T>) -> T {
 
 /// From here on this one owes the answer.
 pub(crate) fn charge(party: Party) {
-    // Outside of a measurement nobody asks.
+    // Outside of a measurement it is not asked.
     let _ = DEBTOR.try_with(|debtor| debtor.replace(party));
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn culprit(error: &(dyn Error + 'static)) -> Option<(Party, String)> 
         if let Some(fault) = link.downcast_ref::<io::Error>().and_then(ours::fault) {
             return Some((Party::Ourselves, fault.to_owned()));
         }
-        // It was told so by whoever holds the other end of the encryption.
+        // It was told so by what holds the other end of the encryption.
         if let Some(told) = link.downcast_ref::<rustls::Error>()
             && !matches!(told, rustls::Error::InvalidMessage(_))
         {

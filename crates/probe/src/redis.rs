@@ -119,7 +119,7 @@ fn refusal(reply: &str, logging_in: bool) -> Problem {
     match said.split(' ').next().unwrap_or_default() {
         "NOAUTH" => of_way("it wants a password, name its variable by `password-env`"),
         "WRONGPASS" | "NOPERM" => of_way("it does not let us in"),
-        "DENIED" => of_way("it lets nobody in from here"),
+        "DENIED" => of_way("it accepts no connection from here"),
         "LOADING" => Problem::of_service(format!("it still loads its data: {text}")),
         "MASTERDOWN" => Problem::of_service(format!("it has lost its master: {text}")),
         _ if logging_in => of_way("it does not let us in"),

@@ -21,7 +21,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// Whether somebody named a release.
+    /// Whether a release was named.
     pub(crate) fn is_named(&self) -> bool {
         !matches!(self, Identity::Unknown(_))
     }

@@ -69,7 +69,7 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
                 .extend(command.map(|command| ("command".to_owned(), command)));
             format!("CRITICAL: traffic is on the new release; {says}")
         }
-        _ => "UNKNOWN: nobody can say which release has the traffic; this is not SAFE".to_owned(),
+        _ => "UNKNOWN: which release has the traffic is not known; this is not SAFE".to_owned(),
     };
     report.reason = format!("{says} ({})", report.reason);
     report
@@ -207,7 +207,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure>
     let questions = Question::all_of_gate(job, places, session.releases());
     let questions = questions.map_err(Failure::error)?;
     if questions.is_empty() {
-        return Err(Failure::usage("nobody says where the release can be asked for")
+        return Err(Failure::usage("where the release can be asked for is not configured")
             .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
     }
     let door = |(endpoint, question): (Option<String>, Question)| Door {
@@ -309,7 +309,7 @@ async fn ask(
         told.push(words);
     }
     if let (Meaning::Old, Some(reason)) = (worst.0, &door.unsure) {
-        let words = format!("nobody can say whether others answer too: {reason}");
+        let words = format!("whether others answer too is not known: {reason}");
         told.push(words.clone());
         worst = (Meaning::Unknown, words);
     }
@@ -389,7 +389,7 @@ fn means(
         return (Meaning::New, "the release that was named");
     }
     let Some(document) = document.filter(|document| !document.history.is_empty()) else {
-        return (Meaning::Unknown, "nobody recorded which release is good");
+        return (Meaning::Unknown, "no good release was recorded");
     };
     match document.status(release) {
         Some(Status::Good) => (Meaning::Old, "recorded good"),
@@ -398,7 +398,7 @@ fn means(
         Some(Status::RolledBack) => (Meaning::New, "left, and never recorded good"),
         // Some good release is known, and it is not this one.
         None if document.last_known_good.is_some() => (Meaning::New, "never recorded"),
-        None => (Meaning::Unknown, "nobody recorded which release is good"),
+        None => (Meaning::Unknown, "no good release was recorded"),
     }
 }
 

@@ -305,8 +305,8 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
         Ok(None) => Outcome::inconclusive(id, release)
             .severity(Severity::Advisory)
             .expected(expected)
-            .actual("nobody can be asked")
-            .reason("nobody is configured who says what runs")
+            .actual("no source can be asked")
+            .reason("no configured source reports the running release")
             .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`"),
         // It was asked, and does not run.
         Err(_) if !parts.down.is_empty() => {

@@ -82,7 +82,7 @@ fn unknown(destination: &str) -> Outcome {
         .expected("a release of the history")
         .actual(format!("{destination} was never recorded"))
         .reason(format!(
-            "{destination} was never recorded, so nobody knows whether it is good"
+            "{destination} was never recorded, so whether it is good is not known"
         ))
         .hint("see `rollback history`")
 }
@@ -147,10 +147,12 @@ pub(crate) fn already_there(document: &Document, destination: &str, evidence: &s
         .map(|entry| entry.release.as_str());
     let hint = match earlier {
         Some(earlier) => format!(
-            "the newest good release before it: `rollback run --to {earlier}`; if a release that nobody recorded runs, name it: `--release VERSION`"
+            "the newest good release before it: `rollback run --to {earlier}`; if a release that was not recorded runs, name it: `--release VERSION`"
         ),
-        None => "if a release that nobody recorded runs, name it: `rollback run --release VERSION`"
-            .to_owned(),
+        None => {
+            "if a release that was not recorded runs, name it: `rollback run --release VERSION`"
+                .to_owned()
+        }
     };
     Outcome::refused("refused/already-there", destination)
         .expected("another release than the destination runs")

@@ -556,7 +556,7 @@ impl Question {
             return Ok(Question { url, source, names });
         }
         Question::of_gate(job, names).ok_or_else(|| {
-            format!("nobody says where the release can be read through {kind}: set `rollback.{kind}.release.url`")
+            format!("where the release can be read through {kind} is not configured: set `rollback.{kind}.release.url`")
         })
     }
 

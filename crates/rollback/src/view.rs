@@ -33,7 +33,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             let outcome = Outcome::pass("state/lock", place.clone());
             if fate.is_gone() {
                 outcome.actual(format!(
-                    "left behind by {}, {}: whoever is next takes it over",
+                    "left behind by {}, {}: the next operation takes it over",
                     lock.holder,
                     fate.reason()
                 ))

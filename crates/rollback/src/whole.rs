@@ -40,7 +40,7 @@ pub async fn keep(job: &Job) -> Failure {
         match renewed.await {
             Ok(()) => {}
             Err(error @ Error::Lost { .. }) => return failure(error),
-            // It is tried again; until the lease is over nobody else may act.
+            // It is tried again; until the lease is over no other operation may act.
             Err(error) => tracing::warn!("the lock was not renewed: {error}"),
         }
     }

@@ -123,7 +123,7 @@ fn target(
         return Ok((pool, true));
     }
     let Some(runner) = &emergency.runner else {
-        return Err(Failure::usage("no pool `emergency` is configured, so nobody could see that it starts")
+        return Err(Failure::usage("no pool `emergency` is configured, so its start could not be seen")
             .hint("add `runner-check: { pools: [{ name: emergency, labels: […] }] }`, or say `emergency: { pool: NAME }`"));
     };
     Ok((

@@ -50,7 +50,7 @@ impl Supply {
     }
 }
 
-/// How long the start of a machine may take where nobody says it: that of a node of a cluster
+/// How long the start of a machine may take where it is not configured: that of a node of a cluster
 /// takes some minutes.
 const STARTS_WITHIN: Duration = Duration::from_mins(5);
 
@@ -74,7 +74,7 @@ impl Pool {
         matches!(self.labels.as_slice(), [label] if is_standard_label(label))
     }
 
-    /// GitHub's own machines, with the time that nobody said.
+    /// GitHub's own machines, with the time that is not configured.
     pub(crate) const HOSTED: Supply = Supply::Hosted {
         within: STARTS_WITHIN,
     };

@@ -104,7 +104,7 @@ impl Trouble {
     pub(crate) fn words(self, usual: &str) -> (String, String) {
         let usual = usual.to_owned();
         match self {
-            Trouble::Conflict => ("somebody else wrote meanwhile".to_owned(), usual),
+            Trouble::Conflict => ("another writer was first".to_owned(), usual),
             Trouble::Unusable(reason) | Trouble::Busy(reason) | Trouble::Unsure(reason) => {
                 (reason, usual)
             }

@@ -161,7 +161,7 @@ pub struct Lock {
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 impl Lock {
-    /// Whether its time is over for certain, whoever's clock is right.
+    /// Whether its time is over for certain, whichever clock is right.
     pub fn is_over(&self, now: Timestamp) -> bool {
         let skew = if self.holder.shares_clock() {
             SignedDuration::ZERO

@@ -102,7 +102,7 @@ impl Error {
                 "see who writes there; a `{place}.lock` whose maker is gone for certain may be removed"
             ),
             Error::Held { .. } => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".into(),
-            Error::Lost { .. } => "somebody took the lock over: see `rollback status` and `rollback history`".into(),
+            Error::Lost { .. } => "another operation took the lock over: see `rollback status` and `rollback history`".into(),
             Error::JournalNewer { .. } => {
                 "it was left untouched: use the release of this tool that wrote it".into()
             }

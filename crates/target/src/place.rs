@@ -256,7 +256,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
         self.must_look(place, what, &check, timeout).await.map(drop)
     }
 
-    /// Replaces a text file whole: whoever reads sees the old or the new content, after a crash and
+    /// Replaces a text file whole: a reader sees the old or the new content, after a crash and
     /// on a full disk too. A link is followed; mode and owner stay.
     pub async fn replace(
         &self,

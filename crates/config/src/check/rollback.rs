@@ -131,7 +131,7 @@ fn ways_in(ways: &[WayIn], config: &Config, tree: &Node) -> Result<(), Fault> {
         let at = nth.to_string();
         let path = ["rollback", "decide", at.as_str()];
         if way.release.url.is_none() {
-            let message = "nobody says which URL to ask";
+            let message = "which URL to ask is not named";
             return Err(fault(tree, &path, message).hint("add `release: { url: … }`"));
         }
         if ways[..nth].iter().any(|other| other.name == way.name) {

@@ -296,7 +296,7 @@ async fn aws(job: &Job) -> Option<Finding> {
         Err(error) => Outcome::fail("token/aws", "AWS")
             .expected("credentials")
             .actual("none")
-            .reason(format!("nobody says who we are to AWS: {error}"))
+            .reason(format!("there are no credentials for AWS: {error}"))
             .hint(error.hint()),
     };
     Some(Finding::new(outcome, &stops))

@@ -111,7 +111,7 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
             let outcome = Outcome::fail("token/github", &name)
                 .expected("a token that GitHub knows")
                 .actual("none")
-                .reason(format!("nobody says who we are to GitHub: {error}"))
+                .reason(format!("there is no token for GitHub: {error}"))
                 .hint("here: `export GITHUB_TOKEN=$(gh auth token)`; in the workflow: `github-token: ${{ github.token }}`");
             return finding(outcome);
         }
@@ -170,7 +170,7 @@ fn told(permission: &str, repository: &str, answer: Result<MayRead, Error>) -> O
         Ok(MayRead::Unasked) => Outcome::inconclusive(id, repository)
             .expected(expected)
             .actual("not known")
-            .reason("nobody can be asked about this permission")
+            .reason("this permission cannot be asked about")
             .hint("`deploy-guard preflight` asks with it"),
         Err(Error::BadToken) => Outcome::fail(id, repository)
             .expected(expected)

@@ -169,7 +169,7 @@ fn file(root: &Path, path: String, name: &str, seen: &mut Seen) {
         return;
     }
     if compose::is_developers(name) {
-        seen.pass_over(&path, "it is for whoever develops, and not used here");
+        seen.pass_over(&path, "it is for development, and not used here");
         return;
     }
     if compose::is_one(name) {

@@ -1,5 +1,5 @@
-//! What all questions to GitHub share: whose repository, and what it is called when nobody can
-//! know.
+//! What all questions to GitHub share: whose repository, and what it is called when it cannot be
+//! known.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ impl Unknown {
     pub(super) fn outcome(self, id: &str, subject: &str, expected: &str) -> Outcome {
         Outcome::error(id, subject)
             .expected(expected)
-            .actual("nobody can know")
+            .actual("not known")
             .reason(format!("cannot know: {}", self.what))
             .hint(self.hint)
     }

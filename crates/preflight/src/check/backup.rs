@@ -154,7 +154,7 @@ fn judge(id: String, check: &BackupCheck, looked: Result<Looked, Blind>) -> Outc
             hint,
         }) => {
             return outcome(verdict)
-                .actual("nobody can know")
+                .actual("not known")
                 .reason(reason)
                 .hint(hint);
         }

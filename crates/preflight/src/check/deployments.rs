@@ -251,7 +251,7 @@ fn judge_alone(
     let shown: Vec<String> = running
         .iter()
         .map(|one| {
-            let by = one.creator.as_deref().unwrap_or("somebody");
+            let by = one.creator.as_deref().unwrap_or("an unknown user");
             format!(
                 "{} of {} by {by} ({}, {} old)",
                 one.id,

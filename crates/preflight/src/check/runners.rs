@@ -30,7 +30,7 @@ pub(crate) fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned
                 None => Outcome::error(id, labels)
                     .expected(format!("at least {} online", check.min_online))
                     .actual("no repository is named")
-                    .reason("no repository is named: nobody knows whose runners are meant")
+                    .reason("no repository is named, so whose runners are meant is not known")
                     .hint("add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it"),
             }
         }),

@@ -54,7 +54,7 @@ pub(super) fn judge(
         return not(
             Verdict::Error,
             format!(
-                "{}: somebody else than ECS deploys this service, and ECS shows no deployment",
+                "{}: something other than ECS deploys this service, and ECS shows no deployment",
                 service.controller
             ),
         );
@@ -139,7 +139,7 @@ fn whose(
         return Err(Box::new(not(
             Verdict::Inconclusive,
             format!(
-                "unproven: nobody says which deployment is ours (PRIMARY is {} of {runs}); give \
+                "unproven: which deployment is ours is not configured (PRIMARY is {} of {runs}); give \
                  `task-definition` with its revision, `deployment-id` or `--release`",
                 primary.id
             ),

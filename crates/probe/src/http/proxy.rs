@@ -2,7 +2,7 @@
 //! `ALL_PROXY` and `NO_PROXY` name.
 //!
 //! The proxy resolves the name: there are no addresses to choose from, and perhaps none to be
-//! found. Whoever stands between is only somebody whom we ask: what it refuses is an error.
+//! found. What stands between is only asked: what it refuses is an error.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};

@@ -80,7 +80,7 @@ impl Reply {
     }
 
     /// Unpacks a body that was sent packed, although nobody asked for it, up to `limit` bytes.
-    /// Whoever looks at the body calls it; only the first call does anything.
+    /// Each reader of the body calls it; only the first call does anything.
     pub(crate) async fn unpack(&mut self, limit: u64) -> Result<(), String> {
         if let Some(done) = &self.unpacked {
             return done.clone();

@@ -148,7 +148,7 @@ impl Transport {
             .parse()
             .map_err(|_| Problem::of_service("the URL cannot be sent"))?;
         let proxy = self.proxy.of(&uri);
-        // What comes through a proxy, comes of it: whether it or the server is silent, nobody knows.
+        // What comes through a proxy, comes of it: whether it or the server is silent is not known.
         charge(proxy.as_ref().map_or(Party::Service, proxy::party));
         let secure = request.url.scheme() == "https";
         let config = secure.then(|| tls.config()).transpose()?;

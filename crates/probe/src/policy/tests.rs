@@ -386,7 +386,7 @@ fn a_time_in_which_we_were_stopped_fails_nothing() {
     assert_eq!(ended.stands(&short, secs(62)).unwrap().verdict, P);
     let failed = judge_with_pause(&short, &[F, P, F], (2, 60));
     assert_eq!(failed.stands(&short, secs(64)).unwrap().verdict, F);
-    // Nobody has seen it fail for longer than we looked.
+    // It was not seen to fail for longer than we looked.
     let lasting = policy(|p| p.failing_for = Some(Span::from_secs(3)));
     let paused = judge_with_pause(&lasting, &[F, F, F], (2, 30));
     assert!(paused.stands(&lasting, secs(31)).is_err());

@@ -81,7 +81,7 @@ fn series(data: &Value) -> Result<Vec<Series>, String> {
     match data["resultType"].as_str() {
         Some("scalar") => Ok(vec![one(&Value::Null, &data["result"])?]),
         Some("vector") => {
-            // Not "no data": whoever answers this did not say what there is.
+            // Not "no data": this answer does not tell what there is.
             let all = data["result"].as_array();
             let all = all.ok_or("the answer has no list of results (`data.result`)")?;
             if all.len() > MAX_SERIES {

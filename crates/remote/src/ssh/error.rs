@@ -129,7 +129,7 @@ impl Target {
                 "find out why before you trust it; then `ssh-keygen -R '[{address}]:{port}' -f {known_hosts}`"
             ),
             Error::HostKeyRevoked { .. } => format!(
-                "do not deploy there: somebody holds a key that was given up; see `grep @revoked {known_hosts}`"
+                "do not deploy there: a key that was given up is in use; see `grep @revoked {known_hosts}`"
             ),
             Error::KnownHosts { .. } => format!(
                 "`ssh-keyscan -p {port} {address} > {known_hosts}`, after comparing the fingerprint with the host's own"

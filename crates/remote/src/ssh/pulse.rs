@@ -15,7 +15,7 @@ use super::link::{Broken, Link};
 /// Never set anywhere: no command is run on this channel, and most hosts refuse it.
 const NAME: &str = "DEPLOY_GUARD_PULSE";
 
-/// Somebody wants to know.
+/// The answer is wanted.
 pub(super) struct Order {
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,

@@ -435,7 +435,7 @@ impl Pump {
             }
         }
         if self.pulse.is_late(now) {
-            // It is dead or deaf: whoever asks next makes a new one.
+            // It is dead or deaf: the next question makes a new one.
             self.retire();
         }
         let mut kept = VecDeque::new();

@@ -23,7 +23,7 @@ const PIECE: usize = 16 << 10;
 /// A stream to a place that a host can reach. It keeps the connection to the host open.
 ///
 /// Where it ends because that connection broke, reading and writing give an error that carries
-/// [`Severed`]: nobody at the far end has closed it.
+/// [`Severed`]: the far end has not closed it.
 #[derive(Debug)]
 pub struct Tunnel {
     stream: tokio::net::UnixStream,

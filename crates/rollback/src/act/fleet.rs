@@ -324,7 +324,7 @@ impl Fleet<'_> {
                 }
                 (_, Standing::Failed(_) | Standing::Begun) => (
                     None,
-                    "its step did not end well, and nobody can be asked".to_owned(),
+                    "its step did not end well, and what it runs cannot be asked".to_owned(),
                 ),
             };
             Runs {
@@ -356,7 +356,7 @@ impl Runs {
                 .reason(format!("it runs {release}"))
                 .hint("`rollback resume` tries again; `rollback abort` puts back what was"),
             None => Outcome::error(id, &self.place)
-                .reason(format!("nobody knows what it runs: {}", self.how))
+                .reason(format!("what it runs is not known: {}", self.how))
                 .hint("see whether the host is up, then `rollback resume` or `rollback abort`"),
         };
         outcome.expected(wanted).actual(told)

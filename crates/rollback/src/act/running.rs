@@ -100,7 +100,7 @@ impl Rollback<'_> {
                 };
             }
             // What does not answer is not the healthy destination.
-            Some(Err(reason)) => (by_record, format!("nobody can be asked: {reason}")),
+            Some(Err(reason)) => (by_record, format!("it cannot be asked: {reason}")),
             None if self.session.job.release.is_some() && by_record.is_some() => {
                 (by_record, "`--release`".to_owned())
             }

@@ -60,7 +60,7 @@ pub(super) fn elsewhere(journal: &Journal, steps: &[Step], destination: &str) ->
             .severity(Severity::Advisory)
             .expected("a step of the configuration")
             .actual("it was begun, and only the journal knows it")
-            .reason("the configuration no longer names its place: nobody looks at what it runs")
+            .reason("the configuration no longer names its place: what it runs is not looked at")
             .hint("if it still serves, put it back into the configuration and roll it back")
     };
     names.iter().map(outcome).collect()
@@ -72,11 +72,11 @@ pub(crate) fn outcomes(journal: &Journal) -> Vec<Outcome> {
     let (goal, hint) = match journal.aborting() {
         Some(reason) => (
             format!("is being undone ({reason})"),
-            "if nobody is at it: `rollback resume` puts the rest back",
+            "if it is not running: `rollback resume` puts the rest back",
         ),
         None => (
             "has not ended".to_owned(),
-            "if nobody is at it: `rollback resume` finishes it, `rollback abort` puts back what was",
+            "if it is not running: `rollback resume` finishes it, `rollback abort` puts back what was",
         ),
     };
     let mut outcomes = vec![
@@ -101,7 +101,7 @@ pub(crate) fn outcomes(journal: &Journal) -> Vec<Outcome> {
                 .hint("`rollback resume` makes it again"),
             Standing::Begun | Standing::Untouched => Outcome::inconclusive(id, destination)
                 .expected("done")
-                .actual("begun; nobody wrote down whether it was made")
+                .actual("begun; whether it was made was not written down")
                 .reason("it was interrupted, or is being made")
                 .hint("`rollback resume` makes it again"),
         };

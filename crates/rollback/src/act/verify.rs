@@ -74,9 +74,9 @@ impl Rollback<'_> {
                     // The command's own exit status is all there is, and is shown as that.
                     _ => Outcome::inconclusive(id, self.destination)
                         .severity(model::Severity::Advisory)
-                        .expected(format!("somebody says that {} answers", self.destination))
+                        .expected(format!("it is proved that {} answers", self.destination))
                         .actual("only the command's exit status says so")
-                        .reason("nobody verified that the release answers")
+                        .reason("that the release answers was not verified")
                         .hint("add probes under `healthgate:`, or `rollback.command.current`"),
                 },
                 Outcome::pass("verify/command", self.destination)

@@ -167,7 +167,7 @@ impl Target for Command<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("nobody knows which release ran before")?;
+            let before = before.ok_or("which release ran before is not known")?;
             let back = Move {
                 destination: before,
                 left: Some(moving.destination),

@@ -295,7 +295,7 @@ impl<'a> Compose<'a> {
         Ok(look)
     }
 
-    /// The same, if nobody has looked a moment ago.
+    /// The same, or the last look where that is a moment ago.
     async fn look_lately(&self, place: &Place) -> Result<Look, String> {
         let last = self.looked.borrow().get(place).cloned();
         match last {

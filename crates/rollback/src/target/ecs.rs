@@ -375,7 +375,7 @@ impl Target for Ecs<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("nobody noted which task definition was set before")?;
+            let before = before.ok_or("which task definition was set before was not noted")?;
             self.switch(before).await
         })
     }

@@ -333,7 +333,7 @@ impl Seen {
         );
         let (Some(linked), Some(now), Some(uptime), Some(started)) = ages else {
             return Err(format!(
-                "the link points to {release}, but nobody knows what the unit runs"
+                "the link points to {release}, but what the unit runs is not known"
             ));
         };
         // Whole seconds: a start within the link's own second is one after it.

@@ -46,7 +46,7 @@ impl<'a> Workflow<'a> {
         let named = config.repository.as_ref();
         let named = named.or(job.actions.repository.as_ref());
         let named =
-            named.ok_or("nobody names the repository: set `rollback.workflow.repository`")?;
+            named.ok_or("the repository is not named: set `rollback.workflow.repository`")?;
         let repository = Repository::parse(named).map_err(|error| error.to_string())?;
         let until = Instant::now() + config.timeout.get();
         let client = job
@@ -317,7 +317,7 @@ impl<'a> Workflow<'a> {
     /// Lets the workflow make live what was left. First the way there must have ended: the two would
     /// overtake each other.
     async fn put_back(&self, moving: Move<'_>, before: Option<&str>) -> Result<String, String> {
-        let left = moving.left.ok_or("nobody knows which release ran before")?;
+        let left = moving.left.ok_or("which release ran before is not known")?;
         if let Some(before) = before {
             let patience = self.config.interval.get() * 3;
             if let (Some(run), _) = self.find(&parse(before)?, patience).await?
@@ -386,7 +386,7 @@ impl Target for Workflow<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("nobody noted which runs there were before")?;
+            let before = before.ok_or("which runs there were before was not noted")?;
             self.switch(moving, before).await
         })
     }

@@ -114,7 +114,7 @@ fn silence_is_no_proof_that_a_release_runs() {
     world
         .rollback(&["record", "--release", "v2"])
         .exits(0)
-        .says("nobody is configured who says what runs");
+        .says("no configured source reports the running release");
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn resume_tells_what_it_found() {
         .exits(1)
         .says("the environment is frozen: a look is due");
     change(&world, |document| document.frozen = None);
-    // Whoever deployed was killed: it held the lock.
+    // The deployment was killed while it held the lock.
     let mut dead = std::process::Command::new("true").spawn().unwrap();
     let holder = state::Holder {
         pid: dead.id(),

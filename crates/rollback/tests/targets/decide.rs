@@ -138,7 +138,7 @@ fn what_nobody_knows_is_never_safe() {
     world
         .bed
         .rollback(&["decide"])
-        .is(3, &["UNKNOWN", "nobody recorded which release is good"]);
+        .is(3, &["UNKNOWN", "no good release was recorded"]);
     let World { bed, nginx, .. } = world;
     drop(nginx);
     bed.recorded("v1", "v2");

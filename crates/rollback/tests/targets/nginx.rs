@@ -356,7 +356,7 @@ fn one_user_in_twenty_with_the_new_release_is_not_safe() {
     decide().is(0, &["SAFE"]);
     // Good answers alone say nothing of who else gets traffic.
     std::fs::remove_file(canary.nginx.upstream_file()).unwrap();
-    decide().is(3, &["UNKNOWN", "nobody can say whether others answer too"]);
+    decide().is(3, &["UNKNOWN", "whether others answer too is not known"]);
 }
 
 #[test]

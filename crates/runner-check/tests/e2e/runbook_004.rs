@@ -78,7 +78,7 @@ runner-check:
     assert_eq!(code, 0, "{text}");
     let (code, text) = folder.run(&["restart", "web-01"]).await;
     assert_eq!(code, 2, "{text}");
-    has(&text, &["nobody can be asked", "--yes"]);
+    has(&text, &["no terminal here to ask", "--yes"]);
     assert!(
         !host
             .exec(&["systemctl", "is-active", &unit("web-01")])

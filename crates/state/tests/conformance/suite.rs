@@ -272,7 +272,10 @@ async fn a_journal_that_another_continued_is_left_alone(place: &dyn Place) {
     let mut theirs = store.unfinished().await.unwrap().unwrap();
     theirs.intent("switch", None).await.unwrap();
     let error = ours.intent("switch", None).await.unwrap_err();
-    assert!(error.to_string().contains("somebody else wrote"), "{error}");
+    assert!(
+        error.to_string().contains("another writer was first"),
+        "{error}"
+    );
     theirs.done("switch").await.unwrap();
     let found = store.unfinished().await.unwrap().unwrap();
     assert_eq!(found.lines().len(), 3);

@@ -53,7 +53,7 @@ pub struct ImageCheck {
 pub enum RegistryLogin {
     /// `password-env` if it is given; else Docker's configuration (`$DOCKER_CONFIG`, else
     /// `~/.docker`) with its credential helpers; else, for `*.dkr.ecr.*.amazonaws.com`, a token
-    /// of ECR's, and for `ghcr.io` GITHUB_TOKEN; else nobody.
+    /// of ECR's, and for `ghcr.io` GITHUB_TOKEN; else none.
     #[default]
     Auto,
     /// A token of ECR's `GetAuthorizationToken`, with the AWS credentials of the environment,

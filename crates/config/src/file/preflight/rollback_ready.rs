@@ -9,8 +9,9 @@ use serde::Deserialize;
 use super::RegistryLogin;
 use crate::value::{Age, Weight};
 
-/// The way back must be open before we go on: a state that can be read and is neither frozen nor
-/// locked, a last-known-good release, and the `rollback.window` to go back to it.
+/// The way back must be open before we go on: a state that can be read and written and is neither
+/// frozen nor locked, a last-known-good release, the `rollback.window` to go back to it, and a target
+/// that a rollback could switch.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RollbackReady {

@@ -70,7 +70,7 @@ pub(super) fn judge(config: &CommitChecks, seen: &[Check], now: Timestamp) -> Ju
     judged
 }
 
-/// Whether the check is one of this app's. A commit status is nobody's.
+/// Whether the check is one of this app's. A commit status has none.
 fn is_by(app: Option<&str>, check: &Check) -> bool {
     let Some(wanted) = app else { return true };
     match &check.kind {

@@ -156,7 +156,7 @@ impl Known {
         };
         let renew = format!("make a new one, then `gh secret set {name}`");
         if wish.login.is_some() && wish.login != login {
-            let whose = login.unwrap_or_else(|| "nobody: it is an app's".to_owned());
+            let whose = login.unwrap_or_else(|| "no user: it is an app's".to_owned());
             let reason = format!("the token belongs to {whose}");
             return not(Outcome::fail(id, name), reason, renew);
         }

@@ -16,7 +16,7 @@ use super::{Changes, Compose, LOOK, Move, Place};
 /// What to do where a variable has no value or another one.
 pub(super) const NAME_THEM: &str = "name the files that have the values of a deployment under `rollback.compose.env-files`, variables under `rollback.compose.env`, or give the step the variables that the deployment had";
 
-/// The names of what differs; more than these help nobody.
+/// The names of what differs; more than these are of no help.
 const TOLD: usize = 5;
 
 impl Compose<'_> {
