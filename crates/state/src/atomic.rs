@@ -66,7 +66,7 @@ pub fn make_folders(path: &Path, mode: u32) -> io::Result<()> {
     match make_folder(path, mode) {
         // Another made it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made,
+        result => result,
     }
 }
 
