@@ -48,6 +48,15 @@ impl Job {
         report.context = self.actions.report(crate::VERSION);
         report.inputs = Some(self.inputs.clone());
     }
+
+    /// Who is acting, for a person to ask.
+    pub fn actor(&self) -> String {
+        let who = self.actions.actor.as_deref();
+        who.or(self.env.non_empty("USER"))
+            .or(self.env.non_empty("LOGNAME"))
+            .unwrap_or("unknown")
+            .to_owned()
+    }
 }
 
 /// Which checks were chosen by `--only` and `--skip`.

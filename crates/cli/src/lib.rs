@@ -14,6 +14,7 @@ mod inputs;
 mod interrupt;
 mod job;
 mod log;
+pub mod force;
 pub mod login;
 mod progress;
 mod proxy;

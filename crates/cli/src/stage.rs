@@ -151,10 +151,11 @@ pub fn parse(
         }
         // It quotes the value that it refuses.
         let mut text = Redactor::new(&secrets).redact(&error.render().to_string());
-        if let Some(hint) = several {
+        let hint = renamed(&error).or(several.map(str::to_owned));
+        if let Some(hint) = &hint {
             text.push_str(&format!("\nhint: {hint}\n"));
         }
-        if secrets.is_empty() && several.is_none() {
+        if secrets.is_empty() && hint.is_none() {
             let _ = error.print();
         } else {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -162,6 +163,24 @@ pub fn parse(
         complain::usage(&name, &text, env);
         ExitCode::Usage
     })
+}
+
+/// Subcommands and flags that had another name before 1.0.
+const RENAMED: &[(&str, &str)] = &[
+    ("drilled", "record-drill"),
+    ("--starts-within", "--max-start-time"),
+];
+
+/// The new name, where an old one was refused.
+fn renamed(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue};
+    let kinds = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg];
+    let refused = kinds.into_iter().find_map(|kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    })?;
+    let (old, new) = RENAMED.iter().find(|(old, _)| old == refused)?;
+    Some(format!("`{old}` was renamed to `{new}`"))
 }
 
 /// Whether one argument holds several words, as a list of arguments on one line does.

@@ -112,6 +112,56 @@ impl Fault {
     }
 }
 
+/// A key that had another name before 1.0.
+struct Renamed {
+    old: &'static str,
+    new: &'static str,
+    hint: &'static str,
+}
+
+const RENAMED: &[Renamed] = &[
+    Renamed {
+        old: "drilled-within",
+        new: "max-drill-age",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "forget-after",
+        new: "stale-after",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "fresh",
+        new: "max-evidence-age",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "leave",
+        new: "drain",
+        hint: "`drain: true` is what `leave: drain` was, `drain: false` what `leave: maint` was",
+    },
+    Renamed {
+        old: "patience",
+        new: "max-queue-time",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "prove-within",
+        new: "verify-timeout",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "starts-within",
+        new: "max-start-time",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "within",
+        new: "max-age",
+        hint: "its value stays the same",
+    },
+];
+
 /// The largest character boundary up to `at`.
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
@@ -159,6 +209,10 @@ impl serde::de::Error for Fault {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let renamed = |row: &&Renamed| row.old == field && expected.contains(&row.new);
+        if let Some(row) = RENAMED.iter().find(renamed) {
+            return Fault::new(format!("`{field}` was renamed to `{}`", row.new)).hint(row.hint);
+        }
         let fault = Fault::new(format!("unknown key `{field}`"));
         match nearest(field, expected) {
             Some(near) => fault.hint(format!("did you mean `{near}`?")),

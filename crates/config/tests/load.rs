@@ -112,6 +112,45 @@ fn the_example_of_the_guide_is_accepted() {
 }
 
 #[test]
+fn a_key_that_was_renamed_is_refused_with_its_new_name() {
+    let same = "its value stays the same";
+    for (text, error) in [
+        (
+            "version: 1\nrunner-check: { fresh: 1m }\n",
+            format!("2:17: `fresh` was renamed to `max-evidence-age` | {same}"),
+        ),
+        (
+            "version: 1\nrunner-check: { patience: 1m }\n",
+            format!("2:17: `patience` was renamed to `max-queue-time` | {same}"),
+        ),
+        (
+            "version: 1\nrunner-check: { prove-within: 1m }\n",
+            format!("2:17: `prove-within` was renamed to `verify-timeout` | {same}"),
+        ),
+        (
+            "version: 1\npreflight: { staging: [{ environment: s, within: 1d }] }\n",
+            format!("2:44: `within` was renamed to `max-age` | {same}"),
+        ),
+        (
+            "version: 1\npreflight: { rollback-ready: { drilled-within: 1d } }\n",
+            format!("2:32: `drilled-within` was renamed to `max-drill-age` | {same}"),
+        ),
+        (
+            "version: 1\nrollback: { haproxy: { leave: maint } }\n",
+            "2:24: `leave` was renamed to `drain` | `drain: true` is what `leave: drain` was, `drain: false` what `leave: maint` was".to_owned(),
+        ),
+        // Elsewhere the same word is an unknown key like any other.
+        (
+            "version: 1\nhealthgate: { fresh: 1m }\n",
+            "2:15: unknown key `fresh`".to_owned(),
+        ),
+    ] {
+        let found = case(text).error();
+        assert!(found.starts_with(&error), "{found}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
     let text = GATE.replace("failure-limit", "faliure-limit");
     for sections in [ALL, &[Section::Preflight], &[]] {

@@ -106,7 +106,7 @@ fn a_group_of_the_sections_organisation_needs_no_owner_of_its_own() {
     assert_eq!(
         (
             section.wait.get().as_secs(),
-            section.patience.get().as_secs()
+            section.max_queue_time.get().as_secs()
         ),
         (0, 120)
     );

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use cli::force::Force;
 use cli::{Failure, Job, Stage as _, hooks};
 use config::Section;
 use config::file::{Deploy, OnUndecided};
@@ -12,14 +13,14 @@ use model::report::Bar;
 use model::text::span;
 use model::{Outcome, Report, Verdict};
 use remote::local::{Captured, Script};
+use rollback::record::Rule;
 use tempfile::NamedTempFile;
 
 /// The stage and its flags.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Stage {
-    /// Deploy a release that is known bad, or into a frozen environment
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    force: Force<Rule>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -140,6 +141,15 @@ fn kept(text: &str) -> std::io::Result<NamedTempFile> {
     Ok(file)
 }
 
+/// The rule that preflight knows it by.
+fn of_preflight(rule: Rule) -> Option<preflight::Rule> {
+    match rule {
+        Rule::KnownBad => Some(preflight::Rule::KnownBad),
+        Rule::Frozen => Some(preflight::Rule::Frozen),
+        Rule::NotRunning | Rule::NoWayBack => None,
+    }
+}
+
 /// What the lease is held for.
 const OPERATION: &str = "deploy";
 
@@ -182,7 +192,7 @@ struct Run<'a> {
     clock: Instant,
     /// What was done when.
     phases: Vec<Bar>,
-    force: bool,
+    force: Force<Rule>,
     outcomes: Vec<Outcome>,
     /// The last good release before this one, once it is known.
     previous: &'a OnceCell<String>,
@@ -307,8 +317,12 @@ impl Run<'_> {
             (report.verdict, report.reason) = (Verdict::Pass, reason.to_owned());
             return Ok(report);
         }
+        let rules = self.force.rules.iter();
         let flags = preflight::Stage {
-            force: self.force,
+            force: Force {
+                rules: rules.filter_map(|rule| of_preflight(*rule)).collect(),
+                reason: self.force.reason.clone(),
+            },
             ..preflight::Stage::default()
         };
         let report = flags.run(self.job).await;
@@ -376,7 +390,7 @@ impl Run<'_> {
         }
         let flags = rollback::record::Flags {
             pending: true,
-            force: self.force,
+            force: self.force.clone(),
             ..Default::default()
         };
         let report = rollback::record::record(self.job, &flags).await?;
@@ -450,7 +464,7 @@ impl Run<'_> {
             return Ok(self.end(Verdict::Pass, reason.clone(), reason));
         }
         let flags = rollback::record::Flags {
-            force: self.force,
+            force: self.force.clone(),
             ..Default::default()
         };
         let report = self.stage(rollback::record::record(self.job, &flags).await, "record")?;

@@ -59,7 +59,8 @@ impl Checkout {
             command.current_dir(self.folder.path()).args([
                 "rollback",
                 "record",
-                "--force",
+                "--force=not-running",
+                "--reason=test",
                 "--release",
                 release,
             ]);

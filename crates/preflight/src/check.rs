@@ -11,7 +11,7 @@ mod disk;
 mod freeze;
 mod hosts;
 mod images;
-mod release;
+pub(crate) mod release;
 mod rollback_ready;
 mod runners;
 mod secrets;
@@ -29,6 +29,7 @@ use config::file::Preflight;
 use config::value::Weight;
 use github::Client;
 use model::{Outcome, Severity};
+use state::Forced;
 use tokio::sync::Semaphore;
 
 /// What cannot be asked at all, of the checks that are chosen: the configuration's fault.
@@ -46,8 +47,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) until: Instant,
     /// A turn for each host that may be asked at the same time.
     pub(crate) hosts: Semaphore,
-    /// `--force`.
-    pub(crate) force: bool,
+    /// The rules that `--force` lifts.
+    pub(crate) forced: Vec<Forced>,
     /// `preflight.commit`.
     pub(crate) commit: Option<&'a str>,
     clients: RefCell<BTreeMap<(Option<String>, Instant), Client>>,
@@ -56,13 +57,13 @@ pub(crate) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(crate) fn new(job: &'a Job, section: &'a Preflight, force: bool) -> Self {
+    pub(crate) fn new(job: &'a Job, section: &'a Preflight, forced: Vec<Forced>) -> Self {
         Scene {
             job,
             timeout: section.timeout.get(),
             until: Instant::now() + section.deadline.get(),
             hosts: Semaphore::new(usize::from(section.parallel_hosts.get())),
-            force,
+            forced,
             commit: section.commit.as_deref(),
             clients: RefCell::default(),
             notes: RefCell::default(),

@@ -15,6 +15,7 @@ use config::file::{ImageCheck, Preflight, RegistryLogin, SecretCheck, SecretKind
 use config::value::Weight;
 use model::{Outcome, Report, Severity, Verdict};
 
+pub use crate::check::release::Rule;
 use crate::check::{Planned, Scene, waiver};
 use crate::score::Weighed;
 
@@ -30,9 +31,8 @@ pub struct Stage {
     /// The least readiness score that passes, 0 to 10 [default: 8]
     #[arg(long, value_name = "SCORE")]
     pub pass_score: Option<f64>,
-    /// Allow a release that is known bad, and a frozen environment
-    #[arg(long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub force: cli::force::Force<Rule>,
     #[command(subcommand)]
     pub action: Option<Action>,
 }
@@ -111,7 +111,7 @@ impl cli::Stage for Stage {
         if let Some(failure) = check::unreadable(&section, job) {
             return Err(failure);
         }
-        let scene = Scene::new(job, &section, self.force);
+        let scene = Scene::new(job, &section, self.force.forced(job));
         let planned = check::all(&section, &scene);
         let ids: Vec<String> = planned.iter().map(|planned| planned.id.clone()).collect();
         let unknown = job.only.unknown(&ids);

@@ -12,7 +12,7 @@ preflight:
   checks:
     - { name: ci, required: ['*'], code-scanning: { severity: low, ref: refs/heads/main, tool: CodeQL } }
     - { name: token, token-env: GITHUB_TOKEN, ignored: [none], wait: 1s }
-  staging: [{ environment: staging, within: 1h }]
+  staging: [{ environment: staging, max-age: 1h }]
   deployments: [{ environment: production }]
   secrets:
     - { name: A, max-age: 90d }

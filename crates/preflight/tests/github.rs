@@ -563,7 +563,7 @@ async fn the_same_commit_was_in_staging_not_long_ago() {
         deployments(&server, "staging", all).await;
         let ran = preflight(
             &server,
-            "  staging: [{ environment: staging, within: 1h }]\n",
+            "  staging: [{ environment: staging, max-age: 1h }]\n",
         )
         .await;
         assert_eq!(ran.code, code, "{all:?}: {}", ran.text);
@@ -593,9 +593,9 @@ async fn nobody_else_deploys_and_our_own_deployment_does_not_count() {
         (&[(1, 5, &[])], "", 1, "(pending, 5m"),
         (
             &[(1, 500, &[("in_progress", OTHER)])],
-            ", forget-after: 2h",
+            ", stale-after: 2h",
             0,
-            "1 forgotten (forget-after)",
+            "1 forgotten (stale-after)",
         ),
         (
             &[(1, 500, &[("in_progress", OTHER)])],
@@ -637,7 +637,7 @@ async fn one_that_is_stuck_behind_many_others_is_found_and_no_more_is_asked_than
     );
     let asked = server.received_requests().await.unwrap().len();
     // Those of the last two hours are the newest ten, in the first ten that are asked for.
-    let ran = preflight(&server, &section(", forget-after: 2h")).await;
+    let ran = preflight(&server, &section(", stale-after: 2h")).await;
     assert_eq!(ran.code, 0, "{}", ran.text);
     let more = server.received_requests().await.unwrap().len() - asked;
     assert!(asked > 90 && more < 25, "{asked} {more}");

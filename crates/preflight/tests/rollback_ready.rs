@@ -120,7 +120,7 @@ fn runbook_002_checklist_previous_image_is_still_there_and_the_way_back_was_walk
     let registry = Registry::start();
     let digest = registry.push("acme/shop", "v1", "linux/amd64");
     let image = format!(
-        "image: '{}/acme/shop:${{LAST_KNOWN_GOOD}}', drilled-within: 90d",
+        "image: '{}/acme/shop:${{LAST_KNOWN_GOOD}}', max-drill-age: 90d",
         registry.address()
     );
     let folder = world(&image, "  window: 1h\n");
@@ -139,7 +139,7 @@ fn runbook_002_checklist_previous_image_is_still_there_and_the_way_back_was_walk
     assert_eq!(code, 1, "{parts}");
     assert_eq!(parts["drill"]["actual"], "never");
     assert_eq!(parts["image"]["verdict"], "pass", "{parts}");
-    rollback(here, &["drilled"]);
+    rollback(here, &["record-drill"]);
     let (code, parts) = asked(here);
     assert_eq!(code, 0, "{parts}");
 

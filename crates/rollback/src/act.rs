@@ -27,7 +27,7 @@ use model::report::Bar;
 use model::{Outcome, Report, Verdict};
 use state::{Journal, Lease};
 
-use crate::force::{self, Force, Rule};
+use crate::force::{Force, Rule};
 use crate::refuse::Wish;
 use crate::session::{Session, failure};
 use crate::target::{self, Move, Place, Places, Target};
@@ -44,19 +44,13 @@ pub struct Flags {
     /// Go to this release instead of last-known-good
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
-    /// Lift this safety rule: `frozen`, `known-bad`, `unknown-release`, `schema`, `window` or
-    /// `unhealthy`; may be given again
-    #[arg(long, value_name = "RULE", value_parser = force::rule, requires = "reason")]
-    pub force: Vec<Rule>,
-    /// Why the rules are lifted; it is written down with them
-    #[arg(long, value_name = "TEXT", value_parser = force::reason, requires = "force")]
-    pub reason: Option<String>,
+    #[command(flatten)]
+    pub force: cli::force::Force<Rule>,
 }
 
 impl Flags {
     fn force(&self, session: &Session<'_>) -> Force {
-        let reason = self.reason.as_deref().map(|reason| session.clean(reason));
-        Force::new(&self.force, reason.as_deref(), &session.actor())
+        Force::told(self.force.forced(session.job))
     }
 
     fn wish<'f>(&'f self, force: &'f Force) -> Wish<'f> {

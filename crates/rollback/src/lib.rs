@@ -63,7 +63,7 @@ enum Action {
     /// Do all of a rollback but the change, time it, and record the drill
     Rehearse(act::rehearse::Flags),
     /// Record that a rollback was rehearsed now
-    Drilled,
+    RecordDrill,
     /// Look after the state file itself
     #[command(subcommand)]
     State(upkeep::Action),
@@ -119,7 +119,7 @@ impl cli::Stage for Stage {
             Action::Unlock(flags) => lift::unlock(job, &flags).await,
             Action::Unfreeze => lift::unfreeze(job).await,
             Action::Rehearse(flags) => act::rehearse::rehearse(job, &flags).await,
-            Action::Drilled => lift::drilled(job).await,
+            Action::RecordDrill => lift::record_drill(job).await,
             Action::State(action) => upkeep::run(job, &action).await,
         }
     }

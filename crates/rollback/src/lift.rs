@@ -1,5 +1,6 @@
 //! What a person takes away or notes: a lock, a freeze, a drill.
 
+use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report};
@@ -8,9 +9,20 @@ use crate::session::{Session, failure};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct UnlockFlags {
-    /// Take the lock away although its holder may be alive
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    force: force::Force<Held>,
+}
+
+/// That a lock is held whose holder may be alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held;
+
+impl force::Rule for Held {
+    const ALL: &'static [Self] = &[Held];
+
+    fn name(self) -> &'static str {
+        "locked"
+    }
 }
 
 /// Takes the lock away.
@@ -24,21 +36,25 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
     };
     let subject = lock.holder.to_string();
     let fate = job.fate(&lock).await;
-    if !flags.force && !fate.is_gone() {
-        let fate = fate.reason();
-        return Ok(session.report(vec![
-            Outcome::refused("refused/locked", subject)
-                .expected("a holder that is gone")
-                .actual(format!(
-                    "{}, {fate}, until {:.0}",
-                    lock.holder, lock.expires
-                ))
-                .reason(format!(
-                    "locked by {}, {fate}, for `{}`: it may be alive",
-                    lock.holder, lock.operation
-                ))
-                .hint("wait for it, or insist with `rollback unlock --force`"),
-        ]));
+    let mut outcomes = Vec::new();
+    if !fate.is_gone() {
+        let (fate, name) = (fate.reason(), Held.name());
+        let held = Outcome::refused(format!("refused/{name}"), subject.as_str())
+            .expected("a holder that is gone")
+            .actual(format!(
+                "{}, {fate}, until {:.0}",
+                lock.holder, lock.expires
+            ))
+            .reason(format!(
+                "locked by {}, {fate}, for `{}`: it may be alive",
+                lock.holder, lock.operation
+            ));
+        let forced = flags.force.forced(job);
+        let Some(forced) = force::of(Held, &forced) else {
+            let hint = format!("wait for it; {}", force::insist(Held));
+            return Ok(session.report(vec![held.hint(hint)]));
+        };
+        outcomes.push(force::lifted(held, forced));
     }
     if job.dry_run {
         return Ok(session.report(vec![Outcome::skipped(
@@ -62,9 +78,8 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
         })
         .await
         .map_err(failure)?;
-    Ok(session.report(vec![
-        Outcome::pass("lock/free", subject).actual("the lock was taken away"),
-    ]))
+    outcomes.push(Outcome::pass("lock/free", subject).actual("the lock was taken away"));
+    Ok(session.report(outcomes))
 }
 
 /// Allows deployments again.
@@ -95,8 +110,8 @@ pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
     ]))
 }
 
-/// Remembers when the way back was last walked; `preflight.rollback-ready` asks for it.
-pub(crate) async fn drilled(job: &Job) -> Result<Report, Failure> {
+/// Records that a rollback was rehearsed now; `preflight.rollback-ready` reads it.
+pub(crate) async fn record_drill(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let path = session.store.place();
     session.read().await?;
@@ -105,7 +120,7 @@ pub(crate) async fn drilled(job: &Job) -> Result<Report, Failure> {
         return Ok(session.report(vec![Outcome::skipped("drill/recorded", path, why)]));
     }
     let now = Timestamp::now();
-    let (lease, ()) = session.acquire("drilled", |_, _| ()).await?;
+    let (lease, ()) = session.acquire("record-drill", |_, _| ()).await?;
     session
         .store
         .release(&lease, |document| document.last_drill = Some(now))

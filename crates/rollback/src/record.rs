@@ -4,10 +4,11 @@
 
 use ::target::Places;
 use ::target::fit::{self, Fit};
+use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
-use state::{Document, Entry, Status};
+use state::{Document, Entry, Forced, Status};
 
 use crate::session::{Session, failure};
 use crate::target::{self, Parts};
@@ -39,9 +40,37 @@ pub struct Flags {
     /// The workflow run that deployed it. Default: this one
     #[arg(long, value_name = "RUN", value_parser = name)]
     pub run: Option<String>,
-    /// Record a release that is known bad, that does not run, or in a frozen environment
-    #[arg(long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub force: force::Force<Rule>,
+}
+
+/// A rule that forbids to record a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    KnownBad,
+    Frozen,
+    /// What runs is another release, or it could not be asked.
+    NotRunning,
+    /// No rollback could ever switch the target, as it is configured.
+    NoWayBack,
+}
+
+impl force::Rule for Rule {
+    const ALL: &'static [Self] = &[
+        Rule::KnownBad,
+        Rule::Frozen,
+        Rule::NotRunning,
+        Rule::NoWayBack,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Rule::KnownBad => "known-bad",
+            Rule::Frozen => "frozen",
+            Rule::NotRunning => "not-running",
+            Rule::NoWayBack => "no-way-back",
+        }
+    }
 }
 
 /// The longest text that is kept of a release.
@@ -118,15 +147,19 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let Some(release) = &job.release else {
         return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
     };
-    let misfit = switchable(&session, flags).await?;
     let status = if flags.pending {
         Status::Pending
     } else {
         Status::Good
     };
-    let refused = |document: &Document| forbidden(document, release).filter(|_| !flags.force);
+    let forced = flags.force.forced(job);
+    let mut insisted = Insisted::new(&forced);
+    let misfit = switchable(&session, flags, &mut insisted).await?;
     let before = session.read().await?;
-    if let Some(outcome) = before.as_ref().and_then(refused) {
+    let refused = before
+        .as_ref()
+        .and_then(|document| insisted.forbidden(document, release));
+    if let Some(outcome) = refused {
         return Ok(session.report(vec![outcome]));
     }
     // Whoever holds the lock may be changing what runs: then it is asked when that has ended.
@@ -134,7 +167,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let mut told = flags.clone();
     let mut outcomes = Vec::from_iter(misfit);
     if !flags.pending && !busy {
-        outcomes.extend(running(&session, release, &mut told).await);
+        outcomes.extend(running(&session, release, &mut told, &mut insisted).await);
         if outcomes.iter().any(stops) {
             return Ok(session.report(outcomes));
         }
@@ -144,7 +177,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![Outcome::skipped("record/release", release, reason)]));
     }
     let (lease, again) = session
-        .acquire("record", |document, _| refused(document))
+        .acquire("record", |document, _| insisted.forbidden(document, release))
         .await?;
     // A rollback may have ended between the question and the lease.
     if let Some(outcome) = again {
@@ -156,7 +189,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![outcome]));
     }
     if !flags.pending && busy {
-        outcomes.extend(running(&session, release, &mut told).await);
+        outcomes.extend(running(&session, release, &mut told, &mut insisted).await);
         if outcomes.iter().any(stops) {
             let released = session.store.release(&lease, |_| ()).await;
             released.map_err(failure)?;
@@ -175,6 +208,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             document.environment = job.environment.clone().or(document.environment.take());
             let entry = document.deployed(release, status, Timestamp::now(), run.clone());
             told.tell(entry, &session);
+            document.forced(release, &insisted.lifted());
         })
         .await
         .map_err(failure)?;
@@ -183,12 +217,17 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         status.as_str(),
         session.store.place()
     )));
+    outcomes.extend(insisted.outcomes);
     Ok(session.report(outcomes))
 }
 
 /// Refuses where no rollback could ever be made, as the target is configured; what is told instead
 /// with `--force`. What a deployment is yet to make may be missing before it.
-async fn switchable(session: &Session<'_>, flags: &Flags) -> Result<Option<Outcome>, Failure> {
+async fn switchable(
+    session: &Session<'_>,
+    flags: &Flags,
+    insisted: &mut Insisted<'_>,
+) -> Result<Option<Outcome>, Failure> {
     let (section, job) = (session.section, session.job);
     let places = Places::new(&job.config.hosts, &job.env);
     for found in fit::look(section, &job.config, &places).await {
@@ -202,32 +241,96 @@ async fn switchable(session: &Session<'_>, flags: &Flags) -> Result<Option<Outco
             found.whole(),
             misfit.reason
         );
-        if !flags.force {
+        let rule = Rule::NoWayBack;
+        let Some(forced) = insisted.lifts(rule) else {
             let hint = format!("nothing was recorded; {}", misfit.hint);
             return Err(Failure::usage(reason).hint(hint));
-        }
-        return Ok(Some(
-            Outcome::inconclusive("record/target", found.whole())
-                .severity(Severity::Advisory)
-                .expected("a rollback could switch it")
-                .actual(misfit.reason.clone())
-                .reason(format!("{reason}; lifted by --force"))
-                .hint(misfit.hint.clone()),
-        ));
+        };
+        let outcome = Outcome::inconclusive("record/target", found.whole())
+            .expected("a rollback could switch it")
+            .actual(misfit.reason.clone())
+            .reason(reason)
+            .hint(misfit.hint.clone());
+        return Ok(Some(force::lifted(outcome, forced)));
     }
     Ok(None)
 }
 
+/// The rules that a person insists to lift, and those that were in the way.
+struct Insisted<'f> {
+    forced: &'f [Forced],
+    lifted: Vec<(Rule, &'f Forced)>,
+    outcomes: Vec<Outcome>,
+}
+
+impl<'f> Insisted<'f> {
+    fn new(forced: &'f [Forced]) -> Self {
+        Insisted {
+            forced,
+            lifted: Vec::new(),
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// Whether the rule is lifted; if so, that it was in the way is noted.
+    fn lifts(&mut self, rule: Rule) -> Option<&'f Forced> {
+        let forced = force::of(rule, self.forced)?;
+        if !self.lifted.iter().any(|(known, _)| *known == rule) {
+            self.lifted.push((rule, forced));
+        }
+        Some(forced)
+    }
+
+    fn lifted(&self) -> Vec<Forced> {
+        let all = self.lifted.iter();
+        all.map(|(_, forced)| (*forced).clone()).collect()
+    }
+
+    /// The rule that forbids to deploy or record this release and is not lifted.
+    fn forbidden(&mut self, document: &Document, release: &str) -> Option<Outcome> {
+        let known_bad = document
+            .known_bad(release)
+            .map(|_| format!("{release} is known bad: it was rolled back from"));
+        let frozen = document.frozen.as_ref();
+        let frozen = frozen.map(|frozen| format!("the environment is frozen: {}", frozen.reason));
+        for (rule, reason) in [(Rule::KnownBad, known_bad), (Rule::Frozen, frozen)] {
+            let Some(reason) = reason else { continue };
+            let known = self.lifted.iter().any(|(lifted, _)| *lifted == rule);
+            match self.lifts(rule) {
+                Some(_) if known => {}
+                Some(forced) => {
+                    let outcome = crate::force::lifted(forced, release, &reason);
+                    self.outcomes.push(outcome);
+                }
+                None => {
+                    let hint = format!("see `rollback status`; {}", force::insist(rule));
+                    return Some(
+                        Outcome::refused(format!("refused/{}", rule.name()), release)
+                            .reason(reason)
+                            .hint(hint),
+                    );
+                }
+            }
+        }
+        None
+    }
+}
+
 /// Whether nothing may be recorded after this.
 fn stops(outcome: &Outcome) -> bool {
-    matches!(outcome.verdict, Verdict::Refused | Verdict::Error)
+    matches!(outcome.weighs(), Verdict::Refused | Verdict::Error)
 }
 
 /// Whether it is this release that runs, and what must be known of it to go back to it: what nobody
 /// told stands in `told` afterwards.
-async fn running(session: &Session<'_>, release: &str, told: &mut Flags) -> Vec<Outcome> {
+async fn running(
+    session: &Session<'_>,
+    release: &str,
+    told: &mut Flags,
+    insisted: &mut Insisted<'_>,
+) -> Vec<Outcome> {
     if told.task_definition.is_some() {
-        return vec![runs(session, release, told).await];
+        return vec![runs(session, release, told, insisted).await];
     }
     let (section, job) = (session.section, session.job);
     let learned = target::learned(section, job, release, session.known()).await;
@@ -236,12 +339,12 @@ async fn running(session: &Session<'_>, release: &str, told: &mut Flags) -> Vec<
     {
         told.task_definition = Some(learned.task_definition.clone());
     }
-    let runs = runs(session, release, told).await;
+    let runs = runs(session, release, told, insisted).await;
     // That of what runs in its place is not its own.
     told.task_definition = None;
     let (id, expected) = ("record/task-definition", "the task definition that runs");
     let outcome = match learned {
-        _ if runs.verdict == Verdict::Refused => return vec![runs],
+        _ if runs.weighs() == Verdict::Refused => return vec![runs],
         Ok(None) => return vec![runs],
         Ok(Some(_)) if runs.verdict != Verdict::Pass => return vec![runs],
         Ok(Some(learned)) => {
@@ -250,21 +353,27 @@ async fn running(session: &Session<'_>, release: &str, told: &mut Flags) -> Vec<
             told.task_definition = Some(learned.task_definition);
             outcome
         }
-        Err(reason) if told.force => Outcome::inconclusive(id, release)
-            .severity(Severity::Advisory)
-            .actual(reason.clone())
-            .reason(format!("{reason}; lifted by --force")),
-        Err(reason) => Outcome::error(id, release)
-            .actual(reason.clone())
-            .reason(format!("which task definition runs could not be asked: {reason}"))
-            .hint("nothing was recorded; an `ecs` probe in the gate waits until the rollout is over; or tell it: `--task-definition FAMILY:REVISION`"),
+        Err(reason) => {
+            let outcome = Outcome::error(id, release)
+                .actual(reason.clone())
+                .reason(format!("which task definition runs could not be asked: {reason}"));
+            match insisted.lifts(Rule::NotRunning) {
+                Some(forced) => force::lifted(outcome, forced),
+                None => outcome.hint("nothing was recorded; an `ecs` probe in the gate waits until the rollout is over; or tell it: `--task-definition FAMILY:REVISION`"),
+            }
+        }
     };
     vec![runs, outcome.expected(expected)]
 }
 
 /// Whether it is this release that runs, by whoever can say.
-async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
-    let (id, force) = ("record/running", flags.force);
+async fn runs(
+    session: &Session<'_>,
+    release: &str,
+    flags: &Flags,
+    insisted: &mut Insisted<'_>,
+) -> Outcome {
+    let id = "record/running";
     // With what is told of the release now: by that the target may know it.
     let rule = session.releases().rule();
     let mut known = Document::new(None, None).comparing(rule);
@@ -280,60 +389,48 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
         _ => target::parts(session.section, session.job, &name, history).await,
     };
     let expected = format!("{release} runs");
-    let lifted = |outcome: Outcome, reason: String| {
-        outcome
-            .severity(Severity::Advisory)
-            .expected(expected.clone())
-            .reason(format!("{reason}; lifted by --force"))
-    };
-    match asked {
+    let refused = || Outcome::refused("refused/not-running", release).expected(expected.as_str());
+    let (outcome, hint) = match asked {
         Ok(Some((running, evidence))) if running == name => {
-            Outcome::pass(id, release).actual(format!("{release} runs ({evidence})"))
+            return Outcome::pass(id, release).actual(format!("{release} runs ({evidence})"));
         }
         Ok(Some((running, evidence))) => {
             let running = session.clean(&running);
-            let reason = format!("{running} runs, not {release} ({evidence})");
-            if force {
-                return lifted(Outcome::inconclusive(id, release).actual(running), reason);
-            }
-            Outcome::refused("refused/not-running", release)
-                .expected(expected)
+            let outcome = refused()
                 .actual(format!("{running} runs ({evidence})"))
-                .reason(reason)
-                .hint(instead(release, &running, &parts))
+                .reason(format!("{running} runs, not {release} ({evidence})"));
+            (outcome, instead(release, &running, &parts))
         }
-        Ok(None) => Outcome::inconclusive(id, release)
-            .severity(Severity::Advisory)
-            .expected(expected)
-            .actual("no source can be asked")
-            .reason("no configured source reports the running release")
-            .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`"),
+        Ok(None) => {
+            return Outcome::inconclusive(id, release)
+                .severity(Severity::Advisory)
+                .expected(expected)
+                .actual("no source can be asked")
+                .reason("no configured source reports the running release")
+                .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`");
+        }
         // It was asked, and does not run.
         Err(_) if !parts.down.is_empty() => {
             let down = session.clean(&parts.down.join(", "));
             let reason = format!("{release} does not run: {down}");
-            if force {
-                return lifted(Outcome::inconclusive(id, release).actual(down), reason);
-            }
-            Outcome::refused("refused/not-running", release)
-                .expected(expected)
-                .actual(down)
-                .reason(reason)
-                .hint(format!(
-                    "nothing was recorded; see its log, then deploy {release} again or `rollback run`; or insist with `--force`"
-                ))
+            let hint = format!(
+                "nothing was recorded; see its log, then deploy {release} again or `rollback run`"
+            );
+            (refused().actual(down).reason(reason), hint)
         }
         Err(reason) => {
             let said = format!("whether {release} runs could not be asked: {reason}");
-            if force {
-                return lifted(Outcome::inconclusive(id, release).actual(reason), said);
-            }
-            Outcome::error(id, release)
+            let outcome = Outcome::error(id, release)
                 .expected(expected)
                 .actual(reason)
-                .reason(said)
-                .hint("nothing was recorded; see whether the service answers, or insist with `--force`")
+                .reason(said);
+            let hint = "nothing was recorded; see whether the service answers";
+            (outcome, hint.to_owned())
         }
+    };
+    match insisted.lifts(Rule::NotRunning) {
+        Some(forced) => force::lifted(outcome, forced),
+        None => outcome.hint(format!("{hint}; {}", force::insist(Rule::NotRunning))),
     }
 }
 
@@ -341,28 +438,12 @@ async fn runs(session: &Session<'_>, release: &str, flags: &Flags) -> Outcome {
 fn instead(release: &str, running: &str, parts: &Parts) -> String {
     if parts.runs.len() < 2 {
         return format!(
-            "record what runs: `rollback record --release {running}`, or deploy {release}; or insist with `--force`"
+            "record what runs: `rollback record --release {running}`, or deploy {release}"
         );
     }
     let all = [parts.runs.as_slice(), parts.down.as_slice()].concat();
     format!(
-        "{}: deploy {release} whole, or go back with `rollback run`; or insist with `--force`",
+        "{}: deploy {release} whole, or go back with `rollback run`",
         all.join(", ")
-    )
-}
-
-/// The rule that forbids to deploy or record this release.
-fn forbidden(document: &Document, release: &str) -> Option<Outcome> {
-    let (rule, reason) = if document.known_bad(release).is_some() {
-        let reason = format!("{release} is known bad: it was rolled back from");
-        ("known-bad", reason)
-    } else {
-        let reason = &document.frozen.as_ref()?.reason;
-        ("frozen", format!("the environment is frozen: {reason}"))
-    };
-    Some(
-        Outcome::refused(format!("refused/{rule}"), release)
-            .reason(reason)
-            .hint("insist with `--force`; see `rollback status`"),
     )
 }

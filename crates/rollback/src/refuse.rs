@@ -182,7 +182,7 @@ mod tests {
         document.deployed("v1", Status::Good, Timestamp::UNIX_EPOCH, None);
         document.deployed("v2", Status::Pending, Timestamp::UNIX_EPOCH, None);
         change(&mut document);
-        let force = Force::new(force, Some("test"), "me");
+        let force = Force::told(cli::force::forced(force, "test", "me"));
         match destination(Some(&document), Wish { to, force: &force }) {
             Ok(destination) => destination,
             Err(outcome) => outcome.id.clone(),

@@ -147,16 +147,6 @@ impl<'a> Session<'a> {
         ))
     }
 
-    /// Who is acting, for a person to ask.
-    pub(crate) fn actor(&self) -> String {
-        let env = &self.job.env;
-        let who = self.job.actions.actor.as_deref();
-        who.or(env.non_empty("USER"))
-            .or(env.non_empty("LOGNAME"))
-            .unwrap_or("unknown")
-            .to_owned()
-    }
-
     /// Text that goes into the state or the journal: without secrets.
     pub(crate) fn clean(&self, text: &str) -> String {
         self.job.redactor.redact(text)
@@ -181,7 +171,7 @@ fn held(lock: &Lock, fate: &Fate, waited: Duration) -> Failure {
     }
     let hint = match fate {
         Fate::Unknown { hint, .. } => format!(
-            "{hint}; or see that it has ended, then `rollback unlock --force`"
+            "{hint}; or see that it has ended, then `rollback unlock --force locked --reason TEXT`"
         ),
         _ => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".to_owned(),
     };

@@ -38,11 +38,11 @@ pub(crate) async fn start(
     let expected = format!(
         "{} can take jobs within {}",
         pool.name,
-        span(section.prove_within.get())
+        span(section.verify_timeout.get())
     );
     job.progress.say(&format!("asking about {}", pool.name));
     let known = unless_interrupted(
-        sources(job, section, section.prove_within.get()).gather(std::slice::from_ref(&pool)),
+        sources(job, section, section.verify_timeout.get()).gather(std::slice::from_ref(&pool)),
         job,
     )
     .await?;
@@ -161,14 +161,14 @@ async fn by_service(
         ),
         format!(
             "then: wait up to {} until it can take jobs",
-            span(section.prove_within.get())
+            span(section.verify_timeout.get())
         ),
     ];
     if job.consent(&plan, flags.yes).await? == Consent::DryRun {
         return Ok(Err(Stopped::Planned(plan)));
     }
     let line = format!("$root systemctl start {}", quote(&unit));
-    let reason = match patient.run(&line, section.prove_within.get()).await {
+    let reason = match patient.run(&line, section.verify_timeout.get()).await {
         Ok(output) if output.success() => {
             return Ok(Ok(format!(
                 "`systemctl start {unit}` ran on host {}",
@@ -203,7 +203,7 @@ async fn by_command(
         format!("will: run `{command}` on this machine"),
         format!(
             "then: wait up to {} until it can take jobs",
-            span(section.prove_within.get())
+            span(section.verify_timeout.get())
         ),
     ];
     if job.consent(&plan, flags.yes).await? == Consent::DryRun {
@@ -213,7 +213,7 @@ async fn by_command(
     let script = Script {
         text: command,
         env: Vec::new(),
-        timeout: section.prove_within.get(),
+        timeout: section.verify_timeout.get(),
     };
     let fence = job.publisher.fence("start the emergency runner");
     let mut forward = |_: Stream, line: &str| job.publisher.forward(line);

@@ -57,7 +57,7 @@ pub struct Stage {
     github_hosted: bool,
     /// How long a job may wait for a machine that is started for it [default: 5m]
     #[arg(long, value_name = "TIME", requires = "labels")]
-    starts_within: Option<Span>,
+    max_start_time: Option<Span>,
     /// How long to wait for a pool that can take the job, such as `2m` [default: not at all]
     #[arg(long, value_name = "TIME")]
     wait: Option<Span>,
@@ -158,9 +158,9 @@ impl Stage {
         if labels.is_empty() {
             return Err(Failure::usage("`--labels` names no label"));
         }
-        if self.starts_within.is_some() && !self.scales_from_zero && !self.github_hosted {
+        if self.max_start_time.is_some() && !self.scales_from_zero && !self.github_hosted {
             return Err(Failure::usage(
-                "`--starts-within` is for `--scales-from-zero` and `--github-hosted`",
+                "`--max-start-time` is for `--scales-from-zero` and `--github-hosted`",
             ));
         }
         Ok(Pool {
@@ -176,7 +176,7 @@ impl Stage {
             prometheus: None,
             scales_from_zero: self.scales_from_zero,
             github_hosted: self.github_hosted,
-            starts_within: self.starts_within,
+            max_start_time: self.max_start_time,
         })
     }
 }
@@ -191,8 +191,8 @@ fn sources<'a>(job: &'a Job, section: &RunnerCheck, patience: Duration) -> runne
 
 fn rules(section: &RunnerCheck) -> runners::Rules {
     runners::Rules {
-        fresh: section.fresh.get(),
-        patience: section.patience.get(),
+        max_evidence_age: section.max_evidence_age.get(),
+        max_queue_time: section.max_queue_time.get(),
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Proof {
 /// Looks at a pool until it can take jobs.
 pub(crate) async fn prove(job: &Job, section: &RunnerCheck, pool: &Pool) -> Result<Proof, Failure> {
     let started = Instant::now();
-    let within = section.prove_within.get();
+    let within = section.verify_timeout.get();
     let sources = sources(job, section, within);
     let mut last = None;
     let mut looks = 0;

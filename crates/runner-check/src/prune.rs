@@ -68,7 +68,7 @@ pub(crate) async fn prune(
             .to_owned(),
         format!(
             "then: wait up to {} until {name} is online",
-            span(section.prove_within.get())
+            span(section.verify_timeout.get())
         ),
     ];
     if job.consent(&plan, flags.yes).await? == Consent::DryRun {
@@ -108,7 +108,7 @@ async fn free(
     // By name where the user may speak to docker, else as root.
     let lines =
         format!("docker info >/dev/null 2>&1 || docker() {{ $root env docker \"$@\"; }}\n{PRUNE}");
-    let output = patient.run(&lines, section.prove_within.get()).await?;
+    let output = patient.run(&lines, section.verify_timeout.get()).await?;
     if !output.success() {
         return Err(format!(
             "`{PRUNE}` ends with {}: {}",

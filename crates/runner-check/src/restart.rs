@@ -1,5 +1,6 @@
 //! `runner-check restart NAME`: the service is restarted over SSH, then proven to be online.
 
+use cli::force;
 use cli::{Consent, Failure, Job};
 use config::file::RunnerCheck;
 use jiff::Timestamp;
@@ -18,9 +19,20 @@ pub(crate) struct Flags {
     /// Do it without asking
     #[arg(long)]
     yes: bool,
-    /// Restart it although it has a job, which is lost
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    force: force::Force<Busy>,
+}
+
+/// That a runner has a job, which a restart loses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Busy;
+
+impl force::Rule for Busy {
+    const ALL: &'static [Self] = &[Busy];
+
+    fn name(self) -> &'static str {
+        "busy"
+    }
 }
 
 pub(crate) async fn restart(
@@ -45,58 +57,89 @@ pub(crate) async fn restart(
         ),
         format!(
             "then: wait up to {} until {name} is online",
-            span(section.prove_within.get())
+            span(section.verify_timeout.get())
         ),
     ];
     let working = works(job, section, name).await?;
-    if let (Some(what), false) = (&working, flags.force) {
-        job.consent(&plan, true).await?;
-        let outcome = Outcome::refused(id, name)
+    let forced = flags.force.forced(job);
+    let busy = working.map(|what| {
+        Outcome::refused(id.as_str(), name)
             .expected("a runner without a job")
             .actual(format!("{name} is busy: {what}"))
             .reason(format!(
                 "{name} is working ({what}): a restart would lose its job"
             ))
-            .hint("wait until it is done, or add `--force`");
-        return Ok(remedy::report(outcome, started_at));
-    }
-    if job.consent(&plan, flags.yes).await? == Consent::DryRun {
-        return Ok(remedy::planned(id, name, &plan, started_at));
-    }
-    let line = format!("$root systemctl restart {}", quote(&unit));
-    let timeout = section.prove_within.get();
-    match patient.run(&line, timeout).await {
-        Ok(output) if output.success() => {}
-        Ok(output) => {
-            let reason = format!(
+    });
+    let lifted = match (busy, force::of(Busy, &forced)) {
+        (Some(busy), None) => {
+            job.consent(&plan, true).await?;
+            let hint = format!("wait until it is done; {}", force::insist(Busy));
+            return Ok(remedy::report(busy.hint(hint), started_at));
+        }
+        (Some(busy), Some(forced)) => Some(force::lifted(busy, forced)),
+        (None, _) => None,
+    };
+    let restart = Restart {
+        job,
+        section,
+        patient: &patient,
+        id,
+        name,
+        started_at,
+    };
+    let mut report = if job.consent(&plan, flags.yes).await? == Consent::DryRun {
+        remedy::planned(restart.id, name, &plan, started_at)
+    } else {
+        restart.go(&unit, expected).await?
+    };
+    report.outcomes.extend(lifted);
+    Ok(report)
+}
+
+/// A restart that was agreed to.
+struct Restart<'a> {
+    job: &'a Job,
+    section: &'a RunnerCheck,
+    patient: &'a Patient<'a>,
+    id: String,
+    name: &'a str,
+    started_at: Timestamp,
+}
+
+impl Restart<'_> {
+    async fn go(self, unit: &str, expected: String) -> Result<Report, Failure> {
+        let Restart {
+            job,
+            section,
+            patient,
+            id,
+            name,
+            started_at,
+        } = self;
+        let line = format!("$root systemctl restart {}", quote(unit));
+        let reason = match patient.run(&line, section.verify_timeout.get()).await {
+            Ok(output) if output.success() => {
+                let host = &patient.runner.host;
+                let done = format!("`systemctl restart {unit}` ran on host {host}");
+                return finish(job, section, name, id, done, started_at).await;
+            }
+            Ok(output) => format!(
                 "`systemctl restart {unit}` ends with {}: {}",
                 output.exit,
                 output.tail()
-            );
-            return Ok(remedy::report(
-                not_done(id, name, expected, reason, &patient),
-                started_at,
-            ));
-        }
-        Err(reason) => {
-            return Ok(remedy::report(
-                not_done(id, name, expected, reason, &patient),
-                started_at,
-            ));
-        }
+            ),
+            Err(reason) => reason,
+        };
+        let outcome = not_done(id, name, expected, reason, patient);
+        Ok(remedy::report(outcome, started_at))
     }
-    let done = format!(
-        "`systemctl restart {unit}` ran on host {}",
-        patient.runner.host
-    );
-    finish(job, section, name, id, done, started_at).await
 }
 
 /// What every remedy of one runner must lead to.
 pub(crate) fn expected(name: &str, section: &RunnerCheck) -> String {
     format!(
         "{name} is online within {}",
-        span(section.prove_within.get())
+        span(section.verify_timeout.get())
     )
 }
 
@@ -178,7 +221,7 @@ fn outcome(id: String, name: &str, done: &str, section: &RunnerCheck, proof: &Pr
 /// What the runner works on, if it does.
 async fn works(job: &Job, section: &RunnerCheck, name: &str) -> Result<Option<String>, Failure> {
     let pool = prove::pool_of(name, job, section).ok_or_else(crate::nobody)?;
-    let asking = crate::sources(job, section, section.prove_within.get());
+    let asking = crate::sources(job, section, section.verify_timeout.get());
     let known = crate::unless_interrupted(asking.gather(std::slice::from_ref(&pool)), job).await?;
     let judgement = runners::judge(&pool, &known, &crate::rules(section));
     let judged = judgement.runners.iter().find(|runner| runner.name == name);

@@ -129,7 +129,7 @@ async fn arc_scale_set_at_zero_takes_the_job_where_its_jobs_begin_in_time() {
 #[tokio::test]
 async fn the_time_that_a_start_may_take_is_the_pools_own() {
     let server = repository(none(), &[job("arc-prod", 30, Some(20))]).await;
-    let args = [&ARC[..], &["--starts-within", "15m"]].concat();
+    let args = [&ARC[..], &["--max-start-time", "15m"]].concat();
     let (code, text) = run(&server.uri(), PLAIN, &args).await;
     assert_eq!(code, 0, "{text}");
     has(&text, &["where 15m is expected"]);
@@ -208,11 +208,11 @@ async fn what_a_pool_on_demand_cannot_have_is_refused() {
             "`min-online` and `scales-from-zero` exclude",
         ),
         (
-            "starts-within: 3m",
+            "max-start-time: 3m",
             "is for `scales-from-zero` and `github-hosted`",
         ),
         (
-            "github-hosted: true, starts-within: 0s",
+            "github-hosted: true, max-start-time: 0s",
             "must be more than zero",
         ),
         (

@@ -133,8 +133,8 @@ impl Evidence {
     }
 
     /// Whether it decides anything: it has an opinion, and is not too old for one.
-    pub fn counts(&self, fresh: Duration) -> bool {
-        self.state != State::Unknown && self.age.is_none_or(|age| age <= fresh)
+    pub fn counts(&self, max_evidence_age: Duration) -> bool {
+        self.state != State::Unknown && self.age.is_none_or(|age| age <= max_evidence_age)
     }
 }
 

@@ -13,14 +13,14 @@ use crate::{Evidence, Pool, Source, State, Supply, Trust, span};
 /// How long ago a job may have begun late to tell something of the next one.
 const LATE_COUNTS_FOR: Duration = Duration::from_hours(1);
 
-/// What the jobs say about a pool and its runners. A job may wait `patience` for a runner, and as
+/// What the jobs say about a pool and its runners. A job may wait `max_queue_time` for a runner, and as
 /// long as its supply says for one that is started for it.
 pub fn evidence(
     pool: &Pool,
     supply: Supply,
     jobs: &Jobs,
     now: Timestamp,
-    patience: Duration,
+    max_queue_time: Duration,
 ) -> Vec<Evidence> {
     let mut found = Vec::new();
     let taken = |job: &&Job| fits(pool, job) && job.runner().is_some();
@@ -38,13 +38,13 @@ pub fn evidence(
         let says = format!("runs job `{}`{}", job.name, since.unwrap_or_default());
         found.push(Evidence::new(Source::Jobs, State::Busy, Trust::Work, says).of(runner));
     }
-    if let Some(within) = supply.starts_within() {
+    if let Some(within) = supply.max_start_time() {
         // A machine of its own for each job: one that has finished its job is gone.
         found.push(queue(pool, jobs, now, within, None));
         found.push(starts(pool, jobs, now, within));
     } else {
         found.extend(last_finished(pool, jobs, now));
-        found.push(queue(pool, jobs, now, patience, Some(running.len())));
+        found.push(queue(pool, jobs, now, max_queue_time, Some(running.len())));
     }
     found
 }
@@ -86,10 +86,10 @@ fn starts(pool: &Pool, jobs: &Jobs, now: Timestamp, within: Duration) -> Evidenc
 }
 
 /// Runners that finished a job of this pool a short while ago, whatever became of them.
-pub fn finished_lately(pool: &Pool, jobs: &Jobs, now: Timestamp, fresh: Duration) -> bool {
+pub fn finished_lately(pool: &Pool, jobs: &Jobs, now: Timestamp, max_evidence_age: Duration) -> bool {
     last_finished(pool, jobs, now)
         .iter()
-        .any(|evidence| evidence.state.is_up() && evidence.counts(fresh))
+        .any(|evidence| evidence.state.is_up() && evidence.counts(max_evidence_age))
 }
 
 /// What a job that ended says of its runner: it was there then.
@@ -132,7 +132,7 @@ fn queue(
     pool: &Pool,
     jobs: &Jobs,
     now: Timestamp,
-    patience: Duration,
+    max_queue_time: Duration,
     running: Option<usize>,
 ) -> Evidence {
     let waiting: Vec<&Job> = jobs
@@ -164,9 +164,9 @@ fn queue(
         job.name,
         span(waited)
     );
-    match (waited > patience, running) {
+    match (waited > max_queue_time, running) {
         (true, None) => {
-            let says = format!("{text}, where {} is expected{unseen}", span(patience));
+            let says = format!("{text}, where {} is expected{unseen}", span(max_queue_time));
             Evidence::new(Source::Jobs, State::Offline, Trust::Hearsay, says)
         }
         (true, Some(0)) => {

@@ -14,16 +14,16 @@ use crate::{Evidence, Pool, Source, State, Supply, Trust, jobs, metric};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Evidence older than this decides nothing.
-    pub fresh: Duration,
+    pub max_evidence_age: Duration,
     /// How long a job may wait for a runner.
-    pub patience: Duration,
+    pub max_queue_time: Duration,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Rules {
-            fresh: Duration::from_secs(15 * 60),
-            patience: Duration::from_secs(120),
+            max_evidence_age: Duration::from_secs(15 * 60),
+            max_queue_time: Duration::from_secs(120),
         }
     }
 }
@@ -115,7 +115,7 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
     // Without the list those are all that the configuration names, or that its query finds.
     let readable = matches!(listing, Some(Ok(_)));
     let counted = match (readable, &pool.metric, answer) {
-        (false, Some(metric), Some(Ok(answer))) => metric::count(answer, metric, rules.fresh),
+        (false, Some(metric), Some(Ok(answer))) => metric::count(answer, metric, rules.max_evidence_age),
         _ => None,
     };
     let named_elsewhere = !pool.members.is_empty() || measured;
@@ -155,7 +155,7 @@ fn vanished(pool: &Pool, known: &Knowledge, rules: &Rules) -> bool {
         .iter()
         .filter_map(|name| known.jobs.get(name));
     jobs.flatten()
-        .any(|jobs| jobs::finished_lately(pool, jobs, known.at, rules.fresh))
+        .any(|jobs| jobs::finished_lately(pool, jobs, known.at, rules.max_evidence_age))
 }
 
 fn listed(
@@ -214,7 +214,7 @@ fn from_jobs(pool: &Pool, supply: Supply, known: &Knowledge, rules: &Rules) -> V
     }
     if let Some(jobs) = all {
         let of_pool = pool.scope.repository().is_none();
-        for mut evidence in jobs::evidence(pool, supply, &jobs, known.at, rules.patience) {
+        for mut evidence in jobs::evidence(pool, supply, &jobs, known.at, rules.max_queue_time) {
             if of_pool && evidence.runner.is_none() {
                 evidence.says.push_str(&format!(" in {}", asked.join(", ")));
             }
@@ -264,7 +264,7 @@ fn one(name: String, mut evidence: Vec<Evidence>, known: &Knowledge, rules: &Rul
     }
     evidence.sort_by_key(|e| e.source);
     Judged {
-        merged: merge(&evidence, rules.fresh),
+        merged: merge(&evidence, rules.max_evidence_age),
         name,
         evidence,
         remedy,
@@ -340,7 +340,7 @@ impl Judgement {
     }
 
     fn decide(&mut self, pool: &Pool, rules: &Rules) {
-        if self.supply.starts_within().is_some() {
+        if self.supply.max_start_time().is_some() {
             return self.decide_on_demand();
         }
         let wanted = u64::from(pool.min_online.get());
@@ -348,7 +348,7 @@ impl Judgement {
         let nobody = |source: Source| {
             self.about_pool
                 .iter()
-                .any(|e| e.source == source && e.state == State::Offline && e.counts(rules.fresh))
+                .any(|e| e.source == source && e.state == State::Offline && e.counts(rules.max_evidence_age))
         };
         if online >= wanted {
             let free = self.count(State::Online) > 0 || self.counted.is_some();

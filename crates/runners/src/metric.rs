@@ -104,13 +104,13 @@ fn sample_age(sample: &Sample, answer: &Answer) -> Option<Duration> {
     answer.ages.get(&labels).copied()
 }
 
-/// How many are online, where the query is one number for the pool that is no older than `fresh`.
-pub fn count(answer: &Answer, metric: &RunnerMetric, fresh: Duration) -> Option<u64> {
+/// How many are online, where the query is one number for the pool that is no older than `max_evidence_age`.
+pub fn count(answer: &Answer, metric: &RunnerMetric, max_evidence_age: Duration) -> Option<u64> {
     let [sample] = &answer.samples[..] else {
         return None;
     };
     let evidence = one(metric, sample, answer);
-    if evidence.runner.is_some() || !evidence.counts(fresh) {
+    if evidence.runner.is_some() || !evidence.counts(max_evidence_age) {
         return None;
     }
     // Runners are counted in whole numbers; a rate or an average is rounded down.

@@ -20,7 +20,7 @@ pub fn outcome(
     if judgement.state == State::Busy {
         actual.push_str("; all are busy, so the job waits for one");
     }
-    let on_demand = judgement.supply.starts_within().is_some();
+    let on_demand = judgement.supply.max_start_time().is_some();
     if judgement.state == State::Unknown && judgement.refusal.is_some()
         || judgement.runners.is_empty()
         || on_demand
@@ -49,7 +49,7 @@ pub fn outcome(
 
 /// What a pool must have.
 pub fn expected(pool: &Pool, supply: Supply) -> String {
-    if let Some(within) = supply.starts_within() {
+    if let Some(within) = supply.max_start_time() {
         let within = span(within);
         return format!(
             "a job with {} gets a machine within {within}",
@@ -110,10 +110,10 @@ fn hint(pool: &Pool, judgement: &Judgement, known: &[&str]) -> String {
         .any(|e| e.source == Source::Jobs && e.state == State::Offline);
     match judgement.supply {
         Supply::FromZero { .. } if late => {
-            return "why does it start none? Look at the scale set's listener and its maximum (`kubectl get autoscalingrunnersets -A`, `maxRunners`), or the autoscaler's log; `starts-within` is the time that is expected".to_owned();
+            return "why does it start none? Look at the scale set's listener and its maximum (`kubectl get autoscalingrunnersets -A`, `maxRunners`), or the autoscaler's log; `max-start-time` is the time that is expected".to_owned();
         }
         Supply::Hosted { .. } if late => {
-            return "look at GitHub's status page (githubstatus.com), and at the limits and the budget of the runner's group; `starts-within` is the time that is expected".to_owned();
+            return "look at GitHub's status page (githubstatus.com), and at the limits and the budget of the runner's group; `max-start-time` is the time that is expected".to_owned();
         }
         _ => {}
     }

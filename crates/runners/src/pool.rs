@@ -42,7 +42,7 @@ pub enum Supply {
 
 impl Supply {
     /// How long a job may wait for a machine that is started for it.
-    pub fn starts_within(self) -> Option<Duration> {
+    pub fn max_start_time(self) -> Option<Duration> {
         match self {
             Supply::Registered => None,
             Supply::FromZero { within } | Supply::Hosted { within } => Some(within),
@@ -52,7 +52,7 @@ impl Supply {
 
 /// How long the start of a machine may take where it is not configured: that of a node of a cluster
 /// takes some minutes.
-const STARTS_WITHIN: Duration = Duration::from_mins(5);
+const MAX_START_TIME: Duration = Duration::from_mins(5);
 
 /// Whether this is a standard label of GitHub's own machines, such as `ubuntu-24.04-arm` or
 /// `macos-latest` ("GitHub-hosted runners reference"). Larger runners have names of their owner's.
@@ -76,7 +76,7 @@ impl Pool {
 
     /// GitHub's own machines, with the time that is not configured.
     pub(crate) const HOSTED: Supply = Supply::Hosted {
-        within: STARTS_WITHIN,
+        within: MAX_START_TIME,
     };
 
     /// A pool of the section; `here` is the repository of the workflow run. `None` where nobody
@@ -99,9 +99,9 @@ impl Pool {
             prometheus,
             scales_from_zero,
             github_hosted,
-            starts_within,
+            max_start_time,
         } = pool;
-        let within = starts_within.map_or(STARTS_WITHIN, config::value::Span::get);
+        let within = max_start_time.map_or(MAX_START_TIME, config::value::Span::get);
         let own = Whose {
             repository: repository.as_ref(),
             organization: organization.as_ref(),
@@ -144,7 +144,7 @@ impl Pool {
             min_online,
             scales_from_zero,
             github_hosted,
-            starts_within,
+            max_start_time,
             severity: _,
             weight: _,
         } = check;
@@ -161,7 +161,7 @@ impl Pool {
             prometheus,
             scales_from_zero,
             github_hosted,
-            starts_within,
+            max_start_time,
         };
         Pool::of_section(&pool, &RunnerCheck::default(), here)
     }

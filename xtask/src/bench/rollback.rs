@@ -201,7 +201,10 @@ impl Site {
 
     /// v1 was good, v2 runs; kept, to be put back before each round.
     fn record(&self, rollback: &Path) -> Result<(), Failure> {
-        for words in [["--release=v1", "--force"], ["--release=v2", "--pending"]] {
+        for words in [
+            &["--release=v1", "--force=not-running", "--reason=bench"] as &[&str],
+            &["--release=v2", "--pending"],
+        ] {
             let mut record = self.at(program(rollback));
             run(record
                 .args(["record", "-q"])

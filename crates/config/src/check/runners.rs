@@ -41,7 +41,7 @@ pub(super) fn checks(section: &Preflight, config: &Config, tree: &Node) -> Resul
             min_online: check.min_online.get(),
             scales_from_zero: check.scales_from_zero,
             github_hosted: check.github_hosted,
-            starts_within: check.starts_within,
+            max_start_time: check.max_start_time,
             known_by_name: !check.runners.is_empty() || check.prometheus.is_some(),
         };
         supply.check(tree, &path)?;
@@ -120,7 +120,7 @@ struct Supply {
     min_online: u32,
     scales_from_zero: bool,
     github_hosted: bool,
-    starts_within: Option<Span>,
+    max_start_time: Option<Span>,
     /// Its runners are named, or a metric names them.
     known_by_name: bool,
 }
@@ -139,9 +139,9 @@ impl Supply {
             (true, _) => "scales-from-zero",
             (_, true) => "github-hosted",
             (false, false) => {
-                if self.starts_within.is_some() {
-                    let text = "`starts-within` is for `scales-from-zero` and `github-hosted`";
-                    return refuse("starts-within", text.to_owned());
+                if self.max_start_time.is_some() {
+                    let text = "`max-start-time` is for `scales-from-zero` and `github-hosted`";
+                    return refuse("max-start-time", text.to_owned());
                 }
                 return Ok(());
             }
@@ -154,9 +154,9 @@ impl Supply {
             let text = "`runners` and `prometheus` know nothing of GitHub's own machines";
             return refuse("github-hosted", text.to_owned());
         }
-        match self.starts_within {
+        match self.max_start_time {
             Some(span) if span.get().is_zero() => {
-                refuse("starts-within", "must be more than zero".to_owned())
+                refuse("max-start-time", "must be more than zero".to_owned())
             }
             _ => Ok(()),
         }
@@ -177,7 +177,7 @@ pub(super) fn section(section: &RunnerCheck, config: &Config, tree: &Node) -> Re
     for (key, zero) in [
         ("timeout", section.timeout.get().is_zero()),
         ("interval", section.interval.get().is_zero()),
-        ("prove-within", section.prove_within.get().is_zero()),
+        ("verify-timeout", section.verify_timeout.get().is_zero()),
     ] {
         if zero {
             return Err(fault(tree, &[root, key], "must be more than zero"));
@@ -205,7 +205,7 @@ pub(super) fn section(section: &RunnerCheck, config: &Config, tree: &Node) -> Re
             min_online: pool.min_online.get(),
             scales_from_zero: pool.scales_from_zero,
             github_hosted: pool.github_hosted,
-            starts_within: pool.starts_within,
+            max_start_time: pool.max_start_time,
             known_by_name: !pool.runners.is_empty() || pool.prometheus.is_some(),
         };
         supply.check(tree, &path)?;

@@ -21,7 +21,7 @@ pub use beside::WayIn;
 pub use command::CommandTarget;
 pub use compose::ComposeTarget;
 pub use ecs::EcsTarget;
-pub use haproxy::{HaproxyTarget, Leave};
+pub use haproxy::HaproxyTarget;
 pub use nginx::NginxTarget;
 pub use systemd::SystemdTarget;
 pub use workflow::WorkflowTarget;

@@ -48,12 +48,12 @@ pub struct RunnerCheck {
     #[serde(default = "interval")]
     pub interval: Span,
     /// Evidence older than this decides nothing. Default 15m.
-    #[serde(default = "fresh")]
-    pub fresh: Span,
+    #[serde(default = "max_evidence_age")]
+    pub max_evidence_age: Span,
     /// How long a job may wait for a runner before the pool counts as one that takes no jobs.
     /// Default 2m.
-    #[serde(default = "patience")]
-    pub patience: Span,
+    #[serde(default = "max_queue_time")]
+    pub max_queue_time: Span,
     /// The first pool that can take the job wins.
     #[serde(default)]
     pub pools: Vec<Pool>,
@@ -65,8 +65,8 @@ pub struct RunnerCheck {
     #[schemars(range(max = 100))]
     pub prune_above: u8,
     /// How long a runner may take to be online again after a remedy. Default 2m.
-    #[serde(default = "prove_within")]
-    pub prove_within: Span,
+    #[serde(default = "verify_timeout")]
+    pub verify_timeout: Span,
 }
 
 impl Default for RunnerCheck {
@@ -81,12 +81,12 @@ impl Default for RunnerCheck {
             timeout: timeout(),
             wait: Span::ZERO,
             interval: interval(),
-            fresh: fresh(),
-            patience: patience(),
+            max_evidence_age: max_evidence_age(),
+            max_queue_time: max_queue_time(),
             pools: Vec::new(),
             emergency: None,
             prune_above: prune_above(),
-            prove_within: prove_within(),
+            verify_timeout: verify_timeout(),
         }
     }
 }
@@ -104,7 +104,7 @@ pub struct Pool {
     pub min_online: NonZero<u32>,
     /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
     /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
-    /// job that waited longer than `starts-within` makes the pool undecided. Default false.
+    /// job that waited longer than `max-start-time` makes the pool undecided. Default false.
     #[serde(default)]
     pub scales_from_zero: bool,
     /// The labels are of GitHub's own machines, larger runners too: no list shows them. GitHub's
@@ -113,7 +113,7 @@ pub struct Pool {
     pub github_hosted: bool,
     /// How long a job may wait until a machine is started for it, with `scales-from-zero` and
     /// `github-hosted`. Default 5m.
-    pub starts_within: Option<Span>,
+    pub max_start_time: Option<Span>,
     /// Ask this repository's runners for this pool: `owner/name`.
     pub repository: Option<String>,
     /// Ask this organisation's runners for this pool.
@@ -172,11 +172,11 @@ fn interval() -> Span {
     Span::from_secs(5)
 }
 
-fn fresh() -> Span {
+fn max_evidence_age() -> Span {
     Span::from_secs(15 * 60)
 }
 
-fn patience() -> Span {
+fn max_queue_time() -> Span {
     Span::from_secs(120)
 }
 
@@ -184,6 +184,6 @@ fn prune_above() -> u8 {
     80
 }
 
-fn prove_within() -> Span {
+fn verify_timeout() -> Span {
     Span::from_secs(120)
 }

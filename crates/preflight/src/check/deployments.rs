@@ -18,7 +18,7 @@ const NEEDS: &str = "`deployments: read`";
 pub(crate) fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let StagingCheck {
         environment,
-        within,
+        max_age,
         commit: named,
         repository,
         token_env,
@@ -39,7 +39,7 @@ pub(crate) fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Plan
         wait: Duration::ZERO,
         ask: Box::pin(async move {
             let expected =
-                format!("the commit was deployed to {environment} with success within {within}");
+                format!("the commit was deployed to {environment} with success within {max_age}");
             let asking = async {
                 let asked = Asked::new(scene, repository.as_deref(), token_env.as_deref())?;
                 let commit = Commit::of(scene, &asked, named.as_deref()).await?;
@@ -56,7 +56,7 @@ pub(crate) fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Plan
                         "name the whole commit, or its tag",
                     ));
                 }
-                let judged = judge_staging(&all, environment, &commit, *within, &asked);
+                let judged = judge_staging(&all, environment, &commit, *max_age, &asked);
                 Ok::<_, Unknown>(match commit.remark() {
                     Some(remark) => judged.remarked(&remark),
                     None => judged,
@@ -108,7 +108,7 @@ fn judge_staging(
     all: &[Deployment],
     environment: &str,
     commit: &Commit,
-    within: Age,
+    max_age: Age,
     asked: &Asked,
 ) -> Judged {
     let commit = commit.shown();
@@ -136,11 +136,11 @@ fn judge_staging(
         Some(at) if !failed => {
             let age = age(at);
             let actual = format!("{commit} was deployed to {environment} {age} ago");
-            if age.get() <= within.get() {
+            if age.get() <= max_age.get() {
                 return Judged::Pass(actual);
             }
             Judged::Fail {
-                actual: format!("{actual}, more than within ({within})"),
+                actual: format!("{actual}, more than `max-age` ({max_age})"),
                 hint,
             }
         }
@@ -165,7 +165,7 @@ fn is_forgotten(one: &Deployment, after: Option<Age>) -> bool {
 pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let DeploymentsCheck {
         environment,
-        forget_after,
+        stale_after,
         repository,
         token_env,
         severity,
@@ -189,18 +189,18 @@ pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Pl
                     .client
                     .deployments(&asked.repository, environment, None, |seen| {
                         seen.last()
-                            .is_some_and(|one| is_forgotten(one, *forget_after))
+                            .is_some_and(|one| is_forgotten(one, *stale_after))
                     })
                     .await?;
                 let own = scene.job.actions.run_id.as_deref().and_then(RunId::parse);
                 let others = all.iter_mut().filter(|one| {
                     let ours = own.is_some_and(|run| one.is_of_run(run));
-                    !ours && !is_forgotten(one, *forget_after)
+                    !ours && !is_forgotten(one, *stale_after)
                 });
                 let asking =
                     others.map(|one| asked.client.held_back(&asked.repository, environment, one));
                 futures_util::future::join_all(asking).await;
-                Ok::<_, Unknown>(judge_alone(&all, own, *forget_after, &asked))
+                Ok::<_, Unknown>(judge_alone(&all, own, *stale_after, &asked))
             };
             match asking.await {
                 Ok(judged) => judged.outcome(&id, environment, &expected),
@@ -213,7 +213,7 @@ pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Pl
 fn judge_alone(
     all: &[Deployment],
     own: Option<RunId>,
-    forget_after: Option<Age>,
+    stale_after: Option<Age>,
     asked: &Asked,
 ) -> Judged {
     let mut running = Vec::new();
@@ -224,7 +224,7 @@ fn judge_alone(
         }
         if own.is_some_and(|run| one.is_of_run(run)) {
             ours += 1;
-        } else if is_forgotten(one, forget_after) {
+        } else if is_forgotten(one, stale_after) {
             forgotten += 1;
         } else if one.standing() == Standing::Waiting {
             waiting += 1;
@@ -244,7 +244,7 @@ fn judge_alone(
             actual.push_str(&format!("; {waiting} waiting for approval"));
         }
         if forgotten > 0 {
-            actual.push_str(&format!("; {forgotten} forgotten (forget-after)"));
+            actual.push_str(&format!("; {forgotten} forgotten (stale-after)"));
         }
         return Judged::Pass(actual);
     };

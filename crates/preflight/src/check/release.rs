@@ -1,23 +1,43 @@
 //! Whether this release may be deployed at all: not known bad, the environment not frozen.
 //!
 //! Built in wherever a rollback keeps a state. A release that was rolled back from is not
-//! deployed again without `--force`.
+//! deployed again unless `--force` lifts the rule.
 
 use cli::Job;
+use cli::force::{self, Rule as _};
 use config::value::Weight;
 use model::{Outcome, Severity};
-use state::Document;
+use state::{Document, Forced};
 
 use super::{Planned, Scene};
 
+/// A rule that forbids a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    KnownBad,
+    Frozen,
+}
+
+impl force::Rule for Rule {
+    const ALL: &'static [Self] = &[Rule::KnownBad, Rule::Frozen];
+
+    fn name(self) -> &'static str {
+        match self {
+            Rule::KnownBad => "known-bad",
+            Rule::Frozen => "frozen",
+        }
+    }
+}
+
 pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
-    let (job, timeout, force) = (scene.job, scene.timeout, scene.force);
+    let (job, timeout) = (scene.job, scene.timeout);
     let Some(section) = &job.config.rollback else {
         return Vec::new();
     };
     let subject = section.state.to_string();
-    let one = |id: &str, judge: fn(&Document, &str, &Job) -> Outcome| {
-        let (id, subject) = (id.to_owned(), subject.clone());
+    let one = |rule: Rule, judge: fn(&Document, &str, &Job) -> Outcome| {
+        let (id, subject) = (format!("release/{}", rule.name()), subject.clone());
+        let forced: Option<&Forced> = force::of(rule, &scene.forced);
         let (ask_id, ask_subject) = (id.clone(), subject.clone());
         Planned {
             id,
@@ -33,7 +53,7 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
                     Ok(store) => store.read().await,
                     Err(error) => Err(error),
                 };
-                let mut outcome = match read {
+                let outcome = match read {
                     Ok(Some(document)) => judge(&document, &ask_id, job),
                     Ok(None) => Outcome::pass(ask_id, ask_subject)
                         .expected("a state that does not forbid it")
@@ -52,19 +72,18 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
                             .reason(error.to_string());
                     }
                 };
-                if force && outcome.verdict == model::Verdict::Refused {
-                    let reason = outcome.reason.take().unwrap_or_default();
-                    outcome = outcome
-                        .reason(format!("{reason}; lifted by --force"))
-                        .severity(Severity::Advisory);
+                match forced {
+                    Some(forced) if outcome.verdict == model::Verdict::Refused => {
+                        force::lifted(outcome, forced)
+                    }
+                    _ => outcome,
                 }
-                outcome
             }),
         }
     };
-    let mut planned = vec![one("release/frozen", frozen)];
+    let mut planned = vec![one(Rule::Frozen, frozen)];
     if job.release.is_some() {
-        planned.push(one("release/known-bad", known_bad));
+        planned.push(one(Rule::KnownBad, known_bad));
     }
     planned
 }
@@ -82,7 +101,10 @@ fn known_bad(document: &Document, id: &str, job: &Job) -> Outcome {
                 "{release} is known bad: it was rolled back from at {:.0}",
                 entry.changed_at.unwrap_or(entry.deployed_at)
             ))
-            .hint("deploy a release with a fix, or insist with `--force`"),
+            .hint(format!(
+                "deploy a release with a fix; {}",
+                force::insist(Rule::KnownBad)
+            )),
     }
 }
 
@@ -100,6 +122,9 @@ fn frozen(document: &Document, id: &str, job: &Job) -> Outcome {
             .expected("an environment that is not frozen")
             .actual(format!("frozen by {} at {:.0}", frozen.by, frozen.at))
             .reason(format!("the environment is frozen: {}", frozen.reason))
-            .hint("when a person has looked: `rollback unfreeze`; or insist with `--force`"),
+            .hint(format!(
+                "when a person has looked: `rollback unfreeze`; {}",
+                force::insist(Rule::Frozen)
+            )),
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Pl
     let store: Opened = Rc::new(scene.job.store(section));
     let mut judges: Vec<(&str, Judge)> =
         vec![("last-known-good", last_known_good), ("window", window)];
-    if check.drilled_within.is_some() {
+    if check.max_drill_age.is_some() {
         judges.push(("drill", drill));
     }
     let target = fit::subject(section);
@@ -353,15 +353,15 @@ fn window(question: &Question<'_>, document: &Document) -> Outcome {
 fn drill(question: &Question<'_>, document: &Document) -> Outcome {
     let most = question
         .check
-        .drilled_within
+        .max_drill_age
         .unwrap_or(Age::from(Duration::MAX));
     let outcome = |verdict| {
         question
             .outcome(verdict)
             .expected(format!("a rollback was rehearsed within {most}"))
     };
-    let hint = "`rollback rehearse` changes nothing and records it; or walk it in another environment \
-                (`rollback run --environment staging`), then `rollback drilled`";
+    let hint = "`rollback rehearse` changes nothing and records it; or rehearse it in another environment \
+                (`rollback run --environment staging`), then `rollback record-drill`";
     let Some(drilled) = document.last_drill else {
         return outcome(Verdict::Fail)
             .actual("never")

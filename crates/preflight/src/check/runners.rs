@@ -73,7 +73,7 @@ async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Scene<'_>) ->
 fn rules(scene: &Scene<'_>) -> Rules {
     let section = scene.job.config.runner_check.as_ref();
     section.map_or_else(Rules::default, |section| Rules {
-        fresh: section.fresh.get(),
-        patience: section.patience.get(),
+        max_evidence_age: section.max_evidence_age.get(),
+        max_queue_time: section.max_queue_time.get(),
     })
 }

@@ -68,7 +68,7 @@ pub(super) async fn put_back(session: &Session<'_>) -> Result<Report, Failure> {
         left: left.as_deref(),
     };
     let fleet = rollback.fleet(&*target, &lease, moving, journal);
-    let reason = format!("aborted by {}", session.actor());
+    let reason = format!("aborted by {}", session.job.actor());
     let made = fleet.restore(&reason).await;
     let ended = rollback.put_back(fleet, made, Verdict::Pass).await;
     rollback.or_release(&lease, ended).await

@@ -119,7 +119,7 @@ impl Rollback<'_> {
                 "the rollback to {} did not restore the service",
                 self.destination
             ),
-            by: self.session.actor(),
+            by: self.session.job.actor(),
             at: Timestamp::now(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use cli::Job;
-use config::file::{HaproxyTarget, Leave};
+use config::file::HaproxyTarget;
 use futures_util::future::join_all;
 use model::release::Releases;
 
@@ -41,10 +41,7 @@ impl<'a> Haproxy<'a> {
     }
 
     fn does(&self, release: &str) -> String {
-        let leave = match self.config.leave {
-            Leave::Drain => "drain",
-            Leave::Maint => "maint",
-        };
+        let leave = self.left();
         let kept = self.config.state_file.as_ref();
         let kept = kept.map(|file| format!(", keep that in {}", file.display()));
         format!(
@@ -150,11 +147,8 @@ impl<'a> Haproxy<'a> {
         } else {
             &self.config.blue
         };
-        let leave = match self.config.leave {
-            Leave::Drain => "state drain",
-            Leave::Maint => "state maint",
-        };
-        self.set(place, other, leave).await?;
+        self.set(place, other, &format!("state {}", self.left()))
+            .await?;
         self.keep(place).await?;
         self.prove(place, release).await
     }
@@ -255,6 +249,11 @@ impl<'a> Haproxy<'a> {
 
     async fn look(&self, place: &Place, command: &str) -> Result<String, String> {
         self.proxy().look(place, command).await.map_err(words)
+    }
+
+    /// The state of the server that traffic has left.
+    fn left(&self) -> &'static str {
+        if self.config.drain { "drain" } else { "maint" }
     }
 
     async fn set(&self, place: &Place, server: &str, what: &str) -> Result<(), String> {

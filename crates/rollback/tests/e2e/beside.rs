@@ -249,7 +249,7 @@ fn a_rollback_that_lost_its_lock_leaves_nothing_that_could_be_resumed() {
     let rollback = rollback.display();
     // While the backup runs somebody takes the lock away and deploys.
     let world = with(&format!(
-        "  backup: [{{ name: slow, run: \"{rollback} unlock --force && printf v3 >live && {rollback} record --release v3\" }}]\n",
+        "  backup: [{{ name: slow, run: \"{rollback} unlock --force locked --reason test && printf v3 >live && {rollback} record --release v3\" }}]\n",
     ));
     world.rollback(&["run"]).exits(5).says("was lost");
     assert_eq!(world.journal(), None);

@@ -170,7 +170,7 @@ fn a_look_up_that_fails_breaks_no_lock_and_says_so() {
                     .says(words);
             }
             assert_eq!(world.live(), "v2");
-            world.rollback(&["unlock", "--force"]).exits(0);
+            world.rollback(&["unlock", "--force=locked", "--reason=test"]).exits(0);
         }
     }
     // Nobody answers at all, and nobody knows whom to ask.
@@ -181,7 +181,7 @@ fn a_look_up_that_fails_breaks_no_lock_and_says_so() {
         held(&world);
         let ran = world.rollback(&["run"]).exits(5);
         ran.says("could not be reached")
-            .says("rollback unlock --force");
+            .says("rollback unlock --force locked --reason TEXT");
     }
 }
 

@@ -160,7 +160,7 @@ fn a_lock_held_by_another_is_refused_with_its_holder() {
     world.rollback(&["unlock"]).exits(5).says("may be alive");
     assert_eq!(world.read("state.json"), before);
     assert_eq!(world.live(), "v2");
-    world.rollback(&["unlock", "--force"]).exits(0);
+    world.rollback(&["unlock", "--force=locked", "--reason=test"]).exits(0);
     assert!(
         wait(world.store().release(&lease, |_| ())).is_err(),
         "a holder that lost its lock cannot write"
@@ -213,7 +213,7 @@ fn a_state_that_cannot_be_trusted_is_refused_and_left_untouched() {
             &["resume"],
             &["status"],
             &["history"],
-            &["unlock", "--force"],
+            &["unlock", "--force=locked", "--reason=test"],
             &["unfreeze"],
             &["record", "--release", "v3"],
         ] {

@@ -476,8 +476,8 @@ fn where_no_image_says_it_the_service_does() {
         .bed
         .rollback(&record)
         .is(4, &["of shop:6 is IN_PROGRESS"]);
-    let insists = ["record", "--force", "--release", "2026-11"];
-    world.bed.rollback(&insists).is(0, &["lifted by --force"]);
+    let insists = ["record", "--force=not-running", "--reason=test", "--release", "2026-11"];
+    world.bed.rollback(&insists).is(0, &["lifted by ", "because: test: "]);
 }
 
 #[test]
@@ -531,7 +531,8 @@ fn moto_takes_every_call_and_a_deployment_that_does_not_come_is_noticed() {
     );
     let forced = [
         "record",
-        "--force",
+        "--force=not-running",
+        "--reason=test",
         "--release",
         "v1",
         "--task-definition",

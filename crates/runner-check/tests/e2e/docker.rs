@@ -40,7 +40,7 @@ async fn a_full_disk_is_seen_named_and_pruned() {
     host.must(&["sh", "-c", fill]);
 
     let config = "runners: { web-01: { host: runner-01 } }
-runner-check: { prove-within: 20s, pools: [{ name: primary, labels: [a], runners: [web-01], min-online: 2 }] }
+runner-check: { verify-timeout: 20s, pools: [{ name: primary, labels: [a], runners: [web-01], min-online: 2 }] }
 ";
     let folder = Folder::with_host(&server, &host, config);
     let (code, text) = folder.run(&[]).await;

@@ -193,7 +193,7 @@ async fn a_metric_counts_where_the_list_is_closed_and_no_data_is_unknown() {
         has(&text, parts);
     }
     // A source that fell silent: Prometheus shows its last value for minutes, and we say its age.
-    let gone = pool(status, "").replace("runner-check: {", "runner-check: { fresh: 1s,");
+    let gone = pool(status, "").replace("runner-check: {", "runner-check: { max-evidence-age: 1s,");
     prometheus.set("other 1\n");
     let folder = Folder::new(&server, &gone);
     let (code, text) = folder.run(&[]).await;

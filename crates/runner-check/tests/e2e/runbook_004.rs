@@ -34,7 +34,7 @@ async fn runbook_004_mode_1_runner_offline() {
     let config = format!(
         "runners: {{ web-01: {{ host: runner-01 }} }}
 runner-check:
-  prove-within: 30s
+  verify-timeout: 30s
   pools:
     - name: primary
       labels: [self-hosted, production]
@@ -135,7 +135,7 @@ async fn runbook_004_emergency_all_runners_down() {
   runner-02: { host: runner-01 }
   emergency-03: { host: runner-01, unit: actions.runner.acme-shop.emergency-03.service }
 runner-check:
-  prove-within: 30s
+  verify-timeout: 30s
   emergency: { runner: emergency-03 }
   pools:
     - { name: primary, labels: [self-hosted, primary], runners: [runner-01] }

@@ -14,7 +14,7 @@ pub struct StagingCheck {
     pub environment: String,
     /// How long ago that may have been at most, such as `24h` or `7d`. Default 7d.
     #[serde(default = "a_week")]
-    pub within: Age,
+    pub max_age: Age,
     /// The commit, a tag or a branch. Default: as `preflight.commit` has it.
     pub commit: Option<String>,
     /// `owner/name`. Default: the repository of the workflow run.
@@ -38,7 +38,7 @@ pub struct DeploymentsCheck {
     pub environment: String,
     /// Deployments that were made longer ago than this are taken for forgotten and do not count.
     /// Default: all count, of the newest hundred.
-    pub forget_after: Option<Age>,
+    pub stale_after: Option<Age>,
     /// `owner/name`. Default: the repository of the workflow run.
     pub repository: Option<String>,
     /// The environment variable that holds a token for this check. Default: as `github:` says.

@@ -32,9 +32,9 @@ pub struct RollbackReady {
     /// A file of PEM certificates to trust for the registry instead of the system's: authorities, or
     /// the registry's own.
     pub ca_file: Option<PathBuf>,
-    /// How long ago a rollback may have been rehearsed, such as `90d`; `rollback drilled` records
+    /// How long ago a rollback may have been rehearsed, such as `90d`; `rollback record-drill` records
     /// it. Default: whenever.
-    pub drilled_within: Option<Age>,
+    pub max_drill_age: Option<Age>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,

@@ -42,7 +42,7 @@ pub struct RunnersCheck {
     pub min_online: NonZero<u32>,
     /// The pool has no runner while there is no work, and starts one for a job: a scale set of the
     /// Actions Runner Controller, or another autoscaler. That none is online is no failure then; a
-    /// job that waited longer than `starts-within` makes the pool undecided. Default false.
+    /// job that waited longer than `max-start-time` makes the pool undecided. Default false.
     #[serde(default)]
     pub scales_from_zero: bool,
     /// The labels are of GitHub's own machines, larger runners too: no list shows them. GitHub's
@@ -51,7 +51,7 @@ pub struct RunnersCheck {
     pub github_hosted: bool,
     /// How long a job may wait until a machine is started for it, with `scales-from-zero` and
     /// `github-hosted`. Default 5m.
-    pub starts_within: Option<Span>,
+    pub max_start_time: Option<Span>,
     /// `advisory` shows and scores the check, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,

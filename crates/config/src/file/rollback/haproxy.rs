@@ -24,10 +24,11 @@ pub struct HaproxyTarget {
     /// The file of `server-state-file`: it is written after each switch, so that a reload keeps
     /// what was switched. Without it, a reload goes back to what the configuration says.
     pub state_file: Option<PathBuf>,
-    /// Whether the server that is left finishes the requests it has and keeps the users whose `cookie`
-    /// names it (`drain`), or takes no more (`maint`). Default: drain.
-    #[serde(default)]
-    pub leave: Leave,
+    /// Whether the server that traffic leaves finishes the requests it has and keeps the users whose
+    /// `cookie` names it. `false` takes it out at once (`maint`), and it is not checked any more.
+    /// Default true.
+    #[serde(default = "drain")]
+    pub drain: bool,
     /// A URL through HAProxy, and where the release stands in its answer. Default: the first
     /// `healthgate` probe that has a `release`.
     pub release: Option<ReleaseSource>,
@@ -39,15 +40,8 @@ pub struct HaproxyTarget {
     pub timeout: Span,
 }
 
-/// What becomes of the server that is left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Leave {
-    /// It finishes what it has and gets nothing new.
-    #[default]
-    Drain,
-    /// It is taken out at once and not checked any more.
-    Maint,
+fn drain() -> bool {
+    true
 }
 
 fn timeout() -> Span {
