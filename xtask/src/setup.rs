@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 mod compose;
+pub(crate) mod nextest;
 
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
@@ -107,7 +108,8 @@ pub(crate) fn install() -> Result<(), Failure> {
     once(&folder.join("npm.installed"), &NPM.join("\n"), || {
         npm(&folder)
     })?;
-    compose::install(&folder)
+    compose::install(&folder)?;
+    nextest::install()
 }
 
 /// The peers of `cargo xtask bench`, beside what the tests need.

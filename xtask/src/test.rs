@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use crate::command::{Failure, cargo, run};
+use crate::command::{Failure, cargo, run, target};
 use crate::{generate, lint, setup};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
 // The lints come before the tests, so that the last thing in the output of a good run is what
 // the tests said, then the list of steps.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("set-up", setup::install),
     ("set-up from nothing", setup::installable_from_nothing),
     ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
@@ -33,10 +33,50 @@ const STEPS: [Step; 12] = [
         run(cargo().args(["test", "--workspace", "--locked", "--no-run"]))
     }),
     ("generated files", generate::check_built),
-    ("tests", || {
-        run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+    ("tests", tests),
+    ("examples in comments", || {
+        run(cargo().args(["test", "--workspace", "--locked", "--doc"]))
     }),
 ];
+
+/// How many of the slowest tests are named at the end.
+const SLOWEST: usize = 15;
+
+fn tests() -> Result<(), Failure> {
+    let ran = run(setup::nextest::command().args(["run", "--workspace", "--locked"]));
+    // Also after a failure: a test that timed out is among them.
+    match slowest() {
+        Ok(slowest) => {
+            println!("the slowest tests:");
+            for (seconds, name) in slowest {
+                println!("{seconds:>8.1} s  {name}");
+            }
+        }
+        Err(failure) => println!("which tests were the slowest is not known: {}", failure.what),
+    }
+    ran
+}
+
+/// The slowest tests of the last run, each with the seconds that it took.
+fn slowest() -> Result<Vec<(f64, String)>, Failure> {
+    let path = target().join("nextest/default/junit.xml");
+    let told = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("failed to read {}: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| told(&error))?;
+    let document = roxmltree::Document::parse(&text).map_err(|error| told(&error))?;
+    let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
+    let mut all: Vec<(f64, String)> = cases
+        .filter_map(|case| {
+            let seconds = case.attribute("time")?.parse().ok()?;
+            let (class, name) = (case.attribute("classname")?, case.attribute("name")?);
+            Some((seconds, format!("{class} {name}")))
+        })
+        .collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    all.truncate(SLOWEST);
+    Ok(all)
+}
 
 pub(crate) fn everything() -> Result<(), Failure> {
     let begun = Instant::now();
