@@ -129,7 +129,7 @@ fn a_key_that_was_renamed_is_refused_with_its_new_name() {
         ),
         (
             "version: 1\npreflight: { staging: [{ environment: s, within: 1d }] }\n",
-            format!("2:44: `within` was renamed to `max-age` | {same}"),
+            format!("2:42: `within` was renamed to `max-age` | {same}"),
         ),
         (
             "version: 1\npreflight: { rollback-ready: { drilled-within: 1d } }\n",

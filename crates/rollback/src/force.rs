@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use cli::force::Rule as _;
 use model::Outcome;
 use state::Forced;
 

@@ -1,5 +1,6 @@
 //! Why a rollback must not be made, as far as the state tells. Asked before anything is changed.
 
+use cli::force::Rule as _;
 use model::Outcome;
 use state::{Document, Status};
 
