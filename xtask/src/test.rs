@@ -55,7 +55,10 @@ fn tests() -> Result<(), Failure> {
                 println!("{seconds:>8.1} s  {name}");
             }
         }
-        Err(failure) => println!("which tests were the slowest is not known: {}", failure.what),
+        Err(failure) => println!(
+            "which tests were the slowest is not known: {}",
+            failure.what
+        ),
     }
     ran
 }
@@ -68,7 +71,9 @@ fn slowest() -> Result<Vec<(f64, String)>, Failure> {
     };
     let text = std::fs::read_to_string(&path).map_err(|error| told(&error))?;
     let document = roxmltree::Document::parse(&text).map_err(|error| told(&error))?;
-    let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
+    let cases = document
+        .descendants()
+        .filter(|node| node.has_tag_name("testcase"));
     let mut all: Vec<(f64, String)> = cases
         .filter_map(|case| {
             let seconds = case.attribute("time")?.parse().ok()?;

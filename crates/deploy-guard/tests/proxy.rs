@@ -167,7 +167,13 @@ async fn every_stage_asks_through_the_proxy() {
     for (binary, args, requests) in cases {
         if binary == "rollback" {
             for release in ["v2", "v1"] {
-                let args = ["record", "--force=not-running", "--reason=test", "--release", release];
+                let args = [
+                    "record",
+                    "--force=not-running",
+                    "--reason=test",
+                    "--release",
+                    release,
+                ];
                 let Ran(code, text) = run(folder.path(), binary, &args, &api.uri(), "", "").await;
                 assert_eq!(code, 0, "{text}");
             }

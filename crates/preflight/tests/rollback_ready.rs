@@ -87,7 +87,16 @@ fn match_prefix_record_a_release_known_bad_under_another_name_is_refused() {
             "healthgate:\n  http: [{{ name: ready, url: 'http://127.0.0.1:9/', release: {{ jq: .version, match: {rule} }} }}]\n"
         );
         std::fs::write(here.join("deploy-guard.yml"), config + &gate).unwrap();
-        rollback(here, &["record", "--force", "--release", "v1"]);
+        rollback(
+            here,
+            &[
+                "record",
+                "--force=not-running",
+                "--reason=test",
+                "--release",
+                "v1",
+            ],
+        );
         rollback(here, &["record", "--pending", "--release", recorded]);
         change(here, |state| {
             let history = state["history"].as_array_mut().unwrap();

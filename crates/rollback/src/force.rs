@@ -119,8 +119,7 @@ impl Force {
 /// That a rule was lifted.
 pub(crate) fn lifted(forced: &Forced, subject: &str, why: &str) -> Outcome {
     let outcome = Outcome::inconclusive(format!("forced/{}", forced.rule), subject).reason(why);
-    cli::force::lifted(outcome, forced)
-        .hint("the journal and `rollback history` keep it")
+    cli::force::lifted(outcome, forced).hint("the journal and `rollback history` keep it")
 }
 
 #[cfg(test)]

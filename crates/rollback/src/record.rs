@@ -177,7 +177,9 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![Outcome::skipped("record/release", release, reason)]));
     }
     let (lease, again) = session
-        .acquire("record", |document, _| insisted.forbidden(document, release))
+        .acquire("record", |document, _| {
+            insisted.forbidden(document, release)
+        })
         .await?;
     // A rollback may have ended between the question and the lease.
     if let Some(outcome) = again {
@@ -356,7 +358,9 @@ async fn running(
         Err(reason) => {
             let outcome = Outcome::error(id, release)
                 .actual(reason.clone())
-                .reason(format!("which task definition runs could not be asked: {reason}"));
+                .reason(format!(
+                    "which task definition runs could not be asked: {reason}"
+                ));
             match insisted.lifts(Rule::NotRunning) {
                 Some(forced) => force::lifted(outcome, forced),
                 None => outcome.hint("nothing was recorded; an `ecs` probe in the gate waits until the rollout is over; or tell it: `--task-definition FAMILY:REVISION`"),

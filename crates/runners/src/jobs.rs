@@ -86,7 +86,12 @@ fn starts(pool: &Pool, jobs: &Jobs, now: Timestamp, within: Duration) -> Evidenc
 }
 
 /// Runners that finished a job of this pool a short while ago, whatever became of them.
-pub fn finished_lately(pool: &Pool, jobs: &Jobs, now: Timestamp, max_evidence_age: Duration) -> bool {
+pub fn finished_lately(
+    pool: &Pool,
+    jobs: &Jobs,
+    now: Timestamp,
+    max_evidence_age: Duration,
+) -> bool {
     last_finished(pool, jobs, now)
         .iter()
         .any(|evidence| evidence.state.is_up() && evidence.counts(max_evidence_age))

@@ -115,7 +115,9 @@ pub fn judge(pool: &Pool, known: &Knowledge, rules: &Rules) -> Judgement {
     // Without the list those are all that the configuration names, or that its query finds.
     let readable = matches!(listing, Some(Ok(_)));
     let counted = match (readable, &pool.metric, answer) {
-        (false, Some(metric), Some(Ok(answer))) => metric::count(answer, metric, rules.max_evidence_age),
+        (false, Some(metric), Some(Ok(answer))) => {
+            metric::count(answer, metric, rules.max_evidence_age)
+        }
         _ => None,
     };
     let named_elsewhere = !pool.members.is_empty() || measured;
@@ -346,9 +348,9 @@ impl Judgement {
         let wanted = u64::from(pool.min_online.get());
         let online = self.online();
         let nobody = |source: Source| {
-            self.about_pool
-                .iter()
-                .any(|e| e.source == source && e.state == State::Offline && e.counts(rules.max_evidence_age))
+            self.about_pool.iter().any(|e| {
+                e.source == source && e.state == State::Offline && e.counts(rules.max_evidence_age)
+            })
         };
         if online >= wanted {
             let free = self.count(State::Online) > 0 || self.counted.is_some();

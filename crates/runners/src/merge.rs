@@ -20,7 +20,10 @@ pub struct Merged {
 
 /// Merges the evidence about one runner. What is older than `max_evidence_age` counts as unknown.
 pub fn merge(evidence: &[Evidence], max_evidence_age: Duration) -> Merged {
-    let usable: Vec<&Evidence> = evidence.iter().filter(|e| e.counts(max_evidence_age)).collect();
+    let usable: Vec<&Evidence> = evidence
+        .iter()
+        .filter(|e| e.counts(max_evidence_age))
+        .collect();
     let contradictions = contradictions(&usable);
     let Some(best) = usable.iter().map(|e| e.trust).max() else {
         return Merged {

@@ -19,7 +19,9 @@ pub(crate) fn install() -> Result<(), Failure> {
     let mut install = cargo();
     install.args(["install", "--quiet", "--locked", "cargo-nextest"]);
     // It waits for tests: a build for speed would take longer than it saves.
-    install.args(["--debug", "--version", VERSION]).arg("--root");
+    install
+        .args(["--debug", "--version", VERSION])
+        .arg("--root");
     let result = run(install.arg(root).arg("--target-dir").arg(&build));
     // Its dependencies are of no further use; what is left of them costs only space.
     let _ = fs::remove_dir_all(build);

@@ -170,7 +170,9 @@ fn a_look_up_that_fails_breaks_no_lock_and_says_so() {
                     .says(words);
             }
             assert_eq!(world.live(), "v2");
-            world.rollback(&["unlock", "--force=locked", "--reason=test"]).exits(0);
+            world
+                .rollback(&["unlock", "--force=locked", "--reason=test"])
+                .exits(0);
         }
     }
     // Nobody answers at all, and nobody knows whom to ask.

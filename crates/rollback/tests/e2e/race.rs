@@ -66,7 +66,13 @@ fn records_at_once_are_all_kept_or_refused() {
         .map(|n| {
             let release = format!("v{n}");
             (
-                world.spawn(&["record", "--force=not-running", "--reason=test", "--release", &release]),
+                world.spawn(&[
+                    "record",
+                    "--force=not-running",
+                    "--reason=test",
+                    "--release",
+                    &release,
+                ]),
                 release,
             )
         })

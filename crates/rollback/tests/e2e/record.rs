@@ -87,7 +87,13 @@ fn a_release_that_does_not_run_is_not_recorded_as_good() {
         .rollback(&["record", "--pending", "--release", "v3"])
         .exits(0);
     world
-        .rollback(&["record", "--release", "v3", "--force=not-running", "--reason=test"])
+        .rollback(&[
+            "record",
+            "--release",
+            "v3",
+            "--force=not-running",
+            "--reason=test",
+        ])
         .exits(0)
         .says("because: test: v2 runs, not v3");
     assert_eq!(world.state().last_known_good.as_deref(), Some("v3"));
@@ -104,7 +110,13 @@ fn silence_is_no_proof_that_a_release_runs() {
         .says("no docker");
     assert!(!world.path("state.json").exists());
     world
-        .rollback(&["record", "--release", "v1", "--force=not-running", "--reason=test"])
+        .rollback(&[
+            "record",
+            "--release",
+            "v1",
+            "--force=not-running",
+            "--reason=test",
+        ])
         .exits(0);
     // Nobody is configured to say: it is recorded, and said.
     let config = world

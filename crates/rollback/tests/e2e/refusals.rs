@@ -160,7 +160,9 @@ fn a_lock_held_by_another_is_refused_with_its_holder() {
     world.rollback(&["unlock"]).exits(5).says("may be alive");
     assert_eq!(world.read("state.json"), before);
     assert_eq!(world.live(), "v2");
-    world.rollback(&["unlock", "--force=locked", "--reason=test"]).exits(0);
+    world
+        .rollback(&["unlock", "--force=locked", "--reason=test"])
+        .exits(0);
     assert!(
         wait(world.store().release(&lease, |_| ())).is_err(),
         "a holder that lost its lock cannot write"

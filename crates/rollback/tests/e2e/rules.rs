@@ -31,7 +31,17 @@ fn age(world: &World) {
 }
 
 fn record_v1(world: &World, more: &[&str]) {
-    let args = [&["record", "--force=not-running", "--reason=test", "--release", "v1"], more].concat();
+    let args = [
+        &[
+            "record",
+            "--force=not-running",
+            "--reason=test",
+            "--release",
+            "v1",
+        ],
+        more,
+    ]
+    .concat();
     world.rollback(&args).exits(0);
     world
         .rollback(&["record", "--pending", "--release", "v2"])

@@ -50,7 +50,13 @@ fn holding(world: &World) -> Child {
 
 /// Tries to record in namespaces of its own; how often each exit code came.
 fn tries(world: &World, unshare: &[&str], script: &str, tries: u32) -> String {
-    each(world, unshare, script, "record --release v2 --force not-running --reason test", tries)
+    each(
+        world,
+        unshare,
+        script,
+        "record --release v2 --force not-running --reason test",
+        tries,
+    )
 }
 
 /// A copy that every user may run: the one that was built may be in root's home.

@@ -157,7 +157,13 @@ fn rb_state_gone_while_something_is_beside_it_is_no_fresh_start() {
             &["history"],
             &["state", "validate"],
             &["record", "--release", "v2"],
-            &["record", "--release", "v2", "--force=not-running", "--reason=test"],
+            &[
+                "record",
+                "--release",
+                "v2",
+                "--force=not-running",
+                "--reason=test",
+            ],
             &["record", "--pending", "--release", "v2"],
         ] {
             world

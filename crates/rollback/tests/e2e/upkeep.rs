@@ -254,7 +254,13 @@ fn a_state_of_another_service_is_no_valid_one_of_ours_and_stays_as_it_is() {
         &["decide"],
         &["resume"],
         &["abort"],
-        &["record", "--release", "v2", "--force=not-running", "--reason=test"],
+        &[
+            "record",
+            "--release",
+            "v2",
+            "--force=not-running",
+            "--reason=test",
+        ],
     ] {
         world.rollback(args).exits(5).says("is of service `other`");
         assert_eq!(world.read("state.json"), theirs, "{args:?}");

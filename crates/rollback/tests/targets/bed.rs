@@ -92,8 +92,14 @@ impl Bed {
     #[track_caller]
     pub(crate) fn recorded(&self, good: &str, bad: &str) {
         // It no longer runs: the target would say so.
-        self.rollback(&["record", "--force=not-running", "--reason=test", "--release", good])
-            .is(0, &[]);
+        self.rollback(&[
+            "record",
+            "--force=not-running",
+            "--reason=test",
+            "--release",
+            good,
+        ])
+        .is(0, &[]);
         self.rollback(&["record", "--pending", "--release", bad])
             .is(0, &[]);
     }
@@ -111,7 +117,12 @@ impl Bed {
     #[track_caller]
     pub(crate) fn recorded_anew(&self, good: &str, bad: &str) -> bool {
         self.forget();
-        let end = self.rollback(&["record", "--force=not-running", "--reason=test", &format!("--release={good}")]);
+        let end = self.rollback(&[
+            "record",
+            "--force=not-running",
+            "--reason=test",
+            &format!("--release={good}"),
+        ]);
         if end.code == 2 {
             end.is(2, &["`--release` cannot be used"]);
             assert!(!self.path("state.json").exists(), "{good:?}");

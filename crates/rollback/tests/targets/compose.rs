@@ -363,7 +363,15 @@ fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now(comp
         .bed
         .rollback(&["run"])
         .is(5, &["the state knows no digest of v1", "--digest sha256:"]);
-    let v1 = ["record", "--force=not-running", "--reason=test", "--release", "v1", "--digest", &good];
+    let v1 = [
+        "record",
+        "--force=not-running",
+        "--reason=test",
+        "--release",
+        "v1",
+        "--digest",
+        &good,
+    ];
     world.bed.rollback(&v1).is(0, &[]);
     let v2 = ["record", "--pending", "--release", "v2", "--digest", &bad];
     world.bed.rollback(&v2).is(0, &[]);

@@ -153,7 +153,13 @@ fn rb_compose_half_deployed_is_gone_back_from_and_never_recorded(compose: Compos
             "worker",
         ],
     );
-    let insist = ["record", "--release", "v1", "--force"];
+    let insist = [
+        "record",
+        "--release",
+        "v1",
+        "--force=not-running",
+        "--reason=test",
+    ];
     project.bed.rollback(&insist).is(0, &["lifted by --force"]);
     project.bed.rollback(&["run", "--release", "v2"]).is(0, &[]);
     assert_eq!(project.images("worker"), ["worker:v1 running"]);

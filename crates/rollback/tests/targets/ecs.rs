@@ -476,8 +476,17 @@ fn where_no_image_says_it_the_service_does() {
         .bed
         .rollback(&record)
         .is(4, &["of shop:6 is IN_PROGRESS"]);
-    let insists = ["record", "--force=not-running", "--reason=test", "--release", "2026-11"];
-    world.bed.rollback(&insists).is(0, &["lifted by ", "because: test: "]);
+    let insists = [
+        "record",
+        "--force=not-running",
+        "--reason=test",
+        "--release",
+        "2026-11",
+    ];
+    world
+        .bed
+        .rollback(&insists)
+        .is(0, &["lifted by ", "because: test: "]);
 }
 
 #[test]

@@ -444,8 +444,14 @@ fn nginx_no_server_line_a_form_that_no_rollback_could_switch_is_refused_before_i
         .is(0, &[]);
     bed.rollback(&["record", "--release", "v1"])
         .is(2, &[never, "there is no file live.inc", how]);
-    bed.rollback(&["record", "--release", "v1", "--force=no-way-back", "--reason=test"])
-        .is(0, &[never, "because: test: no rollback could"]);
+    bed.rollback(&[
+        "record",
+        "--release",
+        "v1",
+        "--force=no-way-back",
+        "--reason=test",
+    ])
+    .is(0, &[never, "because: test: no rollback could"]);
     bed.write("live.inc", &format!("upstream shop {{ server {one}; }}\n"));
     bed.rollback(&["record", "--release", "v1"])
         .is(0, &["v1 is recorded as good"]);

@@ -44,9 +44,14 @@ runner-check: { verify-timeout: 5s, emergency: { run: 'echo starting; exit 4', p
     let before = pid();
     let (code, text) = folder.run(&["restart", "works", "--yes"]).await;
     assert_eq!(code, 5, "{text}");
-    has(&text, &["a restart would lose its job", "--force busy --reason TEXT"]);
+    has(
+        &text,
+        &["a restart would lose its job", "--force busy --reason TEXT"],
+    );
     assert_eq!(pid(), before);
-    let (code, text) = folder.run(&["restart", "works", "--yes", "--force=busy", "--reason=test"]).await;
+    let (code, text) = folder
+        .run(&["restart", "works", "--yes", "--force=busy", "--reason=test"])
+        .await;
     assert_eq!(code, 0, "{text}");
     assert_ne!(pid(), before);
 
@@ -75,7 +80,8 @@ async fn a_disk_with_room_is_left_alone_and_a_prune_that_fails_is_a_failure() {
     let host = host(&[("web-01", LISTENS)]);
     crate::world::start(&host, "web-01");
     // A docker that answers as one does whose daemon is down.
-    let config = "runners: { web-01: { host: runner-01 } }\nrunner-check: { verify-timeout: 10s }\n";
+    let config =
+        "runners: { web-01: { host: runner-01 } }\nrunner-check: { verify-timeout: 10s }\n";
     let folder = Folder::with_host(&server, &host, config);
     let (code, text) = folder.run(&["prune", "web-01", "--above", "100"]).await;
     assert_eq!(code, 0, "{text}");
@@ -150,7 +156,8 @@ async fn a_user_that_is_not_root_needs_sudo_without_a_password() {
     list(&server, ResponseTemplate::new(403)).await;
     let host = host(&[("web-01", LISTENS)]);
     host.must(&["useradd", "--create-home", "--password", "*", "deploy"]);
-    let config = "runners: { web-01: { host: runner-01 } }\nrunner-check: { verify-timeout: 20s }\n";
+    let config =
+        "runners: { web-01: { host: runner-01 } }\nrunner-check: { verify-timeout: 20s }\n";
     let folder = Folder::with_host(&server, &host, config);
     let file = folder.path().join("deploy-guard.yml");
     let text = std::fs::read_to_string(&file)
