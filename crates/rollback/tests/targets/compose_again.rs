@@ -160,7 +160,10 @@ fn rb_compose_half_deployed_is_gone_back_from_and_never_recorded(compose: Compos
         "--force=not-running",
         "--reason=test",
     ];
-    project.bed.rollback(&insist).is(0, &["because: test: v1 does not run"]);
+    project
+        .bed
+        .rollback(&insist)
+        .is(0, &["because: test: v1 does not run"]);
     project.bed.rollback(&["run", "--release", "v2"]).is(0, &[]);
     assert_eq!(project.images("worker"), ["worker:v1 running"]);
 }
