@@ -80,7 +80,7 @@ fn match_prefix_record_a_release_known_bad_under_another_name_is_refused() {
         (short, FULL, "exact", 0),
         (&FULL[..6], FULL, "prefix", 0),
     ] {
-        let folder = world("drilled-within: 90d", "");
+        let folder = world("max-drill-age: 90d", "");
         let here = folder.path();
         let config = std::fs::read_to_string(here.join("deploy-guard.yml")).unwrap();
         let gate = format!(

@@ -1,10 +1,15 @@
 //! What the answers through a proxy prove: which release it serves, and that a switch is in force.
 
+use futures_util::future::join_all;
+
 /// Right answers in a row that prove what a proxy serves. Where half of the answers are of another
 /// release, so many in a row come by chance once in a million times.
 pub(super) const PROOFS: u32 = 20;
 /// The most, where a colour had so small a share that a few answers tell nothing of it.
 const MAX_PROOFS: u32 = 2000;
+/// Requests at the same time: hundreds of them must fit into the time of a switch, also where each
+/// takes long. Few, because they may go through one connection to a host.
+const AT_ONCE: u32 = 4;
 
 /// The release that a proxy serves: `likely` only where each server that gets traffic and every
 /// answer through the front name it. `ask` asks one server, or the front.
@@ -28,10 +33,12 @@ pub(super) async fn served(
             _ => {}
         }
     }
-    for _ in 0..PROOFS {
-        let release = ask(None).await?;
-        if release != likely {
-            return Ok(release);
+    for _ in 0..PROOFS / AT_ONCE {
+        for release in join_all((0..AT_ONCE).map(|_| ask(None))).await {
+            let release = release?;
+            if release != likely {
+                return Ok(release);
+            }
         }
     }
     Ok(likely.to_owned())
@@ -82,6 +89,11 @@ impl Streak {
         self.right >= self.wanted
     }
 
+    /// How many requests to make next, at the same time: no more than are still wanted.
+    pub(super) fn next(&self) -> u32 {
+        self.wanted.saturating_sub(self.right).min(AT_ONCE)
+    }
+
     pub(super) fn wanted(&self) -> u32 {
         self.wanted
     }
@@ -111,6 +123,17 @@ mod tests {
             streak.right();
         }
         assert!(streak.proves());
+        assert_eq!(PROOFS % AT_ONCE, 0);
+    }
+
+    #[test]
+    fn no_more_requests_are_made_than_are_wanted() {
+        let mut streak = Streak::new(1);
+        assert_eq!(streak.next(), AT_ONCE);
+        (0..PROOFS - 1).for_each(|_| streak.right());
+        assert_eq!(streak.next(), 1);
+        streak.right();
+        assert_eq!(streak.next(), 0);
     }
 
     #[test]

@@ -186,16 +186,23 @@ impl<'a> Haproxy<'a> {
                     streak.mixture()
                 ));
             }
-            match self.ask(place, None, release).await {
-                Ok(answer) if answer == release => {
-                    streak.right();
-                    continue;
+            let asking = (0..streak.next()).map(|_| self.ask(place, None, release));
+            let mut wrong = false;
+            for answer in join_all(asking).await {
+                match answer {
+                    Ok(answer) if answer == release => {
+                        streak.right();
+                        continue;
+                    }
+                    Ok(answer) => last = format!("{answer} answers"),
+                    Err(reason) => last = reason,
                 }
-                Ok(answer) => last = format!("{answer} answers"),
-                Err(reason) => last = reason,
+                streak.wrong();
+                wrong = true;
             }
-            streak.wrong();
-            tokio::time::sleep(PAUSE).await;
+            if wrong {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
         Ok(self.proven(streak.wanted(), release))
     }
