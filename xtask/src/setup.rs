@@ -86,7 +86,8 @@ const PYPI: [&str; 7] = [
 ];
 
 const NPM: [&str; 6] = [
-    "@stoplight/prism-cli@5.16.0",
+    // Later ones need a newer Node.js than Debian 12 has: their faker is a module that it cannot require.
+    "@stoplight/prism-cli@5.14.2",
     "@octokit/openapi@23.0.2",
     // Read summaries as GitHub does; marked comes with mermaid.
     "mermaid@11.17.2",

@@ -60,7 +60,8 @@ fn tell(
     section: Section<'_>,
 ) {
     let title = format!("{stage}: {}", failure.code.meaning());
-    if env.get("GITHUB_ACTIONS") == Some("true") {
+    let in_actions = env.get("GITHUB_ACTIONS") == Some("true");
+    if in_actions {
         // The lines of the file around are for the log; an annotation is shown at its line.
         let first = chain.lines().next().unwrap_or_default();
         let message = match hint {
@@ -77,6 +78,8 @@ fn tell(
     match section {
         Section::Follows => {}
         Section::With(publisher) => publisher.broke_off(text()),
+        // Elsewhere the variable may name a file of the user, such as the one that is refused here.
+        Section::Alone if !in_actions => {}
         Section::Alone => {
             if let Some(summary) = env.non_empty("GITHUB_STEP_SUMMARY") {
                 publish::append(Path::new(summary), &text());

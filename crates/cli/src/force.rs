@@ -88,6 +88,12 @@ pub fn lifted(outcome: Outcome, forced: &Forced) -> Outcome {
     outcome.severity(Severity::Advisory).reason(reason)
 }
 
+/// The outcome of a rule that was named and forbade nothing.
+pub fn unused(forced: &Forced) -> Outcome {
+    let id = format!("forced/{}", forced.rule);
+    Outcome::skipped(id, "", "the rule forbade nothing: nothing was lifted")
+}
+
 #[derive(Clone, Copy)]
 struct RuleParser<R>(PhantomData<R>);
 

@@ -146,6 +146,14 @@ impl cli::Stage for Stage {
         report.score = readiness.score;
         report.verdict = readiness.verdict;
         report.reason = readiness.reason;
+        let forbade_nothing = |forced: &&state::Forced| {
+            let id = check::release::id(&forced.rule);
+            let mut all = report.outcomes.iter();
+            !all.any(|outcome| outcome.id == id && outcome.verdict == Verdict::Refused)
+        };
+        let unused = scene.forced.iter().filter(forbade_nothing);
+        let unused: Vec<Outcome> = unused.map(cli::force::unused).collect();
+        report.outcomes.extend(unused);
         Ok(report)
     }
 }

@@ -533,7 +533,7 @@ async fn the_same_commit_was_in_staging_not_long_ago() {
         (
             &[(1, 90, &[("success", OTHER)])],
             1,
-            "1h 30m ago, more than within (1h)",
+            "1h 30m ago, more than `max-age` (1h)",
         ),
         (
             &[

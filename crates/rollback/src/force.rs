@@ -104,13 +104,7 @@ impl Force {
         let lifted = self.lifted.borrow();
         let outcome = |told: &Forced| {
             let found = lifted.iter().find(|(forced, _)| forced.rule == told.rule);
-            found.map_or_else(
-                || {
-                    let id = format!("forced/{}", told.rule);
-                    Outcome::skipped(id, "", "the rule forbade nothing: nothing was lifted")
-                },
-                |(_, outcome)| outcome.clone(),
-            )
+            found.map_or_else(|| cli::force::unused(told), |(_, outcome)| outcome.clone())
         };
         self.told.iter().map(outcome).collect()
     }

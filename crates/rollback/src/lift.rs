@@ -36,8 +36,12 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
     };
     let subject = lock.holder.to_string();
     let fate = job.fate(&lock).await;
+    let forced = flags.force.forced(job);
+    let forced = force::of(Held, &forced);
     let mut outcomes = Vec::new();
-    if !fate.is_gone() {
+    if fate.is_gone() {
+        outcomes.extend(forced.map(force::unused));
+    } else {
         let (fate, name) = (fate.reason(), Held.name());
         let held = Outcome::refused(format!("refused/{name}"), subject.as_str())
             .expected("a holder that is gone")
@@ -49,8 +53,7 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
                 "locked by {}, {fate}, for `{}`: it may be alive",
                 lock.holder, lock.operation
             ));
-        let forced = flags.force.forced(job);
-        let Some(forced) = force::of(Held, &forced) else {
+        let Some(forced) = forced else {
             let hint = format!("wait for it; {}", force::insist(Held));
             return Ok(session.report(vec![held.hint(hint)]));
         };

@@ -219,7 +219,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         status.as_str(),
         session.store.place()
     )));
-    outcomes.extend(insisted.outcomes);
+    outcomes.extend(insisted.ended());
     Ok(session.report(outcomes))
 }
 
@@ -286,6 +286,14 @@ impl<'f> Insisted<'f> {
     fn lifted(&self) -> Vec<Forced> {
         let all = self.lifted.iter();
         all.map(|(_, forced)| (*forced).clone()).collect()
+    }
+
+    /// What a report tells of the rules of the state, and of those that forbade nothing.
+    fn ended(self) -> Vec<Outcome> {
+        let known = |told: &&Forced| !self.lifted.iter().any(|(_, forced)| forced == told);
+        let unused = self.forced.iter().filter(known).map(force::unused);
+        let unused: Vec<Outcome> = unused.collect();
+        [self.outcomes, unused].concat()
     }
 
     /// The rule that forbids to deploy or record this release and is not lifted.

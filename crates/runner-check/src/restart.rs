@@ -77,7 +77,7 @@ pub(crate) async fn restart(
             return Ok(remedy::report(busy.hint(hint), started_at));
         }
         (Some(busy), Some(forced)) => Some(force::lifted(busy, forced)),
-        (None, _) => None,
+        (None, forced) => forced.map(force::unused),
     };
     let restart = Restart {
         job,

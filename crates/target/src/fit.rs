@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use remote::quote;
 
 use crate::haproxy::{Proxy, Trouble};
-use crate::upstream::{self, Upstream};
+use crate::upstream::{self, Unswitchable, Upstream};
 use crate::{Place, Places, compose, systemd, word};
 
 /// How long a machine may take to be looked at.
@@ -34,7 +34,7 @@ pub enum Fit {
     Fits(String),
     /// As it is, it can never be switched.
     Never(Misfit),
-    /// What would be switched is not on that machine at all.
+    /// What would be switched is not on that machine, or not as a deployment may yet make it.
     Missing(Misfit),
     /// It could not be looked at; why.
     Unknown(String),
@@ -149,10 +149,18 @@ async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<F
             [] => "neither colour has traffic".to_owned(),
             active => format!("{} has the traffic", active.join(", ")),
         }),
-        Err(why) => Fit::Never(Misfit {
-            reason: why.to_string(),
-            hint: why.hint(target),
-        }),
+        Err(why) => {
+            let misfit = Misfit {
+                reason: why.to_string(),
+                hint: why.hint(target),
+            };
+            match why {
+                Unswitchable::Elsewhere { .. } => Fit::Missing(misfit),
+                Unswitchable::NoLine { .. }
+                | Unswitchable::TooMany { .. }
+                | Unswitchable::Apart { .. } => Fit::Never(misfit),
+            }
+        }
     })
 }
 

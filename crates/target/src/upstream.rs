@@ -17,6 +17,13 @@ pub enum Unswitchable {
         /// ` in `upstream shop``, where one block is meant.
         place: String,
     },
+    /// An upstream is there, which a deployment may yet point at a colour.
+    #[error("the upstream file has `server` lines, and not one with {blue} or {green}{place}")]
+    Elsewhere {
+        blue: String,
+        green: String,
+        place: String,
+    },
     #[error(
         "the upstream file has {count} `server` lines with {blue} or {green} in one block; \
          one is needed, or one for each"
@@ -41,7 +48,9 @@ impl Unswitchable {
                 "where all traffic goes through one of them, name it: `rollback.nginx.upstream: {one}`; where a \
                  variable chooses between them, a switch goes under `rollback.command`"
             ),
-            Unswitchable::NoLine { .. } | Unswitchable::TooMany { .. } => hint(target),
+            Unswitchable::NoLine { .. }
+            | Unswitchable::Elsewhere { .. }
+            | Unswitchable::TooMany { .. } => hint(target),
         }
     }
 }
@@ -131,14 +140,16 @@ impl<'t> Upstream<'t> {
         only: Option<&str>,
     ) -> Result<Self, Unswitchable> {
         let mut blocks: Vec<Block> = blocks(text, &[blue, green]).into_values().collect();
-        blocks.retain(|block| !block.lines.is_empty());
         blocks.retain(|block| only.is_none_or(|name| block.name == name));
+        let others = blocks.iter().any(|block| !block.others.is_empty());
+        blocks.retain(|block| !block.lines.is_empty());
         if blocks.is_empty() {
             let place = only.map_or(String::new(), |name| format!(" in `upstream {name}`"));
-            return Err(Unswitchable::NoLine {
-                blue: blue.to_owned(),
-                green: green.to_owned(),
-                place,
+            let (blue, green) = (blue.to_owned(), green.to_owned());
+            return Err(if others {
+                Unswitchable::Elsewhere { blue, green, place }
+            } else {
+                Unswitchable::NoLine { blue, green, place }
             });
         }
         for block in &blocks {

@@ -29,6 +29,11 @@ impl force::Rule for Rule {
     }
 }
 
+/// The id of a rule's outcome.
+pub(crate) fn id(rule: &str) -> String {
+    format!("release/{rule}")
+}
+
 pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let (job, timeout) = (scene.job, scene.timeout);
     let Some(section) = &job.config.rollback else {
@@ -36,7 +41,7 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     };
     let subject = section.state.to_string();
     let one = |rule: Rule, judge: fn(&Document, &str, &Job) -> Outcome| {
-        let (id, subject) = (format!("release/{}", rule.name()), subject.clone());
+        let (id, subject) = (id(rule.name()), subject.clone());
         let forced: Option<&Forced> = force::of(rule, &scene.forced);
         let (ask_id, ask_subject) = (id.clone(), subject.clone());
         Planned {

@@ -439,6 +439,12 @@ fn nginx_no_server_line_a_form_that_no_rollback_could_switch_is_refused_before_i
             assert!(!bed.path("state.json").exists());
         }
     }
+    // A deployment may yet point it at a colour: before it that is not in the way, after it it is.
+    bed.write("live.inc", "upstream shop { server 127.0.0.1:9; }\n");
+    bed.rollback(&["record", "--release", "v1", "--pending"])
+        .is(0, &[]);
+    bed.rollback(&["record", "--release", "v1"])
+        .is(2, &[never, "has `server` lines, and not one with", how]);
     // What a deployment is yet to make may be missing before it, and not after it.
     std::fs::remove_file(bed.path("live.inc")).unwrap();
     bed.rollback(&["record", "--release", "v1", "--pending"])
