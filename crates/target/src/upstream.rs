@@ -440,7 +440,6 @@ mod tests {
             "set $service_url http://127.0.0.1:8001;",
             "location / { proxy_pass http://127.0.0.1:8001; }",
             "map $host $pool { default blue; }",
-            "upstream shop { server unix:/run/shop.sock; }",
         ] {
             let error = Upstream::read(text, BLUE, GREEN, None).unwrap_err();
             assert!(
@@ -448,6 +447,9 @@ mod tests {
                 "{text}: {error}"
             );
         }
+        let socket = "upstream shop { server unix:/run/shop.sock; }";
+        let error = Upstream::read(socket, BLUE, GREEN, None).unwrap_err();
+        assert!(matches!(error, Unswitchable::Elsewhere { .. }), "{error}");
         let pools = "upstream blue_primary { server 127.0.0.1:8001; server 127.0.0.1:8002 backup; }\n\
                      upstream green_primary { server 127.0.0.1:8002; server 127.0.0.1:8001 backup; }\n";
         let error = Upstream::read(pools, BLUE, GREEN, None).unwrap_err();
