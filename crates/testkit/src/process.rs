@@ -6,16 +6,27 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Ports below those that the kernel gives to connections (32768 and up by default), a block of them
+/// for each test program: no connection and no other test takes one before its server has it.
+const FIRST_PORT: u32 = 10_000;
+const BLOCKS: u32 = 220;
+const BLOCK: u32 = 100;
+
 /// A port on which nothing listens at the moment.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener
-        .local_addr()
-        .expect("a listener has an address")
-        .port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let block = std::process::id() % BLOCKS;
+    let free = (0..BLOCK * BLOCKS).find_map(|_| {
+        let next = block * BLOCK + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST_PORT + next % (BLOCK * BLOCKS)).ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        Some(port)
+    });
+    free.expect("a free port")
 }
 
 /// Waits until `ready` says so; `false` when it has not by then.
