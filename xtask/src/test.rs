@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::command::{Failure, cargo, run, target};
+use crate::command::{Failure, cargo, root, run};
 use crate::{generate, lint, setup};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
@@ -65,7 +65,8 @@ fn tests() -> Result<(), Failure> {
 
 /// The slowest tests of the last run, each with the seconds that it took.
 fn slowest() -> Result<Vec<(f64, String)>, Failure> {
-    let path = target().join("nextest/default/junit.xml");
+    // nextest keeps its results beside the workspace, wherever cargo builds.
+    let path = root().join("target/nextest/default/junit.xml");
     let told = |error: &dyn std::fmt::Display| {
         Failure::new(format!("failed to read {}: {error}", path.display()))
     };
