@@ -34,7 +34,7 @@ pub use interrupt::{Interrupt, Signal};
 pub use job::{Job, Only};
 pub use model::glob;
 pub use progress::{Progress, QUIET_FOR};
-pub use publish::Publisher;
+pub use publish::{Publisher, write_stdout};
 pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
 pub use state::{Fate, LEASE};
 pub use text::{columns, cut, padded, plain, render as render_text};

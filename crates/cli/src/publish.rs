@@ -290,6 +290,24 @@ pub(crate) fn to_stdout(text: &str, color: Color) {
     }
 }
 
+/// Data for a pipe; a reader that went away is no failure. What could not be written is one.
+pub fn write_stdout(text: &str) -> ExitCode {
+    let mut stdout = anstream::AutoStream::auto(std::io::stdout().lock());
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let text = format!(
+                "error: failed to write to stdout: {error}\n\nhint: is the disk full? `df -h`\n"
+            );
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            ExitCode::Error
+        }
+        _ => ExitCode::Pass,
+    }
+}
+
 /// Whoever closed stderr does not want to read it.
 fn to_stderr(text: &str) {
     crate::screen::aside(|| {

@@ -38,7 +38,8 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Section; 8] = [
+    /// In the order of the reference.
+    pub const ALL: [Section; 8] = [
         Section::Hosts,
         Section::Github,
         Section::Runners,

@@ -13,7 +13,7 @@ use clap::{Arg, ArgMatches, Command};
 use model::ExitCode;
 use serde_json::{Value, json};
 
-use crate::generate::write_stdout;
+use cli::write_stdout;
 use world::{Load, Ran, World};
 
 pub(crate) fn command() -> Command {

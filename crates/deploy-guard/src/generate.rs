@@ -38,7 +38,7 @@ pub(crate) fn print_schema(matches: &ArgMatches) -> ExitCode {
         .into_iter()
         .find(|(name, _)| *name == of)
         .map(|(_, schema)| json(&schema));
-    write_stdout(&text.unwrap_or_default())
+    cli::write_stdout(&text.unwrap_or_default())
 }
 
 /// Writes all generated files below a folder.
@@ -49,7 +49,7 @@ pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
     for (path, text) in files() {
         if let Err(error) = write(&folder.join(&path), &text) {
             tracing::error!("failed to write {path}: {error}");
-            write_stdout(&format!("failed to write {path}: {error}\n"));
+            cli::write_stdout(&format!("failed to write {path}: {error}\n"));
             return ExitCode::Error;
         }
     }
@@ -293,23 +293,4 @@ pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     state::atomic::replace(path, text.as_bytes())
-}
-
-/// Data for a pipe; a reader that went away is no failure. What could not be written is one.
-pub(crate) fn write_stdout(text: &str) -> ExitCode {
-    use std::io::Write as _;
-    let mut stdout = anstream::AutoStream::auto(std::io::stdout().lock());
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            let text = format!(
-                "error: failed to write to stdout: {error}\n\nhint: is the disk full? `df -h`\n"
-            );
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            ExitCode::Error
-        }
-        _ => ExitCode::Pass,
-    }
 }

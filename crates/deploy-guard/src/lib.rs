@@ -2,9 +2,7 @@
 //! several of them: `run` and `demo`.
 
 mod demo;
-mod doctor;
 pub mod generate;
-mod init;
 mod reproduce;
 mod run;
 mod serve;
@@ -44,8 +42,8 @@ fn for_people() -> Command {
         .subcommand(by_us(cli::command::<healthgate::Stage>()))
         .subcommand(by_us(cli::command::<rollback::Stage>()))
         .subcommand(cli::command::<run::Stage>())
-        .subcommand(init::command())
-        .subcommand(cli::command::<doctor::Stage>())
+        .subcommand(onboard::init::command())
+        .subcommand(cli::command::<onboard::doctor::Stage>())
         .subcommand(cli::command::<reproduce::Stage>())
         .subcommand(demo::command())
         .subcommand(generate::schema_command())
@@ -106,8 +104,8 @@ pub fn main() -> ExitCode {
         "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
         "run" => cli::dispatch::<run::Stage>(matches, &env),
         "reproduce" => cli::dispatch::<reproduce::Stage>(matches, &env),
-        "doctor" => cli::dispatch::<doctor::Stage>(matches, &env),
-        "init" => init::main(matches, &env),
+        "doctor" => cli::dispatch::<onboard::doctor::Stage>(matches, &env),
+        "init" => onboard::init::main(matches, &env),
         "demo" => demo::main(matches),
         "schema" => generate::print_schema(matches),
         "completions" => shell::completions(matches),

@@ -33,16 +33,7 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "run";
     const ABOUT: &'static str = "Deploy under guard: preflight, deploy, gate, record or roll back";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &[
-        Section::Hosts,
-        Section::Runners,
-        Section::RunnerCheck,
-        Section::Github,
-        Section::Preflight,
-        Section::Healthgate,
-        Section::Rollback,
-        Section::Deploy,
-    ];
+    const SECTIONS: &'static [Section] = &Section::ALL;
     const PARTS: &'static [&'static str] = &["preflight", "healthgate", "rollback"];
     // GitHub kills a step 10 s after it was told to end.
     const GRACE: Duration = Duration::from_secs(9);

@@ -7,7 +7,8 @@ use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 use model::ExitCode;
 
-use crate::generate::{write, write_stdout};
+use crate::generate::write;
+use cli::write_stdout;
 
 const COMPLETIONS: &str = "Examples:
   source <(deploy-guard completions bash)           # for this shell alone

@@ -6,7 +6,7 @@ use cli::Job;
 use config::Section;
 use model::Outcome;
 
-use super::{ALL, Finding, Who};
+use super::finding::{ALL, Finding, Who};
 
 /// More variables that are missing help nobody.
 const MOST: usize = 50;

@@ -5,9 +5,10 @@
 
 mod ask;
 mod configuration;
-pub(crate) mod look;
 mod plan;
+mod problem;
 mod text;
+mod wishes;
 mod workflow;
 mod write;
 
@@ -18,9 +19,11 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use model::{Env, ExitCode};
 
-use crate::generate::write_stdout;
-use look::Seen;
+use crate::survey::{self, Seen};
+use cli::write_stdout;
 use plan::Plan;
+use problem::Problem;
+use wishes::Wishes;
 
 const EXAMPLES: &str = "Examples:
   deploy-guard init                  # asks on a terminal, decides for itself elsewhere
@@ -30,7 +33,8 @@ const EXAMPLES: &str = "Examples:
 
 Exit codes: 0 written, 2 usage, 4 not written, 5 refused: a file is there already";
 
-pub(crate) fn command() -> Command {
+/// The command line of `init`.
+pub fn command() -> Command {
     let text = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
     };
@@ -101,25 +105,8 @@ pub(crate) fn command() -> Command {
         .after_help(EXAMPLES)
 }
 
-/// Why nothing was written.
-#[derive(Debug)]
-pub(crate) struct Problem {
-    pub(crate) code: ExitCode,
-    pub(crate) what: String,
-    pub(crate) hint: String,
-}
-
-impl Problem {
-    pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Problem {
-            code: ExitCode::Usage,
-            what: what.into(),
-            hint: hint.into(),
-        }
-    }
-}
-
-pub(crate) fn main(matches: &ArgMatches, env: &Env) -> ExitCode {
+/// Looks, asks and writes.
+pub fn main(matches: &ArgMatches, env: &Env) -> ExitCode {
     match init(matches, env) {
         Ok(()) => ExitCode::Pass,
         Err(problem) => {
@@ -128,19 +115,6 @@ pub(crate) fn main(matches: &ArgMatches, env: &Env) -> ExitCode {
             problem.code
         }
     }
-}
-
-/// What the command line said.
-pub(crate) struct Wishes {
-    kind: Option<String>,
-    service: Option<String>,
-    environment: Option<String>,
-    url: Option<String>,
-    hosts: Vec<String>,
-    config: PathBuf,
-    workflow: PathBuf,
-    action: Option<String>,
-    bin_dir: Option<String>,
 }
 
 fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
@@ -163,7 +137,7 @@ fn init(matches: &ArgMatches, env: &Env) -> Result<(), Problem> {
         hint: "call it in the repository: `cd REPOSITORY && deploy-guard init`".to_owned(),
     };
     let here = std::env::current_dir().map_err(unreadable)?;
-    let seen = look::look(&here).map_err(unreadable)?;
+    let seen = survey::look(&here).map_err(unreadable)?;
     write_stdout(&told(&seen));
     // Before anything is asked: an answer that comes to nothing is a nuisance.
     let dry_run = matches.get_flag("dry-run");

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use model::{Env, ExitCode};
 
-use super::Problem;
+use super::problem::Problem;
 use super::text::line;
 
 /// The whole text of each file.

@@ -9,7 +9,7 @@ use config::value::StateAddress;
 use model::Outcome;
 use remote::local::Script;
 
-use super::{Finding, Who};
+use super::finding::{Finding, Who};
 
 /// Whoever does not answer by then would hold up a stage too.
 const PATIENCE: Duration = Duration::from_secs(5);

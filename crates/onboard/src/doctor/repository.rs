@@ -4,9 +4,9 @@ use cli::Job;
 use model::Outcome;
 use serde_json::Value;
 
-use super::Finding;
-use super::token::{Permission, needed};
-use crate::init::look::{Seen, look};
+use super::finding::Finding;
+use super::permission::{Permission, needed};
+use crate::survey::{Seen, look};
 
 pub(super) struct Repository(Option<Seen>);
 

@@ -5,10 +5,13 @@ mod answers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Ask;
-use super::look::{Compose, Health, Seen, Service, Task, Unit, Upstream, images};
-use super::workflow::ROLE;
-use super::{Problem, Wishes};
+use super::problem::Problem;
+use super::wishes::Wishes;
+use crate::survey::{Compose, Health, Seen, Service, Task, Unit, Upstream, images};
 use answers::{action, environment_name, folder, machines, service_name, url, wished};
+
+/// The variable with the role that a job takes at AWS.
+pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";
 
 /// The names of [`Way`], for `--kind`.
 pub(super) const KINDS: [&str; 5] = ["compose", "nginx", "systemd", "ecs", "command"];

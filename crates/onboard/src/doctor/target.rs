@@ -6,7 +6,7 @@ use cli::Job;
 use config::Section;
 use model::Outcome;
 
-use super::{Finding, Who};
+use super::finding::{Finding, Who};
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let Some(section) = &job.config.rollback else {

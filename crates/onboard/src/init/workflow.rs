@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::plan::{Plan, Way};
+use super::plan::{Plan, ROLE, Way};
 use super::text::scalar;
 
 /// By its commit: a tag of somebody else's can be moved.
@@ -11,9 +11,6 @@ const CHECKOUT: &str = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e
 
 const LOG_IN: &str =
     "aws-actions/configure-aws-credentials@8df5847569e6427dd6c4fb1cf565c83acfa8afa7 # v6.0.0";
-
-/// The variable with the role that a job takes at AWS.
-pub(super) const ROLE: &str = "AWS_DEPLOY_ROLE";
 
 pub(super) fn text(plan: &Plan) -> String {
     let mut text = format!(

@@ -8,7 +8,8 @@ use config::file::Rollback;
 use config::value::StateAddress;
 use model::Outcome;
 
-use super::{Finding, Who, configuration};
+use super::configuration;
+use super::finding::{Finding, Who};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const USERS: [Who; 2] = [Who::Preflight, Who::Rollback];

@@ -2,20 +2,21 @@
 //! each stage. It looks and asks; it changes nothing, and deploys nothing to find out.
 
 mod configuration;
+mod finding;
 mod machine;
+mod permission;
 mod repository;
 mod state;
 mod target;
 mod token;
 
-use cli::{Failure, Job, Stage as _};
-use config::Section;
-use config::file::Config;
+use cli::{Failure, Job};
+use finding::{ALL, Finding, Who};
 use model::{Outcome, Report, Severity, Table, Verdict};
 
 /// The stage; it has no flags of its own.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub(crate) struct Stage {}
+pub struct Stage {}
 
 const EXAMPLES: &str = "Examples:
   deploy-guard doctor
@@ -23,85 +24,6 @@ const EXAMPLES: &str = "Examples:
   deploy-guard doctor --only token
 
 Exit codes: 0 nothing stops a stage, 1 something does, 3 not known, 4 could not be asked";
-
-/// The stages that can be stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    Preflight,
-    RunnerCheck,
-    Healthgate,
-    Rollback,
-    Run,
-}
-
-const ALL: [Who; 5] = [
-    Who::Preflight,
-    Who::RunnerCheck,
-    Who::Healthgate,
-    Who::Rollback,
-    Who::Run,
-];
-
-impl Who {
-    fn name(self) -> &'static str {
-        match self {
-            Who::Preflight => preflight::Stage::NAME,
-            Who::RunnerCheck => runner_check::Stage::NAME,
-            Who::Healthgate => healthgate::Stage::NAME,
-            Who::Rollback => rollback::Stage::NAME,
-            Who::Run => crate::run::Stage::NAME,
-        }
-    }
-
-    fn sections(self) -> &'static [config::Section] {
-        match self {
-            Who::Preflight => preflight::Stage::SECTIONS,
-            Who::RunnerCheck => runner_check::Stage::SECTIONS,
-            Who::Healthgate => healthgate::Stage::SECTIONS,
-            Who::Rollback => rollback::Stage::SECTIONS,
-            Who::Run => crate::run::Stage::SECTIONS,
-        }
-    }
-
-    /// Whether the file says anything for it to do.
-    fn is_configured(self, config: &Config) -> bool {
-        let gate = config.healthgate.as_ref();
-        let asks = gate.is_some_and(|gate| !probe::kinds::planned(gate).is_empty());
-        let unresolved = |section| config.is_unresolved(section);
-        let back = config.rollback.is_some() || unresolved(Section::Rollback);
-        match self {
-            Who::Preflight => config.preflight.is_some() || unresolved(Section::Preflight) || back,
-            Who::RunnerCheck => config.runner_check.is_some() || unresolved(Section::RunnerCheck),
-            Who::Healthgate => asks || unresolved(Section::Healthgate),
-            Who::Rollback => back,
-            Who::Run => config.deploy.is_some() || unresolved(Section::Deploy),
-        }
-    }
-}
-
-/// Something that was looked at, and the stages that it stops where it is not well.
-pub(crate) struct Finding {
-    outcome: Outcome,
-    stops: Vec<Who>,
-}
-
-impl Finding {
-    /// `run` runs the others but the runner-check.
-    pub(crate) fn new(outcome: Outcome, stops: &[Who]) -> Self {
-        let mut stops = stops.to_vec();
-        if stops
-            .iter()
-            .any(|who| !matches!(who, Who::RunnerCheck | Who::Run))
-        {
-            stops.push(Who::Run);
-        }
-        Finding { outcome, stops }
-    }
-
-    fn is_bad(&self) -> bool {
-        !matches!(self.outcome.verdict, Verdict::Pass | Verdict::Skipped)
-    }
-}
 
 impl cli::Stage for Stage {
     const NAME: &'static str = "doctor";

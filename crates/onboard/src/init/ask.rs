@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 
-use super::Problem;
+use super::problem::Problem;
 
 /// A longer answer is a mistake.
 const MAX_ANSWER: u64 = 1024;
