@@ -1,6 +1,6 @@
 //! Is what we deployed healthy, and is it *the release we deployed*?
 //!
-//! The stage around [`probe::gate`]: flags, configuration, report.
+//! The stage around [`gate::Gate`]: flags, configuration, report.
 
 mod explain;
 mod flags;
@@ -12,6 +12,7 @@ mod view;
 
 use cli::{Failure, Job, Stage as _};
 use config::Section;
+use gate::Gate;
 use model::release::Match;
 use model::{Outcome, Report};
 use probe::kinds::Planned;
@@ -88,8 +89,8 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
 async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let started_at = jiff::Timestamp::now();
     let section = job.config.healthgate.clone().unwrap_or_default();
-    let planned = probe::kinds::planned(&section);
-    if planned.is_empty() {
+    let gate = Gate::of(&section);
+    if gate.probes.is_empty() {
         return Err(Failure::usage("no probe is configured")
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration, or pass `--http URL`"));
     }
@@ -97,33 +98,33 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(Report::from_outcomes(
             Stage::NAME,
             started_at,
-            asked_for(planned, job),
+            asked_for(&gate.probes, job),
         ));
     }
-    let mut ids: Vec<_> = planned.into_iter().map(|one| one.id).collect();
+    let mut ids: Vec<_> = gate.probes.iter().map(|one| one.id.clone()).collect();
     ids.push("release/identity".to_owned());
     let interrupt = job.interrupt.clone();
-    let interrupted = move || -> probe::gate::Interrupted {
+    let interrupted = move || -> gate::Interrupted {
         let interrupt = interrupt.clone();
         Box::pin(async move {
             interrupt.wait().await;
         })
     };
     let view = view::View::new(job.progress.board());
-    let watch = probe::gate::Watch {
+    let watch = gate::Watch {
         selects: &|id| job.only.selects(id),
         observer: &view,
         interrupted: &interrupted,
-        around: probe::kinds::Surroundings {
+        around: probe::Surroundings {
             env: job.env.clone(),
             hosts: probe::hosts::Hosts::new(&job.config.hosts, &job.env),
             redactor: job.redactor.clone(),
-            shard: flags.shard,
         },
+        shard: flags.shard,
         forever: flags.watch,
     };
     let outcomes = tokio::select! {
-        outcomes = probe::gate::run(&section, job.release.as_deref(), &watch) => outcomes,
+        outcomes = gate.run(job.release.as_deref(), &watch) => outcomes,
         never = view.draw() => match never {},
     };
     let pauses = view.into_pauses();
@@ -135,18 +136,18 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let rule = Match::widest(job.config.release_rules());
     report.release_match = Some(rule).filter(|rule| *rule != Match::default());
     report.tables.extend(members::table(&report.outcomes));
-    report.policy = Some(probe::watched::reported(&section.policy));
+    report.policy = Some(gate::policy_report::reported(&section.policy));
     report.pictures = picture::charts(&report.outcomes);
     report.tables.extend(slowest::slowest(&report.outcomes));
     Ok(report)
 }
 
 /// What a dry run would ask.
-fn asked_for(planned: Vec<Planned>, job: &Job) -> Vec<Outcome> {
+fn asked_for(planned: &[Planned<'_>], job: &Job) -> Vec<Outcome> {
     planned
-        .into_iter()
+        .iter()
         .filter(|one| job.only.selects(&one.id))
-        .map(|one| Outcome::skipped(one.id, one.subject, "dry run: not asked"))
+        .map(|one| Outcome::skipped(&one.id, &one.subject, "dry run: not asked"))
         .collect()
 }
 

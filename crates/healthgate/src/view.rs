@@ -12,10 +12,10 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use cli::Board;
+use gate::observer::{Asked, Measured, Observer, Stands};
+use gate::policy::Conclusion;
 use jiff::Timestamp;
 use model::report::Pause;
-use probe::observer::{Asked, Measured, Observer, Stands};
-use probe::policy::Conclusion;
 
 use lines::Lines;
 use row::Row;

@@ -21,6 +21,34 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// More text of an answer does not help.
+const EXCERPT: usize = 200;
+
+/// The beginning of an answer, as text on one line.
+pub fn excerpt(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT * 4)]);
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let text = cut_at_word(&text.chars().map(plain).collect::<String>());
+    match text.trim() {
+        "" => "(empty)".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+/// The beginning of a text. Secrets are replaced later, and a half of one is not found: what is
+/// cut ends with a whole word. Of a longer word, or a longer secret, its pieces are found.
+pub fn cut_at_word(text: &str) -> String {
+    const WORD: usize = 64;
+    let Some((end, _)) = text.char_indices().nth(EXCERPT) else {
+        return text.to_owned();
+    };
+    let least = text.char_indices().nth(EXCERPT - WORD);
+    let least = least.map_or(0, |(at, _)| at);
+    let parts = |c: char| c.is_whitespace() || "\"',;<>{}".contains(c);
+    let end = text[least..end].rfind(parts).map_or(least, |at| least + at);
+    format!("{}{CUT}", &text[..end])
+}
+
 /// A character of outside text as it may be shown anywhere: what a terminal would obey, or what
 /// turns text round, is shown as U+FFFD. Line breaks and tabs stay: where it is shown decides.
 pub fn safe(c: char) -> char {
@@ -128,5 +156,20 @@ mod tests {
         let all = "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200e}\u{200f}\u{61c}\u{1b}\r";
         assert_eq!(plain(all), "\u{fffd}".repeat(14));
         assert_eq!(plain("é\n\t漢"), "é\n\t漢");
+    }
+
+    #[test]
+    fn what_is_cut_ends_with_a_whole_word() {
+        assert_eq!(excerpt(b" a\nb "), "a b");
+        assert_eq!(excerpt(b"\n"), "(empty)");
+        assert_eq!(excerpt(&[b'x'; EXCERPT]), "x".repeat(EXCERPT));
+        assert_eq!(excerpt(&[b'x'; 1000]), format!("{}…", "x".repeat(136)));
+        let secret = "s3cr3t-0123456789";
+        for before in 150..EXCERPT {
+            let text = format!("{} \"{secret}\" {}", "é".repeat(before), "y".repeat(50));
+            let shown = excerpt(text.as_bytes());
+            assert!(shown.contains(secret) || !shown.contains("s3"), "{shown}");
+            assert!(shown.chars().count() <= EXCERPT, "{shown}");
+        }
     }
 }

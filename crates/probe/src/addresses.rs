@@ -10,10 +10,11 @@ use model::Verdict;
 
 use remote::resolve::{Unresolved, resolve};
 
+use crate::budget;
 use crate::connect::Problem;
 use crate::party::{Party, debtor, owed_by};
+use crate::reading::Reading;
 use crate::release::Identity;
-use crate::{Reading, budget};
 
 /// The value of a reading where nobody listens.
 pub(crate) const REFUSED: &str = "connection refused";

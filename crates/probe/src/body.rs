@@ -34,7 +34,7 @@ pub(crate) async fn read(mut response: Response, limit: u64) -> Body {
                 share.whole();
                 return Body::Whole(bytes, share);
             }
-            Err(error) => return Body::Broken(crate::plain_cause(&error)),
+            Err(error) => return Body::Broken(crate::cause::plain_cause(&error)),
         }
     }
 }

@@ -6,9 +6,10 @@ use config::file::CommandProbe;
 use model::evidence;
 use remote::{Ran, Wanted};
 
-use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
 use crate::shell::Shell;
-use crate::{Reading, shown};
+use model::text::excerpt;
 
 /// One command probe.
 pub(crate) struct Command {
@@ -47,7 +48,7 @@ impl Command {
     fn judge(&self, ran: &Ran, timeout: Duration) -> Reading {
         let wanted = self.wanted();
         let expected = wanted.to_string();
-        let said = shown(ran.tail.as_bytes());
+        let said = excerpt(ran.tail.as_bytes());
         let actual = format!("{}: {said}", ran.exit);
         let mut reading = match wanted.judge(ran) {
             Ok(()) => Reading::pass(expected, actual),

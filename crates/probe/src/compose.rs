@@ -11,11 +11,12 @@ use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
-use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, Surroundings};
 use crate::project::Project;
+use crate::reading::Reading;
 use crate::restarts::Watch;
 use crate::shell::Shell;
-use crate::{Reading, shown};
+use model::text::excerpt;
 
 /// Between which Compose there is and what is said of the containers.
 const MARK: &str = "@containers";
@@ -184,7 +185,7 @@ echo {MARK}
     }
 
     fn not_asked(&self, ran: &Ran) -> Reading {
-        let reason = format!("compose: {}: {}", ran.exit, shown(ran.tail.as_bytes()));
+        let reason = format!("compose: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
         Reading::not(Verdict::Error, self.expected(), &reason, &reason).value("not asked")
     }
 

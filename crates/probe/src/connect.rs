@@ -13,10 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::addresses::{Place, REFUSED, judge, late, late_of};
-use crate::kinds::Surroundings;
+use crate::cause::plain_cause;
 use crate::party::{Party, charging, culprit, debtor};
+use crate::probe::Surroundings;
+use crate::reading::Reading;
 use crate::release::Identity;
-use crate::{Reading, plain_cause};
 
 /// Bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}

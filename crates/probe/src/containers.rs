@@ -7,7 +7,7 @@ use model::Redactor;
 use serde_json::Value;
 
 use crate::restarts::{Life, Watch};
-use crate::shown;
+use model::text::excerpt;
 
 /// What `docker inspect` is to print, one line a container. Of the health check's log only the
 /// end: it holds what the check printed, up to 4 KiB each time.
@@ -130,7 +130,7 @@ impl Container {
             text.push_str(", OOMKilled");
         }
         if !self.error.is_empty() {
-            text.push_str(&format!(", {}", shown(self.error.as_bytes())));
+            text.push_str(&format!(", {}", excerpt(self.error.as_bytes())));
         }
         Some(text)
     }
@@ -144,7 +144,7 @@ impl Container {
         match self.health.as_str() {
             "" | "none" | "healthy" => None,
             "starting" => Some("its health check has not passed yet".to_owned()),
-            health => Some(format!("it is {health}: {}", shown(self.said.as_bytes()))),
+            health => Some(format!("it is {health}: {}", excerpt(self.said.as_bytes()))),
         }
     }
 

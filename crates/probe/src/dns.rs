@@ -7,10 +7,10 @@ use std::time::Duration;
 use config::file::DnsProbe;
 use model::Verdict;
 
-use crate::Reading;
 use crate::addresses::{Place, late};
-use crate::kinds::{Measuring, Probe};
 use crate::party::charging;
+use crate::probe::{Measuring, Probe};
+use crate::reading::Reading;
 
 /// One look-up.
 pub(crate) struct Dns {

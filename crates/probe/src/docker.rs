@@ -8,10 +8,11 @@ use model::Verdict;
 use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
-use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
 use crate::restarts::Watch;
 use crate::shell::Shell;
-use crate::{Reading, shown};
+use model::text::excerpt;
 
 /// One docker probe.
 pub(crate) struct Docker {
@@ -52,7 +53,7 @@ impl Docker {
         let mut lines = text.lines();
         let now = lines.next().and_then(time);
         let Some(container) = lines.next().and_then(read) else {
-            let reason = format!("docker: {}: {}", ran.exit, shown(ran.tail.as_bytes()));
+            let reason = format!("docker: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
             return Reading::not(Verdict::Error, expected, &reason, &reason).value("not asked");
         };
         let mut watch = self.watch.borrow_mut();

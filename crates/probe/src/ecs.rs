@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
 use self::snapshot::{Definition, Service, Task};
-use crate::Reading;
-use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
 
 /// Tasks that one question may name.
 const PAGE: usize = 100;

@@ -11,14 +11,14 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue, TE};
 use model::Verdict;
 
-use crate::Reading;
 use crate::addresses::Place;
 use crate::connect::{End, Route};
 use crate::http::reply::Reply;
 use crate::http::request::{Body, Request};
 use crate::http::transport::{Transport, Wire};
-use crate::kinds::{Measuring, Probe, Surroundings};
-use crate::shown;
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
+use model::text::excerpt;
 
 /// An answer is a few bytes.
 const MAX_BODY: u64 = 64 << 10;
@@ -112,7 +112,7 @@ impl Grpc {
         }
         let of = |headers: Option<&HeaderMap>, name: &str| {
             let value = headers?.get(name)?;
-            Some(shown(value.as_bytes()))
+            Some(excerpt(value.as_bytes()))
         };
         // An answer without a body says it all in its headers.
         let word =
@@ -127,7 +127,7 @@ impl Grpc {
                     _ => {
                         let text = word("grpc-message").unwrap_or_default();
                         let text = percent_encoding::percent_decode_str(&text);
-                        shown(text.decode_utf8_lossy().as_bytes())
+                        excerpt(text.decode_utf8_lossy().as_bytes())
                     }
                 };
                 return not(name, format!("{name}: {why}"));
@@ -142,7 +142,7 @@ impl Grpc {
             Some(other) => not("?", format!("it says {other}, which is no known state")),
             None => not(
                 "?",
-                format!("the answer is no health: {}", shown(&reply.body)),
+                format!("the answer is no health: {}", excerpt(&reply.body)),
             ),
         }
     }

@@ -29,11 +29,12 @@ use self::reply::Reply;
 use self::request::{Body, Request, authority, parse};
 use self::transport::{Transport, Wire, place, same_server};
 use crate::addresses::late;
+use crate::budget;
 use crate::connect::{End, Problem, Route};
-use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::party::charging;
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
 use crate::release::{Answer, Identity, identify};
-use crate::{Reading, budget};
 
 /// More than any server's headers.
 const MAX_HEAD: usize = 64 << 10;

@@ -1,23 +1,17 @@
 //! The kinds of probe: each is a file, a line here and a type in `config::file`.
 
-use std::pin::Pin;
-use std::time::Duration;
+use config::file::{Group, Healthgate, Member, Policy, Template};
+use model::Severity;
 
-use config::file::{Healthgate, Member, Policy, Template};
-use model::{Env, Outcome, Redactor, Severity, Shard};
-
-use crate::Reading;
 use crate::command::Command;
 use crate::compose::Compose;
 use crate::dns::Dns;
 use crate::docker::Docker;
 use crate::ecs::Ecs;
-use crate::group::{self, Group};
 use crate::grpc::Grpc;
-use crate::hosts::Hosts;
 use crate::http::Http;
-use crate::observer::Asked;
 use crate::postgres::Postgres;
+use crate::probe::{Probe, Surroundings};
 use crate::prometheus::Prometheus;
 use crate::redis::Redis;
 use crate::slo::{Objective, objectives};
@@ -26,86 +20,38 @@ use crate::systemd::Systemd;
 use crate::tcp::Tcp;
 use crate::tls::Tls;
 
-/// The reading that is being made.
-pub type Measuring<'a> = Pin<Box<dyn Future<Output = Reading> + 'a>>;
+/// A probe of a section, before it is made.
+pub struct Planned<'c> {
+    pub id: String,
+    pub subject: String,
+    pub severity: Severity,
+    /// The section's, with what the probe does otherwise.
+    pub policy: Policy,
+    /// The endpoints that it stands for, if it is one of many.
+    pub group: Option<Group<'c>>,
+    make: Make<'c>,
+}
 
-/// One question about the thing under test.
-pub trait Probe {
-    /// One measurement, within its time. With `release`, what answers must also be that release.
-    fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a>;
+/// Makes a probe, for one of the endpoints where it stands for many.
+type Make<'c> = Box<dyn Fn(Option<&Member>, &Surroundings) -> Result<Box<dyn Probe>, String> + 'c>;
 
-    /// The next step for a person when it does not pass: a command or a place to look.
-    fn hint(&self) -> String;
-
-    /// What a person should know besides the verdict: outcomes of their own, whose ids begin with
-    /// the probe's. Asked when the watch is over.
-    fn remarks(&self, _id: &str) -> Vec<Outcome> {
-        Vec::new()
+impl Planned<'_> {
+    pub fn make(&self, around: &Surroundings) -> Result<Box<dyn Probe>, String> {
+        (self.make)(None, around)
     }
 
-    /// Bounds on what a measurement may find, for whoever draws it.
-    fn limits(&self) -> model::Limits {
-        model::Limits::default()
-    }
-}
-
-/// What probes find around them: variables that hold their secrets, machines to ask from.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    pub env: Env,
-    pub hosts: Hosts,
-    /// For secrets that come into being while asking.
-    pub redactor: Redactor,
-    /// The part of the endpoints that is asked here.
-    pub shard: Option<Shard>,
-}
-
-/// A probe with what its watch and its outcome need.
-pub(crate) struct Watched {
-    pub(crate) id: String,
-    pub(crate) subject: String,
-    pub(crate) severity: Severity,
-    pub(crate) policy: Policy,
-    /// One, or the members of a group.
-    pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) group: Option<Group>,
-}
-
-/// One endpoint that is asked.
-pub(crate) struct Endpoint {
-    /// Of a group's member.
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) probe: Box<dyn Probe>,
-}
-
-impl Watched {
-    pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked {
-            id: &self.id,
-            subject: &self.subject,
-            severity: self.severity,
-            policy: &self.policy,
-            members: self.group.map(|_| self.endpoints.len()),
-        }
-    }
-
-    /// How long after the others of its group an endpoint's slots are: a millisecond each, or less
-    /// where they are too many for their interval. Thousands at the same moment would only wait
-    /// for each other.
-    pub(crate) fn offset(&self, endpoint: usize) -> Duration {
-        let nth = u32::try_from(endpoint).unwrap_or(u32::MAX);
-        let all = u32::try_from(self.endpoints.len().max(1)).unwrap_or(u32::MAX);
-        (self.policy.interval.get() / all).min(Duration::from_millis(1)) * nth
+    /// The same for one endpoint of its group.
+    pub fn make_for(
+        &self,
+        member: &Member,
+        around: &Surroundings,
+    ) -> Result<Box<dyn Probe>, String> {
+        (self.make)(Some(member), around)
     }
 }
 
-/// The probes of a section that are wanted by id and subject, in their order; those that cannot be
-/// made as their outcome.
-pub(crate) fn all(
-    gate: &Healthgate,
-    around: &Surroundings,
-    wanted: &mut dyn FnMut(&Common) -> bool,
-) -> Vec<Result<Watched, Outcome>> {
+/// Every probe of a section, in their order.
+pub fn planned(gate: &Healthgate) -> Vec<Planned<'_>> {
     let Healthgate {
         policy,
         release_identity: _,
@@ -125,21 +71,28 @@ pub(crate) fn all(
         slo,
         ecs,
     } = gate;
-    let mut made = Vec::new();
+    let mut planned = Vec::new();
     macro_rules! kind {
-        ($list:ident, $type:ident, $subject:ident $(, $around:expr)?) => {
+        ($list:ident, $type:ident, $subject:ident $(, $around:ident)?) => {
             for config in $list {
-                let common = Common {
+                planned.push(Planned {
                     id: format!("{}/{}", stringify!($list), config.name),
                     subject: config.$subject.to_string(),
                     severity: config.severity,
                     policy: policy.with(config.policy.as_ref()),
-                };
-                if wanted(&common) {
-                    let make = |config| $type::new(config $(, $around)?);
-                    made.push(watched(common, config, around, make));
-                }
+                    group: config.group().filter(Group::is_meant),
+                    make: Box::new(move |member, _around| {
+                        let config = filled(config, member)?;
+                        kind!(@new $type config, _around $(, $around)?)
+                    }),
+                });
             }
+        };
+        (@new $type:ident $config:ident, $given:ident, around) => {
+            Ok(Box::new($type::new($config, $given)?))
+        };
+        (@new $type:ident $config:ident, $given:ident) => {
+            Ok(Box::new($type::new($config)?))
         };
     }
     kind!(http, Http, url, around);
@@ -164,119 +117,27 @@ pub(crate) fn all(
             about,
             counted_in,
         } = objective;
-        let common = Common {
+        planned.push(Planned {
             id: format!("slo/{}", probe.name),
             subject,
             severity: probe.severity,
             policy: policy.with(probe.policy.as_ref()),
-        };
-        if wanted(&common) {
-            made.push(watched(common, &probe, around, |probe| {
-                Prometheus::about(probe, &about, counted_in.clone(), around)
-            }));
-        }
-    }
-    made
-}
-
-/// A probe of a section, before anything is asked.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    pub id: String,
-    pub subject: String,
-    /// The section's, with what the probe does otherwise.
-    pub policy: Policy,
-}
-
-/// Every probe of a section.
-pub fn planned(gate: &Healthgate) -> Vec<Planned> {
-    let mut planned = Vec::new();
-    all(gate, &Surroundings::default(), &mut |common| {
-        planned.push(Planned {
-            id: common.id.clone(),
-            subject: common.subject.clone(),
-            policy: common.policy.clone(),
+            group: None,
+            make: Box::new(move |_, around| {
+                let counted_in = counted_in.clone();
+                let made = Prometheus::about(probe.clone(), &about, counted_in, around)?;
+                Ok(Box::new(made))
+            }),
         });
-        false
-    });
+    }
     planned
 }
 
-/// Those that a probe of many endpoints stands for, whatever shard this is.
-pub fn members(
-    meant: config::file::Group<'_>,
-    around: &Surroundings,
-) -> Result<Vec<Member>, String> {
-    let around = Surroundings {
-        shard: None,
-        ..around.clone()
-    };
-    group::expand(meant, &around).map(|(_, members)| members)
-}
-
-/// What every kind of probe has.
-pub(crate) struct Common {
-    pub(crate) id: String,
-    subject: String,
-    severity: Severity,
-    policy: Policy,
-}
-
-fn watched<C: Template, P: Probe + 'static>(
-    common: Common,
-    config: &C,
-    around: &Surroundings,
-    make: impl Fn(C) -> Result<P, String>,
-) -> Result<Watched, Outcome> {
-    let Common {
-        id,
-        subject,
-        severity,
-        policy,
-    } = common;
-    let boxed = |probe: P| -> Box<dyn Probe> { Box::new(probe) };
-    let asked = match config.group().filter(config::file::Group::is_meant) {
-        None if around.shard.is_some_and(|shard| !group::holds(shard, &id)) => {
-            return Err(Outcome::skipped(id, subject, "another shard asks it"));
-        }
-        None => make(config.clone()).map(|probe| {
-            let probe = boxed(probe);
-            (None, vec![Endpoint { name: None, probe }])
-        }),
-        Some(meant) => group::expand(meant, around).and_then(|(group, members)| {
-            let endpoint = |member: Member| {
-                let mut config = config.clone();
-                config.fill(&member)?;
-                let probe =
-                    make(config).map_err(|reason| format!("{}: {reason}", member.target))?;
-                Ok(Endpoint {
-                    name: Some(member.target.into()),
-                    probe: boxed(probe),
-                })
-            };
-            let endpoints: Result<Vec<_>, String> = members.into_iter().map(endpoint).collect();
-            Ok((Some(group), endpoints?))
-        }),
-    };
-    match asked {
-        Ok((_, endpoints)) if endpoints.is_empty() => Err(Outcome::skipped(
-            id,
-            subject,
-            "other shards ask its endpoints",
-        )),
-        Ok((group, endpoints)) => Ok(Watched {
-            id,
-            subject,
-            severity,
-            policy,
-            endpoints,
-            group,
-        }),
-        Err(reason) => Err(Outcome::error(id, subject)
-            .severity(severity)
-            .expected("a probe that can be made")
-            .actual(&reason)
-            .reason(reason)
-            .hint("mend the probe's configuration")),
+/// The configuration of one endpoint.
+fn filled<C: Template>(config: &C, member: Option<&Member>) -> Result<C, String> {
+    let mut config = config.clone();
+    if let Some(member) = member {
+        config.fill(member)?;
     }
+    Ok(config)
 }

@@ -118,7 +118,7 @@ pub(crate) fn culprit(error: &(dyn Error + 'static)) -> Option<(Party, String)> 
         if let Some(told) = link.downcast_ref::<rustls::Error>()
             && !matches!(told, rustls::Error::InvalidMessage(_))
         {
-            return Some((Party::Service, crate::plain_cause(error)));
+            return Some((Party::Service, crate::cause::plain_cause(error)));
         }
     }
     None

@@ -20,9 +20,10 @@ use tokio_rustls::rustls::ClientConfig;
 use crate::addresses::Place;
 use crate::client_tls::{Settings, Trust, server_name};
 use crate::connect::{End, Problem, Route};
-use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::limited::Limited;
-use crate::{Reading, shown};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
+use model::text::excerpt;
 
 const PORT: u16 = 5432;
 /// The answer to one question about health.
@@ -42,7 +43,7 @@ impl Postgres {
         let place = Place::new(&probe.address, PORT);
         let password = match &probe.password_env {
             None => None,
-            Some(name) => Some(crate::secret(name, around)?),
+            Some(name) => Some(around.secret(name)?),
         };
         Ok(Postgres {
             name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
@@ -66,7 +67,7 @@ impl Postgres {
         let mut text = match (user, query) {
             (None, _) => "it accepts connections".to_owned(),
             (Some(user), None) => format!("it lets `{user}` in"),
-            (Some(_), Some(query)) => format!("a row for `{}`", shown(query.as_bytes())),
+            (Some(_), Some(query)) => format!("a row for `{}`", excerpt(query.as_bytes())),
         };
         if let Some(wanted) = equals {
             text.push_str(&format!(", `{wanted}`"));
@@ -198,7 +199,7 @@ impl Postgres {
             }
             return Reading::pass(expected, "NULL").value("NULL");
         };
-        let told = shown(value.as_bytes());
+        let told = excerpt(value.as_bytes());
         let number = value.trim().parse::<f64>().ok().filter(|n| !n.is_nan());
         let reason = if equals.as_ref().is_some_and(|wanted| *wanted != value) {
             Some("it is another value".to_owned())
@@ -278,8 +279,8 @@ fn problem(error: &tokio_postgres::Error) -> Problem {
 }
 
 fn words(said: &DbError) -> String {
-    let text = shown(said.message().as_bytes());
-    format!("{text} ({})", shown(said.code().code().as_bytes()))
+    let text = excerpt(said.message().as_bytes());
+    format!("{text} ({})", excerpt(said.code().code().as_bytes()))
 }
 
 /// TLS over our own connection.

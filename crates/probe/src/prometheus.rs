@@ -25,8 +25,8 @@ use url::Url;
 use self::client::Trouble;
 use self::judge::judge;
 use self::query::{Selector, selectors};
-use crate::Reading;
-use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
 
 pub use self::client::Client;
 pub(crate) use self::query::quoted;

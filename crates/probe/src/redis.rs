@@ -9,8 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::addresses::Place;
 use crate::client_tls::{Settings, server_name, shake_hands};
 use crate::connect::{End, Problem, Route, Stream};
-use crate::kinds::{Measuring, Probe, Surroundings};
-use crate::{Reading, shown};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
+use model::text::excerpt;
 
 const PORT: u16 = 6379;
 /// A reply to what is asked here is one short line.
@@ -30,7 +31,7 @@ impl Redis {
         let place = Place::new(&probe.address, PORT);
         let password = match &probe.password_env {
             None => None,
-            Some(name) => Some(crate::secret(name, around)?),
+            Some(name) => Some(around.secret(name)?),
         };
         Ok(Redis {
             name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
@@ -106,7 +107,10 @@ async fn ask(stream: &mut Stream, words: &[&str]) -> Result<String, Problem> {
 }
 
 fn no_redis(said: &[u8]) -> Problem {
-    Problem::of_service(format!("it does not speak as Redis does: {}", shown(said)))
+    Problem::of_service(format!(
+        "it does not speak as Redis does: {}",
+        excerpt(said)
+    ))
 }
 
 /// What stands in the way: that we may not ask is ours, all else the server's.
@@ -114,7 +118,7 @@ fn refusal(reply: &str, logging_in: bool) -> Problem {
     let Some(said) = reply.strip_prefix('-') else {
         return no_redis(reply.as_bytes());
     };
-    let text = shown(said.as_bytes());
+    let text = excerpt(said.as_bytes());
     let of_way = |what: &str| Problem::of_way("not asked", format!("{what}: {text}"));
     match said.split(' ').next().unwrap_or_default() {
         "NOAUTH" => of_way("it wants a password, name its variable by `password-env`"),

@@ -22,7 +22,7 @@ pub enum Identity {
 
 impl Identity {
     /// Whether a release was named.
-    pub(crate) fn is_named(&self) -> bool {
+    pub fn is_named(&self) -> bool {
         !matches!(self, Identity::Unknown(_))
     }
 }

@@ -7,7 +7,7 @@ use model::Verdict;
 
 use crate::compose::Compose;
 use crate::ecs::Ecs;
-use crate::kinds::{Probe, Surroundings};
+use crate::probe::{Probe, Surroundings};
 use crate::project::Project;
 use crate::systemd::Systemd;
 

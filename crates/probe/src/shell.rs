@@ -8,7 +8,7 @@ use remote::{KEPT, Ran, local, ours};
 
 use crate::connect::Problem;
 use crate::hosts::Host;
-use crate::kinds::Surroundings;
+use crate::probe::Surroundings;
 
 /// How long a command whose time is over may take to end.
 const GRACE: Duration = Duration::from_millis(200);

@@ -15,6 +15,7 @@ use url::Url;
 use self::fill::{Values, filled};
 use self::hurl::Hurl;
 use crate::addresses::{Place, REFUSED};
+use crate::budget;
 use crate::connect::{End, Route};
 use crate::http::cookies::{Cookies, may_be_a_token};
 use crate::http::expect::{Expect, filtered};
@@ -22,9 +23,9 @@ use crate::http::filter_time;
 use crate::http::redirect::{follow, public};
 use crate::http::reply::Reply;
 use crate::http::transport::{Transport, Wire, place};
-use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::party::{Party, charging, debtor};
-use crate::{Reading, budget};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
 
 /// One smoke test.
 pub(crate) enum Smoke {

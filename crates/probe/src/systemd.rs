@@ -10,10 +10,11 @@ use jiff::tz::TimeZone;
 use model::Verdict;
 use remote::{Ran, quote};
 
-use crate::kinds::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
 use crate::restarts::{Life, Watch};
 use crate::shell::Shell;
-use crate::{Reading, shown};
+use model::text::excerpt;
 
 /// What `systemctl` is asked for.
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,NRestarts,InvocationID,\
@@ -54,7 +55,7 @@ impl Systemd {
             .collect();
         let of = |name: &str| seen.get(name).copied().unwrap_or_default();
         if ran.status != Some(0) || of("ActiveState").is_empty() {
-            let reason = format!("systemctl: {}: {}", ran.exit, shown(ran.tail.as_bytes()));
+            let reason = format!("systemctl: {}: {}", ran.exit, excerpt(ran.tail.as_bytes()));
             return Reading::not(Verdict::Error, expected, &reason, &reason).value("not asked");
         }
         if of("LoadState") == "not-found" {

@@ -10,9 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::addresses::Place;
 use crate::budget::Share;
 use crate::connect::{End, Problem, Route};
-use crate::kinds::{Measuring, Probe, Surroundings};
 use crate::party::debtor;
-use crate::{Reading, shown};
+use crate::probe::{Measuring, Probe, Surroundings};
+use crate::reading::Reading;
+use model::text::excerpt;
 
 /// What is received is looked at up to here.
 const MAX_RECEIVED: usize = 64 << 10;
@@ -68,28 +69,28 @@ impl Tcp {
         loop {
             // As soon as it was said: many protocols leave the connection open.
             if heard.is_said(pattern, &received) {
-                return Reading::pass(expected, shown(&received)).value("said");
+                return Reading::pass(expected, excerpt(&received)).value("said");
             }
             if received.len() >= MAX_RECEIVED {
-                return not(format!("it says {}", shown(&received)));
+                return not(format!("it says {}", excerpt(&received)));
             }
             share.room(&mut received, READ, MAX_RECEIVED).await;
             let reading = stream.read_buf(&mut received);
             let read = tokio::time::timeout_at(deadline, reading).await;
             if matches!(read, Err(_) | Ok(Ok(0))) && pattern.is_match(line(&received)) {
-                return Reading::pass(expected, shown(&received)).value("said");
+                return Reading::pass(expected, excerpt(&received)).value("said");
             }
             let Ok(read) = read else {
                 let mut reading = not(format!(
                     "it says {} and no more within {} ms",
-                    shown(&received),
+                    excerpt(&received),
                     timeout.as_millis()
                 ));
                 reading.unanswered = Some(debtor());
                 return reading;
             };
             match read {
-                Ok(0) => return not(format!("it says {} and closes", shown(&received))),
+                Ok(0) => return not(format!("it says {} and closes", excerpt(&received))),
                 Ok(_) => {}
                 Err(error) => return Problem::broken(&error).reading(&expected),
             }

@@ -7,10 +7,11 @@ use model::Verdict;
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::addresses::Place;
+use crate::certificate;
 use crate::client_tls::{Settings, server_name, shake_hands};
 use crate::connect::{End, Route};
-use crate::kinds::{Measuring, Probe};
-use crate::{Reading, certificate};
+use crate::probe::{Measuring, Probe};
+use crate::reading::Reading;
 
 /// The port of HTTPS, which is what is mostly meant.
 const PORT: u16 = 443;

@@ -349,11 +349,10 @@ async fn answer(
     door: &Door,
     document: Option<&Document>,
 ) -> Vec<Result<String, String>> {
-    let around = probe::kinds::Surroundings {
+    let around = probe::Surroundings {
         env: session.job.env.clone(),
         hosts: places.hosts(),
         redactor: session.job.redactor.clone(),
-        shard: None,
     };
     let named = session.job.release.clone();
     let new = named.or_else(|| document?.current.clone());

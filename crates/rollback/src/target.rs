@@ -485,11 +485,10 @@ impl Question {
         let Some(group) = probe.group().filter(Group::is_meant) else {
             return Ok(vec![(None, Question::of_probe(probe, names))]);
         };
-        let around = probe::kinds::Surroundings {
+        let around = probe::Surroundings {
             env: job.env.clone(),
             hosts: places.hosts(),
             redactor: job.redactor.clone(),
-            shard: None,
         };
         let fill = |member: Member| {
             let mut probe = probe.clone();
@@ -497,7 +496,7 @@ impl Question {
             let question = Question::of_probe(&probe, names.clone());
             Ok((Some(member.target), question))
         };
-        let members = probe::kinds::members(group, &around)?;
+        let members = probe::members::expand(group, &around.hosts)?.list;
         members.into_iter().map(fill).collect()
     }
 
@@ -564,7 +563,7 @@ impl Question {
     pub(crate) async fn ask_from(
         &self,
         place: &Place,
-        around: &probe::kinds::Surroundings,
+        around: &probe::Surroundings,
         at: Option<&str>,
         likely: &str,
         timeout: Duration,

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use gate::policy::{Assessor, Sample};
 use model::Verdict;
 use model::report::v1::{Measurement, Outcome};
-use probe::policy::{Assessor, Sample};
 use serde::Serialize;
 
 use super::read::{Measured, Told};
@@ -40,7 +40,7 @@ pub(super) fn of(told: &Told, n: usize) -> Vec<Turn> {
         let why = outcome.reason.as_deref().unwrap_or("no reason is given");
         return vec![turn(told, Duration::ZERO, format!("not asked: {why}"))];
     }
-    let policy = probe::watched::told(&policy.into());
+    let policy = gate::policy_report::told(&policy.into());
     if outcome.members.is_some() {
         // Measurements of many endpoints: no rule of one probe joins them.
         let seen = measured.iter().zip(&outcome.measurements);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use cli::Board;
 use config::file::Policy;
 use config::value::Span;
+use gate::observer::{Asked, Measured, Stands};
+use gate::policy::{Conclusion, Standing};
 use model::{Tally, Verdict};
-use probe::observer::{Asked, Measured, Stands};
-use probe::policy::{Conclusion, Standing};
 
 /// More of the past does not fit beside the rest.
 pub(super) const REMEMBERED: usize = 24;
@@ -221,7 +221,7 @@ impl Row {
             return Some(format!("failing for {} of {limit}", seconds(lasted)));
         }
         let left = if standing.passed_at.is_some() {
-            let budget = probe::policy::soak_budget(&self.policy, standing.soaked);
+            let budget = gate::policy::soak_budget(&self.policy, standing.soaked);
             budget.saturating_sub(standing.soak_failed as usize)
         } else {
             self.policy.failure_limit?.saturating_sub(standing.failed) as usize

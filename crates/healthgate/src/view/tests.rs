@@ -6,10 +6,10 @@ use std::time::Duration;
 use cli::Board;
 use config::file::Policy;
 use config::value::{Portion, Span};
+use gate::observer::{Asked, Measured, Stands};
+use gate::policy::{Assessor, Conclusion, Sample};
 use jiff::Timestamp;
 use model::{Redactor, Severity, Tally, Verdict};
-use probe::observer::{Asked, Measured, Stands};
-use probe::policy::{Assessor, Conclusion, Sample};
 
 use super::frame::frame;
 use super::lines::Lines;
@@ -263,7 +263,7 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
             },
             &board(),
         );
-        let standing = probe::policy::Standing::default();
+        let standing = gate::policy::Standing::default();
         let news = row.stands(&Stands {
             probe: 0,
             standing: &standing,
@@ -320,7 +320,7 @@ fn thousands_of_changes_are_counted_and_each_half_minute_has_a_sign_of_life() {
 #[test]
 fn a_group_says_how_many_of_its_members_passed() {
     let mut one = row("http/fleet", &[P]);
-    let standing = probe::policy::Standing::default();
+    let standing = gate::policy::Standing::default();
     let members = Tally {
         total: 5000,
         required: 4750,

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use config::file::EcsProbe;
 use model::Verdict;
+use model::text::excerpt;
 
 use super::snapshot::{Definition, Deployment, Service, Task};
-use crate::Reading;
+use crate::reading::Reading;
 use crate::release::Identity;
 
 pub(super) const EXPECTED: &str = "our deployment is PRIMARY, rolled out, its tasks healthy";
@@ -358,7 +359,7 @@ fn reasons<'t>(tasks: impl Iterator<Item = &'t Task>) -> String {
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let mut text = String::new();
     for (why, count) in counts.iter().take(REASONS) {
-        let why = crate::shown(why.as_bytes());
+        let why = excerpt(why.as_bytes());
         text.push_str(&format!("; {count} × stopped: {why}"));
     }
     text

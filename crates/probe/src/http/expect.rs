@@ -8,7 +8,9 @@ use config::value::{Filter, Pattern, Span, Statuses};
 use model::Verdict;
 
 use super::reply::{Certificate, Reply};
-use crate::{Reading, budget, shown};
+use crate::budget;
+use crate::reading::Reading;
+use model::text::excerpt;
 
 /// Conditions on an answer.
 #[derive(Clone, Debug)]
@@ -42,7 +44,7 @@ impl Expect {
         }
         for (name, pattern) in &self.headers {
             let mut values = reply.headers.get_all(name.as_str()).iter().peekable();
-            let first = values.peek().map(|value| shown(value.as_bytes()));
+            let first = values.peek().map(|value| excerpt(value.as_bytes()));
             if !values.any(|value| pattern.is_match(value.as_bytes())) {
                 let expected = format!("header {name} matches `{}`", pattern.as_str());
                 let actual = first.unwrap_or_else(|| "no such header".into());
@@ -58,7 +60,7 @@ impl Expect {
             && !pattern.is_match(&reply.body)
         {
             let expected = format!("body matches `{}`", pattern.as_str());
-            let actual = format!("body {}", shown(&reply.body));
+            let actual = format!("body {}", excerpt(&reply.body));
             return fail(expected, actual, "the body does not match".into());
         }
         if let Some(filter) = &self.jq
@@ -124,20 +126,20 @@ pub(crate) async fn filtered(
 async fn holds(filter: &Filter, body: &[u8], time: Duration) -> Result<(), (String, String)> {
     let values = match filtered(filter, body, time).await {
         Ok(values) => values,
-        Err(error) => return Err((shown(body), error)),
+        Err(error) => return Err((excerpt(body), error)),
     };
     let not_true = values.iter().position(|value| *value != true);
     let value = match not_true {
         None if !values.is_empty() => return Ok(()),
         None => "nothing".to_owned(),
         Some(nth) => {
-            let value = shown(values[nth].to_string().as_bytes());
+            let value = excerpt(values[nth].to_string().as_bytes());
             match values.len() {
                 1 => value,
                 many => format!("{value} as value {} of {many}", nth + 1),
             }
         }
     };
-    let actual = format!("{value} from {}", shown(body));
+    let actual = format!("{value} from {}", excerpt(body));
     Err((actual, format!("the jq condition gives {value}")))
 }

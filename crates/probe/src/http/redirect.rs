@@ -11,7 +11,7 @@ use super::reply::{Certificate, Reply};
 use super::request::Request;
 use super::transport::{Transport, place, same_server};
 use crate::connect::{End, Problem};
-use crate::shown;
+use model::text::excerpt;
 
 /// Cookies, where there are any to be kept.
 pub(crate) trait Memory {
@@ -128,7 +128,7 @@ fn destination(from: &Url, reply: &Reply) -> Result<Url, String> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(format!(
             "it redirects to `{}`, which cannot be asked",
-            shown(location.as_bytes())
+            excerpt(location.as_bytes())
         )),
     }
 }

@@ -1,5 +1,6 @@
 //! What a server answered, bounded.
 
+use model::text::excerpt;
 use std::io::Read as _;
 use std::time::Duration;
 
@@ -136,7 +137,7 @@ fn unpacked(coding: &str, packed: &[u8], limit: u64) -> Result<Vec<u8>, String> 
         "deflate" => bounded(ZlibDecoder::new(packed), limit)
             .or_else(|error| bounded(DeflateDecoder::new(packed), limit).map_err(|_| error)),
         _ => {
-            let coding = crate::shown(coding.as_bytes());
+            let coding = excerpt(coding.as_bytes());
             return Err(format!(
                 "the body is packed as `{coding}`, which was not asked for"
             ));

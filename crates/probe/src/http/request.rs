@@ -175,7 +175,7 @@ fn from_file(path: &Path) -> Result<Vec<u8>, String> {
         std::io::ErrorKind::FileTooLarge => format!("the file {shown} is larger than 16 MiB"),
         _ => format!(
             "the file {shown} cannot be read: {}",
-            crate::plain_cause(&error)
+            crate::cause::plain_cause(&error)
         ),
     })
 }

@@ -5,6 +5,7 @@
 //! asked for, at the same instant: a maximum over ten series says nothing of the one that is old.
 //! Where that cannot be told, it is said, and decides nothing.
 
+use model::text::excerpt;
 use std::time::Duration;
 
 use config::file::Undecided;
@@ -282,7 +283,7 @@ impl Prometheus {
             1 + down.count(),
             active.len()
         );
-        Some(crate::shown(said.as_bytes()))
+        Some(excerpt(said.as_bytes()))
     }
 }
 

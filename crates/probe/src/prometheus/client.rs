@@ -17,10 +17,11 @@ use url::Url;
 
 use super::Sample;
 use super::answer::{Answer, refusal};
+use crate::USER_AGENT;
 use crate::body::{self, Body};
 use crate::budget::{self, Share};
+use crate::cause::plain_cause;
 use crate::client_tls::Settings;
-use crate::{USER_AGENT, plain_cause};
 
 /// A few numbers are small; this leaves room for labels and warnings.
 const MAX_BODY: u64 = 4 << 20;

@@ -4,10 +4,11 @@ use config::file::{PrometheusProbe, Reduce, Undecided};
 use config::value::{Quantity, Unit};
 use jiff::Timestamp;
 use model::Verdict;
+use model::text::excerpt;
 
 use super::age::{Age, PLAUSIBLE};
 use super::answer::{Answer, Series};
-use crate::Reading;
+use crate::reading::Reading;
 
 pub(super) fn expected(probe: &PrometheusProbe) -> String {
     match (probe.min, probe.max) {
@@ -27,7 +28,7 @@ pub(super) fn judge(probe: &PrometheusProbe, answer: &Answer, at: Timestamp, age
         (probe.on_info, "on-info", &answer.infos, "remarks"),
     ] {
         let Some(text) = texts.first() else { continue };
-        let said = format!("Prometheus {word}: {}", crate::shown(text.as_bytes()));
+        let said = format!("Prometheus {word}: {}", excerpt(text.as_bytes()));
         if rule != Undecided::Pass {
             return undecided(probe, rule, key, said).value(word);
         }
@@ -166,7 +167,7 @@ fn labels(series: &Series) -> String {
     let labels: Vec<_> = labels
         .map(|(name, value)| format!("{name}={value:?}"))
         .collect();
-    crate::shown(format!("{{{}}}", labels.join(", ")).as_bytes())
+    excerpt(format!("{{{}}}", labels.join(", ")).as_bytes())
 }
 
 /// Which bound a value is beyond, if it is; NaN is beyond none.

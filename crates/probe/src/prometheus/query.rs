@@ -4,6 +4,7 @@
 //! How old an answer is hangs on every selector being found. So a text that is not understood to
 //! its end is an error, and never a query with fewer selectors.
 
+use model::text::excerpt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -125,7 +126,7 @@ fn not_understood(token: Token<'_>) -> String {
         Token::Brackets(text) => format!("[{text}]"),
         Token::Other(c) => c.to_string(),
     };
-    format!("`{}` is not understood", crate::shown(text.as_bytes()))
+    format!("`{}` is not understood", excerpt(text.as_bytes()))
 }
 
 struct Parser<'q> {

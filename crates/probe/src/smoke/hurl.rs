@@ -8,7 +8,9 @@ use std::time::Duration;
 use model::Verdict;
 use remote::local::{Captured, Exit, Script, run};
 
-use crate::{Reading, plain_cause, shown};
+use crate::cause::plain_cause;
+use crate::reading::Reading;
+use model::text::excerpt;
 
 /// A file, and the variables it wants.
 pub(crate) struct Hurl {
@@ -92,7 +94,7 @@ fn judge(done: &Captured, expected: &str) -> Reading {
         .stderr
         .lines()
         .find_map(|line| line.strip_prefix("error: "))
-        .map(|line| shown(line.as_bytes()));
+        .map(|line| excerpt(line.as_bytes()));
     let mut reading = match done.exit {
         Exit::Code(0) => Reading::pass(expected, "all is well").value("0"),
         Exit::Code(code) => {

@@ -4,6 +4,7 @@
 use config::file::{Healthgate, HttpProbe, Identity, Policy};
 use config::value::{Proxy, Span};
 use futures_util::future::join_all;
+use gate::Gate;
 use model::{Outcome, Severity, Verdict};
 
 use super::Rollback;
@@ -85,20 +86,21 @@ impl Rollback<'_> {
             ..Healthgate::default()
         };
         let interrupt = self.session.job.interrupt.clone();
-        let interrupted = move || -> probe::gate::Interrupted {
+        let interrupted = move || -> gate::Interrupted {
             let interrupt = interrupt.clone();
             Box::pin(async move {
                 interrupt.wait().await;
             })
         };
-        let watch = probe::gate::Watch {
+        let watch = gate::Watch {
             selects: &|_| true,
-            observer: &probe::observer::Line::new(&|_| ()),
+            shard: None,
+            observer: &gate::observer::Line::new(&|_| ()),
             interrupted: &interrupted,
             around: self.around(),
             forever: false,
         };
-        probe::gate::run(&quick, None, &watch).await
+        Gate::of(&quick).run(None, &watch).await
     }
 }
 

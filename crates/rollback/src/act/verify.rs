@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cli::Failure;
+use gate::Gate;
 use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
 use state::{Forced, Frozen, Lease, Status};
@@ -37,13 +38,12 @@ impl Rollback<'_> {
         Ok(self.session.report(outcomes))
     }
 
-    pub(super) fn around(&self) -> probe::kinds::Surroundings {
+    pub(super) fn around(&self) -> probe::Surroundings {
         let job = self.session.job;
-        probe::kinds::Surroundings {
+        probe::Surroundings {
             env: job.env.clone(),
             hosts: self.places.hosts(),
             redactor: job.redactor.clone(),
-            shard: None,
         }
     }
 
@@ -85,21 +85,22 @@ impl Rollback<'_> {
         };
         gate.policy.startup = gate.policy.startup.max(DRAIN.into());
         let interrupt = job.interrupt.clone();
-        let interrupted = move || -> probe::gate::Interrupted {
+        let interrupted = move || -> gate::Interrupted {
             let interrupt = interrupt.clone();
             Box::pin(async move {
                 interrupt.wait().await;
             })
         };
         let say = |text: &str| job.progress.say(&format!("verify {text}"));
-        let watch = probe::gate::Watch {
+        let watch = gate::Watch {
             selects: &|_| true,
-            observer: &probe::observer::Line::new(&say),
+            shard: None,
+            observer: &gate::observer::Line::new(&say),
             interrupted: &interrupted,
             around: self.around(),
             forever: false,
         };
-        let mut outcomes = probe::gate::run(&gate, Some(self.destination), &watch).await;
+        let mut outcomes = Gate::of(&gate).run(Some(self.destination), &watch).await;
         for outcome in &mut outcomes {
             // The switch's own proof says who answers where the probes do not.
             if outcome.id == "release/identity"

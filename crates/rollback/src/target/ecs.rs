@@ -12,7 +12,7 @@ use aws::Renewing;
 use cli::Job;
 use config::file::{EcsProbe, EcsTarget, Match};
 use model::Severity;
-use probe::kinds::Surroundings;
+use probe::Surroundings;
 use probe::settle::{self, Settling};
 use serde_json::{Value, json};
 use state::Entry;
@@ -52,7 +52,6 @@ impl<'a> Ecs<'a> {
             env: job.env.clone(),
             hosts: places.hosts(),
             redactor: job.redactor.clone(),
-            shard: None,
         };
         Ecs {
             config,

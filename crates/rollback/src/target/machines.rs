@@ -8,7 +8,7 @@ use ::target::word;
 use cli::Job;
 use config::file::HostList;
 use futures_util::future::join_all;
-use probe::kinds::Surroundings;
+use probe::Surroundings;
 
 use super::{Asking, Place, Places, Step};
 
@@ -32,7 +32,6 @@ impl<'a> Machines<'a> {
             env: job.env.clone(),
             hosts: places.hosts(),
             redactor: job.redactor.clone(),
-            shard: None,
         };
         let all = Place::all(list, &job.config);
         Machines {

@@ -1,10 +1,25 @@
 //! The assessor's rules as tables, and what must hold whatever is measured.
 
+use std::time::Duration;
+
 use Verdict::{Error as E, Fail as F, Inconclusive as I, Pass as P};
-use config::value::Portion;
+use config::file::Policy;
+use config::value::{Portion, Span};
+use model::Verdict;
 use proptest::prelude::*;
 
 use super::*;
+
+/// The conclusion, as soon as there is one. `elapsed` is the time since the stage's start.
+///
+/// Samples after a conclusion change nothing.
+fn assess(policy: &Policy, samples: &[Sample], elapsed: Duration) -> Result<Conclusion, Standing> {
+    let mut assessor = Assessor::new(policy, Duration::ZERO);
+    for sample in samples {
+        assessor.push(policy, *sample);
+    }
+    assessor.stands(policy, elapsed)
+}
 
 /// Samples a second apart, judged a moment after the last.
 fn judge(policy: &Policy, verdicts: &[Verdict]) -> String {

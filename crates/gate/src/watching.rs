@@ -8,42 +8,42 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use config::file::{Identity as Required, Policy};
+use config::file::Identity as Required;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
+use model::text::cut_at_word;
 use model::{Severity, Tally, Verdict};
+use probe::Reading;
+use probe::release::Identity;
 use tokio::time::{Sleep, sleep_until};
 
-use super::end::End;
-use super::heart::{Heart, Pause};
-use super::history::{History, Newest};
-use super::lateness::Lateness;
-use super::{Interrupted, Watch};
-use crate::Reading;
 use crate::group::Group;
-use crate::kinds::Watched;
+use crate::heart::{Heart, Pause};
+use crate::history::{History, Newest};
+use crate::lateness::Lateness;
 use crate::observer::{Measured, Observer, Stands};
 use crate::policy::{Assessor, Conclusion, Sample, Standing};
-use crate::release::Identity;
+use crate::watch::{Interrupted, Watch};
+use crate::watched::Watched;
 
 /// Answers that are under way when the gate fails get this long to be told as well.
 const LAST_WORDS: Duration = Duration::from_millis(20);
 /// A probe keeps its timeout by itself; this is for one that has a fault.
 const OVERTIME: Duration = Duration::from_secs(4);
 
-pub(super) struct Watching<'a> {
-    pub(super) watched: &'a [Watched],
+pub(crate) struct Watching<'a> {
+    pub(crate) watched: &'a [Watched],
     release: Option<&'a str>,
     /// Whether a success must name the release, where the probe's answers name releases.
-    pub(super) proves: bool,
-    pub(super) observer: &'a dyn Observer,
+    pub(crate) proves: bool,
+    pub(crate) observer: &'a dyn Observer,
     forever: bool,
-    pub(super) start: Instant,
+    pub(crate) start: Instant,
     /// One for each of `watched`.
-    pub(super) probes: Vec<Probing>,
+    pub(crate) probes: Vec<Probing>,
     /// One for each endpoint of all probes.
-    pub(super) seats: Vec<Seat>,
+    pub(crate) seats: Vec<Seat>,
     due: BinaryHeap<Reverse<(Duration, usize)>>,
     lateness: Lateness,
     heart: Heart,
@@ -54,31 +54,32 @@ pub(super) struct Watching<'a> {
     /// How many probes have a conclusion.
     ended: usize,
     /// The required probe that failed first.
-    pub(super) culprit: Option<usize>,
+    pub(crate) culprit: Option<usize>,
+    pub(crate) is_interrupted: bool,
 }
 
 /// A probe under watch.
 #[derive(Default)]
-pub(super) struct Probing {
-    pub(super) history: History,
-    pub(super) tally: Tally,
-    pub(super) end: Option<Conclusion>,
+pub(crate) struct Probing {
+    pub(crate) history: History,
+    pub(crate) tally: Tally,
+    pub(crate) end: Option<Conclusion>,
     /// When it came to its end.
-    pub(super) ended_at: Option<Duration>,
+    pub(crate) ended_at: Option<Duration>,
     /// Whether one of its answers named a release: then each success has to.
-    pub(super) names: bool,
+    pub(crate) names: bool,
 }
 
 /// One endpoint under watch.
-pub(super) struct Seat {
-    pub(super) probe: usize,
-    pub(super) endpoint: usize,
-    pub(super) assessor: Assessor,
-    pub(super) end: Option<Conclusion>,
+pub(crate) struct Seat {
+    pub(crate) probe: usize,
+    pub(crate) endpoint: usize,
+    pub(crate) assessor: Assessor,
+    pub(crate) end: Option<Conclusion>,
     /// The slot of the measurement that is being made.
     flying: Option<Duration>,
     /// Why the newest measurement of each verdict was no pass, cut; of a group's members only.
-    pub(super) complaints: Newest<Box<str>>,
+    pub(crate) complaints: Newest<Box<str>>,
 }
 
 /// A measurement that was made.
@@ -106,7 +107,7 @@ enum Event {
 }
 
 impl<'a> Watching<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         watched: &'a [Watched],
         release: Option<&'a str>,
         identity: Required,
@@ -155,11 +156,12 @@ impl<'a> Watching<'a> {
             stopped: (Duration::ZERO, 0),
             ended: 0,
             culprit: None,
+            is_interrupted: false,
         }
     }
 
-    /// Until the gate is decided or interrupted. `common` is the stage's policy.
-    pub(super) async fn run(mut self, mut interrupted: Interrupted, common: &Policy) -> Vec<End> {
+    /// Until the gate is decided or interrupted.
+    pub(crate) async fn run(mut self, mut interrupted: Interrupted) -> Self {
         let mut flights = Flights::new();
         for seat in 0..self.seats.len() {
             let Seat {
@@ -174,7 +176,6 @@ impl<'a> Watching<'a> {
             }
         }
         let mut timer = pin!(sleep_until(self.start.into()));
-        let mut stopped = false;
         loop {
             self.look_at_ourselves();
             self.depart(&mut flights);
@@ -186,14 +187,14 @@ impl<'a> Watching<'a> {
                 .await
             {
                 Event::Interrupted => {
-                    stopped = true;
+                    self.is_interrupted = true;
                     break;
                 }
                 Event::Landed(landed) => self.land(landed),
                 Event::Due => {}
             }
         }
-        if !stopped {
+        if !self.is_interrupted {
             let until = tokio::time::Instant::now() + LAST_WORDS;
             while let Ok(Some(landed)) = tokio::time::timeout_at(until, flights.next()).await {
                 self.land(landed);
@@ -202,7 +203,7 @@ impl<'a> Watching<'a> {
         drop(flights);
         self.lateness.tell();
         self.tell_of_pauses();
-        self.finish(stopped, common)
+        self
     }
 
     /// Whatever happens first.
@@ -379,7 +380,7 @@ impl<'a> Watching<'a> {
             });
             let (verdict, is_final) = (reading.verdict, reading.is_final);
             if let (Some(_), Some(reason)) = (member, &reading.reason) {
-                let complaint = || crate::cut(reason).into();
+                let complaint = || cut_at_word(reason).into();
                 seat.complaints.push(verdict, complaint);
             }
             probing.history.push(member, at, took, reading);

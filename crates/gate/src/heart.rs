@@ -15,7 +15,7 @@ const BEAT: Duration = Duration::from_millis(100);
 const STOPPED: Duration = Duration::from_millis(300);
 
 /// Beats while the loop runs.
-pub(super) struct Heart {
+pub(crate) struct Heart {
     last: Instant,
     slept: Duration,
     timer: Pin<Box<Sleep>>,
@@ -25,15 +25,15 @@ pub(super) struct Heart {
 /// A time in which we were stopped, by the clock that all times here are of. That clock stands still
 /// while the machine sleeps: then both ends are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pause {
-    pub(super) from: Instant,
-    pub(super) to: Instant,
+pub(crate) struct Pause {
+    pub(crate) from: Instant,
+    pub(crate) to: Instant,
     /// How long it was, asleep or not.
-    pub(super) lasted: Duration,
+    pub(crate) lasted: Duration,
 }
 
 impl Heart {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Heart {
             last: Instant::now(),
             slept: slept(),
@@ -43,7 +43,7 @@ impl Heart {
     }
 
     /// Sees to it that the loop is woken for its next beat.
-    pub(super) fn beat(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn beat(&mut self, context: &mut Context<'_>) {
         while self.timer.as_mut().poll(context).is_ready() {
             self.beaten = true;
             let next = tokio::time::Instant::now() + BEAT;
@@ -52,7 +52,7 @@ impl Heart {
     }
 
     /// Called at each turn of the loop: whether we were stopped since the one before.
-    pub(super) fn look(&mut self) -> Option<Pause> {
+    pub(crate) fn look(&mut self) -> Option<Pause> {
         let now = Instant::now();
         let late = now.duration_since(self.last) >= STOPPED;
         // The other clock is looked at less often: thousands of measurements have their turns.

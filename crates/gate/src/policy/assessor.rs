@@ -7,7 +7,7 @@ use config::file::Policy;
 use config::value::{Portion, Span};
 use model::Verdict;
 
-use super::{Conclusion, Sample, Standing};
+use super::standing::{Conclusion, Sample, Standing};
 
 /// A soak is one if no more than one of so many of its slots was missed by our own fault.
 const MAY_MISS: u32 = 10;
@@ -240,7 +240,7 @@ impl Assessor {
     /// A watch has no end, so there a share is one of the measurements so far.
     fn budget(&self, policy: &Policy) -> usize {
         let soaked = if self.watching { self.now.soaked } else { 0 };
-        super::soak_budget(policy, soaked)
+        soak_budget(policy, soaked)
     }
 
     fn over_budget(&self, policy: &Policy) -> String {
@@ -422,6 +422,16 @@ impl Assessor {
 }
 
 /// Flags may set what the file may not: never zero.
-pub(super) fn interval(policy: &Policy) -> Duration {
+fn interval(policy: &Policy) -> Duration {
     policy.interval.get().max(Duration::from_millis(1))
+}
+
+/// The failures that a whole soak may have, of which so many measurements are made already: more
+/// are too many, whatever comes.
+pub fn soak_budget(policy: &Policy, soaked: u32) -> usize {
+    let whole = policy.soak.get().as_nanos() / interval(policy).as_nanos();
+    let whole = usize::try_from(whole).unwrap_or(usize::MAX);
+    policy
+        .soak_failure_limit
+        .at_most(whole.max(soaked as usize))
 }

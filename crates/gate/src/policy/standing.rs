@@ -1,20 +1,10 @@
-//! Judges a history of measurements: a pure function of policy, samples and elapsed time.
-//!
-//! Words after Argo Rollouts' analysis. Where Argo lets a later rule overwrite an earlier one (an
-//! inconclusive masks a failure), the sequence here ends at the first rule that is broken, and a
-//! failure that counts is never masked by errors or silence that come after it.
-
-mod assessor;
-#[cfg(test)]
-mod tests;
+//! Samples, where a probe stands after them, what it lacks, and how it ends.
 
 use std::time::Duration;
 
 use config::file::Policy;
 use config::value::Span;
 use model::Verdict;
-
-pub use assessor::Assessor;
 
 /// One measurement as the policy sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +80,7 @@ impl Standing {
 
 impl Missing {
     /// Successes in all, with nothing between them.
-    fn all(self) -> u32 {
+    pub(super) fn all(self) -> u32 {
         self.successes.saturating_add(self.samples)
     }
 }
@@ -108,30 +98,4 @@ impl std::fmt::Display for Missing {
             }
         }
     }
-}
-
-/// The failures that a whole soak may have, of which so many measurements are made already: more
-/// are too many, whatever comes.
-pub fn soak_budget(policy: &Policy, soaked: u32) -> usize {
-    let whole = policy.soak.get().as_nanos() / assessor::interval(policy).as_nanos();
-    let whole = usize::try_from(whole).unwrap_or(usize::MAX);
-    policy
-        .soak_failure_limit
-        .at_most(whole.max(soaked as usize))
-}
-
-/// The conclusion, as soon as there is one. `elapsed` is the time since the stage's start.
-///
-/// The same as an [`Assessor`] that is given the samples one by one; samples after a conclusion
-/// change nothing.
-pub fn assess(
-    policy: &Policy,
-    samples: &[Sample],
-    elapsed: Duration,
-) -> Result<Conclusion, Standing> {
-    let mut assessor = Assessor::new(policy, Duration::ZERO);
-    for sample in samples {
-        assessor.push(policy, *sample);
-    }
-    assessor.stands(policy, elapsed)
 }

@@ -3,19 +3,21 @@
 use config::file::Policy;
 use model::{Member, Members, Outcome, Verdict};
 
-use super::history::Named;
-use super::watching::{Probing, Seat, Watching};
-use crate::kinds::Watched;
+use crate::history::Named;
 use crate::policy::Conclusion;
+use crate::policy_report::reported;
+use crate::watched::Watched;
+use crate::watching::{Probing, Seat, Watching};
 
-pub(super) struct End {
-    pub(super) outcome: Outcome,
-    pub(super) remarks: Vec<Outcome>,
-    pub(super) named: Named,
+pub(crate) struct End {
+    pub(crate) outcome: Outcome,
+    pub(crate) remarks: Vec<Outcome>,
+    pub(crate) named: Named,
 }
 
 impl Watching<'_> {
-    pub(super) fn finish(mut self, interrupted: bool, common: &Policy) -> Vec<End> {
+    /// `common` is the stage's policy.
+    pub(crate) fn finish(mut self, common: &Policy) -> Vec<End> {
         let culprit = self.culprit.map(|n| &self.watched[n].id);
         let mut seats = std::mem::take(&mut self.seats).into_iter().peekable();
         let probes = std::mem::take(&mut self.probes);
@@ -26,7 +28,7 @@ impl Watching<'_> {
                 own.push(seat);
             }
             let open = match culprit {
-                _ if interrupted => "interrupted".to_owned(),
+                _ if self.is_interrupted => "interrupted".to_owned(),
                 Some(culprit) => format!("not decided when {culprit} had failed"),
                 None => "not decided".to_owned(),
             };
@@ -63,7 +65,7 @@ impl Watching<'_> {
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
             .took(probing.ended_at.unwrap_or_else(|| self.start.elapsed()));
-        outcome.policy = (one.policy != *common).then(|| crate::watched::reported(&one.policy));
+        outcome.policy = (one.policy != *common).then(|| reported(&one.policy));
         if measured == 0 {
             let threshold = one.policy.success_threshold;
             outcome.expected = Some(format!("successes in a row ({threshold})"));

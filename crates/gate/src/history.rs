@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{Measurement, Telling, Verdict};
-
-use crate::Reading;
-use crate::release::Identity;
+use probe::Reading;
+use probe::release::Identity;
 
 /// A long soak must not fill the memory: the first and the last measurements are kept.
 const KEPT: usize = 1000;
@@ -16,39 +15,39 @@ const KEPT_OF_ALL: usize = 100_000;
 const KEPT_OF_MEMBERS: usize = 200;
 
 #[derive(Default)]
-pub(super) struct History {
-    pub(super) seen: u64,
+pub(crate) struct History {
+    pub(crate) seen: u64,
     most: usize,
-    pub(super) measurements: Vec<Measurement>,
+    pub(crate) measurements: Vec<Measurement>,
     /// Those that keep their evidence.
-    pub(super) telling: Telling<Measurement>,
-    pub(super) last: Option<Reading>,
+    pub(crate) telling: Telling<Measurement>,
+    pub(crate) last: Option<Reading>,
     /// The newest reading of each verdict that is no pass.
     newest: Newest<Reading>,
     /// Which releases its answers named.
-    pub(super) named: Named,
+    pub(crate) named: Named,
 }
 
 /// Which releases were named, of the one that is expected and of all others.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Named {
-    pub(super) expected: bool,
+pub(crate) struct Named {
+    pub(crate) expected: bool,
     /// The last of the others.
-    pub(super) other: Option<String>,
+    pub(crate) other: Option<String>,
     /// The expected one, at some addresses only.
-    pub(super) partly: bool,
+    pub(crate) partly: bool,
 }
 
 impl History {
     /// Of one of so many probes.
-    pub(super) fn of_one_among(probes: usize) -> Self {
+    pub(crate) fn of_one_among(probes: usize) -> Self {
         History {
             most: (KEPT_OF_ALL / probes.max(1)).clamp(20, KEPT),
             ..History::default()
         }
     }
 
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         member: Option<&str>,
         at: Timestamp,
@@ -101,12 +100,12 @@ impl History {
 
     /// The reading that tells why the probe ended as it did: the newest of that verdict, for it
     /// broke the rule. Where none has it, nothing was decided, and the last one tells most.
-    pub(super) fn telling(&mut self, verdict: Verdict) -> Option<Reading> {
+    pub(crate) fn telling(&mut self, verdict: Verdict) -> Option<Reading> {
         self.newest.take(verdict).or(self.last.take())
     }
 
     /// What the report keeps.
-    pub(super) fn kept(&mut self) -> Vec<Measurement> {
+    pub(crate) fn kept(&mut self) -> Vec<Measurement> {
         let mut kept = std::mem::take(&mut self.measurements);
         std::mem::take(&mut self.telling).keep_in(&mut kept);
         kept
@@ -115,7 +114,7 @@ impl History {
 
 /// The newest of what came with each verdict that is no pass.
 #[derive(Debug)]
-pub(super) struct Newest<T>(Vec<(Verdict, T)>);
+pub(crate) struct Newest<T>(Vec<(Verdict, T)>);
 
 impl<T> Default for Newest<T> {
     fn default() -> Self {
@@ -124,7 +123,7 @@ impl<T> Default for Newest<T> {
 }
 
 impl<T> Newest<T> {
-    pub(super) fn push(&mut self, verdict: Verdict, make: impl FnOnce() -> T) {
+    pub(crate) fn push(&mut self, verdict: Verdict, make: impl FnOnce() -> T) {
         if verdict == Verdict::Pass {
             return;
         }
@@ -134,7 +133,7 @@ impl<T> Newest<T> {
         }
     }
 
-    pub(super) fn get(&self, verdict: Verdict) -> Option<&T> {
+    pub(crate) fn get(&self, verdict: Verdict) -> Option<&T> {
         let found = self.0.iter().find(|(of, _)| *of == verdict);
         found.map(|(_, kept)| kept)
     }

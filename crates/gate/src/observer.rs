@@ -6,8 +6,8 @@ use std::time::Duration;
 use config::file::Policy;
 use jiff::Timestamp;
 use model::{Severity, Tally};
+use probe::Reading;
 
-use crate::Reading;
 use crate::policy::{Conclusion, Missing, Standing};
 
 /// Told of everything that happens in a gate, in its order, between two measurements: whoever

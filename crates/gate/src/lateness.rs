@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Counts of measurements by how late they were started, in milliseconds. The last counts all that
 /// were later.
-pub(super) struct Lateness {
+pub(crate) struct Lateness {
     counts: Vec<u64>,
     most: Duration,
 }
@@ -19,7 +19,7 @@ impl Default for Lateness {
 }
 
 impl Lateness {
-    pub(super) fn push(&mut self, late: Duration) {
+    pub(crate) fn push(&mut self, late: Duration) {
         let last = self.counts.len() - 1;
         let place = usize::try_from(late.as_millis()).unwrap_or(last).min(last);
         self.counts[place] += 1;
@@ -44,7 +44,7 @@ impl Lateness {
     }
 
     /// Logs how it was, and warns where the machine was too slow for what it was asked to do.
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         let (total, median, nearly_all) = (self.total(), self.within(500), self.within(999));
         if total == 0 {
             return;

@@ -1,0 +1,27 @@
+//! What a gate is told from outside, and whom it tells.
+
+use std::pin::Pin;
+
+use model::Shard;
+use probe::Surroundings;
+
+use crate::observer::Observer;
+
+/// What a gate is told from outside.
+pub struct Watch<'a> {
+    /// Which outcome ids are asked.
+    pub selects: &'a dyn Fn(&str) -> bool,
+    /// Told of each measurement, and of where each probe stands.
+    pub observer: &'a dyn Observer,
+    /// Gives a future that ends when the gate must stop.
+    pub interrupted: &'a dyn Fn() -> Interrupted,
+    /// What the probes find around them.
+    pub around: Surroundings,
+    /// The part of the endpoints that is asked here.
+    pub shard: Option<Shard>,
+    /// Go on after the decision, until interrupted.
+    pub forever: bool,
+}
+
+/// Ends when the gate must stop.
+pub type Interrupted = Pin<Box<dyn Future<Output = ()>>>;

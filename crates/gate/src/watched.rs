@@ -1,0 +1,109 @@
+//! A probe with what its watch and its outcome need, and the endpoints that it asks.
+
+use std::time::Duration;
+
+use config::file::{Member, Policy};
+use model::{Outcome, Severity, Shard};
+use probe::kinds::Planned;
+use probe::{Probe, Surroundings, members};
+
+use crate::group::{self, Group};
+use crate::observer::Asked;
+
+/// A probe with what its watch and its outcome need.
+pub(crate) struct Watched {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) severity: Severity,
+    pub(crate) policy: Policy,
+    /// One, or the members of a group.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) group: Option<Group>,
+}
+
+/// One endpoint that is asked.
+pub(crate) struct Endpoint {
+    /// Of a group's member.
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) probe: Box<dyn Probe>,
+}
+
+impl Watched {
+    /// What cannot be watched, or is not asked here, is its outcome already.
+    pub(crate) fn new(
+        planned: &Planned<'_>,
+        around: &Surroundings,
+        shard: Option<Shard>,
+    ) -> Result<Watched, Outcome> {
+        let Planned {
+            id,
+            subject,
+            severity,
+            policy,
+            group,
+            ..
+        } = planned;
+        let asked = match group {
+            None if shard.is_some_and(|shard| !group::holds(shard, id)) => {
+                return Err(Outcome::skipped(id, subject, "another shard asks it"));
+            }
+            None => planned.make(around).map(|probe| {
+                let endpoints = vec![Endpoint { name: None, probe }];
+                (None, endpoints)
+            }),
+            Some(meant) => members::expand(*meant, &around.hosts).and_then(|members| {
+                let (group, list) = Group::of(members, shard);
+                let endpoint = |member: Member| {
+                    let named = |reason| format!("{}: {reason}", member.target);
+                    let probe = planned.make_for(&member, around).map_err(named)?;
+                    Ok(Endpoint {
+                        name: Some(member.target.into()),
+                        probe,
+                    })
+                };
+                let endpoints: Result<Vec<_>, String> = list.into_iter().map(endpoint).collect();
+                Ok((Some(group), endpoints?))
+            }),
+        };
+        match asked {
+            Ok((_, endpoints)) if endpoints.is_empty() => Err(Outcome::skipped(
+                id,
+                subject,
+                "other shards ask its endpoints",
+            )),
+            Ok((group, endpoints)) => Ok(Watched {
+                id: id.clone(),
+                subject: subject.clone(),
+                severity: *severity,
+                policy: policy.clone(),
+                endpoints,
+                group,
+            }),
+            Err(reason) => Err(Outcome::error(id, subject)
+                .severity(*severity)
+                .expected("a probe that can be made")
+                .actual(&reason)
+                .reason(reason)
+                .hint("mend the probe's configuration")),
+        }
+    }
+
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            id: &self.id,
+            subject: &self.subject,
+            severity: self.severity,
+            policy: &self.policy,
+            members: self.group.map(|_| self.endpoints.len()),
+        }
+    }
+
+    /// How long after the others of its group an endpoint's slots are: a millisecond each, or less
+    /// where they are too many for their interval. Thousands at the same moment would only wait
+    /// for each other.
+    pub(crate) fn offset(&self, endpoint: usize) -> Duration {
+        let nth = u32::try_from(endpoint).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.endpoints.len().max(1)).unwrap_or(u32::MAX);
+        (self.policy.interval.get() / all).min(Duration::from_millis(1)) * nth
+    }
+}

@@ -1,0 +1,52 @@
+//! What every probe is, and what it finds around it.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use model::{Env, Outcome, Redactor};
+
+use crate::hosts::Hosts;
+use crate::reading::Reading;
+
+/// The reading that is being made.
+pub type Measuring<'a> = Pin<Box<dyn Future<Output = Reading> + 'a>>;
+
+/// One question about the thing under test.
+pub trait Probe {
+    /// One measurement, within its time. With `release`, what answers must also be that release.
+    fn measure<'a>(&'a self, release: Option<&'a str>, timeout: Duration) -> Measuring<'a>;
+
+    /// The next step for a person when it does not pass: a command or a place to look.
+    fn hint(&self) -> String;
+
+    /// What a person should know besides the verdict: outcomes of their own, whose ids begin with
+    /// the probe's. Asked when the watch is over.
+    fn remarks(&self, _id: &str) -> Vec<Outcome> {
+        Vec::new()
+    }
+
+    /// Bounds on what a measurement may find, for whoever draws it.
+    fn limits(&self) -> model::Limits {
+        model::Limits::default()
+    }
+}
+
+/// What probes find around them: variables that hold their secrets, machines to ask from.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub env: Env,
+    pub hosts: Hosts,
+    /// For secrets that come into being while asking.
+    pub redactor: Redactor,
+}
+
+impl Surroundings {
+    /// The value of a variable that a `*-env` key names.
+    pub(crate) fn secret(&self, name: &str) -> Result<String, String> {
+        let value = self.env.non_empty(name).map(str::to_owned);
+        value.ok_or_else(|| {
+            let hint = model::env::mapping_hint(name);
+            format!("the variable `{name}` is not set; {hint}")
+        })
+    }
+}

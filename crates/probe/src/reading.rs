@@ -1,0 +1,68 @@
+//! One measurement, as it was found.
+
+use model::Verdict;
+
+use crate::party::Party;
+use crate::release::Identity;
+
+/// What one measurement found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    pub verdict: Verdict,
+    /// What was seen, short: a status, a number.
+    pub value: Option<String>,
+    pub expected: String,
+    pub actual: String,
+    /// Why it is not a pass.
+    pub reason: Option<String>,
+    /// Whether the answer named its release; `None` where nobody asked.
+    pub release: Option<Identity>,
+    /// The answer's head, made by [`model::evidence::head`]: status line, headers, the first
+    /// bytes of the body; or the end of a command's output by [`model::evidence::tail`].
+    pub evidence: Option<String>,
+    /// Who did not answer in time, if that is what is wrong.
+    pub unanswered: Option<Party>,
+    /// A failure that nothing measured later can undo: a restart that was one too many, a rollout
+    /// that was given up.
+    pub is_final: bool,
+}
+
+impl Reading {
+    pub fn pass(expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        Reading {
+            verdict: Verdict::Pass,
+            value: None,
+            expected: expected.into(),
+            actual: actual.into(),
+            reason: None,
+            release: None,
+            evidence: None,
+            unanswered: None,
+            is_final: false,
+        }
+    }
+
+    pub fn not(
+        verdict: Verdict,
+        expected: impl Into<String>,
+        actual: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Reading {
+            verdict,
+            reason: Some(reason.into()),
+            ..Reading::pass(expected, actual)
+        }
+    }
+
+    /// A failure, for good.
+    pub fn finally(mut self) -> Self {
+        self.is_final = self.verdict == Verdict::Fail;
+        self
+    }
+
+    pub fn value(mut self, value: impl Into<String>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+}
