@@ -93,7 +93,7 @@ fn whether_a_jobs_own_token_will_do_is_what_the_hints_say() {
 fn every_action_of_aws_stands_in_the_table() {
     let ask = "\\bask\\((?:&?client, )?\"([A-Z][A-Za-z]+)\"";
     let mut code: BTreeSet<String> = found("crates/probe/src/ecs.rs", ask)
-        .union(&found("crates/rollback/src/target/ecs.rs", ask))
+        .union(&found("crates/target/src/ecs.rs", ask))
         .map(|action| format!("ecs:{action}"))
         .collect();
     let ecr = found(

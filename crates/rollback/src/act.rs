@@ -30,9 +30,9 @@ use state::{Journal, Lease};
 use crate::force::{Force, Rule};
 use crate::refuse::Wish;
 use crate::session::{Session, failure};
-use crate::target::{self, Move, Place, Places, Target};
 use crate::tree::Tree;
 use fleet::Fleet;
+use target::{Move, Place, Places, Target, kinds};
 
 pub(crate) use abort::abort;
 pub(crate) use plan::plan;
@@ -98,8 +98,7 @@ impl<'a> Rollback<'a> {
 
 impl Rollback<'_> {
     fn target(&self) -> Result<Box<dyn Target + '_>, Failure> {
-        let (section, job) = (self.session.section, self.session.job);
-        target::of(section, job, &self.places, self.session.known()).map_err(Failure::usage)
+        kinds::of(self.session.section, &self.session.context(&self.places)).map_err(Failure::usage)
     }
 
     fn fleet<'f>(

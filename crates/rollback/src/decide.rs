@@ -10,8 +10,9 @@ use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Status};
 
 use crate::act;
+use crate::current;
 use crate::session::Session;
-use crate::target::{self, ASK, Door, Place, Places, Question};
+use target::{ASK, Door, Place, Places, Question, kinds};
 
 /// Answers of a way with traffic: behind one address there may be several servers, and a proxy
 /// that was just reloaded has workers of before.
@@ -133,10 +134,10 @@ async fn by_target(
     places: &Places,
     document: Option<&Document>,
 ) -> Option<Seen> {
-    let target = target::of(session.section, session.job, places, session.known()).ok()?;
+    let target = kinds::of(session.section, &session.context(places)).ok()?;
     let likely = document?.last_known_good.clone()?;
     let outcome = |verdict| Outcome::new("decide/target", "", verdict).expected("a good release");
-    let release = match target::everywhere(&*target, &likely).await.all {
+    let release = match current::everywhere(&*target, &likely).await.all {
         Ok(release) => session.clean(&release?),
         Err(reason) => {
             return Some(Seen {
@@ -185,7 +186,7 @@ struct Doors {
 
 /// The configured ways, else those that the target knows, else the gate's.
 async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure> {
-    let (section, job) = (session.section, session.job);
+    let section = session.section;
     if !section.decide.is_empty() {
         let ways = section.decide.iter();
         let names = || session.releases();
@@ -194,7 +195,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure>
             of_target: false,
         });
     }
-    let target = target::of(section, job, places, session.known()).map_err(Failure::usage)?;
+    let target = kinds::of(section, &session.context(places)).map_err(Failure::usage)?;
     let known = target.doors().await;
     let known = known
         .map_err(|reason| Failure::error(reason).hint("name the ways in: `rollback.decide`"))?;
@@ -204,7 +205,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure>
             of_target: true,
         });
     }
-    let questions = Question::all_of_gate(job, places, session.releases());
+    let questions = Question::all_of_gate(&session.context(places));
     let questions = questions.map_err(Failure::error)?;
     if questions.is_empty() {
         return Err(Failure::usage("where the release can be asked for is not configured")

@@ -1,10 +1,11 @@
 //! Put the last-known-good release back, provably, once, even if we are killed half-way.
 //!
-//! [`refuse`] says why not, [`target`] makes the switch, [`act`] drives it through the journal,
+//! [`refuse`] says why not, [`act`] drives it through the journal,
 //! [`record`], [`lift`] and [`view`] write and show the state, [`upkeep`] repairs it, [`whole`]
 //! holds the lease for a deployment of which all this is a part.
 
 pub mod act;
+mod current;
 mod decide;
 mod evidence;
 pub mod force;
@@ -14,7 +15,6 @@ mod picture;
 pub mod record;
 mod refuse;
 mod session;
-mod target;
 mod tree;
 mod upkeep;
 mod view;

@@ -2,16 +2,16 @@
 //!
 //! A good release is where every later rollback goes, so whoever can say what runs is asked first.
 
-use ::target::Places;
-use ::target::fit::{self, Fit};
 use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Entry, Forced, Status};
+use target::fit::{self, Fit};
+use target::{Parts, Places};
 
+use crate::current;
 use crate::session::{Session, failure};
-use crate::target::{self, Parts};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -343,7 +343,7 @@ async fn running(
         return vec![runs(session, release, told, insisted).await];
     }
     let (section, job) = (session.section, session.job);
-    let learned = target::learned(section, job, release, session.known()).await;
+    let learned = current::learned(section, job, release, session.known()).await;
     if let Ok(Some(learned)) = &learned
         && learned.named
     {
@@ -394,11 +394,11 @@ async fn runs(
     flags.tell(entry, session);
     let name = entry.release.clone();
     let history = known.history.clone();
-    let asked = target::asked(session.section, session.job, &name, known.history).await;
+    let asked = current::asked(session.section, session.job, &name, known.history).await;
     let parts = match &asked {
         Ok(Some((running, _))) if *running == name => Parts::default(),
         Ok(None) => Parts::default(),
-        _ => target::parts(session.section, session.job, &name, history).await,
+        _ => current::parts(session.section, session.job, &name, history).await,
     };
     let expected = format!("{release} runs");
     let refused = || Outcome::refused("refused/not-running", release).expected(expected.as_str());

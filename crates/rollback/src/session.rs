@@ -10,6 +10,9 @@ use model::release::Releases;
 use model::{Outcome, Report};
 use state::{Claim, Document, Entry, Error, Lease, Lock, Store};
 
+use target::{Context, Places};
+
+use crate::current;
 use crate::hooks::Tale;
 
 /// How often a lock that is waited for is looked at.
@@ -60,9 +63,18 @@ impl<'a> Session<'a> {
         self.known.borrow().clone()
     }
 
+    /// What a target may know.
+    pub(crate) fn context<'c>(&'c self, places: &'c Places) -> Context<'c> {
+        current::context(self.job, places, self.known())
+    }
+
     /// The releases that we have names for.
     pub(crate) fn releases(&self) -> Releases {
-        crate::target::releases(self.job, &self.known.borrow())
+        target::releases(
+            &self.job.config,
+            self.job.release.as_deref(),
+            &self.known.borrow(),
+        )
     }
 
     /// The state of another service or environment says nothing about this one.

@@ -9,9 +9,11 @@ use config::file::{
 use futures_util::future::join_all;
 use remote::quote;
 
-use crate::haproxy::{Proxy, Trouble};
-use crate::upstream::{self, Unswitchable, Upstream};
-use crate::{Place, Places, compose, systemd, word};
+use crate::compose::project_files;
+use crate::haproxy::socket::{Proxy, Trouble};
+use crate::nginx::upstream::{self, Unswitchable, Upstream};
+use crate::place::{Place, Places, word};
+use crate::systemd;
 
 /// How long a machine may take to be looked at.
 const LOOK: Duration = Duration::from_secs(15);
@@ -190,21 +192,23 @@ async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Resu
 
 async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Result<Fit, String> {
     let hint = "name the folder and the files of the project as a deployment does: `rollback.compose.folder`, `files`";
-    let text = compose::project_is_there(target);
+    let text = project_files::project_is_there(target);
     let found = script(places, place, &text, hint).await?;
     if let Some(fit) = found {
         return Ok(fit);
     }
     let file = target.folder.join(&target.override_file);
     let text = places.read(place, &file, LOOK).await?;
-    Ok(match text.as_deref().and_then(compose::more_than_images) {
-        None => Fit::Fits("the project's files are there".to_owned()),
-        Some(more) => Fit::Never(Misfit {
-            reason: compose::not_ours(&file, &more),
-            hint: "the file is written whole at each rollback: what else it has would be lost"
-                .to_owned(),
-        }),
-    })
+    Ok(
+        match text.as_deref().and_then(project_files::more_than_images) {
+            None => Fit::Fits("the project's files are there".to_owned()),
+            Some(more) => Fit::Never(Misfit {
+                reason: project_files::not_ours(&file, &more),
+                hint: "the file is written whole at each rollback: what else it has would be lost"
+                    .to_owned(),
+            }),
+        },
+    )
 }
 
 async fn unit(target: &SystemdTarget, places: &Places, place: &Place) -> Result<Fit, String> {

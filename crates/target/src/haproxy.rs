@@ -1,318 +1,400 @@
-//! HAProxy: what its runtime socket tells of the two servers.
+//! Blue-green behind HAProxy: two servers of a backend, switched over the runtime socket.
+
+pub(crate) mod socket;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::file::HaproxyTarget;
-use remote::quote;
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_util::future::join_all;
 
-use crate::{Place, Places};
+use crate::answers::{self, PROOFS, Streak};
+use crate::context::Context;
+use crate::machines::Machines;
+use crate::place::{Place, word};
+use crate::question::Question;
+use crate::target::{Asking, Door, Idle, Move, Proving, Step, Target};
+use socket::{Proxy, Server, Trouble};
 
-/// The states of thousands of servers are no more.
-const MAX_ANSWER: u64 = 16 << 20;
-/// What HAProxy answers where it has no such backend.
-const NO_BACKEND: &str = "Can't find backend.";
-/// The names of servers that are shown.
-const SHOWN: usize = 10;
+/// Between two looks, and after an answer of before.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// What HAProxy says of a server.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Server {
-    pub address: String,
-    /// 2 where it takes requests, 1 where it begins to (`slowstart`).
-    pub operation: u32,
-    /// Bits: maintenance, drained, by whom.
-    pub admin: u32,
-    pub weight: u32,
-    /// The weight that the configuration gives it.
-    pub first_weight: u32,
+pub(crate) struct Haproxy<'a> {
+    config: &'a HaproxyTarget,
+    machines: Machines<'a>,
+    question: Question,
 }
 
-impl Server {
-    // Not 0x04: that it began in maintenance, whatever was said since.
-    const MAINTENANCE: u32 = 0x01 | 0x02 | 0x20;
-    const DRAINED: u32 = 0x08 | 0x10;
-
-    pub fn state(&self) -> &'static str {
-        match self.admin {
-            bits if bits & Server::MAINTENANCE != 0 => "maint",
-            bits if bits & Server::DRAINED != 0 => "drain",
-            _ => "ready",
-        }
-    }
-
-    pub fn takes_traffic(&self) -> bool {
-        self.state() == "ready" && self.weight > 0
-    }
-}
-
-/// Why the two servers are not known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    #[error("HAProxy has no backend {0}")]
-    NoBackend(String),
-    #[error("{backend} has no server {server}")]
-    NoServer {
-        backend: String,
-        server: String,
-        /// Those that it has.
-        others: Vec<String>,
-    },
-    #[error("{socket} may not change servers: its level is `{level}`, not `admin`")]
-    Level { socket: String, level: String },
-    #[error("{0}: there is no such socket")]
-    NoSocket(String),
-    #[error("{0}")]
-    Other(String),
-}
-
-impl Trouble {
-    /// How the configuration must be.
-    pub fn hint(&self, target: &HaproxyTarget) -> String {
-        let socket = target.socket.display();
-        match self {
-            Trouble::NoBackend(_) => {
-                "name a backend of HAProxy's configuration under `rollback.haproxy.backend`"
-                    .to_owned()
-            }
-            Trouble::NoServer { others, .. } => {
-                let mut shown = others.clone();
-                shown.truncate(SHOWN);
-                let more = if others.len() > SHOWN {
-                    " and others"
-                } else {
-                    ""
-                };
-                let has = match shown.as_slice() {
-                    [] => "it has none".to_owned(),
-                    names => format!("it has {}{more}", names.join(", ")),
-                };
-                format!("name its two servers under `rollback.haproxy.blue` and `green`; {has}")
-            }
-            Trouble::Level { .. } => {
-                format!("HAProxy's configuration must say `stats socket {socket} level admin`")
-            }
-            Trouble::NoSocket(_) => format!(
-                "see that HAProxy runs, and that its configuration says `stats socket {socket} level admin`"
-            ),
-            Trouble::Other(_) => format!("see what answers at {socket}"),
-        }
-    }
-}
-
-/// HAProxy at one machine or several, through its runtime socket.
-#[derive(Clone, Copy, Debug)]
-pub struct Proxy<'a> {
-    target: &'a HaproxyTarget,
-    places: &'a Places,
-}
-
-impl<'a> Proxy<'a> {
-    pub fn new(target: &'a HaproxyTarget, places: &'a Places) -> Self {
-        Proxy { target, places }
-    }
-
-    /// Blue and green as HAProxy sees them.
-    pub async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Trouble> {
-        let backend = &self.target.backend;
-        let answer = self
-            .look(place, &format!("show servers state {backend}"))
-            .await?;
-        let all = parse(&answer).map_err(|reason| match reason.as_str() {
-            NO_BACKEND => Trouble::NoBackend(backend.clone()),
-            reason => Trouble::Other(format!("HAProxy: {reason}")),
-        })?;
-        let mut both = BTreeMap::new();
-        for name in [&self.target.blue, &self.target.green] {
-            let server = all.get(name).ok_or_else(|| Trouble::NoServer {
-                backend: backend.clone(),
-                server: name.clone(),
-                others: all.keys().cloned().collect(),
-            })?;
-            both.insert(name.clone(), server.clone());
-        }
-        Ok(both)
-    }
-
-    /// The two servers, at a socket that may change them.
-    pub async fn switchable(&self, place: &Place) -> Result<BTreeMap<String, Server>, Trouble> {
-        let servers = self.servers(place).await?;
-        let level = self.look(place, "show cli level").await?;
-        match level.trim() {
-            "admin" => Ok(servers),
-            level => Err(Trouble::Level {
-                socket: self.target.socket.display().to_string(),
-                level: level.to_owned(),
-            }),
-        }
-    }
-
-    /// A question: where the connection to a host is cut under it, it is asked once more.
-    pub async fn look(&self, place: &Place, command: &str) -> Result<String, Trouble> {
-        if *place == Place::Here {
-            return self.here(command).await;
-        }
-        let socket = quote(&self.target.socket.display().to_string());
-        // socat words this differently in each version.
-        let text = format!(
-            "if [ ! -e {socket} ] && [ -x \"$(dirname -- {socket})\" ]; then exit {NOT_THERE}; fi\n{}",
-            self.ask_there(command)
-        );
-        let ran = self.places.look(place, &text, self.limit()).await;
-        let ran = ran.map_err(Trouble::Other)?;
-        if ran.status == Some(NOT_THERE) {
-            return Err(self.no_socket());
-        }
-        crate::place::ended(&ran, "socat").map_err(Trouble::Other)?;
-        Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
-    }
-
-    /// One command over the runtime socket. Its words come from the configuration, which lets no
-    /// other characters through than names have.
-    pub async fn say(&self, place: &Place, command: &str) -> Result<String, Trouble> {
-        if *place == Place::Here {
-            return self.here(command).await;
-        }
-        let text = self.ask_there(command);
-        let said = self.places.script(place, "socat", &text, self.limit());
-        said.await.map_err(Trouble::Other)
-    }
-
-    async fn here(&self, command: &str) -> Result<String, Trouble> {
-        let socket = &self.target.socket;
-        let talk = async {
-            let mut stream = tokio::net::UnixStream::connect(socket).await?;
-            stream.write_all(format!("{command}\n").as_bytes()).await?;
-            let mut answer = String::new();
-            stream.take(MAX_ANSWER).read_to_string(&mut answer).await?;
-            Ok(answer)
-        };
-        let late = |_| {
-            Trouble::Other(format!(
-                "{}: no answer within {}",
-                socket.display(),
-                self.target.timeout
-            ))
-        };
-        let answer: std::io::Result<String> = tokio::time::timeout(self.limit(), talk)
-            .await
-            .map_err(late)?;
-        answer.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => self.no_socket(),
-            _ => Trouble::Other(format!("{}: {error}", socket.display())),
+impl<'a> Haproxy<'a> {
+    pub(crate) fn new(config: &'a HaproxyTarget, context: &Context<'a>) -> Result<Self, String> {
+        let question = Question::of(config.release.as_ref(), context, "haproxy")?;
+        let machines = Machines::new(config.hosts.as_ref(), context);
+        Ok(Haproxy {
+            config,
+            machines,
+            question,
         })
     }
 
-    /// The part of a script that sends a command and prints the answer.
-    pub fn ask_there(&self, command: &str) -> String {
-        let seconds = self.limit().as_secs().max(1);
-        let place = format!("UNIX-CONNECT:{}", self.target.socket.display());
+    fn does(&self, release: &str) -> String {
+        let leave = self.left();
+        let kept = self.config.state_file.as_ref();
+        let kept = kept.map(|file| format!(", keep that in {}", file.display()));
         format!(
-            "printf '%s\\n' {} | socat -t{seconds} - {}",
-            quote(command),
-            quote(&place)
+            "make the server of {} that runs {release} ready and {leave} the other{}, prove through {}",
+            self.config.backend,
+            kept.unwrap_or_default(),
+            self.question.url
         )
     }
 
-    fn no_socket(&self) -> Trouble {
-        Trouble::NoSocket(self.target.socket.display().to_string())
+    /// The release that is served through HAProxy.
+    async fn served(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
+        let servers = self.servers(place).await?;
+        let active = servers.values().filter(|server| server.takes_traffic());
+        let active: Vec<&str> = active.map(|server| server.address.as_str()).collect();
+        let ask = async |at: Option<&str>| self.ask(place, at, likely).await;
+        answers::served(&active, likely, ask).await.map(Some)
     }
 
-    fn limit(&self) -> Duration {
-        self.target.timeout.get()
-    }
-}
-
-/// How a script ends where what it looks for is not there.
-const NOT_THERE: i32 = 44;
-
-/// Servers by name, from `show servers state`: its columns are named in its second line.
-fn parse(answer: &str) -> Result<BTreeMap<String, Server>, String> {
-    let mut lines = answer.lines();
-    if lines.next() != Some("1") {
-        return Err(answer
-            .lines()
-            .next()
-            .unwrap_or("no answer")
-            .trim()
-            .to_owned());
-    }
-    let head = lines.next().unwrap_or_default();
-    let names: Vec<&str> = head.trim_start_matches('#').split_whitespace().collect();
-    let mut servers = BTreeMap::new();
-    for line in lines.filter(|line| !line.trim().is_empty()) {
-        let row: Vec<&str> = line.split_whitespace().collect();
-        let of = |name: &str| {
-            let at = names.iter().position(|known| *known == name);
-            at.and_then(|at| row.get(at))
-                .copied()
-                .ok_or_else(|| format!("no {name} of a server"))
-        };
-        let number = |name: &str| {
-            of(name)?
-                .parse::<u32>()
-                .map_err(|_| format!("{name} is no number"))
-        };
-        let (host, port) = (of("srv_addr")?, number("srv_port")?);
-        let host = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
-        servers.insert(
-            of("srv_name")?.to_owned(),
-            Server {
-                address: format!("{host}:{port}"),
-                operation: number("srv_op_state")?,
-                admin: number("srv_admin_state")?,
-                weight: number("srv_uweight")?,
-                first_weight: number("srv_iweight")?,
-            },
-        );
-    }
-    Ok(servers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STATE: &str = "1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord
-3 app 1 blue 127.0.0.1 2 0 1 1 10 1 0 0 0 0 0 0 - 8001 -
-3 app 2 green ::1 0 5 0 1 10 1 0 0 0 0 0 0 - 8002 -
-
-";
-
-    #[test]
-    fn the_states_of_servers_are_read_by_their_columns() {
-        let servers = parse(STATE).unwrap();
-        let (blue, green) = (&servers["blue"], &servers["green"]);
-        assert_eq!(
-            (blue.address.as_str(), blue.state(), blue.takes_traffic()),
-            ("127.0.0.1:8001", "ready", true)
-        );
-        assert_eq!(
-            (green.address.as_str(), green.state(), green.takes_traffic()),
-            ("[::1]:8002", "maint", false)
-        );
-    }
-
-    #[test]
-    fn what_is_no_state_is_an_error() {
-        for text in [
-            "",
-            "No such backend.\n",
-            "2\n# x\n",
-            "1\n# be_id srv_name\n1 blue\n",
-        ] {
-            assert!(parse(text).is_err(), "{text:?}");
+    /// Whether the release could be made live: one of the servers runs it.
+    async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
+        if let Some(file) = &self.config.state_file {
+            let folder = file.parent().map(word).unwrap_or_default();
+            let text = format!(
+                "[ -w {folder} ] || {{ echo nothing may be written in {folder} >&2; exit 1; }}"
+            );
+            let limit = self.config.timeout.get();
+            self.machines
+                .script(place, "the state file", &text, limit)
+                .await?;
         }
-        assert_eq!(
-            parse("Can't find backend.\n"),
-            Err("Can't find backend.".to_owned())
-        );
+        let servers = self.proxy().switchable(place).await.map_err(words)?;
+        self.colour_of(place, &servers, release).await.map(drop)
     }
+
+    /// The servers as they are, as JSON.
+    async fn pre_image(&self, place: &Place) -> Result<String, String> {
+        let servers = self.servers(place).await?;
+        serde_json::to_string(&servers).map_err(|error| error.to_string())
+    }
+
+    /// Switches and proves; safe to do twice. What fails leaves the servers as they were before.
+    async fn switch_or_not(
+        &self,
+        place: &Place,
+        release: &str,
+        before: Option<&str>,
+    ) -> Result<String, String> {
+        let servers = self.servers(place).await?;
+        let to = self.colour_of(place, &servers, release).await?;
+        match self.switch(place, &servers, &to, release).await {
+            Ok(proof) => Ok(format!("{to} has the traffic; {proof}")),
+            Err(reason) => {
+                let now = serde_json::to_string(&servers).map_err(|error| error.to_string())?;
+                Err(match self.put_back(place, before.unwrap_or(&now)).await {
+                    Ok(_) => format!("{reason}; the servers were put back"),
+                    Err(error) => format!("{reason}; putting the servers back failed too: {error}"),
+                })
+            }
+        }
+    }
+
+    /// Lets each server be what it was.
+    async fn put_back(&self, place: &Place, before: &str) -> Result<String, String> {
+        let before: BTreeMap<String, Server> =
+            serde_json::from_str(before).map_err(|error| format!("the pre-image: {error}"))?;
+        let mut all: Vec<_> = before.iter().collect();
+        // What takes traffic comes first: at every moment one of them does.
+        all.sort_by_key(|(_, server)| !server.takes_traffic());
+        for (name, server) in all {
+            self.set(place, name, &format!("weight {}", server.weight))
+                .await?;
+            self.set(place, name, &format!("state {}", server.state()))
+                .await?;
+        }
+        self.keep(place).await?;
+        let states: Vec<String> = before
+            .iter()
+            .map(|(name, server)| format!("{name} {}", server.state()))
+            .collect();
+        Ok(format!("{} again", states.join(", ")))
+    }
+
+    async fn switch(
+        &self,
+        place: &Place,
+        servers: &BTreeMap<String, Server>,
+        to: &str,
+        release: &str,
+    ) -> Result<String, String> {
+        if let Some(server) = servers.get(to).filter(|server| server.weight == 0) {
+            let weight = if server.first_weight == 0 {
+                "weight 100"
+            } else {
+                "weight 100%"
+            };
+            self.set(place, to, weight).await?;
+        }
+        self.set(place, to, "state ready").await?;
+        self.wait_for(place, to).await?;
+        let other = if to == self.config.blue {
+            &self.config.green
+        } else {
+            &self.config.blue
+        };
+        self.set(place, other, &format!("state {}", self.left()))
+            .await?;
+        self.keep(place).await?;
+        self.prove(place, release).await
+    }
+
+    /// A server that is checked takes requests once its checks have passed; the other must not
+    /// leave before.
+    async fn wait_for(&self, place: &Place, name: &str) -> Result<(), String> {
+        let end = Instant::now() + self.config.timeout.get();
+        loop {
+            let servers = self.servers(place).await?;
+            if servers
+                .get(name)
+                .is_some_and(|server| matches!(server.operation, 1 | 2))
+            {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!(
+                    "HAProxy does not find {name} healthy within {}",
+                    self.config.timeout
+                ));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn prove(&self, place: &Place, release: &str) -> Result<String, String> {
+        let end = Instant::now() + self.config.timeout.get();
+        let (mut streak, mut last) = (Streak::new(1), String::new());
+        while !streak.proves() {
+            if Instant::now() > end {
+                return Err(format!(
+                    "after the switch HAProxy does not serve {release}: {last} (within {}{})",
+                    self.config.timeout,
+                    streak.mixture()
+                ));
+            }
+            let asking = (0..streak.next()).map(|_| self.ask(place, None, release));
+            let mut wrong = false;
+            for answer in join_all(asking).await {
+                match answer {
+                    Ok(answer) if answer == release => {
+                        streak.right();
+                        continue;
+                    }
+                    Ok(answer) => last = format!("{answer} answers"),
+                    Err(reason) => last = reason,
+                }
+                streak.wrong();
+                wrong = true;
+            }
+            if wrong {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(self.proven(streak.wanted(), release))
+    }
+
+    fn proven(&self, proofs: u32, release: &str) -> String {
+        format!(
+            "{proofs} requests in a row through {} were answered by {release}",
+            self.question.url
+        )
+    }
+
+    async fn colour_of(
+        &self,
+        place: &Place,
+        servers: &BTreeMap<String, Server>,
+        release: &str,
+    ) -> Result<String, String> {
+        let mut said = Vec::new();
+        for (name, server) in servers {
+            match self.ask(place, Some(&server.address), release).await {
+                Ok(answer) if answer == release => return Ok(name.clone()),
+                Ok(answer) => said.push(format!("{name} {} runs {answer}", server.address)),
+                Err(reason) => said.push(format!(
+                    "{name} {} cannot be asked ({reason})",
+                    server.address
+                )),
+            }
+        }
+        Err(format!("no server runs {release}: {}", said.join(", ")))
+    }
+
+    async fn ask(&self, place: &Place, at: Option<&str>, likely: &str) -> Result<String, String> {
+        let (around, limit) = (&self.machines.around, self.config.timeout.get());
+        self.question
+            .ask_from(place, around, at, likely, limit)
+            .await
+    }
+
+    fn proxy(&self) -> Proxy<'_> {
+        Proxy::new(self.config, self.machines.places())
+    }
+
+    /// Blue and green as HAProxy sees them.
+    async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, String> {
+        self.proxy().servers(place).await.map_err(words)
+    }
+
+    async fn say(&self, place: &Place, command: &str) -> Result<String, String> {
+        self.proxy().say(place, command).await.map_err(words)
+    }
+
+    async fn look(&self, place: &Place, command: &str) -> Result<String, String> {
+        self.proxy().look(place, command).await.map_err(words)
+    }
+
+    /// The state of the server that traffic has left.
+    fn left(&self) -> &'static str {
+        if self.config.drain { "drain" } else { "maint" }
+    }
+
+    async fn set(&self, place: &Place, server: &str, what: &str) -> Result<(), String> {
+        let command = format!("set server {}/{server} {what}", self.config.backend);
+        let answer = self.say(place, &command).await?;
+        // It only speaks where something is wrong.
+        match answer.trim() {
+            "" => Ok(()),
+            complaint => Err(format!("`{command}`: {complaint}")),
+        }
+    }
+
+    /// What a reload is to find.
+    async fn keep(&self, place: &Place) -> Result<(), String> {
+        let Some(file) = &self.config.state_file else {
+            return Ok(());
+        };
+        let all = "show servers state";
+        if *place != Place::Here {
+            let text = format!(
+                "file={file}\n{} >\"$file.deploy-guard-new\"
+[ \"$(head -n 1 -- \"$file.deploy-guard-new\")\" = 1 ] || {{ echo HAProxy tells no state >&2; exit 1; }}
+sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$file\"",
+                self.proxy().ask_there(all),
+                file = word(file)
+            );
+            let limit = self.config.timeout.get();
+            return self
+                .machines
+                .script(place, "the state file", &text, limit)
+                .await
+                .map(drop);
+        }
+        let text = self.look(place, all).await?;
+        if !text.starts_with("1\n") {
+            return Err("HAProxy tells no state that it could read again".to_owned());
+        }
+        state::atomic::replace(file, text.as_bytes())
+            .map_err(|error| format!("failed to write {}: {error}", file.display()))
+    }
+}
+
+impl Target for Haproxy<'_> {
+    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+        self.machines
+            .steps("haproxy", &self.does(moving.destination))
+    }
+
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(self.served(&step.place, likely))
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check(&step.place, moving.destination).await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    fn idle<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Option<Idle>> {
+        Box::pin(async move {
+            let servers = self.servers(&step.place).await?;
+            let name = self.colour_of(&step.place, &servers, destination).await?;
+            let front = self.question.url.clone();
+            let idle = |server: &Server| Idle {
+                at: server.address.clone(),
+                front,
+            };
+            Ok(servers.get(&name).map(idle))
+        })
+    }
+
+    fn doors(&self) -> Asking<'_, Vec<Door>> {
+        Box::pin(async move {
+            let asking = self.machines.all().iter().map(|place| async move {
+                // Without its word on where the servers are, the front door can still be asked.
+                let (servers, unsure) = match self.servers(place).await {
+                    Ok(servers) => (servers, None),
+                    Err(reason) => (BTreeMap::new(), Some(reason)),
+                };
+                let colours: Vec<(&str, &str)> = servers
+                    .iter()
+                    .map(|(name, server)| (name.as_str(), server.address.as_str()))
+                    .collect();
+                let active = servers.values().filter(|server| server.takes_traffic());
+                let active = active.map(|server| server.address.as_str()).collect();
+                let active = unsure.map_or(Ok(active), Err);
+                Door::of_proxy("haproxy", place, &self.question, &colours, active)
+            });
+            Ok(join_all(asking).await.concat())
+        })
+    }
+
+    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+        vec![
+            (
+                "servers",
+                Box::pin(self.look(&step.place, "show servers state")),
+            ),
+            ("stat", Box::pin(self.look(&step.place, "show stat"))),
+        ]
+    }
+
+    fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
+    }
+
+    fn act<'a>(
+        &'a self,
+        step: &'a Step,
+        moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(self.switch_or_not(&step.place, moving.destination, before))
+    }
+
+    fn undo<'a>(
+        &'a self,
+        step: &'a Step,
+        _moving: Move<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("what was there before is not known")?;
+            self.put_back(&step.place, before).await
+        })
+    }
+
+    fn undoes(&self) -> bool {
+        true
+    }
+
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
+        // Every step ended with it.
+        Box::pin(async move { Some(self.proven(PROOFS, destination)) })
+    }
+}
+
+fn words(trouble: Trouble) -> String {
+    trouble.to_string()
 }

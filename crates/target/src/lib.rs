@@ -1,12 +1,25 @@
-//! What a release runs on and what routes to it: where that is, how it is read, and whether a
-//! rollback could ever switch it.
+//! What a release runs on and what routes to it: where that is, how it is read and switched, and
+//! whether it could ever be switched.
 
-pub mod compose;
+mod answers;
+mod command;
+mod compose;
+mod context;
+#[cfg(feature = "ecs")]
+mod ecs;
 pub mod fit;
-pub mod haproxy;
+mod haproxy;
+pub mod kinds;
+mod machines;
+mod nginx;
 mod place;
-pub mod sudo;
-pub mod systemd;
-pub mod upstream;
+mod question;
+mod sudo;
+mod systemd;
+mod target;
+mod workflow;
 
+pub use context::{Context, Github, Say, releases};
 pub use place::{Place, Places, word};
+pub use question::{ASK, Question, Unanswered};
+pub use target::{Asking, Door, Idle, Learned, Move, Parts, Proving, Step, Target};

@@ -4,7 +4,7 @@ use remote::quote;
 
 /// A part of a script that ends it where sudo does not let us run a command of the user's own
 /// without a password. `None` where the command is no plain call of sudo.
-pub fn proof(command: &str) -> Option<String> {
+pub(crate) fn proof(command: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " \t_-./:@%+,=".contains(c);
     if !command.trim().chars().all(plain) {
         return None;

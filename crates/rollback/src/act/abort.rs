@@ -9,7 +9,7 @@ use super::fleet::{Fleet, Made, Runs};
 use crate::force::Force;
 use crate::hooks;
 use crate::session::{Session, failure};
-use crate::target::Move;
+use target::Move;
 
 /// Puts back what an unfinished rollback changed, the last step first.
 pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {

@@ -13,7 +13,7 @@ use model::{Outcome, Severity};
 use super::Rollback;
 use crate::evidence;
 use crate::hooks;
-use crate::target::{Asking, Move, Place, Step, Target};
+use target::{Asking, Move, Place, Step, Target};
 
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -13,8 +13,9 @@ use tokio::sync::Mutex;
 
 use super::Rollback;
 use super::standing::{self, Standing, standing};
+use crate::current::LOOK;
 use crate::session::failure;
-use crate::target::{LOOK, Move, Step, Target};
+use target::{Asking, Move, Step, Target};
 
 /// What a signal leaves for the steps that are being made; the rest of the grace is for the report.
 const FINISH: Duration = Duration::from_secs(6);
@@ -210,7 +211,7 @@ impl Fleet<'_> {
     }
 
     /// No longer than the deadline allows.
-    async fn in_time<T>(&self, doing: crate::target::Asking<'_, T>) -> Result<T, String> {
+    async fn in_time<T>(&self, doing: Asking<'_, T>) -> Result<T, String> {
         let late = || {
             let deadline = self.rollback.session.section.deadline;
             Err(format!(

@@ -15,7 +15,7 @@ use state::{Document, Entry};
 
 use super::Rollback;
 use super::ready::Ready;
-use crate::target::{Place, Target};
+use target::{Place, Target};
 
 /// How long a registry or a host is asked for what was kept.
 const LOOK: Duration = Duration::from_secs(15);

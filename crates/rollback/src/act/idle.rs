@@ -9,7 +9,7 @@ use model::{Outcome, Severity, Verdict};
 
 use super::Rollback;
 use super::capture::reads;
-use crate::target::{Idle, Move, Place, Step, Target};
+use target::{Idle, Move, Place, Step, Target};
 
 impl Rollback<'_> {
     /// The refusal, where the gate's own probes fail at the destination itself.

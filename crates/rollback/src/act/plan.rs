@@ -8,7 +8,7 @@ use super::running::Course;
 use super::{Flags, Rollback, ready};
 use crate::refuse;
 use crate::session::{Session, failure};
-use crate::target::Move;
+use target::Move;
 
 /// What `run` would do.
 pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {

@@ -11,7 +11,7 @@ use state::{Document, Journal};
 use super::Rollback;
 use super::standing::{self, Standing};
 use crate::force::Rule;
-use crate::target::{Move, Place, Step, Target};
+use target::{Move, Place, Step, Target};
 
 /// Each step, with what it would do or why it cannot be made.
 pub(super) type Ready = Vec<(Step, Result<String, String>)>;

@@ -18,8 +18,8 @@ use super::ready::{self, Ready};
 use crate::force::Force;
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
-use crate::target::Move;
 use crate::view;
+use target::Move;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -310,7 +310,7 @@ async fn record(session: &Session<'_>, verdict: Verdict) -> Result<Outcome, Fail
 
 impl Rollback<'_> {
     /// How long the place took to be checked.
-    fn took(&self, place: &crate::target::Place) -> Duration {
+    fn took(&self, place: &target::Place) -> Duration {
         let place = place.to_string();
         let bars = self.bars.borrow();
         let times = bars.iter().filter(|bar| bar.place == place);

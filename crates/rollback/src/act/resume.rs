@@ -10,7 +10,7 @@ use crate::force::Force;
 use crate::hooks;
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
-use crate::target::Move;
+use target::Move;
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {

@@ -11,7 +11,7 @@ use super::{Flags, Rollback, ready};
 use crate::hooks;
 use crate::refuse;
 use crate::session::{Session, failure};
-use crate::target::{Move, Target};
+use target::{Move, Target};
 
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {

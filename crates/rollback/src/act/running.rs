@@ -6,8 +6,9 @@ use model::Outcome;
 use state::{Document, Journal};
 
 use super::{Rollback, standing};
+use crate::current::{self, Spread};
 use crate::refuse;
-use crate::target::{self, Move, Question, Spread, Target};
+use target::{Move, Question, Target};
 
 /// What runs before a rollback acts.
 pub(super) struct Running {
@@ -56,24 +57,19 @@ impl Rollback<'_> {
     /// `--release`, the state.
     pub(super) async fn what_runs(&self, target: &dyn Target, document: &Document) -> Running {
         let destination = self.destination;
-        let Spread { all, at } = target::everywhere(target, destination).await;
+        let Spread { all, at } = current::everywhere(target, destination).await;
         let mut asked = match all {
             Ok(Some(release)) => Some(Ok((release, "the target says so"))),
             Ok(None) => None,
             Err(reason) => Some(Err(reason)),
         };
         if !matches!(asked, Some(Ok(_)))
-            && let Some(answer) = Question::ask_gate(
-                self.session.job,
-                &self.places,
-                self.session.releases(),
-                destination,
-            )
-            .await
+            && let Some(answer) =
+                Question::ask_gate(&self.session.context(&self.places), destination).await
         {
             asked = match (answer, asked) {
                 (Ok(release), Some(target_says))
-                    if release == destination && target::several(target, destination) =>
+                    if release == destination && current::several(target, destination) =>
                 {
                     Some(target_says)
                 }

@@ -4,7 +4,7 @@ use model::{Outcome, Severity};
 use state::Journal;
 use state::journal::Event;
 
-use crate::target::Step;
+use target::Step;
 
 /// The last word on a step.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::standing::{self, Standing};
 use crate::force;
 use crate::picture;
 use crate::session::failure;
-use crate::target::{Move, Place, Step, Target};
+use target::{Move, Place, Step, Target};
 
 /// What came of the steps.
 struct Arrived {

@@ -9,7 +9,7 @@ use config::file::NginxTarget;
 
 /// Why no text of this file could give the traffic to one colour.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unswitchable {
+pub(crate) enum Unswitchable {
     #[error("the upstream file has no `server` line with {blue} or {green}{place}")]
     NoLine {
         blue: String,
@@ -42,7 +42,7 @@ pub enum Unswitchable {
 
 impl Unswitchable {
     /// How the file or the configuration must be.
-    pub fn hint(&self, target: &NginxTarget) -> String {
+    pub(crate) fn hint(&self, target: &NginxTarget) -> String {
         match self {
             Unswitchable::Apart { one, .. } => format!(
                 "where all traffic goes through one of them, name it: `rollback.nginx.upstream: {one}`; where a \
@@ -56,7 +56,7 @@ impl Unswitchable {
 }
 
 /// How the file must look.
-pub fn hint(target: &NginxTarget) -> String {
+pub(crate) fn hint(target: &NginxTarget) -> String {
     let name = target.upstream.as_deref().unwrap_or("shop");
     format!(
         "a rollback rewrites the address of a `server` line: let {} hold `upstream {name} {{ server {}; }}` with the \
@@ -68,7 +68,7 @@ pub fn hint(target: &NginxTarget) -> String {
 }
 
 /// Why there is nothing to rewrite.
-pub fn no_file(path: &Path) -> String {
+pub(crate) fn no_file(path: &Path) -> String {
     format!("there is no file {}", path.display())
 }
 
@@ -98,7 +98,7 @@ struct Block {
 
 /// The colours of a file.
 #[derive(Debug)]
-pub struct Upstream<'t> {
+pub(crate) struct Upstream<'t> {
     text: &'t str,
     blocks: Vec<Block>,
 }
@@ -127,13 +127,13 @@ impl Block {
 
 impl<'t> Upstream<'t> {
     /// The colours of the configured target in its file.
-    pub fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Unswitchable> {
+    pub(crate) fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Unswitchable> {
         let only = target.upstream.as_deref();
         Upstream::read(text, &target.blue, &target.green, only)
     }
 
     /// `only`: the name of the one block that is meant.
-    pub fn read(
+    pub(crate) fn read(
         text: &'t str,
         blue: &str,
         green: &str,
@@ -180,7 +180,7 @@ impl<'t> Upstream<'t> {
     }
 
     /// The addresses that get traffic.
-    pub fn active(&self) -> Vec<&str> {
+    pub(crate) fn active(&self) -> Vec<&str> {
         let mut active: Vec<&str> = self.blocks.iter().flat_map(Block::active).collect();
         active.sort_unstable();
         active.dedup();
@@ -188,20 +188,20 @@ impl<'t> Upstream<'t> {
     }
 
     /// Whether a colour can get a request, if only where the other one fails.
-    pub fn may_ask(&self, colour: &str) -> bool {
+    pub(crate) fn may_ask(&self, colour: &str) -> bool {
         let all = || self.blocks.iter().flat_map(|block| &block.lines);
         all().any(|line| line.colour == colour && !line.down)
     }
 
     /// Of how many requests one goes to the server that gets the fewest.
-    pub fn rarest(&self) -> u32 {
+    pub(crate) fn rarest(&self) -> u32 {
         self.blocks.iter().map(Block::rarest).max().unwrap_or(1)
     }
 
     /// The text in which one colour gets all. Where a block has one line, its address is replaced;
     /// where it has one for each, the other is marked `down`. Everything else stays as its author
     /// wrote it.
-    pub fn all_to(&self, colour: &str) -> String {
+    pub(crate) fn all_to(&self, colour: &str) -> String {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         for block in &self.blocks {
             let [line] = block.lines.as_slice() else {

@@ -11,7 +11,9 @@ use probe::project::{Project, Service};
 use remote::quote;
 
 use super::look::{Container, Look};
-use super::{Changes, Compose, LOOK, Move, Place};
+use super::{Changes, Compose, LOOK};
+use crate::place::Place;
+use crate::target::Move;
 
 /// What to do where a variable has no value or another one.
 pub(super) const NAME_THEM: &str = "name the files that have the values of a deployment under `rollback.compose.env-files`, variables under `rollback.compose.env`, or give the step the variables that the deployment had";

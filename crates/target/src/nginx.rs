@@ -4,20 +4,23 @@
 //! `nginx -s reload` ends with 0 while the old configuration stays in force, so only requests
 //! through nginx prove a switch; without that proof the file is put back.
 
+pub(crate) mod upstream;
+
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cli::Job;
 use config::file::NginxTarget;
 use futures_util::future::join_all;
-use model::release::Releases;
 
-use super::answers::{self, PROOFS, Streak};
-use super::machines::Machines;
-use super::{Asking, Door, Idle, Move, Place, Places, Proving, Question, Step, Target};
-use ::target::sudo;
-use ::target::upstream::{self, Upstream};
+use crate::answers::{self, PROOFS, Streak};
+use crate::context::Context;
+use crate::machines::Machines;
+use crate::place::Place;
+use crate::question::Question;
+use crate::sudo;
+use crate::target::{Asking, Door, Idle, Move, Proving, Step, Target};
+use upstream::Upstream;
 
 /// From the first right answer on, workers of before may still accept for so long: nginx tells
 /// them to go 100 ms after it has started new ones (`ngx_master_process_cycle`).
@@ -37,14 +40,9 @@ pub(crate) struct Nginx<'a> {
 }
 
 impl<'a> Nginx<'a> {
-    pub(crate) fn new(
-        config: &'a NginxTarget,
-        job: &Job,
-        places: &'a Places,
-        names: Releases,
-    ) -> Result<Self, String> {
-        let question = Question::of(config.release.as_ref(), job, "nginx", names)?;
-        let machines = Machines::new(config.hosts.as_ref(), job, places);
+    pub(crate) fn new(config: &'a NginxTarget, context: &Context<'a>) -> Result<Self, String> {
+        let question = Question::of(config.release.as_ref(), context, "nginx")?;
+        let machines = Machines::new(config.hosts.as_ref(), context);
         Ok(Nginx {
             config,
             machines,

@@ -9,7 +9,6 @@ mod service;
 use std::time::Duration;
 
 use aws::Renewing;
-use cli::Job;
 use config::file::{EcsProbe, EcsTarget, Match};
 use model::Severity;
 use probe::Surroundings;
@@ -18,7 +17,9 @@ use serde_json::{Value, json};
 use state::Entry;
 
 use self::service::{Service, is, short};
-use super::{Asking, Learned, Move, Place, Places, Proving, Step, Target};
+use crate::context::Context;
+use crate::place::Place;
+use crate::target::{Asking, Learned, Move, Proving, Step, Target};
 
 /// Of so many stopped tasks it is kept why.
 const TASKS: usize = 20;
@@ -36,30 +37,20 @@ pub(crate) struct Ecs<'a> {
 }
 
 impl<'a> Ecs<'a> {
-    pub(crate) fn new(
-        config: &'a EcsTarget,
-        job: &'a Job,
-        places: &Places,
-        known: Vec<Entry>,
-    ) -> Self {
-        let gate = job.config.healthgate.as_ref();
+    pub(crate) fn new(config: &'a EcsTarget, context: &Context<'a>) -> Self {
+        let gate = context.config.healthgate.as_ref();
         let mut probes = gate.into_iter().flat_map(|gate| &gate.ecs);
         let same = |one: &&EcsProbe| {
             short(&one.cluster) == short(&config.cluster)
                 && short(&one.service) == short(&config.service)
         };
-        let around = Surroundings {
-            env: job.env.clone(),
-            hosts: places.hosts(),
-            redactor: job.redactor.clone(),
-        };
         Ecs {
             config,
             gate: probes.find(same),
-            around,
-            rule: job.config.release_rule(),
-            known,
-            client: Renewing::new(&job.env, config.region.as_deref(), &job.redactor),
+            around: context.surroundings(),
+            rule: context.config.release_rule(),
+            known: context.known.clone(),
+            client: Renewing::new(context.env, config.region.as_deref(), context.redactor),
         }
     }
 

@@ -5,16 +5,18 @@
 //! word that its name will show, and the newest run of then.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cli::Job;
 use config::file::WorkflowTarget;
 use github::dispatch::Dispatched;
 use github::{Client, Error, Repository};
 use serde::{Deserialize, Serialize};
 
-use super::{Asking, Move, Place, Proving, Step, Target};
+use crate::context::{Context, Say};
+use crate::place::Place;
+use crate::target::{Asking, Move, Proving, Step, Target};
 
 /// How long one question may take.
 const ASK: Duration = Duration::from_secs(30);
@@ -25,7 +27,7 @@ const BOT: &str = "[bot]";
 
 pub(crate) struct Workflow<'a> {
     config: &'a WorkflowTarget,
-    job: &'a Job,
+    say: Say<'a>,
     repository: Repository,
     client: Client,
     /// The mark that this process made: of any other one nobody knows whether it was used.
@@ -42,19 +44,16 @@ struct Mark {
 }
 
 impl<'a> Workflow<'a> {
-    pub(crate) fn new(config: &'a WorkflowTarget, job: &'a Job) -> Result<Self, String> {
-        let named = config.repository.as_ref();
-        let named = named.or(job.actions.repository.as_ref());
+    pub(crate) fn new(config: &'a WorkflowTarget, context: &Context<'a>) -> Result<Self, String> {
+        let named = config.repository.as_deref().or(context.repository);
         let named =
             named.ok_or("the repository is not named: set `rollback.workflow.repository`")?;
         let repository = Repository::parse(named).map_err(|error| error.to_string())?;
         let until = Instant::now() + config.timeout.get();
-        let client = job
-            .github(config.token_env.as_deref(), ASK, until)
-            .map_err(told)?;
+        let client = (context.github)(config.token_env.as_deref(), ASK, until).map_err(told)?;
         Ok(Workflow {
             config,
-            job,
+            say: Rc::clone(&context.say),
             repository,
             client,
             fresh: Mutex::default(),
@@ -285,7 +284,7 @@ impl<'a> Workflow<'a> {
                 ) => format!("not to be seen: {}", told(error)),
                 Err(error) => return Err(format!("run {id}: {}", told(error))),
             };
-            self.job.progress.say(&format!("run {id}: {standing}"));
+            (self.say)(&format!("run {id}: {standing}"));
             if Instant::now() >= end {
                 return Err(format!(
                     "run {id} has not ended within {}, it is {standing}; `rollback resume` follows it again",

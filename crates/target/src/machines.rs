@@ -4,13 +4,13 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use ::target::word;
-use cli::Job;
 use config::file::HostList;
 use futures_util::future::join_all;
 use probe::Surroundings;
 
-use super::{Asking, Place, Places, Step};
+use crate::context::Context;
+use crate::place::{Place, Places, word};
+use crate::target::{Asking, Step};
 
 /// How long a place may take to show a log.
 const LOOK: Duration = Duration::from_secs(5);
@@ -27,17 +27,11 @@ pub(crate) struct Machines<'a> {
 
 impl<'a> Machines<'a> {
     /// Those of the list; without one, this machine.
-    pub(crate) fn new(list: Option<&HostList>, job: &Job, places: &'a Places) -> Self {
-        let around = Surroundings {
-            env: job.env.clone(),
-            hosts: places.hosts(),
-            redactor: job.redactor.clone(),
-        };
-        let all = Place::all(list, &job.config);
+    pub(crate) fn new(list: Option<&HostList>, context: &Context<'a>) -> Self {
         Machines {
-            places,
-            all,
-            around,
+            places: context.places,
+            all: Place::all(list, context.config),
+            around: context.surroundings(),
         }
     }
 

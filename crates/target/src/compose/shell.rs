@@ -2,8 +2,9 @@
 
 use remote::quote;
 
+use super::Compose;
 use super::look::{FOLDER, FORMAT, PROJECT};
-use super::{Compose, word};
+use crate::place::word;
 
 /// The files that Compose reads where none is named. With one of ours beside them they have to be.
 const FOUND: &str = r#"[ -z "${COMPOSE_FILE-}" ] && ! grep -qs '^COMPOSE_FILE=' .env ||

@@ -2,18 +2,22 @@
 //!
 //! Releases and hosts reach it by its environment, never by its text.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
-use cli::Job;
-use config::file::CommandTarget;
+use config::file::{CommandTarget, Host};
+use model::Redactor;
 use model::release::Releases;
 use remote::local::{Captured, Script};
 
-use super::{Asking, Move, Place, Step, Target};
+use crate::context::Context;
+use crate::place::Place;
+use crate::target::{Asking, Move, Step, Target};
 
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,
-    job: &'a Job,
+    hosts: &'a BTreeMap<String, Host>,
+    redactor: &'a Redactor,
     names: Releases,
 }
 
@@ -21,8 +25,13 @@ pub(crate) struct Command<'a> {
 const MAX_RELEASE: usize = 256;
 
 impl<'a> Command<'a> {
-    pub(crate) fn new(config: &'a CommandTarget, job: &'a Job, names: Releases) -> Self {
-        Command { config, job, names }
+    pub(crate) fn new(config: &'a CommandTarget, context: &Context<'a>) -> Self {
+        Command {
+            config,
+            hosts: &context.config.hosts,
+            redactor: context.redactor,
+            names: context.releases(),
+        }
     }
 
     async fn run(
@@ -49,7 +58,7 @@ impl<'a> Command<'a> {
             env,
             timeout: self.config.timeout.get(),
         };
-        let redactor = &self.job.redactor;
+        let redactor = self.redactor;
         remote::local::run(&script, &mut |_, line| {
             tracing::info!("{}", redactor.redact(line));
         })
@@ -77,7 +86,7 @@ impl<'a> Command<'a> {
         match place {
             Place::Here => "localhost",
             Place::Host(name) => {
-                let host = self.job.config.hosts.get(name);
+                let host = self.hosts.get(name);
                 host.map_or(name.as_str(), |host| host.address.as_str())
             }
         }
@@ -145,7 +154,7 @@ impl Target for Command<'_> {
             let printed = self.printed(step, moving.destination).await.ok().flatten();
             // It goes into the journal: a secret never does.
             let printed = printed.filter(|release| {
-                release != moving.destination && self.job.redactor.redact(release) == *release
+                release != moving.destination && self.redactor.redact(release) == *release
             });
             Ok(printed.or_else(|| moving.left.map(str::to_owned)))
         })

@@ -1,0 +1,321 @@
+//! HAProxy: what its runtime socket tells of the two servers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config::file::HaproxyTarget;
+use remote::quote;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::place::{Place, Places, ended};
+
+/// The states of thousands of servers are no more.
+const MAX_ANSWER: u64 = 16 << 20;
+/// What HAProxy answers where it has no such backend.
+const NO_BACKEND: &str = "Can't find backend.";
+/// The names of servers that are shown.
+const SHOWN: usize = 10;
+
+/// What HAProxy says of a server.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Server {
+    pub(crate) address: String,
+    /// 2 where it takes requests, 1 where it begins to (`slowstart`).
+    pub(crate) operation: u32,
+    /// Bits: maintenance, drained, by whom.
+    pub(crate) admin: u32,
+    pub(crate) weight: u32,
+    /// The weight that the configuration gives it.
+    pub(crate) first_weight: u32,
+}
+
+impl Server {
+    // Not 0x04: that it began in maintenance, whatever was said since.
+    const MAINTENANCE: u32 = 0x01 | 0x02 | 0x20;
+    const DRAINED: u32 = 0x08 | 0x10;
+
+    pub(crate) fn state(&self) -> &'static str {
+        match self.admin {
+            bits if bits & Server::MAINTENANCE != 0 => "maint",
+            bits if bits & Server::DRAINED != 0 => "drain",
+            _ => "ready",
+        }
+    }
+
+    pub(crate) fn takes_traffic(&self) -> bool {
+        self.state() == "ready" && self.weight > 0
+    }
+}
+
+/// Why the two servers are not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("HAProxy has no backend {0}")]
+    NoBackend(String),
+    #[error("{backend} has no server {server}")]
+    NoServer {
+        backend: String,
+        server: String,
+        /// Those that it has.
+        others: Vec<String>,
+    },
+    #[error("{socket} may not change servers: its level is `{level}`, not `admin`")]
+    Level { socket: String, level: String },
+    #[error("{0}: there is no such socket")]
+    NoSocket(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Trouble {
+    /// How the configuration must be.
+    pub(crate) fn hint(&self, target: &HaproxyTarget) -> String {
+        let socket = target.socket.display();
+        match self {
+            Trouble::NoBackend(_) => {
+                "name a backend of HAProxy's configuration under `rollback.haproxy.backend`"
+                    .to_owned()
+            }
+            Trouble::NoServer { others, .. } => {
+                let mut shown = others.clone();
+                shown.truncate(SHOWN);
+                let more = if others.len() > SHOWN {
+                    " and others"
+                } else {
+                    ""
+                };
+                let has = match shown.as_slice() {
+                    [] => "it has none".to_owned(),
+                    names => format!("it has {}{more}", names.join(", ")),
+                };
+                format!("name its two servers under `rollback.haproxy.blue` and `green`; {has}")
+            }
+            Trouble::Level { .. } => {
+                format!("HAProxy's configuration must say `stats socket {socket} level admin`")
+            }
+            Trouble::NoSocket(_) => format!(
+                "see that HAProxy runs, and that its configuration says `stats socket {socket} level admin`"
+            ),
+            Trouble::Other(_) => format!("see what answers at {socket}"),
+        }
+    }
+}
+
+/// HAProxy at one machine or several, through its runtime socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proxy<'a> {
+    target: &'a HaproxyTarget,
+    places: &'a Places,
+}
+
+impl<'a> Proxy<'a> {
+    pub(crate) fn new(target: &'a HaproxyTarget, places: &'a Places) -> Self {
+        Proxy { target, places }
+    }
+
+    /// Blue and green as HAProxy sees them.
+    pub(crate) async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Trouble> {
+        let backend = &self.target.backend;
+        let answer = self
+            .look(place, &format!("show servers state {backend}"))
+            .await?;
+        let all = parse(&answer).map_err(|reason| match reason.as_str() {
+            NO_BACKEND => Trouble::NoBackend(backend.clone()),
+            reason => Trouble::Other(format!("HAProxy: {reason}")),
+        })?;
+        let mut both = BTreeMap::new();
+        for name in [&self.target.blue, &self.target.green] {
+            let server = all.get(name).ok_or_else(|| Trouble::NoServer {
+                backend: backend.clone(),
+                server: name.clone(),
+                others: all.keys().cloned().collect(),
+            })?;
+            both.insert(name.clone(), server.clone());
+        }
+        Ok(both)
+    }
+
+    /// The two servers, at a socket that may change them.
+    pub(crate) async fn switchable(
+        &self,
+        place: &Place,
+    ) -> Result<BTreeMap<String, Server>, Trouble> {
+        let servers = self.servers(place).await?;
+        let level = self.look(place, "show cli level").await?;
+        match level.trim() {
+            "admin" => Ok(servers),
+            level => Err(Trouble::Level {
+                socket: self.target.socket.display().to_string(),
+                level: level.to_owned(),
+            }),
+        }
+    }
+
+    /// A question: where the connection to a host is cut under it, it is asked once more.
+    pub(crate) async fn look(&self, place: &Place, command: &str) -> Result<String, Trouble> {
+        if *place == Place::Here {
+            return self.here(command).await;
+        }
+        let socket = quote(&self.target.socket.display().to_string());
+        // socat words this differently in each version.
+        let text = format!(
+            "if [ ! -e {socket} ] && [ -x \"$(dirname -- {socket})\" ]; then exit {NOT_THERE}; fi\n{}",
+            self.ask_there(command)
+        );
+        let ran = self.places.look(place, &text, self.limit()).await;
+        let ran = ran.map_err(Trouble::Other)?;
+        if ran.status == Some(NOT_THERE) {
+            return Err(self.no_socket());
+        }
+        ended(&ran, "socat").map_err(Trouble::Other)?;
+        Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
+    }
+
+    /// One command over the runtime socket. Its words come from the configuration, which lets no
+    /// other characters through than names have.
+    pub(crate) async fn say(&self, place: &Place, command: &str) -> Result<String, Trouble> {
+        if *place == Place::Here {
+            return self.here(command).await;
+        }
+        let text = self.ask_there(command);
+        let said = self.places.script(place, "socat", &text, self.limit());
+        said.await.map_err(Trouble::Other)
+    }
+
+    async fn here(&self, command: &str) -> Result<String, Trouble> {
+        let socket = &self.target.socket;
+        let talk = async {
+            let mut stream = tokio::net::UnixStream::connect(socket).await?;
+            stream.write_all(format!("{command}\n").as_bytes()).await?;
+            let mut answer = String::new();
+            stream.take(MAX_ANSWER).read_to_string(&mut answer).await?;
+            Ok(answer)
+        };
+        let late = |_| {
+            Trouble::Other(format!(
+                "{}: no answer within {}",
+                socket.display(),
+                self.target.timeout
+            ))
+        };
+        let answer: std::io::Result<String> = tokio::time::timeout(self.limit(), talk)
+            .await
+            .map_err(late)?;
+        answer.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => self.no_socket(),
+            _ => Trouble::Other(format!("{}: {error}", socket.display())),
+        })
+    }
+
+    /// The part of a script that sends a command and prints the answer.
+    pub(crate) fn ask_there(&self, command: &str) -> String {
+        let seconds = self.limit().as_secs().max(1);
+        let place = format!("UNIX-CONNECT:{}", self.target.socket.display());
+        format!(
+            "printf '%s\\n' {} | socat -t{seconds} - {}",
+            quote(command),
+            quote(&place)
+        )
+    }
+
+    fn no_socket(&self) -> Trouble {
+        Trouble::NoSocket(self.target.socket.display().to_string())
+    }
+
+    fn limit(&self) -> Duration {
+        self.target.timeout.get()
+    }
+}
+
+/// How a script ends where what it looks for is not there.
+const NOT_THERE: i32 = 44;
+
+/// Servers by name, from `show servers state`: its columns are named in its second line.
+fn parse(answer: &str) -> Result<BTreeMap<String, Server>, String> {
+    let mut lines = answer.lines();
+    if lines.next() != Some("1") {
+        return Err(answer
+            .lines()
+            .next()
+            .unwrap_or("no answer")
+            .trim()
+            .to_owned());
+    }
+    let head = lines.next().unwrap_or_default();
+    let names: Vec<&str> = head.trim_start_matches('#').split_whitespace().collect();
+    let mut servers = BTreeMap::new();
+    for line in lines.filter(|line| !line.trim().is_empty()) {
+        let row: Vec<&str> = line.split_whitespace().collect();
+        let of = |name: &str| {
+            let at = names.iter().position(|known| *known == name);
+            at.and_then(|at| row.get(at))
+                .copied()
+                .ok_or_else(|| format!("no {name} of a server"))
+        };
+        let number = |name: &str| {
+            of(name)?
+                .parse::<u32>()
+                .map_err(|_| format!("{name} is no number"))
+        };
+        let (host, port) = (of("srv_addr")?, number("srv_port")?);
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        servers.insert(
+            of("srv_name")?.to_owned(),
+            Server {
+                address: format!("{host}:{port}"),
+                operation: number("srv_op_state")?,
+                admin: number("srv_admin_state")?,
+                weight: number("srv_uweight")?,
+                first_weight: number("srv_iweight")?,
+            },
+        );
+    }
+    Ok(servers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATE: &str = "1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord
+3 app 1 blue 127.0.0.1 2 0 1 1 10 1 0 0 0 0 0 0 - 8001 -
+3 app 2 green ::1 0 5 0 1 10 1 0 0 0 0 0 0 - 8002 -
+
+";
+
+    #[test]
+    fn the_states_of_servers_are_read_by_their_columns() {
+        let servers = parse(STATE).unwrap();
+        let (blue, green) = (&servers["blue"], &servers["green"]);
+        assert_eq!(
+            (blue.address.as_str(), blue.state(), blue.takes_traffic()),
+            ("127.0.0.1:8001", "ready", true)
+        );
+        assert_eq!(
+            (green.address.as_str(), green.state(), green.takes_traffic()),
+            ("[::1]:8002", "maint", false)
+        );
+    }
+
+    #[test]
+    fn what_is_no_state_is_an_error() {
+        for text in [
+            "",
+            "No such backend.\n",
+            "2\n# x\n",
+            "1\n# be_id srv_name\n1 blue\n",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(
+            parse("Can't find backend.\n"),
+            Err("Can't find backend.".to_owned())
+        );
+    }
+}

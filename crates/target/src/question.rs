@@ -1,0 +1,172 @@
+//! Where the running release can be asked for, and what is answered there.
+
+use std::time::Duration;
+
+use config::file::{Group, HttpProbe, Member, ReleaseSource, Template as _};
+use futures_util::future::join_all;
+use model::release::Releases;
+use probe::connect::Route;
+
+use crate::context::Context;
+use crate::place::Place;
+
+/// How long one question to the running service may take.
+pub const ASK: Duration = Duration::from_secs(3);
+/// Why the service did not name its release.
+#[derive(Debug)]
+pub struct Unanswered {
+    pub reason: String,
+    /// Where the release stands was never told, only guessed at.
+    pub guessed: bool,
+}
+
+/// Where the running release can be asked for, through the front door.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub url: String,
+    pub source: Option<ReleaseSource>,
+    /// What the answer is called by.
+    pub names: Releases,
+}
+
+impl Question {
+    /// The first probe of the gate that names where its release is read.
+    fn probe<'c>(context: &Context<'c>) -> Option<&'c HttpProbe> {
+        let probes = &context.config.healthgate.as_ref()?.http;
+        let told = probes.iter().find(|probe| probe.release.is_some());
+        told.or(probes.first())
+    }
+
+    fn of_probe(probe: &HttpProbe, names: Releases) -> Question {
+        let source = probe.release.clone();
+        let url = source
+            .as_ref()
+            .and_then(|source| source.url.clone())
+            .unwrap_or(probe.url.clone());
+        Question { url, source, names }
+    }
+
+    /// What the gate asks; of a probe of many endpoints there is not one such question.
+    pub fn of_gate(context: &Context<'_>) -> Option<Question> {
+        let probe = Question::probe(context)?;
+        let group = probe.group().filter(Group::is_meant);
+        group
+            .is_none()
+            .then(|| Question::of_probe(probe, context.releases()))
+    }
+
+    /// The same of each endpoint that the probe stands for, with the endpoint's name where there
+    /// are several; empty where the gate asks none.
+    pub fn all_of_gate(context: &Context<'_>) -> Result<Vec<(Option<String>, Question)>, String> {
+        let Some(probe) = Question::probe(context) else {
+            return Ok(Vec::new());
+        };
+        let names = context.releases();
+        let Some(group) = probe.group().filter(Group::is_meant) else {
+            return Ok(vec![(None, Question::of_probe(probe, names))]);
+        };
+        let fill = |member: Member| {
+            let mut probe = probe.clone();
+            probe.fill(&member)?;
+            let question = Question::of_probe(&probe, names.clone());
+            Ok((Some(member.target), question))
+        };
+        let members = probe::members::expand(group, &context.places.hosts())?.list;
+        members.into_iter().map(fill).collect()
+    }
+
+    /// What the service itself answers where the gate asks for it: another release than the
+    /// `likely` one if any endpoint names one. `None` where the gate asks for none, and where it
+    /// was never told where the release stands and nothing was recognised (`guessed`).
+    pub async fn ask_gate(
+        context: &Context<'_>,
+        likely: &str,
+    ) -> Option<Result<String, Unanswered>> {
+        let questions = match Question::all_of_gate(context) {
+            Ok(questions) if questions.is_empty() => return None,
+            Ok(questions) => questions,
+            Err(reason) => {
+                return Some(Err(Unanswered {
+                    reason,
+                    guessed: false,
+                }));
+            }
+        };
+        let guessed = questions.iter().all(|(_, asks)| asks.source.is_none());
+        let asking = questions.iter().map(|(name, question)| async move {
+            let answer = question.ask(None, likely, ASK).await;
+            answer.map_err(|reason| match name {
+                Some(name) => format!("{name}: {reason}"),
+                None => reason,
+            })
+        });
+        let (mut same, mut silent) = (None, None);
+        for answer in join_all(asking).await {
+            match answer {
+                Ok(release) if release != likely => return Some(Ok(release)),
+                Ok(release) => same = Some(release),
+                Err(reason) => silent = silent.or(Some(reason)),
+            }
+        }
+        Some(match (silent, same) {
+            (Some(reason), _) => Err(Unanswered { reason, guessed }),
+            (None, Some(release)) => Ok(release),
+            (None, None) => return None,
+        })
+    }
+
+    /// What the section itself names, else what the gate asks.
+    pub fn of(
+        own: Option<&ReleaseSource>,
+        context: &Context<'_>,
+        kind: &str,
+    ) -> Result<Self, String> {
+        let own = own.and_then(|source| Some((source.url.clone()?, source)));
+        if let Some((url, source)) = own {
+            let source = Some(source.clone());
+            let names = context.releases();
+            return Ok(Question { url, source, names });
+        }
+        Question::of_gate(context).ok_or_else(|| {
+            format!("where the release can be read through {kind} is not configured: set `rollback.{kind}.release.url`")
+        })
+    }
+
+    /// The same out of a place's own network.
+    pub async fn ask_from(
+        &self,
+        place: &Place,
+        around: &probe::Surroundings,
+        at: Option<&str>,
+        likely: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let route = match place {
+            Place::Here => Route::default(),
+            Place::Host(host) => Route::out_of(host, around),
+        };
+        self.ask_by(route, at, likely, timeout).await
+    }
+
+    pub async fn ask(
+        &self,
+        at: Option<&str>,
+        likely: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        self.ask_by(Route::default(), at, likely, timeout).await
+    }
+
+    /// The release that answers, by the name that we have for it.
+    async fn ask_by(
+        &self,
+        route: Route,
+        at: Option<&str>,
+        likely: &str,
+        timeout: Duration,
+    ) -> Result<String, String> {
+        let (source, wanted) = (self.source.as_ref(), (self.names.rule(), likely));
+        let told = probe::http::ask_release(route, &self.url, at, source, wanted, timeout).await?;
+        Ok(self.names.named(&told, likely).to_owned())
+    }
+}
