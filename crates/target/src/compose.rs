@@ -24,7 +24,7 @@ use state::Entry;
 
 use crate::context::Context;
 use crate::machines::{Machines, alone, host};
-use crate::place::{Place, word};
+use crate::place::{Effect, Place, word};
 use crate::target::{Asking, Move, Parts, Proving, Step, Target};
 use images::{is_image, release_of, repository};
 use look::{Container, Counts, Look};
@@ -244,7 +244,15 @@ impl<'a> Compose<'a> {
         let text = self.head(known.as_ref()) + &self.list(known.as_ref());
         let printed = self
             .machines
-            .read_whole(place, "docker inspect", &text, &self.env(""), LOOK)
+            .places
+            .whole(
+                place,
+                "docker inspect",
+                &text,
+                &self.env(""),
+                Effect::Reads,
+                LOOK,
+            )
             .await?;
         let mut lines = printed.lines();
         let mut program = match known {
@@ -275,7 +283,10 @@ impl<'a> Compose<'a> {
                 self.head_at(place),
                 elsewhere.join(" ")
             );
-            let printed = self.machines.read(place, "docker inspect", &text, LOOK);
+            let printed =
+                self.machines
+                    .places
+                    .script(place, "docker inspect", &text, Effect::Reads, LOOK);
             let there = printed.await?;
             let gone = |id: &&str| !there.lines().any(|line| line == *id);
             let gone: BTreeSet<String> = (look.elsewhere().into_iter())
@@ -317,7 +328,8 @@ impl<'a> Compose<'a> {
         let env = self.env(release);
         let printed = self
             .machines
-            .read_whole(place, "compose config", &text, &env, LOOK)
+            .places
+            .whole(place, "compose config", &text, &env, Effect::Reads, LOOK)
             .await;
         let printed = printed.map_err(|reason| {
             if reason.contains("variable") {
@@ -460,7 +472,10 @@ impl<'a> Compose<'a> {
             self.head_at(place),
             ids.join(" ")
         );
-        let printed = self.machines.read(place, "docker inspect", &text, LOOK);
+        let printed =
+            self.machines
+                .places
+                .script(place, "docker inspect", &text, Effect::Reads, LOOK);
         let printed = printed.await?;
         for (one, digest) in pinned {
             let own = repository(&one.image);
@@ -548,7 +563,9 @@ done; fi\n",
         let changes = self.changes(&look, project, &images);
         // Side by side: each starts a Compose of its own, which takes its time.
         let (printed, same) = join(
-            self.machines.read(place, "the release", &text, LOOK),
+            self.machines
+                .places
+                .script(place, "the release", &text, Effect::Reads, LOOK),
             self.same(place, moving, &look, &changes),
         )
         .await;
@@ -579,9 +596,10 @@ done; fi\n",
             look::PROJECT,
             quote(look::FORMAT)
         );
-        let printed = self
-            .machines
-            .read_whole(place, "docker inspect", &text, &[], LOOK);
+        let printed =
+            self.machines
+                .places
+                .whole(place, "docker inspect", &text, &[], Effect::Reads, LOOK);
         for line in printed.await?.lines() {
             let other = Container::read(line)?;
             let template = self.config.services.get(other.service());
@@ -603,7 +621,7 @@ done; fi\n",
     /// Our file is written whole: anything else in it would be lost.
     async fn check_ours(&self, place: &Place) -> Result<(), String> {
         let file = self.file();
-        let text = self.machines.places().read(place, &file, LOOK).await?;
+        let text = self.machines.places.read(place, &file, LOOK).await?;
         match text.as_deref().and_then(more_than_images) {
             None => Ok(()),
             Some(more) => Err(not_ours(&file, &more)),
@@ -637,7 +655,7 @@ done
 
     /// Our file and what runs, as JSON.
     async fn pre_image(&self, place: &Place) -> Result<String, String> {
-        let places = self.machines.places();
+        let places = self.machines.places;
         let file = places.read(place, &self.file(), LOOK).await?;
         let look = self.look_lately(place).await?;
         let counts = look.counts();
@@ -699,12 +717,15 @@ done
                 .await?;
         }
         if let Some(text) = &before.file {
-            let places = self.machines.places();
+            let places = self.machines.places;
             places.replace(place, &self.file(), text, LOOK).await?;
         } else {
             let text = format!("rm -f -- {}", word(&self.file()));
             let what = "putting it back";
-            self.machines.script(place, what, &text, LOOK).await?;
+            self.machines
+                .places
+                .script(place, what, &text, Effect::Changes, LOOK)
+                .await?;
         }
         let images: Vec<&str> = before.images.values().map(String::as_str).collect();
         Ok(format!("{} again", images.join(", ")))
@@ -717,7 +738,10 @@ done
             return Ok(());
         }
         let text = self.head_at(place) + &pulling;
-        let pulled = self.machines.script(place, "docker pull", &text, within);
+        let pulled =
+            self.machines
+                .places
+                .script(place, "docker pull", &text, Effect::Changes, within);
         pulled.await?;
         let all = images.values().map(|image| (place.clone(), image.clone()));
         self.here.borrow_mut().extend(all);
@@ -758,14 +782,15 @@ done\n",
         let alone = alone(Path::new("."), within);
         let wait = format!("{head}{alone}");
         self.machines
-            .script(place, "compose up", &wait, within)
+            .places
+            .script(place, "compose up", &wait, Effect::Changes, within)
             .await?;
         let look = self.look(place).await?;
         let project = self.resolved(place, release).await?.project;
         let changes = self.changes(&look, &project, images);
         let ours = override_text(images);
         self.machines
-            .places()
+            .places
             .replace(place, &self.file(), &ours, LOOK)
             .await?;
         let text = format!(
@@ -777,7 +802,8 @@ done\n",
         let env = self.env(release);
         self.looked.borrow_mut().remove(place);
         self.machines
-            .whole(place, "compose up", &text, &env, within)
+            .places
+            .whole(place, "compose up", &text, &env, Effect::Changes, within)
             .await
             .map(drop)
     }
@@ -840,7 +866,10 @@ done\n",
             }
         }
         text.push_str(&self.acts(place, look, changes, &Counts::new()));
-        let asked = self.machines.read(place, "sudo", &text, LOOK);
+        let asked = self
+            .machines
+            .places
+            .script(place, "sudo", &text, Effect::Reads, LOOK);
         asked.await.map(drop)
     }
 

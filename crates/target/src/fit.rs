@@ -12,7 +12,7 @@ use remote::quote;
 use crate::compose::project_files;
 use crate::haproxy::socket::{Proxy, Trouble};
 use crate::nginx::upstream::{self, Unswitchable, Upstream};
-use crate::place::{Place, Places, word};
+use crate::place::{Effect, Place, Places, ours, word};
 use crate::systemd;
 
 /// How long a machine may take to be looked at.
@@ -235,10 +235,10 @@ async fn script(
     hint: &str,
 ) -> Result<Option<Fit>, String> {
     let text = format!(
-        "set -eu\nexport LC_ALL=C\nno() {{ printf '%s\\n' \"$*\"; exit {NEVER}; }}\n\
+        "no() {{ printf '%s\\n' \"$*\"; exit {NEVER}; }}\n\
          absent() {{ printf '%s\\n' \"$*\"; exit {MISSING}; }}\n{text}"
     );
-    let ran = places.look(place, &text, LOOK).await?;
+    let ran = places.run(place, &ours(&text), Effect::Reads, LOOK).await?;
     let misfit = || Misfit {
         reason: String::from_utf8_lossy(&ran.stdout).trim().to_owned(),
         hint: hint.to_owned(),

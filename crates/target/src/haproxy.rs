@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use crate::answers::{self, PROOFS, Streak};
 use crate::context::Context;
 use crate::machines::Machines;
-use crate::place::{Place, word};
+use crate::place::{Effect, Place, word};
 use crate::question::Question;
 use crate::target::{Asking, Door, Idle, Move, Proving, Step, Target};
 use socket::{Proxy, Server, Trouble};
@@ -66,7 +66,8 @@ impl<'a> Haproxy<'a> {
             );
             let limit = self.config.timeout.get();
             self.machines
-                .script(place, "the state file", &text, limit)
+                .places
+                .script(place, "the state file", &text, Effect::Changes, limit)
                 .await?;
         }
         let servers = self.proxy().switchable(place).await.map_err(words)?;
@@ -238,7 +239,7 @@ impl<'a> Haproxy<'a> {
     }
 
     fn proxy(&self) -> Proxy<'_> {
-        Proxy::new(self.config, self.machines.places())
+        Proxy::new(self.config, self.machines.places)
     }
 
     /// Blue and green as HAProxy sees them.
@@ -286,7 +287,8 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
             let limit = self.config.timeout.get();
             return self
                 .machines
-                .script(place, "the state file", &text, limit)
+                .places
+                .script(place, "the state file", &text, Effect::Changes, limit)
                 .await
                 .map(drop);
         }

@@ -20,6 +20,6 @@ mod target;
 mod workflow;
 
 pub use context::{Context, Github, Say, releases};
-pub use place::{Place, Places, word};
+pub use place::{Effect, Place, Places, word};
 pub use question::{ASK, Question, Unanswered};
 pub use target::{Asking, Door, Idle, Learned, Move, Parts, Proving, Step, Target};

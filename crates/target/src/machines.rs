@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use probe::Surroundings;
 
 use crate::context::Context;
-use crate::place::{Place, Places, word};
+use crate::place::{Effect, Place, Places, word};
 use crate::target::{Asking, Step};
 
 /// How long a place may take to show a log.
@@ -19,7 +19,7 @@ const LINES: usize = 200;
 const END: u64 = 64 << 10;
 
 pub(crate) struct Machines<'a> {
-    places: &'a Places,
+    pub(crate) places: &'a Places,
     all: Vec<Place>,
     /// For probes that are made there.
     pub(crate) around: Surroundings,
@@ -49,56 +49,6 @@ impl<'a> Machines<'a> {
         self.all.iter().map(step).collect()
     }
 
-    /// What a script prints that succeeds. Values stand in it as [`quote`]d words.
-    pub(crate) async fn script(
-        &self,
-        place: &Place,
-        what: &str,
-        text: &str,
-        timeout: Duration,
-    ) -> Result<String, String> {
-        self.places.script(place, what, text, timeout).await
-    }
-
-    /// The same for a script that only reads.
-    pub(crate) async fn read(
-        &self,
-        place: &Place,
-        what: &str,
-        text: &str,
-        timeout: Duration,
-    ) -> Result<String, String> {
-        self.places.read_script(place, what, text, timeout).await
-    }
-
-    /// The same with variables of its own, which no argument shows; all that it prints.
-    pub(crate) async fn whole(
-        &self,
-        place: &Place,
-        what: &str,
-        text: &str,
-        env: &[(String, String)],
-        timeout: Duration,
-    ) -> Result<String, String> {
-        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
-        self.places.whole(place, what, &text, env, timeout).await
-    }
-
-    /// The same for a script that only reads.
-    pub(crate) async fn read_whole(
-        &self,
-        place: &Place,
-        what: &str,
-        text: &str,
-        env: &[(String, String)],
-        timeout: Duration,
-    ) -> Result<String, String> {
-        let text = format!("set -eu\nexport LC_ALL=C\n{text}\n");
-        self.places
-            .read_whole(place, what, &text, env, timeout)
-            .await
-    }
-
     /// What a script prints of a place; how it ends says nothing.
     pub(crate) fn look<'s>(
         &'s self,
@@ -108,7 +58,9 @@ impl<'a> Machines<'a> {
     ) -> (&'static str, Asking<'s, String>) {
         let look = async move {
             let text = format!("{{\n{text}\n}} 2>&1 || :");
-            self.read(place, name, &text, LOOK).await
+            self.places
+                .script(place, name, &text, Effect::Reads, LOOK)
+                .await
         };
         (name, Box::pin(look))
     }
@@ -143,10 +95,6 @@ impl<'a> Machines<'a> {
         let told = join_all(self.all.iter().map(running)).await;
         let same = |told: &Result<Option<String>, String>| matches!(told, Ok(Some(runs)) if runs == release);
         told.iter().all(same)
-    }
-
-    pub(crate) fn places(&self) -> &Places {
-        self.places
     }
 }
 

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use crate::answers::{self, PROOFS, Streak};
 use crate::context::Context;
 use crate::machines::Machines;
-use crate::place::Place;
+use crate::place::{Effect, Place};
 use crate::question::Question;
 use crate::sudo;
 use crate::target::{Asking, Door, Idle, Move, Proving, Step, Target};
@@ -61,13 +61,13 @@ impl<'a> Nginx<'a> {
 
     async fn read(&self, place: &Place) -> Result<String, String> {
         let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
-        let text = self.machines.places().read(place, path, limit).await?;
+        let text = self.machines.places.read(place, path, limit).await?;
         text.ok_or_else(|| upstream::no_file(path))
     }
 
     async fn write(&self, place: &Place, text: &str) -> Result<(), String> {
         let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
-        let places = self.machines.places();
+        let places = self.machines.places;
         places.replace(place, path, text, limit).await
     }
 
@@ -107,12 +107,14 @@ impl<'a> Nginx<'a> {
         let text = self.read(place).await?;
         let switched = self.upstream(&text)?.all_to(&address);
         let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
-        let places = self.machines.places();
+        let places = self.machines.places;
         places.may_replace(place, path, limit).await?;
         for command in [&self.config.test, &self.config.reload] {
             if let Some(proof) = sudo::proof(command) {
                 let what = format!("`{command}`");
-                places.read_script(place, &what, &proof, limit).await?;
+                places
+                    .script(place, &what, &proof, Effect::Reads, limit)
+                    .await?;
             }
         }
         let mut does = step.does.clone();
@@ -266,7 +268,7 @@ impl<'a> Nginx<'a> {
 
     /// One of the user's own commands, as they wrote it.
     async fn command(&self, place: &Place, text: &str) -> Result<String, String> {
-        let (places, limit) = (self.machines.places(), self.config.timeout.get());
+        let (places, limit) = (self.machines.places, self.config.timeout.get());
         places.command(place, text, limit).await
     }
 }

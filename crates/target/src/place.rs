@@ -51,6 +51,15 @@ impl Place {
     }
 }
 
+/// What a script does where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It only reads: where the connection to a host is cut under it, it is run once more.
+    Reads,
+    /// It may change something: it is run once.
+    Changes,
+}
+
 /// The ways to all places; one login a host, for everything that asks there.
 #[derive(Clone, Debug)]
 pub struct Places(Hosts);
@@ -65,18 +74,14 @@ impl Places {
         self.0.clone()
     }
 
-    /// Runs a script that only reads: where the connection is cut under it, it is asked once more.
-    pub async fn look(&self, place: &Place, text: &str, timeout: Duration) -> Result<Ran, String> {
-        let Place::Host(name) = place else {
-            return self.run(place, text, timeout).await;
-        };
-        let host = self.0.get(name).map_err(|why| why.to_string())?;
-        let ran = host.read(text, limits(timeout)).await;
-        ran.map(Ran::from).map_err(|why| why.to_string())
-    }
-
     /// Runs a script in `sh`. Values go into it as [`quote`]d words.
-    pub async fn run(&self, place: &Place, text: &str, timeout: Duration) -> Result<Ran, String> {
+    pub async fn run(
+        &self,
+        place: &Place,
+        text: &str,
+        effect: Effect,
+        timeout: Duration,
+    ) -> Result<Ran, String> {
         match place {
             Place::Here => {
                 let script = Script {
@@ -90,7 +95,14 @@ impl Places {
             }
             Place::Host(name) => {
                 let host = self.0.get(name).map_err(|why| why.to_string())?;
-                let ran = host.script(text, limits(timeout)).await;
+                let limits = Limits {
+                    timeout,
+                    max_output: MAX_FILE,
+                };
+                let ran = match effect {
+                    Effect::Reads => host.read(text, limits).await,
+                    Effect::Changes => host.script(text, limits).await,
+                };
                 ran.map(Ran::from).map_err(|why| why.to_string())
             }
         }
@@ -102,73 +114,75 @@ impl Places {
         place: &Place,
         what: &str,
         text: &str,
+        effect: Effect,
         timeout: Duration,
     ) -> Result<String, String> {
-        let ran = self.run(place, text, timeout).await?;
+        let ran = self.run(place, text, effect, timeout).await?;
         ended(&ran, what)?;
         Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
     }
 
-    /// What a script of ours prints that succeeds. Values stand in it as [`quote`]d words.
+    /// The same for a script of ours.
     pub async fn script(
         &self,
         place: &Place,
         what: &str,
         text: &str,
+        effect: Effect,
         timeout: Duration,
     ) -> Result<String, String> {
-        self.must(place, what, &ours(text), timeout).await
+        self.must(place, what, &ours(text), effect, timeout).await
     }
 
-    /// The same for a script that only reads.
-    pub async fn read_script(
-        &self,
-        place: &Place,
-        what: &str,
-        text: &str,
-        timeout: Duration,
-    ) -> Result<String, String> {
-        self.must_look(place, what, &ours(text), timeout).await
-    }
-
-    /// The same for a script that only reads.
-    pub async fn must_look(
-        &self,
-        place: &Place,
-        what: &str,
-        text: &str,
-        timeout: Duration,
-    ) -> Result<String, String> {
-        let ran = self.look(place, text, timeout).await?;
-        ended(&ran, what)?;
-        Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
-    }
-
-    /// A script of ours with variables of its own, which must end with 0; all that it printed.
-    /// Values are no words of a program's arguments, where every user of the machine reads them.
+    /// The same with variables of its own; all that it printed. Values are no words of a program's
+    /// arguments, where every user of the machine reads them.
     pub async fn whole(
         &self,
         place: &Place,
         what: &str,
         text: &str,
         env: &[(String, String)],
+        effect: Effect,
         timeout: Duration,
     ) -> Result<String, String> {
-        let host = async |text: &str| self.run(place, text, timeout).await;
-        printed(place, what, text, env, timeout, host).await
-    }
-
-    /// The same for a script that only reads.
-    pub async fn read_whole(
-        &self,
-        place: &Place,
-        what: &str,
-        text: &str,
-        env: &[(String, String)],
-        timeout: Duration,
-    ) -> Result<String, String> {
-        let host = async |text: &str| self.look(place, text, timeout).await;
-        printed(place, what, text, env, timeout, host).await
+        let text = ours(text);
+        let (ran, printed) = match place {
+            Place::Here => {
+                let script = Script {
+                    text: &text,
+                    env: env.to_vec(),
+                    timeout,
+                };
+                let (mut printed, mut dropped) = (String::new(), false);
+                let mut keep = |stream, line: &str| {
+                    if stream == Stream::Stdout && !dropped {
+                        dropped = printed.len() + line.len() > MAX_FILE;
+                        if !dropped {
+                            printed.push_str(line);
+                            printed.push('\n');
+                        }
+                    }
+                };
+                let ran = remote::local::run(&script, &mut keep).await;
+                let ran = ran
+                    .map(Ran::from)
+                    .map_err(|error| format!("a command could not be started: {error}"))?;
+                (Ran { dropped, ..ran }, printed)
+            }
+            Place::Host(_) => {
+                let export =
+                    |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
+                let text: String = env.iter().map(export).chain([text]).collect();
+                let ran = self.run(place, &text, effect, timeout).await?;
+                let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
+                (ran, printed)
+            }
+        };
+        if ran.status == Some(0) && ran.dropped {
+            return Err(format!("{what}: it printed more than {MAX_FILE} bytes"));
+        }
+        ended(&ran, what)?;
+        Ok(printed)
     }
 
     /// One of the user's own commands, as they wrote it, which must end with 0.
@@ -180,11 +194,15 @@ impl Places {
     ) -> Result<String, String> {
         let what = format!("`{text}`");
         match place {
-            Place::Here => self.must(place, &what, text, timeout).await,
+            Place::Here => {
+                self.must(place, &what, text, Effect::Changes, timeout)
+                    .await
+            }
             // In a shell of its own, which it may leave: a script's end is how it proves that it ran.
             Place::Host(_) => {
                 let text = format!("(\n{text}\n)");
-                self.must(place, &what, &text, timeout).await
+                self.must(place, &what, &text, Effect::Changes, timeout)
+                    .await
             }
         }
     }
@@ -213,7 +231,7 @@ impl Places {
                     "if [ -e {word} ] && [ ! -f {word} ]; then echo it is no regular file >&2; exit 1; fi
 if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 );
-                let ran = self.look(place, &script, timeout).await?;
+                let ran = self.run(place, &script, Effect::Reads, timeout).await?;
                 match ran.status {
                     Some(0) if ran.dropped => return Err(failed("it is too large")),
                     Some(0) => ran.stdout,
@@ -248,12 +266,15 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
             });
         };
         let check = format!(
-            "set -eu\nfile=$(readlink -f -- {})\nfolder=$(dirname -- \"$file\")\n\
+            "file=$(readlink -f -- {})\nfolder=$(dirname -- \"$file\")\n\
              [ -w \"$folder\" ] || {{ printf 'nothing may be written in %s\\n' \"$folder\" >&2; exit 1; }}\n",
             path_word(path)?
         );
         let what = "the upstream file";
-        self.must_look(place, what, &check, timeout).await.map(drop)
+        let checked = self
+            .script(place, what, &check, Effect::Reads, timeout)
+            .await;
+        checked.map(drop)
     }
 
     /// Replaces a text file whole: a reader sees the old or the new content, after a crash and
@@ -274,7 +295,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                     return Err(failed("it holds a NUL".to_owned()));
                 }
                 let script = format!("path={}\ntext={}\n{REPLACE}", path_word(path)?, quote(text));
-                let ran = self.run(place, &script, timeout).await?;
+                let ran = self.run(place, &script, Effect::Changes, timeout).await?;
                 match ran.status {
                     Some(0) => Ok(()),
                     _ => Err(failed(format!("{}: {}", ran.exit, ran.tail))),
@@ -284,64 +305,9 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
     }
 }
 
-/// What a script printed, all of it; `host` runs it where it is not run here.
-async fn printed(
-    place: &Place,
-    what: &str,
-    text: &str,
-    env: &[(String, String)],
-    timeout: Duration,
-    host: impl AsyncFnOnce(&str) -> Result<Ran, String>,
-) -> Result<String, String> {
-    let (ran, printed) = match place {
-        Place::Here => {
-            let script = Script {
-                text,
-                env: env.to_vec(),
-                timeout,
-            };
-            let (mut printed, mut dropped) = (String::new(), false);
-            let mut keep = |stream, line: &str| {
-                if stream == Stream::Stdout && !dropped {
-                    dropped = printed.len() + line.len() > MAX_FILE;
-                    if !dropped {
-                        printed.push_str(line);
-                        printed.push('\n');
-                    }
-                }
-            };
-            let ran = remote::local::run(&script, &mut keep).await;
-            let ran = ran
-                .map(Ran::from)
-                .map_err(|error| format!("a command could not be started: {error}"))?;
-            (Ran { dropped, ..ran }, printed)
-        }
-        Place::Host(_) => {
-            let export =
-                |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
-            let text: String = env.iter().map(export).chain([text.to_owned()]).collect();
-            let ran = host(&text).await?;
-            let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
-            (ran, printed)
-        }
-    };
-    if ran.status == Some(0) && ran.dropped {
-        return Err(format!("{what}: it printed more than {MAX_FILE} bytes"));
-    }
-    ended(&ran, what)?;
-    Ok(printed)
-}
-
 /// A script of ours: what fails ends it, and programs speak English.
-fn ours(text: &str) -> String {
+pub(crate) fn ours(text: &str) -> String {
     format!("set -eu\nexport LC_ALL=C\n{text}\n")
-}
-
-fn limits(timeout: Duration) -> Limits {
-    Limits {
-        timeout,
-        max_output: MAX_FILE,
-    }
 }
 
 /// Whether a script ended with 0; else how it ended, and what it said last.

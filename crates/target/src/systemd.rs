@@ -12,7 +12,7 @@ use remote::quote;
 
 use crate::context::Context;
 use crate::machines::{Machines, alone, host};
-use crate::place::{Place, word};
+use crate::place::{Effect, Place, word};
 use crate::target::{Asking, Move, Proving, Step, Target};
 
 /// What is only looked at is there at once.
@@ -84,7 +84,8 @@ tell systemctl show -p ExecMainStartTimestampMonotonic --value -- \"$unit\"",
         );
         let printed = self
             .machines
-            .read(place, "the link and the unit", &text, LOOK)
+            .places
+            .script(place, "the link and the unit", &text, Effect::Reads, LOOK)
             .await?;
         let mut parts = printed.split('\0');
         let mut next = || parts.next().unwrap_or_default().to_owned();
@@ -121,7 +122,8 @@ to={to} link={link} beside={beside} unit={unit}
             unit = quote(&self.config.unit),
         );
         self.machines
-            .read(place, "the release", &text, LOOK)
+            .places
+            .script(place, "the release", &text, Effect::Reads, LOOK)
             .await
             .map(drop)
     }
@@ -130,7 +132,10 @@ to={to} link={link} beside={beside} unit={unit}
     async fn linked(&self, place: &Place) -> Result<String, String> {
         let link = word(&self.config.link());
         let text = format!("[ ! -L {link} ] || readlink -n -- {link}");
-        self.machines.read(place, "the link", &text, LOOK).await
+        self.machines
+            .places
+            .script(place, "the link", &text, Effect::Reads, LOOK)
+            .await
     }
 
     /// Makes the release live; safe to do twice.
@@ -145,7 +150,8 @@ to={to} link={link} beside={beside} unit={unit}
             self.restart()
         );
         self.machines
-            .script(place, "the switch", &text, within)
+            .places
+            .script(place, "the switch", &text, Effect::Changes, within)
             .await
             .map_err(|reason| {
                 format!(
@@ -173,7 +179,8 @@ to={to} link={link} beside={beside} unit={unit}
         let alone = alone(&self.beside(), within);
         let text = format!("{alone}{back}\n{}", self.restart());
         self.machines
-            .script(place, "putting it back", &text, within)
+            .places
+            .script(place, "putting it back", &text, Effect::Changes, within)
             .await?;
         Ok(format!("{} is {before} again", link.display()))
     }

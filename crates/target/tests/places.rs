@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model::Env;
-use target::{Place, Places, word};
+use target::{Effect, Place, Places, word};
 use tempfile::TempDir;
 use testkit::Sshd;
 
@@ -38,15 +38,23 @@ async fn a_read_that_was_cut_is_put_once_more_and_an_act_is_not() {
     );
     let again = || std::fs::remove_file(&sign).unwrap();
     let env = [("NAME".to_owned(), "a value".to_owned())];
-    let read = places.read_whole(&place, "a look", &text, &env, LONG).await;
+    let read = places
+        .whole(&place, "a look", &text, &env, Effect::Reads, LONG)
+        .await;
     assert_eq!(read.as_deref(), Ok("a value\n"));
     again();
-    let read = places.read_script(&place, "a look", &text, LONG).await;
+    let read = places
+        .script(&place, "a look", &text, Effect::Reads, LONG)
+        .await;
     assert_eq!(read.as_deref(), Ok("none\n"));
     again();
-    let acted = places.whole(&place, "an act", &text, &env, LONG).await;
+    let acted = places
+        .whole(&place, "an act", &text, &env, Effect::Changes, LONG)
+        .await;
     assert!(acted.is_err(), "{acted:?}");
     again();
-    let acted = places.script(&place, "an act", &text, LONG).await;
+    let acted = places
+        .script(&place, "an act", &text, Effect::Changes, LONG)
+        .await;
     assert!(acted.is_err(), "{acted:?}");
 }

@@ -15,7 +15,7 @@ use state::{Document, Entry};
 
 use super::Rollback;
 use super::ready::Ready;
-use target::{Place, Target};
+use target::{Effect, Place, Target};
 
 /// How long a registry or a host is asked for what was kept.
 const LOOK: Duration = Duration::from_secs(15);
@@ -162,7 +162,13 @@ impl Rollback<'_> {
             }
             match self
                 .places
-                .must_look(place, "a look at what was kept", &script, LOOK)
+                .must(
+                    place,
+                    "a look at what was kept",
+                    &script,
+                    Effect::Reads,
+                    LOOK,
+                )
                 .await
             {
                 Ok(missing) if missing.trim().is_empty() => None,

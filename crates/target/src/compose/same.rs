@@ -12,7 +12,7 @@ use remote::quote;
 
 use super::look::{Container, Look};
 use super::{Changes, Compose, LOOK};
-use crate::place::Place;
+use crate::place::{Effect, Place};
 use crate::target::Move;
 
 /// What to do where a variable has no value or another one.
@@ -67,9 +67,10 @@ impl Compose<'_> {
             self.head_at(place)
         );
         let env = self.env(destination);
-        let printed = self
-            .machines
-            .read_whole(place, "compose config", &text, &env, LOOK);
+        let printed =
+            self.machines
+                .places
+                .whole(place, "compose config", &text, &env, Effect::Reads, LOOK);
         let Ok(raw) = Project::read(&printed.await?) else {
             return Ok(());
         };
@@ -156,9 +157,14 @@ printf %s {} >\"$over\"
             quote(&over)
         );
         let env = self.env(release);
-        let printed = self
-            .machines
-            .read_whole(place, "compose config --hash", &text, &env, LOOK);
+        let printed = self.machines.places.whole(
+            place,
+            "compose config --hash",
+            &text,
+            &env,
+            Effect::Reads,
+            LOOK,
+        );
         let printed = printed.await?;
         let hashes: BTreeMap<&str, &str> = printed
             .lines()
@@ -212,7 +218,10 @@ printf %s {} >\"$over\"
             self.head_at(place),
             quote(&one.image)
         );
-        let printed = self.machines.read(place, "docker inspect", &text, LOOK);
+        let printed =
+            self.machines
+                .places
+                .script(place, "docker inspect", &text, Effect::Reads, LOOK);
         Ok(printed.await?.trim() == one.image_id)
     }
 }

@@ -8,7 +8,7 @@ use remote::quote;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::place::{Place, Places, ended};
+use crate::place::{Effect, Place, Places, ended};
 
 /// The states of thousands of servers are no more.
 const MAX_ANSWER: u64 = 16 << 20;
@@ -163,7 +163,10 @@ impl<'a> Proxy<'a> {
             "if [ ! -e {socket} ] && [ -x \"$(dirname -- {socket})\" ]; then exit {NOT_THERE}; fi\n{}",
             self.ask_there(command)
         );
-        let ran = self.places.look(place, &text, self.limit()).await;
+        let ran = self
+            .places
+            .run(place, &text, Effect::Reads, self.limit())
+            .await;
         let ran = ran.map_err(Trouble::Other)?;
         if ran.status == Some(NOT_THERE) {
             return Err(self.no_socket());
@@ -179,7 +182,9 @@ impl<'a> Proxy<'a> {
             return self.here(command).await;
         }
         let text = self.ask_there(command);
-        let said = self.places.script(place, "socat", &text, self.limit());
+        let said = self
+            .places
+            .script(place, "socat", &text, Effect::Changes, self.limit());
         said.await.map_err(Trouble::Other)
     }
 
