@@ -117,7 +117,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         interrupted: &interrupted,
         around: probe::Surroundings {
             env: job.env.clone(),
-            hosts: probe::hosts::Hosts::new(&job.config.hosts, &job.env),
+            hosts: net::hosts::Hosts::new(&job.config.hosts, &job.env),
             redactor: job.redactor.clone(),
         },
         shard: flags.shard,

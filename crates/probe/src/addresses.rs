@@ -1,75 +1,83 @@
-//! A name and a port, every address of it, and what the readings of several addresses mean
-//! together.
+//! Every address of a place is asked, and one reading stands for all of them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use config::file::Addresses;
-use config::value::Address;
+use futures_util::future::join_all;
 use model::Verdict;
+use net::party::{Party, charging, debtor};
+use net::{End, Place, REFUSED, Route, budget};
 
-use remote::resolve::{Unresolved, resolve};
-
-use crate::budget;
-use crate::connect::Problem;
-use crate::party::{Party, debtor, owed_by};
 use crate::reading::Reading;
 use crate::release::Identity;
 
-/// The value of a reading where nobody listens.
-pub(crate) const REFUSED: &str = "connection refused";
-
-/// A name and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// Without the brackets of an IPv6 address.
-    pub host: String,
-    pub port: u16,
+/// Asks every end of a place side by side: one healthy address must not hide a broken one.
+/// One reading stands for all: the worst, or with [`Addresses::One`] the best.
+pub(crate) async fn ask_every(
+    route: &Route,
+    place: &Place,
+    rule: Addresses,
+    timeout: Duration,
+    expected: &str,
+    ask: impl AsyncFn(End) -> Reading,
+) -> Reading {
+    let whole = async {
+        let ends = match route.ends(place).await {
+            Ok(ends) => ends,
+            Err(problem) => return Reading::of_problem(problem, expected),
+        };
+        if let [end] = ends.as_slice() {
+            return ask(*end).await;
+        }
+        let readings = join_all(ends.into_iter().map(|end| {
+            let ask = &ask;
+            async move {
+                // A time for each, so that one silent address is told apart from the others.
+                let own = timeout.mul_f64(0.98);
+                let reading = charging(async {
+                    let reading = tokio::time::timeout(own, ask(end)).await;
+                    reading.unwrap_or_else(|_| late(timeout, expected))
+                });
+                let reading = reading.await;
+                match end {
+                    End::Address(address) => named(reading, address.ip()),
+                    End::Beyond => reading,
+                }
+            }
+        }))
+        .await;
+        // Of addresses that were given, each is meant.
+        let looked_up = route.looks_up();
+        judge(place, rule, looked_up, expected, readings)
+    };
+    let reading = charging(async {
+        let reading = tokio::time::timeout(timeout, whole).await;
+        reading.unwrap_or_else(|_| late(timeout, expected))
+    });
+    let reading = reading.await;
+    if reading.unanswered == Some(Party::Service)
+        && let Some(host) = route.silent_host().await
+    {
+        return late_of(host, timeout, expected);
+    }
+    reading
 }
 
-impl Place {
-    pub(crate) fn new(address: &Address, usual: u16) -> Place {
-        Place {
-            host: address.host().to_owned(),
-            port: address.port().unwrap_or(usual),
-        }
+/// Says which address gave a reading that is not a pass.
+fn named(mut reading: Reading, address: IpAddr) -> Reading {
+    if let Some(reason) = &mut reading.reason {
+        *reason = format!("{address}: {reason}");
+        reading.actual = format!("{address}: {}", reading.actual);
     }
-
-    /// Every address, each once.
-    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, Problem> {
-        let Place { host, port } = self;
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(ip, *port)]);
-        }
-        let found = owed_by(Party::Resolver, resolve(host, *port)).await;
-        let mut addresses = found.map_err(|unresolved| {
-            let party = match &unresolved {
-                // The resolver's answer, which the service's users get too.
-                Unresolved::NoName { .. } => Party::Service,
-                Unresolved::NotAsked { .. } => Party::Resolver,
-                Unresolved::Ours { .. } => Party::Ourselves,
-            };
-            Problem::new(party, "no address", unresolved.to_string())
-        })?;
-        addresses.sort_unstable();
-        addresses.dedup();
-        Ok(addresses)
+    if let Some(Identity::Unknown(why) | Identity::Several(why)) = &mut reading.release {
+        *why = format!("{address}: {why}");
     }
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Place { host, port } = self;
-        if host.contains(':') {
-            write!(f, "[{host}]:{port}")
-        } else {
-            write!(f, "{host}:{port}")
-        }
-    }
+    reading
 }
 
 /// The reading that stands for those of all addresses.
-pub(crate) fn judge(
+fn judge(
     place: &Place,
     rule: Addresses,
     looked_up: bool,
@@ -120,7 +128,7 @@ fn silence(release: Option<&Identity>) -> u8 {
 }
 
 /// Nobody listens.
-pub(crate) fn refused(expected: &str) -> Reading {
+fn refused(expected: &str) -> Reading {
     Reading::not(Verdict::Fail, expected, REFUSED, REFUSED).value(REFUSED)
 }
 

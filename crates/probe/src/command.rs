@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use config::file::CommandProbe;
 use model::evidence;
+use model::text::excerpt;
 use remote::{Ran, Wanted};
 
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
 use crate::shell::Shell;
-use model::text::excerpt;
 
 /// One command probe.
 pub(crate) struct Command {
@@ -74,7 +74,7 @@ impl Probe for Command {
         Box::pin(async move {
             match self.shell.run(&self.probe.run, timeout).await {
                 Ok(ran) => self.judge(&ran, timeout),
-                Err(problem) => problem.reading(&self.wanted().to_string()),
+                Err(problem) => Reading::of_problem(problem, &self.wanted().to_string()),
             }
         })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use config::file::ComposeProbe;
 use jiff::Timestamp;
 use model::Verdict;
+use model::text::excerpt;
 use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
@@ -16,7 +17,6 @@ use crate::project::Project;
 use crate::reading::Reading;
 use crate::restarts::Watch;
 use crate::shell::Shell;
-use model::text::excerpt;
 
 /// Between which Compose there is and what is said of the containers.
 const MARK: &str = "@containers";
@@ -214,7 +214,7 @@ echo {MARK}
     async fn look(&self, timeout: Duration) -> Reading {
         let ran = match self.shell.script(&self.script(), timeout).await {
             Ok(ran) => ran,
-            Err(problem) => return problem.reading(&self.expected()),
+            Err(problem) => return Reading::of_problem(problem, &self.expected()),
         };
         let Some((containers, now)) = self.read(&ran) else {
             return self.not_asked(&ran);

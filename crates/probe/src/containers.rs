@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::Redactor;
+use model::text::excerpt;
 use serde_json::Value;
 
 use crate::restarts::{Life, Watch};
-use model::text::excerpt;
 
 /// What `docker inspect` is to print, one line a container. Of the health check's log only the
 /// end: it holds what the check printed, up to 4 KiB each time.

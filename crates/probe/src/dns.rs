@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use config::file::DnsProbe;
 use model::Verdict;
+use net::Place;
+use net::party::charging;
 
-use crate::addresses::{Place, late};
-use crate::party::charging;
+use crate::addresses::late;
 use crate::probe::{Measuring, Probe};
 use crate::reading::Reading;
 
@@ -71,7 +72,7 @@ impl Probe for Dns {
                 let expected = self.expected();
                 match tokio::time::timeout(timeout, self.place.resolve()).await {
                     Err(_) => late(timeout, &expected),
-                    Ok(Err(problem)) => problem.reading(&expected),
+                    Ok(Err(problem)) => Reading::of_problem(problem, &expected),
                     Ok(Ok(found)) => {
                         let found: Vec<_> = found.iter().map(SocketAddr::ip).collect();
                         self.judge(&found)

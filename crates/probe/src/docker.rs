@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use config::file::DockerProbe;
 use model::Verdict;
+use model::text::excerpt;
 use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
@@ -12,7 +13,6 @@ use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
 use crate::restarts::Watch;
 use crate::shell::Shell;
-use model::text::excerpt;
 
 /// One docker probe.
 pub(crate) struct Docker {
@@ -84,7 +84,7 @@ impl Probe for Docker {
             );
             match self.shell.script(&text, timeout).await {
                 Ok(ran) => self.judge(&ran),
-                Err(problem) => problem.reading(&self.expected()),
+                Err(problem) => Reading::of_problem(problem, &self.expected()),
             }
         })
     }

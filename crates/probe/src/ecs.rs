@@ -18,14 +18,9 @@ use model::{Verdict, evidence};
 use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
-use self::snapshot::{Definition, Service, Task};
+use self::snapshot::{Definition, PAGE, PAGES, Service, Task};
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
-
-/// Tasks that one question may name.
-const PAGE: usize = 100;
-/// Pages of tasks that are looked at.
-const PAGES: usize = 10;
 
 /// One service.
 pub(crate) struct Ecs {

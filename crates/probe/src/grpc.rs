@@ -10,15 +10,16 @@ use config::file::{GrpcProbe, HttpVersion};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue, TE};
 use model::Verdict;
+use model::text::excerpt;
+use net::Place;
+use net::http::reply::Reply;
+use net::http::request::{Body, Request};
+use net::http::transport::{Transport, Wire};
+use net::{End, Route};
 
-use crate::addresses::Place;
-use crate::connect::{End, Route};
-use crate::http::reply::Reply;
-use crate::http::request::{Body, Request};
-use crate::http::transport::{Transport, Wire};
+use crate::addresses::ask_every;
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
-use model::text::excerpt;
 
 /// An answer is a few bytes.
 const MAX_BODY: u64 = 64 << 10;
@@ -72,7 +73,7 @@ impl Grpc {
         request.headers.insert(TE, fixed("trailers"));
         request.body = question(service).into();
         let transport = Transport::new(Wire {
-            route: Route::new(resolve, via.as_deref(), around),
+            route: Route::new(resolve, via.as_deref(), &around.hosts),
             // A proxy's variables are about the web.
             proxy: Some(&"none".parse()?),
             version: HttpVersion::Http2,
@@ -93,7 +94,7 @@ impl Grpc {
     async fn one(&self, end: End) -> Reading {
         let reply = match self.transport.send(&self.request, &[end]).await {
             Ok(reply) => reply,
-            Err(problem) => return problem.reading(EXPECTED),
+            Err(problem) => return Reading::of_problem(problem, EXPECTED),
         };
         let mut reading = self.judge(&reply);
         reading.evidence = Some(reply.evidence());
@@ -268,11 +269,8 @@ impl Probe for Grpc {
         Box::pin(async move {
             let rule = self.probe.addresses;
             let ask = async |end| self.one(end).await;
-            let asked = self
-                .transport
-                .route()
-                .ask(&self.place, rule, timeout, EXPECTED, ask);
-            Box::pin(asked).await
+            let route = self.transport.route();
+            Box::pin(ask_every(route, &self.place, rule, timeout, EXPECTED, ask)).await
         })
     }
 

@@ -5,41 +5,27 @@
 //! read to its end within its limit, and each measurement opens a fresh connection, as a new user
 //! would.
 
-pub(crate) mod cookies;
 pub(crate) mod expect;
-mod proxy;
-pub(crate) mod redirect;
-pub(crate) mod reply;
-pub(crate) mod request;
-pub(crate) mod transport;
 
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use config::file::{HttpProbe, Match};
 use http::header::{HOST, HeaderValue};
 use model::{Redactor, Verdict};
+use net::http::cookies::Cookies;
+use net::http::redirect::{self, Memory, follow};
+use net::http::reply::Reply;
+use net::http::request::{Body, Request, authority, parse};
+use net::http::transport::{Transport, Wire, place, same_server};
+use net::party::charging;
+use net::{End, Problem, Route, budget};
 use url::Url;
 
-use self::cookies::Cookies;
 use self::expect::Expect;
-use self::redirect::{Memory, follow};
-use self::reply::Reply;
-use self::request::{Body, Request, authority, parse};
-use self::transport::{Transport, Wire, place, same_server};
-use crate::addresses::late;
-use crate::budget;
-use crate::connect::{End, Problem, Route};
-use crate::party::charging;
+use crate::addresses::{ask_every, late};
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
 use crate::release::{Answer, Identity, identify};
-
-/// More than any server's headers.
-const MAX_HEAD: usize = 64 << 10;
-/// Behind several proxies, each of which adds some, a hundred are soon had.
-const MAX_HEADERS: usize = 512;
 
 /// One HTTP probe.
 pub struct Http {
@@ -98,7 +84,7 @@ impl Http {
             Some(text) => Some(elsewhere(&request, &parse(text)?)?),
         };
         let transport = Transport::new(Wire {
-            route: Route::new(resolve, via.as_deref(), around),
+            route: Route::new(resolve, via.as_deref(), &around.hosts),
             proxy: proxy.as_ref(),
             version: *http_version,
             ca_file: ca_file.as_deref(),
@@ -133,7 +119,7 @@ impl Http {
         let followed = follow(&self.transport, &self.request, &ends, limit, memory);
         let mut reply = match followed.await {
             Ok(reply) => reply,
-            Err(problem) => return problem.reading(&self.expect.shown()),
+            Err(problem) => return Reading::of_problem(problem, &self.expect.shown()),
         };
         let evidence = reply.evidence();
         let (max_body, time) = (self.transport.max_body, filter_time(timeout));
@@ -189,7 +175,7 @@ impl Http {
         };
         let mut reply = match named {
             Ok(reply) => reply,
-            Err(problem) => return problem.reading(&format!("release {release}")),
+            Err(problem) => return Reading::of_problem(problem, &format!("release {release}")),
         };
         let configured = source.is_some();
         let expected = release.to_owned();
@@ -282,11 +268,8 @@ impl Probe for Http {
             let rule = self.probe.addresses;
             let ask = async |end| self.one_end(end, release, timeout).await;
             let place = place(&self.request.url);
-            let asked = self
-                .transport
-                .route()
-                .ask(&place, rule, timeout, &expected, ask);
-            Box::pin(asked).await
+            let route = self.transport.route();
+            Box::pin(ask_every(route, &place, rule, timeout, &expected, ask)).await
         })
     }
 
@@ -316,22 +299,6 @@ impl Probe for Http {
 /// A filter's share of a measurement's time: enough is left to say that it did not end.
 pub(crate) fn filter_time(timeout: Duration) -> Duration {
     (timeout / 2).min(Duration::from_secs(2))
-}
-
-/// Drives a connection while something is done with it; both end together.
-async fn drive<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
-    let (mut connection, mut work) = (pin!(connection), pin!(work));
-    let mut open = true;
-    std::future::poll_fn(|context| {
-        if open && connection.as_mut().poll(context).is_ready() {
-            open = false;
-        }
-        match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(done),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 /// Whether a URL can be asked.

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use config::file::{Group, HostList, Member};
 use config::value::Portion;
-
-use crate::hosts::Hosts;
+use net::hosts::Hosts;
 
 /// A hundred thousand endpoints of forty characters.
 const MAX_FILE: u64 = 4 << 20;

@@ -9,6 +9,11 @@ use config::file::{PostgresProbe, PostgresTls};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use model::Verdict;
+use model::text::excerpt;
+use net::Place;
+use net::limited::Limited;
+use net::tls::{Settings, Trust, server_name};
+use net::{End, Problem, Route};
 use rustls_pki_types::ServerName;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::{DbError, SqlState};
@@ -17,13 +22,9 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
-use crate::addresses::Place;
-use crate::client_tls::{Settings, Trust, server_name};
-use crate::connect::{End, Problem, Route};
-use crate::limited::Limited;
+use crate::addresses::ask_every;
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
-use model::text::excerpt;
 
 const PORT: u16 = 5432;
 /// The answer to one question about health.
@@ -47,7 +48,7 @@ impl Postgres {
         };
         Ok(Postgres {
             name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
-            route: Route::new(&[], probe.via.as_deref(), around),
+            route: Route::new(&[], probe.via.as_deref(), &around.hosts),
             place,
             password,
             probe,
@@ -88,7 +89,7 @@ impl Postgres {
         let expected = self.expected();
         match self.answer(end, timeout).await {
             Ok(answer) => self.judge(&expected, answer),
-            Err(problem) => problem.reading(&expected),
+            Err(problem) => Reading::of_problem(problem, &expected),
         }
     }
 
@@ -351,7 +352,7 @@ impl Probe for Postgres {
             let expected = self.expected();
             let rule = self.probe.addresses;
             let ask = async |end| self.one(end, timeout).await;
-            let asked = self.route.ask(&self.place, rule, timeout, &expected, ask);
+            let asked = ask_every(&self.route, &self.place, rule, timeout, &expected, ask);
             Box::pin(asked).await
         })
     }

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use model::{Env, Outcome, Redactor};
+use net::hosts::Hosts;
 
-use crate::hosts::Hosts;
 use crate::reading::Reading;
 
 /// The reading that is being made.

@@ -1,8 +1,9 @@
 //! One measurement, as it was found.
 
 use model::Verdict;
+use net::Problem;
+use net::party::Party;
 
-use crate::party::Party;
 use crate::release::Identity;
 
 /// What one measurement found.
@@ -53,6 +54,12 @@ impl Reading {
             reason: Some(reason.into()),
             ..Reading::pass(expected, actual)
         }
+    }
+
+    /// That there is no connection, or no answer on it.
+    pub fn of_problem(problem: Problem, expected: impl Into<String>) -> Self {
+        let (party, value, reason) = problem.into_parts();
+        Reading::not(party.verdict(), expected, reason.clone(), reason).value(value)
     }
 
     /// A failure, for good.

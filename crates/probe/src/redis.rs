@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use config::file::RedisProbe;
+use model::text::excerpt;
+use net::Place;
+use net::tls::{Settings, server_name, shake_hands};
+use net::{End, Problem, Route, Stream};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::addresses::Place;
-use crate::client_tls::{Settings, server_name, shake_hands};
-use crate::connect::{End, Problem, Route, Stream};
+use crate::addresses::ask_every;
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
-use model::text::excerpt;
 
 const PORT: u16 = 6379;
 /// A reply to what is asked here is one short line.
@@ -35,7 +36,7 @@ impl Redis {
         };
         Ok(Redis {
             name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
-            route: Route::new(&[], probe.via.as_deref(), around),
+            route: Route::new(&[], probe.via.as_deref(), &around.hosts),
             place,
             password,
             probe,
@@ -45,7 +46,7 @@ impl Redis {
     async fn one(&self, end: End) -> Reading {
         match self.ping(end).await {
             Ok(()) => Reading::pass(EXPECTED, "PONG").value("PONG"),
-            Err(problem) => problem.reading(EXPECTED),
+            Err(problem) => Reading::of_problem(problem, EXPECTED),
         }
     }
 
@@ -136,9 +137,7 @@ impl Probe for Redis {
         Box::pin(async move {
             let rule = self.probe.addresses;
             let ask = async |end| self.one(end).await;
-            self.route
-                .ask(&self.place, rule, timeout, EXPECTED, ask)
-                .await
+            ask_every(&self.route, &self.place, rule, timeout, EXPECTED, ask).await
         })
     }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use model::Redactor;
+use net::Problem;
+use net::hosts::Host;
 use remote::ssh::{self, Limits};
 use remote::{KEPT, Ran, local, ours};
 
-use crate::connect::Problem;
-use crate::hosts::Host;
 use crate::probe::Surroundings;
 
 /// How long a command whose time is over may take to end.

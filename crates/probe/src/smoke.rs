@@ -10,20 +10,21 @@ use std::time::Duration;
 
 use config::file::{Addresses, SmokeProbe, SmokeRequest};
 use model::{Redactor, Verdict};
+use net::budget;
+use net::http::cookies::{Cookies, may_be_a_token};
+use net::http::redirect::{follow, public};
+use net::http::reply::Reply;
+use net::http::transport::{Transport, Wire, place};
+use net::party::{Party, charging, debtor};
+use net::{End, Route};
+use net::{Place, REFUSED};
 use url::Url;
 
 use self::fill::{Values, filled};
 use self::hurl::Hurl;
-use crate::addresses::{Place, REFUSED};
-use crate::budget;
-use crate::connect::{End, Route};
-use crate::http::cookies::{Cookies, may_be_a_token};
+use crate::addresses::ask_every;
 use crate::http::expect::{Expect, filtered};
 use crate::http::filter_time;
-use crate::http::redirect::{follow, public};
-use crate::http::reply::Reply;
-use crate::http::transport::{Transport, Wire, place};
-use crate::party::{Party, charging, debtor};
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
 
@@ -55,7 +56,7 @@ impl Smoke {
             return Ok(Smoke::Hurl(Hurl { file, variables }));
         }
         let transport = Transport::new(Wire {
-            route: Route::new(&resolve, via.as_deref(), around),
+            route: Route::new(&resolve, via.as_deref(), &around.hosts),
             proxy: proxy.as_ref(),
             version: http_version,
             ca_file: ca_file.as_deref(),
@@ -150,7 +151,7 @@ impl Flow {
         }
         let (route, rule) = (self.transport.route(), self.addresses);
         let expected = self.expected();
-        Box::pin(route.ask(&place, rule, timeout, &expected, ask)).await
+        Box::pin(ask_every(route, &place, rule, timeout, &expected, ask)).await
     }
 
     async fn run(&self, at: &Cell<usize>, own: &Place, end: End, timeout: Duration) -> Reading {
@@ -200,7 +201,7 @@ impl Flow {
         let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
         let request =
             filled(&step.request, values, before.as_ref()).map_err(|reason| (not(reason), None))?;
-        let problem = |problem: crate::connect::Problem| (problem.reading(&expected), None);
+        let problem = |problem: net::Problem| (Reading::of_problem(problem, &expected), None);
         let asked = place(&request.url);
         let ends = if asked.host == own.host {
             vec![end.with_port(asked.port)]

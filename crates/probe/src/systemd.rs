@@ -8,13 +8,13 @@ use config::file::SystemdProbe;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use model::Verdict;
+use model::text::excerpt;
 use remote::{Ran, quote};
 
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
 use crate::restarts::{Life, Watch};
 use crate::shell::Shell;
-use model::text::excerpt;
 
 /// What `systemctl` is asked for.
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,NRestarts,InvocationID,\
@@ -139,7 +139,7 @@ LC_ALL=C TZ=UTC systemctl show --no-pager -p {PROPERTIES} -- {unit}"
             );
             match self.shell.script(&text, timeout).await {
                 Ok(ran) => self.judge(&ran),
-                Err(problem) => problem.reading(&self.expected()),
+                Err(problem) => Reading::of_problem(problem, &self.expected()),
             }
         })
     }

@@ -5,15 +5,16 @@ use std::time::Duration;
 use config::file::TcpProbe;
 use config::value::Pattern;
 use model::Verdict;
+use model::text::excerpt;
+use net::Place;
+use net::budget::Share;
+use net::party::debtor;
+use net::{End, Problem, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::addresses::Place;
-use crate::budget::Share;
-use crate::connect::{End, Problem, Route};
-use crate::party::debtor;
+use crate::addresses::ask_every;
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
-use model::text::excerpt;
 
 /// What is received is looked at up to here.
 const MAX_RECEIVED: usize = 64 << 10;
@@ -31,7 +32,7 @@ impl Tcp {
     pub(crate) fn new(probe: TcpProbe, around: &Surroundings) -> Result<Self, String> {
         let port = probe.address.port().ok_or("no port is given")?;
         let place = Place::new(&probe.address, port);
-        let route = Route::new(&[], probe.via.as_deref(), around);
+        let route = Route::new(&[], probe.via.as_deref(), &around.hosts);
         Ok(Tcp {
             probe,
             place,
@@ -52,14 +53,13 @@ impl Tcp {
         let not = |actual: String| Reading::not(Verdict::Fail, &expected, actual.clone(), actual);
         let mut stream = match self.route.open(&self.place, end).await {
             Ok(stream) => stream,
-            Err(problem) => return problem.reading(&expected),
+            Err(problem) => return Reading::of_problem(problem, &expected),
         };
         if let Some(text) = &self.probe.send
             && let Err(error) = stream.write_all(text.as_bytes()).await
         {
-            return Problem::broken(&error)
-                .at(&"sending failed")
-                .reading(&expected);
+            let problem = Problem::broken(&error).at(&"sending failed");
+            return Reading::of_problem(problem, expected);
         }
         let Some(pattern) = &self.probe.expect else {
             return Reading::pass(expected, "connected").value("connected");
@@ -92,7 +92,7 @@ impl Tcp {
             match read {
                 Ok(0) => return not(format!("it says {} and closes", excerpt(&received))),
                 Ok(_) => {}
-                Err(error) => return Problem::broken(&error).reading(&expected),
+                Err(error) => return Reading::of_problem(Problem::broken(&error), expected),
             }
         }
     }
@@ -143,9 +143,7 @@ impl Probe for Tcp {
             // A little less, so that what was said until then can be told.
             let own = timeout.mul_f64(0.95);
             let ask = async |end| self.one(end, own).await;
-            self.route
-                .ask(&self.place, rule, timeout, &expected, ask)
-                .await
+            ask_every(&self.route, &self.place, rule, timeout, &expected, ask).await
         })
     }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use config::file::TlsProbe;
 use model::Verdict;
+use net::Place;
+use net::certificate;
+use net::tls::{Settings, server_name, shake_hands};
+use net::{End, Route};
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use crate::addresses::Place;
-use crate::certificate;
-use crate::client_tls::{Settings, server_name, shake_hands};
-use crate::connect::{End, Route};
+use crate::addresses::ask_every;
 use crate::probe::{Measuring, Probe};
 use crate::reading::Reading;
 
@@ -60,7 +61,7 @@ impl Tls {
         };
         let stream = match shaken.await {
             Ok(stream) => stream,
-            Err(problem) => return problem.reading(&expected),
+            Err(problem) => return Reading::of_problem(problem, &expected),
         };
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates().unwrap_or_default();
@@ -90,9 +91,7 @@ impl Probe for Tls {
             let expected = self.expected();
             let rule = self.probe.addresses;
             let ask = async |end| self.one(end).await;
-            self.route
-                .ask(&self.place, rule, timeout, &expected, ask)
-                .await
+            ask_every(&self.route, &self.place, rule, timeout, &expected, ask).await
         })
     }
 

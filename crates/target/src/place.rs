@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use config::file::{Config, Host, HostList};
 use model::Env;
-use probe::hosts::Hosts;
+use net::hosts::Hosts;
 use remote::local::{Script, Stream};
 use remote::ssh::Limits;
 use remote::{Ran, quote};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use config::file::{Group, HttpProbe, Member, ReleaseSource, Template as _};
 use futures_util::future::join_all;
 use model::release::Releases;
-use probe::connect::Route;
+use net::Route;
 
 use crate::context::Context;
 use crate::place::Place;
@@ -143,7 +143,7 @@ impl Question {
     ) -> Result<String, String> {
         let route = match place {
             Place::Here => Route::default(),
-            Place::Host(host) => Route::out_of(host, around),
+            Place::Host(host) => Route::out_of(host, &around.hosts),
         };
         self.ask_by(route, at, likely, timeout).await
     }

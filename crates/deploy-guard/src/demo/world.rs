@@ -171,7 +171,7 @@ impl World {
     pub(crate) async fn live_release(&self) -> String {
         let url = format!("{}/api/v1/version", self.router);
         let source = config::file::ReleaseSource::default();
-        let route = probe::connect::Route::default();
+        let route = net::Route::default();
         let any = (config::file::Match::Exact, "");
         probe::http::ask_release(route, &url, None, Some(&source), any, START)
             .await

@@ -7,7 +7,7 @@ use config::file::ImageCheck;
 use config::value::Age;
 use jiff::Timestamp;
 use model::{Outcome, Verdict};
-use probe::trust;
+use net::trust;
 use registry::nearest::nearest;
 use registry::{Access, Answer, Client, Error, Reference, Tags, Want};
 

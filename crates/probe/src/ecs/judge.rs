@@ -7,7 +7,7 @@ use config::file::EcsProbe;
 use model::Verdict;
 use model::text::excerpt;
 
-use super::snapshot::{Definition, Deployment, Service, Task};
+use super::snapshot::{Definition, Deployment, PAGE, PAGES, Service, Task};
 use crate::reading::Reading;
 use crate::release::Identity;
 
@@ -306,7 +306,7 @@ fn rolled_out(
     let healthy = tasks.iter().copied().filter(healthy).count();
     // Of more tasks than are looked at, all that are looked at.
     let wanted = usize::try_from(primary.desired).unwrap_or(usize::MAX);
-    let wanted = wanted.min(super::PAGE * super::PAGES);
+    let wanted = wanted.min(PAGE * PAGES);
     if healthy < wanted {
         let sick = tasks.iter().find(|task| task.health != "HEALTHY");
         let sick = sick.map_or("ECS lists no more".to_owned(), |task| {

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Tasks that one question may name.
+pub(super) const PAGE: usize = 100;
+/// Pages of tasks that are looked at.
+pub(super) const PAGES: usize = 10;
+
 /// A service and its deployments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Service {

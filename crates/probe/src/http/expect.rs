@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use config::value::{Filter, Pattern, Span, Statuses};
 use model::Verdict;
-
-use super::reply::{Certificate, Reply};
-use crate::budget;
-use crate::reading::Reading;
 use model::text::excerpt;
+use net::budget;
+use net::http::reply::{Certificate, Reply};
+
+use crate::reading::Reading;
 
 /// Conditions on an answer.
 #[derive(Clone, Debug)]

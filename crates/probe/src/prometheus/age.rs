@@ -5,12 +5,12 @@
 //! asked for, at the same instant: a maximum over ten series says nothing of the one that is old.
 //! Where that cannot be told, it is said, and decides nothing.
 
-use model::text::excerpt;
 use std::time::Duration;
 
 use config::file::Undecided;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use model::text::excerpt;
 
 use super::answer::Answer;
 use super::client::Trouble;

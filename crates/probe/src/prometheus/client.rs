@@ -9,6 +9,11 @@ use std::time::Duration;
 use config::file::PrometheusAccess;
 use jiff::{SignedDuration, Timestamp};
 use model::{Env, evidence};
+use net::USER_AGENT;
+use net::body::{self, Body};
+use net::budget::{self, Share};
+use net::cause::plain_cause;
+use net::tls::Settings;
 use reqwest::RequestBuilder;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -17,11 +22,6 @@ use url::Url;
 
 use super::Sample;
 use super::answer::{Answer, refusal};
-use crate::USER_AGENT;
-use crate::body::{self, Body};
-use crate::budget::{self, Share};
-use crate::cause::plain_cause;
-use crate::client_tls::Settings;
 
 /// A few numbers are small; this leaves room for labels and warnings.
 const MAX_BODY: u64 = 4 << 20;

@@ -4,10 +4,10 @@
 //! How old an answer is hangs on every selector being found. So a text that is not understood to
 //! its end is an error, and never a query with fewer selectors.
 
-use model::text::excerpt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use model::text::excerpt;
 
 /// `http_requests_total{status="500"}[5m]` within a query.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use config::file::SmokeRequest;
 use config::value::Json;
 use config::value::template::{Piece, pieces};
+use net::http::request::{Body, Request};
+use net::http::transport::same_server;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use url::Url;
-
-use crate::http::request::{Body, Request};
-use crate::http::transport::same_server;
 
 /// Captured values by name.
 pub(super) type Values = BTreeMap<String, Value>;

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Verdict;
+use model::text::excerpt;
+use net::cause::plain_cause;
 use remote::local::{Captured, Exit, Script, run};
 
-use crate::cause::plain_cause;
 use crate::reading::Reading;
-use model::text::excerpt;
 
 /// A file, and the variables it wants.
 pub(crate) struct Hurl {

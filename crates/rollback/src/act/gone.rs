@@ -8,7 +8,7 @@ use config::value::Age;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Outcome, Severity};
-use probe::trust;
+use net::trust;
 use registry::{Access, Answer, Client, Reference, Want};
 use remote::quote;
 use state::{Document, Entry};

@@ -4,7 +4,7 @@
 use config::file::{SecretCheck, SecretKind};
 use jiff::Timestamp;
 use model::Outcome;
-use probe::certificate;
+use net::certificate;
 use remote::key::Problem;
 
 use super::address;

@@ -14,7 +14,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What nearly every answer to a health check fits in.
-pub(crate) const FREE: usize = 8 << 10;
+pub const FREE: usize = 8 << 10;
 /// Of all answers, and as much again of those that are parsed.
 const TOTAL: usize = 48 << 20;
 /// Who may go beyond at the same time.
@@ -34,7 +34,7 @@ const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// The share of one answer, given back when it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Share {
+pub struct Share {
     units: usize,
     permit: Option<SemaphorePermit<'static>>,
     beyond: Option<SemaphorePermit<'static>>,
@@ -52,7 +52,7 @@ impl Drop for Share {
 
 impl Share {
     /// Waits until the answer may take so many bytes.
-    pub(crate) async fn up_to(&mut self, bytes: usize) {
+    pub async fn up_to(&mut self, bytes: usize) {
         let units = bytes.div_ceil(UNIT);
         if bytes <= FREE || units <= self.units || self.beyond.is_some() {
             return;
@@ -88,12 +88,12 @@ impl Share {
     }
 
     /// The answer is there: from now on its time is not spent with waiting.
-    pub(crate) fn whole(&mut self) {
+    pub fn whole(&mut self) {
         self.waited = false;
     }
 
     /// A buffer that may hold these bytes more. It grows as vectors do, but not beyond `limit`.
-    pub(crate) async fn room(&mut self, buffer: &mut Vec<u8>, more: usize, limit: usize) {
+    pub async fn room(&mut self, buffer: &mut Vec<u8>, more: usize, limit: usize) {
         let needed = buffer.len() + more;
         if needed > buffer.capacity() {
             let size = needed.max((buffer.capacity() * 2).min(limit));
@@ -104,7 +104,7 @@ impl Share {
 }
 
 /// The right to parse a document of so many bytes, for as long as it is held.
-pub(crate) async fn parsing(bytes: usize) -> Option<SemaphorePermit<'static>> {
+pub async fn parsing(bytes: usize) -> Option<SemaphorePermit<'static>> {
     let units = (bytes.saturating_mul(TIMES_PARSED) / UNIT).min(TOTAL / UNIT);
     let units = u32::try_from(units).unwrap_or(u32::MAX);
     if let Ok(permit) = PARSED.try_acquire_many(units) {
@@ -126,7 +126,7 @@ fn give_up() {
 }
 
 /// Whether the answer that was just given up had to wait for memory; the reason, in words.
-pub(crate) fn was_waiting() -> Option<String> {
+pub fn was_waiting() -> Option<String> {
     let given_up = (*GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner))?;
     (given_up.elapsed() <= AT_ONCE).then(|| {
         format!(

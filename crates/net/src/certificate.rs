@@ -69,7 +69,7 @@ pub fn read_chain(pem: &[u8]) -> Result<Validity, Problem> {
 }
 
 /// How long a chain holds that somebody else has verified.
-pub(crate) fn validity_of(ders: &[CertificateDer<'_>]) -> Result<Validity, Problem> {
+pub fn validity_of(ders: &[CertificateDer<'_>]) -> Result<Validity, Problem> {
     validity(&parse(ders)?).ok_or(Problem::None)
 }
 

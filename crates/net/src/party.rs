@@ -41,7 +41,7 @@ impl Party {
     }
 
     /// What is wrong where nothing came in time.
-    pub(crate) fn late(&self, timeout: Duration) -> String {
+    pub fn late(&self, timeout: Duration) -> String {
         let within = timeout.as_millis();
         match self {
             Party::Service | Party::Ourselves => format!("no complete answer within {within} ms"),
@@ -71,18 +71,18 @@ tokio::task_local! {
 }
 
 /// Makes a measurement, in which first the service owes the answer.
-pub(crate) async fn charging<T>(measuring: impl Future<Output = T>) -> T {
+pub async fn charging<T>(measuring: impl Future<Output = T>) -> T {
     DEBTOR.scope(RefCell::new(Party::Service), measuring).await
 }
 
 /// From here on this one owes the answer.
-pub(crate) fn charge(party: Party) {
+pub fn charge(party: Party) {
     // Outside of a measurement it is not asked.
     let _ = DEBTOR.try_with(|debtor| debtor.replace(party));
 }
 
 /// This one owes an answer of its own, before the one that owed it until now does again.
-pub(crate) async fn owed_by<T>(party: Party, answering: impl Future<Output = T>) -> T {
+pub async fn owed_by<T>(party: Party, answering: impl Future<Output = T>) -> T {
     let before = debtor();
     charge(party);
     let answer = answering.await;
@@ -91,7 +91,7 @@ pub(crate) async fn owed_by<T>(party: Party, answering: impl Future<Output = T>)
 }
 
 /// Who owes the answer at this moment.
-pub(crate) fn debtor() -> Party {
+pub fn debtor() -> Party {
     DEBTOR
         .try_with(|debtor| debtor.borrow().clone())
         .unwrap_or_default()
@@ -100,13 +100,13 @@ pub(crate) fn debtor() -> Party {
 /// The connection ended on its way, at this one.
 #[derive(Debug, thiserror::Error)]
 #[error("{party}: {reason}")]
-pub(crate) struct Severed {
-    pub(crate) party: Party,
-    pub(crate) reason: String,
+pub struct Severed {
+    pub party: Party,
+    pub reason: String,
 }
 
 /// Who broke a connection, or kept it from being made; `None` where it is not known from the error.
-pub(crate) fn culprit(error: &(dyn Error + 'static)) -> Option<(Party, String)> {
+pub fn culprit(error: &(dyn Error + 'static)) -> Option<(Party, String)> {
     for link in ours::links(error) {
         if let Some(Severed { party, reason }) = link.downcast_ref() {
             return Some((party.clone(), format!("{party}: {reason}")));

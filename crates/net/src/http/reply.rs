@@ -1,6 +1,5 @@
 //! What a server answered, bounded.
 
-use model::text::excerpt;
 use std::io::Read as _;
 use std::time::Duration;
 
@@ -9,37 +8,38 @@ use http::header::{CONTENT_ENCODING, SET_COOKIE};
 use http::{HeaderMap, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use model::text::excerpt;
 
 use crate::budget::{FREE, Share};
 use crate::certificate::Validity;
-use crate::connect::Problem;
+use crate::problem::Problem;
 
 /// An answer, whole.
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+pub struct Reply {
+    pub status: u16,
+    pub version: Version,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
     /// What came after the body.
-    pub(crate) trailers: Option<HeaderMap>,
+    pub trailers: Option<HeaderMap>,
     /// From the start of connecting to the end of the body.
-    pub(crate) took: Duration,
+    pub took: Duration,
     /// Of the server, or of one before it that redirected here; `None` without TLS.
-    pub(crate) certificate: Option<Certificate>,
+    pub certificate: Option<Certificate>,
     /// Where redirects led, without what may be a secret in it.
-    pub(crate) redirected: Option<String>,
+    pub redirected: Option<String>,
     /// What came of unpacking the body, once that was wanted.
-    pub(crate) unpacked: Option<Result<(), String>>,
+    pub unpacked: Option<Result<(), String>>,
     /// Of memory, for the body.
-    pub(crate) share: Share,
+    pub share: Share,
 }
 
 /// The certificates of a server.
-pub(crate) struct Certificate {
+pub struct Certificate {
     /// `host:port`.
-    pub(crate) server: String,
+    pub server: String,
     /// How long its chain holds, or what is wrong with it.
-    pub(crate) validity: Result<Validity, String>,
+    pub validity: Result<Validity, String>,
 }
 
 /// Codings of one body, one in the other: more than one is a fault of some proxy already.
@@ -47,7 +47,7 @@ const MAX_CODINGS: usize = 4;
 
 impl Reply {
     /// `status 200`, and of whom if it is somebody else than was asked first.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         match &self.redirected {
             None => format!("status {}", self.status),
             Some(place) => format!("status {} from {place}", self.status),
@@ -55,7 +55,7 @@ impl Reply {
     }
 
     /// Its head as text.
-    pub(crate) fn evidence(&self) -> String {
+    pub fn evidence(&self) -> String {
         let mut head = format!("{:?} {}\n", self.version, self.status).into_bytes();
         for (name, value) in &self.headers {
             head.extend_from_slice(name.as_str().as_bytes());
@@ -82,7 +82,7 @@ impl Reply {
 
     /// Unpacks a body that was sent packed, although nobody asked for it, up to `limit` bytes.
     /// Each reader of the body calls it; only the first call does anything.
-    pub(crate) async fn unpack(&mut self, limit: u64) -> Result<(), String> {
+    pub async fn unpack(&mut self, limit: u64) -> Result<(), String> {
         if let Some(done) = &self.unpacked {
             return done.clone();
         }
@@ -161,7 +161,7 @@ fn bounded(packed: impl std::io::Read, limit: u64) -> std::io::Result<Vec<u8>> {
 
 /// Reads a body and what comes after it to the end, or to the limit, whichever comes first. The
 /// caller bounds the time.
-pub(super) async fn read(
+pub async fn read(
     mut body: Incoming,
     limit: u64,
     status: u16,

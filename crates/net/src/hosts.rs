@@ -12,9 +12,12 @@ use model::Env;
 use remote::ssh::{self, Error, Limits, Output, Shared, Target, Tunnel};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::addresses::{Place, REFUSED};
-use crate::connect::{Opening, Problem, Stream, Tunnels};
 use crate::party::{Party, Severed, owed_by};
+use crate::place::Place;
+use crate::problem::Problem;
+use crate::problem::REFUSED;
+use crate::stream::Stream;
+use crate::tunnels::{Opening, Tunnels};
 
 /// What nobody waits for any more is given up anyway; this is the end of the very last.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -133,11 +136,11 @@ impl Host {
     }
 
     /// Whether it answers at this moment: for what waits for something that runs there.
-    pub(crate) async fn answers(&self) -> bool {
+    pub async fn answers(&self) -> bool {
         self.shared.pulse(PULSE).await.is_ok()
     }
 
-    pub(crate) fn party(&self) -> Party {
+    pub fn party(&self) -> Party {
         Party::Host(self.name.as_str().into())
     }
 

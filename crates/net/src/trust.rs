@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio_rustls::rustls::ClientConfig;
 
-use crate::client_tls::Settings;
+use crate::tls::Settings;
 
 /// TLS that trusts the certificates of a PEM file alone: those that they vouch for, and themselves.
 pub fn only(ca_file: &Path) -> Result<ClientConfig, String> {

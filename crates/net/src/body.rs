@@ -5,7 +5,7 @@ use reqwest::Response;
 use crate::budget::Share;
 
 /// What came of reading a body. Time is bounded by the caller.
-pub(crate) enum Body {
+pub enum Body {
     /// With its share of memory, to be kept for as long.
     Whole(Vec<u8>, Share),
     /// More than the limit; the rest was not read.
@@ -14,7 +14,7 @@ pub(crate) enum Body {
     Broken(String),
 }
 
-pub(crate) async fn read(mut response: Response, limit: u64) -> Body {
+pub async fn read(mut response: Response, limit: u64) -> Body {
     if response
         .content_length()
         .is_some_and(|length| length > limit)

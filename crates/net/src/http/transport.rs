@@ -17,44 +17,47 @@ use rustls_pki_types::ServerName;
 use tokio::task::AbortHandle;
 use url::Url;
 
+use super::connection::{MAX_HEAD, MAX_HEADERS, drive};
+use super::proxy;
 use super::reply::{Certificate, Reply, read};
 use super::request::{Request, authority};
-use super::{MAX_HEAD, MAX_HEADERS, drive, proxy};
-use crate::addresses::Place;
 use crate::certificate;
-use crate::client_tls::{Settings, Trust, server_name, shake_hands};
-use crate::connect::{End, Problem, Route, Stream};
 use crate::party::{Party, charge};
+use crate::place::Place;
+use crate::problem::Problem;
+use crate::route::{End, Route};
+use crate::stream::Stream;
+use crate::tls::{Settings, Trust, server_name, shake_hands};
 
 /// What is read ahead of one HTTP/2 stream.
 const WINDOW: u32 = 256 << 10;
 
 /// How a probe's server is reached and spoken to.
-pub(crate) struct Transport {
+pub struct Transport {
     route: Route,
     proxy: proxy::Rule,
     version: HttpVersion,
     tls: Settings,
     name: Option<ServerName<'static>>,
     /// Whether anybody looks at the server's certificate beyond its being trusted.
-    pub(crate) certificates: bool,
-    pub(crate) max_body: u64,
+    pub certificates: bool,
+    pub max_body: u64,
 }
 
 /// What a configuration says of it.
-pub(crate) struct Wire<'a> {
-    pub(crate) route: Route,
-    pub(crate) proxy: Option<&'a Proxy>,
-    pub(crate) version: HttpVersion,
-    pub(crate) ca_file: Option<&'a std::path::Path>,
-    pub(crate) client_certificate: Option<&'a ClientCertificate>,
-    pub(crate) server_name: Option<&'a str>,
-    pub(crate) certificates: bool,
-    pub(crate) max_body: u64,
+pub struct Wire<'a> {
+    pub route: Route,
+    pub proxy: Option<&'a Proxy>,
+    pub version: HttpVersion,
+    pub ca_file: Option<&'a std::path::Path>,
+    pub client_certificate: Option<&'a ClientCertificate>,
+    pub server_name: Option<&'a str>,
+    pub certificates: bool,
+    pub max_body: u64,
 }
 
 impl Transport {
-    pub(crate) fn new(wire: Wire<'_>) -> Result<Self, String> {
+    pub fn new(wire: Wire<'_>) -> Result<Self, String> {
         let Wire {
             route,
             proxy,
@@ -91,18 +94,18 @@ impl Transport {
     }
 
     /// The way to a URL's own server.
-    pub(crate) fn route(&self) -> &Route {
+    pub fn route(&self) -> &Route {
         &self.route
     }
 
     /// Whether somebody else connects.
-    pub(crate) fn is_proxied(&self, url: &Url) -> bool {
+    pub fn is_proxied(&self, url: &Url) -> bool {
         let uri: Result<Uri, _> = url.as_str().parse();
         uri.is_ok_and(|uri| self.proxy.of(&uri).is_some())
     }
 
     /// Sends a request to its URL's own server, at the first of these ends that takes a connection.
-    pub(crate) async fn send(&self, request: &Request, ends: &[End]) -> Result<Reply, Problem> {
+    pub async fn send(&self, request: &Request, ends: &[End]) -> Result<Reply, Problem> {
         let own = || match &self.name {
             Some(name) => Ok(name.clone()),
             None => server_name(&place(&request.url).host),
@@ -112,7 +115,7 @@ impl Transport {
     }
 
     /// Where somebody else may be reached than the one whose addresses are given.
-    pub(crate) async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<End>, Problem> {
+    pub async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<End>, Problem> {
         if self.is_proxied(url) {
             Ok(vec![End::Beyond])
         } else {
@@ -122,7 +125,7 @@ impl Transport {
 
     /// Sends a request to somebody else: without our certificate, to whatever address the name
     /// resolves to.
-    pub(crate) async fn send_elsewhere(&self, request: &Request) -> Result<Reply, Problem> {
+    pub async fn send_elsewhere(&self, request: &Request) -> Result<Reply, Problem> {
         let route = self.route.elsewhere();
         let ends = self.ends_elsewhere(&request.url).await?;
         let tls = Settings {
@@ -308,7 +311,7 @@ fn broken(error: hyper::Error) -> Problem {
     Problem::broken(&error)
 }
 
-pub(crate) fn place(url: &Url) -> Place {
+pub fn place(url: &Url) -> Place {
     let host = url.host_str().unwrap_or_default();
     Place {
         host: host.trim_matches(['[', ']']).to_owned(),
@@ -317,7 +320,7 @@ pub(crate) fn place(url: &Url) -> Place {
 }
 
 /// Whether two URLs are the same server's: a secret for one may be told to the other.
-pub(crate) fn same_server(one: &Url, other: &Url) -> bool {
+pub fn same_server(one: &Url, other: &Url) -> bool {
     let downgraded = one.scheme() == "https" && other.scheme() == "http";
     let usual = one.port().is_none() && other.port().is_none();
     one.host_str() == other.host_str()

@@ -3,7 +3,7 @@
 use tokio_rustls::rustls;
 
 /// An error's plainest words: the innermost cause, as a person would say it.
-pub(crate) fn plain_cause(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn plain_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost: &(dyn std::error::Error + 'static) = error;
     while let Some(source) = innermost.source() {
         innermost = source;

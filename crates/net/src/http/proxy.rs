@@ -18,11 +18,12 @@ use hyper_util::rt::TokioIo;
 use model::proxy::Proxies;
 use tokio::net::TcpStream;
 
-use super::drive;
-use crate::addresses::Place;
-use crate::client_tls::{Settings, server_name, shake_hands};
-use crate::connect::{Problem, Stream};
+use super::connection::{MAX_HEAD, drive};
 use crate::party::Party;
+use crate::place::Place;
+use crate::problem::Problem;
+use crate::stream::Stream;
+use crate::tls::{Settings, server_name, shake_hands};
 
 /// The value of a reading where the proxy did not let us through.
 const PROXY: &str = "proxy";
@@ -174,7 +175,7 @@ pub(super) async fn tunnel(
         request.headers_mut().insert(PROXY_AUTHORIZATION, value);
     }
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(super::MAX_HEAD)
+        .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(through)?;

@@ -12,19 +12,19 @@ use super::reply::Reply;
 use super::request::Request;
 
 /// Whether a text may be a token, which is shown nowhere: a word of some length.
-pub(crate) fn may_be_a_token(text: &str) -> bool {
+pub fn may_be_a_token(text: &str) -> bool {
     const SHORTEST: usize = 8;
     let place = text.starts_with('/') || text.contains("://");
     text.len() >= SHORTEST && !place && !text.contains(char::is_whitespace)
 }
 
-pub(crate) struct Cookies {
+pub struct Cookies {
     kept: RefCell<CookieStore>,
     redactor: Redactor,
 }
 
 impl Cookies {
-    pub(crate) fn new(redactor: &Redactor) -> Self {
+    pub fn new(redactor: &Redactor) -> Self {
         Cookies {
             kept: RefCell::default(),
             redactor: redactor.clone(),

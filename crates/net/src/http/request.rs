@@ -16,20 +16,20 @@ const MAX_SENT: u64 = 16 << 20;
 
 /// One request, to be sent any number of times.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
-    pub(crate) url: Url,
+pub struct Request {
+    pub method: Method,
+    pub url: Url,
     /// With `Host`.
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub headers: HeaderMap,
+    pub body: Bytes,
 }
 
 /// Where a body comes from; at most one is given.
-pub(crate) struct Body<'a> {
-    pub(crate) text: Option<&'a str>,
-    pub(crate) file: Option<&'a Path>,
-    pub(crate) json: Option<&'a Json>,
-    pub(crate) form: &'a BTreeMap<String, String>,
+pub struct Body<'a> {
+    pub text: Option<&'a str>,
+    pub file: Option<&'a Path>,
+    pub json: Option<&'a Json>,
+    pub form: &'a BTreeMap<String, String>,
 }
 
 impl Body<'_> {
@@ -65,7 +65,7 @@ impl Body<'_> {
 }
 
 impl Request {
-    pub(crate) fn new(
+    pub fn new(
         method: Option<&Configured>,
         url: &str,
         headers: &BTreeMap<String, String>,
@@ -106,7 +106,7 @@ impl Request {
     }
 
     /// A plain `GET` of another URL, with nothing that only the first server may know.
-    pub(crate) fn stranger(url: &Url) -> Result<Self, String> {
+    pub fn stranger(url: &Url) -> Result<Self, String> {
         Self::new(
             None,
             url.as_str(),
@@ -121,7 +121,7 @@ impl Request {
     }
 
     /// The same request to another URL of the same server.
-    pub(crate) fn moved(&self, url: &Url) -> Result<Self, String> {
+    pub fn moved(&self, url: &Url) -> Result<Self, String> {
         let mut moved = Request::stranger(url)?;
         for (name, value) in &self.headers {
             if name != HOST
@@ -139,13 +139,16 @@ fn usual(url: &Url) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::with_capacity(8);
     let host = HeaderValue::from_str(&authority(url));
     map.insert(HOST, host.map_err(|_| "the URL's host cannot be sent")?);
-    map.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+    map.insert(
+        USER_AGENT,
+        HeaderValue::from_static(crate::user_agent::USER_AGENT),
+    );
     map.insert(ACCEPT, HeaderValue::from_static("*/*"));
     Ok(map)
 }
 
 /// `host` or `host:port`, as the `Host` header has it.
-pub(crate) fn authority(url: &Url) -> String {
+pub fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{host}:{port}"),
@@ -180,7 +183,7 @@ fn from_file(path: &Path) -> Result<Vec<u8>, String> {
     })
 }
 
-pub(crate) fn parse(text: &str) -> Result<Url, String> {
+pub fn parse(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         Ok(_) => Err("the URL is not `http://…` or `https://…`".into()),

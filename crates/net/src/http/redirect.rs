@@ -5,16 +5,17 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
+use model::text::excerpt;
 use url::Url;
 
 use super::reply::{Certificate, Reply};
 use super::request::Request;
 use super::transport::{Transport, place, same_server};
-use crate::connect::{End, Problem};
-use model::text::excerpt;
+use crate::problem::Problem;
+use crate::route::End;
 
 /// Cookies, where there are any to be kept.
-pub(crate) trait Memory {
+pub trait Memory {
     fn before(&self, request: &mut Request);
     fn after(&self, url: &Url, reply: &Reply);
 }
@@ -24,7 +25,7 @@ pub(crate) trait Memory {
 ///
 /// The answer is the last one, of the whole way: it took the time of all hops, and its certificate
 /// is the one that ends first of all that a user would meet.
-pub(crate) async fn follow(
+pub async fn follow(
     transport: &Transport,
     request: &Request,
     ends: &[End],
@@ -166,7 +167,7 @@ fn onward(request: Request, reply: &Reply, mut next: Url) -> Result<Request, Str
 }
 
 /// A URL without what may be a secret in it.
-pub(crate) fn public(url: &Url) -> String {
+pub fn public(url: &Url) -> String {
     let mut url = url.clone();
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     url.set_query(None);

@@ -20,25 +20,26 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use crate::connect::{Problem, Stream};
+use crate::problem::Problem;
+use crate::stream::Stream;
 
 /// The value of a reading where no handshake came about.
 const HANDSHAKE: &str = "handshake";
 
 /// What a probe's connections have in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Instead of the system's certificates.
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) trust: Trust,
-    pub(crate) certificate: Option<ClientCertificate>,
+    pub ca_file: Option<PathBuf>,
+    pub trust: Trust,
+    pub certificate: Option<ClientCertificate>,
     /// Protocols by their ALPN names, the best first.
-    pub(crate) protocols: &'static [&'static str],
+    pub protocols: &'static [&'static str],
 }
 
 /// Whom a connection may be made to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Trust {
+pub enum Trust {
     /// Whose certificate is trusted and for their name.
     #[default]
     Named,
@@ -52,7 +53,7 @@ impl Settings {
     /// Made once for all probes that are alike: to read the system's certificates takes longer
     /// than many measurements.
     /// What stands in our own way says nothing of the server.
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
+    pub fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
         static KNOWN: LazyLock<Mutex<HashMap<Settings, Arc<ClientConfig>>>> =
             LazyLock::new(Mutex::default);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,7 +212,7 @@ fn chains(
         .map_err(|error| error.to_string())
 }
 
-pub(crate) async fn shake_hands(
+pub async fn shake_hands(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     stream: Stream,
@@ -221,7 +222,7 @@ pub(crate) async fn shake_hands(
 }
 
 /// A name as certificates have it.
-pub(crate) fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+pub fn server_name(text: &str) -> Result<ServerName<'static>, String> {
     match ServerName::try_from(text) {
         Ok(name) => Ok(name.to_owned()),
         Err(_) => Err(format!("`{text}` is no name of a server")),

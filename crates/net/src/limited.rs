@@ -6,17 +6,17 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::connect::Stream;
+use crate::stream::Stream;
 
 /// Ends with an error after so many bytes were read.
-pub(crate) struct Limited {
+pub struct Limited {
     stream: Stream,
     left: usize,
     most: usize,
 }
 
 impl Limited {
-    pub(crate) fn new(stream: Stream, most: usize) -> Limited {
+    pub fn new(stream: Stream, most: usize) -> Limited {
         Limited {
             stream,
             left: most,

@@ -1,0 +1,28 @@
+//! Servers over the network, as far as a byte stream, TLS and HTTP: what is asked is the caller's.
+//!
+//! Each error names whose fault it is ([`party`]), and what all answers together take of memory
+//! is bounded ([`budget`]).
+
+pub mod body;
+pub mod budget;
+pub mod cause;
+pub mod certificate;
+pub mod hosts;
+pub mod http;
+pub mod limited;
+pub mod party;
+mod place;
+mod problem;
+mod route;
+mod stream;
+pub mod tls;
+pub mod trust;
+mod tunnels;
+mod user_agent;
+
+pub use place::Place;
+pub use problem::{Problem, REFUSED};
+pub use route::{End, Route};
+pub use stream::Stream;
+pub use tunnels::{Opening, Tunnels};
+pub use user_agent::USER_AGENT;

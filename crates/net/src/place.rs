@@ -1,0 +1,58 @@
+//! A name and a port, and every address of it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use config::value::Address;
+use remote::resolve::{Unresolved, resolve};
+
+use crate::party::{Party, owed_by};
+use crate::problem::Problem;
+
+/// A name and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Without the brackets of an IPv6 address.
+    pub host: String,
+    pub port: u16,
+}
+
+impl Place {
+    pub fn new(address: &Address, usual: u16) -> Place {
+        Place {
+            host: address.host().to_owned(),
+            port: address.port().unwrap_or(usual),
+        }
+    }
+
+    /// Every address, each once.
+    pub async fn resolve(&self) -> Result<Vec<SocketAddr>, Problem> {
+        let Place { host, port } = self;
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, *port)]);
+        }
+        let found = owed_by(Party::Resolver, resolve(host, *port)).await;
+        let mut addresses = found.map_err(|unresolved| {
+            let party = match &unresolved {
+                // The resolver's answer, which the service's users get too.
+                Unresolved::NoName { .. } => Party::Service,
+                Unresolved::NotAsked { .. } => Party::Resolver,
+                Unresolved::Ours { .. } => Party::Ourselves,
+            };
+            Problem::new(party, "no address", unresolved.to_string())
+        })?;
+        addresses.sort_unstable();
+        addresses.dedup();
+        Ok(addresses)
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Place { host, port } = self;
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Why there is no connection, or no answer on it.
+
+use std::borrow::Cow;
+
+use crate::cause::plain_cause;
+use crate::party::{Party, culprit, debtor};
+
+/// What was seen where nobody listens.
+pub const REFUSED: &str = "connection refused";
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    party: Party,
+    value: Cow<'static, str>,
+    reason: String,
+}
+
+impl Problem {
+    /// This one lets us through no further.
+    pub fn new(
+        party: Party,
+        value: impl Into<Cow<'static, str>>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Problem {
+            party,
+            value: value.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The thing under test does not let anybody in: its users see the same.
+    pub fn of_service(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let value = if reason == REFUSED { REFUSED } else { "error" };
+        Problem::new(Party::Service, value, reason)
+    }
+
+    /// What we have does not let us ask: that says nothing of the service.
+    pub fn of_way(value: &'static str, reason: impl Into<String>) -> Self {
+        Problem::new(Party::Ourselves, value, reason)
+    }
+
+    /// A connection could not be made, or broke: by the party that the error names, else by the one that
+    /// owed the answer.
+    pub fn broken(error: &(dyn std::error::Error + 'static)) -> Self {
+        if let Some((party, reason)) = culprit(error) {
+            return Problem::new(party, "error", reason);
+        }
+        match debtor() {
+            Party::Service => Problem::of_service(plain_cause(error)),
+            party => {
+                let reason = format!("through {party}: {}", plain_cause(error));
+                Problem::new(party, "error", reason)
+            }
+        }
+    }
+
+    pub fn party(&self) -> &Party {
+        &self.party
+    }
+
+    /// What was seen, short.
+    pub fn value(mut self, value: impl Into<Cow<'static, str>>) -> Self {
+        self.value = value.into();
+        self
+    }
+
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The same of a place that this one keeps: what would be the service's failure is its own.
+    pub fn of(mut self, party: &Party) -> Self {
+        if self.party == Party::Service {
+            self.party = party.clone();
+        }
+        self.reason = format!("{party}: {}", self.reason);
+        self
+    }
+
+    /// The same of another place than the one under test.
+    pub fn at(mut self, place: &impl std::fmt::Display) -> Self {
+        self.reason = format!("{place}: {}", self.reason);
+        self
+    }
+
+    /// Who is to blame, what was seen in short, and why.
+    pub fn into_parts(self) -> (Party, Cow<'static, str>, String) {
+        (self.party, self.value, self.reason)
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
