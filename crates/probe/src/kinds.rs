@@ -2,6 +2,7 @@
 
 use config::file::{Group, Healthgate, Member, Policy, Template};
 use model::Severity;
+use prometheus::slo::{Objective, objectives};
 
 use crate::command::Command;
 use crate::compose::Compose;
@@ -14,7 +15,6 @@ use crate::postgres::Postgres;
 use crate::probe::{Probe, Surroundings};
 use crate::prometheus::Prometheus;
 use crate::redis::Redis;
-use crate::slo::{Objective, objectives};
 use crate::smoke::Smoke;
 use crate::systemd::Systemd;
 use crate::tcp::Tcp;

@@ -1,42 +1,27 @@
-//! A Prometheus instant query. Its own small client, because a gate must see what libraries
-//! smooth over: warnings, the number of series, NaN, the age of samples.
+//! A Prometheus instant query.
 //!
 //! All queries of a measurement see one instant. What decides nothing (no data, several series, no
 //! number, a warning, old samples) is what the configuration says, and never a silent pass.
 
-mod age;
-mod answer;
-mod client;
 mod judge;
-mod query;
-mod scrape;
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use config::file::PrometheusProbe;
+use config::file::{PrometheusProbe, Undecided};
 use config::value::{Quantity, Span};
 use futures_util::future::join4;
 use jiff::{SignedDuration, Timestamp};
 use model::{Outcome, Verdict};
+use prometheus::age::Sources;
+use prometheus::query::{Selector, selectors};
+use prometheus::scrape::{Short, short_windows};
+use prometheus::{Client, Trouble, shown};
 use url::Url;
 
-use self::client::Trouble;
 use self::judge::judge;
-use self::query::{Selector, selectors};
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
-
-pub use self::client::Client;
-pub(crate) use self::query::quoted;
-
-/// One series at one instant.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    pub labels: BTreeMap<String, String>,
-    pub value: f64,
-}
 
 /// One query with its connection.
 pub(crate) struct Prometheus {
@@ -59,7 +44,7 @@ struct Seen {
     /// The next step after the last measurement, where it is not to run the query by hand.
     hint: Option<String>,
     /// Windows that are too short; `None` until they were looked at.
-    short: Option<Vec<scrape::Short>>,
+    short: Option<Vec<Short>>,
 }
 
 impl Prometheus {
@@ -130,9 +115,10 @@ impl Prometheus {
     }
 
     async fn ask_at(&self, at: Timestamp, timeout: Duration) -> Reading {
+        let sources = self.sources();
         let asked = join4(
             self.client.instant(&self.probe.query, at),
-            self.age(at),
+            sources.age(at),
             self.counted_in(at),
             self.look_at_windows(at, timeout / 2),
         );
@@ -162,13 +148,35 @@ impl Prometheus {
         reading.evidence = Some(head);
         let mut hint = None;
         if answer.series.is_empty() && reading.verdict != Verdict::Pass {
-            let why = self.why_no_data(at).await;
+            let why = sources.why_no_data(at).await;
             reading.actual = format!("no data: {}", why.what);
             reading.reason = Some(format!("the query gives no data: {}", why.what));
             hint = Some(why.hint);
         }
         self.remember(hint);
         reading
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources {
+            client: &self.client,
+            selectors: &self.selectors,
+            each_series: self.each_series,
+            max_age: self.probe.max_age.get(),
+            accepts_a_part: self.probe.on_warning == Undecided::Pass,
+        }
+    }
+
+    /// Looks once.
+    async fn look_at_windows(&self, at: Timestamp, timeout: Duration) {
+        if self.seen().short.is_some() {
+            return;
+        }
+        let selectors = self.selectors.as_deref().unwrap_or_default();
+        let interval = self.probe.scrape_interval.map(Span::get);
+        let looking = short_windows(&self.client, selectors, interval, at);
+        let looked = tokio::time::timeout(timeout, looking).await;
+        self.seen().short = Some(looked.unwrap_or_default());
     }
 
     async fn counted_in(&self, at: Timestamp) -> Result<Option<f64>, Trouble> {
@@ -229,7 +237,7 @@ impl Probe for Prometheus {
         url.query_pairs_mut()
             .append_pair("g0.expr", &self.probe.query)
             .append_pair("g0.tab", "1");
-        format!("look at the query in {}", client::shown(&url))
+        format!("look at the query in {}", shown(&url))
     }
 
     fn remarks(&self, id: &str) -> Vec<Outcome> {

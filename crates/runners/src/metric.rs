@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::file::RunnerMetric;
 use model::Env;
-use probe::prometheus::{Client, Sample};
+use prometheus::{Client, Sample};
 
 use crate::{Evidence, Source, State, Trust};
 

@@ -5,9 +5,9 @@ use config::value::{Quantity, Unit};
 use jiff::Timestamp;
 use model::Verdict;
 use model::text::excerpt;
+use prometheus::age::{Age, PLAUSIBLE};
+use prometheus::answer::{Answer, Series};
 
-use super::age::{Age, PLAUSIBLE};
-use super::answer::{Answer, Series};
 use crate::reading::Reading;
 
 pub(super) fn expected(probe: &PrometheusProbe) -> String {
@@ -202,9 +202,9 @@ fn within(probe: &PrometheusProbe, value: f64, whose: &str) -> Reading {
 
 #[cfg(test)]
 mod tests {
-    use super::super::age::Oldest;
     use super::*;
     use config::value::Span;
+    use prometheus::age::Oldest;
 
     const AT: i64 = 1_800_000_000;
 

@@ -7,22 +7,22 @@ use std::fmt::Write as _;
 
 use config::file::{PolicyOverlay, PrometheusProbe, Slo, SloMetrics, TimeUnit, Undecided};
 
-use crate::prometheus::quoted;
+use crate::query::quoted;
 
 /// One objective: the probe, and what it is about.
-pub(crate) struct Objective {
-    pub(crate) probe: PrometheusProbe,
-    pub(crate) subject: String,
+pub struct Objective {
+    pub probe: PrometheusProbe,
+    pub subject: String,
     /// The series that must be there and fresh. Those of failures need not: an instance that is
     /// gone may have been the last to fail.
-    pub(crate) about: String,
+    pub about: String,
     /// The query with what counters had counted when they were first seen.
-    pub(crate) counted_in: Option<String>,
+    pub counted_in: Option<String>,
 }
 
 /// The probes of the objectives that are set. `others` are the section's own Prometheus probes, of
 /// which the first knows the server where the objectives do not.
-pub(crate) fn objectives(slo: &Slo, others: &[PrometheusProbe]) -> Vec<Objective> {
+pub fn objectives(slo: &Slo, others: &[PrometheusProbe]) -> Vec<Objective> {
     let Slo {
         server,
         access,

@@ -11,16 +11,16 @@ use model::text::excerpt;
 
 /// `http_requests_total{status="500"}[5m]` within a query.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Selector {
+pub struct Selector {
     /// Without its window and the instant that it looks at.
-    pub(super) text: String,
+    pub text: String,
     /// The metric's name, where it stands before the braces.
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
     /// It may fit metrics of several names.
-    pub(super) many_names: bool,
-    pub(super) window: Option<Duration>,
+    pub many_names: bool,
+    pub window: Option<Duration>,
     /// How long the subqueries around it are, together.
-    pub(super) reach: Duration,
+    pub reach: Duration,
     looks: Looks,
 }
 
@@ -43,7 +43,7 @@ enum Fixed {
 
 impl Selector {
     /// How long before the query's instant it looks; negative is later.
-    pub(super) fn before(&self, at: Timestamp) -> SignedDuration {
+    pub fn before(&self, at: Timestamp) -> SignedDuration {
         let Looks { fixed, before } = self.looks;
         let since = match fixed {
             None | Some(Fixed::Now) => SignedDuration::ZERO,
@@ -56,7 +56,7 @@ impl Selector {
     }
 
     /// ` offset 60000ms`, so that another query looks at the same instant; empty for now.
-    pub(super) fn offset(&self, at: Timestamp) -> String {
+    pub fn offset(&self, at: Timestamp) -> String {
         match self.before(at).as_millis() {
             0 => String::new(),
             millis => format!(" offset {millis}ms"),
@@ -64,14 +64,14 @@ impl Selector {
     }
 
     /// The same of one name only.
-    pub(super) fn named(&self, name: &str) -> String {
+    pub fn named(&self, name: &str) -> String {
         let inside = self.text.strip_prefix('{').unwrap_or(&self.text);
         format!("{{__name__={},{inside}", quoted(name))
     }
 }
 
 /// A string of PromQL.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{}\"", escaped.replace('\n', "\\n"))
 }
@@ -82,7 +82,7 @@ const MOST: usize = 64;
 const DEEPEST: usize = 64;
 
 /// The different selectors of a query; else what is not understood.
-pub(super) fn selectors(query: &str) -> Result<Vec<Selector>, String> {
+pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
     let mut parser = Parser {
         tokens: tokens(query)?,
         at: 0,
@@ -481,7 +481,7 @@ fn enclosed(text: &str, end: char) -> usize {
 }
 
 /// A duration as Prometheus writes it: `5m`, `1h30m`, `300` (seconds).
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();

@@ -11,26 +11,26 @@ const PARTIAL: &str = "the answer is partial: a part of the storage did not answ
 
 /// A good answer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Answer {
-    pub(super) series: Vec<Series>,
-    pub(super) warnings: Vec<String>,
+pub struct Answer {
+    pub series: Vec<Series>,
+    pub warnings: Vec<String>,
     /// The server's remarks about the query.
-    pub(super) infos: Vec<String>,
+    pub infos: Vec<String>,
 }
 
 /// One series at one instant.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Series {
-    pub(super) labels: BTreeMap<String, String>,
+pub struct Series {
+    pub labels: BTreeMap<String, String>,
     /// `None` is a histogram.
-    pub(super) value: Option<f64>,
+    pub value: Option<f64>,
     /// Of which time the server says that it is, in seconds since 1970.
-    pub(super) at: Option<f64>,
+    pub at: Option<f64>,
 }
 
 impl Answer {
     /// An answer may come with a good status and say that there was an error.
-    pub(super) fn parse(body: &[u8]) -> Result<Answer, String> {
+    pub fn parse(body: &[u8]) -> Result<Answer, String> {
         let json: Value =
             serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
         if json["status"] != "success" {
@@ -54,13 +54,13 @@ impl Answer {
     }
 
     /// The warning that a part of the data was not read; those of PromQL are about the query.
-    pub(super) fn lacks_data(&self) -> Option<&str> {
+    pub fn lacks_data(&self) -> Option<&str> {
         let mut all = self.warnings.iter().map(String::as_str);
         all.find(|warning| !warning.starts_with("PromQL"))
     }
 
     /// The one number of an answer that has one.
-    pub(super) fn number(&self) -> Option<f64> {
+    pub fn number(&self) -> Option<f64> {
         match &self.series[..] {
             [one] => one.value,
             _ => None,
@@ -69,7 +69,7 @@ impl Answer {
 }
 
 /// The server's own words for why it does not answer.
-pub(super) fn refusal(json: &Value) -> String {
+pub fn refusal(json: &Value) -> String {
     let text = json["error"].as_str().unwrap_or("no reason given");
     match json["errorType"].as_str() {
         Some(kind) => format!("Prometheus refuses the query: {kind}: {text}"),

@@ -7,15 +7,13 @@
 
 use std::time::Duration;
 
-use config::file::Undecided;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::text::excerpt;
 
-use super::answer::Answer;
-use super::client::Trouble;
-use super::query::Selector;
-use super::{Prometheus, client};
+use crate::answer::Answer;
+use crate::client::{Client, Trouble, shown};
+use crate::query::Selector;
 
 /// How far Prometheus itself looks back.
 const LOOKBACK: Duration = Duration::from_mins(5);
@@ -26,13 +24,13 @@ const WALK: Duration = Duration::from_secs(30);
 /// So old a series that ended without notice is still seen by two looks.
 const LATE: Duration = LOOKBACK.saturating_sub(WALK).saturating_sub(WALK);
 /// No time of a sample is before it: a server that says so does not know.
-pub(super) const PLAUSIBLE: f64 = 1e9;
+pub const PLAUSIBLE: f64 = 1e9;
 /// Names that one selector may fit.
 const MOST_NAMES: usize = 100;
 
 /// How old the samples of a query are.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Age {
+pub enum Age {
     /// Nothing in it has an age: `vector(0)`, or series that are not there.
     None,
     /// The series whose newest sample is the oldest of all.
@@ -42,16 +40,16 @@ pub(super) enum Age {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Oldest {
-    pub(super) selector: String,
+pub struct Oldest {
+    pub selector: String,
     /// In seconds.
-    pub(super) age: f64,
+    pub age: f64,
 }
 
 /// Why a query gives no data.
-pub(super) struct Why {
-    pub(super) what: String,
-    pub(super) hint: String,
+pub struct Why {
+    pub what: String,
+    pub hint: String,
 }
 
 /// When the newest sample of a selector's oldest series is of, in seconds since 1970.
@@ -61,12 +59,25 @@ enum Newest {
     Unproven(String),
 }
 
-impl Prometheus {
+/// The series that a query is made of, at one server.
+pub struct Sources<'a> {
+    pub client: &'a Client,
+    /// Those whose samples must be fresh; else why they are not known.
+    pub selectors: &'a Result<Vec<Selector>, String>,
+    /// Whether every series must be fresh, or one of each selector's.
+    pub each_series: bool,
+    /// From which age on a sample is old.
+    pub max_age: Duration,
+    /// Whether what was read of a part of the series counts too.
+    pub accepts_a_part: bool,
+}
+
+impl Sources<'_> {
     /// How old the oldest of all series is, each against the instant that its selector looks at.
     /// At least one selector has to look at now: where none does, the way back to the nearest one
     /// counts too.
-    pub(super) async fn age(&self, at: Timestamp) -> Result<Age, Trouble> {
-        let selectors = match &self.selectors {
+    pub async fn age(&self, at: Timestamp) -> Result<Age, Trouble> {
+        let selectors = match self.selectors {
             Ok(selectors) => selectors,
             Err(why) => return Ok(Age::Unproven(why.clone())),
         };
@@ -134,7 +145,7 @@ impl Prometheus {
         }
         // A series that ended without notice is seen for five minutes more, and grows old; one
         // that ended in good order is gone at once, and counted on purpose.
-        let late = self.probe.max_age.get().min(LATE);
+        let late = self.max_age.min(LATE);
         let silent = each_of(&texts, "min", |text| {
             let times = steps(&format!("timestamp({text})"));
             let ages = steps(&format!("(time() - timestamp({text}))"));
@@ -189,7 +200,7 @@ impl Prometheus {
     /// Why an answer does not tell of all series, unless that is accepted.
     fn lacks_data(&self, answer: &Answer) -> Option<String> {
         let warning = answer.lacks_data().map(str::to_owned);
-        warning.filter(|_| self.probe.on_warning != Undecided::Pass)
+        warning.filter(|_| !self.accepts_a_part)
     }
 
     /// A query whose one number is a time.
@@ -210,8 +221,8 @@ impl Prometheus {
     }
 
     /// What the server knows of the series that were named.
-    pub(super) async fn why_no_data(&self, at: Timestamp) -> Why {
-        let base = client::shown(self.client.base());
+    pub async fn why_no_data(&self, at: Timestamp) -> Why {
+        let base = shown(self.client.base());
         let mut what = "no series that it names is there".to_owned();
         let selectors = self.selectors.as_deref().unwrap_or_default();
         for selector in selectors {

@@ -3,6 +3,7 @@
 //! The server is somebody we ask about the service: that it does not answer is an error, and no
 //! verdict on the service. Proxies of the environment are honoured.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +21,7 @@ use serde_json::Value;
 use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
-use super::Sample;
-use super::answer::{Answer, refusal};
+use crate::answer::{Answer, Series, refusal};
 
 /// A few numbers are small; this leaves room for labels and warnings.
 const MAX_BODY: u64 = 4 << 20;
@@ -31,6 +31,13 @@ const MAX_TARGETS: u64 = 16 << 20;
 const LONG: usize = 1500;
 /// Clocks that differ by no more than this, beyond what an answer's time leaves open, agree.
 const AGREE: SignedDuration = SignedDuration::from_secs(2);
+
+/// One series at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
 
 /// A server with its connections' settings.
 pub struct Client {
@@ -44,17 +51,17 @@ pub struct Client {
 
 /// Why there is no answer, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub struct Trouble {
     /// The server read the query and did not want it.
-    pub(super) refused: bool,
-    pub(super) reason: String,
+    pub refused: bool,
+    pub reason: String,
     /// Unless the query itself is to blame.
-    pub(super) hint: Option<String>,
-    pub(super) evidence: Option<String>,
+    pub hint: Option<String>,
+    pub evidence: Option<String>,
 }
 
 impl Trouble {
-    pub(super) fn plain(reason: impl Into<String>) -> Self {
+    pub fn plain(reason: impl Into<String>) -> Self {
         Trouble {
             refused: false,
             reason: reason.into(),
@@ -99,7 +106,7 @@ impl Client {
     }
 
     /// The server's time.
-    pub(super) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         now.checked_add(self.ahead()).unwrap_or(now)
     }
@@ -137,7 +144,7 @@ impl Client {
         if let Some(warning) = answer.warnings.first() {
             return Err(format!("Prometheus warns: {warning}"));
         }
-        let sample = |series: super::answer::Series| {
+        let sample = |series: Series| {
             Ok(Sample {
                 labels: series.labels,
                 value: series.value.ok_or("the result is a histogram, no number")?,
@@ -147,11 +154,7 @@ impl Client {
     }
 
     /// A query at one instant, and the answer's head.
-    pub(super) async fn instant(
-        &self,
-        query: &str,
-        at: Timestamp,
-    ) -> Result<(Answer, String), Trouble> {
+    pub async fn instant(&self, query: &str, at: Timestamp) -> Result<(Answer, String), Trouble> {
         self.query(query, Some(at)).await
     }
 
@@ -183,7 +186,7 @@ impl Client {
     }
 
     /// The targets that the server scrapes.
-    pub(super) async fn targets(&self) -> Result<Value, Trouble> {
+    pub async fn targets(&self) -> Result<Value, Trouble> {
         let mut url = self.at("api/v1/targets")?;
         url.query_pairs_mut().append_pair("state", "active");
         let (body, _, _share) = self.ask(self.http.get(url), MAX_TARGETS).await?;
@@ -191,7 +194,7 @@ impl Client {
         serde_json::from_slice(&body).map_err(|_| Trouble::plain("the answer is not JSON"))
     }
 
-    pub(super) fn base(&self) -> &Url {
+    pub fn base(&self) -> &Url {
         &self.base
     }
 
@@ -276,7 +279,7 @@ impl Client {
 }
 
 /// Without a user and a password.
-pub(super) fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // Fails only for addresses that have no host, which are not asked.
     let _ = (url.set_username(""), url.set_password(None));

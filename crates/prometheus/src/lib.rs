@@ -1,0 +1,12 @@
+//! A Prometheus server, or what speaks like one: what is asked, what the answer is, and how old
+//! its samples are. A small client of our own, because a gate must see what libraries smooth over:
+//! warnings, the number of series, NaN, the age of samples.
+
+pub mod age;
+pub mod answer;
+mod client;
+pub mod query;
+pub mod scrape;
+pub mod slo;
+
+pub use client::{Client, Sample, Trouble, shown};
