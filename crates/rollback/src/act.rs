@@ -32,7 +32,7 @@ use crate::refuse::Wish;
 use crate::session::{Session, failure};
 use crate::tree::Tree;
 use fleet::Fleet;
-use target::{Move, Place, Places, Target, kinds};
+use target::{Place, Places, Target, Transition, kinds};
 
 pub(crate) use abort::abort;
 pub(crate) use plan::plan;
@@ -105,15 +105,15 @@ impl Rollback<'_> {
         &'f self,
         target: &'f dyn Target,
         lease: &'f Lease,
-        moving: Move<'f>,
+        transition: Transition<'f>,
         journal: Journal,
     ) -> Fleet<'f> {
         Fleet {
             rollback: self,
             target,
             lease,
-            moving,
-            steps: target.steps(moving),
+            transition,
+            steps: target.steps(transition),
             journal: journal.into(),
             until: self.clock + self.uncounted.get() + self.session.section.deadline.get(),
         }

@@ -8,7 +8,7 @@ use cli::Job;
 use config::file::Rollback;
 use futures_util::future::join_all;
 use state::Entry;
-use target::{Context, Learned, Move, Parts, Place, Places, Question, Target, kinds};
+use target::{Context, Parts, Place, Places, Question, ReleaseFacts, Target, Transition, kinds};
 
 /// How long a place may take to say what it runs.
 pub(crate) const LOOK: Duration = Duration::from_secs(20);
@@ -24,11 +24,8 @@ pub(crate) struct Spread {
 
 /// Asks every step's place, side by side.
 pub(crate) async fn everywhere(target: &dyn Target, destination: &str) -> Spread {
-    let moving = Move {
-        destination,
-        left: None,
-    };
-    let steps = target.steps(moving);
+    let transition = Transition::to(destination);
+    let steps = target.steps(transition);
     let asking = steps.iter().map(|step| async move {
         let asked = tokio::time::timeout(LOOK, target.current(step, destination)).await;
         let late = || Err(format!("no answer within {} s", LOOK.as_secs()));
@@ -65,11 +62,8 @@ pub(crate) async fn everywhere(target: &dyn Target, destination: &str) -> Spread
 
 /// Whether several releases may run side by side: on several places, or behind one front door.
 pub(crate) fn several(target: &dyn Target, destination: &str) -> bool {
-    let moving = Move {
-        destination,
-        left: None,
-    };
-    target.shares() || target.steps(moving).len() > 1
+    let transition = Transition::to(destination);
+    target.capabilities().splits_traffic || target.steps(transition).len() > 1
 }
 
 /// What a target may know of this job.
@@ -87,19 +81,19 @@ pub(crate) fn context<'a>(job: &'a Job, places: &'a Places, known: Vec<Entry>) -
     }
 }
 
-/// What [`Target::learned`] says of the configured target.
-pub(crate) async fn learned(
+/// What [`Observe::facts`] says of the configured target.
+pub(crate) async fn facts(
     section: &Rollback,
     job: &Job,
     release: &str,
     known: Vec<Entry>,
-) -> Result<Option<Learned>, String> {
+) -> Result<Option<ReleaseFacts>, String> {
     let places = Places::new(&job.config.hosts, &job.env);
     // Whoever asks what runs says why there is no target.
     let Ok(target) = kinds::of(section, &context(job, &places, known)) else {
         return Ok(None);
     };
-    let asked = tokio::time::timeout(LOOK, target.learned(release)).await;
+    let asked = tokio::time::timeout(LOOK, target.facts(release)).await;
     asked.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK.as_secs())))
 }
 
@@ -109,10 +103,7 @@ pub(crate) async fn parts(section: &Rollback, job: &Job, likely: &str, known: Ve
     let Ok(target) = kinds::of(section, &context(job, &places, known)) else {
         return Parts::default();
     };
-    let steps = target.steps(Move {
-        destination: likely,
-        left: None,
-    });
+    let steps = target.steps(Transition::to(likely));
     let target = &*target;
     let asking = steps.iter().map(|step| async move {
         let asked = tokio::time::timeout(LOOK, target.parts(step, likely)).await;

@@ -12,7 +12,7 @@ use state::{Document, Status};
 use crate::act;
 use crate::current;
 use crate::session::Session;
-use target::{ASK, Door, Place, Places, Question, kinds};
+use target::{ASK, Entrypoint, Place, Places, Question, kinds};
 
 /// Answers of a way with traffic: behind one address there may be several servers, and a proxy
 /// that was just reloaded has workers of before.
@@ -180,7 +180,7 @@ struct Seen {
 
 /// The ways in, and whether the target named them.
 struct Doors {
-    doors: Vec<Door>,
+    doors: Vec<Entrypoint>,
     of_target: bool,
 }
 
@@ -196,7 +196,10 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure>
         });
     }
     let target = kinds::of(section, &session.context(places)).map_err(Failure::usage)?;
-    let known = target.doors().await;
+    let known = match target.router() {
+        Some(router) => router.entrypoints().await,
+        None => Ok(Vec::new()),
+    };
     let known = known
         .map_err(|reason| Failure::error(reason).hint("name the ways in: `rollback.decide`"))?;
     if !known.is_empty() {
@@ -211,7 +214,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure>
         return Err(Failure::usage("where the release can be asked for is not configured")
             .hint("name the ways in: `rollback.decide: [{ name: proxy, traffic: true, release: { url: … } }]`"));
     }
-    let door = |(endpoint, question): (Option<String>, Question)| Door {
+    let door = |(endpoint, question): (Option<String>, Question)| Entrypoint {
         name: match endpoint {
             Some(endpoint) => format!("gate/{endpoint}"),
             None => "gate".to_owned(),
@@ -228,14 +231,14 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure>
     })
 }
 
-fn configured(way: &WayIn, names: Releases) -> Option<Door> {
+fn configured(way: &WayIn, names: Releases) -> Option<Entrypoint> {
     let WayIn {
         name,
         release,
         traffic,
         via,
     } = way;
-    Some(Door {
+    Some(Entrypoint {
         name: name.clone(),
         question: Question {
             url: release.url.clone()?,
@@ -252,7 +255,7 @@ fn configured(way: &WayIn, names: Releases) -> Option<Door> {
 async fn ask(
     session: &Session<'_>,
     places: &Places,
-    door: &Door,
+    door: &Entrypoint,
     document: Option<&Document>,
 ) -> Seen {
     let id = format!("decide/{}", door.name);
@@ -347,7 +350,7 @@ async fn ask(
 async fn answer(
     session: &Session<'_>,
     places: &Places,
-    door: &Door,
+    door: &Entrypoint,
     document: Option<&Document>,
 ) -> Vec<Result<String, String>> {
     let around = probe::Surroundings {

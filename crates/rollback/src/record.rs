@@ -343,7 +343,7 @@ async fn running(
         return vec![runs(session, release, told, insisted).await];
     }
     let (section, job) = (session.section, session.job);
-    let learned = current::learned(section, job, release, session.known()).await;
+    let learned = current::facts(section, job, release, session.known()).await;
     if let Ok(Some(learned)) = &learned
         && learned.named
     {

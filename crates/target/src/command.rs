@@ -3,7 +3,6 @@
 //! Releases and hosts reach it by its environment, never by its text.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 
 use config::file::{CommandTarget, Host};
 use model::Redactor;
@@ -12,7 +11,9 @@ use remote::local::{Captured, Script};
 
 use crate::context::Context;
 use crate::place::Place;
-use crate::target::{Asking, Move, Step, Target};
+use crate::target::{
+    Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
+};
 
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,
@@ -37,19 +38,19 @@ impl<'a> Command<'a> {
     async fn run(
         &self,
         text: &str,
-        moving: Option<Move<'_>>,
+        transition: Option<Transition<'_>>,
         host: &str,
     ) -> Result<Captured, String> {
         let mut env = vec![("HOST".to_owned(), host.to_owned())];
         // Empty rather than inherited: the caller's own RELEASE must not be taken for ours.
         env.push((
             "RELEASE".into(),
-            moving.map(|m| m.destination.to_owned()).unwrap_or_default(),
+            transition.map(|m| m.to.to_owned()).unwrap_or_default(),
         ));
         env.push((
             "PREVIOUS_RELEASE".into(),
-            moving
-                .and_then(|m| m.left)
+            transition
+                .and_then(|m| m.from)
                 .map(str::to_owned)
                 .unwrap_or_default(),
         ));
@@ -92,9 +93,11 @@ impl<'a> Command<'a> {
         }
     }
 
-    async fn switch(&self, step: &Step, moving: Move<'_>) -> Result<String, String> {
+    async fn switch(&self, step: &Step, transition: Transition<'_>) -> Result<String, String> {
         let address = self.address(&step.place);
-        let captured = self.run(&self.config.run, Some(moving), address).await?;
+        let captured = self
+            .run(&self.config.run, Some(transition), address)
+            .await?;
         if captured.success() {
             Ok(format!(
                 "exit status 0 after {} ms",
@@ -106,13 +109,32 @@ impl<'a> Command<'a> {
     }
 }
 
-impl Target for Command<'_> {
-    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+impl Observe for Command<'_> {
+    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(self.printed(step, likely))
+    }
+
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
+        Box::pin(async move {
+            let transition = Transition::to(destination);
+            for step in self.steps(transition) {
+                match self.printed(&step, destination).await {
+                    Ok(Some(current)) if current == destination => {}
+                    _ => return None,
+                }
+            }
+            Some(format!("`rollback.command.current` prints {destination}"))
+        })
+    }
+}
+
+impl Switch for Command<'_> {
+    fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
         let step = |place: Place| Step {
             name: format!("command/{place}"),
             does: format!(
                 "run `rollback.command.run` with RELEASE={} HOST={}",
-                moving.destination,
+                transition.to,
                 self.address(&place)
             ),
             place,
@@ -124,15 +146,11 @@ impl Target for Command<'_> {
         hosts.map(|name| step(Place::Host(name.clone()))).collect()
     }
 
-    fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
-        Box::pin(self.printed(step, likely))
-    }
-
-    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
         Box::pin(async move {
             if let Some(text) = &self.config.check {
                 let address = self.address(&step.place);
-                let captured = self.run(text, Some(moving), address).await?;
+                let captured = self.run(text, Some(transition), address).await?;
                 if !captured.success() {
                     return Err(format!(
                         "`rollback.command.check` says no: {}",
@@ -144,42 +162,42 @@ impl Target for Command<'_> {
         })
     }
 
-    fn proves(&self) -> bool {
-        self.config.check.is_some()
-    }
-
     /// The release that runs; a command can put back no more than that.
-    fn before<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, Option<String>> {
+    fn snapshot<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>> {
         Box::pin(async move {
-            let printed = self.printed(step, moving.destination).await.ok().flatten();
+            let printed = self.printed(step, transition.to).await.ok().flatten();
             // It goes into the journal: a secret never does.
             let printed = printed.filter(|release| {
-                release != moving.destination && self.redactor.redact(release) == *release
+                release != transition.to && self.redactor.redact(release) == *release
             });
-            Ok(printed.or_else(|| moving.left.map(str::to_owned)))
+            Ok(printed.or_else(|| transition.from.map(str::to_owned)))
         })
     }
 
-    fn act<'a>(
+    fn apply<'a>(
         &'a self,
         step: &'a Step,
-        moving: Move<'a>,
-        _before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(self.switch(step, moving))
+        transition: Transition<'a>,
+        _snapshot: Option<&'a str>,
+    ) -> Asking<'a, Applied> {
+        Box::pin(async move { Ok(self.switch(step, transition).await?.into()) })
     }
 
-    fn undo<'a>(
+    fn revert<'a>(
         &'a self,
         step: &'a Step,
-        moving: Move<'a>,
+        transition: Transition<'a>,
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
             let before = before.ok_or("which release ran before is not known")?;
-            let back = Move {
-                destination: before,
-                left: Some(moving.destination),
+            let back = Transition {
+                to: before,
+                from: Some(transition.to),
             };
             let made = self.switch(step, back).await?;
             // A command that has nothing to do for a release it does not know ends well too.
@@ -191,23 +209,14 @@ impl Target for Command<'_> {
             }
         })
     }
+}
 
-    fn proof<'a>(
-        &'a self,
-        destination: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Option<String>> + 'a>> {
-        Box::pin(async move {
-            let moving = Move {
-                destination,
-                left: None,
-            };
-            for step in self.steps(moving) {
-                match self.printed(&step, destination).await {
-                    Ok(Some(current)) if current == destination => {}
-                    _ => return None,
-                }
-            }
-            Some(format!("`rollback.command.current` prints {destination}"))
-        })
+impl Target for Command<'_> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            proves_retention: self.config.check.is_some(),
+            acts_from_here: true,
+            ..Capabilities::default()
+        }
     }
 }

@@ -25,7 +25,9 @@ use state::Entry;
 use crate::context::Context;
 use crate::machines::{Machines, alone, host};
 use crate::place::{Effect, Place, word};
-use crate::target::{Asking, Move, Parts, Proving, Step, Target};
+use crate::target::{
+    Applied, Asking, Capabilities, Observe, Parts, Proving, Step, Switch, Target, Transition,
+};
 use images::{is_image, release_of, repository};
 use look::{Container, Counts, Look};
 use project_files::{more_than_images, not_ours, override_text};
@@ -533,11 +535,15 @@ impl<'a> Compose<'a> {
 
     /// Whether the release could be made live: the project has these services, the images are here or
     /// can be had, and what is recreated differs only in its image. What Compose warned of.
-    async fn check(&self, place: &Place, moving: Move<'_>) -> Result<Vec<String>, String> {
-        let images = self.images(moving.destination)?;
+    async fn check(
+        &self,
+        place: &Place,
+        transition: Transition<'_>,
+    ) -> Result<Vec<String>, String> {
+        let images = self.images(transition.to)?;
         self.check_ours(place).await?;
         let look = self.look_lately(place).await?;
-        let resolved = self.resolved(place, moving.destination).await?;
+        let resolved = self.resolved(place, transition.to).await?;
         let project = &resolved.project;
         let mut services = self.config.services.keys();
         if let Some(service) = services.find(|name| !project.services.contains_key(*name)) {
@@ -566,7 +572,7 @@ done; fi\n",
             self.machines
                 .places
                 .script(place, "the release", &text, Effect::Reads, LOOK),
-            self.same(place, moving, &look, &changes),
+            self.same(place, transition, &look, &changes),
         )
         .await;
         if printed?.trim() == "here" {
@@ -924,34 +930,12 @@ done\n",
     }
 }
 
-impl Target for Compose<'_> {
-    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
-        self.machines
-            .steps("compose", &self.does(moving.destination))
-    }
-
+impl Observe for Compose<'_> {
     fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
         Box::pin(self.running(&step.place, likely))
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
-        Box::pin(async move {
-            let warnings = self.check(&step.place, moving).await?;
-            Ok(match warnings.as_slice() {
-                [] => step.does.clone(),
-                all => format!("{}; Compose warns: {}", step.does, all.join(" ")),
-            })
-        })
-    }
-
-    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Option<Asking<'a, ()>> {
-        Some(Box::pin(async move {
-            let images = self.images(moving.destination)?;
-            self.pull(&step.place, &images).await
-        }))
-    }
-
-    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
         let services: Vec<String> = self
             .config
             .services
@@ -970,36 +954,6 @@ impl Target for Compose<'_> {
         ]
     }
 
-    fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
-        Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
-    }
-
-    fn act<'a>(
-        &'a self,
-        step: &'a Step,
-        moving: Move<'a>,
-        before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(async move {
-            let counts = before.map(Before::read).transpose()?;
-            let counts = counts.map(|before| before.counts).unwrap_or_default();
-            self.switch(&step.place, moving.destination, &counts).await
-        })
-    }
-
-    fn undo<'a>(
-        &'a self,
-        step: &'a Step,
-        moving: Move<'a>,
-        before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(async move {
-            let before = before.ok_or("what was there before is not known")?;
-            let left = moving.left.unwrap_or(moving.destination);
-            self.put_back(&step.place, left, before).await
-        })
-    }
-
     fn parts<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Parts> {
         Box::pin(async move {
             let look = self.look_lately(&step.place).await?;
@@ -1012,16 +966,80 @@ impl Target for Compose<'_> {
         })
     }
 
-    /// Each service may run another.
-    fn shares(&self) -> bool {
-        true
-    }
-
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
         Box::pin(async move {
             let running = |place| -> Asking<'a, _> { Box::pin(self.running(place, destination)) };
             let all = self.machines.all_run(destination, running).await;
             all.then(|| format!("every container of the services runs {destination}"))
         })
+    }
+}
+
+impl Switch for Compose<'_> {
+    fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
+        self.machines.steps("compose", &self.does(transition.to))
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            let warnings = self.check(&step.place, transition).await?;
+            Ok(match warnings.as_slice() {
+                [] => step.does.clone(),
+                all => format!("{}; Compose warns: {}", step.does, all.join(" ")),
+            })
+        })
+    }
+
+    fn prepare<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Option<Asking<'a, ()>> {
+        Some(Box::pin(async move {
+            let images = self.images(transition.to)?;
+            self.pull(&step.place, &images).await
+        }))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
+    }
+
+    fn apply<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, Applied> {
+        Box::pin(async move {
+            let counts = before.map(Before::read).transpose()?;
+            let counts = counts.map(|before| before.counts).unwrap_or_default();
+            let made = self.switch(&step.place, transition.to, &counts).await?;
+            Ok(made.into())
+        })
+    }
+
+    fn revert<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("what was there before is not known")?;
+            let left = transition.from.unwrap_or(transition.to);
+            self.put_back(&step.place, left, before).await
+        })
+    }
+}
+
+impl Target for Compose<'_> {
+    fn capabilities(&self) -> Capabilities {
+        // Each service may run another.
+        Capabilities {
+            proves_retention: true,
+            splits_traffic: true,
+            ..Capabilities::default()
+        }
     }
 }

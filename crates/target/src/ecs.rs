@@ -19,7 +19,9 @@ use state::Entry;
 use self::service::{Service, is, short};
 use crate::context::Context;
 use crate::place::Place;
-use crate::target::{Asking, Learned, Move, Proving, Step, Target};
+use crate::target::{
+    Applied, Asking, Capabilities, Observe, Proving, ReleaseFacts, Step, Switch, Target, Transition,
+};
 
 /// Of so many stopped tasks it is kept why.
 const TASKS: usize = 20;
@@ -290,29 +292,12 @@ impl<'a> Ecs<'a> {
     }
 }
 
-impl Target for Ecs<'_> {
-    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
-        let EcsTarget {
-            cluster, service, ..
-        } = self.config;
-        let definition = self.recorded(moving.destination);
-        let definition = definition.map_or("the task definition", short);
-        vec![Step {
-            name: format!("ecs/{}", short(service)),
-            does: format!(
-                "set {cluster}/{} to {definition} of {} and follow the deployment",
-                short(service),
-                moving.destination
-            ),
-            place: Place::Here,
-        }]
-    }
-
+impl Observe for Ecs<'_> {
     fn current<'a>(&'a self, _step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.running(likely).await.map(Some) })
     }
 
-    fn learned<'a>(&'a self, release: &'a str) -> Asking<'a, Option<Learned>> {
+    fn facts<'a>(&'a self, release: &'a str) -> Asking<'a, Option<ReleaseFacts>> {
         Box::pin(async move {
             let service = self.service().await?;
             let definition = &service.settled()?.definition;
@@ -320,54 +305,18 @@ impl Target for Ecs<'_> {
             let mut recorded = others.filter_map(|entry| entry.task_definition.as_deref());
             let named = !recorded.any(|name| is(name, definition))
                 && self.names(definition, release).await?;
-            Ok(Some(Learned {
+            Ok(Some(ReleaseFacts {
                 task_definition: definition.clone(),
                 named,
             }))
         })
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
-        Box::pin(async move {
-            self.check(moving.destination).await?;
-            Ok(step.does.clone())
-        })
-    }
-
-    fn looks<'a>(&'a self, _step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, _step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
         vec![
             ("service", Box::pin(self.look_at_service())),
             ("stopped-tasks", Box::pin(self.look_at_stopped())),
         ]
-    }
-
-    /// The task definition that is set.
-    fn before<'a>(&'a self, _step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
-        Box::pin(async move {
-            let service = self.service().await?;
-            Ok(Some(service.primary()?.definition.clone()))
-        })
-    }
-
-    fn act<'a>(
-        &'a self,
-        _step: &'a Step,
-        moving: Move<'a>,
-        _before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(async move { self.switch(self.recorded(moving.destination)?).await })
-    }
-
-    fn undo<'a>(
-        &'a self,
-        _step: &'a Step,
-        _moving: Move<'a>,
-        before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(async move {
-            let before = before.ok_or("which task definition was set before was not noted")?;
-            self.switch(before).await
-        })
     }
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
@@ -378,5 +327,76 @@ impl Target for Ecs<'_> {
                 format!("the PRIMARY deployment of {definition} is COMPLETED")
             })
         })
+    }
+}
+
+impl Switch for Ecs<'_> {
+    fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
+        let EcsTarget {
+            cluster, service, ..
+        } = self.config;
+        let definition = self.recorded(transition.to);
+        let definition = definition.map_or("the task definition", short);
+        vec![Step {
+            name: format!("ecs/{}", short(service)),
+            does: format!(
+                "set {cluster}/{} to {definition} of {} and follow the deployment",
+                short(service),
+                transition.to
+            ),
+            place: Place::Here,
+        }]
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check(transition.to).await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    /// The task definition that is set.
+    fn snapshot<'a>(
+        &'a self,
+        _step: &'a Step,
+        _transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>> {
+        Box::pin(async move {
+            let service = self.service().await?;
+            Ok(Some(service.primary()?.definition.clone()))
+        })
+    }
+
+    fn apply<'a>(
+        &'a self,
+        _step: &'a Step,
+        transition: Transition<'a>,
+        _snapshot: Option<&'a str>,
+    ) -> Asking<'a, Applied> {
+        Box::pin(async move {
+            let made = self.switch(self.recorded(transition.to)?).await?;
+            Ok(made.into())
+        })
+    }
+
+    fn revert<'a>(
+        &'a self,
+        _step: &'a Step,
+        _transition: Transition<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let before = before.ok_or("which task definition was set before was not noted")?;
+            self.switch(before).await
+        })
+    }
+}
+
+impl Target for Ecs<'_> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            proves_retention: true,
+            ..Capabilities::default()
+        }
     }
 }

@@ -8,32 +8,34 @@ use std::time::{Duration, Instant};
 use config::file::HaproxyTarget;
 use futures_util::future::join_all;
 
-use crate::answers::{self, PROOFS, Streak};
 use crate::context::Context;
-use crate::machines::Machines;
 use crate::place::{Effect, Place, word};
-use crate::question::Question;
-use crate::target::{Asking, Door, Idle, Move, Proving, Step, Target};
+use crate::proxy::{Front, Names, PROOFS, Proof, Streak};
+use crate::target::{
+    Applied, Asking, Capabilities, Entrypoint, Observe, Proving, Route, Standby, Step, Switch,
+    Target, Transition,
+};
 use socket::{Proxy, Server, Trouble};
 
 /// Between two looks, and after an answer of before.
 const PAUSE: Duration = Duration::from_millis(20);
 
+const NAMES: Names = Names {
+    kind: "haproxy",
+    shown: "HAProxy",
+    behind: "server",
+};
+
 pub(crate) struct Haproxy<'a> {
     config: &'a HaproxyTarget,
-    machines: Machines<'a>,
-    question: Question,
+    front: Front<'a>,
 }
 
 impl<'a> Haproxy<'a> {
     pub(crate) fn new(config: &'a HaproxyTarget, context: &Context<'a>) -> Result<Self, String> {
-        let question = Question::of(config.release.as_ref(), context, "haproxy")?;
-        let machines = Machines::new(config.hosts.as_ref(), context);
-        Ok(Haproxy {
-            config,
-            machines,
-            question,
-        })
+        let (hosts, release) = (config.hosts.as_ref(), config.release.as_ref());
+        let front = Front::new(NAMES, hosts, release, config.timeout, context)?;
+        Ok(Haproxy { config, front })
     }
 
     fn does(&self, release: &str) -> String {
@@ -44,7 +46,7 @@ impl<'a> Haproxy<'a> {
             "make the server of {} that runs {release} ready and {leave} the other{}, prove through {}",
             self.config.backend,
             kept.unwrap_or_default(),
-            self.question.url
+            self.front.question.url
         )
     }
 
@@ -53,8 +55,7 @@ impl<'a> Haproxy<'a> {
         let servers = self.servers(place).await?;
         let active = servers.values().filter(|server| server.takes_traffic());
         let active: Vec<&str> = active.map(|server| server.address.as_str()).collect();
-        let ask = async |at: Option<&str>| self.ask(place, at, likely).await;
-        answers::served(&active, likely, ask).await.map(Some)
+        self.front.served(place, &active, likely).await.map(Some)
     }
 
     /// Whether the release could be made live: one of the servers runs it.
@@ -65,13 +66,14 @@ impl<'a> Haproxy<'a> {
                 "[ -w {folder} ] || {{ echo nothing may be written in {folder} >&2; exit 1; }}"
             );
             let limit = self.config.timeout.get();
-            self.machines
+            self.front
+                .machines
                 .places
                 .script(place, "the state file", &text, Effect::Changes, limit)
                 .await?;
         }
         let servers = self.proxy().switchable(place).await.map_err(words)?;
-        self.colour_of(place, &servers, release).await.map(drop)
+        self.server_of(place, &servers, release).await.map(drop)
     }
 
     /// The servers as they are, as JSON.
@@ -88,7 +90,7 @@ impl<'a> Haproxy<'a> {
         before: Option<&str>,
     ) -> Result<String, String> {
         let servers = self.servers(place).await?;
-        let to = self.colour_of(place, &servers, release).await?;
+        let to = self.server_of(place, &servers, release).await?;
         match self.switch(place, &servers, &to, release).await {
             Ok(proof) => Ok(format!("{to} has the traffic; {proof}")),
             Err(reason) => {
@@ -173,73 +175,31 @@ impl<'a> Haproxy<'a> {
     }
 
     async fn prove(&self, place: &Place, release: &str) -> Result<String, String> {
-        let end = Instant::now() + self.config.timeout.get();
-        let (mut streak, mut last) = (Streak::new(1), String::new());
-        while !streak.proves() {
-            if Instant::now() > end {
-                return Err(format!(
-                    "after the switch HAProxy does not serve {release}: {last} (within {}{})",
-                    self.config.timeout,
-                    streak.mixture()
-                ));
-            }
-            let asking = (0..streak.next()).map(|_| self.ask(place, None, release));
-            let mut wrong = false;
-            for answer in join_all(asking).await {
-                match answer {
-                    Ok(answer) if answer == release => {
-                        streak.right();
-                        continue;
-                    }
-                    Ok(answer) => last = format!("{answer} answers"),
-                    Err(reason) => last = reason,
-                }
-                streak.wrong();
-                wrong = true;
-            }
-            if wrong {
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-        Ok(self.proven(streak.wanted(), release))
+        let proof = Proof {
+            streak: Streak::new(1),
+            drain: Duration::ZERO,
+            pause: PAUSE,
+            after: "the switch",
+        };
+        Ok(self.front.prove(place, release, proof).await?.told)
     }
 
-    fn proven(&self, proofs: u32, release: &str) -> String {
-        format!(
-            "{proofs} requests in a row through {} were answered by {release}",
-            self.question.url
-        )
-    }
-
-    async fn colour_of(
+    /// The name of the server that runs this release.
+    async fn server_of(
         &self,
         place: &Place,
         servers: &BTreeMap<String, Server>,
         release: &str,
     ) -> Result<String, String> {
-        let mut said = Vec::new();
-        for (name, server) in servers {
-            match self.ask(place, Some(&server.address), release).await {
-                Ok(answer) if answer == release => return Ok(name.clone()),
-                Ok(answer) => said.push(format!("{name} {} runs {answer}", server.address)),
-                Err(reason) => said.push(format!(
-                    "{name} {} cannot be asked ({reason})",
-                    server.address
-                )),
-            }
-        }
-        Err(format!("no server runs {release}: {}", said.join(", ")))
-    }
-
-    async fn ask(&self, place: &Place, at: Option<&str>, likely: &str) -> Result<String, String> {
-        let (around, limit) = (&self.machines.around, self.config.timeout.get());
-        self.question
-            .ask_from(place, around, at, likely, limit)
-            .await
+        let found = self
+            .front
+            .running(place, &addresses(servers), release)
+            .await?;
+        Ok(found.0.to_owned())
     }
 
     fn proxy(&self) -> Proxy<'_> {
-        Proxy::new(self.config, self.machines.places)
+        Proxy::new(self.config, self.front.machines.places)
     }
 
     /// Blue and green as HAProxy sees them.
@@ -286,6 +246,7 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
             );
             let limit = self.config.timeout.get();
             return self
+                .front
                 .machines
                 .places
                 .script(place, "the state file", &text, Effect::Changes, limit)
@@ -301,58 +262,12 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
     }
 }
 
-impl Target for Haproxy<'_> {
-    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
-        self.machines
-            .steps("haproxy", &self.does(moving.destination))
-    }
-
+impl Observe for Haproxy<'_> {
     fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>> {
         Box::pin(self.served(&step.place, likely))
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
-        Box::pin(async move {
-            self.check(&step.place, moving.destination).await?;
-            Ok(step.does.clone())
-        })
-    }
-
-    fn idle<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Option<Idle>> {
-        Box::pin(async move {
-            let servers = self.servers(&step.place).await?;
-            let name = self.colour_of(&step.place, &servers, destination).await?;
-            let front = self.question.url.clone();
-            let idle = |server: &Server| Idle {
-                at: server.address.clone(),
-                front,
-            };
-            Ok(servers.get(&name).map(idle))
-        })
-    }
-
-    fn doors(&self) -> Asking<'_, Vec<Door>> {
-        Box::pin(async move {
-            let asking = self.machines.all().iter().map(|place| async move {
-                // Without its word on where the servers are, the front door can still be asked.
-                let (servers, unsure) = match self.servers(place).await {
-                    Ok(servers) => (servers, None),
-                    Err(reason) => (BTreeMap::new(), Some(reason)),
-                };
-                let colours: Vec<(&str, &str)> = servers
-                    .iter()
-                    .map(|(name, server)| (name.as_str(), server.address.as_str()))
-                    .collect();
-                let active = servers.values().filter(|server| server.takes_traffic());
-                let active = active.map(|server| server.address.as_str()).collect();
-                let active = unsure.map_or(Ok(active), Err);
-                Door::of_proxy("haproxy", place, &self.question, &colours, active)
-            });
-            Ok(join_all(asking).await.concat())
-        })
-    }
-
-    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
         vec![
             (
                 "servers",
@@ -362,23 +277,51 @@ impl Target for Haproxy<'_> {
         ]
     }
 
-    fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
+        // Every step ended with it.
+        Box::pin(async move { Some(self.front.proven(PROOFS, destination)) })
+    }
+}
+
+impl Switch for Haproxy<'_> {
+    fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
+        self.front
+            .machines
+            .steps("haproxy", &self.does(transition.to))
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check(&step.place, transition.to).await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
     }
 
-    fn act<'a>(
+    fn apply<'a>(
         &'a self,
         step: &'a Step,
-        moving: Move<'a>,
+        transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(self.switch_or_not(&step.place, moving.destination, before))
+    ) -> Asking<'a, Applied> {
+        Box::pin(async move {
+            let place = &step.place;
+            let made = self.switch_or_not(place, transition.to, before).await?;
+            Ok(made.into())
+        })
     }
 
-    fn undo<'a>(
+    fn revert<'a>(
         &'a self,
         step: &'a Step,
-        _moving: Move<'a>,
+        _transition: Transition<'a>,
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
@@ -386,15 +329,55 @@ impl Target for Haproxy<'_> {
             self.put_back(&step.place, before).await
         })
     }
+}
 
-    fn undoes(&self) -> bool {
-        true
+impl Route for Haproxy<'_> {
+    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Standby> {
+        Box::pin(async move {
+            let servers = self.servers(&step.place).await?;
+            let addresses = addresses(&servers);
+            let found = self.front.running(&step.place, &addresses, destination);
+            Ok(self.front.standby(found.await?.1))
+        })
     }
 
-    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
-        // Every step ended with it.
-        Box::pin(async move { Some(self.proven(PROOFS, destination)) })
+    fn entrypoints(&self) -> Asking<'_, Vec<Entrypoint>> {
+        Box::pin(async move {
+            let asking = self.front.machines.all().iter().map(|place| async move {
+                // Without its word on where the servers are, the front door can still be asked.
+                let (servers, unsure) = match self.servers(place).await {
+                    Ok(servers) => (servers, None),
+                    Err(reason) => (BTreeMap::new(), Some(reason)),
+                };
+                let active = servers.values().filter(|server| server.takes_traffic());
+                let active = active.map(|server| server.address.as_str()).collect();
+                let active = unsure.map_or(Ok(active), Err);
+                self.front.entrypoints(place, &addresses(&servers), active)
+            });
+            Ok(join_all(asking).await.concat())
+        })
     }
+}
+
+impl Target for Haproxy<'_> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            proves_retention: true,
+            self_reverting: true,
+            ..Capabilities::default()
+        }
+    }
+
+    fn router(&self) -> Option<&dyn Route> {
+        Some(self)
+    }
+}
+
+/// Names and addresses.
+fn addresses(servers: &BTreeMap<String, Server>) -> Vec<(&str, &str)> {
+    let names = servers.keys().map(String::as_str);
+    let addresses = servers.values().map(|server| server.address.as_str());
+    names.zip(addresses).collect()
 }
 
 fn words(trouble: Trouble) -> String {

@@ -1,7 +1,6 @@
 //! What a release runs on and what routes to it: where that is, how it is read and switched, and
 //! whether it could ever be switched.
 
-mod answers;
 mod command;
 mod compose;
 mod context;
@@ -13,6 +12,7 @@ pub mod kinds;
 mod machines;
 mod nginx;
 mod place;
+mod proxy;
 mod question;
 mod sudo;
 mod systemd;
@@ -22,4 +22,7 @@ mod workflow;
 pub use context::{Context, Github, Say, releases};
 pub use place::{Effect, Place, Places, word};
 pub use question::{ASK, Question, Unanswered};
-pub use target::{Asking, Door, Idle, Learned, Move, Parts, Proving, Step, Target};
+pub use target::{
+    Applied, Asking, Capabilities, Entrypoint, Observe, Parts, Proving, ReleaseFacts, Route,
+    Standby, Step, Switch, Target, Transition,
+};

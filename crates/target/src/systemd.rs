@@ -13,7 +13,9 @@ use remote::quote;
 use crate::context::Context;
 use crate::machines::{Machines, alone, host};
 use crate::place::{Effect, Place, word};
-use crate::target::{Asking, Move, Proving, Step, Target};
+use crate::target::{
+    Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
+};
 
 /// What is only looked at is there at once.
 const LOOK: Duration = Duration::from_secs(15);
@@ -232,24 +234,12 @@ to={to} link={link} beside={beside} unit={unit}
     }
 }
 
-impl Target for Systemd<'_> {
-    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
-        self.machines
-            .steps("systemd", &self.does(moving.destination))
-    }
-
+impl Observe for Systemd<'_> {
     fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
         Box::pin(self.running(&step.place))
     }
 
-    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String> {
-        Box::pin(async move {
-            self.check(&step.place, moving.destination).await?;
-            Ok(step.does.clone())
-        })
-    }
-
-    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
         let unit = quote(&self.config.unit);
         let sudo = if self.config.sudo { "sudo -n " } else { "" };
         let state = format!("{sudo}systemctl status --no-pager --full --lines=50 -- {unit}");
@@ -260,34 +250,63 @@ impl Target for Systemd<'_> {
         ]
     }
 
-    fn before<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
-        Box::pin(async move { self.linked(&step.place).await.map(Some) })
-    }
-
-    fn act<'a>(
-        &'a self,
-        step: &'a Step,
-        moving: Move<'a>,
-        _before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(self.switch(&step.place, moving.destination))
-    }
-
-    fn undo<'a>(
-        &'a self,
-        step: &'a Step,
-        _moving: Move<'a>,
-        before: Option<&'a str>,
-    ) -> Asking<'a, String> {
-        Box::pin(self.put_back(&step.place, before.unwrap_or_default()))
-    }
-
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
         Box::pin(async move {
             let running = |place| -> Asking<'a, _> { Box::pin(self.running(place)) };
             let all = self.machines.all_run(destination, running).await;
             all.then(|| format!("{} was started from {destination}", self.config.unit))
         })
+    }
+}
+
+impl Switch for Systemd<'_> {
+    fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
+        self.machines.steps("systemd", &self.does(transition.to))
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
+        Box::pin(async move {
+            self.check(&step.place, transition.to).await?;
+            Ok(step.does.clone())
+        })
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.linked(&step.place).await.map(Some) })
+    }
+
+    fn apply<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+        _snapshot: Option<&'a str>,
+    ) -> Asking<'a, Applied> {
+        Box::pin(async move {
+            let made = self.switch(&step.place, transition.to).await?;
+            Ok(made.into())
+        })
+    }
+
+    fn revert<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+        before: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(self.put_back(&step.place, before.unwrap_or_default()))
+    }
+}
+
+impl Target for Systemd<'_> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            proves_retention: true,
+            ..Capabilities::default()
+        }
     }
 }
 

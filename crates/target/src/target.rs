@@ -24,16 +24,43 @@ pub struct Step {
     pub place: Place,
 }
 
-/// From where to where.
-#[derive(Clone, Copy, Debug)]
-pub struct Move<'a> {
-    pub destination: &'a str,
-    pub left: Option<&'a str>,
+/// From which release to which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition<'a> {
+    pub to: &'a str,
+    /// The release that is left; `None` where it is not known.
+    pub from: Option<&'a str>,
+}
+
+impl<'a> Transition<'a> {
+    /// Where the release that is left does not matter.
+    pub fn to(release: &'a str) -> Self {
+        Transition {
+            to: release,
+            from: None,
+        }
+    }
+}
+
+/// What a target can do; it stays so while the target is used.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// [`Switch::plan`] proves that what the destination needs is still there.
+    pub proves_retention: bool,
+    /// A step that failed has put back what was before. Such a step is also made again when it is
+    /// resumed, whatever the journal says: that costs nothing and proves it.
+    pub self_reverting: bool,
+    /// Two releases may share the traffic of one place: one answer through the front says nothing
+    /// of the other.
+    pub splits_traffic: bool,
+    /// Every step is made from this machine, whatever its place is.
+    pub acts_from_here: bool,
 }
 
 /// A way in to the service.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct Entrypoint {
     pub name: String,
     pub question: Question,
     /// The server (`host:port`) that is asked instead of the URL's own.
@@ -45,42 +72,9 @@ pub struct Door {
     pub unsure: Option<String>,
 }
 
-impl Door {
-    /// The front door of a proxy and the colours behind it (name, address), at one of its machines.
-    /// Where several are `active`, each has traffic of its own: one user in twenty is not seen
-    /// through the front door.
-    pub(crate) fn of_proxy(
-        kind: &str,
-        place: &Place,
-        question: &Question,
-        colours: &[(&str, &str)],
-        active: Result<Vec<&str>, String>,
-    ) -> Vec<Door> {
-        let (active, unsure) = match active {
-            Ok(active) => (active, None),
-            Err(reason) => (Vec::new(), Some(reason)),
-        };
-        let shared = |at: &str| active.len() > 1 && active.contains(&at);
-        let door = |name: &str, at: Option<&str>| Door {
-            name: match place {
-                Place::Here => name.to_owned(),
-                Place::Host(host) => format!("{name}/{host}"),
-            },
-            question: question.clone(),
-            at: at.map(str::to_owned),
-            place: place.clone(),
-            traffic: at.is_none_or(shared),
-            unsure: unsure.clone().filter(|_| at.is_none()),
-        };
-        let mut doors = vec![door(kind, None)];
-        doors.extend(colours.iter().map(|(name, at)| door(name, Some(at))));
-        doors
-    }
-}
-
 /// A destination that runs and has no traffic yet.
 #[derive(Clone, Debug)]
-pub struct Idle {
+pub struct Standby {
     /// `host:port`.
     pub at: String,
     /// The front door's URL.
@@ -89,7 +83,7 @@ pub struct Idle {
 
 /// What is needed to go back to the release that runs, beside its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Learned {
+pub struct ReleaseFacts {
     /// Its ARN.
     pub task_definition: String,
     /// Whether it says by itself that it is the release that was asked for.
@@ -105,13 +99,26 @@ pub struct Parts {
     pub down: Vec<String>,
 }
 
-/// How the switch is made.
-///
-/// Only `prepare`, `act` and `undo` change anything. Steps at different places run side by side.
-pub trait Target {
-    /// One step a place, without asking anybody.
-    fn steps(&self, moving: Move<'_>) -> Vec<Step>;
+/// What a step that was made came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// In words.
+    pub detail: String,
+    /// When the destination was first seen to answer, where the step went on after that.
+    pub answered: Option<Instant>,
+}
 
+impl From<String> for Applied {
+    fn from(detail: String) -> Self {
+        Applied {
+            detail,
+            answered: None,
+        }
+    }
+}
+
+/// What runs and what is known of it. Changes nothing.
+pub trait Observe {
     /// The release that runs at the step's place; `None` where the target cannot tell. `likely` is
     /// the release that it probably is.
     fn current<'a>(&'a self, step: &'a Step, likely: &'a str) -> Asking<'a, Option<String>>;
@@ -125,83 +132,80 @@ pub trait Target {
 
     /// What the state must know of what runs so that it can be gone back to, if `release` is what
     /// runs; `None` where the release's name is enough.
-    fn learned<'a>(&'a self, release: &'a str) -> Asking<'a, Option<Learned>> {
+    fn facts<'a>(&'a self, release: &'a str) -> Asking<'a, Option<ReleaseFacts>> {
         let _ = release;
         Box::pin(async { Ok(None) })
     }
 
-    /// Proves that the step can be made, and changes nothing, not even files that are not live;
-    /// what it would do, in words.
-    fn plan<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, String>;
-
-    /// Brings what the step needs to its place, such as images; nothing that is live changes.
-    /// `None` where everything is there.
-    fn prepare<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Option<Asking<'a, ()>> {
-        let _ = (step, moving);
-        None
-    }
-
-    /// Whether [`Target::plan`] proves that what the destination needs is still there.
-    fn proves(&self) -> bool {
-        true
-    }
-
-    /// Where the destination answers at the step's place before it gets the traffic, and the URL
-    /// of the front door that it will be asked through; `None` where it cannot be asked before.
-    fn idle<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Option<Idle>> {
-        let _ = (step, destination);
-        Box::pin(async { Ok(None) })
-    }
-
-    /// The ways in that the target knows by itself.
-    fn doors(&self) -> Asking<'_, Vec<Door>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
     /// What is worth keeping of the step's place before it is wiped away: names, and texts such as
-    /// logs. They change nothing.
-    fn looks<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
+    /// logs.
+    fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
         let _ = step;
         Vec::new()
-    }
-
-    /// What is needed to undo the step. Written down before it is made.
-    fn before<'a>(&'a self, step: &'a Step, moving: Move<'a>) -> Asking<'a, Option<String>>;
-
-    /// Makes the step; safe to do twice, also after a kill in the middle of the first time.
-    fn act<'a>(
-        &'a self,
-        step: &'a Step,
-        moving: Move<'a>,
-        before: Option<&'a str>,
-    ) -> Asking<'a, String>;
-
-    /// Puts `before` back; safe to do twice, and where the step was only begun or never made.
-    fn undo<'a>(
-        &'a self,
-        step: &'a Step,
-        moving: Move<'a>,
-        before: Option<&'a str>,
-    ) -> Asking<'a, String>;
-
-    /// Whether a step that failed has put back what was before. Such a step is also made again
-    /// when it is resumed, whatever the journal says: that costs nothing and proves it.
-    fn undoes(&self) -> bool {
-        false
-    }
-
-    /// Whether two releases may share the traffic: then one answer through the front door says
-    /// nothing of the other.
-    fn shares(&self) -> bool {
-        false
-    }
-
-    /// When the destination was seen to answer at the last place, where a step goes on after that.
-    fn answered(&self) -> Option<Instant> {
-        None
     }
 
     /// What proved that the destination answers, once every step was made; `None` where nothing
     /// but the steps' own success says so.
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a>;
+}
+
+/// How a release is made live.
+///
+/// Only `prepare`, `apply` and `revert` change anything. Steps at different places run side by side.
+pub trait Switch {
+    /// One step a place, without asking anybody.
+    fn steps(&self, transition: Transition<'_>) -> Vec<Step>;
+
+    /// Proves that the step can be made, and changes nothing, not even files that are not live;
+    /// what it would do, in words.
+    fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String>;
+
+    /// Brings what the step needs to its place, such as images; nothing that is live changes.
+    /// `None` where everything is there.
+    fn prepare<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Option<Asking<'a, ()>> {
+        let _ = (step, transition);
+        None
+    }
+
+    /// What is needed to revert the step. Written down before it is made.
+    fn snapshot<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>>;
+
+    /// Makes the step; safe to do twice, also after a kill in the middle of the first time.
+    fn apply<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+        snapshot: Option<&'a str>,
+    ) -> Asking<'a, Applied>;
+
+    /// Puts the snapshot back; safe to do twice, and where the step was only begun or never made.
+    fn revert<'a>(
+        &'a self,
+        step: &'a Step,
+        transition: Transition<'a>,
+        snapshot: Option<&'a str>,
+    ) -> Asking<'a, String>;
+}
+
+/// What routes traffic to one of several releases that run.
+pub trait Route {
+    /// Where the destination answers at the step's place before it gets the traffic.
+    fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Standby>;
+
+    /// The ways in that the router knows by itself.
+    fn entrypoints(&self) -> Asking<'_, Vec<Entrypoint>>;
+}
+
+/// What a release runs on, or what routes to it.
+pub trait Target: Observe + Switch {
+    fn capabilities(&self) -> Capabilities;
+
+    /// Itself, where it routes traffic to what runs beside it.
+    fn router(&self) -> Option<&dyn Route> {
+        None
+    }
 }

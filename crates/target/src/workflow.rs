@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Say};
 use crate::place::Place;
-use crate::target::{Asking, Move, Proving, Step, Target};
+use crate::target::{
+    Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
+};
 
 /// How long one question may take.
 const ASK: Duration = Duration::from_secs(30);
@@ -133,7 +135,7 @@ impl<'a> Workflow<'a> {
 
     /// Lets the workflow make the release live; safe to do twice: a run of ours that goes on or has
     /// succeeded is followed instead of starting another.
-    async fn switch(&self, moving: Move<'_>, before: &str) -> Result<String, String> {
+    async fn switch(&self, transition: Transition<'_>, before: &str) -> Result<String, String> {
         let mark: Mark = parse(before)?;
         let mut failed = 0;
         if !self.is_fresh(before) {
@@ -146,14 +148,19 @@ impl<'a> Workflow<'a> {
             failed = before;
         }
         let word = format!("{}-{}", mark.word, failed + 1);
-        let run = self.start(moving, &mark, &word).await?;
+        let run = self.start(transition, &mark, &word).await?;
         self.follow(run).await
     }
 
     /// Dispatches the workflow; the run's id.
-    async fn start(&self, moving: Move<'_>, mark: &Mark, word: &str) -> Result<u64, String> {
+    async fn start(
+        &self,
+        transition: Transition<'_>,
+        mark: &Mark,
+        word: &str,
+    ) -> Result<u64, String> {
         let reference = self.reference().await?;
-        let inputs = self.inputs(moving, word);
+        let inputs = self.inputs(transition, word);
         let (of, name) = (&self.repository, self.name());
         let sent = self.client.dispatch(of, name, &reference, &inputs).await;
         let unsure = match sent {
@@ -176,14 +183,14 @@ impl<'a> Workflow<'a> {
         }
     }
 
-    fn inputs(&self, moving: Move<'_>, word: &str) -> BTreeMap<String, String> {
+    fn inputs(&self, transition: Transition<'_>, word: &str) -> BTreeMap<String, String> {
         let fill = |text: &str| {
             // In one pass: a release may be named `{previous}`.
             let mut parts = text
                 .split("{release}")
-                .map(|part| part.replace("{previous}", moving.left.unwrap_or_default()));
+                .map(|part| part.replace("{previous}", transition.from.unwrap_or_default()));
             let first = parts.next().unwrap_or_default();
-            parts.fold(first, |all, part| all + moving.destination + &part)
+            parts.fold(first, |all, part| all + transition.to + &part)
         };
         let inputs = self.config.inputs.iter();
         let mut inputs: BTreeMap<_, _> = inputs
@@ -315,8 +322,14 @@ impl<'a> Workflow<'a> {
 
     /// Lets the workflow make live what was left. First the way there must have ended: the two would
     /// overtake each other.
-    async fn put_back(&self, moving: Move<'_>, before: Option<&str>) -> Result<String, String> {
-        let left = moving.left.ok_or("which release ran before is not known")?;
+    async fn put_back(
+        &self,
+        transition: Transition<'_>,
+        before: Option<&str>,
+    ) -> Result<String, String> {
+        let left = transition
+            .from
+            .ok_or("which release ran before is not known")?;
         if let Some(before) = before {
             let patience = self.config.interval.get() * 3;
             if let (Some(run), _) = self.find(&parse(before)?, patience).await?
@@ -326,9 +339,9 @@ impl<'a> Workflow<'a> {
                 let _ = self.follow(run.id).await;
             }
         }
-        let back = Move {
-            destination: left,
-            left: Some(moving.destination),
+        let back = Transition {
+            to: left,
+            from: Some(transition.to),
         };
         let mark: Mark = parse(&self.mark().await?)?;
         let run = self.start(back, &mark, &mark.word).await?;
@@ -344,62 +357,70 @@ fn told(error: Error) -> String {
     format!("{error}; {}", error.hint())
 }
 
-impl Target for Workflow<'_> {
-    fn steps(&self, moving: Move<'_>) -> Vec<Step> {
+impl Observe for Workflow<'_> {
+    /// A workflow says nothing of what runs.
+    fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn proof<'a>(&'a self, _destination: &'a str) -> Proving<'a> {
+        Box::pin(async { None })
+    }
+}
+
+impl Switch for Workflow<'_> {
+    fn steps(&self, transition: Transition<'_>) -> Vec<Step> {
         vec![Step {
             name: "workflow/run".to_owned(),
             does: format!(
                 "run the workflow {} of {} for {} and follow it",
                 self.name(),
                 self.repository,
-                moving.destination
+                transition.to
             ),
             place: Place::Here,
         }]
     }
 
-    /// A workflow says nothing of what runs.
-    fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn plan<'a>(&'a self, step: &'a Step, _moving: Move<'a>) -> Asking<'a, String> {
+    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> Asking<'a, String> {
         Box::pin(async move {
             self.check().await?;
             Ok(step.does.clone())
         })
     }
 
-    fn proves(&self) -> bool {
-        false
-    }
-
-    fn before<'a>(&'a self, _step: &'a Step, _moving: Move<'a>) -> Asking<'a, Option<String>> {
+    fn snapshot<'a>(
+        &'a self,
+        _step: &'a Step,
+        _transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>> {
         Box::pin(async move { self.mark().await.map(Some) })
     }
 
-    fn act<'a>(
+    fn apply<'a>(
         &'a self,
         _step: &'a Step,
-        moving: Move<'a>,
+        transition: Transition<'a>,
         before: Option<&'a str>,
-    ) -> Asking<'a, String> {
+    ) -> Asking<'a, Applied> {
         Box::pin(async move {
             let before = before.ok_or("which runs there were before was not noted")?;
-            self.switch(moving, before).await
+            Ok(self.switch(transition, before).await?.into())
         })
     }
 
-    fn undo<'a>(
+    fn revert<'a>(
         &'a self,
         _step: &'a Step,
-        moving: Move<'a>,
+        transition: Transition<'a>,
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
-        Box::pin(self.put_back(moving, before))
+        Box::pin(self.put_back(transition, before))
     }
+}
 
-    fn proof<'a>(&'a self, _destination: &'a str) -> Proving<'a> {
-        Box::pin(async { None })
+impl Target for Workflow<'_> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
     }
 }

@@ -9,7 +9,7 @@ use super::fleet::{Fleet, Made, Runs};
 use crate::force::Force;
 use crate::hooks;
 use crate::session::{Session, failure};
-use target::Move;
+use target::Transition;
 
 /// Puts back what an unfinished rollback changed, the last step first.
 pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
@@ -63,11 +63,11 @@ pub(super) async fn put_back(session: &Session<'_>) -> Result<Report, Failure> {
     session.tale.borrow_mut().began = true;
     let target = rollback.target()?;
     let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
-    let moving = Move {
-        destination: &destination,
-        left: left.as_deref(),
+    let transition = Transition {
+        to: &destination,
+        from: left.as_deref(),
     };
-    let fleet = rollback.fleet(&*target, &lease, moving, journal);
+    let fleet = rollback.fleet(&*target, &lease, transition, journal);
     let reason = format!("aborted by {}", session.job.actor());
     let made = fleet.restore(&reason).await;
     let ended = rollback.put_back(fleet, made, Verdict::Pass).await;
@@ -97,7 +97,7 @@ impl Rollback<'_> {
         let undone = |outcome: &&Outcome| outcome.id.starts_with("undo/");
         let tried = outcomes.iter().filter(undone).count();
         let vector = fleet.vector().await;
-        let (total, left) = (fleet.steps.len(), fleet.moving.left.map(str::to_owned));
+        let (total, left) = (fleet.steps.len(), fleet.transition.from.map(str::to_owned));
         let elsewhere = |runs: &&Runs| runs.release.is_some() && runs.release != left;
         let wrong = vector.iter().filter(elsewhere).count();
         let wrong = if left.is_some() { wrong } else { 0 };

@@ -13,23 +13,27 @@ use model::{Outcome, Severity};
 use super::Rollback;
 use crate::evidence;
 use crate::hooks;
-use target::{Asking, Move, Place, Step, Target};
+use target::{Asking, Place, Step, Target, Transition};
 
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Rollback<'_> {
-    pub(super) async fn capture(&self, target: &dyn Target, moving: Move<'_>) -> Vec<Outcome> {
+    pub(super) async fn capture(
+        &self,
+        target: &dyn Target,
+        transition: Transition<'_>,
+    ) -> Vec<Outcome> {
         let session = self.session;
-        session.tale.borrow_mut().left = moving.left.map(str::to_owned);
+        session.tale.borrow_mut().left = transition.from.map(str::to_owned);
         let folder = match session.evidence() {
             Ok(folder) => folder,
             Err(reason) => return vec![missing("evidence", "", reason)],
         };
-        let steps = target.steps(moving);
+        let steps = target.steps(transition);
         let mut looks: Vec<(String, Asking<'_, String>)> = Vec::new();
         for step in &steps {
-            for (name, text) in target.looks(step) {
+            for (name, text) in target.diagnostics(step) {
                 looks.push((format!("{}/{name}", step.place), text));
             }
             for hook in &session.section.capture {

@@ -15,7 +15,7 @@ use super::Rollback;
 use super::standing::{self, Standing, standing};
 use crate::current::LOOK;
 use crate::session::failure;
-use target::{Asking, Move, Step, Target};
+use target::{Applied, Asking, Step, Target, Transition};
 
 /// What a signal leaves for the steps that are being made; the rest of the grace is for the report.
 const FINISH: Duration = Duration::from_secs(6);
@@ -25,7 +25,7 @@ pub(super) struct Fleet<'a> {
     pub(super) rollback: &'a Rollback<'a>,
     pub(super) target: &'a dyn Target,
     pub(super) lease: &'a Lease,
-    pub(super) moving: Move<'a>,
+    pub(super) transition: Transition<'a>,
     pub(super) steps: Vec<Step>,
     /// Steps side by side write one after another.
     pub(super) journal: Mutex<Journal>,
@@ -41,6 +41,8 @@ pub(super) struct Made {
     /// Why nothing more is done: the journal or the lock could not be written. What was done until
     /// then is told all the same.
     pub(super) trouble: Option<Failure>,
+    /// When the destination was first seen to answer at the last place that tells.
+    pub(super) answered: Option<Instant>,
 }
 
 /// What a place runs at the end.
@@ -56,7 +58,7 @@ pub(super) struct Runs {
 
 impl Fleet<'_> {
     fn destination(&self) -> &str {
-        self.moving.destination
+        self.transition.to
     }
 
     /// How many steps side by side: at least one.
@@ -98,6 +100,7 @@ impl Fleet<'_> {
         let mut failed = unready.len();
         let mut interrupted = false;
         let mut trouble = None;
+        let mut answered: Option<Instant> = None;
         for batch in open.chunks(self.batch()) {
             interrupted = interrupted || self.rollback.interrupted_now();
             let breached = failed > self.most() && self.restores();
@@ -125,7 +128,7 @@ impl Fleet<'_> {
                 }
                 continue;
             }
-            let left = self.moving.left.unwrap_or("an unknown release");
+            let left = self.transition.from.unwrap_or("an unknown release");
             let say = format!("{left} → {}", self.destination());
             self.rollback.session.job.progress.say(&say);
             let making = join_all(batch.iter().map(|(_, step)| self.make(step)));
@@ -133,12 +136,13 @@ impl Fleet<'_> {
                 interrupted = true;
                 continue;
             };
-            for ((at, step), outcome) in batch.iter().zip(made) {
-                let outcome = outcome.unwrap_or_else(|failure| {
+            for ((at, step), made) in batch.iter().zip(made) {
+                let (outcome, first) = made.unwrap_or_else(|failure| {
                     let outcome = self.not_made(step, failure.chain());
                     trouble = Some(failure);
-                    outcome
+                    (outcome, None)
                 });
+                answered = answered.max(first);
                 failed += usize::from(outcome.verdict != Verdict::Pass);
                 outcomes.insert(*at, outcome);
             }
@@ -148,6 +152,7 @@ impl Fleet<'_> {
             failed,
             interrupted: interrupted || self.rollback.interrupted_now(),
             trouble,
+            answered,
         }
     }
 
@@ -158,8 +163,9 @@ impl Fleet<'_> {
         session.store.renew(self.lease, ttl).await.map_err(failure)
     }
 
-    /// One step: its pre-image, the intent, the act, the result.
-    async fn make(&self, step: &Step) -> Result<Outcome, Failure> {
+    /// One step: its snapshot, the intent, the change, the result; and when the destination was first
+    /// seen to answer.
+    async fn make(&self, step: &Step) -> Result<(Outcome, Option<Instant>), Failure> {
         let start = self.rollback.begins(&step.place, "switch");
         let clock = Instant::now();
         let noted = self
@@ -170,7 +176,10 @@ impl Fleet<'_> {
             .map(str::to_owned);
         let before = match noted {
             Some(before) => Ok(Some(before)),
-            None => self.in_time(self.target.before(step, self.moving)).await,
+            None => {
+                self.in_time(self.target.snapshot(step, self.transition))
+                    .await
+            }
         };
         let result = match before {
             Ok(before) => {
@@ -178,28 +187,29 @@ impl Fleet<'_> {
                 let intent = journal.intent(&step.name, before.clone()).await;
                 drop(journal);
                 intent.map_err(failure)?;
-                let act = self.target.act(step, self.moving, before.as_deref());
+                let act = self.target.apply(step, self.transition, before.as_deref());
                 self.in_time(act).await
             }
             Err(reason) => Err(reason),
         };
         let mut journal = self.journal.lock().await;
-        let outcome = match result {
-            Ok(detail) => {
+        let (outcome, answered) = match result {
+            Ok(Applied { detail, answered }) => {
                 journal.done(&step.name).await.map_err(failure)?;
                 let id = format!("step/{}", step.name);
-                Outcome::pass(id, self.destination()).actual(detail)
+                let outcome = Outcome::pass(id, self.destination()).actual(detail);
+                (outcome, answered)
             }
             Err(reason) => {
                 let clean = self.rollback.session.clean(&reason);
                 journal.failed(&step.name, &clean).await.map_err(failure)?;
                 drop(journal);
-                self.not_made(step, reason)
+                (self.not_made(step, reason), None)
             }
         };
         self.rollback
             .bar(&step.place, "switch", start, outcome.verdict);
-        Ok(outcome.took(clock.elapsed()))
+        Ok((outcome.took(clock.elapsed()), answered))
     }
 
     fn not_made(&self, step: &Step, reason: String) -> Outcome {
@@ -238,6 +248,7 @@ impl Fleet<'_> {
             failed: 0,
             interrupted: false,
             trouble: None,
+            answered: None,
         };
         for batch in names.chunks(self.batch()) {
             if self.rollback.interrupted_now() {
@@ -280,7 +291,7 @@ impl Fleet<'_> {
         let start = self.rollback.begins(&step.place, "put back");
         let clock = Instant::now();
         let before = self.journal.lock().await.before(name).map(str::to_owned);
-        let undo = self.target.undo(step, self.moving, before.as_deref());
+        let undo = self.target.revert(step, self.transition, before.as_deref());
         let outcome = match self.in_time(undo).await {
             Ok(detail) => {
                 let mut journal = self.journal.lock().await;
@@ -304,7 +315,7 @@ impl Fleet<'_> {
             let asked = self.target.current(step, self.destination());
             let asked = tokio::time::timeout(LOOK, asked).await;
             let standing = standing(&*self.journal.lock().await, &step.name);
-            let left = || self.moving.left.map(str::to_owned);
+            let left = || self.transition.from.map(str::to_owned);
             let told = matches!(asked, Ok(Ok(Some(_))));
             let (release, how) = match (asked, standing) {
                 (Ok(Ok(Some(release))), _) => (
@@ -320,7 +331,7 @@ impl Fleet<'_> {
                 (_, Standing::Untouched | Standing::Restored) => {
                     (left(), "as it was before".to_owned())
                 }
-                (_, Standing::Failed(_)) if self.target.undoes() => {
+                (_, Standing::Failed(_)) if self.target.capabilities().self_reverting => {
                     (left(), "its step was undone".to_owned())
                 }
                 (_, Standing::Failed(_) | Standing::Begun) => (

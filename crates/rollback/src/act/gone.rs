@@ -56,11 +56,11 @@ impl Rollback<'_> {
         let kept = document.entry(self.destination).map(Kept::of);
         let kept = kept.unwrap_or_default();
         let images = join_all(kept.images.iter().map(|image| self.in_registry(image)));
-        let files = self.on_hosts(&kept.paths, ready);
+        let files = self.on_hosts(target, &kept.paths, ready);
         let (images, files) = tokio::join!(images, files);
         lacks.extend(images.into_iter().filter_map(Result::err));
         lacks.extend(files);
-        if lacks.is_empty() && !target.proves() && kept.is_empty() {
+        if lacks.is_empty() && !target.capabilities().proves_retention && kept.is_empty() {
             lacks.push(Lack::NotKnown(
                 "there is no `rollback.command.check`, and neither an image nor a `--retained` path was recorded"
                     .to_owned(),
@@ -145,13 +145,13 @@ impl Rollback<'_> {
     }
 
     /// Which of the paths is missing where, in words.
-    async fn on_hosts(&self, paths: &[&str], ready: &Ready) -> Vec<Lack> {
+    async fn on_hosts(&self, target: &dyn Target, paths: &[&str], ready: &Ready) -> Vec<Lack> {
         if paths.is_empty() {
             return Vec::new();
         }
         let mut places: Vec<&Place> = ready.iter().map(|(step, _)| &step.place).collect();
-        // A command acts on hosts from here, and need not log in to them.
-        if self.session.section.command.is_some() {
+        // What acts on hosts from here need not log in to them.
+        if target.capabilities().acts_from_here {
             places = vec![&Place::Here];
         }
         let asking = places.into_iter().map(|place| async move {

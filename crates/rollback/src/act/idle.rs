@@ -9,16 +9,21 @@ use model::{Outcome, Severity, Verdict};
 
 use super::Rollback;
 use super::capture::reads;
-use target::{Idle, Move, Place, Step, Target};
+use target::{Place, Standby, Step, Target, Transition};
 
 impl Rollback<'_> {
     /// The refusal, where the gate's own probes fail at the destination itself.
-    pub(super) async fn unhealthy(&self, target: &dyn Target, moving: Move<'_>) -> Option<Outcome> {
+    pub(super) async fn unhealthy(
+        &self,
+        target: &dyn Target,
+        transition: Transition<'_>,
+    ) -> Option<Outcome> {
         let gate = self.session.job.config.healthgate.as_ref()?;
-        let steps = target.steps(moving);
+        let steps = target.steps(transition);
         let asking = steps.iter().map(|step| async move {
             // Where it cannot be found, the plan says why.
-            let idle = target.idle(step, moving.destination).await.ok()??;
+            let router = target.router()?;
+            let idle = router.standby(step, transition.to).await.ok()?;
             self.unhealthy_at(gate, step, &idle).await
         });
         let unhealthy: Vec<String> = join_all(asking).await.into_iter().flatten().collect();
@@ -37,7 +42,7 @@ impl Rollback<'_> {
         )
     }
 
-    async fn unhealthy_at(&self, gate: &Healthgate, step: &Step, idle: &Idle) -> Option<String> {
+    async fn unhealthy_at(&self, gate: &Healthgate, step: &Step, idle: &Standby) -> Option<String> {
         let http: Vec<HttpProbe> = gate
             .http
             .iter()
@@ -106,7 +111,7 @@ impl Rollback<'_> {
 
 /// The probe as the destination itself would answer it; `None` where it does not go through the
 /// front door, and so would ask whoever has the traffic.
-fn moved(probe: &HttpProbe, idle: &Idle, place: &Place) -> Option<HttpProbe> {
+fn moved(probe: &HttpProbe, idle: &Standby, place: &Place) -> Option<HttpProbe> {
     if probe.hosts.is_some() || probe.targets_file.is_some() {
         return None;
     }

@@ -8,7 +8,7 @@ use super::running::Course;
 use super::{Flags, Rollback, ready};
 use crate::refuse;
 use crate::session::{Session, failure};
-use target::Move;
+use target::Transition;
 
 /// What `run` would do.
 pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
@@ -58,11 +58,11 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Course::Begin(_) => {}
     }
     let (left, evidence) = (&running.release, &running.evidence);
-    let moving = Move {
-        destination: &destination,
-        left: left.as_deref(),
+    let transition = Transition {
+        to: &destination,
+        from: left.as_deref(),
     };
-    let ready = match rollback.proved(target, moving, &document, false).await {
+    let ready = match rollback.proved(target, transition, &document, false).await {
         Ok(ready) => ready,
         Err(refusals) => return Ok(session.report(refusals)),
     };

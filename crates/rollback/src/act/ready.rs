@@ -11,7 +11,7 @@ use state::{Document, Journal};
 use super::Rollback;
 use super::standing::{self, Standing};
 use crate::force::Rule;
-use target::{Move, Place, Step, Target};
+use target::{Place, Step, Target, Transition};
 
 /// Each step, with what it would do or why it cannot be made.
 pub(super) type Ready = Vec<(Step, Result<String, String>)>;
@@ -42,13 +42,13 @@ impl Rollback<'_> {
     pub(super) async fn proved(
         &self,
         target: &dyn Target,
-        moving: Move<'_>,
+        transition: Transition<'_>,
         document: &Document,
         prepare: bool,
     ) -> Result<Ready, Vec<Outcome>> {
         let since = Instant::now();
-        let asking = self.ready(target, moving);
-        let (mut ready, unhealthy) = tokio::join!(asking, self.unhealthy(target, moving));
+        let asking = self.ready(target, transition);
+        let (mut ready, unhealthy) = tokio::join!(asking, self.unhealthy(target, transition));
         let refused = |outcome: Box<Outcome>| vec![*outcome];
         if let Some(gone) = self.gone(target, document, &ready).await {
             self.force.refuse(Rule::Window, gone).map_err(refused)?;
@@ -63,7 +63,7 @@ impl Rollback<'_> {
         }
         // Nothing is brought anywhere before every rule was asked.
         if prepare {
-            self.fetch(target, moving, &mut ready, since).await;
+            self.fetch(target, transition, &mut ready, since).await;
             if let Some(refusals) = self.impossible(&ready) {
                 return Err(refusals);
             }
@@ -76,7 +76,7 @@ impl Rollback<'_> {
     async fn fetch(
         &self,
         target: &dyn Target,
-        moving: Move<'_>,
+        transition: Transition<'_>,
         ready: &mut Ready,
         since: Instant,
     ) {
@@ -84,7 +84,7 @@ impl Rollback<'_> {
         let left = deadline.saturating_sub(since.elapsed());
         let fetching = ready.iter_mut().map(|(step, ready)| async move {
             let fetching = match ready {
-                Ok(_) => target.prepare(step, moving),
+                Ok(_) => target.prepare(step, transition),
                 Err(_) => None,
             };
             let Some(fetching) = fetching else { return };
@@ -106,12 +106,12 @@ impl Rollback<'_> {
 
     /// Every step at its place, side by side, proved possible: what it would do, or why it cannot be
     /// made.
-    pub(super) async fn ready(&self, target: &dyn Target, moving: Move<'_>) -> Ready {
+    pub(super) async fn ready(&self, target: &dyn Target, transition: Transition<'_>) -> Ready {
         let deadline = self.session.section.deadline.get() / 2;
-        let steps = target.steps(moving);
+        let steps = target.steps(transition);
         let asking = steps.iter().map(|step| async move {
             let start = self.begins(&step.place, "prepare");
-            let ready = tokio::time::timeout(deadline, target.plan(step, moving)).await;
+            let ready = tokio::time::timeout(deadline, target.plan(step, transition)).await;
             let ready = ready.unwrap_or_else(|_| Err(late(deadline)));
             let verdict = if ready.is_ok() {
                 Verdict::Pass
@@ -132,17 +132,17 @@ impl Rollback<'_> {
         journal: &Journal,
     ) -> BTreeMap<String, String> {
         let (_, left) = journal.plan().unwrap_or_default();
-        let moving = Move {
-            destination: self.destination,
-            left,
+        let transition = Transition {
+            to: self.destination,
+            from: left,
         };
         let deadline = self.session.section.deadline.get() / 2;
-        let steps = target.steps(moving);
+        let steps = target.steps(transition);
         let asking = steps.iter().map(|step| async move {
             if standing::standing(journal, &step.name) == Standing::Done {
                 return None;
             }
-            let ready = tokio::time::timeout(deadline, target.prepare(step, moving)?).await;
+            let ready = tokio::time::timeout(deadline, target.prepare(step, transition)?).await;
             let reason = ready.unwrap_or_else(|_| Err(late(deadline))).err()?;
             Some((step.name.clone(), reason))
         });

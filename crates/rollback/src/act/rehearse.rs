@@ -19,7 +19,7 @@ use crate::force::Force;
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
 use crate::view;
-use target::Move;
+use target::Transition;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -84,12 +84,15 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         ..Parts::default()
     };
     let left = running.release.clone();
-    let moving = Move {
-        destination: &destination,
-        left: left.as_deref(),
+    let transition = Transition {
+        to: &destination,
+        from: left.as_deref(),
     };
     let begun = Instant::now();
-    let ready = match rollback.proved(&*target, moving, &document, false).await {
+    let ready = match rollback
+        .proved(&*target, transition, &document, false)
+        .await
+    {
         Ok(ready) => ready,
         Err(refusals) => return Ok(session.report(refusals)),
     };

@@ -10,7 +10,7 @@ use crate::force::Force;
 use crate::hooks;
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
-use target::Move;
+use target::Transition;
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
@@ -78,11 +78,8 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
         }
         return rollback.begin(target, &lease, &document, &running).await;
     };
-    let moving = Move {
-        destination: &destination,
-        left: None,
-    };
-    if standing::foreign(&journal, &target.steps(moving)) {
+    let transition = Transition::to(&destination);
+    if standing::foreign(&journal, &target.steps(transition)) {
         let outcome = Outcome::refused("refused/other-steps", &destination)
             .expected("the journal's steps are the configuration's")
             .actual(format!("it knows {}", standing::begun(&journal).join(", ")))

@@ -11,7 +11,7 @@ use super::{Flags, Rollback, ready};
 use crate::hooks;
 use crate::refuse;
 use crate::session::{Session, failure};
-use target::{Move, Target};
+use target::{Target, Transition};
 
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
@@ -84,14 +84,14 @@ impl Rollback<'_> {
         let left = running.release.clone();
         let left = left.filter(|left| left != self.destination);
         let left = left.or_else(|| self.left_by_record(document));
-        let moving = Move {
-            destination: self.destination,
-            left: left.as_deref(),
+        let transition = Transition {
+            to: self.destination,
+            from: left.as_deref(),
         };
         let asking = Box::pin(async {
             tokio::join!(
-                self.proved(target, moving, document, true),
-                self.capture(target, moving)
+                self.proved(target, transition, document, true),
+                self.capture(target, transition)
             )
         });
         let (proved, captured) = self.or_interrupted(asking).await?;

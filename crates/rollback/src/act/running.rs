@@ -8,7 +8,7 @@ use state::{Document, Journal};
 use super::{Rollback, standing};
 use crate::current::{self, Spread};
 use crate::refuse;
-use target::{Move, Question, Target};
+use target::{Question, Target, Transition};
 
 /// What runs before a rollback acts.
 pub(super) struct Running {
@@ -127,11 +127,8 @@ impl Rollback<'_> {
         target: &dyn Target,
         running: &Running,
     ) -> bool {
-        let moving = Move {
-            destination: self.destination,
-            left: None,
-        };
-        if standing::foreign(journal, &target.steps(moving)) {
+        let transition = Transition::to(self.destination);
+        if standing::foreign(journal, &target.steps(transition)) {
             return false;
         }
         let runs = running.release.as_deref();

@@ -14,7 +14,7 @@ use super::standing::{self, Standing};
 use crate::force;
 use crate::picture;
 use crate::session::failure;
-use target::{Move, Place, Step, Target};
+use target::{Place, Step, Target, Transition};
 
 /// What came of the steps.
 struct Arrived {
@@ -49,14 +49,14 @@ impl Rollback<'_> {
     ) -> Result<Report, Failure> {
         let session = self.session;
         let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
-        let moving = Move {
-            destination: self.destination,
-            left: left.as_deref(),
+        let transition = Transition {
+            to: self.destination,
+            from: left.as_deref(),
         };
         let forced = journal.forced().to_vec();
         session.tale.borrow_mut().left.clone_from(&left);
         let done: Vec<String> = target
-            .steps(moving)
+            .steps(transition)
             .into_iter()
             .filter(|step| standing::standing(&journal, &step.name) == Standing::Done)
             .map(|step| step.name)
@@ -68,18 +68,18 @@ impl Rollback<'_> {
                 Some(release) => release == self.destination,
                 None => running.trusted(self.destination),
             };
-            still && !target.undoes() && done.contains(&step.name)
+            still && !target.capabilities().self_reverting && done.contains(&step.name)
         };
-        let lost = standing::elsewhere(&journal, &target.steps(moving), self.destination);
-        let mut fleet = self.fleet(target, lease, moving, journal);
+        let lost = standing::elsewhere(&journal, &target.steps(transition), self.destination);
+        let mut fleet = self.fleet(target, lease, transition, journal);
         let Made {
             mut outcomes,
             failed,
             interrupted,
             trouble,
+            answered,
         } = fleet.commit(known, &unready).await;
-        self.restored
-            .set(target.answered().unwrap_or_else(Instant::now));
+        self.restored.set(answered.unwrap_or_else(Instant::now));
         outcomes.extend(lost);
         outcomes.extend(self.told_forced(&forced));
         outcomes.append(&mut self.beside.borrow_mut());
@@ -150,7 +150,7 @@ impl Rollback<'_> {
         } = arrived;
         let (session, lease) = (self.session, fleet.lease);
         let (total, most) = (fleet.steps.len(), fleet.most());
-        let left = fleet.moving.left;
+        let left = fleet.transition.from;
         let forced = fleet.journal.lock().await.forced().to_vec();
         let ttl = session.section.lock_ttl.get();
         if let Err(error) = session.store.renew(lease, ttl).await {
@@ -220,7 +220,7 @@ impl Rollback<'_> {
         // A host may say the destination although its step did not end well.
         let changed = vector.iter().filter(on).count().min(total - failed);
         let mut report = session.report(outcomes);
-        if fleet.target.undoes() && changed == 0 {
+        if fleet.target.capabilities().self_reverting && changed == 0 {
             let mut journal = fleet.journal.into_inner();
             journal.end(Verdict::Fail.as_str()).await.map_err(failure)?;
         }
@@ -249,7 +249,7 @@ impl Rollback<'_> {
             now = Some(document.clone());
         });
         released.await.map_err(failure)?;
-        let from = fleet.moving.left.unwrap_or("an unknown release");
+        let from = fleet.transition.from.unwrap_or("an unknown release");
         let escalation = self.escalation(from, now.as_ref(), "is not what runs");
         report.outcomes.push(escalation);
         self.illustrate(&mut report, &[]);

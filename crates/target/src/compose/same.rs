@@ -13,7 +13,7 @@ use remote::quote;
 use super::look::{Container, Look};
 use super::{Changes, Compose, LOOK};
 use crate::place::{Effect, Place};
-use crate::target::Move;
+use crate::target::Transition;
 
 /// What to do where a variable has no value or another one.
 pub(super) const NAME_THEM: &str = "name the files that have the values of a deployment under `rollback.compose.env-files`, variables under `rollback.compose.env`, or give the step the variables that the deployment had";
@@ -26,7 +26,7 @@ impl Compose<'_> {
     pub(super) async fn same(
         &self,
         place: &Place,
-        moving: Move<'_>,
+        transition: Transition<'_>,
         look: &Look,
         changes: &Changes,
     ) -> Result<(), String> {
@@ -35,8 +35,8 @@ impl Compose<'_> {
         let mut by_release: BTreeMap<String, Vec<&Container>> = BTreeMap::new();
         for one in touched.iter().flat_map(|service| look.of(service)) {
             let own = self.release_in(one.service(), one, None, "");
-            let release = own.or(moving.left.map(str::to_owned));
-            let release = release.unwrap_or_else(|| moving.destination.to_owned());
+            let release = own.or(transition.from.map(str::to_owned));
+            let release = release.unwrap_or_else(|| transition.to.to_owned());
             by_release.entry(release).or_default().push(one);
         }
         if by_release.is_empty() {
@@ -48,7 +48,7 @@ impl Compose<'_> {
             }
             Ok(())
         };
-        let variables = self.variables(place, moving.destination, &touched);
+        let variables = self.variables(place, transition.to, &touched);
         let (variables, hashes) = join(variables, hashes).await;
         variables.and(hashes)
     }
