@@ -1,4 +1,4 @@
-//! ECS: what runs as a service.
+//! ECS: what runs as a service, and what `DescribeServices` says of it.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -27,5 +27,108 @@ impl Client {
             service: "ECS",
             reason: "it is not JSON".to_owned(),
         })
+    }
+}
+
+/// A service and its deployments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Service {
+    pub status: String,
+    /// `ECS`, unless something else deploys it.
+    pub controller: String,
+    /// How many tasks are wanted.
+    pub desired: u64,
+    pub deployments: Vec<Deployment>,
+    /// The newest first.
+    pub events: Vec<Event>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Deployment {
+    pub id: String,
+    pub status: String,
+    /// Its ARN.
+    pub task_definition: String,
+    pub rollout: String,
+    pub rollout_reason: String,
+    pub desired: u64,
+    pub running: u64,
+    pub pending: u64,
+    /// Failures in a row, while no task has come up yet.
+    pub failed: u64,
+    pub created: f64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Event {
+    /// Seconds since 1970.
+    pub at: f64,
+    pub message: String,
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Seconds since 1970, or the text of a time.
+fn time(value: &Value) -> f64 {
+    let parsed = || value.as_str()?.parse::<jiff::Timestamp>().ok();
+    value
+        .as_f64()
+        .or_else(|| parsed().map(|at| at.as_duration().as_secs_f64()))
+        .unwrap_or(0.0)
+}
+
+impl Service {
+    /// One of an answer's `services`; `None` where ECS knows no such service.
+    pub fn read(service: &Value) -> Option<Service> {
+        if !service.is_object() {
+            return None;
+        }
+        let deployment = |one: &Value| Deployment {
+            id: text(&one["id"]),
+            status: text(&one["status"]),
+            task_definition: text(&one["taskDefinition"]),
+            rollout: text(&one["rolloutState"]),
+            rollout_reason: text(&one["rolloutStateReason"]),
+            desired: one["desiredCount"].as_u64().unwrap_or(0),
+            running: one["runningCount"].as_u64().unwrap_or(0),
+            pending: one["pendingCount"].as_u64().unwrap_or(0),
+            failed: one["failedTasks"].as_u64().unwrap_or(0),
+            created: time(&one["createdAt"]),
+        };
+        let event = |one: &Value| Event {
+            at: time(&one["createdAt"]),
+            message: text(&one["message"]),
+        };
+        Some(Service {
+            status: text(&service["status"]),
+            desired: service["desiredCount"].as_u64().unwrap_or(0),
+            controller: service["deploymentController"]["type"]
+                .as_str()
+                .unwrap_or("ECS")
+                .to_owned(),
+            deployments: list(&service["deployments"]).map(deployment).collect(),
+            events: list(&service["events"]).map(event).collect(),
+        })
+    }
+
+    pub fn primary(&self) -> Option<&Deployment> {
+        let mut all = self.deployments.iter();
+        all.find(|deployment| deployment.status == "PRIMARY")
+    }
+
+    /// What ECS complains about since a deployment began: the newest two.
+    pub fn complaints(&self, since: &Deployment) -> Vec<&str> {
+        const WORDS: [&str; 4] = ["unable", "fail", "unhealthy", "roll"];
+        let bad = |event: &&Event| {
+            event.at >= since.created && WORDS.iter().any(|word| event.message.contains(word))
+        };
+        let bad = self.events.iter().filter(bad);
+        bad.take(2).map(|event| event.message.as_str()).collect()
     }
 }

@@ -7,7 +7,7 @@
 mod client;
 mod credentials;
 mod ecr;
-mod ecs;
+pub mod ecs;
 mod error;
 mod metadata;
 mod profile;

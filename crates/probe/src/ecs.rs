@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws::ecs::Service;
 use aws::{Error, Renewing};
 use config::file::EcsProbe;
 use futures_util::future::try_join3;
@@ -18,7 +19,7 @@ use model::{Verdict, evidence};
 use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
-use self::snapshot::{Definition, PAGE, PAGES, Service, Task};
+use self::snapshot::{Definition, PAGE, PAGES, Task};
 use crate::probe::{Measuring, Probe, Surroundings};
 use crate::reading::Reading;
 
@@ -73,7 +74,7 @@ impl Ecs {
         let question = json!({"cluster": cluster, "services": [service]});
         let answer = self.ask("DescribeServices", &question).await?;
         listed(&answer, "services")?;
-        let found = Service::of(&answer);
+        let found = Service::read(&answer["services"][0]);
         let primary = found.as_ref().and_then(Service::primary);
         let (definition, running, stopped) = match primary {
             Some(primary) => {

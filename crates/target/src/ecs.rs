@@ -9,6 +9,7 @@ mod service;
 use std::time::Duration;
 
 use aws::Renewing;
+use aws::ecs::Service;
 use config::file::{EcsProbe, EcsTarget, Match};
 use model::Severity;
 use probe::Surroundings;
@@ -16,7 +17,7 @@ use probe::settle::{self, Settling};
 use serde_json::{Value, json};
 use state::Entry;
 
-use self::service::{Service, is, short};
+use self::service::{is, primary, settled, short};
 use crate::context::Context;
 use crate::place::Place;
 use crate::target::{
@@ -73,7 +74,7 @@ impl<'a> Ecs<'a> {
         } = self.config;
         let question = json!({"cluster": cluster, "services": [service]});
         let answer = self.ask("DescribeServices", &question).await?;
-        Service::of(&answer["services"][0])
+        service::active(&answer["services"][0])
             .map_err(|reason| format!("{cluster}/{service}: {reason}"))
     }
 
@@ -112,21 +113,21 @@ impl<'a> Ecs<'a> {
     /// The release whose tasks run, and no other's.
     async fn running(&self, likely: &str) -> Result<String, String> {
         let service = self.service().await?;
-        let primary = service.primary()?;
-        let release = self.release_of(&primary.definition, likely)?;
+        let primary = primary(&service)?;
+        let release = self.release_of(&primary.task_definition, likely)?;
         if release != likely {
             return Ok(release);
         }
         for other in service.deployments.iter().filter(|one| one.running > 0) {
-            if other.definition != primary.definition {
-                return self.release_of(&other.definition, likely);
+            if other.task_definition != primary.task_definition {
+                return self.release_of(&other.task_definition, likely);
             }
         }
         if primary.rollout != "COMPLETED" {
             return Err(format!(
                 "{} of {} is {}",
                 primary.id,
-                short(&primary.definition),
+                short(&primary.task_definition),
                 primary.rollout
             ));
         }
@@ -145,7 +146,7 @@ impl<'a> Ecs<'a> {
             ));
         }
         let service = self.service().await?;
-        service.primary()?;
+        primary(&service)?;
         if service.desired == 0 {
             return Err(
                 "the service is scaled to 0 tasks: nothing would show that it works".to_owned(),
@@ -158,8 +159,8 @@ impl<'a> Ecs<'a> {
     /// already is not set again, unless its rollout has failed.
     async fn switch(&self, definition: &str) -> Result<String, String> {
         let service = self.service().await?;
-        let primary = service.primary()?;
-        let set = is(definition, &primary.definition);
+        let primary = primary(&service)?;
+        let set = is(definition, &primary.task_definition);
         let id = if set && primary.rollout != "FAILED" {
             primary.id.clone()
         } else {
@@ -179,13 +180,13 @@ impl<'a> Ecs<'a> {
             question["forceNewDeployment"] = true.into();
         }
         let answer = self.ask("UpdateService", &question).await?;
-        let service = Service::of(&answer["service"])?;
-        let primary = service.primary()?;
-        if !is(definition, &primary.definition) {
+        let service = service::active(&answer["service"])?;
+        let primary = primary(&service)?;
+        if !is(definition, &primary.task_definition) {
             return Err(format!(
                 "UpdateService: PRIMARY is still {} of {}",
                 primary.id,
-                short(&primary.definition)
+                short(&primary.task_definition)
             ));
         }
         Ok(primary.id.clone())
@@ -300,7 +301,7 @@ impl Observe for Ecs<'_> {
     fn facts<'a>(&'a self, release: &'a str) -> Asking<'a, Option<ReleaseFacts>> {
         Box::pin(async move {
             let service = self.service().await?;
-            let definition = &service.settled()?.definition;
+            let definition = &settled(&service)?.task_definition;
             let others = self.known.iter().filter(|entry| entry.release != release);
             let mut recorded = others.filter_map(|entry| entry.task_definition.as_deref());
             let named = !recorded.any(|name| is(name, definition))
@@ -363,7 +364,7 @@ impl Switch for Ecs<'_> {
     ) -> Asking<'a, Option<String>> {
         Box::pin(async move {
             let service = self.service().await?;
-            Ok(Some(service.primary()?.definition.clone()))
+            Ok(Some(primary(&service)?.task_definition.clone()))
         })
     }
 

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws::ecs::{Deployment, Service};
 use config::file::EcsProbe;
 use model::Verdict;
 use model::text::excerpt;
 
-use super::snapshot::{Definition, Deployment, PAGE, PAGES, Service, Task};
+use super::snapshot::{Definition, PAGE, PAGES, Task};
 use crate::reading::Reading;
 use crate::release::Identity;
 

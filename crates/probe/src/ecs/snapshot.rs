@@ -9,39 +9,6 @@ pub(super) const PAGE: usize = 100;
 /// Pages of tasks that are looked at.
 pub(super) const PAGES: usize = 10;
 
-/// A service and its deployments.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Service {
-    pub(super) status: String,
-    /// `ECS`, unless somebody else deploys it.
-    pub(super) controller: String,
-    pub(super) deployments: Vec<Deployment>,
-    /// The newest first.
-    pub(super) events: Vec<Event>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Deployment {
-    pub(super) id: String,
-    pub(super) status: String,
-    /// Its ARN.
-    pub(super) task_definition: String,
-    pub(super) rollout: String,
-    pub(super) rollout_reason: String,
-    pub(super) desired: u64,
-    pub(super) running: u64,
-    pub(super) pending: u64,
-    /// Failures in a row, while no task has come up yet.
-    pub(super) failed: u64,
-    pub(super) created: f64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Event {
-    at: f64,
-    pub(super) message: String,
-}
-
 /// What a task definition says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Definition {
@@ -77,65 +44,6 @@ fn text(value: &Value) -> String {
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
-}
-
-/// Seconds since 1970, or the text of a time.
-fn time(value: &Value) -> f64 {
-    let parsed = || value.as_str()?.parse::<jiff::Timestamp>().ok();
-    value
-        .as_f64()
-        .or_else(|| parsed().map(|at| at.as_duration().as_secs_f64()))
-        .unwrap_or(0.0)
-}
-
-impl Service {
-    /// `None` where ECS knows no such service.
-    pub(super) fn of(answer: &Value) -> Option<Service> {
-        let service = &answer["services"][0];
-        if !service.is_object() {
-            return None;
-        }
-        let deployment = |one: &Value| Deployment {
-            id: text(&one["id"]),
-            status: text(&one["status"]),
-            task_definition: text(&one["taskDefinition"]),
-            rollout: text(&one["rolloutState"]),
-            rollout_reason: text(&one["rolloutStateReason"]),
-            desired: one["desiredCount"].as_u64().unwrap_or(0),
-            running: one["runningCount"].as_u64().unwrap_or(0),
-            pending: one["pendingCount"].as_u64().unwrap_or(0),
-            failed: one["failedTasks"].as_u64().unwrap_or(0),
-            created: time(&one["createdAt"]),
-        };
-        let event = |one: &Value| Event {
-            at: time(&one["createdAt"]),
-            message: text(&one["message"]),
-        };
-        Some(Service {
-            status: text(&service["status"]),
-            controller: service["deploymentController"]["type"]
-                .as_str()
-                .unwrap_or("ECS")
-                .to_owned(),
-            deployments: list(&service["deployments"]).map(deployment).collect(),
-            events: list(&service["events"]).map(event).collect(),
-        })
-    }
-
-    pub(super) fn primary(&self) -> Option<&Deployment> {
-        let mut all = self.deployments.iter();
-        all.find(|deployment| deployment.status == "PRIMARY")
-    }
-
-    /// What ECS complains about since a deployment began: the newest two.
-    pub(super) fn complaints(&self, since: &Deployment) -> Vec<&str> {
-        const WORDS: [&str; 4] = ["unable", "fail", "unhealthy", "roll"];
-        let bad = |event: &&Event| {
-            event.at >= since.created && WORDS.iter().any(|word| event.message.contains(word))
-        };
-        let bad = self.events.iter().filter(bad);
-        bad.take(2).map(|event| event.message.as_str()).collect()
-    }
 }
 
 impl Definition {

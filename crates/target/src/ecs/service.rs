@@ -1,76 +1,48 @@
-//! What ECS says of a service and of its deployments.
+//! What a service of ECS must be before its task definition is set, or recorded.
 
+use aws::ecs::{Deployment, Service};
 use serde_json::Value;
 
-/// What ECS says of a service.
-pub(super) struct Service {
-    pub(super) desired: u64,
-    pub(super) deployments: Vec<Deployment>,
+/// The service of an answer, where it is one that ECS itself deploys.
+pub(super) fn active(service: &Value) -> Result<Service, String> {
+    let service = Service::read(service).filter(|service| !service.status.is_empty());
+    let service = service.ok_or("there is no such service")?;
+    if service.status != "ACTIVE" {
+        return Err(format!("the service is {}", service.status));
+    }
+    match service.controller.as_str() {
+        "ECS" => Ok(service),
+        other => Err(format!("{other} deploys this service, not ECS")),
+    }
 }
 
-pub(super) struct Deployment {
-    pub(super) id: String,
-    status: String,
-    pub(super) definition: String,
-    pub(super) rollout: String,
-    pub(super) running: u64,
+pub(super) fn primary(service: &Service) -> Result<&Deployment, String> {
+    let primary = service.primary();
+    primary.ok_or_else(|| "ECS shows no PRIMARY deployment".to_owned())
 }
 
-impl Service {
-    pub(super) fn of(service: &Value) -> Result<Service, String> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        match service["status"].as_str() {
-            None => return Err("there is no such service".to_owned()),
-            Some("ACTIVE") => {}
-            Some(status) => return Err(format!("the service is {status}")),
-        }
-        let controller = service["deploymentController"]["type"].as_str();
-        if let Some(other) = controller.filter(|name| *name != "ECS") {
-            return Err(format!("{other} deploys this service, not ECS"));
-        }
-        let deployments = service["deployments"].as_array().into_iter().flatten();
-        let deployment = |one: &Value| Deployment {
-            id: text(&one["id"]),
-            status: text(&one["status"]),
-            definition: text(&one["taskDefinition"]),
-            rollout: text(&one["rolloutState"]),
-            running: one["runningCount"].as_u64().unwrap_or(0),
-        };
-        Ok(Service {
-            desired: service["desiredCount"].as_u64().unwrap_or(0),
-            deployments: deployments.map(deployment).collect(),
-        })
+/// The only deployment that runs, rolled out: while there are two, nobody can say which of them an
+/// answer came from.
+pub(super) fn settled(service: &Service) -> Result<&Deployment, String> {
+    let primary = primary(service)?;
+    let definition = short(&primary.task_definition);
+    if primary.rollout != "COMPLETED" {
+        return Err(format!(
+            "{} of {definition} is {}",
+            primary.id, primary.rollout
+        ));
     }
-
-    pub(super) fn primary(&self) -> Result<&Deployment, String> {
-        let mut all = self.deployments.iter();
-        let primary = all.find(|one| one.status == "PRIMARY");
-        primary.ok_or_else(|| "ECS shows no PRIMARY deployment".to_owned())
+    if primary.running == 0 {
+        return Err(format!("no task of {definition} runs"));
     }
-
-    /// The only deployment that runs, rolled out: while there are two, nobody can say which of them
-    /// an answer came from.
-    pub(super) fn settled(&self) -> Result<&Deployment, String> {
-        let primary = self.primary()?;
-        let definition = short(&primary.definition);
-        if primary.rollout != "COMPLETED" {
-            return Err(format!(
-                "{} of {definition} is {}",
-                primary.id, primary.rollout
-            ));
-        }
-        if primary.running == 0 {
-            return Err(format!("no task of {definition} runs"));
-        }
-        let mut others = self.deployments.iter().filter(|one| one.running > 0);
-        let other = others.find(|one| one.definition != primary.definition);
-        other.map_or(Ok(primary), |other| {
-            Err(format!(
-                "tasks of {} still run beside {definition}",
-                short(&other.definition)
-            ))
-        })
-    }
+    let mut others = service.deployments.iter().filter(|one| one.running > 0);
+    let other = others.find(|one| one.task_definition != primary.task_definition);
+    other.map_or(Ok(primary), |other| {
+        Err(format!(
+            "tasks of {} still run beside {definition}",
+            short(&other.task_definition)
+        ))
+    })
 }
 
 /// `family:revision` of an ARN.
@@ -113,9 +85,9 @@ mod tests {
             json!({"status": "DRAINING"}),
             json!({"status": "ACTIVE", "deploymentController": {"type": "CODE_DEPLOY"}}),
         ] {
-            assert!(Service::of(&service).is_err(), "{service}");
+            assert!(active(&service).is_err(), "{service}");
         }
-        let none = Service::of(&json!({"status": "ACTIVE"})).unwrap();
-        assert!(none.primary().is_err());
+        let none = active(&json!({"status": "ACTIVE"})).unwrap();
+        assert!(primary(&none).is_err());
     }
 }
