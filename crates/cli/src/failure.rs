@@ -97,3 +97,34 @@ impl Failure {
         text
     }
 }
+
+/// A configuration that cannot be used: exit code 2.
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        let snippet = error.snippet().map(|snippet| format!("\n{snippet}"));
+        Failure {
+            hint: error.hint().map(str::to_owned),
+            place: place(&error),
+            ..Failure::usage(format!("{error}{}", snippet.unwrap_or_default()))
+        }
+    }
+}
+
+/// Where in the configuration it is wrong.
+fn place(error: &config::Error) -> Option<Place> {
+    match error {
+        config::Error::Invalid {
+            path, line, column, ..
+        } => Some(Place {
+            file: path.clone(),
+            line: *line,
+            column: *column,
+        }),
+        config::Error::Unreadable { path, .. } => Some(Place {
+            file: path.clone(),
+            line: 1,
+            column: 1,
+        }),
+        config::Error::UnknownEnvironment { .. } => None,
+    }
+}

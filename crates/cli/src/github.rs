@@ -22,7 +22,10 @@ impl Job {
         timeout: Duration,
         until: Instant,
     ) -> Result<Client, Error> {
-        let section = self.config.github.clone().unwrap_or_default();
+        let section = self.config.github().map_err(|error| Error::NoVariable {
+            variable: error.unset().join("`, `"),
+        })?;
+        let section = section.cloned().unwrap_or_default();
         let config::file::Github {
             token_env: common,
             app,

@@ -30,6 +30,8 @@ pub struct Job {
     pub interrupt: Interrupt,
     /// For a stage that runs others and shows each one's report.
     pub publisher: Publisher,
+    /// The variables of which the configuration says that they hold a secret.
+    pub secret_variables: std::collections::BTreeSet<String>,
     /// The lease of the operation that this job is a part of.
     pub within: Option<state::Within>,
 }
@@ -42,11 +44,17 @@ impl Job {
             report.duration = took;
         }
         let or = |mine: Option<String>, ours: &Option<String>| mine.or_else(|| ours.clone());
-        report.service = or(report.service.take(), &self.config.service);
+        report.service = or(report.service.take(), &self.service());
         report.environment = or(report.environment.take(), &self.environment);
         report.release = or(report.release.take(), &self.release);
         report.context = self.actions.report(crate::VERSION);
         report.inputs = Some(self.inputs.clone());
+    }
+
+    /// What is deployed, as a person calls it.
+    pub fn service(&self) -> Option<String> {
+        // One that cannot be used ended the stage before it began.
+        self.config.service().ok().flatten().map(str::to_owned)
     }
 
     /// Who is acting, for a person to ask.

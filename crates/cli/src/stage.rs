@@ -11,7 +11,6 @@ use model::{Env, ExitCode, Redactor, Report};
 
 use crate::args::{Format, Global, with_variables};
 use crate::complain::{self, Section, complain};
-use crate::failure::Place;
 use crate::files::{Named, Use};
 use crate::{
     Failure, Interrupt, Job, Only, Progress, Publisher, VERSION, help, inputs, log, publish,
@@ -29,13 +28,6 @@ pub trait Stage: Args {
     const ABOUT: &'static str;
     /// Shown after the flags in `--help`.
     const EXAMPLES: &'static str = "";
-    /// The sections of the configuration in which every `${NAME}` must be set.
-    const SECTIONS: &'static [config::Section];
-    /// The same for what this call does: a subcommand may need less.
-    fn sections(&self) -> &'static [config::Section] {
-        Self::SECTIONS
-    }
-
     /// Whether a configuration that cannot be used ends the stage. Where it does not, see
     /// [`Job::broken`].
     const NEEDS_CONFIGURATION: bool = true;
@@ -328,7 +320,6 @@ fn prepare<S: Stage>(
             env,
             release: global.release.as_deref(),
         },
-        sections: stage.sections(),
     });
     let mut broken = None;
     let loaded = match loaded {
@@ -344,17 +335,7 @@ fn prepare<S: Stage>(
         }
         Err(refusal) => {
             let redactor = redactor(&refusal.secrets);
-            let hint = refusal.error.hint().map(str::to_owned);
-            let snippet = refusal
-                .error
-                .snippet()
-                .map(|snippet| format!("\n{snippet}"));
-            let text = format!("{}{}", refusal.error, snippet.unwrap_or_default());
-            let failure = Failure {
-                hint,
-                place: place(&refusal.error),
-                ..Failure::usage(text)
-            };
+            let failure = Failure::from(refusal.error);
             return Err((failure, redactor));
         }
     };
@@ -362,6 +343,9 @@ fn prepare<S: Stage>(
     log::set_redactor(redactor.clone());
     let mut config = loaded.config.clone();
     let fail = |failure: Failure| (failure, redactor.clone());
+    if S::NEEDS_CONFIGURATION {
+        config.service().map_err(|error| fail(error.into()))?;
+    }
     stage.configure(&mut config).map_err(fail)?;
     if let Some(release) = &global.release {
         check_release(release).map_err(fail)?;
@@ -385,6 +369,7 @@ fn prepare<S: Stage>(
         inputs: inputs::of(S::NAME, &loaded, env),
         config_path: loaded.path.clone(),
         broken,
+        secret_variables: loaded.secrets.variables.clone(),
         within: crate::state::inherited(env),
         env: env.clone(),
         release: global.release.clone(),
@@ -404,30 +389,15 @@ fn prepare<S: Stage>(
 fn kept(config: &config::Config, path: Option<&Path>) -> Vec<Named> {
     let mut kept = Vec::new();
     kept.extend(path.map(|path| Named::new("the configuration", path, Use::Kept)));
-    let state = config.rollback.as_ref().map(|section| &section.state);
+    let state = config
+        .rollback()
+        .ok()
+        .flatten()
+        .map(|section| &section.state);
     if let Some(config::value::StateAddress::File(path)) = state {
         kept.push(Named::new("`rollback.state`", path, Use::Kept));
     }
     kept
-}
-
-/// Where in the configuration it is wrong.
-fn place(error: &config::Error) -> Option<Place> {
-    match error {
-        config::Error::Invalid {
-            path, line, column, ..
-        } => Some(Place {
-            file: path.clone(),
-            line: *line,
-            column: *column,
-        }),
-        config::Error::Unreadable { path, .. } => Some(Place {
-            file: path.clone(),
-            line: 1,
-            column: 1,
-        }),
-        config::Error::UnknownEnvironment { .. } => None,
-    }
 }
 
 /// A release travels through environment variables, file names and URLs of other people's tools:

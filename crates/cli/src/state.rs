@@ -89,7 +89,7 @@ impl Job {
         if lock.is_over(Timestamp::now()) {
             return Fate::Gone(format!("whose time was over at {expires:.0}"));
         }
-        let section = self.config.rollback.as_ref();
+        let section = self.config.rollback().ok().flatten();
         let shared = section.is_some_and(|section| !matches!(section.state, StateAddress::File(_)));
         if holder.is_gone(shared) {
             return Fate::Gone("whose process has ended".to_owned());

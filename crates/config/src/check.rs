@@ -18,6 +18,7 @@ use crate::node::Node;
 /// The only version of the file's format.
 const VERSION: u32 = 1;
 
+/// A section that holds a variable that is not set is not there, and is not checked.
 pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     if config.version != VERSION {
         return Err(fault(
@@ -295,10 +296,10 @@ fn http_url(tree: &Node, path: &[&str], text: &str) -> Result<(), Fault> {
 }
 
 fn known_host(tree: &Node, path: &[&str], name: &str, config: &Config) -> Result<(), Fault> {
-    if config.hosts.contains_key(name) {
+    if config.host_names.contains(name) {
         return Ok(());
     }
-    let known: Vec<&str> = config.hosts.keys().map(String::as_str).collect();
+    let known: Vec<&str> = config.host_names.iter().map(String::as_str).collect();
     let fault = fault(tree, path, format!("no host `{name}` under `hosts:`"));
     Err(match nearest(name, &known) {
         Some(near) => fault.hint(format!("did you mean `{near}`?")),

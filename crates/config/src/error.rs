@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use crate::node::Place;
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("failed to read {}: {reason}", path.display())]
     Unreadable {
@@ -27,8 +27,8 @@ pub enum Error {
         hint: Option<String>,
         /// The lines around, with the place marked.
         snippet: String,
-        /// The variable that is not set, where that is what is wrong.
-        unset: Option<String>,
+        /// The variables that are not set, where that is what is wrong, the one of `message` first.
+        unset: Vec<String>,
     },
     #[error("no environment `{name}`")]
     UnknownEnvironment { name: String, hint: String },
@@ -42,11 +42,11 @@ impl Error {
         }
     }
 
-    /// The variable that is not set, where that is what is wrong.
-    pub fn unset(&self) -> Option<&str> {
+    /// The variables that are not set, where that is what is wrong.
+    pub fn unset(&self) -> &[String] {
         match self {
-            Error::Invalid { unset, .. } => unset.as_deref(),
-            _ => None,
+            Error::Invalid { unset, .. } => unset,
+            _ => &[],
         }
     }
 
@@ -65,7 +65,7 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
     pub(crate) place: Option<Place>,
-    pub(crate) unset: Option<String>,
+    pub(crate) unset: Vec<String>,
 }
 
 impl Fault {
@@ -74,7 +74,7 @@ impl Fault {
             message: message.into(),
             hint: None,
             place: None,
-            unset: None,
+            unset: Vec::new(),
         }
     }
 

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::error::Error;
+use crate::section::Section;
+
 mod deploy;
 mod github;
 mod healthgate;
@@ -33,46 +36,109 @@ pub struct Config {
     /// Version of this file's format: 1.
     pub version: u32,
     /// What is deployed, as a person calls it.
-    pub service: Option<String>,
+    pub(crate) service: Option<String>,
     /// The machines that checks, probes and rollbacks speak of, by name.
     #[serde(default)]
     pub hosts: BTreeMap<String, Host>,
     /// As whom GitHub is asked, and where.
-    pub github: Option<Github>,
+    pub(crate) github: Option<Github>,
     /// Self-hosted runners by the names that GitHub lists: where each one lives.
     #[serde(default)]
-    pub runners: BTreeMap<String, RunnerHost>,
+    pub(crate) runners: BTreeMap<String, RunnerHost>,
     /// May we deploy now?
-    pub preflight: Option<Preflight>,
+    pub(crate) preflight: Option<Preflight>,
     /// Will a runner take the job, and which labels should it ask for?
-    pub runner_check: Option<RunnerCheck>,
+    pub(crate) runner_check: Option<RunnerCheck>,
     /// Is what we deployed healthy, and is it the release we deployed?
-    pub healthgate: Option<Healthgate>,
+    pub(crate) healthgate: Option<Healthgate>,
     /// How to put the last-known-good release back.
-    pub rollback: Option<Rollback>,
+    pub(crate) rollback: Option<Rollback>,
     /// How `deploy-guard run` deploys.
-    pub deploy: Option<Deploy>,
+    pub(crate) deploy: Option<Deploy>,
     /// What differs by environment: each is merged over the rest of the file, mappings deeply,
     /// lists replaced.
     #[serde(default)]
     pub environments: BTreeMap<String, Overlay>,
-    /// What is not here because it holds a variable that is not set: a section (`deploy`), or one of
-    /// its entries (`hosts.web-01`).
+    /// The names of all hosts; `hosts` has those of which every variable is set.
     #[serde(skip)]
-    pub unresolved: BTreeSet<String>,
+    pub(crate) host_names: BTreeSet<String>,
+    /// Of each section that cannot be used because a variable is not set: the first such.
+    #[serde(skip)]
+    pub(crate) unset: BTreeMap<Section, Error>,
 }
 
 impl Config {
-    /// Whether a section, or something in it, holds a variable that is not set.
-    pub fn is_unresolved(&self, section: crate::Section) -> bool {
-        let key = section.key();
-        let within = |path: &String| path.split('.').next() == Some(key);
-        self.unresolved.iter().any(within)
+    /// What is deployed, as a person calls it.
+    pub fn service(&self) -> Result<Option<&str>, Error> {
+        self.used(Section::Service, self.service.as_deref())
     }
 
-    /// The hosts that a check names: one, those of a pattern, or `all`. None where nothing fits.
+    pub fn github(&self) -> Result<Option<&Github>, Error> {
+        self.used(Section::Github, self.github.as_ref())
+    }
+
+    pub fn runners(&self) -> Result<&BTreeMap<String, RunnerHost>, Error> {
+        self.used(Section::Runners, &self.runners)
+    }
+
+    pub fn preflight(&self) -> Result<Option<&Preflight>, Error> {
+        self.used(Section::Preflight, self.preflight.as_ref())
+    }
+
+    pub fn runner_check(&self) -> Result<Option<&RunnerCheck>, Error> {
+        self.used(Section::RunnerCheck, self.runner_check.as_ref())
+    }
+
+    pub fn healthgate(&self) -> Result<Option<&Healthgate>, Error> {
+        self.used(Section::Healthgate, self.healthgate.as_ref())
+    }
+
+    pub fn rollback(&self) -> Result<Option<&Rollback>, Error> {
+        self.used(Section::Rollback, self.rollback.as_ref())
+    }
+
+    pub fn deploy(&self) -> Result<Option<&Deploy>, Error> {
+        self.used(Section::Deploy, self.deploy.as_ref())
+    }
+
+    /// For flags that are laid over the section.
+    pub fn preflight_mut(&mut self) -> Result<&mut Preflight, Error> {
+        self.used(Section::Preflight, ())?;
+        Ok(self.preflight.get_or_insert_default())
+    }
+
+    pub fn runner_check_mut(&mut self) -> Result<&mut RunnerCheck, Error> {
+        self.used(Section::RunnerCheck, ())?;
+        Ok(self.runner_check.get_or_insert_default())
+    }
+
+    pub fn healthgate_mut(&mut self) -> Result<&mut Healthgate, Error> {
+        self.used(Section::Healthgate, ())?;
+        Ok(self.healthgate.get_or_insert_default())
+    }
+
+    pub fn rollback_mut(&mut self) -> Result<Option<&mut Rollback>, Error> {
+        self.used(Section::Rollback, ())?;
+        Ok(self.rollback.as_mut())
+    }
+
+    /// The sections that cannot be used because a variable is not set in them, or in a host that they
+    /// name, and the first such of each.
+    pub fn unset(&self) -> impl Iterator<Item = (Section, &Error)> {
+        self.unset.iter().map(|(section, error)| (*section, error))
+    }
+
+    /// What a section has, where all its variables are set.
+    fn used<T>(&self, section: Section, value: T) -> Result<T, Error> {
+        match self.unset.get(&section) {
+            Some(error) => Err(error.clone()),
+            None => Ok(value),
+        }
+    }
+
+    /// The hosts that a check names: one, those of a pattern, or `all`. Empty where nothing fits.
     pub fn hosts_named(&self, selector: &str) -> Vec<&str> {
-        hosts_named(&self.hosts, selector)
+        named(self.host_names.iter().map(String::as_str), selector)
     }
 
     /// How names of releases are compared wherever no probe of the gate does it: in the state, at
@@ -102,13 +168,17 @@ impl Config {
     }
 }
 
-/// The hosts that fit a selector: one, those of a pattern, or `all`. None where nothing fits.
+/// The hosts that fit a selector: one, those of a pattern, or `all`. Empty where nothing fits.
 pub fn hosts_named<'h>(hosts: &'h BTreeMap<String, Host>, selector: &str) -> Vec<&'h str> {
-    if let Some((name, _)) = hosts.get_key_value(selector) {
+    named(hosts.keys().map(String::as_str), selector)
+}
+
+fn named<'h>(names: impl Iterator<Item = &'h str> + Clone, selector: &str) -> Vec<&'h str> {
+    if let Some(name) = names.clone().find(|name| *name == selector) {
         return vec![name];
     }
     let fits = |name: &&str| selector == "all" || model::glob(selector, name);
-    hosts.keys().map(String::as_str).filter(fits).collect()
+    names.filter(fits).collect()
 }
 
 /// A part of the file that replaces the same part at the top level.

@@ -44,25 +44,23 @@ const SHELL: &[&[&str]] = &[
 const LATE: &[&[&str]] = &[&["preflight", "rollback-ready", "image"]];
 const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
 
-/// Replaces every `${NAME}` below `node`. Where `strict`, a variable that is not set is an error;
-/// elsewhere the scalar is marked as unresolved.
+/// Replaces every `${NAME}` below `node`. A scalar with a variable that is not set is marked.
 pub(crate) fn resolve(
     node: &mut Node,
     path: &mut Vec<String>,
     variables: Variables<'_>,
-    strict: bool,
 ) -> Result<(), Fault> {
     match &mut node.kind {
         Kind::Map(entries) => {
             for (key, value) in entries {
                 path.push(key.name.clone());
-                resolve(value, path, variables, strict)?;
+                resolve(value, path, variables)?;
                 path.pop();
             }
         }
         Kind::List(items) => {
             for item in items {
-                resolve(item, path, variables, strict)?;
+                resolve(item, path, variables)?;
             }
         }
         Kind::Scalar(scalar) => {
@@ -71,41 +69,28 @@ pub(crate) fn resolve(
             }
             let place = node.place.clone();
             let late = LATE.iter().any(|late| path == late);
-            match expand(&scalar.text, variables, late).map_err(|fault| fault.at(place.clone()))? {
+            match expand(&scalar.text, variables, late).map_err(|fault| fault.at(place))? {
                 Expanded::Text(text) => {
                     scalar.expanded = text != scalar.text;
                     scalar.text = text;
                 }
-                Expanded::Unset(name) if strict => return Err(unset(&name).at(place)),
-                Expanded::Unset(_) => scalar.unresolved = true,
+                Expanded::Unset(names) => scalar.unset = names,
             }
         }
     }
     Ok(())
 }
 
-fn unset(name: &str) -> Fault {
-    let fault = Fault {
-        unset: Some(name.to_owned()),
-        ..Fault::new(format!("the variable `{name}` is not set"))
-    };
-    if name == "RELEASE" {
-        fault.hint("`${RELEASE}` is the release under test: pass `--release VERSION`")
-    } else {
-        fault.hint(format!(
-            "set it in the step's `env:`, or write `${{{name}:-default}}` to give it a default"
-        ))
-    }
-}
-
 enum Expanded {
     Text(String),
-    Unset(String),
+    /// The variables that are not set.
+    Unset(Vec<String>),
 }
 
 fn expand(text: &str, variables: Variables<'_>, late: bool) -> Result<Expanded, Fault> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    let mut unset = Vec::new();
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
@@ -139,17 +124,21 @@ fn expand(text: &str, variables: Variables<'_>, late: bool) -> Result<Expanded, 
                 ),
                 None => variables.get(name),
             };
-            let Some(value) = value else {
-                return Ok(Expanded::Unset(name.to_owned()));
-            };
-            out.push_str(value);
+            match value {
+                Some(value) => out.push_str(value),
+                None => unset.push(name.to_owned()),
+            }
             rest = &inner[end + 1..];
         } else {
             out.push('$');
         }
     }
     out.push_str(rest);
-    Ok(Expanded::Text(out))
+    Ok(if unset.is_empty() {
+        Expanded::Text(out)
+    } else {
+        Expanded::Unset(unset)
+    })
 }
 
 fn is_name(name: &str) -> bool {
@@ -181,7 +170,7 @@ mod tests {
             false,
         ) {
             Ok(Expanded::Text(text)) => text,
-            Ok(Expanded::Unset(name)) => format!("unset {name}"),
+            Ok(Expanded::Unset(names)) => format!("unset {}", names.join(" ")),
             Err(fault) => fault.message,
         }
     }
@@ -195,6 +184,7 @@ mod tests {
             ("${EMPTY:-b}", "b"),
             ("${EMPTY}", ""),
             ("${B}", "unset B"),
+            ("${B}${A}${C}", "unset B C"),
             ("$$${A} $x ^ok$", "$1 $x ^ok$"),
             ("${EVIL}", "${A}: [x]"),
             ("${A", "`${` is not closed by `}`"),

@@ -12,16 +12,19 @@ mod interpolate;
 mod load;
 mod node;
 mod secrets;
+mod section;
+mod unset;
 pub mod value;
 pub mod yaml;
 
 pub use error::Error;
 pub use file::Config;
 pub use interpolate::Variables;
-pub use load::{Loaded, PLACES, Refusal, Request, Section, load};
+pub use load::{Loaded, PLACES, Refusal, Request, load};
 pub use model::Severity;
 pub use node::leaves;
 pub use secrets::{Secrets, in_words as secrets_in_words};
+pub use section::Section;
 
 /// The JSON Schema of the configuration file.
 pub fn schema() -> schemars::Schema {

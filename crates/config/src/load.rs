@@ -9,8 +9,10 @@ use crate::check::check;
 use crate::error::{Error, Fault, listed, nearest};
 use crate::file::Config;
 use crate::interpolate::{Variables, resolve};
-use crate::node::{Kind, Node};
+use crate::node::Node;
 use crate::secrets::{self, Secrets};
+use crate::section::Section;
+use crate::unset;
 
 /// Where the file is looked for when nobody names it.
 pub const PLACES: &[&str] = &[
@@ -23,53 +25,6 @@ pub const PLACES: &[&str] = &[
 /// Far more than a configuration needs.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// A part of the file that a stage uses: there every `${NAME}` must be set. Of `hosts:` only those
-/// that such a part names must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    Hosts,
-    Github,
-    Runners,
-    Preflight,
-    RunnerCheck,
-    Healthgate,
-    Rollback,
-    Deploy,
-}
-
-impl Section {
-    /// In the order of the reference.
-    pub const ALL: [Section; 8] = [
-        Section::Hosts,
-        Section::Github,
-        Section::Runners,
-        Section::Preflight,
-        Section::RunnerCheck,
-        Section::Healthgate,
-        Section::Rollback,
-        Section::Deploy,
-    ];
-
-    fn of(key: &str) -> Option<Section> {
-        Section::ALL
-            .into_iter()
-            .find(|section| section.key() == key)
-    }
-
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Section::Hosts => "hosts",
-            Section::Github => "github",
-            Section::Runners => "runners",
-            Section::Preflight => "preflight",
-            Section::RunnerCheck => "runner-check",
-            Section::Healthgate => "healthgate",
-            Section::Rollback => "rollback",
-            Section::Deploy => "deploy",
-        }
-    }
-}
-
 /// What to load, for whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -78,7 +33,6 @@ pub struct Request<'a> {
     pub folder: &'a Path,
     pub environment: Option<&'a str>,
     pub variables: Variables<'a>,
-    pub sections: &'a [Section],
 }
 
 /// A configuration that was checked as a whole.
@@ -131,10 +85,11 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
     // The error of a file that is no YAML shows its line.
     secrets.literals = secrets::in_words(&text).literals;
     let mut variables = BTreeSet::new();
+    let placed = |fault: Fault| fault.into_error(shown(&path, request.folder), &text);
     let config = Node::parse(&text).map_err(Problem::from).and_then(|tree| {
         secrets = secrets::of(&tree);
         variables = secrets::used(&tree);
-        interpret(tree, request)
+        interpret(tree, request, &placed)
     });
     match config {
         Ok(config) => Ok(Loaded {
@@ -145,7 +100,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
         }),
         Err(problem) => {
             let error = match problem {
-                Problem::Fault(fault) => fault.into_error(shown(&path, request.folder), &text),
+                Problem::Fault(fault) => placed(fault),
                 Problem::Environment { name, hint } => Error::UnknownEnvironment { name, hint },
             };
             Err(Refusal { error, secrets })
@@ -203,7 +158,11 @@ impl From<Fault> for Problem {
     }
 }
 
-fn interpret(mut base: Node, request: Request<'_>) -> Result<Config, Problem> {
+fn interpret(
+    mut base: Node,
+    request: Request<'_>,
+    placed: &impl Fn(Fault) -> Error,
+) -> Result<Config, Problem> {
     let environments = base.remove("environments");
     let parts = environments.as_ref().map(Node::entries).unwrap_or_default();
     if let Some(name) = request.environment {
@@ -213,13 +172,7 @@ fn interpret(mut base: Node, request: Request<'_>) -> Result<Config, Problem> {
     // no day to learn of a typo.
     for (key, part) in parts {
         if request.environment != Some(key.name.as_str()) {
-            typed(
-                base.clone().merged(part.clone()),
-                Request {
-                    sections: &[],
-                    ..request
-                },
-            )?;
+            typed(base.clone().merged(part.clone()), request.variables, placed)?;
         }
     }
     let selected = parts
@@ -229,7 +182,7 @@ fn interpret(mut base: Node, request: Request<'_>) -> Result<Config, Problem> {
         Some((_, part)) => base.merged(part.clone()),
         None => base,
     };
-    let mut config = typed(merged, request)?;
+    let mut config = typed(merged, request.variables, placed)?;
     config.environments = parts
         .iter()
         .map(|(key, _)| (key.name.clone(), crate::file::Overlay))
@@ -252,149 +205,38 @@ fn known_environment<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Re
     Err(Problem::Environment { name, hint })
 }
 
-/// Resolves variables, decodes and checks. What holds a variable that is not set, in a part that is
-/// not used, is checked with stand-ins and is then left out: [`Config::unresolved`].
-fn typed(mut tree: Node, request: Request<'_>) -> Result<Config, Fault> {
-    let used = |key: &str| {
-        let section = Section::of(key);
-        !request.sections.is_empty() && section.is_none_or(|one| request.sections.contains(&one))
-    };
-    let hosts = hosts_in_use(&tree, |key| used(key) && key != Section::Hosts.key());
-    if let Kind::Map(entries) = &mut tree.kind {
-        for (key, value) in entries {
-            let mut path = vec![key.name.clone()];
-            match &mut value.kind {
-                Kind::Map(all) if key.name == Section::Hosts.key() => {
-                    for (name, host) in all {
-                        let strict = hosts.contains(&name.name);
-                        resolve(host, &mut path, request.variables, strict)?;
-                    }
-                }
-                _ => resolve(value, &mut path, request.variables, used(&key.name))?,
+/// Resolves variables, decodes and checks. A section that holds a variable that is not set is refused
+/// when it is used; that a key is unknown is found all the same.
+fn typed(
+    mut tree: Node,
+    variables: Variables<'_>,
+    placed: &impl Fn(Fault) -> Error,
+) -> Result<Config, Fault> {
+    resolve(&mut tree, &mut Vec::new(), variables)?;
+    let mut config = unset::decode_set(&tree)?;
+    let unset = unset::sections(&tree).into_iter();
+    config.unset = unset
+        .map(|(section, fault)| (section, placed(fault)))
+        .collect();
+    for section in config.unset.keys() {
+        match section {
+            Section::Service => config.service = None,
+            Section::Hosts => {
+                let usable = unset::usable_hosts(&tree);
+                config.hosts.retain(|name, _| usable.contains(name));
             }
+            Section::Github => config.github = None,
+            Section::Runners => config.runners.clear(),
+            Section::Preflight => config.preflight = None,
+            Section::RunnerCheck => config.runner_check = None,
+            Section::Healthgate => config.healthgate = None,
+            Section::Rollback => config.rollback = None,
+            Section::Deploy => config.deploy = None,
         }
     }
-    loop {
-        let Err(fault) = checked(&tree) else { break };
-        // What the variable would have stood for is not known, so a plausible value takes its place
-        // and the rest is checked.
-        let place = fault.place.clone();
-        match place.and_then(|place| substitute(&mut tree, &place)) {
-            None => return Err(fault),
-            Some(Substituted::Next) => {}
-            // Nothing plausible is one of a few words; a stage that uses the section checks it.
-            Some(Substituted::Exhausted) => break,
-        }
-    }
-    let unresolved = remove_unresolved(&mut tree);
-    // Not checked again: what was left out may be named elsewhere.
-    let config = tree.decode::<Config>()?;
-    Ok(Config {
-        unresolved,
-        ..config
-    })
-}
-
-fn checked(tree: &Node) -> Result<Config, Fault> {
-    let config = tree.decode::<Config>()?;
-    check(&config, tree)?;
-    Ok(config)
-}
-
-/// The hosts that parts in use name, and those that these are reached through.
-fn hosts_in_use(tree: &Node, used: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
-    let hosts = hosts.unwrap_or_default();
-    let mut found = BTreeSet::new();
-    let mut texts = Vec::new();
-    for (key, value) in tree.entries() {
-        if used(&key.name) {
-            value.texts(&mut texts);
-        }
-    }
-    while let Some(text) = texts.pop() {
-        for (name, host) in hosts {
-            let name = name.name.as_str();
-            let address = |rest: &str| rest.strip_prefix(name).is_some_and(|r| r.starts_with('/'));
-            let selected = text == name || text == "all" || model::glob(text, name);
-            let named = selected || text.strip_prefix("ssh://").is_some_and(address);
-            if named && found.insert(name.to_owned()) {
-                host.texts(&mut texts);
-            }
-        }
-    }
-    found
-}
-
-/// Takes out what holds a variable that is not set: of lists of kinds and of things with names the
-/// one, of other sections the whole. The paths of what was taken out.
-fn remove_unresolved(tree: &mut Node) -> BTreeSet<String> {
-    const BY_NAME: [Section; 3] = [Section::Hosts, Section::Runners, Section::Preflight];
-    let mut removed = BTreeSet::new();
-    let Kind::Map(entries) = &mut tree.kind else {
-        return removed;
-    };
-    entries.retain_mut(|(key, value)| {
-        if !value.is_unresolved() {
-            return true;
-        }
-        let by_name = Section::of(&key.name).is_some_and(|section| BY_NAME.contains(&section));
-        match &mut value.kind {
-            Kind::Map(entries) if by_name => {
-                entries.retain(|(name, value)| {
-                    let keep = !value.is_unresolved();
-                    if !keep {
-                        removed.insert(format!("{}.{}", key.name, name.name));
-                    }
-                    keep
-                });
-                true
-            }
-            _ => {
-                removed.insert(key.name.clone());
-                false
-            }
-        }
-    });
-    removed
-}
-
-/// Values of which one suits every kind of key.
-const PLAUSIBLE: &[&str] = &[
-    "1",
-    "1s",
-    "http://localhost/",
-    ".",
-    "linux/amd64",
-    "sha256:0000000000000000000000000000000000000000000000000000000000000000",
-];
-
-enum Substituted {
-    Next,
-    Exhausted,
-}
-
-/// Puts the next plausible value at this place; `None` if what is there is resolved.
-fn substitute(node: &mut Node, place: &crate::node::Place) -> Option<Substituted> {
-    match &mut node.kind {
-        Kind::Scalar(scalar) => {
-            if !scalar.unresolved || node.place != *place {
-                return None;
-            }
-            let next = PLAUSIBLE
-                .iter()
-                .position(|text| *text == scalar.text)
-                .map_or(0, |at| at + 1);
-            let Some(text) = PLAUSIBLE.get(next) else {
-                return Some(Substituted::Exhausted);
-            };
-            scalar.text = (*text).to_owned();
-            scalar.expanded = true;
-            Some(Substituted::Next)
-        }
-        Kind::List(items) => items.iter_mut().find_map(|item| substitute(item, place)),
-        Kind::Map(entries) => entries
-            .iter_mut()
-            .find_map(|(_, value)| substitute(value, place)),
-    }
+    let names = hosts.unwrap_or_default().iter();
+    config.host_names = names.map(|(key, _)| key.name.clone()).collect();
+    check(&config, &tree)?;
+    Ok(config)
 }

@@ -42,8 +42,8 @@ pub(crate) struct Scalar {
     pub(crate) text: String,
     /// Written without quotes, so that it may also be a number, a boolean or null.
     pub(crate) plain: bool,
-    /// Holds `${NAME}` of a variable that is not set.
-    pub(crate) unresolved: bool,
+    /// The variables in it, as `${NAME}`, that are not set.
+    pub(crate) unset: Vec<String>,
     /// Held `${NAME}`: a variable's value is text where anything may stand.
     pub(crate) expanded: bool,
 }
@@ -99,6 +99,11 @@ impl Node {
         }
     }
 
+    /// How many items or entries it has.
+    pub(crate) fn len(&self) -> usize {
+        self.items().len() + self.entries().len()
+    }
+
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.kind {
             Kind::Scalar(scalar) => Some(&scalar.text),
@@ -112,15 +117,6 @@ impl Node {
             Kind::Scalar(scalar) => found.push(&scalar.text),
             Kind::List(items) => items.iter().for_each(|item| item.texts(found)),
             Kind::Map(entries) => entries.iter().for_each(|(_, value)| value.texts(found)),
-        }
-    }
-
-    /// Whether a scalar below holds a variable that is not set.
-    pub(crate) fn is_unresolved(&self) -> bool {
-        match &self.kind {
-            Kind::Scalar(scalar) => scalar.unresolved,
-            Kind::List(items) => items.iter().any(Node::is_unresolved),
-            Kind::Map(entries) => entries.iter().any(|(_, value)| value.is_unresolved()),
         }
     }
 
@@ -264,7 +260,7 @@ impl<'t> Builder<'t> {
                 let scalar = Scalar {
                     text: text.into_owned(),
                     plain,
-                    unresolved: false,
+                    unset: Vec::new(),
                     expanded: false,
                 };
                 (

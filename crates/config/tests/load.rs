@@ -4,21 +4,11 @@
 use config::{Config, Error, Loaded, Refusal, Request, Section, Variables, load};
 use model::Env;
 
-const ALL: &[Section] = &[
-    Section::Hosts,
-    Section::Preflight,
-    Section::RunnerCheck,
-    Section::Healthgate,
-    Section::Rollback,
-    Section::Deploy,
-];
-
 struct Case<'a> {
     text: &'a str,
     environment: Option<&'a str>,
     env: Env,
     release: Option<&'a str>,
-    sections: &'a [Section],
 }
 
 fn case(text: &str) -> Case<'_> {
@@ -27,7 +17,6 @@ fn case(text: &str) -> Case<'_> {
         environment: None,
         env: Env::default(),
         release: None,
-        sections: ALL,
     }
 }
 
@@ -47,11 +36,6 @@ impl<'a> Case<'a> {
         self
     }
 
-    fn sections(mut self, sections: &'a [Section]) -> Self {
-        self.sections = sections;
-        self
-    }
-
     fn load(&self) -> Result<Loaded, Refusal> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("deploy-guard.yml"), self.text).unwrap();
@@ -63,7 +47,6 @@ impl<'a> Case<'a> {
                 env: &self.env,
                 release: self.release,
             },
-            sections: self.sections,
         })
     }
 
@@ -71,9 +54,13 @@ impl<'a> Case<'a> {
         self.load().unwrap().config
     }
 
-    /// `line:column: message | hint`.
+    /// `line:column: message | hint`: of the file, else of the first section that cannot be used.
     fn error(&self) -> String {
-        match self.load().unwrap_err().error {
+        let error = match self.load() {
+            Err(refusal) => refusal.error,
+            Ok(loaded) => loaded.config.unset().next().unwrap().1.clone(),
+        };
+        match error {
             Error::Invalid {
                 line,
                 column,
@@ -99,7 +86,7 @@ fn the_example_of_the_guide_is_accepted() {
         .load()
         .unwrap();
     assert_eq!(
-        loaded.config.preflight.unwrap().images[0].image,
+        loaded.config.preflight().unwrap().unwrap().images[0].image,
         "ghcr.io/acme/shop:v1"
     );
     assert!(
@@ -153,12 +140,10 @@ fn a_key_that_was_renamed_is_refused_with_its_new_name() {
 #[test]
 fn an_unknown_key_is_shown_with_its_place_and_the_nearest_known_one() {
     let text = GATE.replace("failure-limit", "faliure-limit");
-    for sections in [ALL, &[Section::Preflight], &[]] {
-        assert_eq!(
-            case(&text).sections(sections).error(),
-            "3:27: unknown key `faliure-limit` | did you mean `failure-limit`?"
-        );
-    }
+    assert_eq!(
+        case(&text).error(),
+        "3:27: unknown key `faliure-limit` | did you mean `failure-limit`?"
+    );
 }
 
 #[test]
@@ -277,7 +262,8 @@ fn an_environment_is_merged_deeply_and_its_lists_replace() {
     let text = format!(
         "{GATE}environments:\n  staging:\n    healthgate:\n      policy: {{ deadline: 30s }}\n      http: [{{ name: other, url: 'http://127.0.0.1:2/' }}]\n"
     );
-    let gate = case(&text).environment("staging").ok().healthgate.unwrap();
+    let config = case(&text).environment("staging").ok();
+    let gate = config.healthgate().unwrap().unwrap();
     assert_eq!(gate.policy.deadline.get().as_secs(), 30);
     assert_eq!(gate.policy.failure_limit, Some(2));
     assert_eq!(
@@ -290,7 +276,8 @@ fn an_environment_is_merged_deeply_and_its_lists_replace() {
     assert_eq!(
         case(&text)
             .ok()
-            .healthgate
+            .healthgate()
+            .unwrap()
             .unwrap()
             .policy
             .deadline
@@ -320,9 +307,16 @@ fn variables_stand_for_values_and_never_for_structure() {
     let text =
         "version: 1\nservice: ${NAME}\nhealthgate: { policy: { interval: '${EVERY:-7s}' } }\n";
     let config = case(text).set("NAME", "a: {b: c}\n- x").ok();
-    assert_eq!(config.service.as_deref(), Some("a: {b: c}\n- x"));
+    assert_eq!(config.service().unwrap(), Some("a: {b: c}\n- x"));
     assert_eq!(
-        config.healthgate.unwrap().policy.interval.get().as_secs(),
+        config
+            .healthgate()
+            .unwrap()
+            .unwrap()
+            .policy
+            .interval
+            .get()
+            .as_secs(),
         7
     );
 }
@@ -335,14 +329,11 @@ fn an_unset_variable_matters_only_in_a_section_that_is_used() {
         error.starts_with("2:35: the variable `EVERY` is not set"),
         "{error}"
     );
-    assert!(case(text).sections(&[Section::Preflight]).load().is_ok());
+    let config = case(text).ok();
+    assert!(config.preflight().unwrap().is_some());
+    assert_eq!(config.healthgate().unwrap_err().unset(), ["EVERY", "URL"]);
     let typo = text.replace("name: a", "nme: a");
-    assert!(
-        case(&typo)
-            .sections(&[Section::Preflight])
-            .error()
-            .contains("unknown key `nme`")
-    );
+    assert!(case(&typo).error().contains("unknown key `nme`"));
     let release = "version: 1\nhealthgate: { http: [{ name: a, url: 'http://x/${RELEASE}' }] }\n";
     assert!(case(release).error().ends_with("pass `--release VERSION`"));
 }
@@ -352,8 +343,7 @@ fn an_unset_variable_never_becomes_a_value() {
     let text = "version: 1
 hosts:
   near: { address: 127.0.0.1, user: a }
-  far: { address: 127.0.0.1, user: a, port: '${FAR_PORT}', via: between }
-  between: { address: '${BETWEEN}', user: a }
+  far: { address: 127.0.0.1, user: a, port: '${FAR_PORT}' }
 github: { api-url: '${GHES_API}' }
 runners: { big: { host: far } }
 preflight:
@@ -362,27 +352,53 @@ preflight:
 healthgate: { http: [{ name: a, url: 'http://127.0.0.1/', via: near }] }
 ";
     let text = text.replace("{ host: near, reachable: true }", "{ host: near }");
-    let config = case(&text).sections(&[Section::Healthgate]).ok();
-    let left_out = ["github", "hosts.between", "hosts.far", "preflight.images"];
-    assert_eq!(Vec::from_iter(&config.unresolved), left_out);
-    assert!(config.github.is_none() && config.hosts.len() == 1);
-    let preflight = config.preflight.unwrap();
-    assert!(preflight.images.is_empty() && preflight.hosts.len() == 1);
-    // In use: by its section, by a name, and by the name of what is reached through it.
-    let unset = |text: &str, section, name: &str| {
-        let error = case(text).sections(&[section]).error();
-        assert!(error.contains(&format!("`{name}` is not set")), "{error}");
-    };
-    unset(&text, Section::Github, "GHES_API");
-    unset(&text, Section::Preflight, "IMAGE");
-    unset(&text, Section::Runners, "FAR_PORT");
-    let through = text.replace("via: near", "via: far");
-    unset(&through, Section::Healthgate, "FAR_PORT");
-    let through = through.replace("'${FAR_PORT}'", "22");
-    unset(&through, Section::Healthgate, "BETWEEN");
+    let config = case(&text).ok();
+    let unset: Vec<Section> = config.unset().map(|(section, _)| section).collect();
+    let left_out = [
+        Section::Hosts,
+        Section::Github,
+        Section::Runners,
+        Section::Preflight,
+    ];
+    assert_eq!(unset, left_out);
+    assert_eq!(Vec::from_iter(config.hosts.keys()), ["near"]);
+    assert!(config.healthgate().unwrap().is_some());
+    assert_eq!(config.github().unwrap_err().unset(), ["GHES_API"]);
+    assert_eq!(config.preflight().unwrap_err().unset(), ["IMAGE"]);
+    // By a name.
+    let far = config.runners().unwrap_err();
+    assert_eq!(far.unset(), ["FAR_PORT"]);
+    let through = case(&text.replace("via: near", "via: far")).ok();
+    assert_eq!(through.healthgate().unwrap_err().unset(), far.unset());
     let state =
         format!("{text}rollback: {{ state: 'ssh://far/srv/state.json', command: {{ run: a }} }}\n");
-    unset(&state, Section::Rollback, "FAR_PORT");
+    assert_eq!(
+        case(&state).ok().rollback().unwrap_err().unset(),
+        far.unset()
+    );
+}
+
+/// What is left out takes with it what cannot be without it, and hides no mistake elsewhere.
+#[test]
+fn an_unset_variable_hides_no_unknown_key() {
+    let sections = [
+        "rollback: { state: '${A}', nginx: { url: '${A}', file: '${A}', WRONG: 1 } }",
+        "healthgate: { http: [{ name: '${A}' }, { name: a, url: '${A}', policy: { WRONG: 1 } }] }",
+        "preflight: { images: [{ image: '${A}', WRONG: 1 }] }",
+        "hosts: { a: { address: '${A}', WRONG: 1 } }",
+        "environments: { other: { deploy: { command: a, timeout: '${A}', WRONG: 1 } } }",
+    ];
+    for section in sections {
+        let text = format!("version: 1\nservice: '${{A}}'\n{section}\n");
+        let error = case(&text).error();
+        assert!(error.contains("unknown key `WRONG`"), "{text}{error}");
+    }
+    // A host's variable is no reason to call it unknown, and none to take its default.
+    let text = "version: 1\nhosts: { a: { address: 127.0.0.1, user: a, port: '${A}' } }\nrunners: { r: { host: a } }\n";
+    let config = case(text).ok();
+    assert!(config.hosts.is_empty());
+    assert!(config.runners().is_err());
+    assert_eq!(config.hosts_named("all"), ["a"]);
 }
 
 #[test]
@@ -419,7 +435,7 @@ preflight:
 fn shell_text_is_left_to_the_shell() {
     let text = "version: 1\ndeploy: { command: './deploy.sh \"${RELEASE}\" $$ ${NOT_SET}' }\n";
     assert_eq!(
-        case(text).ok().deploy.unwrap().command,
+        case(text).ok().deploy().unwrap().unwrap().command,
         "./deploy.sh \"${RELEASE}\" $$ ${NOT_SET}"
     );
 }
@@ -512,7 +528,6 @@ fn a_file_that_was_named_and_is_not_there_is_an_error() {
             env: &env,
             release: None,
         },
-        sections: &[],
     })
     .unwrap_err()
     .error;

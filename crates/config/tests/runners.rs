@@ -1,7 +1,7 @@
 //! Runners in the configuration: whose they are, where they live, and mistakes in it.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use config::{Config, Refusal, Request, Section, Variables, load};
+use config::{Config, Refusal, Request, Variables, load};
 use model::Env;
 
 fn read(text: &str) -> Result<Config, Refusal> {
@@ -15,7 +15,6 @@ fn read(text: &str) -> Result<Config, Refusal> {
             env: &Env::default(),
             release: None,
         },
-        sections: &[Section::Hosts, Section::Runners, Section::RunnerCheck],
     });
     loaded.map(|loaded| loaded.config)
 }
@@ -101,7 +100,8 @@ fn mistakes_about_runners_are_shown_where_they_stand() {
 #[test]
 fn a_group_of_the_sections_organisation_needs_no_owner_of_its_own() {
     let text = "version: 1\nrunner-check: { organization: acme, pools: [{ name: p, labels: [a], group: '7' }] }\n";
-    let section = read(text).unwrap().runner_check.unwrap();
+    let config = read(text).unwrap();
+    let section = config.runner_check().unwrap().unwrap();
     assert_eq!(section.pools[0].group.as_deref(), Some("7"));
     assert_eq!(
         (
@@ -122,5 +122,5 @@ fn the_guides_example_is_valid() {
         .unwrap();
     let hosts = "hosts: { runner-01: { address: a }, runner-02: { address: b }, runner-03: { address: c } }";
     let config = read(&format!("version: 1\n{hosts}\n{example}")).unwrap();
-    assert_eq!(config.runner_check.unwrap().pools.len(), 3);
+    assert_eq!(config.runner_check().unwrap().unwrap().pools.len(), 3);
 }

@@ -45,7 +45,6 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "reproduce";
     const ABOUT: &'static str = "Run a stage of CI again from its report, and say what differs";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [config::Section] = &[];
     // That of the report is another question.
     const NEEDS_CONFIGURATION: bool = false;
 

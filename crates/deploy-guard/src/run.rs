@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use cli::force::Force;
 use cli::{Failure, Job, Stage as _, hooks};
-use config::Section;
 use config::file::{Deploy, OnUndecided};
 use model::outcome::by_weight;
 use model::report::Bar;
@@ -33,23 +32,27 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "run";
     const ABOUT: &'static str = "Deploy under guard: preflight, deploy, gate, record or roll back";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &Section::ALL;
     const PARTS: &'static [&'static str] = &["preflight", "healthgate", "rollback"];
     // GitHub kills a step 10 s after it was told to end.
     const GRACE: Duration = Duration::from_secs(9);
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
-        let Some(deploy) = &job.config.deploy else {
+        let config = &job.config;
+        let Some(deploy) = config.deploy()? else {
             return Err(Failure::usage("no deployment is configured")
                 .hint("add `deploy: { command: ./deploy.sh \"$RELEASE\" }` to the configuration"));
         };
         let Some(release) = &job.release else {
             return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
         };
-        if job
-            .config
-            .healthgate
-            .as_ref()
+        // What a later phase uses is asked for before anything is deployed.
+        config.preflight()?;
+        config.runner_check()?;
+        config.runners()?;
+        config.github()?;
+        config.rollback()?;
+        if config
+            .healthgate()?
             .is_none_or(|gate| probe::kinds::planned(gate).is_empty())
         {
             return Err(Failure::usage(
@@ -113,7 +116,7 @@ async fn after(
         ("RELEASE", job.release.clone()),
         // Empty rather than inherited.
         ("PREVIOUS_RELEASE", previous),
-        ("SERVICE", job.config.service.clone()),
+        ("SERVICE", job.service()),
         ("ENVIRONMENT", job.environment.clone()),
     ];
     let env = env.map(|(name, value)| (name.to_owned(), value.unwrap_or_default()));
@@ -300,7 +303,7 @@ impl Run<'_> {
 
     /// Preflight, if there is anything to ask before a deployment.
     async fn preflight(&mut self) -> Result<Report, Failure> {
-        if self.job.config.preflight.is_none() && self.job.config.rollback.is_none() {
+        if self.job.config.preflight()?.is_none() && self.job.config.rollback()?.is_none() {
             let reason = "no `preflight:` section";
             self.outcomes
                 .push(Outcome::skipped("run/preflight", "", reason));
@@ -324,7 +327,7 @@ impl Run<'_> {
     fn stage(&mut self, report: Result<Report, Failure>, name: &str) -> Result<Report, Failure> {
         self.job.progress.clear();
         let mut report = report?;
-        report.service = report.service.or_else(|| self.job.config.service.clone());
+        report.service = report.service.or_else(|| self.job.service());
         report.environment = report.environment.or_else(|| self.job.environment.clone());
         report.release = report.release.or_else(|| self.job.release.clone());
         report.context = self.job.actions.report(cli::VERSION);
@@ -364,7 +367,7 @@ impl Run<'_> {
 
     /// Writes down that the release is being deployed, and gives the release before it.
     async fn pending(&mut self) -> Result<Result<Option<String>, Report>, Failure> {
-        let Some(section) = &self.job.config.rollback else {
+        let Some(section) = self.job.config.rollback()? else {
             return Ok(Ok(None));
         };
         let before = self
@@ -450,7 +453,7 @@ impl Run<'_> {
     }
 
     async fn good(mut self) -> Result<Report, Failure> {
-        if self.job.config.rollback.is_none() {
+        if self.job.config.rollback()?.is_none() {
             let reason = format!("{} is live and healthy", self.release);
             return Ok(self.end(Verdict::Pass, reason.clone(), reason));
         }
@@ -472,7 +475,7 @@ impl Run<'_> {
     /// `why` how it is known.
     async fn back(mut self, told: &str, why: String) -> Result<Report, Failure> {
         let told = format!("{} {told}", self.release);
-        if self.job.config.rollback.is_none() {
+        if self.job.config.rollback()?.is_none() {
             let headline = format!("{told}; nothing was put back, for no rollback is configured");
             let reason = format!("{why}; there is no `rollback:` section, nothing was put back");
             return Ok(self.end(Verdict::Fail, headline, reason));

@@ -292,7 +292,6 @@ fn every_example_is_a_configuration_that_loads() {
                     env: &env,
                     release: Some("v1.2.4"),
                 },
-                sections: &[],
             });
             assert!(read.is_ok(), "{path:?}: {}", read.err().unwrap().error);
             found += 1;

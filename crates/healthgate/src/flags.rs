@@ -120,7 +120,7 @@ pub struct Flags {
 
 impl Flags {
     pub(crate) fn lay_over(&self, config: &mut Config) -> Result<(), Failure> {
-        let section = config.healthgate.get_or_insert_default();
+        let section = config.healthgate_mut()?;
         if !self.http.is_empty() {
             *section = config::file::Healthgate {
                 policy: section.policy.clone(),

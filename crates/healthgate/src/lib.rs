@@ -11,7 +11,6 @@ mod slowest;
 mod view;
 
 use cli::{Failure, Job, Stage as _};
-use config::Section;
 use gate::Gate;
 use model::release::Match;
 use model::{Outcome, Report};
@@ -48,18 +47,13 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "healthgate";
     const ABOUT: &'static str = "Is what we deployed healthy, and is it the release we deployed?";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &[Section::Healthgate];
-
-    fn sections(&self) -> &'static [Section] {
-        match &self.action {
-            // Nothing is asked, and so no variable is missed.
-            Some(_) => &[],
-            None => Self::SECTIONS,
-        }
-    }
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
-        self.flags.lay_over(config)
+        match &self.action {
+            // Nothing is asked, and so no variable is missed.
+            Some(_) => Ok(()),
+            None => self.flags.lay_over(config),
+        }
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -88,7 +82,7 @@ pub async fn gate(job: &Job) -> Result<Report, Failure> {
 
 async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let started_at = jiff::Timestamp::now();
-    let section = job.config.healthgate.clone().unwrap_or_default();
+    let section = job.config.healthgate()?.cloned().unwrap_or_default();
     let gate = Gate::of(&section);
     if gate.probes.is_empty() {
         return Err(Failure::usage("no probe is configured")

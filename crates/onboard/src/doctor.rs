@@ -29,8 +29,6 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "doctor";
     const ABOUT: &'static str = "Say what here and in this token would stop each stage";
     const EXAMPLES: &'static str = EXAMPLES;
-    // A variable that is not set is a finding.
-    const SECTIONS: &'static [config::Section] = &[];
     const NEEDS_CONFIGURATION: bool = false;
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {

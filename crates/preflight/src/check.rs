@@ -32,10 +32,20 @@ use model::{Outcome, Severity};
 use state::Forced;
 use tokio::sync::Semaphore;
 
-/// What cannot be asked at all, of the checks that are chosen: the configuration's fault.
-pub(crate) fn unreadable(section: &Preflight, job: &Job) -> Option<Failure> {
+/// Refuses what cannot be asked at all, of the checks that are chosen: the configuration's fault.
+pub(crate) fn usable(section: &Preflight, job: &Job) -> Result<(), Failure> {
+    // The release is looked up in the state, whose lock may be held by a run of GitHub.
+    job.config.rollback()?;
+    job.config.github()?;
+    if !section.runners.is_empty() {
+        job.config.runners()?;
+        job.config.runner_check()?;
+    }
     let chosen = section.images.iter();
-    images::unreadable(chosen.filter(|check| job.only.selects(&images::id(check))))
+    match images::unreadable(chosen.filter(|check| job.only.selects(&images::id(check)))) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
 }
 
 /// What every check is given.

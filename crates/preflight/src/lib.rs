@@ -10,7 +10,6 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
-use config::Section;
 use config::file::{ImageCheck, Preflight, RegistryLogin, SecretCheck, SecretKind};
 use config::value::Weight;
 use model::{Outcome, Report, Severity, Verdict};
@@ -55,17 +54,9 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "preflight";
     const ABOUT: &'static str = "May we deploy now? Secrets, images, runners, hosts, the release";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &[
-        Section::Hosts,
-        Section::Runners,
-        Section::RunnerCheck,
-        Section::Github,
-        Section::Preflight,
-        Section::Rollback,
-    ];
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
-        let section = config.preflight.get_or_insert_default();
+        let section = config.preflight_mut()?;
         if let Some(score) = self.pass_score {
             if !(0.0..=10.0).contains(&score) {
                 return Err(Failure::usage("`--pass-score` is not a score from 0 to 10"));
@@ -107,10 +98,8 @@ impl cli::Stage for Stage {
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         let started_at = jiff::Timestamp::now();
-        let section = job.config.preflight.clone().unwrap_or_default();
-        if let Some(failure) = check::unreadable(&section, job) {
-            return Err(failure);
-        }
+        let section = job.config.preflight()?.cloned().unwrap_or_default();
+        check::usable(&section, job)?;
         let scene = Scene::new(job, &section, self.force.forced(job));
         let planned = check::all(&section, &scene);
         let ids: Vec<String> = planned.iter().map(|planned| planned.id.clone()).collect();

@@ -29,7 +29,7 @@ impl Tale {
         [
             ("RELEASE", Some(self.destination.clone())),
             ("PREVIOUS_RELEASE", self.left.clone()),
-            ("SERVICE", job.config.service.clone()),
+            ("SERVICE", job.service()),
             ("ENVIRONMENT", job.environment.clone()),
             ("EVIDENCE", evidence.map(|path| path.display().to_string())),
         ]

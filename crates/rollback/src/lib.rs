@@ -23,7 +23,6 @@ pub mod whole;
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use config::Section;
 use config::value::Span;
 use model::Report;
 
@@ -87,19 +86,11 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "rollback";
     const ABOUT: &'static str = "Put the last-known-good release back, once, even if killed";
     const EXAMPLES: &'static str = EXAMPLES;
-    // The gate verifies what the rollback did.
-    // GitHub is asked whether the run that holds the lock has ended, and dispatches workflows.
-    const SECTIONS: &'static [Section] = &[
-        Section::Hosts,
-        Section::Github,
-        Section::Rollback,
-        Section::Healthgate,
-    ];
     // The runner kills 10 s after a cancellation; a step that began is finished before that.
     const GRACE: Duration = Duration::from_secs(7);
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
-        if let (Some(wait), Some(section)) = (self.lock_wait, &mut config.rollback) {
+        if let (Some(wait), Some(section)) = (self.lock_wait, config.rollback_mut()?) {
             section.lock_wait = wait;
         }
         Ok(())

@@ -206,7 +206,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     session
         .store
         .release(&lease, |document| {
-            document.service = job.config.service.clone().or(document.service.take());
+            document.service = job.service().or(document.service.take());
             document.environment = job.environment.clone().or(document.environment.take());
             let entry = document.deployed(release, status, Timestamp::now(), run.clone());
             told.tell(entry, &session);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Fate, Job};
-use config::file::Rollback;
+use config::file::{Healthgate, Rollback};
 use jiff::Timestamp;
 use model::release::Releases;
 use model::{Outcome, Report};
@@ -33,7 +33,10 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(crate) fn open(job: &'a Job) -> Result<Self, Failure> {
-        let Some(section) = &job.config.rollback else {
+        // The gate verifies what was done; GitHub is asked whether the run that holds the lock has ended.
+        job.config.healthgate()?;
+        job.config.github()?;
+        let Some(section) = job.config.rollback()? else {
             return Err(Failure::usage("no rollback is configured").hint(
                 "add `rollback: { state: FILE, command: { run: … } }` to the configuration",
             ));
@@ -47,6 +50,12 @@ impl<'a> Session<'a> {
             known: RefCell::default(),
             tale: RefCell::default(),
         })
+    }
+
+    /// The probes that verify what was done.
+    pub(crate) fn gate(&self) -> Option<&'a Healthgate> {
+        // One that cannot be used was refused when the session was opened.
+        self.job.config.healthgate().ok().flatten()
     }
 
     pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {
@@ -81,7 +90,7 @@ impl<'a> Session<'a> {
     pub(crate) fn check_owner(&self, document: &Document) -> Result<(), Failure> {
         let job = self.job;
         for (what, theirs, ours) in [
-            ("service", &document.service, &job.config.service),
+            ("service", &document.service, &job.service()),
             ("environment", &document.environment, &job.environment),
         ] {
             if let (Some(theirs), Some(ours)) = (theirs, ours)

@@ -148,7 +148,7 @@ async fn migrate(job: &Job) -> Result<Report, Failure> {
         }
     };
     let mut document = migrated.document;
-    document.service = document.service.or_else(|| job.config.service.clone());
+    document.service = document.service.or_else(|| job.service());
     document.environment = document.environment.or_else(|| job.environment.clone());
     session.check_owner(&document)?;
     let mut outcomes = vec![told(&document, "state/becomes", &place)];
@@ -188,7 +188,7 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
             )));
         }
     };
-    let fresh = Document::new(job.config.service.clone(), job.environment.clone());
+    let fresh = Document::new(job.service(), job.environment.clone());
     let Some(repair) = session.store.repair(fresh).await.map_err(failure)? else {
         if never {
             return Ok(session.report(vec![crate::view::nothing_recorded(place)]));

@@ -12,7 +12,7 @@ const RENEWALS: u32 = 4;
 
 /// Takes the lease for `operation`; `None` where no rollback is configured, and so no state.
 pub async fn hold(job: &Job, operation: &str) -> Result<Option<Within>, Failure> {
-    if job.config.rollback.is_none() {
+    if job.config.rollback()?.is_none() {
         return Ok(None);
     }
     let session = Session::open(job)?;
@@ -29,7 +29,7 @@ pub async fn hold(job: &Job, operation: &str) -> Result<Option<Within>, Failure>
 /// Renews the lease that the job runs under, for as long as it is awaited; ends where the lease
 /// is lost, with the reason.
 pub async fn keep(job: &Job) -> Failure {
-    let (Some(within), Some(section)) = (&job.within, &job.config.rollback) else {
+    let (Some(within), Some(section)) = (&job.within, job.config.rollback().ok().flatten()) else {
         return std::future::pending().await;
     };
     let ttl = section.lock_ttl.get();

@@ -74,7 +74,8 @@ struct Seen<'p> {
 
 impl<'p> Seen<'p> {
     fn of(pools: &'p [Pool], known: &Knowledge, job: &Job, section: &RunnerCheck) -> Self {
-        let reachable: Vec<&str> = job.config.runners.keys().map(String::as_str).collect();
+        let runners = job.config.runners().into_iter().flatten();
+        let reachable: Vec<&str> = runners.map(|(name, _)| name.as_str()).collect();
         let judged: Vec<(&Pool, Judgement, Outcome)> = pools
             .iter()
             .map(|pool| {
@@ -175,7 +176,10 @@ impl<'p> Seen<'p> {
             .pools
             .iter()
             .flat_map(|(_, judgement, _)| &judgement.runners);
-        let mut ours = down.filter(|runner| job.config.runners.contains_key(&runner.name));
+        let mut ours = down.filter(|runner| {
+            let runners = job.config.runners();
+            runners.is_ok_and(|runners| runners.contains_key(&runner.name))
+        });
         match ours.next() {
             Some(runner) => format!("page the on-call (P1: deployments are blocked), then `runner-check restart {}`", runner.name),
             None => "page the on-call (P1: deployments are blocked) and start one of the runners; `runner-check list` shows them".to_owned(),

@@ -16,7 +16,6 @@ use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
-use config::Section;
 use config::file::{Pool, RunnerCheck};
 use config::value::Span;
 use model::Report;
@@ -95,15 +94,9 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "runner-check";
     const ABOUT: &'static str = "Will a runner take the job, and which labels should it ask for?";
     const EXAMPLES: &'static str = EXAMPLES;
-    const SECTIONS: &'static [Section] = &[
-        Section::Hosts,
-        Section::Github,
-        Section::Runners,
-        Section::RunnerCheck,
-    ];
 
     fn configure(&self, config: &mut config::Config) -> Result<(), Failure> {
-        let section = config.runner_check.get_or_insert_default();
+        let section = config.runner_check_mut()?;
         if self.repo.is_some() || self.org.is_some() || self.enterprise.is_some() {
             section.repository = self.repo.clone();
             section.organization = self.org.clone();
@@ -137,7 +130,10 @@ impl cli::Stage for Stage {
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
-        let section = job.config.runner_check.clone().unwrap_or_default();
+        let section = job.config.runner_check()?.cloned().unwrap_or_default();
+        // Each of these asks GitHub, and looks for the machine of a runner.
+        job.config.github()?;
+        job.config.runners()?;
         match self.action {
             None => check::check(job, &section).await,
             Some(Action::List) => list::list(job, &section).await,

@@ -12,7 +12,7 @@ pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Fai
     let started_at = Timestamp::now();
     let here = job.actions.repository.as_ref();
     let all = Pool {
-        members: job.config.runners.keys().cloned().collect(),
+        members: job.config.runners()?.keys().cloned().collect(),
         ..Pool::everybody(section, here).ok_or_else(nobody)?
     };
     job.progress

@@ -34,8 +34,9 @@ impl<'a> Patient<'a> {
         section: &RunnerCheck,
         name: &'a str,
     ) -> Result<Result<Patient<'a>, Unreachable>, Failure> {
-        let Some(runner) = job.config.runners.get(name) else {
-            let known: Vec<&str> = job.config.runners.keys().map(String::as_str).collect();
+        let runners = job.config.runners()?;
+        let Some(runner) = runners.get(name) else {
+            let known: Vec<&str> = runners.keys().map(String::as_str).collect();
             let hint = match known[..] {
                 [] => format!("say where it lives: `runners: {{ {name}: {{ host: … }} }}`"),
                 _ => format!("known are: {}", known.join(", ")),

@@ -189,7 +189,7 @@ impl<'a> Sources<'a> {
         names: &BTreeSet<String>,
     ) -> BTreeMap<String, Result<host::Seen, Refusal>> {
         let asking = names.iter().filter_map(|name| {
-            let runner = self.job.config.runners.get(name)?;
+            let runner = self.job.config.runners().ok()?.get(name)?;
             Some(async move {
                 (
                     name.clone(),

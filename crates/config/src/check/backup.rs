@@ -4,6 +4,7 @@ use super::{fault, known_host, unique};
 use crate::error::Fault;
 use crate::file::{Config, Preflight};
 use crate::node::Node;
+use crate::section::Section;
 
 pub(super) fn check(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fault> {
     unique(tree, &["preflight", "backup"], "name")?;
@@ -28,7 +29,7 @@ pub(super) fn check(section: &Preflight, config: &Config, tree: &Node) -> Result
         return Ok(());
     };
     let path = |key| ["preflight", "rollback-ready", key];
-    if config.rollback.is_none() {
+    if config.rollback.is_none() && !config.unset.contains_key(&Section::Rollback) {
         return Err(fault(
             tree,
             &["preflight", "rollback-ready"],

@@ -4,6 +4,7 @@ use super::{fault, http_url, known_host, unique};
 use crate::error::{Fault, nearest};
 use crate::file::{Config, Preflight, RunnerCheck, RunnerMetric};
 use crate::node::Node;
+use crate::section::Section;
 use crate::value::Span;
 
 /// The section `runners:`.
@@ -330,7 +331,7 @@ fn pool_of(
 }
 
 fn known_runner(tree: &Node, path: &[&str], name: &str, config: &Config) -> Result<(), Fault> {
-    if config.runners.contains_key(name) {
+    if config.runners.contains_key(name) || config.unset.contains_key(&Section::Runners) {
         return Ok(());
     }
     let known: Vec<&str> = config.runners.keys().map(String::as_str).collect();

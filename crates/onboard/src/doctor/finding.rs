@@ -35,28 +35,35 @@ impl Who {
         }
     }
 
-    pub(super) fn sections(self) -> &'static [config::Section] {
+    /// Whether the file says anything for it to do.
+    pub(super) fn is_configured(self, config: &Config) -> bool {
+        // A section that cannot be used here is there all the same.
+        let asks = match config.healthgate() {
+            Ok(gate) => gate.is_some_and(|gate| !probe::kinds::planned(gate).is_empty()),
+            Err(_) => true,
+        };
+        let back = !matches!(config.rollback(), Ok(None));
         match self {
-            Who::Preflight => preflight::Stage::SECTIONS,
-            Who::RunnerCheck => runner_check::Stage::SECTIONS,
-            Who::Healthgate => healthgate::Stage::SECTIONS,
-            Who::Rollback => rollback::Stage::SECTIONS,
-            Who::Run => &Section::ALL,
+            Who::Preflight => back || !matches!(config.preflight(), Ok(None)),
+            Who::RunnerCheck => !matches!(config.runner_check(), Ok(None)),
+            Who::Healthgate => asks,
+            Who::Rollback => back,
+            Who::Run => !matches!(config.deploy(), Ok(None)),
         }
     }
 
-    /// Whether the file says anything for it to do.
-    pub(super) fn is_configured(self, config: &Config) -> bool {
-        let gate = config.healthgate.as_ref();
-        let asks = gate.is_some_and(|gate| !probe::kinds::planned(gate).is_empty());
-        let unresolved = |section| config.is_unresolved(section);
-        let back = config.rollback.is_some() || unresolved(Section::Rollback);
-        match self {
-            Who::Preflight => config.preflight.is_some() || unresolved(Section::Preflight) || back,
-            Who::RunnerCheck => config.runner_check.is_some() || unresolved(Section::RunnerCheck),
-            Who::Healthgate => asks || unresolved(Section::Healthgate),
-            Who::Rollback => back,
-            Who::Run => config.deploy.is_some() || unresolved(Section::Deploy),
+    /// The stages that do not begin where a section cannot be used. `run` begins none of them.
+    pub(super) fn stopped_by(section: Section) -> &'static [Who] {
+        match section {
+            Section::Service => &ALL,
+            // What names a host cannot be used either.
+            Section::Hosts => &[],
+            Section::Github => &[Who::Preflight, Who::RunnerCheck, Who::Rollback],
+            Section::Preflight => &[Who::Preflight],
+            Section::RunnerCheck | Section::Runners => &[Who::RunnerCheck, Who::Run],
+            Section::Healthgate => &[Who::Healthgate, Who::Rollback],
+            Section::Rollback => &[Who::Preflight, Who::Rollback],
+            Section::Deploy => &[Who::Run],
         }
     }
 }

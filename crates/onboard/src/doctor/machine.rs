@@ -34,8 +34,8 @@ type Wanted = (&'static str, String, Vec<Who>, &'static str);
 /// Programs that a stage starts here, and a script that proves that each can be.
 fn programs(job: &Job) -> Vec<Wanted> {
     let empty = Healthgate::default();
-    let gate = job.config.healthgate.as_ref().unwrap_or(&empty);
-    let back = job.config.rollback.as_ref();
+    let gate = job.config.healthgate().ok().flatten().unwrap_or(&empty);
+    let back = job.config.rollback().ok().flatten();
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut want = |what, script: &str, by: &[(bool, Who)], hint| {
         let stops: Vec<Who> = by
@@ -159,7 +159,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
                 .map(|path| (path, everywhere.clone())),
         );
     }
-    if let Some(gate) = &config.healthgate {
+    if let Some(gate) = config.healthgate().ok().flatten() {
         let http = gate
             .http
             .iter()
@@ -170,12 +170,15 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
         );
     }
     let deploy = config
-        .deploy
-        .iter()
+        .deploy()
+        .ok()
+        .flatten()
+        .into_iter()
         .map(|deploy| (deploy.command.as_str(), Who::Run));
     let target = config
-        .rollback
-        .as_ref()
+        .rollback()
+        .ok()
+        .flatten()
         .and_then(|back| back.command.as_ref());
     let back = target.into_iter().flat_map(|target| {
         [
@@ -264,10 +267,11 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
 async fn aws(job: &Job) -> Option<Finding> {
     let gate = job
         .config
-        .healthgate
-        .as_ref()
+        .healthgate()
+        .ok()
+        .flatten()
         .is_some_and(|gate| !gate.ecs.is_empty());
-    let back = job.config.rollback.as_ref();
+    let back = job.config.rollback().ok().flatten();
     let target = back.is_some_and(|back| {
         back.ecs.is_some() || matches!(back.state, StateAddress::Bucket { .. })
     });

@@ -24,7 +24,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
             own_token,
         }),
     };
-    if let Some(section) = &config.preflight {
+    if let Some(section) = config.preflight().ok().flatten() {
         if !section.checks.is_empty() {
             need("checks", Who::Preflight, false);
             need("statuses", Who::Preflight, false);
@@ -44,7 +44,7 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
             need(name, Who::Preflight, true);
         }
     }
-    if let Some(section) = &config.runner_check {
+    if let Some(section) = config.runner_check().ok().flatten() {
         let name = if section.organization.is_some() {
             "organization_self_hosted_runners"
         } else {
@@ -53,8 +53,9 @@ pub(super) fn needed(job: &Job) -> Vec<Permission> {
         need(name, Who::RunnerCheck, true);
     }
     if config
-        .rollback
-        .as_ref()
+        .rollback()
+        .ok()
+        .flatten()
         .is_some_and(|section| section.workflow.is_some())
     {
         need("actions", Who::Rollback, false);

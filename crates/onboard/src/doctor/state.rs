@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use cli::Job;
-use config::Section;
 use config::file::Rollback;
 use config::value::StateAddress;
 use model::Outcome;
 
-use super::configuration;
 use super::finding::{Finding, Who};
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -16,12 +14,13 @@ const USERS: [Who; 2] = [Who::Preflight, Who::Rollback];
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let of = |name: &str| format!("state/{name}");
-    if let Some(reason) = configuration::unresolved(job, Section::Rollback) {
-        let outcome = Outcome::skipped(of("read"), "rollback.state", reason);
-        return vec![Finding::new(outcome, &USERS)];
-    }
-    let Some(section) = &job.config.rollback else {
-        return Vec::new();
+    let section = match job.config.rollback() {
+        Ok(Some(section)) => section,
+        Ok(None) => return Vec::new(),
+        Err(error) => {
+            let outcome = Outcome::skipped(of("read"), "rollback.state", error.to_string());
+            return vec![Finding::new(outcome, &USERS)];
+        }
     };
     let address = section.state.to_string();
     let mut findings = Vec::new();

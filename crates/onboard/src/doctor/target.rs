@@ -3,19 +3,15 @@
 use ::target::fit::{self, Fit};
 use ::target::{Place, Places};
 use cli::Job;
-use config::Section;
 use model::Outcome;
 
 use super::finding::{Finding, Who};
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
-    let Some(section) = &job.config.rollback else {
+    // The state's findings tell of a variable that is not set.
+    let Some(section) = job.config.rollback().ok().flatten() else {
         return Vec::new();
     };
-    // The state's findings tell of a variable that is not set.
-    if job.config.is_unresolved(Section::Rollback) {
-        return Vec::new();
-    }
     let places = Places::new(&job.config.hosts, &job.env);
     let all = fit::look(section, &job.config, &places).await;
     let finding = |found: &fit::Found| {

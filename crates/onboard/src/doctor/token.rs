@@ -36,8 +36,9 @@ pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
     // The section's own token where it has one: for the list of runners it is another.
     let own = job
         .config
-        .runner_check
-        .as_ref()
+        .runner_check()
+        .ok()
+        .flatten()
         .and_then(|section| section.token_env.as_deref());
     let identity = job.github(None, PATIENCE, Instant::now() + PATIENCE);
     let client = match identity.and_then(|client| {

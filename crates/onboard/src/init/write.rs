@@ -41,7 +41,6 @@ impl Files {
             folder: root,
             environment: None,
             variables: config::Variables { env, release: None },
-            sections: &[],
         })
         .map_err(|refusal| broken(refusal.error.to_string()))?;
         config::yaml::read(&self.workflow).map_err(broken)?;

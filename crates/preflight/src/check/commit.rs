@@ -70,10 +70,13 @@ impl Commit {
         if let Some(id) = client.commit(&asked.repository, release).await? {
             return Ok(Commit::found(&id, Some(release), Found::Release));
         }
-        let service = scene.job.config.service.as_deref();
+        let service = scene.job.service();
         let owner_and_name = asked.repository.to_string();
         let repository_name = owner_and_name.split('/').nth(1);
-        let products: Vec<&str> = [service, repository_name].into_iter().flatten().collect();
+        let products: Vec<&str> = [service.as_deref(), repository_name]
+            .into_iter()
+            .flatten()
+            .collect();
         if let Some((tag, id)) = first_tag(client, asked, &spellings(release, &products)).await? {
             let release = release.to_owned();
             return Ok(Commit::found(&id, Some(&tag), Found::Spelling { release }));

@@ -36,7 +36,7 @@ pub(crate) fn id(rule: &str) -> String {
 
 pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let (job, timeout) = (scene.job, scene.timeout);
-    let Some(section) = &job.config.rollback else {
+    let Some(section) = job.config.rollback().ok().flatten() else {
         return Vec::new();
     };
     let subject = section.state.to_string();

@@ -28,7 +28,7 @@ struct Question<'a> {
 
 /// One outcome for each thing that must hold.
 pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
-    let Some(section) = &scene.job.config.rollback else {
+    let Some(section) = scene.job.config.rollback().ok().flatten() else {
         return Vec::new();
     };
     let store: Opened = Rc::new(scene.job.store(section));

@@ -59,19 +59,14 @@ async fn ask(id: String, check: &RunnersCheck, pool: Pool, scene: &Scene<'_>) ->
     let sources = Sources::new(scene.job, client, scene.timeout);
     let known = sources.gather(std::slice::from_ref(&pool)).await;
     let judgement = runners::judge(&pool, &known, &rules(scene));
-    let reachable: Vec<&str> = scene
-        .job
-        .config
-        .runners
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let runners = scene.job.config.runners().into_iter().flatten();
+    let reachable: Vec<&str> = runners.map(|(name, _)| name.as_str()).collect();
     runners::outcome::outcome(id, &pool, &judgement, known.at, &reachable)
 }
 
 /// What counts as old and as long, as `runner-check` has it.
 fn rules(scene: &Scene<'_>) -> Rules {
-    let section = scene.job.config.runner_check.as_ref();
+    let section = scene.job.config.runner_check().ok().flatten();
     section.map_or_else(Rules::default, |section| Rules {
         max_evidence_age: section.max_evidence_age.get(),
         max_queue_time: section.max_queue_time.get(),

@@ -80,7 +80,7 @@ impl Rollback<'_> {
 
     /// What the gate's own questions are answered now.
     async fn answers(&self) -> Result<String, String> {
-        let Some(gate) = &self.session.job.config.healthgate else {
+        let Some(gate) = self.session.gate() else {
             return Ok("no probe is configured under `healthgate:`\n".to_owned());
         };
         let all = gate.http.iter();

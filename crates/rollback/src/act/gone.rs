@@ -114,7 +114,7 @@ impl Rollback<'_> {
         };
         let reference = Reference::parse(image).map_err(|error| unsure(error.to_string()))?;
         // The login that preflight asks with for the same image, and whom it trusts.
-        let ready = job.config.preflight.as_ref();
+        let ready = job.config.preflight().ok().flatten();
         let ready = ready.and_then(|section| section.rollback_ready.as_ref());
         let login = Login {
             kind: ready.map(|ready| ready.login).unwrap_or_default(),

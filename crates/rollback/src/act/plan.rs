@@ -95,7 +95,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 
 impl Rollback<'_> {
     pub(super) fn gate_size(&self) -> usize {
-        let gate = self.session.job.config.healthgate.as_ref();
+        let gate = self.session.gate();
         gate.map_or(0, |gate| probe::kinds::planned(gate).len())
     }
 }

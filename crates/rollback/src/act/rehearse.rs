@@ -114,7 +114,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         .preparing
         .unwrap_or_default()
         .saturating_sub(parts.checking);
-    if let Some(gate) = &job.config.healthgate {
+    if let Some(gate) = session.gate() {
         let begun = Instant::now();
         outcomes.extend(rollback.asked(gate).await);
         parts.verifying = verifying(gate, begun.elapsed());

@@ -1,0 +1,154 @@
+//! Variables that are not set: which parts of the file they keep from being used.
+//!
+//! What such a variable would have stood for is not known, so nothing takes its place. A section is
+//! refused when it is used, and by then only what the rest of it says is checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Fault;
+use crate::file::Config;
+use crate::node::{Kind, Node, Place};
+use crate::section::Section;
+
+/// The sections that cannot be used, each with its reason: of its own variables that are not set the
+/// first, else the first of a host that it names.
+pub(crate) fn sections(tree: &Node) -> BTreeMap<Section, Fault> {
+    let mut found = BTreeMap::new();
+    for (key, value) in tree.entries() {
+        let Some(section) = Section::of(&key.name) else {
+            continue;
+        };
+        let mut variables = variables(value);
+        if section != Section::Hosts {
+            for host in hosts_named(tree, value) {
+                variables.extend(self::variables(host));
+            }
+        }
+        found.extend(fault(&variables).map(|fault| (section, fault)));
+    }
+    found
+}
+
+/// The hosts of which every variable is set.
+pub(crate) fn usable_hosts(tree: &Node) -> BTreeSet<String> {
+    let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
+    let hosts = hosts.unwrap_or_default().iter();
+    let usable = hosts.filter(|(_, host)| variables(host).is_empty());
+    usable.map(|(key, _)| key.name.clone()).collect()
+}
+
+/// The file as types. What holds a variable that is not set is left out, and with it what cannot be
+/// without it.
+pub(crate) fn decode_set(tree: &Node) -> Result<Config, Fault> {
+    let mut tree = tree.clone();
+    let mut thinned = BTreeSet::new();
+    take(
+        &mut tree,
+        &mut thinned,
+        &|node| matches!(&node.kind, Kind::Scalar(scalar) if !scalar.unset.is_empty()),
+    );
+    loop {
+        let fault = match tree.decode::<Config>() {
+            Ok(config) => return Ok(config),
+            Err(fault) => fault,
+        };
+        // What was taken from here may be what is missing.
+        let Some(place) = fault
+            .place
+            .clone()
+            .filter(|place| thinned.contains(&key(place)))
+        else {
+            return Err(fault);
+        };
+        if !take(&mut tree, &mut thinned, &|node| node.place == place) {
+            return Err(fault);
+        }
+    }
+}
+
+/// Takes out of its map or list each node that is `wanted`, and notes the place of what it was in.
+/// Whether there was one.
+fn take(
+    node: &mut Node,
+    thinned: &mut BTreeSet<(usize, usize)>,
+    wanted: &impl Fn(&Node) -> bool,
+) -> bool {
+    let mut inner = false;
+    let mut keep = |child: &mut Node| {
+        if wanted(child) {
+            return false;
+        }
+        inner |= take(child, thinned, wanted);
+        true
+    };
+    let before = node.len();
+    match &mut node.kind {
+        Kind::Scalar(_) => {}
+        Kind::List(items) => items.retain_mut(&mut keep),
+        Kind::Map(entries) => entries.retain_mut(|(_, value)| keep(value)),
+    }
+    let taken = node.len() < before;
+    if taken {
+        thinned.insert(key(&node.place));
+    }
+    taken || inner
+}
+
+fn key(place: &Place) -> (usize, usize) {
+    (place.start, place.end)
+}
+
+/// A variable that is not set, and where.
+type Unset<'n> = (&'n str, &'n Place);
+
+/// Those below a node, in the file's order.
+fn variables(node: &Node) -> Vec<Unset<'_>> {
+    match &node.kind {
+        Kind::Scalar(scalar) => {
+            let names = scalar.unset.iter();
+            names.map(|name| (name.as_str(), &node.place)).collect()
+        }
+        Kind::List(items) => items.iter().flat_map(variables).collect(),
+        Kind::Map(entries) => entries
+            .iter()
+            .flat_map(|(_, value)| variables(value))
+            .collect(),
+    }
+}
+
+fn fault(variables: &[Unset<'_>]) -> Option<Fault> {
+    let (name, place) = variables.first()?;
+    let fault = Fault {
+        unset: variables
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect(),
+        ..Fault::new(format!("the variable `{name}` is not set")).at((*place).clone())
+    };
+    Some(if *name == "RELEASE" {
+        fault.hint("`${RELEASE}` is the release under test: pass `--release VERSION`")
+    } else {
+        fault.hint(format!(
+            "set it in the step's `env:`, or write `${{{name}:-default}}` to give it a default"
+        ))
+    })
+}
+
+/// The hosts that a part of the file names.
+fn hosts_named<'n>(tree: &'n Node, part: &'n Node) -> Vec<&'n Node> {
+    let mut texts = Vec::new();
+    part.texts(&mut texts);
+    let is_named = |name: &str| {
+        let address = |rest: &str| rest.strip_prefix(name).is_some_and(|r| r.starts_with('/'));
+        texts.iter().any(|text| {
+            *text == name
+                || *text == "all"
+                || model::glob(text, name)
+                || text.strip_prefix("ssh://").is_some_and(address)
+        })
+    };
+    let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
+    let hosts = hosts.unwrap_or_default().iter();
+    let named = hosts.filter(|(key, _)| is_named(&key.name));
+    named.map(|(_, host)| host).collect()
+}
