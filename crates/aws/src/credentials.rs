@@ -6,16 +6,9 @@ use model::Env;
 use secrecy::SecretString;
 
 use crate::Error;
+use crate::keys::Keys;
 use crate::metadata::Metadata;
 use crate::profile::Profile;
-
-/// A key pair, and the token of a session.
-#[derive(Clone, Debug)]
-pub(crate) struct Keys {
-    pub(crate) access: String,
-    pub(crate) secret: SecretString,
-    pub(crate) token: Option<SecretString>,
-}
 
 /// Where the keys come from.
 #[derive(Clone, Debug)]

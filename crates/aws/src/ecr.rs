@@ -6,7 +6,8 @@ use reqwest::Method;
 use secrecy::SecretString;
 
 use crate::Error;
-use crate::client::{Client, Request, good};
+use crate::answer::good;
+use crate::client::{Client, Request};
 
 /// A user name and a password that its registry takes for twelve hours.
 #[derive(Clone, Debug)]

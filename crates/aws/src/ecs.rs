@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::Error;
-use crate::client::{Client, Request, good};
+use crate::answer::good;
+use crate::client::{Client, Request};
 
 impl Client {
     /// One question, such as `DescribeServices`; the permission for it is `ecs:DescribeServices`.

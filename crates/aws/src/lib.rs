@@ -4,11 +4,13 @@
 //! and time, nothing is looked for outside the environment, its files and the machine's own metadata
 //! service, and the signer is the only part that is not ours.
 
+mod answer;
 mod client;
 mod credentials;
 mod ecr;
 pub mod ecs;
 mod error;
+mod keys;
 mod metadata;
 mod profile;
 mod renewing;

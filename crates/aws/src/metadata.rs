@@ -13,8 +13,8 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use crate::Error;
-use crate::client::{read, transport};
-use crate::credentials::Keys;
+use crate::answer::{bad, read, transport};
+use crate::keys::Keys;
 
 /// ECS's agent.
 const CONTAINER: &str = "http://169.254.170.2";
@@ -157,7 +157,7 @@ async fn ask(
     let response = sent.await.map_err(|error| transport(url, &error))?;
     match response.status() {
         StatusCode::OK => read(SERVICE, response).await,
-        status => Err(crate::client::bad(SERVICE, status.as_u16(), "")),
+        status => Err(bad(SERVICE, status.as_u16(), "")),
     }
 }
 

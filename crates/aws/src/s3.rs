@@ -6,7 +6,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use url::Url;
 
-use crate::client::{Client, Request, bad, good, transport};
+use crate::answer::{bad, good, transport};
+use crate::client::{Client, Request};
 use crate::{Error, xml};
 
 /// A thousand objects a page.

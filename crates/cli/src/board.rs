@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use model::Redactor;
 
-use crate::progress::QUIET_FOR;
 use crate::screen::{Owner, screen};
+
+/// Shorter work ends before a person could read a line about it.
+pub const QUIET_FOR: Duration = Duration::from_secs(1);
 
 /// Where a stage shows how its parts stand. Ends with the value, and leaves nothing behind on a
 /// terminal.

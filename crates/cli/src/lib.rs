@@ -25,7 +25,7 @@ mod state;
 mod text;
 
 pub use args::{Format, Global};
-pub use board::{Board, TICK};
+pub use board::{Board, QUIET_FOR, TICK};
 pub use consent::Consent;
 pub use failure::{Failure, Place};
 pub use help::exemplified;
@@ -33,7 +33,7 @@ pub use inputs::sha256;
 pub use interrupt::{Interrupt, Signal};
 pub use job::{Job, Only};
 pub use model::glob;
-pub use progress::{Progress, QUIET_FOR};
+pub use progress::Progress;
 pub use publish::{Publisher, write_stdout};
 pub use stage::{Stage, command, dispatch, parse, process_env, run, worker};
 pub use state::{Fate, LEASE};

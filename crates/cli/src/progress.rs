@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use config::value::Span;
 use model::{Env, Redactor};
 
+use crate::board::QUIET_FOR;
 use crate::screen::{Owner, screen};
 use crate::{Board, board, cut};
 
-/// Shorter work ends before a person could read a line about it.
-pub const QUIET_FOR: Duration = Duration::from_secs(1);
 /// How often the line moves.
 const BEAT: Duration = Duration::from_millis(120);
 const SIGNS: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::client::{again, bearer, json, read, refusal};
+use crate::answer::{again, bearer, json, read, refusal};
 use crate::{Access, Error, Needs};
 
 const NEEDS: Needs = Needs::token("make tokens", "an installed app");

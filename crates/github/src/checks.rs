@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::client::List;
 use crate::repository::step;
-use crate::runs::RunId;
+use crate::run_id::RunId;
 use crate::{Client, Error, Needs, Repository};
 
 /// What one check says.

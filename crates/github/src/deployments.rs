@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::repository::step;
-use crate::runs::RunId;
+use crate::run_id::RunId;
 use crate::{Client, Error, Needs, Repository};
 
 /// The newest deployments that are looked at: each takes a request of its own, and a workflow's

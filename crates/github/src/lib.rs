@@ -5,6 +5,7 @@
 
 mod access;
 pub mod alerts;
+mod answer;
 mod app;
 pub mod artifacts;
 pub mod checks;
@@ -17,6 +18,7 @@ pub mod jobs;
 mod ledger;
 mod limit;
 mod repository;
+mod run_id;
 pub mod runners;
 pub mod runs;
 pub mod secrets;
@@ -27,5 +29,6 @@ pub use client::{Client, List};
 pub use error::Error;
 pub use jobs::{Job, Jobs};
 pub use repository::Repository;
+pub use run_id::RunId;
 pub use runners::{Runner, Scope};
-pub use runs::{Run, RunId};
+pub use runs::Run;

@@ -7,36 +7,8 @@ use serde::Deserialize;
 
 use crate::checks::{Asker, Began};
 use crate::repository::step;
+use crate::run_id::RunId;
 use crate::{Client, Error, Job, Needs, Repository};
-
-/// The number of a workflow run, the same for all attempts at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RunId(u64);
-
-impl From<u64> for RunId {
-    fn from(id: u64) -> Self {
-        RunId(id)
-    }
-}
-
-impl RunId {
-    /// As in `GITHUB_RUN_ID`.
-    pub fn parse(text: &str) -> Option<Self> {
-        text.trim().parse().ok().map(RunId)
-    }
-
-    /// The run that a page of GitHub's is about: `…/actions/runs/7/job/1` is of 7.
-    pub fn of_url(url: &str) -> Option<Self> {
-        let (_, rest) = url.split_once("/actions/runs/")?;
-        RunId::parse(rest.split(['/', '?', '#']).next()?)
-    }
-}
-
-impl std::fmt::Display for RunId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 #[derive(Deserialize)]
 struct Own {
@@ -104,7 +76,10 @@ impl Client {
             .list::<Sibling>(&siblings, Some("workflow_runs"), NEEDS)
             .await;
         asker.siblings = siblings.ok().map(|list| {
-            let ids = list.items.into_iter().map(|sibling| RunId(sibling.id));
+            let ids = list
+                .items
+                .into_iter()
+                .map(|sibling| RunId::from(sibling.id));
             ids.filter(|id| *id != run).collect::<BTreeSet<_>>()
         });
         asker

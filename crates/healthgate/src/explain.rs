@@ -4,6 +4,7 @@ pub(crate) mod read;
 mod story;
 mod text;
 mod turns;
+mod words;
 
 use std::path::PathBuf;
 

@@ -9,8 +9,10 @@ use serde_json::Value;
 use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
-use crate::exchange::{Exchange, Speech, Stop, header, read, same_origin};
+use crate::exchange::{Exchange, Speech, header, same_origin};
 use crate::manifest::{self, Entry, Manifest};
+use crate::response::read;
+use crate::stop::Stop;
 use crate::{Answer, Credentials, Error, Reference, Unusable, digest, platform, reference};
 
 /// Every kind of manifest, so that none is converted for us.

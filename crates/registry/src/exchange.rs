@@ -2,49 +2,18 @@
 
 use std::time::Instant;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
-use tokio_rustls::rustls;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::patience::{persist, retry_after};
-use crate::{Credentials, Error, Reference, Unusable, challenge, token};
-use model::text::cut;
+use crate::response::{sensitive, transport, words};
+use crate::stop::Stop;
+use crate::token::TokenService;
+use crate::{Credentials, Error, Reference, challenge};
 
 const REDIRECTS: usize = 5;
-/// The registry's own words are shown up to here.
-const DETAIL: usize = 200;
-
-/// Why a question ends without the answer it wanted.
-pub(crate) enum Stop {
-    /// 401 or 403: we are not allowed to know.
-    Denied {
-        status: u16,
-        detail: String,
-    },
-    /// 404.
-    Absent,
-    /// What is there is no image.
-    Unusable(Unusable),
-    Failed(Error),
-}
-
-impl Stop {
-    pub(crate) fn denied(status: u16, detail: &str) -> Stop {
-        Stop::Denied {
-            status,
-            detail: detail.to_owned(),
-        }
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Stop {
-        Stop::Failed(error)
-    }
-}
 
 /// Whether a registry is spoken to with TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +38,16 @@ pub(crate) struct Exchange<'a> {
 impl Exchange<'_> {
     pub(crate) fn host(&self) -> String {
         self.reference.host().to_owned()
+    }
+
+    fn token_service(&self) -> TokenService<'_> {
+        TokenService {
+            http: self.http,
+            reference: self.reference,
+            credentials: self.credentials,
+            registry: &self.base,
+            deadline: self.deadline,
+        }
     }
 
     /// One address below the repository's.
@@ -104,7 +83,7 @@ impl Exchange<'_> {
             let Some(challenge) = challenge::choose(response.headers()) else {
                 return Err(Stop::denied(401, &words(response).await));
             };
-            self.authorization = Some(self.authorize(challenge).await?);
+            self.authorization = Some(self.token_service().authorize(challenge).await?);
             response = self.send(&method, url, accept, None).await?;
         }
         let status = response.status();
@@ -228,90 +207,8 @@ impl Exchange<'_> {
     }
 }
 
-pub(crate) async fn read(
-    mut response: Response,
-    limit: usize,
-    host: &str,
-    what: &'static str,
-) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let url = response.url().clone();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| transport(&url, &error))?
-    {
-        if bytes.len() + chunk.len() > limit {
-            return Err(Error::TooLarge {
-                host: host.to_owned(),
-                what,
-                limit,
-            });
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
-}
-
-/// The registry's own words: `errors[0].message` of the protocol.
-pub(crate) async fn words(response: Response) -> String {
-    let bytes = read(response, token::LIMIT, "", "error")
-        .await
-        .unwrap_or_default();
-    let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let error = &said["errors"][0];
-    let text = error["message"]
-        .as_str()
-        .or(error["code"].as_str())
-        .or(said["details"].as_str());
-    cut(text.unwrap_or("no reason given"), DETAIL)
-}
-
-pub(crate) fn sensitive(authorization: &SecretString) -> Result<HeaderValue, Error> {
-    let mut value =
-        HeaderValue::from_str(authorization.expose_secret()).map_err(|_| Error::Setup {
-            reason: "the credentials hold a control character".to_owned(),
-        })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
-}
-
-/// The innermost cause, without the URL, which may hold a token.
-pub(crate) fn transport(url: &Url, error: &reqwest::Error) -> Error {
-    let host = url.authority().to_owned();
-    let mut cause: &(dyn std::error::Error + 'static) = error;
-    loop {
-        if let Some(rustls::Error::InvalidCertificate(why)) = cause.downcast_ref() {
-            return Error::Untrusted {
-                host,
-                reason: why.to_string(),
-            };
-        }
-        match within(cause) {
-            Some(source) => cause = source,
-            None => break,
-        }
-    }
-    Error::Transport {
-        host,
-        reason: cause.to_string(),
-        connected: !error.is_connect(),
-    }
-}
-
-/// What an error is made of: one of I/O hides what it was made from behind the source of that.
-fn within<'e>(
-    cause: &'e (dyn std::error::Error + 'static),
-) -> Option<&'e (dyn std::error::Error + 'static)> {
-    let io = cause.downcast_ref::<std::io::Error>();
-    match io.and_then(std::io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => cause.source(),
-    }
 }
 
 pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -17,6 +17,8 @@ pub mod nearest;
 mod patience;
 mod platform;
 mod reference;
+mod response;
+mod stop;
 mod token;
 
 pub use answer::{Answer, Unusable};

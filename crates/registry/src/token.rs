@@ -1,5 +1,7 @@
 //! Meeting a registry's challenge: a password, or a token of its token service.
 
+use std::time::Instant;
+
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -7,11 +9,19 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::challenge::Challenge;
-use crate::exchange::{Exchange, Stop, read, sensitive, transport, words};
 use crate::patience::{persist, retry_after};
-use crate::{Credentials, Error};
+use crate::response::{SHORT, read, sensitive, transport, words};
+use crate::stop::Stop;
+use crate::{Credentials, Error, Reference};
 
-pub(crate) const LIMIT: usize = 64 << 10;
+/// What a challenge is met with.
+pub(crate) struct TokenService<'a> {
+    pub(crate) http: &'a reqwest::Client,
+    pub(crate) reference: &'a Reference,
+    pub(crate) credentials: Option<&'a Credentials>,
+    pub(crate) registry: &'a Url,
+    pub(crate) deadline: Instant,
+}
 
 /// Where a token is to be had, and for what.
 struct Service<'a> {
@@ -20,7 +30,7 @@ struct Service<'a> {
     scope: String,
 }
 
-impl Exchange<'_> {
+impl TokenService<'_> {
     /// What to send after a challenge; stops where nothing we have can meet it.
     pub(crate) async fn authorize(&self, challenge: Challenge) -> Result<SecretString, Stop> {
         let Challenge::Bearer {
@@ -42,7 +52,7 @@ impl Exchange<'_> {
         let url = Url::parse(&realm).map_err(|error| self.no_token(format!("`realm`: {error}")))?;
         // A password travels unencrypted only where the registry itself is spoken to so.
         let allowed =
-            url.scheme() == "https" || url.scheme() == "http" && self.base.scheme() == "http";
+            url.scheme() == "https" || url.scheme() == "http" && self.registry.scheme() == "http";
         if !allowed {
             return Err(self
                 .no_token(format!("its token service is `{}`", url.scheme()))
@@ -73,7 +83,7 @@ impl Exchange<'_> {
             }
             429 => {
                 return Err(Error::RateLimited {
-                    host: self.host(),
+                    host: self.host().to_owned(),
                     retry_after: retry_after(response.headers()),
                 }
                 .into());
@@ -84,7 +94,7 @@ impl Exchange<'_> {
                     .into());
             }
         }
-        let bytes = read(response, LIMIT, &self.host(), "token").await?;
+        let bytes = read(response, SHORT, self.host(), "token").await?;
         let answer: Value = serde_json::from_slice(&bytes)
             .map_err(|_| self.no_token("its token service does not answer JSON".to_owned()))?;
         let token = answer["token"].as_str().or(answer["access_token"].as_str());
@@ -124,9 +134,13 @@ impl Exchange<'_> {
         })
     }
 
+    fn host(&self) -> &str {
+        self.reference.host()
+    }
+
     fn no_token(&self, reason: String) -> Error {
         Error::Token {
-            host: self.host(),
+            host: self.host().to_owned(),
             reason,
         }
     }

@@ -5,6 +5,7 @@
 
 mod openssh;
 mod pem;
+mod rules;
 mod shape;
 
 /// Why a text is no usable private key. Tells nothing of its content.

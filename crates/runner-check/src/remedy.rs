@@ -8,8 +8,8 @@ use config::file::{RunnerCheck, RunnerHost};
 use jiff::Timestamp;
 use model::{Outcome, Report};
 use remote::ssh::{Limits, Output, Session};
+use runners::Refusal;
 use runners::State;
-use runners::gather::Refusal;
 use runners::host::{self, Seen};
 
 /// What a command that changes one thing prints.

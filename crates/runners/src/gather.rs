@@ -8,27 +8,12 @@ use github::runners::Listing;
 use github::{Client, Jobs, Scope};
 use jiff::Timestamp;
 
+use crate::refusal::Refusal;
 use crate::{Pool, Supply, host, metric};
 
 /// Repositories that are asked side by side, each with some 20 requests: GitHub takes a hundred at
 /// once from all that share the token.
 const REPOSITORIES: usize = 4;
-
-/// Why a source could not be asked, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub reason: String,
-    pub hint: String,
-}
-
-impl From<github::Error> for Refusal {
-    fn from(error: github::Error) -> Self {
-        Refusal {
-            reason: error.to_string(),
-            hint: error.hint(),
-        }
-    }
-}
 
 /// All that the sources said at one time.
 #[derive(Clone, Debug)]

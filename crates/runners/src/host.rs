@@ -13,7 +13,7 @@ use config::file::RunnerHost;
 use remote::quote;
 use remote::ssh::{Exit, Limits, Session, Target};
 
-use crate::gather::Refusal;
+use crate::refusal::Refusal;
 
 pub use seen::{Disk, Seen, Unit, read};
 

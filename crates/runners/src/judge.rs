@@ -6,8 +6,9 @@ use std::time::Duration;
 use github::Jobs;
 use github::runners::Listing;
 
-use crate::gather::{Knowledge, Refusal};
+use crate::gather::Knowledge;
 use crate::merge::{Merged, merge};
+use crate::refusal::Refusal;
 use crate::{Evidence, Pool, Source, State, Supply, Trust, jobs, metric};
 
 /// What counts as old, and as long.

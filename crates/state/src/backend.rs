@@ -5,15 +5,24 @@ mod bucket;
 mod file;
 mod host;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::value::StateAddress;
-
-use crate::store::Surroundings;
+use model::{Env, Redactor};
 
 pub(crate) use bucket::Bucket;
 pub(crate) use file::File;
 pub(crate) use host::Host;
+
+/// What a store on a host or in a bucket is reached by.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub env: Env,
+    pub hosts: BTreeMap<String, config::file::Host>,
+    /// Is told of every secret that is made on the way.
+    pub redactor: Redactor,
+}
 
 #[derive(Debug)]
 pub(crate) enum Backend {

@@ -15,8 +15,9 @@ pub mod repair;
 pub mod store;
 pub mod validate;
 
+pub use backend::Surroundings;
 pub use document::{Document, Entry, Forced, Frozen, Lock, Status};
 pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;
-pub use store::{Claim, Lease, Snapshot, Store, Surroundings, Within};
+pub use store::{Claim, Lease, Snapshot, Store, Within};

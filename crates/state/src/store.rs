@@ -4,19 +4,16 @@
 //! nobody else has written since; else all of it again. The lease for a whole operation is `lock`
 //! in the document itself.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::file::Host;
 use config::value::StateAddress;
 use jiff::{SignedDuration, Timestamp};
 use model::release::Match;
-use model::{Env, Redactor};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Backend, Blob, File, Part, Trouble};
+use crate::backend::{Backend, Blob, File, Part, Surroundings, Trouble};
 use crate::document::{Document, Lock};
 use crate::parse::{self, Unfit};
 use crate::{Error, Holder};
@@ -49,15 +46,6 @@ impl Within {
     pub fn is(&self, lock: &Lock) -> bool {
         lock.token == self.lease.token && lock.holder == self.holder
     }
-}
-
-/// What a store on a host or in a bucket is reached by.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    pub env: Env,
-    pub hosts: BTreeMap<String, Host>,
-    /// Is told of every secret that is made on the way.
-    pub redactor: Redactor,
 }
 
 /// What lay there at one moment.

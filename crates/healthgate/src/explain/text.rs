@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cli::plain;
 
-use super::story::{Chapter, Story, span};
+use super::story::{Chapter, Story};
+use super::words::span;
 
 pub(crate) fn render(story: &Story) -> String {
     let mut text = format!("{}\n", plain(&story.headline, 2));

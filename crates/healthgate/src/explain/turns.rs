@@ -11,7 +11,7 @@ use model::report::v1::{Measurement, Outcome};
 use serde::Serialize;
 
 use super::read::{Measured, Told};
-use super::story::{clock, plural, span};
+use super::words::{clock, plural, span};
 
 /// Of a probe that flaps, so many turns at its beginning and at its end.
 const TURNS: usize = 12;

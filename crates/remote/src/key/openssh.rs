@@ -1,15 +1,14 @@
 //! OpenSSH's own format (`PROTOCOL.key`), as `sshkey_parse_private2` reads it: the first line, the
 //! line before the last and the line break at the end are exact; within, white space is passed over.
 
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use base64::{DecodeError, Engine as _};
 
+use super::rules::{RSA_BITS, bits, not_base64};
 use super::{Key, Problem};
 
 pub(super) const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
 const END: &str = "-----END OPENSSH PRIVATE KEY-----\n";
-/// By `SSH_RSA_MINIMUM_MODULUS_SIZE`.
-pub(super) const RSA_BITS: usize = 1024;
 
 pub(super) fn read(text: &str) -> Result<Key, Problem> {
     let rest = text.strip_prefix(BEGIN).ok_or(Problem::NoBegin)?;
@@ -133,22 +132,6 @@ fn unprotected(private: &[u8], public: &[u8]) -> Result<(), Problem> {
     } else {
         Err(Problem::Damaged)
     }
-}
-
-/// What a wrong character is, and what a wrong length.
-pub(super) fn not_base64(error: DecodeError) -> Problem {
-    match error {
-        DecodeError::InvalidByte(..) => Problem::NotBase64,
-        _ => Problem::Damaged,
-    }
-}
-
-/// Of an unsigned number of any length.
-pub(super) fn bits(number: &[u8]) -> usize {
-    let first = number.iter().position(|byte| *byte != 0);
-    first.map_or(0, |at| {
-        (number.len() - at) * 8 - number[at].leading_zeros() as usize
-    })
 }
 
 fn number(rest: &mut &[u8]) -> Result<u32, Problem> {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::openssh::{RSA_BITS, bits, not_base64};
+use super::rules::{RSA_BITS, bits, not_base64};
 use super::{Key, Problem};
 
 /// Bits that are left over at the end are not looked at.

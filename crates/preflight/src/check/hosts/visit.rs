@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use config::file::HostCheck;
 use remote::ssh::{Error, Exit, Limits, Target};
 
-use super::facts;
 use super::script::{self, Answers};
 
 /// What is kept of the output. A login that prints sixteen times as much is cut off.
@@ -23,7 +22,7 @@ pub(super) struct Visit {
     pub(super) skew: Option<(f64, f64)>,
 }
 
-/// Logs in, and asks for what the check wants; for nothing but a word where it wants nothing.
+/// Logs in, and asks for what a check wants; for nothing but a word without one.
 pub(super) async fn visit(
     target: Target,
     check: Option<&HostCheck>,
@@ -38,7 +37,7 @@ pub(super) async fn visit(
     };
     let mark = format!("deploy-guard-{:016x}:", rand::random::<u64>());
     let before = now();
-    let output = match check.filter(|check| !facts::of(check).is_empty()) {
+    let output = match check {
         Some(check) => {
             session
                 .script(&script::write(check, &mark, left), limits)

@@ -1,0 +1,17 @@
+//! Why a source could not be asked.
+
+/// Why a source could not be asked, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: String,
+    pub hint: String,
+}
+
+impl From<github::Error> for Refusal {
+    fn from(error: github::Error) -> Self {
+        Refusal {
+            reason: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
