@@ -323,6 +323,17 @@ fn unique(tree: &Node, path: &[&str], key: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// At most one of some keys; else the second one and what is wrong with it.
+fn exclusive(keys: &[(&'static str, bool)]) -> Result<(), (&'static str, String)> {
+    let mut given = keys.iter().filter(|(_, given)| *given);
+    match (given.next(), given.next()) {
+        (Some((one, _)), Some((other, _))) => {
+            Err((*other, format!("`{one}` and `{other}` exclude each other")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn fault(tree: &Node, path: &[&str], message: impl Into<String>) -> Fault {
     // The nearest node that exists: a default cannot be pointed at.
     let node = (0..=path.len())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use crate::node::Place;
+use crate::place::Place;
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ pub mod freeze;
 mod interpolate;
 mod load;
 mod node;
+mod place;
 mod secrets;
 mod section;
 mod unset;

@@ -3,19 +3,16 @@
 //! Typed decoding happens after merging and interpolation, so the places must survive both.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use crate::error::Fault;
+use crate::place::Place;
 
 /// Deeper nesting than a configuration needs, far less than a stack holds.
 const MAX_DEPTH: usize = 64;
 /// Aliases may repeat nodes; this bounds what they can grow to.
 const MAX_NODES: usize = 50_000;
-
-/// Bytes of the file.
-pub(crate) type Place = Range<usize>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Node {

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Fault;
 use crate::file::Config;
-use crate::node::{Kind, Node, Place};
+use crate::node::{Kind, Node};
+use crate::place::Place;
 use crate::section::Section;
 
 /// The sections that cannot be used, each with its reason: of its own variables that are not set the

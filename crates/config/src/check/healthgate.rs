@@ -1,7 +1,7 @@
 //! Rules about probes and their policies.
 
 use super::smoke::smoke;
-use super::{at, fault, http_url, known_host, unique};
+use super::{at, exclusive, fault, http_url, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
     Config, EcsProbe, Healthgate, HostList, HttpProbe, Impossible, Policy, PolicyOverlay,
@@ -240,17 +240,6 @@ fn http(probe: &HttpProbe, tree: &Node, at: &str) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// At most one of some keys; else the second one and what is wrong with it.
-pub(super) fn exclusive(keys: &[(&'static str, bool)]) -> Result<(), (&'static str, String)> {
-    let mut given = keys.iter().filter(|(_, given)| *given);
-    match (given.next(), given.next()) {
-        (Some((one, _)), Some((other, _))) => {
-            Err((*other, format!("`{one}` and `{other}` exclude each other")))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn prometheus(probe: &PrometheusProbe, tree: &Node, at: &str) -> Result<(), Fault> {

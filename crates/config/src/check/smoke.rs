@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fault;
-use super::healthgate::exclusive;
+use super::{exclusive, fault};
 use crate::error::{Fault, nearest};
 use crate::file::{SmokeProbe, SmokeRequest};
 use crate::node::Node;
