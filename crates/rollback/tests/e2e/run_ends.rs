@@ -144,6 +144,38 @@ fn whoever_is_told_hears_of_a_stage_that_ended_in_an_error() {
     assert_eq!(ran.stderr.matches("::error ").count(), 1, "{}", ran.stderr);
 }
 
+/// The gate could not ask, so the release may well be healthy: nothing is put back or called bad.
+#[test]
+fn hg_via_silent_a_jump_host_that_does_not_answer_takes_no_release_back() {
+    let world = world(GOOD, "");
+    // The kernel takes the connections; no answer ever comes.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let key = world.path("key");
+    let keygen = ["-q", "-t", "ed25519", "-N", "", "-f"];
+    let made = Command::new("ssh-keygen").args(keygen).arg(&key).status();
+    assert!(made.unwrap().success());
+    world.write(
+        "known_hosts",
+        &format!("[127.0.0.1]:{port} {}", world.read("key.pub")),
+    );
+    let host = format!(
+        "hosts:\n  jump: {{ address: 127.0.0.1, port: {port}, user: root, key-file: key, known-hosts: known_hosts }}\n"
+    );
+    let text = world.read("deploy-guard.yml");
+    let text = text.replacen("    - name: ready\n", "    - name: ready\n      via: jump\n", 1);
+    let text = text.replace("timeout: 2s,", "timeout: 1s, error-limit: 1,");
+    world.write("deploy-guard.yml", &(text + &host));
+    let ran = run(&world).exits(4);
+    let reason = ran.json()["reason"].to_string();
+    assert!(reason.contains("host `jump`"), "{reason}");
+    assert_eq!(world.read("live"), "v3");
+    let state = world.state();
+    assert_eq!(state.frozen, None);
+    assert_ne!(state.status("v3"), Some(state::Status::Bad));
+    assert_eq!(state.last_known_good.as_deref(), Some("v1"));
+}
+
 #[test]
 fn whoever_is_told_hears_of_a_run_that_was_cancelled_and_has_a_little_time() {
     let slow = "    - { name: stuck, run: \"trap '' TERM; sleep 60\" }\n";
