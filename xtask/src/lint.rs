@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::{Failure, cargo, output, program, root, run, testbed};
+use crate::setup::cargo_tool::DENY;
 
 /// shellcheck on every script.
 pub(crate) fn shell() -> Result<(), Failure> {
@@ -40,6 +41,22 @@ pub(crate) fn banned() -> Result<(), Failure> {
     run(cargo()
         .args(["clippy", "--workspace", "--lib", "--bins", "--locked", "--"])
         .args(lint))
+}
+
+/// `deny.toml`: licences, bans and sources; with `advisories`, which are fetched, also those.
+pub(crate) fn dependencies(advisories: bool) -> Result<(), Failure> {
+    DENY.install()?;
+    let all = ["bans", "licenses", "sources", "advisories"];
+    let asked = if advisories { &all[..] } else { &all[..3] };
+    run(DENY
+        .command()
+        .args([
+            "--all-features",
+            "--locked",
+            "check",
+            "--hide-inclusion-graph",
+        ])
+        .args(asked))
 }
 
 /// A second TLS provider would double what has to be trusted and patched.

@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test`, `setup`, `generate`, `demo`, `bench`, `dist`.
+//! The repository's own commands: `cargo xtask test`, `setup`, `deny`, `generate`, `demo`, `bench`, `dist`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -30,6 +30,12 @@ enum Task {
     Test,
     /// Install the Debian, PyPI and npm packages that the end-to-end tests need
     Setup,
+    /// Hold the dependencies against `deny.toml`: licences, bans, sources
+    Deny {
+        /// Fetch the advisories too and hold the dependencies against them
+        #[arg(long)]
+        advisories: bool,
+    },
     /// Write the JSON Schemas and the reference pages
     Generate {
         /// Only say whether the committed ones are current
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Test => test::everything(),
         Task::Setup => setup::install(),
+        Task::Deny { advisories } => lint::dependencies(advisories),
         Task::Generate { check: true } => generate::check(),
         Task::Generate { check: false } => generate::write(),
         Task::Demo { args } => run(cargo()

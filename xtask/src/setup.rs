@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+pub(crate) mod cargo_tool;
 mod compose;
-pub(crate) mod nextest;
 
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
@@ -110,7 +110,7 @@ pub(crate) fn install() -> Result<(), Failure> {
         npm(&folder)
     })?;
     compose::install(&folder)?;
-    nextest::install()
+    cargo_tool::NEXTEST.install()
 }
 
 /// The peers of `cargo xtask bench`, beside what the tests need.

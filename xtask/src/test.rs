@@ -43,7 +43,7 @@ const STEPS: [Step; 13] = [
 const SLOWEST: usize = 15;
 
 fn tests() -> Result<(), Failure> {
-    let mut command = setup::nextest::command();
+    let mut command = setup::cargo_tool::NEXTEST.command();
     // It builds every binary that a test starts.
     command.env("DEPLOY_GUARD_BUILT", "1");
     let ran = run(command.args(["run", "--workspace", "--locked"]));

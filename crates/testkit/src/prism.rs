@@ -1,16 +1,17 @@
 //! GitHub's REST API, played from GitHub's own description of it.
 
+mod description;
+
 use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::testbed::missing;
-use crate::{Process, free_port, testbed, tool};
+use crate::{Process, free_port, tool};
 
 /// prism answers with the examples of the description and refuses requests that do not fit it.
 ///
-/// It takes some ten seconds and 330 MB: tests of one file share one.
+/// It takes some seconds: tests of one file share one.
 #[derive(Debug)]
 pub struct Prism {
     process: Process,
@@ -32,18 +33,13 @@ impl Prism {
     fn start(description: &str) -> Prism {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
-        let file = testbed()
-            .join("node_modules/@octokit/openapi/generated")
-            .join(description);
-        if !file.is_file() {
-            missing(&file);
-        }
+        let file = description::trimmed(description);
         let mut command = Command::new(tool("prism"));
         command
             .args(["mock", "--host", "127.0.0.1", "--port", &port.to_string()])
             .arg(&file);
         let process = Process::start(folder.path(), &mut command);
-        // Reading 12 MB of description is the work here, and other tests want the processor too.
+        // Other tests want the processor too.
         process.wait_for_port(port, Duration::from_mins(3));
         Prism {
             process,

@@ -163,7 +163,11 @@ fn hg_via_silent_a_jump_host_that_does_not_answer_takes_no_release_back() {
         "hosts:\n  jump: {{ address: 127.0.0.1, port: {port}, user: root, key-file: key, known-hosts: known_hosts }}\n"
     );
     let text = world.read("deploy-guard.yml");
-    let text = text.replacen("    - name: ready\n", "    - name: ready\n      via: jump\n", 1);
+    let text = text.replacen(
+        "    - name: ready\n",
+        "    - name: ready\n      via: jump\n",
+        1,
+    );
     let text = text.replace("timeout: 2s,", "timeout: 1s, error-limit: 1,");
     world.write("deploy-guard.yml", &(text + &host));
     let ran = run(&world).exits(4);

@@ -104,7 +104,13 @@ fn the_example_of_a_decision_goes_by_what_users_get() {
 
 #[test]
 fn the_example_of_a_run_deploys_goes_back_and_tells() {
-    let bed = bed("run", &[("./notify.sh", "sh ./notify.sh")]);
+    // The example's own policy waits for minutes.
+    let quick = "policy: { interval: 50ms, success-threshold: 2, failure-limit: 1 }";
+    let quick = format!("healthgate:\n  {quick}\n");
+    let bed = bed(
+        "run",
+        &[("./notify.sh", "sh ./notify.sh"), ("healthgate:\n", &quick)],
+    );
     bed.write("notify.sh", "printf '%s\\n' \"$1\" >>told\n");
     bed.write(
         "switch.sh",
