@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod changed;
 mod command;
 mod dist;
 mod generate;
@@ -21,13 +22,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::changed::Affected;
 use crate::command::{Failure, cargo, run};
 
 /// The repository's own commands.
 #[derive(Parser)]
 enum Task {
     /// Everything that must hold: set-up, format, lints, generated files, all tests
-    Test,
+    Test {
+        /// Of the tests only those that a change can affect: since REV, else since this branch left
+        /// `main`, with what is not committed
+        #[arg(long, value_name = "REV")]
+        changed: Option<Option<String>>,
+    },
     /// Install the Debian, PyPI and npm packages that the end-to-end tests need
     Setup,
     /// Hold the dependencies against `deny.toml`: licences, bans, sources
@@ -83,7 +90,10 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
-        Task::Test => test::everything(),
+        Task::Test { changed: None } => test::everything(&Affected::All),
+        Task::Test {
+            changed: Some(revision),
+        } => changed::since(revision.as_deref()).and_then(|affected| test::everything(&affected)),
         Task::Setup => setup::install(),
         Task::Deny { advisories } => lint::dependencies(advisories),
         Task::Generate { check: true } => generate::check(),

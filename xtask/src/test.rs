@@ -2,22 +2,23 @@
 
 use std::time::Instant;
 
+use crate::changed::Affected;
 use crate::command::{Failure, cargo, root, run};
 use crate::{generate, lint, setup};
 
-type Step = (&'static str, fn() -> Result<(), Failure>);
+type Step = (&'static str, fn(&Affected) -> Result<(), Failure>);
 
 // The lints come before the tests, so that the last thing in the output of a good run is what
 // the tests said, then the list of steps.
 const STEPS: [Step; 13] = [
-    ("set-up", setup::install),
-    ("set-up from nothing", setup::installable_from_nothing),
-    ("format", || run(cargo().args(["fmt", "--all", "--check"]))),
-    ("shell scripts", lint::shell),
-    ("workflows", lint::workflows),
-    ("action security", lint::security),
-    ("one TLS provider", lint::one_tls_provider),
-    ("clippy", || {
+    ("set-up", |_| setup::install()),
+    ("set-up from nothing", |_| setup::installable_from_nothing()),
+    ("format", |_| run(cargo().args(["fmt", "--all", "--check"]))),
+    ("shell scripts", |_| lint::shell()),
+    ("workflows", |_| lint::workflows()),
+    ("action security", |_| lint::security()),
+    ("one TLS provider", |_| lint::one_tls_provider()),
+    ("clippy", |_| {
         run(cargo().args([
             "clippy",
             "--workspace",
@@ -28,13 +29,13 @@ const STEPS: [Step; 13] = [
             "warnings",
         ]))
     }),
-    ("banned calls", lint::banned),
-    ("build", || {
+    ("banned calls", |_| lint::banned()),
+    ("build", |_| {
         run(cargo().args(["test", "--workspace", "--locked", "--no-run"]))
     }),
-    ("generated files", generate::check_built),
+    ("generated files", |_| generate::check_built()),
     ("tests", tests),
-    ("examples in comments", || {
+    ("examples in comments", |_| {
         run(cargo().args(["test", "--workspace", "--locked", "--doc"]))
     }),
 ];
@@ -42,11 +43,17 @@ const STEPS: [Step; 13] = [
 /// How many of the slowest tests are named at the end.
 const SLOWEST: usize = 15;
 
-fn tests() -> Result<(), Failure> {
+fn tests(affected: &Affected) -> Result<(), Failure> {
     let mut command = setup::cargo_tool::NEXTEST.command();
     // It builds every binary that a test starts.
     command.env("DEPLOY_GUARD_BUILT", "1");
-    let ran = run(command.args(["run", "--workspace", "--locked"]));
+    command.args(["run", "--workspace", "--locked"]);
+    if let Some(filter) = affected.filter() {
+        println!("only {filter}");
+        // A package may have no tests of its own.
+        command.args(["--no-tests=pass", "--filterset", &filter]);
+    }
+    let ran = run(&mut command);
     // Also after a failure: a test that timed out is among them.
     match slowest() {
         Ok(slowest) => {
@@ -87,13 +94,13 @@ fn slowest() -> Result<Vec<(f64, String)>, Failure> {
     Ok(all)
 }
 
-pub(crate) fn everything() -> Result<(), Failure> {
+pub(crate) fn everything(affected: &Affected) -> Result<(), Failure> {
     let begun = Instant::now();
     let mut times = Vec::new();
     for (name, step) in STEPS {
         println!("==> {name}");
         let started = Instant::now();
-        step().map_err(|failure| Failure {
+        step(affected).map_err(|failure| Failure {
             what: format!("{name}: {}", failure.what),
             ..failure
         })?;
