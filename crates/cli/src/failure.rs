@@ -84,17 +84,7 @@ impl Failure {
 
     /// The error and its causes in one line, each said once.
     pub fn chain(&self) -> String {
-        let mut text = self.error.to_string();
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            let message = error.to_string();
-            if !text.contains(&message) {
-                text.push_str(": ");
-                text.push_str(&message);
-            }
-            cause = error.source();
-        }
-        text
+        model::text::chain(&*self.error)
     }
 }
 

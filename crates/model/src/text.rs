@@ -21,6 +21,21 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// An error and its causes in one line, each said once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// More text of an answer does not help.
 const EXCERPT: usize = 200;
 

@@ -1,38 +1,36 @@
-//! The rollback itself: refuse, lease, prepare, journal, switch, verify, record.
+//! The rollback itself: refuse, lease, prove, capture, journal, steps, verify, record. `run.rs` has
+//! the whole sequence; the steps are the engine's.
 //!
 //! Every step is written down before it is made, so that after a kill at any point [`resume`]
 //! knows where we were; steps are safe to make twice.
 
 mod abort;
 mod capture;
+mod course;
+mod ends;
 mod escalate;
-mod fleet;
-mod gone;
-mod idle;
 mod plan;
-mod ready;
+mod prove;
 pub(crate) mod rehearse;
 mod resume;
+mod retention;
 mod run;
-mod running;
-pub(crate) mod standing;
-mod through;
+mod standby;
 mod verify;
 
-use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use cli::Failure;
-use model::report::Bar;
-use model::{Outcome, Report, Verdict};
-use state::{Journal, Lease};
+use config::file::OnBreach;
+use engine::{CurrentRelease, Means, Settings, Watch};
+use model::{Outcome, Report};
+use state::{Document, Entry, Lease};
+use target::{Context, Places, Target, kinds};
 
 use crate::force::{Force, Rule};
 use crate::refuse::Wish;
 use crate::session::{Session, failure};
 use crate::tree::Tree;
-use fleet::Fleet;
-use target::{Place, Places, Target, Transition, kinds};
 
 pub(crate) use abort::abort;
 pub(crate) use plan::plan;
@@ -65,117 +63,111 @@ impl Flags {
 struct Rollback<'a> {
     session: &'a Session<'a>,
     destination: &'a str,
+    /// What the state knew of each release.
+    known: Vec<Entry>,
     force: Force,
     places: Places,
     clock: Instant,
-    /// When the destination answered again.
-    restored: Cell<Instant>,
-    /// Time that is no part of the deadline.
-    uncounted: Cell<Duration>,
-    bars: RefCell<Vec<Bar>>,
     tree: Tree,
-    /// What came of capturing and of hooks before the act.
-    beside: RefCell<Vec<Outcome>>,
 }
 
 impl<'a> Rollback<'a> {
-    fn new(session: &'a Session<'a>, destination: &'a str, force: Force) -> Self {
-        destination.clone_into(&mut session.tale.borrow_mut().destination);
+    fn new(
+        session: &'a Session<'a>,
+        destination: &'a str,
+        document: Option<&Document>,
+        force: Force,
+    ) -> Self {
+        let job = session.job;
         Rollback {
             session,
             destination,
+            known: document.map_or_else(Vec::new, |document| document.history.clone()),
             force,
-            places: Places::new(&session.job.config.hosts, &session.job.env),
+            places: Places::new(&job.config.hosts, &job.env),
             clock: Instant::now(),
-            restored: Instant::now().into(),
-            uncounted: Cell::default(),
-            bars: RefCell::default(),
-            tree: Tree::new(&session.job.progress),
-            beside: RefCell::default(),
+            tree: Tree::new(&job.progress, &job.interrupt),
         }
     }
 }
 
 impl Rollback<'_> {
-    fn target(&self) -> Result<Box<dyn Target + '_>, Failure> {
-        kinds::of(self.session.section, &self.session.context(&self.places)).map_err(Failure::usage)
+    fn context(&self) -> Context<'_> {
+        self.session.context(&self.places, self.known.clone())
     }
 
-    fn fleet<'f>(
-        &'f self,
-        target: &'f dyn Target,
-        lease: &'f Lease,
-        transition: Transition<'f>,
-        journal: Journal,
-    ) -> Fleet<'f> {
-        Fleet {
-            rollback: self,
-            target,
-            lease,
-            transition,
-            steps: target.steps(transition),
-            journal: journal.into(),
-            until: self.clock + self.uncounted.get() + self.session.section.deadline.get(),
+    fn target(&self) -> Result<Box<dyn Target + '_>, Failure> {
+        kinds::of(self.session.section, &self.context()).map_err(Failure::usage)
+    }
+
+    fn watch(&self) -> Watch<'_> {
+        Watch {
+            operator: &self.tree,
+            redactor: &self.session.job.redactor,
+            clock: self.clock,
         }
     }
 
-    /// How many of so many steps may fail.
-    fn max_failed(&self, total: usize) -> usize {
-        self.session.section.max_failed.at_most(total)
+    fn settings(&self) -> Settings {
+        let section = self.session.section;
+        Settings {
+            stage: "rollback",
+            batch: section.batch,
+            max_failed: section.max_failed,
+            restores: section.on_breach == OnBreach::Restore,
+            deadline: section.deadline,
+            lock_ttl: section.lock_ttl,
+        }
     }
 
-    fn interrupted_now(&self) -> bool {
+    fn means<'m>(&'m self, target: &'m dyn Target, lease: &'m Lease) -> Means<'m> {
+        Means {
+            target,
+            store: &self.session.store,
+            lease,
+            watch: self.watch(),
+            settings: self.settings(),
+        }
+    }
+
+    /// The release that runs now.
+    async fn current(&self, target: &dyn Target, document: &Document) -> CurrentRelease {
+        let (named, recorded) = self.by_record(document);
+        let context = self.context();
+        CurrentRelease::find(target, &context, self.destination, named, recorded).await
+    }
+
+    /// The release that runs as far as `--release` knows, and as far as the state does.
+    fn by_record(&self, document: &Document) -> (Option<String>, Option<String>) {
+        let named = self.session.job.release.as_deref();
+        let named = named.map(|release| document.name_of(release));
+        (named, document.current.clone())
+    }
+
+    /// When no step begins any more. Waiting for a lock, or for a backup, leaves the deadline as long
+    /// as it was.
+    fn until(&self, uncounted: Duration) -> Instant {
+        self.clock + uncounted + self.session.section.deadline.get()
+    }
+
+    /// How long a step may take to be made ready.
+    fn patience(&self) -> Duration {
+        self.session.section.deadline.get() / 2
+    }
+
+    fn is_interrupted(&self) -> bool {
         self.session.job.interrupt.caught().is_some()
     }
 
-    /// What the work gives, or nothing where a signal came and the work did not end within `grace`.
-    async fn unless_interrupted<T>(
-        &self,
-        work: impl Future<Output = T>,
-        grace: Duration,
-    ) -> Option<T> {
-        let interrupt = &self.session.job.interrupt;
-        tokio::select! {
-            biased;
-            done = self.tree.drawn(work) => Some(done),
-            () = async { interrupt.wait().await; tokio::time::sleep(grace).await } => None,
-        }
-    }
-
-    /// The same for work that comes before the first change: the lock stays as it is, for it says
-    /// where the rollback was going.
+    /// What comes before the first change, where no signal comes: the lock stays as it is, for it
+    /// says where the rollback was going.
     async fn or_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
-        let done = self.unless_interrupted(work, Duration::ZERO).await;
+        let watch = self.watch();
+        let done = watch.unless_interrupted(work, Duration::ZERO).await;
         done.ok_or_else(|| {
             Failure::error("interrupted before the next change")
                 .hint("`rollback resume` goes on with it, `rollback abort` gives it up")
         })
-    }
-
-    /// Waiting for a lock, or for a backup, leaves the deadline as long as it was.
-    async fn uncounted<T>(&self, work: impl Future<Output = T>) -> T {
-        let since = Instant::now();
-        let done = work.await;
-        self.uncounted.update(|time| time + since.elapsed());
-        done
-    }
-
-    /// Shows that something begins there; when that is, since the rollback's start.
-    fn begins(&self, place: &Place, what: &'static str) -> Duration {
-        self.tree.begins(&place.to_string(), what);
-        self.clock.elapsed()
-    }
-
-    fn bar(&self, place: &Place, what: &'static str, start: Duration, verdict: Verdict) {
-        let worked = verdict == Verdict::Pass;
-        self.tree.ends(&place.to_string(), what, worked);
-        self.bars.borrow_mut().push(Bar {
-            place: place.to_string(),
-            what: what.to_owned(),
-            start,
-            end: self.clock.elapsed(),
-            verdict,
-        });
     }
 
     /// A rollback that ended without a report still gives its lease back.
@@ -200,4 +192,11 @@ impl Rollback<'_> {
             .map_err(failure)?;
         Ok(self.session.report(outcomes))
     }
+}
+
+/// What the work gives, and how long it took.
+async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let since = Instant::now();
+    let done = work.await;
+    (done, since.elapsed())
 }

@@ -7,10 +7,9 @@ use config::file::WayIn;
 use futures_util::future::join_all;
 use model::release::Releases;
 use model::{Outcome, Report, Severity, Verdict};
-use state::{Document, Status};
+use state::{Document, Entry, Status};
 
 use crate::act;
-use crate::current;
 use crate::session::Session;
 use target::{ASK, Entrypoint, Place, Places, Question, kinds};
 
@@ -33,7 +32,7 @@ pub(crate) async fn decide(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let document = session.read().await?;
     let places = Places::new(&job.config.hosts, &job.env);
-    let Doors { doors, of_target } = doors(&session, &places).await?;
+    let Doors { doors, of_target } = doors(&session, &places, document.as_ref()).await?;
     let asking = doors.iter().map(|door| async {
         let clock = std::time::Instant::now();
         let seen = ask(&session, &places, door, document.as_ref()).await;
@@ -134,10 +133,10 @@ async fn by_target(
     places: &Places,
     document: Option<&Document>,
 ) -> Option<Seen> {
-    let target = kinds::of(session.section, &session.context(places)).ok()?;
+    let target = kinds::of(session.section, &session.context(places, known(document))).ok()?;
     let likely = document?.last_known_good.clone()?;
     let outcome = |verdict| Outcome::new("decide/target", "", verdict).expected("a good release");
-    let release = match current::everywhere(&*target, &likely).await.all {
+    let release = match engine::current::places(&*target, &likely).await.all {
         Ok(release) => session.clean(&release?),
         Err(reason) => {
             return Some(Seen {
@@ -172,6 +171,11 @@ async fn by_target(
     })
 }
 
+/// What the state knows of each release.
+fn known(document: Option<&Document>) -> Vec<Entry> {
+    document.map_or_else(Vec::new, |document| document.history.clone())
+}
+
 /// What was seen on one way: its outcome, and the new releases that users get there.
 struct Seen {
     outcome: Outcome,
@@ -185,17 +189,22 @@ struct Doors {
 }
 
 /// The configured ways, else those that the target knows, else the gate's.
-async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure> {
+async fn doors(
+    session: &Session<'_>,
+    places: &Places,
+    document: Option<&Document>,
+) -> Result<Doors, Failure> {
     let section = session.section;
+    let context = session.context(places, known(document));
     if !section.decide.is_empty() {
         let ways = section.decide.iter();
-        let names = || session.releases();
+        let names = || context.releases();
         return Ok(Doors {
             doors: ways.filter_map(|way| configured(way, names())).collect(),
             of_target: false,
         });
     }
-    let target = kinds::of(section, &session.context(places)).map_err(Failure::usage)?;
+    let target = kinds::of(section, &context).map_err(Failure::usage)?;
     let known = match target.router() {
         Some(router) => router.entrypoints().await,
         None => Ok(Vec::new()),
@@ -208,7 +217,7 @@ async fn doors(session: &Session<'_>, places: &Places) -> Result<Doors, Failure>
             of_target: true,
         });
     }
-    let questions = Question::all_of_gate(&session.context(places));
+    let questions = Question::all_of_gate(&context);
     let questions = questions.map_err(Failure::error)?;
     if questions.is_empty() {
         return Err(Failure::usage("where the release can be asked for is not configured")
@@ -284,7 +293,7 @@ async fn ask(
             break;
         }
     }
-    let releases = session.releases();
+    let releases = door.question.names.clone();
     let named = session.job.release.as_deref();
     let named = named.map(|release| releases.named(release, ""));
     let mut worst = (Meaning::Old, String::new());

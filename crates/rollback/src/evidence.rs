@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use model::Report;
 use state::atomic::{self, Owner};
 
+use crate::hooks::Tale;
 use crate::session::Session;
 
 /// The end of each text is kept.
@@ -20,8 +21,7 @@ const FOLDER: &str = ".deploy-guard/evidence";
 
 impl Session<'_> {
     /// This rollback's folder; made when it is first asked for.
-    pub(crate) fn evidence(&self) -> Result<PathBuf, String> {
-        let mut tale = self.tale.borrow_mut();
+    pub(crate) fn evidence(&self, tale: &mut Tale) -> Result<PathBuf, String> {
         if let Some(folder) = &tale.evidence {
             return Ok(folder.clone());
         }
@@ -43,8 +43,8 @@ impl Session<'_> {
     }
 
     /// The report as it is so far, beside what was found; `None` where it cannot be written.
-    pub(crate) fn keep_report(&self, report: &Report) -> Option<PathBuf> {
-        let folder = self.evidence().ok()?;
+    pub(crate) fn keep_report(&self, tale: &mut Tale, report: &Report) -> Option<PathBuf> {
+        let folder = self.evidence(tale).ok()?;
         let text = cli::hooks::document(self.job, report);
         let path = folder.join("report.json");
         atomic::replace(&path, text.as_bytes()).ok()?;

@@ -22,6 +22,20 @@ pub(crate) struct Tale {
 }
 
 impl Tale {
+    /// Of a rollback whose destination is not known yet.
+    pub(crate) fn begun() -> Tale {
+        Tale {
+            began: true,
+            ..Tale::default()
+        }
+    }
+
+    /// There is a rollback to this destination.
+    pub(crate) fn begin(&mut self, destination: &str) {
+        self.began = true;
+        destination.clone_into(&mut self.destination);
+    }
+
     /// The variables that every hook gets. Empty rather than inherited: the caller's own RELEASE
     /// must not be taken for ours.
     pub(crate) fn env(&self, job: &Job) -> Vec<(String, String)> {
@@ -42,10 +56,10 @@ impl Tale {
 /// Runs the `after` hooks on what a rollback came to.
 pub(crate) async fn after(
     session: &Session<'_>,
+    mut tale: Tale,
     ended: Result<Report, Failure>,
 ) -> Result<Report, Failure> {
     let (job, after) = (session.job, &session.section.after);
-    let tale = session.tale.borrow().clone();
     // Whoever interrupted us has no time; `resume` tells.
     if !tale.began || job.interrupt.caught().is_some() {
         return ended;
@@ -57,9 +71,7 @@ pub(crate) async fn after(
     if tale.evidence.is_none() && after.is_empty() {
         return ended;
     }
-    let file = session.keep_report(&told);
-    let evidence = session.tale.borrow().evidence.clone();
-    let tale = Tale { evidence, ..tale };
+    let file = session.keep_report(&mut tale, &told);
     let ended = ended.map(|mut report| {
         let folder = tale.evidence.as_ref();
         let folder = folder.map(|path| path.display().to_string());

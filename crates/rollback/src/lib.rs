@@ -5,7 +5,6 @@
 //! holds the lease for a deployment of which all this is a part.
 
 pub mod act;
-mod current;
 mod decide;
 mod evidence;
 pub mod force;

@@ -4,13 +4,14 @@
 
 use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
+use engine::current::{self, Answer, LOOK};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Entry, Forced, Status};
 use target::fit::{self, Fit};
-use target::{Parts, Places};
+use target::{Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
 
-use crate::current;
 use crate::session::{Session, failure};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -162,12 +163,15 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if let Some(outcome) = refused {
         return Ok(session.report(vec![outcome]));
     }
+    let known = before
+        .as_ref()
+        .map_or_else(Vec::new, |document| document.history.clone());
     // Whoever holds the lock may be changing what runs: then it is asked when that has ended.
     let busy = before.is_some_and(|document| document.lock.is_some());
     let mut told = flags.clone();
     let mut outcomes = Vec::from_iter(misfit);
     if !flags.pending && !busy {
-        outcomes.extend(running(&session, release, &mut told, &mut insisted).await);
+        outcomes.extend(running(&session, &known, release, &mut told, &mut insisted).await);
         if outcomes.iter().any(stops) {
             return Ok(session.report(outcomes));
         }
@@ -191,7 +195,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         return Ok(session.report(vec![outcome]));
     }
     if !flags.pending && busy {
-        outcomes.extend(running(&session, release, &mut told, &mut insisted).await);
+        outcomes.extend(running(&session, &known, release, &mut told, &mut insisted).await);
         if outcomes.iter().any(stops) {
             let released = session.store.release(&lease, |_| ()).await;
             released.map_err(failure)?;
@@ -335,21 +339,21 @@ fn stops(outcome: &Outcome) -> bool {
 /// told stands in `told` afterwards.
 async fn running(
     session: &Session<'_>,
+    known: &[Entry],
     release: &str,
     told: &mut Flags,
     insisted: &mut Insisted<'_>,
 ) -> Vec<Outcome> {
     if told.task_definition.is_some() {
-        return vec![runs(session, release, told, insisted).await];
+        return vec![runs(session, known, release, told, insisted).await];
     }
-    let (section, job) = (session.section, session.job);
-    let learned = current::facts(section, job, release, session.known()).await;
+    let learned = facts(session, release, known.to_vec()).await;
     if let Ok(Some(learned)) = &learned
         && learned.named
     {
         told.task_definition = Some(learned.task_definition.clone());
     }
-    let runs = runs(session, release, told, insisted).await;
+    let runs = runs(session, known, release, told, insisted).await;
     // That of what runs in its place is not its own.
     told.task_definition = None;
     let (id, expected) = ("record/task-definition", "the task definition that runs");
@@ -378,42 +382,87 @@ async fn running(
     vec![runs, outcome.expected(expected)]
 }
 
+/// What must be known of the release to go back to it, where its name is not enough.
+async fn facts(
+    session: &Session<'_>,
+    release: &str,
+    known: Vec<Entry>,
+) -> Result<Option<ReleaseFacts>, String> {
+    let places = Places::new(&session.job.config.hosts, &session.job.env);
+    // What asks for what runs reports why there is no target.
+    let Ok(target) = kinds::of(session.section, &session.context(&places, known)) else {
+        return Ok(None);
+    };
+    let asked = tokio::time::timeout(LOOK, target.facts(release)).await;
+    asked.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK.as_secs())))
+}
+
+/// What the parts of all places run. What cannot be asked is left out.
+async fn parts(target: &dyn Target, likely: &str) -> Parts {
+    let steps = target.steps(Transition::to(likely));
+    let asking = steps.iter().map(|step| async move {
+        let asked = tokio::time::timeout(LOOK, target.parts(step, likely)).await;
+        (step, asked.ok().and_then(Result::ok).unwrap_or_default())
+    });
+    let mut all = Parts::default();
+    for (step, parts) in join_all(asking).await {
+        let at = |told: String| match &step.place {
+            Place::Here => told,
+            Place::Host(name) => format!("{name}: {told}"),
+        };
+        all.runs.extend(parts.runs.into_iter().map(at));
+        all.down.extend(parts.down.into_iter().map(at));
+    }
+    all
+}
+
 /// Whether it is this release that runs, by whoever can say.
 async fn runs(
     session: &Session<'_>,
+    known: &[Entry],
     release: &str,
     flags: &Flags,
     insisted: &mut Insisted<'_>,
 ) -> Outcome {
     let id = "record/running";
     // With what is told of the release now: by that the target may know it.
-    let rule = session.releases().rule();
-    let mut known = Document::new(None, None).comparing(rule);
-    known.history = session.known();
-    let entry = known.deployed(release, Status::Good, Timestamp::now(), None);
+    let rule = session.job.config.release_rule();
+    let mut with = Document::new(None, None).comparing(rule);
+    with.history = known.to_vec();
+    let entry = with.deployed(release, Status::Good, Timestamp::now(), None);
     flags.tell(entry, session);
     let name = entry.release.clone();
-    let history = known.history.clone();
-    let asked = current::asked(session.section, session.job, &name, known.history).await;
-    let parts = match &asked {
-        Ok(Some((running, _))) if *running == name => Parts::default(),
-        Ok(None) => Parts::default(),
-        _ => current::parts(session.section, session.job, &name, history).await,
+    let places = Places::new(&session.job.config.hosts, &session.job.env);
+    let context = session.context(&places, with.history);
+    let target = kinds::of(session.section, &context).ok();
+    let target = target.as_deref();
+    let (answer, _) = current::ask(target, &context, &name).await;
+    let parts = match (&answer, target) {
+        (Answer::Given { release, .. }, _) if *release == name => Parts::default(),
+        (Answer::NoSource, _) | (_, None) => Parts::default(),
+        (_, Some(target)) => parts(target, &name).await,
     };
     let expected = format!("{release} runs");
     let refused = || Outcome::refused("refused/not-running", release).expected(expected.as_str());
-    let (outcome, hint) = match asked {
-        Ok(Some((running, evidence))) if running == name => {
+    let (outcome, hint) = match answer {
+        Answer::Given {
+            release: running,
+            evidence,
+        } if running == name => {
             return Outcome::pass(id, release).actual(format!("{release} runs ({evidence})"));
         }
-        Ok(Some((running, evidence))) => {
+        Answer::Given {
+            release: running,
+            evidence,
+        } => {
             let running = session.clean(&running);
             let outcome = refused()
                 .actual(format!("{running} runs ({evidence})"))
                 .reason(format!("{running} runs, not {release} ({evidence})"));
             (outcome, instead(release, &running, &parts))
         }
-        Ok(None) => {
+        // A probe that was never told where the release stands was only guessed at.
+        Answer::NoSource | Answer::Missing { guessed: true, .. } => {
             return Outcome::inconclusive(id, release)
                 .severity(Severity::Advisory)
                 .expected(expected)
@@ -422,7 +471,7 @@ async fn runs(
                 .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`");
         }
         // It was asked, and does not run.
-        Err(_) if !parts.down.is_empty() => {
+        Answer::Missing { .. } if !parts.down.is_empty() => {
             let down = session.clean(&parts.down.join(", "));
             let reason = format!("{release} does not run: {down}");
             let hint = format!(
@@ -430,7 +479,7 @@ async fn runs(
             );
             (refused().actual(down).reason(reason), hint)
         }
-        Err(reason) => {
+        Answer::Missing { reason, .. } => {
             let said = format!("whether {release} runs could not be asked: {reason}");
             let outcome = Outcome::error(id, release)
                 .expected(expected)

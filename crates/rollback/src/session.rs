@@ -1,19 +1,15 @@
 //! What every subcommand needs: the section, the store, who we are, and how errors end.
 
-use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Fate, Job};
 use config::file::{Healthgate, Rollback};
 use jiff::Timestamp;
-use model::release::Releases;
 use model::{Outcome, Report};
 use state::{Claim, Document, Entry, Error, Lease, Lock, Store};
 
 use target::{Context, Places};
-
-use crate::current;
-use crate::hooks::Tale;
 
 /// How often a lock that is waited for is looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -26,9 +22,6 @@ pub(crate) struct Session<'a> {
     pub(crate) section: &'a Rollback,
     pub(crate) store: Store,
     pub(crate) started_at: Timestamp,
-    known: RefCell<Vec<Entry>>,
-    /// What hooks are told.
-    pub(crate) tale: RefCell<Tale>,
 }
 
 impl<'a> Session<'a> {
@@ -47,8 +40,6 @@ impl<'a> Session<'a> {
             section,
             store,
             started_at: Timestamp::now(),
-            known: RefCell::default(),
-            tale: RefCell::default(),
         })
     }
 
@@ -62,28 +53,24 @@ impl<'a> Session<'a> {
         let document = self.store.read().await.map_err(failure)?;
         if let Some(document) = &document {
             self.check_owner(document)?;
-            self.known.borrow_mut().clone_from(&document.history);
         }
         Ok(document)
     }
 
-    /// What the state knew of each release when it was read.
-    pub(crate) fn known(&self) -> Vec<Entry> {
-        self.known.borrow().clone()
-    }
-
-    /// What a target may know.
-    pub(crate) fn context<'c>(&'c self, places: &'c Places) -> Context<'c> {
-        current::context(self.job, places, self.known())
-    }
-
-    /// The releases that we have names for.
-    pub(crate) fn releases(&self) -> Releases {
-        target::releases(
-            &self.job.config,
-            self.job.release.as_deref(),
-            &self.known.borrow(),
-        )
+    /// What a target may know; `known` is what the state knows of each release.
+    pub(crate) fn context<'c>(&'c self, places: &'c Places, known: Vec<Entry>) -> Context<'c> {
+        let job = self.job;
+        Context {
+            config: &job.config,
+            env: &job.env,
+            redactor: &job.redactor,
+            places,
+            release: job.release.as_deref(),
+            repository: job.actions.repository.as_deref(),
+            known,
+            github: Rc::new(|token_env, timeout, until| job.github(token_env, timeout, until)),
+            say: Rc::new(|text| job.progress.say(text)),
+        }
     }
 
     /// The state of another service or environment says nothing about this one.

@@ -2,14 +2,16 @@
 //! end where no terminal is.
 
 use std::cell::RefCell;
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use cli::{Board, Progress, columns, cut, padded};
+use cli::{Board, Interrupt, Progress, columns, cut, padded};
+use engine::Operator;
 
 pub(crate) struct Tree {
     board: Board,
     progress: Progress,
+    interrupt: Interrupt,
     started: Instant,
     branches: RefCell<Vec<Branch>>,
 }
@@ -30,16 +32,19 @@ struct Twig {
 }
 
 impl Tree {
-    pub(crate) fn new(progress: &Progress) -> Self {
+    pub(crate) fn new(progress: &Progress, interrupt: &Interrupt) -> Self {
         Tree {
             board: progress.board(),
             progress: progress.clone(),
+            interrupt: interrupt.clone(),
             started: Instant::now(),
             branches: RefCell::default(),
         }
     }
+}
 
-    pub(crate) fn begins(&self, place: &str, what: &'static str) {
+impl Operator for Tree {
+    fn begins(&self, place: &str, what: &'static str) {
         let twig = Twig {
             what,
             began: self.started.elapsed(),
@@ -56,7 +61,7 @@ impl Tree {
         }
     }
 
-    pub(crate) fn ends(&self, place: &str, what: &'static str, worked: bool) {
+    fn ends(&self, place: &str, what: &'static str, worked: bool) {
         let now = self.started.elapsed();
         let place = self.board.clean(place);
         let mut branches = self.branches.borrow_mut();
@@ -71,18 +76,8 @@ impl Tree {
         }
     }
 
-    /// Shows it for as long as the work takes.
-    pub(crate) async fn drawn<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        let mut ticks = tokio::time::interval(cli::TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                _ = ticks.tick() => self.draw(),
-            }
-        }
+    fn say(&self, text: &str) {
+        self.progress.say(text);
     }
 
     fn draw(&self) {
@@ -92,6 +87,20 @@ impl Tree {
             let lines = frame(&branches, &self.progress.said(), now, size);
             self.board.show(&lines);
         }
+    }
+
+    fn tick(&self) -> Duration {
+        cli::TICK
+    }
+
+    fn interrupted(&self) -> bool {
+        self.interrupt.caught().is_some()
+    }
+
+    fn interruption(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(async {
+            self.interrupt.wait().await;
+        })
     }
 }
 

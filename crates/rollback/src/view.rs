@@ -1,9 +1,10 @@
 //! The state as a person asks for it.
 
 use cli::{Failure, Job};
+use engine::status::{self, StepStatus};
 use model::{Outcome, Report};
+use state::Journal;
 
-use crate::act::standing;
 use crate::session::{Session, failure};
 
 /// What runs, what can be gone back to, who holds the lock.
@@ -62,7 +63,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
         None => {
             outcomes.push(Outcome::pass("state/journal", place).actual("no unfinished rollback"));
         }
-        Some(journal) => outcomes.extend(standing::outcomes(&journal)),
+        Some(journal) => outcomes.extend(journalled(&journal)),
     }
     Ok(session.report(outcomes))
 }
@@ -118,4 +119,48 @@ pub(crate) fn nothing_recorded(path: String) -> Outcome {
         .actual("no file")
         .reason("no release was recorded yet")
         .hint("after a deployment whose gate passed: `rollback record --release VERSION`")
+}
+
+/// What `status` says of a rollback that has not ended.
+fn journalled(journal: &Journal) -> Vec<Outcome> {
+    let (destination, left) = journal.plan().unwrap_or(("?", None));
+    let (goal, hint) = match journal.aborting() {
+        Some(reason) => (
+            format!("is being undone ({reason})"),
+            "if it is not running: `rollback resume` puts the rest back",
+        ),
+        None => (
+            "has not ended".to_owned(),
+            "if it is not running: `rollback resume` finishes it, `rollback abort` puts back what was",
+        ),
+    };
+    let mut outcomes = vec![
+        Outcome::fail("state/journal", journal.place())
+            .expected("no unfinished rollback")
+            .actual(format!(
+                "a rollback from {} to {destination} {goal}",
+                left.unwrap_or("an unknown release")
+            ))
+            .reason("a rollback was interrupted, or is running")
+            .hint(hint),
+    ];
+    for name in status::begun(journal) {
+        let id = format!("journal/{name}");
+        let outcome = match status::of(journal, &name) {
+            StepStatus::Done => Outcome::pass(id, destination).actual("done"),
+            StepStatus::Restored => Outcome::pass(id, destination).actual("put back"),
+            StepStatus::Failed(reason) => Outcome::fail(id, destination)
+                .expected("done")
+                .actual(format!("failed: {reason}"))
+                .reason(reason)
+                .hint("`rollback resume` makes it again"),
+            StepStatus::Begun | StepStatus::Untouched => Outcome::inconclusive(id, destination)
+                .expected("done")
+                .actual("begun; whether it was made was not written down")
+                .reason("it was interrupted, or is being made")
+                .hint("`rollback resume` makes it again"),
+        };
+        outcomes.push(outcome);
+    }
+    outcomes
 }

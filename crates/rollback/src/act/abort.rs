@@ -1,24 +1,27 @@
 //! A rollback undone: what it changed is put back, and what could not be can be resumed.
 
+use std::time::Duration;
+
 use cli::{Failure, Job};
+use engine::{Conclusion, End, Execution};
 use model::{Outcome, Report, Verdict};
 use state::Document;
 
 use super::Rollback;
-use super::fleet::{Fleet, Made, Runs};
+use super::ends::Findings;
 use crate::force::Force;
-use crate::hooks;
+use crate::hooks::{self, Tale};
 use crate::session::{Session, failure};
-use target::Transition;
 
 /// Puts back what an unfinished rollback changed, the last step first.
 pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let ended = put_back(&session).await;
-    hooks::after(&session, ended).await
+    let mut tale = Tale::default();
+    let ended = put_back(&session, &mut tale).await;
+    hooks::after(&session, tale, ended).await
 }
 
-pub(super) async fn put_back(session: &Session<'_>) -> Result<Report, Failure> {
+pub(super) async fn put_back(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failure> {
     let job = session.job;
     let document = session.read().await?;
     let nothing =
@@ -59,19 +62,52 @@ pub(super) async fn put_back(session: &Session<'_>) -> Result<Report, Failure> {
             .map_err(failure)?;
         return Ok(session.report(vec![nothing()]));
     };
-    let rollback = Rollback::new(session, &destination, Force::told(Vec::new()));
-    session.tale.borrow_mut().began = true;
+    let force = Force::told(Vec::new());
+    let rollback = Rollback::new(session, &destination, document.as_ref(), force);
+    tale.begin(&destination);
     let target = rollback.target()?;
-    let left = journal.plan().and_then(|(_, left)| left.map(str::to_owned));
-    let transition = Transition {
-        to: &destination,
-        from: left.as_deref(),
-    };
-    let fleet = rollback.fleet(&*target, &lease, transition, journal);
-    let reason = format!("aborted by {}", session.job.actor());
-    let made = fleet.restore(&reason).await;
-    let ended = rollback.put_back(fleet, made, Verdict::Pass).await;
+    let means = rollback.means(&*target, &lease);
+    let execution = Execution::resume(means, journal, rollback.until(Duration::ZERO));
+    let ended = revert(&rollback, &execution, tale).await;
     rollback.or_release(&lease, ended).await
+}
+
+async fn revert(
+    rollback: &Rollback<'_>,
+    execution: &Execution<'_>,
+    tale: &Tale,
+) -> Result<Report, Failure> {
+    let reason = format!("aborted by {}", rollback.session.job.actor());
+    let Conclusion {
+        outcomes,
+        bars: timeline,
+        places,
+        answered: _,
+        end,
+    } = execution.revert(&reason).await.map_err(failure)?;
+    let found = Findings {
+        outcomes,
+        timeline,
+        places,
+    };
+    match end {
+        End::Stopped(error) => {
+            let trouble = failure(error);
+            rollback.stopped(execution, found, trouble, tale).await
+        }
+        End::Reverted {
+            tried,
+            failed,
+            wrong,
+        } => {
+            let counts = (tried, failed, wrong);
+            let verdict = Verdict::Pass;
+            rollback.reverted(execution, found, counts, verdict).await
+        }
+        End::Interrupted | End::Denied | End::Failed { .. } | End::Live { .. } => {
+            rollback.interrupted(execution, found).await
+        }
+    }
 }
 
 /// Where a rollback was going that has the lock and no journal yet.
@@ -79,73 +115,4 @@ fn only_begun(document: Option<&Document>) -> Option<String> {
     let lock = document?.lock.as_ref()?;
     let ours = lock.operation == "rollback";
     lock.destination.clone().filter(|_| ours)
-}
-
-impl Rollback<'_> {
-    /// What was before is back, or as much of it as could be; `verdict` where all of it is.
-    pub(super) async fn put_back(
-        &self,
-        fleet: Fleet<'_>,
-        made: Result<Made, Failure>,
-        verdict: Verdict,
-    ) -> Result<Report, Failure> {
-        let made = made?;
-        let mut outcomes = made.outcomes;
-        if made.interrupted {
-            return self.interrupted(fleet, outcomes).await;
-        }
-        let undone = |outcome: &&Outcome| outcome.id.starts_with("undo/");
-        let tried = outcomes.iter().filter(undone).count();
-        let vector = fleet.vector().await;
-        let (total, left) = (fleet.steps.len(), fleet.transition.from.map(str::to_owned));
-        let elsewhere = |runs: &&Runs| runs.release.is_some() && runs.release != left;
-        let wrong = vector.iter().filter(elsewhere).count();
-        let wrong = if left.is_some() { wrong } else { 0 };
-        if let Some(left) = left.as_deref().filter(|_| total > 1 || wrong > 0) {
-            outcomes.extend(vector.iter().map(|runs| runs.outcome(left)));
-        }
-        if let Some(trouble) = made.trouble {
-            return self.stopped(fleet, outcomes, &vector, trouble).await;
-        }
-        let before = left.clone().unwrap_or_else(|| "what ran before".to_owned());
-        let mut report = self.session.report(outcomes);
-        let destination = self.destination;
-        let whole = made.failed == 0;
-        if whole && wrong > 0 {
-            report.verdict = if wrong == total {
-                Verdict::Fail
-            } else {
-                Verdict::Partial
-            };
-            report.reason = format!(
-                "every step was put back, and {wrong} of {total} hosts do not run {before}"
-            );
-        } else if whole {
-            report.verdict = verdict;
-            report.reason = match verdict {
-                Verdict::Pass => format!("aborted: {before} is back"),
-                _ => format!("{}; {before} is back everywhere it was left", report.reason),
-            };
-        } else {
-            report.verdict = Verdict::Partial;
-            report.reason = format!(
-                "{} of {tried} steps could not be put back to {before}: `rollback resume` tries those again",
-                made.failed
-            );
-        }
-        let released = self.session.store.release(fleet.lease, |document| {
-            // A rollback that was good enough is recorded before it is finished.
-            if whole && left.is_some() && document.current.as_deref() == Some(destination) {
-                document.current.clone_from(&left);
-            }
-        });
-        released.await.map_err(failure)?;
-        // After the lock: an open journal is found again, a lock without one is only in the way.
-        if whole {
-            let mut journal = fleet.journal.into_inner();
-            journal.end("aborted").await.map_err(failure)?;
-        }
-        self.illustrate(&mut report, &vector);
-        Ok(report)
-    }
 }

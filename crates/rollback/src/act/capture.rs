@@ -2,7 +2,7 @@
 //! containers, and the gate's answers. Side by side with preparing and within a few seconds; what
 //! cannot be had is named and never stops the rollback.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::file::HttpProbe;
@@ -12,32 +12,37 @@ use model::{Outcome, Severity};
 
 use super::Rollback;
 use crate::evidence;
-use crate::hooks;
+use crate::hooks::{self, Tale};
 use target::{Asking, Place, Step, Target, Transition};
 
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Rollback<'_> {
+    /// Into the folder `evidence`, or why there is none.
     pub(super) async fn capture(
         &self,
         target: &dyn Target,
-        transition: Transition<'_>,
+        tale: &Tale,
+        evidence: Result<PathBuf, String>,
     ) -> Vec<Outcome> {
         let session = self.session;
-        session.tale.borrow_mut().left = transition.from.map(str::to_owned);
-        let folder = match session.evidence() {
+        let folder = match evidence {
             Ok(folder) => folder,
             Err(reason) => return vec![missing("evidence", "", reason)],
         };
-        let steps = target.steps(transition);
+        let steps = target.steps(Transition {
+            to: self.destination,
+            from: tale.left.as_deref(),
+        });
+        let env = tale.env(session.job);
         let mut looks: Vec<(String, Asking<'_, String>)> = Vec::new();
         for step in &steps {
             for (name, text) in target.diagnostics(step) {
                 looks.push((format!("{}/{name}", step.place), text));
             }
             for hook in &session.section.capture {
-                let text = Box::pin(self.hooked(step, hook));
+                let text = Box::pin(self.hooked(step, hook, env.clone()));
                 looks.push((format!("{}/{}", step.place, hook.name), text));
             }
         }
@@ -55,7 +60,8 @@ impl Rollback<'_> {
                 (name, kept)
             }
         });
-        let looking = self.unless_interrupted(join_all(looking), Duration::ZERO);
+        let watch = self.watch();
+        let looking = watch.unless_interrupted(join_all(looking), Duration::ZERO);
         let Some(found) = looking.await else {
             return Vec::new();
         };
@@ -63,9 +69,13 @@ impl Rollback<'_> {
     }
 
     /// What a command of the user's prints of a place.
-    async fn hooked(&self, step: &Step, hook: &config::file::Hook) -> Result<String, String> {
+    async fn hooked(
+        &self,
+        step: &Step,
+        hook: &config::file::Hook,
+        mut env: Vec<(String, String)>,
+    ) -> Result<String, String> {
         let job = self.session.job;
-        let mut env = self.session.tale.borrow().env(job);
         let address = match &step.place {
             Place::Here => "localhost",
             Place::Host(name) => {

@@ -1,5 +1,8 @@
 //! What a person is told at the end, and has to do where the rollback did not help.
 
+use std::time::Instant;
+
+use engine::PlaceRelease;
 use jiff::{SignedDuration, Timestamp};
 use model::text::span;
 use model::{Outcome, Report, Verdict};
@@ -7,20 +10,20 @@ use remote::quote;
 use state::{Document, Status};
 
 use super::Rollback;
-use super::fleet::Runs;
+use crate::hooks::Tale;
 
 impl Rollback<'_> {
     pub(super) fn conclude(
         &self,
         report: &mut Report,
-        left: Option<&str>,
+        (left, restored): (Option<&str>, Instant),
         verdict: Verdict,
         document: Option<&Document>,
+        tale: &Tale,
     ) {
         let from = left.unwrap_or("an unknown release");
         match verdict {
             Verdict::Pass => {
-                let restored = self.restored.get();
                 report.reason = format!(
                     "rolled back from {from} to {} in {}, verified after {}",
                     self.destination,
@@ -43,9 +46,12 @@ impl Rollback<'_> {
                     "{} is live, but the service is not healthy: {}",
                     self.destination, report.reason
                 );
-                report
-                    .outcomes
-                    .push(self.escalation(from, document, "is live and not healthy"));
+                report.outcomes.push(self.escalation(
+                    from,
+                    document,
+                    "is live and not healthy",
+                    tale,
+                ));
             }
             _ => {
                 report.reason = format!(
@@ -63,6 +69,7 @@ impl Rollback<'_> {
         from: &str,
         document: Option<&Document>,
         found: &str,
+        tale: &Tale,
     ) -> Outcome {
         let (destination, select) = (self.destination, self.selection());
         let older = document.and_then(|document| {
@@ -93,12 +100,17 @@ impl Rollback<'_> {
                  3. check what the release depends on (database, cache, network); 4. {older}; 5. when the service is \
                  healthy: `rollback unfreeze{select}`",
                 quote(destination),
-                self.found()
+                found_before(tale)
             ))
     }
 
     /// What a person has to do where some hosts run the destination and some do not.
-    pub(super) fn degraded(&self, vector: &[Runs], outcomes: &[Outcome]) -> Outcome {
+    pub(super) fn degraded(
+        &self,
+        vector: &[PlaceRelease],
+        outcomes: &[Outcome],
+        tale: &Tale,
+    ) -> Outcome {
         let select = self.selection();
         let failed = outcomes
             .iter()
@@ -130,17 +142,9 @@ impl Rollback<'_> {
                 "a person has to look: 1. do not deploy; 2. `rollback status{select}` says where each host stands{}; \
                  3. mend those hosts, then `rollback resume{select}` goes on to {}; or `rollback abort{select}` puts back what \
                  ran before",
-                self.found(),
+                found_before(tale),
                 self.destination
             ))
-    }
-
-    fn found(&self) -> String {
-        let tale = self.session.tale.borrow();
-        let folder = tale.evidence.as_ref();
-        folder.map_or_else(String::new, |folder| {
-            format!(" (what was there before: {})", folder.display())
-        })
     }
 
     /// The flag that a printed command needs besides.
@@ -150,4 +154,12 @@ impl Rollback<'_> {
             format!(" --environment {}", quote(name))
         })
     }
+}
+
+/// Where it is what was there before.
+fn found_before(tale: &Tale) -> String {
+    let folder = tale.evidence.as_ref();
+    folder.map_or_else(String::new, |folder| {
+        format!(" (what was there before: {})", folder.display())
+    })
 }

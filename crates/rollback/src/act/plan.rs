@@ -1,14 +1,15 @@
 //! What a rollback would do, without a change.
 
 use cli::{Failure, Job};
+use engine::Plan;
 use model::{Outcome, Report};
 use state::Document;
 
-use super::running::Course;
-use super::{Flags, Rollback, ready};
+use super::course::Course;
+use super::prove::unready;
+use super::{Flags, Rollback};
 use crate::refuse;
 use crate::session::{Session, failure};
-use target::Transition;
 
 /// What `run` would do.
 pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
@@ -36,11 +37,11 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         ]));
     }
     let unfinished = session.store.unfinished().await.map_err(failure)?;
-    let rollback = Rollback::new(&session, &destination, force);
+    let rollback = Rollback::new(&session, &destination, Some(&document), force);
     let target = rollback.target()?;
     let target = &*target;
-    let running = rollback.what_runs(target, &document).await;
-    match rollback.course(unfinished, target, &running, &document) {
+    let current = rollback.current(target, &document).await;
+    match rollback.course(unfinished, target, &current, &document) {
         Course::Refused(outcome) => return Ok(session.report(vec![*outcome])),
         Course::Continue(journal) => {
             session.store.prove_writable().await.map_err(failure)?;
@@ -57,43 +58,44 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         }
         Course::Begin(_) => {}
     }
-    let (left, evidence) = (&running.release, &running.evidence);
-    let transition = Transition {
-        to: &destination,
-        from: left.as_deref(),
-    };
-    let ready = match rollback.proved(target, transition, &document, false).await {
-        Ok(ready) => ready,
+    let plan = match rollback.prove(target, &current, &document).await {
+        Ok(proved) => proved.plan,
         Err(refusals) => return Ok(session.report(refusals)),
     };
     // The lock, the journal and the record are written by the act.
     session.store.prove_writable().await.map_err(failure)?;
-    let mut outcomes = vec![
-        Outcome::pass("plan/destination", &destination).actual(format!(
-            "from {} ({evidence}) to {destination}",
-            left.as_deref().unwrap_or("an unknown release")
-        )),
-    ];
-    outcomes.extend(rollback.force.outcomes());
-    outcomes.extend(rollback.window_passed(&document));
-    outcomes.extend(ready.into_iter().map(|(step, ready)| {
-        let id = format!("plan/{}", step.name);
-        match ready {
-            Ok(does) => Outcome::pass(id, "").actual(format!("would {does}")),
-            Err(reason) => ready::unready(id, &destination, reason),
-        }
-    }));
-    let gate = rollback.gate_size();
-    outcomes.push(Outcome::pass("plan/verify", "").actual(match gate {
-        0 => "no probe is configured under `healthgate:`".to_owned(),
-        probes => format!("would verify {destination} with {probes} probe(s) of `healthgate:`"),
-    }));
-    let mut report = session.report(outcomes);
-    report.reason = format!("would roll back to {destination}; nothing was changed");
-    Ok(report)
+    Ok(rollback.shown(&plan))
 }
 
 impl Rollback<'_> {
+    /// What a plan says it would do.
+    fn shown(&self, plan: &Plan) -> Report {
+        let destination = plan.to();
+        let mut outcomes = vec![
+            Outcome::pass("plan/destination", destination).actual(format!(
+                "from {} ({}) to {destination}",
+                plan.from().unwrap_or("an unknown release"),
+                plan.evidence()
+            )),
+        ];
+        outcomes.extend_from_slice(plan.preconditions());
+        outcomes.extend(plan.steps().iter().map(|planned| {
+            let id = format!("plan/{}", planned.step.name);
+            match &planned.ready {
+                Ok(does) => Outcome::pass(id, "").actual(format!("would {does}")),
+                Err(reason) => unready(id, destination, reason.clone()),
+            }
+        }));
+        let gate = self.gate_size();
+        outcomes.push(Outcome::pass("plan/verify", "").actual(match gate {
+            0 => "no probe is configured under `healthgate:`".to_owned(),
+            probes => format!("would verify {destination} with {probes} probe(s) of `healthgate:`"),
+        }));
+        let mut report = self.session.report(outcomes);
+        report.reason = format!("would roll back to {destination}; nothing was changed");
+        report
+    }
+
     pub(super) fn gate_size(&self) -> usize {
         let gate = self.session.gate();
         gate.map_or(0, |gate| probe::kinds::planned(gate).len())

@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
 use config::file::Healthgate;
+use engine::{Plan, PlannedStep};
 use jiff::Timestamp;
+use model::report::Bar;
 use model::{Outcome, Report, Severity, Verdict};
 use state::Document;
 use state::journal::Event;
 
 use super::Rollback;
 use super::capture::reads;
-use super::ready::{self, Ready};
+use super::ends::Findings;
+use super::prove::{Proved, unready};
 use crate::force::Force;
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
 use crate::view;
-use target::Transition;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -73,27 +75,19 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    let rollback = Rollback::new(&session, &destination, Force::told(Vec::new()));
+    let rollback = Rollback::new(&session, &destination, Some(&document), force);
     let target = rollback.target()?;
-    let running = rollback.what_runs(&*target, &document).await;
-    if let Some(outcome) = rollback.already_there(&running, &document) {
+    let current = rollback.current(&*target, &document).await;
+    if let Some(outcome) = rollback.already_there(&current, &document) {
         return Ok(session.report(vec![outcome]));
     }
     let mut parts = Parts {
         asking: clock.elapsed(),
         ..Parts::default()
     };
-    let left = running.release.clone();
-    let transition = Transition {
-        to: &destination,
-        from: left.as_deref(),
-    };
     let begun = Instant::now();
-    let ready = match rollback
-        .proved(&*target, transition, &document, false)
-        .await
-    {
-        Ok(ready) => ready,
+    let Proved { plan, bars, .. } = match rollback.prove(&*target, &current, &document).await {
+        Ok(proved) => proved,
         Err(refusals) => return Ok(session.report(refusals)),
     };
     parts.checking = begun.elapsed();
@@ -101,13 +95,13 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         Outcome::pass("rehearse/destination", &destination)
             .actual(format!(
                 "from {} ({}) to {destination}",
-                left.as_deref().unwrap_or("an unknown release"),
-                running.evidence
+                plan.from().unwrap_or("an unknown release"),
+                plan.evidence()
             ))
             .took(parts.asking),
     ];
     let past = Past::of(&session).await?;
-    let (steps, switching) = switches(&rollback, ready, &past.steps);
+    let (steps, switching) = switches(&rollback, &plan, &bars, &past.steps);
     outcomes.extend(steps);
     parts.switching = switching;
     parts.preparing = past
@@ -123,7 +117,12 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
     let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
     outcomes.push(record(&session, verdict).await?);
     let mut report = session.report(outcomes);
-    rollback.illustrate(&mut report, &[]);
+    let found = Findings {
+        outcomes: Vec::new(),
+        timeline: bars,
+        places: Vec::new(),
+    };
+    found.illustrate(&mut report);
     if report.verdict == Verdict::Pass {
         report.reason = format!(
             "a rollback to {destination} would take about {} ms of {}; nothing was changed",
@@ -146,10 +145,11 @@ async fn whereto(
     let Some(likely) = backwards(document, document.current.as_deref()) else {
         return Ok(None);
     };
-    let rollback = Rollback::new(session, &likely, Force::told(Vec::new()));
+    let force = Force::told(Vec::new());
+    let rollback = Rollback::new(session, &likely, Some(document), force);
     let target = rollback.target()?;
-    let running = rollback.what_runs(&*target, document).await;
-    if running.release.as_ref() == Some(&likely) {
+    let current = rollback.current(&*target, document).await;
+    if current.release.as_ref() == Some(&likely) {
         return Ok(backwards(document, Some(&likely)));
     }
     Ok(Some(likely.clone()))
@@ -158,18 +158,19 @@ async fn whereto(
 /// The steps, and how long making all of them would take, batch by batch.
 fn switches(
     rollback: &Rollback<'_>,
-    ready: Ready,
+    plan: &Plan,
+    bars: &[Bar],
     past: &BTreeMap<String, Duration>,
 ) -> (Vec<Outcome>, Duration) {
     let (session, destination) = (rollback.session, rollback.destination);
     let mut outcomes = Vec::new();
     let mut switching = Vec::new();
-    for (step, made) in ready {
-        let took = rollback.took(&step.place);
+    for PlannedStep { step, ready } in plan.steps() {
+        let took = took(bars, &step.place);
         let known = past.get(&step.name).copied();
         switching.push(known.unwrap_or(took));
         let id = format!("rehearse/{}", step.name);
-        let outcome = match made {
+        let outcome = match ready {
             Ok(does) => {
                 let mut actual = format!("would {does}");
                 let _ = match known {
@@ -178,7 +179,7 @@ fn switches(
                 };
                 Outcome::pass(id, destination).actual(actual)
             }
-            Err(reason) => ready::unready(id, destination, reason),
+            Err(reason) => unready(id, destination, reason.clone()),
         };
         outcomes.push(outcome.took(took));
     }
@@ -312,17 +313,6 @@ async fn record(session: &Session<'_>, verdict: Verdict) -> Result<Outcome, Fail
 }
 
 impl Rollback<'_> {
-    /// How long the place took to be checked.
-    fn took(&self, place: &target::Place) -> Duration {
-        let place = place.to_string();
-        let bars = self.bars.borrow();
-        let times = bars.iter().filter(|bar| bar.place == place);
-        times
-            .map(|bar| bar.end.saturating_sub(bar.start))
-            .max()
-            .unwrap_or_default()
-    }
-
     /// The gate's questions, once: that they can be asked is what a rehearsal wants to know.
     async fn asked(&self, gate: &Healthgate) -> Vec<Outcome> {
         let http = gate
@@ -338,4 +328,14 @@ impl Rollback<'_> {
         }
         outcomes
     }
+}
+
+/// How long the place took to be checked.
+fn took(bars: &[Bar], place: &target::Place) -> Duration {
+    let place = place.to_string();
+    let times = bars.iter().filter(|bar| bar.place == place);
+    times
+        .map(|bar| bar.end.saturating_sub(bar.start))
+        .max()
+        .unwrap_or_default()
 }

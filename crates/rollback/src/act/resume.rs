@@ -1,13 +1,14 @@
 //! A rollback that was interrupted, finished.
 
 use cli::{Failure, Job};
+use engine::{Execution, status};
 use model::{Outcome, Report, Verdict};
 use state::{Document, Status};
 
 use super::abort::put_back;
-use super::{Rollback, standing};
+use super::{Rollback, timed};
 use crate::force::Force;
-use crate::hooks;
+use crate::hooks::{self, Tale};
 use crate::refuse::{self, Wish};
 use crate::session::{Session, failure};
 use target::Transition;
@@ -15,11 +16,12 @@ use target::Transition;
 /// Finishes an interrupted rollback. Does nothing where there is none.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let ended = finish(&session).await;
-    hooks::after(&session, ended).await
+    let mut tale = Tale::default();
+    let ended = finish(&session, &mut tale).await;
+    hooks::after(&session, tale, ended).await
 }
 
-async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
+async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failure> {
     let job = session.job;
     let document = session.read().await?;
     let unfinished = session.store.unfinished().await.map_err(failure)?;
@@ -43,7 +45,7 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
         return Ok(session.report(found));
     };
     if unfinished.is_some_and(|journal| journal.aborting().is_some()) {
-        return put_back(session).await;
+        return put_back(session, tale).await;
     }
     if job.dry_run {
         let reason = format!("dry run: would finish the rollback to {destination}");
@@ -53,8 +55,9 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
             reason,
         )]));
     }
-    let rollback = Rollback::new(session, &destination, Force::told(forced));
-    session.tale.borrow_mut().began = true;
+    let force = Force::told(forced);
+    let rollback = Rollback::new(session, &destination, document.as_ref(), force);
+    tale.begin(&destination);
     let target = rollback.target()?;
     let target = &*target;
     let acquiring = session.acquire("rollback", |document, lock| {
@@ -62,11 +65,12 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
         lock.forced = rollback.force.all().to_vec();
         document.clone()
     });
-    let (lease, document) = rollback.uncounted(acquiring).await?;
+    let (acquired, waited) = timed(acquiring).await;
+    let (lease, document) = acquired?;
     // Whoever held the lease until now may have ended the journal that was found before it.
     let found = session.store.unfinished().await.map_err(failure)?;
-    let asking = Box::pin(rollback.what_runs(target, &document));
-    let running = rollback.or_interrupted(asking).await?;
+    let asking = Box::pin(rollback.current(target, &document));
+    let current = rollback.or_interrupted(asking).await?;
     let Some(journal) = found else {
         // Nothing was changed yet, and perhaps not everything asked.
         let wish = Wish {
@@ -76,22 +80,22 @@ async fn finish(session: &Session<'_>) -> Result<Report, Failure> {
         if let Err(outcome) = refuse::destination(Some(&document), wish) {
             return rollback.give_up(&lease, vec![*outcome]).await;
         }
-        return rollback.begin(target, &lease, &document, &running).await;
+        return rollback
+            .begin(target, &lease, &document, &current, waited, tale)
+            .await;
     };
-    let transition = Transition::to(&destination);
-    if standing::foreign(&journal, &target.steps(transition)) {
+    let steps = target.steps(Transition::to(&destination));
+    if status::is_foreign(&journal, &steps) {
         let outcome = Outcome::refused("refused/other-steps", &destination)
             .expected("the journal's steps are the configuration's")
-            .actual(format!("it knows {}", standing::begun(&journal).join(", ")))
+            .actual(format!("it knows {}", status::begun(&journal).join(", ")))
             .reason("the configuration names none of the places where the rollback was begun")
             .hint("put the earlier configuration back and `rollback resume`; or `rollback run` begins anew");
         return rollback.give_up(&lease, vec![outcome]).await;
     }
-    let still_unready = Box::pin(rollback.still_unready(target, &journal));
-    let unready = rollback.or_interrupted(still_unready).await?;
-    rollback
-        .go(target, &lease, journal, &running, unready)
-        .await
+    let means = rollback.means(target, &lease);
+    let execution = Execution::resume(means, journal, rollback.until(waited));
+    rollback.go_on(execution, &current, tale).await
 }
 
 fn nothing(current: &str) -> Outcome {

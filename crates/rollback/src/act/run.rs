@@ -1,45 +1,58 @@
-//! A rollback from its start: what can be refused is refused, then the lease is taken, every place
-//! made ready, and the journal begun.
+//! A rollback from its start to its end, in order: refuse, lease, prove, capture, journal, steps,
+//! verify, record. `resume` enters the sequence where a kill has left it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cli::{Failure, Job};
+use engine::{Conclusion, CurrentRelease, End, Execution};
 use jiff::Timestamp;
-use model::{Outcome, Report};
+use model::report::Bar;
+use model::{Outcome, Report, Verdict};
 use state::{Document, Lease};
+use target::Target;
 
-use super::running::{Course, Running};
-use super::{Flags, Rollback, ready};
-use crate::hooks;
+use super::course::Course;
+use super::ends::Findings;
+use super::{Flags, Rollback, timed};
+use crate::hooks::{self, Tale};
 use crate::refuse;
 use crate::session::{Session, failure};
-use target::{Target, Transition};
 
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    session.tale.borrow_mut().began = true;
-    let ended = roll_back(&session, flags).await;
-    hooks::after(&session, ended).await
+    let mut tale = Tale::begun();
+    let ended = roll_back(&session, flags, &mut tale).await;
+    hooks::after(&session, tale, ended).await
 }
 
-async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failure> {
+async fn roll_back(
+    session: &Session<'_>,
+    flags: &Flags,
+    tale: &mut Tale,
+) -> Result<Report, Failure> {
+    // Refuse what the state forbids.
     let force = flags.force(session);
     let document = session.read().await?;
     let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    let rollback = Rollback::new(session, &destination, force);
-    let wish = flags.wish(&rollback.force);
+    tale.destination.clone_from(&destination);
+    let rollback = Rollback::new(session, &destination, document.as_ref(), force);
     let target = rollback.target()?;
     let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.
+    let wish = flags.wish(&rollback.force);
     let acquiring = session.acquire("rollback", |document, lock| {
         lock.destination = Some(destination.clone());
         lock.forced = rollback.force.all().to_vec();
         // What was true before the lease must be true under it.
         refuse::destination(Some(document), wish).map(|now| (now, document.clone()))
     });
-    let (lease, again) = rollback.uncounted(acquiring).await?;
+    let (acquired, waited) = timed(acquiring).await;
+    let (lease, again) = acquired?;
     let document = match again {
         Ok((now, document)) if now == destination => document,
         Ok((now, _)) => {
@@ -50,81 +63,183 @@ async fn roll_back(session: &Session<'_>, flags: &Flags) -> Result<Report, Failu
         }
         Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
     };
+    // What runs, and what a kill left behind.
     let unfinished = session.store.unfinished().await.map_err(failure)?;
-    let asking = Box::pin(rollback.what_runs(target, &document));
-    let running = rollback.or_interrupted(asking).await?;
-    match rollback.course(unfinished, target, &running, &document) {
+    let asking = Box::pin(rollback.current(target, &document));
+    let current = rollback.or_interrupted(asking).await?;
+    match rollback.course(unfinished, target, &current, &document) {
         Course::Refused(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
         Course::Continue(journal) => {
-            let still_unready = Box::pin(rollback.still_unready(target, &journal));
-            let unready = rollback.or_interrupted(still_unready).await?;
-            return rollback
-                .go(target, &lease, journal, &running, unready)
-                .await;
+            let means = rollback.means(target, &lease);
+            let execution = Execution::resume(means, journal, rollback.until(waited));
+            return rollback.go_on(execution, &current, tale).await;
         }
         Course::Begin(Some(mut superseded)) => {
             superseded.end("superseded").await.map_err(failure)?;
         }
         Course::Begin(None) => {}
     }
-    rollback.begin(target, &lease, &document, &running).await
+    rollback
+        .begin(target, &lease, &document, &current, waited, tale)
+        .await
 }
 
 impl Rollback<'_> {
-    /// Proves that the rollback may and can be made, writes down that it begins, and makes it.
+    /// A new rollback, under its lease. `uncounted` is time that is no part of the deadline.
     pub(super) async fn begin(
         &self,
         target: &dyn Target,
         lease: &Lease,
         document: &Document,
-        running: &Running,
+        current: &CurrentRelease,
+        uncounted: Duration,
+        tale: &mut Tale,
     ) -> Result<Report, Failure> {
-        let store = &self.session.store;
+        let session = self.session;
         let started = Timestamp::now();
-        let left = running.release.clone();
-        let left = left.filter(|left| left != self.destination);
-        let left = left.or_else(|| self.left_by_record(document));
-        let transition = Transition {
-            to: self.destination,
-            from: left.as_deref(),
+        // Prove that it may and can be made; capture what it would wipe away.
+        tale.left = self.left(current, document);
+        let evidence = session.evidence(tale);
+        let proving = async {
+            let proved = self.prove(target, current, document).await?;
+            self.fetch(target, proved).await
         };
-        let asking = Box::pin(async {
-            tokio::join!(
-                self.proved(target, transition, document, true),
-                self.capture(target, transition)
-            )
-        });
+        let asking =
+            Box::pin(async { tokio::join!(proving, self.capture(target, tale, evidence)) });
         let (proved, captured) = self.or_interrupted(asking).await?;
-        let ready = match proved {
-            Ok(ready) => ready,
+        let proved = match proved {
+            Ok(proved) => proved,
             Err(mut refusals) => {
                 refusals.extend(captured);
                 return self.give_up(lease, refusals).await;
             }
         };
-        let session = self.session;
-        let env = session.tale.borrow().env(session.job);
+        let env = tale.env(session.job);
         let backup = &session.section.backup;
         let saving = cli::hooks::run(session.job, "backup", backup, &env, hooks::AT_ONCE);
-        let saved = self.uncounted(saving).await;
-        self.beside
-            .borrow_mut()
-            .extend(captured.into_iter().chain(saved));
+        let (saved, saving) = timed(saving).await;
+        // Journal: the whole intention, before the first change.
         let forced = self.force.lifted();
         if !forced.is_empty() {
-            let noted = store.update(Some(lease), |document| {
+            let noted = session.store.update(Some(lease), |document| {
                 document.forced(self.destination, &forced);
                 Ok(())
             });
             noted.await.map_err(failure)?;
         }
-        // The hooks took their time, and a journal of whoever lost the lock would be resumed.
-        let ttl = session.section.lock_ttl.get();
-        store.renew(lease, ttl).await.map_err(failure)?;
-        let (left, token) = (left.as_deref(), lease.token);
-        let begun = store.begin_journal(self.destination, left, token, &forced, Some(started));
-        let journal = begun.await.map_err(failure)?;
-        let unready = ready::unready_of(ready);
-        self.go(target, lease, journal, running, unready).await
+        let (means, until) = (self.means(target, lease), self.until(uncounted + saving));
+        let begun = Execution::begin(means, &proved.plan, &forced, started, until).await;
+        let execution = begun.map_err(failure)?;
+        let beside = captured.into_iter().chain(saved).collect();
+        let unready = proved.plan.unready();
+        self.finish(execution, current, unready, beside, proved.bars, tale)
+            .await
+    }
+
+    /// The rest of a rollback that was interrupted, under its lease.
+    pub(super) async fn go_on(
+        &self,
+        execution: Execution<'_>,
+        current: &CurrentRelease,
+        tale: &mut Tale,
+    ) -> Result<Report, Failure> {
+        let preparing = Box::pin(execution.prepare_rest(self.patience()));
+        let unready = self.or_interrupted(preparing).await?;
+        self.finish(execution, current, unready, Vec::new(), Vec::new(), tale)
+            .await
+    }
+
+    /// The steps, and what comes after them; a failure gives the lease back. `beside` came of what was
+    /// done before the steps.
+    async fn finish(
+        &self,
+        execution: Execution<'_>,
+        current: &CurrentRelease,
+        unready: BTreeMap<String, String>,
+        beside: Vec<Outcome>,
+        timeline: Vec<Bar>,
+        tale: &mut Tale,
+    ) -> Result<Report, Failure> {
+        let lease = execution.means().lease;
+        let ended = self
+            .through(execution, current, unready, beside, timeline, tale)
+            .await;
+        self.or_release(lease, ended).await
+    }
+
+    async fn through(
+        &self,
+        mut execution: Execution<'_>,
+        current: &CurrentRelease,
+        unready: BTreeMap<String, String>,
+        beside: Vec<Outcome>,
+        mut timeline: Vec<Bar>,
+        tale: &mut Tale,
+    ) -> Result<Report, Failure> {
+        // Steps.
+        tale.left = execution.from().map(str::to_owned);
+        let forced = execution.forced().await;
+        let mut notes = self.lost(&execution).await;
+        notes.extend(self.told_forced(&forced));
+        notes.extend(beside);
+        let ran = execution.run(current, &unready, notes).await;
+        let Conclusion {
+            outcomes,
+            bars,
+            places,
+            answered,
+            end,
+        } = ran.map_err(failure)?;
+        timeline.extend(bars);
+        let found = Findings {
+            outcomes,
+            timeline,
+            places,
+        };
+        let (proof, failed, wrong) = match end {
+            End::Live {
+                proof,
+                failed,
+                wrong,
+            } => (proof, failed, wrong),
+            End::Interrupted => return self.interrupted(&execution, found).await,
+            End::Stopped(error) => {
+                let trouble = failure(error);
+                return self.stopped(&execution, found, trouble, tale).await;
+            }
+            End::Reverted {
+                tried,
+                failed,
+                wrong,
+            } => {
+                let counts = (tried, failed, wrong);
+                return self
+                    .reverted(&execution, found, counts, Verdict::Fail)
+                    .await;
+            }
+            End::Denied => return self.denied(&execution, found, tale).await,
+            End::Failed { failed } => return self.failed(&execution, found, failed, tale).await,
+        };
+        // Verify.
+        if let Err(error) = execution.renew().await {
+            let trouble = failure(error);
+            return self.stopped(&execution, found, trouble, tale).await;
+        }
+        let made = execution.total() - failed;
+        let (verdict, found) = self.verified(found, proof, made).await;
+        if self.is_interrupted() {
+            return self.interrupted(&execution, found).await;
+        }
+        // Record.
+        let mut recorded = self.record(&execution, verdict, &forced).await;
+        // What is missing can be resumed.
+        if wrong == 0 && recorded.is_ok() {
+            recorded = execution.end(verdict.as_str()).await.map_err(failure);
+        }
+        if let Err(trouble) = recorded {
+            return self.stopped(&execution, found, trouble, tale).await;
+        }
+        self.concluded(&execution, found, verdict, answered, wrong, tale)
+            .await
     }
 }

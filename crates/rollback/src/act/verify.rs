@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use cli::Failure;
+use engine::{Execution, PlaceRelease};
 use gate::Gate;
 use jiff::Timestamp;
-use model::{Outcome, Report, Verdict};
-use state::{Forced, Frozen, Lease, Status};
+use model::{Outcome, Verdict};
+use state::{Forced, Frozen, Status};
+use target::Place;
 
 use super::Rollback;
-use super::fleet::{Fleet, Runs};
+use super::ends::Findings;
 use crate::session::failure;
 
 /// So long may what ran before still answer: nginx tells its old workers to go 100 ms after it has
@@ -17,25 +19,23 @@ use crate::session::failure;
 const DRAIN: Duration = Duration::from_millis(300);
 
 impl Rollback<'_> {
-    /// The journal is what `resume` needs; the lock would only keep the next run out.
-    pub(super) async fn interrupted(
+    /// Whether the destination is healthy after `made` steps.
+    pub(super) async fn verified(
         &self,
-        fleet: Fleet<'_>,
-        mut outcomes: Vec<Outcome>,
-    ) -> Result<Report, Failure> {
-        let released = self.session.store.release(fleet.lease, |_| ()).await;
-        released.map_err(failure)?;
-        let place = fleet.journal.into_inner().place();
-        outcomes.push(
-            Outcome::inconclusive("rollback/interrupted", self.destination)
-                .expected("the rollback is finished")
-                .actual("interrupted")
-                .reason("interrupted; the journal is kept")
-                .hint(format!(
-                    "`rollback resume` finishes it, `rollback abort` puts back what was; journal: {place}"
-                )),
-        );
-        Ok(self.session.report(outcomes))
+        mut found: Findings,
+        proof: Option<String>,
+        made: usize,
+    ) -> (Verdict, Findings) {
+        let watch = self.watch();
+        let timer = watch.begins(&Place::Here, "verify");
+        let verifying = self.verify(proof, &found.places, made);
+        let verified = watch.drawn(verifying).await;
+        let verdict = Verdict::of(verified.iter().map(Outcome::weighs));
+        found.outcomes.extend(verified);
+        if !self.is_interrupted() {
+            found.timeline.push(timer.ends(verdict));
+        }
+        (verdict, found)
     }
 
     pub(super) fn around(&self) -> probe::Surroundings {
@@ -49,10 +49,10 @@ impl Rollback<'_> {
 
     /// Asks the gate whether the destination is healthy and answers. `proof` is the target's own,
     /// and `vector` what the places say after `made` steps.
-    pub(super) async fn verify(
+    async fn verify(
         &self,
         proof: Option<String>,
-        vector: &[Runs],
+        vector: &[PlaceRelease],
         made: usize,
     ) -> Vec<Outcome> {
         let job = self.session.job;
@@ -64,7 +64,9 @@ impl Rollback<'_> {
             return vec![
                 match (proof, vector) {
                     (Some(proof), _) => Outcome::pass(id, self.destination).actual(proof),
-                    (None, [runs]) if runs.release.is_none() => runs.outcome(self.destination),
+                    (None, [runs]) if runs.release.is_none() => {
+                        runs.outcome(self.destination, "rollback")
+                    }
                     _ if say >= made && made > 0 => Outcome::pass(id, self.destination)
                         .actual(format!("{say} of {} say that they run it", vector.len())),
                     // The command's own exit status is all there is, and is shown as that.
@@ -124,8 +126,7 @@ impl Rollback<'_> {
     /// Writes down what runs now; freezes the environment if it is not healthy.
     pub(super) async fn record(
         &self,
-        lease: &Lease,
-        left: Option<&str>,
+        execution: &Execution<'_>,
         verdict: Verdict,
         forced: &[Forced],
     ) -> Result<(), Failure> {
@@ -134,8 +135,13 @@ impl Rollback<'_> {
         let frozen = (verdict == Verdict::Fail).then(|| self.frozen());
         session
             .store
-            .release(lease, |document| {
-                document.rolled_back(left, self.destination, verdict == Verdict::Pass, now);
+            .release(execution.means().lease, |document| {
+                document.rolled_back(
+                    execution.from(),
+                    self.destination,
+                    verdict == Verdict::Pass,
+                    now,
+                );
                 if !forced.is_empty() && document.entry(self.destination).is_none() {
                     // Nobody knows yet whether it is good; that it was insisted on is known.
                     document.deployed(self.destination, Status::Pending, now, None);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cli::login::{self, Login};
 use config::value::Age;
+use engine::Plan;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Outcome, Severity};
@@ -14,7 +15,6 @@ use remote::quote;
 use state::{Document, Entry};
 
 use super::Rollback;
-use super::ready::Ready;
 use target::{Effect, Place, Target};
 
 /// How long a registry or a host is asked for what was kept.
@@ -42,21 +42,20 @@ impl Rollback<'_> {
         &self,
         target: &dyn Target,
         document: &Document,
-        ready: &Ready,
+        plan: &Plan,
     ) -> Option<Outcome> {
         let (current, age) = self.passed(document)?;
         let window = self.session.section.window?;
-        let mut lacks: Vec<Lack> = ready
-            .iter()
-            .filter_map(|(step, ready)| {
-                let reason = ready.as_ref().err()?;
-                Some(Lack::Unready(format!("{}: {reason}", step.place)))
+        let mut lacks: Vec<Lack> = (plan.steps().iter())
+            .filter_map(|planned| {
+                let reason = planned.ready.as_ref().err()?;
+                Some(Lack::Unready(format!("{}: {reason}", planned.step.place)))
             })
             .collect();
         let kept = document.entry(self.destination).map(Kept::of);
         let kept = kept.unwrap_or_default();
         let images = join_all(kept.images.iter().map(|image| self.in_registry(image)));
-        let files = self.on_hosts(target, &kept.paths, ready);
+        let files = self.on_hosts(target, &kept.paths, plan);
         let (images, files) = tokio::join!(images, files);
         lacks.extend(images.into_iter().filter_map(Result::err));
         lacks.extend(files);
@@ -145,11 +144,12 @@ impl Rollback<'_> {
     }
 
     /// Which of the paths is missing where, in words.
-    async fn on_hosts(&self, target: &dyn Target, paths: &[&str], ready: &Ready) -> Vec<Lack> {
+    async fn on_hosts(&self, target: &dyn Target, paths: &[&str], plan: &Plan) -> Vec<Lack> {
         if paths.is_empty() {
             return Vec::new();
         }
-        let mut places: Vec<&Place> = ready.iter().map(|(step, _)| &step.place).collect();
+        let steps = plan.steps().iter();
+        let mut places: Vec<&Place> = steps.map(|planned| &planned.step.place).collect();
         // What acts on hosts from here need not log in to them.
         if target.capabilities().acts_from_here {
             places = vec![&Place::Here];

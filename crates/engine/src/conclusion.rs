@@ -1,0 +1,107 @@
+//! What came of an operation's steps, before anything is verified.
+
+use std::time::Instant;
+
+use model::report::Bar;
+use model::{Outcome, Table};
+
+/// What was made, what was not, and what runs where now.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// Of each step, and of each place where it says more.
+    pub outcomes: Vec<Outcome>,
+    pub bars: Vec<Bar>,
+    /// What each place runs, where that was asked.
+    pub places: Vec<PlaceRelease>,
+    /// When the destination was first seen to answer at the last place that tells; where none does,
+    /// when the last step ended.
+    pub answered: Instant,
+    pub end: End,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub enum End {
+    /// A signal came; the journal is left open.
+    Interrupted,
+    /// The journal or the lock could not be written: nothing more was done.
+    Stopped(state::Error),
+    /// Too many steps failed, or the operation is given up: what was before was put back.
+    Reverted {
+        /// Steps that were put back or should have been.
+        tried: usize,
+        failed: usize,
+        /// Places that run something else than before all the same.
+        wrong: usize,
+    },
+    /// The only step ended with success, and its place runs something else all the same.
+    Denied,
+    /// More places than may do not run the destination.
+    Failed { failed: usize },
+    /// The destination is live at enough places.
+    Live {
+        /// What proved that it answers, beside the steps' own success.
+        proof: Option<String>,
+        failed: usize,
+        wrong: usize,
+    },
+}
+
+/// What a place runs at the end.
+#[derive(Clone, Debug)]
+pub struct PlaceRelease {
+    pub place: String,
+    /// The release; `None` where it is not known.
+    pub release: Option<String>,
+    /// How that is known, or why it is not.
+    pub(crate) how: String,
+    /// Whether the place itself was asked and told the release.
+    pub(crate) told: bool,
+}
+
+impl PlaceRelease {
+    pub fn says(&self, release: &str) -> bool {
+        self.told && self.release.as_deref() == Some(release)
+    }
+
+    pub fn runs(&self, release: &str) -> bool {
+        self.release.as_deref() == Some(release)
+    }
+
+    /// As an outcome, where `wanted` is what should run. `stage` has the subcommands `resume` and
+    /// `abort`.
+    pub fn outcome(&self, wanted: &str, stage: &str) -> Outcome {
+        let id = format!("runs/{}", self.place);
+        let told = match &self.release {
+            Some(release) => format!("{release} ({})", self.how),
+            None => format!("unknown: {}", self.how),
+        };
+        let outcome = match self.release.as_deref() {
+            Some(release) if release == wanted => Outcome::pass(id, &self.place),
+            Some(release) => Outcome::fail(id, &self.place)
+                .reason(format!("it runs {release}"))
+                .hint(format!(
+                    "`{stage} resume` tries again; `{stage} abort` puts back what was"
+                )),
+            None => Outcome::error(id, &self.place)
+                .reason(format!("what it runs is not known: {}", self.how))
+                .hint(format!(
+                    "see whether the host is up, then `{stage} resume` or `{stage} abort`"
+                )),
+        };
+        outcome.expected(wanted).actual(told)
+    }
+
+    pub fn table(all: &[PlaceRelease]) -> Table {
+        let row = |runs: &PlaceRelease| {
+            let release = runs.release.clone().unwrap_or_else(|| "unknown".to_owned());
+            vec![runs.place.clone(), release, runs.how.clone()]
+        };
+        Table {
+            title: "What each host runs".to_owned(),
+            header: vec!["host", "release", "how that is known"],
+            rows: all.iter().map(row).collect(),
+            only_in_summary: false,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What runs now. The target's places are asked, and where they cannot tell, the service through
+//! the gate's own probes; where neither answers, what was named and what the state recorded have
+//! to do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use target::{Context, Question, Target, Transition};
+
+/// How long a place may take to say what it runs.
+pub const LOOK: Duration = Duration::from_secs(20);
+
+/// What the places say that they run.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Of all of them: the release to leave, where one runs another than the destination; `None`
+    /// where the target cannot tell.
+    pub all: Result<Option<String>, String>,
+    /// What each said, by its step's name.
+    pub at: BTreeMap<String, String>,
+}
+
+/// Asks every step's place, side by side.
+pub async fn places(target: &dyn Target, destination: &str) -> Places {
+    let steps = target.steps(Transition::to(destination));
+    let asking = steps.iter().map(|step| async move {
+        let asked = tokio::time::timeout(LOOK, target.current(step, destination)).await;
+        (step, asked.unwrap_or_else(|_| Err(late())))
+    });
+    let mut at = BTreeMap::new();
+    let (mut silent, mut unable) = (None, false);
+    for (step, asked) in join_all(asking).await {
+        match asked {
+            Ok(Some(release)) => {
+                at.insert(step.name.clone(), release);
+            }
+            Ok(None) => unable = true,
+            Err(reason) if steps.len() > 1 => {
+                silent = silent.or(Some(format!("{}: {reason}", step.place)));
+            }
+            Err(reason) => silent = silent.or(Some(reason)),
+        }
+    }
+    // What most places run that do not run the destination is what there is to leave.
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for release in at.values().filter(|release| *release != destination) {
+        *others.entry(release).or_default() += 1;
+    }
+    let other = others.into_iter().max_by_key(|(_, count)| *count);
+    let all = match (other, silent) {
+        (Some((other, _)), _) => Ok(Some(other.to_owned())),
+        (None, Some(reason)) => Err(reason),
+        (None, None) if unable || at.is_empty() => Ok(None),
+        (None, None) => Ok(Some(destination.to_owned())),
+    };
+    Places { all, at }
+}
+
+pub(crate) fn late() -> String {
+    format!("no answer within {} s", LOOK.as_secs())
+}
+
+/// Whether several releases may run side by side: on several places, or behind one front door.
+fn several(target: &dyn Target, destination: &str) -> bool {
+    let steps = target.steps(Transition::to(destination));
+    target.capabilities().splits_traffic || steps.len() > 1
+}
+
+/// What was answered just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The release, and who says so.
+    Given {
+        release: String,
+        evidence: &'static str,
+    },
+    /// A source was asked and did not answer.
+    Missing {
+        reason: String,
+        /// Where the service tells its release was never configured, only guessed at.
+        guessed: bool,
+    },
+    /// No source can be asked.
+    NoSource,
+}
+
+/// Asks the target, then the service; `likely` is the release that is probably there. Also what
+/// each place said, by its step's name.
+pub async fn ask(
+    target: Option<&dyn Target>,
+    context: &Context<'_>,
+    likely: &str,
+) -> (Answer, BTreeMap<String, String>) {
+    let (all, at) = match target {
+        Some(target) => {
+            let Places { all, at } = places(target, likely).await;
+            (all, at)
+        }
+        None => (Ok(None), BTreeMap::new()),
+    };
+    let silent = match all {
+        Ok(Some(release)) => {
+            let evidence = "the target says so";
+            return (Answer::Given { release, evidence }, at);
+        }
+        Ok(None) => None,
+        Err(reason) => Some(reason),
+    };
+    let missing = |reason| Answer::Missing {
+        reason,
+        guessed: false,
+    };
+    let answer = match (Question::ask_gate(context, likely).await, silent) {
+        (None, None) => Answer::NoSource,
+        // One answer through the front door says nothing of the others.
+        (Some(Ok(release)), Some(reason))
+            if release == likely && target.is_some_and(|target| several(target, likely)) =>
+        {
+            missing(reason)
+        }
+        (Some(Ok(release)), _) => Answer::Given {
+            release,
+            evidence: "the service says so",
+        },
+        // The target's own reason says more.
+        (_, Some(reason)) => missing(reason),
+        (Some(Err(unanswered)), None) => Answer::Missing {
+            reason: unanswered.reason,
+            guessed: unanswered.guessed,
+        },
+    };
+    (answer, at)
+}
+
+/// The release that an operation leaves, and how that is known.
+#[derive(Clone, Debug)]
+pub struct CurrentRelease {
+    /// `None` where it is not known.
+    pub release: Option<String>,
+    /// How it is known, in words.
+    pub evidence: String,
+    /// What each place said, by its step's name.
+    pub at: BTreeMap<String, String>,
+    answer: Answer,
+}
+
+impl CurrentRelease {
+    /// The release that runs now: by the target, by the service, `named` by the user, `recorded` in the
+    /// state.
+    pub async fn find(
+        target: &dyn Target,
+        context: &Context<'_>,
+        destination: &str,
+        named: Option<String>,
+        recorded: Option<String>,
+    ) -> CurrentRelease {
+        let (mut answer, at) = ask(Some(target), context, destination).await;
+        let is_named = named.is_some();
+        let believed = named.or(recorded).filter(|release| release != destination);
+        let (release, evidence) = match &mut answer {
+            Answer::Given { release, evidence } => {
+                // It goes into state and journal: whatever the service calls itself, without
+                // secrets.
+                *release = context.redactor.redact(release);
+                (Some(release.clone()), (*evidence).to_owned())
+            }
+            // What does not answer is not the healthy destination.
+            Answer::Missing { reason, .. } => (believed, format!("it cannot be asked: {reason}")),
+            Answer::NoSource if is_named && believed.is_some() => {
+                (believed, "`--release`".to_owned())
+            }
+            Answer::NoSource => (
+                believed.or(Some(destination.to_owned())),
+                "the state says so".to_owned(),
+            ),
+        };
+        CurrentRelease {
+            release,
+            evidence,
+            at,
+            answer,
+        }
+    }
+
+    /// Whether a step that its journal says is done is so still: its place may have been deployed to
+    /// since. Recording a deployment ends the journal, so where no source can be asked it still holds.
+    pub(crate) fn still(&self, step: &str, destination: &str) -> bool {
+        match (self.at.get(step), &self.answer) {
+            (Some(release), _) => release == destination,
+            (None, Answer::Given { release, .. }) => release == destination,
+            (None, Answer::NoSource) => true,
+            (None, Answer::Missing { .. }) => false,
+        }
+    }
+}

@@ -1,0 +1,610 @@
+//! The steps at their places: batch by batch, those of a batch side by side, each written down
+//! before and after; put back in reverse order where too many fail; and what runs where at the end.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use config::value::{Portion, Span};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use model::report::Bar;
+use model::text::chain;
+use model::{Outcome, Verdict};
+use state::{Error, Forced, Journal, Lease, Store};
+use target::{Applied, Asking, Step, Target, Transition};
+use tokio::sync::Mutex;
+
+use crate::conclusion::{Conclusion, End, PlaceRelease};
+use crate::current::{CurrentRelease, LOOK, late};
+use crate::plan::{self, Plan};
+use crate::status::{self, StepStatus};
+use crate::watch::Watch;
+
+/// What a signal leaves for the steps that are being made; the rest of the grace is for the report.
+const FINISH: Duration = Duration::from_secs(6);
+
+/// How far an operation goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The stage whose subcommands `resume`, `abort` and `status` hints name.
+    pub stage: &'static str,
+    /// How many steps side by side.
+    pub batch: Portion,
+    /// How many steps may fail.
+    pub max_failed: Portion,
+    /// Whether what was before is put back where more fail.
+    pub restores: bool,
+    pub deadline: Span,
+    /// How long the lease is renewed for.
+    pub lock_ttl: Span,
+}
+
+/// What an execution works with.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    pub target: &'a dyn Target,
+    pub store: &'a Store,
+    pub lease: &'a Lease,
+    pub watch: Watch<'a>,
+    pub settings: Settings,
+}
+
+/// One operation on its way through all places, there or back. What it does is in its journal
+/// before it is done.
+pub struct Execution<'a> {
+    means: Means<'a>,
+    to: String,
+    from: Option<String>,
+    steps: Vec<Step>,
+    /// Steps side by side write one after another.
+    journal: Mutex<Journal>,
+    /// No step begins later, and none is waited for longer.
+    until: Instant,
+}
+
+/// What became of steps.
+#[derive(Default)]
+struct Made {
+    outcomes: Vec<Outcome>,
+    bars: Vec<Bar>,
+    failed: usize,
+    interrupted: bool,
+    /// Why nothing more is done: the journal or the lock could not be written. What was done until
+    /// then is told all the same.
+    trouble: Option<Error>,
+    answered: Option<Instant>,
+}
+
+/// What became of one.
+struct MadeStep {
+    outcome: Outcome,
+    bar: Option<Bar>,
+    answered: Option<Instant>,
+}
+
+impl<'a> Execution<'a> {
+    /// Writes down that the plan is begun. `started` is when it began to be asked and prepared.
+    pub async fn begin(
+        means: Means<'a>,
+        plan: &Plan,
+        forced: &[Forced],
+        started: Timestamp,
+        until: Instant,
+    ) -> Result<Self, Error> {
+        let Means { store, lease, .. } = means;
+        // A journal of a holder that lost the lock would be resumed.
+        store.renew(lease, means.settings.lock_ttl.get()).await?;
+        let begun = store.begin_journal(plan.to(), plan.from(), lease.token, forced, Some(started));
+        let journal = begun.await?;
+        let steps = plan.steps().iter();
+        Ok(Execution {
+            means,
+            to: plan.to().to_owned(),
+            from: plan.from().map(str::to_owned),
+            steps: steps.map(|planned| planned.step.clone()).collect(),
+            journal: journal.into(),
+            until,
+        })
+    }
+
+    /// Goes on with what a journal began, at the places that are configured now.
+    pub fn resume(means: Means<'a>, journal: Journal, until: Instant) -> Self {
+        let (to, from) = journal.plan().unwrap_or_default();
+        Execution {
+            to: to.to_owned(),
+            from: from.map(str::to_owned),
+            steps: means.target.steps(Transition { to, from }),
+            means,
+            journal: journal.into(),
+            until,
+        }
+    }
+
+    pub fn to(&self) -> &str {
+        &self.to
+    }
+
+    pub fn from(&self) -> Option<&str> {
+        self.from.as_deref()
+    }
+
+    pub fn means(&self) -> Means<'a> {
+        self.means
+    }
+
+    /// How many steps there are.
+    pub fn total(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// How many of them may fail before it is a breach.
+    pub fn most(&self) -> usize {
+        self.means.settings.max_failed.at_most(self.steps.len())
+    }
+
+    /// The safety rules that were lifted for it.
+    pub async fn forced(&self) -> Vec<Forced> {
+        self.journal.lock().await.forced().to_vec()
+    }
+
+    /// What people call its journal.
+    pub async fn place(&self) -> String {
+        self.journal.lock().await.place()
+    }
+
+    /// The steps that were begun before and that the configuration no longer knows.
+    pub async fn lost(&self) -> Vec<String> {
+        status::lost(&*self.journal.lock().await, &self.steps)
+    }
+
+    /// Nothing is left to do.
+    pub async fn end(&self, verdict: &str) -> Result<(), Error> {
+        self.journal.lock().await.end(verdict).await
+    }
+
+    /// Renews the lease: a holder that lost the lock acts no more.
+    pub async fn renew(&self) -> Result<(), Error> {
+        let Means { store, lease, .. } = self.means;
+        let ttl = self.means.settings.lock_ttl.get();
+        store.renew(lease, ttl).await
+    }
+
+    /// Brings each step that the journal does not say is done what it needs; why it could not be, by
+    /// the step's name. What was begun is gone on with: one that cannot be made ready does not stop
+    /// the others.
+    pub async fn prepare_rest(&self, within: Duration) -> BTreeMap<String, String> {
+        let done = {
+            let journal = self.journal.lock().await;
+            let done = |step: &&Step| status::of(&journal, &step.name) == StepStatus::Done;
+            self.steps.iter().filter(done).collect::<Vec<_>>()
+        };
+        let preparing = self.steps.iter().map(|step| {
+            let done = done.contains(&step);
+            async move {
+                let target = self.means.target;
+                let preparing = target.prepare(step, self.transition()).filter(|_| !done)?;
+                let ready = tokio::time::timeout(within, preparing).await;
+                let reason = ready.unwrap_or_else(|_| Err(plan::late(within))).err()?;
+                Some((step.name.clone(), reason))
+            }
+        });
+        join_all(preparing).await.into_iter().flatten().collect()
+    }
+
+    /// Makes every step that is not made yet; `unready` ones are not begun, and count as failed.
+    /// Where more fail than may, what was before is put back. `notes` are told after the steps.
+    ///
+    /// # Errors
+    /// Where it could not be written down that what was before is put back from here on.
+    pub async fn run(
+        &mut self,
+        current: &CurrentRelease,
+        unready: &BTreeMap<String, String>,
+        notes: Vec<Outcome>,
+    ) -> Result<Conclusion, Error> {
+        let Made {
+            mut outcomes,
+            bars,
+            failed,
+            interrupted,
+            trouble,
+            answered,
+        } = self.commit(current, unready).await;
+        let answered = answered.unwrap_or_else(Instant::now);
+        outcomes.extend(notes);
+        let mut conclusion = Conclusion {
+            outcomes,
+            bars,
+            places: Vec::new(),
+            answered,
+            end: End::Interrupted,
+        };
+        if interrupted {
+            return Ok(conclusion);
+        }
+        let (total, most) = (self.total(), self.most());
+        if failed > most && self.means.settings.restores && trouble.is_none() {
+            // Its own time: the way there has used up the first.
+            self.until = Instant::now() + self.means.settings.deadline.get();
+            let reason = format!("failed ({failed}) > max-failed ({most})");
+            let reverted = self.revert(&reason).await?;
+            conclusion.outcomes.extend(reverted.outcomes);
+            conclusion.bars.extend(reverted.bars);
+            return Ok(Conclusion {
+                places: reverted.places,
+                end: reverted.end,
+                ..conclusion
+            });
+        }
+        let proof = if failed <= most && trouble.is_none() {
+            self.means.target.proof(&self.to).await
+        } else {
+            None
+        };
+        if total > 1 || failed > 0 || proof.is_none() {
+            conclusion.places = self.places().await;
+        }
+        // A single place that cannot be asked is left to what verifies.
+        let elsewhere = |runs: &&PlaceRelease| match &runs.release {
+            Some(release) => *release != self.to,
+            None => total > 1 || failed > 0,
+        };
+        let wrong = conclusion.places.iter().filter(elsewhere).count();
+        if total > 1 || wrong > 0 {
+            let told = self.told(&conclusion.places, &self.to);
+            conclusion.outcomes.extend(told);
+        }
+        conclusion.end = match trouble {
+            Some(trouble) => End::Stopped(trouble),
+            None if total == 1 && failed == 0 && wrong == 1 => End::Denied,
+            // What changed nowhere was no change, however many may fail.
+            None if failed > most || wrong > most || wrong == total => End::Failed {
+                failed: failed.max(wrong),
+            },
+            None => End::Live {
+                proof,
+                failed,
+                wrong,
+            },
+        };
+        Ok(conclusion)
+    }
+
+    /// Puts back what was before every step that was begun, the last one first.
+    ///
+    /// # Errors
+    /// Where it could not be written down that this is done from here on.
+    pub async fn revert(&self, reason: &str) -> Result<Conclusion, Error> {
+        let Made {
+            outcomes,
+            bars,
+            failed,
+            interrupted,
+            trouble,
+            answered: _,
+        } = self.restore(reason).await?;
+        let tried = outcomes.len();
+        let mut conclusion = Conclusion {
+            outcomes,
+            bars,
+            places: Vec::new(),
+            answered: Instant::now(),
+            end: End::Interrupted,
+        };
+        if interrupted {
+            return Ok(conclusion);
+        }
+        conclusion.places = self.places().await;
+        let elsewhere = |runs: &&PlaceRelease| runs.release.is_some() && runs.release != self.from;
+        let wrong = match &self.from {
+            Some(_) => conclusion.places.iter().filter(elsewhere).count(),
+            None => 0,
+        };
+        if let Some(from) = self.from().filter(|_| self.total() > 1 || wrong > 0) {
+            let told = self.told(&conclusion.places, from);
+            conclusion.outcomes.extend(told);
+        }
+        conclusion.end = match trouble {
+            Some(trouble) => End::Stopped(trouble),
+            None => End::Reverted {
+                tried,
+                failed,
+                wrong,
+            },
+        };
+        Ok(conclusion)
+    }
+
+    fn told(&self, places: &[PlaceRelease], wanted: &str) -> Vec<Outcome> {
+        let stage = self.means.settings.stage;
+        let told = places.iter().map(|runs| runs.outcome(wanted, stage));
+        told.collect()
+    }
+
+    fn transition(&self) -> Transition<'_> {
+        Transition {
+            to: &self.to,
+            from: self.from(),
+        }
+    }
+
+    /// How many steps side by side: at least one.
+    fn batch(&self) -> usize {
+        self.means.settings.batch.at_most(self.steps.len()).max(1)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.means.watch.operator.interrupted()
+    }
+
+    /// The steps that need not be made: those that the journal says are done, where they still are.
+    async fn known(&self, current: &CurrentRelease) -> Vec<&Step> {
+        let journal = self.journal.lock().await;
+        let known = |step: &&Step| {
+            status::of(&journal, &step.name) == StepStatus::Done
+                && !self.means.target.capabilities().self_reverting
+                && current.still(&step.name, &self.to)
+        };
+        self.steps.iter().filter(known).collect()
+    }
+
+    async fn commit(&self, current: &CurrentRelease, unready: &BTreeMap<String, String>) -> Made {
+        let known = self.known(current).await;
+        let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
+        let mut open = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            let id = format!("step/{}", step.name);
+            if let Some(reason) = unready.get(&step.name) {
+                let outcome = self.not_made(step, format!("not begun: {reason}"));
+                outcomes.insert(at, outcome);
+            } else if known.contains(&step) {
+                let outcome = Outcome::pass(id, &self.to);
+                outcomes.insert(at, outcome.actual("done before the interruption"));
+            } else {
+                open.push((at, step));
+            }
+        }
+        let mut all = Made {
+            failed: unready.len(),
+            ..Made::default()
+        };
+        for batch in open.chunks(self.batch()) {
+            all.interrupted = all.interrupted || self.is_interrupted();
+            let breached = all.failed > self.most() && self.means.settings.restores;
+            let late = Instant::now() >= self.until;
+            if all.trouble.is_none() && !(all.interrupted || breached || late) {
+                all.trouble = self.renew().await.err();
+            }
+            let stop = all.interrupted || breached || all.trouble.is_some();
+            if stop || late {
+                for (at, step) in batch {
+                    let why = if stop {
+                        "not begun"
+                    } else {
+                        "not begun: the deadline has passed"
+                    };
+                    all.failed += usize::from(!stop);
+                    outcomes.insert(
+                        *at,
+                        if stop {
+                            Outcome::skipped(format!("step/{}", step.name), &self.to, why)
+                        } else {
+                            self.not_made(step, why.to_owned())
+                        },
+                    );
+                }
+                continue;
+            }
+            let from = self.from().unwrap_or("an unknown release");
+            let watch = self.means.watch;
+            watch.operator.say(&format!("{from} → {}", self.to));
+            let making = join_all(batch.iter().map(|(_, step)| self.make(step)));
+            let Some(made) = watch.unless_interrupted(making, FINISH).await else {
+                all.interrupted = true;
+                continue;
+            };
+            for ((at, step), made) in batch.iter().zip(made) {
+                let made = made.unwrap_or_else(|error| {
+                    let outcome = self.not_made(step, chain(&error));
+                    all.trouble = Some(error);
+                    MadeStep {
+                        outcome,
+                        bar: None,
+                        answered: None,
+                    }
+                });
+                all.answered = all.answered.max(made.answered);
+                all.failed += usize::from(made.outcome.verdict != Verdict::Pass);
+                all.bars.extend(made.bar);
+                outcomes.insert(*at, made.outcome);
+            }
+        }
+        Made {
+            outcomes: outcomes.into_values().collect(),
+            interrupted: all.interrupted || self.is_interrupted(),
+            ..all
+        }
+    }
+
+    /// One step: its snapshot, the intent, the change, the result.
+    async fn make(&self, step: &Step) -> Result<MadeStep, Error> {
+        let Means { target, watch, .. } = self.means;
+        let timer = watch.begins(&step.place, "switch");
+        let clock = Instant::now();
+        let noted = {
+            let journal = self.journal.lock().await;
+            journal.before(&step.name).map(str::to_owned)
+        };
+        let snapshot = match noted {
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => self.in_time(target.snapshot(step, self.transition())).await,
+        };
+        let result = match snapshot {
+            Ok(snapshot) => {
+                let mut journal = self.journal.lock().await;
+                journal.intent(&step.name, snapshot.clone()).await?;
+                drop(journal);
+                let applied = target.apply(step, self.transition(), snapshot.as_deref());
+                self.in_time(applied).await
+            }
+            Err(reason) => Err(reason),
+        };
+        let mut journal = self.journal.lock().await;
+        let (outcome, answered) = match result {
+            Ok(Applied { detail, answered }) => {
+                journal.done(&step.name).await?;
+                let id = format!("step/{}", step.name);
+                (Outcome::pass(id, &self.to).actual(detail), answered)
+            }
+            Err(reason) => {
+                let clean = watch.clean(&reason);
+                journal.failed(&step.name, &clean).await?;
+                drop(journal);
+                (self.not_made(step, reason), None)
+            }
+        };
+        let bar = Some(timer.ends(outcome.verdict));
+        Ok(MadeStep {
+            outcome: outcome.took(clock.elapsed()),
+            bar,
+            answered,
+        })
+    }
+
+    fn not_made(&self, step: &Step, reason: String) -> Outcome {
+        let stage = self.means.settings.stage;
+        Outcome::fail(format!("step/{}", step.name), &self.to)
+            .expected(format!("{} is live", self.to))
+            .actual(reason.clone())
+            .reason(reason)
+            .hint(format!(
+                "repair it, then `{stage} resume`; or `{stage} abort`; see `{stage} status`"
+            ))
+    }
+
+    /// No longer than the deadline allows.
+    async fn in_time<T>(&self, doing: Asking<'_, T>) -> Result<T, String> {
+        let late = || {
+            let deadline = self.means.settings.deadline;
+            Err(format!(
+                "not done within the deadline of {deadline}; it may still go on"
+            ))
+        };
+        let ended = tokio::time::timeout_at(self.until.into(), doing).await;
+        ended.unwrap_or_else(|_| late())
+    }
+
+    async fn restore(&self, reason: &str) -> Result<Made, Error> {
+        let mut journal = self.journal.lock().await;
+        if journal.aborting().is_none() {
+            let clean = self.means.watch.clean(reason);
+            journal.abort(&clean).await?;
+        }
+        let mut names = status::begun(&journal);
+        names.retain(|name| status::of(&journal, name) != StepStatus::Restored);
+        names.reverse();
+        drop(journal);
+        let mut made = Made::default();
+        for batch in names.chunks(self.batch()) {
+            if self.is_interrupted() {
+                made.interrupted = true;
+                break;
+            }
+            if let Err(trouble) = self.renew().await {
+                made.trouble = Some(trouble);
+                break;
+            }
+            let putting = join_all(batch.iter().map(|name| self.put_back(name)));
+            let Some(done) = self.means.watch.unless_interrupted(putting, FINISH).await else {
+                made.interrupted = true;
+                break;
+            };
+            for one in done {
+                match one {
+                    Ok((outcome, bar)) => {
+                        made.failed += usize::from(outcome.verdict != Verdict::Pass);
+                        made.outcomes.push(outcome);
+                        made.bars.extend(bar);
+                    }
+                    Err(trouble) => made.trouble = Some(trouble),
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    async fn put_back(&self, name: &str) -> Result<(Outcome, Option<Bar>), Error> {
+        let (id, stage) = (format!("undo/{name}"), self.means.settings.stage);
+        let Some(step) = self.steps.iter().find(|step| step.name == name) else {
+            let outcome = Outcome::error(id, name)
+                .expected("a step of the configuration")
+                .actual("only the journal knows it")
+                .reason("the configuration no longer names its place")
+                .hint(format!(
+                    "put the place back into the configuration, then `{stage} resume`"
+                ));
+            return Ok((outcome, None));
+        };
+        let timer = self.means.watch.begins(&step.place, "put back");
+        let clock = Instant::now();
+        let snapshot = self.journal.lock().await.before(name).map(str::to_owned);
+        let transition = self.transition();
+        let reverting = self
+            .means
+            .target
+            .revert(step, transition, snapshot.as_deref());
+        let outcome = match self.in_time(reverting).await {
+            Ok(detail) => {
+                let mut journal = self.journal.lock().await;
+                journal.restored(name).await?;
+                Outcome::pass(id, step.place.to_string()).actual(detail)
+            }
+            Err(reason) => Outcome::fail(id, step.place.to_string())
+                .expected("what was before is back")
+                .actual(reason.clone())
+                .reason(reason)
+                .hint(format!(
+                    "repair it, then `{stage} resume` puts back the rest"
+                )),
+        };
+        let bar = timer.ends(outcome.verdict);
+        Ok((outcome.took(clock.elapsed()), Some(bar)))
+    }
+
+    /// What each place runs now: each is asked; where none can tell, the journal has to do.
+    async fn places(&self) -> Vec<PlaceRelease> {
+        let target = self.means.target;
+        let reverting = target.capabilities().self_reverting;
+        let asking = self.steps.iter().map(|step| async move {
+            let asked = tokio::time::timeout(LOOK, target.current(step, &self.to)).await;
+            let status = status::of(&*self.journal.lock().await, &step.name);
+            let told = matches!(asked, Ok(Ok(Some(_))));
+            let (release, how) = match (asked, status) {
+                (Ok(Ok(Some(release))), _) => (
+                    Some(self.means.watch.clean(&release)),
+                    "it says so".to_owned(),
+                ),
+                (Ok(Err(reason)), _) => (None, reason),
+                (Err(_), _) => (None, late()),
+                (_, StepStatus::Done) => (Some(self.to.clone()), "its step succeeded".to_owned()),
+                (_, StepStatus::Untouched | StepStatus::Restored) => {
+                    (self.from.clone(), "as it was before".to_owned())
+                }
+                (_, StepStatus::Failed(_)) if reverting => {
+                    (self.from.clone(), "its step was undone".to_owned())
+                }
+                (_, StepStatus::Failed(_) | StepStatus::Begun) => (
+                    None,
+                    "its step did not end well, and what it runs cannot be asked".to_owned(),
+                ),
+            };
+            PlaceRelease {
+                place: step.place.to_string(),
+                release,
+                how,
+                told,
+            }
+        });
+        join_all(asking).await
+    }
+}

@@ -1,0 +1,19 @@
+//! Steps at places, whatever the operation is for: what runs is asked, a [`Plan`] is made and
+//! never changed, an [`Execution`] makes its steps batch by batch and writes each down before and
+//! after, and a [`Conclusion`] tells what came of them. After a kill at any point the journal knows
+//! where it was.
+//!
+//! What may be done at all, what is verified and what is recorded at the end is a stage's.
+
+mod conclusion;
+pub mod current;
+mod execution;
+mod plan;
+pub mod status;
+mod watch;
+
+pub use conclusion::{Conclusion, End, PlaceRelease};
+pub use current::{Answer, CurrentRelease};
+pub use execution::{Execution, Means, Settings};
+pub use plan::{Plan, PlannedStep};
+pub use watch::{Operator, Timer, Watch};
