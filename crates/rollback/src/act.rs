@@ -28,7 +28,6 @@ use state::{Document, Entry, Lease};
 use target::{Context, Places, Target, kinds};
 
 use crate::force::{Force, Rule};
-use crate::refuse::Wish;
 use crate::session::{Session, failure};
 use crate::tree::Tree;
 
@@ -47,16 +46,19 @@ pub struct Flags {
 }
 
 impl Flags {
+    fn to(&self) -> Option<&str> {
+        self.to.as_deref()
+    }
+
     fn force(&self, session: &Session<'_>) -> Force {
         Force::told(self.force.forced(session.job))
     }
+}
 
-    fn wish<'f>(&'f self, force: &'f Force) -> Wish<'f> {
-        Wish {
-            to: self.to.as_deref(),
-            force,
-        }
-    }
+/// What the state and the places say.
+struct Situation {
+    document: Document,
+    current: CurrentRelease,
 }
 
 /// One rollback to one destination.
@@ -65,25 +67,18 @@ struct Rollback<'a> {
     destination: &'a str,
     /// What the state knew of each release.
     known: Vec<Entry>,
-    force: Force,
     places: Places,
     clock: Instant,
     tree: Tree,
 }
 
 impl<'a> Rollback<'a> {
-    fn new(
-        session: &'a Session<'a>,
-        destination: &'a str,
-        document: Option<&Document>,
-        force: Force,
-    ) -> Self {
+    fn new(session: &'a Session<'a>, destination: &'a str, document: Option<&Document>) -> Self {
         let job = session.job;
         Rollback {
             session,
             destination,
             known: document.map_or_else(Vec::new, |document| document.history.clone()),
-            force,
             places: Places::new(&job.config.hosts, &job.env),
             clock: Instant::now(),
             tree: Tree::new(&job.progress, &job.interrupt),
@@ -130,11 +125,13 @@ impl Rollback<'_> {
         }
     }
 
-    /// The release that runs now.
-    async fn current(&self, target: &dyn Target, document: &Document) -> CurrentRelease {
-        let (named, recorded) = self.by_record(document);
+    /// The release that runs now, beside what the state says.
+    async fn situation(&self, target: &dyn Target, document: Document) -> Situation {
+        let (named, recorded) = self.by_record(&document);
         let context = self.context();
-        CurrentRelease::find(target, &context, self.destination, named, recorded).await
+        let current =
+            CurrentRelease::find(target, &context, self.destination, named, recorded).await;
+        Situation { document, current }
     }
 
     /// The release that runs as far as `--release` knows, and as far as the state does.

@@ -1,7 +1,5 @@
 //! Safety rules that a person lifts by name, with a reason that is written down.
 
-use std::cell::RefCell;
-
 use model::Outcome;
 use state::Forced;
 
@@ -53,10 +51,10 @@ impl cli::force::Rule for Rule {
 }
 
 /// The rules that a rollback was told to lift, and what came of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Force {
     told: Vec<Forced>,
-    lifted: RefCell<Vec<(Forced, Outcome)>>,
+    lifted: Vec<(Forced, Outcome)>,
 }
 
 impl Force {
@@ -64,7 +62,7 @@ impl Force {
     pub(crate) fn told(told: Vec<Forced>) -> Self {
         Force {
             told,
-            lifted: RefCell::default(),
+            lifted: Vec::new(),
         }
     }
 
@@ -73,7 +71,7 @@ impl Force {
     }
 
     /// The refusal, unless its rule is lifted; which is noted.
-    pub(crate) fn refuse(&self, rule: Rule, refusal: Outcome) -> Result<(), Box<Outcome>> {
+    pub(crate) fn refuse(&mut self, rule: Rule, refusal: Outcome) -> Result<(), Box<Outcome>> {
         let Some(forced) = cli::force::of(rule, &self.told) else {
             let insist = cli::force::insist(rule);
             let hint = refusal.hint.clone();
@@ -87,23 +85,25 @@ impl Force {
             actual: refusal.actual,
             ..outcome
         };
-        let mut all = self.lifted.borrow_mut();
-        all.retain(|(known, _)| known.rule != forced.rule);
-        all.push((forced.clone(), outcome));
+        let entry = (forced.clone(), outcome);
+        self.lifted.retain(|(known, _)| known.rule != entry.0.rule);
+        self.lifted.push(entry);
         Ok(())
     }
 
     /// The rules that would have forbidden it.
     pub(crate) fn lifted(&self) -> Vec<Forced> {
-        let all = self.lifted.borrow();
-        all.iter().map(|(forced, _)| forced.clone()).collect()
+        let all = self.lifted.iter();
+        all.map(|(forced, _)| forced.clone()).collect()
     }
 
     /// What a report says of them.
     pub(crate) fn outcomes(&self) -> Vec<Outcome> {
-        let lifted = self.lifted.borrow();
         let outcome = |told: &Forced| {
-            let found = lifted.iter().find(|(forced, _)| forced.rule == told.rule);
+            let found = self
+                .lifted
+                .iter()
+                .find(|(forced, _)| forced.rule == told.rule);
             found.map_or_else(|| cli::force::unused(told), |(_, outcome)| outcome.clone())
         };
         self.told.iter().map(outcome).collect()
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn only_what_was_in_the_way_is_lifted() {
         let force = [Rule::Frozen, Rule::Window];
-        let force = Force::told(cli::force::forced(&force, "why", "me"));
+        let mut force = Force::told(cli::force::forced(&force, "why", "me"));
         let refusal = || Outcome::refused("refused/x", "v1").reason("no");
         assert!(force.refuse(Rule::Schema, refusal()).is_err());
         assert!(force.refuse(Rule::Frozen, refusal()).is_ok());

@@ -6,37 +6,30 @@ use state::{Document, Status};
 
 use crate::force::{Force, Rule};
 
-/// What a rollback was asked to do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wish<'a> {
-    /// `--to`.
-    pub(crate) to: Option<&'a str>,
-    pub(crate) force: &'a Force,
-}
-
 /// The destination, or the rule that forbids the rollback with the next step.
+/// `to` is `--to`.
 pub(crate) fn destination(
     document: Option<&Document>,
-    wish: Wish<'_>,
+    to: Option<&str>,
+    force: &mut Force,
 ) -> Result<String, Box<Outcome>> {
     let Some(document) = document else {
         return Err(nowhere());
     };
     if let Some(outcome) = frozen(document) {
-        wish.force.refuse(Rule::Frozen, outcome)?;
+        force.refuse(Rule::Frozen, outcome)?;
     }
-    let destination = match wish.to {
+    let destination = match to {
         Some(to) => document.name_of(to),
         None => document.last_known_good.clone().ok_or_else(nowhere)?,
     };
     if document.known_bad(&destination).is_some() {
-        wish.force.refuse(Rule::KnownBad, known_bad(&destination))?;
+        force.refuse(Rule::KnownBad, known_bad(&destination))?;
     } else if document.entry(&destination).is_none() {
-        wish.force
-            .refuse(Rule::UnknownRelease, unknown(&destination))?;
+        force.refuse(Rule::UnknownRelease, unknown(&destination))?;
     }
     if let Some(outcome) = schema(document, &destination) {
-        wish.force.refuse(Rule::Schema, outcome)?;
+        force.refuse(Rule::Schema, outcome)?;
     }
     Ok(destination)
 }
@@ -183,8 +176,8 @@ mod tests {
         document.deployed("v1", Status::Good, Timestamp::UNIX_EPOCH, None);
         document.deployed("v2", Status::Pending, Timestamp::UNIX_EPOCH, None);
         change(&mut document);
-        let force = Force::told(cli::force::forced(force, "test", "me"));
-        match destination(Some(&document), Wish { to, force: &force }) {
+        let mut force = Force::told(cli::force::forced(force, "test", "me"));
+        match destination(Some(&document), to, &mut force) {
             Ok(destination) => destination,
             Err(outcome) => outcome.id.clone(),
         }

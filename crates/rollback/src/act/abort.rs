@@ -9,7 +9,6 @@ use state::Document;
 
 use super::Rollback;
 use super::ends::Findings;
-use crate::force::Force;
 use crate::hooks::{self, Tale};
 use crate::session::{Session, failure};
 
@@ -62,8 +61,7 @@ pub(super) async fn put_back(session: &Session<'_>, tale: &mut Tale) -> Result<R
             .map_err(failure)?;
         return Ok(session.report(vec![nothing()]));
     };
-    let force = Force::told(Vec::new());
-    let rollback = Rollback::new(session, &destination, document.as_ref(), force);
+    let rollback = Rollback::new(session, &destination, document.as_ref());
     tale.begin(&destination);
     let target = rollback.target()?;
     let means = rollback.means(&*target, &lease);

@@ -2,10 +2,10 @@
 
 use engine::{CurrentRelease, status};
 use model::Outcome;
-use state::{Document, Journal};
+use state::Journal;
 use target::{Target, Transition};
 
-use super::Rollback;
+use super::{Rollback, Situation};
 use crate::refuse;
 
 pub(super) enum Course {
@@ -22,15 +22,16 @@ impl Rollback<'_> {
         &self,
         unfinished: Option<Journal>,
         target: &dyn Target,
-        current: &CurrentRelease,
-        document: &Document,
+        situation: &Situation,
     ) -> Course {
         if let Some(reason) = unfinished.as_ref().and_then(Journal::aborting) {
             return Course::Refused(Box::new(refuse::aborting(self.destination, reason)));
         }
         match unfinished {
-            Some(journal) if self.continues(&journal, target, current) => Course::Continue(journal),
-            superseded => match self.already_there(current, document) {
+            Some(journal) if self.continues(&journal, target, &situation.current) => {
+                Course::Continue(journal)
+            }
+            superseded => match self.already_there(situation) {
                 Some(refused) => Course::Refused(Box::new(refused)),
                 None => Course::Begin(superseded),
             },
@@ -40,8 +41,7 @@ impl Rollback<'_> {
     /// The refusal to go where the service already is.
     pub(super) fn already_there(
         &self,
-        current: &CurrentRelease,
-        document: &Document,
+        Situation { document, current }: &Situation,
     ) -> Option<Outcome> {
         (current.release.as_deref() == Some(self.destination))
             .then(|| refuse::already_there(document, self.destination, &current.evidence))

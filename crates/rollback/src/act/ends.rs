@@ -9,7 +9,7 @@ use model::{ExitCode, Outcome, Report, Severity, Verdict};
 use state::Forced;
 
 use super::Rollback;
-use crate::force;
+use crate::force::{Force, lifted};
 use crate::hooks::Tale;
 use crate::picture;
 use crate::session::failure;
@@ -262,8 +262,8 @@ impl Rollback<'_> {
     }
 
     /// The rules that were lifted, now or before an interruption.
-    pub(super) fn told_forced(&self, forced: &[Forced]) -> Vec<Outcome> {
-        let mut outcomes = self.force.outcomes();
+    pub(super) fn told_forced(&self, force: &Force, forced: &[Forced]) -> Vec<Outcome> {
+        let mut outcomes = force.outcomes();
         outcomes.retain(|outcome| {
             outcome.verdict != Verdict::Skipped
                 || forced.iter().all(|f| !outcome.id.ends_with(&f.rule))
@@ -271,7 +271,7 @@ impl Rollback<'_> {
         for earlier in forced {
             let id = format!("forced/{}", earlier.rule);
             if outcomes.iter().all(|outcome| outcome.id != id) {
-                outcomes.push(force::lifted(earlier, self.destination, ""));
+                outcomes.push(lifted(earlier, self.destination, ""));
             }
         }
         outcomes

@@ -14,9 +14,9 @@ use crate::session::{Session, failure};
 /// What `run` would do.
 pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let force = flags.force(&session);
+    let mut force = flags.force(&session);
     let document = session.read().await?;
-    let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
+    let destination = match refuse::destination(document.as_ref(), flags.to(), &mut force) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
@@ -37,11 +37,11 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         ]));
     }
     let unfinished = session.store.unfinished().await.map_err(failure)?;
-    let rollback = Rollback::new(&session, &destination, Some(&document), force);
+    let rollback = Rollback::new(&session, &destination, Some(&document));
     let target = rollback.target()?;
     let target = &*target;
-    let current = rollback.current(target, &document).await;
-    match rollback.course(unfinished, target, &current, &document) {
+    let situation = rollback.situation(target, document).await;
+    match rollback.course(unfinished, target, &situation) {
         Course::Refused(outcome) => return Ok(session.report(vec![*outcome])),
         Course::Continue(journal) => {
             session.store.prove_writable().await.map_err(failure)?;
@@ -58,7 +58,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         }
         Course::Begin(_) => {}
     }
-    let plan = match rollback.prove(target, &current, &document).await {
+    let plan = match rollback.prove(target, &situation, force).await {
         Ok(proved) => proved.plan,
         Err(refusals) => return Ok(session.report(refusals)),
     };

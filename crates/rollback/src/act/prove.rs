@@ -3,14 +3,13 @@
 
 use std::time::Instant;
 
-use engine::{CurrentRelease, Plan};
+use engine::Plan;
 use model::Outcome;
 use model::report::Bar;
-use state::Document;
 use target::{Place, Step, Target, Transition};
 
-use super::Rollback;
-use crate::force::Rule;
+use super::{Rollback, Situation};
+use crate::force::{Force, Rule};
 
 pub(super) fn unready(id: String, destination: &str, reason: String) -> Outcome {
     Outcome::refused(id, destination)
@@ -27,6 +26,8 @@ pub(super) fn unready(id: String, destination: &str, reason: String) -> Outcome 
 pub(super) struct Proved {
     pub(super) plan: Plan,
     pub(super) bars: Vec<Bar>,
+    /// With the rules that were lifted for it.
+    pub(super) force: Force,
     /// When it was begun to be proved.
     pub(super) since: Instant,
 }
@@ -37,11 +38,12 @@ impl Rollback<'_> {
     pub(super) async fn prove(
         &self,
         target: &dyn Target,
-        current: &CurrentRelease,
-        document: &Document,
+        situation: &Situation,
+        mut force: Force,
     ) -> Result<Proved, Vec<Outcome>> {
         let since = Instant::now();
-        let from = self.left(current, document);
+        let Situation { document, current } = situation;
+        let from = self.left(situation);
         let transition = Transition {
             to: self.destination,
             from: from.as_deref(),
@@ -52,21 +54,20 @@ impl Rollback<'_> {
         let (plan, bars) = drafted;
         let refused = |outcome: Box<Outcome>| vec![*outcome];
         if let Some(gone) = self.gone(target, document, &plan).await {
-            self.force.refuse(Rule::Window, gone).map_err(refused)?;
+            force.refuse(Rule::Window, gone).map_err(refused)?;
         }
         if let Some(refusals) = self.impossible(&plan) {
             return Err(refusals);
         }
         if let Some(outcome) = unhealthy {
-            self.force
-                .refuse(Rule::Unhealthy, outcome)
-                .map_err(refused)?;
+            force.refuse(Rule::Unhealthy, outcome).map_err(refused)?;
         }
-        let mut preconditions = self.force.outcomes();
+        let mut preconditions = force.outcomes();
         preconditions.extend(self.window_passed(document));
         Ok(Proved {
             plan: plan.noting(preconditions),
             bars,
+            force,
             since,
         })
     }
@@ -78,7 +79,12 @@ impl Rollback<'_> {
         target: &dyn Target,
         proved: Proved,
     ) -> Result<Proved, Vec<Outcome>> {
-        let Proved { plan, bars, since } = proved;
+        let Proved {
+            plan,
+            bars,
+            force,
+            since,
+        } = proved;
         let fetching = plan.fetched(self.watch(), target, since, self.patience());
         let (plan, more) = fetching.await;
         match self.impossible(&plan) {
@@ -86,13 +92,14 @@ impl Rollback<'_> {
             None => Ok(Proved {
                 plan,
                 bars: [bars, more].concat(),
+                force,
                 since,
             }),
         }
     }
 
     /// The release that is left.
-    pub(super) fn left(&self, current: &CurrentRelease, document: &Document) -> Option<String> {
+    pub(super) fn left(&self, Situation { document, current }: &Situation) -> Option<String> {
         let other = |release: &String| release != self.destination;
         let running = current.release.clone().filter(other);
         running.or_else(|| {

@@ -14,12 +14,12 @@ use model::{Outcome, Report, Severity, Verdict};
 use state::Document;
 use state::journal::Event;
 
-use super::Rollback;
 use super::capture::reads;
 use super::ends::Findings;
 use super::prove::{Proved, unready};
+use super::{Rollback, Situation};
 use crate::force::Force;
-use crate::refuse::{self, Wish};
+use crate::refuse;
 use crate::session::{Session, failure};
 use crate::view;
 
@@ -66,19 +66,15 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         return Ok(session.report(vec![outcome]));
     }
     let to = whereto(&session, &document, flags).await?;
-    let force = Force::told(Vec::new());
-    let wish = Wish {
-        to: to.as_deref(),
-        force: &force,
-    };
-    let destination = match refuse::destination(Some(&document), wish) {
+    let mut force = Force::told(Vec::new());
+    let destination = match refuse::destination(Some(&document), to.as_deref(), &mut force) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    let rollback = Rollback::new(&session, &destination, Some(&document), force);
+    let rollback = Rollback::new(&session, &destination, Some(&document));
     let target = rollback.target()?;
-    let current = rollback.current(&*target, &document).await;
-    if let Some(outcome) = rollback.already_there(&current, &document) {
+    let situation = rollback.situation(&*target, document).await;
+    if let Some(outcome) = rollback.already_there(&situation) {
         return Ok(session.report(vec![outcome]));
     }
     let mut parts = Parts {
@@ -86,7 +82,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         ..Parts::default()
     };
     let begun = Instant::now();
-    let Proved { plan, bars, .. } = match rollback.prove(&*target, &current, &document).await {
+    let Proved { plan, bars, .. } = match rollback.prove(&*target, &situation, force).await {
         Ok(proved) => proved,
         Err(refusals) => return Ok(session.report(refusals)),
     };
@@ -145,10 +141,9 @@ async fn whereto(
     let Some(likely) = backwards(document, document.current.as_deref()) else {
         return Ok(None);
     };
-    let force = Force::told(Vec::new());
-    let rollback = Rollback::new(session, &likely, Some(document), force);
+    let rollback = Rollback::new(session, &likely, Some(document));
     let target = rollback.target()?;
-    let current = rollback.current(&*target, document).await;
+    let Situation { current, .. } = rollback.situation(&*target, document.clone()).await;
     if current.release.as_ref() == Some(&likely) {
         return Ok(backwards(document, Some(&likely)));
     }

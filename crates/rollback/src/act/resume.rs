@@ -9,7 +9,7 @@ use super::abort::put_back;
 use super::{Rollback, timed};
 use crate::force::Force;
 use crate::hooks::{self, Tale};
-use crate::refuse::{self, Wish};
+use crate::refuse;
 use crate::session::{Session, failure};
 use target::Transition;
 
@@ -55,33 +55,30 @@ async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failur
             reason,
         )]));
     }
-    let force = Force::told(forced);
-    let rollback = Rollback::new(session, &destination, document.as_ref(), force);
+    let mut force = Force::told(forced);
+    let rollback = Rollback::new(session, &destination, document.as_ref());
     tale.begin(&destination);
     let target = rollback.target()?;
     let target = &*target;
     let acquiring = session.acquire("rollback", |document, lock| {
         lock.destination = Some(destination.clone());
-        lock.forced = rollback.force.all().to_vec();
+        lock.forced = force.all().to_vec();
         document.clone()
     });
     let (acquired, waited) = timed(acquiring).await;
     let (lease, document) = acquired?;
     // Whoever held the lease until now may have ended the journal that was found before it.
     let found = session.store.unfinished().await.map_err(failure)?;
-    let asking = Box::pin(rollback.current(target, &document));
-    let current = rollback.or_interrupted(asking).await?;
+    let asking = Box::pin(rollback.situation(target, document));
+    let situation = rollback.or_interrupted(asking).await?;
     let Some(journal) = found else {
         // Nothing was changed yet, and perhaps not everything asked.
-        let wish = Wish {
-            to: Some(&destination),
-            force: &rollback.force,
-        };
-        if let Err(outcome) = refuse::destination(Some(&document), wish) {
+        let (document, to) = (Some(&situation.document), Some(destination.as_str()));
+        if let Err(outcome) = refuse::destination(document, to, &mut force) {
             return rollback.give_up(&lease, vec![*outcome]).await;
         }
         return rollback
-            .begin(target, &lease, &document, &current, waited, tale)
+            .begin(target, &lease, &situation, force, waited, tale)
             .await;
     };
     let steps = target.steps(Transition::to(&destination));
@@ -95,7 +92,7 @@ async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failur
     }
     let means = rollback.means(target, &lease);
     let execution = Execution::resume(means, journal, rollback.until(waited));
-    rollback.go_on(execution, &current, tale).await
+    rollback.go_on(execution, &situation, &force, tale).await
 }
 
 fn nothing(current: &str) -> Outcome {

@@ -9,12 +9,13 @@ use engine::{Conclusion, CurrentRelease, End, Execution};
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Outcome, Report, Verdict};
-use state::{Document, Lease};
+use state::Lease;
 use target::Target;
 
 use super::course::Course;
 use super::ends::Findings;
-use super::{Flags, Rollback, timed};
+use super::{Flags, Rollback, Situation, timed};
+use crate::force::Force;
 use crate::hooks::{self, Tale};
 use crate::refuse;
 use crate::session::{Session, failure};
@@ -33,23 +34,23 @@ async fn roll_back(
     tale: &mut Tale,
 ) -> Result<Report, Failure> {
     // Refuse what the state forbids.
-    let force = flags.force(session);
+    let mut force = flags.force(session);
     let document = session.read().await?;
-    let destination = match refuse::destination(document.as_ref(), flags.wish(&force)) {
+    let destination = match refuse::destination(document.as_ref(), flags.to(), &mut force) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
     tale.destination.clone_from(&destination);
-    let rollback = Rollback::new(session, &destination, document.as_ref(), force);
+    let rollback = Rollback::new(session, &destination, document.as_ref());
     let target = rollback.target()?;
     let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.
-    let wish = flags.wish(&rollback.force);
     let acquiring = session.acquire("rollback", |document, lock| {
         lock.destination = Some(destination.clone());
-        lock.forced = rollback.force.all().to_vec();
+        lock.forced = force.all().to_vec();
         // What was true before the lease must be true under it.
-        refuse::destination(Some(document), wish).map(|now| (now, document.clone()))
+        let now = refuse::destination(Some(document), flags.to(), &mut force);
+        now.map(|now| (now, document.clone()))
     });
     let (acquired, waited) = timed(acquiring).await;
     let (lease, again) = acquired?;
@@ -65,14 +66,14 @@ async fn roll_back(
     };
     // What runs, and what a kill left behind.
     let unfinished = session.store.unfinished().await.map_err(failure)?;
-    let asking = Box::pin(rollback.current(target, &document));
-    let current = rollback.or_interrupted(asking).await?;
-    match rollback.course(unfinished, target, &current, &document) {
+    let asking = Box::pin(rollback.situation(target, document));
+    let situation = rollback.or_interrupted(asking).await?;
+    match rollback.course(unfinished, target, &situation) {
         Course::Refused(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
         Course::Continue(journal) => {
             let means = rollback.means(target, &lease);
             let execution = Execution::resume(means, journal, rollback.until(waited));
-            return rollback.go_on(execution, &current, tale).await;
+            return rollback.go_on(execution, &situation, &force, tale).await;
         }
         Course::Begin(Some(mut superseded)) => {
             superseded.end("superseded").await.map_err(failure)?;
@@ -80,7 +81,7 @@ async fn roll_back(
         Course::Begin(None) => {}
     }
     rollback
-        .begin(target, &lease, &document, &current, waited, tale)
+        .begin(target, &lease, &situation, force, waited, tale)
         .await
 }
 
@@ -90,18 +91,18 @@ impl Rollback<'_> {
         &self,
         target: &dyn Target,
         lease: &Lease,
-        document: &Document,
-        current: &CurrentRelease,
+        situation: &Situation,
+        force: Force,
         uncounted: Duration,
         tale: &mut Tale,
     ) -> Result<Report, Failure> {
         let session = self.session;
         let started = Timestamp::now();
         // Prove that it may and can be made; capture what it would wipe away.
-        tale.left = self.left(current, document);
+        tale.left = self.left(situation);
         let evidence = session.evidence(tale);
         let proving = async {
-            let proved = self.prove(target, current, document).await?;
+            let proved = self.prove(target, situation, force).await?;
             self.fetch(target, proved).await
         };
         let asking =
@@ -119,7 +120,7 @@ impl Rollback<'_> {
         let saving = cli::hooks::run(session.job, "backup", backup, &env, hooks::AT_ONCE);
         let (saved, saving) = timed(saving).await;
         // Journal: the whole intention, before the first change.
-        let forced = self.force.lifted();
+        let forced = proved.force.lifted();
         if !forced.is_empty() {
             let noted = session.store.update(Some(lease), |document| {
                 document.forced(self.destination, &forced);
@@ -130,9 +131,11 @@ impl Rollback<'_> {
         let (means, until) = (self.means(target, lease), self.until(uncounted + saving));
         let begun = Execution::begin(means, &proved.plan, &forced, started, until).await;
         let execution = begun.map_err(failure)?;
-        let beside = captured.into_iter().chain(saved).collect();
+        let mut notes = self.told_forced(&proved.force, &forced);
+        notes.extend(captured.into_iter().chain(saved));
         let unready = proved.plan.unready();
-        self.finish(execution, current, unready, beside, proved.bars, tale)
+        let current = &situation.current;
+        self.finish(execution, current, unready, notes, proved.bars, tale)
             .await
     }
 
@@ -140,29 +143,33 @@ impl Rollback<'_> {
     pub(super) async fn go_on(
         &self,
         execution: Execution<'_>,
-        current: &CurrentRelease,
+        situation: &Situation,
+        force: &Force,
         tale: &mut Tale,
     ) -> Result<Report, Failure> {
         let preparing = Box::pin(execution.prepare_rest(self.patience()));
         let unready = self.or_interrupted(preparing).await?;
-        self.finish(execution, current, unready, Vec::new(), Vec::new(), tale)
+        let mut notes = self.lost(&execution).await;
+        notes.extend(self.told_forced(force, &execution.forced().await));
+        let current = &situation.current;
+        self.finish(execution, current, unready, notes, Vec::new(), tale)
             .await
     }
 
-    /// The steps, and what comes after them; a failure gives the lease back. `beside` came of what was
-    /// done before the steps.
+    /// The steps, and what comes after them; a failure gives the lease back. `notes` are told after
+    /// the steps.
     async fn finish(
         &self,
         execution: Execution<'_>,
         current: &CurrentRelease,
         unready: BTreeMap<String, String>,
-        beside: Vec<Outcome>,
+        notes: Vec<Outcome>,
         timeline: Vec<Bar>,
         tale: &mut Tale,
     ) -> Result<Report, Failure> {
         let lease = execution.means().lease;
         let ended = self
-            .through(execution, current, unready, beside, timeline, tale)
+            .through(execution, current, unready, notes, timeline, tale)
             .await;
         self.or_release(lease, ended).await
     }
@@ -172,16 +179,13 @@ impl Rollback<'_> {
         mut execution: Execution<'_>,
         current: &CurrentRelease,
         unready: BTreeMap<String, String>,
-        beside: Vec<Outcome>,
+        notes: Vec<Outcome>,
         mut timeline: Vec<Bar>,
         tale: &mut Tale,
     ) -> Result<Report, Failure> {
         // Steps.
         tale.left = execution.from().map(str::to_owned);
         let forced = execution.forced().await;
-        let mut notes = self.lost(&execution).await;
-        notes.extend(self.told_forced(&forced));
-        notes.extend(beside);
         let ran = execution.run(current, &unready, notes).await;
         let Conclusion {
             outcomes,
