@@ -439,7 +439,9 @@ async fn runs(
     let (answer, _) = current::ask(target, &context, &name).await;
     let parts = match (&answer, target) {
         (Answer::Given { release, .. }, _) if *release == name => Parts::default(),
-        (Answer::NoSource, _) | (_, None) => Parts::default(),
+        (Answer::NoSource | Answer::Missing { guessed: true, .. }, _) | (_, None) => {
+            Parts::default()
+        }
         (_, Some(target)) => parts(target, &name).await,
     };
     let expected = format!("{release} runs");
