@@ -213,7 +213,7 @@ impl Run<'_> {
             let told = "dry run: nothing was deployed";
             return Ok(self.end(Verdict::Inconclusive, told.into(), told.into()));
         }
-        let within = match rollback::whole::hold(self.job, OPERATION).await {
+        let within = match rollback::lease::hold(self.job, OPERATION).await {
             Ok(Some(within)) => within,
             Ok(None) => return Box::pin(self.under_lease()).await,
             Err(failure) => {
@@ -229,7 +229,7 @@ impl Run<'_> {
             ..self.job.clone()
         };
         let ended = Box::pin(Run { job: &job, ..self }.under_lease()).await;
-        match rollback::whole::give(&job, &within).await {
+        match rollback::lease::give(&job, &within).await {
             Ok(()) => ended,
             // What was lost is another's now, and what was done is told.
             Err(failure) => {
@@ -268,7 +268,7 @@ impl Run<'_> {
         let gate = tokio::select! {
             biased;
             gate = healthgate::gate(job) => gate,
-            lost = rollback::whole::keep(job) => {
+            lost = rollback::lease::keep(job) => {
                 return Ok(self.lost("while the gate was watching", lost));
             }
         };
@@ -421,7 +421,7 @@ impl Run<'_> {
         let ended = tokio::select! {
             ended = remote::local::run(&script, &mut forward) => ended.map_err(|error| error.to_string()),
             _ = job.interrupt.wait() => Err("interrupted".to_owned()),
-            failure = rollback::whole::keep(job) => {
+            failure = rollback::lease::keep(job) => {
                 let reason = failure.chain();
                 lost = Some(failure);
                 Err(reason)

@@ -9,42 +9,46 @@ use jiff::Timestamp;
 use model::Report;
 use state::atomic::{self, Owner};
 
-use crate::hooks::Tale;
+use crate::hooks::HookContext;
 use crate::session::Session;
 
 /// The end of each text is kept.
-const MOST: usize = 256 << 10;
+const MAX_TEXT_BYTES: usize = 256 << 10;
 /// So many rollbacks' folders are kept.
-const KEPT: usize = 20;
+const KEPT_FOLDERS: usize = 20;
 /// Where the configuration names no other.
 const FOLDER: &str = ".deploy-guard/evidence";
 
 impl Session<'_> {
     /// This rollback's folder; made when it is first asked for.
-    pub(crate) fn evidence(&self, tale: &mut Tale) -> Result<PathBuf, String> {
-        if let Some(folder) = &tale.evidence {
+    pub(crate) fn evidence(&self, hook_context: &mut HookContext) -> Result<PathBuf, String> {
+        if let Some(folder) = &hook_context.evidence {
             return Ok(folder.clone());
         }
         let base = self.section.evidence.clone();
         let base = base.unwrap_or_else(|| PathBuf::from(FOLDER));
         let base = std::path::absolute(&base).unwrap_or(base);
-        let left = tale.left.as_deref().unwrap_or("unknown");
+        let left = hook_context.left.as_deref().unwrap_or("unknown");
         let name = format!(
             "{}-{}-to-{}",
             Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
             plain(&self.clean(left)),
-            plain(&self.clean(&tale.destination))
+            plain(&self.clean(&hook_context.destination))
         );
         let folder = make(&base, &name)
             .map_err(|error| format!("failed to make a folder in {}: {error}", base.display()))?;
         forget(&base);
-        tale.evidence = Some(folder.clone());
+        hook_context.evidence = Some(folder.clone());
         Ok(folder)
     }
 
     /// The report as it is so far, beside what was found; `None` where it cannot be written.
-    pub(crate) fn keep_report(&self, tale: &mut Tale, report: &Report) -> Option<PathBuf> {
-        let folder = self.evidence(tale).ok()?;
+    pub(crate) fn keep_report(
+        &self,
+        hook_context: &mut HookContext,
+        report: &Report,
+    ) -> Option<PathBuf> {
+        let folder = self.evidence(hook_context).ok()?;
         let text = cli::hooks::document(self.job, report);
         let path = folder.join("report.json");
         atomic::replace(&path, text.as_bytes()).ok()?;
@@ -54,7 +58,7 @@ impl Session<'_> {
 
 /// Keeps a text's end under `PLACE/NAME`; how long it is.
 pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, String> {
-    let mut start = text.len().saturating_sub(MOST);
+    let mut start = text.len().saturating_sub(MAX_TEXT_BYTES);
     while !text.is_char_boundary(start) {
         start += 1;
     }
@@ -115,7 +119,7 @@ fn forget(base: &Path) {
         })
         .collect();
     ours.sort();
-    let most = ours.len().saturating_sub(KEPT);
+    let most = ours.len().saturating_sub(KEPT_FOLDERS);
     for old in &ours[..most] {
         // One that stays is no harm.
         let _ = fs::remove_dir_all(old);

@@ -13,7 +13,7 @@ pub(crate) const AT_ONCE: Duration = Duration::ZERO;
 
 /// What is told to hooks of the rollback that is being made.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tale {
+pub(crate) struct HookContext {
     /// Whether there is a rollback to tell of.
     pub(crate) began: bool,
     pub(crate) destination: String,
@@ -21,12 +21,12 @@ pub(crate) struct Tale {
     pub(crate) evidence: Option<PathBuf>,
 }
 
-impl Tale {
+impl HookContext {
     /// Of a rollback whose destination is not known yet.
-    pub(crate) fn begun() -> Tale {
-        Tale {
+    pub(crate) fn begun() -> HookContext {
+        HookContext {
             began: true,
-            ..Tale::default()
+            ..HookContext::default()
         }
     }
 
@@ -56,30 +56,30 @@ impl Tale {
 /// Runs the `after` hooks on what a rollback came to.
 pub(crate) async fn after(
     session: &Session<'_>,
-    mut tale: Tale,
+    mut hook_context: HookContext,
     ended: Result<Report, Failure>,
 ) -> Result<Report, Failure> {
     let (job, after) = (session.job, &session.section.after);
     // Whoever interrupted us has no time; `resume` tells.
-    if !tale.began || job.interrupt.caught().is_some() {
+    if !hook_context.began || job.interrupt.caught().is_some() {
         return ended;
     }
     let told = match &ended {
         Ok(report) => report.clone(),
         Err(failure) => failure.report("rollback", session.started_at),
     };
-    if tale.evidence.is_none() && after.is_empty() {
+    if hook_context.evidence.is_none() && after.is_empty() {
         return ended;
     }
-    let file = session.keep_report(&mut tale, &told);
+    let file = session.keep_report(&mut hook_context, &told);
     let ended = ended.map(|mut report| {
-        let folder = tale.evidence.as_ref();
+        let folder = hook_context.evidence.as_ref();
         let folder = folder.map(|path| path.display().to_string());
         report
             .outputs
             .extend(folder.map(|path| ("evidence".to_owned(), path)));
         report
     });
-    let env = tale.env(job);
+    let env = hook_context.env(job);
     hooks::after(job, after, ended, &told, file.as_deref(), env, AT_ONCE).await
 }

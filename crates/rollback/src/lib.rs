@@ -1,23 +1,23 @@
 //! Put the last-known-good release back, provably, once, even if we are killed half-way.
 //!
 //! [`refuse`] says why not, [`act`] drives it through the journal,
-//! [`record`], [`lift`] and [`view`] write and show the state, [`upkeep`] repairs it, [`whole`]
+//! [`record`], [`unlock`] and [`view`] write and show the state, [`upkeep`] repairs it, [`lease`]
 //! holds the lease for a deployment of which all this is a part.
 
 pub mod act;
 mod decide;
 mod evidence;
 pub mod force;
+mod gantt;
 mod hooks;
-mod lift;
-mod picture;
+pub mod lease;
 pub mod record;
 mod refuse;
 mod session;
 mod tree;
+mod unlock;
 mod upkeep;
 mod view;
-pub mod whole;
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ enum Action {
     /// Put back what an unfinished rollback changed, the last step first
     Abort,
     /// Take away a lock whose holder is gone
-    Unlock(lift::UnlockFlags),
+    Unlock(unlock::UnlockFlags),
     /// Allow deployments again after a failed rollback
     Unfreeze,
     /// Do all of a rollback but the change, time it, and record the drill
@@ -106,10 +106,10 @@ impl cli::Stage for Stage {
             Action::Run(flags) => act::run(job, &flags).await,
             Action::Resume => act::resume(job).await,
             Action::Abort => act::abort(job).await,
-            Action::Unlock(flags) => lift::unlock(job, &flags).await,
-            Action::Unfreeze => lift::unfreeze(job).await,
+            Action::Unlock(flags) => unlock::unlock(job, &flags).await,
+            Action::Unfreeze => unlock::unfreeze(job).await,
             Action::Rehearse(flags) => act::rehearse::rehearse(job, &flags).await,
-            Action::RecordDrill => lift::record_drill(job).await,
+            Action::RecordDrill => unlock::record_drill(job).await,
             Action::State(action) => upkeep::run(job, &action).await,
         }
     }

@@ -75,15 +75,15 @@ impl force::Rule for Rule {
 }
 
 /// The longest text that is kept of a release.
-const MOST: usize = model::release::LONGEST;
+const MAX_BYTES: usize = model::release::LONGEST;
 
 fn name(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("it is empty".to_owned());
     }
-    if text.len() > MOST || text.chars().any(char::is_control) {
+    if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
         return Err(format!(
-            "it has a line break or another control character, or more than {MOST} bytes"
+            "it has a line break or another control character, or more than {MAX_BYTES} bytes"
         ));
     }
     Ok(text.to_owned())
@@ -95,7 +95,7 @@ fn digest(text: &str) -> Result<String, String> {
             |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
         plain(kind) && plain(value)
     });
-    if good && text.len() <= MOST {
+    if good && text.len() <= MAX_BYTES {
         Ok(text.to_owned())
     } else {
         Err("it is no digest such as `sha256:9f86d0…`".to_owned())

@@ -29,7 +29,7 @@ pub(crate) enum Action {
 }
 
 /// The longest file that is looked at.
-const MOST: u64 = 4 << 20;
+const MAX_FILE_BYTES: u64 = 4 << 20;
 
 pub(crate) async fn run(job: &Job, action: &Action) -> Result<Report, Failure> {
     match action {
@@ -95,17 +95,19 @@ fn problem(place: &str, pointer: &str, says: &str) -> Outcome {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    files::read(path, MOST).map(Some).map_err(|error| {
-        let shown = path.display();
-        match error.kind() {
-            std::io::ErrorKind::FileTooLarge => {
-                Failure::refused(format!("{shown}: {error}: that is no state"))
+    files::read(path, MAX_FILE_BYTES)
+        .map(Some)
+        .map_err(|error| {
+            let shown = path.display();
+            match error.kind() {
+                std::io::ErrorKind::FileTooLarge => {
+                    Failure::refused(format!("{shown}: {error}: that is no state"))
+                }
+                std::io::ErrorKind::InvalidInput => Failure::usage(format!("{shown}: {error}")),
+                _ => Failure::error(format!("failed to read {shown}: {error}"))
+                    .hint("check the path and its permissions"),
             }
-            std::io::ErrorKind::InvalidInput => Failure::usage(format!("{shown}: {error}")),
-            _ => Failure::error(format!("failed to read {shown}: {error}"))
-                .hint("check the path and its permissions"),
-        }
-    })
+        })
 }
 
 /// The state's bytes; or why what lies there has none that can be looked at.

@@ -9,18 +9,21 @@ use state::Document;
 
 use super::Rollback;
 use super::ends::Findings;
-use crate::hooks::{self, Tale};
+use crate::hooks::{self, HookContext};
 use crate::session::{Session, failure};
 
 /// Puts back what an unfinished rollback changed, the last step first.
 pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let mut tale = Tale::default();
-    let ended = put_back(&session, &mut tale).await;
-    hooks::after(&session, tale, ended).await
+    let mut hook_context = HookContext::default();
+    let ended = put_back(&session, &mut hook_context).await;
+    hooks::after(&session, hook_context, ended).await
 }
 
-pub(super) async fn put_back(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failure> {
+pub(super) async fn put_back(
+    session: &Session<'_>,
+    hook_context: &mut HookContext,
+) -> Result<Report, Failure> {
     let job = session.job;
     let document = session.read().await?;
     let nothing =
@@ -62,18 +65,18 @@ pub(super) async fn put_back(session: &Session<'_>, tale: &mut Tale) -> Result<R
         return Ok(session.report(vec![nothing()]));
     };
     let rollback = Rollback::new(session, &destination, document.as_ref());
-    tale.begin(&destination);
+    hook_context.begin(&destination);
     let target = rollback.target()?;
     let means = rollback.means(&*target, &lease);
     let execution = Execution::resume(means, journal, rollback.until(Duration::ZERO));
-    let ended = revert(&rollback, &execution, tale).await;
+    let ended = revert(&rollback, &execution, hook_context).await;
     rollback.or_release(&lease, ended).await
 }
 
 async fn revert(
     rollback: &Rollback<'_>,
     execution: &Execution<'_>,
-    tale: &Tale,
+    hook_context: &HookContext,
 ) -> Result<Report, Failure> {
     let reason = format!("aborted by {}", rollback.session.job.actor());
     let Conclusion {
@@ -91,7 +94,9 @@ async fn revert(
     match end {
         End::Stopped(error) => {
             let trouble = failure(error);
-            rollback.stopped(execution, found, trouble, tale).await
+            rollback
+                .stopped(execution, found, trouble, hook_context)
+                .await
         }
         End::Reverted {
             tried,

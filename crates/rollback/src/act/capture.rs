@@ -12,7 +12,7 @@ use model::{Outcome, Severity};
 
 use super::Rollback;
 use crate::evidence;
-use crate::hooks::{self, Tale};
+use crate::hooks::{self, HookContext};
 use target::{Asking, Place, Step, Target, Transition};
 
 /// How long all of it may take.
@@ -23,7 +23,7 @@ impl Rollback<'_> {
     pub(super) async fn capture(
         &self,
         target: &dyn Target,
-        tale: &Tale,
+        hook_context: &HookContext,
         evidence: Result<PathBuf, String>,
     ) -> Vec<Outcome> {
         let session = self.session;
@@ -33,9 +33,9 @@ impl Rollback<'_> {
         };
         let steps = target.steps(Transition {
             to: self.destination,
-            from: tale.left.as_deref(),
+            from: hook_context.left.as_deref(),
         });
-        let env = tale.env(session.job);
+        let env = hook_context.env(session.job);
         let mut looks: Vec<(String, Asking<'_, String>)> = Vec::new();
         for step in &steps {
             for (name, text) in target.diagnostics(step) {

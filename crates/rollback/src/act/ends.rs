@@ -10,8 +10,8 @@ use state::Forced;
 
 use super::Rollback;
 use crate::force::{Force, lifted};
-use crate::hooks::Tale;
-use crate::picture;
+use crate::gantt;
+use crate::hooks::HookContext;
 use crate::session::failure;
 
 /// What is told of a rollback, however it ends.
@@ -31,7 +31,7 @@ impl Findings {
     }
 
     pub(super) fn illustrate(&self, report: &mut Report) {
-        report.pictures.extend(picture::gantt(&self.timeline));
+        report.pictures.extend(gantt::drawn(&self.timeline));
         report.timeline.clone_from(&self.timeline);
         if self.places.len() > 1 {
             report.tables.push(PlaceRelease::table(&self.places));
@@ -52,7 +52,7 @@ impl Rollback<'_> {
         verdict: Verdict,
         restored: Instant,
         wrong: usize,
-        tale: &Tale,
+        hook_context: &HookContext,
     ) -> Result<Report, Failure> {
         let (total, most) = (execution.total(), execution.most());
         let mut report = self.reported(&mut found);
@@ -62,7 +62,13 @@ impl Rollback<'_> {
             _ => None,
         };
         let from = execution.from();
-        self.conclude(&mut report, (from, restored), verdict, now.as_ref(), tale);
+        self.conclude(
+            &mut report,
+            (from, restored),
+            verdict,
+            now.as_ref(),
+            hook_context,
+        );
         if wrong > 0 {
             report.verdict = Verdict::Partial;
             let right = total.saturating_sub(wrong);
@@ -156,7 +162,7 @@ impl Rollback<'_> {
         execution: &Execution<'_>,
         mut found: Findings,
         failed: usize,
-        tale: &Tale,
+        hook_context: &HookContext,
     ) -> Result<Report, Failure> {
         let total = found.places.len();
         // A host may say the destination although its step did not end well.
@@ -176,7 +182,7 @@ impl Rollback<'_> {
                 "{changed} of {total} hosts run {}, {failed} do not or failed: `rollback resume` tries those again",
                 self.destination
             );
-            let escalation = self.degraded(&found.places, &report.outcomes, tale);
+            let escalation = self.degraded(&found.places, &report.outcomes, hook_context);
             report.outcomes.push(escalation);
         }
         found.illustrate(&mut report);
@@ -188,7 +194,7 @@ impl Rollback<'_> {
         &self,
         execution: &Execution<'_>,
         mut found: Findings,
-        tale: &Tale,
+        hook_context: &HookContext,
     ) -> Result<Report, Failure> {
         let mut report = self.reported(&mut found);
         let mut now = None;
@@ -199,7 +205,7 @@ impl Rollback<'_> {
         });
         released.await.map_err(failure)?;
         let from = execution.from().unwrap_or("an unknown release");
-        let escalation = self.escalation(from, now.as_ref(), "is not what runs", tale);
+        let escalation = self.escalation(from, now.as_ref(), "is not what runs", hook_context);
         report.outcomes.push(escalation);
         found.illustrate(&mut report);
         Ok(report)
@@ -212,7 +218,7 @@ impl Rollback<'_> {
         execution: &Execution<'_>,
         mut found: Findings,
         trouble: Failure,
-        tale: &Tale,
+        hook_context: &HookContext,
     ) -> Result<Report, Failure> {
         // Where that fails too, the lock goes with its holder.
         let lease = execution.means().lease;
@@ -239,7 +245,7 @@ impl Rollback<'_> {
             _ => format!("stopped: {reason}; `rollback resume` goes on"),
         };
         if report.verdict == Verdict::Partial {
-            let escalation = self.degraded(&found.places, &report.outcomes, tale);
+            let escalation = self.degraded(&found.places, &report.outcomes, hook_context);
             report.outcomes.push(escalation);
         }
         found.illustrate(&mut report);

@@ -10,7 +10,7 @@ use remote::quote;
 use state::{Document, Status};
 
 use super::Rollback;
-use crate::hooks::Tale;
+use crate::hooks::HookContext;
 
 impl Rollback<'_> {
     pub(super) fn conclude(
@@ -19,7 +19,7 @@ impl Rollback<'_> {
         (left, restored): (Option<&str>, Instant),
         verdict: Verdict,
         document: Option<&Document>,
-        tale: &Tale,
+        hook_context: &HookContext,
     ) {
         let from = left.unwrap_or("an unknown release");
         match verdict {
@@ -50,7 +50,7 @@ impl Rollback<'_> {
                     from,
                     document,
                     "is live and not healthy",
-                    tale,
+                    hook_context,
                 ));
             }
             _ => {
@@ -69,7 +69,7 @@ impl Rollback<'_> {
         from: &str,
         document: Option<&Document>,
         found: &str,
-        tale: &Tale,
+        hook_context: &HookContext,
     ) -> Outcome {
         let (destination, select) = (self.destination, self.selection());
         let older = document.and_then(|document| {
@@ -100,7 +100,7 @@ impl Rollback<'_> {
                  3. check what the release depends on (database, cache, network); 4. {older}; 5. when the service is \
                  healthy: `rollback unfreeze{select}`",
                 quote(destination),
-                found_before(tale)
+                found_before(hook_context)
             ))
     }
 
@@ -109,7 +109,7 @@ impl Rollback<'_> {
         &self,
         vector: &[PlaceRelease],
         outcomes: &[Outcome],
-        tale: &Tale,
+        hook_context: &HookContext,
     ) -> Outcome {
         let select = self.selection();
         let failed = outcomes
@@ -142,7 +142,7 @@ impl Rollback<'_> {
                 "a person has to look: 1. do not deploy; 2. `rollback status{select}` says where each host stands{}; \
                  3. mend those hosts, then `rollback resume{select}` goes on to {}; or `rollback abort{select}` puts back what \
                  ran before",
-                found_before(tale),
+                found_before(hook_context),
                 self.destination
             ))
     }
@@ -157,8 +157,8 @@ impl Rollback<'_> {
 }
 
 /// Where it is what was there before.
-fn found_before(tale: &Tale) -> String {
-    let folder = tale.evidence.as_ref();
+fn found_before(hook_context: &HookContext) -> String {
+    let folder = hook_context.evidence.as_ref();
     folder.map_or_else(String::new, |folder| {
         format!(" (what was there before: {})", folder.display())
     })

@@ -8,7 +8,7 @@ use state::{Document, Status};
 use super::abort::put_back;
 use super::{Rollback, timed};
 use crate::force::Force;
-use crate::hooks::{self, Tale};
+use crate::hooks::{self, HookContext};
 use crate::refuse;
 use crate::session::{Session, failure};
 use target::Transition;
@@ -16,12 +16,12 @@ use target::Transition;
 /// Finishes an interrupted rollback. Does nothing where there is none.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let mut tale = Tale::default();
-    let ended = finish(&session, &mut tale).await;
-    hooks::after(&session, tale, ended).await
+    let mut hook_context = HookContext::default();
+    let ended = finish(&session, &mut hook_context).await;
+    hooks::after(&session, hook_context, ended).await
 }
 
-async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failure> {
+async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result<Report, Failure> {
     let job = session.job;
     let document = session.read().await?;
     let unfinished = session.store.unfinished().await.map_err(failure)?;
@@ -45,7 +45,7 @@ async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failur
         return Ok(session.report(found));
     };
     if unfinished.is_some_and(|journal| journal.aborting().is_some()) {
-        return put_back(session, tale).await;
+        return put_back(session, hook_context).await;
     }
     if job.dry_run {
         let reason = format!("dry run: would finish the rollback to {destination}");
@@ -57,7 +57,7 @@ async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failur
     }
     let mut force = Force::told(forced);
     let rollback = Rollback::new(session, &destination, document.as_ref());
-    tale.begin(&destination);
+    hook_context.begin(&destination);
     let target = rollback.target()?;
     let target = &*target;
     let acquiring = session.acquire("rollback", |document, lock| {
@@ -78,7 +78,7 @@ async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failur
             return rollback.give_up(&lease, vec![*outcome]).await;
         }
         return rollback
-            .begin(target, &lease, &situation, force, waited, tale)
+            .begin(target, &lease, &situation, force, waited, hook_context)
             .await;
     };
     let steps = target.steps(Transition::to(&destination));
@@ -92,7 +92,9 @@ async fn finish(session: &Session<'_>, tale: &mut Tale) -> Result<Report, Failur
     }
     let means = rollback.means(target, &lease);
     let execution = Execution::resume(means, journal, rollback.until(waited));
-    rollback.go_on(execution, &situation, &force, tale).await
+    rollback
+        .go_on(execution, &situation, &force, hook_context)
+        .await
 }
 
 fn nothing(current: &str) -> Outcome {

@@ -16,22 +16,22 @@ use super::course::Course;
 use super::ends::Findings;
 use super::{Flags, Rollback, Situation, timed};
 use crate::force::Force;
-use crate::hooks::{self, Tale};
+use crate::hooks::{self, HookContext};
 use crate::refuse;
 use crate::session::{Session, failure};
 
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let mut tale = Tale::begun();
-    let ended = roll_back(&session, flags, &mut tale).await;
-    hooks::after(&session, tale, ended).await
+    let mut hook_context = HookContext::begun();
+    let ended = roll_back(&session, flags, &mut hook_context).await;
+    hooks::after(&session, hook_context, ended).await
 }
 
 async fn roll_back(
     session: &Session<'_>,
     flags: &Flags,
-    tale: &mut Tale,
+    hook_context: &mut HookContext,
 ) -> Result<Report, Failure> {
     // Refuse what the state forbids.
     let mut force = flags.force(session);
@@ -40,7 +40,7 @@ async fn roll_back(
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    tale.destination.clone_from(&destination);
+    hook_context.destination.clone_from(&destination);
     let rollback = Rollback::new(session, &destination, document.as_ref());
     let target = rollback.target()?;
     let target = &*target;
@@ -73,7 +73,9 @@ async fn roll_back(
         Course::Continue(journal) => {
             let means = rollback.means(target, &lease);
             let execution = Execution::resume(means, journal, rollback.until(waited));
-            return rollback.go_on(execution, &situation, &force, tale).await;
+            return rollback
+                .go_on(execution, &situation, &force, hook_context)
+                .await;
         }
         Course::Begin(Some(mut superseded)) => {
             superseded.end("superseded").await.map_err(failure)?;
@@ -81,7 +83,7 @@ async fn roll_back(
         Course::Begin(None) => {}
     }
     rollback
-        .begin(target, &lease, &situation, force, waited, tale)
+        .begin(target, &lease, &situation, force, waited, hook_context)
         .await
 }
 
@@ -94,19 +96,19 @@ impl Rollback<'_> {
         situation: &Situation,
         force: Force,
         uncounted: Duration,
-        tale: &mut Tale,
+        hook_context: &mut HookContext,
     ) -> Result<Report, Failure> {
         let session = self.session;
         let started = Timestamp::now();
         // Prove that it may and can be made; capture what it would wipe away.
-        tale.left = self.left(situation);
-        let evidence = session.evidence(tale);
+        hook_context.left = self.left(situation);
+        let evidence = session.evidence(hook_context);
         let proving = async {
             let proved = self.prove(target, situation, force).await?;
             self.fetch(target, proved).await
         };
         let asking =
-            Box::pin(async { tokio::join!(proving, self.capture(target, tale, evidence)) });
+            Box::pin(async { tokio::join!(proving, self.capture(target, hook_context, evidence)) });
         let (proved, captured) = self.or_interrupted(asking).await?;
         let proved = match proved {
             Ok(proved) => proved,
@@ -115,7 +117,7 @@ impl Rollback<'_> {
                 return self.give_up(lease, refusals).await;
             }
         };
-        let env = tale.env(session.job);
+        let env = hook_context.env(session.job);
         let backup = &session.section.backup;
         let saving = cli::hooks::run(session.job, "backup", backup, &env, hooks::AT_ONCE);
         let (saved, saving) = timed(saving).await;
@@ -135,8 +137,15 @@ impl Rollback<'_> {
         notes.extend(captured.into_iter().chain(saved));
         let unready = proved.plan.unready();
         let current = &situation.current;
-        self.finish(execution, current, unready, notes, proved.bars, tale)
-            .await
+        self.finish(
+            execution,
+            current,
+            unready,
+            notes,
+            proved.bars,
+            hook_context,
+        )
+        .await
     }
 
     /// The rest of a rollback that was interrupted, under its lease.
@@ -145,14 +154,14 @@ impl Rollback<'_> {
         execution: Execution<'_>,
         situation: &Situation,
         force: &Force,
-        tale: &mut Tale,
+        hook_context: &mut HookContext,
     ) -> Result<Report, Failure> {
         let preparing = Box::pin(execution.prepare_rest(self.patience()));
         let unready = self.or_interrupted(preparing).await?;
         let mut notes = self.lost(&execution).await;
         notes.extend(self.told_forced(force, &execution.forced().await));
         let current = &situation.current;
-        self.finish(execution, current, unready, notes, Vec::new(), tale)
+        self.finish(execution, current, unready, notes, Vec::new(), hook_context)
             .await
     }
 
@@ -165,11 +174,11 @@ impl Rollback<'_> {
         unready: BTreeMap<String, String>,
         notes: Vec<Outcome>,
         timeline: Vec<Bar>,
-        tale: &mut Tale,
+        hook_context: &mut HookContext,
     ) -> Result<Report, Failure> {
         let lease = execution.means().lease;
         let ended = self
-            .through(execution, current, unready, notes, timeline, tale)
+            .through(execution, current, unready, notes, timeline, hook_context)
             .await;
         self.or_release(lease, ended).await
     }
@@ -181,10 +190,10 @@ impl Rollback<'_> {
         unready: BTreeMap<String, String>,
         notes: Vec<Outcome>,
         mut timeline: Vec<Bar>,
-        tale: &mut Tale,
+        hook_context: &mut HookContext,
     ) -> Result<Report, Failure> {
         // Steps.
-        tale.left = execution.from().map(str::to_owned);
+        hook_context.left = execution.from().map(str::to_owned);
         let forced = execution.forced().await;
         let ran = execution.run(current, &unready, notes).await;
         let Conclusion {
@@ -209,7 +218,7 @@ impl Rollback<'_> {
             End::Interrupted => return self.interrupted(&execution, found).await,
             End::Stopped(error) => {
                 let trouble = failure(error);
-                return self.stopped(&execution, found, trouble, tale).await;
+                return self.stopped(&execution, found, trouble, hook_context).await;
             }
             End::Reverted {
                 tried,
@@ -221,13 +230,15 @@ impl Rollback<'_> {
                     .reverted(&execution, found, counts, Verdict::Fail)
                     .await;
             }
-            End::Denied => return self.denied(&execution, found, tale).await,
-            End::Failed { failed } => return self.failed(&execution, found, failed, tale).await,
+            End::Denied => return self.denied(&execution, found, hook_context).await,
+            End::Failed { failed } => {
+                return self.failed(&execution, found, failed, hook_context).await;
+            }
         };
         // Verify.
         if let Err(error) = execution.renew().await {
             let trouble = failure(error);
-            return self.stopped(&execution, found, trouble, tale).await;
+            return self.stopped(&execution, found, trouble, hook_context).await;
         }
         let made = execution.total() - failed;
         let (verdict, found) = self.verified(found, proof, made).await;
@@ -241,9 +252,9 @@ impl Rollback<'_> {
             recorded = execution.end(verdict.as_str()).await.map_err(failure);
         }
         if let Err(trouble) = recorded {
-            return self.stopped(&execution, found, trouble, tale).await;
+            return self.stopped(&execution, found, trouble, hook_context).await;
         }
-        self.concluded(&execution, found, verdict, answered, wrong, tale)
+        self.concluded(&execution, found, verdict, answered, wrong, hook_context)
             .await
     }
 }

@@ -7,7 +7,7 @@ use model::Verdict;
 use model::report::Bar;
 
 /// A chart that a person can still read.
-const MOST: usize = 60;
+const MAX_BARS: usize = 60;
 
 /// Green worked, red failed, yellow is not known, grey was not done: mermaid has a colour for each
 /// state of a task, by which the verdicts are told apart.
@@ -23,15 +23,15 @@ fn state(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(crate) fn gantt(bars: &[Bar]) -> Option<String> {
+pub(crate) fn drawn(bars: &[Bar]) -> Option<String> {
     if bars.is_empty() {
         return None;
     }
     // What did not work is seen first where not all can be.
     let mut shown: Vec<&Bar> = bars.iter().collect();
     shown.sort_by_key(|bar| bar.verdict == Verdict::Pass);
-    let hidden = shown.len().saturating_sub(MOST);
-    shown.truncate(MOST);
+    let hidden = shown.len().saturating_sub(MAX_BARS);
+    shown.truncate(MAX_BARS);
     shown.sort_by(|a, b| (&a.place, a.start).cmp(&(&b.place, b.start)));
     let mut chart = format!("{STYLE}\ngantt\n    dateFormat x\n    axisFormat %M:%S.%L\n");
     if hidden > 0 {
@@ -78,7 +78,7 @@ mod tests {
             end: Duration::from_millis(start),
             verdict,
         };
-        let chart = gantt(&[
+        let chart = drawn(&[
             bar("web-02", 5, Verdict::Fail),
             bar("web:01", 7, Verdict::Pass),
             bar("web:01", 9, Verdict::Inconclusive),
@@ -98,7 +98,7 @@ mod tests {
             _ => Verdict::Pass,
         };
         let many: Vec<Bar> = (0..200).map(|n| bar("web", n, last(n))).collect();
-        let chart = gantt(&many).unwrap_or_default();
+        let chart = drawn(&many).unwrap_or_default();
         assert!(
             chart.contains("crit")
                 && chart.contains("title 140 more")
