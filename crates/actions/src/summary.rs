@@ -8,6 +8,7 @@
 mod detail;
 mod escape;
 mod fit;
+mod mark;
 mod run;
 
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use model::{Outcome, Report, Severity, Table, Verdict};
 use detail::{detail, needs_detail};
 use escape::{cell, fenced, long_cell, shorten};
 pub use fit::fit;
+use mark::mark;
 pub use run::{run, so_far, stages};
 
 /// The most that one step may write, in bytes, with a margin below the runner's 1,048,576.
@@ -199,14 +201,6 @@ fn fold(text: &mut String, verdict: Verdict, word: &str, outcomes: &[&Outcome]) 
     text.push('\n');
     rest(text, outcomes.get(ROWS..).unwrap_or_default());
     text.push_str("</details>\n\n");
-}
-
-/// What can fail no stage is a warning, whatever was found.
-fn mark(outcome: &Outcome) -> &'static str {
-    match outcome.severity {
-        Severity::Advisory if outcome.verdict > Verdict::Pass => "⚠️",
-        _ => outcome.verdict.emoji(),
-    }
 }
 
 /// Its name, and what was asked.

@@ -1,5 +1,8 @@
 //! Values with a form of their own: durations, sizes, patterns, filters.
 
+#[macro_use]
+mod textual;
+
 mod expiry;
 mod http;
 mod portion;
@@ -511,34 +514,6 @@ impl std::str::FromStr for Filter {
     }
 }
 
-/// Deserializes through `FromStr`, and describes the form in the schema.
-macro_rules! textual {
-    ($type:ident, $name:literal, $schema:tt) => {
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?
-                    .parse()
-                    .map_err(de::Error::custom)
-            }
-        }
-
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    };
-}
-
-textual!(StateAddress, "StateAddress", {
-    "type": "string",
-    "description": "A path, `ssh://host/path` with a name under `hosts:`, or `s3://bucket/key`.",
-    "examples": ["/var/lib/shop/state.json", "ssh://web-01/var/lib/shop/state.json", "s3://shop-state/production.json"]
-});
 textual!(Age, "Age", {
     "type": "string",
     "description": "How old something may be, such as `90d`, `12h` or `1w 2d`; a day has 24 hours.",
@@ -578,30 +553,7 @@ textual!(Room, "Room", {
     "description": "How much must be free: a share, `10%`, or an amount, `5GiB`.",
     "examples": ["10%", "5GiB"]
 });
-textual!(Portion, "Portion", {
-    "type": ["string", "integer"],
-    "description": "How many of several: a count, `12`, or a share of all, `95%`.",
-    "examples": ["95%", 12]
-});
-textual!(Quantity, "Quantity", {
-    "type": ["string", "number"],
-    "description": "A number: plain, a share of one (`5%`), seconds (`3s`, `250ms`) or bytes (`64KiB`).",
-    "examples": [0.05, "5%", "3s"]
-});
 textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
-textual!(Method, "Method", {
-    "type": "string",
-    "description": "An HTTP method, such as `GET` or `POST`.",
-    "pattern": "^[A-Z-]+$"
-});
-textual!(StatusRange, "StatusRange", {
-    "type": ["string", "integer"],
-    "description": "An HTTP status or a range of them: `200`, `200-299`, `2xx`."
-});
-textual!(Proxy, "Proxy", {
-    "type": "string",
-    "description": "`http://[user:password@]host:port`, or `none`."
-});
 textual!(Filter, "Filter", {"type": "string", "description": "A jq filter."});
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! JSON Schemas and the reference pages, generated from the types.
 
 pub mod checks;
+mod markdown;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use clap::{Arg, ArgMatches, Command};
 use model::ExitCode;
 use schemars::Schema;
 use serde_json::Value;
+
+use markdown::{table, words};
 
 /// `deploy-guard schema`.
 pub(crate) fn schema_command() -> Command {
@@ -42,11 +45,11 @@ pub(crate) fn print_schema(matches: &ArgMatches) -> ExitCode {
 }
 
 /// Writes all generated files below a folder.
-pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
+pub(crate) fn main(matches: &ArgMatches, command: Command) -> ExitCode {
     let Some(folder) = matches.get_one::<PathBuf>("folder") else {
         return ExitCode::Usage;
     };
-    for (path, text) in files() {
+    for (path, text) in files(command) {
         if let Err(error) = write(&folder.join(&path), &text) {
             tracing::error!("failed to write {path}: {error}");
             cli::write_stdout(&format!("failed to write {path}: {error}\n"));
@@ -56,8 +59,9 @@ pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
     ExitCode::Pass
 }
 
-/// Every generated file: path below the repository's root, and text.
-pub fn files() -> Vec<(String, String)> {
+/// Every generated file: path below the repository's root, and text. `command` is the whole command
+/// line.
+pub fn files(command: Command) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = schemas()
         .into_iter()
         .map(|(name, schema)| {
@@ -73,7 +77,10 @@ pub fn files() -> Vec<(String, String)> {
         let page = PAGES.iter().find(|page| page.of == name);
         files.extend(page.map(|page| page.file(schema.as_value())));
     }
-    files.push(("docs/reference/command-line.md".to_owned(), command_line()));
+    files.push((
+        "docs/reference/command-line.md".to_owned(),
+        command_line(command),
+    ));
     files.extend(checks::pages(config::schema().as_value()));
     files
 }
@@ -167,105 +174,13 @@ impl Page {
     }
 }
 
-fn table(page: &mut String, name: &str, of: &Value) {
-    let _ = writeln!(page, "## {name}\n");
-    if let Some(text) = of["description"].as_str() {
-        let _ = writeln!(page, "{text}\n");
-    }
-    page.push_str("| key | type | |\n|---|---|---|\n");
-    let required: Vec<&str> = of["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    for (key, value) in of["properties"].as_object().into_iter().flatten() {
-        let must = if required.contains(&key.as_str()) {
-            " **required**"
-        } else {
-            ""
-        };
-        let text = value["description"]
-            .as_str()
-            .unwrap_or_default()
-            .replace('\n', " ")
-            .replace('|', "\\|");
-        let _ = writeln!(page, "| `{key}` | {} | {text}{must} |", kind(value));
-    }
-    page.push('\n');
-}
-
-/// A type that is one of some words, or a text of a certain form.
-fn words(page: &mut String, name: &str, of: &Value) {
-    let _ = writeln!(page, "## {name}\n");
-    if let Some(text) = of["description"].as_str() {
-        let _ = writeln!(page, "{text}\n");
-    }
-    let listed = of["enum"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|word| (word, ""));
-    let described = of["oneOf"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .flat_map(|one| {
-            let text = one["description"].as_str().unwrap_or_default();
-            let many = one["enum"].as_array().into_iter().flatten();
-            one.get("const")
-                .into_iter()
-                .chain(many)
-                .map(move |word| (word, text))
-        });
-    let all: Vec<_> = listed.chain(described).collect();
-    for (word, text) in &all {
-        let line = format!(
-            "- `{}` {}",
-            word.as_str().unwrap_or_default(),
-            text.replace('\n', " ")
-        );
-        let _ = writeln!(page, "{}", line.trim_end());
-    }
-    if !all.is_empty() {
-        page.push('\n');
-    }
-}
-
-fn kind(of: &Value) -> String {
-    if let Some(name) = of["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return format!("[{name}](#{})", name.to_lowercase());
-    }
-    if let Some(one) = of["anyOf"].as_array().and_then(|all| all.first()) {
-        return kind(one);
-    }
-    let of_type = match &of["type"] {
-        Value::String(text) => text.as_str(),
-        Value::Array(all) => all
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|text| *text != "null")
-            .unwrap_or(""),
-        _ => "",
-    };
-    match of_type {
-        "array" => format!("list of {}", kind(&of["items"])),
-        "object" if of["additionalProperties"].is_object() => {
-            format!("mapping to {}", kind(&of["additionalProperties"]))
-        }
-        "string" => "text".to_owned(),
-        "object" => "mapping".to_owned(),
-        other => other.to_owned(),
-    }
-}
-
-fn command_line() -> String {
+fn command_line(command: Command) -> String {
     let mut page = String::from(
         "# Command line\n\n<!-- Generated by `cargo xtask generate` from the commands' own help. -->\n\n\
          Every flag has an environment variable: `--failure-limit` is `DEPLOY_GUARD_FAILURE_LIMIT`. \
          A variable that is set and empty counts as not set. Precedence: flag, environment, file, default.\n\n",
     );
-    help(&mut page, crate::command(), "");
+    help(&mut page, command, "");
     page.truncate(page.trim_end().len());
     page.push('\n');
     page

@@ -108,9 +108,9 @@ pub fn main() -> ExitCode {
         "init" => onboard::init::main(matches, &env),
         "demo" => demo::main(matches),
         "schema" => generate::print_schema(matches),
-        "completions" => shell::completions(matches),
-        "man" => shell::man(matches),
-        "generate" => generate::main(matches),
+        "completions" => shell::completions(matches, for_people()),
+        "man" => shell::man(matches, for_people(), command()),
+        "generate" => generate::main(matches, command()),
         _ => serve::main(matches),
     }
     .into()

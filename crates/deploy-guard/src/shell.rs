@@ -58,9 +58,9 @@ pub(crate) fn man_command() -> Command {
 }
 
 /// The programs that a release holds.
-fn programs() -> [Command; 5] {
+fn programs(own: Command) -> [Command; 5] {
     [
-        cli::exemplified(crate::for_people()),
+        cli::exemplified(own),
         cli::command::<preflight::Stage>(),
         cli::command::<runner_check::Stage>(),
         cli::command::<healthgate::Stage>(),
@@ -68,10 +68,10 @@ fn programs() -> [Command; 5] {
     ]
 }
 
-pub(crate) fn completions(matches: &ArgMatches) -> ExitCode {
+pub(crate) fn completions(matches: &ArgMatches, own: Command) -> ExitCode {
     if let Some(folder) = matches.get_one::<PathBuf>("folder") {
         let shells = [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell];
-        let files = programs().into_iter().flat_map(|program| {
+        let files = programs(own).into_iter().flat_map(|program| {
             shells.map(|shell| {
                 let name = program.get_name().to_owned();
                 let file = clap_complete::Generator::file_name(&shell, &name);
@@ -81,7 +81,7 @@ pub(crate) fn completions(matches: &ArgMatches) -> ExitCode {
         return write_all(folder, files);
     }
     match matches.get_one::<Shell>("shell") {
-        Some(shell) => write_stdout(&script(*shell, crate::for_people())),
+        Some(shell) => write_stdout(&script(*shell, own)),
         None => ExitCode::Pass,
     }
 }
@@ -110,17 +110,18 @@ fn mended(text: String, command: &Command) -> String {
     command.get_subcommands().fold(text, mended)
 }
 
-pub(crate) fn man(matches: &ArgMatches) -> ExitCode {
+/// `whole` has what only we ourselves call, too.
+pub(crate) fn man(matches: &ArgMatches, own: Command, mut whole: Command) -> ExitCode {
     if let Some(folder) = matches.get_one::<PathBuf>("folder") {
         let mut files = Vec::new();
-        for mut program in programs() {
+        for mut program in programs(own) {
             program.build();
             pages(&program, program.get_name(), &mut files);
         }
         return write_all(folder, files);
     }
-    let mut command = crate::command();
-    command.build();
+    whole.build();
+    let mut command = whole;
     let mut name = command.get_name().to_owned();
     for word in matches.get_many::<String>("command").into_iter().flatten() {
         let Some(found) = command

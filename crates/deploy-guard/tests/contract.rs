@@ -138,7 +138,7 @@ fn releases_that_could_be_mistaken_are_refused() {
 #[test]
 fn the_committed_schemas_and_pages_are_current() {
     let root = testkit::workspace();
-    for (path, text) in deploy_guard::generate::files() {
+    for (path, text) in deploy_guard::generate::files(deploy_guard::command()) {
         let committed = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
         assert!(
             committed == text,

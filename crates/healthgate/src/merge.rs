@@ -1,16 +1,17 @@
 //! `healthgate merge`: the reports of all shards as one verdict.
 
 mod add;
+mod part;
 mod sort;
 
 use std::path::PathBuf;
 
 use cli::{Failure, Job};
 use jiff::Timestamp;
-use model::report::v1;
 use model::text::cut;
-use model::{Outcome, Report, Shard, Verdict};
+use model::{Outcome, Report, Shard};
 
+use self::part::Part;
 use crate::explain::read;
 
 /// Larger than any shard's report, small enough to read hundreds of them.
@@ -22,15 +23,6 @@ pub(crate) struct Flags {
     /// The reports of all shards, as `--shard N/ALL --report FILE` wrote them, or a folder with them
     #[arg(value_name = "REPORT", required = true)]
     files: Vec<PathBuf>,
-}
-
-/// A report that can be counted, and how it is called.
-#[derive(Clone, Debug)]
-struct Part {
-    name: String,
-    shard: Shard,
-    started_at: Timestamp,
-    report: v1::Report,
 }
 
 impl Flags {
@@ -158,23 +150,6 @@ fn merged(parts: Vec<Part>, told: Vec<Outcome>, wanted: &sort::Wanted) -> Report
         report.release_match = about.release_match;
     }
     report
-}
-
-/// What a shard's report says beyond its outcomes: it may have ended before it had any.
-fn beyond_its_outcomes(part: &Part) -> Option<Outcome> {
-    let report = &part.report;
-    let known = Verdict::of(report.outcomes.iter().map(add::weighs));
-    if report.verdict <= known && !report.outcomes.is_empty() {
-        return None;
-    }
-    let verdict = report.verdict.max(Verdict::Inconclusive);
-    Some(
-        Outcome::new(format!("shard/{}", part.shard.index), &part.name, verdict)
-            .expected("a gate that came to its end")
-            .actual(report.reason.clone())
-            .reason(report.reason.clone())
-            .hint(format!("look at the job of shard {}", part.shard)),
-    )
 }
 
 #[cfg(test)]

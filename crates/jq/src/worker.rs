@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::{Error, MAX_RESULT, Program, build, evaluate};
+use crate::program::{Error, MAX_RESULT, Program, build, evaluate};
 
 /// The argument by which a program knows that it is such a process.
 const ARGUMENT: &str = "__jq";

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use model::{Measurement, Outcome, Verdict};
 
-use crate::class;
+use crate::mark::class;
 use crate::scale::Scale;
 use crate::text::{number, shown, span};
 

@@ -4,6 +4,7 @@
 //! The report is redacted before it comes here; maud escapes every text.
 
 mod chart;
+mod mark;
 mod scale;
 mod text;
 mod timeline;
@@ -12,6 +13,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use model::outcome::by_weight;
 use model::{Measurement, Outcome, Report, Severity, Table, Verdict};
 
+use mark::{class, mark, mark_of};
 use text::shown;
 
 const STYLE: &str = include_str!("page.css");
@@ -189,37 +191,6 @@ fn facts(report: &Report) -> Markup {
                 }
             }
         }
-    }
-}
-
-/// A verdict in a word and a sign: colour alone tells nobody who cannot see it.
-fn mark(verdict: Verdict) -> Markup {
-    let sign = match verdict {
-        Verdict::Pass => "✓",
-        Verdict::Fail | Verdict::Refused => "✗",
-        Verdict::Error | Verdict::Partial => "!",
-        Verdict::Inconclusive => "?",
-        Verdict::Skipped => "–",
-    };
-    html! { span class={ "mark " (class(verdict)) } aria-hidden="true" { (sign) } }
-}
-
-/// What can fail no stage is a warning, whatever was found.
-fn mark_of(outcome: &Outcome) -> Markup {
-    match outcome.severity {
-        Severity::Advisory if outcome.verdict > Verdict::Pass => {
-            html! { span class="mark unsure" aria-hidden="true" { "!" } }
-        }
-        _ => mark(outcome.verdict),
-    }
-}
-
-fn class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail | Verdict::Refused => "fail",
-        Verdict::Error | Verdict::Partial | Verdict::Inconclusive => "unsure",
-        Verdict::Skipped => "skipped",
     }
 }
 

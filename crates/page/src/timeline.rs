@@ -7,7 +7,7 @@ use model::report::Bar;
 use model::{Outcome, Report, Verdict};
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::class;
+use crate::mark::class;
 use crate::scale::Scale;
 use crate::text::{number, shown, span};
 

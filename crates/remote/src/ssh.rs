@@ -6,106 +6,30 @@ mod connect;
 mod error;
 mod link;
 mod offer;
+mod output;
 mod proof;
 mod pulse;
 mod pump;
 mod shared;
+mod target;
 mod tunnel;
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
 use tokio::sync::oneshot;
 
 pub use error::Error;
 pub use offer::Apart;
+pub use output::{Exit, Limits, Output};
 use proof::Proof;
 use pump::Order;
 pub use shared::Shared;
+pub use target::Target;
 pub use tunnel::{Severed, Tunnel};
-
-/// Where to log in, as whom.
-#[derive(Clone, Debug)]
-pub struct Target {
-    pub address: String,
-    pub port: u16,
-    pub user: String,
-    pub key: SecretString,
-    /// What opens the key, where it is protected.
-    pub passphrase: Option<SecretString>,
-    pub known_hosts: PathBuf,
-}
-
-/// How long a command may take, and how much it may print.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    pub timeout: Duration,
-    /// What is kept of each stream, in bytes; the rest is read and dropped. A command that
-    /// prints sixteen times as much (and at least 1 MiB) is cut off.
-    pub max_output: usize,
-}
-
-/// How a command on a host ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Code(i32),
-    /// By a signal, such as `KILL`.
-    Signal(String),
-    /// The channel was closed, and nothing proves that the command ran to its end: the server
-    /// told no exit status, or runs a command of its own instead (`ForceCommand`).
-    Unproven,
-    /// It had not ended in time; the connection takes no more commands.
-    TimedOut,
-    /// It printed far more than was allowed; the connection takes no more commands.
-    Flood,
-}
-
-impl std::fmt::Display for Exit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Exit::Code(code) => write!(f, "exit status {code}"),
-            Exit::Unproven => f.write_str("ended without proof that it ran"),
-            Exit::Signal(signal) => write!(f, "killed by signal {signal}"),
-            Exit::TimedOut => f.write_str("not done in time"),
-            Exit::Flood => f.write_str("cut off: it prints without end"),
-        }
-    }
-}
-
-/// What a command on a host did.
-#[derive(Clone, Debug)]
-pub struct Output {
-    pub exit: Exit,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-    /// More was printed than is kept here.
-    pub truncated: bool,
-    /// How much was printed, kept or not.
-    pub printed: u64,
-}
-
-impl Output {
-    pub fn success(&self) -> bool {
-        self.exit == Exit::Code(0)
-    }
-
-    /// The last lines of stderr, else of stdout: what a person would look at first.
-    pub fn tail(&self) -> String {
-        let error = String::from_utf8_lossy(&self.stderr);
-        let text = if error.trim().is_empty() {
-            String::from_utf8_lossy(&self.stdout)
-        } else {
-            error
-        };
-        let lines: Vec<&str> = text.trim_end().lines().collect();
-        lines[lines.len().saturating_sub(5)..].join("\n")
-    }
-}
 
 /// A login that stands. Commands run side by side, and tunnels beside them, all on one connection
 /// that a thread of its own serves.
@@ -192,7 +116,7 @@ impl Session {
             within: timeout,
         };
         let stream = self.order(order, timeout).await.ok_or_else(late)??;
-        Tunnel::new(stream, self.clone()).map_err(|error| Error::Ours(error.to_string()))
+        Tunnel::new(stream, self.0.clone()).map_err(|error| Error::Ours(error.to_string()))
     }
 
     /// Whether the host still answers on this connection. Where it does not, the connection takes

@@ -7,7 +7,7 @@ use model::{Outcome, Report, Severity, Verdict};
 use runners::{Judgement, Knowledge, Pool, State, span};
 use tokio::time::Instant;
 
-use crate::{nobody, rules, sources, unless_interrupted};
+use crate::asking::{nobody, rules, sources, unless_interrupted};
 
 pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
     let started_at = Timestamp::now();

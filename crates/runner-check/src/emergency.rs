@@ -9,10 +9,11 @@ use remote::local::{Script, Stream};
 use remote::quote;
 use runners::{Pool, State, span};
 
+use crate::asking::{nobody, rules, sources, unless_interrupted};
+use crate::check;
 use crate::prove::{self, prove};
 use crate::remedy::{self, Patient};
 use crate::restart::not_done;
-use crate::{check, nobody, rules, sources, unless_interrupted};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {

@@ -4,6 +4,7 @@
 //! runner. The remedies, [`restart`], [`prune`] and [`emergency`], act only when they are called
 //! by name, say first what they will do, and [`prove`] afterwards that it helped.
 
+mod asking;
 mod check;
 mod emergency;
 mod list;
@@ -13,10 +14,9 @@ mod remedy;
 mod restart;
 
 use std::num::NonZero;
-use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
-use config::file::{Pool, RunnerCheck};
+use config::file::Pool;
 use config::value::Span;
 use model::Report;
 
@@ -175,33 +175,4 @@ impl Stage {
             max_start_time: self.max_start_time,
         })
     }
-}
-
-/// Whom to ask, as the section says. A rate limit is waited for within `patience`.
-fn sources<'a>(job: &'a Job, section: &RunnerCheck, patience: Duration) -> runners::Sources<'a> {
-    let timeout = section.timeout.get();
-    let until = Instant::now() + patience.max(timeout);
-    let client = job.github(section.token_env.as_deref(), timeout, until);
-    runners::Sources::new(job, client, timeout)
-}
-
-fn rules(section: &RunnerCheck) -> runners::Rules {
-    runners::Rules {
-        max_evidence_age: section.max_evidence_age.get(),
-        max_queue_time: section.max_queue_time.get(),
-    }
-}
-
-/// The work, unless a signal comes first.
-async fn unless_interrupted<T>(work: impl Future<Output = T>, job: &Job) -> Result<T, Failure> {
-    tokio::select! {
-        done = work => Ok(done),
-        _ = job.interrupt.wait() => Err(Failure::error("interrupted")),
-    }
-}
-
-/// Nobody said whose runners are meant.
-fn nobody() -> Failure {
-    Failure::usage("no repository is named")
-        .hint("pass `--repo OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it")
 }

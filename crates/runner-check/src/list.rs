@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
 use runners::{Pool, State};
 
-use crate::{nobody, rules, sources, unless_interrupted};
+use crate::asking::{nobody, rules, sources, unless_interrupted};
 
 pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
     let started_at = Timestamp::now();

@@ -10,7 +10,7 @@ use config::file::RunnerCheck;
 use runners::{Judgement, Pool, span};
 use tokio::time::Instant;
 
-use crate::{rules, sources, unless_interrupted};
+use crate::asking::{rules, sources, unless_interrupted};
 
 /// Between two looks: long enough for a crash, short enough for a person who waits.
 const PAUSE: Duration = Duration::from_secs(2);

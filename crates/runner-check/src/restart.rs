@@ -8,6 +8,7 @@ use model::{Outcome, Report};
 use remote::quote;
 use runners::span;
 
+use crate::asking::{nobody, rules, sources, unless_interrupted};
 use crate::prove::{self, Proof};
 use crate::remedy::{self, Patient};
 
@@ -180,7 +181,7 @@ pub(crate) async fn finish(
     done: String,
     started_at: Timestamp,
 ) -> Result<Report, Failure> {
-    let pool = prove::pool_of(name, job, section).ok_or_else(crate::nobody)?;
+    let pool = prove::pool_of(name, job, section).ok_or_else(nobody)?;
     let proof = prove::prove(job, section, &pool).await?;
     let mut report = remedy::report(outcome(id, name, &done, section, &proof), started_at);
     report.tables = vec![runners::table::evidence(&pool, &proof.judgement)];
@@ -220,10 +221,10 @@ fn outcome(id: String, name: &str, done: &str, section: &RunnerCheck, proof: &Pr
 
 /// What the runner works on, if it does.
 async fn works(job: &Job, section: &RunnerCheck, name: &str) -> Result<Option<String>, Failure> {
-    let pool = prove::pool_of(name, job, section).ok_or_else(crate::nobody)?;
-    let asking = crate::sources(job, section, section.verify_timeout.get());
-    let known = crate::unless_interrupted(asking.gather(std::slice::from_ref(&pool)), job).await?;
-    let judgement = runners::judge(&pool, &known, &crate::rules(section));
+    let pool = prove::pool_of(name, job, section).ok_or_else(nobody)?;
+    let asking = sources(job, section, section.verify_timeout.get());
+    let known = unless_interrupted(asking.gather(std::slice::from_ref(&pool)), job).await?;
+    let judgement = runners::judge(&pool, &known, &rules(section));
     let judged = judgement.runners.iter().find(|runner| runner.name == name);
     Ok(judged
         .filter(|runner| remedy::is_working(runner.merged.state))

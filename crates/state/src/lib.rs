@@ -13,11 +13,12 @@ pub mod migrate;
 mod parse;
 pub mod repair;
 pub mod store;
+mod surroundings;
 pub mod validate;
 
-pub use backend::Surroundings;
 pub use document::{Document, Entry, Forced, Frozen, Lock, Status};
 pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;
 pub use store::{Claim, Lease, Snapshot, Store, Within};
+pub use surroundings::Surroundings;

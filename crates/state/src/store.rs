@@ -13,9 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use model::release::Match;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Backend, Blob, File, Part, Surroundings, Trouble};
+use crate::backend::{Backend, Blob, File, Part, Trouble};
 use crate::document::{Document, Lock};
 use crate::parse::{self, Unfit};
+use crate::surroundings::Surroundings;
 use crate::{Error, Holder};
 
 /// A state that grows beyond this forgets its oldest releases; in bytes.

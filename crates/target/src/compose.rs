@@ -1,7 +1,9 @@
 //! Services of a Compose project: their images stand in an override file of ours.
 
+mod deployment;
 mod images;
 mod look;
+mod program;
 pub(crate) mod project_files;
 mod same;
 mod shell;
@@ -15,7 +17,6 @@ use config::file::{ComposeProbe, ComposeTarget};
 use config::value::Span;
 use futures_util::future::join;
 use model::Severity;
-use model::release::Releases;
 use probe::project::Project;
 use probe::settle::{self, Settling};
 use remote::quote;
@@ -28,15 +29,13 @@ use crate::place::{Effect, Place, word};
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Parts, Proving, Step, Switch, Target, Transition,
 };
+pub(crate) use deployment::Compose;
+use deployment::{Changes, LOOK, RELEASE, Resolved};
 use images::{is_image, release_of, repository};
 use look::{Container, Counts, Look};
+use program::Program;
 use project_files::{more_than_images, not_ours, override_text};
-use shell::Program;
 
-/// What is only looked at is there soon; an image may be asked of a registry.
-const LOOK: Duration = Duration::from_mins(1);
-/// The places in an image.
-const RELEASE: &str = "{release}";
 const DIGEST: &str = "{digest}";
 /// A look that is as old as this is looked again.
 const LATELY: Duration = Duration::from_secs(5);
@@ -61,29 +60,6 @@ const MAY: &str = r#"may() { said=$(sudo -n -l -- "$@" 2>&1 >/dev/null) || no "s
 docker() { may docker "$@"; }
 "#;
 const MAY_PROGRAM: &str = "program() { may docker-compose \"$@\"; }\n";
-
-pub(crate) struct Compose<'a> {
-    config: &'a ComposeTarget,
-    machines: Machines<'a>,
-    /// What the state knows of each release.
-    known: Vec<Entry>,
-    /// What a label is called by.
-    names: Releases,
-    /// What was found out of each place; it stays so while we are here.
-    programs: RefCell<BTreeMap<Place, Program>>,
-    resolved: RefCell<BTreeMap<(Place, String), Resolved>>,
-    /// The last look at each place, until something is changed there.
-    looked: RefCell<BTreeMap<Place, (Instant, Look)>>,
-    /// The images that were seen to be at a place.
-    here: RefCell<BTreeSet<(Place, String)>>,
-}
-
-/// The project as Compose resolves it for a release, and what it warned of.
-#[derive(Clone, Debug, Default)]
-struct Resolved {
-    project: Project,
-    warnings: Vec<String>,
-}
 
 /// What is there before a step.
 #[derive(Debug, Deserialize, Serialize)]
@@ -116,16 +92,6 @@ struct Seen<'l> {
     down: Vec<String>,
     /// What each service runs, in words.
     runs: Vec<String>,
-}
-
-/// The services that a step touches.
-#[derive(Clone, Debug, Default)]
-struct Changes {
-    /// Those that get another image, or whose containers are not well.
-    services: BTreeSet<String>,
-    /// Those that live in their containers, and stay behind in what is gone if they are not made
-    /// again: those of a container after it.
-    after: Vec<String>,
 }
 
 impl<'a> Compose<'a> {

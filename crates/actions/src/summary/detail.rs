@@ -7,7 +7,7 @@ use model::text::span;
 use model::{Measurement, Outcome, Verdict};
 
 use super::escape::{CELL, cell, fenced, html, shorten};
-use super::mark;
+use super::mark::mark;
 
 /// A detail longer than this is cut.
 const DETAIL: usize = 20_000;

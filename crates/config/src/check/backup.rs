@@ -1,6 +1,6 @@
 //! Rules of `preflight.backup` and `preflight.rollback-ready`.
 
-use super::{fault, known_host, unique};
+use super::rules::{fault, known_host, unique};
 use crate::error::Fault;
 use crate::file::{Config, Preflight};
 use crate::node::Node;

@@ -1,7 +1,7 @@
 //! Rules about probes and their policies.
 
+use super::rules::{at, exclusive, fault, http_url, known_host, unique};
 use super::smoke::smoke;
-use super::{at, exclusive, fault, http_url, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
     Config, EcsProbe, Healthgate, HostList, HttpProbe, Impossible, Policy, PolicyOverlay,

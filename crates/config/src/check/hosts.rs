@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{fault, http_url, known_host};
+use super::rules::{fault, http_url, known_host};
 use crate::error::Fault;
 use crate::file::{Config, HostCheck, Preflight};
 use crate::node::Node;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{fault, known_host, unique};
+use super::rules::{fault, known_host, unique};
 use crate::error::Fault;
 use crate::file::{
     ComposeTarget, Config, EcsTarget, HaproxyTarget, Hook, HostList, NginxTarget, Rollback,

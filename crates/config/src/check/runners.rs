@@ -1,6 +1,6 @@
 //! Rules about runners: whose they are, where they live, and what starts in an emergency.
 
-use super::{fault, http_url, known_host, unique};
+use super::rules::{fault, http_url, known_host, unique};
 use crate::error::{Fault, nearest};
 use crate::file::{Config, Preflight, RunnerCheck, RunnerMetric};
 use crate::node::Node;

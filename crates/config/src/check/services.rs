@@ -1,6 +1,6 @@
 //! Rules for the probes that ask where a service runs.
 
-use super::{fault, known_host};
+use super::rules::{fault, known_host};
 use crate::error::Fault;
 use crate::file::{
     CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, HostList, PostgresProbe,

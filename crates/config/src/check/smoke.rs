@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{exclusive, fault};
+use super::rules::{exclusive, fault};
 use crate::error::{Fault, nearest};
 use crate::file::{SmokeProbe, SmokeRequest};
 use crate::node::Node;

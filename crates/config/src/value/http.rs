@@ -244,3 +244,19 @@ impl std::str::FromStr for Proxy {
         }
     }
 }
+
+textual!(Method, "Method", {
+    "type": "string",
+    "description": "An HTTP method, such as `GET` or `POST`.",
+    "pattern": "^[A-Z-]+$"
+});
+
+textual!(StatusRange, "StatusRange", {
+    "type": ["string", "integer"],
+    "description": "An HTTP status or a range of them: `200`, `200-299`, `2xx`."
+});
+
+textual!(Proxy, "Proxy", {
+    "type": "string",
+    "description": "`http://[user:password@]host:port`, or `none`."
+});

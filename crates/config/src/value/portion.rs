@@ -75,6 +75,12 @@ impl std::fmt::Display for Portion {
     }
 }
 
+textual!(Portion, "Portion", {
+    "type": ["string", "integer"],
+    "description": "How many of several: a count, `12`, or a share of all, `95%`.",
+    "examples": ["95%", 12]
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -97,6 +97,12 @@ impl std::fmt::Display for Quantity {
     }
 }
 
+textual!(Quantity, "Quantity", {
+    "type": ["string", "number"],
+    "description": "A number: plain, a share of one (`5%`), seconds (`3s`, `250ms`) or bytes (`64KiB`).",
+    "examples": [0.05, "5%", "3s"]
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;

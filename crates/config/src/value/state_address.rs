@@ -97,6 +97,12 @@ impl fmt::Display for StateAddress {
     }
 }
 
+textual!(StateAddress, "StateAddress", {
+    "type": "string",
+    "description": "A path, `ssh://host/path` with a name under `hosts:`, or `s3://bucket/key`.",
+    "examples": ["/var/lib/shop/state.json", "ssh://web-01/var/lib/shop/state.json", "s3://shop-state/production.json"]
+});
+
 #[cfg(test)]
 mod tests {
     use super::StateAddress;

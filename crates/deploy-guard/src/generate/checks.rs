@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::markdown::{table, words};
+
 /// A section that has kinds of something.
 #[derive(Clone, Copy)]
 pub struct Section {
@@ -97,7 +99,7 @@ fn index(schema: &Value, section: Section) -> String {
         }
     }
     page.push('\n');
-    super::table(&mut page, "The other keys", &rest);
+    table(&mut page, "The other keys", &rest);
     parts(&mut page, schema, &rest, &mut seen);
     finished(&page, section)
 }
@@ -163,10 +165,10 @@ fn describe(page: &mut String, schema: &Value, of: &Value, seen: &mut Vec<String
     }
     seen.push(name.to_owned());
     if !of["properties"].is_object() {
-        super::words(page, name, of);
+        words(page, name, of);
         return;
     }
-    super::table(page, name, of);
+    table(page, name, of);
     parts(page, schema, of, seen);
 }
 

@@ -9,7 +9,8 @@ use model::report::v1;
 use model::{Outcome, Table};
 use tokio::process::Command;
 
-use super::{had, read};
+use super::had;
+use super::report::read;
 
 /// Flags that say where to write or what to read, which are ours to say.
 const OURS: [&str; 5] = ["--report", "--summary", "--html", "--format", "--config"];
@@ -81,6 +82,17 @@ fn told(then: &v1::Report) -> Vec<&str> {
     told
 }
 
+/// The command line as far as it has stages that can be run again.
+fn stages() -> clap::Command {
+    clap::Command::new("deploy-guard").subcommands([
+        cli::command::<preflight::Stage>(),
+        cli::command::<runner_check::Stage>(),
+        cli::command::<healthgate::Stage>(),
+        cli::command::<rollback::Stage>(),
+        cli::command::<crate::run::Stage>(),
+    ])
+}
+
 /// The words as the stage reads them: which of them is its action, only its command line knows.
 struct Asked {
     action: Option<String>,
@@ -94,12 +106,12 @@ impl Asked {
                 .hint("is it a report of deploy-guard?")
         };
         // What a variable says is not seen here, and would be missed.
-        let lenient = crate::command().ignore_errors(true);
+        let lenient = stages().ignore_errors(true);
         let whole = ["deploy-guard", &then.stage].into_iter();
         let matches = lenient
             .try_get_matches_from(whole.chain(words.iter().copied()))
             .map_err(|_| unread())?;
-        let mut command = crate::command();
+        let mut command = stages();
         command.build();
         let mut command = command.find_subcommand(&then.stage).ok_or_else(unread)?;
         let mut matches = matches.subcommand_matches(&then.stage).ok_or_else(unread)?;

@@ -7,7 +7,7 @@ use model::report::v1;
 use model::text::cut;
 use model::{Measurement, Member, Members, Outcome, Severity, Tally, Verdict};
 
-use super::Part;
+use super::part::Part;
 
 /// More than any list of endpoints has; sums of it stay far from an overflow.
 const MOST: usize = 1_000_000_000;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::release::Match;
-use model::{Outcome, Shard};
+use model::{Outcome, Shard, Verdict};
 
-use super::{Part, beyond_its_outcomes};
+use super::add;
+use super::part::Part;
 
 /// What the merge itself was asked for.
 #[derive(Clone, Debug, Default)]
@@ -173,4 +174,21 @@ fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
         unusable(part.name, reason)
     });
     (ours, told.collect())
+}
+
+/// What a shard's report says beyond its outcomes: it may have ended before it had any.
+fn beyond_its_outcomes(part: &Part) -> Option<Outcome> {
+    let report = &part.report;
+    let known = Verdict::of(report.outcomes.iter().map(add::weighs));
+    if report.verdict <= known && !report.outcomes.is_empty() {
+        return None;
+    }
+    let verdict = report.verdict.max(Verdict::Inconclusive);
+    Some(
+        Outcome::new(format!("shard/{}", part.shard.index), &part.name, verdict)
+            .expected("a gate that came to its end")
+            .actual(report.reason.clone())
+            .reason(report.reason.clone())
+            .hint(format!("look at the job of shard {}", part.shard)),
+    )
 }

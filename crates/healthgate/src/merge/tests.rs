@@ -1,6 +1,7 @@
 //! The counts of shards add up, in whatever order their reports come.
 
-use model::{Context, Members, Tally};
+use model::report::v1;
+use model::{Context, Members, Tally, Verdict};
 use proptest::prelude::*;
 
 use super::*;

@@ -2,6 +2,7 @@
 
 mod back;
 mod gate;
+mod names;
 
 use std::fmt::Write as _;
 
@@ -235,22 +236,4 @@ fn deploy(plan: &Plan, text: &mut String) {
             let _ = writeln!(text, "  command: {}", scalar(&command));
         }
     }
-}
-
-fn compose_folder(plan: &Plan, project: &Project) -> String {
-    match plan.machines.is_empty() {
-        true if project.folder.is_empty() => ".".to_owned(),
-        true => project.folder.clone(),
-        false => format!("/srv/{}", plan.service),
-    }
-}
-
-fn ecs_names(cluster: &Cluster) -> (String, String) {
-    if cluster.of.is_empty() {
-        return (
-            "\"${ECS_CLUSTER}\"".to_owned(),
-            "\"${ECS_SERVICE}\"".to_owned(),
-        );
-    }
-    (scalar(&cluster.of), scalar(&cluster.service))
 }

@@ -1,9 +1,11 @@
 //! What to write, decided from what was seen, what was wished and what a person answered.
 
 mod answers;
+mod machine;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use self::machine::Machine;
 use super::ask::Ask;
 use super::problem::Problem;
 use super::wishes::Wishes;
@@ -61,14 +63,6 @@ pub(super) struct Cluster {
     /// The cluster.
     pub(super) of: String,
     pub(super) service: String,
-}
-
-/// A machine that is reached by SSH.
-#[derive(Debug)]
-pub(super) struct Machine {
-    pub(super) name: String,
-    pub(super) user: String,
-    pub(super) address: String,
 }
 
 #[derive(Debug)]

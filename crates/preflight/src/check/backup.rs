@@ -5,23 +5,20 @@
 
 mod bucket;
 mod checksum;
+mod file;
 mod script;
 mod shell;
 
-use std::time::Duration;
-
 use config::file::{BackupCheck, Intact};
-use config::value::{Age, Size};
-use jiff::SignedDuration;
+use config::value::Age;
 use model::{Outcome, Verdict};
 
 use super::space::bytes;
 use super::{Planned, Scene};
+use file::{Blind, File, Looked, Proof, from_the_future, too_old, too_small};
 
 /// A backup this much smaller than the one before it is worth a word.
 const SHRUNK: f64 = 0.5;
-/// How far the clock that dated a backup may be ahead of the clock of where it lies.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 pub(crate) fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let timeout = check
@@ -63,85 +60,6 @@ pub(crate) fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<
 
 fn is_bucket(check: &BackupCheck) -> bool {
     check.file.starts_with("s3://")
-}
-
-/// One file, by the clock of where it lies.
-#[derive(Clone, Debug, PartialEq)]
-struct File {
-    name: String,
-    size: u64,
-    /// Negative where it is dated in the future.
-    age: SignedDuration,
-}
-
-impl File {
-    /// As old as it says; one that is being written may be a little ahead of the clock.
-    fn age(&self) -> Age {
-        Age::from(Duration::try_from(self.age).unwrap_or_default())
-    }
-}
-
-/// What a place tells.
-struct Looked {
-    /// The newest, and the one before it.
-    files: Vec<File>,
-    /// Whether the newest is whole; `None` where nobody asked.
-    proof: Option<Proof>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Proof {
-    Intact,
-    /// What the program that read it said.
-    Damaged(String),
-    /// It could not be read to its end.
-    Unknown {
-        reason: String,
-        hint: String,
-    },
-}
-
-/// Why nobody can know.
-struct Blind {
-    verdict: Verdict,
-    reason: String,
-    hint: String,
-}
-
-impl Blind {
-    fn error(reason: impl Into<String>, hint: impl Into<String>) -> Blind {
-        Blind {
-            verdict: Verdict::Error,
-            reason: reason.into(),
-            hint: hint.into(),
-        }
-    }
-}
-
-/// Before a file is read to its end: what is plain to see must be good.
-fn worth_reading(check: &BackupCheck, file: &File) -> bool {
-    !from_the_future(check, file)
-        && too_old(check, file).is_none()
-        && too_small(check, file).is_none()
-}
-
-/// Nobody knows how old that one is, and it would be the newest for ever.
-fn from_the_future(check: &BackupCheck, file: &File) -> bool {
-    check.max_age.is_some() && -file.age > SKEW
-}
-
-fn too_old(check: &BackupCheck, file: &File) -> Option<String> {
-    let most = check.max_age?;
-    let age = file.age();
-    (age > most).then(|| format!("it is {age} old, {most} is allowed"))
-}
-
-fn too_small(check: &BackupCheck, file: &File) -> Option<String> {
-    let least = check.min_size.map_or(1, Size::get);
-    (file.size < least).then(|| {
-        let (has, least) = (bytes(file.size), bytes(least));
-        format!("it has {has}, at least {least} are expected")
-    })
 }
 
 fn judge(id: String, check: &BackupCheck, looked: Result<Looked, Blind>) -> Outcome {

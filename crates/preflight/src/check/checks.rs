@@ -2,22 +2,17 @@
 
 mod alerts;
 mod judge;
-
-use std::time::{Duration, Instant};
+mod look;
 
 use config::file::CommitChecks;
 use github::RunId;
 use jiff::Timestamp;
-use model::Outcome;
 
-use super::asked::{Asked, Unknown};
+use super::asked::Unknown;
 use super::commit::Commit;
 use super::{Planned, Scene};
 use judge::Judged;
-
-/// Between two looks at what still runs: at first, and at most.
-const SOON: Duration = Duration::from_secs(2);
-const LATER: Duration = Duration::from_secs(20);
+use look::{Look, patience, remarked};
 
 /// The commit's checks, and the alerts if they are asked for.
 pub(crate) fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
@@ -71,21 +66,6 @@ pub(crate) fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Pla
             .map(|scanning| alerts::plan(check, scanning, scene)),
     );
     planned
-}
-
-/// How long asking may take: without a wait the rest of the stage's time, else the wait and the
-/// last look after it.
-fn patience(wait: config::value::Span, scene: &Scene<'_>) -> Duration {
-    scene.patient().max(wait.get() + scene.timeout)
-}
-
-/// An outcome that says how its commit was found, where that is worth a word.
-fn remarked(mut outcome: Outcome, commit: &Commit) -> Outcome {
-    if let Some(remark) = commit.remark() {
-        let actual = outcome.actual.take().unwrap_or_default();
-        outcome = outcome.actual(format!("{actual}; {remark}"));
-    }
-    outcome
 }
 
 async fn ask(
@@ -148,45 +128,5 @@ async fn ask(
             return Ok((commit, judged.waited(wait.get())));
         }
         look.pause(id, &judged.waits_for(), spent, scene).await;
-    }
-}
-
-/// Looks at something until it is final or the check's own `wait` is over.
-struct Look {
-    asked: Asked,
-    end: Instant,
-    pause: Duration,
-}
-
-impl Look {
-    fn new(check: &CommitChecks, scene: &Scene<'_>, wait: Duration) -> Result<Self, Unknown> {
-        let end = Instant::now() + wait;
-        let until = if wait.is_zero() {
-            scene.until
-        } else {
-            scene.until.max(end)
-        };
-        let (repository, token_env) = (check.repository.as_deref(), check.token_env.as_deref());
-        Ok(Look {
-            asked: Asked::until(scene, repository, token_env, until)?,
-            end,
-            pause: SOON,
-        })
-    }
-
-    fn is_left(&self) -> bool {
-        Instant::now() < self.end
-    }
-
-    /// Waits for the next look; the last one is at the end of the time. `spent` is what the client
-    /// had spent before this look.
-    async fn pause(&mut self, id: &str, seen: &str, spent: u64, scene: &Scene<'_>) {
-        let left = self.end.saturating_duration_since(Instant::now());
-        let client = &self.asked.client;
-        let each = client.spent().saturating_sub(spent);
-        let pause = client.pause(self.pause, each, left).min(left);
-        scene.note(id, format!("{seen}; for {} s more", left.as_secs()));
-        tokio::time::sleep(pause).await;
-        self.pause = (self.pause * 3 / 2).min(LATER);
     }
 }

@@ -4,8 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::problem::{Key, Problem};
 use super::rules::{RSA_BITS, bits, not_base64};
-use super::{Key, Problem};
 
 pub(super) const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
 const END: &str = "-----END OPENSSH PRIVATE KEY-----\n";

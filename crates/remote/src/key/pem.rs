@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::problem::{Key, Problem};
 use super::rules::{RSA_BITS, bits, not_base64};
-use super::{Key, Problem};
 
 /// Bits that are left over at the end are not looked at.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

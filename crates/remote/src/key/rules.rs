@@ -2,7 +2,7 @@
 
 use base64::DecodeError;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// By `SSH_RSA_MINIMUM_MODULUS_SIZE`.
 pub(super) const RSA_BITS: usize = 1024;

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Problem, parse};
+use super::parse::parse;
+use super::problem::Problem;
 
 type Undo = fn(&str) -> Option<String>;
 

@@ -14,8 +14,8 @@ use ssh2::Channel;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use super::Error;
 use super::link::{Broken, Link};
-use super::{Error, Session};
 
 /// What is on its way, in each direction, besides the buffers of the system.
 const PIECE: usize = 16 << 10;
@@ -28,7 +28,8 @@ const PIECE: usize = 16 << 10;
 pub struct Tunnel {
     stream: tokio::net::UnixStream,
     severed: Arc<AtomicBool>,
-    _session: Session,
+    /// Without it the connection would end.
+    _session: Arc<dyn std::fmt::Debug + Send + Sync>,
 }
 
 /// The connection to the host broke, and the tunnel with it.
@@ -43,7 +44,10 @@ pub(super) struct Handed {
 }
 
 impl Tunnel {
-    pub(super) fn new(end: Handed, session: Session) -> io::Result<Tunnel> {
+    pub(super) fn new(
+        end: Handed,
+        session: Arc<dyn std::fmt::Debug + Send + Sync>,
+    ) -> io::Result<Tunnel> {
         Ok(Tunnel {
             stream: tokio::net::UnixStream::from_std(end.stream)?,
             severed: end.severed,

@@ -8,8 +8,8 @@ use aws::{Address, Client, Condition, Error, Renewing};
 use model::Env;
 use tokio::sync::OnceCell;
 
-use super::Surroundings;
-use super::{Blob, JOURNALS, Part, Trouble, journal_number};
+use super::part::{Blob, JOURNALS, Part, Trouble, journal_number};
+use crate::surroundings::Surroundings;
 
 /// One question with its retries.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Blob, JOURNALS, Part, Trouble, journal_number};
+use super::part::{Blob, JOURNALS, Part, Trouble, journal_number};
 use crate::atomic::{self, Owner};
 
 /// A swap takes milliseconds; whoever holds it longer is stuck.

@@ -10,9 +10,9 @@ use remote::quote;
 use remote::ssh::{Error, Limits, Shared, Target};
 use sha2::{Digest as _, Sha256};
 
-use super::Surroundings;
-use super::{Blob, JOURNALS, Part, Trouble, journal_name, journal_number};
+use super::part::{Blob, JOURNALS, Part, Trouble, journal_name, journal_number};
 use crate::Holder;
+use crate::surroundings::Surroundings;
 use model::text::cut;
 
 /// One script, and the login before the first.

@@ -1,6 +1,6 @@
 //! The images of services: what may be one, and the release in its name.
 
-use super::RELEASE;
+use super::deployment::RELEASE;
 
 /// The characters of names, tags and digests, none of which a shell, YAML or Compose takes for
 /// more than itself.

@@ -10,8 +10,8 @@ use futures_util::future::join;
 use probe::project::{Project, Service};
 use remote::quote;
 
+use super::deployment::{Changes, Compose, LOOK};
 use super::look::{Container, Look};
-use super::{Changes, Compose, LOOK};
 use crate::place::{Effect, Place};
 use crate::target::Transition;
 

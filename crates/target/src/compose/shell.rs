@@ -2,8 +2,9 @@
 
 use remote::quote;
 
-use super::Compose;
+use super::deployment::Compose;
 use super::look::{FOLDER, FORMAT, PROJECT};
+use super::program::Program;
 use crate::place::word;
 
 /// The files that Compose reads where none is named. With one of ours beside them they have to be.
@@ -17,32 +18,6 @@ done
 for file in compose.override.yaml compose.override.yml docker-compose.override.yml docker-compose.override.yaml; do
   if [ -e "$file" ] && [ "$file" != "$ours" ]; then files="$files -f $file"; break; fi
 done"#;
-
-/// Which Compose a machine has, and what it has made there.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Program {
-    pub(super) v2: bool,
-    /// `2.26.1`.
-    pub(super) version: String,
-    /// The project's name, once its containers told it.
-    pub(super) name: Option<String>,
-    /// The files that its variables come from.
-    pub(super) env_files: Vec<String>,
-}
-
-impl Program {
-    /// What the first script prints of it.
-    pub(super) fn read(line: &str) -> Program {
-        let (kind, version) = line.split_once(' ').unwrap_or_default();
-        let number = |c: char| c.is_ascii_digit() || c == '.';
-        let version = version.trim().trim_start_matches('v');
-        Program {
-            v2: kind == "v2",
-            version: version.chars().take_while(|c| number(*c)).collect(),
-            ..Program::default()
-        }
-    }
-}
 
 impl Compose<'_> {
     /// What begins every script. `program` is what is known by now; where it is not, the script

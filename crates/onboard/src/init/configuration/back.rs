@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{compose_folder, ecs_names};
+use super::names::{compose_folder, ecs_names};
 use crate::init::plan::{Colours, Plan, Way};
 use crate::init::text::{literal, scalar};
 

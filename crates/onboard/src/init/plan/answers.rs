@@ -1,6 +1,6 @@
 //! Answers and flags: only plain words get into the files.
 
-use super::Machine;
+use super::machine::Machine;
 use crate::init::ask::Ask;
 use crate::init::{Problem, Wishes};
 

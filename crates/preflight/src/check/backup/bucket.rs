@@ -13,7 +13,9 @@ use sha2::{Digest as _, Sha256, Sha512};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use super::{Blind, File, Looked, Proof, Scene, script, worth_reading};
+use super::file::{Blind, File, Looked, Proof, worth_reading};
+use super::script;
+use crate::check::Scene;
 
 /// A checksum file is a line.
 const CHECKSUM: usize = 64 << 10;

@@ -4,7 +4,7 @@ use config::file::Intact;
 use jiff::SignedDuration;
 use remote::quote;
 
-use super::{File, Proof};
+use super::file::{File, Proof};
 use model::text::cut;
 
 /// The program that reads a backup is not there.

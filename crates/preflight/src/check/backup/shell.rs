@@ -6,8 +6,9 @@ use config::file::BackupCheck;
 use remote::local;
 use remote::ssh::{self, Limits, Session, Target};
 
+use super::file::{Blind, Looked, Proof, worth_reading};
 use super::script::{self, Listed};
-use super::{Blind, Looked, Proof, Scene, worth_reading};
+use crate::check::Scene;
 
 /// Two lines of a list, or the last words of a program.
 const MAX_OUTPUT: usize = 64 << 10;

@@ -9,7 +9,7 @@ use super::super::asked::{Unknown, some};
 use super::super::commit::Commit;
 use super::super::waiver::{Grace, expired, shown, waiver};
 use super::super::{Planned, Scene};
-use super::{Look, patience, remarked};
+use super::look::{Look, patience, remarked};
 
 pub(super) fn plan<'a>(
     check: &'a CommitChecks,

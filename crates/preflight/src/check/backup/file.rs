@@ -1,0 +1,92 @@
+//! What a place tells of the files that lie there.
+
+use std::time::Duration;
+
+use config::file::BackupCheck;
+use config::value::{Age, Size};
+use jiff::SignedDuration;
+use model::Verdict;
+
+use crate::check::space::bytes;
+
+/// How far the clock that dated a backup may be ahead of the clock of where it lies.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// One file, by the clock of where it lies.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) size: u64,
+    /// Negative where it is dated in the future.
+    pub(super) age: SignedDuration,
+}
+
+impl File {
+    /// As old as it says; one that is being written may be a little ahead of the clock.
+    pub(super) fn age(&self) -> Age {
+        Age::from(Duration::try_from(self.age).unwrap_or_default())
+    }
+}
+
+/// What a place tells.
+pub(super) struct Looked {
+    /// The newest, and the one before it.
+    pub(super) files: Vec<File>,
+    /// Whether the newest is whole; `None` where nobody asked.
+    pub(super) proof: Option<Proof>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Proof {
+    Intact,
+    /// What the program that read it said.
+    Damaged(String),
+    /// It could not be read to its end.
+    Unknown {
+        reason: String,
+        hint: String,
+    },
+}
+
+/// Why nobody can know.
+pub(super) struct Blind {
+    pub(super) verdict: Verdict,
+    pub(super) reason: String,
+    pub(super) hint: String,
+}
+
+impl Blind {
+    pub(super) fn error(reason: impl Into<String>, hint: impl Into<String>) -> Blind {
+        Blind {
+            verdict: Verdict::Error,
+            reason: reason.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+/// Before a file is read to its end: what is plain to see must be good.
+pub(super) fn worth_reading(check: &BackupCheck, file: &File) -> bool {
+    !from_the_future(check, file)
+        && too_old(check, file).is_none()
+        && too_small(check, file).is_none()
+}
+
+/// Nobody knows how old that one is, and it would be the newest for ever.
+pub(super) fn from_the_future(check: &BackupCheck, file: &File) -> bool {
+    check.max_age.is_some() && -file.age > SKEW
+}
+
+pub(super) fn too_old(check: &BackupCheck, file: &File) -> Option<String> {
+    let most = check.max_age?;
+    let age = file.age();
+    (age > most).then(|| format!("it is {age} old, {most} is allowed"))
+}
+
+pub(super) fn too_small(check: &BackupCheck, file: &File) -> Option<String> {
+    let least = check.min_size.map_or(1, Size::get);
+    (file.size < least).then(|| {
+        let (has, least) = (bytes(file.size), bytes(least));
+        format!("it has {has}, at least {least} are expected")
+    })
+}

@@ -1,0 +1,17 @@
+//! Where to log in, as whom.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// Where to log in, as whom.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub address: String,
+    pub port: u16,
+    pub user: String,
+    pub key: SecretString,
+    /// What opens the key, where it is protected.
+    pub passphrase: Option<SecretString>,
+    pub known_hosts: PathBuf,
+}

@@ -1,0 +1,15 @@
+//! What a store is reached by.
+
+use std::collections::BTreeMap;
+
+use config::file::Host;
+use model::{Env, Redactor};
+
+/// What a store on a host or in a bucket is reached by.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub env: Env,
+    pub hosts: BTreeMap<String, Host>,
+    /// Is told of every secret that is made on the way.
+    pub redactor: Redactor,
+}
