@@ -10,9 +10,9 @@ mod runners;
 mod services;
 mod smoke;
 
-use crate::error::Fault;
 use crate::file::{Config, FreezeWindow, Github, Preflight, SecretKind, VariableCheck, Waiver};
-use crate::node::Node;
+use yaml::Fault;
+use yaml::Node;
 
 use rules::{fault, http_url, known_host, unique};
 

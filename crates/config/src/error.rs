@@ -1,11 +1,9 @@
 //! What is wrong with a configuration, where, and what was probably meant.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-
-use crate::place::Place;
+use yaml::{Fault, Place, UnknownKey};
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -59,57 +57,47 @@ impl Error {
     }
 }
 
-/// A fault whose file is not known yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    pub(crate) message: String,
-    pub(crate) hint: Option<String>,
-    pub(crate) place: Option<Place>,
-    pub(crate) unset: Vec<String>,
+/// The error of a file, of which `text` is the content.
+pub(crate) fn placed(fault: Fault, path: &std::path::Path, text: &str) -> Error {
+    let Fault {
+        message,
+        hint,
+        place,
+        unset,
+        unknown,
+    } = fault;
+    let (message, hint) = match unknown.as_ref().and_then(renamed) {
+        Some(row) => (
+            format!("`{}` was renamed to `{}`", row.old, row.new),
+            Some(row.hint.to_owned()),
+        ),
+        None => (message, hint),
+    };
+    let place = place.unwrap_or(0..0);
+    let before = &text[..floor(text, place.start)];
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    Error::Invalid {
+        path: path.to_owned(),
+        line,
+        column,
+        snippet: draw(path, text, &place, &message),
+        message,
+        hint,
+        unset,
+    }
 }
 
-impl Fault {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Fault {
-            message: message.into(),
-            hint: None,
-            place: None,
-            unset: Vec::new(),
-        }
-    }
-
-    /// Sets the place unless a deeper one is known.
-    pub(crate) fn at(mut self, place: Place) -> Self {
-        self.place.get_or_insert(place);
-        self
-    }
-
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    pub(crate) fn into_error(self, path: &std::path::Path, text: &str) -> Error {
-        let place = self.place.unwrap_or(0..0);
-        let before = &text[..floor(text, place.start)];
-        let line = before.matches('\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .count()
-            + 1;
-        Error::Invalid {
-            path: path.to_owned(),
-            line,
-            column,
-            snippet: draw(path, text, &place, &self.message),
-            message: self.message,
-            hint: self.hint,
-            unset: self.unset,
-        }
-    }
+/// Where the new name may stand; elsewhere the same word is an unknown key like any other.
+fn renamed(key: &UnknownKey) -> Option<&'static Renamed> {
+    let is = |row: &&Renamed| row.old == key.written && key.known.contains(&row.new);
+    RENAMED.iter().find(is)
 }
 
 /// A key that had another name before 1.0.
@@ -193,72 +181,4 @@ fn draw(path: &std::path::Path, text: &str, place: &Place, message: &str) -> Str
         .split_once('\n')
         .map(|(_, rest)| rest.to_owned())
         .unwrap_or_default()
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl serde::de::Error for Fault {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Fault::new(message.to_string())
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let renamed = |row: &&Renamed| row.old == field && expected.contains(&row.new);
-        if let Some(row) = RENAMED.iter().find(renamed) {
-            return Fault::new(format!("`{field}` was renamed to `{}`", row.new)).hint(row.hint);
-        }
-        let fault = Fault::new(format!("unknown key `{field}`"));
-        match nearest(field, expected) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(format!("known keys here: {}", listed(expected))),
-        }
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let fault = Fault::new(format!("unknown value `{variant}`"));
-        match nearest(variant, expected) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(format!("one of {}", listed(expected))),
-        }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Fault::new(format!("missing key `{field}`"))
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Fault::new(format!("the key `{field}` stands here twice"))
-    }
-
-    fn invalid_type(
-        unexpected: serde::de::Unexpected<'_>,
-        expected: &dyn serde::de::Expected,
-    ) -> Self {
-        Fault::new(format!("expected {expected}, found {unexpected}"))
-    }
-}
-
-/// The known word closest to what was written, if it is close enough to be a slip.
-pub(crate) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
-    let written = written.to_ascii_lowercase().replace('_', "-");
-    known
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(&written, word), *word))
-        .min()
-        .filter(|(distance, word)| *distance <= 1 + word.len().min(written.len()) / 4)
-        .map(|(_, word)| word)
-}
-
-pub(crate) fn listed(words: &[&str]) -> String {
-    words
-        .iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -3,8 +3,8 @@
 
 use model::Env;
 
-use crate::error::Fault;
-use crate::node::{Kind, Node};
+use yaml::Fault;
+use yaml::{Kind, Node};
 
 /// What `${NAME}` may stand for.
 #[derive(Clone, Copy, Debug)]

@@ -4,28 +4,23 @@
 //! the rollback.
 
 mod check;
-mod decode;
 mod error;
 pub mod file;
 pub mod freeze;
 mod interpolate;
 mod load;
-mod node;
-mod place;
 mod secrets;
 mod section;
 mod unset;
-pub mod value;
-pub mod yaml;
 
 pub use error::Error;
 pub use file::Config;
 pub use interpolate::Variables;
 pub use load::{Loaded, PLACES, Refusal, Request, load};
 pub use model::Severity;
-pub use node::leaves;
 pub use secrets::{Secrets, in_words as secrets_in_words};
 pub use section::Section;
+pub use values as value;
 
 /// The JSON Schema of the configuration file.
 pub fn schema() -> schemars::Schema {

@@ -6,13 +6,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::check::check;
-use crate::error::{Error, Fault, listed, nearest};
+use crate::error::{self, Error};
 use crate::file::Config;
 use crate::interpolate::{Variables, resolve};
-use crate::node::Node;
 use crate::secrets::{self, Secrets};
 use crate::section::Section;
 use crate::unset;
+use yaml::Node;
+use yaml::{Fault, listed, nearest};
 
 /// Where the file is looked for when nobody names it.
 pub const PLACES: &[&str] = &[
@@ -85,7 +86,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
     // The error of a file that is no YAML shows its line.
     secrets.literals = secrets::in_words(&text).literals;
     let mut variables = BTreeSet::new();
-    let placed = |fault: Fault| fault.into_error(shown(&path, request.folder), &text);
+    let placed = |fault: Fault| error::placed(fault, shown(&path, request.folder), &text);
     let config = Node::parse(&text).map_err(Problem::from).and_then(|tree| {
         secrets = secrets::of(&tree);
         variables = secrets::used(&tree);

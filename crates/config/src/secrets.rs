@@ -9,8 +9,8 @@
 use std::collections::BTreeSet;
 
 use crate::interpolate::names;
-use crate::node::{Kind, Node};
 use crate::value::template::{Piece, pieces};
+use yaml::{Kind, Node};
 
 /// Tokens that the runner itself hands over.
 const ALWAYS: &[&str] = &[

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::Fault;
 use crate::file::Config;
-use crate::node::{Kind, Node};
-use crate::place::Place;
 use crate::section::Section;
+use yaml::Fault;
+use yaml::Place;
+use yaml::{Kind, Node};
 
 /// The sections that cannot be used, each with its reason: of its own variables that are not set the
 /// first, else the first of a host that it names.

@@ -535,7 +535,7 @@ services:
         "{written}"
     );
     // The folder's name is one word of the shell, whatever it holds.
-    let tree = config::yaml::read(&config).unwrap();
+    let tree = yaml::read(&config).unwrap();
     let script = tree["deploy"]["command"].as_str().unwrap();
     let stop = script.replace("cat >", "pwd; exit 0\ncat >");
     let output = Command::new("sh")

@@ -219,7 +219,7 @@ impl Seen {
 
     fn yaml(&mut self, root: &Path, path: &str) -> Option<Value> {
         let text = self.text(root, path)?;
-        match config::yaml::read(&text) {
+        match yaml::read(&text) {
             Ok(tree) => Some(tree),
             Err(reason) => {
                 self.pass_over(path, &reason);

@@ -89,7 +89,11 @@ fn of_hosts(list: &HostList, hosts: &Hosts) -> Result<Vec<Member>, String> {
         }
         chosen.extend(named);
     }
-    let member = |name: &str| known.get(name).map(|host| Member::of_host(name, host));
+    let member = |name: &str| {
+        known
+            .get(name)
+            .map(|host| Member::of_host(name, &host.address))
+    };
     Ok(chosen.into_iter().filter_map(member).collect())
 }
 

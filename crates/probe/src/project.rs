@@ -39,7 +39,7 @@ const NAMESPACES: [&str; 3] = ["network_mode", "ipc", "pid"];
 impl Project {
     /// Reads what `compose config` prints.
     pub fn read(text: &str) -> Result<Project, String> {
-        let read = config::yaml::read(text).map_err(|error| format!("compose config: {error}"))?;
+        let read = yaml::read(text).map_err(|error| format!("compose config: {error}"))?;
         let all = read["services"].as_object();
         let mut services: BTreeMap<String, Service> = all
             .into_iter()

@@ -1,10 +1,10 @@
 //! Rules of `preflight.backup` and `preflight.rollback-ready`.
 
 use super::rules::{fault, known_host, unique};
-use crate::error::Fault;
 use crate::file::{Config, Preflight};
-use crate::node::Node;
 use crate::section::Section;
+use yaml::Fault;
+use yaml::Node;
 
 pub(super) fn check(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fault> {
     unique(tree, &["preflight", "backup"], "name")?;

@@ -2,13 +2,13 @@
 
 use super::rules::{at, exclusive, fault, http_url, known_host, unique};
 use super::smoke::smoke;
-use crate::error::Fault;
 use crate::file::{
     Config, EcsProbe, Healthgate, HostList, HttpProbe, Impossible, Policy, PolicyOverlay,
     PrometheusAccess, PrometheusProbe, Slo, Template, has_place,
 };
-use crate::node::Node;
 use crate::value::Portion;
+use yaml::Fault;
+use yaml::Node;
 
 pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Result<(), Fault> {
     let Healthgate {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::rules::{fault, http_url, known_host};
-use crate::error::Fault;
 use crate::file::{Config, HostCheck, Preflight};
-use crate::node::Node;
 use crate::value::Span;
+use yaml::Fault;
+use yaml::Node;
 
 pub(super) fn preflight(section: &Preflight, config: &Config, tree: &Node) -> Result<(), Fault> {
     let mut asked: BTreeMap<&str, &str> = BTreeMap::new();

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::rules::{fault, known_host, unique};
-use crate::error::Fault;
 use crate::file::{
     ComposeTarget, Config, EcsTarget, HaproxyTarget, Hook, HostList, NginxTarget, Rollback,
     SystemdTarget, WayIn, WorkflowTarget,
 };
-use crate::node::Node;
 use crate::value::{Span, StateAddress};
+use yaml::Fault;
+use yaml::Node;
 
 pub(super) fn section(section: &Rollback, config: &Config, tree: &Node) -> Result<(), Fault> {
     let kinds = [

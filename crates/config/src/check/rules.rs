@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{Fault, nearest};
 use crate::file::Config;
-use crate::node::Node;
+use yaml::Node;
+use yaml::{Fault, nearest};
 
 pub(super) fn http_url(tree: &Node, path: &[&str], text: &str) -> Result<(), Fault> {
     let problem = match url::Url::parse(text) {

@@ -1,11 +1,11 @@
 //! Rules about runners: whose they are, where they live, and what starts in an emergency.
 
 use super::rules::{fault, http_url, known_host, unique};
-use crate::error::{Fault, nearest};
 use crate::file::{Config, Preflight, RunnerCheck, RunnerMetric};
-use crate::node::Node;
 use crate::section::Section;
 use crate::value::Span;
+use yaml::Node;
+use yaml::{Fault, nearest};
 
 /// The section `runners:`.
 pub(super) fn hosts(config: &Config, tree: &Node) -> Result<(), Fault> {

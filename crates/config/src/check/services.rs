@@ -1,12 +1,12 @@
 //! Rules for the probes that ask where a service runs.
 
 use super::rules::{fault, known_host};
-use crate::error::Fault;
 use crate::file::{
     CommandProbe, ComposeProbe, Config, DockerProbe, Healthgate, HostList, PostgresProbe,
     PostgresTls, SystemdProbe,
 };
-use crate::node::Node;
+use yaml::Fault;
+use yaml::Node;
 
 pub(super) fn section(section: &Healthgate, config: &Config, tree: &Node) -> Result<(), Fault> {
     for (

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::rules::{exclusive, fault};
-use crate::error::{Fault, nearest};
 use crate::file::{SmokeProbe, SmokeRequest};
-use crate::node::Node;
 use crate::value::template::{Piece, is_name, pieces};
+use yaml::Node;
+use yaml::{Fault, nearest};
 
 pub(super) fn smoke(probe: &SmokeProbe, tree: &Node, at: &str) -> Result<(), Fault> {
     let fault = |keys: &[&str], message: String| {

@@ -21,12 +21,13 @@ mod transport;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use crate::value::{Member, has_place};
 pub use command::CommandProbe;
 pub use databases::{PostgresProbe, PostgresTls, RedisProbe};
 pub use dns::DnsProbe;
 pub use docker::{ComposeProbe, DockerProbe};
 pub use ecs::EcsProbe;
-pub use group::{Group, Member, Template, has_place};
+pub use group::{Group, Template};
 pub use grpc::GrpcProbe;
 pub use host_list::HostList;
 pub use http::{HttpProbe, ReleaseSource};

@@ -30,7 +30,7 @@ enum Kind {
 }
 
 fn kind(block: &Block) -> (Kind, Value) {
-    let value = config::yaml::read(&block.text);
+    let value = yaml::read(&block.text);
     let value = value.unwrap_or_else(|error| panic!("{}: {error}", block.place()));
     let step = |item: &Value| item["uses"].is_string() || item["run"].is_string();
     let kind = match &value {

@@ -79,7 +79,7 @@ mod tests {
             "é",
             "",
         ] {
-            let tree = config::yaml::read(&format!("key: {}\n", scalar(text))).unwrap();
+            let tree = yaml::read(&format!("key: {}\n", scalar(text))).unwrap();
             assert_eq!(tree["key"].as_str().unwrap_or_default(), text, "{text:?}");
         }
     }

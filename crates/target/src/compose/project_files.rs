@@ -18,7 +18,7 @@ const FOUND: [&str; 4] = [
 
 /// What an override file has besides the images of services.
 pub(crate) fn more_than_images(text: &str) -> Option<String> {
-    let Some(leaves) = config::leaves(text) else {
+    let Some(leaves) = yaml::leaves(text) else {
         return Some("no YAML that we read".to_owned());
     };
     let more = leaves.into_iter().find(|path| {

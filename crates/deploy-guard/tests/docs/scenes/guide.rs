@@ -51,7 +51,7 @@ pub(crate) fn page() {
 
 /// The step by the Action's own script, then the same question in a shell.
 fn one_step(shop: &Live, walk: &mut Walk) {
-    let step = config::yaml::read(&yaml(PAGE, "- uses: org/deploy-guard@v1\n")).unwrap();
+    let step = yaml::read(&yaml(PAGE, "- uses: org/deploy-guard@v1\n")).unwrap();
     let url = shop.nginx.url("/health/ready");
     let release = |release| {
         [
@@ -104,7 +104,7 @@ fn the_way_back(shop: &Live, walk: &mut Walk) {
     shop.world.sh(run).code(5).says("already");
 
     // The same by the Action.
-    let steps = config::yaml::read(&yaml(
+    let steps = yaml::read(&yaml(
         PAGE,
         "- uses: org/deploy-guard@v1\n  with: { stage: rollback",
     ))

@@ -42,7 +42,7 @@ pub(crate) fn page() {
     other.world.run(&run, &[]).code(0);
     assert_eq!(other.release(), "v2");
     let step = yaml("README.md", "- uses: org/deploy-guard@v1\n");
-    let step = config::yaml::read(&step).unwrap();
+    let step = yaml::read(&step).unwrap();
     other.green.set_release("v3");
     let (code, log) = other.step(&step[0], &[("${{ github.ref_name }}", "v3")]);
     assert_eq!(code, Some(0), "{log}");

@@ -3,4 +3,4 @@
 use std::ops::Range;
 
 /// Bytes of the file.
-pub(crate) type Place = Range<usize>;
+pub type Place = Range<usize>;

@@ -6,11 +6,11 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use crate::error::Fault;
+use crate::fault::Fault;
 use crate::node::{Key, Kind, Node, Scalar};
 
 impl Node {
-    pub(crate) fn decode<'de, T: de::Deserialize<'de>>(&'de self) -> Result<T, Fault> {
+    pub fn decode<'de, T: de::Deserialize<'de>>(&'de self) -> Result<T, Fault> {
         T::deserialize(self).map_err(|fault| fault.at(self.place.clone()))
     }
 

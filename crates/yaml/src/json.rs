@@ -1,4 +1,4 @@
-//! YAML that is not ours: a Compose file, a workflow. Read within the same bounds as the
+//! YAML that is not ours: a Compose file, a workflow. It is read within the same bounds as the
 //! configuration, and only looked at.
 
 use serde_json::{Map, Value};

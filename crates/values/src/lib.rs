@@ -5,6 +5,7 @@ mod textual;
 
 mod expiry;
 mod http;
+mod member;
 mod portion;
 mod quantity;
 mod state_address;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use expiry::Expiry;
 pub use http::{Json, Method, Proxy, StatusRange, Statuses};
+pub use member::{Member, has_place};
 pub use portion::Portion;
 pub use quantity::{Quantity, Unit};
 pub use state_address::StateAddress;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use crate::error::Fault;
+use crate::fault::Fault;
 use crate::place::Place;
 
 /// Deeper nesting than a configuration needs, far less than a stack holds.
@@ -15,34 +15,34 @@ const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 50_000;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) place: Place,
-    pub(crate) kind: Kind,
+pub struct Node {
+    pub place: Place,
+    pub kind: Kind,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Key {
-    pub(crate) name: String,
-    pub(crate) place: Place,
+pub struct Key {
+    pub name: String,
+    pub place: Place,
 }
 
 /// A scalar keeps its text as written, so that `1.10` can still be a release.
 #[derive(Clone, Debug)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
+pub struct Scalar {
+    pub text: String,
     /// Written without quotes, so that it may also be a number, a boolean or null.
-    pub(crate) plain: bool,
+    pub plain: bool,
     /// The variables in it, as `${NAME}`, that are not set.
-    pub(crate) unset: Vec<String>,
+    pub unset: Vec<String>,
     /// Held `${NAME}`: a variable's value is text where anything may stand.
-    pub(crate) expanded: bool,
+    pub expanded: bool,
 }
 
 /// The keys that lead to each value of a YAML text, in its order; those of a list lead to the list.
@@ -68,11 +68,11 @@ pub fn leaves(yaml: &str) -> Option<Vec<Vec<String>>> {
 
 impl Node {
     /// The tree of the one document in `text`; an empty file is an empty mapping.
-    pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
+    pub fn parse(text: &str) -> Result<Node, Fault> {
         Builder::new(text).document()
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+    pub fn get(&self, name: &str) -> Option<&Node> {
         match &self.kind {
             Kind::Map(entries) => entries
                 .iter()
@@ -82,14 +82,14 @@ impl Node {
         }
     }
 
-    pub(crate) fn items(&self) -> &[Node] {
+    pub fn items(&self) -> &[Node] {
         match &self.kind {
             Kind::List(items) => items,
             _ => &[],
         }
     }
 
-    pub(crate) fn entries(&self) -> &[(Key, Node)] {
+    pub fn entries(&self) -> &[(Key, Node)] {
         match &self.kind {
             Kind::Map(entries) => entries,
             _ => &[],
@@ -97,11 +97,11 @@ impl Node {
     }
 
     /// How many items or entries it has.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.items().len() + self.entries().len()
     }
 
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.kind {
             Kind::Scalar(scalar) => Some(&scalar.text),
             _ => None,
@@ -109,7 +109,7 @@ impl Node {
     }
 
     /// Appends the text of every scalar below.
-    pub(crate) fn texts<'n>(&'n self, found: &mut Vec<&'n str>) {
+    pub fn texts<'n>(&'n self, found: &mut Vec<&'n str>) {
         match &self.kind {
             Kind::Scalar(scalar) => found.push(&scalar.text),
             Kind::List(items) => items.iter().for_each(|item| item.texts(found)),
@@ -117,12 +117,12 @@ impl Node {
         }
     }
 
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(s) if s.plain && matches!(s.text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// What a person would call this node.
-    pub(crate) fn describe(&self) -> &'static str {
+    pub fn describe(&self) -> &'static str {
         match &self.kind {
             _ if self.is_null() => "nothing",
             Kind::Scalar(_) => "a value",
@@ -132,7 +132,7 @@ impl Node {
     }
 
     /// This node with `over` laid on it: mappings deeply, everything else replaced.
-    pub(crate) fn merged(self, over: Node) -> Node {
+    pub fn merged(self, over: Node) -> Node {
         match (self.kind, over.kind) {
             (Kind::Map(mut base), Kind::Map(entries)) => {
                 for (key, value) in entries {
@@ -157,7 +157,7 @@ impl Node {
     }
 
     /// Takes an entry out of a mapping.
-    pub(crate) fn remove(&mut self, name: &str) -> Option<Node> {
+    pub fn remove(&mut self, name: &str) -> Option<Node> {
         let Kind::Map(entries) = &mut self.kind else {
             return None;
         };

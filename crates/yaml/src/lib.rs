@@ -1,0 +1,14 @@
+//! YAML as a tree in which every node knows where it stands in the text, and its decoding into types.
+//!
+//! The text may be hostile: its size, depth and aliases are bounded.
+
+mod decode;
+mod fault;
+mod json;
+mod node;
+mod place;
+
+pub use fault::{Fault, UnknownKey, listed, nearest};
+pub use json::read;
+pub use node::{Key, Kind, Node, Scalar, leaves};
+pub use place::Place;
