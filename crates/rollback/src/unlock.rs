@@ -116,20 +116,22 @@ pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
 /// Records that a rollback was rehearsed now; `preflight.rollback-ready` reads it.
 pub(crate) async fn record_drill(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
-    let path = session.store.place();
     session.read().await?;
-    if job.dry_run {
-        let why = "dry run: would record a drill";
-        return Ok(session.report(vec![Outcome::skipped("drill/recorded", path, why)]));
+    let outcome = drilled(&session, "record-drill").await?;
+    Ok(session.report(vec![outcome]))
+}
+
+/// Remembers a drill that was made now, as this operation.
+pub(crate) async fn drilled(session: &Session<'_>, operation: &str) -> Result<Outcome, Failure> {
+    let (id, place) = ("drill/recorded", session.store.place());
+    if session.job.dry_run {
+        return Ok(Outcome::skipped(id, place, "dry run: would record a drill"));
     }
     let now = Timestamp::now();
-    let (lease, ()) = session.acquire("record-drill", |_, _| ()).await?;
-    session
+    let (lease, ()) = session.acquire(operation, |_, _| ()).await?;
+    let released = session
         .store
-        .release(&lease, |document| document.last_drill = Some(now))
-        .await
-        .map_err(failure)?;
-    Ok(session.report(vec![
-        Outcome::pass("drill/recorded", path).actual(format!("a drill is recorded at {now:.0}")),
-    ]))
+        .release(&lease, |document| document.last_drill = Some(now));
+    released.await.map_err(failure)?;
+    Ok(Outcome::pass(id, place).actual(format!("a drill is recorded at {now:.0}")))
 }

@@ -1,4 +1,4 @@
-//! What a rollback means to do and what it did: one JSON line per intent and result, each synced
+//! What an operation means to do and what it did: one JSON line per intent and result, each synced
 //! before the next thing happens.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::backend::{Backend, Blob, Part, Trouble};
 use crate::{Error, Forced, Store};
 
-/// Journals that are finished are kept for this many rollbacks.
+/// Journals that are finished are kept for this many operations.
 const KEPT: usize = 50;
 /// How often a number is chosen anew because another has taken it.
 const TRIES: u32 = 8;
@@ -201,7 +201,7 @@ impl Journal {
         &self.lines
     }
 
-    /// Where the rollback goes to, and what it leaves.
+    /// Where the operation goes to, and what it leaves.
     pub fn plan(&self) -> Option<(&str, Option<&str>)> {
         match self.lines.first().map(|line| &line.event) {
             Some(Event::Begin {

@@ -145,3 +145,20 @@ fn one_host_that_says_nothing_is_not_spoken_for_by_the_front_door() {
         .says("no docker");
     assert!(!world.path("state.json").exists());
 }
+
+/// The same answer is asked for by `run`: that another release has traffic is enough to know.
+#[test]
+fn a_front_door_that_names_another_release_is_believed_where_a_host_says_nothing() {
+    let hosts = ["web-01", "web-02"];
+    let world = World::new(&hosts, true);
+    world.set_live("v2");
+    world.write(
+        "before-current",
+        "if [ $HOST = web-02.test ]; then echo no docker >&2; exit 1; fi\necho v1; exit 0",
+    );
+    world
+        .rollback(&["record", "--release", "v1"])
+        .exits(5)
+        .says("v2 runs, not v1 (the service says so)");
+    assert!(!world.path("state.json").exists());
+}
