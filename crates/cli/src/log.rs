@@ -12,19 +12,32 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Crates whose debug logs are ours to show; a library's might hold headers.
 const OURS: &[&str] = &[
     "actions",
+    "aws",
     "cli",
     "config",
     "deploy_guard",
+    "engine",
+    "files",
+    "gate",
     "github",
     "healthgate",
+    "jq",
+    "model",
+    "net",
+    "onboard",
+    "page",
     "preflight",
     "probe",
+    "prometheus",
     "registry",
     "remote",
     "rollback",
     "runner_check",
     "runners",
     "state",
+    "target",
+    "values",
+    "yaml",
 ];
 
 /// The redactor in force. It is known only after the configuration is read, the log starts before.

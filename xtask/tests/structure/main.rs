@@ -107,6 +107,22 @@ fn crates_use_only_those_below_them() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// What a crate logs is shown where `cli` knows it for one of ours.
+#[test]
+fn every_crate_may_log() {
+    let log = testkit::workspace().join("crates/cli/src/log.rs");
+    let log = std::fs::read_to_string(log).unwrap();
+    let (_, list) = log.split_once("const OURS: &[&str] = &[").unwrap();
+    let (list, _) = list.split_once("];").unwrap();
+    let named = list.split(',').map(|name| name.trim().trim_matches('"'));
+    let named: BTreeSet<_> = named
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let there: BTreeSet<_> = floors().keys().map(|name| name.replace('-', "_")).collect();
+    assert_eq!(named, there);
+}
+
 /// Each circle of files of the crate in a folder, with the paths that make it one.
 fn circles(folder: &Path) -> Vec<String> {
     let source = folder.join("src");
