@@ -69,6 +69,29 @@ fn all_hosts_are_switched_side_by_side_and_each_is_asked() {
 }
 
 #[test]
+fn plan_shows_the_very_steps_that_run_makes() {
+    let world = fleet("");
+    let steps = |report: &Value, kind: &str| -> Vec<String> {
+        let outcomes = report["outcomes"].as_array().unwrap().iter();
+        let names = outcomes.filter_map(|outcome| outcome["id"].as_str()?.strip_prefix(kind));
+        names.map(str::to_owned).collect()
+    };
+    let plan = world
+        .rollback(&["plan", "--format", "json"])
+        .exits(0)
+        .json();
+    let run = world.rollback(&["run", "--format", "json"]).exits(0).json();
+    let planned = steps(&plan, "plan/command/");
+    assert_eq!(planned, HOSTS);
+    assert_eq!(planned, steps(&run, "step/command/"));
+    let from = plan["outcomes"][0]["actual"].as_str().unwrap();
+    assert!(
+        from.starts_with("from v2 (") && from.ends_with("to v1"),
+        "{from}"
+    );
+}
+
+#[test]
 fn a_batch_begins_when_the_one_before_has_ended() {
     let world = fleet("  batch: 40%\n");
     world.write("before-run", "echo begin >>order");
