@@ -13,7 +13,7 @@ pub const LOOK: Duration = Duration::from_secs(20);
 
 /// What the places say that they run.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct PlaceAnswers {
     /// Of all of them: the release to leave, where one runs another than the destination; `None`
     /// where the target cannot tell.
     pub all: Result<Option<String>, String>,
@@ -22,7 +22,7 @@ pub struct Places {
 }
 
 /// Asks every step's place, side by side.
-pub async fn places(target: &dyn Target, destination: &str) -> Places {
+pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
     let steps = target.steps(Transition::to(destination));
     let asking = steps.iter().map(|step| async move {
         let asked = tokio::time::timeout(LOOK, target.current(step, destination)).await;
@@ -54,7 +54,7 @@ pub async fn places(target: &dyn Target, destination: &str) -> Places {
         (None, None) if unable || at.is_empty() => Ok(None),
         (None, None) => Ok(Some(destination.to_owned())),
     };
-    Places { all, at }
+    PlaceAnswers { all, at }
 }
 
 pub(crate) fn late() -> String {
@@ -69,7 +69,7 @@ fn several(target: &dyn Target, destination: &str) -> bool {
 
 /// What was answered just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ReleaseAnswer {
     /// The release, and who says so.
     Given {
         release: String,
@@ -91,10 +91,10 @@ pub async fn ask(
     target: Option<&dyn Target>,
     context: &Context<'_>,
     likely: &str,
-) -> (Answer, BTreeMap<String, String>) {
+) -> (ReleaseAnswer, BTreeMap<String, String>) {
     let (all, at) = match target {
         Some(target) => {
-            let Places { all, at } = places(target, likely).await;
+            let PlaceAnswers { all, at } = places(target, likely).await;
             (all, at)
         }
         None => (Ok(None), BTreeMap::new()),
@@ -102,30 +102,30 @@ pub async fn ask(
     let silent = match all {
         Ok(Some(release)) => {
             let evidence = "the target says so";
-            return (Answer::Given { release, evidence }, at);
+            return (ReleaseAnswer::Given { release, evidence }, at);
         }
         Ok(None) => None,
         Err(reason) => Some(reason),
     };
-    let missing = |reason| Answer::Missing {
+    let missing = |reason| ReleaseAnswer::Missing {
         reason,
         guessed: false,
     };
     let answer = match (Question::ask_gate(context, likely).await, silent) {
-        (None, None) => Answer::NoSource,
+        (None, None) => ReleaseAnswer::NoSource,
         // One answer through the front door says nothing of the others.
         (Some(Ok(release)), Some(reason))
             if release == likely && target.is_some_and(|target| several(target, likely)) =>
         {
             missing(reason)
         }
-        (Some(Ok(release)), _) => Answer::Given {
+        (Some(Ok(release)), _) => ReleaseAnswer::Given {
             release,
             evidence: "the service says so",
         },
         // The target's own reason says more.
         (_, Some(reason)) => missing(reason),
-        (Some(Err(unanswered)), None) => Answer::Missing {
+        (Some(Err(unanswered)), None) => ReleaseAnswer::Missing {
             reason: unanswered.reason,
             guessed: unanswered.guessed,
         },
@@ -142,7 +142,7 @@ pub struct CurrentRelease {
     pub evidence: String,
     /// What each place said, by its step's name.
     pub at: BTreeMap<String, String>,
-    answer: Answer,
+    answer: ReleaseAnswer,
 }
 
 impl CurrentRelease {
@@ -159,18 +159,20 @@ impl CurrentRelease {
         let is_named = named.is_some();
         let believed = named.or(recorded).filter(|release| release != destination);
         let (release, evidence) = match &mut answer {
-            Answer::Given { release, evidence } => {
+            ReleaseAnswer::Given { release, evidence } => {
                 // It goes into state and journal: whatever the service calls itself, without
                 // secrets.
                 *release = context.redactor.redact(release);
                 (Some(release.clone()), (*evidence).to_owned())
             }
             // What does not answer is not the healthy destination.
-            Answer::Missing { reason, .. } => (believed, format!("it cannot be asked: {reason}")),
-            Answer::NoSource if is_named && believed.is_some() => {
+            ReleaseAnswer::Missing { reason, .. } => {
+                (believed, format!("it cannot be asked: {reason}"))
+            }
+            ReleaseAnswer::NoSource if is_named && believed.is_some() => {
                 (believed, "`--release`".to_owned())
             }
-            Answer::NoSource => (
+            ReleaseAnswer::NoSource => (
                 believed.or(Some(destination.to_owned())),
                 "the state says so".to_owned(),
             ),
@@ -188,9 +190,9 @@ impl CurrentRelease {
     pub(crate) fn still(&self, step: &str, destination: &str) -> bool {
         match (self.at.get(step), &self.answer) {
             (Some(release), _) => release == destination,
-            (None, Answer::Given { release, .. }) => release == destination,
-            (None, Answer::NoSource) => true,
-            (None, Answer::Missing { .. }) => false,
+            (None, ReleaseAnswer::Given { release, .. }) => release == destination,
+            (None, ReleaseAnswer::NoSource) => true,
+            (None, ReleaseAnswer::Missing { .. }) => false,
         }
     }
 }

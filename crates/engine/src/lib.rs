@@ -13,7 +13,7 @@ pub mod status;
 mod watch;
 
 pub use conclusion::{Conclusion, End, PlaceRelease};
-pub use current::{Answer, CurrentRelease};
+pub use current::{CurrentRelease, ReleaseAnswer};
 pub use execution::{Execution, Means, Settings};
 pub use plan::{Plan, PlannedStep};
 pub use watch::{Operator, Timer, Watch};

@@ -4,7 +4,7 @@
 
 use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
-use engine::current::{self, Answer, LOOK};
+use engine::current::{self, LOOK, ReleaseAnswer};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
@@ -438,8 +438,8 @@ async fn runs(
     let target = target.as_deref();
     let (answer, _) = current::ask(target, &context, &name).await;
     let parts = match (&answer, target) {
-        (Answer::Given { release, .. }, _) if *release == name => Parts::default(),
-        (Answer::NoSource | Answer::Missing { guessed: true, .. }, _) | (_, None) => {
+        (ReleaseAnswer::Given { release, .. }, _) if *release == name => Parts::default(),
+        (ReleaseAnswer::NoSource | ReleaseAnswer::Missing { guessed: true, .. }, _) | (_, None) => {
             Parts::default()
         }
         (_, Some(target)) => parts(target, &name).await,
@@ -447,13 +447,13 @@ async fn runs(
     let expected = format!("{release} runs");
     let refused = || Outcome::refused("refused/not-running", release).expected(expected.as_str());
     let (outcome, hint) = match answer {
-        Answer::Given {
+        ReleaseAnswer::Given {
             release: running,
             evidence,
         } if running == name => {
             return Outcome::pass(id, release).actual(format!("{release} runs ({evidence})"));
         }
-        Answer::Given {
+        ReleaseAnswer::Given {
             release: running,
             evidence,
         } => {
@@ -464,7 +464,7 @@ async fn runs(
             (outcome, instead(release, &running, &parts))
         }
         // A probe that was never told where the release stands was only guessed at.
-        Answer::NoSource | Answer::Missing { guessed: true, .. } => {
+        ReleaseAnswer::NoSource | ReleaseAnswer::Missing { guessed: true, .. } => {
             return Outcome::inconclusive(id, release)
                 .severity(Severity::Advisory)
                 .expected(expected)
@@ -473,7 +473,7 @@ async fn runs(
                 .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`");
         }
         // It was asked, and does not run.
-        Answer::Missing { .. } if !parts.down.is_empty() => {
+        ReleaseAnswer::Missing { .. } if !parts.down.is_empty() => {
             let down = session.clean(&parts.down.join(", "));
             let reason = format!("{release} does not run: {down}");
             let hint = format!(
@@ -481,7 +481,7 @@ async fn runs(
             );
             (refused().actual(down).reason(reason), hint)
         }
-        Answer::Missing { reason, .. } => {
+        ReleaseAnswer::Missing { reason, .. } => {
             let said = format!("whether {release} runs could not be asked: {reason}");
             let outcome = Outcome::error(id, release)
                 .expected(expected)
