@@ -100,6 +100,20 @@ impl From<config::Error> for Failure {
     }
 }
 
+/// A store that refuses is a refusal; a store that cannot be asked is an error.
+impl From<state::Error> for Failure {
+    fn from(error: state::Error) -> Self {
+        let hint = error.hint();
+        let failure = match error {
+            // Nothing of it was understood, and nothing done.
+            state::Error::JournalNewer { .. } => Failure::usage(error),
+            error if error.refuses() => Failure::refused(error),
+            error => Failure::error(error),
+        };
+        failure.hint(hint)
+    }
+}
+
 /// Where in the configuration it is wrong.
 fn place(error: &config::Error) -> Option<Place> {
     match error {

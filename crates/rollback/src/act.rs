@@ -28,7 +28,7 @@ use state::{Document, Entry, Lease};
 use target::{Context, Places, Target, kinds};
 
 use crate::force::{Force, Rule};
-use crate::session::{Session, failure};
+use crate::session::Session;
 use crate::tree::Tree;
 
 pub(crate) use abort::abort;
@@ -182,11 +182,7 @@ impl Rollback<'_> {
 
     /// Gives the lease back and reports why nothing was done.
     async fn give_up(&self, lease: &Lease, outcomes: Vec<Outcome>) -> Result<Report, Failure> {
-        self.session
-            .store
-            .release(lease, |_| ())
-            .await
-            .map_err(failure)?;
+        self.session.store.release(lease, |_| ()).await?;
         Ok(self.session.report(outcomes))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cli::{Failure, Job};
 use state::{Error, Store, Within};
 
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 /// How often a lease that is held for long is renewed, as a part of its time.
 const RENEWALS: u32 = 4;
@@ -39,7 +39,7 @@ pub async fn keep(job: &Job) -> Failure {
         let renewed = async { job.store(section)?.renew(&within.lease, ttl).await };
         match renewed.await {
             Ok(()) => {}
-            Err(error @ Error::Lost { .. }) => return failure(error),
+            Err(error @ Error::Lost { .. }) => return Failure::from(error),
             // It is tried again; until the lease is over no other operation may act.
             Err(error) => tracing::warn!("the lock was not renewed: {error}"),
         }
@@ -50,5 +50,5 @@ pub async fn keep(job: &Job) -> Failure {
 pub async fn give(job: &Job, within: &Within) -> Result<(), Failure> {
     let store: Store = Session::open(job)?.store;
     let given = store.finish(&within.lease, &within.operation).await;
-    given.map_err(failure)
+    given.map_err(Failure::from)
 }

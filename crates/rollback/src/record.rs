@@ -12,7 +12,7 @@ use state::{Document, Entry, Forced, Status};
 use target::fit::{self, Fit};
 use target::{Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
 
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -187,24 +187,20 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         .await?;
     // A rollback may have ended between the question and the lease.
     if let Some(outcome) = again {
-        session
-            .store
-            .release(&lease, |_| ())
-            .await
-            .map_err(failure)?;
+        session.store.release(&lease, |_| ()).await?;
         return Ok(session.report(vec![outcome]));
     }
     if !flags.pending && busy {
         outcomes.extend(running(&session, &known, release, &mut told, &mut insisted).await);
         if outcomes.iter().any(stops) {
             let released = session.store.release(&lease, |_| ()).await;
-            released.map_err(failure)?;
+            released?;
             return Ok(session.report(outcomes));
         }
     }
     // What is deployed now makes a rollback void that was killed before it.
-    if let Some(mut journal) = session.store.unfinished().await.map_err(failure)? {
-        journal.end("superseded").await.map_err(failure)?;
+    if let Some(mut journal) = session.store.unfinished().await? {
+        journal.end("superseded").await?;
     }
     let run = session.run_name();
     session
@@ -216,8 +212,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
             told.tell(entry, &session);
             document.forced(release, &insisted.lifted());
         })
-        .await
-        .map_err(failure)?;
+        .await?;
     outcomes.push(Outcome::pass("record/release", release).actual(format!(
         "{release} is recorded as {} in {}",
         status.as_str(),

@@ -1,20 +1,13 @@
 //! What every subcommand needs: the section, the store, who we are, and how errors end.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-use cli::{Failure, Fate, Job};
+use cli::{Failure, Job, Wanted};
 use config::file::{Healthgate, Rollback};
 use jiff::Timestamp;
 use model::{Outcome, Report};
-use state::{Claim, Document, Entry, Error, Lease, Lock, Store};
-
+use state::{Document, Entry, Lease, Lock, Store};
 use target::{Context, Places};
-
-/// How often a lock that is waited for is looked at.
-const POLL: Duration = Duration::from_millis(500);
-/// How often GitHub is asked for the run that holds it.
-const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// A job with its `rollback:` section.
 pub(crate) struct Session<'a> {
@@ -34,7 +27,7 @@ impl<'a> Session<'a> {
                 "add `rollback: { state: FILE, command: { run: … } }` to the configuration",
             ));
         };
-        let store = job.store(section).map_err(failure)?;
+        let store = job.store(section)?;
         Ok(Session {
             job,
             section,
@@ -50,7 +43,7 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {
-        let document = self.store.read().await.map_err(failure)?;
+        let document = self.store.read().await?;
         if let Some(document) = &document {
             self.check_owner(document)?;
         }
@@ -93,57 +86,18 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Takes the lease. A lock whose holder is gone is taken over; one whose holder may be alive
-    /// is waited for as long as `--lock-wait` says, and never broken.
+    /// Takes the lease, as [`Job::acquire`] does.
     pub(crate) async fn acquire<T>(
         &self,
         operation: &str,
-        mut prepare: impl FnMut(&mut Document, &mut Lock) -> T,
+        prepare: impl FnMut(&mut Document, &mut Lock) -> T,
     ) -> Result<(Lease, T), Failure> {
-        let (job, wait) = (self.job, self.section.lock_wait);
-        let since = Instant::now();
-        let mut claim = Claim {
-            holder: job.holder(),
+        let wanted = Wanted {
             operation,
-            ttl: self.section.lock_ttl.get(),
-            gone: None,
+            wait: self.section.lock_wait,
+            ttl: self.section.lock_ttl,
         };
-        let mut asked: Option<(u64, Instant, Fate)> = None;
-        loop {
-            let result = self.store.acquire(&claim, &mut prepare).await;
-            let Err(Error::Held { lock }) = result else {
-                return result.map_err(failure);
-            };
-            let fate = match &asked {
-                Some((of, at, fate)) if *of == lock.token && at.elapsed() < LOOK_UP => fate.clone(),
-                _ => job.fate(&lock).await,
-            };
-            if asked
-                .as_ref()
-                .is_none_or(|(of, at, _)| *of != lock.token || at.elapsed() >= LOOK_UP)
-            {
-                asked = Some((lock.token, Instant::now(), fate.clone()));
-            }
-            if fate.is_gone() {
-                tracing::warn!("taking over the lock of {}, {}", lock.holder, fate.reason());
-                claim.gone = Some(lock.token);
-                continue;
-            }
-            let left = wait.get().saturating_sub(since.elapsed());
-            if left.is_zero() || job.interrupt.caught().is_some() {
-                return Err(held(&lock, &fate, since.elapsed()));
-            }
-            job.progress.say(&format!(
-                "waiting for {}, {} ({} s of {wait})",
-                lock.holder,
-                fate.reason(),
-                since.elapsed().as_secs()
-            ));
-            tokio::select! {
-                () = tokio::time::sleep(left.min(POLL)) => {}
-                _ = job.interrupt.wait() => {}
-            }
-        }
+        self.job.acquire(&self.store, &wanted, prepare).await
     }
 
     /// A name for the workflow run, as the history keeps it.
@@ -163,37 +117,4 @@ impl<'a> Session<'a> {
     pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
         Report::from_outcomes("rollback", self.started_at, outcomes)
     }
-}
-
-/// Why the lock was not taken.
-fn held(lock: &Lock, fate: &Fate, waited: Duration) -> Failure {
-    let (holder, operation) = (&lock.holder, &lock.operation);
-    let mut reason = format!(
-        "locked by {holder}, {}, for `{operation}` since {:.0}, until {:.0}",
-        fate.reason(),
-        lock.acquired,
-        lock.expires
-    );
-    if waited >= Duration::from_secs(1) {
-        reason.push_str(&format!("; waited {} s", waited.as_secs()));
-    }
-    let hint = match fate {
-        Fate::Unknown { hint, .. } => format!(
-            "{hint}; or see that it has ended, then `rollback unlock --force locked --reason TEXT`"
-        ),
-        _ => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".to_owned(),
-    };
-    Failure::refused(reason).hint(hint)
-}
-
-/// A store that refuses is a refusal; a store that cannot be asked is an error.
-pub(crate) fn failure(error: Error) -> Failure {
-    let hint = error.hint();
-    let failure = match error {
-        // Nothing of it was understood, and nothing done.
-        Error::JournalNewer { .. } => Failure::usage(error),
-        error if error.refuses() => Failure::refused(error),
-        error => Failure::error(error),
-    };
-    failure.hint(hint)
 }

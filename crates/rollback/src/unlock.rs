@@ -5,7 +5,7 @@ use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::{Outcome, Report};
 
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct UnlockFlags {
@@ -79,8 +79,7 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
             }
             Ok(())
         })
-        .await
-        .map_err(failure)?;
+        .await?;
     outcomes.push(Outcome::pass("lock/free", subject).actual("the lock was taken away"));
     Ok(session.report(outcomes))
 }
@@ -105,8 +104,7 @@ pub(crate) async fn unfreeze(job: &Job) -> Result<Report, Failure> {
     session
         .store
         .release(&lease, |document| document.frozen = None)
-        .await
-        .map_err(failure)?;
+        .await?;
     Ok(session.report(vec![
         Outcome::pass("frozen/no", "")
             .actual(format!("was frozen by {}: {}", frozen.by, frozen.reason)),
@@ -132,6 +130,6 @@ pub(crate) async fn drilled(session: &Session<'_>, operation: &str) -> Result<Ou
     let released = session
         .store
         .release(&lease, |document| document.last_drill = Some(now));
-    released.await.map_err(failure)?;
+    released.await?;
     Ok(Outcome::pass(id, place).actual(format!("a drill is recorded at {now:.0}")))
 }

@@ -9,7 +9,7 @@ use model::{Outcome, Report, Verdict};
 use state::store::Snapshot;
 use state::{Document, Error};
 
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 #[derive(clap::Subcommand, Clone, Debug)]
 pub(crate) enum Action {
@@ -115,7 +115,7 @@ async fn seen(session: &Session<'_>) -> Result<Result<Option<Vec<u8>>, String>, 
     match session.store.snapshot().await {
         Ok(snapshot) => Ok(Ok(snapshot.bytes().map(<[u8]>::to_vec))),
         Err(Error::Damaged { reason, .. }) => Ok(Err(reason)),
-        Err(error) => Err(failure(error)),
+        Err(error) => Err(Failure::from(error)),
     }
 }
 
@@ -129,9 +129,9 @@ async fn migrate(job: &Job) -> Result<Report, Failure> {
             return Ok(session.report(vec![outcome.actual("it is of version 1 already")]));
         }
         Err(Error::Older { .. }) => {}
-        Err(error) => return Err(failure(error)),
+        Err(error) => return Err(Failure::from(error)),
     }
-    let seen = session.store.snapshot().await.map_err(failure)?;
+    let seen = session.store.snapshot().await?;
     let now = Timestamp::now();
     let migrated = match state::migrate::migrate(seen.bytes().unwrap_or_default(), now) {
         Ok(migrated) => migrated,
@@ -180,18 +180,18 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
         }
         Ok(None) | Err(Error::Gone { .. }) => "it is gone".to_owned(),
         Err(Error::Damaged { reason, .. }) => reason,
-        Err(error) => return Err(failure(error)),
+        Err(error) => return Err(Failure::from(error)),
     };
     let seen = match session.store.snapshot().await {
         Ok(seen) => seen,
         Err(error) => {
-            return Err(failure(error).hint(format!(
+            return Err(Failure::from(error).hint(format!(
                 "it cannot be kept aside as it is: move it away by hand, then `rollback state repair` ({place})"
             )));
         }
     };
     let fresh = Document::new(job.service(), job.environment.clone());
-    let Some(repair) = session.store.repair(fresh).await.map_err(failure)? else {
+    let Some(repair) = session.store.repair(fresh).await? else {
         if never {
             return Ok(session.report(vec![crate::view::nothing_recorded(place)]));
         }
@@ -244,7 +244,7 @@ async fn write(
         return Ok(session.report(outcomes));
     }
     let written = session.store.put_in_place(seen, document, aside).await;
-    written.map_err(failure)?;
+    written?;
     outcomes.push(
         Outcome::pass(id, &place)
             .actual(format!("written, generation {}{kept}", document.generation)),

@@ -5,7 +5,7 @@ use engine::status::{self, StepStatus};
 use model::{Outcome, Report};
 use state::Journal;
 
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 /// What runs, what can be gone back to, who holds the lock.
 pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
@@ -58,7 +58,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             .reason(format!("the environment is frozen: {}", frozen.reason))
             .hint("when a person has looked: `rollback unfreeze`"),
     });
-    let unfinished = session.store.unfinished().await.map_err(failure)?;
+    let unfinished = session.store.unfinished().await?;
     match unfinished {
         None => {
             outcomes.push(Outcome::pass("state/journal", place).actual("no unfinished rollback"));

@@ -10,7 +10,7 @@ use state::Document;
 use super::Rollback;
 use super::ends::Findings;
 use crate::hooks::{self, HookContext};
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 /// Puts back what an unfinished rollback changed, the last step first.
 pub(crate) async fn abort(job: &Job) -> Result<Report, Failure> {
@@ -28,7 +28,7 @@ pub(super) async fn put_back(
     let document = session.read().await?;
     let nothing =
         || Outcome::pass("abort/nothing", "").actual("nothing to abort: no rollback is unfinished");
-    let Some(journal) = session.store.unfinished().await.map_err(failure)? else {
+    let Some(journal) = session.store.unfinished().await? else {
         return Ok(session.report(vec![match only_begun(document.as_ref()) {
             Some(destination) if job.dry_run => {
                 let reason = "dry run: would give up the rollback that changed nothing yet";
@@ -37,7 +37,7 @@ pub(super) async fn put_back(
             Some(destination) => {
                 let (lease, ()) = session.acquire("abort", |_, _| ()).await?;
                 let released = session.store.release(&lease, |_| ()).await;
-                released.map_err(failure)?;
+                released?;
                 Outcome::pass("abort/rollback", destination)
                     .actual("it was interrupted before it changed anything, and is given up")
             }
@@ -52,16 +52,12 @@ pub(super) async fn put_back(
     // Not `rollback`: a lease of that name, killed, is a rollback to go on with.
     let (lease, ()) = session.acquire("abort", |_, _| ()).await?;
     // Whoever held the lease until now may have ended it.
-    let found = session.store.unfinished().await.map_err(failure)?;
+    let found = session.store.unfinished().await?;
     let Some((journal, destination)) = found.and_then(|journal| {
         let destination = journal.plan()?.0.to_owned();
         Some((journal, destination))
     }) else {
-        session
-            .store
-            .release(&lease, |_| ())
-            .await
-            .map_err(failure)?;
+        session.store.release(&lease, |_| ()).await?;
         return Ok(session.report(vec![nothing()]));
     };
     let rollback = Rollback::new(session, &destination, document.as_ref());
@@ -85,7 +81,7 @@ async fn revert(
         places,
         answered: _,
         end,
-    } = execution.revert(&reason).await.map_err(failure)?;
+    } = execution.revert(&reason).await?;
     let found = Findings {
         outcomes,
         timeline,
@@ -93,7 +89,7 @@ async fn revert(
     };
     match end {
         End::Stopped(error) => {
-            let trouble = failure(error);
+            let trouble = Failure::from(error);
             rollback
                 .stopped(execution, found, trouble, hook_context)
                 .await

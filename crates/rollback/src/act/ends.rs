@@ -12,7 +12,6 @@ use super::Rollback;
 use crate::force::{Force, lifted};
 use crate::gantt;
 use crate::hooks::HookContext;
-use crate::session::failure;
 
 /// What is told of a rollback, however it ends.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ impl Rollback<'_> {
     ) -> Result<Report, Failure> {
         let lease = execution.means().lease;
         let released = self.session.store.release(lease, |_| ()).await;
-        released.map_err(failure)?;
+        released?;
         let place = execution.place().await;
         found.outcomes.push(
             Outcome::inconclusive("rollback/interrupted", self.destination)
@@ -147,10 +146,10 @@ impl Rollback<'_> {
                 document.current.clone_from(&left);
             }
         });
-        released.await.map_err(failure)?;
+        released.await?;
         // After the lock: an open journal is found again, a lock without one is only in the way.
         if whole {
-            execution.end("aborted").await.map_err(failure)?;
+            execution.end("aborted").await?;
         }
         found.illustrate(&mut report);
         Ok(report)
@@ -171,11 +170,11 @@ impl Rollback<'_> {
         let reverting = execution.means().target.capabilities().self_reverting;
         if reverting && changed == 0 {
             let ended = execution.end(Verdict::Fail.as_str()).await;
-            ended.map_err(failure)?;
+            ended?;
         }
         let lease = execution.means().lease;
         let released = self.session.store.release(lease, |_| ()).await;
-        released.map_err(failure)?;
+        released?;
         if changed > 0 {
             report.verdict = Verdict::Partial;
             report.reason = format!(
@@ -203,7 +202,7 @@ impl Rollback<'_> {
             document.frozen = Some(self.frozen());
             now = Some(document.clone());
         });
-        released.await.map_err(failure)?;
+        released.await?;
         let from = execution.from().unwrap_or("an unknown release");
         let escalation = self.escalation(from, now.as_ref(), "is not what runs", hook_context);
         report.outcomes.push(escalation);

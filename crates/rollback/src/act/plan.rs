@@ -9,7 +9,7 @@ use super::course::Course;
 use super::prove::unready;
 use super::{Flags, Rollback};
 use crate::refuse;
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 /// What `run` would do.
 pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
@@ -36,7 +36,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
                 .hint("wait for it, or see `rollback status`"),
         ]));
     }
-    let unfinished = session.store.unfinished().await.map_err(failure)?;
+    let unfinished = session.store.unfinished().await?;
     let rollback = Rollback::new(&session, &destination, Some(&document));
     let target = rollback.target()?;
     let target = &*target;
@@ -44,7 +44,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     match rollback.course(unfinished, target, &situation) {
         Course::Refused(outcome) => return Ok(session.report(vec![*outcome])),
         Course::Continue(journal) => {
-            session.store.prove_writable().await.map_err(failure)?;
+            session.store.prove_writable().await?;
             let mut report =
                 session.report(vec![Outcome::pass("plan/continue", &destination).actual(
                     format!(
@@ -63,7 +63,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Err(refusals) => return Ok(session.report(refusals)),
     };
     // The lock, the journal and the record are written by the act.
-    session.store.prove_writable().await.map_err(failure)?;
+    session.store.prove_writable().await?;
     Ok(rollback.shown(&plan))
 }
 

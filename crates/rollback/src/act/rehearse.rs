@@ -20,7 +20,7 @@ use super::prove::{Proved, unready};
 use super::{Rollback, Situation};
 use crate::force::Force;
 use crate::refuse;
-use crate::session::{Session, failure};
+use crate::session::Session;
 use crate::{unlock, view};
 
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -204,7 +204,7 @@ async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outco
                 .hint("rehearse when it has ended; see `rollback status`"),
         ));
     }
-    let unfinished = session.store.unfinished().await.map_err(failure)?;
+    let unfinished = session.store.unfinished().await?;
     Ok(unfinished.map(|journal| {
         Outcome::refused("refused/unfinished", journal.place())
             .expected("no unfinished rollback")
@@ -228,7 +228,7 @@ impl Past {
         let between = |from: Timestamp, to: Timestamp| -> Duration {
             to.duration_since(from).try_into().unwrap_or_default()
         };
-        for (_, lines) in session.store.journals().await.map_err(failure)? {
+        for (_, lines) in session.store.journals().await? {
             let mut begun = BTreeMap::new();
             for line in lines {
                 match line.event {

@@ -10,7 +10,7 @@ use super::{Rollback, timed};
 use crate::force::Force;
 use crate::hooks::{self, HookContext};
 use crate::refuse;
-use crate::session::{Session, failure};
+use crate::session::Session;
 use target::Transition;
 
 /// Finishes an interrupted rollback. Does nothing where there is none.
@@ -24,7 +24,7 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
 async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result<Report, Failure> {
     let job = session.job;
     let document = session.read().await?;
-    let unfinished = session.store.unfinished().await.map_err(failure)?;
+    let unfinished = session.store.unfinished().await?;
     let found = match (&unfinished, &document) {
         (Some(journal), _) => journal
             .plan()
@@ -68,7 +68,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
     let (acquired, waited) = timed(acquiring).await;
     let (lease, document) = acquired?;
     // Whoever held the lease until now may have ended the journal that was found before it.
-    let found = session.store.unfinished().await.map_err(failure)?;
+    let found = session.store.unfinished().await?;
     let asking = Box::pin(rollback.situation(target, document));
     let situation = rollback.or_interrupted(asking).await?;
     let Some(journal) = found else {

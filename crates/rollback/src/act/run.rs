@@ -18,7 +18,7 @@ use super::{Flags, Rollback, Situation, timed};
 use crate::force::Force;
 use crate::hooks::{self, HookContext};
 use crate::refuse;
-use crate::session::{Session, failure};
+use crate::session::Session;
 
 /// Rolls back.
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
@@ -65,7 +65,7 @@ async fn roll_back(
         Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
     };
     // What runs, and what a kill left behind.
-    let unfinished = session.store.unfinished().await.map_err(failure)?;
+    let unfinished = session.store.unfinished().await?;
     let asking = Box::pin(rollback.situation(target, document));
     let situation = rollback.or_interrupted(asking).await?;
     match rollback.course(unfinished, target, &situation) {
@@ -78,7 +78,7 @@ async fn roll_back(
                 .await;
         }
         Course::Begin(Some(mut superseded)) => {
-            superseded.end("superseded").await.map_err(failure)?;
+            superseded.end("superseded").await?;
         }
         Course::Begin(None) => {}
     }
@@ -128,11 +128,11 @@ impl Rollback<'_> {
                 document.forced(self.destination, &forced);
                 Ok(())
             });
-            noted.await.map_err(failure)?;
+            noted.await?;
         }
         let (means, until) = (self.means(target, lease), self.until(uncounted + saving));
         let begun = Execution::begin(means, &proved.plan, &forced, started, until).await;
-        let execution = begun.map_err(failure)?;
+        let execution = begun?;
         let mut notes = self.told_forced(&proved.force, &forced);
         notes.extend(captured.into_iter().chain(saved));
         let unready = proved.plan.unready();
@@ -202,7 +202,7 @@ impl Rollback<'_> {
             places,
             answered,
             end,
-        } = ran.map_err(failure)?;
+        } = ran?;
         timeline.extend(bars);
         let found = Findings {
             outcomes,
@@ -217,7 +217,7 @@ impl Rollback<'_> {
             } => (proof, failed, wrong),
             End::Interrupted => return self.interrupted(&execution, found).await,
             End::Stopped(error) => {
-                let trouble = failure(error);
+                let trouble = Failure::from(error);
                 return self.stopped(&execution, found, trouble, hook_context).await;
             }
             End::Reverted {
@@ -237,7 +237,7 @@ impl Rollback<'_> {
         };
         // Verify.
         if let Err(error) = execution.renew().await {
-            let trouble = failure(error);
+            let trouble = Failure::from(error);
             return self.stopped(&execution, found, trouble, hook_context).await;
         }
         let made = execution.total() - failed;
@@ -249,7 +249,7 @@ impl Rollback<'_> {
         let mut recorded = self.record(&execution, verdict, &forced).await;
         // What is missing can be resumed.
         if wrong == 0 && recorded.is_ok() {
-            recorded = execution.end(verdict.as_str()).await.map_err(failure);
+            recorded = execution.end(verdict.as_str()).await.map_err(Failure::from);
         }
         if let Err(trouble) = recorded {
             return self.stopped(&execution, found, trouble, hook_context).await;

@@ -12,7 +12,6 @@ use target::Place;
 
 use super::Rollback;
 use super::ends::Findings;
-use crate::session::failure;
 
 /// So long may what ran before still answer: nginx tells its old workers to go 100 ms after it has
 /// started the new ones (`ngx_master_process_cycle`).
@@ -152,6 +151,6 @@ impl Rollback<'_> {
                 }
             })
             .await
-            .map_err(failure)
+            .map_err(Failure::from)
     }
 }

@@ -1,0 +1,107 @@
+//! The lease of an operation: taken, waited for, taken over from a holder that is gone.
+
+use std::time::{Duration, Instant};
+
+use config::value::Span;
+use state::{Claim, Document, Error, Lease, Lock, Store};
+
+use crate::failure::Failure;
+use crate::job::Job;
+use crate::state::Fate;
+
+/// How often a lock that is waited for is looked at.
+const POLL: Duration = Duration::from_millis(500);
+/// How often GitHub is asked for the run that holds it.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// The lease that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// What it is for.
+    pub operation: &'a str,
+    /// How long a lock that another holds is waited for.
+    pub wait: Span,
+    /// How long the lease lasts.
+    pub ttl: Span,
+}
+
+impl Job {
+    /// Takes the lease. A lock whose holder is gone is taken over; one whose holder may be alive
+    /// is waited for, and never broken.
+    pub async fn acquire<T>(
+        &self,
+        store: &Store,
+        wanted: &Wanted<'_>,
+        mut prepare: impl FnMut(&mut Document, &mut Lock) -> T,
+    ) -> Result<(Lease, T), Failure> {
+        let Wanted {
+            operation,
+            wait,
+            ttl,
+        } = *wanted;
+        let since = Instant::now();
+        let mut claim = Claim {
+            holder: self.holder(),
+            operation,
+            ttl: ttl.get(),
+            gone: None,
+        };
+        let mut asked: Option<(u64, Instant, Fate)> = None;
+        loop {
+            let result = store.acquire(&claim, &mut prepare).await;
+            let Err(Error::Held { lock }) = result else {
+                return result.map_err(Failure::from);
+            };
+            let fate = match &asked {
+                Some((of, at, fate)) if *of == lock.token && at.elapsed() < LOOK_UP => fate.clone(),
+                _ => self.fate(&lock).await,
+            };
+            if asked
+                .as_ref()
+                .is_none_or(|(of, at, _)| *of != lock.token || at.elapsed() >= LOOK_UP)
+            {
+                asked = Some((lock.token, Instant::now(), fate.clone()));
+            }
+            if fate.is_gone() {
+                tracing::warn!("taking over the lock of {}, {}", lock.holder, fate.reason());
+                claim.gone = Some(lock.token);
+                continue;
+            }
+            let left = wait.get().saturating_sub(since.elapsed());
+            if left.is_zero() || self.interrupt.caught().is_some() {
+                return Err(held(&lock, &fate, since.elapsed()));
+            }
+            self.progress.say(&format!(
+                "waiting for {}, {} ({} s of {wait})",
+                lock.holder,
+                fate.reason(),
+                since.elapsed().as_secs()
+            ));
+            tokio::select! {
+                () = tokio::time::sleep(left.min(POLL)) => {}
+                _ = self.interrupt.wait() => {}
+            }
+        }
+    }
+}
+
+/// Why the lock was not taken.
+fn held(lock: &Lock, fate: &Fate, waited: Duration) -> Failure {
+    let (holder, operation) = (&lock.holder, &lock.operation);
+    let mut reason = format!(
+        "locked by {holder}, {}, for `{operation}` since {:.0}, until {:.0}",
+        fate.reason(),
+        lock.acquired,
+        lock.expires
+    );
+    if waited >= Duration::from_secs(1) {
+        reason.push_str(&format!("; waited {} s", waited.as_secs()));
+    }
+    let hint = match fate {
+        Fate::Unknown { hint, .. } => format!(
+            "{hint}; or see that it has ended, then `rollback unlock --force locked --reason TEXT`"
+        ),
+        _ => "wait for it with `--lock-wait 10m`, or see `rollback status`; `rollback unlock` takes away a lock whose holder is gone".to_owned(),
+    };
+    Failure::refused(reason).hint(hint)
+}
