@@ -38,11 +38,13 @@ impl Affected {
     }
 }
 
-/// What has changed since `revision`, committed or not; else since this branch left `main`.
-pub(crate) fn since(revision: Option<&str>) -> Result<Affected, Failure> {
-    let base = match revision {
-        Some(revision) => revision.to_owned(),
-        None => branched_from()?,
+/// What has changed since `revision`, committed or not; where it is empty, since this branch left
+/// `main`.
+pub(crate) fn since(revision: &str) -> Result<Affected, Failure> {
+    let base = if revision.is_empty() {
+        branched_from()?
+    } else {
+        revision.to_owned()
     };
     let mut changed =
         output(program("git").args(["diff", "--name-only", "--no-renames", &base, "--"]))?;

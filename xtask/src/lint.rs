@@ -35,14 +35,6 @@ pub(crate) fn security() -> Result<(), Failure> {
         .args(found))
 }
 
-/// What `clippy.toml` bans, in libraries and binaries: tests may write files and sleep.
-pub(crate) fn banned() -> Result<(), Failure> {
-    let lint = ["-D", "warnings", "-D", "clippy::disallowed-methods"];
-    run(cargo()
-        .args(["clippy", "--workspace", "--lib", "--bins", "--locked", "--"])
-        .args(lint))
-}
-
 /// `deny.toml`: licences, bans and sources; with `advisories`, which are fetched, also those.
 pub(crate) fn dependencies(advisories: bool) -> Result<(), Failure> {
     DENY.install()?;

@@ -32,8 +32,8 @@ enum Task {
     Test {
         /// Of the tests only those that a change can affect: since REV, else since this branch left
         /// `main`, with what is not committed
-        #[arg(long, value_name = "REV")]
-        changed: Option<Option<String>>,
+        #[arg(long, value_name = "REV", num_args = 0..=1, default_missing_value = "")]
+        changed: Option<String>,
     },
     /// Install the Debian, PyPI and npm packages that the end-to-end tests need
     Setup,
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
         Task::Test { changed: None } => test::everything(&Affected::All),
         Task::Test {
             changed: Some(revision),
-        } => changed::since(revision.as_deref()).and_then(|affected| test::everything(&affected)),
+        } => changed::since(&revision).and_then(|affected| test::everything(&affected)),
         Task::Setup => setup::install(),
         Task::Deny { advisories } => lint::dependencies(advisories),
         Task::Generate { check: true } => generate::check(),

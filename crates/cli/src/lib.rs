@@ -1,5 +1,6 @@
 //! What every binary does around its stage: flags, configuration, logging, progress, signals,
 //! and all that is written. A stage is a function from a [`Job`] to a report and never prints.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod args;
 mod board;

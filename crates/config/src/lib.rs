@@ -2,6 +2,7 @@
 //!
 //! Every binary checks the whole file, so that a typo under `rollback:` fails preflight and not
 //! the rollback.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod check;
 mod error;

@@ -82,13 +82,13 @@ fn take(
         inner |= take(child, thinned, wanted);
         true
     };
-    let before = node.len();
+    let before = node.children();
     match &mut node.kind {
         Kind::Scalar(_) => {}
         Kind::List(items) => items.retain_mut(&mut keep),
         Kind::Map(entries) => entries.retain_mut(|(_, value)| keep(value)),
     }
-    let taken = node.len() < before;
+    let taken = node.children() < before;
     if taken {
         thinned.insert(key(&node.place));
     }

@@ -1,5 +1,6 @@
 //! All stages in one binary (`deploy-guard healthgate …` is `healthgate …`), and what needs
 //! several of them: `run` and `demo`.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod demo;
 pub mod generate;

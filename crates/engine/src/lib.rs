@@ -4,6 +4,7 @@
 //! where it was.
 //!
 //! What may be done at all, what is verified and what is recorded at the end is a stage's.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod conclusion;
 pub mod current;

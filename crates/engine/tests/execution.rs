@@ -1,4 +1,5 @@
 //! Planned steps at two places: made, put back, interrupted and gone on with, by whatever stage.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used)]
 
 use std::cell::{Cell, RefCell};

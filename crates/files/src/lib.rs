@@ -2,6 +2,7 @@
 //!
 //! A path of the configuration may lead to a pipe, a terminal or a device. Opening or reading one
 //! could wait for ever, and with it the runtime, its deadlines and its signals.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};

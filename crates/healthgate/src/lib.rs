@@ -1,6 +1,7 @@
 //! Is what we deployed healthy, and is it *the release we deployed*?
 //!
 //! The stage around [`gate::Gate`]: flags, configuration, report.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod explain;
 mod flags;

@@ -1,5 +1,6 @@
 //! jq filters over JSON from outside, bounded in size, depth, time and memory. The only user of
 //! jaq.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod program;
 mod worker;

@@ -1,6 +1,7 @@
 //! The words every stage shares: verdict, outcome, report, exit code.
 //!
 //! Wire types and pure functions only; nothing here reads a file, a clock or the environment.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod env;
 pub mod evidence;

@@ -2,6 +2,7 @@
 //!
 //! Each error names whose fault it is ([`party`]), and what all answers together take of memory
 //! is bounded ([`budget`]).
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod body;
 pub mod budget;

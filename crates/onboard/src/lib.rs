@@ -1,5 +1,6 @@
 //! A repository's first hour: `init` writes its configuration and workflow, `doctor` tells what here
 //! would stop each stage.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod doctor;
 pub mod init;

@@ -74,7 +74,7 @@ impl Probe for Command {
         Box::pin(async move {
             match self.shell.run(&self.probe.run, timeout).await {
                 Ok(ran) => self.judge(&ran, timeout),
-                Err(problem) => Reading::of_problem(problem, &self.wanted().to_string()),
+                Err(problem) => Reading::of_problem(problem, self.wanted().to_string()),
             }
         })
     }

@@ -214,7 +214,7 @@ echo {MARK}
     async fn look(&self, timeout: Duration) -> Reading {
         let ran = match self.shell.script(&self.script(), timeout).await {
             Ok(ran) => ran,
-            Err(problem) => return Reading::of_problem(problem, &self.expected()),
+            Err(problem) => return Reading::of_problem(problem, self.expected()),
         };
         let Some((containers, now)) = self.read(&ran) else {
             return self.not_asked(&ran);

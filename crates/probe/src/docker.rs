@@ -84,7 +84,7 @@ impl Probe for Docker {
             );
             match self.shell.script(&text, timeout).await {
                 Ok(ran) => self.judge(&ran),
-                Err(problem) => Reading::of_problem(problem, &self.expected()),
+                Err(problem) => Reading::of_problem(problem, self.expected()),
             }
         })
     }

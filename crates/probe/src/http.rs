@@ -119,7 +119,7 @@ impl Http {
         let followed = follow(&self.transport, &self.request, &ends, limit, memory);
         let mut reply = match followed.await {
             Ok(reply) => reply,
-            Err(problem) => return Reading::of_problem(problem, &self.expect.shown()),
+            Err(problem) => return Reading::of_problem(problem, self.expect.shown()),
         };
         let evidence = reply.evidence();
         let (max_body, time) = (self.transport.max_body, filter_time(timeout));
@@ -175,7 +175,7 @@ impl Http {
         };
         let mut reply = match named {
             Ok(reply) => reply,
-            Err(problem) => return Reading::of_problem(problem, &format!("release {release}")),
+            Err(problem) => return Reading::of_problem(problem, format!("release {release}")),
         };
         let configured = source.is_some();
         let expected = release.to_owned();

@@ -1,5 +1,6 @@
 //! Probes: each makes one measurement of one thing, without retry and without opinion about the
 //! next one.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod addresses;
 mod command;

@@ -139,7 +139,7 @@ LC_ALL=C TZ=UTC systemctl show --no-pager -p {PROPERTIES} -- {unit}"
             );
             match self.shell.script(&text, timeout).await {
                 Ok(ran) => self.judge(&ran),
-                Err(problem) => Reading::of_problem(problem, &self.expected()),
+                Err(problem) => Reading::of_problem(problem, self.expected()),
             }
         })
     }

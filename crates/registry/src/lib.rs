@@ -3,6 +3,7 @@
 //! Our own client, because a gate needs what general ones do not promise: every body, redirect
 //! and wait is bounded, and "not there", "not allowed to know" and "could not ask" are three
 //! different answers. It reads manifests; it neither pulls nor pushes.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod answer;
 mod challenge;

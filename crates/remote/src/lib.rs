@@ -2,6 +2,7 @@
 //!
 //! It also knows what stands between us and another machine before anything of that machine does:
 //! our resolver ([`resolve`]), and our own limits ([`ours`]).
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod key;
 mod known_hosts;

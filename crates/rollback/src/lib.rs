@@ -3,6 +3,7 @@
 //! [`refuse`] says why not, [`act`] drives it through the journal,
 //! [`record`], [`unlock`] and [`view`] write and show the state, [`upkeep`] repairs it, [`lease`]
 //! holds the lease for a deployment of which all this is a part.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod act;
 mod decide;

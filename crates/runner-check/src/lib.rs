@@ -3,6 +3,7 @@
 //! [`check`] asks about the pools and names the first that can take the job; [`list`] shows every
 //! runner. The remedies, [`restart`], [`prune`] and [`emergency`], act only when they are called
 //! by name, say first what they will do, and [`prove`] afterwards that it helped.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod asking;
 mod check;

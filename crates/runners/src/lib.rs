@@ -6,6 +6,7 @@
 //!
 //! The sources are known to be wrong, GitHub's own list in both directions, so none of them is
 //! taken for the truth: each says something, of some age, and contradictions are shown.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod evidence;
 pub mod gather;

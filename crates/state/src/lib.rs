@@ -2,6 +2,7 @@
 //! state document, its stores, the lease on it, and the journal of what a rollback did.
 //!
 //! A store is a file, a file on a host, or an object in a bucket; [`Store`] makes them one.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod atomic;
 mod backend;

@@ -1,5 +1,6 @@
 //! What a release runs on and what routes to it: where that is, how it is read and switched, and
 //! whether it could ever be switched.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod command;
 mod compose;

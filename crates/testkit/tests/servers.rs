@@ -1,4 +1,5 @@
 //! Each server starts, does its one thing, and is gone afterwards.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used)]
 
 use std::net::TcpStream;

@@ -1,4 +1,5 @@
 //! Values with a form of their own: durations, sizes, patterns, filters.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 #[macro_use]
 mod textual;

@@ -97,7 +97,7 @@ impl Node {
     }
 
     /// How many items or entries it has.
-    pub fn len(&self) -> usize {
+    pub fn children(&self) -> usize {
         self.items().len() + self.entries().len()
     }
 

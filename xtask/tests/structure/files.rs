@@ -51,8 +51,8 @@ pub(crate) fn uses(root: &Path) -> Uses {
         for (to, path) in modules.used_by(at) {
             let (from, to) = (&modules.0[at].file, &modules.0[to].file);
             if from != to {
-                let used = uses.entry(from.clone()).or_default();
-                used.entry(to.clone()).or_insert_with(|| path.join("::"));
+                let of_file = uses.entry(from.clone()).or_default();
+                of_file.entry(to.clone()).or_insert_with(|| path.join("::"));
             }
         }
     }
@@ -124,19 +124,16 @@ impl Modules {
             } else if word(tokens.get(n)) == "mod" && !word(tokens.get(n + 1)).is_empty() {
                 let name = word(tokens.get(n + 1));
                 let inside = below.join(&name);
-                let child = match tokens.get(n + 2) {
-                    Some(TokenTree::Group(group)) => {
-                        self.module(group.stream(), file, &inside, Some(at))
-                    }
-                    _ => {
-                        let beside = below.join(format!("{name}.rs"));
-                        let own = if beside.exists() {
-                            beside
-                        } else {
-                            inside.join("mod.rs")
-                        };
-                        self.read(&own, &inside, Some(at))
-                    }
+                let child = if let Some(TokenTree::Group(group)) = tokens.get(n + 2) {
+                    self.module(group.stream(), file, &inside, Some(at))
+                } else {
+                    let beside = below.join(format!("{name}.rs"));
+                    let own = if beside.exists() {
+                        beside
+                    } else {
+                        inside.join("mod.rs")
+                    };
+                    self.read(&own, &inside, Some(at))
                 };
                 self.0[at].children.insert(name, child);
                 n += 2;
@@ -219,7 +216,11 @@ impl Modules {
     }
 
     /// What a name means in a module, if it is an item of its own or one that a `use` brought in,
-    /// which may be of another crate.
+    /// which may be of another crate (`Some(None)`).
+    #[expect(
+        clippy::option_option,
+        reason = "not known, of another crate, or of a file here"
+    )]
     fn named(&self, at: usize, name: &str, rest: &[String], depth: usize) -> Option<Option<usize>> {
         let Module { imports, items, .. } = &self.0[at];
         let import = imports

@@ -2,8 +2,6 @@
 //!
 //! GitHub hands over a missing variable as an empty string, so empty is missing.
 
-mod dotenv;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,8 +10,8 @@ use config::file::VariableCheck;
 use model::Outcome;
 use model::text::cut;
 
-use self::dotenv::Setting;
 use super::{Planned, Scene};
+use dotenv::Setting;
 
 /// A file of settings is a few kilobytes.
 const MAX_FILE: u64 = 1 << 20;

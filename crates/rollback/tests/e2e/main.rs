@@ -1,4 +1,5 @@
 //! `rollback` as a user runs it: the real binary, real files, a real nginx, and kills.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used)]
 
 mod beside;

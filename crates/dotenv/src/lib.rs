@@ -5,12 +5,13 @@
 //! taken. Variables in a value are replaced, but not in single quotes: by the environment, else by
 //! what stands above. Where only a comment stands behind the sign, Compose takes it for the value
 //! and nobody means it: it is none.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 use std::collections::BTreeMap;
 
 /// What is wrong with a file. The line may hold a secret: it is not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+pub enum Problem {
     Line(usize),
     Quote(usize),
     Variable(usize),
@@ -30,16 +31,16 @@ impl std::fmt::Display for Problem {
 
 /// What a key is set to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub(super) value: String,
+pub struct Setting {
+    pub value: String,
     /// The value as it stands there: what replaces a variable may be a secret.
-    pub(super) written: String,
+    pub written: String,
     /// A variable that the value is made of and that is not set.
-    pub(super) unset: Option<String>,
+    pub unset: Option<String>,
 }
 
 /// Each key with its value; a key alone has none.
-pub(super) fn read(
+pub fn read(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, Setting>, Problem> {
@@ -218,7 +219,7 @@ fn name(text: &str) -> &str {
 }
 
 impl Setting {
-    pub(super) fn plain(value: &str) -> Setting {
+    pub fn plain(value: &str) -> Setting {
         Setting {
             value: value.to_owned(),
             written: value.to_owned(),
