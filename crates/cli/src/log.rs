@@ -16,6 +16,7 @@ const OURS: &[&str] = &[
     "cli",
     "config",
     "deploy_guard",
+    "dotenv",
     "engine",
     "files",
     "gate",

@@ -33,6 +33,15 @@ struct Module {
     items: BTreeSet<String>,
 }
 
+/// What a name means in a module.
+enum Meaning {
+    /// An item of this module, its own or one that a `use` brought in.
+    Module(usize),
+    OtherCrate,
+    /// Nothing that is written there: a macro made it, or it is no item.
+    Unknown,
+}
+
 /// Re-exports of re-exports that are followed.
 const DEEPEST: usize = 8;
 
@@ -51,8 +60,8 @@ pub(crate) fn uses(root: &Path) -> Uses {
         for (to, path) in modules.used_by(at) {
             let (from, to) = (&modules.0[at].file, &modules.0[to].file);
             if from != to {
-                let of_file = uses.entry(from.clone()).or_default();
-                of_file.entry(to.clone()).or_insert_with(|| path.join("::"));
+                let of_this = uses.entry(from.clone()).or_default();
+                of_this.entry(to.clone()).or_insert_with(|| path.join("::"));
             }
         }
     }
@@ -196,7 +205,10 @@ impl Modules {
             "super" => self.descend(self.0[from].parent?, rest, depth),
             name => match self.0[from].children.get(name) {
                 Some(child) => self.descend(*child, rest, depth),
-                None => self.named(from, name, rest, depth)?,
+                None => match self.named(from, name, rest, depth) {
+                    Meaning::Module(at) => Some(at),
+                    Meaning::OtherCrate | Meaning::Unknown => None,
+                },
             },
         }
     }
@@ -212,16 +224,15 @@ impl Modules {
             return self.descend(*child, rest, depth);
         }
         // What is not known by name is made by a macro.
-        self.named(at, first, rest, depth).unwrap_or(Some(at))
+        match self.named(at, first, rest, depth) {
+            Meaning::Module(at) => Some(at),
+            Meaning::OtherCrate => None,
+            Meaning::Unknown => Some(at),
+        }
     }
 
-    /// What a name means in a module, if it is an item of its own or one that a `use` brought in,
-    /// which may be of another crate (`Some(None)`).
-    #[expect(
-        clippy::option_option,
-        reason = "not known, of another crate, or of a file here"
-    )]
-    fn named(&self, at: usize, name: &str, rest: &[String], depth: usize) -> Option<Option<usize>> {
+    /// What a name means in a module, with the rest of its path.
+    fn named(&self, at: usize, name: &str, rest: &[String], depth: usize) -> Meaning {
         let Module { imports, items, .. } = &self.0[at];
         let import = imports
             .iter()
@@ -229,22 +240,27 @@ impl Modules {
         if let Some(import) = import {
             // `use http;` is of the crate.
             if import.path == [name] {
-                return Some(None);
+                return Meaning::OtherCrate;
             }
             let path: Vec<_> = import.path.iter().chain(rest).cloned().collect();
-            return Some(self.resolve(at, &path, depth + 1));
+            return match self.resolve(at, &path, depth + 1) {
+                Some(at) => Meaning::Module(at),
+                None => Meaning::OtherCrate,
+            };
         }
         if items.contains(name) {
-            return Some(Some(at));
+            return Meaning::Module(at);
         }
         if depth > DEEPEST {
-            return None;
+            return Meaning::Unknown;
         }
         let globs = imports.iter().filter(|import| import.name.is_none());
         let globs = globs.filter_map(|glob| self.resolve(at, &glob.path, depth + 1));
         globs
             .filter(|to| *to != at)
-            .find_map(|to| self.named(to, name, rest, depth + 1))
+            .map(|to| self.named(to, name, rest, depth + 1))
+            .find(|meaning| !matches!(meaning, Meaning::Unknown))
+            .unwrap_or(Meaning::Unknown)
     }
 }
 
