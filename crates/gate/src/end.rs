@@ -3,37 +3,37 @@
 use config::file::Policy;
 use model::{Member, Members, Outcome, Verdict};
 
+use crate::gate_loop::{EndpointState, GateLoop, ProbeState};
+use crate::gated_probe::GatedProbe;
 use crate::history::Named;
 use crate::policy::Conclusion;
 use crate::policy_report::reported;
-use crate::watched::Watched;
-use crate::watching::{Probing, Seat, Watching};
 
-pub(crate) struct End {
+pub(crate) struct ProbeEnd {
     pub(crate) outcome: Outcome,
     pub(crate) remarks: Vec<Outcome>,
     pub(crate) named: Named,
 }
 
-impl Watching<'_> {
+impl GateLoop<'_> {
     /// `common` is the stage's policy.
-    pub(crate) fn finish(mut self, common: &Policy) -> Vec<End> {
-        let culprit = self.culprit.map(|n| &self.watched[n].id);
-        let mut seats = std::mem::take(&mut self.seats).into_iter().peekable();
+    pub(crate) fn finish(mut self, common: &Policy) -> Vec<ProbeEnd> {
+        let first_failed = self.first_failed.map(|n| &self.watched[n].id);
+        let mut endpoints = std::mem::take(&mut self.endpoints).into_iter().peekable();
         let probes = std::mem::take(&mut self.probes);
         let mut ends = Vec::new();
-        for (n, (one, probing)) in self.watched.iter().zip(probes).enumerate() {
+        for (n, (one, state)) in self.watched.iter().zip(probes).enumerate() {
             let mut own = Vec::new();
-            while let Some(seat) = seats.next_if(|seat| seat.probe == n) {
-                own.push(seat);
+            while let Some(endpoint) = endpoints.next_if(|endpoint| endpoint.probe == n) {
+                own.push(endpoint);
             }
-            let open = match culprit {
+            let open = match first_failed {
                 _ if self.is_interrupted => "interrupted".to_owned(),
-                Some(culprit) => format!("not decided when {culprit} had failed"),
+                Some(first_failed) => format!("not decided when {first_failed} had failed"),
                 None => "not decided".to_owned(),
             };
-            let decided = probing.end.is_some();
-            let end = self.end(one, probing, own, &open, common);
+            let decided = state.end.is_some();
+            let end = self.end(one, state, own, &open, common);
             if !decided {
                 let conclusion = Conclusion {
                     verdict: end.outcome.verdict,
@@ -48,14 +48,14 @@ impl Watching<'_> {
 
     fn end(
         &self,
-        one: &Watched,
-        mut probing: Probing,
-        seats: Vec<Seat>,
+        one: &GatedProbe,
+        mut state: ProbeState,
+        endpoints: Vec<EndpointState>,
         open: &str,
         common: &Policy,
-    ) -> End {
-        let measured = probing.history.seen;
-        let conclusion = probing.end.take().unwrap_or_else(|| Conclusion {
+    ) -> ProbeEnd {
+        let measured = state.history.seen;
+        let conclusion = state.end.take().unwrap_or_else(|| Conclusion {
             verdict: Verdict::Inconclusive,
             reason: match measured {
                 1 => format!("{open} after 1 measurement"),
@@ -64,7 +64,7 @@ impl Watching<'_> {
         });
         let mut outcome = Outcome::new(&one.id, &one.subject, conclusion.verdict)
             .severity(one.severity)
-            .took(probing.ended_at.unwrap_or_else(|| self.start.elapsed()));
+            .took(state.ended_at.unwrap_or_else(|| self.start.elapsed()));
         outcome.policy = (one.policy != *common).then(|| reported(&one.policy));
         if measured == 0 {
             let threshold = one.policy.success_threshold;
@@ -72,11 +72,11 @@ impl Watching<'_> {
             outcome.actual = Some("nothing was measured".to_owned());
         }
         // The one whose hint and limits stand for all.
-        let mut spokesman = 0;
+        let mut representative = 0;
         let reason = match one.group {
             None => {
-                let telling = probing.history.telling(conclusion.verdict);
-                let why = telling.and_then(|reading| {
+                let deciding = state.history.deciding(conclusion.verdict);
+                let why = deciding.and_then(|reading| {
                     outcome.expected = Some(reading.expected);
                     outcome.actual = Some(reading.actual);
                     reading.reason
@@ -87,59 +87,62 @@ impl Watching<'_> {
                 }
             }
             Some(group) => {
-                let (first, members) = not_passed(one, &seats);
+                let (first, members) = not_passed(one, &endpoints);
                 outcome.expected = Some(group.expected());
-                outcome.actual = Some(probing.tally.to_string());
+                outcome.actual = Some(state.tally.to_string());
                 let mut reason = conclusion.reason;
                 if let (Some(first), false) = (members.first(), conclusion.verdict == Verdict::Pass)
                 {
                     reason = format!("{reason}: {}: {}", first.name, first.reason);
                 }
-                spokesman = first;
+                representative = first;
                 outcome.members = Some(Members {
-                    tally: probing.tally,
+                    tally: state.tally,
                     all: group.all,
                     all_required: group.all_required,
-                    names_release: self.proves && probing.names,
+                    names_release: self.proves && state.names,
                     not_passed: members,
                 });
                 reason
             }
         };
-        let speaker = one.endpoints.get(spokesman).map(|endpoint| &endpoint.probe);
-        if let Some(probe) = speaker {
+        let chosen = one
+            .endpoints
+            .get(representative)
+            .map(|position| &position.probe);
+        if let Some(probe) = chosen {
             outcome.limits = probe.limits();
             if conclusion.verdict != Verdict::Pass {
                 outcome.hint = Some(probe.hint());
             }
         }
-        let remarks = speaker.map(|probe| probe.remarks(&one.id));
-        End {
-            named: std::mem::take(&mut probing.history.named),
-            outcome: outcome.reason(reason).measurements(probing.history.kept()),
+        let remarks = chosen.map(|probe| probe.remarks(&one.id));
+        ProbeEnd {
+            named: std::mem::take(&mut state.history.named),
+            outcome: outcome.reason(reason).measurements(state.history.kept()),
             remarks: remarks.unwrap_or_default(),
         }
     }
 }
 
 /// The members that did not pass, worst first, and the endpoint of the first of them.
-fn not_passed(one: &Watched, seats: &[Seat]) -> (usize, Vec<Member>) {
-    let ended = seats
+fn not_passed(one: &GatedProbe, endpoints: &[EndpointState]) -> (usize, Vec<Member>) {
+    let ended = endpoints
         .iter()
-        .filter_map(|seat| Some((seat, seat.end.as_ref()?)));
+        .filter_map(|endpoint| Some((endpoint, endpoint.end.as_ref()?)));
     let mut bad: Vec<_> = ended
         .filter(|(_, end)| end.verdict != Verdict::Pass)
         .collect();
     bad.sort_by_key(|(_, end)| std::cmp::Reverse(end.verdict));
-    let first = bad.first().map_or(0, |(seat, _)| seat.endpoint);
-    let member = |(seat, end): (&Seat, &Conclusion)| Member {
-        name: one.endpoints[seat.endpoint]
+    let first = bad.first().map_or(0, |(endpoint, _)| endpoint.position);
+    let member = |(endpoint, end): (&EndpointState, &Conclusion)| Member {
+        name: one.endpoints[endpoint.position]
             .name
             .as_deref()
             .unwrap_or_default()
             .to_owned(),
         verdict: end.verdict,
-        reason: match seat.complaints.get(end.verdict) {
+        reason: match endpoint.complaints.get(end.verdict) {
             Some(complaint) => format!("{}: {complaint}", end.reason),
             None => end.reason.clone(),
         },

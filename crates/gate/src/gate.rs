@@ -2,7 +2,7 @@
 //!
 //! Here is the only waiting. The n-th measurement of a probe starts at the stage's start + initial
 //! delay + n × interval, whatever the ones before it took; the members of a group start one after
-//! another within their interval (see [`Watched::offset`]). A slot that comes while the probe's own
+//! another within their interval (see [`GatedProbe::offset`]). A slot that comes while the probe's own
 //! answer is still awaited is left out. The gate ends with the first required probe that fails,
 //! because nothing can make that good; else with the last.
 
@@ -10,10 +10,10 @@ use config::file::{Healthgate, Identity as Required, Policy};
 use model::{Outcome, Severity, Verdict};
 use probe::kinds::{Planned, planned};
 
+use crate::context::GateContext;
+use crate::gate_loop::GateLoop;
+use crate::gated_probe::GatedProbe;
 use crate::history::Named;
-use crate::watch::Watch;
-use crate::watched::Watched;
-use crate::watching::Watching;
 
 /// The probes of a section with what they are judged by, before anything is asked.
 pub struct Gate<'c> {
@@ -34,24 +34,24 @@ impl<'c> Gate<'c> {
 
     /// Runs the gate to its end, or until it is interrupted: then what is not decided is
     /// inconclusive. With `release`, what answers must be that release.
-    pub async fn run(&self, release: Option<&str>, watch: &Watch<'_>) -> Vec<Outcome> {
-        let mut watched = Vec::new();
+    pub async fn run(&self, release: Option<&str>, context: &GateContext<'_>) -> Vec<Outcome> {
+        let mut gated = Vec::new();
         // In the configuration's order: what cannot be watched has its outcome already.
         let mut places = Vec::new();
-        for planned in self.probes.iter().filter(|one| (watch.selects)(&one.id)) {
-            match Watched::new(planned, &watch.around, watch.shard) {
+        for planned in self.probes.iter().filter(|one| (context.selects)(&one.id)) {
+            match GatedProbe::new(planned, &context.around, context.shard) {
                 Ok(one) => {
-                    watched.push(one);
+                    gated.push(one);
                     places.push(None);
                 }
                 Err(outcome) => places.push(Some(outcome)),
             }
         }
-        let asked: Vec<_> = watched.iter().map(Watched::asked).collect();
-        watch.observer.begin(&asked);
-        let watching = Watching::new(&watched, release, self.release_identity, watch);
-        let watching = watching.run((watch.interrupted)()).await;
-        let mut ends = watching.finish(self.policy).into_iter();
+        let asked: Vec<_> = gated.iter().map(GatedProbe::asked).collect();
+        context.observer.begin(&asked);
+        let gate_loop = GateLoop::new(&gated, release, self.release_identity, context);
+        let gate_loop = gate_loop.run((context.interrupted)()).await;
+        let mut ends = gate_loop.finish(self.policy).into_iter();
         let (mut outcomes, mut names) = (Vec::new(), Vec::new());
         for place in places {
             if let Some(outcome) = place {
@@ -62,7 +62,7 @@ impl<'c> Gate<'c> {
                 outcomes.extend(end.remarks);
             }
         }
-        watch.observer.end();
+        context.observer.end();
         // What did not pass has said so itself, also where another release answered.
         let settled = |(severity, verdict, named): &(Severity, Verdict, Named)| {
             *severity == Severity::Required
@@ -72,7 +72,7 @@ impl<'c> Gate<'c> {
         if let Some(release) = release
             && !names.iter().any(settled)
             && outcomes.iter().any(|one| one.verdict != Verdict::Skipped)
-            && (watch.selects)("release/identity")
+            && (context.selects)("release/identity")
         {
             outcomes.push(unproven(release, self.release_identity, &names));
         }

@@ -8,11 +8,11 @@ use probe::Reading;
 use probe::release::Identity;
 
 /// A long soak must not fill the memory: the first and the last measurements are kept.
-const KEPT: usize = 1000;
+const MAX_MEASUREMENTS: usize = 1000;
 /// Of all probes together: the report of thousands stays one that can be read.
-const KEPT_OF_ALL: usize = 100_000;
+const MAX_MEASUREMENTS_OF_ALL: usize = 100_000;
 /// Of all members of a group together, and of those only what did not pass.
-const KEPT_OF_MEMBERS: usize = 200;
+const MAX_MEASUREMENTS_OF_MEMBERS: usize = 200;
 
 #[derive(Default)]
 pub(crate) struct History {
@@ -23,7 +23,7 @@ pub(crate) struct History {
     pub(crate) telling: Telling<Measurement>,
     pub(crate) last: Option<Reading>,
     /// The newest reading of each verdict that is no pass.
-    newest: Newest<Reading>,
+    newest: NewestByVerdict<Reading>,
     /// Which releases its answers named.
     pub(crate) named: Named,
 }
@@ -42,7 +42,7 @@ impl History {
     /// Of one of so many probes.
     pub(crate) fn of_one_among(probes: usize) -> Self {
         History {
-            most: (KEPT_OF_ALL / probes.max(1)).clamp(20, KEPT),
+            most: (MAX_MEASUREMENTS_OF_ALL / probes.max(1)).clamp(20, MAX_MEASUREMENTS),
             ..History::default()
         }
     }
@@ -79,7 +79,7 @@ impl History {
             let most = if member.is_none() {
                 self.most
             } else {
-                self.most.min(KEPT_OF_MEMBERS)
+                self.most.min(MAX_MEASUREMENTS_OF_MEMBERS)
             };
             if self.measurements.len() >= most {
                 self.measurements.remove(most / 2);
@@ -100,7 +100,7 @@ impl History {
 
     /// The reading that tells why the probe ended as it did: the newest of that verdict, for it
     /// broke the rule. Where none has it, nothing was decided, and the last one tells most.
-    pub(crate) fn telling(&mut self, verdict: Verdict) -> Option<Reading> {
+    pub(crate) fn deciding(&mut self, verdict: Verdict) -> Option<Reading> {
         self.newest.take(verdict).or(self.last.take())
     }
 
@@ -114,15 +114,15 @@ impl History {
 
 /// The newest of what came with each verdict that is no pass.
 #[derive(Debug)]
-pub(crate) struct Newest<T>(Vec<(Verdict, T)>);
+pub(crate) struct NewestByVerdict<T>(Vec<(Verdict, T)>);
 
-impl<T> Default for Newest<T> {
+impl<T> Default for NewestByVerdict<T> {
     fn default() -> Self {
-        Newest(Vec::new())
+        NewestByVerdict(Vec::new())
     }
 }
 
-impl<T> Newest<T> {
+impl<T> NewestByVerdict<T> {
     pub(crate) fn push(&mut self, verdict: Verdict, make: impl FnOnce() -> T) {
         if verdict == Verdict::Pass {
             return;
@@ -158,7 +158,7 @@ mod tests {
                 let reading = Reading::not(*verdict, "x", "x", format!("{verdict} {nth}"));
                 history.push(None, Timestamp::UNIX_EPOCH, Duration::ZERO, reading);
             }
-            history.telling(end).and_then(|reading| reading.reason)
+            history.deciding(end).and_then(|reading| reading.reason)
         };
         let all = [Fail, Error, Fail, Error, Inconclusive];
         assert_eq!(told(&all, Error).as_deref(), Some("error 3"));
@@ -183,7 +183,7 @@ mod tests {
             history.kept().len()
         };
         assert_eq!(kept(1, 900), 900);
-        assert!(kept(1, 3000) <= KEPT);
+        assert!(kept(1, 3000) <= MAX_MEASUREMENTS);
         assert!(kept(5000, 3000) <= 25);
         assert_eq!(kept(5000, 10), 10);
     }

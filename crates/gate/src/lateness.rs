@@ -44,7 +44,7 @@ impl Lateness {
     }
 
     /// Logs how it was, and warns where the machine was too slow for what it was asked to do.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn log(&self) {
         let (total, median, nearly_all) = (self.total(), self.within(500), self.within(999));
         if total == 0 {
             return;

@@ -4,18 +4,18 @@
 //! [`observer`].
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod context;
 mod end;
 mod gate;
+mod gate_loop;
+mod gated_probe;
 mod group;
-mod heart;
 mod history;
 mod lateness;
 pub mod observer;
+mod pauses;
 pub mod policy;
 pub mod policy_report;
-mod watch;
-mod watched;
-mod watching;
 
+pub use context::{GateContext, Interrupted};
 pub use gate::Gate;
-pub use watch::{Interrupted, Watch};

@@ -15,7 +15,7 @@ use crate::policy::{Conclusion, Missing, Standing};
 /// since the stage's start.
 pub trait Observer {
     /// What is going to be asked.
-    fn begin(&self, probes: &[Asked<'_>]) {
+    fn begin(&self, probes: &[ProbeInfo<'_>]) {
         let _ = probes;
     }
 
@@ -47,7 +47,7 @@ pub trait Observer {
 impl Observer for () {}
 
 /// A probe as it is before its first measurement.
-pub struct Asked<'a> {
+pub struct ProbeInfo<'a> {
     pub id: &'a str,
     pub subject: &'a str,
     pub severity: Severity,
@@ -85,15 +85,15 @@ pub struct Stands<'a> {
 }
 
 /// All probes in one line: a word for each.
-pub struct Line<'a> {
+pub struct StatusLine<'a> {
     words: RefCell<Vec<String>>,
     ids: RefCell<Vec<String>>,
     say: &'a dyn Fn(&str),
 }
 
-impl<'a> Line<'a> {
+impl<'a> StatusLine<'a> {
     pub fn new(say: &'a dyn Fn(&str)) -> Self {
-        Line {
+        StatusLine {
             words: RefCell::default(),
             ids: RefCell::default(),
             say,
@@ -109,8 +109,8 @@ impl<'a> Line<'a> {
     }
 }
 
-impl Observer for Line<'_> {
-    fn begin(&self, probes: &[Asked<'_>]) {
+impl Observer for StatusLine<'_> {
+    fn begin(&self, probes: &[ProbeInfo<'_>]) {
         let ids: Vec<_> = probes.iter().map(|one| one.id.to_owned()).collect();
         self.words.replace(ids.clone());
         self.ids.replace(ids);

@@ -106,11 +106,11 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         })
     };
     let view = view::View::new(job.progress.board());
-    let watch = gate::Watch {
+    let watch = gate::GateContext {
         selects: &|id| job.only.selects(id),
         observer: &view,
         interrupted: &interrupted,
-        around: probe::Surroundings {
+        around: probe::ProbeContext {
             env: job.env.clone(),
             hosts: net::hosts::Hosts::new(&job.config.hosts, &job.env),
             redactor: job.redactor.clone(),

@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use cli::Board;
-use gate::observer::{Asked, Measured, Observer, Stands};
+use gate::observer::{Measured, Observer, ProbeInfo, Stands};
 use gate::policy::Conclusion;
 use jiff::Timestamp;
 use model::report::Pause;
@@ -97,7 +97,7 @@ impl View {
 }
 
 impl Observer for View {
-    fn begin(&self, probes: &[Asked<'_>]) {
+    fn begin(&self, probes: &[ProbeInfo<'_>]) {
         let rows = probes.iter().map(|asked| Row::new(asked, &self.board));
         self.state.borrow_mut().rows = rows.collect();
     }

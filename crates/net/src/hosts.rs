@@ -12,7 +12,7 @@ use model::Env;
 use remote::ssh::{self, Error, Limits, Output, Shared, Target, Tunnel};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::party::{Party, Severed, owed_by};
+use crate::party::{Party, Severed, awaiting};
 use crate::place::Place;
 use crate::problem::Problem;
 use crate::problem::REFUSED;
@@ -83,7 +83,7 @@ impl Tunnels for Hosts {
             let host = self.get(host)?;
             let problem = |error| host.problem(&error);
             // Once we are in, it is the place behind the host that lets us wait.
-            owed_by(host.party(), host.shared.log_in(LONGEST))
+            awaiting(host.party(), host.shared.log_in(LONGEST))
                 .await
                 .map_err(problem)?;
             let opened = host.shared.open(&place.host, place.port, LONGEST).await;

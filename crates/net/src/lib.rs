@@ -23,7 +23,7 @@ mod user_agent;
 
 pub use place::Place;
 pub use problem::{Problem, REFUSED};
-pub use route::{End, Route};
+pub use route::{Endpoint, Route};
 pub use stream::Stream;
 pub use tunnels::{Opening, Tunnels};
 pub use user_agent::USER_AGENT;

@@ -67,33 +67,33 @@ impl std::fmt::Display for Party {
 
 tokio::task_local! {
     /// Of the measurement that is being made, or of its part at one address.
-    static DEBTOR: RefCell<Party>;
+    static AWAITED: RefCell<Party>;
 }
 
 /// Makes a measurement, in which first the service owes the answer.
-pub async fn charging<T>(measuring: impl Future<Output = T>) -> T {
-    DEBTOR.scope(RefCell::new(Party::Service), measuring).await
+pub async fn in_measurement<T>(measuring: impl Future<Output = T>) -> T {
+    AWAITED.scope(RefCell::new(Party::Service), measuring).await
 }
 
 /// From here on this one owes the answer.
-pub fn charge(party: Party) {
+pub fn now_awaiting(party: Party) {
     // Outside of a measurement it is not asked.
-    let _ = DEBTOR.try_with(|debtor| debtor.replace(party));
+    let _ = AWAITED.try_with(|awaited| awaited.replace(party));
 }
 
 /// This one owes an answer of its own, before the one that owed it until now does again.
-pub async fn owed_by<T>(party: Party, answering: impl Future<Output = T>) -> T {
-    let before = debtor();
-    charge(party);
+pub async fn awaiting<T>(party: Party, answering: impl Future<Output = T>) -> T {
+    let before = awaited_party();
+    now_awaiting(party);
     let answer = answering.await;
-    charge(before);
+    now_awaiting(before);
     answer
 }
 
 /// Who owes the answer at this moment.
-pub fn debtor() -> Party {
-    DEBTOR
-        .try_with(|debtor| debtor.borrow().clone())
+pub fn awaited_party() -> Party {
+    AWAITED
+        .try_with(|awaited| awaited.borrow().clone())
         .unwrap_or_default()
 }
 
@@ -106,7 +106,7 @@ pub struct Severed {
 }
 
 /// Who broke a connection, or kept it from being made; `None` where it is not known from the error.
-pub fn culprit(error: &(dyn Error + 'static)) -> Option<(Party, String)> {
+pub fn blamed_party(error: &(dyn Error + 'static)) -> Option<(Party, String)> {
     for link in ours::links(error) {
         if let Some(Severed { party, reason }) = link.downcast_ref() {
             return Some((party.clone(), format!("{party}: {reason}")));
@@ -147,24 +147,24 @@ mod tests {
             .build()
             .unwrap();
         runtime.block_on(async {
-            assert_eq!(debtor(), Party::Service);
-            charging(async {
-                owed_by(Party::Resolver, async {
-                    assert_eq!(debtor(), Party::Resolver);
+            assert_eq!(awaited_party(), Party::Service);
+            in_measurement(async {
+                awaiting(Party::Resolver, async {
+                    assert_eq!(awaited_party(), Party::Resolver);
                     // One address beside others has its own.
-                    charging(async { assert_eq!(debtor(), Party::Service) }).await;
+                    in_measurement(async { assert_eq!(awaited_party(), Party::Service) }).await;
                 })
                 .await;
-                assert_eq!(debtor(), Party::Service);
+                assert_eq!(awaited_party(), Party::Service);
                 // What is given up in the middle is still owed.
-                let silent = owed_by(Party::Resolver, std::future::pending::<()>());
+                let silent = awaiting(Party::Resolver, std::future::pending::<()>());
                 let mut silent = std::pin::pin!(silent);
                 std::future::poll_fn(|context| {
                     assert!(silent.as_mut().poll(context).is_pending());
                     std::task::Poll::Ready(())
                 })
                 .await;
-                assert_eq!(debtor(), Party::Resolver);
+                assert_eq!(awaited_party(), Party::Resolver);
             })
             .await;
         });
@@ -177,13 +177,13 @@ mod tests {
             reason: "it broke".to_owned(),
         };
         let deep = io::Error::other(io::Error::new(io::ErrorKind::ConnectionAborted, severed));
-        let (party, reason) = culprit(&deep).unwrap();
+        let (party, reason) = blamed_party(&deep).unwrap();
         assert_eq!(party, Party::Host("web-01".into()));
         assert_eq!(reason, "host `web-01`: it broke");
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-        assert_eq!(culprit(&reset), None);
+        assert_eq!(blamed_party(&reset), None);
         let told = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
-        let told = culprit(&io::Error::new(io::ErrorKind::InvalidData, told));
+        let told = blamed_party(&io::Error::new(io::ErrorKind::InvalidData, told));
         assert_eq!(told.map(|(party, _)| party), Some(Party::Service));
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use config::value::Address;
 use remote::resolve::{Unresolved, resolve};
 
-use crate::party::{Party, owed_by};
+use crate::party::{Party, awaiting};
 use crate::problem::Problem;
 
 /// A name and a port.
@@ -30,7 +30,7 @@ impl Place {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, *port)]);
         }
-        let found = owed_by(Party::Resolver, resolve(host, *port)).await;
+        let found = awaiting(Party::Resolver, resolve(host, *port)).await;
         let mut addresses = found.map_err(|unresolved| {
             let party = match &unresolved {
                 // The resolver's answer, which the service's users get too.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::cause::plain_cause;
-use crate::party::{Party, culprit, debtor};
+use crate::party::{Party, awaited_party, blamed_party};
 
 /// What was seen where nobody listens.
 pub const REFUSED: &str = "connection refused";
@@ -45,10 +45,10 @@ impl Problem {
     /// A connection could not be made, or broke: by the party that the error names, else by the one that
     /// owed the answer.
     pub fn broken(error: &(dyn std::error::Error + 'static)) -> Self {
-        if let Some((party, reason)) = culprit(error) {
+        if let Some((party, reason)) = blamed_party(error) {
             return Problem::new(party, "error", reason);
         }
-        match debtor() {
+        match awaited_party() {
             Party::Service => Problem::of_service(plain_cause(error)),
             party => {
                 let reason = format!("through {party}: {}", plain_cause(error));

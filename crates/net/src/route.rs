@@ -15,18 +15,18 @@ use crate::tunnels::Tunnels;
 
 /// Where a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum Endpoint {
     Address(SocketAddr),
     /// The name is looked up by whoever stands between.
     Beyond,
 }
 
-impl End {
+impl Endpoint {
     /// The same machine's other port.
-    pub fn with_port(self, port: u16) -> End {
+    pub fn with_port(self, port: u16) -> Endpoint {
         match self {
-            End::Address(address) => End::Address(SocketAddr::new(address.ip(), port)),
-            End::Beyond => End::Beyond,
+            Endpoint::Address(address) => Endpoint::Address(SocketAddr::new(address.ip(), port)),
+            Endpoint::Beyond => Endpoint::Beyond,
         }
     }
 }
@@ -84,23 +84,23 @@ impl Route {
     }
 
     /// Each end of a place, once.
-    pub async fn ends(&self, place: &Place) -> Result<Vec<End>, Problem> {
+    pub async fn ends(&self, place: &Place) -> Result<Vec<Endpoint>, Problem> {
         if self.via.is_some() {
-            return Ok(vec![End::Beyond]);
+            return Ok(vec![Endpoint::Beyond]);
         }
         if self.resolve.is_empty() {
             let found = place.resolve().await?;
-            return Ok(found.into_iter().map(End::Address).collect());
+            return Ok(found.into_iter().map(Endpoint::Address).collect());
         }
-        let end = |ip: &IpAddr| End::Address(SocketAddr::new(*ip, place.port));
+        let end = |ip: &IpAddr| Endpoint::Address(SocketAddr::new(*ip, place.port));
         Ok(self.resolve.iter().map(end).collect())
     }
 
     /// Connects. The caller bounds the time.
-    pub async fn open(&self, place: &Place, end: End) -> Result<Stream, Problem> {
+    pub async fn open(&self, place: &Place, end: Endpoint) -> Result<Stream, Problem> {
         match (&self.via, end) {
             (Some((host, tunnels)), _) => tunnels.open(host, place).await,
-            (None, End::Address(address)) => match TcpStream::connect(address).await {
+            (None, Endpoint::Address(address)) => match TcpStream::connect(address).await {
                 Ok(stream) => {
                     // A request of two writes must not wait for the first one's receipt.
                     let _ = stream.set_nodelay(true);
@@ -108,7 +108,7 @@ impl Route {
                 }
                 Err(error) => Err(Problem::broken(&error)),
             },
-            (None, End::Beyond) => Err(Problem::of_way("error", "nothing stands between")),
+            (None, Endpoint::Beyond) => Err(Problem::of_way("error", "nothing stands between")),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use config::file::Addresses;
 use futures_util::future::join_all;
 use model::Verdict;
-use net::party::{Party, charging, debtor};
-use net::{End, Place, REFUSED, Route, budget};
+use net::party::{Party, awaited_party, in_measurement};
+use net::{Endpoint, Place, REFUSED, Route, budget};
 
 use crate::reading::Reading;
 use crate::release::Identity;
@@ -20,7 +20,7 @@ pub(crate) async fn ask_every(
     rule: Addresses,
     timeout: Duration,
     expected: &str,
-    ask: impl AsyncFn(End) -> Reading,
+    ask: impl AsyncFn(Endpoint) -> Reading,
 ) -> Reading {
     let whole = async {
         let ends = match route.ends(place).await {
@@ -35,14 +35,14 @@ pub(crate) async fn ask_every(
             async move {
                 // A time for each, so that one silent address is told apart from the others.
                 let own = timeout.mul_f64(0.98);
-                let reading = charging(async {
+                let reading = in_measurement(async {
                     let reading = tokio::time::timeout(own, ask(end)).await;
                     reading.unwrap_or_else(|_| late(timeout, expected))
                 });
                 let reading = reading.await;
                 match end {
-                    End::Address(address) => named(reading, address.ip()),
-                    End::Beyond => reading,
+                    Endpoint::Address(address) => named(reading, address.ip()),
+                    Endpoint::Beyond => reading,
                 }
             }
         }))
@@ -51,7 +51,7 @@ pub(crate) async fn ask_every(
         let looked_up = route.looks_up();
         judge(place, rule, looked_up, expected, readings)
     };
-    let reading = charging(async {
+    let reading = in_measurement(async {
         let reading = tokio::time::timeout(timeout, whole).await;
         reading.unwrap_or_else(|_| late(timeout, expected))
     });
@@ -134,7 +134,7 @@ fn refused(expected: &str) -> Reading {
 
 /// The one that owes the answer does not give it in time; or we had no memory to read it.
 pub(crate) fn late(timeout: Duration, expected: &str) -> Reading {
-    late_of(debtor(), timeout, expected)
+    late_of(awaited_party(), timeout, expected)
 }
 
 /// This one does not.

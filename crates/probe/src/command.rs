@@ -7,7 +7,7 @@ use model::evidence;
 use model::text::excerpt;
 use remote::{Ran, Wanted};
 
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::shell::Shell;
 
@@ -18,7 +18,7 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    pub(crate) fn new(probe: CommandProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: CommandProbe, around: &ProbeContext) -> Result<Self, String> {
         let shell = Shell::new(probe.host.as_deref(), around)?;
         Ok(Command { probe, shell })
     }

@@ -12,7 +12,7 @@ use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::project::Project;
 use crate::reading::Reading;
 use crate::restarts::Watch;
@@ -52,7 +52,7 @@ struct Found {
 }
 
 impl Compose {
-    pub(crate) fn new(probe: ComposeProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: ComposeProbe, around: &ProbeContext) -> Result<Self, String> {
         let shell = Shell::new(probe.host.as_deref(), around)?;
         Ok(Compose {
             probe,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use config::file::DnsProbe;
 use model::Verdict;
 use net::Place;
-use net::party::charging;
+use net::party::in_measurement;
 
 use crate::addresses::late;
 use crate::probe::{Measuring, Probe};
@@ -68,7 +68,7 @@ fn listed(addresses: &[IpAddr]) -> String {
 impl Probe for Dns {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
-            charging(async {
+            in_measurement(async {
                 let expected = self.expected();
                 match tokio::time::timeout(timeout, self.place.resolve()).await {
                     Err(_) => late(timeout, &expected),

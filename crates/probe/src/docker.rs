@@ -9,7 +9,7 @@ use model::text::excerpt;
 use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::restarts::Watch;
 use crate::shell::Shell;
@@ -27,7 +27,7 @@ pub(crate) fn program(sudo: bool) -> &'static str {
 }
 
 impl Docker {
-    pub(crate) fn new(probe: DockerProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: DockerProbe, around: &ProbeContext) -> Result<Self, String> {
         let shell = Shell::new(probe.host.as_deref(), around)?;
         Ok(Docker {
             probe,

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
 use self::snapshot::{Definition, PAGE, PAGES, Task};
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// One service.
@@ -58,7 +58,7 @@ impl Ecs {
         clippy::unnecessary_wraps,
         reason = "other kinds cannot always be made"
     )]
-    pub(crate) fn new(probe: EcsProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: EcsProbe, around: &ProbeContext) -> Result<Self, String> {
         let region = probe.region.as_deref();
         Ok(Ecs {
             client: Renewing::new(&around.env, region, &around.redactor),

@@ -15,10 +15,10 @@ use net::Place;
 use net::http::reply::Reply;
 use net::http::request::{Body, Request};
 use net::http::transport::{Transport, Wire};
-use net::{End, Route};
+use net::{Endpoint, Route};
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// An answer is a few bytes.
@@ -33,7 +33,7 @@ pub(crate) struct Grpc {
 }
 
 impl Grpc {
-    pub(crate) fn new(probe: GrpcProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: GrpcProbe, around: &ProbeContext) -> Result<Self, String> {
         let GrpcProbe {
             name: _,
             address,
@@ -91,7 +91,7 @@ impl Grpc {
         })
     }
 
-    async fn one(&self, end: End) -> Reading {
+    async fn one(&self, end: Endpoint) -> Reading {
         let reply = match self.transport.send(&self.request, &[end]).await {
             Ok(reply) => reply,
             Err(problem) => return Reading::of_problem(problem, EXPECTED),

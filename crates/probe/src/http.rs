@@ -17,13 +17,13 @@ use net::http::redirect::{self, Memory, follow};
 use net::http::reply::Reply;
 use net::http::request::{Body, Request, authority, parse};
 use net::http::transport::{Transport, Wire, place, same_server};
-use net::party::charging;
-use net::{End, Problem, Route, budget};
+use net::party::in_measurement;
+use net::{Endpoint, Problem, Route, budget};
 use url::Url;
 
 use self::expect::Expect;
 use crate::addresses::{ask_every, late};
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::release::{Answer, Identity, identify};
 
@@ -39,7 +39,7 @@ pub struct Http {
 }
 
 impl Http {
-    pub fn new(probe: HttpProbe, around: &Surroundings) -> Result<Self, String> {
+    pub fn new(probe: HttpProbe, around: &ProbeContext) -> Result<Self, String> {
         let HttpProbe {
             name: _,
             url,
@@ -111,7 +111,7 @@ impl Http {
         })
     }
 
-    async fn one_end(&self, end: End, release: Option<&str>, timeout: Duration) -> Reading {
+    async fn one_end(&self, end: Endpoint, release: Option<&str>, timeout: Duration) -> Reading {
         let limit = self.probe.max_redirects;
         let cookies = (limit > 0).then(|| Cookies::new(&self.redactor));
         let memory = cookies.as_ref().map(|cookies| cookies as &dyn Memory);
@@ -139,7 +139,7 @@ impl Http {
         &self,
         reading: Reading,
         reply: Reply,
-        end: End,
+        end: Endpoint,
         release: &str,
     ) -> Reading {
         let failed = reading.verdict != Verdict::Pass;
@@ -165,7 +165,7 @@ impl Http {
         &self,
         mut reading: Reading,
         reply: Reply,
-        end: End,
+        end: Endpoint,
         release: &str,
     ) -> Reading {
         let source = self.probe.release.clone();
@@ -226,7 +226,7 @@ impl Http {
 
     /// Asks the release URL: on the same address where it is the same host, else where its own
     /// name leads.
-    async fn ask_version(&self, request: &Request, end: End) -> Result<Reply, Problem> {
+    async fn ask_version(&self, request: &Request, end: Endpoint) -> Result<Reply, Problem> {
         let url = &request.url;
         let at = redirect::public(url);
         let asked = if url.host_str() == self.request.url.host_str() {
@@ -258,8 +258,8 @@ impl Probe for Http {
         Box::pin(async move {
             let expected = self.expect.shown();
             if self.transport.is_proxied(&self.request.url) {
-                let charged = charging(async {
-                    let asking = self.one_end(End::Beyond, release, timeout);
+                let charged = in_measurement(async {
+                    let asking = self.one_end(Endpoint::Beyond, release, timeout);
                     let asked = tokio::time::timeout(timeout, asking).await;
                     asked.unwrap_or_else(|_| late(timeout, &expected))
                 });

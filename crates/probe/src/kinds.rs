@@ -12,7 +12,7 @@ use crate::ecs::Ecs;
 use crate::grpc::Grpc;
 use crate::http::Http;
 use crate::postgres::Postgres;
-use crate::probe::{Probe, Surroundings};
+use crate::probe::{Probe, ProbeContext};
 use crate::prometheus::Prometheus;
 use crate::redis::Redis;
 use crate::smoke::Smoke;
@@ -33,10 +33,10 @@ pub struct Planned<'c> {
 }
 
 /// Makes a probe, for one of the endpoints where it stands for many.
-type Make<'c> = Box<dyn Fn(Option<&Member>, &Surroundings) -> Result<Box<dyn Probe>, String> + 'c>;
+type Make<'c> = Box<dyn Fn(Option<&Member>, &ProbeContext) -> Result<Box<dyn Probe>, String> + 'c>;
 
 impl Planned<'_> {
-    pub fn make(&self, around: &Surroundings) -> Result<Box<dyn Probe>, String> {
+    pub fn make(&self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
         (self.make)(None, around)
     }
 
@@ -44,7 +44,7 @@ impl Planned<'_> {
     pub fn make_for(
         &self,
         member: &Member,
-        around: &Surroundings,
+        around: &ProbeContext,
     ) -> Result<Box<dyn Probe>, String> {
         (self.make)(Some(member), around)
     }

@@ -28,5 +28,5 @@ mod systemd;
 mod tcp;
 mod tls;
 
-pub use probe::{Measuring, Probe, Surroundings};
+pub use probe::{Measuring, Probe, ProbeContext};
 pub use reading::Reading;

@@ -13,7 +13,7 @@ use model::text::excerpt;
 use net::Place;
 use net::limited::Limited;
 use net::tls::{Settings, Trust, server_name};
-use net::{End, Problem, Route};
+use net::{Endpoint, Problem, Route};
 use rustls_pki_types::ServerName;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::{DbError, SqlState};
@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 const PORT: u16 = 5432;
@@ -40,7 +40,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) fn new(probe: PostgresProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: PostgresProbe, around: &ProbeContext) -> Result<Self, String> {
         let place = Place::new(&probe.address, PORT);
         let password = match &probe.password_env {
             None => None,
@@ -85,7 +85,7 @@ impl Postgres {
         text
     }
 
-    async fn one(&self, end: End, timeout: Duration) -> Reading {
+    async fn one(&self, end: Endpoint, timeout: Duration) -> Reading {
         let expected = self.expected();
         match self.answer(end, timeout).await {
             Ok(answer) => self.judge(&expected, answer),
@@ -93,7 +93,7 @@ impl Postgres {
         }
     }
 
-    async fn answer(&self, end: End, timeout: Duration) -> Result<Answer, Problem> {
+    async fn answer(&self, end: Endpoint, timeout: Duration) -> Result<Answer, Problem> {
         let tls = self.tls()?;
         let stream = self.route.open(&self.place, end).await?;
         let stream = Limited::new(stream, MAX_ANSWER);

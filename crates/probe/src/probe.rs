@@ -33,14 +33,14 @@ pub trait Probe {
 
 /// What probes find around them: variables that hold their secrets, machines to ask from.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct ProbeContext {
     pub env: Env,
     pub hosts: Hosts,
     /// For secrets that come into being while asking.
     pub redactor: Redactor,
 }
 
-impl Surroundings {
+impl ProbeContext {
     /// The value of a variable that a `*-env` key names.
     pub(crate) fn secret(&self, name: &str) -> Result<String, String> {
         let value = self.env.non_empty(name).map(str::to_owned);

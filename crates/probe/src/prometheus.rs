@@ -20,7 +20,7 @@ use prometheus::{Client, Trouble, shown};
 use url::Url;
 
 use self::judge::judge;
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// One query with its connection.
@@ -48,7 +48,7 @@ struct Seen {
 }
 
 impl Prometheus {
-    pub(crate) fn new(probe: PrometheusProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: PrometheusProbe, around: &ProbeContext) -> Result<Self, String> {
         let client = Client::new(&probe.server, probe.access.as_ref(), &around.env)?;
         Ok(Prometheus {
             client,
@@ -65,7 +65,7 @@ impl Prometheus {
         probe: PrometheusProbe,
         query: &str,
         counted_in: Option<String>,
-        around: &Surroundings,
+        around: &ProbeContext,
     ) -> Result<Self, String> {
         Ok(Prometheus {
             selectors: selectors(query),

@@ -6,12 +6,12 @@ use config::file::RedisProbe;
 use model::text::excerpt;
 use net::Place;
 use net::tls::{Settings, server_name, shake_hands};
-use net::{End, Problem, Route, Stream};
+use net::{Endpoint, Problem, Route, Stream};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 const PORT: u16 = 6379;
@@ -28,7 +28,7 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    pub(crate) fn new(probe: RedisProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: RedisProbe, around: &ProbeContext) -> Result<Self, String> {
         let place = Place::new(&probe.address, PORT);
         let password = match &probe.password_env {
             None => None,
@@ -43,14 +43,14 @@ impl Redis {
         })
     }
 
-    async fn one(&self, end: End) -> Reading {
+    async fn one(&self, end: Endpoint) -> Reading {
         match self.ping(end).await {
             Ok(()) => Reading::pass(EXPECTED, "PONG").value("PONG"),
             Err(problem) => Reading::of_problem(problem, EXPECTED),
         }
     }
 
-    async fn ping(&self, end: End) -> Result<(), Problem> {
+    async fn ping(&self, end: Endpoint) -> Result<(), Problem> {
         let mut stream = self.route.open(&self.place, end).await?;
         if self.probe.tls {
             let settings = Settings {

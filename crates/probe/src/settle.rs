@@ -7,7 +7,7 @@ use model::Verdict;
 
 use crate::compose::Compose;
 use crate::ecs::Ecs;
-use crate::probe::{Probe, Surroundings};
+use crate::probe::{Probe, ProbeContext};
 use crate::project::Project;
 use crate::systemd::Systemd;
 
@@ -30,7 +30,7 @@ pub struct Settling {
 /// A unit's start: what was seen in the end, or why it is not up.
 pub async fn systemd(
     probe: SystemdProbe,
-    around: &Surroundings,
+    around: &ProbeContext,
     settling: Settling,
 ) -> Result<String, String> {
     watch(&Systemd::new(probe, around)?, settling, PAUSE, &[]).await
@@ -40,7 +40,7 @@ pub async fn systemd(
 /// it wants.
 pub async fn compose(
     probe: ComposeProbe,
-    around: &Surroundings,
+    around: &ProbeContext,
     settling: Settling,
     program: &str,
     project: Project,
@@ -53,7 +53,7 @@ pub async fn compose(
 /// The rollout of a deployment of ECS. It has ended where it failed or another took its place.
 pub async fn ecs(
     probe: EcsProbe,
-    around: &Surroundings,
+    around: &ProbeContext,
     settling: Settling,
     pause: Duration,
 ) -> Result<String, String> {

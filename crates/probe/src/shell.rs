@@ -8,7 +8,7 @@ use net::hosts::Host;
 use remote::ssh::{self, Limits};
 use remote::{KEPT, Ran, local, ours};
 
-use crate::probe::Surroundings;
+use crate::probe::ProbeContext;
 
 /// How long a command whose time is over may take to end.
 const GRACE: Duration = Duration::from_millis(200);
@@ -21,7 +21,7 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(host: Option<&str>, around: &Surroundings) -> Result<Shell, String> {
+    pub(crate) fn new(host: Option<&str>, around: &ProbeContext) -> Result<Shell, String> {
         let host = host.map(|name| around.hosts.get(name)).transpose();
         Ok(Shell {
             host: host.map_err(|problem| problem.reason().to_owned())?,

@@ -15,8 +15,8 @@ use net::http::cookies::{Cookies, may_be_a_token};
 use net::http::redirect::{follow, public};
 use net::http::reply::Reply;
 use net::http::transport::{Transport, Wire, place};
-use net::party::{Party, charging, debtor};
-use net::{End, Route};
+use net::party::{Party, awaited_party, in_measurement};
+use net::{Endpoint, Route};
 use net::{Place, REFUSED};
 use url::Url;
 
@@ -25,7 +25,7 @@ use self::hurl::Hurl;
 use crate::addresses::ask_every;
 use crate::http::expect::{Expect, filtered};
 use crate::http::filter_time;
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// One smoke test.
@@ -35,7 +35,7 @@ pub(crate) enum Smoke {
 }
 
 impl Smoke {
-    pub(crate) fn new(probe: SmokeProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: SmokeProbe, around: &ProbeContext) -> Result<Self, String> {
         let SmokeProbe {
             name: _,
             requests,
@@ -127,14 +127,14 @@ impl Flow {
         let place = place(&url);
         // A little less, so that the request can be named that took too long.
         let own = timeout.mul_f64(0.95);
-        let ask = async |end: End| {
+        let ask = async |end: Endpoint| {
             let at = Cell::new(0);
             let asked = tokio::time::timeout(own, self.run(&at, &place, end, own)).await;
             asked.unwrap_or_else(|_| {
                 if let Some(reason) = budget::was_waiting() {
                     return self.failed(at.get(), Verdict::Error, reason);
                 }
-                let party = debtor();
+                let party = awaited_party();
                 let reason = match &party {
                     Party::Service => format!("not done within {} ms", timeout.as_millis()),
                     party => party.late(timeout),
@@ -147,14 +147,20 @@ impl Flow {
             })
         };
         if self.transport.is_proxied(&url) {
-            return Box::pin(charging(ask(End::Beyond))).await;
+            return Box::pin(in_measurement(ask(Endpoint::Beyond))).await;
         }
         let (route, rule) = (self.transport.route(), self.addresses);
         let expected = self.expected();
         Box::pin(ask_every(route, &place, rule, timeout, &expected, ask)).await
     }
 
-    async fn run(&self, at: &Cell<usize>, own: &Place, end: End, timeout: Duration) -> Reading {
+    async fn run(
+        &self,
+        at: &Cell<usize>,
+        own: &Place,
+        end: Endpoint,
+        timeout: Duration,
+    ) -> Reading {
         let cookies = Cookies::new(&self.redactor);
         let mut values = self.values.clone();
         let mut before: Option<Url> = None;
@@ -194,7 +200,7 @@ impl Flow {
         values: &mut Values,
         cookies: &Cookies,
         before: &mut Option<Url>,
-        (own, end): (&Place, End),
+        (own, end): (&Place, Endpoint),
         timeout: Duration,
     ) -> Result<Reply, (Reading, Option<Reply>)> {
         let expected = step.expect.shown();

@@ -11,7 +11,7 @@ use model::Verdict;
 use model::text::excerpt;
 use remote::{Ran, quote};
 
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::restarts::{Life, Watch};
 use crate::shell::Shell;
@@ -28,7 +28,7 @@ pub(crate) struct Systemd {
 }
 
 impl Systemd {
-    pub(crate) fn new(probe: SystemdProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: SystemdProbe, around: &ProbeContext) -> Result<Self, String> {
         let odd = |c: char| c.is_whitespace() || c.is_control();
         if probe.unit.is_empty() || probe.unit.starts_with('-') || probe.unit.contains(odd) {
             return Err(format!("`{}` is no unit", probe.unit));

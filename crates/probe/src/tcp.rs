@@ -8,12 +8,12 @@ use model::Verdict;
 use model::text::excerpt;
 use net::Place;
 use net::budget::Share;
-use net::party::debtor;
-use net::{End, Problem, Route};
+use net::party::awaited_party;
+use net::{Endpoint, Problem, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, Surroundings};
+use crate::probe::{Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// What is received is looked at up to here.
@@ -29,7 +29,7 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    pub(crate) fn new(probe: TcpProbe, around: &Surroundings) -> Result<Self, String> {
+    pub(crate) fn new(probe: TcpProbe, around: &ProbeContext) -> Result<Self, String> {
         let port = probe.address.port().ok_or("no port is given")?;
         let place = Place::new(&probe.address, port);
         let route = Route::new(&[], probe.via.as_deref(), &around.hosts);
@@ -47,7 +47,7 @@ impl Tcp {
         }
     }
 
-    async fn one(&self, end: End, timeout: Duration) -> Reading {
+    async fn one(&self, end: Endpoint, timeout: Duration) -> Reading {
         let deadline = tokio::time::Instant::now() + timeout;
         let expected = self.expected();
         let not = |actual: String| Reading::not(Verdict::Fail, &expected, actual.clone(), actual);
@@ -86,7 +86,7 @@ impl Tcp {
                     excerpt(&received),
                     timeout.as_millis()
                 ));
-                reading.unanswered = Some(debtor());
+                reading.unanswered = Some(awaited_party());
                 return reading;
             };
             match read {

@@ -7,7 +7,7 @@ use model::Verdict;
 use net::Place;
 use net::certificate;
 use net::tls::{Settings, server_name, shake_hands};
-use net::{End, Route};
+use net::{Endpoint, Route};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::addresses::ask_every;
@@ -52,7 +52,7 @@ impl Tls {
         )
     }
 
-    async fn one(&self, end: End) -> Reading {
+    async fn one(&self, end: Endpoint) -> Reading {
         let expected = self.expected();
         let shaken = async {
             let config = self.settings.config()?;

@@ -362,7 +362,7 @@ async fn answer(
     door: &Entrypoint,
     document: Option<&Document>,
 ) -> Vec<Result<String, String>> {
-    let around = probe::Surroundings {
+    let around = probe::ProbeContext {
         env: session.job.env.clone(),
         hosts: places.hosts(),
         redactor: session.job.redactor.clone(),

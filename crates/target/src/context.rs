@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use config::file::Config;
 use model::release::Releases;
 use model::{Env, Redactor};
-use probe::Surroundings;
+use probe::ProbeContext;
 use state::Entry;
 
 use crate::place::Places;
@@ -43,8 +43,8 @@ impl Context<'_> {
     }
 
     /// For probes.
-    pub fn surroundings(&self) -> Surroundings {
-        Surroundings {
+    pub fn surroundings(&self) -> ProbeContext {
+        ProbeContext {
             env: self.env.clone(),
             hosts: self.places.hosts(),
             redactor: self.redactor.clone(),

@@ -12,7 +12,7 @@ use aws::Renewing;
 use aws::ecs::Service;
 use config::file::{EcsProbe, EcsTarget, Match};
 use model::Severity;
-use probe::Surroundings;
+use probe::ProbeContext;
 use probe::settle::{self, Settling};
 use serde_json::{Value, json};
 use state::Entry;
@@ -31,7 +31,7 @@ pub(crate) struct Ecs<'a> {
     config: &'a EcsTarget,
     /// The gate's own probe of this service, which knows whose image names the release.
     gate: Option<&'a EcsProbe>,
-    around: Surroundings,
+    around: ProbeContext,
     /// How an image names a release where the gate has no probe of this service.
     rule: Match,
     /// What the state knows of each release.

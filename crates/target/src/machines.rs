@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use config::file::HostList;
 use futures_util::future::join_all;
-use probe::Surroundings;
+use probe::ProbeContext;
 
 use crate::context::Context;
 use crate::place::{Effect, Place, Places, word};
@@ -22,7 +22,7 @@ pub(crate) struct Machines<'a> {
     pub(crate) places: &'a Places,
     all: Vec<Place>,
     /// For probes that are made there.
-    pub(crate) around: Surroundings,
+    pub(crate) around: ProbeContext,
 }
 
 impl<'a> Machines<'a> {

@@ -136,7 +136,7 @@ impl Question {
     pub async fn ask_from(
         &self,
         place: &Place,
-        around: &probe::Surroundings,
+        around: &probe::ProbeContext,
         at: Option<&str>,
         likely: &str,
         timeout: Duration,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::Board;
 use config::file::Policy;
 use config::value::Span;
-use gate::observer::{Asked, Measured, Stands};
+use gate::observer::{Measured, ProbeInfo, Stands};
 use gate::policy::{Conclusion, Standing};
 use model::{Tally, Verdict};
 
@@ -53,7 +53,7 @@ pub(super) enum Rank {
 }
 
 impl Row {
-    pub(super) fn new(asked: &Asked<'_>, board: &Board) -> Self {
+    pub(super) fn new(asked: &ProbeInfo<'_>, board: &Board) -> Self {
         Row {
             id: board.clean(asked.id),
             policy: asked.policy.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cli::Board;
 use config::file::Policy;
 use config::value::{Portion, Span};
-use gate::observer::{Asked, Measured, Stands};
+use gate::observer::{Measured, ProbeInfo, Stands};
 use gate::policy::{Assessor, Conclusion, Sample};
 use jiff::Timestamp;
 use model::{Redactor, Severity, Tally, Verdict};
@@ -45,7 +45,7 @@ fn told(id: &str, seen: &[Option<u64>]) -> (Row, bool) {
 
 fn by(policy: &Policy, id: &str, seen: &[Option<u64>]) -> (Row, bool) {
     let board = board();
-    let asked = Asked {
+    let asked = ProbeInfo {
         id,
         subject: "x",
         severity: Severity::Required,

@@ -12,7 +12,7 @@ use super::reply::{Certificate, Reply};
 use super::request::Request;
 use super::transport::{Transport, place, same_server};
 use crate::problem::Problem;
-use crate::route::End;
+use crate::route::Endpoint;
 
 /// Cookies, where there are any to be kept.
 pub trait Memory {
@@ -28,7 +28,7 @@ pub trait Memory {
 pub async fn follow(
     transport: &Transport,
     request: &Request,
-    ends: &[End],
+    ends: &[Endpoint],
     limit: u32,
     memory: Option<&dyn Memory>,
 ) -> Result<Reply, Problem> {
@@ -44,7 +44,7 @@ pub async fn follow(
         let own = same_server(first, &sent.url) || trail.is_empty();
         let reply = if own {
             let port = place(&sent.url).port;
-            let ends: Vec<End> = ends.iter().map(|end| end.with_port(port)).collect();
+            let ends: Vec<Endpoint> = ends.iter().map(|end| end.with_port(port)).collect();
             transport.send(&sent, &ends).await
         } else {
             transport.send_elsewhere(&sent).await

@@ -22,10 +22,10 @@ use super::proxy;
 use super::reply::{Certificate, Reply, read};
 use super::request::{Request, authority};
 use crate::certificate;
-use crate::party::{Party, charge};
+use crate::party::{Party, now_awaiting};
 use crate::place::Place;
 use crate::problem::Problem;
-use crate::route::{End, Route};
+use crate::route::{Endpoint, Route};
 use crate::stream::Stream;
 use crate::tls::{Settings, Trust, server_name, shake_hands};
 
@@ -105,7 +105,7 @@ impl Transport {
     }
 
     /// Sends a request to its URL's own server, at the first of these ends that takes a connection.
-    pub async fn send(&self, request: &Request, ends: &[End]) -> Result<Reply, Problem> {
+    pub async fn send(&self, request: &Request, ends: &[Endpoint]) -> Result<Reply, Problem> {
         let own = || match &self.name {
             Some(name) => Ok(name.clone()),
             None => server_name(&place(&request.url).host),
@@ -115,9 +115,9 @@ impl Transport {
     }
 
     /// Where somebody else may be reached than the one whose addresses are given.
-    pub async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<End>, Problem> {
+    pub async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<Endpoint>, Problem> {
         if self.is_proxied(url) {
-            Ok(vec![End::Beyond])
+            Ok(vec![Endpoint::Beyond])
         } else {
             self.route.elsewhere().ends(&place(url)).await
         }
@@ -140,7 +140,7 @@ impl Transport {
         &self,
         request: &Request,
         route: &Route,
-        ends: &[End],
+        ends: &[Endpoint],
         tls: &Settings,
         name: impl Fn() -> Result<ServerName<'static>, String>,
     ) -> Result<Reply, Problem> {
@@ -152,7 +152,7 @@ impl Transport {
             .map_err(|_| Problem::of_service("the URL cannot be sent"))?;
         let proxy = self.proxy.of(&uri);
         // What comes through a proxy, comes of it: whether it or the server is silent is not known.
-        charge(proxy.as_ref().map_or(Party::Service, proxy::party));
+        now_awaiting(proxy.as_ref().map_or(Party::Service, proxy::party));
         let secure = request.url.scheme() == "https";
         let config = secure.then(|| tls.config()).transpose()?;
         let mut stream = connect(route, ends, &request.url, proxy.as_ref(), secure).await?;
@@ -276,7 +276,7 @@ impl Transport {
 /// To the server or to whoever stands between, as far as to where TLS may begin.
 async fn connect(
     route: &Route,
-    ends: &[End],
+    ends: &[Endpoint],
     url: &Url,
     proxy: Option<&Intercept>,
     secure: bool,

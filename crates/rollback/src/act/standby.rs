@@ -97,10 +97,10 @@ impl Rollback<'_> {
                 interrupt.wait().await;
             })
         };
-        let watch = gate::Watch {
+        let watch = gate::GateContext {
             selects: &|_| true,
             shard: None,
-            observer: &gate::observer::Line::new(&|_| ()),
+            observer: &gate::observer::StatusLine::new(&|_| ()),
             interrupted: &interrupted,
             around: self.around(),
             forever: false,

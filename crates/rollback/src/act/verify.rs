@@ -37,9 +37,9 @@ impl Rollback<'_> {
         (verdict, found)
     }
 
-    pub(super) fn around(&self) -> probe::Surroundings {
+    pub(super) fn around(&self) -> probe::ProbeContext {
         let job = self.session.job;
-        probe::Surroundings {
+        probe::ProbeContext {
             env: job.env.clone(),
             hosts: self.places.hosts(),
             redactor: job.redactor.clone(),
@@ -89,10 +89,10 @@ impl Rollback<'_> {
             })
         };
         let say = |text: &str| job.progress.say(&format!("verify {text}"));
-        let watch = gate::Watch {
+        let watch = gate::GateContext {
             selects: &|_| true,
             shard: None,
-            observer: &gate::observer::Line::new(&say),
+            observer: &gate::observer::StatusLine::new(&say),
             interrupted: &interrupted,
             around: self.around(),
             forever: false,

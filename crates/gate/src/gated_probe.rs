@@ -5,13 +5,13 @@ use std::time::Duration;
 use config::file::{Member, Policy};
 use model::{Outcome, Severity, Shard};
 use probe::kinds::Planned;
-use probe::{Probe, Surroundings, members};
+use probe::{Probe, ProbeContext, members};
 
 use crate::group::{self, Group};
-use crate::observer::Asked;
+use crate::observer::ProbeInfo;
 
 /// A probe with what its watch and its outcome need.
-pub(crate) struct Watched {
+pub(crate) struct GatedProbe {
     pub(crate) id: String,
     pub(crate) subject: String,
     pub(crate) severity: Severity,
@@ -28,13 +28,13 @@ pub(crate) struct Endpoint {
     pub(crate) probe: Box<dyn Probe>,
 }
 
-impl Watched {
+impl GatedProbe {
     /// What cannot be watched, or is not asked here, is its outcome already.
     pub(crate) fn new(
         planned: &Planned<'_>,
-        around: &Surroundings,
+        around: &ProbeContext,
         shard: Option<Shard>,
-    ) -> Result<Watched, Outcome> {
+    ) -> Result<GatedProbe, Outcome> {
         let Planned {
             id,
             subject,
@@ -71,7 +71,7 @@ impl Watched {
                 subject,
                 "other shards ask its endpoints",
             )),
-            Ok((group, endpoints)) => Ok(Watched {
+            Ok((group, endpoints)) => Ok(GatedProbe {
                 id: id.clone(),
                 subject: subject.clone(),
                 severity: *severity,
@@ -88,8 +88,8 @@ impl Watched {
         }
     }
 
-    pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked {
+    pub(crate) fn asked(&self) -> ProbeInfo<'_> {
+        ProbeInfo {
             id: &self.id,
             subject: &self.subject,
             severity: self.severity,

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use tokio::time::{Sleep, sleep};
 
 /// The loop has a turn at least this often.
-const BEAT: Duration = Duration::from_millis(100);
+const WAKE_INTERVAL: Duration = Duration::from_millis(100);
 /// Turns that are further apart were not had: a busy machine keeps a process waiting for less.
-const STOPPED: Duration = Duration::from_millis(300);
+const MIN_PAUSE: Duration = Duration::from_millis(300);
 
 /// Beats while the loop runs.
-pub(crate) struct Heart {
+pub(crate) struct PauseDetector {
     last: Instant,
     slept: Duration,
     timer: Pin<Box<Sleep>>,
-    beaten: bool,
+    woken: bool,
 }
 
 /// A time in which we were stopped, by the clock that all times here are of. That clock stands still
@@ -32,31 +32,31 @@ pub(crate) struct Pause {
     pub(crate) lasted: Duration,
 }
 
-impl Heart {
+impl PauseDetector {
     pub(crate) fn new() -> Self {
-        Heart {
+        PauseDetector {
             last: Instant::now(),
             slept: slept(),
-            timer: Box::pin(sleep(BEAT)),
-            beaten: false,
+            timer: Box::pin(sleep(WAKE_INTERVAL)),
+            woken: false,
         }
     }
 
     /// Sees to it that the loop is woken for its next beat.
-    pub(crate) fn beat(&mut self, context: &mut Context<'_>) {
+    pub(crate) fn wake_regularly(&mut self, context: &mut Context<'_>) {
         while self.timer.as_mut().poll(context).is_ready() {
-            self.beaten = true;
-            let next = tokio::time::Instant::now() + BEAT;
+            self.woken = true;
+            let next = tokio::time::Instant::now() + WAKE_INTERVAL;
             self.timer.as_mut().reset(next);
         }
     }
 
     /// Called at each turn of the loop: whether we were stopped since the one before.
-    pub(crate) fn look(&mut self) -> Option<Pause> {
+    pub(crate) fn since_last_turn(&mut self) -> Option<Pause> {
         let now = Instant::now();
-        let late = now.duration_since(self.last) >= STOPPED;
+        let late = now.duration_since(self.last) >= MIN_PAUSE;
         // The other clock is looked at less often: thousands of measurements have their turns.
-        let slept = if late || std::mem::take(&mut self.beaten) {
+        let slept = if late || std::mem::take(&mut self.woken) {
             slept()
         } else {
             self.slept
@@ -68,14 +68,14 @@ impl Heart {
         let from = std::mem::replace(&mut self.last, now);
         let asleep = slept.saturating_sub(std::mem::replace(&mut self.slept, slept));
         let stopped = now.duration_since(from);
-        if stopped >= STOPPED {
+        if stopped >= MIN_PAUSE {
             return Some(Pause {
                 from,
                 to: now,
                 lasted: stopped + asleep,
             });
         }
-        (asleep >= STOPPED).then_some(Pause {
+        (asleep >= MIN_PAUSE).then_some(Pause {
             from: now,
             to: now,
             lasted: asleep,
@@ -104,27 +104,27 @@ mod tests {
 
     #[tokio::test]
     async fn a_missed_beat_and_a_sleep_are_pauses_and_a_late_turn_is_none() {
-        let mut heart = Heart::new();
-        let (start, before) = (heart.last, heart.slept);
+        let mut pauses = PauseDetector::new();
+        let (start, before) = (pauses.last, pauses.slept);
         let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(heart.at(at(150), before), None);
-        assert_eq!(heart.at(at(400), before), None);
-        let stopped = heart.at(at(2400), before);
+        assert_eq!(pauses.at(at(150), before), None);
+        assert_eq!(pauses.at(at(400), before), None);
+        let stopped = pauses.at(at(2400), before);
         let expected = Pause {
             from: at(400),
             to: at(2400),
             lasted: Duration::from_secs(2),
         };
         assert_eq!(stopped, Some(expected));
-        assert_eq!(heart.at(at(2500), before), None);
+        assert_eq!(pauses.at(at(2500), before), None);
         let night = before + Duration::from_hours(8);
-        let slept = heart.at(at(2600), night);
+        let slept = pauses.at(at(2600), night);
         let expected = Pause {
             from: at(2600),
             to: at(2600),
             lasted: Duration::from_hours(8),
         };
         assert_eq!(slept, Some(expected));
-        assert_eq!(heart.at(at(2700), night), None);
+        assert_eq!(pauses.at(at(2700), night), None);
     }
 }

@@ -18,22 +18,22 @@ use probe::Reading;
 use probe::release::Identity;
 use tokio::time::{Sleep, sleep_until};
 
+use crate::context::{GateContext, Interrupted};
+use crate::gated_probe::GatedProbe;
 use crate::group::Group;
-use crate::heart::{Heart, Pause};
-use crate::history::{History, Newest};
+use crate::history::{History, NewestByVerdict};
 use crate::lateness::Lateness;
 use crate::observer::{Measured, Observer, Stands};
+use crate::pauses::{Pause, PauseDetector};
 use crate::policy::{Assessor, Conclusion, Sample, Standing};
-use crate::watch::{Interrupted, Watch};
-use crate::watched::Watched;
 
 /// Answers that are under way when the gate fails get this long to be told as well.
-const LAST_WORDS: Duration = Duration::from_millis(20);
+const IN_FLIGHT_GRACE: Duration = Duration::from_millis(20);
 /// A probe keeps its timeout by itself; this is for one that has a fault.
-const OVERTIME: Duration = Duration::from_secs(4);
+const PROBE_OVERRUN: Duration = Duration::from_secs(4);
 
-pub(crate) struct Watching<'a> {
-    pub(crate) watched: &'a [Watched],
+pub(crate) struct GateLoop<'a> {
+    pub(crate) watched: &'a [GatedProbe],
     release: Option<&'a str>,
     /// Whether a success must name the release, where the probe's answers name releases.
     pub(crate) proves: bool,
@@ -41,12 +41,12 @@ pub(crate) struct Watching<'a> {
     forever: bool,
     pub(crate) start: Instant,
     /// One for each of `watched`.
-    pub(crate) probes: Vec<Probing>,
+    pub(crate) probes: Vec<ProbeState>,
     /// One for each endpoint of all probes.
-    pub(crate) seats: Vec<Seat>,
+    pub(crate) endpoints: Vec<EndpointState>,
     due: BinaryHeap<Reverse<(Duration, usize)>>,
     lateness: Lateness,
-    heart: Heart,
+    pauses: PauseDetector,
     /// When the newest pause of our own ended: what was begun before it is not counted.
     stopped_until: Option<Duration>,
     /// All pauses together, and the measurements that they spoilt.
@@ -54,13 +54,13 @@ pub(crate) struct Watching<'a> {
     /// How many probes have a conclusion.
     ended: usize,
     /// The required probe that failed first.
-    pub(crate) culprit: Option<usize>,
+    pub(crate) first_failed: Option<usize>,
     pub(crate) is_interrupted: bool,
 }
 
 /// A probe under watch.
 #[derive(Default)]
-pub(crate) struct Probing {
+pub(crate) struct ProbeState {
     pub(crate) history: History,
     pub(crate) tally: Tally,
     pub(crate) end: Option<Conclusion>,
@@ -71,20 +71,20 @@ pub(crate) struct Probing {
 }
 
 /// One endpoint under watch.
-pub(crate) struct Seat {
+pub(crate) struct EndpointState {
     pub(crate) probe: usize,
-    pub(crate) endpoint: usize,
+    pub(crate) position: usize,
     pub(crate) assessor: Assessor,
     pub(crate) end: Option<Conclusion>,
     /// The slot of the measurement that is being made.
-    flying: Option<Duration>,
+    slot_in_flight: Option<Duration>,
     /// Why the newest measurement of each verdict was no pass, cut; of a group's members only.
-    pub(crate) complaints: Newest<Box<str>>,
+    pub(crate) complaints: NewestByVerdict<Box<str>>,
 }
 
 /// A measurement that was made.
-struct Landed {
-    seat: usize,
+struct Completed {
+    endpoint: usize,
     slot: Duration,
     started: Duration,
     /// The deadline took its time away.
@@ -94,7 +94,7 @@ struct Landed {
     reading: Reading,
 }
 
-type Flights<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + 'a>>>;
+type InFlight<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Completed> + 'a>>>;
 
 #[expect(
     clippy::large_enum_variant,
@@ -102,107 +102,107 @@ type Flights<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Landed> + 'a>>>;
 )]
 enum Event {
     Interrupted,
-    Landed(Landed),
+    Completed(Completed),
     Due,
 }
 
-impl<'a> Watching<'a> {
+impl<'a> GateLoop<'a> {
     pub(crate) fn new(
-        watched: &'a [Watched],
+        watched: &'a [GatedProbe],
         release: Option<&'a str>,
         identity: Required,
-        watch: &'a Watch<'_>,
+        context: &'a GateContext<'_>,
     ) -> Self {
-        let mut seats = Vec::new();
+        let mut endpoints = Vec::new();
         for (probe, one) in watched.iter().enumerate() {
-            for endpoint in 0..one.endpoints.len() {
-                let assessor = Assessor::new(&one.policy, one.offset(endpoint));
-                seats.push(Seat {
+            for position in 0..one.endpoints.len() {
+                let assessor = Assessor::new(&one.policy, one.offset(position));
+                endpoints.push(EndpointState {
                     probe,
-                    endpoint,
-                    assessor: if watch.forever {
+                    position,
+                    assessor: if context.forever {
                         assessor.watching()
                     } else {
                         assessor
                     },
                     end: None,
-                    flying: None,
-                    complaints: Newest::default(),
+                    slot_in_flight: None,
+                    complaints: NewestByVerdict::default(),
                 });
             }
         }
-        let probing = |one: &Watched| Probing {
+        let state = |one: &GatedProbe| ProbeState {
             tally: Tally {
                 total: one.endpoints.len(),
                 required: one.group.map_or(1, |group| group.required),
                 ..Tally::default()
             },
             history: History::of_one_among(watched.len()),
-            ..Probing::default()
+            ..ProbeState::default()
         };
-        Watching {
+        GateLoop {
             watched,
             release,
             proves: identity == Required::Required,
-            observer: watch.observer,
-            forever: watch.forever,
+            observer: context.observer,
+            forever: context.forever,
             start: Instant::now(),
-            probes: watched.iter().map(probing).collect(),
-            seats,
+            probes: watched.iter().map(state).collect(),
+            endpoints,
             due: BinaryHeap::new(),
             lateness: Lateness::default(),
-            heart: Heart::new(),
+            pauses: PauseDetector::new(),
             stopped_until: None,
             stopped: (Duration::ZERO, 0),
             ended: 0,
-            culprit: None,
+            first_failed: None,
             is_interrupted: false,
         }
     }
 
     /// Until the gate is decided or interrupted.
     pub(crate) async fn run(mut self, mut interrupted: Interrupted) -> Self {
-        let mut flights = Flights::new();
-        for seat in 0..self.seats.len() {
-            let Seat {
+        let mut in_flight = InFlight::new();
+        for endpoint in 0..self.endpoints.len() {
+            let EndpointState {
                 probe, assessor, ..
-            } = &self.seats[seat];
+            } = &self.endpoints[endpoint];
             match assessor.stands(&self.watched[*probe].policy, Duration::ZERO) {
-                Ok(conclusion) => self.conclude(seat, conclusion, Duration::ZERO),
-                Err(_) => self.plan(seat, Duration::ZERO),
+                Ok(conclusion) => self.conclude(endpoint, conclusion, Duration::ZERO),
+                Err(_) => self.schedule_next(endpoint, Duration::ZERO),
             }
-            if self.seats[seat].endpoint == 0 {
-                self.tell(seat, *self.seats[seat].assessor.standing());
+            if self.endpoints[endpoint].position == 0 {
+                self.report_standing(endpoint, *self.endpoints[endpoint].assessor.standing());
             }
         }
         let mut timer = pin!(sleep_until(self.start.into()));
         loop {
-            self.look_at_ourselves();
-            self.depart(&mut flights);
+            self.note_pause();
+            self.start_due(&mut in_flight);
             if self.is_decided() {
                 break;
             }
             match self
-                .next(&mut interrupted, &mut flights, timer.as_mut())
+                .next(&mut interrupted, &mut in_flight, timer.as_mut())
                 .await
             {
                 Event::Interrupted => {
                     self.is_interrupted = true;
                     break;
                 }
-                Event::Landed(landed) => self.land(landed),
+                Event::Completed(completed) => self.complete(completed),
                 Event::Due => {}
             }
         }
         if !self.is_interrupted {
-            let until = tokio::time::Instant::now() + LAST_WORDS;
-            while let Ok(Some(landed)) = tokio::time::timeout_at(until, flights.next()).await {
-                self.land(landed);
+            let until = tokio::time::Instant::now() + IN_FLIGHT_GRACE;
+            while let Ok(Some(completed)) = tokio::time::timeout_at(until, in_flight.next()).await {
+                self.complete(completed);
             }
         }
-        drop(flights);
-        self.lateness.tell();
-        self.tell_of_pauses();
+        drop(in_flight);
+        self.lateness.log();
+        self.log_pauses();
         self
     }
 
@@ -210,7 +210,7 @@ impl<'a> Watching<'a> {
     async fn next(
         &mut self,
         interrupted: &mut Interrupted,
-        flights: &mut Flights<'a>,
+        in_flight: &mut InFlight<'a>,
         mut timer: Pin<&mut Sleep>,
     ) -> Event {
         if let Some(Reverse((at, _))) = self.due.peek() {
@@ -221,13 +221,13 @@ impl<'a> Watching<'a> {
         }
         poll_fn(|context| {
             // First: what is seen next may be seen late.
-            self.look_at_ourselves();
-            self.heart.beat(context);
+            self.note_pause();
+            self.pauses.wake_regularly(context);
             if interrupted.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Event::Interrupted);
             }
-            if let Poll::Ready(Some(landed)) = flights.poll_next_unpin(context) {
-                return Poll::Ready(Event::Landed(landed));
+            if let Poll::Ready(Some(completed)) = in_flight.poll_next_unpin(context) {
+                return Poll::Ready(Event::Completed(completed));
             }
             if !self.due.is_empty() && timer.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Event::Due);
@@ -238,44 +238,44 @@ impl<'a> Watching<'a> {
     }
 
     /// Starts what is due by now.
-    fn depart(&mut self, flights: &mut Flights<'a>) {
+    fn start_due(&mut self, in_flight: &mut InFlight<'a>) {
         let now = self.start.elapsed();
-        while let Some(Reverse((at, seat))) = self.due.peek().copied() {
+        while let Some(Reverse((at, endpoint))) = self.due.peek().copied() {
             if at > now {
                 break;
             }
             self.due.pop();
-            let Seat {
+            let EndpointState {
                 probe, assessor, ..
-            } = &self.seats[seat];
+            } = &self.endpoints[endpoint];
             if self.probes[*probe].end.is_some() && !self.forever {
                 continue;
             }
             // At the deadline no measurement is due, but the end.
             match assessor.stands(&self.watched[*probe].policy, at) {
-                Ok(conclusion) => self.conclude(seat, conclusion, at),
+                Ok(conclusion) => self.conclude(endpoint, conclusion, at),
                 Err(standing) => {
-                    self.seats[seat].flying = Some(at);
-                    flights.push(self.fly(seat, at, standing));
+                    self.endpoints[endpoint].slot_in_flight = Some(at);
+                    in_flight.push(self.measure(endpoint, at, standing));
                 }
             }
         }
     }
 
-    fn fly(
+    fn measure(
         &self,
-        seat: usize,
+        endpoint: usize,
         slot: Duration,
         standing: Standing,
-    ) -> Pin<Box<dyn Future<Output = Landed> + 'a>> {
-        let Seat {
+    ) -> Pin<Box<dyn Future<Output = Completed> + 'a>> {
+        let EndpointState {
             probe,
-            endpoint,
+            position,
             assessor,
             ..
-        } = &self.seats[seat];
+        } = &self.endpoints[endpoint];
         let one = &self.watched[*probe];
-        let probe = &*one.endpoints[*endpoint].probe;
+        let probe = &*one.endpoints[*position].probe;
         let (start, release) = (self.start, self.release);
         let deadline = assessor.deadline(&one.policy);
         let timeout = one.policy.timeout.get();
@@ -286,7 +286,7 @@ impl<'a> Watching<'a> {
             let cut = standing.passed_at.is_none() && left < timeout;
             let timeout = if cut { left } else { timeout };
             let measuring = probe.measure(release, timeout);
-            let reading = match tokio::time::timeout(timeout + OVERTIME, measuring).await {
+            let reading = match tokio::time::timeout(timeout + PROBE_OVERRUN, measuring).await {
                 Ok(reading) => reading,
                 Err(_) => Reading::not(
                     Verdict::Error,
@@ -296,8 +296,8 @@ impl<'a> Watching<'a> {
                 ),
             };
             let took = clock.elapsed();
-            Landed {
-                seat,
+            Completed {
+                endpoint,
                 slot,
                 started,
                 cut: cut && took >= timeout,
@@ -309,27 +309,27 @@ impl<'a> Watching<'a> {
     }
 
     /// Takes note of a time in which we were stopped.
-    fn look_at_ourselves(&mut self) {
-        let Some(Pause { from, to, lasted }) = self.heart.look() else {
+    fn note_pause(&mut self) {
+        let Some(Pause { from, to, lasted }) = self.pauses.since_last_turn() else {
             return;
         };
         let since = |instant: Instant| instant.saturating_duration_since(self.start);
         let (from, to) = (since(from), since(to));
-        for seat in &mut self.seats {
-            let policy = &self.watched[seat.probe].policy;
+        for endpoint in &mut self.endpoints {
+            let policy = &self.watched[endpoint.probe].policy;
             // A measurement that was spoilt is made again, where its slot is not over.
-            let from = match seat.flying {
+            let from = match endpoint.slot_in_flight {
                 Some(slot) if slot + policy.interval.get() <= to => slot.min(from),
                 _ => from,
             };
-            seat.assessor.stopped(policy, from, to);
+            endpoint.assessor.stopped(policy, from, to);
         }
         self.stopped_until = Some(to);
         self.stopped.0 += lasted;
         self.observer.stopped(lasted);
     }
 
-    fn tell_of_pauses(&self) {
+    fn log_pauses(&self) {
         let (lasted, spoilt) = self.stopped;
         if !lasted.is_zero() {
             tracing::warn!(
@@ -339,24 +339,24 @@ impl<'a> Watching<'a> {
         }
     }
 
-    fn land(&mut self, landed: Landed) {
+    fn complete(&mut self, completed: Completed) {
         // It may have been we who kept it from coming.
-        self.look_at_ourselves();
-        let Landed {
-            seat: place,
+        self.note_pause();
+        let Completed {
+            endpoint: place,
             slot,
             started,
             cut,
             at,
             took,
             mut reading,
-        } = landed;
-        self.prove(place, &mut reading);
-        let seat = &mut self.seats[place];
-        let probing = &mut self.probes[seat.probe];
-        let one = &self.watched[seat.probe];
-        seat.flying = None;
-        if probing.end.is_some() && !self.forever {
+        } = completed;
+        self.require_release(place, &mut reading);
+        let endpoint = &mut self.endpoints[place];
+        let state = &mut self.probes[endpoint.probe];
+        let one = &self.watched[endpoint.probe];
+        endpoint.slot_in_flight = None;
+        if state.end.is_some() && !self.forever {
             return;
         }
         let spoilt = self.stopped_until.is_some_and(|until| started < until);
@@ -367,10 +367,10 @@ impl<'a> Watching<'a> {
         }
         // The deadline took this measurement's time away: that says nothing of the service,
         // unless it never said anything else.
-        if !spoilt && (!cut || seat.assessor.standing().seen == 0) {
-            let member = one.endpoints[seat.endpoint].name.as_deref();
+        if !spoilt && (!cut || endpoint.assessor.standing().seen == 0) {
+            let member = one.endpoints[endpoint.position].name.as_deref();
             self.observer.measured(&Measured {
-                probe: seat.probe,
+                probe: endpoint.probe,
                 member,
                 scheduled: slot,
                 started,
@@ -381,28 +381,29 @@ impl<'a> Watching<'a> {
             let (verdict, is_final) = (reading.verdict, reading.is_final);
             if let (Some(_), Some(reason)) = (member, &reading.reason) {
                 let complaint = || cut_at_word(reason).into();
-                seat.complaints.push(verdict, complaint);
+                endpoint.complaints.push(verdict, complaint);
             }
-            probing.history.push(member, at, took, reading);
-            seat.assessor
+            state.history.push(member, at, took, reading);
+            endpoint
+                .assessor
                 .push(&one.policy, Sample { at: slot, verdict });
             if is_final {
-                seat.assessor.give_up();
+                endpoint.assessor.give_up();
             }
         }
         let elapsed = self.start.elapsed();
-        match seat.assessor.stands(&one.policy, elapsed) {
+        match endpoint.assessor.stands(&one.policy, elapsed) {
             Ok(conclusion) => self.conclude(place, conclusion, elapsed),
             Err(standing) => {
                 if self.forever && standing.passed_at.is_some() {
                     let reason = "passed, and held until interrupted";
                     self.count(place, Verdict::Pass, reason.to_owned());
                 }
-                self.tell(place, standing);
+                self.report_standing(place, standing);
                 if spoilt && elapsed < slot + one.policy.interval.get() {
                     self.due.push(Reverse((slot, place)));
                 } else {
-                    self.plan(place, elapsed);
+                    self.schedule_next(place, elapsed);
                 }
             }
         }
@@ -411,12 +412,12 @@ impl<'a> Watching<'a> {
     /// A success that does not name the release says nothing of it, where others of the same
     /// probe name one: neither one of its own answers nor that of another address or member
     /// vouches for it.
-    fn prove(&mut self, place: usize, reading: &mut Reading) {
+    fn require_release(&mut self, place: usize, reading: &mut Reading) {
         let (Some(release), Some(identity), true) = (self.release, &reading.release, self.proves)
         else {
             return;
         };
-        let probe = self.seats[place].probe;
+        let probe = self.endpoints[place].probe;
         if identity.is_named() && !std::mem::replace(&mut self.probes[probe].names, true) {
             self.void_successes(probe);
         }
@@ -431,87 +432,87 @@ impl<'a> Watching<'a> {
 
     /// None of the successes so far named a release.
     fn void_successes(&mut self, probe: usize) {
-        for seat in 0..self.seats.len() {
-            let Seat {
+        for endpoint in 0..self.endpoints.len() {
+            let EndpointState {
                 probe: of,
                 assessor,
                 end,
                 ..
-            } = &mut self.seats[seat];
+            } = &mut self.endpoints[endpoint];
             if *of != probe {
                 continue;
             }
             assessor.void_successes();
             if end.as_ref().is_some_and(|end| end.verdict == Verdict::Pass) {
                 let reason = "its answers name no release, and those of others do";
-                self.count(seat, Verdict::Inconclusive, reason.to_owned());
+                self.count(endpoint, Verdict::Inconclusive, reason.to_owned());
             }
         }
     }
 
     /// Puts the next measurement on the heap, or the deadline if that comes first.
-    fn plan(&mut self, seat: usize, elapsed: Duration) {
-        let Seat {
+    fn schedule_next(&mut self, endpoint: usize, elapsed: Duration) {
+        let EndpointState {
             probe, assessor, ..
-        } = &self.seats[seat];
+        } = &self.endpoints[endpoint];
         let policy = &self.watched[*probe].policy;
         let mut at = assessor.next_slot(policy, elapsed);
         if assessor.standing().passed_at.is_none() {
             at = at.min(assessor.deadline(policy));
         }
-        self.due.push(Reverse((at, seat)));
+        self.due.push(Reverse((at, endpoint)));
     }
 
-    fn conclude(&mut self, seat: usize, conclusion: Conclusion, elapsed: Duration) {
-        self.count(seat, conclusion.verdict, conclusion.reason);
+    fn conclude(&mut self, endpoint: usize, conclusion: Conclusion, elapsed: Duration) {
+        self.count(endpoint, conclusion.verdict, conclusion.reason);
         if self.forever {
-            self.seats[seat].assessor.again(elapsed);
-            self.tell(seat, *self.seats[seat].assessor.standing());
-            self.plan(seat, elapsed);
+            self.endpoints[endpoint].assessor.again(elapsed);
+            self.report_standing(endpoint, *self.endpoints[endpoint].assessor.standing());
+            self.schedule_next(endpoint, elapsed);
         }
     }
 
     /// Takes an endpoint's conclusion down, unless it has a worse one, and what it means for its
     /// probe.
-    fn count(&mut self, seat: usize, verdict: Verdict, reason: String) {
-        let seat = &mut self.seats[seat];
-        let probing = &mut self.probes[seat.probe];
-        match &seat.end {
+    fn count(&mut self, endpoint: usize, verdict: Verdict, reason: String) {
+        let endpoint = &mut self.endpoints[endpoint];
+        let state = &mut self.probes[endpoint.probe];
+        match &endpoint.end {
             Some(before) if before.verdict >= verdict => return,
-            Some(before) => probing.tally.remove(before.verdict),
+            Some(before) => state.tally.remove(before.verdict),
             None => {}
         }
-        probing.tally.add(verdict);
+        state.tally.add(verdict);
         let conclusion = Conclusion { verdict, reason };
-        seat.end = Some(conclusion.clone());
-        let one = &self.watched[seat.probe];
+        endpoint.end = Some(conclusion.clone());
+        let one = &self.watched[endpoint.probe];
         let decided = match one.group {
             None => Some(conclusion),
-            Some(group) => group.verdict(&probing.tally).map(|verdict| Conclusion {
+            Some(group) => group.verdict(&state.tally).map(|verdict| Conclusion {
                 verdict,
-                reason: group.reason(verdict, &probing.tally),
+                reason: group.reason(verdict, &state.tally),
             }),
         };
         if let Some(conclusion) = decided {
             let worse = |before: &Conclusion| before.verdict < conclusion.verdict;
-            if probing.end.as_ref().is_none_or(worse) {
-                self.ended += usize::from(probing.end.is_none());
-                let whole = |group: Group| group.fails_the_gate(&probing.tally);
+            if state.end.as_ref().is_none_or(worse) {
+                self.ended += usize::from(state.end.is_none());
+                let whole = |group: Group| group.fails_the_gate(&state.tally);
                 if one.severity == Severity::Required
                     && conclusion.verdict == Verdict::Fail
                     && one.group.is_none_or(whole)
                 {
-                    self.culprit.get_or_insert(seat.probe);
+                    self.first_failed.get_or_insert(endpoint.probe);
                 }
-                self.observer.concluded(seat.probe, &conclusion);
-                probing.end = Some(conclusion);
-                probing.ended_at = Some(self.start.elapsed());
+                self.observer.concluded(endpoint.probe, &conclusion);
+                state.end = Some(conclusion);
+                state.ended_at = Some(self.start.elapsed());
             }
         }
     }
 
-    fn tell(&self, seat: usize, standing: Standing) {
-        let Seat { probe, .. } = self.seats[seat];
+    fn report_standing(&self, endpoint: usize, standing: Standing) {
+        let EndpointState { probe, .. } = self.endpoints[endpoint];
         let one = &self.watched[probe];
         let elapsed = self.start.elapsed();
         self.observer.stands(&Stands {
@@ -525,7 +526,7 @@ impl<'a> Watching<'a> {
 
     /// Nothing that can still be measured changes the gate's verdict.
     fn is_decided(&self) -> bool {
-        let decided = self.culprit.is_some() || self.ended == self.probes.len();
-        self.seats.is_empty() || (decided && !self.forever)
+        let decided = self.first_failed.is_some() || self.ended == self.probes.len();
+        self.endpoints.is_empty() || (decided && !self.forever)
     }
 }

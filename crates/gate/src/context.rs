@@ -3,12 +3,12 @@
 use std::pin::Pin;
 
 use model::Shard;
-use probe::Surroundings;
+use probe::ProbeContext;
 
 use crate::observer::Observer;
 
 /// What a gate is told from outside.
-pub struct Watch<'a> {
+pub struct GateContext<'a> {
     /// Which outcome ids are asked.
     pub selects: &'a dyn Fn(&str) -> bool,
     /// Told of each measurement, and of where each probe stands.
@@ -16,7 +16,7 @@ pub struct Watch<'a> {
     /// Gives a future that ends when the gate must stop.
     pub interrupted: &'a dyn Fn() -> Interrupted,
     /// What the probes find around them.
-    pub around: Surroundings,
+    pub around: ProbeContext,
     /// The part of the endpoints that is asked here.
     pub shard: Option<Shard>,
     /// Go on after the decision, until interrupted.
