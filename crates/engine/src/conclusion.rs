@@ -7,7 +7,7 @@ use model::{Outcome, Table};
 
 /// What was made, what was not, and what runs where now.
 #[derive(Debug)]
-pub struct Conclusion {
+pub struct Conclusion<E> {
     /// Of each step, and of each place where it says more.
     pub outcomes: Vec<Outcome>,
     pub bars: Vec<Bar>,
@@ -16,24 +16,18 @@ pub struct Conclusion {
     /// When the destination was first seen to answer at the last place that tells; where none does,
     /// when the last step ended.
     pub answered: Instant,
-    pub end: End,
+    pub end: E,
 }
 
-/// How it ended.
+/// How the way there ended.
 #[derive(Debug)]
 pub enum End {
     /// A signal came; the journal is left open.
     Interrupted,
     /// The journal or the lock could not be written: nothing more was done.
     Stopped(state::Error),
-    /// Too many steps failed, or the operation is given up: what was before was put back.
-    Reverted {
-        /// Steps that were put back or should have been.
-        tried: usize,
-        failed: usize,
-        /// Places that run something else than before all the same.
-        wrong: usize,
-    },
+    /// Too many steps failed: what was before was put back.
+    Reverted(Reverted),
     /// The only step ended with success, and its place runs something else all the same.
     Denied,
     /// More places than may do not run the destination.
@@ -45,6 +39,36 @@ pub enum End {
         failed: usize,
         wrong: usize,
     },
+}
+
+/// How the way back ended.
+#[derive(Debug)]
+pub enum RevertEnd {
+    /// A signal came; the journal is left open.
+    Interrupted,
+    /// The journal or the lock could not be written: nothing more was done.
+    Stopped(state::Error),
+    Reverted(Reverted),
+}
+
+impl From<RevertEnd> for End {
+    fn from(end: RevertEnd) -> Self {
+        match end {
+            RevertEnd::Interrupted => End::Interrupted,
+            RevertEnd::Stopped(error) => End::Stopped(error),
+            RevertEnd::Reverted(reverted) => End::Reverted(reverted),
+        }
+    }
+}
+
+/// What was put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reverted {
+    /// Steps that were put back or should have been.
+    pub tried: usize,
+    pub failed: usize,
+    /// Places that run something else than before all the same.
+    pub wrong: usize,
 }
 
 /// What a place runs at the end.

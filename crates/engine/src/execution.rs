@@ -14,7 +14,7 @@ use state::{Error, Forced, Journal, Lease, Store};
 use target::{Applied, Asking, Step, Target, Transition};
 use tokio::sync::Mutex;
 
-use crate::conclusion::{Conclusion, End, PlaceRelease};
+use crate::conclusion::{Conclusion, End, PlaceRelease, RevertEnd, Reverted};
 use crate::current::{CurrentRelease, LOOK, late};
 use crate::plan::{self, Plan};
 use crate::status::{self, StepStatus};
@@ -201,7 +201,7 @@ impl<'a> Execution<'a> {
         current: &CurrentRelease,
         unready: &BTreeMap<String, String>,
         notes: Vec<Outcome>,
-    ) -> Result<Conclusion, Error> {
+    ) -> Result<Conclusion<End>, Error> {
         let Made {
             mut outcomes,
             bars,
@@ -232,7 +232,7 @@ impl<'a> Execution<'a> {
             conclusion.bars.extend(reverted.bars);
             return Ok(Conclusion {
                 places: reverted.places,
-                end: reverted.end,
+                end: reverted.end.into(),
                 ..conclusion
             });
         }
@@ -274,7 +274,7 @@ impl<'a> Execution<'a> {
     ///
     /// # Errors
     /// Where it could not be written down that this is done from here on.
-    pub async fn revert(&self, reason: &str) -> Result<Conclusion, Error> {
+    pub async fn revert(&self, reason: &str) -> Result<Conclusion<RevertEnd>, Error> {
         let Made {
             outcomes,
             bars,
@@ -289,7 +289,7 @@ impl<'a> Execution<'a> {
             bars,
             places: Vec::new(),
             answered: Instant::now(),
-            end: End::Interrupted,
+            end: RevertEnd::Interrupted,
         };
         if interrupted {
             return Ok(conclusion);
@@ -305,12 +305,12 @@ impl<'a> Execution<'a> {
             conclusion.outcomes.extend(told);
         }
         conclusion.end = match trouble {
-            Some(trouble) => End::Stopped(trouble),
-            None => End::Reverted {
+            Some(trouble) => RevertEnd::Stopped(trouble),
+            None => RevertEnd::Reverted(Reverted {
                 tried,
                 failed,
                 wrong,
-            },
+            }),
         };
         Ok(conclusion)
     }

@@ -13,7 +13,7 @@ mod plan;
 pub mod status;
 mod watch;
 
-pub use conclusion::{Conclusion, End, PlaceRelease};
+pub use conclusion::{Conclusion, End, PlaceRelease, RevertEnd, Reverted};
 pub use current::{CurrentRelease, ReleaseAnswer};
 pub use execution::{Execution, Means, Settings};
 pub use plan::{Plan, PlannedStep};

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use config::file::Config;
 use config::value::{Portion, Span};
-use engine::{Conclusion, CurrentRelease, End, Execution, Means, Operator, Plan, Settings, Watch};
+use engine::{
+    Conclusion, CurrentRelease, End, Execution, Means, Operator, Plan, Reverted, Settings, Watch,
+};
 use jiff::Timestamp;
 use model::{Env, Redactor, Verdict};
 use state::{Claim, Holder, Lease, Store};
@@ -238,12 +240,12 @@ fn until() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-async fn run(execution: &mut Execution<'_>, current: &CurrentRelease) -> Conclusion {
+async fn run(execution: &mut Execution<'_>, current: &CurrentRelease) -> Conclusion<End> {
     let ran = execution.run(current, &BTreeMap::new(), Vec::new()).await;
     ran.unwrap()
 }
 
-fn outcomes(conclusion: &Conclusion) -> String {
+fn outcomes<E>(conclusion: &Conclusion<E>) -> String {
     let told = conclusion.outcomes.iter();
     let told: Vec<String> = told
         .map(|one| format!("{} {}", one.id, one.verdict))
@@ -277,15 +279,15 @@ async fn where_more_fail_than_may_what_was_before_is_put_back_the_last_step_firs
     let conclusion = run(&mut execution, &current).await;
     assert_eq!(pair.run(), "a v2, b v2");
     assert_eq!(pair.done(), "apply a, apply b, revert b, revert a");
-    let End::Reverted {
-        tried,
-        failed,
-        wrong,
-    } = conclusion.end
-    else {
+    let End::Reverted(reverted) = &conclusion.end else {
         panic!("{conclusion:?}");
     };
-    assert_eq!((tried, failed, wrong), (2, 0, 0));
+    let all_back = Reverted {
+        tried: 2,
+        failed: 0,
+        wrong: 0,
+    };
+    assert_eq!(*reverted, all_back);
     let hint = conclusion.outcomes[1].hint.as_deref();
     assert_eq!(
         hint,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cli::{Failure, Job};
-use engine::{Conclusion, End, Execution};
+use engine::{Conclusion, Execution, RevertEnd};
 use model::{Outcome, Report, Verdict};
 use state::Document;
 
@@ -88,23 +88,16 @@ async fn revert(
         places,
     };
     match end {
-        End::Stopped(error) => {
+        RevertEnd::Interrupted => rollback.interrupted(execution, found).await,
+        RevertEnd::Stopped(error) => {
             let trouble = Failure::from(error);
             rollback
                 .stopped(execution, found, trouble, hook_context)
                 .await
         }
-        End::Reverted {
-            tried,
-            failed,
-            wrong,
-        } => {
-            let counts = (tried, failed, wrong);
+        RevertEnd::Reverted(reverted) => {
             let verdict = Verdict::Pass;
-            rollback.reverted(execution, found, counts, verdict).await
-        }
-        End::Interrupted | End::Denied | End::Failed { .. } | End::Live { .. } => {
-            rollback.interrupted(execution, found).await
+            rollback.reverted(execution, found, reverted, verdict).await
         }
     }
 }

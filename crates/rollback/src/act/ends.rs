@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use cli::Failure;
-use engine::{Execution, PlaceRelease};
+use engine::{Execution, PlaceRelease, Reverted};
 use model::report::Bar;
 use model::{ExitCode, Outcome, Report, Severity, Verdict};
 use state::Forced;
@@ -110,7 +110,11 @@ impl Rollback<'_> {
         &self,
         execution: &Execution<'_>,
         mut found: Findings,
-        (tried, failed, wrong): (usize, usize, usize),
+        Reverted {
+            tried,
+            failed,
+            wrong,
+        }: Reverted,
         verdict: Verdict,
     ) -> Result<Report, Failure> {
         let left = execution.from().map(str::to_owned);

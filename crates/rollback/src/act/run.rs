@@ -220,15 +220,9 @@ impl Rollback<'_> {
                 let trouble = Failure::from(error);
                 return self.stopped(&execution, found, trouble, hook_context).await;
             }
-            End::Reverted {
-                tried,
-                failed,
-                wrong,
-            } => {
-                let counts = (tried, failed, wrong);
-                return self
-                    .reverted(&execution, found, counts, Verdict::Fail)
-                    .await;
+            End::Reverted(reverted) => {
+                let verdict = Verdict::Fail;
+                return self.reverted(&execution, found, reverted, verdict).await;
             }
             End::Denied => return self.denied(&execution, found, hook_context).await,
             End::Failed { failed } => {
