@@ -1,5 +1,5 @@
-//! How the workspace is built: the order of its crates, and files that use one another in one
-//! direction only.
+//! How the workspace is built: the order of its crates, the size of each, and files that use one
+//! another in one direction only.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod files;
@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+
+/// A crate of more lines is two crates.
+const MAX_LINES: usize = 7000;
 
 fn crates() -> Vec<PathBuf> {
     let folders = std::fs::read_dir(testkit::workspace().join("crates")).unwrap();
@@ -105,6 +108,28 @@ fn crates_use_only_those_below_them() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The lines of every Rust file below a folder.
+fn lines(folder: &Path) -> usize {
+    let mut all = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all += lines(&path);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            all += std::fs::read_to_string(&path).unwrap().lines().count();
+        }
+    }
+    all
+}
+
+#[test]
+fn a_crate_has_no_more_than_seven_thousand_lines() {
+    for folder in crates() {
+        let lines = lines(&folder.join("src"));
+        assert!(lines <= MAX_LINES, "{}: {lines} lines", folder.display());
+    }
 }
 
 /// What a crate logs is shown where `cli` knows it for one of ours.
