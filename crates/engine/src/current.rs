@@ -189,8 +189,9 @@ impl CurrentRelease {
     /// since. Recording a deployment ends the journal, so where no source can be asked it still holds.
     pub(crate) fn still(&self, step: &str, destination: &str) -> bool {
         match (self.at.get(step), &self.answer) {
-            (Some(release), _) => release == destination,
-            (None, ReleaseAnswer::Given { release, .. }) => release == destination,
+            (Some(release), _) | (None, ReleaseAnswer::Given { release, .. }) => {
+                release == destination
+            }
             (None, ReleaseAnswer::NoSource) => true,
             (None, ReleaseAnswer::Missing { .. }) => false,
         }
