@@ -85,9 +85,11 @@ const PYPI: [&str; 7] = [
     "awscli==1.46.2",
 ];
 
-const NPM: [&str; 6] = [
+const NPM: [&str; 7] = [
     // Later ones need a newer Node.js than Debian 12 has: their faker is a module that it cannot require.
     "@stoplight/prism-cli@5.14.2",
+    // The newest that it takes wants a newer Node.js too.
+    "@stoplight/prism-http-server@5.12.0",
     "@octokit/openapi@23.0.2",
     // Read summaries as GitHub does; marked comes with mermaid.
     "mermaid@11.17.2",
