@@ -4,12 +4,15 @@
 //! are generated from these types, so their doc comments are the reference: shape, unit, default.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::interpolate::RELEASE;
 use crate::section::Section;
+use crate::source::Source;
 
 mod deploy;
 mod github;
@@ -65,6 +68,11 @@ pub struct Config {
     /// Of each section that cannot be used because a variable is not set: the first such.
     #[serde(skip)]
     pub(crate) unset: BTreeMap<Section, Error>,
+    /// The gate without what `${RELEASE}` is part of, where no release is named.
+    #[serde(skip)]
+    pub(crate) healthgate_of_any: Option<Healthgate>,
+    #[serde(skip)]
+    pub(crate) source: Option<Arc<Source>>,
 }
 
 impl Config {
@@ -91,6 +99,16 @@ impl Config {
 
     pub fn healthgate(&self) -> Result<Option<&Healthgate>, Error> {
         self.used(Section::Healthgate, self.healthgate.as_ref())
+    }
+
+    /// The gate where no release needs to be named: what `${RELEASE}` is part of is left out then.
+    pub fn healthgate_of_any(&self) -> Result<Option<&Healthgate>, Error> {
+        match self.unset.get(&Section::Healthgate) {
+            Some(error) if error.unset().iter().all(|name| name == RELEASE) => {
+                Ok(self.healthgate_of_any.as_ref())
+            }
+            _ => self.healthgate(),
+        }
     }
 
     pub fn rollback(&self) -> Result<Option<&Rollback>, Error> {

@@ -14,10 +14,13 @@ pub struct Variables<'a> {
     pub release: Option<&'a str>,
 }
 
+/// `--release`, in the configuration.
+pub(crate) const RELEASE: &str = "RELEASE";
+
 impl Variables<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         // `${RELEASE}` is `--release` and nothing else: two sources could disagree.
-        if name == "RELEASE" {
+        if name == RELEASE {
             self.release
         } else {
             self.env.get(name)

@@ -12,12 +12,13 @@ mod interpolate;
 mod load;
 mod secrets;
 mod section;
+mod source;
 mod unset;
 
 pub use error::Error;
 pub use file::Config;
 pub use interpolate::Variables;
-pub use load::{Loaded, PLACES, Refusal, Request, load};
+pub use load::{Loaded, PLACES, Refusal, Request, healthgate_for, load};
 pub use model::Severity;
 pub use secrets::{Secrets, in_words as secrets_in_words};
 pub use section::Section;

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::check::check;
 use crate::error::{self, Error};
-use crate::file::Config;
+use crate::file::{Config, Healthgate};
 use crate::interpolate::{Variables, resolve};
 use crate::secrets::{self, Secrets};
 use crate::section::Section;
+use crate::source::Source;
 use crate::unset;
 use yaml::Node;
 use yaml::{Fault, listed, nearest};
@@ -93,12 +95,20 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
         interpret(tree, request, &placed)
     });
     match config {
-        Ok(config) => Ok(Loaded {
-            config,
-            path: Some(path),
-            secrets,
-            variables,
-        }),
+        Ok((mut config, tree)) => {
+            config.source = Some(Arc::new(Source {
+                tree,
+                env: request.variables.env.clone(),
+                path: shown(&path, request.folder).to_owned(),
+                text,
+            }));
+            Ok(Loaded {
+                config,
+                path: Some(path),
+                secrets,
+                variables,
+            })
+        }
         Err(problem) => {
             let error = match problem {
                 Problem::Fault(fault) => placed(fault),
@@ -107,6 +117,20 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
             Err(Refusal { error, secrets })
         }
     }
+}
+
+/// The gate as it is for this release, which `${RELEASE}` in it stands for.
+pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgate>, Error> {
+    let Some(source) = &config.source else {
+        return config.healthgate().map(Option::<&_>::cloned);
+    };
+    let placed = |fault: Fault| error::placed(fault, &source.path, &source.text);
+    let variables = Variables {
+        env: &source.env,
+        release: Some(release),
+    };
+    let of_release = typed(source.tree.clone(), variables, &placed).map_err(placed)?;
+    of_release.healthgate().map(Option::<&_>::cloned)
 }
 
 /// The path as a person would type it.
@@ -163,7 +187,7 @@ fn interpret(
     mut base: Node,
     request: Request<'_>,
     placed: &impl Fn(Fault) -> Error,
-) -> Result<Config, Problem> {
+) -> Result<(Config, Node), Problem> {
     let environments = base.remove("environments");
     let parts = environments.as_ref().map(Node::entries).unwrap_or_default();
     if let Some(name) = request.environment {
@@ -183,12 +207,12 @@ fn interpret(
         Some((_, part)) => base.merged(part.clone()),
         None => base,
     };
-    let mut config = typed(merged, request.variables, placed)?;
+    let mut config = typed(merged.clone(), request.variables, placed)?;
     config.environments = parts
         .iter()
         .map(|(key, _)| (key.name.clone(), crate::file::Overlay))
         .collect();
-    Ok(config)
+    Ok((config, merged))
 }
 
 /// A file that has environments has no other: what is meant for one of them must not run with the
@@ -230,7 +254,7 @@ fn typed(
             Section::Runners => config.runners.clear(),
             Section::Preflight => config.preflight = None,
             Section::RunnerCheck => config.runner_check = None,
-            Section::Healthgate => config.healthgate = None,
+            Section::Healthgate => config.healthgate_of_any = config.healthgate.take(),
             Section::Rollback => config.rollback = None,
             Section::Deploy => config.deploy = None,
         }

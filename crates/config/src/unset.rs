@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::file::Config;
+use crate::interpolate::RELEASE;
 use crate::section::Section;
 use yaml::Fault;
 use yaml::Place;
@@ -126,7 +127,7 @@ fn fault(variables: &[Unset<'_>]) -> Option<Fault> {
             .collect(),
         ..Fault::new(format!("the variable `{name}` is not set")).at((*place).clone())
     };
-    Some(if *name == "RELEASE" {
+    Some(if *name == RELEASE {
         fault.hint("`${RELEASE}` is the release under test: pass `--release VERSION`")
     } else {
         fault.hint(format!(

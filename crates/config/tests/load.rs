@@ -378,6 +378,27 @@ healthgate: { http: [{ name: a, url: 'http://127.0.0.1/', via: near }] }
     );
 }
 
+#[test]
+fn a_gate_can_be_asked_for_another_release_than_the_one_that_was_named() {
+    let text = "version: 1\nhealthgate: { command: [{ name: a, run: b, equals: '${RELEASE}' }, { name: c, run: d }] }\n";
+    let equals = |config: &Config, release: &str| {
+        let gate = config::healthgate_for(config, release).unwrap().unwrap();
+        gate.command[0].equals.clone()
+    };
+    let named = case(text).release("v3").ok();
+    assert_eq!(equals(&named, "v2").as_deref(), Some("v2"));
+    // Where no release is named, and only then, is what it is part of left out.
+    let config = case(text).ok();
+    assert_eq!(config.healthgate().unwrap_err().unset(), ["RELEASE"]);
+    assert_eq!(equals(&config, "v2").as_deref(), Some("v2"));
+    let any = config.healthgate_of_any().unwrap().unwrap();
+    assert_eq!((any.command.len(), &any.command[0].equals), (2, &None));
+    let other = text.replace("run: d", "run: '${D}'");
+    let other = case(&other).ok();
+    assert!(other.healthgate_of_any().is_err());
+    assert!(config::healthgate_for(&other, "v2").is_err());
+}
+
 /// What is left out takes with it what cannot be without it, and hides no mistake elsewhere.
 #[test]
 fn an_unset_variable_hides_no_unknown_key() {

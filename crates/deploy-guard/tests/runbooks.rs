@@ -41,14 +41,15 @@ impl World {
         let (blue, green) = (self.blue.address(), self.green.address());
         let upstream = self.nginx.upstream_file();
         let upstream = upstream.display();
-        let release = format!(
-            "{{ url: '{}', jq: .version }}",
-            self.nginx.url("/api/v1/version")
-        );
+        let version = self.nginx.url("/api/v1/version");
+        let release = format!("{{ url: '{version}', jq: .version }}");
         self.write(
             "deploy.sh",
             &format!(
                 "set -e\necho called >>deployed\nsed -i 's/{blue}/{green}/' '{upstream}'\n{}\n\
+                 # nginx's old workers answer for a moment, and a smoke test would test what they lead to.\n\
+                 for i in 1 2 3 4 5 6 7 8 9 10; do\n\
+                 case $(curl -fsS '{version}') in *\"$RELEASE\"*) break ;; esac; sleep 0.1; done\n\
                  if [ -f full ]; then echo 'no space left on device' >&2; exit 28; fi\n\
                  if [ -f slow ]; then sleep 120; fi\n",
                 self.nginx.reload_command()

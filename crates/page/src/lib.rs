@@ -361,6 +361,48 @@ mod tests {
         assert!(bars("preflight") < bars("deploy") && bars("preflight").is_some());
     }
 
+    /// Without the style and the script, which are files of their own; a line for each element.
+    fn body(page: &str) -> String {
+        let (_, body) = page.split_once("<body>").unwrap();
+        let (body, _) = body.split_once("<script>").unwrap_or((body, ""));
+        body.replace("><", ">\n<")
+    }
+
+    #[test]
+    fn a_reader_of_the_page_sees_what_failed_why_and_what_to_do() {
+        let measured = |ms: i64, verdict| Measurement {
+            at: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(ms),
+            verdict,
+            value: Some("503".into()),
+            reason: (verdict == Verdict::Fail).then(|| "status 503".into()),
+            duration: std::time::Duration::from_millis(4),
+            evidence: (ms == 0).then(|| "HTTP/1.1 503".into()),
+        };
+        let ready = Outcome::fail("http/ready", "http://127.0.0.1/")
+            .expected("status 200")
+            .actual("status 503")
+            .reason("failed (3) > failure-limit (2)")
+            .hint("ask it yourself: curl -sv 'http://127.0.0.1/'")
+            .measurements(
+                [Verdict::Fail, Verdict::Pass, Verdict::Fail]
+                    .into_iter()
+                    .zip([0, 2_000, 4_000])
+                    .map(|(verdict, ms)| measured(ms, verdict))
+                    .collect(),
+            );
+        let outcomes = vec![
+            Outcome::pass("http/live", "http://127.0.0.1/live").actual("status 200"),
+            Outcome::fail("disk/web", "web")
+                .severity(Severity::Advisory)
+                .actual("91 %"),
+            ready,
+        ];
+        let mut report = Report::from_outcomes("healthgate", jiff::Timestamp::UNIX_EPOCH, outcomes);
+        (report.service, report.release) = (Some("shop".into()), Some("v4".into()));
+        report.duration = std::time::Duration::from_secs(115);
+        insta::assert_snapshot!(body(&render(&report)));
+    }
+
     #[test]
     fn what_a_service_answers_is_text() {
         let evil =

@@ -21,7 +21,7 @@ mod verify;
 use std::time::{Duration, Instant};
 
 use cli::Failure;
-use config::file::OnBreach;
+use config::file::{Healthgate, OnBreach};
 use engine::{CurrentRelease, Means, Settings, Watch};
 use model::{Outcome, Report};
 use state::{Document, Entry, Lease};
@@ -65,6 +65,8 @@ struct Situation {
 struct Rollback<'a> {
     session: &'a Session<'a>,
     destination: &'a str,
+    /// The probes that verify the destination.
+    gate: Option<Healthgate>,
     /// What the state knew of each release.
     known: Vec<Entry>,
     places: Places,
@@ -73,16 +75,21 @@ struct Rollback<'a> {
 }
 
 impl<'a> Rollback<'a> {
-    fn new(session: &'a Session<'a>, destination: &'a str, document: Option<&Document>) -> Self {
+    fn new(
+        session: &'a Session<'a>,
+        destination: &'a str,
+        document: Option<&Document>,
+    ) -> Result<Self, Failure> {
         let job = session.job;
-        Rollback {
+        Ok(Rollback {
             session,
             destination,
+            gate: config::healthgate_for(&job.config, destination)?,
             known: document.map_or_else(Vec::new, |document| document.history.clone()),
             places: Places::new(&job.config.hosts, &job.env),
             clock: Instant::now(),
             tree: Tree::new(&job.progress, &job.interrupt),
-        }
+        })
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(crate) fn open(job: &'a Job) -> Result<Self, Failure> {
         // The gate verifies what was done; GitHub is asked whether the run that holds the lock has ended.
-        job.config.healthgate()?;
+        job.config.healthgate_of_any()?;
         job.config.github()?;
         let Some(section) = job.config.rollback()? else {
             return Err(Failure::usage("no rollback is configured").hint(
@@ -36,10 +36,10 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The probes that verify what was done.
+    /// The gate's questions, whatever release they are asked of.
     pub(crate) fn gate(&self) -> Option<&'a Healthgate> {
         // One that cannot be used was refused when the session was opened.
-        self.job.config.healthgate().ok().flatten()
+        self.job.config.healthgate_of_any().ok().flatten()
     }
 
     pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {

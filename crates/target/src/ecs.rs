@@ -41,7 +41,7 @@ pub(crate) struct Ecs<'a> {
 
 impl<'a> Ecs<'a> {
     pub(crate) fn new(config: &'a EcsTarget, context: &Context<'a>) -> Self {
-        let gate = context.config.healthgate().ok().flatten();
+        let gate = context.config.healthgate_of_any().ok().flatten();
         let mut probes = gate.into_iter().flat_map(|gate| &gate.ecs);
         let same = |one: &&EcsProbe| {
             short(&one.cluster) == short(&config.cluster)

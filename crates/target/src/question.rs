@@ -32,7 +32,7 @@ pub struct Question {
 impl Question {
     /// The first probe of the gate that names where its release is read.
     fn probe<'c>(context: &Context<'c>) -> Option<&'c HttpProbe> {
-        let probes = &context.config.healthgate().ok().flatten()?.http;
+        let probes = &context.config.healthgate_of_any().ok().flatten()?.http;
         let told = probes.iter().find(|probe| probe.release.is_some());
         told.or(probes.first())
     }

@@ -8,7 +8,7 @@ mod help;
 mod stages;
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use regex::Regex;
 use tempfile::TempDir;
@@ -19,14 +19,16 @@ struct Folder(TempDir);
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Folder {
         let folder = Folder(tempfile::tempdir().unwrap());
+        fs::create_dir(folder.path()).unwrap();
         for (name, text) in files {
             folder.write(name, text);
         }
         folder
     }
 
-    fn path(&self) -> &Path {
-        self.0.path()
+    /// Its name is the service's, where nothing else names it.
+    fn path(&self) -> PathBuf {
+        self.0.path().join("shop")
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -45,6 +47,7 @@ impl Folder {
             .args(words)
             .current_dir(self.path())
             .env("USER", "alice")
+            .env("HOME", self.path())
             .env("COLUMNS", "100")
             .output()
             .unwrap();
@@ -63,22 +66,24 @@ impl Folder {
         let here = self.path().display().to_string();
         let mut text = text.replace(&here, "/here");
         for (what, with) in [
+            (r"(?m)^\+.*\n", ""),
             (
                 r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?",
                 "[time]",
             ),
+            (r"\d\d:\d\d:\d\d(\.\d+)?", "[time]"),
+            (r"\d{8}T\d{6}Z", "[time]"),
             (
                 r"\b\d+(\.\d+)? ?(ms|s|min|m)\b( \d+(\.\d+)? ?(ms|s)\b)?",
                 "[duration]",
             ),
+            (r" +\+\[duration\]", " +[duration]"),
             (r"\bprocess \d+\b", "process [pid]"),
             (r"\b[0-9a-f]{12,64}\b", "[hash]"),
             (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
         ] {
-            text = Regex::new(what)
-                .unwrap()
-                .replace_all(&text, with)
-                .into_owned();
+            let what = Regex::new(what).unwrap();
+            text = what.replace_all(&text, with).into_owned();
         }
         text
     }

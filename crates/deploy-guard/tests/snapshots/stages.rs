@@ -52,7 +52,7 @@ fn a_rollback_tells_what_it_does_and_did() {
     shop.shows("rollback_record", "rollback record --release v1");
     shop.shows("rollback_pending", "rollback record --pending --release v2");
     shop.write("live", "v2");
-    shop.shows("rollback_decide", "rollback decide");
+    shop.shows("rollback_decide", "rollback decide --release v2");
     shop.shows("rollback_plan", "rollback plan");
     shop.shows("rollback_run", "rollback run");
     shop.shows("rollback_again", "rollback run");
@@ -84,6 +84,6 @@ fn a_guarded_deployment_tells_its_end_in_one_sentence() {
 #[test]
 fn a_configuration_is_begun_and_looked_at() {
     let folder = Folder::new(&[]);
-    folder.shows("init_finds_nothing", "deploy-guard init --yes");
     folder.shows("doctor_without_a_configuration", "deploy-guard doctor");
+    folder.shows("init_finds_nothing", "deploy-guard init --yes");
 }

@@ -60,7 +60,7 @@ pub(super) async fn put_back(
         session.store.release(&lease, |_| ()).await?;
         return Ok(session.report(vec![nothing()]));
     };
-    let rollback = Rollback::new(session, &destination, document.as_ref());
+    let rollback = Rollback::new(session, &destination, document.as_ref())?;
     hook_context.begin(&destination);
     let target = rollback.target()?;
     let means = rollback.means(&*target, &lease);

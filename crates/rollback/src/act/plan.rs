@@ -37,7 +37,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         ]));
     }
     let unfinished = session.store.unfinished().await?;
-    let rollback = Rollback::new(&session, &destination, Some(&document));
+    let rollback = Rollback::new(&session, &destination, Some(&document))?;
     let target = rollback.target()?;
     let target = &*target;
     let situation = rollback.situation(target, document).await;
@@ -97,7 +97,7 @@ impl Rollback<'_> {
     }
 
     pub(super) fn gate_size(&self) -> usize {
-        let gate = self.session.gate();
+        let gate = self.gate.as_ref();
         gate.map_or(0, |gate| probe::kinds::planned(gate).len())
     }
 }

@@ -71,7 +71,7 @@ pub(crate) async fn rehearse(job: &Job, flags: &Flags) -> Result<Report, Failure
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
-    let rollback = Rollback::new(&session, &destination, Some(&document));
+    let rollback = Rollback::new(&session, &destination, Some(&document))?;
     let target = rollback.target()?;
     let situation = rollback.situation(&*target, document).await;
     if let Some(outcome) = rollback.already_there(&situation) {
@@ -141,7 +141,7 @@ async fn whereto(
     let Some(likely) = backwards(document, document.current.as_deref()) else {
         return Ok(None);
     };
-    let rollback = Rollback::new(session, &likely, Some(document));
+    let rollback = Rollback::new(session, &likely, Some(document))?;
     let target = rollback.target()?;
     let Situation { current, .. } = rollback.situation(&*target, document.clone()).await;
     if current.release.as_ref() == Some(&likely) {

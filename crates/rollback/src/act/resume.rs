@@ -56,7 +56,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
         )]));
     }
     let mut force = Force::told(forced);
-    let rollback = Rollback::new(session, &destination, document.as_ref());
+    let rollback = Rollback::new(session, &destination, document.as_ref())?;
     hook_context.begin(&destination);
     let target = rollback.target()?;
     let target = &*target;

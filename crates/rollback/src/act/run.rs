@@ -24,7 +24,8 @@ use crate::session::Session;
 pub async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let mut hook_context = HookContext::begun();
-    let ended = roll_back(&session, flags, &mut hook_context).await;
+    // It holds every step's future.
+    let ended = Box::pin(roll_back(&session, flags, &mut hook_context)).await;
     hooks::after(&session, hook_context, ended).await
 }
 
@@ -41,7 +42,7 @@ async fn roll_back(
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
     hook_context.destination.clone_from(&destination);
-    let rollback = Rollback::new(session, &destination, document.as_ref());
+    let rollback = Rollback::new(session, &destination, document.as_ref())?;
     let target = rollback.target()?;
     let target = &*target;
     // The lease names the destination: from here on a kill leaves enough to resume.

@@ -18,7 +18,7 @@ impl Rollback<'_> {
         target: &dyn Target,
         transition: Transition<'_>,
     ) -> Option<Outcome> {
-        let gate = self.session.gate()?;
+        let gate = self.gate.as_ref()?;
         let steps = target.steps(transition);
         let asking = steps.iter().map(|step| async move {
             // Where it cannot be found, the plan says why.

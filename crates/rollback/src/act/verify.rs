@@ -55,7 +55,7 @@ impl Rollback<'_> {
         made: usize,
     ) -> Vec<Outcome> {
         let job = self.session.job;
-        let gate = self.session.gate().filter(|_| self.gate_size() > 0);
+        let gate = self.gate.as_ref().filter(|_| self.gate_size() > 0);
         let Some(mut gate) = gate.cloned() else {
             let id = "verify/release";
             let say = vector.iter().filter(|runs| runs.says(self.destination));

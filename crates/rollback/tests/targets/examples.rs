@@ -145,6 +145,11 @@ fn the_example_of_a_run_deploys_goes_back_and_tells() {
         last.starts_with("shop: fail, v3 after v2: healthgate: command/live: "),
         "{told}"
     );
+    // The gate's `${RELEASE}` is the release that is verified, not the one that was taken back.
+    assert!(last.contains("rolled back from"), "{told}");
+    assert!(text.contains("verify/command/live"), "{text}");
+    let status = bed.rollback(&["status", "--format", "json"]);
+    assert!(!status.text.contains("\"frozen\": {"), "{}", status.text);
     let sent: Value = serde_json::from_str(&bed.read("last-deployment.json")).unwrap();
     assert_eq!(
         (&sent["stage"], &sent["verdict"]),
