@@ -26,10 +26,8 @@ fn crates() -> Vec<PathBuf> {
 /// the lines above its own.
 fn floors() -> BTreeMap<String, usize> {
     let text = std::fs::read_to_string(testkit::workspace().join("CONTRIBUTING.md")).unwrap();
-    let (_, list) = text.split_once("```\n").unwrap();
-    let (list, _) = list.split_once("```\n").unwrap();
-    let lines = list.lines().enumerate();
-    lines
+    let list = text.lines().filter_map(|line| line.strip_prefix("    "));
+    list.enumerate()
         .flat_map(|(floor, line)| line.split(", ").map(move |name| (name.to_owned(), floor)))
         .collect()
 }
