@@ -15,8 +15,10 @@ use crate::testbed::missing;
 const ASKED: &[&str] = &[
     "/app",
     "/enterprises/{enterprise}/actions/",
+    "/enterprises/{enterprise}/installation",
     "/installation/",
     "/orgs/{org}/actions/",
+    "/orgs/{org}/installation",
     "/rate_limit",
     "/repos/{owner}/{repo}/actions/",
     "/repos/{owner}/{repo}/branches",
@@ -33,7 +35,13 @@ const ASKED: &[&str] = &[
 ];
 
 /// And these alone.
-const ALONE: &[&str] = &["/orgs/{org}", "/repos/{owner}/{repo}", "/user"];
+const ALONE: &[&str] = &[
+    "/orgs/{org}",
+    "/repos/{owner}/{repo}",
+    "/repos/{owner}/{repo}/issues",
+    "/repos/{owner}/{repo}/pulls",
+    "/user",
+];
 
 /// The description's file with nothing in it that is not asked for. It is made once.
 pub(super) fn trimmed(name: &str) -> PathBuf {
