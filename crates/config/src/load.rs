@@ -247,8 +247,9 @@ fn typed(
         match section {
             Section::Service => config.service = None,
             Section::Hosts => {
-                let usable = unset::usable_hosts(&tree);
-                config.hosts.retain(|name, _| usable.contains(name));
+                for (name, _) in unset::unusable_hosts(&tree) {
+                    config.hosts.remove(name);
+                }
             }
             Section::Github => config.github = None,
             Section::Runners => config.runners.clear(),

@@ -15,33 +15,40 @@ use yaml::{Kind, Node};
 /// The sections that cannot be used, each with its reason: of its own variables that are not set the
 /// first, else the first of a host that it names.
 pub(crate) fn sections(tree: &Node) -> BTreeMap<Section, Fault> {
+    let hosts = unusable_hosts(tree);
     let mut found = BTreeMap::new();
     for (key, value) in tree.entries() {
         let Some(section) = Section::of(&key.name) else {
             continue;
         };
         let mut variables = variables(value);
-        if section != Section::Hosts {
-            for host in hosts_named(tree, value) {
-                variables.extend(self::variables(host));
-            }
+        if section != Section::Hosts && !hosts.is_empty() {
+            let mut texts = Vec::new();
+            value.texts(&mut texts);
+            let named = hosts.iter().filter(|(name, _)| is_named(name, &texts));
+            variables.extend(named.flat_map(|(_, host)| self::variables(host)));
         }
         found.extend(fault(&variables).map(|fault| (section, fault)));
     }
     found
 }
 
-/// The hosts of which every variable is set.
-pub(crate) fn usable_hosts(tree: &Node) -> BTreeSet<String> {
+/// The hosts that hold a variable that is not set.
+pub(crate) fn unusable_hosts(tree: &Node) -> Vec<(&str, &Node)> {
     let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
     let hosts = hosts.unwrap_or_default().iter();
-    let usable = hosts.filter(|(_, host)| variables(host).is_empty());
-    usable.map(|(key, _)| key.name.clone()).collect()
+    let unusable = hosts.filter(|(_, host)| !variables(host).is_empty());
+    unusable
+        .map(|(key, host)| (key.name.as_str(), host))
+        .collect()
 }
 
 /// The file as types. What holds a variable that is not set is left out, and with it what cannot be
 /// without it.
 pub(crate) fn decode_set(tree: &Node) -> Result<Config, Fault> {
+    if variables(tree).is_empty() {
+        return tree.decode();
+    }
     let mut tree = tree.clone();
     let mut thinned = BTreeSet::new();
     take(
@@ -136,21 +143,13 @@ fn fault(variables: &[Unset<'_>]) -> Option<Fault> {
     })
 }
 
-/// The hosts that a part of the file names.
-fn hosts_named<'n>(tree: &'n Node, part: &'n Node) -> Vec<&'n Node> {
-    let mut texts = Vec::new();
-    part.texts(&mut texts);
-    let is_named = |name: &str| {
-        let address = |rest: &str| rest.strip_prefix(name).is_some_and(|r| r.starts_with('/'));
-        texts.iter().any(|text| {
-            *text == name
-                || *text == "all"
-                || model::glob(text, name)
-                || text.strip_prefix("ssh://").is_some_and(address)
-        })
-    };
-    let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
-    let hosts = hosts.unwrap_or_default().iter();
-    let named = hosts.filter(|(key, _)| is_named(&key.name));
-    named.map(|(_, host)| host).collect()
+/// Whether a part of the file with these texts names the host.
+fn is_named(host: &str, texts: &[&str]) -> bool {
+    let address = |rest: &str| rest.strip_prefix(host).is_some_and(|r| r.starts_with('/'));
+    texts.iter().any(|text| {
+        *text == host
+            || *text == "all"
+            || model::glob(text, host)
+            || text.strip_prefix("ssh://").is_some_and(address)
+    })
 }
