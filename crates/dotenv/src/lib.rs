@@ -3,8 +3,8 @@
 //! A value may stand in quotes, and then have line breaks; without, a `#` behind a space begins a
 //! comment. What a shell would refuse and Compose takes, spaces in a value and dashes in a name, is
 //! taken. Variables in a value are replaced, but not in single quotes: by the environment, else by
-//! what stands above. Where only a comment stands behind the sign, Compose takes it for the value
-//! and nobody means it: it is none.
+//! what stands above. Where only a comment stands behind the sign, Compose takes it for the value.
+//! Its author did not mean that, so here the key has no value.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 use std::collections::BTreeMap;

@@ -21,7 +21,7 @@ pub(super) fn look(job: &Job) -> Vec<Finding> {
             .expected("a configuration that every stage reads")
             .actual("it cannot be used")
             .reason(broken.clone())
-            .hint("mend it; `deploy-guard schema` prints every key");
+            .hint("fix it; `deploy-guard schema` prints every key");
         return vec![Finding::new(outcome, &ALL)];
     }
     let Some(path) = &job.config_path else {
