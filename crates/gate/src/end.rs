@@ -1,6 +1,7 @@
 //! How each probe's watch ended, as its outcome.
 
 use config::file::Policy;
+use config::value::Span;
 use model::{Member, Members, Outcome, Verdict};
 
 use crate::gate_loop::{EndpointState, GateLoop, ProbeState};
@@ -55,7 +56,7 @@ impl GateLoop<'_> {
         common: &Policy,
     ) -> ProbeEnd {
         let measured = state.history.seen;
-        let conclusion = state.end.take().unwrap_or_else(|| Conclusion {
+        let mut conclusion = state.end.take().unwrap_or_else(|| Conclusion {
             verdict: Verdict::Inconclusive,
             reason: match measured {
                 1 => format!("{open} after 1 measurement"),
@@ -70,6 +71,13 @@ impl GateLoop<'_> {
             let threshold = one.policy.success_threshold;
             outcome.expected = Some(format!("successes in a row ({threshold})"));
             outcome.actual = Some("nothing was measured".to_owned());
+        }
+        if let (Some(other), false) = (&self.other_release, conclusion.is_pass() || state.names) {
+            conclusion.reason.push_str(&format!(
+                "; what passed before {} is not counted: release {} still answered",
+                Span::from(other.seen_at),
+                other.name
+            ));
         }
         // The one whose hint and limits stand for all.
         let mut representative = 0;

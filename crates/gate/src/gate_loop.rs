@@ -2,7 +2,7 @@
 //! endpoints as for one.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -55,7 +55,16 @@ pub(crate) struct GateLoop<'a> {
     ended: usize,
     /// The required probe that failed first.
     pub(crate) first_failed: Option<usize>,
+    /// The newest answer of a required probe that came from another release.
+    pub(crate) other_release: Option<OtherRelease>,
     pub(crate) is_interrupted: bool,
+}
+
+/// An answer from a release that is not the expected one.
+pub(crate) struct OtherRelease {
+    pub(crate) name: String,
+    /// When its answer was complete.
+    pub(crate) seen_at: Duration,
 }
 
 /// A probe under watch.
@@ -156,6 +165,7 @@ impl<'a> GateLoop<'a> {
             stopped: (Duration::ZERO, 0),
             ended: 0,
             first_failed: None,
+            other_release: None,
             is_interrupted: false,
         }
     }
@@ -387,6 +397,10 @@ impl<'a> GateLoop<'a> {
             endpoint
                 .assessor
                 .push(&one.policy, Sample { at: slot, verdict });
+            let other = self.other_release.as_ref();
+            if !state.names && other.is_some_and(|other| started < other.seen_at) {
+                endpoint.assessor.void_successes();
+            }
             if is_final {
                 endpoint.assessor.give_up();
             }
@@ -428,6 +442,63 @@ impl<'a> GateLoop<'a> {
             reading.reason = Some(format!("expected release {release}, but {why}"));
             reading.verdict = Verdict::Inconclusive;
         }
+        if let Identity::Differs { actual, .. } = identity {
+            self.void_unnamed_successes(place, actual.clone());
+        }
+    }
+
+    /// While another release still answers, a success that names none may be that release's: for a
+    /// moment after a reload, a router's old and new configuration answer side by side. So a probe
+    /// that names no release is counted from here on, also where it has passed already. What
+    /// another release means to a probe that has passed is for its soak to tell.
+    fn void_unnamed_successes(&mut self, seen_by: usize, name: String) {
+        let EndpointState {
+            probe, assessor, ..
+        } = &self.endpoints[seen_by];
+        if self.watched[*probe].severity != Severity::Required
+            || self.probes[*probe].end.is_some()
+            || assessor.standing().passed_at.is_some()
+            || self.first_failed.is_some()
+        {
+            return;
+        }
+        let seen_at = self.start.elapsed();
+        self.other_release = Some(OtherRelease { name, seen_at });
+        for endpoint in &mut self.endpoints {
+            if !self.probes[endpoint.probe].names {
+                endpoint.assessor.void_successes();
+            }
+        }
+        for probe in 0..self.probes.len() {
+            let state = &self.probes[probe];
+            let has_passed = state.end.as_ref().is_some_and(Conclusion::is_pass);
+            if !state.names && has_passed {
+                self.reopen(probe, seen_at);
+            }
+        }
+    }
+
+    /// Takes a probe's pass back and measures it again.
+    fn reopen(&mut self, probe: usize, elapsed: Duration) {
+        let state = &mut self.probes[probe];
+        state.end = None;
+        state.ended_at = None;
+        self.ended -= 1;
+        self.observer.reopened(probe);
+        let scheduled: HashSet<usize> = self.due.iter().map(|Reverse((_, one))| *one).collect();
+        for place in 0..self.endpoints.len() {
+            let endpoint = &mut self.endpoints[place];
+            if endpoint.probe != probe {
+                continue;
+            }
+            if endpoint.end.take_if(|end| end.is_pass()).is_some() {
+                self.probes[probe].tally.remove(Verdict::Pass);
+            }
+            let is_open = endpoint.end.is_none() && endpoint.slot_in_flight.is_none();
+            if is_open && !scheduled.contains(&place) {
+                self.schedule_next(place, elapsed);
+            }
+        }
     }
 
     /// None of the successes so far named a release.
@@ -443,7 +514,7 @@ impl<'a> GateLoop<'a> {
                 continue;
             }
             assessor.void_successes();
-            if end.as_ref().is_some_and(|end| end.verdict == Verdict::Pass) {
+            if end.as_ref().is_some_and(Conclusion::is_pass) {
                 let reason = "its answers name no release, and those of others do";
                 self.count(endpoint, Verdict::Inconclusive, reason.to_owned());
             }

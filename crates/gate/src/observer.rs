@@ -34,6 +34,11 @@ pub trait Observer {
         let _ = (probe, conclusion);
     }
 
+    /// A probe's pass was taken back: what follows is measured anew.
+    fn reopened(&self, probe: usize) {
+        let _ = probe;
+    }
+
     /// We ourselves were stopped for so long, until now.
     fn stopped(&self, lasted: Duration) {
         let _ = lasted;

@@ -120,6 +120,11 @@ impl Observer for View {
         });
     }
 
+    fn reopened(&self, probe: usize) {
+        let elapsed = self.started.elapsed();
+        self.changed(probe, elapsed, |row, _| row.reopened());
+    }
+
     fn stopped(&self, lasted: Duration) {
         let now = Timestamp::now();
         let mut pauses = self.pauses.borrow_mut();

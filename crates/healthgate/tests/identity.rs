@@ -118,6 +118,43 @@ fn hg_release_other_named_within_the_failure_limit_is_not_forgotten() {
 }
 
 #[test]
+fn hg_release_other_still_answering_voids_what_passed_without_a_name() {
+    let page = |page: &[&str], more: &str| {
+        let port = answering("127.0.0.1", 0, "text/plain", page);
+        format!(
+            "    - {{ name: page, url: 'http://127.0.0.1:{port}/', body-regex: works, {more} }}\n"
+        )
+    };
+    let version = |answers: &[&str], more: &str| {
+        let port = server(answers);
+        format!("  http:\n    - {{ name: it, url: 'http://127.0.0.1:{port}/'{more} }}\n")
+    };
+    let once = "policy: { success-threshold: 1 }";
+    let policy = "success-threshold: 3, failure-limit: 3";
+    // The page of the old release works, the one of the new release does not.
+    let probes = version(&[V2, V1, V1, V2], "") + &page(&["works", "broken"], once);
+    ends(gate("v2", policy, &probes), 1, "does not match");
+    // It works in both: it is asked again, and passes.
+    let probes = version(&[V2, V1, V1, V2], "") + &page(&["works"], once);
+    let (code, report) = gate("v2", policy, &probes);
+    let asked = &report["outcomes"][1]["measurements"];
+    assert_eq!(code, 0, "{report}");
+    assert!(asked.as_array().unwrap().len() > 1, "{asked}");
+    // An advisory probe may look at the other release on purpose.
+    let mut probes = version(&[V2], "") + &page(&["works", "broken"], once);
+    let other = server(&[V1]);
+    probes +=
+        &format!("    - {{ name: other, url: 'http://127.0.0.1:{other}/', severity: advisory }}\n");
+    ends(gate("v2", policy, &probes), 0, "release v2");
+    // What is left of the deadline may be too little, and the reason tells why it counts again.
+    let short = "policy: { success-threshold: 1, deadline: 100ms }";
+    let later = ", policy: { initial-delay: 300ms }";
+    let probes = version(&[V1, V2], later) + &page(&["works"], short);
+    let got = gate("v2", policy, &probes);
+    ends(got, 3, "is not counted: release v1 still answered");
+}
+
+#[test]
 fn hg_release_addresses_must_all_name_the_release_that_one_of_them_names() {
     let kind = "application/json";
     let port = answering("127.0.0.1", 0, kind, &[V2]);

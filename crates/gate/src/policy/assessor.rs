@@ -85,14 +85,16 @@ impl Assessor {
         self.conclusion = None;
     }
 
-    /// The successes so far prove nothing: they are counted from here on.
+    /// The successes so far prove nothing, nor does a pass by them: they are counted from here on.
     pub fn void_successes(&mut self) {
+        self.conclusion.take_if(|conclusion| conclusion.is_pass());
         self.now = Standing {
             streak: 0,
             good: 0,
             passed_at: None,
             soaked: 0,
             soak_failed: 0,
+            soak_missed: 0,
             ..self.now
         };
     }

@@ -23,6 +23,12 @@ pub struct Conclusion {
     pub reason: String,
 }
 
+impl Conclusion {
+    pub fn is_pass(&self) -> bool {
+        self.verdict == Verdict::Pass
+    }
+}
+
 /// Where a probe stands after some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {

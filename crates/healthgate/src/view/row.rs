@@ -93,6 +93,11 @@ impl Row {
         self.news()
     }
 
+    pub(super) fn reopened(&mut self) -> bool {
+        self.conclusion = None;
+        self.news()
+    }
+
     fn news(&mut self) -> bool {
         let state = Some(self.state());
         let news = self.told != state && (self.told.is_some() || state != Some(State::Waiting));
