@@ -6,6 +6,9 @@ use model::{Measurement, Outcome, Verdict};
 use crate::evidence::{age, span};
 use crate::{Evidence, Judgement, Pool, Source, State, Supply};
 
+/// Of runners with the same trouble, so many are named.
+const SHOWN: usize = 5;
+
 /// The outcome of a pool. `known` are the runners that `runner-check restart` can reach.
 pub fn outcome(
     id: String,
@@ -32,6 +35,7 @@ pub fn outcome(
             actual.push_str(&format!("; {}", quote(evidence)));
         }
     }
+    actual.push_str(&unasked(judgement));
     for text in &contradictions {
         actual.push_str(&format!("\ncontradiction: {text}"));
     }
@@ -45,6 +49,20 @@ pub fn outcome(
     outcome
         .reason(format!("{}: {}", pool.scope, reason(pool, judgement)))
         .hint(hint(pool, judgement, known))
+}
+
+/// The machines that could not be asked. GitHub's list is believed without them, and it shows a
+/// runner as online for a while after its machine or its service has ended.
+fn unasked(judgement: &Judgement) -> String {
+    let silent = |e: &&Evidence| e.source == Source::Host && !e.answered;
+    let unasked = judgement.runners.iter().filter_map(|runner| {
+        let evidence = runner.evidence.iter().find(silent)?;
+        Some(format!(
+            "\nthe machine of {} could not be asked: {}",
+            runner.name, evidence.says
+        ))
+    });
+    unasked.take(SHOWN).collect()
 }
 
 /// What a pool must have.
@@ -82,7 +100,7 @@ fn reason(pool: &Pool, judgement: &Judgement) -> String {
     }];
     let down = judgement.runners.iter().filter(|r| !r.merged.state.is_up());
     parts.extend(
-        down.take(5)
+        down.take(SHOWN)
             .map(|r| format!("{} is {} ({})", r.name, r.merged.state, r.merged.reason)),
     );
     let about = judgement

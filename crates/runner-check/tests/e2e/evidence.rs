@@ -135,6 +135,14 @@ runner-check: { pools: [{ name: primary, labels: [self-hosted], runners: [web-01
             "cannot be asked: host `runner-01`: the host's key",
         ],
     );
+    // GitHub's list is enough, but it may be behind, and the machine is not asked in silence.
+    server.reset().await;
+    let runner = runner(1, "web-01", "online", false, &["self-hosted"]);
+    list(&server, listed(&[runner])).await;
+    let (code, text) = folder.run(&[]).await;
+    assert_eq!(code, 0, "{text}");
+    let told = "the machine of web-01 could not be asked: host `runner-01`: the host's key";
+    has(&text, &["1 online (1 idle, 0 busy)", told]);
 }
 
 #[tokio::test]
