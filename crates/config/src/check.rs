@@ -7,10 +7,9 @@ mod hosts;
 mod rollback;
 mod rules;
 mod runners;
-mod services;
-mod smoke;
 
 use crate::file::{Config, FreezeWindow, Github, Preflight, SecretKind, VariableCheck, Waiver};
+use crate::spot::Spot;
 use yaml::Fault;
 use yaml::Node;
 
@@ -40,8 +39,8 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         runners::section(section, config, tree)?;
     }
     if let Some(section) = &config.healthgate {
-        healthgate::section(section, config, tree)?;
-        services::section(section, config, tree)?;
+        let spot = Spot::root(tree, &config.host_names).key("healthgate");
+        healthgate::section(section, config, spot)?;
     }
     if let Some(section) = &config.rollback {
         rollback::section(section, config, tree)?;

@@ -13,6 +13,7 @@ mod load;
 mod secrets;
 mod section;
 mod source;
+mod spot;
 mod unset;
 
 pub use error::Error;

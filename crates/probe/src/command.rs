@@ -7,7 +7,7 @@ use model::evidence;
 use model::text::excerpt;
 use remote::{Ran, Wanted};
 
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::shell::Shell;
 
@@ -66,6 +66,16 @@ impl Command {
             &ran.stdout
         }));
         reading.value(ran.exit.clone())
+    }
+}
+
+impl Kind for CommandProbe {
+    fn subject(&self) -> String {
+        self.run.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Command::new(self, around)?))
     }
 }
 

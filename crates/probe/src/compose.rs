@@ -12,7 +12,7 @@ use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::project::Project;
 use crate::reading::Reading;
 use crate::restarts::Watch;
@@ -404,6 +404,16 @@ echo {MARK}
             return reading.finally();
         }
         reading
+    }
+}
+
+impl Kind for ComposeProbe {
+    fn subject(&self) -> String {
+        self.name.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Compose::new(self, around)?))
     }
 }
 

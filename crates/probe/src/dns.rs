@@ -10,7 +10,7 @@ use net::Place;
 use net::party::in_measurement;
 
 use crate::addresses::late;
-use crate::probe::{Measuring, Probe};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// One look-up.
@@ -63,6 +63,16 @@ impl Dns {
 fn listed(addresses: &[IpAddr]) -> String {
     let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     texts.join(", ")
+}
+
+impl Kind for DnsProbe {
+    fn subject(&self) -> String {
+        self.host.clone()
+    }
+
+    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Dns::new(self)?))
+    }
 }
 
 impl Probe for Dns {

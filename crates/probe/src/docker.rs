@@ -9,7 +9,7 @@ use model::text::excerpt;
 use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::restarts::Watch;
 use crate::shell::Shell;
@@ -70,6 +70,16 @@ impl Docker {
             None => Reading::pass(expected, actual).value(state),
             Some(reason) => Reading::not(Verdict::Fail, expected, actual, reason).value(state),
         }
+    }
+}
+
+impl Kind for DockerProbe {
+    fn subject(&self) -> String {
+        self.container.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Docker::new(self, around)?))
     }
 }
 

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
 use self::snapshot::{Definition, PAGE, PAGES, Task};
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// One service.
@@ -174,6 +174,16 @@ impl Ecs {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kind for EcsProbe {
+    fn subject(&self) -> String {
+        self.service.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Ecs::new(self, around)?))
     }
 }
 

@@ -18,7 +18,7 @@ use net::http::transport::{Transport, Wire};
 use net::{Endpoint, Route};
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// An answer is a few bytes.
@@ -262,6 +262,16 @@ fn code_name(code: &str) -> &'static str {
         .and_then(|number| NAMES.get(number))
         .copied()
         .unwrap_or("UNKNOWN")
+}
+
+impl Kind for GrpcProbe {
+    fn subject(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Grpc::new(self, around)?))
+    }
 }
 
 impl Probe for Grpc {

@@ -23,7 +23,7 @@ use url::Url;
 
 use self::expect::Expect;
 use crate::addresses::{ask_every, late};
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::release::{Answer, Identity, identify};
 
@@ -250,6 +250,16 @@ fn elsewhere(request: &Request, url: &Url) -> Result<Request, String> {
         request.moved(url)
     } else {
         Request::stranger(url)
+    }
+}
+
+impl Kind for HttpProbe {
+    fn subject(&self) -> String {
+        self.url.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Http::new(self, around)?))
     }
 }
 

@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 const PORT: u16 = 5432;
@@ -343,6 +343,16 @@ impl tokio::io::AsyncWrite for Encrypted {
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+impl Kind for PostgresProbe {
+    fn subject(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Postgres::new(self, around)?))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use config::file::ProbeConfig;
 use model::{Env, Outcome, Redactor};
 use net::hosts::Hosts;
 
@@ -29,6 +30,15 @@ pub trait Probe {
     fn limits(&self) -> model::Limits {
         model::Limits::default()
     }
+}
+
+/// What the entries of a kind of probe are measured by.
+pub(crate) trait Kind: ProbeConfig {
+    /// What is asked, as the file says it.
+    fn subject(&self) -> String;
+
+    /// The error is a reason in words.
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String>;
 }
 
 /// What probes find around them: variables that hold their secrets, machines to ask from.

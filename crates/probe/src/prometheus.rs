@@ -20,7 +20,7 @@ use prometheus::{Client, Trouble, shown};
 use url::Url;
 
 use self::judge::judge;
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// One query with its connection.
@@ -209,6 +209,16 @@ impl Prometheus {
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kind for PrometheusProbe {
+    fn subject(&self) -> String {
+        self.query.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Prometheus::new(self, around)?))
     }
 }
 

@@ -11,7 +11,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 const PORT: u16 = 6379;
@@ -129,6 +129,16 @@ fn refusal(reply: &str, logging_in: bool) -> Problem {
         "MASTERDOWN" => Problem::of_service(format!("it has lost its master: {text}")),
         _ if logging_in => of_way("it does not let us in"),
         _ => Problem::of_service(text),
+    }
+}
+
+impl Kind for RedisProbe {
+    fn subject(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Redis::new(self, around)?))
     }
 }
 

@@ -25,7 +25,7 @@ use self::hurl::Hurl;
 use crate::addresses::ask_every;
 use crate::http::expect::{Expect, filtered};
 use crate::http::filter_time;
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// One smoke test.
@@ -293,6 +293,16 @@ impl Flow {
         let what = what.unwrap_or_default();
         let reason = format!("request {} of {count} ({what}): {reason}", nth + 1);
         Reading::not(verdict, self.expected(), &reason, &reason).value(format!("{nth}/{count}"))
+    }
+}
+
+impl Kind for SmokeProbe {
+    fn subject(&self) -> String {
+        self.name.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Smoke::new(self, around)?))
     }
 }
 

@@ -11,7 +11,7 @@ use model::Verdict;
 use model::text::excerpt;
 use remote::{Ran, quote};
 
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::restarts::{Life, Watch};
 use crate::shell::Shell;
@@ -126,6 +126,16 @@ fn last_end<'a>(of: &impl Fn(&str) -> &'a str) -> Option<String> {
         ("" | "success", status) => Some(status.to_owned()),
         (result, "") => Some(result.to_owned()),
         (result, status) => Some(format!("{result}, {status}")),
+    }
+}
+
+impl Kind for SystemdProbe {
+    fn subject(&self) -> String {
+        self.unit.clone()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Systemd::new(self, around)?))
     }
 }
 

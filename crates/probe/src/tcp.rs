@@ -13,7 +13,7 @@ use net::{Endpoint, Problem, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe, ProbeContext};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// What is received is looked at up to here.
@@ -133,6 +133,16 @@ impl Heard {
 fn line(text: &[u8]) -> &[u8] {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+impl Kind for TcpProbe {
+    fn subject(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Tcp::new(self, around)?))
+    }
 }
 
 impl Probe for Tcp {

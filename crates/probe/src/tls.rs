@@ -11,7 +11,7 @@ use net::{Endpoint, Route};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::addresses::ask_every;
-use crate::probe::{Measuring, Probe};
+use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
 /// The port of HTTPS, which is what is mostly meant.
@@ -82,6 +82,16 @@ impl Tls {
         }
         let reason = format!("{left} days left, fewer than {}", self.probe.min_days);
         Reading::not(Verdict::Fail, expected, actual, reason).value(value)
+    }
+}
+
+impl Kind for TlsProbe {
+    fn subject(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+        Ok(Box::new(Tls::new(self)?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::file::{Group, HttpProbe, Member, ReleaseSource, Template as _};
+use config::file::{Group, HttpProbe, Member, ProbeConfig as _, ReleaseSource};
 use futures_util::future::join_all;
 use model::release::Releases;
 use net::Route;

@@ -1,16 +1,20 @@
 //! `healthgate:` — is what we deployed healthy, and is it the release we deployed?
 
+#[macro_use]
+mod probe_config;
+
 mod command;
-mod databases;
+mod compose;
 mod dns;
 mod docker;
 mod ecs;
-mod group;
 mod grpc;
 mod host_list;
 mod http;
 mod policy;
+mod postgres;
 mod prometheus;
+mod redis;
 mod slo;
 mod smoke;
 mod systemd;
@@ -23,17 +27,19 @@ use serde::Deserialize;
 
 pub use crate::value::{Member, has_place};
 pub use command::CommandProbe;
-pub use databases::{PostgresProbe, PostgresTls, RedisProbe};
+pub use compose::ComposeProbe;
 pub use dns::DnsProbe;
-pub use docker::{ComposeProbe, DockerProbe};
+pub use docker::DockerProbe;
 pub use ecs::EcsProbe;
-pub use group::{Group, Template};
 pub use grpc::GrpcProbe;
 pub use host_list::HostList;
 pub use http::{HttpProbe, ReleaseSource};
 pub use model::release::Match;
 pub use policy::{Impossible, Policy, PolicyOverlay};
+pub use postgres::{PostgresProbe, PostgresTls};
+pub use probe_config::{Group, ProbeConfig};
 pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};
+pub use redis::RedisProbe;
 pub use slo::{Slo, SloMetrics, TimeUnit};
 pub use smoke::{SmokeProbe, SmokeRequest};
 pub use systemd::SystemdProbe;
@@ -41,61 +47,67 @@ pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
 pub use transport::{Addresses, ClientCertificate, HttpVersion};
 
-/// Is what we deployed healthy, and is it the release we deployed?
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Healthgate {
-    /// When a probe passes, fails, or is given up.
-    #[serde(default)]
-    pub policy: Policy,
-    /// Whether somebody must prove that `--release` is what answered. Default: required.
-    #[serde(default)]
-    pub release_identity: Identity,
-    /// HTTP endpoints.
-    #[serde(default)]
-    pub http: Vec<HttpProbe>,
-    /// TCP ports.
-    #[serde(default)]
-    pub tcp: Vec<TcpProbe>,
-    /// TLS servers and their certificates.
-    #[serde(default)]
-    pub tls: Vec<TlsProbe>,
-    /// Names that resolve.
-    #[serde(default)]
-    pub dns: Vec<DnsProbe>,
-    /// PostgreSQL servers.
-    #[serde(default)]
-    pub postgres: Vec<PostgresProbe>,
-    /// Redis servers.
-    #[serde(default)]
-    pub redis: Vec<RedisProbe>,
-    /// Commands, here or on hosts.
-    #[serde(default)]
-    pub command: Vec<CommandProbe>,
-    /// Units of systemd, here or on hosts.
-    #[serde(default)]
-    pub systemd: Vec<SystemdProbe>,
-    /// Containers, here or on hosts.
-    #[serde(default)]
-    pub docker: Vec<DockerProbe>,
-    /// Services of Compose projects, here or on hosts.
-    #[serde(default)]
-    pub compose: Vec<ComposeProbe>,
-    /// gRPC services.
-    #[serde(default)]
-    pub grpc: Vec<GrpcProbe>,
-    /// Smoke tests: HTTP requests that build on one another.
-    #[serde(default)]
-    pub smoke: Vec<SmokeProbe>,
-    /// Prometheus queries.
-    #[serde(default)]
-    pub prometheus: Vec<PrometheusProbe>,
-    /// Service level objectives, asked of Prometheus.
-    pub slo: Option<Slo>,
-    /// Services of Amazon ECS.
-    #[serde(default)]
-    pub ecs: Vec<EcsProbe>,
+/// The kinds of probe, a row each: the key under `healthgate:` and the type of its entries. The
+/// gate asks them in this order. `$with!` gets the rows.
+#[macro_export]
+macro_rules! probe_kinds {
+    ($with:ident) => {
+        $with! {
+            /// HTTP endpoints.
+            http: HttpProbe,
+            /// TCP ports.
+            tcp: TcpProbe,
+            /// TLS servers and their certificates.
+            tls: TlsProbe,
+            /// Names that resolve.
+            dns: DnsProbe,
+            /// PostgreSQL servers.
+            postgres: PostgresProbe,
+            /// Redis servers.
+            redis: RedisProbe,
+            /// Commands, here or on hosts.
+            command: CommandProbe,
+            /// Units of systemd, here or on hosts.
+            systemd: SystemdProbe,
+            /// Containers, here or on hosts.
+            docker: DockerProbe,
+            /// Services of Compose projects, here or on hosts.
+            compose: ComposeProbe,
+            /// gRPC services.
+            grpc: GrpcProbe,
+            /// Smoke tests: HTTP requests that build on one another.
+            smoke: SmokeProbe,
+            /// Prometheus queries.
+            prometheus: PrometheusProbe,
+            /// Services of Amazon ECS.
+            ecs: EcsProbe,
+        }
+    };
 }
+
+macro_rules! section {
+    ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
+        /// Is what we deployed healthy, and is it the release we deployed?
+        #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Healthgate {
+            /// When a probe passes, fails, or is given up.
+            #[serde(default)]
+            pub policy: Policy,
+            /// Whether somebody must prove that `--release` is what answered. Default: required.
+            #[serde(default)]
+            pub release_identity: Identity,
+            $(
+                $(#[$doc])*
+                #[serde(default)]
+                pub $kind: Vec<$config>,
+            )*
+            /// Service level objectives, asked of Prometheus.
+            pub slo: Option<Slo>,
+        }
+    };
+}
+probe_kinds!(section);
 
 /// Whether a gate that was given a release may pass without anybody saying which one answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -1,8 +1,12 @@
 //! Commands whose exit status and output say whether the service is well.
 
+use super::ProbeConfig;
+use super::probe_config::one_or_many;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{HostList, PolicyOverlay};
 use crate::value::{Pattern, Portion};
@@ -43,4 +47,18 @@ pub struct CommandProbe {
 
 fn zero() -> Vec<u8> {
     vec![0]
+}
+
+impl ProbeConfig for CommandProbe {
+    common_fields!();
+    on_hosts!();
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        one_or_many(spot, self.host.as_deref(), self.hosts.as_ref())?;
+        spot.key("run").some_text(&self.run)?;
+        if self.status.is_empty() {
+            return spot.refuse("status", "no exit status would be good");
+        }
+        Ok(())
+    }
 }

@@ -1,10 +1,12 @@
-//! Containers, by themselves or as the services of a Compose project.
+//! Containers.
 
-use std::path::PathBuf;
-
+use super::ProbeConfig;
+use super::probe_config::one_or_many;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{HostList, PolicyOverlay};
 use crate::value::{Portion, Span};
@@ -41,54 +43,12 @@ pub struct DockerProbe {
     pub severity: Severity,
 }
 
-/// Services of a Compose project: every container of each runs, is healthy where it has a health
-/// check, and is not started again while we watch. Asked by `docker compose`, else by
-/// `docker-compose`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ComposeProbe {
-    /// The probe's name.
-    pub name: String,
-    /// The folder where `docker compose` would be called. Default: the stage's; on a host, the
-    /// user's home.
-    pub folder: Option<PathBuf>,
-    /// The files of the project (`-f`), relative to `folder`. Default: those that Compose finds.
-    #[serde(default)]
-    pub files: Vec<PathBuf>,
-    /// The project's name (`-p`). Default: what Compose derives.
-    pub project: Option<String>,
-    /// The files with the values of the project's variables, as a deployment names them
-    /// (`--env-file`), relative to `folder`. Default: those that the containers were made with, as
-    /// their label tells, else `.env`.
-    #[serde(default)]
-    pub env_files: Vec<PathBuf>,
-    /// The services that must run, as many containers of each as Compose wants. Default: all,
-    /// without those of `completed`.
-    #[serde(default)]
-    pub services: Vec<String>,
-    /// Services that do one thing and end, such as migrations: they must have ended with exit
-    /// code 0. A service that another waits for (`service_completed_successfully`) is one by itself.
-    #[serde(default)]
-    pub completed: Vec<String>,
-    /// A name under `hosts:`, for a project that runs there. Default: the machine that runs us.
-    pub host: Option<String>,
-    /// Machines of `hosts:` where it runs, all of them asked as one group: `all`, a pattern, or a
-    /// list.
-    pub hosts: Option<HostList>,
-    /// How many of these machines must pass, such as `95%` or `12`. Default 100%.
-    pub require: Option<Portion>,
-    /// Call Docker through `sudo -n`, where the user may not speak to it.
-    #[serde(default)]
-    pub sudo: bool,
-    /// How often its containers may be started again while we watch, in all. Default 0.
-    #[serde(default)]
-    pub max_restarts: u32,
-    /// How long it must have been up. Default: 10s where it was started again before we watched,
-    /// which a crash loop was; else no time.
-    pub min_uptime: Option<Span>,
-    /// What it does otherwise than the stage's policy.
-    pub policy: Option<PolicyOverlay>,
-    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
-    #[serde(default)]
-    pub severity: Severity,
+impl ProbeConfig for DockerProbe {
+    common_fields!();
+    on_hosts!();
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        one_or_many(spot, self.host.as_deref(), self.hosts.as_ref())?;
+        spot.key("container").a_word(&self.container)
+    }
 }

@@ -1,8 +1,11 @@
 //! Services of Amazon ECS.
 
+use super::ProbeConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{Match, PolicyOverlay};
 
@@ -45,4 +48,25 @@ pub struct EcsProbe {
 
 fn cluster() -> String {
     "default".to_owned()
+}
+
+impl ProbeConfig for EcsProbe {
+    common_fields!();
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        for (key, text) in [("cluster", &self.cluster), ("service", &self.service)] {
+            if text.trim().is_empty() {
+                return spot.refuse(key, "must not be empty");
+            }
+        }
+        if let Some(id) = &self.deployment_id
+            && !id.starts_with("ecs-svc/")
+        {
+            let fault = spot.key("deployment-id");
+            let fault = fault.fault(format!("`{id}` is no deployment's id"));
+            return Err(fault
+                .hint("it looks like `ecs-svc/1234567890123456789`; `update-service` answers it"));
+        }
+        Ok(())
+    }
 }

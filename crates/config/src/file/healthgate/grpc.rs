@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::ProbeConfig;
+use super::probe_config::port_given;
+use crate::spot::Spot;
+use crate::value::has_place;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{Addresses, ClientCertificate, HostList, PolicyOverlay};
 use crate::value::{Address, Portion};
@@ -54,4 +59,21 @@ pub struct GrpcProbe {
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,
+}
+
+impl ProbeConfig for GrpcProbe {
+    common_fields!();
+    group_fields!();
+    address_places!(via, server_name);
+
+    fn has_place(&self) -> bool {
+        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
+    }
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if self.is_group() {
+            return Ok(());
+        }
+        port_given(spot, &self.address)
+    }
 }

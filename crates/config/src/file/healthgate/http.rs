@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::ProbeConfig;
+use crate::spot::Spot;
+use crate::value::{Member, has_place};
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{Addresses, ClientCertificate, HostList, HttpVersion, Match, PolicyOverlay};
 use crate::value::{Filter, Json, Method, Pattern, Portion, Proxy, Size, Span, Statuses};
@@ -152,4 +156,67 @@ pub struct ReleaseSource {
 
 pub(super) fn max_body() -> Size {
     Size::from_bytes(1 << 20)
+}
+
+impl ProbeConfig for HttpProbe {
+    common_fields!();
+    group_fields!();
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        let in_url = member.in_url();
+        self.url = in_url.fill(&self.url);
+        for text in [&mut self.via, &mut self.server_name].into_iter().flatten() {
+            *text = member.fill(text);
+        }
+        for value in self.headers.values_mut() {
+            *value = member.fill(value);
+        }
+        if let Some(url) = self.release.as_mut().and_then(|it| it.url.as_mut()) {
+            *url = in_url.fill(url);
+        }
+        Ok(())
+    }
+
+    fn has_place(&self) -> bool {
+        has_place(&self.url) || self.via.as_deref().is_some_and(has_place)
+    }
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        // What stands for many is no URL before it is filled.
+        if !self.is_group() {
+            spot.key("url").http_url(&self.url)?;
+        }
+        spot.exclusive(&[
+            ("body", self.body.is_some()),
+            ("body-file", self.body_file.is_some()),
+            ("json", self.json.is_some()),
+            ("form", !self.form.is_empty()),
+        ])?;
+        if !self.url.starts_with("https:") && !self.url.starts_with("{target}") {
+            for (key, given) in [
+                ("ca-file", self.ca_file.is_some()),
+                ("client-certificate", self.client_certificate.is_some()),
+                ("server-name", self.server_name.is_some()),
+                ("min-days", self.min_days.is_some()),
+            ] {
+                if given && self.max_redirects == 0 {
+                    return spot.refuse(key, format!("`{key}` is for an `https://` URL"));
+                }
+            }
+        }
+        if !self.resolve.is_empty() && self.proxy.as_ref().is_some_and(|it| it.url().is_some()) {
+            let message = "`resolve` and `proxy` exclude each other: the proxy connects";
+            return spot.refuse("resolve", message);
+        }
+        let Some(release) = &self.release else {
+            return Ok(());
+        };
+        if release.header.is_some() && release.jq.is_some() {
+            return spot.refuse("release", "`header` and `jq` exclude each other");
+        }
+        match &release.url {
+            Some(url) if !self.is_group() => spot.key("release").key("url").http_url(url),
+            _ => Ok(()),
+        }
+    }
 }

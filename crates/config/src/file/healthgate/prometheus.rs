@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::ProbeConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{ClientCertificate, PolicyOverlay};
 use crate::value::{Quantity, Span};
@@ -114,4 +117,36 @@ fn passes() -> Undecided {
 
 fn max_age() -> Span {
     Span::from_secs(120)
+}
+
+impl ProbeConfig for PrometheusProbe {
+    common_fields!();
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        spot.key("server").http_url(&self.server)?;
+        if self.min.is_none() && self.max.is_none() {
+            return Err(spot.fault("neither `min` nor `max` is given"));
+        }
+        if let (Some(min), Some(max)) = (self.min, self.max)
+            && min.get() > max.get()
+        {
+            return spot.refuse("min", "`min` is more than `max`: no value passes");
+        }
+        match &self.access {
+            Some(access) => access.check(spot.key("access")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl PrometheusAccess {
+    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if self.username.is_some() && self.token_env.is_some() {
+            return spot.refuse("username", "`username` and `token-env` exclude each other");
+        }
+        if self.password_env.is_some() && self.username.is_none() {
+            return spot.refuse("password-env", "`password-env` needs `username`");
+        }
+        Ok(())
+    }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{PolicyOverlay, PrometheusAccess};
 use crate::value::{Quantity, Span};
@@ -96,4 +98,64 @@ fn window() -> Span {
 
 fn max_age() -> Span {
     Span::from_secs(120)
+}
+
+impl Slo {
+    /// `is_alone`: there is no `prometheus:` probe whose server it could ask.
+    pub(crate) fn check(&self, is_alone: bool, spot: Spot<'_>) -> Result<(), Fault> {
+        match &self.server {
+            Some(server) => spot.key("server").http_url(server)?,
+            None if is_alone => {
+                return Err(spot
+                    .fault("no `server` is given")
+                    .hint("add `server: http://prometheus.internal:9090`"));
+            }
+            None if self.access.is_some() => {
+                return spot.refuse("access", "`access` needs `server`");
+            }
+            None => {}
+        }
+        if let Some(access) = &self.access {
+            access.check(spot.key("access"))?;
+        }
+        if self.error_rate.is_none() && self.p95.is_none() && self.availability.is_none() {
+            return Err(spot
+                .fault("no objective is given")
+                .hint("add `error-rate: 5%`, `p95: 3s` or `availability: 95%`"));
+        }
+        if self.window.get().is_zero() {
+            return spot.refuse("window", "must be more than zero");
+        }
+        for (key, share) in [
+            ("error-rate", self.error_rate),
+            ("availability", self.availability),
+        ] {
+            if share.is_some_and(|share| !(0.0..=1.0).contains(&share.get())) {
+                return spot.refuse(key, "a share is from 0% to 100%");
+            }
+        }
+        // They become part of a query.
+        let metrics = &self.metrics;
+        for (key, name) in [
+            ("requests", &metrics.requests),
+            ("duration", &metrics.duration),
+            ("up", &metrics.up),
+            ("status-label", &metrics.status_label),
+        ] {
+            if !is_metric(name) {
+                let message = format!("`{name}` is no metric's name");
+                return spot.key("metrics").refuse(key, message);
+            }
+        }
+        if let Some(name) = self.labels.keys().find(|name| !is_metric(name)) {
+            let message = format!("`{name}` is no label's name");
+            return spot.refuse("labels", message);
+        }
+        Ok(())
+    }
+}
+
+fn is_metric(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    name.chars().all(good) && name.starts_with(|c: char| !c.is_ascii_digit())
 }

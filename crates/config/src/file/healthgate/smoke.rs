@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::ProbeConfig;
+use crate::spot::Spot;
+use crate::value::template::{Piece, is_name, pieces};
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeSet;
+use yaml::Fault;
+use yaml::nearest;
 
 use super::http::max_body;
 use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay};
@@ -99,4 +105,94 @@ pub struct SmokeRequest {
     /// nothing, null, or several values that differ fails.
     #[serde(default)]
     pub capture: BTreeMap<String, Filter>,
+}
+
+impl ProbeConfig for SmokeProbe {
+    common_fields!();
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        match (self.requests.is_empty(), &self.hurl) {
+            (true, None) => return Err(spot.fault("neither `requests` nor `hurl` is given")),
+            (false, Some(_)) => {
+                let message = "`requests` and `hurl` exclude each other";
+                return spot.refuse("hurl", message);
+            }
+            _ => {}
+        }
+        if !self.resolve.is_empty() && self.proxy.as_ref().is_some_and(|it| it.url().is_some()) {
+            let message = "`resolve` and `proxy` exclude each other: the proxy connects";
+            return spot.refuse("resolve", message);
+        }
+        let bad_name = |name: &str| format!("`{name}` is no name: letters, digits, `_` and `-`");
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        for name in self.variables.keys() {
+            if !is_name(name) {
+                return spot.refuse("variables", bad_name(name));
+            }
+            known.insert(name);
+        }
+        for (nth, request) in self.requests.iter().enumerate() {
+            let at = spot.key("requests").item(nth);
+            for (key, text) in texts(request) {
+                let pieces = pieces(text).map_err(|message| at.key(key).fault(message))?;
+                for piece in pieces {
+                    let Piece::Name(name) = piece else { continue };
+                    if !known.contains(name) {
+                        let message = format!("no request before this one captures `{name}`");
+                        let all: Vec<&str> = known.iter().copied().collect();
+                        let fault = at.key(key).fault(message);
+                        return Err(match nearest(name, &all) {
+                            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                            None => fault,
+                        });
+                    }
+                }
+            }
+            let alone = matches!(pieces(&request.url).as_deref(), Ok([Piece::Name(_)]));
+            if !alone && !request.url.starts_with("http://") && !request.url.starts_with("https://")
+            {
+                let message = "the URL is not `http://…` or `https://…`";
+                return at.refuse("url", message);
+            }
+            at.exclusive(&[
+                ("body", request.body.is_some()),
+                ("body-file", request.body_file.is_some()),
+                ("json", request.json.is_some()),
+                ("form", !request.form.is_empty()),
+            ])?;
+            for name in request.capture.keys() {
+                if !is_name(name) {
+                    return Err(at.key("capture").fault(bad_name(name)));
+                }
+                known.insert(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every text of a request in which a name may stand, with its key.
+fn texts(request: &SmokeRequest) -> Vec<(&'static str, &str)> {
+    let mut all = vec![("url", request.url.as_str())];
+    all.extend(
+        request
+            .headers
+            .values()
+            .map(|text| ("headers", text.as_str())),
+    );
+    all.extend(request.form.values().map(|text| ("form", text.as_str())));
+    all.extend(request.body.iter().map(|text| ("body", text.as_str())));
+    if let Some(json) = &request.json {
+        strings(json.get(), &mut all);
+    }
+    all
+}
+
+fn strings<'v>(value: &'v serde_json::Value, all: &mut Vec<(&'static str, &'v str)>) {
+    match value {
+        serde_json::Value::String(text) => all.push(("json", text)),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, all)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|item| strings(item, all)),
+        _ => {}
+    }
 }

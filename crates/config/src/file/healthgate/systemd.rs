@@ -1,8 +1,12 @@
 //! Units of systemd.
 
+use super::ProbeConfig;
+use super::probe_config::one_or_many;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{HostList, PolicyOverlay};
 use crate::value::{Portion, Span};
@@ -34,4 +38,22 @@ pub struct SystemdProbe {
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,
+}
+
+impl ProbeConfig for SystemdProbe {
+    common_fields!();
+    on_hosts!();
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        one_or_many(spot, self.host.as_deref(), self.hosts.as_ref())?;
+        spot.key("unit").a_word(&self.unit)?;
+        if self.unit.contains(['*', '?', '[']) {
+            let fault = spot
+                .key("unit")
+                .fault(format!("`{}` is a pattern", self.unit));
+            return Err(fault
+                .hint("of several units one would hide another: name each in a probe of its own"));
+        }
+        Ok(())
+    }
 }

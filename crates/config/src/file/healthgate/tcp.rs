@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::ProbeConfig;
+use super::probe_config::{filled, port_given};
+use crate::spot::Spot;
+use crate::value::{Member, has_place};
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{Addresses, HostList, PolicyOverlay};
 use crate::value::{Address, Pattern, Portion};
@@ -41,4 +46,31 @@ pub struct TcpProbe {
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,
+}
+
+impl ProbeConfig for TcpProbe {
+    common_fields!();
+    group_fields!();
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        self.address = filled(&self.address, member)?;
+        if let Some(via) = &mut self.via {
+            *via = member.fill(via);
+        }
+        match self.address.port() {
+            Some(_) => Ok(()),
+            None => Err(format!("`{}` has no port", self.address)),
+        }
+    }
+
+    fn has_place(&self) -> bool {
+        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
+    }
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if self.is_group() {
+            return Ok(());
+        }
+        port_given(spot, &self.address)
+    }
 }

@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::ProbeConfig;
+use crate::spot::Spot;
+use crate::value::has_place;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{Addresses, HostList, PolicyOverlay};
 use crate::value::{Address, Portion};
@@ -44,4 +48,18 @@ pub struct TlsProbe {
 
 fn min_days() -> u32 {
     14
+}
+
+impl ProbeConfig for TlsProbe {
+    common_fields!();
+    group_fields!();
+    address_places!(server_name);
+
+    fn has_place(&self) -> bool {
+        has_place(self.address.host())
+    }
+
+    fn check(&self, _spot: Spot<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
 }

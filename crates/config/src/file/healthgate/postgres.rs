@@ -1,10 +1,14 @@
-//! Databases: PostgreSQL and Redis.
+//! PostgreSQL servers.
 
 use std::path::PathBuf;
 
+use super::ProbeConfig;
+use crate::spot::Spot;
+use crate::value::has_place;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::{Addresses, HostList, PolicyOverlay};
 use crate::value::{Address, Pattern, Portion};
@@ -81,42 +85,43 @@ pub enum PostgresTls {
     VerifyFull,
 }
 
-/// A Redis server that answers PING.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RedisProbe {
-    /// The probe's name.
-    pub name: String,
-    /// `host:port`; the port is 6379 where none is given.
-    pub address: Address,
-    /// Whom to log in as, where the server has users (ACL).
-    pub user: Option<String>,
-    /// The environment variable that holds the password.
-    pub password_env: Option<String>,
-    /// Speak TLS; the server's certificate must be trusted and for its name.
-    #[serde(default)]
-    pub tls: bool,
-    /// A file of PEM certificates to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The name that the certificate must be for. Default: the host of `address`.
-    pub server_name: Option<String>,
-    /// A name under `hosts:`; the connection is made from there, by SSH. `127.0.0.1` is then
-    /// that host itself.
-    pub via: Option<String>,
-    /// Which of the resolved addresses must pass. Default: all.
-    #[serde(default)]
-    pub addresses: Addresses,
-    /// Ask many servers as one group: a file with one of them a line; `#` begins a comment.
-    /// `{target}` above is the line, `{host}` its host.
-    pub targets_file: Option<PathBuf>,
-    /// Ask these machines of `hosts:` as one group: `all`, a pattern, or a list. `{host}` above is
-    /// the machine's name, `{address}` its address.
-    pub hosts: Option<HostList>,
-    /// How many of the group must pass, such as `95%` or `12`. Default 100%.
-    pub require: Option<Portion>,
-    /// What it does otherwise than the stage's policy.
-    pub policy: Option<PolicyOverlay>,
-    /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
-    #[serde(default)]
-    pub severity: Severity,
+impl ProbeConfig for PostgresProbe {
+    common_fields!();
+    group_fields!();
+    address_places!(server_name, via);
+
+    fn has_place(&self) -> bool {
+        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
+    }
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let needs = |key: &str, other: &str| spot.refuse(key, format!("`{key}` needs `{other}`"));
+        let judges = [
+            ("equals", self.equals.is_some()),
+            ("matches", self.matches.is_some()),
+            ("min", self.min.is_some()),
+            ("max", self.max.is_some()),
+        ];
+        if let Some((key, _)) = judges.iter().find(|(_, given)| *given)
+            && self.query.is_none()
+        {
+            return needs(key, "query");
+        }
+        for (key, given) in [
+            ("query", self.query.is_some()),
+            ("password-env", self.password_env.is_some()),
+        ] {
+            if given && self.user.is_none() {
+                return needs(key, "user");
+            }
+        }
+        let full = self.tls == PostgresTls::VerifyFull;
+        if self.server_name.is_some() && !full {
+            return needs("server-name", "tls: verify-full");
+        }
+        if self.ca_file.is_some() && !full && self.tls != PostgresTls::VerifyCa {
+            return needs("ca-file", "tls: verify-full");
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,176 @@
+//! What every kind of probe tells of itself, and the rules of its kind.
+
+use std::path::Path;
+
+use model::Severity;
+use yaml::Fault;
+
+use super::host_list::HostList;
+use super::policy::PolicyOverlay;
+use crate::spot::Spot;
+use crate::value::{Address, Member, Portion};
+
+/// A kind of probe, by the type of its entries in the file.
+pub trait ProbeConfig: Clone {
+    /// Whether the members of a group are told apart by a `{target}`, `{host}` or `{address}` that
+    /// stands in the probe's values; else each is asked on a host of its own.
+    const HAS_PLACES: bool = true;
+
+    fn name(&self) -> &str;
+
+    fn severity(&self) -> Severity;
+
+    /// What the probe does otherwise than the stage's policy.
+    fn policy(&self) -> Option<&PolicyOverlay>;
+
+    /// The endpoints that it stands for, where its kind can stand for many.
+    fn group(&self) -> Option<Group<'_>> {
+        None
+    }
+
+    fn is_group(&self) -> bool {
+        self.group().is_some_and(|group| group.is_meant())
+    }
+
+    /// Puts a member in its place wherever this kind has places. The error is a reason in words.
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        let _ = member;
+        Ok(())
+    }
+
+    /// Whether it has any such place; else every member would be asked the same.
+    fn has_place(&self) -> bool {
+        false
+    }
+
+    /// The rules of this kind that its type cannot state; `spot` is where the probe stands.
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault>;
+}
+
+/// The endpoints that a probe stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    pub targets_file: Option<&'a Path>,
+    pub hosts: Option<&'a HostList>,
+    pub require: Option<Portion>,
+}
+
+impl Group<'_> {
+    /// Whether there is any word of many endpoints.
+    pub fn is_meant(&self) -> bool {
+        self.targets_file.is_some() || self.hosts.is_some()
+    }
+}
+
+/// The fields that every kind has.
+macro_rules! common_fields {
+    () => {
+        fn name(&self) -> &str {
+            &self.name
+        }
+
+        fn severity(&self) -> model::Severity {
+            self.severity
+        }
+
+        fn policy(&self) -> Option<&PolicyOverlay> {
+            self.policy.as_ref()
+        }
+    };
+}
+
+/// The fields of a kind whose members stand in a file or under `hosts:`.
+macro_rules! group_fields {
+    () => {
+        fn group(&self) -> Option<super::Group<'_>> {
+            Some(super::Group {
+                targets_file: self.targets_file.as_deref(),
+                hosts: self.hosts.as_ref(),
+                require: self.require,
+            })
+        }
+    };
+}
+
+/// A server at an `address`: it, and the texts beside it, are filled in.
+macro_rules! address_places {
+    ($($text:ident),*) => {
+        fn fill(&mut self, member: &crate::value::Member) -> Result<(), String> {
+            self.address = super::probe_config::filled(&self.address, member)?;
+            for text in [$(&mut self.$text),*].into_iter().flatten() {
+                *text = member.fill(text);
+            }
+            Ok(())
+        }
+    };
+}
+
+/// A kind that is asked on a machine, here or on hosts.
+macro_rules! on_hosts {
+    () => {
+        const HAS_PLACES: bool = false;
+
+        fn group(&self) -> Option<super::Group<'_>> {
+            Some(super::Group {
+                targets_file: None,
+                hosts: self.hosts.as_ref(),
+                require: self.require,
+            })
+        }
+
+        fn fill(&mut self, member: &crate::value::Member) -> Result<(), String> {
+            if self.host.is_some() {
+                return Err("`host` and `hosts` exclude each other".to_owned());
+            }
+            self.host = Some(member.host.clone());
+            Ok(())
+        }
+    };
+}
+
+/// The rule of a kind that is asked on one host or on several.
+pub(super) fn one_or_many(
+    spot: Spot<'_>,
+    host: Option<&str>,
+    hosts: Option<&HostList>,
+) -> Result<(), Fault> {
+    if host.is_some() && hosts.is_some() {
+        return spot.refuse("hosts", "`host` and `hosts` exclude each other");
+    }
+    host.map_or(Ok(()), |name| spot.key("host").known_host(name))
+}
+
+/// The rule of an address whose port has no default.
+pub(super) fn port_given(spot: Spot<'_>, address: &Address) -> Result<(), Fault> {
+    if address.port().is_some() {
+        return Ok(());
+    }
+    let fault = spot.key("address").fault("no port is given");
+    Err(fault.hint("write it as `host:port`"))
+}
+
+pub(super) fn filled(address: &Address, member: &Member) -> Result<Address, String> {
+    let host = member.fill(address.host());
+    let text = match address.port() {
+        Some(port) if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}"),
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    };
+    text.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_filled_and_read_again() {
+        let fill = |address: &str, line: &str| {
+            filled(&address.parse().unwrap(), &Member::of_line(line)).map(|it| it.to_string())
+        };
+        assert_eq!(fill("{host}:443", "web-01:80").unwrap(), "web-01:443");
+        assert_eq!(fill("{target}", "web-01:80").unwrap(), "web-01:80");
+        assert_eq!(fill("{host}:443", "[::1]:80").unwrap(), "[::1]:443");
+        assert!(fill("{target}:443", "a/b").is_err());
+    }
+}
