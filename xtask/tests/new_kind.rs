@@ -115,30 +115,47 @@ impl Tree {
     fn new() -> Tree {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let files = Command::new("git")
-            .args(["ls-files", "-z", "Cargo.*", "crates", "xtask"])
+            .args([
+                "ls-files",
+                "-zco",
+                "--exclude-standard",
+                "--",
+                "Cargo.*",
+                "crates",
+                "xtask",
+            ])
             .current_dir(root)
             .output()
             .unwrap();
         let files = String::from_utf8(files.stdout).unwrap();
         let files = files.split_terminator('\0');
-        // One that was deleted is listed until that is committed.
+        // What is not committed yet is listed too, also where it was deleted.
         let read = |file: &str| Some((file.to_owned(), fs::read(root.join(file)).ok()?));
-        Tree(files.filter_map(read).collect())
+        let mut tree = Tree(files.filter_map(read).collect());
+        // Cargo tells packages of two workspaces apart by their versions, not by their folders:
+        // with the same version, one would be taken for the other.
+        let version = concat!("version = \"", env!("CARGO_PKG_VERSION"));
+        tree.edit("Cargo.toml", version, &format!("{version}-copy"));
+        tree
     }
 
     fn add(&mut self, file: &str, text: &str) {
         assert!(self.0.insert(file.to_owned(), text.into()).is_none());
     }
 
-    /// Puts lines before others, each of which is there once.
+    /// Puts lines before others.
     fn insert(&mut self, file: &str, lines: &[(&str, &str)]) {
-        let bytes = self.0.get_mut(file).unwrap();
-        let mut text = String::from_utf8(bytes.clone()).unwrap();
         for (before, line) in lines {
-            assert_eq!(text.matches(before).count(), 1, "{before:?} in {file}");
-            text = text.replacen(before, &format!("{line}{before}"), 1);
+            self.edit(file, before, &format!("{line}{before}"));
         }
-        *bytes = text.into();
+    }
+
+    /// Replaces a text that is there once.
+    fn edit(&mut self, file: &str, from: &str, to: &str) {
+        let bytes = self.0.get_mut(file).unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}");
+        *bytes = text.replace(from, to).into();
     }
 
     /// Writes the copy and builds a binary of it, with the dependencies that are built already.
@@ -158,7 +175,7 @@ impl Tree {
         let target = copy.join("target");
         let mut cargo = Command::new(env!("CARGO"));
         let cargo = cargo
-            .args(["build", "--workspace", "--locked", "--bin", name])
+            .args(["build", "--workspace", "--offline", "--bin", name])
             .current_dir(&copy)
             .env("CARGO_TARGET_DIR", &target)
             .env("CARGO_BUILD_BUILD_DIR", tmp.parent().unwrap());

@@ -13,12 +13,14 @@ use crate::error::Error;
 use crate::interpolate::RELEASE;
 use crate::section::Section;
 use crate::source::Source;
+use crate::spot::named;
 
 mod deploy;
 mod github;
 mod healthgate;
 mod hook;
 mod host;
+mod pool_rules;
 mod preflight;
 mod rollback;
 mod runner_check;
@@ -168,20 +170,8 @@ impl Config {
 
     /// Every `match` of the file.
     pub fn release_rules(&self) -> Vec<Match> {
-        let gate = self.healthgate.iter().flat_map(|gate| {
-            let pages = gate.http.iter().filter_map(|probe| probe.release.as_ref());
-            let tasks = gate.ecs.iter().map(|probe| probe.r#match);
-            pages.map(|source| source.r#match).chain(tasks)
-        });
-        let back = self.rollback.iter().flat_map(|rollback| {
-            let nginx = rollback.nginx.iter().filter_map(|it| it.release.as_ref());
-            let haproxy = rollback.haproxy.iter().filter_map(|it| it.release.as_ref());
-            let ways = rollback.decide.iter().map(|way| &way.release);
-            nginx
-                .chain(haproxy)
-                .chain(ways)
-                .map(|source| source.r#match)
-        });
+        let gate = self.healthgate.iter().flat_map(Healthgate::release_rules);
+        let back = self.rollback.iter().flat_map(Rollback::release_rules);
         gate.chain(back).collect()
     }
 }
@@ -189,14 +179,6 @@ impl Config {
 /// The hosts that fit a selector: one, those of a pattern, or `all`. Empty where nothing fits.
 pub fn hosts_named<'h>(hosts: &'h BTreeMap<String, Host>, selector: &str) -> Vec<&'h str> {
     named(hosts.keys().map(String::as_str), selector)
-}
-
-fn named<'h>(names: impl Iterator<Item = &'h str> + Clone, selector: &str) -> Vec<&'h str> {
-    if let Some(name) = names.clone().find(|name| *name == selector) {
-        return vec![name];
-    }
-    let fits = |name: &&str| selector == "all" || model::glob(selector, name);
-    names.filter(fits).collect()
 }
 
 /// A part of the file that replaces the same part at the top level.

@@ -1,8 +1,18 @@
 //! A value of the file by its place, for rules that types cannot state.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use yaml::{Fault, Node, nearest};
+
+/// What other sections define, for rules that refer to it.
+pub(crate) struct Defined<'n> {
+    /// The keys of `hosts:`.
+    pub(crate) hosts: &'n BTreeSet<String>,
+    /// The keys of `runners:`; `None` where the section cannot be used.
+    pub(crate) runners: Option<Vec<&'n str>>,
+    pub(crate) has_rollback: bool,
+}
 
 /// Where a value stands. A value that is not written, a default, stands where the nearest value
 /// around it does.
@@ -10,16 +20,16 @@ use yaml::{Fault, Node, nearest};
 pub struct Spot<'n> {
     node: &'n Node,
     is_given: bool,
-    host_names: &'n BTreeSet<String>,
+    pub(crate) defined: &'n Defined<'n>,
 }
 
 impl<'n> Spot<'n> {
-    /// The whole file; `host_names` are the keys of `hosts:`.
-    pub(crate) fn root(tree: &'n Node, host_names: &'n BTreeSet<String>) -> Self {
+    /// The whole file.
+    pub(crate) fn root(tree: &'n Node, defined: &'n Defined<'n>) -> Self {
         Spot {
             node: tree,
             is_given: true,
-            host_names,
+            defined,
         }
     }
 
@@ -74,16 +84,33 @@ impl<'n> Spot<'n> {
             .hint("write it as `http://host:port/path` or `https://…`"))
     }
 
-    pub(crate) fn known_host(self, name: &str) -> Result<(), Fault> {
-        if self.host_names.contains(name) {
+    /// The name is one of a section's.
+    fn known(self, what: &str, name: &str, known: &[&str], example: &str) -> Result<(), Fault> {
+        if known.contains(&name) {
             return Ok(());
         }
-        let known: Vec<&str> = self.host_names.iter().map(String::as_str).collect();
-        let fault = self.fault(format!("no host `{name}` under `hosts:`"));
-        Err(match nearest(name, &known) {
+        let fault = self.fault(format!("no {what} `{name}` under `{what}s:`"));
+        Err(match nearest(name, known) {
             Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(format!("add `hosts: {{ {name}: {{ address: … }} }}`")),
+            None => fault.hint(format!("add `{what}s: {{ {name}: {{ {example}: … }} }}`")),
         })
+    }
+
+    pub(crate) fn known_host(self, name: &str) -> Result<(), Fault> {
+        let known: Vec<&str> = self.defined.hosts.iter().map(String::as_str).collect();
+        self.known("host", name, &known, "address")
+    }
+
+    pub(crate) fn known_runner(self, name: &str) -> Result<(), Fault> {
+        match &self.defined.runners {
+            Some(known) => self.known("runner", name, known, "host"),
+            None => Ok(()),
+        }
+    }
+
+    /// The hosts that a selector names: one, those of a pattern, or `all`.
+    pub(crate) fn hosts_named(self, selector: &str) -> Vec<&'n str> {
+        named(self.defined.hosts.iter().map(String::as_str), selector)
     }
 
     /// Names within a list must differ: they become outcome ids.
@@ -113,6 +140,13 @@ impl<'n> Spot<'n> {
         }
     }
 
+    pub(crate) fn not_zero(self, is_zero: bool) -> Result<(), Fault> {
+        if is_zero {
+            return Err(self.fault("must be more than zero"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn some_text(self, text: &str) -> Result<(), Fault> {
         if text.trim().is_empty() {
             return Err(self.fault("it is empty"));
@@ -128,4 +162,34 @@ impl<'n> Spot<'n> {
         }
         Ok(())
     }
+
+    /// Letters, digits and a few others, and no dash at the front.
+    pub(crate) fn plain(self, text: &str, others: &str) -> Result<(), Fault> {
+        let good = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+        if text.is_empty() || text.starts_with('-') || !text.chars().all(good) {
+            return Err(self.fault(format!("`{text}` is no name")));
+        }
+        Ok(())
+    }
+
+    /// A file as a program's argument. Some programs split a list of them at commas.
+    pub(crate) fn a_file(self, file: &Path, may_have_comma: bool) -> Result<(), Fault> {
+        let text = file.display().to_string();
+        if text.is_empty() || text.starts_with('-') || !may_have_comma && text.contains(',') {
+            return Err(self.fault(format!("`{text}` is no file's name")));
+        }
+        Ok(())
+    }
+}
+
+/// The names that a selector fits: one, those of a pattern, or `all`.
+pub(crate) fn named<'h>(
+    names: impl Iterator<Item = &'h str> + Clone,
+    selector: &str,
+) -> Vec<&'h str> {
+    if let Some(name) = names.clone().find(|name| *name == selector) {
+        return vec![name];
+    }
+    let fits = |name: &&str| selector == "all" || model::glob(selector, name);
+    names.filter(fits).collect()
 }

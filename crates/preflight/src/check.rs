@@ -20,7 +20,7 @@ mod space;
 mod variables;
 pub(crate) mod waiver;
 
-pub(crate) use scene::{Planned, Scene};
+pub(crate) use scene::{Check, Planned, Scene};
 
 use cli::{Failure, Job};
 use config::file::Preflight;
@@ -41,60 +41,14 @@ pub(crate) fn usable(section: &Preflight, job: &Job) -> Result<(), Failure> {
     }
 }
 
-/// Every configured check, in the order of the section.
+/// Every configured check, in the order of the kinds.
 pub(crate) fn all<'a>(section: &'a Preflight, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
-    let Preflight {
-        pass_score: _,
-        commit: _,
-        timeout: _,
-        deadline: _,
-        parallel_hosts: _,
-        waivers: _,
-        secrets,
-        variables,
-        freeze,
-        images,
-        backup,
-        rollback_ready,
-        artifacts,
-        checks,
-        staging,
-        deployments,
-        runners,
-        hosts,
-        command,
-        disk,
-    } = section;
     let mut planned = release::plan(scene);
-    planned.extend(secrets.iter().flat_map(|check| secrets::plan(check, scene)));
-    planned.extend(variables.iter().map(|check| variables::plan(check, scene)));
-    planned.extend(
-        freeze
-            .iter()
-            .map(|window| freeze::plan(window, freeze, scene)),
-    );
-    planned.extend(images.iter().map(|check| images::plan(check, scene)));
-    planned.extend(backup.iter().map(|check| backup::plan(check, scene)));
-    planned.extend(
-        rollback_ready
-            .iter()
-            .flat_map(|check| rollback_ready::plan(check, scene)),
-    );
-    planned.extend(artifacts.iter().map(|check| artifacts::plan(check, scene)));
-    planned.extend(checks.iter().flat_map(|check| checks::plan(check, scene)));
-    planned.extend(
-        staging
-            .iter()
-            .map(|check| deployments::staging(check, scene)),
-    );
-    planned.extend(
-        deployments
-            .iter()
-            .map(|check| deployments::alone(check, scene)),
-    );
-    planned.extend(runners.iter().map(|check| runners::plan(check, scene)));
-    planned.extend(hosts.iter().flat_map(|check| hosts::plan(check, scene)));
-    planned.extend(command.iter().flat_map(|check| command::plan(check, scene)));
-    planned.extend(disk.iter().flat_map(|check| disk::plan(check, scene)));
+    macro_rules! plan {
+        ($($(#[$attribute:meta])* $kind:ident: $entries:ty,)*) => {$(
+            planned.extend(section.$kind.iter().flat_map(|check| check.plan(scene)));
+        )*};
+    }
+    config::check_kinds!(plan);
     planned
 }

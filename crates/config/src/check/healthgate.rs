@@ -1,17 +1,17 @@
 //! Rules that are the same for every kind of probe: its name, its policy, whom it stands for and
 //! the way there.
 
-use crate::file::{Config, Healthgate, HostList, Impossible, Policy, ProbeConfig, has_place};
+use crate::file::{Healthgate, HostList, Impossible, Policy, ProbeConfig, has_place};
 use crate::spot::Spot;
 use crate::value::Portion;
 use yaml::Fault;
 
-pub(super) fn section(section: &Healthgate, config: &Config, spot: Spot<'_>) -> Result<(), Fault> {
+pub(super) fn section(section: &Healthgate, spot: Spot<'_>) -> Result<(), Fault> {
     policy(&section.policy, spot.key("policy"))?;
     macro_rules! check {
         ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {$(
             let list = spot.key(stringify!($kind));
-            probes(&section.$kind, &section.policy, config, list)?;
+            probes(&section.$kind, &section.policy, list)?;
         )*};
     }
     crate::probe_kinds!(check);
@@ -26,17 +26,12 @@ pub(super) fn section(section: &Healthgate, config: &Config, spot: Spot<'_>) -> 
     Ok(())
 }
 
-fn probes<P: ProbeConfig>(
-    probes: &[P],
-    stage: &Policy,
-    config: &Config,
-    list: Spot<'_>,
-) -> Result<(), Fault> {
+fn probes<P: ProbeConfig>(probes: &[P], stage: &Policy, list: Spot<'_>) -> Result<(), Fault> {
     list.unique("name")?;
     for (nth, probe) in probes.iter().enumerate() {
         let spot = list.item(nth);
         policy(&stage.with(probe.policy()), spot.key("policy"))?;
-        group(probe, config, spot)?;
+        group(probe, spot)?;
         probe.check(spot)?;
         tunnel(spot)?;
     }
@@ -62,7 +57,7 @@ fn tunnel(spot: Spot<'_>) -> Result<(), Fault> {
 }
 
 /// Rules about a probe that stands for many endpoints.
-fn group(probe: &impl ProbeConfig, config: &Config, spot: Spot<'_>) -> Result<(), Fault> {
+fn group(probe: &impl ProbeConfig, spot: Spot<'_>) -> Result<(), Fault> {
     let Some(group) = probe.group() else {
         return Ok(());
     };
@@ -95,7 +90,7 @@ fn group(probe: &impl ProbeConfig, config: &Config, spot: Spot<'_>) -> Result<()
             .hint("write the place of each as `http://{target}/health` or `{address}:5432`"));
     }
     for selector in group.hosts.into_iter().flat_map(HostList::selectors) {
-        if config.hosts_named(selector).is_empty() {
+        if spot.hosts_named(selector).is_empty() {
             return spot.refuse("hosts", format!("no host `{selector}` under `hosts:`"));
         }
     }
@@ -114,9 +109,7 @@ fn policy(policy: &Policy, spot: Spot<'_>) -> Result<(), Fault> {
         ("timeout", policy.timeout.get().is_zero()),
         ("deadline", policy.deadline.get().is_zero()),
     ] {
-        if zero {
-            return spot.refuse(key, "must be more than zero");
-        }
+        spot.key(key).not_zero(zero)?;
     }
     let Some(Impossible { message, hint }) = policy.impossible() else {
         return Ok(());

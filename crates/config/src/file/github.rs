@@ -1,7 +1,9 @@
 //! `github:` — as whom GitHub is asked.
 
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::AppId;
 
@@ -32,4 +34,28 @@ pub struct GithubApp {
     /// The number of one of its installations. Default: the installation of the repository or the
     /// organisation that is asked about.
     pub installation: Option<u64>,
+}
+
+impl Github {
+    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if let Some(url) = &self.api_url {
+            spot.key("api-url").http_url(url)?;
+        }
+        let Some(app) = &self.app else {
+            return Ok(());
+        };
+        let spot = spot.key("app");
+        if self.token_env.is_some() {
+            return Err(spot
+                .fault("`token-env` and `app` exclude each other")
+                .hint("a check may name a `token-env` of its own"));
+        }
+        match (&app.id, &app.id_env) {
+            (Some(_), Some(_)) => spot.refuse("id-env", "`id` and `id-env` exclude each other"),
+            (None, None) => Err(spot
+                .fault("the app has no id")
+                .hint("add `id: 12345`, as its settings page shows it, or `id-env: NAME`")),
+            _ => Ok(()),
+        }
+    }
 }

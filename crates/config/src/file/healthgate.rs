@@ -105,6 +105,15 @@ macro_rules! section {
             /// Service level objectives, asked of Prometheus.
             pub slo: Option<Slo>,
         }
+
+        impl Healthgate {
+            /// Every `match` of its probes.
+            pub(crate) fn release_rules(&self) -> Vec<Match> {
+                let mut rules = Vec::new();
+                $(rules.extend(self.$kind.iter().filter_map(ProbeConfig::release_rule));)*
+                rules
+            }
+        }
     };
 }
 probe_kinds!(section);

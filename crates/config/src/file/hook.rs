@@ -1,7 +1,9 @@
 //! Commands of the user's beside what a stage does.
 
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::Span;
 
@@ -26,4 +28,20 @@ pub struct Hook {
 
 fn timeout() -> Span {
     Span::from_secs(60)
+}
+
+impl Hook {
+    /// A hook is known by its name, and one that does nothing is no backup. `list` is where the
+    /// hooks stand.
+    pub(crate) fn check(hooks: &[Hook], list: Spot<'_>) -> Result<(), Fault> {
+        list.unique("name")?;
+        for (nth, hook) in hooks.iter().enumerate() {
+            for (key, text) in [("name", &hook.name), ("run", &hook.run)] {
+                if text.trim().is_empty() {
+                    return list.item(nth).refuse(key, format!("`{key}` is empty"));
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -3,8 +3,11 @@
 
 use std::num::NonZero;
 
+use super::pool_rules::{Members, Owner};
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::Span;
 
@@ -186,4 +189,106 @@ fn prune_above() -> u8 {
 
 fn verify_timeout() -> Span {
     Span::from_secs(120)
+}
+
+impl RunnerHost {
+    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        spot.key("host").known_host(&self.host)?;
+        if let Some(unit) = &self.unit
+            && !is_unit(unit)
+        {
+            let fault = spot.key("unit");
+            let fault = fault.fault(format!("`{unit}` is no name of a service"));
+            return Err(fault.hint("such as `actions.runner.acme-shop.web-01.service`: `systemctl list-units 'actions.runner.*'`"));
+        }
+        Ok(())
+    }
+}
+
+/// The characters of a systemd unit's name; none of them means anything to a shell in quotes.
+fn is_unit(name: &str) -> bool {
+    let stem = name.strip_suffix(".service");
+    let good = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    name.len() <= 255
+        && !name.starts_with('-')
+        && stem.is_some_and(|stem| !stem.is_empty())
+        && name.chars().all(good)
+}
+
+impl RunnerCheck {
+    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let pools = spot.key("pools");
+        pools.unique("name")?;
+        let owner = self.owner();
+        owner.check(None, spot)?;
+        for (key, zero) in [
+            ("timeout", self.timeout.get().is_zero()),
+            ("interval", self.interval.get().is_zero()),
+            ("verify-timeout", self.verify_timeout.get().is_zero()),
+        ] {
+            spot.key(key).not_zero(zero)?;
+        }
+        if self.prune_above > 100 {
+            return spot.refuse("prune-above", "more than 100 per cent");
+        }
+        for (nth, pool) in self.pools.iter().enumerate() {
+            pool.check(&owner, pools.item(nth))?;
+        }
+        let Some(emergency) = &self.emergency else {
+            return Ok(());
+        };
+        let spot = spot.key("emergency");
+        match (&emergency.runner, &emergency.run) {
+            (Some(_), Some(_)) => spot.refuse("run", "`runner` and `run` exclude each other")?,
+            (None, None) => {
+                return Err(spot
+                    .fault("nothing to start is given")
+                    .hint("add `runner: NAME`, a runner under `runners:`, or `run: COMMAND`"));
+            }
+            (Some(name), None) => spot.key("runner").known_runner(name)?,
+            (None, Some(_)) => {}
+        }
+        match &emergency.pool {
+            Some(name) if !self.pools.iter().any(|pool| &pool.name == name) => {
+                spot.refuse("pool", format!("no pool `{name}` under `pools:`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            repository: self.repository.as_deref(),
+            organization: self.organization.as_deref(),
+            enterprise: self.enterprise.as_deref(),
+            group: self.group.as_deref(),
+            repositories: &self.repositories,
+        }
+    }
+}
+
+impl Pool {
+    fn check(&self, above: &Owner<'_>, spot: Spot<'_>) -> Result<(), Fault> {
+        let owner = Owner {
+            repository: self.repository.as_deref(),
+            organization: self.organization.as_deref(),
+            enterprise: self.enterprise.as_deref(),
+            group: self.group.as_deref(),
+            repositories: &self.repositories,
+        };
+        owner.check(Some(above), spot)?;
+        let members = Members {
+            labels: &self.labels,
+            runners: &self.runners,
+            metric_server: self
+                .prometheus
+                .as_ref()
+                .map(|metric| metric.server.as_str()),
+            min_online: self.min_online.get(),
+            scales_from_zero: self.scales_from_zero,
+            github_hosted: self.github_hosted,
+            max_start_time: self.max_start_time,
+        };
+        members.check(spot)
+    }
 }

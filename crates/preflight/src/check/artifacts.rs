@@ -7,9 +7,15 @@ use model::Outcome;
 
 use super::asked::{Asked, Unknown, short, some};
 use super::commit::Commit;
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 
-pub(crate) fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+impl Check for ArtifactCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![plan(self, scene)]
+    }
+}
+
+fn plan<'a>(check: &'a ArtifactCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let ArtifactCheck {
         name,
         workflow,

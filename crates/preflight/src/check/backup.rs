@@ -14,13 +14,19 @@ use config::value::Age;
 use model::{Outcome, Verdict};
 
 use super::space::bytes;
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 use file::{Blind, File, Looked, Proof, from_the_future, too_old, too_small};
 
 /// A backup this much smaller than the one before it is worth a word.
 const SHRUNK: f64 = 0.5;
 
-pub(crate) fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+impl Check for BackupCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![plan(self, scene)]
+    }
+}
+
+fn plan<'a>(check: &'a BackupCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let timeout = check
         .timeout
         .map_or(scene.timeout, config::value::Span::get);

@@ -10,12 +10,18 @@ use jiff::Timestamp;
 
 use super::asked::Unknown;
 use super::commit::Commit;
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 use judge::Judged;
 use look::{Look, patience, remarked};
 
+impl Check for CommitChecks {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        plan(self, scene)
+    }
+}
+
 /// The commit's checks, and the alerts if they are asked for.
-pub(crate) fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a CommitChecks, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let CommitChecks {
         name,
         app,

@@ -7,13 +7,19 @@ use model::Outcome;
 use remote::ssh::{self, Limits, Target};
 use remote::{KEPT, Ran, Wanted, local};
 
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 
 /// What is shown of a command's output.
 const SHOWN: usize = 400;
 
+impl Check for CommandCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        plan(self, scene)
+    }
+}
+
 /// One question here, or one for each host.
-pub(crate) fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a CommandCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let timeout = check
         .timeout
         .map_or(scene.timeout, config::value::Span::get);

@@ -11,11 +11,17 @@ use model::Outcome;
 
 use super::asked::{Asked, Unknown, short, some};
 use super::commit::Commit;
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 
 const NEEDS: &str = "`deployments: read`";
 
-pub(crate) fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+impl Check for StagingCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![staging(self, scene)]
+    }
+}
+
+fn staging<'a>(check: &'a StagingCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let StagingCheck {
         environment,
         max_age,
@@ -162,7 +168,13 @@ fn is_forgotten(one: &Deployment, after: Option<Age>) -> bool {
     after.is_some_and(|limit| age(one.created_at).get() > limit.get())
 }
 
-pub(crate) fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+impl Check for DeploymentsCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![alone(self, scene)]
+    }
+}
+
+fn alone<'a>(check: &'a DeploymentsCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let DeploymentsCheck {
         environment,
         stale_after,

@@ -7,10 +7,16 @@ use config::file::DiskCheck;
 use model::Outcome;
 
 use super::space::{Head, Space, judge_free, judge_inodes};
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
+
+impl Check for DiskCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        plan(self, scene)
+    }
+}
 
 /// One question for space, one for inodes.
-pub(crate) fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let DiskCheck {
         path,
         min_free,

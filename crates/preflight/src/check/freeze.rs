@@ -4,10 +4,16 @@ use config::file::FreezeWindow;
 use jiff::Timestamp;
 use model::{Outcome, Severity};
 
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
+
+impl Check for FreezeWindow {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![plan(self, scene.freeze, scene)]
+    }
+}
 
 /// `all` are the windows of the section: what follows this one without a gap goes on freezing.
-pub(crate) fn plan<'a>(
+fn plan<'a>(
     window: &'a FreezeWindow,
     all: &'a [FreezeWindow],
     scene: &'a Scene<'a>,

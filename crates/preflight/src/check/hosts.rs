@@ -17,14 +17,20 @@ use remote::quote;
 use remote::ssh::{Exit, Target};
 
 use super::space::{Head, bytes};
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 use facts::Fact;
 use visit::Visit;
 
 const EXPECTED: &str = "the host takes our login and runs a command";
 
+impl Check for HostCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        plan(self, scene)
+    }
+}
+
 /// The login and every fact of each host that the check names.
-pub(crate) fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a HostCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let names = scene.job.config.hosts_named(&check.host);
     names
         .into_iter()

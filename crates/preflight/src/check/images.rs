@@ -11,7 +11,7 @@ use net::trust;
 use registry::nearest::nearest;
 use registry::{Access, Answer, Client, Error, Reference, Tags, Want};
 
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 use cli::login::{self, Known, Login};
 
 /// How far the clock of whoever built an image may be ahead of ours.
@@ -19,7 +19,13 @@ const SKEW: Duration = Duration::from_mins(5);
 /// Reproducible builds write a fixed date: 1970, or 1980 as the first that a ZIP file can hold.
 const FIRST_TRUE_YEAR: i16 = 1981;
 
-pub(crate) fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+impl Check for ImageCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![plan(self, scene)]
+    }
+}
+
+fn plan<'a>(check: &'a ImageCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let id = id(check);
     Planned {
         id: id.clone(),

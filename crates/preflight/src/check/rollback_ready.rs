@@ -12,7 +12,7 @@ use state::{Document, Error, Store};
 use target::fit::{self, Fit, Found};
 use target::{Place, Places};
 
-use super::{Planned, Scene, images};
+use super::{Check, Planned, Scene, images};
 
 type Judge = for<'j> fn(&'j Question<'j>, &'j Document) -> Outcome;
 /// The one store that all parts ask, or why there is none.
@@ -26,8 +26,14 @@ struct Question<'a> {
     store: Opened,
 }
 
+impl Check for RollbackReady {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        plan(self, scene)
+    }
+}
+
 /// One outcome for each thing that must hold.
-pub(crate) fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let Some(section) = scene.job.config.rollback().ok().flatten() else {
         return Vec::new();
     };

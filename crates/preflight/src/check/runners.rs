@@ -4,9 +4,15 @@ use config::file::RunnersCheck;
 use model::Outcome;
 use runners::{Pool, Rules, Sources};
 
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 
-pub(crate) fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+impl Check for RunnersCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![plan(self, scene)]
+    }
+}
+
+fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let labels = check.labels.join(", ");
     let pool = Pool::of_check(check, scene.job.actions.repository.as_ref());
     let needs = pool

@@ -6,12 +6,18 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use cli::Job;
-use config::file::Preflight;
+use config::file::{CheckConfig, FreezeWindow, Preflight};
 use config::value::Weight;
 use github::Client;
 use model::{Outcome, Severity};
 use state::Forced;
 use tokio::sync::Semaphore;
+
+/// How the entries of a kind of check are asked.
+pub(crate) trait Check: CheckConfig {
+    /// One for each outcome, before anything is asked.
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>>;
+}
 
 /// What every check is given.
 pub(crate) struct Scene<'a> {
@@ -24,6 +30,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) hosts: Semaphore,
     /// The rules that `--force` lifts.
     pub(crate) forced: Vec<Forced>,
+    /// Every window, for the end of those that overlap.
+    pub(crate) freeze: &'a [FreezeWindow],
     /// `preflight.commit`.
     pub(crate) commit: Option<&'a str>,
     pub(crate) clients: RefCell<BTreeMap<(Option<String>, Instant), Client>>,
@@ -39,6 +47,7 @@ impl<'a> Scene<'a> {
             until: Instant::now() + section.deadline.get(),
             hosts: Semaphore::new(usize::from(section.parallel_hosts.get())),
             forced,
+            freeze: &section.freeze,
             commit: section.commit.as_deref(),
             clients: RefCell::default(),
             notes: RefCell::default(),

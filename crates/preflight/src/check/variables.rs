@@ -10,7 +10,7 @@ use config::file::VariableCheck;
 use model::Outcome;
 use model::text::cut;
 
-use super::{Planned, Scene};
+use super::{Check, Planned, Scene};
 use dotenv::Setting;
 
 /// A file of settings is a few kilobytes.
@@ -18,7 +18,13 @@ const MAX_FILE: u64 = 1 << 20;
 /// A value is shown up to here.
 const SHOWN: usize = 100;
 
-pub(crate) fn plan<'a>(check: &'a VariableCheck, scene: &'a Scene<'a>) -> Planned<'a> {
+impl Check for VariableCheck {
+    fn plan<'a>(&'a self, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
+        vec![plan(self, scene)]
+    }
+}
+
+fn plan<'a>(check: &'a VariableCheck, scene: &'a Scene<'a>) -> Planned<'a> {
     let VariableCheck {
         name,
         matches: _,

@@ -71,10 +71,7 @@ impl ProbeConfig for ComposeProbe {
 
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         for file in &self.env_files {
-            let text = file.display().to_string();
-            if text.is_empty() || text.starts_with('-') || text.contains(',') {
-                return spot.refuse("env-files", format!("`{text}` is no file's name"));
-            }
+            spot.key("env-files").a_file(file, false)?;
         }
         for (key, services) in [("services", &self.services), ("completed", &self.completed)] {
             for service in services {

@@ -53,6 +53,10 @@ fn cluster() -> String {
 impl ProbeConfig for EcsProbe {
     common_fields!();
 
+    fn release_rule(&self) -> Option<Match> {
+        Some(self.r#match)
+    }
+
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         for (key, text) in [("cluster", &self.cluster), ("service", &self.service)] {
             if text.trim().is_empty() {

@@ -181,6 +181,10 @@ impl ProbeConfig for HttpProbe {
         has_place(&self.url) || self.via.as_deref().is_some_and(has_place)
     }
 
+    fn release_rule(&self) -> Option<Match> {
+        self.release.as_ref().map(|source| source.r#match)
+    }
+
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         // What stands for many is no URL before it is filled.
         if !self.is_group() {

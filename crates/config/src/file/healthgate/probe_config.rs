@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use model::Severity;
+use model::release::Match;
 use yaml::Fault;
 
 use super::host_list::HostList;
@@ -41,6 +42,11 @@ pub trait ProbeConfig: Clone {
     /// Whether it has any such place; else every member would be asked the same.
     fn has_place(&self) -> bool {
         false
+    }
+
+    /// How the name of a release in its answers is compared, where it says so.
+    fn release_rule(&self) -> Option<Match> {
+        None
     }
 
     /// The rules of this kind that its type cannot state; `spot` is where the probe stands.

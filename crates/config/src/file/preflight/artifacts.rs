@@ -1,8 +1,11 @@
 //! What a workflow run must have left behind.
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Size, Weight};
 
@@ -42,4 +45,23 @@ pub struct ArtifactCheck {
 
 fn one_byte() -> Size {
     Size::from_bytes(1)
+}
+
+impl CheckConfig for ArtifactCheck {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let chooses = [
+            ("branch", self.branch.is_some()),
+            ("same-commit", self.same_commit),
+            ("commit", self.commit.is_some()),
+        ];
+        let chosen = chooses.into_iter().find(|(_, given)| *given);
+        if let (None, Some((key, _))) = (&self.workflow, chosen) {
+            let text =
+                format!("`{key}` chooses a run of another workflow, and no `workflow` is named");
+            return spot.refuse(key, text);
+        }
+        Ok(())
+    }
 }

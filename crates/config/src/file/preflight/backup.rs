@@ -1,8 +1,11 @@
 //! Backups that must be fresh, large enough and intact.
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Age, Size, Span, Weight};
 
@@ -51,4 +54,24 @@ pub enum Intact {
     /// A file of the same name with `.sha256` or `.sha512` appended, as `sha256sum`, BSD's
     /// `sha256` or OpenSSL write it.
     Checksum,
+}
+
+impl CheckConfig for BackupCheck {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if let Some(host) = &self.host {
+            let spot = spot.key("host");
+            spot.known_host(host)?;
+            if self.file.starts_with("s3://") {
+                return Err(spot
+                    .fault("`host` and `s3://` exclude each other")
+                    .hint("a bucket is asked from here"));
+            }
+        }
+        if self.file.trim().is_empty() {
+            return spot.refuse("file", "no file is named");
+        }
+        Ok(())
+    }
 }

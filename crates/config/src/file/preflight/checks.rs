@@ -1,8 +1,11 @@
 //! What CI must say of the commit.
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Expiry, Span, Weight};
 
@@ -96,4 +99,31 @@ pub struct Waiver {
     /// The last day, such as `2026-12-01` (to its end in UTC), or a time such as
     /// `2026-12-01T12:00:00Z`. Afterwards it lets nothing through.
     pub expires: Expiry,
+}
+
+impl CheckConfig for CommitChecks {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        Waiver::check(&self.waivers, spot.key("waivers"))
+    }
+}
+
+impl Waiver {
+    /// Who let what through, and why, must be said. `list` is where the waivers stand.
+    pub(crate) fn check(waivers: &[Waiver], list: Spot<'_>) -> Result<(), Fault> {
+        for (nth, waiver) in waivers.iter().enumerate() {
+            for (key, text) in [
+                ("check", &waiver.check),
+                ("reason", &waiver.reason),
+                ("approver", &waiver.approver),
+            ] {
+                if text.trim().is_empty() {
+                    let text = format!("a waiver's `{key}` is empty");
+                    return list.item(nth).refuse(key, text);
+                }
+            }
+        }
+        Ok(())
+    }
 }

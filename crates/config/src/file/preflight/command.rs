@@ -1,8 +1,11 @@
 //! Commands whose exit status and output decide.
 
+use super::{CheckConfig, hosts::named_hosts};
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Pattern, Span, Weight};
 
@@ -39,4 +42,19 @@ pub struct CommandCheck {
 
 fn zero() -> Vec<u8> {
     vec![0]
+}
+
+impl CheckConfig for CommandCheck {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if let Some(host) = &self.host {
+            named_hosts(spot.key("host"), host)?;
+        }
+        if self.status.is_empty() {
+            return spot.refuse("status", "no exit status would be good");
+        }
+        let is_zero = self.timeout.is_some_and(|timeout| timeout.get().is_zero());
+        spot.key("timeout").not_zero(is_zero)
+    }
 }

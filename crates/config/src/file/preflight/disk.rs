@@ -1,10 +1,13 @@
 //! File systems that must have room.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Room, Weight};
 
@@ -48,4 +51,19 @@ fn min_free() -> Room {
 
 fn min_inodes() -> Room {
     Room::Percent(5.0)
+}
+
+impl CheckConfig for DiskCheck {
+    const KEYS: &[&str] = &["path"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        absolute(spot.key("path"), &self.path)
+    }
+}
+
+pub(super) fn absolute(spot: Spot<'_>, file: &Path) -> Result<(), Fault> {
+    if file.is_absolute() {
+        return Ok(());
+    }
+    Err(spot.fault("not an absolute path").hint("begin it with `/`"))
 }

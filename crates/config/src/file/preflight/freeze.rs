@@ -1,8 +1,11 @@
 //! Times in which nothing is deployed.
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Date, TimeOfDay, Weight, Zone};
 
@@ -68,6 +71,20 @@ impl From<Weekday> for jiff::civil::Weekday {
             Weekday::Fri => Self::Friday,
             Weekday::Sat => Self::Saturday,
             Weekday::Sun => Self::Sunday,
+        }
+    }
+}
+
+impl CheckConfig for FreezeWindow {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        match (self.first_date, self.last_date) {
+            (Some(first), Some(last)) if last.get() < first.get() => spot.refuse(
+                "last-date",
+                "`last-date` is before `first-date`: nothing would ever be frozen",
+            ),
+            _ => Ok(()),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Hosts that must take a login and be fit for a deployment.
 
+use super::{CheckConfig, disk::absolute};
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::RoomCheck;
 use crate::value::{Room, Span, Weight};
@@ -41,4 +44,59 @@ pub struct HostCheck {
     /// Default 1.
     #[serde(default)]
     pub weight: Weight,
+}
+
+impl CheckConfig for HostCheck {
+    const KEYS: &[&str] = &["host"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        named_hosts(spot.key("host"), &self.host)?;
+        for (nth, rule) in self.disk.iter().enumerate() {
+            let spot = spot.key("disk").item(nth).key("path");
+            absolute(spot, &rule.path)?;
+            let same = |other: &&RoomCheck| other.path == rule.path;
+            if self.disk.iter().filter(same).count() > 1 {
+                return Err(spot.fault(format!("`{}` stands here twice", rule.path.display())));
+            }
+        }
+        for (nth, command) in self.commands.iter().enumerate() {
+            let odd = |c: char| c.is_whitespace() || c.is_control();
+            if command.is_empty() || command.starts_with('-') || command.contains(odd) {
+                let spot = spot.key("commands").item(nth);
+                return Err(spot.fault("not the name of a program"));
+            }
+        }
+        for (nth, url) in self.egress.iter().enumerate() {
+            let spot = spot.key("egress").item(nth);
+            spot.http_url(url)?;
+            let parsed = url::Url::parse(url).ok();
+            if parsed.is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+                return Err(spot
+                    .fault("a user or password would be seen on the host")
+                    .hint("name a URL that answers without credentials"));
+            }
+            if self.egress.iter().filter(|other| *other == url).count() > 1 {
+                return Err(spot.fault(format!("`{url}` stands here twice")));
+            }
+        }
+        let odd = |load: f64| !load.is_finite() || load <= 0.0;
+        if self.max_load.is_some_and(odd) {
+            return spot.refuse("max-load", "must be a number above zero");
+        }
+        let is_zero = self.timeout.is_some_and(|timeout| timeout.get().is_zero());
+        spot.key("timeout").not_zero(is_zero)
+    }
+}
+
+/// The hosts that a selector names; a name or a pattern that fits none is a mistake.
+pub(crate) fn named_hosts<'n>(spot: Spot<'n>, selector: &str) -> Result<Vec<&'n str>, Fault> {
+    let names = spot.hosts_named(selector);
+    if !names.is_empty() {
+        return Ok(names);
+    }
+    if selector == "all" || selector.contains(['*', '?']) {
+        let fault = spot.fault(format!("`{selector}` fits no host under `hosts:`"));
+        return Err(fault.hint("add the hosts, or correct the pattern"));
+    }
+    spot.known_host(selector).map(|()| names)
 }

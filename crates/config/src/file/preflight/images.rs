@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Age, Weight};
 
@@ -62,4 +65,42 @@ pub enum RegistryLogin {
     Ecr,
     /// Nobody: what the whole world may see.
     Anonymous,
+}
+
+impl CheckConfig for ImageCheck {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        for (nth, platform) in self.platforms.iter().enumerate() {
+            if !is_platform(platform) {
+                let fault = spot.key("platforms").item(nth);
+                let fault = fault.fault(format!("`{platform}` is no platform"));
+                return Err(fault.hint("write it as `linux/amd64` or `linux/arm/v7`"));
+            }
+        }
+        if let Some(digest) = &self.digest
+            && !is_digest(digest)
+        {
+            let fault = spot.key("digest");
+            let fault = fault.fault(format!("`{digest}` is no digest"));
+            return Err(fault.hint("write it as `sha256:` and 64 hexadecimal digits"));
+        }
+        if self.username_env.is_some() && self.password_env.is_none() {
+            return spot.refuse("username-env", "`username-env` needs `password-env`");
+        }
+        Ok(())
+    }
+}
+
+/// `os/architecture[/variant]`.
+fn is_platform(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let part = |part: &str| !part.is_empty() && part.bytes().all(good);
+    (1..=2).contains(&text.matches('/').count()) && text.split('/').all(part)
+}
+
+fn is_digest(text: &str) -> bool {
+    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    text.strip_prefix("sha256:")
+        .is_some_and(|hash| hash.len() == 64 && hash.bytes().all(hex))
 }

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::RegistryLogin;
 use crate::value::{Age, Weight};
@@ -41,4 +44,27 @@ pub struct RollbackReady {
     /// Its share of the readiness score, relative to the others. Default 1.
     #[serde(default)]
     pub weight: Weight,
+}
+
+impl CheckConfig for RollbackReady {
+    const KEYS: &[&str] = &[];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if !spot.defined.has_rollback {
+            return Err(spot.fault("there is no `rollback` section").hint(
+                "add `rollback: { state: FILE, … }`: its state says what can be gone back to",
+            ));
+        }
+        if let Some(image) = &self.image
+            && !image.contains("${LAST_KNOWN_GOOD}")
+        {
+            let fault = spot.key("image");
+            let fault = fault.fault("it does not name `${LAST_KNOWN_GOOD}`");
+            return Err(fault.hint("write it as `ghcr.io/acme/shop:${LAST_KNOWN_GOOD}`"));
+        }
+        if self.username_env.is_some() && self.password_env.is_none() {
+            return spot.refuse("username-env", "`username-env` needs `password-env`");
+        }
+        Ok(())
+    }
 }

@@ -2,9 +2,13 @@
 
 use std::num::NonZero;
 
+use super::CheckConfig;
+use crate::file::pool_rules::{Members, Owner};
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::file::RunnerMetric;
 use crate::value::{Span, Weight};
@@ -62,4 +66,32 @@ pub struct RunnersCheck {
 
 fn one() -> NonZero<u32> {
     NonZero::<u32>::MIN
+}
+
+impl CheckConfig for RunnersCheck {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let owner = Owner {
+            repository: self.repository.as_deref(),
+            organization: self.organization.as_deref(),
+            enterprise: self.enterprise.as_deref(),
+            group: self.group.as_deref(),
+            repositories: &self.repositories,
+        };
+        owner.check(None, spot)?;
+        let members = Members {
+            labels: &self.labels,
+            runners: &self.runners,
+            metric_server: self
+                .prometheus
+                .as_ref()
+                .map(|metric| metric.server.as_str()),
+            min_online: self.min_online.get(),
+            scales_from_zero: self.scales_from_zero,
+            github_hosted: self.github_hosted,
+            max_start_time: self.max_start_time,
+        };
+        members.check(spot)
+    }
 }

@@ -1,8 +1,11 @@
 //! Secrets that must have arrived.
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use super::token::{SecretStore, TokenWish};
 use crate::value::{Age, Weight};
@@ -60,4 +63,37 @@ pub enum SecretKind {
     /// hosts where its scheme takes them; or another connection string of databases (`jdbc:…`,
     /// `host=db dbname=shop`, `Server=db;Database=shop`).
     Url,
+}
+
+impl CheckConfig for SecretCheck {
+    const KEYS: &[&str] = &["name"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let is_token = self.kind == SecretKind::Token;
+        if self.token.is_some() && !is_token {
+            return spot.refuse("token", "`token` is for `kind: token`");
+        }
+        if self.passphrase_env.is_some() && self.kind != SecretKind::SshPrivateKey {
+            let message = "`passphrase-env` is for `kind: ssh-private-key`";
+            return spot.refuse("passphrase-env", message);
+        }
+        if self.stored.is_some() && self.max_age.is_none() {
+            return spot.refuse("stored", "`stored` is for `max-age`");
+        }
+        if self.stored.as_ref().is_some_and(|stored| {
+            stored.organization.is_some()
+                && (stored.environment.is_some() || stored.repository.is_some())
+        }) {
+            let message = "`organization` excludes `environment` and `repository`";
+            return spot.key("stored").refuse("organization", message);
+        }
+        if self.min_days.is_some() && self.kind != SecretKind::PemCertificate && !is_token {
+            let message = "`min-days` is for `kind: pem-certificate` and `kind: token`";
+            return spot.refuse("min-days", message);
+        }
+        for (nth, host) in self.hosts.iter().enumerate() {
+            spot.key("hosts").item(nth).known_host(host)?;
+        }
+        Ok(())
+    }
 }

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::{Pattern, Weight};
 
@@ -32,4 +35,20 @@ pub struct VariableCheck {
     /// Its share of the readiness score, relative to the others. Default 1.
     #[serde(default)]
     pub weight: Weight,
+}
+
+impl CheckConfig for VariableCheck {
+    const KEYS: &[&str] = &["name", "example-file"];
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let of_name = self.matches.is_some() || !self.one_of.is_empty();
+        let message = match (&self.name, &self.example_file) {
+            (Some(_), Some(_)) => "`name` and `example-file` exclude each other",
+            (None, None) => "neither `name` nor `example-file` is given",
+            (None, Some(_)) if of_name => "`matches` and `one-of` are for a variable by `name`",
+            (Some(_), None) if !self.optional.is_empty() => "`optional` is for an `example-file`",
+            _ => return Ok(()),
+        };
+        Err(spot.fault(message))
+    }
 }

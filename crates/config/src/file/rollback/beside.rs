@@ -1,7 +1,9 @@
 //! Who is asked before a rollback.
 
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::file::ReleaseSource;
 
@@ -18,4 +20,28 @@ pub struct WayIn {
     pub traffic: bool,
     /// The host under `hosts:` to ask from, over SSH: `localhost` is that host. Default: from here.
     pub via: Option<String>,
+}
+
+impl WayIn {
+    /// `list` is where the ways stand.
+    pub(crate) fn check(ways: &[WayIn], list: Spot<'_>) -> Result<(), Fault> {
+        for (nth, way) in ways.iter().enumerate() {
+            let spot = list.item(nth);
+            if way.release.url.is_none() {
+                let fault = spot.fault("which URL to ask is not named");
+                return Err(fault.hint("add `release: { url: … }`"));
+            }
+            if ways[..nth].iter().any(|other| other.name == way.name) {
+                return spot.refuse("name", format!("`{}` is named twice", way.name));
+            }
+            if let Some(host) = &way.via {
+                spot.key("via").known_host(host)?;
+            }
+        }
+        if !ways.is_empty() && !ways.iter().any(|way| way.traffic) {
+            let fault = list.fault("users come none of these ways, so nothing is decided");
+            return Err(fault.hint("add `traffic: true` to the way that users come"));
+        }
+        Ok(())
+    }
 }

@@ -1,7 +1,10 @@
 //! A command of the user's makes the switch.
 
+use super::TargetConfig;
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::Span;
 
@@ -27,4 +30,18 @@ pub struct CommandTarget {
 
 fn command_timeout() -> Span {
     Span::from_secs(5 * 60)
+}
+
+impl TargetConfig for CommandTarget {
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        for (nth, host) in self.hosts.iter().enumerate() {
+            let spot = spot.key("hosts").item(nth);
+            spot.known_host(host)?;
+            // Two steps of one name, side by side on one host, could not be told apart.
+            if self.hosts[..nth].contains(host) {
+                return Err(spot.fault(format!("`{host}` is named twice")));
+            }
+        }
+        Ok(())
+    }
 }

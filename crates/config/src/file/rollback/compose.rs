@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::{TargetConfig, absolute, machines};
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::file::HostList;
 use crate::value::Span;
@@ -81,4 +84,57 @@ fn settle() -> Span {
 
 fn timeout() -> Span {
     Span::from_secs(5 * 60)
+}
+
+impl TargetConfig for ComposeTarget {
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if self.hosts.is_some() {
+            absolute(spot.key("folder"), &self.folder)?;
+        }
+        for file in self.files.iter().chain([&self.override_file]) {
+            spot.key("files").a_file(file, true)?;
+        }
+        for file in &self.env_files {
+            spot.key("env-files").a_file(file, false)?;
+        }
+        for name in self.env.keys() {
+            let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let starts_well = name.starts_with(|c: char| good(c) && !c.is_ascii_digit());
+            if !starts_well || !name.chars().all(good) {
+                let message = format!("`{name}` is no variable's name");
+                return spot.key("env").refuse(name, message);
+            }
+        }
+        if self.files.contains(&self.override_file) {
+            let message = "our file is one of yours, and it would be written over";
+            return spot.refuse("override-file", message);
+        }
+        if let Some(label) = &self.release_label {
+            spot.key("release-label").plain(label, "_-./")?;
+        }
+        if let Some(project) = &self.project {
+            spot.key("project").a_word(project)?;
+        }
+        if self.services.is_empty() {
+            return spot.refuse("services", "no service is named");
+        }
+        for service in &self.completed {
+            if !self.services.contains_key(service) {
+                return spot.refuse("completed", format!("`{service}` is not under `services`"));
+            }
+        }
+        for (service, image) in &self.services {
+            let spot = spot.key("services");
+            spot.plain(service, "_-.")?;
+            if image.matches("{release}").count() + image.matches("{digest}").count() != 1 {
+                let message =
+                    format!("`{image}` does not have `{{release}}` or `{{digest}}` in one place");
+                return Err(spot
+                    .key(service)
+                    .fault(message)
+                    .hint("write it as `ghcr.io/acme/shop:{release}`"));
+            }
+        }
+        machines(spot.key("hosts"), self.hosts.as_ref())
+    }
 }

@@ -1,7 +1,10 @@
 //! A service of Amazon ECS.
 
+use super::{TargetConfig, pause};
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::Span;
 
@@ -41,4 +44,12 @@ fn interval() -> Span {
 
 fn timeout() -> Span {
     Span::from_secs(10 * 60)
+}
+
+impl TargetConfig for EcsTarget {
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        spot.key("cluster").a_word(&self.cluster)?;
+        spot.key("service").a_word(&self.service)?;
+        pause(spot.key("interval"), self.interval)
+    }
 }

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::{TargetConfig, absolute, machines};
+use crate::file::Match;
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::file::{HostList, ReleaseSource};
 use crate::value::Span;
@@ -46,4 +50,32 @@ fn drain() -> bool {
 
 fn timeout() -> Span {
     Span::from_secs(10)
+}
+
+impl TargetConfig for HaproxyTarget {
+    fn release_rule(&self) -> Option<Match> {
+        self.release.as_ref().map(|source| source.r#match)
+    }
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        // They go into commands of the runtime socket, which has no quotes.
+        for (key, name) in [
+            ("backend", &self.backend),
+            ("blue", &self.blue),
+            ("green", &self.green),
+        ] {
+            spot.key(key).plain(name, "_-.:")?;
+        }
+        if self.blue == self.green {
+            return spot.refuse("green", "both colours are the same server");
+        }
+        let socket = spot.key("socket");
+        absolute(socket, &self.socket)?;
+        // Others mean something to `socat`.
+        socket.plain(&self.socket.display().to_string(), "_-./@+")?;
+        if let Some(file) = &self.state_file {
+            absolute(spot.key("state-file"), file)?;
+        }
+        machines(spot.key("hosts"), self.hosts.as_ref())
+    }
 }

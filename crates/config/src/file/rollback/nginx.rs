@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::{TargetConfig, absolute, machines};
+use crate::file::Match;
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::file::{HostList, ReleaseSource};
 use crate::value::Span;
@@ -51,4 +55,24 @@ fn nginx_test() -> String {
 
 fn nginx_reload() -> String {
     "nginx -s reload".to_owned()
+}
+
+impl TargetConfig for NginxTarget {
+    fn release_rule(&self) -> Option<Match> {
+        self.release.as_ref().map(|source| source.r#match)
+    }
+
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        // They are written into nginx's configuration as they are.
+        for (key, address) in [("blue", &self.blue), ("green", &self.green)] {
+            spot.key(key).plain(address, "_-.:[]/")?;
+        }
+        if self.blue == self.green {
+            return spot.refuse("green", "both colours have the same address");
+        }
+        if self.hosts.is_some() {
+            absolute(spot.key("upstream-file"), &self.upstream_file)?;
+        }
+        machines(spot.key("hosts"), self.hosts.as_ref())
+    }
 }

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::{TargetConfig, absolute, machines};
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::file::HostList;
 use crate::value::Span;
@@ -48,4 +51,19 @@ fn settle() -> Span {
 
 fn timeout() -> Span {
     Span::from_secs(30)
+}
+
+impl TargetConfig for SystemdTarget {
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        // A pattern would restart other units too.
+        spot.key("unit").plain(&self.unit, "_-.:@\\")?;
+        absolute(spot.key("releases"), &self.releases)?;
+        let link = self.link();
+        absolute(spot.key("link"), &link)?;
+        if link.starts_with(&self.releases) {
+            let message = "the link lies among the releases: it would be taken for one";
+            return spot.refuse("link", message);
+        }
+        machines(spot.key("hosts"), self.hosts.as_ref())
+    }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::{TargetConfig, pause};
+use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use yaml::Fault;
 
 use crate::value::Span;
 
@@ -46,4 +49,36 @@ fn interval() -> Span {
 
 fn timeout() -> Span {
     Span::from_secs(10 * 60)
+}
+
+impl TargetConfig for WorkflowTarget {
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        spot.key("workflow").plain(&self.workflow, "_-. ")?;
+        if let Some(name) = &self.repository
+            && name.split('/').filter(|part| !part.is_empty()).count() != 2
+        {
+            let fault = spot.key("repository");
+            let fault = fault.fault(format!("`{name}` is no repository"));
+            return Err(fault.hint("write it as `OWNER/NAME`"));
+        }
+        if let Some(name) = &self.r#ref {
+            spot.key("ref").a_word(name)?;
+        }
+        let inputs = spot.key("inputs");
+        if !self.inputs.values().any(|text| text.contains("{release}")) {
+            return Err(inputs
+                .fault("no input names the release")
+                .hint("such as `version: \"{release}\"`"));
+        }
+        for name in self.inputs.keys().chain(&self.correlation_input) {
+            inputs.plain(name, "_-")?;
+        }
+        if let Some(name) = &self.correlation_input
+            && self.inputs.contains_key(name)
+        {
+            let message = format!("the input `{name}` has a value already");
+            return spot.refuse("correlation-input", message);
+        }
+        pause(spot.key("interval"), self.interval)
+    }
 }

@@ -1,0 +1,127 @@
+//! Rules of runners' pools, wherever a pool is described.
+
+use yaml::Fault;
+
+use crate::spot::Spot;
+use crate::value::Span;
+
+/// More would cost too many requests for evidence.
+const MAX_REPOSITORIES: usize = 20;
+
+/// Whose runners, as a section, a pool or a check says it.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) repository: Option<&'a str>,
+    pub(super) organization: Option<&'a str>,
+    pub(super) enterprise: Option<&'a str>,
+    pub(super) group: Option<&'a str>,
+    /// Whose jobs are asked for.
+    pub(super) repositories: &'a [String],
+}
+
+impl Owner<'_> {
+    /// At most one owner; a group only of an owner that has groups. `above` is the section's.
+    pub(super) fn check(&self, above: Option<&Owner<'_>>, spot: Spot<'_>) -> Result<(), Fault> {
+        let owners = [
+            ("repository", self.repository.is_some()),
+            ("organization", self.organization.is_some()),
+            ("enterprise", self.enterprise.is_some()),
+        ];
+        spot.exclusive(&owners)?;
+        let is_owned = owners.iter().any(|(_, given)| *given);
+        let owner = if is_owned {
+            self
+        } else {
+            above.unwrap_or(self)
+        };
+        if self.group.is_some() && owner.organization.is_none() && owner.enterprise.is_none() {
+            let fault = spot.key("group");
+            let fault = fault.fault("a group of whom is meant is not said");
+            return Err(fault.hint(
+                "add `organization: NAME` or `enterprise: NAME`: repositories have no groups",
+            ));
+        }
+        self.check_repositories(spot.key("repositories"))
+    }
+
+    /// Of a repository's runners its own jobs alone are asked for.
+    fn check_repositories(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let names = self.repositories;
+        if !names.is_empty() && self.repository.is_some() {
+            return Err(spot.fault("`repository` and `repositories` exclude each other"));
+        }
+        if names.len() > MAX_REPOSITORIES {
+            return Err(spot.fault(format!("more than {MAX_REPOSITORIES} repositories")));
+        }
+        let wrong = |name: &&String| {
+            !name
+                .split_once('/')
+                .is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty())
+        };
+        match names.iter().find(wrong) {
+            Some(name) => Err(spot
+                .fault(format!("`{name}` is no name of a repository"))
+                .hint("it is written `OWNER/NAME`")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What makes up a pool, and where its runners come from.
+pub(super) struct Members<'a> {
+    pub(super) labels: &'a [String],
+    pub(super) runners: &'a [String],
+    /// The server of the metric that knows them.
+    pub(super) metric_server: Option<&'a str>,
+    pub(super) min_online: u32,
+    pub(super) scales_from_zero: bool,
+    pub(super) github_hosted: bool,
+    pub(super) max_start_time: Option<Span>,
+}
+
+impl Members<'_> {
+    pub(super) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        self.check_supply(spot)?;
+        let labels = spot.key("labels");
+        if self.labels.is_empty() {
+            return Err(labels.fault("no label is given"));
+        }
+        if let Some(nth) = self.labels.iter().position(|label| label.trim().is_empty()) {
+            return Err(labels.item(nth).fault("an empty label"));
+        }
+        for (nth, name) in self.runners.iter().enumerate() {
+            spot.key("runners").item(nth).known_runner(name)?;
+        }
+        match self.metric_server {
+            Some(server) => spot.key("prometheus").key("server").http_url(server),
+            None => Ok(()),
+        }
+    }
+
+    fn check_supply(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let declared = match (self.scales_from_zero, self.github_hosted) {
+            (true, true) => {
+                let text = "`scales-from-zero` and `github-hosted` exclude each other";
+                return spot.refuse("github-hosted", text);
+            }
+            (true, false) => "scales-from-zero",
+            (false, true) => "github-hosted",
+            (false, false) if self.max_start_time.is_some() => {
+                let text = "`max-start-time` is for `scales-from-zero` and `github-hosted`";
+                return spot.refuse("max-start-time", text);
+            }
+            (false, false) => return Ok(()),
+        };
+        if self.min_online > 1 {
+            let text = format!("`min-online` and `{declared}` exclude each other");
+            return spot.refuse("min-online", text);
+        }
+        let is_known_by_name = !self.runners.is_empty() || self.metric_server.is_some();
+        if self.github_hosted && is_known_by_name {
+            let text = "`runners` and `prometheus` know nothing of GitHub's own machines";
+            return spot.refuse("github-hosted", text);
+        }
+        let is_zero = self.max_start_time.is_some_and(|time| time.get().is_zero());
+        spot.key("max-start-time").not_zero(is_zero)
+    }
+}

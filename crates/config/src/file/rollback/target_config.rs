@@ -1,0 +1,56 @@
+//! What every kind of target tells of itself, and the rules of its kind.
+
+use std::path::Path;
+
+use model::release::Match;
+use yaml::Fault;
+
+use crate::file::HostList;
+use crate::spot::Spot;
+use crate::value::Span;
+
+/// A kind of target, by its type in the file.
+pub trait TargetConfig {
+    /// How the name of a release in its answers is compared, where it says so.
+    fn release_rule(&self) -> Option<Match> {
+        None
+    }
+
+    /// The rules of this kind that its type cannot state; `spot` is where the target stands.
+    fn check(&self, spot: Spot<'_>) -> Result<(), Fault>;
+}
+
+/// Whoever looks without a pause is soon refused.
+pub(super) fn pause(spot: Spot<'_>, pause: Span) -> Result<(), Fault> {
+    if pause.get().is_zero() {
+        return Err(spot.fault("there is no pause between two looks"));
+    }
+    Ok(())
+}
+
+/// Scripts that run in an unknown folder need whole paths.
+pub(super) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
+    if value.is_absolute() {
+        return Ok(());
+    }
+    let fault = spot.fault(format!("`{}` is no absolute path", value.display()));
+    Err(fault.hint("write it from the root: `/srv/…`"))
+}
+
+/// A selector that fits no machine would be a rollback of nothing.
+pub(super) fn machines(spot: Spot<'_>, list: Option<&HostList>) -> Result<(), Fault> {
+    let Some(list) = list else { return Ok(()) };
+    for selector in list.selectors() {
+        if spot.hosts_named(selector).is_empty() {
+            if selector == "all" || selector.contains(['*', '?']) {
+                let message = format!("no machine under `hosts:` fits `{selector}`");
+                return Err(spot.fault(message));
+            }
+            spot.known_host(selector)?;
+        }
+    }
+    if list.selectors().next().is_none() {
+        return Err(spot.fault("no machine is named"));
+    }
+    Ok(())
+}
