@@ -121,7 +121,7 @@ impl<'n> Spot<'n> {
                 && let Some(name) = node.text()
                 && !seen.insert(name)
             {
-                return Err(Fault::new(format!("`{name}` stands here twice"))
+                return Err(Fault::new(format!("duplicate {key} `{name}`"))
                     .at(node.place.clone())
                     .hint("outcomes are told apart by this name"));
             }

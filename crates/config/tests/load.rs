@@ -156,7 +156,7 @@ fn mistakes_are_shown_where_they_stand() {
         ("service: a\n", "1:1: missing key `version` | "),
         (
             "version: 1\nversion: 1\n",
-            "2:1: the key `version` stands here twice | ",
+            "2:1: duplicate key `version` | ",
         ),
         (
             "version: 1\nhealthgate: []\n",
@@ -224,7 +224,7 @@ fn mistakes_in_what_github_is_asked_are_shown_where_they_stand() {
         ),
         (
             "preflight: { checks: [{ name: a }, { name: a }] }\n",
-            "2:44: `a` stands here twice",
+            "2:44: duplicate name `a`",
         ),
         (
             "preflight: { checks: [{ name: a, waivers: [{ check: a, reason: ' ', approver: b, expires: 2026-12-01 }] }] }\n",

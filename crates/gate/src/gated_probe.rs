@@ -84,7 +84,7 @@ impl GatedProbe {
                 .expected("a probe that can be made")
                 .actual(&reason)
                 .reason(reason)
-                .hint("mend the probe's configuration")),
+                .hint("fix the probe's configuration")),
         }
     }
 

@@ -152,7 +152,7 @@ mod tests {
         let silent = Evidence::silent(Source::List, "no permission");
         let cases: Vec<(&str, Vec<Evidence>, State, usize)> = vec![
             ("nothing", vec![], Unknown, 0),
-            ("nobody could be asked", vec![silent.clone()], Unknown, 0),
+            ("no source could be asked", vec![silent.clone()], Unknown, 0),
             ("listed online", vec![list(Online)], Online, 0),
             ("listed offline", vec![list(Offline), silent], Offline, 0),
             (

@@ -27,7 +27,7 @@ pub struct Document {
     pub environment: Option<String>,
     /// Grows by one with each write.
     pub generation: u64,
-    /// A random word for each write: whoever lost the answer to a write knows its own by it.
+    /// A random word for each write: a writer that lost the answer recognises its own write by it.
     #[serde(default)]
     pub write: Option<String>,
     /// The release that was deployed last, good or not.
@@ -98,7 +98,7 @@ pub struct Entry {
     pub forced: Vec<Forced>,
 }
 
-/// A safety rule that somebody lifted.
+/// A safety rule that a person lifted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Forced {
@@ -118,7 +118,7 @@ pub enum Status {
     Good,
     /// It was rolled back from; it is never a destination.
     Bad,
-    /// Deployed, and nobody has said yet what became of it.
+    /// Deployed, and not verified yet.
     Pending,
     /// Left without a finding against it; a destination only by name.
     RolledBack,

@@ -64,7 +64,7 @@ pub(crate) fn numbers(document: &Document) -> Result<(), String> {
         ("lock.token", token),
     ] {
         if number > MAX_NUMBER {
-            return Err(format!("`{name}` is {number}, which nobody counted to"));
+            return Err(format!("`{name}` is {number}, more than any counter reaches"));
         }
     }
     Ok(())

@@ -321,7 +321,7 @@ impl Store {
             Some(reason) => Err(self.not_written(Trouble::Failed {
                 reason,
                 hint: Some(
-                    "nobody could read it; see what is recorded: `rollback state validate`"
+                    "it could not be read back; see what is recorded: `rollback state validate`"
                         .to_owned(),
                 ),
             })),

@@ -87,7 +87,7 @@ impl serde::de::Error for Fault {
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Fault::new(format!("the key `{field}` stands here twice"))
+        Fault::new(format!("duplicate key `{field}`"))
     }
 
     fn invalid_type(

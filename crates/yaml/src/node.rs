@@ -330,7 +330,7 @@ impl<'t> Builder<'t> {
             };
             self.count(1, &at)?;
             if entries.iter().any(|(key, _)| key.name == name) {
-                return Err(Fault::new(format!("the key `{name}` stands here twice")).at(at));
+                return Err(Fault::new(format!("duplicate key `{name}`")).at(at));
             }
             let (event, value_at) = self.next()?;
             let value = self.node(event, value_at, depth + 1)?;

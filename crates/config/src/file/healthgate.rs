@@ -94,7 +94,7 @@ macro_rules! section {
             /// When a probe passes, fails, or is given up.
             #[serde(default)]
             pub policy: Policy,
-            /// Whether somebody must prove that `--release` is what answered. Default: required.
+            /// Whether a probe must prove that `--release` is what answered. Default: required.
             #[serde(default)]
             pub release_identity: Identity,
             $(
@@ -118,7 +118,7 @@ macro_rules! section {
 }
 probe_kinds!(section);
 
-/// Whether a gate that was given a release may pass without anybody saying which one answered.
+/// Whether a gate that was given a release may pass without proof of which one answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Identity {

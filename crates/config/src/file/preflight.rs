@@ -116,7 +116,7 @@ macro_rules! section {
             /// How many hosts are asked at a time. Default 32.
             #[serde(default = "parallel_hosts")]
             pub parallel_hosts: NonZero<u16>,
-            /// Outcomes that are let through although they are none of success. What a rollback's state
+            /// Outcomes that are let through although they are not a success. What a rollback's state
             /// refuses takes `--force` instead.
             #[serde(default)]
             pub waivers: Vec<Waiver>,

@@ -209,6 +209,8 @@ impl Assessor {
             .or_else(|| self.passed(policy, sample))
     }
 
+    /// `failing-for` where it is set; else `soak-failure-limit` once the probe has passed, and
+    /// `failure-limit` before.
     fn failed_too_much(&self, policy: &Policy, sample: Sample) -> Option<Conclusion> {
         let fail = |reason| {
             Some(Conclusion {

@@ -244,7 +244,7 @@ fn what_makes_no_sense_is_refused_with_its_place() {
             "disk: [{ path: /, min-free: lots }]",
             "neither a share such as `10%`",
         ),
-        ("disk: [{ path: / }, { path: / }]", "stands here twice"),
+        ("disk: [{ path: / }, { path: / }]", "duplicate path `/`"),
         ("commands: ['-rf']", "not the name of a program"),
         ("egress: ['ftp://x/']", "not a scheme"),
         (

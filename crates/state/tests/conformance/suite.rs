@@ -210,7 +210,7 @@ async fn what_is_no_state_is_refused_and_left_untouched(place: &dyn Place) {
             "this release reads",
         ),
         (b"{\"schema\":\"deploy-guard/state/v1\"}", "missing field"),
-        (counted.as_bytes(), "which nobody counted to"),
+        (counted.as_bytes(), "more than any counter reaches"),
         (huge.as_bytes(), "larger than"),
     ] {
         place.put("damaged/state.json", damage);

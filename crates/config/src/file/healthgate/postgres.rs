@@ -22,7 +22,7 @@ pub struct PostgresProbe {
     pub name: String,
     /// `host:port`; the port is 5432 where none is given.
     pub address: Address,
-    /// Whom to log in as. Default: nobody, it is enough that the server would take a login.
+    /// The user to log in as. Default: no login; it is enough that the server would accept one.
     pub user: Option<String>,
     /// The environment variable that holds the password.
     pub password_env: Option<String>,
@@ -74,10 +74,10 @@ pub struct PostgresProbe {
 pub enum PostgresTls {
     /// Never.
     Disable,
-    /// Where the server offers it, whoever it is.
+    /// Where the server offers it; the server is not verified.
     #[default]
     Prefer,
-    /// Always, whoever the server is.
+    /// Always; the server is not verified.
     Require,
     /// Always, and the server's certificate is trusted, whatever its name.
     VerifyCa,

@@ -21,7 +21,7 @@ pub struct PrometheusProbe {
     /// The server's base URL, with its path prefix where it has one:
     /// `https://mimir.internal/prometheus`.
     pub server: String,
-    /// How the server lets us in. Default: as anybody.
+    /// How to log in to the server. Default: no login.
     pub access: Option<PrometheusAccess>,
     /// A query that gives one number; with `reduce`, several.
     pub query: String,

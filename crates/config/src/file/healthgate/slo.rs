@@ -12,14 +12,14 @@ use super::{PolicyOverlay, PrometheusAccess};
 use crate::value::{Quantity, Span};
 
 /// Objectives that the service must meet over a window, each a probe: `slo/error-rate`, `slo/p95`,
-/// `slo/availability`. Without traffic nobody knows, and they are inconclusive.
+/// `slo/availability`. Without traffic they are inconclusive.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Slo {
     /// The Prometheus server's base URL. Default: that of the first probe under `prometheus:`, with
     /// its `access`.
     pub server: Option<String>,
-    /// How the server lets us in. Default: as anybody.
+    /// How to log in to the server. Default: no login.
     pub access: Option<PrometheusAccess>,
     /// The greatest share of requests that may fail, such as `5%`.
     pub error_rate: Option<Quantity>,

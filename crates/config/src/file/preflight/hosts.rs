@@ -56,7 +56,7 @@ impl CheckConfig for HostCheck {
             absolute(spot, &rule.path)?;
             let same = |other: &&RoomCheck| other.path == rule.path;
             if self.disk.iter().filter(same).count() > 1 {
-                return Err(spot.fault(format!("`{}` stands here twice", rule.path.display())));
+                return Err(spot.fault(format!("duplicate path `{}`", rule.path.display())));
             }
         }
         for (nth, command) in self.commands.iter().enumerate() {
@@ -76,7 +76,7 @@ impl CheckConfig for HostCheck {
                     .hint("name a URL that answers without credentials"));
             }
             if self.egress.iter().filter(|other| *other == url).count() > 1 {
-                return Err(spot.fault(format!("`{url}` stands here twice")));
+                return Err(spot.fault(format!("duplicate URL `{url}`")));
             }
         }
         let odd = |load: f64| !load.is_finite() || load <= 0.0;

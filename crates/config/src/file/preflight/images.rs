@@ -63,7 +63,7 @@ pub enum RegistryLogin {
     /// the profile, the container or the instance: also for a registry under another name, in
     /// `AWS_REGION`.
     Ecr,
-    /// Nobody: what the whole world may see.
+    /// No login: only what is public.
     Anonymous,
 }
 
