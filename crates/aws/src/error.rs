@@ -1,7 +1,7 @@
 //! Why AWS could not be asked, or does not answer as hoped.
 
 /// A question that got no usable answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("find AWS credentials: {reason}")]
     NoCredentials { reason: String, hint: String },

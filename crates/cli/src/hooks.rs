@@ -49,7 +49,7 @@ async fn one(
             let outcome = Outcome::pass(id, name).severity(Severity::Advisory);
             outcome.actual(if said.is_empty() { "done" } else { said })
         }
-        Err(reason) => bad(id, name, reason, run),
+        Err(failure) => bad(id, name, failure.chain(), run),
     }
 }
 
@@ -59,7 +59,7 @@ pub async fn script(
     hook: &Hook,
     env: Variables,
     grace: Duration,
-) -> Result<Captured, String> {
+) -> Result<Captured, Failure> {
     let script = Script {
         text: &hook.run,
         env,
@@ -69,13 +69,13 @@ pub async fn script(
     let mut log = |_: Stream, line: &str| tracing::info!("{}", redactor.redact(line));
     let ran = tokio::select! {
         ran = remote::local::run(&script, &mut log) => ran,
-        () = job.interrupt.and(grace) => return Err("interrupted".to_owned()),
+        () = job.interrupt.and(grace) => return Err(Failure::error("interrupted")),
     };
-    let captured = ran.map_err(|error| format!("could not be started: {error}"))?;
+    let captured = ran.map_err(|error| Failure::error(format!("could not be started: {error}")))?;
     if captured.success() {
         Ok(captured)
     } else {
-        Err(captured.told())
+        Err(Failure::error(captured.told()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use target::{Context, Question, Target, Transition};
+use target::{Context, Error, Question, Target, Transition};
 
 /// How long a place may take to say what it runs.
 pub const LOOK: Duration = Duration::from_secs(20);
@@ -16,7 +16,7 @@ pub const LOOK: Duration = Duration::from_secs(20);
 pub struct PlaceAnswers {
     /// Of all of them: the release to leave, where one runs another than the destination; `None`
     /// where the target cannot tell.
-    pub all: Result<Option<String>, String>,
+    pub all: Result<Option<String>, Error>,
     /// What each said, by its step's name.
     pub at: BTreeMap<String, String>,
 }
@@ -36,10 +36,8 @@ pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
                 at.insert(step.name.clone(), release);
             }
             Ok(None) => unable = true,
-            Err(reason) if steps.len() > 1 => {
-                silent = silent.or(Some(format!("{}: {reason}", step.place)));
-            }
-            Err(reason) => silent = silent.or(Some(reason)),
+            Err(error) if steps.len() > 1 => silent = silent.or(Some(error.at(&step.place))),
+            Err(error) => silent = silent.or(Some(error)),
         }
     }
     // What most places run that do not run the destination is what there is to leave.
@@ -50,15 +48,19 @@ pub async fn places(target: &dyn Target, destination: &str) -> PlaceAnswers {
     let other = others.into_iter().max_by_key(|(_, count)| *count);
     let all = match (other, silent) {
         (Some((other, _)), _) => Ok(Some(other.to_owned())),
-        (None, Some(reason)) => Err(reason),
+        (None, Some(error)) => Err(error),
         (None, None) if unable || at.is_empty() => Ok(None),
         (None, None) => Ok(Some(destination.to_owned())),
     };
     PlaceAnswers { all, at }
 }
 
-pub(crate) fn late() -> String {
-    format!("no answer within {} s", LOOK.as_secs())
+/// That one did not.
+pub fn late() -> Error {
+    Error::Late {
+        what: "no answer",
+        within: LOOK,
+    }
 }
 
 /// Whether several releases may run side by side: on several places, or behind one front door.
@@ -68,7 +70,7 @@ fn several(target: &dyn Target, destination: &str) -> bool {
 }
 
 /// What was answered just now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum ReleaseAnswer {
     /// The release, and who says so.
     Given {
@@ -76,11 +78,7 @@ pub enum ReleaseAnswer {
         evidence: &'static str,
     },
     /// A source was asked and did not answer.
-    Missing {
-        reason: String,
-        /// Where the service tells its release was never configured, only guessed at.
-        guessed: bool,
-    },
+    Missing(Error),
     /// No source can be asked.
     NoSource,
 }
@@ -105,30 +103,22 @@ pub async fn ask(
             return (ReleaseAnswer::Given { release, evidence }, at);
         }
         Ok(None) => None,
-        Err(reason) => Some(reason),
-    };
-    let missing = |reason| ReleaseAnswer::Missing {
-        reason,
-        guessed: false,
+        Err(error) => Some(error),
     };
     let answer = match (Question::ask_gate(context, likely).await, silent) {
         (None, None) => ReleaseAnswer::NoSource,
         // One answer through the front door says nothing of the others.
-        (Some(Ok(release)), Some(reason))
+        (Some(Ok(release)), Some(error))
             if release == likely && target.is_some_and(|target| several(target, likely)) =>
         {
-            missing(reason)
+            ReleaseAnswer::Missing(error)
         }
         (Some(Ok(release)), _) => ReleaseAnswer::Given {
             release,
             evidence: "the service says so",
         },
         // The target's own reason says more.
-        (_, Some(reason)) => missing(reason),
-        (Some(Err(unanswered)), None) => ReleaseAnswer::Missing {
-            reason: unanswered.reason,
-            guessed: unanswered.guessed,
-        },
+        (_, Some(error)) | (Some(Err(error)), None) => ReleaseAnswer::Missing(error),
     };
     (answer, at)
 }
@@ -166,9 +156,7 @@ impl CurrentRelease {
                 (Some(release.clone()), (*evidence).to_owned())
             }
             // What does not answer is not the healthy destination.
-            ReleaseAnswer::Missing { reason, .. } => {
-                (believed, format!("it cannot be asked: {reason}"))
-            }
+            ReleaseAnswer::Missing(error) => (believed, format!("it cannot be asked: {error}")),
             ReleaseAnswer::NoSource if is_named && believed.is_some() => {
                 (believed, "`--release`".to_owned())
             }
@@ -193,7 +181,7 @@ impl CurrentRelease {
                 release == destination
             }
             (None, ReleaseAnswer::NoSource) => true,
-            (None, ReleaseAnswer::Missing { .. }) => false,
+            (None, ReleaseAnswer::Missing(_)) => false,
         }
     }
 }

@@ -172,7 +172,7 @@ impl<'a> Execution<'a> {
     /// Brings each step that the journal does not say is done what it needs; why it could not be, by
     /// the step's name. What was begun is gone on with: one that cannot be made ready does not stop
     /// the others.
-    pub async fn prepare_rest(&self, within: Duration) -> BTreeMap<String, String> {
+    pub async fn prepare_rest(&self, within: Duration) -> BTreeMap<String, target::Error> {
         let done = {
             let journal = self.journal.lock().await;
             let done = |step: &&Step| status::of(&journal, &step.name) == StepStatus::Done;
@@ -184,8 +184,8 @@ impl<'a> Execution<'a> {
                 let target = self.means.target;
                 let preparing = target.prepare(step, self.transition()).filter(|_| !done)?;
                 let ready = tokio::time::timeout(within, preparing).await;
-                let reason = ready.unwrap_or_else(|_| Err(plan::late(within))).err()?;
-                Some((step.name.clone(), reason))
+                let error = ready.unwrap_or_else(|_| Err(plan::late(within))).err()?;
+                Some((step.name.clone(), error))
             }
         });
         join_all(preparing).await.into_iter().flatten().collect()
@@ -199,7 +199,7 @@ impl<'a> Execution<'a> {
     pub async fn run(
         &mut self,
         current: &CurrentRelease,
-        unready: &BTreeMap<String, String>,
+        unready: &BTreeMap<String, target::Error>,
         notes: Vec<Outcome>,
     ) -> Result<Conclusion<End>, Error> {
         let Made {
@@ -348,14 +348,18 @@ impl<'a> Execution<'a> {
         self.steps.iter().filter(known).collect()
     }
 
-    async fn commit(&self, current: &CurrentRelease, unready: &BTreeMap<String, String>) -> Made {
+    async fn commit(
+        &self,
+        current: &CurrentRelease,
+        unready: &BTreeMap<String, target::Error>,
+    ) -> Made {
         let known = self.known(current).await;
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut open = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
             let id = format!("step/{}", step.name);
-            if let Some(reason) = unready.get(&step.name) {
-                let outcome = self.not_made(step, format!("not begun: {reason}"));
+            if let Some(error) = unready.get(&step.name) {
+                let outcome = self.not_made(step, format!("not begun: {error}"));
                 outcomes.insert(at, outcome);
             } else if known.contains(&step) {
                 let outcome = Outcome::pass(id, &self.to);
@@ -447,7 +451,7 @@ impl<'a> Execution<'a> {
                 let applied = target.apply(step, self.transition(), snapshot.as_deref());
                 self.in_time(applied).await
             }
-            Err(reason) => Err(reason),
+            Err(error) => Err(error),
         };
         let mut journal = self.journal.lock().await;
         let (outcome, answered) = match result {
@@ -456,7 +460,8 @@ impl<'a> Execution<'a> {
                 let id = format!("step/{}", step.name);
                 (Outcome::pass(id, &self.to).actual(detail), answered)
             }
-            Err(reason) => {
+            Err(error) => {
+                let reason = error.to_string();
                 let clean = watch.clean(&reason);
                 journal.failed(&step.name, &clean).await?;
                 drop(journal);
@@ -483,12 +488,12 @@ impl<'a> Execution<'a> {
     }
 
     /// No longer than the deadline allows.
-    async fn in_time<T>(&self, doing: Asking<'_, T>) -> Result<T, String> {
+    async fn in_time<T>(&self, doing: Asking<'_, T>) -> Result<T, target::Error> {
         let late = || {
             let deadline = self.means.settings.deadline;
-            Err(format!(
+            Err(target::Error::Deadline(format!(
                 "not done within the deadline of {deadline}; it may still go on"
-            ))
+            )))
         };
         let ended = tokio::time::timeout_at(self.until.into(), doing).await;
         ended.unwrap_or_else(|_| late())
@@ -559,10 +564,10 @@ impl<'a> Execution<'a> {
                 journal.restored(name).await?;
                 Outcome::pass(id, step.place.to_string()).actual(detail)
             }
-            Err(reason) => Outcome::fail(id, step.place.to_string())
+            Err(error) => Outcome::fail(id, step.place.to_string())
                 .expected("what was before is back")
-                .actual(reason.clone())
-                .reason(reason)
+                .actual(error.to_string())
+                .reason(error.to_string())
                 .hint(format!(
                     "repair it, then `{stage} resume` puts back the rest"
                 )),
@@ -578,14 +583,14 @@ impl<'a> Execution<'a> {
         let asking = self.steps.iter().map(|step| async move {
             let asked = tokio::time::timeout(LOOK, target.current(step, &self.to)).await;
             let status = status::of(&*self.journal.lock().await, &step.name);
-            let told = matches!(asked, Ok(Ok(Some(_))));
+            let asked = asked.unwrap_or_else(|_| Err(late()));
+            let told = matches!(asked, Ok(Some(_)));
             let (release, how) = match (asked, status) {
-                (Ok(Ok(Some(release))), _) => (
+                (Ok(Some(release)), _) => (
                     Some(self.means.watch.clean(&release)),
                     "it says so".to_owned(),
                 ),
-                (Ok(Err(reason)), _) => (None, reason),
-                (Err(_), _) => (None, late()),
+                (Err(error), _) => (None, error.to_string()),
                 (_, StepStatus::Done) => (Some(self.to.clone()), "its step succeeded".to_owned()),
                 (_, StepStatus::Untouched | StepStatus::Restored) => {
                     (self.from.clone(), "as it was before".to_owned())

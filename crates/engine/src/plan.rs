@@ -8,7 +8,7 @@ use config::value::Portion;
 use futures_util::future::join_all;
 use model::Outcome;
 use model::report::Bar;
-use target::{Step, Target, Transition};
+use target::{Error, Step, Target, Transition};
 
 use crate::current::CurrentRelease;
 use crate::watch::Watch;
@@ -29,7 +29,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct PlannedStep {
     pub step: Step,
-    pub ready: Result<String, String>,
+    pub ready: Result<String, Error>,
 }
 
 impl Plan {
@@ -134,26 +134,29 @@ impl Plan {
     }
 
     /// The steps that cannot be made, where these are more than may fail or all there are.
-    pub fn impossible(&self, max_failed: Portion) -> Option<Vec<(&Step, &str)>> {
-        let failed = self.steps.iter().filter_map(|planned| {
-            let reason = planned.ready.as_ref().err()?;
-            Some((&planned.step, reason.as_str()))
-        });
+    pub fn impossible(&self, max_failed: Portion) -> Option<Vec<(&Step, &Error)>> {
+        let failed = self
+            .steps
+            .iter()
+            .filter_map(|planned| Some((&planned.step, planned.ready.as_ref().err()?)));
         let failed: Vec<_> = failed.collect();
         let (most, all) = (max_failed.at_most(self.steps.len()), self.steps.len());
         (failed.len() > most || failed.len() >= all).then_some(failed)
     }
 
     /// The reasons of the steps that cannot be made, by name.
-    pub fn unready(&self) -> BTreeMap<String, String> {
+    pub fn unready(&self) -> BTreeMap<String, Error> {
         let failed = |planned: &PlannedStep| {
-            let reason = planned.ready.as_ref().err()?;
-            Some((planned.step.name.clone(), reason.clone()))
+            let error = planned.ready.as_ref().err()?;
+            Some((planned.step.name.clone(), error.clone()))
         };
         self.steps.iter().filter_map(failed).collect()
     }
 }
 
-pub(crate) fn late(within: Duration) -> String {
-    format!("not ready within {} s", within.as_secs())
+pub(crate) fn late(within: Duration) -> Error {
+    Error::Late {
+        what: "not ready",
+        within,
+    }
 }

@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use model::{Env, Redactor, Verdict};
 use state::{Claim, Holder, Lease, Store};
 use target::{
-    Applied, Asking, Capabilities, Context, Observe, Place, Places, Proving, Step, Switch, Target,
-    Transition,
+    Applied, Asking, Capabilities, Context, Error, Observe, Place, Places, Proving, Step, Switch,
+    Target, Transition,
 };
 use tempfile::TempDir;
 
@@ -100,7 +100,7 @@ impl Switch for Pair {
             let place = step.place.to_string();
             self.done.borrow_mut().push(format!("apply {place}"));
             if self.broken.get() == Some(place.as_str()) {
-                return Err("it is broken".to_owned());
+                return Err(Error::Down("it is broken".to_owned()));
             }
             self.runs
                 .borrow_mut()
@@ -118,7 +118,7 @@ impl Switch for Pair {
         Box::pin(async move {
             let place = step.place.to_string();
             self.done.borrow_mut().push(format!("revert {place}"));
-            let before = snapshot.ok_or("no snapshot")?;
+            let before = snapshot.ok_or(Error::Unnoted("no snapshot"))?;
             self.runs.borrow_mut().insert(place, before.to_owned());
             Ok("put back".to_owned())
         })

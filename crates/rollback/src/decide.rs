@@ -11,7 +11,7 @@ use state::{Document, Entry, Status};
 
 use crate::act;
 use crate::session::Session;
-use target::{ASK, Entrypoint, Place, Places, Question, kinds};
+use target::{ASK, Entrypoint, Error, Place, Places, Question, kinds};
 
 /// Answers of a way with traffic: behind one address there may be several servers, and a proxy
 /// that was just reloaded has workers of before.
@@ -138,11 +138,11 @@ async fn by_target(
     let outcome = |verdict| Outcome::new("decide/target", "", verdict).expected("a good release");
     let release = match engine::current::places(&*target, &likely).await.all {
         Ok(release) => session.clean(&release?),
-        Err(reason) => {
+        Err(error) => {
             return Some(Seen {
                 outcome: outcome(Verdict::Inconclusive)
-                    .actual(reason.clone())
-                    .reason(format!("what the target runs is not known: {reason}"))
+                    .actual(error.to_string())
+                    .reason(format!("what the target runs is not known: {error}"))
                     .hint("see what runs there, and `rollback plan`"),
                 new: Vec::new(),
             });
@@ -277,28 +277,30 @@ async fn ask(
         Some(good) => format!("{good}, or another release that was recorded good"),
         None => "a release that was recorded good".to_owned(),
     };
-    let mut answers: Vec<Result<String, String>> = Vec::new();
+    let (mut releases, mut silent) = (Vec::new(), None);
     for nth in 0..if door.traffic { ANSWERS } else { 1 } {
         if nth > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let answered = answer(session, places, door, document).await;
-        let failed = answered.iter().any(Result::is_err);
-        for answer in answered {
-            if !answers.contains(&answer) {
-                answers.push(answer);
+        match answer(session, places, door, document).await {
+            Ok(answered) => {
+                for release in answered {
+                    if !releases.contains(&release) {
+                        releases.push(release);
+                    }
+                }
+            }
+            Err(error) => {
+                silent = Some(error);
+                break;
             }
         }
-        if failed {
-            break;
-        }
     }
-    let releases = door.question.names.clone();
     let named = session.job.release.as_deref();
-    let named = named.map(|release| releases.named(release, ""));
+    let named = named.map(|release| door.question.names.named(release, ""));
     let mut worst = (Meaning::Old, String::new());
     let (mut told, mut new) = (Vec::new(), Vec::new());
-    for answer in answers {
+    for answer in releases.into_iter().map(Ok).chain(silent.map(Err)) {
         let (meaning, words) = match answer {
             Ok(release) => {
                 let release = session.clean(&release);
@@ -308,7 +310,7 @@ async fn ask(
                 }
                 (meaning, format!("{release} answers ({known})"))
             }
-            Err(reason) => (Meaning::Unknown, reason),
+            Err(error) => (Meaning::Unknown, error.to_string()),
         };
         // The new release in one of the answers is one user too many.
         let rank = |meaning| match meaning {
@@ -355,13 +357,13 @@ async fn ask(
 }
 
 /// What one answer can mean: where several of its words could be the release, each of those that
-/// we know.
+/// we know; at least one.
 async fn answer(
     session: &Session<'_>,
     places: &Places,
     door: &Entrypoint,
     document: Option<&Document>,
-) -> Vec<Result<String, String>> {
+) -> Result<Vec<String>, Error> {
     let around = probe::ProbeContext {
         env: session.job.env.clone(),
         hosts: places.hosts(),
@@ -372,7 +374,7 @@ async fn answer(
     let good = document.and_then(|document| document.last_known_good.clone());
     let source = door.question.source.as_ref();
     let exact = source.is_some_and(|source| source.jq.is_some() || source.header.is_some());
-    let (mut releases, mut reason) = (Vec::new(), String::new());
+    let (mut releases, mut silent) = (Vec::new(), None);
     for likely in [good.unwrap_or_default(), new.unwrap_or_default()] {
         if exact && !releases.is_empty() {
             break;
@@ -381,14 +383,14 @@ async fn answer(
             .question
             .ask_from(&door.place, &around, door.at.as_deref(), &likely, ASK);
         match asked.await {
-            Ok(release) => releases.push(Ok(release)),
-            Err(why) => reason = why,
+            Ok(release) => releases.push(release),
+            Err(error) => silent = Some(error),
         }
     }
-    if releases.is_empty() {
-        releases.push(Err(reason));
+    match silent {
+        Some(error) if releases.is_empty() => Err(error),
+        _ => Ok(releases),
     }
-    releases
 }
 
 /// What it means that users get this release; `named` is the one under suspicion.

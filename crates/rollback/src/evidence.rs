@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use cli::Failure;
 use jiff::Timestamp;
 use model::Report;
 use state::atomic::{self, Owner};
@@ -21,7 +22,7 @@ const FOLDER: &str = ".deploy-guard/evidence";
 
 impl Session<'_> {
     /// This rollback's folder; made when it is first asked for.
-    pub(crate) fn evidence(&self, hook_context: &mut HookContext) -> Result<PathBuf, String> {
+    pub(crate) fn evidence(&self, hook_context: &mut HookContext) -> Result<PathBuf, Failure> {
         if let Some(folder) = &hook_context.evidence {
             return Ok(folder.clone());
         }
@@ -35,8 +36,12 @@ impl Session<'_> {
             plain(&self.clean(left)),
             plain(&self.clean(&hook_context.destination))
         );
-        let folder = make(&base, &name)
-            .map_err(|error| format!("failed to make a folder in {}: {error}", base.display()))?;
+        let folder = make(&base, &name).map_err(|error| {
+            Failure::error(format!(
+                "failed to make a folder in {}: {error}",
+                base.display()
+            ))
+        })?;
         forget(&base);
         hook_context.evidence = Some(folder.clone());
         Ok(folder)
@@ -57,7 +62,7 @@ impl Session<'_> {
 }
 
 /// Keeps a text's end under `PLACE/NAME`; how long it is.
-pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, String> {
+pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, Failure> {
     let mut start = text.len().saturating_sub(MAX_TEXT_BYTES);
     while !text.is_char_boundary(start) {
         start += 1;
@@ -80,7 +85,8 @@ pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, Strin
         }
         file.write_all(&text.as_bytes()[start..])
     };
-    write().map_err(|error: std::io::Error| format!("{}: {error}", path.display()))?;
+    write()
+        .map_err(|error: std::io::Error| Failure::error(format!("{}: {error}", path.display())))?;
     Ok(text.len() - start)
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Entry, Forced, Status};
 use target::fit::{self, Fit};
-use target::{Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
+use target::{Error, Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
 
 use crate::session::Session;
 
@@ -77,19 +77,20 @@ impl force::Rule for Rule {
 /// The longest text that is kept of a release.
 const MAX_BYTES: usize = model::release::LONGEST;
 
-fn name(text: &str) -> Result<String, String> {
+fn name(text: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     if text.trim().is_empty() {
-        return Err("it is empty".to_owned());
+        return Err("it is empty".into());
     }
     if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
-        return Err(format!(
+        let long = format!(
             "it has a line break or another control character, or more than {MAX_BYTES} bytes"
-        ));
+        );
+        return Err(long.into());
     }
     Ok(text.to_owned())
 }
 
-fn digest(text: &str) -> Result<String, String> {
+fn digest(text: &str) -> Result<String, &'static str> {
     let good = text.split_once(':').is_some_and(|(kind, value)| {
         let plain =
             |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
@@ -98,7 +99,7 @@ fn digest(text: &str) -> Result<String, String> {
     if good && text.len() <= MAX_BYTES {
         Ok(text.to_owned())
     } else {
-        Err("it is no digest such as `sha256:9f86d0…`".to_owned())
+        Err("it is no digest such as `sha256:9f86d0…`")
     }
 }
 
@@ -362,11 +363,11 @@ async fn running(
             told.task_definition = Some(learned.task_definition);
             outcome
         }
-        Err(reason) => {
+        Err(error) => {
             let outcome = Outcome::error(id, release)
-                .actual(reason.clone())
+                .actual(error.to_string())
                 .reason(format!(
-                    "which task definition runs could not be asked: {reason}"
+                    "which task definition runs could not be asked: {error}"
                 ));
             match insisted.lifts(Rule::NotRunning) {
                 Some(forced) => force::lifted(outcome, forced),
@@ -382,14 +383,14 @@ async fn facts(
     session: &Session<'_>,
     release: &str,
     known: Vec<Entry>,
-) -> Result<Option<ReleaseFacts>, String> {
+) -> Result<Option<ReleaseFacts>, Error> {
     let places = Places::new(&session.job.config.hosts, &session.job.env);
     // What asks for what runs reports why there is no target.
     let Ok(target) = kinds::of(session.section, &session.context(&places, known)) else {
         return Ok(None);
     };
     let asked = tokio::time::timeout(LOOK, target.facts(release)).await;
-    asked.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK.as_secs())))
+    asked.unwrap_or_else(|_| Err(current::late()))
 }
 
 /// What the parts of all places run. What cannot be asked is left out.
@@ -434,7 +435,7 @@ async fn runs(
     let (answer, _) = current::ask(target, &context, &name).await;
     let parts = match (&answer, target) {
         (ReleaseAnswer::Given { release, .. }, _) if *release == name => Parts::default(),
-        (ReleaseAnswer::NoSource | ReleaseAnswer::Missing { guessed: true, .. }, _) | (_, None) => {
+        (ReleaseAnswer::NoSource | ReleaseAnswer::Missing(Error::Guessed(_)), _) | (_, None) => {
             Parts::default()
         }
         (_, Some(target)) => parts(target, &name).await,
@@ -459,7 +460,7 @@ async fn runs(
             (outcome, instead(release, &running, &parts))
         }
         // A probe that was never told where the release stands was only guessed at.
-        ReleaseAnswer::NoSource | ReleaseAnswer::Missing { guessed: true, .. } => {
+        ReleaseAnswer::NoSource | ReleaseAnswer::Missing(Error::Guessed(_)) => {
             return Outcome::inconclusive(id, release)
                 .severity(Severity::Advisory)
                 .expected(expected)
@@ -468,7 +469,7 @@ async fn runs(
                 .hint("add `rollback.command.current`, or `release:` to a probe of `healthgate:`");
         }
         // It was asked, and does not run.
-        ReleaseAnswer::Missing { .. } if !parts.down.is_empty() => {
+        ReleaseAnswer::Missing(_) if !parts.down.is_empty() => {
             let down = session.clean(&parts.down.join(", "));
             let reason = format!("{release} does not run: {down}");
             let hint = format!(
@@ -476,11 +477,11 @@ async fn runs(
             );
             (refused().actual(down).reason(reason), hint)
         }
-        ReleaseAnswer::Missing { reason, .. } => {
-            let said = format!("whether {release} runs could not be asked: {reason}");
+        ReleaseAnswer::Missing(error) => {
+            let said = format!("whether {release} runs could not be asked: {error}");
             let outcome = Outcome::error(id, release)
                 .expected(expected)
-                .actual(reason)
+                .actual(error.to_string())
                 .reason(said);
             let hint = "nothing was recorded; see whether the service answers";
             (outcome, hint.to_owned())

@@ -45,7 +45,9 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
         (path.display().to_string(), Ok(read(path)?))
     } else {
         let session = Session::open(job)?;
-        (session.store.place(), seen(&session).await?)
+        let seen = session.store.snapshot().await;
+        let bytes = seen.map(|seen| seen.bytes().map(<[u8]>::to_vec));
+        (session.store.place(), bytes)
     };
     let report = |outcomes| Ok(Report::from_outcomes("rollback", started_at, outcomes));
     let bytes = match bytes {
@@ -55,7 +57,9 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
             Session::open(job)?.read().await?;
             return report(vec![crate::view::nothing_recorded(place)]);
         }
-        Err(reason) => return report(vec![problem(&place, "", &reason)]),
+        // What lies there has none that can be looked at.
+        Err(Error::Damaged { reason, .. }) => return report(vec![problem(&place, "", &reason)]),
+        Err(error) => return Err(error.into()),
     };
     let mut problems = state::validate::problems(&bytes);
     if file.is_none() && problems.is_empty() {
@@ -108,15 +112,6 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
                     .hint("check the path and its permissions"),
             }
         })
-}
-
-/// The state's bytes; or why what lies there has none that can be looked at.
-async fn seen(session: &Session<'_>) -> Result<Result<Option<Vec<u8>>, String>, Failure> {
-    match session.store.snapshot().await {
-        Ok(snapshot) => Ok(Ok(snapshot.bytes().map(<[u8]>::to_vec))),
-        Err(Error::Damaged { reason, .. }) => Ok(Err(reason)),
-        Err(error) => Err(Failure::from(error)),
-    }
 }
 
 async fn migrate(job: &Job) -> Result<Report, Failure> {

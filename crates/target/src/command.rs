@@ -10,6 +10,7 @@ use model::release::Releases;
 use remote::local::{Captured, Script};
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::place::Place;
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
@@ -40,7 +41,7 @@ impl<'a> Command<'a> {
         text: &str,
         transition: Option<Transition<'_>>,
         host: &str,
-    ) -> Result<Captured, String> {
+    ) -> Result<Captured, Error> {
         let mut env = vec![("HOST".to_owned(), host.to_owned())];
         // Empty rather than inherited: the caller's own RELEASE must not be taken for ours.
         env.push((
@@ -64,21 +65,26 @@ impl<'a> Command<'a> {
             tracing::info!("{}", redactor.redact(line));
         })
         .await
-        .map_err(|error| format!("the command could not be started: {error}"))
+        .map_err(|cause| Error::NotStarted {
+            what: "the command",
+            cause: cause.into(),
+        })
     }
 
     /// The release that `current` prints, with `HOST` set to the step's address.
-    async fn printed(&self, step: &Step, likely: &str) -> Result<Option<String>, String> {
+    async fn printed(&self, step: &Step, likely: &str) -> Result<Option<String>, Error> {
         let Some(text) = &self.config.current else {
             return Ok(None);
         };
         let captured = self.run(text, None, self.address(&step.place)).await?;
         if !captured.success() {
-            return Err(format!("`rollback.command.current`: {}", captured.told()));
+            return Err(Error::ended(captured).at("`rollback.command.current`"));
         }
         let printed = captured.stdout.trim();
         if printed.is_empty() || printed.len() > MAX_RELEASE || printed.contains('\n') {
-            return Err("`rollback.command.current` does not print one release".to_owned());
+            return Err(Error::Malformed(
+                "`rollback.command.current` does not print one release".to_owned(),
+            ));
         }
         Ok(Some(self.names.named(printed, likely).to_owned()))
     }
@@ -93,7 +99,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    async fn switch(&self, step: &Step, transition: Transition<'_>) -> Result<String, String> {
+    async fn switch(&self, step: &Step, transition: Transition<'_>) -> Result<String, Error> {
         let address = self.address(&step.place);
         let captured = self
             .run(&self.config.run, Some(transition), address)
@@ -104,7 +110,7 @@ impl<'a> Command<'a> {
                 captured.duration.as_millis()
             ))
         } else {
-            Err(captured.told())
+            Err(Error::ended(captured))
         }
     }
 }
@@ -152,10 +158,8 @@ impl Switch for Command<'_> {
                 let address = self.address(&step.place);
                 let captured = self.run(text, Some(transition), address).await?;
                 if !captured.success() {
-                    return Err(format!(
-                        "`rollback.command.check` says no: {}",
-                        captured.told()
-                    ));
+                    let what = "`rollback.command.check` says no";
+                    return Err(Error::ended(captured).at(what));
                 }
             }
             Ok(step.does.clone())
@@ -194,7 +198,7 @@ impl Switch for Command<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("which release ran before is not known")?;
+            let before = before.ok_or(Error::Unnoted("which release ran before is not known"))?;
             let back = Transition {
                 to: before,
                 from: Some(transition.to),
@@ -202,9 +206,9 @@ impl Switch for Command<'_> {
             let made = self.switch(step, back).await?;
             // A command that has nothing to do for a release it does not know ends well too.
             match self.printed(step, before).await? {
-                Some(runs) if runs != before => Err(format!(
+                Some(runs) if runs != before => Err(Error::Contradicts(format!(
                     "{made}, and `rollback.command.current` prints {runs}, not {before}"
-                )),
+                ))),
                 _ => Ok(made),
             }
         })

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use state::Entry;
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::machines::{Machines, alone, host};
 use crate::place::{Effect, Place, word};
 use crate::target::{
@@ -74,8 +75,8 @@ struct Before {
 }
 
 impl Before {
-    fn read(text: &str) -> Result<Before, String> {
-        serde_json::from_str(text).map_err(|error| format!("the pre-image: {error}"))
+    fn read(text: &str) -> Result<Before, Error> {
+        serde_json::from_str(text).map_err(|error| Error::from(error).at("the pre-image"))
     }
 }
 
@@ -128,12 +129,12 @@ impl<'a> Compose<'a> {
     }
 
     /// The image of each service; what is no image's name is refused.
-    fn images(&self, release: &str) -> Result<BTreeMap<String, String>, String> {
+    fn images(&self, release: &str) -> Result<BTreeMap<String, String>, Error> {
         // `shop:5000/other` would be another registry's.
         if release.contains(['/', '@']) {
-            return Err(format!(
+            return Err(Error::Unfit(format!(
                 "`{release}` is no tag: such an image is no image's name of this service"
-            ));
+            )));
         }
         let image = |(service, template): (&String, &String)| {
             let image = if template.contains(DIGEST) {
@@ -146,7 +147,7 @@ impl<'a> Compose<'a> {
                 }
             };
             if !is_image(&image) {
-                return Err(format!("`{image}` is no image's name"));
+                return Err(Error::Unfit(format!("`{image}` is no image's name")));
             }
             Ok((service.clone(), image))
         };
@@ -154,13 +155,13 @@ impl<'a> Compose<'a> {
     }
 
     /// The digest that the state recorded for a release.
-    fn digest(&self, release: &str) -> Result<&str, String> {
+    fn digest(&self, release: &str) -> Result<&str, Error> {
         let entry = self.known.iter().find(|entry| entry.release == release);
         let digest = entry.and_then(|entry| entry.digest.as_deref());
         digest.ok_or_else(|| {
-            format!(
+            Error::Missing(format!(
                 "the state knows no digest of {release}: `rollback record --release {release} --digest sha256:…`"
-            )
+            ))
         })
     }
 
@@ -207,27 +208,17 @@ impl<'a> Compose<'a> {
     }
 
     /// All containers of the project, those that do not run too.
-    async fn look(&self, place: &Place) -> Result<Look, String> {
+    async fn look(&self, place: &Place) -> Result<Look, Error> {
         let known = self.program(place);
         let text = self.head(known.as_ref()) + &self.list(known.as_ref());
-        let printed = self
-            .machines
-            .places
-            .whole(
-                place,
-                "docker inspect",
-                &text,
-                &self.env(""),
-                Effect::Reads,
-                LOOK,
-            )
-            .await?;
+        let env = self.env("");
+        let printed = self.whole(place, "docker inspect", &text, &env).await?;
         let mut lines = printed.lines();
         let mut program = match known {
             Some(program) => program,
             None => Program::read(lines.next().unwrap_or_default()),
         };
-        let all: Result<Vec<Container>, String> = lines.map(Container::read).collect();
+        let all: Result<Vec<Container>, Error> = lines.map(Container::read).collect();
         let mut all = all?;
         all.retain(|one| !one.one_off() && !one.service().is_empty());
         let ours = |one: &&Container| self.config.services.contains_key(one.service());
@@ -251,11 +242,7 @@ impl<'a> Compose<'a> {
                 self.head_at(place),
                 elsewhere.join(" ")
             );
-            let printed =
-                self.machines
-                    .places
-                    .script(place, "docker inspect", &text, Effect::Reads, LOOK);
-            let there = printed.await?;
+            let there = self.read(place, "docker inspect", &text).await?;
             let gone = |id: &&str| !there.lines().any(|line| line == *id);
             let gone: BTreeSet<String> = (look.elsewhere().into_iter())
                 .filter(gone)
@@ -269,7 +256,7 @@ impl<'a> Compose<'a> {
     }
 
     /// The same, or the last look where that is a moment ago.
-    async fn look_lately(&self, place: &Place) -> Result<Look, String> {
+    async fn look_lately(&self, place: &Place) -> Result<Look, Error> {
         let last = self.looked.borrow().get(place).cloned();
         match last {
             Some((at, look)) if at.elapsed() < LATELY => Ok(look),
@@ -278,7 +265,7 @@ impl<'a> Compose<'a> {
     }
 
     /// What Compose makes of the project's files, for a release.
-    async fn resolved(&self, place: &Place, release: &str) -> Result<Resolved, String> {
+    async fn resolved(&self, place: &Place, release: &str) -> Result<Resolved, Error> {
         // Without variables it is the same for every release.
         let named = if self.config.env.is_empty() {
             ""
@@ -294,22 +281,16 @@ impl<'a> Compose<'a> {
             self.head_at(place)
         );
         let env = self.env(release);
-        let printed = self
-            .machines
-            .places
-            .whole(place, "compose config", &text, &env, Effect::Reads, LOOK)
-            .await;
-        let printed = printed.map_err(|reason| {
-            if reason.contains("variable") {
-                format!("{reason}; {}", same::NAME_THEM)
-            } else {
-                reason
-            }
+        let printed = self.whole(place, "compose config", &text, &env).await;
+        let printed = printed.map_err(|error| match error.cause() {
+            // Compose's own words.
+            Error::Ended(ran) if ran.tail.contains("variable") => error.then(same::NAME_THEM),
+            _ => error,
         })?;
         let mark = format!("\n{WARNINGS}\n");
         let (text, said) = printed.rsplit_once(&mark).unwrap_or((&printed, ""));
         let resolved = Resolved {
-            project: Project::read(text)?,
+            project: Project::read(text).map_err(Error::Malformed)?,
             warnings: same::warnings(said),
         };
         self.resolved.borrow_mut().insert(key, resolved.clone());
@@ -341,12 +322,12 @@ impl<'a> Compose<'a> {
 
     /// The release that our services run, all of them in all their containers; where one runs
     /// another than is `likely`, that one. What does not run is no release's.
-    async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
+    async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, Error> {
         let look = self.look(place).await?;
         let project = self.judging(place, &look, likely).await;
         let seen = self.seen(&look, &project, likely);
         if let Some(unnamed) = seen.unnamed {
-            return Err(unnamed);
+            return Err(Error::Contradicts(unnamed));
         }
         if let Some(other) = seen.others.into_iter().max() {
             return Ok(Some(other));
@@ -357,7 +338,7 @@ impl<'a> Compose<'a> {
             Some(format!("`{}` {why}", one.service()))
         });
         if let Some(trouble) = seen.down.into_iter().next().or(left) {
-            return Err(trouble);
+            return Err(Error::Down(trouble));
         }
         self.as_recorded(place, likely, &seen.found).await?;
         Ok((!seen.found.is_empty()).then(|| likely.to_owned()))
@@ -419,7 +400,7 @@ impl<'a> Compose<'a> {
         place: &Place,
         release: &str,
         containers: &[&Container],
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         let pinned = containers.iter().filter_map(|one| {
             let template = self.config.services.get(one.service())?;
             let by_digest = one.image.contains('@') || template.contains(DIGEST);
@@ -440,11 +421,7 @@ impl<'a> Compose<'a> {
             self.head_at(place),
             ids.join(" ")
         );
-        let printed =
-            self.machines
-                .places
-                .script(place, "docker inspect", &text, Effect::Reads, LOOK);
-        let printed = printed.await?;
+        let printed = self.read(place, "docker inspect", &text).await?;
         for (one, digest) in pinned {
             let own = repository(&one.image);
             let line = printed.lines().find(|line| line.starts_with(&one.image_id));
@@ -458,11 +435,11 @@ impl<'a> Compose<'a> {
             if let Some(other) = all.first()
                 && !all.contains(&digest)
             {
-                return Err(format!(
+                return Err(Error::Contradicts(format!(
                     "`{}` runs {}, whose digest is {other}; recorded of {release} is {digest}: the tag was moved",
                     one.service(),
                     one.image
-                ));
+                )));
             }
         }
         Ok(())
@@ -501,11 +478,7 @@ impl<'a> Compose<'a> {
 
     /// Whether the release could be made live: the project has these services, the images are here or
     /// can be had, and what is recreated differs only in its image. What Compose warned of.
-    async fn check(
-        &self,
-        place: &Place,
-        transition: Transition<'_>,
-    ) -> Result<Vec<String>, String> {
+    async fn check(&self, place: &Place, transition: Transition<'_>) -> Result<Vec<String>, Error> {
         let images = self.images(transition.to)?;
         self.check_ours(place).await?;
         let look = self.look_lately(place).await?;
@@ -513,7 +486,9 @@ impl<'a> Compose<'a> {
         let project = &resolved.project;
         let mut services = self.config.services.keys();
         if let Some(service) = services.find(|name| !project.services.contains_key(*name)) {
-            return Err(format!("the project has no service {service}"));
+            return Err(Error::Missing(format!(
+                "the project has no service {service}"
+            )));
         }
         self.one_project(place, &look, project).await?;
         let mut text = format!(
@@ -535,9 +510,7 @@ done; fi\n",
         let changes = self.changes(&look, project, &images);
         // Side by side: each starts a Compose of its own, which takes its time.
         let (printed, same) = join(
-            self.machines
-                .places
-                .script(place, "the release", &text, Effect::Reads, LOOK),
+            self.read(place, "the release", &text),
             self.same(place, transition, &look, &changes),
         )
         .await;
@@ -557,7 +530,7 @@ done; fi\n",
         place: &Place,
         look: &Look,
         project: &Project,
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         let ours = |one: &Container| self.config.services.contains_key(one.service());
         if look.all.iter().any(ours) {
             return Ok(());
@@ -568,10 +541,7 @@ done; fi\n",
             look::PROJECT,
             quote(look::FORMAT)
         );
-        let printed =
-            self.machines
-                .places
-                .whole(place, "docker inspect", &text, &[], Effect::Reads, LOOK);
+        let printed = self.whole(place, "docker inspect", &text, &[]);
         for line in printed.await?.lines() {
             let other = Container::read(line)?;
             let template = self.config.services.get(other.service());
@@ -579,24 +549,24 @@ done; fi\n",
             if runs.is_some() && !other.one_off() {
                 let own = self.config.project.as_ref().or(project.name.as_ref());
                 let own = own.map_or("", String::as_str);
-                return Err(format!(
+                return Err(Error::Unfit(format!(
                     "the project {own} has no container, and {} runs `{}` in the project {other}: a second project would be started; name it under `rollback.compose.project: {other}`",
                     other.image,
                     other.service(),
                     other = other.project()
-                ));
+                )));
             }
         }
         Ok(())
     }
 
     /// Our file is written whole: anything else in it would be lost.
-    async fn check_ours(&self, place: &Place) -> Result<(), String> {
+    async fn check_ours(&self, place: &Place) -> Result<(), Error> {
         let file = self.file();
         let text = self.machines.places.read(place, &file, LOOK).await?;
         match text.as_deref().and_then(more_than_images) {
             None => Ok(()),
-            Some(more) => Err(not_ours(&file, &more)),
+            Some(more) => Err(Error::Unfit(not_ours(&file, &more))),
         }
     }
 
@@ -626,7 +596,7 @@ done
     }
 
     /// Our file and what runs, as JSON.
-    async fn pre_image(&self, place: &Place) -> Result<String, String> {
+    async fn pre_image(&self, place: &Place) -> Result<String, Error> {
         let places = self.machines.places;
         let file = places.read(place, &self.file(), LOOK).await?;
         let look = self.look_lately(place).await?;
@@ -644,16 +614,11 @@ done
             images,
             counts,
         };
-        serde_json::to_string(&before).map_err(|error| error.to_string())
+        Ok(serde_json::to_string(&before)?)
     }
 
     /// Makes the release live; safe to do twice.
-    async fn switch(
-        &self,
-        place: &Place,
-        release: &str,
-        counts: &Counts,
-    ) -> Result<String, String> {
+    async fn switch(&self, place: &Place, release: &str, counts: &Counts) -> Result<String, Error> {
         let images = self.images(release)?;
         self.up(place, release, &images, counts).await?;
         let look = self.look(place).await?;
@@ -661,10 +626,11 @@ done
         for (service, image) in &images {
             let mut of_service = look.of(service).peekable();
             if of_service.peek().is_none() && !resolved.project.wants_none(service) {
-                return Err(format!("`{service}` does not run"));
+                return Err(Error::Down(format!("`{service}` does not run")));
             }
             if let Some(other) = of_service.find(|one| one.image != *image) {
-                return Err(format!("`{service}` still runs {}", other.image));
+                let still = format!("`{service}` still runs {}", other.image);
+                return Err(Error::Contradicts(still));
             }
         }
         if let Some((one, why)) = look
@@ -672,7 +638,7 @@ done
             .iter()
             .find_map(|one| Some((one, look.left_behind(one)?)))
         {
-            return Err(format!("`{}` {why}", one.service()));
+            return Err(Error::Down(format!("`{}` {why}", one.service())));
         }
         let stays = self.stays(place, &resolved.project).await?;
         Ok(match resolved.warnings.as_slice() {
@@ -682,7 +648,7 @@ done
     }
 
     /// Lets the services run what they ran, and puts our file back.
-    async fn put_back(&self, place: &Place, release: &str, before: &str) -> Result<String, String> {
+    async fn put_back(&self, place: &Place, release: &str, before: &str) -> Result<String, Error> {
         let before = Before::read(before)?;
         if !before.images.is_empty() {
             self.up(place, release, &before.images, &before.counts)
@@ -703,7 +669,7 @@ done
         Ok(format!("{} again", images.join(", ")))
     }
 
-    async fn pull(&self, place: &Place, images: &BTreeMap<String, String>) -> Result<(), String> {
+    async fn pull(&self, place: &Place, images: &BTreeMap<String, String>) -> Result<(), Error> {
         let within = self.config.timeout.get();
         let pulling = self.pulling(place, images);
         if pulling.is_empty() {
@@ -747,7 +713,7 @@ done\n",
         release: &str,
         images: &BTreeMap<String, String>,
         counts: &Counts,
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         // What was begun before may still go on, and is waited for before it is looked at.
         let within = self.config.timeout.get();
         let head = self.head_at(place);
@@ -825,7 +791,7 @@ done\n",
         look: &Look,
         changes: &Changes,
         images: &BTreeMap<String, String>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         if !self.config.sudo {
             return Ok(());
         }
@@ -838,11 +804,7 @@ done\n",
             }
         }
         text.push_str(&self.acts(place, look, changes, &Counts::new()));
-        let asked = self
-            .machines
-            .places
-            .script(place, "sudo", &text, Effect::Reads, LOOK);
-        asked.await.map(drop)
+        self.read(place, "sudo", &text).await.map(drop)
     }
 
     /// Without any, Compose finds its own.
@@ -854,7 +816,7 @@ done\n",
         files
     }
 
-    async fn stays(&self, place: &Place, project: &Project) -> Result<String, String> {
+    async fn stays(&self, place: &Place, project: &Project) -> Result<String, Error> {
         let all = self.config.services.keys().cloned();
         let all = all.filter(|service| !project.wants_none(service));
         let (completed, services): (Vec<String>, Vec<String>) =
@@ -892,7 +854,8 @@ done\n",
         };
         let compose = format!("{sudo}{compose}");
         let around = &self.machines.around;
-        settle::compose(probe, around, settling, &compose, project.clone()).await
+        let settled = settle::compose(probe, around, settling, &compose, project.clone());
+        settled.await.map_err(Error::Down)
     }
 }
 
@@ -992,7 +955,7 @@ impl Switch for Compose<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("what was there before is not known")?;
+            let before = before.ok_or(Error::Unnoted("what was there before is not known"))?;
             let left = transition.from.unwrap_or(transition.to);
             self.put_back(&step.place, left, before).await
         })

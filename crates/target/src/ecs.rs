@@ -19,6 +19,7 @@ use state::Entry;
 
 use self::service::{is, primary, settled, short};
 use crate::context::Context;
+use crate::error::Error;
 use crate::place::Place;
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Proving, ReleaseFacts, Step, Switch, Target, Transition,
@@ -57,48 +58,45 @@ impl<'a> Ecs<'a> {
         }
     }
 
-    async fn ask(&self, action: &str, question: &Value) -> Result<Value, String> {
-        let hint = |error: &aws::Error| match error {
-            aws::Error::Denied { .. } => {
-                format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
-            }
-            error => error.hint(),
-        };
+    async fn ask(&self, action: &str, question: &Value) -> Result<Value, Error> {
         let answer = self.client.ecs(action, question).await;
-        answer.map_err(|error| format!("{action}: {error}; {}", hint(&error)))
+        answer.map_err(|cause| Error::Aws {
+            action: action.to_owned(),
+            cause,
+        })
     }
 
-    async fn service(&self) -> Result<Service, String> {
+    async fn service(&self) -> Result<Service, Error> {
         let EcsTarget {
             cluster, service, ..
         } = self.config;
         let question = json!({"cluster": cluster, "services": [service]});
         let answer = self.ask("DescribeServices", &question).await?;
         service::active(&answer["services"][0])
-            .map_err(|reason| format!("{cluster}/{service}: {reason}"))
+            .map_err(|error| error.at(format!("{cluster}/{service}")))
     }
 
     /// The task definition that the state recorded for a release.
-    fn recorded(&self, release: &str) -> Result<&str, String> {
+    fn recorded(&self, release: &str) -> Result<&str, Error> {
         let entry = self.known.iter().find(|entry| entry.release == release);
         let name = entry.and_then(|entry| entry.task_definition.as_deref());
         let name = name.ok_or_else(|| {
-            format!(
+            Error::Missing(format!(
                 "the state knows no task definition of {release}: `rollback record --release {release} --task-definition FAMILY:REVISION`"
-            )
+            ))
         })?;
         // What a family's newest is, is another release tomorrow.
         let revision = short(name).rsplit_once(':').map(|(_, revision)| revision);
         if revision.is_none_or(|revision| revision.parse::<u32>().is_err()) {
-            return Err(format!(
+            return Err(Error::Unfit(format!(
                 "the task definition `{name}` of {release} names no revision"
-            ));
+            )));
         }
         Ok(name)
     }
 
     /// The release that was recorded with this task definition; `likely` where it is one of them.
-    fn release_of(&self, arn: &str, likely: &str) -> Result<String, String> {
+    fn release_of(&self, arn: &str, likely: &str) -> Result<String, Error> {
         let named = |entry: &&Entry| {
             let name = entry.task_definition.as_deref();
             name.is_some_and(|name| is(name, arn))
@@ -107,11 +105,14 @@ impl<'a> Ecs<'a> {
         all.sort_by_key(|entry| entry.release != likely);
         all.first()
             .map(|entry| entry.release.clone())
-            .ok_or_else(|| format!("{} runs, which was recorded for no release", short(arn)))
+            .ok_or_else(|| {
+                let runs = short(arn);
+                Error::Contradicts(format!("{runs} runs, which was recorded for no release"))
+            })
     }
 
     /// The release whose tasks run, and no other's.
-    async fn running(&self, likely: &str) -> Result<String, String> {
+    async fn running(&self, likely: &str) -> Result<String, Error> {
         let service = self.service().await?;
         let primary = primary(&service)?;
         let release = self.release_of(&primary.task_definition, likely)?;
@@ -124,40 +125,40 @@ impl<'a> Ecs<'a> {
             }
         }
         if primary.rollout != "COMPLETED" {
-            return Err(format!(
+            return Err(Error::Contradicts(format!(
                 "{} of {} is {}",
                 primary.id,
                 short(&primary.task_definition),
                 primary.rollout
-            ));
+            )));
         }
         Ok(release)
     }
 
-    async fn check(&self, release: &str) -> Result<(), String> {
+    async fn check(&self, release: &str) -> Result<(), Error> {
         let name = self.recorded(release)?;
         let question = json!({"taskDefinition": name});
         let answer = self.ask("DescribeTaskDefinition", &question).await?;
         let status = answer["taskDefinition"]["status"].as_str();
         if status != Some("ACTIVE") {
-            return Err(format!(
+            return Err(Error::Unfit(format!(
                 "the task definition {name} is {}: no service may be set to it",
                 status.unwrap_or("of no status")
-            ));
+            )));
         }
         let service = self.service().await?;
         primary(&service)?;
         if service.desired == 0 {
-            return Err(
+            return Err(Error::Unfit(
                 "the service is scaled to 0 tasks: nothing would show that it works".to_owned(),
-            );
+            ));
         }
         Ok(())
     }
 
     /// Sets the task definition and follows the deployment; safe to do twice. One that is set
     /// already is not set again, unless its rollout has failed.
-    async fn switch(&self, definition: &str) -> Result<String, String> {
+    async fn switch(&self, definition: &str) -> Result<String, Error> {
         let service = self.service().await?;
         let primary = primary(&service)?;
         let set = is(definition, &primary.task_definition);
@@ -170,7 +171,7 @@ impl<'a> Ecs<'a> {
     }
 
     /// The id of the deployment that this makes.
-    async fn set(&self, definition: &str, anew: bool) -> Result<String, String> {
+    async fn set(&self, definition: &str, anew: bool) -> Result<String, Error> {
         let EcsTarget {
             cluster, service, ..
         } = self.config;
@@ -183,17 +184,17 @@ impl<'a> Ecs<'a> {
         let service = service::active(&answer["service"])?;
         let primary = primary(&service)?;
         if !is(definition, &primary.task_definition) {
-            return Err(format!(
+            return Err(Error::Contradicts(format!(
                 "UpdateService: PRIMARY is still {} of {}",
                 primary.id,
                 short(&primary.task_definition)
-            ));
+            )));
         }
         Ok(primary.id.clone())
     }
 
     /// What ECS says of the deployments, and of what happened lately.
-    async fn look_at_service(&self) -> Result<String, String> {
+    async fn look_at_service(&self) -> Result<String, Error> {
         let EcsTarget {
             cluster, service, ..
         } = self.config;
@@ -205,7 +206,7 @@ impl<'a> Ecs<'a> {
     }
 
     /// Why tasks stopped; ECS forgets them within the hour.
-    async fn look_at_stopped(&self) -> Result<String, String> {
+    async fn look_at_stopped(&self) -> Result<String, Error> {
         let EcsTarget {
             cluster, service, ..
         } = self.config;
@@ -271,17 +272,18 @@ impl<'a> Ecs<'a> {
         }
     }
 
-    async fn follow(&self, id: &str) -> Result<String, String> {
+    async fn follow(&self, id: &str) -> Result<String, Error> {
         let settling = Settling {
             within: self.config.timeout.get(),
             stays: Duration::ZERO,
         };
         let probe = self.probe(Some(id));
-        settle::ecs(probe, &self.around, settling, self.config.interval.get()).await
+        let settled = settle::ecs(probe, &self.around, settling, self.config.interval.get());
+        settled.await.map_err(Error::Down)
     }
 
     /// Whether the images of a task definition name this release, by the gate's own rule.
-    async fn names(&self, definition: &str, release: &str) -> Result<bool, String> {
+    async fn names(&self, definition: &str, release: &str) -> Result<bool, Error> {
         let question = json!({"taskDefinition": definition});
         let answer = self.ask("DescribeTaskDefinition", &question).await?;
         let own = self.probe(None);
@@ -387,7 +389,9 @@ impl Switch for Ecs<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("which task definition was set before was not noted")?;
+            let before = before.ok_or(Error::Unnoted(
+                "which task definition was set before was not noted",
+            ))?;
             self.switch(before).await
         })
     }

@@ -10,8 +10,9 @@ use futures_util::future::join_all;
 use remote::quote;
 
 use crate::compose::project_files;
-use crate::haproxy::socket::{Proxy, Trouble};
-use crate::nginx::upstream::{self, Unswitchable, Upstream};
+use crate::error::Error;
+use crate::haproxy::socket::{self, Proxy};
+use crate::nginx::upstream::{self, Upstream};
 use crate::place::{Effect, Place, Places, ours, word};
 use crate::systemd;
 
@@ -22,7 +23,7 @@ const NEVER: i32 = 45;
 const MISSING: i32 = 44;
 
 /// What was found at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Found {
     pub place: Place,
     /// The file, socket, unit or folder that was looked at.
@@ -30,7 +31,7 @@ pub struct Found {
     pub fit: Fit,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Fit {
     /// Nothing in the way is known; what was seen.
     Fits(String),
@@ -39,7 +40,7 @@ pub enum Fit {
     /// What would be switched is not on that machine, or not as a deployment may yet make it.
     Missing(Misfit),
     /// It could not be looked at; why.
-    Unknown(String),
+    Unknown(Error),
 }
 
 /// Why nothing can be switched, and how it must be.
@@ -78,7 +79,12 @@ pub async fn look(section: &Rollback, config: &Config, places: &Places) -> Vec<F
     let all = Place::all(kind.hosts(), config);
     let asking = all.into_iter().map(|place| async {
         let fit = tokio::time::timeout(LOOK, kind.fit(places, &place)).await;
-        let late = |_| Fit::Unknown(format!("no answer within {} s", LOOK.as_secs()));
+        let late = |_| {
+            Fit::Unknown(Error::Late {
+                what: "no answer",
+                within: LOOK,
+            })
+        };
         Found {
             fit: fit.unwrap_or_else(late),
             subject: kind.subject(),
@@ -138,7 +144,7 @@ impl<'a> Kind<'a> {
     }
 }
 
-async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<Fit, String> {
+async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
     let path = &target.upstream_file;
     let Some(text) = places.read(place, path, LOOK).await? else {
         return Ok(Fit::Missing(Misfit {
@@ -157,16 +163,16 @@ async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<F
                 hint: why.hint(target),
             };
             match why {
-                Unswitchable::Elsewhere { .. } => Fit::Missing(misfit),
-                Unswitchable::NoLine { .. }
-                | Unswitchable::TooMany { .. }
-                | Unswitchable::Apart { .. } => Fit::Never(misfit),
+                upstream::Error::Elsewhere { .. } => Fit::Missing(misfit),
+                upstream::Error::NoLine { .. }
+                | upstream::Error::TooMany { .. }
+                | upstream::Error::Apart { .. } => Fit::Never(misfit),
             }
         }
     })
 }
 
-async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Result<Fit, String> {
+async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
     let asked = Proxy::new(target, places).switchable(place).await;
     Ok(match asked {
         Ok(servers) => Fit::Fits(
@@ -176,21 +182,21 @@ async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Resu
                 .collect::<Vec<_>>()
                 .join(", "),
         ),
-        Err(Trouble::Other(reason)) => return Err(reason),
-        Err(trouble) => {
-            let misfit = Misfit {
-                reason: trouble.to_string(),
-                hint: trouble.hint(target),
+        Err(error) => {
+            let misfit = |hint| Misfit {
+                reason: error.to_string(),
+                hint,
             };
-            match trouble {
-                Trouble::NoSocket(_) => Fit::Missing(misfit),
-                _ => Fit::Never(misfit),
+            match (&error, socket::hint(&error, target)) {
+                (_, None) => return Err(error),
+                (Error::NoSocket(_), Some(hint)) => Fit::Missing(misfit(hint)),
+                (_, Some(hint)) => Fit::Never(misfit(hint)),
             }
         }
     })
 }
 
-async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Result<Fit, String> {
+async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
     let hint = "name the folder and the files of the project as a deployment does: `rollback.compose.folder`, `files`";
     let text = project_files::project_is_there(target);
     let found = script(places, place, &text, hint).await?;
@@ -211,7 +217,7 @@ async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Resu
     )
 }
 
-async fn unit(target: &SystemdTarget, places: &Places, place: &Place) -> Result<Fit, String> {
+async fn unit(target: &SystemdTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
     let link = target.link();
     let text = format!(
         "systemctl show -p Version --value >/dev/null\nunit={} link={}\n{}",
@@ -233,7 +239,7 @@ async fn script(
     place: &Place,
     text: &str,
     hint: &str,
-) -> Result<Option<Fit>, String> {
+) -> Result<Option<Fit>, Error> {
     let text = format!(
         "no() {{ printf '%s\\n' \"$*\"; exit {NEVER}; }}\n\
          absent() {{ printf '%s\\n' \"$*\"; exit {MISSING}; }}\n{text}"
@@ -247,6 +253,6 @@ async fn script(
         Some(0) => Ok(None),
         Some(MISSING) => Ok(Some(Fit::Missing(misfit()))),
         Some(NEVER) => Ok(Some(Fit::Never(misfit()))),
-        _ => Err(format!("{}: {}", ran.exit, ran.tail)),
+        _ => Err(Error::ended(ran)),
     }
 }

@@ -9,13 +9,14 @@ use config::file::HaproxyTarget;
 use futures_util::future::join_all;
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::place::{Effect, Place, word};
 use crate::proxy::{Front, Names, PROOFS, Proof, Streak};
 use crate::target::{
     Applied, Asking, Capabilities, Entrypoint, Observe, Proving, Route, Standby, Step, Switch,
     Target, Transition,
 };
-use socket::{Proxy, Server, Trouble};
+use socket::{Proxy, Server};
 
 /// Between two looks, and after an answer of before.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -32,7 +33,7 @@ pub(crate) struct Haproxy<'a> {
 }
 
 impl<'a> Haproxy<'a> {
-    pub(crate) fn new(config: &'a HaproxyTarget, context: &Context<'a>) -> Result<Self, String> {
+    pub(crate) fn new(config: &'a HaproxyTarget, context: &Context<'a>) -> Result<Self, Error> {
         let (hosts, release) = (config.hosts.as_ref(), config.release.as_ref());
         let front = Front::new(NAMES, hosts, release, config.timeout, context)?;
         Ok(Haproxy { config, front })
@@ -51,7 +52,7 @@ impl<'a> Haproxy<'a> {
     }
 
     /// The release that is served through HAProxy.
-    async fn served(&self, place: &Place, likely: &str) -> Result<Option<String>, String> {
+    async fn served(&self, place: &Place, likely: &str) -> Result<Option<String>, Error> {
         let servers = self.servers(place).await?;
         let active = servers.values().filter(|server| server.takes_traffic());
         let active: Vec<&str> = active.map(|server| server.address.as_str()).collect();
@@ -59,7 +60,7 @@ impl<'a> Haproxy<'a> {
     }
 
     /// Whether the release could be made live: one of the servers runs it.
-    async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
+    async fn check(&self, place: &Place, release: &str) -> Result<(), Error> {
         if let Some(file) = &self.config.state_file {
             let folder = file.parent().map(word).unwrap_or_default();
             let text = format!(
@@ -72,14 +73,13 @@ impl<'a> Haproxy<'a> {
                 .script(place, "the state file", &text, Effect::Changes, limit)
                 .await?;
         }
-        let servers = self.proxy().switchable(place).await.map_err(words)?;
+        let servers = self.proxy().switchable(place).await?;
         self.server_of(place, &servers, release).await.map(drop)
     }
 
     /// The servers as they are, as JSON.
-    async fn pre_image(&self, place: &Place) -> Result<String, String> {
-        let servers = self.servers(place).await?;
-        serde_json::to_string(&servers).map_err(|error| error.to_string())
+    async fn pre_image(&self, place: &Place) -> Result<String, Error> {
+        Ok(serde_json::to_string(&self.servers(place).await?)?)
     }
 
     /// Switches and proves; safe to do twice. What fails leaves the servers as they were before.
@@ -88,25 +88,25 @@ impl<'a> Haproxy<'a> {
         place: &Place,
         release: &str,
         before: Option<&str>,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let servers = self.servers(place).await?;
         let to = self.server_of(place, &servers, release).await?;
         match self.switch(place, &servers, &to, release).await {
             Ok(proof) => Ok(format!("{to} has the traffic; {proof}")),
-            Err(reason) => {
-                let now = serde_json::to_string(&servers).map_err(|error| error.to_string())?;
+            Err(error) => {
+                let now = serde_json::to_string(&servers)?;
                 Err(match self.put_back(place, before.unwrap_or(&now)).await {
-                    Ok(_) => format!("{reason}; the servers were put back"),
-                    Err(error) => format!("{reason}; putting the servers back failed too: {error}"),
+                    Ok(_) => error.then("the servers were put back"),
+                    Err(back) => error.stuck(back.at("putting the servers back failed too")),
                 })
             }
         }
     }
 
     /// Lets each server be what it was.
-    async fn put_back(&self, place: &Place, before: &str) -> Result<String, String> {
+    async fn put_back(&self, place: &Place, before: &str) -> Result<String, Error> {
         let before: BTreeMap<String, Server> =
-            serde_json::from_str(before).map_err(|error| format!("the pre-image: {error}"))?;
+            serde_json::from_str(before).map_err(|error| Error::from(error).at("the pre-image"))?;
         let mut all: Vec<_> = before.iter().collect();
         // What takes traffic comes first: at every moment one of them does.
         all.sort_by_key(|(_, server)| !server.takes_traffic());
@@ -130,7 +130,7 @@ impl<'a> Haproxy<'a> {
         servers: &BTreeMap<String, Server>,
         to: &str,
         release: &str,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         if let Some(server) = servers.get(to).filter(|server| server.weight == 0) {
             let weight = if server.first_weight == 0 {
                 "weight 100"
@@ -154,7 +154,7 @@ impl<'a> Haproxy<'a> {
 
     /// A server that is checked takes requests once its checks have passed; the other must not
     /// leave before.
-    async fn wait_for(&self, place: &Place, name: &str) -> Result<(), String> {
+    async fn wait_for(&self, place: &Place, name: &str) -> Result<(), Error> {
         let end = Instant::now() + self.config.timeout.get();
         loop {
             let servers = self.servers(place).await?;
@@ -165,16 +165,16 @@ impl<'a> Haproxy<'a> {
                 return Ok(());
             }
             if Instant::now() > end {
-                return Err(format!(
+                return Err(Error::Down(format!(
                     "HAProxy does not find {name} healthy within {}",
                     self.config.timeout
-                ));
+                )));
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn prove(&self, place: &Place, release: &str) -> Result<String, String> {
+    async fn prove(&self, place: &Place, release: &str) -> Result<String, Error> {
         let proof = Proof {
             streak: Streak::new(1),
             drain: Duration::ZERO,
@@ -190,7 +190,7 @@ impl<'a> Haproxy<'a> {
         place: &Place,
         servers: &BTreeMap<String, Server>,
         release: &str,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let found = self
             .front
             .running(place, &addresses(servers), release)
@@ -203,16 +203,16 @@ impl<'a> Haproxy<'a> {
     }
 
     /// Blue and green as HAProxy sees them.
-    async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, String> {
-        self.proxy().servers(place).await.map_err(words)
+    async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
+        self.proxy().servers(place).await
     }
 
-    async fn say(&self, place: &Place, command: &str) -> Result<String, String> {
-        self.proxy().say(place, command).await.map_err(words)
+    async fn say(&self, place: &Place, command: &str) -> Result<String, Error> {
+        self.proxy().say(place, command).await
     }
 
-    async fn look(&self, place: &Place, command: &str) -> Result<String, String> {
-        self.proxy().look(place, command).await.map_err(words)
+    async fn look(&self, place: &Place, command: &str) -> Result<String, Error> {
+        self.proxy().look(place, command).await
     }
 
     /// The state of the server that traffic has left.
@@ -220,18 +220,18 @@ impl<'a> Haproxy<'a> {
         if self.config.drain { "drain" } else { "maint" }
     }
 
-    async fn set(&self, place: &Place, server: &str, what: &str) -> Result<(), String> {
+    async fn set(&self, place: &Place, server: &str, what: &str) -> Result<(), Error> {
         let command = format!("set server {}/{server} {what}", self.config.backend);
         let answer = self.say(place, &command).await?;
         // It only speaks where something is wrong.
         match answer.trim() {
             "" => Ok(()),
-            complaint => Err(format!("`{command}`: {complaint}")),
+            complaint => Err(Error::Refused(complaint.to_owned()).at(format!("`{command}`"))),
         }
     }
 
     /// What a reload is to find.
-    async fn keep(&self, place: &Place) -> Result<(), String> {
+    async fn keep(&self, place: &Place) -> Result<(), Error> {
         let Some(file) = &self.config.state_file else {
             return Ok(());
         };
@@ -255,10 +255,11 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
         }
         let text = self.look(place, all).await?;
         if !text.starts_with("1\n") {
-            return Err("HAProxy tells no state that it could read again".to_owned());
+            let what = "HAProxy tells no state that it could read again";
+            return Err(Error::Malformed(what.to_owned()));
         }
         state::atomic::replace(file, text.as_bytes())
-            .map_err(|error| format!("failed to write {}: {error}", file.display()))
+            .map_err(|error| Error::from(error).at(format!("failed to write {}", file.display())))
     }
 }
 
@@ -325,7 +326,7 @@ impl Switch for Haproxy<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("what was there before is not known")?;
+            let before = before.ok_or(Error::Unnoted("what was there before is not known"))?;
             self.put_back(&step.place, before).await
         })
     }
@@ -347,7 +348,7 @@ impl Route for Haproxy<'_> {
                 // Without its word on where the servers are, the front door can still be asked.
                 let (servers, unsure) = match self.servers(place).await {
                     Ok(servers) => (servers, None),
-                    Err(reason) => (BTreeMap::new(), Some(reason)),
+                    Err(error) => (BTreeMap::new(), Some(error)),
                 };
                 let active = servers.values().filter(|server| server.takes_traffic());
                 let active = active.map(|server| server.address.as_str()).collect();
@@ -378,8 +379,4 @@ fn addresses(servers: &BTreeMap<String, Server>) -> Vec<(&str, &str)> {
     let names = servers.keys().map(String::as_str);
     let addresses = servers.values().map(|server| server.address.as_str());
     names.zip(addresses).collect()
-}
-
-fn words(trouble: Trouble) -> String {
-    trouble.to_string()
 }

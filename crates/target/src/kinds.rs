@@ -7,6 +7,7 @@ use crate::compose::Compose;
 use crate::context::Context;
 #[cfg(feature = "ecs")]
 use crate::ecs::Ecs;
+use crate::error::Error;
 use crate::haproxy::Haproxy;
 use crate::nginx::Nginx;
 use crate::systemd::Systemd;
@@ -14,10 +15,7 @@ use crate::target::Target;
 use crate::workflow::Workflow;
 
 /// The configured target; the configuration has exactly one.
-pub fn of<'a>(
-    section: &'a Rollback,
-    context: &Context<'a>,
-) -> Result<Box<dyn Target + 'a>, String> {
+pub fn of<'a>(section: &'a Rollback, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
     Ok(if let Some(command) = &section.command {
         Box::new(Command::new(command, context))
     } else if let Some(nginx) = &section.nginx {
@@ -33,20 +31,21 @@ pub fn of<'a>(
     } else if let Some(target) = &section.ecs {
         return ecs(target, context);
     } else {
-        return Err("no target is configured under `rollback:`".to_owned());
+        let what = "no target is configured under `rollback:`";
+        return Err(Error::Unconfigured(what.to_owned()));
     })
 }
 
 #[cfg(feature = "ecs")]
 #[expect(clippy::unnecessary_wraps, reason = "other builds cannot")]
-fn ecs<'a>(target: &'a EcsTarget, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, String> {
+fn ecs<'a>(target: &'a EcsTarget, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
     Ok(Box::new(Ecs::new(target, context)))
 }
 
 #[cfg(not(feature = "ecs"))]
-fn ecs<'a>(_target: &'a EcsTarget, _context: &Context<'a>) -> Result<Box<dyn Target + 'a>, String> {
-    Err(
+fn ecs<'a>(_target: &'a EcsTarget, _context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+    Err(Error::Unconfigured(
         "this build knows no `ecs`: build with `--features ecs`, or take a release's binary"
             .to_owned(),
-    )
+    ))
 }

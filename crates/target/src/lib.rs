@@ -7,6 +7,7 @@ mod compose;
 mod context;
 #[cfg(feature = "ecs")]
 mod ecs;
+mod error;
 pub mod fit;
 mod haproxy;
 pub mod kinds;
@@ -21,8 +22,9 @@ mod target;
 mod workflow;
 
 pub use context::{Context, Github, Say, releases};
+pub use error::Error;
 pub use place::{Effect, Place, Places, word};
-pub use question::{ASK, Question, Unanswered};
+pub use question::{ASK, Question};
 pub use target::{
     Applied, Asking, Capabilities, Entrypoint, Observe, Parts, Proving, ReleaseFacts, Route,
     Standby, Step, Switch, Target, Transition,

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use probe::ProbeContext;
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::place::{Effect, Place, Places, word};
 use crate::target::{Asking, Step};
 
@@ -76,7 +77,7 @@ impl<'a> Machines<'a> {
             Place::Here => (
                 name,
                 Box::pin(async move {
-                    end_of(path).map_err(|error| format!("{}: {error}", path.display()))
+                    end_of(path).map_err(|error| Error::from(error).at(path.display()))
                 }),
             ),
             Place::Host(_) => {
@@ -93,7 +94,7 @@ impl<'a> Machines<'a> {
         running: impl Fn(&'s Place) -> Asking<'s, Option<String>>,
     ) -> bool {
         let told = join_all(self.all.iter().map(running)).await;
-        let same = |told: &Result<Option<String>, String>| matches!(told, Ok(Some(runs)) if runs == release);
+        let same = |told: &Result<Option<String>, Error>| matches!(told, Ok(Some(runs)) if runs == release);
         told.iter().all(same)
     }
 }

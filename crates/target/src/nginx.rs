@@ -13,6 +13,7 @@ use config::file::NginxTarget;
 use futures_util::future::join_all;
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::place::{Effect, Place};
 use crate::proxy::{Front, Names, PROOFS, Proof, Proved, Streak};
 use crate::sudo;
@@ -40,7 +41,7 @@ pub(crate) struct Nginx<'a> {
 }
 
 impl<'a> Nginx<'a> {
-    pub(crate) fn new(config: &'a NginxTarget, context: &Context<'a>) -> Result<Self, String> {
+    pub(crate) fn new(config: &'a NginxTarget, context: &Context<'a>) -> Result<Self, Error> {
         let (hosts, release) = (config.hosts.as_ref(), config.release.as_ref());
         let front = Front::new(NAMES, hosts, release, config.timeout, context)?;
         Ok(Nginx { config, front })
@@ -54,32 +55,32 @@ impl<'a> Nginx<'a> {
         )
     }
 
-    async fn read(&self, place: &Place) -> Result<String, String> {
+    async fn read(&self, place: &Place) -> Result<String, Error> {
         let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
         let text = self.front.machines.places.read(place, path, limit).await?;
-        text.ok_or_else(|| upstream::no_file(path))
+        text.ok_or_else(|| Error::Missing(upstream::no_file(path)))
     }
 
-    async fn write(&self, place: &Place, text: &str) -> Result<(), String> {
+    async fn write(&self, place: &Place, text: &str) -> Result<(), Error> {
         let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
         let places = self.front.machines.places;
         places.replace(place, path, text, limit).await
     }
 
-    fn upstream<'t>(&self, text: &'t str) -> Result<Upstream<'t>, String> {
-        Upstream::of(text, self.config).map_err(|why| why.to_string())
+    fn upstream<'t>(&self, text: &'t str) -> Result<Upstream<'t>, Error> {
+        Ok(Upstream::of(text, self.config)?)
     }
 
     /// The release that is served through nginx. Shortly after a reload workers of before it may
     /// still answer, so it is `likely` only if each colour that gets traffic and every answer say
     /// so.
-    async fn served(&self, place: &Place, likely: &str) -> Result<String, String> {
+    async fn served(&self, place: &Place, likely: &str) -> Result<String, Error> {
         let text = self.read(place).await?;
         let upstream = self.upstream(&text)?;
         self.front.served(place, &upstream.active(), likely).await
     }
 
-    async fn planned(&self, step: &Step, release: &str) -> Result<String, String> {
+    async fn planned(&self, step: &Step, release: &str) -> Result<String, Error> {
         let place = &step.place;
         let address = self.colour_of(place, release).await?;
         let text = self.read(place).await?;
@@ -108,7 +109,7 @@ impl<'a> Nginx<'a> {
     }
 
     /// The address of the colour that runs this release.
-    async fn colour_of(&self, place: &Place, release: &str) -> Result<String, String> {
+    async fn colour_of(&self, place: &Place, release: &str) -> Result<String, Error> {
         let found = self.front.running(place, &self.colours(), release).await?;
         Ok(found.1.to_owned())
     }
@@ -119,7 +120,7 @@ impl<'a> Nginx<'a> {
         place: &Place,
         release: &str,
         before: Option<&str>,
-    ) -> Result<Applied, String> {
+    ) -> Result<Applied, Error> {
         let address = self.colour_of(place, release).await?;
         let text = self.read(place).await?;
         let before = before.unwrap_or(&text);
@@ -138,23 +139,21 @@ impl<'a> Nginx<'a> {
                 // first right answer tells.
                 answered: Some(if tells { first } else { Instant::now() }),
             }),
-            Err(reason) => Err(match self.restore(place, before).await {
-                Ok(done) => format!("{reason}; {done}"),
-                Err(error) => format!("{reason}; {error}"),
+            Err(error) => Err(match self.restore(place, before).await {
+                Ok(done) => error.then(done),
+                Err(back) => error.stuck(back),
             }),
         }
     }
 
-    async fn restore(&self, place: &Place, before: &str) -> Result<String, String> {
+    async fn restore(&self, place: &Place, before: &str) -> Result<String, Error> {
         let path = self.config.upstream_file.display();
         self.write(place, before)
             .await
-            .map_err(|error| format!("putting {path} back failed too: {error}"))?;
+            .map_err(|error| error.at(format!("putting {path} back failed too")))?;
         match self.command(place, &self.config.reload).await {
             Ok(_) => Ok(format!("{path} was put back")),
-            Err(error) => Err(format!(
-                "{path} was put back, but nginx did not read it: {error}"
-            )),
+            Err(error) => Err(error.at(format!("{path} was put back, but nginx did not read it"))),
         }
     }
 
@@ -164,7 +163,7 @@ impl<'a> Nginx<'a> {
         place: &Place,
         release: &str,
         rarest: u32,
-    ) -> Result<Proved, String> {
+    ) -> Result<Proved, Error> {
         self.command(place, &self.config.test).await?;
         self.command(place, &self.config.reload).await?;
         let proof = Proof {
@@ -177,7 +176,7 @@ impl<'a> Nginx<'a> {
     }
 
     /// One of the user's own commands, as they wrote it.
-    async fn command(&self, place: &Place, text: &str) -> Result<String, String> {
+    async fn command(&self, place: &Place, text: &str) -> Result<String, Error> {
         let (places, limit) = (self.front.machines.places, self.config.timeout.get());
         places.command(place, text, limit).await
     }
@@ -239,7 +238,7 @@ impl Switch for Nginx<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, String> {
         Box::pin(async move {
-            let before = before.ok_or("what the file held before is not known")?;
+            let before = before.ok_or(Error::Unnoted("what the file held before is not known"))?;
             self.restore(&step.place, before).await
         })
     }
@@ -257,10 +256,10 @@ impl Route for Nginx<'_> {
         Box::pin(async move {
             let asking = self.front.machines.all().iter().map(|place| async move {
                 let text = self.read(place).await;
-                let upstream = text.as_ref().map_err(String::clone);
+                let upstream = text.as_ref().map_err(Error::clone);
                 let upstream = upstream.and_then(|text| self.upstream(text));
                 let active = upstream.as_ref().map(Upstream::active);
-                let active = active.map_err(Clone::clone);
+                let active = active.map_err(Error::clone);
                 self.front.entrypoints(place, &self.colours(), active)
             });
             Ok(join_all(asking).await.concat())

@@ -12,6 +12,8 @@ use remote::local::{Script, Stream};
 use remote::ssh::Limits;
 use remote::{Ran, quote};
 
+use crate::error::Error;
+
 /// Far more than a file that a target rewrites.
 const MAX_FILE: usize = 1 << 20;
 
@@ -81,7 +83,7 @@ impl Places {
         text: &str,
         effect: Effect,
         timeout: Duration,
-    ) -> Result<Ran, String> {
+    ) -> Result<Ran, Error> {
         match place {
             Place::Here => {
                 let script = Script {
@@ -90,11 +92,10 @@ impl Places {
                     timeout,
                 };
                 let ran = remote::local::run_command(&script, &mut |_, _| ()).await;
-                ran.map(Ran::from)
-                    .map_err(|error| format!("a command could not be started: {error}"))
+                ran.map(Ran::from).map_err(not_started)
             }
             Place::Host(name) => {
-                let host = self.0.get(name).map_err(|why| why.to_string())?;
+                let host = self.0.get(name)?;
                 let limits = Limits {
                     timeout,
                     max_output: MAX_FILE,
@@ -103,7 +104,7 @@ impl Places {
                     Effect::Reads => host.read(text, limits).await,
                     Effect::Changes => host.script(text, limits).await,
                 };
-                ran.map(Ran::from).map_err(|why| why.to_string())
+                Ok(ran?.into())
             }
         }
     }
@@ -116,9 +117,9 @@ impl Places {
         text: &str,
         effect: Effect,
         timeout: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let ran = self.run(place, text, effect, timeout).await?;
-        ended(&ran, what)?;
+        let ran = ended(ran, what)?;
         Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
     }
 
@@ -130,7 +131,7 @@ impl Places {
         text: &str,
         effect: Effect,
         timeout: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         self.must(place, what, &ours(text), effect, timeout).await
     }
 
@@ -144,7 +145,7 @@ impl Places {
         env: &[(String, String)],
         effect: Effect,
         timeout: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let text = ours(text);
         let (ran, printed) = match place {
             Place::Here => {
@@ -164,9 +165,7 @@ impl Places {
                     }
                 };
                 let ran = remote::local::run(&script, &mut keep).await;
-                let ran = ran
-                    .map(Ran::from)
-                    .map_err(|error| format!("a command could not be started: {error}"))?;
+                let ran = ran.map(Ran::from).map_err(not_started)?;
                 (Ran { dropped, ..ran }, printed)
             }
             Place::Host(_) => {
@@ -179,10 +178,9 @@ impl Places {
             }
         };
         if ran.status == Some(0) && ran.dropped {
-            return Err(format!("{what}: it printed more than {MAX_FILE} bytes"));
+            return Err(Error::TooLong(MAX_FILE).at(what));
         }
-        ended(&ran, what)?;
-        Ok(printed)
+        ended(ran, what).map(|_| printed)
     }
 
     /// One of the user's own commands, as they wrote it, which must end with 0.
@@ -191,7 +189,7 @@ impl Places {
         place: &Place,
         text: &str,
         timeout: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let what = format!("`{text}`");
         match place {
             Place::Here => {
@@ -213,16 +211,12 @@ impl Places {
         place: &Place,
         path: &Path,
         timeout: Duration,
-    ) -> Result<Option<String>, String> {
-        let shown = path.display();
-        let failed = |reason: &str| format!("failed to read {shown}: {reason}");
+    ) -> Result<Option<String>, Error> {
+        let failed = |cause: Error| cause.at(format!("failed to read {}", path.display()));
         let bytes = match place {
             Place::Here => match files::read(path, MAX_FILE as u64) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
-                    return Err(failed("it is too large"));
-                }
-                Err(error) => return Err(failed(&error.to_string())),
+                Err(error) => return Err(failed(error.into())),
                 Ok(bytes) => bytes,
             },
             Place::Host(_) => {
@@ -233,19 +227,19 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 );
                 let ran = self.run(place, &script, Effect::Reads, timeout).await?;
                 match ran.status {
-                    Some(0) if ran.dropped => return Err(failed("it is too large")),
+                    Some(0) if ran.dropped => return Err(failed(Error::TooLarge)),
                     Some(0) => ran.stdout,
                     Some(44) => return Ok(None),
-                    _ => return Err(failed(&format!("{}: {}", ran.exit, ran.tail))),
+                    _ => return Err(failed(Error::ended(ran))),
                 }
             }
         };
         if bytes.len() > MAX_FILE {
-            return Err(failed("it is too large"));
+            return Err(failed(Error::TooLarge));
         }
         String::from_utf8(bytes)
             .map(Some)
-            .map_err(|_| failed("it is no text"))
+            .map_err(|_| failed(Error::Malformed("it is no text".to_owned())))
     }
 
     /// Whether [`Places::replace`] may write where it has to.
@@ -254,15 +248,16 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
         place: &Place,
         path: &Path,
         timeout: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         let Place::Host(_) = place else {
             use rustix::fs::{Access, access};
-            let file = path
-                .canonicalize()
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            let file = path.canonicalize();
+            let file = file.map_err(|error| Error::from(error).at(path.display()))?;
             let folder = state::atomic::folder(&file);
-            return access(&folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-                format!("nothing may be written in {}: {error}", folder.display())
+            let may = access(&folder, Access::WRITE_OK | Access::EXEC_OK);
+            return may.map_err(|error| {
+                let what = format!("nothing may be written in {}", folder.display());
+                Error::from(std::io::Error::from(error)).at(what)
             });
         };
         let check = format!(
@@ -285,20 +280,21 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
         path: &Path,
         text: &str,
         timeout: Duration,
-    ) -> Result<(), String> {
-        let failed = |reason: String| format!("failed to write {}: {reason}", path.display());
+    ) -> Result<(), Error> {
+        let failed = |cause: Error| cause.at(format!("failed to write {}", path.display()));
         match place {
-            Place::Here => state::atomic::replace(path, text.as_bytes())
-                .map_err(|error| failed(error.to_string())),
+            Place::Here => {
+                state::atomic::replace(path, text.as_bytes()).map_err(|error| failed(error.into()))
+            }
             Place::Host(_) => {
                 if text.contains('\0') {
-                    return Err(failed("it holds a NUL".to_owned()));
+                    return Err(failed(Error::Unfit("it holds a NUL".to_owned())));
                 }
                 let script = format!("path={}\ntext={}\n{REPLACE}", path_word(path)?, quote(text));
                 let ran = self.run(place, &script, Effect::Changes, timeout).await?;
                 match ran.status {
                     Some(0) => Ok(()),
-                    _ => Err(failed(format!("{}: {}", ran.exit, ran.tail))),
+                    _ => Err(failed(Error::ended(ran))),
                 }
             }
         }
@@ -310,14 +306,19 @@ pub(crate) fn ours(text: &str) -> String {
     format!("set -eu\nexport LC_ALL=C\n{text}\n")
 }
 
-/// Whether a script ended with 0; else how it ended, and what it said last.
-pub(crate) fn ended(ran: &Ran, what: &str) -> Result<(), String> {
-    if ran.status == Some(0) {
-        return Ok(());
+/// What a script did, where it ended with 0.
+pub(crate) fn ended(ran: Ran, what: &str) -> Result<Ran, Error> {
+    match ran.status {
+        Some(0) => Ok(ran),
+        _ => Err(Error::ended(ran).at(what)),
     }
-    let tail = ran.tail.trim();
-    let colon = if tail.is_empty() { "" } else { ": " };
-    Err(format!("{what}: {}{colon}{tail}", ran.exit))
+}
+
+fn not_started(cause: std::io::Error) -> Error {
+    Error::NotStarted {
+        what: "a command",
+        cause: cause.into(),
+    }
 }
 
 /// Temporary file beside it, sync, rename, sync the folder. In a shell of its own: a script's end is
@@ -342,10 +343,10 @@ sync -- "$folder"
 )"#;
 
 /// A path as one word of a shell that no program takes for an option.
-fn path_word(path: &Path) -> Result<String, String> {
+fn path_word(path: &Path) -> Result<String, Error> {
     let text = path
         .to_str()
-        .ok_or_else(|| format!("the path {} is no text", path.display()))?;
+        .ok_or_else(|| Error::Unfit(format!("the path {} is no text", path.display())))?;
     if text.starts_with('-') {
         return Ok(quote(&format!("./{text}")));
     }

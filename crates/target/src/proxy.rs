@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesOrdered;
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::machines::Machines;
 use crate::place::Place;
 use crate::question::Question;
@@ -74,7 +75,7 @@ impl<'a> Front<'a> {
         release: Option<&ReleaseSource>,
         timeout: Span,
         context: &Context<'a>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Error> {
         Ok(Front {
             names,
             machines: Machines::new(hosts, context),
@@ -90,7 +91,7 @@ impl<'a> Front<'a> {
         at: Option<&str>,
         likely: &str,
         limit: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let around = &self.machines.around;
         let asking = self.question.ask_from(place, around, at, likely, limit);
         asking.await
@@ -106,16 +107,16 @@ impl<'a> Front<'a> {
         place: &Place,
         active: &[&str],
         likely: &str,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let limit = self.timeout.get();
         for address in active {
             match self.ask(place, Some(address), likely, limit).await {
                 Ok(release) if release != likely => return Ok(release),
                 // The front hides one of two behind the other.
                 Err(reason) if active.len() > 1 => {
-                    return Err(format!(
+                    return Err(Error::Unanswered(format!(
                         "{address} gets traffic and cannot be asked ({reason})"
-                    ));
+                    )));
                 }
                 _ => {}
             }
@@ -138,7 +139,7 @@ impl<'a> Front<'a> {
         place: &Place,
         servers: &[(&'s str, &'s str)],
         release: &str,
-    ) -> Result<(&'s str, &'s str), String> {
+    ) -> Result<(&'s str, &'s str), Error> {
         let limit = self.timeout.get();
         let asking = servers.iter().map(|&(name, at)| async move {
             (name, at, self.ask(place, Some(at), release, limit).await)
@@ -153,7 +154,10 @@ impl<'a> Front<'a> {
             });
         }
         let behind = self.names.behind;
-        Err(format!("no {behind} runs {release}: {}", said.join(", ")))
+        let said = said.join(", ");
+        Err(Error::Missing(format!(
+            "no {behind} runs {release}: {said}"
+        )))
     }
 
     /// Asks through it until so many answers in a row name the release that it cannot be chance.
@@ -162,7 +166,7 @@ impl<'a> Front<'a> {
         place: &Place,
         release: &str,
         proof: Proof,
-    ) -> Result<Proved, String> {
+    ) -> Result<Proved, Error> {
         let Proof {
             mut streak,
             drain,
@@ -176,7 +180,7 @@ impl<'a> Front<'a> {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let (within, shown) = (self.timeout, self.names.shown);
-                return Err(if last.is_empty() {
+                return Err(Error::Unproved(if last.is_empty() {
                     format!(
                         "only {} of {} requests that prove the switch were answered within {within}",
                         streak.count(),
@@ -187,7 +191,7 @@ impl<'a> Front<'a> {
                         "after {after} {shown} does not serve {release}: {last} (within {within}{})",
                         streak.mixture()
                     )
-                });
+                }));
             }
             let waits = first.is_none() && !drain.is_zero();
             let asked = if waits { 1 } else { streak.next() };
@@ -207,7 +211,7 @@ impl<'a> Front<'a> {
                     Ok(answer) => last = format!("{answer} answers"),
                     // A question that the deadline cut off says less than the answer before it.
                     Err(_) if Instant::now() >= deadline && !last.is_empty() => continue,
-                    Err(reason) => last = reason,
+                    Err(error) => last = error.to_string(),
                 }
                 streak.wrong();
                 wrong = true;
@@ -247,11 +251,11 @@ impl<'a> Front<'a> {
         &self,
         place: &Place,
         servers: &[(&str, &str)],
-        active: Result<Vec<&str>, String>,
+        active: Result<Vec<&str>, Error>,
     ) -> Vec<Entrypoint> {
         let (active, unsure) = match active {
             Ok(active) => (active, None),
-            Err(reason) => (Vec::new(), Some(reason)),
+            Err(error) => (Vec::new(), Some(error)),
         };
         let shared = |at: &str| active.len() > 1 && active.contains(&at);
         let entrypoint = |name: &str, at: Option<&str>| Entrypoint {

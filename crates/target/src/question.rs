@@ -8,17 +8,11 @@ use model::release::Releases;
 use net::Route;
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::place::Place;
 
 /// How long one question to the running service may take.
 pub const ASK: Duration = Duration::from_secs(3);
-/// Why the service did not name its release.
-#[derive(Debug)]
-pub struct Unanswered {
-    pub reason: String,
-    /// Where the release stands was never told, only guessed at.
-    pub guessed: bool,
-}
 
 /// Where the running release can be asked for, through the front door.
 #[derive(Clone, Debug)]
@@ -57,7 +51,7 @@ impl Question {
 
     /// The same of each endpoint that the probe stands for, with the endpoint's name where there
     /// are several; empty where the gate asks none.
-    pub fn all_of_gate(context: &Context<'_>) -> Result<Vec<(Option<String>, Question)>, String> {
+    pub fn all_of_gate(context: &Context<'_>) -> Result<Vec<(Option<String>, Question)>, Error> {
         let Some(probe) = Question::probe(context) else {
             return Ok(Vec::new());
         };
@@ -67,37 +61,30 @@ impl Question {
         };
         let fill = |member: Member| {
             let mut probe = probe.clone();
-            probe.fill(&member)?;
+            probe.fill(&member).map_err(Error::Unfit)?;
             let question = Question::of_probe(&probe, names.clone());
             Ok((Some(member.target), question))
         };
-        let members = probe::members::expand(group, &context.places.hosts())?.list;
+        let members = probe::members::expand(group, &context.places.hosts());
+        let members = members.map_err(Error::Unfit)?.list;
         members.into_iter().map(fill).collect()
     }
 
     /// What the service itself answers where the gate asks for it: another release than the
     /// `likely` one if any endpoint names one. `None` where the gate asks for none, and where it
-    /// was never told where the release stands and nothing was recognised (`guessed`).
-    pub async fn ask_gate(
-        context: &Context<'_>,
-        likely: &str,
-    ) -> Option<Result<String, Unanswered>> {
+    /// was never told where the release stands and nothing was recognised ([`Error::Guessed`]).
+    pub async fn ask_gate(context: &Context<'_>, likely: &str) -> Option<Result<String, Error>> {
         let questions = match Question::all_of_gate(context) {
             Ok(questions) if questions.is_empty() => return None,
             Ok(questions) => questions,
-            Err(reason) => {
-                return Some(Err(Unanswered {
-                    reason,
-                    guessed: false,
-                }));
-            }
+            Err(error) => return Some(Err(error)),
         };
         let guessed = questions.iter().all(|(_, asks)| asks.source.is_none());
         let asking = questions.iter().map(|(name, question)| async move {
             let answer = question.ask(None, likely, ASK).await;
-            answer.map_err(|reason| match name {
-                Some(name) => format!("{name}: {reason}"),
-                None => reason,
+            answer.map_err(|error| match name {
+                Some(name) => error.at(name),
+                None => error,
             })
         });
         let (mut same, mut silent) = (None, None);
@@ -105,11 +92,12 @@ impl Question {
             match answer {
                 Ok(release) if release != likely => return Some(Ok(release)),
                 Ok(release) => same = Some(release),
-                Err(reason) => silent = silent.or(Some(reason)),
+                Err(error) => silent = silent.or(Some(error)),
             }
         }
         Some(match (silent, same) {
-            (Some(reason), _) => Err(Unanswered { reason, guessed }),
+            (Some(error), _) if guessed => Err(Error::Guessed(Box::new(error))),
+            (Some(error), _) => Err(error),
             (None, Some(release)) => Ok(release),
             (None, None) => return None,
         })
@@ -120,7 +108,7 @@ impl Question {
         own: Option<&ReleaseSource>,
         context: &Context<'_>,
         kind: &str,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Error> {
         let own = own.and_then(|source| Some((source.url.clone()?, source)));
         if let Some((url, source)) = own {
             let source = Some(source.clone());
@@ -128,7 +116,7 @@ impl Question {
             return Ok(Question { url, source, names });
         }
         Question::of_gate(context).ok_or_else(|| {
-            format!("where the release can be read through {kind} is not configured: set `rollback.{kind}.release.url`")
+            Error::Unconfigured(format!("where the release can be read through {kind} is not configured: set `rollback.{kind}.release.url`"))
         })
     }
 
@@ -140,7 +128,7 @@ impl Question {
         at: Option<&str>,
         likely: &str,
         timeout: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let route = match place {
             Place::Here => Route::default(),
             Place::Host(host) => Route::out_of(host, &around.hosts),
@@ -153,7 +141,7 @@ impl Question {
         at: Option<&str>,
         likely: &str,
         timeout: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         self.ask_by(Route::default(), at, likely, timeout).await
     }
 
@@ -164,9 +152,10 @@ impl Question {
         at: Option<&str>,
         likely: &str,
         timeout: Duration,
-    ) -> Result<String, String> {
+    ) -> Result<String, Error> {
         let (source, wanted) = (self.source.as_ref(), (self.names.rule(), likely));
-        let told = probe::http::ask_release(route, &self.url, at, source, wanted, timeout).await?;
+        let asking = probe::http::ask_release(route, &self.url, at, source, wanted, timeout);
+        let told = asking.await.map_err(Error::Unanswered)?;
         Ok(self.names.named(&told, likely).to_owned())
     }
 }

@@ -11,6 +11,7 @@ use probe::settle::{self, Settling};
 use remote::quote;
 
 use crate::context::Context;
+use crate::error::Error;
 use crate::machines::{Machines, alone, host};
 use crate::place::{Effect, Place, word};
 use crate::target::{
@@ -51,9 +52,11 @@ impl<'a> Systemd<'a> {
         )
     }
 
-    fn folder(&self, release: &str) -> Result<PathBuf, String> {
+    fn folder(&self, release: &str) -> Result<PathBuf, Error> {
         if release.is_empty() || matches!(release, "." | "..") || release.contains(['/', '\0']) {
-            return Err(format!("`{release}` cannot be the name of a folder"));
+            return Err(Error::Unfit(format!(
+                "`{release}` cannot be the name of a folder"
+            )));
         }
         Ok(self.config.releases.join(release))
     }
@@ -67,7 +70,7 @@ impl<'a> Systemd<'a> {
     }
 
     /// The release that the unit's process was started from.
-    async fn running(&self, place: &Place) -> Result<Option<String>, String> {
+    async fn running(&self, place: &Place) -> Result<Option<String>, Error> {
         let text = format!(
             "tell() {{ \"$@\" 2>/dev/null || :; printf '\\0'; }}
 unit={unit} link={link}
@@ -107,7 +110,7 @@ tell systemctl show -p ExecMainStartTimestampMonotonic --value -- \"$unit\"",
 
     /// Whether the release could be made live: its folder is there, and what is to be replaced is
     /// what we replace.
-    async fn check(&self, place: &Place, release: &str) -> Result<(), String> {
+    async fn check(&self, place: &Place, release: &str) -> Result<(), Error> {
         let text = format!(
             "no() {{ printf '%s\\n' \"$*\" >&2; exit 1; }}
 absent() {{ no \"$@\"; }}
@@ -131,7 +134,7 @@ to={to} link={link} beside={beside} unit={unit}
     }
 
     /// Where the link points to; empty where there is none.
-    async fn linked(&self, place: &Place) -> Result<String, String> {
+    async fn linked(&self, place: &Place) -> Result<String, Error> {
         let link = word(&self.config.link());
         let text = format!("[ ! -L {link} ] || readlink -n -- {link}");
         self.machines
@@ -141,7 +144,7 @@ to={to} link={link} beside={beside} unit={unit}
     }
 
     /// Makes the release live; safe to do twice.
-    async fn switch(&self, place: &Place, release: &str) -> Result<String, String> {
+    async fn switch(&self, place: &Place, release: &str) -> Result<String, Error> {
         self.check(place, release).await?;
         let to = self.folder(release)?;
         let within = self.config.timeout.get();
@@ -155,11 +158,11 @@ to={to} link={link} beside={beside} unit={unit}
             .places
             .script(place, "the switch", &text, Effect::Changes, within)
             .await
-            .map_err(|reason| {
-                format!(
-                    "{reason}; see `systemctl status {unit}; journalctl -u {unit} -n 100`",
+            .map_err(|error| {
+                error.then(format!(
+                    "see `systemctl status {unit}; journalctl -u {unit} -n 100`",
                     unit = self.config.unit
-                )
+                ))
             })?;
         let stayed = self.stays(place).await?;
         Ok(format!(
@@ -170,7 +173,7 @@ to={to} link={link} beside={beside} unit={unit}
     }
 
     /// Puts the link back and restarts the unit.
-    async fn put_back(&self, place: &Place, before: &str) -> Result<String, String> {
+    async fn put_back(&self, place: &Place, before: &str) -> Result<String, Error> {
         let link = self.config.link();
         let back = if before.is_empty() {
             format!("rm -f -- {}", word(&link))
@@ -213,7 +216,7 @@ to={to} link={link} beside={beside} unit={unit}
         )
     }
 
-    async fn stays(&self, place: &Place) -> Result<String, String> {
+    async fn stays(&self, place: &Place) -> Result<String, Error> {
         let probe = SystemdProbe {
             name: "settle".to_owned(),
             unit: self.config.unit.clone(),
@@ -230,7 +233,8 @@ to={to} link={link} beside={beside} unit={unit}
             within: self.config.timeout.get(),
             stays: self.config.settle.get(),
         };
-        settle::systemd(probe, &self.machines.around, settling).await
+        let settled = settle::systemd(probe, &self.machines.around, settling);
+        settled.await.map_err(Error::Down)
     }
 }
 
@@ -332,7 +336,7 @@ struct Seen {
 
 impl Seen {
     /// The process knows best; the link only says what the next start would run.
-    fn release(&self, configured: &str) -> Result<String, String> {
+    fn release(&self, configured: &str) -> Result<String, Error> {
         let below = |path: &str| {
             let roots = [self.releases.as_str(), configured];
             let rest = roots
@@ -345,15 +349,18 @@ impl Seen {
             return Ok(release);
         }
         if self.link.is_empty() {
-            return Err("there is no link to a release".to_owned());
+            return Err(Error::Missing("there is no link to a release".to_owned()));
         }
         let relative = || {
             let name = self.link.rsplit('/').next().unwrap_or_default();
             (!self.link.starts_with('/') && !name.is_empty()).then(|| name.to_owned())
         };
-        let release = below(&self.link)
-            .or_else(relative)
-            .ok_or_else(|| format!("the link points to {}, which is no release", self.link))?;
+        let release = below(&self.link).or_else(relative).ok_or_else(|| {
+            Error::Contradicts(format!(
+                "the link points to {}, which is no release",
+                self.link
+            ))
+        })?;
         let ages = (
             self.linked_at,
             self.now,
@@ -361,15 +368,15 @@ impl Seen {
             self.started_after_boot,
         );
         let (Some(linked), Some(now), Some(uptime), Some(started)) = ages else {
-            return Err(format!(
+            return Err(Error::Contradicts(format!(
                 "the link points to {release}, but what the unit runs is not known"
-            ));
+            )));
         };
         // Whole seconds: a start within the link's own second is one after it.
         if started == 0.0 || now - uptime + started + 2.0 < linked {
-            return Err(format!(
+            return Err(Error::Contradicts(format!(
                 "the link points to {release}, but the unit was not started since it was made"
-            ));
+            )));
         }
         Ok(release)
     }
@@ -392,6 +399,7 @@ mod tests {
             started_after_boot: Some(started),
         }
         .release("/srv/releases")
+        .map_err(|error| error.to_string())
     }
 
     #[test]

@@ -5,11 +5,12 @@
 use std::pin::Pin;
 use std::time::Instant;
 
+use crate::error::Error;
 use crate::place::Place;
 use crate::question::Question;
 
-/// What a place answers, once it has; the error is a reason in words.
-pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + 'a>>;
+/// What a place answers, once it has.
+pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
 
 /// What proved that a release answers, if anything did.
 pub type Proving<'a> = Pin<Box<dyn Future<Output = Option<String>> + 'a>>;
@@ -69,7 +70,7 @@ pub struct Entrypoint {
     /// Whether users come this way.
     pub traffic: bool,
     /// Why nobody can say who else answers here: then good answers prove nothing.
-    pub unsure: Option<String>,
+    pub unsure: Option<Error>,
 }
 
 /// A destination that runs and has no traffic yet.

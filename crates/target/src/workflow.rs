@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use config::file::WorkflowTarget;
 use github::dispatch::Dispatched;
-use github::{Client, Error, Repository};
+use github::{Client, Repository};
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Say};
+use crate::error::Error;
 use crate::place::Place;
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
@@ -46,13 +47,16 @@ struct Mark {
 }
 
 impl<'a> Workflow<'a> {
-    pub(crate) fn new(config: &'a WorkflowTarget, context: &Context<'a>) -> Result<Self, String> {
+    pub(crate) fn new(config: &'a WorkflowTarget, context: &Context<'a>) -> Result<Self, Error> {
         let named = config.repository.as_deref().or(context.repository);
-        let named =
-            named.ok_or("the repository is not named: set `rollback.workflow.repository`")?;
-        let repository = Repository::parse(named).map_err(|error| error.to_string())?;
+        let named = named.ok_or_else(|| {
+            let what = "the repository is not named: set `rollback.workflow.repository`";
+            Error::Unconfigured(what.to_owned())
+        })?;
+        let repository = Repository::parse(named);
+        let repository = repository.map_err(|error| Error::Unconfigured(error.to_string()))?;
         let until = Instant::now() + config.timeout.get();
-        let client = (context.github)(config.token_env.as_deref(), ASK, until).map_err(told)?;
+        let client = (context.github)(config.token_env.as_deref(), ASK, until)?;
         Ok(Workflow {
             config,
             say: Rc::clone(&context.say),
@@ -66,24 +70,23 @@ impl<'a> Workflow<'a> {
         &self.config.workflow
     }
 
-    async fn reference(&self) -> Result<String, String> {
+    async fn reference(&self) -> Result<String, Error> {
         if let Some(reference) = &self.config.r#ref {
             return Ok(reference.clone());
         }
-        let asked = self.client.default_branch(&self.repository).await;
-        asked.map_err(told)
+        Ok(self.client.default_branch(&self.repository).await?)
     }
 
     /// Whether the workflow can be started with these inputs.
-    async fn check(&self) -> Result<(), String> {
+    async fn check(&self) -> Result<(), Error> {
         if !self.client.has_token() {
-            return Err("no token is given to start a workflow with: `GITHUB_TOKEN`, or `rollback.workflow.token-env`".to_owned());
+            return Err(Error::Unconfigured("no token is given to start a workflow with: `GITHUB_TOKEN`, or `rollback.workflow.token-env`".to_owned()));
         }
         let name = self.name();
-        let workflow = self.client.workflow(&self.repository, name).await;
-        let workflow = workflow.map_err(told)?;
+        let workflow = self.client.workflow(&self.repository, name).await?;
         if workflow.state != "active" {
-            return Err(format!("the workflow {name} is {}", workflow.state));
+            let state = workflow.state;
+            return Err(Error::Unfit(format!("the workflow {name} is {state}")));
         }
         let reference = self.reference().await?;
         let file = self
@@ -92,8 +95,11 @@ impl<'a> Workflow<'a> {
         let text = match file.await {
             Ok(text) => text,
             // A token that may start workflows need not be one that reads files.
-            Err(Error::NoPermission { status: 403, .. }) => return Ok(()),
-            Err(error) => return Err(format!("{} at {reference}: {}", workflow.path, told(error))),
+            Err(github::Error::NoPermission { status: 403, .. }) => return Ok(()),
+            Err(error) => {
+                let what = format!("{} at {reference}", workflow.path);
+                return Err(Error::from(error).at(what));
+            }
         };
         let wanted = self
             .config
@@ -110,19 +116,19 @@ impl<'a> Workflow<'a> {
             return Ok(());
         }
         let missing = missing.join("`, `");
-        Err(format!(
+        Err(Error::Unfit(format!(
             "{} at {reference} has no `{missing}`",
             workflow.path
-        ))
+        )))
     }
 
-    async fn mark(&self) -> Result<String, String> {
+    async fn mark(&self) -> Result<String, Error> {
         let runs = self.client.dispatched(&self.repository, self.name()).await;
         let mark = Mark {
             word: format!("deploy-guard-{:012x}", rand::random::<u64>() >> 16),
-            newest: runs.map_err(told)?.first().map_or(0, |run| run.id),
+            newest: runs?.first().map_or(0, |run| run.id),
         };
-        let mark = serde_json::to_string(&mark).map_err(|error| error.to_string())?;
+        let mark = serde_json::to_string(&mark)?;
         *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark.clone());
         Ok(mark)
     }
@@ -135,7 +141,7 @@ impl<'a> Workflow<'a> {
 
     /// Lets the workflow make the release live; safe to do twice: a run of ours that goes on or has
     /// succeeded is followed instead of starting another.
-    async fn switch(&self, transition: Transition<'_>, before: &str) -> Result<String, String> {
+    async fn switch(&self, transition: Transition<'_>, before: &str) -> Result<String, Error> {
         let mark: Mark = parse(before)?;
         let mut failed = 0;
         if !self.is_fresh(before) {
@@ -158,7 +164,7 @@ impl<'a> Workflow<'a> {
         transition: Transition<'_>,
         mark: &Mark,
         word: &str,
-    ) -> Result<u64, String> {
+    ) -> Result<u64, Error> {
         let reference = self.reference().await?;
         let inputs = self.inputs(transition, word);
         let (of, name) = (&self.repository, self.name());
@@ -167,18 +173,20 @@ impl<'a> Workflow<'a> {
             Ok(Some(run)) => return Ok(run),
             Ok(None) => None,
             // Nobody knows whether it arrived: then it is shown.
-            Err(error @ (Error::Unreachable { .. } | Error::Server { .. })) => Some(error),
-            Err(error) => return Err(told(error)),
+            Err(error @ (github::Error::Unreachable { .. } | github::Error::Server { .. })) => {
+                Some(error)
+            }
+            Err(error) => return Err(error.into()),
         };
         let patience = APPEARS.min(self.config.timeout.get());
         match self.find(mark, patience).await?.0 {
             Some(run) => Ok(run.id),
             None => Err(match unsure {
-                Some(error) => told(error),
-                None => format!(
+                Some(error) => error.into(),
+                None => Error::Unproved(format!(
                     "GitHub took the dispatch of {name}, and shows no run of it within {} s; see `gh run list --workflow {name}`",
                     patience.as_secs()
-                ),
+                )),
             }),
         }
     }
@@ -208,7 +216,7 @@ impl<'a> Workflow<'a> {
         &self,
         mark: &Mark,
         patience: Duration,
-    ) -> Result<(Option<Dispatched>, usize), String> {
+    ) -> Result<(Option<Dispatched>, usize), Error> {
         let end = Instant::now() + patience;
         let mut seen = None;
         loop {
@@ -232,14 +240,14 @@ impl<'a> Workflow<'a> {
 
     /// The runs since the mark that are ours: those that did not fail, the newest first, and how
     /// many did.
-    async fn ours(&self, mark: &Mark) -> Result<(Vec<Dispatched>, usize), String> {
+    async fn ours(&self, mark: &Mark) -> Result<(Vec<Dispatched>, usize), Error> {
         let runs = self.client.dispatched(&self.repository, self.name()).await;
-        let mut runs = runs.map_err(told)?;
+        let mut runs = runs?;
         runs.retain(|run| run.id > mark.newest);
         if self.config.correlation_input.is_some() {
             runs.retain(|run| run.display_title.contains(&mark.word));
         } else if !runs.is_empty() {
-            let login = self.client.login().await.map_err(told)?;
+            let login = self.client.login().await?;
             let reference = self.reference().await?;
             runs.retain(|run| {
                 let actor = run.actor.as_ref().map(|actor| actor.login.as_str());
@@ -257,17 +265,17 @@ impl<'a> Workflow<'a> {
         Ok((runs, failed))
     }
 
-    fn several(&self, runs: &[Dispatched]) -> String {
+    fn several(&self, runs: &[Dispatched]) -> Error {
         let ids: Vec<String> = runs.iter().map(|run| run.id.to_string()).collect();
-        format!(
+        Error::Contradicts(format!(
             "runs {} of {} began since, and nothing tells which is ours: none is followed; name a `correlation-input`, or wait until they have ended",
             ids.join(" and "),
             self.name()
-        )
+        ))
     }
 
     /// Follows a run to its end.
-    async fn follow(&self, id: u64) -> Result<String, String> {
+    async fn follow(&self, id: u64) -> Result<String, Error> {
         let end = Instant::now() + self.config.timeout.get();
         loop {
             let standing = match self.client.dispatched_run(&self.repository, id).await {
@@ -285,25 +293,25 @@ impl<'a> Workflow<'a> {
                 }
                 // It goes on whether we see it or not.
                 Err(
-                    error @ (Error::Unreachable { .. }
-                    | Error::Server { .. }
-                    | Error::RateLimited { .. }),
-                ) => format!("not to be seen: {}", told(error)),
-                Err(error) => return Err(format!("run {id}: {}", told(error))),
+                    error @ (github::Error::Unreachable { .. }
+                    | github::Error::Server { .. }
+                    | github::Error::RateLimited { .. }),
+                ) => format!("not to be seen: {}", Error::from(error)),
+                Err(error) => return Err(Error::from(error).at(format!("run {id}"))),
             };
             (self.say)(&format!("run {id}: {standing}"));
             if Instant::now() >= end {
-                return Err(format!(
+                return Err(Error::Deadline(format!(
                     "run {id} has not ended within {}, it is {standing}; `rollback resume` follows it again",
                     self.config.timeout
-                ));
+                )));
             }
             tokio::time::sleep(self.config.interval.get()).await;
         }
     }
 
     /// How a run failed, and where.
-    async fn failure(&self, run: &Dispatched) -> String {
+    async fn failure(&self, run: &Dispatched) -> Error {
         let how = run.conclusion.as_deref().unwrap_or("nothing");
         let mut text = format!("run {} ended with {how}: {}", run.id, run.html_url);
         let attempt = run.run_attempt.unwrap_or(1);
@@ -317,7 +325,7 @@ impl<'a> Workflow<'a> {
                 text.push_str(&format!("; job `{}`: {how}", job.name));
             }
         }
-        text
+        Error::RunFailed(text)
     }
 
     /// Lets the workflow make live what was left. First the way there must have ended: the two would
@@ -326,10 +334,9 @@ impl<'a> Workflow<'a> {
         &self,
         transition: Transition<'_>,
         before: Option<&str>,
-    ) -> Result<String, String> {
-        let left = transition
-            .from
-            .ok_or("which release ran before is not known")?;
+    ) -> Result<String, Error> {
+        let unknown = Error::Unnoted("which release ran before is not known");
+        let left = transition.from.ok_or(unknown)?;
         if let Some(before) = before {
             let patience = self.config.interval.get() * 3;
             if let (Some(run), _) = self.find(&parse(before)?, patience).await?
@@ -349,12 +356,8 @@ impl<'a> Workflow<'a> {
     }
 }
 
-fn parse(mark: &str) -> Result<Mark, String> {
-    serde_json::from_str(mark).map_err(|error| format!("what the journal noted: {error}"))
-}
-
-fn told(error: Error) -> String {
-    format!("{error}; {}", error.hint())
+fn parse(mark: &str) -> Result<Mark, Error> {
+    serde_json::from_str(mark).map_err(|error| Error::from(error).at("what the journal noted"))
 }
 
 impl Observe for Workflow<'_> {
@@ -404,7 +407,8 @@ impl Switch for Workflow<'_> {
         before: Option<&'a str>,
     ) -> Asking<'a, Applied> {
         Box::pin(async move {
-            let before = before.ok_or("which runs there were before was not noted")?;
+            let before =
+                before.ok_or(Error::Unnoted("which runs there were before was not noted"))?;
             Ok(self.switch(transition, before).await?.into())
         })
     }

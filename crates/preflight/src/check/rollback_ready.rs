@@ -248,11 +248,11 @@ impl Question<'_> {
             }
         }
         for one in &found {
-            if let Fit::Unknown(reason) = &one.fit {
+            if let Fit::Unknown(error) = &one.fit {
                 let whole = one.whole();
                 return outcome(Verdict::Error)
-                    .actual(reason.clone())
-                    .reason(format!("{whole} could not be looked at: {reason}"))
+                    .actual(error.to_string())
+                    .reason(format!("{whole} could not be looked at: {error}"))
                     .hint("see that the same user may read it there: `rollback plan`");
             }
         }

@@ -3,8 +3,10 @@
 //! cannot be had is named and never stops the rollback.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
+use cli::Failure;
 use config::file::HttpProbe;
 use config::value::Span;
 use futures_util::future::join_all;
@@ -13,7 +15,10 @@ use model::{Outcome, Severity};
 use super::Rollback;
 use crate::evidence;
 use crate::hooks::{self, HookContext};
-use target::{Asking, Place, Step, Target, Transition};
+use target::{Place, Step, Target, Transition};
+
+/// What is kept, once it is there.
+type Look<'a> = Pin<Box<dyn Future<Output = Result<String, Failure>> + 'a>>;
 
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -24,21 +29,22 @@ impl Rollback<'_> {
         &self,
         target: &dyn Target,
         hook_context: &HookContext,
-        evidence: Result<PathBuf, String>,
+        evidence: Result<PathBuf, Failure>,
     ) -> Vec<Outcome> {
         let session = self.session;
         let folder = match evidence {
             Ok(folder) => folder,
-            Err(reason) => return vec![missing("evidence", "", reason)],
+            Err(failure) => return vec![missing("evidence", "", &failure)],
         };
         let steps = target.steps(Transition {
             to: self.destination,
             from: hook_context.left.as_deref(),
         });
         let env = hook_context.env(session.job);
-        let mut looks: Vec<(String, Asking<'_, String>)> = Vec::new();
+        let mut looks: Vec<(String, Look<'_>)> = Vec::new();
         for step in &steps {
             for (name, text) in target.diagnostics(step) {
+                let text = Box::pin(async { text.await.map_err(Failure::error) });
                 looks.push((format!("{}/{name}", step.place), text));
             }
             for hook in &session.section.capture {
@@ -52,8 +58,12 @@ impl Rollback<'_> {
             let folder = folder.clone();
             async move {
                 let text = tokio::time::timeout_at(until, text).await;
-                let late = || Err(format!("not there within {} s", DEADLINE.as_secs()));
-                let kept = text.unwrap_or_else(|_| late()).and_then(|text| {
+                let late = || target::Error::Late {
+                    what: "not there",
+                    within: DEADLINE,
+                };
+                let text = text.unwrap_or_else(|_| Err(Failure::error(late())));
+                let kept = text.and_then(|text| {
                     let text = session.clean(&text);
                     evidence::keep(&folder, &name, &text)
                 });
@@ -74,7 +84,7 @@ impl Rollback<'_> {
         step: &Step,
         hook: &config::file::Hook,
         mut env: Vec<(String, String)>,
-    ) -> Result<String, String> {
+    ) -> Result<String, Failure> {
         let job = self.session.job;
         let address = match &step.place {
             Place::Here => "localhost",
@@ -89,7 +99,7 @@ impl Rollback<'_> {
     }
 
     /// What the gate's own questions are answered now.
-    async fn answers(&self) -> Result<String, String> {
+    async fn answers(&self) -> Result<String, Failure> {
         let Some(gate) = self.session.gate() else {
             return Ok("no probe is configured under `healthgate:`\n".to_owned());
         };
@@ -135,7 +145,7 @@ pub(super) fn reads(probe: &HttpProbe) -> bool {
         && probe.form.is_empty()
 }
 
-fn outcomes(folder: &Path, found: Vec<(String, Result<usize, String>)>) -> Vec<Outcome> {
+fn outcomes(folder: &Path, found: Vec<(String, Result<usize, Failure>)>) -> Vec<Outcome> {
     let shown = folder.display().to_string();
     let (mut files, mut bytes) = (0, 0);
     let mut outcomes = Vec::new();
@@ -145,7 +155,7 @@ fn outcomes(folder: &Path, found: Vec<(String, Result<usize, String>)>) -> Vec<O
                 files += 1;
                 bytes += length;
             }
-            Err(reason) => outcomes.push(missing(&name, &shown, reason)),
+            Err(failure) => outcomes.push(missing(&name, &shown, &failure)),
         }
     }
     let all = Outcome::pass("capture/evidence", &shown)
@@ -157,7 +167,8 @@ fn outcomes(folder: &Path, found: Vec<(String, Result<usize, String>)>) -> Vec<O
     outcomes
 }
 
-fn missing(name: &str, folder: &str, reason: String) -> Outcome {
+fn missing(name: &str, folder: &str, failure: &Failure) -> Outcome {
+    let reason = failure.chain();
     Outcome::inconclusive(format!("capture/{name}"), folder)
         .severity(Severity::Advisory)
         .expected("what was there before is kept")

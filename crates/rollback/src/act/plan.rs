@@ -83,7 +83,7 @@ impl Rollback<'_> {
             let id = format!("plan/{}", planned.step.name);
             match &planned.ready {
                 Ok(does) => Outcome::pass(id, "").actual(format!("would {does}")),
-                Err(reason) => unready(id, destination, reason.clone()),
+                Err(error) => unready(id, destination, error.to_string()),
             }
         }));
         let gate = self.gate_size();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use engine::Plan;
 use model::Outcome;
 use model::report::Bar;
-use target::{Place, Step, Target, Transition};
+use target::{Error, Place, Step, Target, Transition};
 
 use super::{Rollback, Situation};
 use crate::force::{Force, Rule};
@@ -111,12 +111,12 @@ impl Rollback<'_> {
     /// The refusal, where more steps than may fail cannot be made, or none can.
     fn impossible(&self, plan: &Plan) -> Option<Vec<Outcome>> {
         let failed = plan.impossible(self.session.section.max_failed)?;
-        let outcome = |(step, reason): (&Step, &str)| {
+        let outcome = |(step, error): (&Step, &Error)| {
             let (id, reason) = match &step.place {
-                Place::Here => ("refused/destination".to_owned(), reason.to_owned()),
+                Place::Here => ("refused/destination".to_owned(), error.to_string()),
                 Place::Host(name) => (
                     format!("refused/destination/{name}"),
-                    format!("{name}: {reason}"),
+                    format!("{name}: {error}"),
                 ),
             };
             unready(id, self.destination, reason)

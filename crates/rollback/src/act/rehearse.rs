@@ -174,7 +174,7 @@ fn switches(
                 };
                 Outcome::pass(id, destination).actual(actual)
             }
-            Err(reason) => unready(id, destination, reason.clone()),
+            Err(error) => unready(id, destination, error.to_string()),
         };
         outcomes.push(outcome.took(took));
     }

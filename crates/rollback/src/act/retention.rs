@@ -48,8 +48,8 @@ impl Rollback<'_> {
         let window = self.session.section.window?;
         let mut lacks: Vec<Lack> = (plan.steps().iter())
             .filter_map(|planned| {
-                let reason = planned.ready.as_ref().err()?;
-                Some(Lack::Unready(format!("{}: {reason}", planned.step.place)))
+                let error = planned.ready.as_ref().err()?;
+                Some(Lack::Unready(format!("{}: {error}", planned.step.place)))
             })
             .collect();
         let kept = document.entry(self.destination).map(Kept::of);

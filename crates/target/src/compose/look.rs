@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::error::Error;
+
 /// The labels that Compose puts on what it makes.
 pub(super) const PROJECT: &str = "com.docker.compose.project";
 pub(super) const FOLDER: &str = "com.docker.compose.project.working_dir";
@@ -41,8 +43,8 @@ pub(super) type Counts = BTreeMap<String, usize>;
 
 impl Container {
     /// One line of what [`FORMAT`] prints.
-    pub(super) fn read(line: &str) -> Result<Container, String> {
-        serde_json::from_str(line).map_err(|error| format!("docker inspect: {error}"))
+    pub(super) fn read(line: &str) -> Result<Container, Error> {
+        serde_json::from_str(line).map_err(|error| Error::from(error).at("docker inspect"))
     }
 
     pub(super) fn label(&self, name: &str) -> &str {

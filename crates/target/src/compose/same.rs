@@ -10,9 +10,10 @@ use futures_util::future::join;
 use probe::project::{Project, Service};
 use remote::quote;
 
-use super::deployment::{Changes, Compose, LOOK};
+use super::deployment::{Changes, Compose};
 use super::look::{Container, Look};
-use crate::place::{Effect, Place};
+use crate::error::Error;
+use crate::place::Place;
 use crate::target::Transition;
 
 /// What to do where a variable has no value or another one.
@@ -29,7 +30,7 @@ impl Compose<'_> {
         transition: Transition<'_>,
         look: &Look,
         changes: &Changes,
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         let touched: BTreeSet<&String> = changes.services.iter().chain(&changes.after).collect();
         // By the release that runs in them: one variable may name it.
         let mut by_release: BTreeMap<String, Vec<&Container>> = BTreeMap::new();
@@ -60,17 +61,14 @@ impl Compose<'_> {
         place: &Place,
         destination: &str,
         touched: &BTreeSet<&String>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         // Not each project can be read so: a number that is a variable is no number.
         let text = format!(
             "{}theirs config --no-interpolate 2>/dev/null || :",
             self.head_at(place)
         );
         let env = self.env(destination);
-        let printed =
-            self.machines
-                .places
-                .whole(place, "compose config", &text, &env, Effect::Reads, LOOK);
+        let printed = self.whole(place, "compose config", &text, &env);
         let Ok(raw) = Project::read(&printed.await?) else {
             return Ok(());
         };
@@ -94,9 +92,9 @@ impl Compose<'_> {
                 let Some(place) = used.or(other.map(|_| format!("environment.{variable}"))) else {
                     continue;
                 };
-                return Err(format!(
+                return Err(Error::Unfit(format!(
                     "`{name}` has `{variable}` in `{place}` and not only in its image, so that another image alone is not {destination}: hand it to Compose with `rollback.compose.env: {{ {variable}: \"{{release}}\" }}`"
-                ));
+                )));
             }
         }
         Ok(())
@@ -109,7 +107,7 @@ impl Compose<'_> {
         release: &str,
         look: &Look,
         containers: &[&Container],
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         let resolved = self.resolved(place, release).await?;
         let program = self.program(place).unwrap_or_default();
         let mut services = serde_json::Map::new();
@@ -157,14 +155,7 @@ printf %s {} >\"$over\"
             quote(&over)
         );
         let env = self.env(release);
-        let printed = self.machines.places.whole(
-            place,
-            "compose config --hash",
-            &text,
-            &env,
-            Effect::Reads,
-            LOOK,
-        );
+        let printed = self.whole(place, "compose config --hash", &text, &env);
         let printed = printed.await?;
         let hashes: BTreeMap<&str, &str> = printed
             .lines()
@@ -204,24 +195,21 @@ printf %s {} >\"$over\"
                 [] => String::new(),
                 all => format!("; Compose warns: {}", all.join(" ")),
             };
-            return Err(format!(
+            return Err(Error::Unfit(format!(
                 "`{service}` would be recreated otherwise than it was made, and not only with another image: {what}{warned}; {NAME_THEM}"
-            ));
+            )));
         }
         Ok(())
     }
 
     /// Whether the name of a container's image still is that of the image that it runs.
-    async fn names_its_image(&self, place: &Place, one: &Container) -> Result<bool, String> {
+    async fn names_its_image(&self, place: &Place, one: &Container) -> Result<bool, Error> {
         let text = format!(
             "{}docker image inspect --format '{{{{.Id}}}}' -- {} 2>/dev/null || :",
             self.head_at(place),
             quote(&one.image)
         );
-        let printed =
-            self.machines
-                .places
-                .script(place, "docker inspect", &text, Effect::Reads, LOOK);
+        let printed = self.read(place, "docker inspect", &text);
         Ok(printed.await?.trim() == one.image_id)
     }
 }

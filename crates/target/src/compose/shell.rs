@@ -2,10 +2,11 @@
 
 use remote::quote;
 
-use super::deployment::Compose;
+use super::deployment::{Compose, LOOK};
 use super::look::{FOLDER, FORMAT, PROJECT};
 use super::program::Program;
-use crate::place::word;
+use crate::error::Error;
+use crate::place::{Effect, Place, word};
 
 /// The files that Compose reads where none is named. With one of ours beside them they have to be.
 const FOUND: &str = r#"[ -z "${COMPOSE_FILE-}" ] && ! grep -qs '^COMPOSE_FILE=' .env ||
@@ -20,6 +21,24 @@ for file in compose.override.yaml compose.override.yml docker-compose.override.y
 done"#;
 
 impl Compose<'_> {
+    /// What a script prints that only looks.
+    pub(super) async fn read(&self, at: &Place, what: &str, text: &str) -> Result<String, Error> {
+        let places = self.machines.places;
+        places.script(at, what, text, Effect::Reads, LOOK).await
+    }
+
+    /// All of it, of one with variables of its own.
+    pub(super) async fn whole(
+        &self,
+        at: &Place,
+        what: &str,
+        text: &str,
+        env: &[(String, String)],
+    ) -> Result<String, Error> {
+        let places = self.machines.places;
+        places.whole(at, what, text, env, Effect::Reads, LOOK).await
+    }
+
     /// What begins every script. `program` is what is known by now; where it is not, the script
     /// finds out and prints it as its first line.
     pub(super) fn head(&self, known: Option<&Program>) -> String {

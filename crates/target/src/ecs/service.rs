@@ -3,45 +3,49 @@
 use aws::ecs::{Deployment, Service};
 use serde_json::Value;
 
+use crate::error::Error;
+
 /// The service of an answer, where it is one that ECS itself deploys.
-pub(super) fn active(service: &Value) -> Result<Service, String> {
+pub(super) fn active(service: &Value) -> Result<Service, Error> {
     let service = Service::read(service).filter(|service| !service.status.is_empty());
-    let service = service.ok_or("there is no such service")?;
+    let service = service.ok_or_else(|| Error::Missing("there is no such service".to_owned()))?;
     if service.status != "ACTIVE" {
-        return Err(format!("the service is {}", service.status));
+        return Err(Error::Unfit(format!("the service is {}", service.status)));
     }
     match service.controller.as_str() {
         "ECS" => Ok(service),
-        other => Err(format!("{other} deploys this service, not ECS")),
+        other => Err(Error::Unfit(format!(
+            "{other} deploys this service, not ECS"
+        ))),
     }
 }
 
-pub(super) fn primary(service: &Service) -> Result<&Deployment, String> {
+pub(super) fn primary(service: &Service) -> Result<&Deployment, Error> {
     let primary = service.primary();
-    primary.ok_or_else(|| "ECS shows no PRIMARY deployment".to_owned())
+    primary.ok_or_else(|| Error::Missing("ECS shows no PRIMARY deployment".to_owned()))
 }
 
 /// The only deployment that runs, rolled out: while there are two, nobody can say which of them an
 /// answer came from.
-pub(super) fn settled(service: &Service) -> Result<&Deployment, String> {
+pub(super) fn settled(service: &Service) -> Result<&Deployment, Error> {
     let primary = primary(service)?;
     let definition = short(&primary.task_definition);
     if primary.rollout != "COMPLETED" {
-        return Err(format!(
+        return Err(Error::Contradicts(format!(
             "{} of {definition} is {}",
             primary.id, primary.rollout
-        ));
+        )));
     }
     if primary.running == 0 {
-        return Err(format!("no task of {definition} runs"));
+        return Err(Error::Down(format!("no task of {definition} runs")));
     }
     let mut others = service.deployments.iter().filter(|one| one.running > 0);
     let other = others.find(|one| one.task_definition != primary.task_definition);
     other.map_or(Ok(primary), |other| {
-        Err(format!(
+        Err(Error::Contradicts(format!(
             "tasks of {} still run beside {definition}",
             short(&other.task_definition)
-        ))
+        )))
     })
 }
 

@@ -8,6 +8,7 @@ use remote::quote;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::error::Error;
 use crate::place::{Effect, Place, Places, ended};
 
 /// The states of thousands of servers are no more.
@@ -48,58 +49,35 @@ impl Server {
     }
 }
 
-/// Why the two servers are not known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Trouble {
-    #[error("HAProxy has no backend {0}")]
-    NoBackend(String),
-    #[error("{backend} has no server {server}")]
-    NoServer {
-        backend: String,
-        server: String,
-        /// Those that it has.
-        others: Vec<String>,
-    },
-    #[error("{socket} may not change servers: its level is `{level}`, not `admin`")]
-    Level { socket: String, level: String },
-    #[error("{0}: there is no such socket")]
-    NoSocket(String),
-    #[error("{0}")]
-    Other(String),
-}
-
-impl Trouble {
-    /// How the configuration must be.
-    pub(crate) fn hint(&self, target: &HaproxyTarget) -> String {
-        let socket = target.socket.display();
-        match self {
-            Trouble::NoBackend(_) => {
-                "name a backend of HAProxy's configuration under `rollback.haproxy.backend`"
-                    .to_owned()
-            }
-            Trouble::NoServer { others, .. } => {
-                let mut shown = others.clone();
-                shown.truncate(SHOWN);
-                let more = if others.len() > SHOWN {
-                    " and others"
-                } else {
-                    ""
-                };
-                let has = match shown.as_slice() {
-                    [] => "it has none".to_owned(),
-                    names => format!("it has {}{more}", names.join(", ")),
-                };
-                format!("name its two servers under `rollback.haproxy.blue` and `green`; {has}")
-            }
-            Trouble::Level { .. } => {
-                format!("HAProxy's configuration must say `stats socket {socket} level admin`")
-            }
-            Trouble::NoSocket(_) => format!(
-                "see that HAProxy runs, and that its configuration says `stats socket {socket} level admin`"
-            ),
-            Trouble::Other(_) => format!("see what answers at {socket}"),
+/// How HAProxy's configuration or ours must be, where one of them does not let us switch.
+pub(crate) fn hint(error: &Error, target: &HaproxyTarget) -> Option<String> {
+    let socket = target.socket.display();
+    Some(match error {
+        Error::NoBackend(_) => {
+            "name a backend of HAProxy's configuration under `rollback.haproxy.backend`".to_owned()
         }
-    }
+        Error::NoServer { others, .. } => {
+            let mut shown = others.clone();
+            shown.truncate(SHOWN);
+            let more = if others.len() > SHOWN {
+                " and others"
+            } else {
+                ""
+            };
+            let has = match shown.as_slice() {
+                [] => "it has none".to_owned(),
+                names => format!("it has {}{more}", names.join(", ")),
+            };
+            format!("name its two servers under `rollback.haproxy.blue` and `green`; {has}")
+        }
+        Error::Level { .. } => {
+            format!("HAProxy's configuration must say `stats socket {socket} level admin`")
+        }
+        Error::NoSocket(_) => format!(
+            "see that HAProxy runs, and that its configuration says `stats socket {socket} level admin`"
+        ),
+        _ => return None,
+    })
 }
 
 /// HAProxy at one machine or several, through its runtime socket.
@@ -115,18 +93,18 @@ impl<'a> Proxy<'a> {
     }
 
     /// Blue and green as HAProxy sees them.
-    pub(crate) async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Trouble> {
+    pub(crate) async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
         let backend = &self.target.backend;
         let answer = self
             .look(place, &format!("show servers state {backend}"))
             .await?;
-        let all = parse(&answer).map_err(|reason| match reason.as_str() {
-            NO_BACKEND => Trouble::NoBackend(backend.clone()),
-            reason => Trouble::Other(format!("HAProxy: {reason}")),
-        })?;
+        if answer.lines().next().map(str::trim) == Some(NO_BACKEND) {
+            return Err(Error::NoBackend(backend.clone()));
+        }
+        let all = parse(&answer).map_err(|error| error.at("HAProxy"))?;
         let mut both = BTreeMap::new();
         for name in [&self.target.blue, &self.target.green] {
-            let server = all.get(name).ok_or_else(|| Trouble::NoServer {
+            let server = all.get(name).ok_or_else(|| Error::NoServer {
                 backend: backend.clone(),
                 server: name.clone(),
                 others: all.keys().cloned().collect(),
@@ -140,12 +118,12 @@ impl<'a> Proxy<'a> {
     pub(crate) async fn switchable(
         &self,
         place: &Place,
-    ) -> Result<BTreeMap<String, Server>, Trouble> {
+    ) -> Result<BTreeMap<String, Server>, Error> {
         let servers = self.servers(place).await?;
         let level = self.look(place, "show cli level").await?;
         match level.trim() {
             "admin" => Ok(servers),
-            level => Err(Trouble::Level {
+            level => Err(Error::Level {
                 socket: self.target.socket.display().to_string(),
                 level: level.to_owned(),
             }),
@@ -153,7 +131,7 @@ impl<'a> Proxy<'a> {
     }
 
     /// A question: where the connection to a host is cut under it, it is asked once more.
-    pub(crate) async fn look(&self, place: &Place, command: &str) -> Result<String, Trouble> {
+    pub(crate) async fn look(&self, place: &Place, command: &str) -> Result<String, Error> {
         if *place == Place::Here {
             return self.here(command).await;
         }
@@ -167,17 +145,17 @@ impl<'a> Proxy<'a> {
             .places
             .run(place, &text, Effect::Reads, self.limit())
             .await;
-        let ran = ran.map_err(Trouble::Other)?;
+        let ran = ran?;
         if ran.status == Some(NOT_THERE) {
             return Err(self.no_socket());
         }
-        ended(&ran, "socat").map_err(Trouble::Other)?;
+        let ran = ended(ran, "socat")?;
         Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
     }
 
     /// One command over the runtime socket. Its words come from the configuration, which lets no
     /// other characters through than names have.
-    pub(crate) async fn say(&self, place: &Place, command: &str) -> Result<String, Trouble> {
+    pub(crate) async fn say(&self, place: &Place, command: &str) -> Result<String, Error> {
         if *place == Place::Here {
             return self.here(command).await;
         }
@@ -185,10 +163,10 @@ impl<'a> Proxy<'a> {
         let said = self
             .places
             .script(place, "socat", &text, Effect::Changes, self.limit());
-        said.await.map_err(Trouble::Other)
+        said.await
     }
 
-    async fn here(&self, command: &str) -> Result<String, Trouble> {
+    async fn here(&self, command: &str) -> Result<String, Error> {
         let socket = &self.target.socket;
         let talk = async {
             let mut stream = tokio::net::UnixStream::connect(socket).await?;
@@ -198,18 +176,15 @@ impl<'a> Proxy<'a> {
             Ok(answer)
         };
         let late = |_| {
-            Trouble::Other(format!(
-                "{}: no answer within {}",
-                socket.display(),
-                self.target.timeout
-            ))
+            let within = self.target.timeout;
+            Error::Deadline(format!("no answer within {within}")).at(socket.display())
         };
         let answer: std::io::Result<String> = tokio::time::timeout(self.limit(), talk)
             .await
             .map_err(late)?;
         answer.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => self.no_socket(),
-            _ => Trouble::Other(format!("{}: {error}", socket.display())),
+            _ => Error::from(error).at(socket.display()),
         })
     }
 
@@ -224,8 +199,8 @@ impl<'a> Proxy<'a> {
         )
     }
 
-    fn no_socket(&self) -> Trouble {
-        Trouble::NoSocket(self.target.socket.display().to_string())
+    fn no_socket(&self) -> Error {
+        Error::NoSocket(self.target.socket.display().to_string())
     }
 
     fn limit(&self) -> Duration {
@@ -237,15 +212,11 @@ impl<'a> Proxy<'a> {
 const NOT_THERE: i32 = 44;
 
 /// Servers by name, from `show servers state`: its columns are named in its second line.
-fn parse(answer: &str) -> Result<BTreeMap<String, Server>, String> {
+fn parse(answer: &str) -> Result<BTreeMap<String, Server>, Error> {
     let mut lines = answer.lines();
     if lines.next() != Some("1") {
-        return Err(answer
-            .lines()
-            .next()
-            .unwrap_or("no answer")
-            .trim()
-            .to_owned());
+        let first = answer.lines().next().unwrap_or("no answer");
+        return Err(Error::Malformed(first.trim().to_owned()));
     }
     let head = lines.next().unwrap_or_default();
     let names: Vec<&str> = head.trim_start_matches('#').split_whitespace().collect();
@@ -256,12 +227,12 @@ fn parse(answer: &str) -> Result<BTreeMap<String, Server>, String> {
             let at = names.iter().position(|known| *known == name);
             at.and_then(|at| row.get(at))
                 .copied()
-                .ok_or_else(|| format!("no {name} of a server"))
+                .ok_or_else(|| Error::Malformed(format!("no {name} of a server")))
         };
         let number = |name: &str| {
             of(name)?
                 .parse::<u32>()
-                .map_err(|_| format!("{name} is no number"))
+                .map_err(|_| Error::Malformed(format!("{name} is no number")))
         };
         let (host, port) = (of("srv_addr")?, number("srv_port")?);
         let host = if host.contains(':') {
@@ -319,7 +290,7 @@ mod tests {
             assert!(parse(text).is_err(), "{text:?}");
         }
         assert_eq!(
-            parse("Can't find backend.\n"),
+            parse("Can't find backend.\n").map_err(|error| error.to_string()),
             Err("Can't find backend.".to_owned())
         );
     }

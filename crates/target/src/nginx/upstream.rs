@@ -8,8 +8,8 @@ use std::path::Path;
 use config::file::NginxTarget;
 
 /// Why no text of this file could give the traffic to one colour.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unswitchable {
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
     #[error("the upstream file has no `server` line with {blue} or {green}{place}")]
     NoLine {
         blue: String,
@@ -40,17 +40,15 @@ pub(crate) enum Unswitchable {
     Apart { one: String, other: String },
 }
 
-impl Unswitchable {
+impl Error {
     /// How the file or the configuration must be.
     pub(crate) fn hint(&self, target: &NginxTarget) -> String {
         match self {
-            Unswitchable::Apart { one, .. } => format!(
+            Error::Apart { one, .. } => format!(
                 "where all traffic goes through one of them, name it: `rollback.nginx.upstream: {one}`; where a \
                  variable chooses between them, a switch goes under `rollback.command`"
             ),
-            Unswitchable::NoLine { .. }
-            | Unswitchable::Elsewhere { .. }
-            | Unswitchable::TooMany { .. } => hint(target),
+            Error::NoLine { .. } | Error::Elsewhere { .. } | Error::TooMany { .. } => hint(target),
         }
     }
 }
@@ -127,7 +125,7 @@ impl Block {
 
 impl<'t> Upstream<'t> {
     /// The colours of the configured target in its file.
-    pub(crate) fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Unswitchable> {
+    pub(crate) fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Error> {
         let only = target.upstream.as_deref();
         Upstream::read(text, &target.blue, &target.green, only)
     }
@@ -138,7 +136,7 @@ impl<'t> Upstream<'t> {
         blue: &str,
         green: &str,
         only: Option<&str>,
-    ) -> Result<Self, Unswitchable> {
+    ) -> Result<Self, Error> {
         let mut blocks: Vec<Block> = blocks(text, &[blue, green]).into_values().collect();
         blocks.retain(|block| only.is_none_or(|name| block.name == name));
         let others = blocks.iter().any(|block| !block.others.is_empty());
@@ -147,16 +145,16 @@ impl<'t> Upstream<'t> {
             let place = only.map_or(String::new(), |name| format!(" in `upstream {name}`"));
             let (blue, green) = (blue.to_owned(), green.to_owned());
             return Err(if others {
-                Unswitchable::Elsewhere { blue, green, place }
+                Error::Elsewhere { blue, green, place }
             } else {
-                Unswitchable::NoLine { blue, green, place }
+                Error::NoLine { blue, green, place }
             });
         }
         for block in &blocks {
             let lines = &block.lines;
             let twice = lines.len() == 2 && lines[0].colour == lines[1].colour;
             if lines.len() > 2 || twice {
-                return Err(Unswitchable::TooMany {
+                return Err(Error::TooMany {
                     count: lines.len(),
                     blue: blue.to_owned(),
                     green: green.to_owned(),
@@ -170,7 +168,7 @@ impl<'t> Upstream<'t> {
         };
         for (at, block) in blocks.iter().enumerate() {
             if let Some(other) = blocks[..at].iter().find(|other| apart(block, other)) {
-                return Err(Unswitchable::Apart {
+                return Err(Error::Apart {
                     one: other.name.clone(),
                     other: block.name.clone(),
                 });
@@ -442,18 +440,15 @@ mod tests {
             "map $host $pool { default blue; }",
         ] {
             let error = Upstream::read(text, BLUE, GREEN, None).unwrap_err();
-            assert!(
-                matches!(error, Unswitchable::NoLine { .. }),
-                "{text}: {error}"
-            );
+            assert!(matches!(error, Error::NoLine { .. }), "{text}: {error}");
         }
         let socket = "upstream shop { server unix:/run/shop.sock; }";
         let error = Upstream::read(socket, BLUE, GREEN, None).unwrap_err();
-        assert!(matches!(error, Unswitchable::Elsewhere { .. }), "{error}");
+        assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
         let pools = "upstream blue_primary { server 127.0.0.1:8001; server 127.0.0.1:8002 backup; }\n\
                      upstream green_primary { server 127.0.0.1:8002; server 127.0.0.1:8001 backup; }\n";
         let error = Upstream::read(pools, BLUE, GREEN, None).unwrap_err();
-        assert!(matches!(error, Unswitchable::Apart { .. }), "{error}");
+        assert!(matches!(error, Error::Apart { .. }), "{error}");
     }
 
     #[test]

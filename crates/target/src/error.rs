@@ -1,0 +1,181 @@
+//! Why a target could not be asked or switched. A cause stays what it is until it is shown.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use remote::Ran;
+
+use crate::nginx::upstream;
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// A host of the configuration cannot be reached or used.
+    #[error("{0}")]
+    Host(net::Problem),
+    #[error("{what} could not be started: {cause}")]
+    NotStarted {
+        what: &'static str,
+        cause: Arc<io::Error>,
+    },
+    /// A command did not end with success.
+    #[error("{}", ended(.0))]
+    Ended(Ran),
+    /// A file, a folder or a socket cannot be read or written.
+    #[error("{0}")]
+    Io(Arc<io::Error>),
+    /// A command printed more than is read of it.
+    #[error("it printed more than {0} bytes")]
+    TooLong(usize),
+    #[error("it is too large")]
+    TooLarge,
+    #[error("{what} within {} s", within.as_secs())]
+    Late {
+        what: &'static str,
+        within: Duration,
+    },
+    /// The time ended that the configuration gives; the whole sentence.
+    #[error("{0}")]
+    Deadline(String),
+    /// What was printed, answered or written down is not understood.
+    #[error("{0}")]
+    Malformed(String),
+    /// The configuration does not name what is needed.
+    #[error("{0}")]
+    Unconfigured(String),
+    /// The configuration does not fit the release, or what is there.
+    #[error("{0}")]
+    Unfit(String),
+    /// What is needed is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// What it takes to revert a step was not noted.
+    #[error("{0}")]
+    Unnoted(&'static str),
+    /// What should do its work does not.
+    #[error("{0}")]
+    Down(String),
+    /// What runs is not what it should be or was recorded as.
+    #[error("{0}")]
+    Contradicts(String),
+    /// The service, or a server of it, did not name its release.
+    #[error("{0}")]
+    Unanswered(String),
+    /// The same where the gate was never told where the release stands: it was only guessed at.
+    #[error("{0}")]
+    Guessed(Box<Error>),
+    /// A switch was made, and nothing proves that it took effect.
+    #[error("{0}")]
+    Unproved(String),
+    /// A workflow's run ended without success.
+    #[error("{0}")]
+    RunFailed(String),
+    /// HAProxy did not do what it was told; its own words.
+    #[error("{0}")]
+    Refused(String),
+    #[error("HAProxy has no backend {0}")]
+    NoBackend(String),
+    #[error("{backend} has no server {server}")]
+    NoServer {
+        backend: String,
+        server: String,
+        /// Those that it has.
+        others: Vec<String>,
+    },
+    #[error("{socket} may not change servers: its level is `{level}`, not `admin`")]
+    Level { socket: String, level: String },
+    #[error("{0}: there is no such socket")]
+    NoSocket(String),
+    #[error(transparent)]
+    Upstream(#[from] upstream::Error),
+    #[error("{error}; {hint}", error = .0, hint = .0.hint())]
+    Github(#[from] github::Error),
+    #[error("{action}: {cause}; {}", aws_hint(action, cause))]
+    Aws { action: String, cause: aws::Error },
+    /// A cause, and of what it is.
+    #[error("{what}: {cause}")]
+    At { what: String, cause: Box<Error> },
+    /// A cause, and what else is to be known of it.
+    #[error("{cause}; {then}")]
+    Then { cause: Box<Error>, then: String },
+    /// A switch that failed, and what was before could not be put back.
+    #[error("{cause}; {back}")]
+    Stuck { cause: Box<Error>, back: Box<Error> },
+}
+
+impl Error {
+    pub fn at(self, what: impl ToString) -> Error {
+        Error::At {
+            what: what.to_string(),
+            cause: Box::new(self),
+        }
+    }
+
+    pub(crate) fn then(self, then: impl ToString) -> Error {
+        Error::Then {
+            cause: Box::new(self),
+            then: then.to_string(),
+        }
+    }
+
+    pub(crate) fn stuck(self, back: Error) -> Error {
+        Error::Stuck {
+            cause: Box::new(self),
+            back: Box::new(back),
+        }
+    }
+
+    /// A command that did not end with success. What it printed is no part of why.
+    pub(crate) fn ended(ran: impl Into<Ran>) -> Error {
+        Error::Ended(Ran {
+            stdout: Vec::new(),
+            ..ran.into()
+        })
+    }
+
+    /// What it comes from, whatever was added to it.
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::At { cause, .. } | Error::Then { cause, .. } => cause.cause(),
+            error => error,
+        }
+    }
+}
+
+impl From<net::Problem> for Error {
+    fn from(problem: net::Problem) -> Self {
+        Error::Host(problem)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => Error::TooLarge,
+            _ => Error::Io(Arc::new(error)),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::Malformed(error.to_string())
+    }
+}
+
+fn aws_hint(action: &str, cause: &aws::Error) -> String {
+    match cause {
+        aws::Error::Denied { .. } => {
+            format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
+        }
+        cause => cause.hint(),
+    }
+}
+
+/// How a command ended, and what it said last.
+fn ended(ran: &Ran) -> String {
+    match ran.tail.trim() {
+        "" => ran.exit.clone(),
+        tail => format!("{}: {tail}", ran.exit),
+    }
+}
