@@ -169,20 +169,21 @@ impl<'a> Execution<'a> {
         store.renew(lease, ttl).await
     }
 
-    /// Brings each step that the journal does not say is done what it needs; why it could not be, by
-    /// the step's name. What was begun is gone on with: one that cannot be made ready does not stop
-    /// the others.
-    pub async fn prepare_rest(&self, within: Duration) -> BTreeMap<String, target::Error> {
-        let done = {
-            let journal = self.journal.lock().await;
-            let done = |step: &&Step| status::of(&journal, &step.name) == StepStatus::Done;
-            self.steps.iter().filter(done).collect::<Vec<_>>()
-        };
+    /// Brings each step that is made again what it needs; why it could not be, by the step's name.
+    /// What was begun is gone on with: one that cannot be made ready does not stop the others.
+    pub async fn prepare_rest(
+        &self,
+        current: &CurrentRelease,
+        within: Duration,
+    ) -> BTreeMap<String, target::Error> {
+        let finished = self.finished_steps(current).await;
         let preparing = self.steps.iter().map(|step| {
-            let done = done.contains(&step);
+            let finished = finished.contains(&step);
             async move {
                 let target = self.means.target;
-                let preparing = target.prepare(step, self.transition()).filter(|_| !done)?;
+                let preparing = target
+                    .prepare(step, self.transition())
+                    .filter(|_| !finished)?;
                 let ready = tokio::time::timeout(within, preparing).await;
                 let error = ready.unwrap_or_else(|_| Err(plan::late(within))).err()?;
                 Some((step.name.clone(), error))
@@ -337,15 +338,15 @@ impl<'a> Execution<'a> {
         self.means.watch.operator.interrupted()
     }
 
-    /// The steps that need not be made: those that the journal says are done, where they still are.
-    async fn known(&self, current: &CurrentRelease) -> Vec<&Step> {
+    /// The steps that are not made again: those that the journal says are done, where they still are.
+    async fn finished_steps(&self, current: &CurrentRelease) -> Vec<&Step> {
         let journal = self.journal.lock().await;
-        let known = |step: &&Step| {
+        let finished = |step: &&Step| {
             status::of(&journal, &step.name) == StepStatus::Done
                 && !self.means.target.capabilities().self_reverting
                 && current.still(&step.name, &self.to)
         };
-        self.steps.iter().filter(known).collect()
+        self.steps.iter().filter(finished).collect()
     }
 
     async fn commit(
@@ -353,7 +354,7 @@ impl<'a> Execution<'a> {
         current: &CurrentRelease,
         unready: &BTreeMap<String, target::Error>,
     ) -> Made {
-        let known = self.known(current).await;
+        let finished = self.finished_steps(current).await;
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut open = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
@@ -361,7 +362,7 @@ impl<'a> Execution<'a> {
             if let Some(error) = unready.get(&step.name) {
                 let outcome = self.not_made(step, format!("not begun: {error}"));
                 outcomes.insert(at, outcome);
-            } else if known.contains(&step) {
+            } else if finished.contains(&step) {
                 let outcome = Outcome::pass(id, &self.to);
                 outcomes.insert(at, outcome.actual("done before the interruption"));
             } else {

@@ -12,6 +12,7 @@ mod quote;
 mod ran;
 pub mod resolve;
 pub mod ssh;
+pub mod sudo;
 mod target;
 
 pub use quote::quote;

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::{Outcome, Report, Severity, Verdict};
 use state::{Document, Entry, Forced, Status};
-use target::fit::{self, Fit};
+use target::fit::Fit;
 use target::{Error, Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
 
 use crate::session::Session;
@@ -232,7 +232,7 @@ async fn switchable(
 ) -> Result<Option<Outcome>, Failure> {
     let (section, job) = (session.section, session.job);
     let places = Places::new(&job.config.hosts, &job.env);
-    for found in fit::look(section, &job.config, &places).await {
+    for found in kinds::look(section, &job.config, &places).await {
         let misfit = match &found.fit {
             Fit::Never(misfit) => misfit,
             Fit::Missing(misfit) if !flags.pending => misfit,

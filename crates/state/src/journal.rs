@@ -219,13 +219,6 @@ impl Journal {
         }
     }
 
-    /// Whether the step was made at any time.
-    pub fn is_done(&self, wanted: &str) -> bool {
-        self.lines
-            .iter()
-            .any(|line| matches!(&line.event, Event::Done { step } if step == wanted))
-    }
-
     /// Why what was before is being put back, where it is.
     pub fn aborting(&self) -> Option<&str> {
         self.lines.iter().find_map(|line| match &line.event {

@@ -64,7 +64,9 @@ pub(crate) fn numbers(document: &Document) -> Result<(), String> {
         ("lock.token", token),
     ] {
         if number > MAX_NUMBER {
-            return Err(format!("`{name}` is {number}, more than any counter reaches"));
+            return Err(format!(
+                "`{name}` is {number}, more than any counter reaches"
+            ));
         }
     }
     Ok(())

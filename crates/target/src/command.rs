@@ -11,6 +11,7 @@ use remote::local::{Captured, Script};
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::kinds::Kind;
 use crate::place::Place;
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
@@ -112,6 +113,12 @@ impl<'a> Command<'a> {
         } else {
             Err(Error::ended(captured))
         }
+    }
+}
+
+impl Kind for CommandTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Ok(Box::new(Command::new(self, context)))
     }
 }
 

@@ -25,6 +25,8 @@ use state::Entry;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::fit::Fits;
+use crate::kinds::Kind;
 use crate::machines::{Machines, alone, host};
 use crate::place::{Effect, Place, word};
 use crate::target::{
@@ -856,6 +858,16 @@ done\n",
         let around = &self.machines.around;
         let settled = settle::compose(probe, around, settling, &compose, project.clone());
         settled.await.map_err(Error::Down)
+    }
+}
+
+impl Kind for ComposeTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Ok(Box::new(Compose::new(self, context)))
+    }
+
+    fn fits(&self) -> Option<&dyn Fits> {
+        Some(self)
     }
 }
 

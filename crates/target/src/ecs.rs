@@ -20,6 +20,7 @@ use state::Entry;
 use self::service::{is, primary, settled, short};
 use crate::context::Context;
 use crate::error::Error;
+use crate::kinds::Kind;
 use crate::place::Place;
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Proving, ReleaseFacts, Step, Switch, Target, Transition,
@@ -292,6 +293,12 @@ impl<'a> Ecs<'a> {
             &answer,
             release,
         ))
+    }
+}
+
+impl Kind for EcsTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Ok(Box::new(Ecs::new(self, context)))
     }
 }
 

@@ -10,6 +10,8 @@ use futures_util::future::join_all;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::fit::Fits;
+use crate::kinds::Kind;
 use crate::place::{Effect, Place, word};
 use crate::proxy::{Front, Names, PROOFS, Proof, Streak};
 use crate::target::{
@@ -260,6 +262,16 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
         }
         state::atomic::replace(file, text.as_bytes())
             .map_err(|error| Error::from(error).at(format!("failed to write {}", file.display())))
+    }
+}
+
+impl Kind for HaproxyTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Ok(Box::new(Haproxy::new(self, context)?))
+    }
+
+    fn fits(&self) -> Option<&dyn Fits> {
+        Some(self)
     }
 }
 

@@ -1,51 +1,69 @@
-//! The kinds of target, and which of them is configured.
+//! The configured target. The kinds are the rows of `config::target_kinds`.
 
-use config::file::{EcsTarget, Rollback};
+use config::file::{Config, Rollback, TargetConfig};
 
-use crate::command::Command;
-use crate::compose::Compose;
 use crate::context::Context;
-#[cfg(feature = "ecs")]
-use crate::ecs::Ecs;
 use crate::error::Error;
-use crate::haproxy::Haproxy;
-use crate::nginx::Nginx;
-use crate::systemd::Systemd;
+use crate::fit::{self, Fits, Found};
+use crate::place::Places;
 use crate::target::Target;
-use crate::workflow::Workflow;
+
+/// What a kind of target is made of.
+pub(crate) trait Kind: TargetConfig {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error>;
+
+    /// Itself, where something can be told of it before it is used.
+    fn fits(&self) -> Option<&dyn Fits> {
+        None
+    }
+}
+
+fn configured(section: &Rollback) -> Option<&dyn Kind> {
+    macro_rules! first {
+        ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
+            $(if let Some(target) = &section.$kind {
+                return Some(target);
+            })*
+        };
+    }
+    config::target_kinds!(first);
+    None
+}
 
 /// The configured target; the configuration has exactly one.
 pub fn of<'a>(section: &'a Rollback, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
-    Ok(if let Some(command) = &section.command {
-        Box::new(Command::new(command, context))
-    } else if let Some(nginx) = &section.nginx {
-        Box::new(Nginx::new(nginx, context)?)
-    } else if let Some(haproxy) = &section.haproxy {
-        Box::new(Haproxy::new(haproxy, context)?)
-    } else if let Some(compose) = &section.compose {
-        Box::new(Compose::new(compose, context))
-    } else if let Some(systemd) = &section.systemd {
-        Box::new(Systemd::new(systemd, context))
-    } else if let Some(workflow) = &section.workflow {
-        Box::new(Workflow::new(workflow, context)?)
-    } else if let Some(target) = &section.ecs {
-        return ecs(target, context);
-    } else {
+    let Some(kind) = configured(section) else {
         let what = "no target is configured under `rollback:`";
         return Err(Error::Unconfigured(what.to_owned()));
-    })
+    };
+    kind.make(context)
 }
 
-#[cfg(feature = "ecs")]
-#[expect(clippy::unnecessary_wraps, reason = "other builds cannot")]
-fn ecs<'a>(target: &'a EcsTarget, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
-    Ok(Box::new(Ecs::new(target, context)))
+fn fits(section: &Rollback) -> Option<&dyn Fits> {
+    configured(section).and_then(Kind::fits)
+}
+
+/// What is looked at before the target is used, in words: a fragment that fits after "would look
+/// at".
+pub fn subject(section: &Rollback) -> Option<String> {
+    fits(section).map(Fits::subject)
+}
+
+/// Looks at the configured target on each of its machines, side by side. Empty where the target
+/// tells nothing before it is used: a command of the user, ECS, a workflow.
+pub async fn look(section: &Rollback, config: &Config, places: &Places) -> Vec<Found> {
+    match fits(section) {
+        Some(target) => fit::look(target, config, places).await,
+        None => Vec::new(),
+    }
 }
 
 #[cfg(not(feature = "ecs"))]
-fn ecs<'a>(_target: &'a EcsTarget, _context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
-    Err(Error::Unconfigured(
-        "this build knows no `ecs`: build with `--features ecs`, or take a release's binary"
-            .to_owned(),
-    ))
+impl Kind for config::file::EcsTarget {
+    fn make<'a>(&'a self, _context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Err(Error::Unconfigured(
+            "this build knows no `ecs`: build with `--features ecs`, or take a release's binary"
+                .to_owned(),
+        ))
+    }
 }

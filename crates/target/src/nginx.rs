@@ -14,9 +14,10 @@ use futures_util::future::join_all;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::fit::Fits;
+use crate::kinds::Kind;
 use crate::place::{Effect, Place};
 use crate::proxy::{Front, Names, PROOFS, Proof, Proved, Streak};
-use crate::sudo;
 use crate::target::{
     Applied, Asking, Capabilities, Entrypoint, Observe, Proving, Route, Standby, Step, Switch,
     Target, Transition,
@@ -89,7 +90,7 @@ impl<'a> Nginx<'a> {
         let places = self.front.machines.places;
         places.may_replace(place, path, limit).await?;
         for command in [&self.config.test, &self.config.reload] {
-            if let Some(proof) = sudo::proof(command) {
+            if let Some(proof) = remote::sudo::proof(command) {
                 let what = format!("`{command}`");
                 places
                     .script(place, &what, &proof, Effect::Reads, limit)
@@ -179,6 +180,16 @@ impl<'a> Nginx<'a> {
     async fn command(&self, place: &Place, text: &str) -> Result<String, Error> {
         let (places, limit) = (self.front.machines.places, self.config.timeout.get());
         places.command(place, text, limit).await
+    }
+}
+
+impl Kind for NginxTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Ok(Box::new(Nginx::new(self, context)?))
+    }
+
+    fn fits(&self) -> Option<&dyn Fits> {
+        Some(self)
     }
 }
 

@@ -12,6 +12,8 @@ use remote::quote;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::fit::Fits;
+use crate::kinds::Kind;
 use crate::machines::{Machines, alone, host};
 use crate::place::{Effect, Place, word};
 use crate::target::{
@@ -235,6 +237,16 @@ to={to} link={link} beside={beside} unit={unit}
         };
         let settled = settle::systemd(probe, &self.machines.around, settling);
         settled.await.map_err(Error::Down)
+    }
+}
+
+impl Kind for SystemdTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Ok(Box::new(Systemd::new(self, context)))
+    }
+
+    fn fits(&self) -> Option<&dyn Fits> {
+        Some(self)
     }
 }
 

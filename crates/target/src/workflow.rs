@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Say};
 use crate::error::Error;
+use crate::kinds::Kind;
 use crate::place::Place;
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
@@ -358,6 +359,12 @@ impl<'a> Workflow<'a> {
 
 fn parse(mark: &str) -> Result<Mark, Error> {
     serde_json::from_str(mark).map_err(|error| Error::from(error).at("what the journal noted"))
+}
+
+impl Kind for WorkflowTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
+        Ok(Box::new(Workflow::new(self, context)?))
+    }
 }
 
 impl Observe for Workflow<'_> {

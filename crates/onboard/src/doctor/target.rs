@@ -1,6 +1,7 @@
 //! The rollback's target: what no rollback could ever switch is found before it is needed.
 
-use ::target::fit::{self, Fit};
+use ::target::fit::{Fit, Found};
+use ::target::kinds;
 use ::target::{Place, Places};
 use cli::Job;
 use model::Outcome;
@@ -13,8 +14,8 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
         return Vec::new();
     };
     let places = Places::new(&job.config.hosts, &job.env);
-    let all = fit::look(section, &job.config, &places).await;
-    let finding = |found: &fit::Found| {
+    let all = kinds::look(section, &job.config, &places).await;
+    let finding = |found: &Found| {
         let id = match &found.place {
             Place::Here => "target/switch".to_owned(),
             Place::Host(host) => format!("target/{host}"),

@@ -9,8 +9,8 @@ use config::value::{Age, StateAddress};
 use jiff::Timestamp;
 use model::{Outcome, Verdict};
 use state::{Document, Error, Store};
-use target::fit::{self, Fit, Found};
-use target::{Place, Places};
+use target::fit::{Fit, Found};
+use target::{Place, Places, kinds};
 
 use super::{Check, Planned, Scene, images};
 
@@ -43,7 +43,7 @@ fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Planned<'a>> 
     if check.max_drill_age.is_some() {
         judges.push(("drill", drill));
     }
-    let target = fit::subject(section);
+    let target = kinds::subject(section);
     let parts =
         1 + judges.len() + usize::from(check.image.is_some()) + usize::from(target.is_some());
     let planned = |part: &str, asks: String, needs, ask| Planned {
@@ -223,8 +223,8 @@ impl Question<'_> {
     async fn target(&self) -> Outcome {
         let job = self.job;
         let places = Places::new(&job.config.hosts, &job.env);
-        let found = fit::look(self.section, &job.config, &places).await;
-        let subject = fit::subject(self.section).unwrap_or_default();
+        let found = kinds::look(self.section, &job.config, &places).await;
+        let subject = kinds::subject(self.section).unwrap_or_default();
         let outcome = |verdict| {
             Outcome::new(&self.id, &subject, verdict).expected("a rollback could switch it")
         };

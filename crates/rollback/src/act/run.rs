@@ -157,11 +157,11 @@ impl Rollback<'_> {
         force: &Force,
         hook_context: &mut HookContext,
     ) -> Result<Report, Failure> {
-        let preparing = Box::pin(execution.prepare_rest(self.patience()));
+        let current = &situation.current;
+        let preparing = Box::pin(execution.prepare_rest(current, self.patience()));
         let unready = self.or_interrupted(preparing).await?;
         let mut notes = self.lost(&execution).await;
         notes.extend(self.told_forced(force, &execution.forced().await));
-        let current = &situation.current;
         self.finish(execution, current, unready, notes, Vec::new(), hook_context)
             .await
     }

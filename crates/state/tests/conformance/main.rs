@@ -9,7 +9,8 @@ mod suite;
 use std::future::Future;
 use std::time::Duration;
 
-use state::{Claim, Holder, Status, Store};
+use state::journal::{Event, Line};
+use state::{Claim, Holder, Journal, Status, Store};
 
 /// Somewhere that states can be kept, by name. Each store is another writer, as in a process of
 /// its own.
@@ -30,6 +31,12 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(future)
+}
+
+/// Whether the step was made at any time.
+pub(crate) fn is_done(journal: &Journal, wanted: &str) -> bool {
+    let done = |line: &Line| matches!(&line.event, Event::Done { step } if step == wanted);
+    journal.lines().iter().any(done)
 }
 
 pub(crate) fn claim(operation: &str) -> Claim<'_> {

@@ -1,0 +1,154 @@
+//! What is looked at of each kind of target before it is used.
+
+use config::file::{ComposeTarget, HaproxyTarget, HostList, NginxTarget, SystemdTarget};
+use remote::quote;
+
+use crate::compose::project_files;
+use crate::error::Error;
+use crate::fit::{Fit, Fits, LOOK, Misfit};
+use crate::haproxy::socket::{self, Proxy};
+use crate::nginx::upstream::{self, Upstream};
+use crate::place::{Effect, Place, Places, ours, word};
+use crate::systemd;
+use crate::target::Asking;
+
+/// How a script ends that found what can never be switched, or nothing to switch.
+const NEVER: i32 = 45;
+const MISSING: i32 = 44;
+
+macro_rules! fits {
+    ($($target:ident: $look:ident at $subject:expr;)*) => {$(
+        impl Fits for $target {
+            fn hosts(&self) -> Option<&HostList> {
+                self.hosts.as_ref()
+            }
+
+            fn subject(&self) -> String {
+                ($subject)(self)
+            }
+
+            fn look<'a>(&'a self, places: &'a Places, place: &'a Place) -> Asking<'a, Fit> {
+                Box::pin($look(self, places, place))
+            }
+        }
+    )*};
+}
+fits! {
+    NginxTarget: nginx at |target: &Self| target.upstream_file.display().to_string();
+    HaproxyTarget: haproxy at |target: &Self| target.socket.display().to_string();
+    ComposeTarget: project at |target: &Self| target.folder.display().to_string();
+    SystemdTarget: unit at |target: &Self| target.unit.clone();
+}
+
+async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+    let path = &target.upstream_file;
+    let Some(text) = places.read(place, path, LOOK).await? else {
+        return Ok(Fit::Missing(Misfit {
+            reason: upstream::no_file(path),
+            hint: upstream::hint(target),
+        }));
+    };
+    Ok(match Upstream::of(&text, target) {
+        Ok(upstream) => Fit::Fits(match upstream.active().as_slice() {
+            [] => "neither colour has traffic".to_owned(),
+            active => format!("{} has the traffic", active.join(", ")),
+        }),
+        Err(why) => {
+            let misfit = Misfit {
+                reason: why.to_string(),
+                hint: why.hint(target),
+            };
+            match why {
+                upstream::Error::Elsewhere { .. } => Fit::Missing(misfit),
+                upstream::Error::NoLine { .. }
+                | upstream::Error::TooMany { .. }
+                | upstream::Error::Apart { .. } => Fit::Never(misfit),
+            }
+        }
+    })
+}
+
+async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+    let asked = Proxy::new(target, places).switchable(place).await;
+    Ok(match asked {
+        Ok(servers) => Fit::Fits(
+            servers
+                .iter()
+                .map(|(name, server)| format!("{name} {}", server.state()))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+        Err(error) => {
+            let misfit = |hint| Misfit {
+                reason: error.to_string(),
+                hint,
+            };
+            match (&error, socket::hint(&error, target)) {
+                (_, None) => return Err(error),
+                (Error::NoSocket(_), Some(hint)) => Fit::Missing(misfit(hint)),
+                (_, Some(hint)) => Fit::Never(misfit(hint)),
+            }
+        }
+    })
+}
+
+async fn project(target: &ComposeTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+    let hint = "name the folder and the files of the project as a deployment does: `rollback.compose.folder`, `files`";
+    let text = project_files::project_is_there(target);
+    let found = script(places, place, &text, hint).await?;
+    if let Some(fit) = found {
+        return Ok(fit);
+    }
+    let file = target.folder.join(&target.override_file);
+    let text = places.read(place, &file, LOOK).await?;
+    Ok(
+        match text.as_deref().and_then(project_files::more_than_images) {
+            None => Fit::Fits("the project's files are there".to_owned()),
+            Some(more) => Fit::Never(Misfit {
+                reason: project_files::not_ours(&file, &more),
+                hint: "the file is written whole at each rollback: what else it has would be lost"
+                    .to_owned(),
+            }),
+        },
+    )
+}
+
+async fn unit(target: &SystemdTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
+    let link = target.link();
+    let text = format!(
+        "systemctl show -p Version --value >/dev/null\nunit={} link={}\n{}",
+        quote(&target.unit),
+        word(&link),
+        systemd::SWITCHABLE
+    );
+    let hint = format!(
+        "name the unit under `rollback.systemd.unit`, and let it run what the link {} points to, which may not be a folder or a file",
+        link.display()
+    );
+    let found = script(places, place, &text, &hint).await?;
+    Ok(found.unwrap_or_else(|| Fit::Fits("the unit is loaded".to_owned())))
+}
+
+/// Runs a script that calls `no WHY`, or `absent WHY` where there is nothing to switch.
+async fn script(
+    places: &Places,
+    place: &Place,
+    text: &str,
+    hint: &str,
+) -> Result<Option<Fit>, Error> {
+    let text = format!(
+        "no() {{ printf '%s\\n' \"$*\"; exit {NEVER}; }}\n\
+         absent() {{ printf '%s\\n' \"$*\"; exit {MISSING}; }}\n{text}"
+    );
+    let ran = places.run(place, &ours(&text), Effect::Reads, LOOK).await?;
+    let misfit = || Misfit {
+        reason: String::from_utf8_lossy(&ran.stdout).trim().to_owned(),
+        hint: hint.to_owned(),
+    };
+    match ran.status {
+        Some(0) => Ok(None),
+        Some(MISSING) => Ok(Some(Fit::Missing(misfit()))),
+        Some(NEVER) => Ok(Some(Fit::Never(misfit()))),
+        _ => Err(Error::ended(ran)),
+    }
+}
