@@ -76,6 +76,13 @@ impl SystemdHost {
         let process = Process::start(folder, &mut command);
         process.wait_for_port(self.port, Duration::from_mins(1));
         self.process = Some(process);
+        // A port that answers may be another's, which took it between our choice and our start.
+        let asks = ["systemctl", "show", "-p", "Version", "--value"];
+        let answers = || self.exec(&asks).status.success();
+        assert!(
+            crate::wait_until(Duration::from_mins(1), answers),
+            "systemd does not answer"
+        );
     }
 
     /// Ends it with all that runs in it, at once.
