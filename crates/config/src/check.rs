@@ -5,10 +5,11 @@ mod healthgate;
 mod preflight;
 mod rollback;
 
+use yaml::{Fault, Node};
+
 use crate::file::{Config, Hook};
 use crate::section::Section;
 use crate::spot::{Defined, Spot};
-use yaml::{Fault, Node};
 
 /// The only version of the file's format.
 const VERSION: u32 = 1;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use yaml::{Fault, Node, nearest};
 
+use crate::value::Span;
+
 /// What other sections define, for rules that refer to it.
 pub(crate) struct Defined<'n> {
     /// The keys of `hosts:`.
@@ -147,6 +149,10 @@ impl<'n> Spot<'n> {
         Ok(())
     }
 
+    pub(crate) fn some_time(self, time: Option<Span>) -> Result<(), Fault> {
+        self.not_zero(time.is_some_and(|time| time.get().is_zero()))
+    }
+
     pub(crate) fn some_text(self, text: &str) -> Result<(), Fault> {
         if text.trim().is_empty() {
             return Err(self.fault("it is empty"));
@@ -154,10 +160,8 @@ impl<'n> Spot<'n> {
         Ok(())
     }
 
-    /// What a program would take for an option, or a shell for two words, is no name.
     pub(crate) fn a_word(self, text: &str) -> Result<(), Fault> {
-        let odd = |c: char| c.is_whitespace() || c.is_control();
-        if text.is_empty() || text.starts_with('-') || text.contains(odd) {
+        if !is_word(text) {
             return Err(self.fault(format!("`{text}` is no name")));
         }
         Ok(())
@@ -180,6 +184,12 @@ impl<'n> Spot<'n> {
         }
         Ok(())
     }
+}
+
+/// What a program would take for an option, or a shell for two words, is no word.
+pub(crate) fn is_word(text: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    !text.is_empty() && !text.starts_with('-') && !text.contains(odd)
 }
 
 /// The names that a selector fits: one, those of a pattern, or `all`.

@@ -1,10 +1,11 @@
 //! Rules that are the same for every kind of probe: its name, its policy, whom it stands for and
 //! the way there.
 
+use yaml::Fault;
+
 use crate::file::{Healthgate, HostList, Impossible, Policy, ProbeConfig, has_place};
 use crate::spot::Spot;
 use crate::value::Portion;
-use yaml::Fault;
 
 pub(super) fn section(section: &Healthgate, spot: Spot<'_>) -> Result<(), Fault> {
     policy(&section.policy, spot.key("policy"))?;
@@ -50,7 +51,7 @@ fn tunnel(spot: Spot<'_>) -> Result<(), Fault> {
     }
     for key in ["resolve", "proxy"] {
         if spot.key(key).is_given() {
-            return spot.refuse(key, format!("`{key}` and `via` exclude each other"));
+            return Err(via.fault(format!("`{key}` and `via` exclude each other")));
         }
     }
     Ok(())

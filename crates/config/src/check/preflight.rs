@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use yaml::Fault;
+
 use crate::file::{CheckConfig, FreezeWindow, Preflight, Waiver, named_hosts};
 use crate::spot::Spot;
-use yaml::Fault;
 
 pub(super) fn section(section: &Preflight, spot: Spot<'_>) -> Result<(), Fault> {
     if !(0.0..=10.0).contains(&section.pass_score) {

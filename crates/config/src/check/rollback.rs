@@ -1,9 +1,10 @@
 //! Rules for the ways back.
 
+use yaml::Fault;
+
 use crate::file::{Hook, Rollback, WayIn};
 use crate::spot::Spot;
 use crate::value::StateAddress;
-use yaml::Fault;
 
 pub(super) fn section(section: &Rollback, spot: Spot<'_>) -> Result<(), Fault> {
     let targets = section.targets();

@@ -1,10 +1,10 @@
 //! `github:` — as whom GitHub is asked.
 
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use crate::spot::Spot;
 use crate::value::AppId;
 
 /// As whom GitHub is asked, and where. A check that names a `token-env` of its own uses that.

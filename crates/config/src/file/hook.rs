@@ -1,10 +1,10 @@
 //! Commands of the user's beside what a stage does.
 
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// A command of yours beside a rollback or a deployment. It cannot change the verdict.

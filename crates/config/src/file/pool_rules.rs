@@ -67,6 +67,36 @@ impl Owner<'_> {
     }
 }
 
+/// Of a type that has the fields by their names.
+macro_rules! owner {
+    ($of:expr) => {
+        Owner {
+            repository: $of.repository.as_deref(),
+            organization: $of.organization.as_deref(),
+            enterprise: $of.enterprise.as_deref(),
+            group: $of.group.as_deref(),
+            repositories: &$of.repositories,
+        }
+    };
+}
+pub(super) use owner;
+
+/// The same of a pool's members.
+macro_rules! members {
+    ($of:expr) => {
+        Members {
+            labels: &$of.labels,
+            runners: &$of.runners,
+            metric_server: $of.prometheus.as_ref().map(|it| it.server.as_str()),
+            min_online: $of.min_online.get(),
+            scales_from_zero: $of.scales_from_zero,
+            github_hosted: $of.github_hosted,
+            max_start_time: $of.max_start_time,
+        }
+    };
+}
+pub(super) use members;
+
 /// What makes up a pool, and where its runners come from.
 pub(super) struct Members<'a> {
     pub(super) labels: &'a [String],
@@ -121,7 +151,6 @@ impl Members<'_> {
             let text = "`runners` and `prometheus` know nothing of GitHub's own machines";
             return spot.refuse("github-hosted", text);
         }
-        let is_zero = self.max_start_time.is_some_and(|time| time.get().is_zero());
-        spot.key("max-start-time").not_zero(is_zero)
+        spot.key("max-start-time").some_time(self.max_start_time)
     }
 }

@@ -3,12 +3,12 @@
 
 use std::num::NonZero;
 
-use super::pool_rules::{Members, Owner};
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::pool_rules::{Members, Owner, members, owner};
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// A self-hosted runner: on which machine it runs, as which service. The key is the name that
@@ -257,38 +257,15 @@ impl RunnerCheck {
     }
 
     fn owner(&self) -> Owner<'_> {
-        Owner {
-            repository: self.repository.as_deref(),
-            organization: self.organization.as_deref(),
-            enterprise: self.enterprise.as_deref(),
-            group: self.group.as_deref(),
-            repositories: &self.repositories,
-        }
+        owner!(self)
     }
 }
 
 impl Pool {
     fn check(&self, above: &Owner<'_>, spot: Spot<'_>) -> Result<(), Fault> {
-        let owner = Owner {
-            repository: self.repository.as_deref(),
-            organization: self.organization.as_deref(),
-            enterprise: self.enterprise.as_deref(),
-            group: self.group.as_deref(),
-            repositories: &self.repositories,
-        };
+        let owner = owner!(self);
         owner.check(Some(above), spot)?;
-        let members = Members {
-            labels: &self.labels,
-            runners: &self.runners,
-            metric_server: self
-                .prometheus
-                .as_ref()
-                .map(|metric| metric.server.as_str()),
-            min_online: self.min_online.get(),
-            scales_from_zero: self.scales_from_zero,
-            github_hosted: self.github_hosted,
-            max_start_time: self.max_start_time,
-        };
+        let members = members!(self);
         members.check(spot)
     }
 }

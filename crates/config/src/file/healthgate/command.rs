@@ -1,14 +1,13 @@
 //! Commands whose exit status and output say whether the service is well.
 
-use super::ProbeConfig;
-use super::probe_config::one_or_many;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{HostList, PolicyOverlay};
+use super::probe_config::one_or_many;
+use super::{HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Pattern, Portion};
 
 /// A command that must end with an expected status and print what is expected.

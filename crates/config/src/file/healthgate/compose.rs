@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use super::probe_config::one_or_many;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{HostList, PolicyOverlay};
+use super::probe_config::one_or_many;
+use super::{HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Portion, Span};
 
 /// Services of a Compose project: every container of each runs, is healthy where it has a health

@@ -3,16 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use crate::spot::Spot;
-use crate::value::{Member, has_place};
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use yaml::Fault;
 
-use super::{HostList, PolicyOverlay};
-use crate::value::Portion;
+use super::{HostList, PolicyOverlay, ProbeConfig};
+use crate::value::{Member, Portion, has_place};
 
 /// A name that resolves here, to the right addresses.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -51,9 +47,5 @@ impl ProbeConfig for DnsProbe {
 
     fn has_place(&self) -> bool {
         has_place(&self.host)
-    }
-
-    fn check(&self, _spot: Spot<'_>) -> Result<(), Fault> {
-        Ok(())
     }
 }

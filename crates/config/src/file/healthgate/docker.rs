@@ -1,14 +1,13 @@
 //! Containers.
 
-use super::ProbeConfig;
-use super::probe_config::one_or_many;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{HostList, PolicyOverlay};
+use super::probe_config::one_or_many;
+use super::{HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Portion, Span};
 
 /// A container that runs, is healthy where it has a health check, and is not started again while

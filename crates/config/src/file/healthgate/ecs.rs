@@ -1,13 +1,12 @@
 //! Services of Amazon ECS.
 
-use super::ProbeConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{Match, PolicyOverlay};
+use super::{Match, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 
 /// A service of Amazon ECS: its PRIMARY deployment is ours, rolled out, with healthy tasks.
 ///

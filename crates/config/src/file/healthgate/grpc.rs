@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use super::probe_config::port_given;
-use crate::spot::Spot;
-use crate::value::has_place;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{Addresses, ClientCertificate, HostList, PolicyOverlay};
+use super::probe_config::port_given;
+use super::{Addresses, ClientCertificate, HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Address, Portion};
 
 /// A gRPC service that says of itself that it is serving, by the protocol `grpc.health.v1`.
@@ -64,11 +62,7 @@ pub struct GrpcProbe {
 impl ProbeConfig for GrpcProbe {
     common_fields!();
     group_fields!();
-    address_places!(via, server_name);
-
-    fn has_place(&self) -> bool {
-        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
-    }
+    server_places!();
 
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         if self.is_group() {

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use crate::spot::Spot;
-use crate::value::{Member, has_place};
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{Addresses, ClientCertificate, HostList, HttpVersion, Match, PolicyOverlay};
-use crate::value::{Filter, Json, Method, Pattern, Portion, Proxy, Size, Span, Statuses};
+use super::{
+    Addresses, ClientCertificate, HostList, HttpVersion, Match, PolicyOverlay, ProbeConfig,
+};
+use crate::spot::Spot;
+use crate::value::{
+    Filter, Json, Member, Method, Pattern, Portion, Proxy, Size, Span, Statuses, has_place,
+};
 
 /// An HTTP endpoint and what its answer must be. Each measurement opens a connection of its own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use crate::spot::Spot;
-use crate::value::has_place;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{Addresses, HostList, PolicyOverlay};
+use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Address, Pattern, Portion};
 
 /// A PostgreSQL server that accepts connections, as `pg_isready` asks; with `user`, one that lets
@@ -88,11 +86,7 @@ pub enum PostgresTls {
 impl ProbeConfig for PostgresProbe {
     common_fields!();
     group_fields!();
-    address_places!(server_name, via);
-
-    fn has_place(&self) -> bool {
-        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
-    }
+    server_places!();
 
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         let needs = |key: &str, other: &str| spot.refuse(key, format!("`{key}` needs `{other}`"));

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{ClientCertificate, PolicyOverlay};
+use super::{ClientCertificate, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Quantity, Span};
 
 /// A Prometheus instant query and the range its value must be in.

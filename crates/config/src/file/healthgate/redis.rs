@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use crate::spot::Spot;
-use crate::value::has_place;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{Addresses, HostList, PolicyOverlay};
+use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Address, Portion};
 
 /// A Redis server that answers PING.
@@ -56,11 +54,7 @@ pub struct RedisProbe {
 impl ProbeConfig for RedisProbe {
     common_fields!();
     group_fields!();
-    address_places!(server_name, via);
-
-    fn has_place(&self) -> bool {
-        has_place(self.address.host()) || self.via.as_deref().is_some_and(has_place)
-    }
+    server_places!();
 
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         if self.user.is_some() && self.password_env.is_none() {

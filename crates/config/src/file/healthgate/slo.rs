@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
 use super::{PolicyOverlay, PrometheusAccess};
+use crate::spot::Spot;
 use crate::value::{Quantity, Span};
 
 /// Objectives that the service must meet over a window, each a probe: `slo/error-rate`, `slo/p95`,

@@ -1,21 +1,18 @@
 //! Smoke tests: requests that build on one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use crate::spot::Spot;
-use crate::value::template::{Piece, is_name, pieces};
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeSet;
-use yaml::Fault;
-use yaml::nearest;
+use yaml::{Fault, nearest};
 
 use super::http::max_body;
-use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay};
+use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
+use crate::value::template::{Piece, is_name, pieces};
 use crate::value::{Filter, Json, Method, Pattern, Proxy, Size, Span, Statuses};
 
 /// HTTP requests in their order, such as log in, order, look at the order. Cookies are kept from

@@ -1,14 +1,13 @@
 //! Units of systemd.
 
-use super::ProbeConfig;
-use super::probe_config::one_or_many;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{HostList, PolicyOverlay};
+use super::probe_config::one_or_many;
+use super::{HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
 use crate::value::{Portion, Span};
 
 /// A unit that is active and is not started again while we watch, neither by systemd nor by

@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use super::probe_config::{filled, port_given};
-use crate::spot::Spot;
-use crate::value::{Member, has_place};
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{Addresses, HostList, PolicyOverlay};
-use crate::value::{Address, Pattern, Portion};
+use super::probe_config::{filled, port_given};
+use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
+use crate::spot::Spot;
+use crate::value::{Address, Member, Pattern, Portion, has_place};
 
 /// A TCP port that takes connections, and perhaps says the right thing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

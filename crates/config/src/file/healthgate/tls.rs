@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::ProbeConfig;
-use crate::spot::Spot;
-use crate::value::has_place;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use yaml::Fault;
 
-use super::{Addresses, HostList, PolicyOverlay};
-use crate::value::{Address, Portion};
+use super::probe_config::filled;
+use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
+use crate::value::{Address, Member, Portion, has_place};
 
 /// A TLS server whose chain is trusted, whose certificate is for its name and holds long enough.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -53,13 +50,16 @@ fn min_days() -> u32 {
 impl ProbeConfig for TlsProbe {
     common_fields!();
     group_fields!();
-    address_places!(server_name);
+
+    fn fill(&mut self, member: &Member) -> Result<(), String> {
+        self.address = filled(&self.address, member)?;
+        if let Some(name) = &mut self.server_name {
+            *name = member.fill(name);
+        }
+        Ok(())
+    }
 
     fn has_place(&self) -> bool {
         has_place(self.address.host())
-    }
-
-    fn check(&self, _spot: Spot<'_>) -> Result<(), Fault> {
-        Ok(())
     }
 }

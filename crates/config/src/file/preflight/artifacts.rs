@@ -1,12 +1,12 @@
 //! What a workflow run must have left behind.
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use crate::value::{Size, Weight};
 
 /// An artifact of this workflow run, or of the newest successful run of another workflow. Runs of

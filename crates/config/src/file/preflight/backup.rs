@@ -1,12 +1,12 @@
 //! Backups that must be fresh, large enough and intact.
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use crate::value::{Age, Size, Span, Weight};
 
 /// The newest of the files that a pattern names must be a backup that can be restored.

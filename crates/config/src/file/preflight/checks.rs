@@ -1,12 +1,12 @@
 //! What CI must say of the commit.
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use crate::value::{Expiry, Span, Weight};
 
 /// Check runs and commit statuses of a commit, and open code scanning alerts. Of the check runs of

@@ -1,12 +1,12 @@
 //! Commands whose exit status and output decide.
 
-use super::{CheckConfig, hosts::named_hosts};
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::{CheckConfig, hosts::named_hosts};
+use crate::spot::Spot;
 use crate::value::{Pattern, Span, Weight};
 
 /// A command that must end with an expected status and print what is expected.
@@ -54,7 +54,6 @@ impl CheckConfig for CommandCheck {
         if self.status.is_empty() {
             return spot.refuse("status", "no exit status would be good");
         }
-        let is_zero = self.timeout.is_some_and(|timeout| timeout.get().is_zero());
-        spot.key("timeout").not_zero(is_zero)
+        spot.key("timeout").some_time(self.timeout)
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use crate::value::{Room, Weight};
 
 /// How much room the file system of a path must have, as `df` counts it for a user.

@@ -1,12 +1,12 @@
 //! Times in which nothing is deployed.
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use crate::value::{Date, TimeOfDay, Weight, Zone};
 
 /// A calendar window without deployments. It begins on each of its days at `from`, and ends at

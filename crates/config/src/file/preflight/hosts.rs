@@ -1,13 +1,12 @@
 //! Hosts that must take a login and be fit for a deployment.
 
-use super::{CheckConfig, disk::absolute};
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::RoomCheck;
+use super::{CheckConfig, RoomCheck, disk::absolute};
+use crate::spot::{Spot, is_word};
 use crate::value::{Room, Span, Weight};
 
 /// A host that must be reachable, take a login, and have what a deployment needs.
@@ -60,8 +59,7 @@ impl CheckConfig for HostCheck {
             }
         }
         for (nth, command) in self.commands.iter().enumerate() {
-            let odd = |c: char| c.is_whitespace() || c.is_control();
-            if command.is_empty() || command.starts_with('-') || command.contains(odd) {
+            if !is_word(command) {
                 let spot = spot.key("commands").item(nth);
                 return Err(spot.fault("not the name of a program"));
             }
@@ -83,8 +81,7 @@ impl CheckConfig for HostCheck {
         if self.max_load.is_some_and(odd) {
             return spot.refuse("max-load", "must be a number above zero");
         }
-        let is_zero = self.timeout.is_some_and(|timeout| timeout.get().is_zero());
-        spot.key("timeout").not_zero(is_zero)
+        spot.key("timeout").some_time(self.timeout)
     }
 }
 

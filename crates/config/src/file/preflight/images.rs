@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use crate::value::{Age, Weight};
 
 /// A container image that must exist before it is deployed.

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::RegistryLogin;
+use super::{CheckConfig, RegistryLogin};
+use crate::spot::Spot;
 use crate::value::{Age, Weight};
 
 /// The way back must be open before we go on: a state that can be read and written and is neither

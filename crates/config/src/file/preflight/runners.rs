@@ -2,15 +2,15 @@
 
 use std::num::NonZero;
 
-use super::CheckConfig;
-use crate::file::pool_rules::{Members, Owner};
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
 use crate::file::RunnerMetric;
+use crate::file::pool_rules::{Members, Owner, members, owner};
+use crate::spot::Spot;
 use crate::value::{Span, Weight};
 
 /// Runners that must take the job: online, or started for it.
@@ -72,26 +72,9 @@ impl CheckConfig for RunnersCheck {
     const KEYS: &[&str] = &["name"];
 
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
-        let owner = Owner {
-            repository: self.repository.as_deref(),
-            organization: self.organization.as_deref(),
-            enterprise: self.enterprise.as_deref(),
-            group: self.group.as_deref(),
-            repositories: &self.repositories,
-        };
+        let owner = owner!(self);
         owner.check(None, spot)?;
-        let members = Members {
-            labels: &self.labels,
-            runners: &self.runners,
-            metric_server: self
-                .prometheus
-                .as_ref()
-                .map(|metric| metric.server.as_str()),
-            min_online: self.min_online.get(),
-            scales_from_zero: self.scales_from_zero,
-            github_hosted: self.github_hosted,
-            max_start_time: self.max_start_time,
-        };
+        let members = members!(self);
         members.check(spot)
     }
 }

@@ -1,13 +1,13 @@
 //! Secrets that must have arrived.
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
 use super::token::{SecretStore, TokenWish};
+use crate::spot::Spot;
 use crate::value::{Age, Weight};
 
 /// A secret that the workflow hands over in an environment variable.

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::CheckConfig;
-use crate::spot::Spot;
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::CheckConfig;
+use crate::spot::Spot;
 use crate::value::{Pattern, Weight};
 
 /// An environment variable that must be set, or a file of examples whose every key must be.

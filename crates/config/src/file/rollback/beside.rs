@@ -1,11 +1,11 @@
 //! Who is asked before a rollback.
 
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
 use crate::file::ReleaseSource;
+use crate::spot::Spot;
 
 /// A way in to the service, which `rollback decide` asks for the release that answers.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

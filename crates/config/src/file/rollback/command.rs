@@ -1,11 +1,11 @@
 //! A command of the user's makes the switch.
 
-use super::TargetConfig;
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::TargetConfig;
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// A command that makes a given release live. It is run by `sh -c` with `RELEASE`,

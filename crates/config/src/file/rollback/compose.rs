@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{TargetConfig, absolute, machines};
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::{TargetConfig, absolute, machines};
 use crate::file::HostList;
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// Services of a Compose project run the images of a release. Their images stand in an override

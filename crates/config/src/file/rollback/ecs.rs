@@ -1,11 +1,11 @@
 //! A service of Amazon ECS.
 
-use super::{TargetConfig, pause};
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::{TargetConfig, pause};
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// A service of Amazon ECS runs the task definition that the state recorded for the release:

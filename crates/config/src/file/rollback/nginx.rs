@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{TargetConfig, absolute, machines};
-use crate::file::Match;
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::file::{HostList, ReleaseSource};
+use super::{TargetConfig, absolute, machines};
+use crate::file::{HostList, Match, ReleaseSource};
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// Blue-green behind nginx: one upstream file names the colour that gets the traffic, or both with

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{TargetConfig, absolute, machines};
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::{TargetConfig, absolute, machines};
 use crate::file::HostList;
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// A folder for each release below `releases`, a symbolic link to the one that runs, and a unit

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{TargetConfig, pause};
-use crate::spot::Spot;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
+use super::{TargetConfig, pause};
+use crate::spot::Spot;
 use crate::value::Span;
 
 /// A workflow that makes a given release live. It is started by `workflow_dispatch`, with the release
