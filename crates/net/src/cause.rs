@@ -1,17 +1,33 @@
 //! Why something could not be asked, in plain words.
 
+use std::error::Error;
+use std::io;
+
 use tokio_rustls::rustls;
 
-/// An error's plainest words: the innermost cause, as a person would say it.
-pub fn plain_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost: &(dyn std::error::Error + 'static) = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+/// What was seen where nothing listens.
+pub const REFUSED: &str = "connection refused";
+
+fn innermost<'e>(mut error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
     }
-    if let Some(io) = innermost.downcast_ref::<std::io::Error>() {
-        use std::io::ErrorKind as Kind;
+    error
+}
+
+/// Whether nothing listens at the other end.
+pub(crate) fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    let io = innermost(error).downcast_ref::<io::Error>();
+    io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// An error's plainest words: the innermost cause, as a person would say it.
+pub fn plain_cause(error: &(dyn Error + 'static)) -> String {
+    let innermost = innermost(error);
+    if let Some(io) = innermost.downcast_ref::<io::Error>() {
+        use io::ErrorKind as Kind;
         match io.kind() {
-            Kind::ConnectionRefused => return "connection refused".into(),
+            Kind::ConnectionRefused => return REFUSED.into(),
             Kind::ConnectionReset => return "connection reset".into(),
             Kind::ConnectionAborted => return "connection aborted".into(),
             Kind::HostUnreachable | Kind::NetworkUnreachable => return "host unreachable".into(),

@@ -15,7 +15,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::party::{Party, Severed, awaiting};
 use crate::place::Place;
 use crate::problem::Problem;
-use crate::problem::REFUSED;
 use crate::stream::Stream;
 use crate::tunnels::{Opening, Tunnels};
 
@@ -149,7 +148,7 @@ impl Host {
     fn problem(&self, error: &Error) -> Problem {
         let name = &self.name;
         match error {
-            Error::NoWay { .. } => Problem::of_service(REFUSED),
+            Error::NoWay { .. } => Problem::refused(),
             error => {
                 let hint = self.shared.target().hint(error);
                 let party = if error.is_ours() {

@@ -21,8 +21,9 @@ pub mod trust;
 mod tunnels;
 mod user_agent;
 
+pub use cause::REFUSED;
 pub use place::Place;
-pub use problem::{Problem, REFUSED};
+pub use problem::Problem;
 pub use route::{Endpoint, Route};
 pub use stream::Stream;
 pub use tunnels::{Opening, Tunnels};

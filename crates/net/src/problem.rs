@@ -2,11 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::cause::plain_cause;
+use crate::cause::{REFUSED, is_refused, plain_cause};
 use crate::party::{Party, awaited_party, blamed_party};
-
-/// What was seen where nobody listens.
-pub const REFUSED: &str = "connection refused";
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,27 +15,26 @@ pub struct Problem {
 
 impl Problem {
     /// This one lets us through no further.
-    pub fn new(
-        party: Party,
-        value: impl Into<Cow<'static, str>>,
-        reason: impl Into<String>,
-    ) -> Self {
+    pub fn new(party: Party, value: impl Into<Cow<'static, str>>, reason: impl ToString) -> Self {
         Problem {
             party,
             value: value.into(),
-            reason: reason.into(),
+            reason: reason.to_string(),
         }
     }
 
     /// The thing under test does not let anybody in: its users see the same.
-    pub fn of_service(reason: impl Into<String>) -> Self {
-        let reason = reason.into();
-        let value = if reason == REFUSED { REFUSED } else { "error" };
-        Problem::new(Party::Service, value, reason)
+    pub fn of_service(reason: impl ToString) -> Self {
+        Problem::new(Party::Service, "error", reason)
+    }
+
+    /// Nothing listens at the thing under test.
+    pub fn refused() -> Self {
+        Problem::new(Party::Service, REFUSED, REFUSED)
     }
 
     /// What we have does not let us ask: that says nothing of the service.
-    pub fn of_way(value: &'static str, reason: impl Into<String>) -> Self {
+    pub fn of_way(value: &'static str, reason: impl ToString) -> Self {
         Problem::new(Party::Ourselves, value, reason)
     }
 
@@ -49,6 +45,7 @@ impl Problem {
             return Problem::new(party, "error", reason);
         }
         match awaited_party() {
+            Party::Service if is_refused(error) => Problem::refused(),
             Party::Service => Problem::of_service(plain_cause(error)),
             party => {
                 let reason = format!("through {party}: {}", plain_cause(error));

@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use config::file::ClientCertificate;
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use tokio_rustls::rustls::client::{
+    Resumption, VerifierBuilderError, WebPkiServerVerifier, verify_server_name,
+};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    self, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
 use crate::problem::Problem;
@@ -25,6 +27,43 @@ use crate::stream::Stream;
 
 /// The value of a reading where no handshake came about.
 const HANDSHAKE: &str = "handshake";
+
+/// Why TLS cannot be spoken with what we have.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("`{0}` is no name of a server")]
+    ServerName(String),
+    #[error("{}: no certificate is in it", .0.display())]
+    NoCertificate(PathBuf),
+    #[error("there is no certificate to trust; is `ca-certificates` installed?")]
+    NothingTrusted,
+    #[error("the client certificate cannot be used: {0}")]
+    ClientCertificate(rustls::Error),
+    #[error("the file {} cannot be used: {cause}", path.display())]
+    File { path: PathBuf, cause: Unusable },
+    #[error("{0}")]
+    Protocol(rustls::Error),
+    #[error("{0}")]
+    Verifier(#[from] VerifierBuilderError),
+}
+
+/// Why a file of certificates or keys cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("{0}")]
+    Io(Arc<std::io::Error>),
+    #[error("it is no file")]
+    NoFile,
+    #[error("{0}")]
+    Pem(Arc<pem::Error>),
+}
+
+/// What we have ourselves keeps us from asking.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Problem::of_way("error", error)
+    }
+}
 
 /// What a probe's connections have in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,25 +92,24 @@ impl Settings {
     /// Made once for all probes that are alike: to read the system's certificates takes longer
     /// than many measurements.
     /// What stands in our own way says nothing of the server.
-    pub fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
+    pub fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         static KNOWN: LazyLock<Mutex<HashMap<Settings, Arc<ClientConfig>>>> =
             LazyLock::new(Mutex::default);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(config) = known.get(self) {
             return Ok(Arc::clone(config));
         }
-        let made = self.make();
-        let config = Arc::new(made.map_err(|reason| Problem::of_way("error", reason))?);
+        let config = Arc::new(self.make()?);
         known.insert(self.clone(), Arc::clone(&config));
         Ok(config)
     }
 
-    fn make(&self) -> Result<ClientConfig, String> {
+    fn make(&self) -> Result<ClientConfig, Error> {
         static PROVIDER: LazyLock<Arc<CryptoProvider>> =
             LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
         let builder = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
+            .map_err(Error::Protocol)?;
         let trusted = || trusted(self.ca_file.as_deref());
         let verified_by = |chain, any_name, pinned| {
             let builder = builder.clone().dangerous();
@@ -96,8 +134,8 @@ impl Settings {
             None => builder.with_no_client_auth(),
             Some(files) => {
                 let (chain, key) = own(files)?;
-                let problem = |error| format!("the client certificate cannot be used: {error}");
-                builder.with_client_auth_cert(chain, key).map_err(problem)?
+                let config = builder.with_client_auth_cert(chain, key);
+                config.map_err(Error::ClientCertificate)?
             }
         };
         config.alpn_protocols = self
@@ -134,15 +172,17 @@ impl Verifier {
         end: &CertificateDer<'_>,
         name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+    ) -> Result<ServerCertVerified, rustls::Error> {
         let validity = crate::certificate::validity_of(std::slice::from_ref(end))
-            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         if now < validity.not_before.as_second() {
-            return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
+            return Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidYet,
+            ));
         }
         if now > validity.not_after.as_second() {
-            return Err(Error::InvalidCertificate(CertificateError::Expired));
+            return Err(rustls::Error::InvalidCertificate(CertificateError::Expired));
         }
         verify_server_name(&ParsedCertificate::try_from(end)?, name)?;
         Ok(ServerCertVerified::assertion())
@@ -157,7 +197,7 @@ impl ServerCertVerifier for Verifier {
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+    ) -> Result<ServerCertVerified, rustls::Error> {
         use CertificateError::{NotValidForName, NotValidForNameContext};
         let Some(chain) = &self.chain else {
             return Ok(ServerCertVerified::assertion());
@@ -168,11 +208,9 @@ impl ServerCertVerifier for Verifier {
             verified => verified,
         };
         match verified {
-            Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
-                if self.any_name =>
-            {
-                Ok(ServerCertVerified::assertion())
-            }
+            Err(rustls::Error::InvalidCertificate(
+                NotValidForName | NotValidForNameContext { .. },
+            )) if self.any_name => Ok(ServerCertVerified::assertion()),
             verified => verified,
         }
     }
@@ -182,7 +220,7 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let known = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, known)
     }
@@ -192,7 +230,7 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let known = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, known)
     }
@@ -206,10 +244,9 @@ impl ServerCertVerifier for Verifier {
 fn chains(
     trusted: Arc<RootCertStore>,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, String> {
-    WebPkiServerVerifier::builder_with_provider(trusted, Arc::clone(provider))
-        .build()
-        .map_err(|error| error.to_string())
+) -> Result<Arc<WebPkiServerVerifier>, Error> {
+    let builder = WebPkiServerVerifier::builder_with_provider(trusted, Arc::clone(provider));
+    Ok(builder.build()?)
 }
 
 pub async fn shake_hands(
@@ -222,14 +259,14 @@ pub async fn shake_hands(
 }
 
 /// A name as certificates have it.
-pub fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+pub fn server_name(text: &str) -> Result<ServerName<'static>, Error> {
     match ServerName::try_from(text) {
         Ok(name) => Ok(name.to_owned()),
-        Err(_) => Err(format!("`{text}` is no name of a server")),
+        Err(_) => Err(Error::ServerName(text.to_owned())),
     }
 }
 
-fn trusted(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, String> {
+fn trusted(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, Error> {
     static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let store = match ca_file {
         Some(path) => Arc::new(store(certificates(path)?)),
@@ -238,10 +275,10 @@ fn trusted(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, String> {
         ),
     };
     if let (true, Some(path)) = (store.is_empty(), ca_file) {
-        return Err(format!("{}: no certificate is in it", path.display()));
+        return Err(Error::NoCertificate(path.to_owned()));
     }
     if store.is_empty() {
-        return Err("there is no certificate to trust; is `ca-certificates` installed?".into());
+        return Err(Error::NothingTrusted);
     }
     Ok(store)
 }
@@ -254,35 +291,35 @@ fn store(certificates: Vec<CertificateDer<'static>>) -> RootCertStore {
 
 fn own(
     files: &ClientCertificate,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
     let ClientCertificate {
         certificate_file,
         key_file,
     } = files;
     let key = PrivateKeyDer::from_pem_slice(&file(key_file)?);
-    let key = key.map_err(|error| unusable(key_file, &error))?;
+    let key = key.map_err(|error| unusable(key_file, error))?;
     Ok((certificates(certificate_file)?, key))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     CertificateDer::pem_slice_iter(&file(path)?)
         .collect::<Result<_, _>>()
-        .map_err(|error| unusable(path, &error))
+        .map_err(|error| unusable(path, error))
 }
 
 /// A bundle of all authorities is a sixteenth of this. What is no file could keep us waiting.
 const MAX_FILE: u64 = 4 << 20;
 
-fn file(path: &Path) -> Result<Vec<u8>, String> {
+fn file(path: &Path) -> Result<Vec<u8>, Error> {
     use std::io::Read as _;
     use std::os::unix::fs::FileTypeExt as _;
-    let wrong = |error: std::io::Error| unusable(path, &error);
+    let wrong = |error: std::io::Error| unusable(path, error);
     if std::fs::metadata(path)
         .map_err(wrong)?
         .file_type()
         .is_fifo()
     {
-        return Err(unusable(path, &"it is no file"));
+        return Err(unusable(path, Unusable::NoFile));
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(wrong)?;
@@ -290,6 +327,21 @@ fn file(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn unusable(path: &Path, error: &dyn std::fmt::Display) -> String {
-    format!("the file {} cannot be used: {error}", path.display())
+fn unusable(path: &Path, cause: impl Into<Unusable>) -> Error {
+    Error::File {
+        path: path.to_owned(),
+        cause: cause.into(),
+    }
+}
+
+impl From<std::io::Error> for Unusable {
+    fn from(error: std::io::Error) -> Self {
+        Unusable::Io(Arc::new(error))
+    }
+}
+
+impl From<pem::Error> for Unusable {
+    fn from(error: pem::Error) -> Self {
+        Unusable::Pem(Arc::new(error))
+    }
 }

@@ -4,17 +4,14 @@ use std::path::Path;
 
 use tokio_rustls::rustls::ClientConfig;
 
-use crate::tls::Settings;
+use crate::tls::{Error, Settings};
 
 /// TLS that trusts the certificates of a PEM file alone: those that they vouch for, and themselves.
-pub fn only(ca_file: &Path) -> Result<ClientConfig, String> {
+pub fn only(ca_file: &Path) -> Result<ClientConfig, Error> {
     let settings = Settings {
         ca_file: Some(ca_file.to_owned()),
         protocols: &["h2", "http/1.1"],
         ..Settings::default()
     };
-    let config = settings.config();
-    config
-        .map(|config| ClientConfig::clone(&config))
-        .map_err(|problem| problem.reason().to_owned())
+    Ok(ClientConfig::clone(&*settings.config()?))
 }

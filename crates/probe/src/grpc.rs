@@ -65,7 +65,8 @@ impl Grpc {
             json: None,
             form: &BTreeMap::new(),
         };
-        let mut request = Request::new(Some(&"POST".parse()?), &url, headers, &nobody)?;
+        let mut request = Request::new(Some(&"POST".parse()?), &url, headers, &nobody)
+            .map_err(|error| error.to_string())?;
         let fixed = HeaderValue::from_static;
         request
             .headers
@@ -82,7 +83,8 @@ impl Grpc {
             server_name: server_name.as_deref(),
             certificates: false,
             max_body: MAX_BODY,
-        })?;
+        })
+        .map_err(|error| error.to_string())?;
         Ok(Grpc {
             place,
             request,

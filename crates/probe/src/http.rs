@@ -15,7 +15,7 @@ use model::{Redactor, Verdict};
 use net::http::cookies::Cookies;
 use net::http::redirect::{self, Memory, follow};
 use net::http::reply::Reply;
-use net::http::request::{Body, Request, authority, parse};
+use net::http::request::{self, Body, Request, authority, parse};
 use net::http::transport::{Transport, Wire, place, same_server};
 use net::party::in_measurement;
 use net::{Endpoint, Problem, Route, budget};
@@ -78,10 +78,15 @@ impl Http {
             json: json.as_ref(),
             form,
         };
-        let request = Request::new(method.as_ref(), url, headers, &body)?;
+        let request = Request::new(method.as_ref(), url, headers, &body)
+            .map_err(|error| error.to_string())?;
         let version = match release.as_ref().and_then(|release| release.url.as_deref()) {
             None => None,
-            Some(text) => Some(elsewhere(&request, &parse(text)?)?),
+            Some(text) => Some(
+                parse(text)
+                    .and_then(|url| elsewhere(&request, &url))
+                    .map_err(|error| error.to_string())?,
+            ),
         };
         let transport = Transport::new(Wire {
             route: Route::new(resolve, via.as_deref(), &around.hosts),
@@ -92,7 +97,8 @@ impl Http {
             server_name: server_name.as_deref(),
             certificates: min_days.is_some(),
             max_body: max_body.get(),
-        })?;
+        })
+        .map_err(|error| error.to_string())?;
         let expect = Expect {
             status: status.clone(),
             headers: expect_headers.clone(),
@@ -185,7 +191,7 @@ impl Http {
         let identity = tokio::task::spawn_blocking(move || {
             let _parsing = parsing;
             if let Err(reason) = unpacked {
-                return Identity::Unknown(reason);
+                return Identity::Unknown(reason.to_string());
             }
             let answer = Answer {
                 headers: &reply.headers,
@@ -245,7 +251,7 @@ impl Http {
 }
 
 /// A `GET` of another URL: with the same headers if it is the same server.
-fn elsewhere(request: &Request, url: &Url) -> Result<Request, String> {
+fn elsewhere(request: &Request, url: &Url) -> Result<Request, request::Error> {
     if same_server(&request.url, url) {
         request.moved(url)
     } else {
@@ -313,7 +319,7 @@ pub(crate) fn filter_time(timeout: Duration) -> Duration {
 
 /// Whether a URL can be asked.
 pub fn check_url(text: &str) -> Result<(), String> {
-    parse(text).map(drop)
+    parse(text).map(drop).map_err(|error| error.to_string())
 }
 
 /// A URL that goes through the front door at `front`, for the server at `at` (`host:port`) behind
@@ -345,9 +351,9 @@ pub async fn ask_release(
     timeout: Duration,
 ) -> Result<String, String> {
     let ask = async {
-        let url = parse(url)?;
+        let url = parse(url).map_err(|error| error.to_string())?;
         let request = match at {
-            None => Request::stranger(&url)?,
+            None => Request::stranger(&url).map_err(|error| error.to_string())?,
             Some(at) => {
                 let server = parse(&format!("http://{at}/"))
                     .map_err(|reason| format!("`{at}`: {reason}"))?;
@@ -358,7 +364,7 @@ pub async fn ask_release(
                 if !done {
                     return Err(format!("`{at}` is no host and port"));
                 }
-                let mut request = Request::stranger(&moved)?;
+                let mut request = Request::stranger(&moved).map_err(|error| error.to_string())?;
                 let host = HeaderValue::from_str(&authority(&url));
                 request
                     .headers
@@ -375,7 +381,8 @@ pub async fn ask_release(
             server_name: None,
             certificates: false,
             max_body: 1 << 20,
-        })?;
+        })
+        .map_err(|error| error.to_string())?;
         let url = redirect::public(&request.url);
         let mut reply = transport
             .send_elsewhere(&request)
@@ -387,6 +394,7 @@ pub async fn ask_release(
         let (source, likely) = (source.cloned(), likely.to_owned());
         let unpacked = reply.unpack(transport.max_body).await;
         tokio::task::spawn_blocking(move || {
+            let unpacked = unpacked.map_err(|error| error.to_string());
             let named = unpacked.and_then(|()| {
                 let answer = Answer {
                     headers: &reply.headers,

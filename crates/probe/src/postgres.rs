@@ -47,7 +47,8 @@ impl Postgres {
             Some(name) => Some(around.secret(name)?),
         };
         Ok(Postgres {
-            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
+            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))
+                .map_err(|error| error.to_string())?,
             route: Route::new(&[], probe.via.as_deref(), &around.hosts),
             place,
             password,

@@ -14,9 +14,9 @@ use futures_util::future::join4;
 use jiff::{SignedDuration, Timestamp};
 use model::{Outcome, Verdict};
 use prometheus::age::Sources;
-use prometheus::query::{Selector, selectors};
+use prometheus::query::{self, Selector, selectors};
 use prometheus::scrape::{Short, short_windows};
-use prometheus::{Client, Trouble, shown};
+use prometheus::{Client, Error, shown};
 use url::Url;
 
 use self::judge::judge;
@@ -28,7 +28,7 @@ pub(crate) struct Prometheus {
     probe: PrometheusProbe,
     client: Client,
     /// Those whose samples must be fresh; else why they are not known.
-    selectors: Result<Vec<Selector>, String>,
+    selectors: Result<Vec<Selector>, query::Error>,
     /// Whether every series must be fresh, or one of each selector's: where a deployment takes
     /// instances away, what they counted still belongs to the window.
     each_series: bool,
@@ -49,7 +49,8 @@ struct Seen {
 
 impl Prometheus {
     pub(crate) fn new(probe: PrometheusProbe, around: &ProbeContext) -> Result<Self, String> {
-        let client = Client::new(&probe.server, probe.access.as_ref(), &around.env)?;
+        let client = Client::new(&probe.server, probe.access.as_ref(), &around.env)
+            .map_err(|error| error.to_string())?;
         Ok(Prometheus {
             client,
             selectors: selectors(&probe.query),
@@ -122,15 +123,13 @@ impl Prometheus {
             self.counted_in(at),
             self.look_at_windows(at, timeout / 2),
         );
-        let about = |what: &str, trouble: Trouble| {
-            let reason = format!("{what}: {}", trouble.reason);
-            self.error(Trouble { reason, ..trouble })
-        };
         let ((answer, head), age, counted_in) = match asked.await {
             (Ok(answer), Ok(age), Ok(counted_in), ()) => (answer, age, counted_in),
-            (Err(trouble), _, _, ()) => return self.error(trouble),
-            (_, Err(trouble), _, ()) => return about("the age of the samples", trouble),
-            (_, _, Err(trouble), ()) => return about("what new counters began with", trouble),
+            (Err(error), _, _, ()) => return self.error(&error),
+            (_, Err(error), _, ()) => return self.error(&error.about("the age of the samples")),
+            (_, _, Err(error), ()) => {
+                return self.error(&error.about("what new counters began with"));
+            }
         };
         let mut reading = judge(&self.probe, &answer, at, &age);
         if reading.verdict == Verdict::Pass
@@ -179,7 +178,7 @@ impl Prometheus {
         self.seen().short = Some(looked.unwrap_or_default());
     }
 
-    async fn counted_in(&self, at: Timestamp) -> Result<Option<f64>, Trouble> {
+    async fn counted_in(&self, at: Timestamp) -> Result<Option<f64>, Error> {
         let Some(query) = &self.counted_in else {
             return Ok(None);
         };
@@ -187,18 +186,17 @@ impl Prometheus {
         Ok(answer.number())
     }
 
-    fn error(&self, trouble: Trouble) -> Reading {
-        let Trouble {
-            reason,
-            hint,
-            evidence,
-            refused: _,
-        } = trouble;
-        self.remember(hint);
+    fn error(&self, error: &Error) -> Reading {
+        self.remember(error.hint());
         let expected = judge::expected(&self.probe);
-        let reading = Reading::not(Verdict::Error, expected, reason.clone(), reason);
+        let reading = Reading::not(
+            Verdict::Error,
+            expected,
+            error.to_string(),
+            error.to_string(),
+        );
         Reading {
-            evidence,
+            evidence: error.evidence().map(str::to_owned),
             ..reading.value("error")
         }
     }
@@ -226,12 +224,7 @@ impl Probe for Prometheus {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
             let asked = tokio::time::timeout(timeout, self.ask(timeout)).await;
-            asked.unwrap_or_else(|_| {
-                let millis = timeout.as_millis();
-                self.error(Trouble::plain(format!(
-                    "no complete answer within {millis} ms"
-                )))
-            })
+            asked.unwrap_or_else(|_| self.error(&Error::Late(timeout)))
         })
     }
 

@@ -35,7 +35,8 @@ impl Redis {
             Some(name) => Some(around.secret(name)?),
         };
         Ok(Redis {
-            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
+            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))
+                .map_err(|error| error.to_string())?,
             route: Route::new(&[], probe.via.as_deref(), &around.hosts),
             place,
             password,

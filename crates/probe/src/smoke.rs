@@ -64,7 +64,8 @@ impl Smoke {
             server_name: None,
             certificates: false,
             max_body: max_body.get(),
-        })?;
+        })
+        .map_err(|error| error.to_string())?;
         let values = variables.into_iter();
         Ok(Smoke::Requests(Box::new(Flow {
             steps: requests.into_iter().map(Step::new).collect(),
@@ -245,7 +246,10 @@ impl Flow {
         if step.request.capture.is_empty() {
             return Ok(());
         }
-        reply.unpack(self.transport.max_body).await?;
+        reply
+            .unpack(self.transport.max_body)
+            .await
+            .map_err(|error| error.to_string())?;
         let mut missing = None;
         for (name, filter) in &step.request.capture {
             let why = match filtered(filter, &reply.body, time).await {

@@ -30,7 +30,7 @@ impl Tls {
     pub(crate) fn new(probe: TlsProbe) -> Result<Self, String> {
         let place = Place::new(&probe.address, PORT);
         let name = probe.server_name.as_ref().unwrap_or(&place.host);
-        let name = server_name(name)?;
+        let name = server_name(name).map_err(|error| error.to_string())?;
         let settings = Settings {
             ca_file: probe.ca_file.clone(),
             ..Settings::default()

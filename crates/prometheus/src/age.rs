@@ -12,8 +12,10 @@ use jiff::Timestamp;
 use model::text::excerpt;
 
 use crate::answer::Answer;
-use crate::client::{Client, Trouble, shown};
-use crate::query::Selector;
+use crate::client::Client;
+use crate::error::Error;
+use crate::query::{self, Selector};
+use crate::shown::shown;
 
 /// How far Prometheus itself looks back.
 const LOOKBACK: Duration = Duration::from_mins(5);
@@ -28,15 +30,37 @@ pub const PLAUSIBLE: f64 = 1e9;
 /// Names that one selector may fit.
 const MOST_NAMES: usize = 100;
 
+/// Why it is not known how old the samples of a query are.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unproven {
+    #[error("{0}")]
+    Query(#[from] query::Error),
+    #[error("{0}")]
+    Refused(Error),
+    /// The server's warning that it did not read all data.
+    #[error("{0}")]
+    Partial(String),
+    #[error("the server does not tell the metrics' names")]
+    NoNames,
+    #[error("it fits {0} metrics, more than {MOST_NAMES}")]
+    ManyNames(usize),
+    /// A cause, and of which selector.
+    #[error("`{selector}`: {cause}")]
+    At {
+        selector: String,
+        cause: Box<Unproven>,
+    },
+}
+
 /// How old the samples of a query are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Age {
     /// Nothing in it has an age: `vector(0)`, or series that are not there.
     None,
     /// The series whose newest sample is the oldest of all.
     Oldest(Oldest),
     /// It cannot be told; why.
-    Unproven(String),
+    Unproven(Unproven),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -56,14 +80,14 @@ pub struct Why {
 enum Newest {
     None,
     At(f64),
-    Unproven(String),
+    Unproven(Unproven),
 }
 
 /// The series that a query is made of, at one server.
 pub struct Sources<'a> {
     pub client: &'a Client,
     /// Those whose samples must be fresh; else why they are not known.
-    pub selectors: &'a Result<Vec<Selector>, String>,
+    pub selectors: &'a Result<Vec<Selector>, query::Error>,
     /// Whether every series must be fresh, or one of each selector's.
     pub each_series: bool,
     /// From which age on a sample is old.
@@ -76,10 +100,10 @@ impl Sources<'_> {
     /// How old the oldest of all series is, each against the instant that its selector looks at.
     /// At least one selector has to look at now: where none does, the way back to the nearest one
     /// counts too.
-    pub async fn age(&self, at: Timestamp) -> Result<Age, Trouble> {
+    pub async fn age(&self, at: Timestamp) -> Result<Age, Error> {
         let selectors = match self.selectors {
             Ok(selectors) => selectors,
-            Err(why) => return Ok(Age::Unproven(why.clone())),
+            Err(why) => return Ok(Age::Unproven(why.clone().into())),
         };
         let back = |selector: &Selector| selector.before(at).as_secs_f64().max(0.0);
         let nearest = selectors.iter().map(back).fold(f64::INFINITY, f64::min);
@@ -90,7 +114,10 @@ impl Sources<'_> {
                 Newest::None => continue,
                 Newest::At(time) => time,
                 Newest::Unproven(why) => {
-                    return Ok(Age::Unproven(format!("`{}`: {why}", selector.text)));
+                    return Ok(Age::Unproven(Unproven::At {
+                        selector: selector.text.clone(),
+                        cause: Box::new(why),
+                    }));
                 }
             };
             let since = at.as_duration().as_secs_f64() - time;
@@ -105,7 +132,7 @@ impl Sources<'_> {
         Ok(age)
     }
 
-    async fn newest(&self, selector: &Selector, at: Timestamp) -> Result<Newest, Trouble> {
+    async fn newest(&self, selector: &Selector, at: Timestamp) -> Result<Newest, Error> {
         let offset = selector.offset(at);
         let texts = if selector.many_names {
             match self.names(selector, &offset, at).await? {
@@ -168,15 +195,15 @@ impl Sources<'_> {
         selector: &Selector,
         offset: &str,
         at: Timestamp,
-    ) -> Result<Result<Vec<String>, String>, Trouble> {
+    ) -> Result<Result<Vec<String>, Unproven>, Error> {
         let text = &selector.text;
         let range = selector.window.unwrap_or_default();
         let range = range.saturating_add(selector.reach).max(LOOKBACK).as_secs();
         let query = format!("group by (__name__) (last_over_time({text}[{range}s]{offset}))");
         let answer = match self.client.instant(&query, at).await {
             Ok((answer, _)) => answer,
-            Err(trouble) if trouble.refused => return Ok(Err(trouble.reason)),
-            Err(trouble) => return Err(trouble),
+            Err(error) if error.is_refusal() => return Ok(Err(Unproven::Refused(error))),
+            Err(error) => return Err(error),
         };
         if let Some(warning) = self.lacks_data(&answer) {
             return Ok(Err(warning));
@@ -186,32 +213,32 @@ impl Sources<'_> {
             .map(|mut series| series.labels.remove("__name__"))
             .collect();
         let Some(names) = names else {
-            return Ok(Err("the server does not tell the metrics' names".to_owned()));
+            return Ok(Err(Unproven::NoNames));
         };
         if names.len() > MOST_NAMES {
-            let count = names.len();
-            return Ok(Err(format!(
-                "it fits {count} metrics, more than {MOST_NAMES}"
-            )));
+            return Ok(Err(Unproven::ManyNames(names.len())));
         }
         Ok(Ok(names))
     }
 
     /// Why an answer does not tell of all series, unless that is accepted.
-    fn lacks_data(&self, answer: &Answer) -> Option<String> {
+    fn lacks_data(&self, answer: &Answer) -> Option<Unproven> {
         let warning = answer.lacks_data().map(str::to_owned);
-        warning.filter(|_| !self.accepts_a_part)
+        let warning = warning.filter(|_| !self.accepts_a_part);
+        warning.map(Unproven::Partial)
     }
 
     /// A query whose one number is a time.
-    async fn time(&self, query: &str, at: Timestamp) -> Result<Newest, Trouble> {
+    async fn time(&self, query: &str, at: Timestamp) -> Result<Newest, Error> {
         if query.is_empty() {
             return Ok(Newest::None);
         }
         let answer = match self.client.instant(query, at).await {
             Ok((answer, _)) => answer,
-            Err(trouble) if trouble.refused => return Ok(Newest::Unproven(trouble.reason)),
-            Err(trouble) => return Err(trouble),
+            Err(error) if error.is_refusal() => {
+                return Ok(Newest::Unproven(Unproven::Refused(error)));
+            }
+            Err(error) => return Err(error),
         };
         if let Some(warning) = self.lacks_data(&answer) {
             return Ok(Newest::Unproven(warning));

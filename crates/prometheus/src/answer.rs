@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::error::Error;
+
 /// More series than a question about a few things gives.
 const MAX_SERIES: usize = 10_000;
 const PARTIAL: &str = "the answer is partial: a part of the storage did not answer (`isPartial`)";
@@ -30,11 +32,10 @@ pub struct Series {
 
 impl Answer {
     /// An answer may come with a good status and say that there was an error.
-    pub fn parse(body: &[u8]) -> Result<Answer, String> {
-        let json: Value =
-            serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
+    pub fn parse(body: &[u8]) -> Result<Answer, Error> {
+        let json: Value = serde_json::from_slice(body).map_err(|_| Error::NotJson)?;
         if json["status"] != "success" {
-            return Err(refusal(&json));
+            return Err(Error::Refused(refusal(&json)));
         }
         let texts = |key: &str| {
             let all = json[key].as_array().into_iter().flatten();
@@ -72,20 +73,23 @@ impl Answer {
 pub fn refusal(json: &Value) -> String {
     let text = json["error"].as_str().unwrap_or("no reason given");
     match json["errorType"].as_str() {
-        Some(kind) => format!("Prometheus refuses the query: {kind}: {text}"),
-        None => format!("Prometheus refuses the query: {text}"),
+        Some(kind) => format!("{kind}: {text}"),
+        None => text.to_owned(),
     }
 }
 
-fn series(data: &Value) -> Result<Vec<Series>, String> {
+fn series(data: &Value) -> Result<Vec<Series>, Error> {
     match data["resultType"].as_str() {
         Some("scalar") => Ok(vec![one(&Value::Null, &data["result"])?]),
         Some("vector") => {
             // Not "no data": this answer does not tell what there is.
             let all = data["result"].as_array();
-            let all = all.ok_or("the answer has no list of results (`data.result`)")?;
+            let all = all.ok_or(Error::NoResults)?;
             if all.len() > MAX_SERIES {
-                return Err(format!("{} series, more than {MAX_SERIES}", all.len()));
+                return Err(Error::TooManySeries {
+                    count: all.len(),
+                    limit: MAX_SERIES,
+                });
             }
             all.iter()
                 .map(|series| {
@@ -101,24 +105,17 @@ fn series(data: &Value) -> Result<Vec<Series>, String> {
                 })
                 .collect()
         }
-        None => Err("the answer has no type of result (`data.resultType`)".to_owned()),
-        Some(other) => Err(format!(
-            "the query gives {}, not an instant's values",
-            match other {
-                "matrix" => "a range of values (a matrix)",
-                "string" => "a text (a string)",
-                _ => "something else",
-            }
-        )),
+        None => Err(Error::NoType),
+        Some(other) => Err(Error::Type(other.to_owned())),
     }
 }
 
-fn one(metric: &Value, pair: &Value) -> Result<Series, String> {
+fn one(metric: &Value, pair: &Value) -> Result<Series, Error> {
     // Prometheus writes `+Inf` and `NaN`, which Rust reads as they are.
     let value = pair[1].as_str().and_then(|text| text.parse().ok());
     Ok(Series {
         labels: labels(metric),
-        value: Some(value.ok_or("the answer holds a value that is no number")?),
+        value: Some(value.ok_or(Error::NoNumber)?),
         at: pair[0].as_f64(),
     })
 }
@@ -134,7 +131,7 @@ fn labels(metric: &Value) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
-    fn parse(data: &str) -> Result<Answer, String> {
+    fn parse(data: &str) -> Result<Answer, Error> {
         Answer::parse(format!(r#"{{"status":"success","data":{data}}}"#).as_bytes())
     }
 
@@ -216,7 +213,7 @@ mod tests {
                 "no number",
             ),
         ] {
-            let error = Answer::parse(body.as_bytes()).unwrap_err();
+            let error = Answer::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(reason), "{body}: {error}");
         }
     }

@@ -4,7 +4,7 @@
 //! verdict on the service. Proxies of the environment are honoured.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use config::file::PrometheusAccess;
@@ -13,7 +13,6 @@ use model::{Env, evidence};
 use net::USER_AGENT;
 use net::body::{self, Body};
 use net::budget::{self, Share};
-use net::cause::plain_cause;
 use net::tls::Settings;
 use reqwest::RequestBuilder;
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
@@ -22,6 +21,7 @@ use tokio_rustls::rustls::ClientConfig;
 use url::Url;
 
 use crate::answer::{Answer, Series, refusal};
+use crate::error::Error;
 
 /// A few numbers are small; this leaves room for labels and warnings.
 const MAX_BODY: u64 = 4 << 20;
@@ -49,32 +49,10 @@ pub struct Client {
     ahead: Mutex<SignedDuration>,
 }
 
-/// Why there is no answer, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// The server read the query and did not want it.
-    pub refused: bool,
-    pub reason: String,
-    /// Unless the query itself is to blame.
-    pub hint: Option<String>,
-    pub evidence: Option<String>,
-}
-
-impl Trouble {
-    pub fn plain(reason: impl Into<String>) -> Self {
-        Trouble {
-            refused: false,
-            reason: reason.into(),
-            hint: None,
-            evidence: None,
-        }
-    }
-}
-
 impl Client {
     /// `server` is the base URL, with its path prefix.
-    pub fn new(server: &str, access: Option<&PrometheusAccess>, env: &Env) -> Result<Self, String> {
-        let mut base = Url::parse(server).map_err(|error| error.to_string())?;
+    pub fn new(server: &str, access: Option<&PrometheusAccess>, env: &Env) -> Result<Self, Error> {
+        let mut base = Url::parse(server)?;
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
@@ -90,7 +68,9 @@ impl Client {
             builder = secured(builder, access)?.default_headers(headers(access)?);
             login = Login::of(access, env)?;
         }
-        let http = builder.build().map_err(|error| plain_cause(&error))?;
+        let http = builder
+            .build()
+            .map_err(|error| Error::Client(Arc::new(error)))?;
         Ok(Client {
             base,
             http,
@@ -134,31 +114,28 @@ impl Client {
     }
 
     /// Every series of a query's answer, now by the server's clock. What is no number is an error.
-    pub async fn samples(&self, query: &str, timeout: Duration) -> Result<Vec<Sample>, String> {
+    pub async fn samples(&self, query: &str, timeout: Duration) -> Result<Vec<Sample>, Error> {
         let asked = tokio::time::timeout(timeout, self.query(query, None));
-        let (answer, _) = asked
-            .await
-            .map_err(|_| format!("no complete answer within {} ms", timeout.as_millis()))?
-            .map_err(|trouble| trouble.reason)?;
+        let (answer, _) = asked.await.map_err(|_| Error::Late(timeout))??;
         // A part of the series is no basis to say that the others are gone.
-        if let Some(warning) = answer.warnings.first() {
-            return Err(format!("Prometheus warns: {warning}"));
+        if let Some(warning) = answer.warnings.into_iter().next() {
+            return Err(Error::Warning(warning));
         }
         let sample = |series: Series| {
             Ok(Sample {
                 labels: series.labels,
-                value: series.value.ok_or("the result is a histogram, no number")?,
+                value: series.value.ok_or(Error::Histogram)?,
             })
         };
         answer.series.into_iter().map(sample).collect()
     }
 
     /// A query at one instant, and the answer's head.
-    pub async fn instant(&self, query: &str, at: Timestamp) -> Result<(Answer, String), Trouble> {
+    pub async fn instant(&self, query: &str, at: Timestamp) -> Result<(Answer, String), Error> {
         self.query(query, Some(at)).await
     }
 
-    async fn query(&self, query: &str, at: Option<Timestamp>) -> Result<(Answer, String), Trouble> {
+    async fn query(&self, query: &str, at: Option<Timestamp>) -> Result<(Answer, String), Error> {
         let url = self.at("api/v1/query")?;
         let at = at.map(|at| ("time", format!("{at:.3}")));
         let at = at.iter().map(|(name, at)| (*name, at.as_str()));
@@ -178,30 +155,25 @@ impl Client {
         let _parsing = budget::parsing(body.len()).await;
         match Answer::parse(&body) {
             Ok(answer) => Ok((answer, head)),
-            Err(reason) => Err(Trouble {
-                evidence: Some(head),
-                ..Trouble::plain(reason)
-            }),
+            Err(error) => Err(error.answered(head)),
         }
     }
 
     /// The targets that the server scrapes.
-    pub async fn targets(&self) -> Result<Value, Trouble> {
+    pub async fn targets(&self) -> Result<Value, Error> {
         let mut url = self.at("api/v1/targets")?;
         url.query_pairs_mut().append_pair("state", "active");
         let (body, _, _share) = self.ask(self.http.get(url), MAX_TARGETS).await?;
         let _parsing = budget::parsing(body.len()).await;
-        serde_json::from_slice(&body).map_err(|_| Trouble::plain("the answer is not JSON"))
+        serde_json::from_slice(&body).map_err(|_| Error::NotJson)
     }
 
     pub fn base(&self) -> &Url {
         &self.base
     }
 
-    fn at(&self, path: &str) -> Result<Url, Trouble> {
-        self.base
-            .join(path)
-            .map_err(|error| Trouble::plain(error.to_string()))
+    fn at(&self, path: &str) -> Result<Url, Error> {
+        Ok(self.base.join(path)?)
     }
 
     /// The body, the answer's head, and the body's share of memory.
@@ -209,32 +181,23 @@ impl Client {
         &self,
         request: RequestBuilder,
         limit: u64,
-    ) -> Result<(Vec<u8>, String, Share), Trouble> {
+    ) -> Result<(Vec<u8>, String, Share), Error> {
         let sent = Timestamp::now();
         let response = self
             .login
             .shown(request)
             .send()
             .await
-            .map_err(|error| Trouble {
-                hint: Some(format!(
-                    "check that Prometheus answers: `curl {}-/ready`",
-                    shown(&self.base)
-                )),
-                ..Trouble::plain(plain_cause(&error))
+            .map_err(|error| Error::NoAnswer {
+                server: self.base.clone(),
+                cause: Arc::new(error),
             })?;
         self.learn(response.headers(), sent, Timestamp::now());
         let status = response.status();
         let (body, share) = match body::read(response, limit).await {
             Body::Whole(body, share) => (body, share),
-            Body::TooLarge => {
-                return Err(Trouble::plain(format!(
-                    "the answer is larger than {limit} bytes"
-                )));
-            }
-            Body::Broken(reason) => {
-                return Err(Trouble::plain(format!("the answer broke off: {reason}")));
-            }
+            Body::TooLarge => return Err(Error::TooLarge(limit)),
+            Body::Broken(reason) => return Err(Error::BrokeOff(reason)),
         };
         let mut head = format!("HTTP {}\n\n", status.as_u16()).into_bytes();
         head.extend_from_slice(&body[..body.len().min(evidence::LIMIT * 2)]);
@@ -242,53 +205,20 @@ impl Client {
         if status.is_success() {
             return Ok((body, head, share));
         }
-        Err(Trouble {
-            evidence: Some(head),
-            ..self.refused(status.as_u16(), &body)
-        })
-    }
-
-    /// 400, 422 and 503 carry their reason in JSON; the others come from whoever stands before.
-    fn refused(&self, status: u16, body: &[u8]) -> Trouble {
-        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let json: Option<Value> = serde_json::from_slice(&body).ok();
         let said = json.filter(|json| json["error"].is_string());
-        let reason = match said {
-            Some(json) => format!("{} (status {status})", refusal(&json)),
-            None => format!("Prometheus answers status {status}"),
+        let refused = Error::Status {
+            status: status.as_u16(),
+            said: said.as_ref().map(refusal),
+            server: self.base.clone(),
         };
-        let hint = match status {
-            401 | 403 => Some(
-                "check `access`: who we are to Prometheus (`username`, `token-env`, \
-                 `client-certificate`), and for which `tenant`"
-                    .to_owned(),
-            ),
-            404 => Some(format!(
-                "is the path prefix right? `{}` is asked; Mimir and Cortex answer below \
-                 `/prometheus`",
-                shown(&self.base)
-            )),
-            407 => Some("check the user and the password in the proxy's address".to_owned()),
-            _ => None,
-        };
-        Trouble {
-            refused: matches!(status, 400 | 422),
-            hint,
-            ..Trouble::plain(reason)
-        }
+        Err(refused.answered(head))
     }
 }
 
-/// Without a user and a password.
-pub fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    // Fails only for addresses that have no host, which are not asked.
-    let _ = (url.set_username(""), url.set_password(None));
-    url.to_string()
-}
-
-fn variable<'e>(env: &'e Env, name: &str) -> Result<&'e str, String> {
+fn variable<'e>(env: &'e Env, name: &str) -> Result<&'e str, Error> {
     env.non_empty(name)
-        .ok_or_else(|| format!("the variable `{name}` is not set"))
+        .ok_or_else(|| Error::Unset(name.to_owned()))
 }
 
 /// Who we are, in each request.
@@ -301,7 +231,7 @@ enum Login {
 }
 
 impl Login {
-    fn of(access: &PrometheusAccess, env: &Env) -> Result<Login, String> {
+    fn of(access: &PrometheusAccess, env: &Env) -> Result<Login, Error> {
         if let Some(name) = &access.token_env {
             return Ok(Login::Token(variable(env, name)?.trim().to_owned()));
         }
@@ -322,11 +252,10 @@ impl Login {
     }
 }
 
-fn headers(access: &PrometheusAccess) -> Result<HeaderMap, String> {
+fn headers(access: &PrometheusAccess) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     if let Some(tenant) = &access.tenant {
-        let value = HeaderValue::from_str(tenant)
-            .map_err(|_| format!("the tenant `{tenant}` cannot be sent"))?;
+        let value = HeaderValue::from_str(tenant).map_err(|_| Error::Tenant(tenant.clone()))?;
         headers.insert(HeaderName::from_static("x-scope-orgid"), value);
     }
     Ok(headers)
@@ -335,7 +264,7 @@ fn headers(access: &PrometheusAccess) -> Result<HeaderMap, String> {
 fn secured(
     builder: reqwest::ClientBuilder,
     access: &PrometheusAccess,
-) -> Result<reqwest::ClientBuilder, String> {
+) -> Result<reqwest::ClientBuilder, Error> {
     if access.ca_file.is_none() && access.client_certificate.is_none() {
         return Ok(builder);
     }
@@ -345,9 +274,7 @@ fn secured(
         protocols: &["h2", "http/1.1"],
         ..Settings::default()
     };
-    let config = settings
-        .config()
-        .map_err(|problem| problem.reason().to_owned())?;
+    let config = settings.config()?;
     Ok(builder.tls_backend_preconfigured(ClientConfig::clone(&config)))
 }
 

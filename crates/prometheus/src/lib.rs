@@ -6,8 +6,12 @@
 pub mod age;
 pub mod answer;
 mod client;
+mod error;
 pub mod query;
 pub mod scrape;
+mod shown;
 pub mod slo;
 
-pub use client::{Client, Sample, Trouble, shown};
+pub use client::{Client, Sample};
+pub use error::Error;
+pub use shown::shown;

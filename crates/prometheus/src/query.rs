@@ -9,6 +9,19 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use model::text::excerpt;
 
+/// Why the selectors of a query are not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("`{0}` is not understood")]
+    NotUnderstood(String),
+    #[error("its end is missing")]
+    CutOff,
+    #[error("it is nested deeper than {DEEPEST} levels")]
+    TooDeep,
+    #[error("it names more than {MOST} selectors")]
+    TooMany,
+}
+
 /// `http_requests_total{status="500"}[5m]` within a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selector {
@@ -82,7 +95,7 @@ const MOST: usize = 64;
 const DEEPEST: usize = 64;
 
 /// The different selectors of a query; else what is not understood.
-pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
+pub fn selectors(query: &str) -> Result<Vec<Selector>, Error> {
     let mut parser = Parser {
         tokens: tokens(query)?,
         at: 0,
@@ -100,7 +113,7 @@ pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
         }
     }
     if different.len() > MOST {
-        return Err(format!("it names more than {MOST} selectors"));
+        return Err(Error::TooMany);
     }
     Ok(different)
 }
@@ -118,7 +131,7 @@ enum Token<'q> {
     Other(char),
 }
 
-fn not_understood(token: Token<'_>) -> String {
+fn not_understood(token: Token<'_>) -> Error {
     let text = match token {
         Token::Word(text) | Token::Number(text) | Token::Text(text) | Token::Braces(text) => {
             text.to_owned()
@@ -126,7 +139,7 @@ fn not_understood(token: Token<'_>) -> String {
         Token::Brackets(text) => format!("[{text}]"),
         Token::Other(c) => c.to_string(),
     };
-    format!("`{}` is not understood", excerpt(text.as_bytes()))
+    Error::NotUnderstood(excerpt(text.as_bytes()))
 }
 
 struct Parser<'q> {
@@ -166,20 +179,19 @@ impl<'q> Parser<'q> {
         }
     }
 
-    fn wrong(&self) -> String {
-        self.peek()
-            .map_or_else(|| "its end is missing".to_owned(), not_understood)
+    fn wrong(&self) -> Error {
+        self.peek().map_or(Error::CutOff, not_understood)
     }
 
-    fn must(&mut self, sign: char) -> Result<(), String> {
+    fn must(&mut self, sign: char) -> Result<(), Error> {
         self.sign(&[sign]).map(drop).ok_or_else(|| self.wrong())
     }
 
     /// Operands with what stands between them. Precedence changes no selector.
-    fn expression(&mut self) -> Result<(), String> {
+    fn expression(&mut self) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(format!("it is nested deeper than {DEEPEST} levels"));
+            return Err(Error::TooDeep);
         }
         loop {
             while self.sign(&['+', '-']).is_some() {}
@@ -192,7 +204,7 @@ impl<'q> Parser<'q> {
         Ok(())
     }
 
-    fn operator(&mut self) -> Result<bool, String> {
+    fn operator(&mut self) -> Result<bool, Error> {
         const WORDS: [&str; 7] = ["and", "or", "unless", "atan2", "default", "if", "ifnot"];
         const COMPARE: [char; 4] = ['=', '!', '<', '>'];
         if self.sign(&['+', '-', '*', '/', '%', '^']).is_none() && !self.word(&WORDS) {
@@ -212,7 +224,7 @@ impl<'q> Parser<'q> {
     }
 
     /// Names in parentheses, which may be those of functions and operators.
-    fn labels(&mut self) -> Result<(), String> {
+    fn labels(&mut self) -> Result<(), Error> {
         self.must('(')?;
         while self.sign(&[')']).is_none() {
             match self.peek() {
@@ -223,7 +235,7 @@ impl<'q> Parser<'q> {
         Ok(())
     }
 
-    fn operand(&mut self) -> Result<(), String> {
+    fn operand(&mut self) -> Result<(), Error> {
         const GROUPS: [&str; 2] = ["by", "without"];
         let first = self.found.len();
         match self.peek().ok_or_else(|| self.wrong())? {
@@ -255,7 +267,7 @@ impl<'q> Parser<'q> {
         self.modifiers(first)
     }
 
-    fn arguments(&mut self) -> Result<(), String> {
+    fn arguments(&mut self) -> Result<(), Error> {
         self.must('(')?;
         if self.sign(&[')']).is_some() {
             return Ok(());
@@ -295,7 +307,7 @@ impl<'q> Parser<'q> {
     }
 
     /// What stands behind an operand, which is about all selectors in it.
-    fn modifiers(&mut self, first: usize) -> Result<(), String> {
+    fn modifiers(&mut self, first: usize) -> Result<(), Error> {
         loop {
             let mut looks = Looks::default();
             loop {
@@ -327,7 +339,7 @@ impl<'q> Parser<'q> {
         }
     }
 
-    fn length(&mut self) -> Result<SignedDuration, String> {
+    fn length(&mut self) -> Result<SignedDuration, Error> {
         let sign = self.sign(&['+', '-']);
         let Some(Token::Number(text)) = self.peek() else {
             return Err(self.wrong());
@@ -339,7 +351,7 @@ impl<'q> Parser<'q> {
         Ok(if sign == Some('-') { -length } else { length })
     }
 
-    fn instant(&mut self) -> Result<Fixed, String> {
+    fn instant(&mut self) -> Result<Fixed, Error> {
         if self.word(&["start", "end"]) {
             self.must('(')?;
             self.must(')')?;
@@ -392,7 +404,7 @@ fn names_one(braces: &str) -> bool {
     false
 }
 
-fn tokens(query: &str) -> Result<Vec<Token<'_>>, String> {
+fn tokens(query: &str) -> Result<Vec<Token<'_>>, Error> {
     let mut found = Vec::new();
     let mut rest = query;
     while let Some(c) = rest.chars().next() {

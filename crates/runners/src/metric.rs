@@ -26,7 +26,8 @@ pub async fn ask(
     now: jiff::Timestamp,
     timeout: Duration,
 ) -> Result<Answer, String> {
-    let client = Client::new(&metric.server, None, &Env::default())?;
+    let client =
+        Client::new(&metric.server, None, &Env::default()).map_err(|error| error.to_string())?;
     let ages = format!("timestamp({})", metric.query);
     let (samples, times) = futures_util::future::join(
         client.samples(&metric.query, timeout),
@@ -42,7 +43,7 @@ pub async fn ask(
         Some((sample.labels, now.saturating_sub(at)))
     });
     Ok(Answer {
-        samples: samples?,
+        samples: samples.map_err(|error| error.to_string())?,
         ages: ages.collect(),
     })
 }

@@ -100,10 +100,10 @@ pub(super) fn refused<T>(proxy: &Intercept, answer: &http::Response<T>) -> Optio
             "answers status {status}, and nothing in the answer tells that it is the server's"
         ),
     };
-    Some(problem(proxy, &what))
+    Some(problem(proxy, what))
 }
 
-fn problem(proxy: &Intercept, what: &str) -> Problem {
+fn problem(proxy: &Intercept, what: impl std::fmt::Display) -> Problem {
     let party = party(proxy);
     let reason = format!("{party} {what}");
     Problem::new(party, PROXY, reason)
@@ -124,7 +124,7 @@ pub(super) async fn open(proxy: &Intercept) -> Result<Stream, Problem> {
         other => {
             let scheme = other.unwrap_or_default();
             let what = format!("speaks `{scheme}`, which is not known here");
-            return Err(problem(proxy, &what));
+            return Err(problem(proxy, what));
         }
     };
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -150,7 +150,7 @@ pub(super) async fn open(proxy: &Intercept) -> Result<Stream, Problem> {
     if !secure {
         return Ok(Box::new(stream));
     }
-    let name = server_name(host).map_err(|reason| problem(proxy, &reason))?;
+    let name = server_name(host).map_err(|error| problem(proxy, &error))?;
     let shaken = shake_hands(Settings::default().config()?, name, Box::new(stream)).await;
     let stream = shaken.map_err(|problem| problem.of(&party(proxy)).value(PROXY))?;
     Ok(Box::new(stream))
@@ -167,7 +167,7 @@ pub(super) async fn tunnel(
     *request.method_mut() = Method::CONNECT;
     *request.uri_mut() = authority
         .parse()
-        .map_err(|_| problem(proxy, &format!("cannot be asked for `{authority}`")))?;
+        .map_err(|_| problem(proxy, format!("cannot be asked for `{authority}`")))?;
     if let Ok(host) = HeaderValue::from_str(authority) {
         request.headers_mut().insert(HOST, host);
     }
@@ -186,7 +186,7 @@ pub(super) async fn tunnel(
         }
         Err(match answer.status().as_u16() {
             407 => problem(proxy, "wants other credentials (status 407)"),
-            status => problem(proxy, &format!("answers status {status}")),
+            status => problem(proxy, format!("answers status {status}")),
         })
     };
     let upgraded = drive(connection.with_upgrades(), asked).await?;

@@ -68,10 +68,9 @@ pub async fn follow(
             (reply.took, reply.certificate) = (took, certificate);
             return Ok(reply);
         }
-        let problem = |reason: String| Problem::of_service(reason).value(reply.status.to_string());
-        let next = destination(&sent.url, &reply).map_err(problem)?;
+        let next = destination(&sent.url, &reply)?;
         trail.push(step(&sent));
-        request = onward(request, &reply, next).map_err(problem)?;
+        request = onward(request, &reply, next)?;
         sent = remembered(&request, memory);
         // With another cookie it is another question: many a page sets one and asks for itself.
         if trail.contains(&step(&sent)) {
@@ -81,13 +80,14 @@ pub async fn follow(
                 way.join(" → "),
                 public(&sent.url)
             );
-            return Err(problem(reason));
+            return Err(useless(&reply, reason));
         }
         if trail.len() > limit as usize {
-            return Err(problem(format!(
+            let reason = format!(
                 "more redirects than max-redirects ({limit}), the last one to {}",
                 public(&sent.url)
-            )));
+            );
+            return Err(useless(&reply, reason));
         }
     }
 }
@@ -120,22 +120,29 @@ fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-fn destination(from: &Url, reply: &Reply) -> Result<Url, String> {
+/// A redirect that a user could not follow either.
+fn useless(reply: &Reply, reason: impl ToString) -> Problem {
+    Problem::of_service(reason).value(reply.status.to_string())
+}
+
+fn destination(from: &Url, reply: &Reply) -> Result<Url, Problem> {
     let Some(location) = reply.headers.get(LOCATION) else {
-        return Err(format!("status {} without a Location", reply.status));
+        let reason = format!("status {} without a Location", reply.status);
+        return Err(useless(reply, reason));
     };
     let text = String::from_utf8_lossy(location.as_bytes());
     match from.join(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        _ => Err(format!(
-            "it redirects to `{}`, which cannot be asked",
-            excerpt(location.as_bytes())
-        )),
+        _ => {
+            let location = excerpt(location.as_bytes());
+            let reason = format!("it redirects to `{location}`, which cannot be asked");
+            Err(useless(reply, reason))
+        }
     }
 }
 
 /// The request that a redirect asks for.
-fn onward(request: Request, reply: &Reply, mut next: Url) -> Result<Request, String> {
+fn onward(request: Request, reply: &Reply, mut next: Url) -> Result<Request, Problem> {
     // What a server writes before the `@` is nothing that we were given to show.
     let _ = next.set_username("").and_then(|()| next.set_password(None));
     next.set_fragment(None);
@@ -145,16 +152,18 @@ fn onward(request: Request, reply: &Reply, mut next: Url) -> Result<Request, Str
     ) || matches!(request.method, Method::GET | Method::HEAD);
     let same = same_server(&request.url, &next);
     if keeps && !same && !request.body.is_empty() {
-        return Err(format!(
+        let reason = format!(
             "it redirects to {}, and the body is not for another server",
             public(&next)
-        ));
+        );
+        return Err(useless(reply, reason));
     }
-    let mut onward = if same {
-        request.moved(&next)?
+    let onward = if same {
+        request.moved(&next)
     } else {
-        Request::stranger(&next)?
+        Request::stranger(&next)
     };
+    let mut onward = onward.map_err(|error| useless(reply, error))?;
     if keeps {
         onward.method = request.method;
         onward.body = request.body;

@@ -11,7 +11,7 @@ use hyper::body::{Body as _, Incoming};
 use model::text::excerpt;
 
 use crate::budget::{FREE, Share};
-use crate::certificate::Validity;
+use crate::certificate::{self, Validity};
 use crate::problem::Problem;
 
 /// An answer, whole.
@@ -29,7 +29,7 @@ pub struct Reply {
     /// Where redirects led, without what may be a secret in it.
     pub redirected: Option<String>,
     /// What came of unpacking the body, once that was wanted.
-    pub unpacked: Option<Result<(), String>>,
+    pub unpacked: Option<Result<(), Error>>,
     /// Of memory, for the body.
     pub share: Share,
 }
@@ -39,7 +39,21 @@ pub struct Certificate {
     /// `host:port`.
     pub server: String,
     /// How long its chain holds, or what is wrong with it.
-    pub validity: Result<Validity, String>,
+    pub validity: Result<Validity, certificate::Problem>,
+}
+
+/// Why a body cannot be unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the body is packed {0} times over")]
+    TooOften(usize),
+    #[error("the body is packed as `{0}`, which was not asked for")]
+    Coding(String),
+    /// What is wrong, in the words of the library that unpacks.
+    #[error("the body cannot be unpacked: {0}")]
+    Damaged(String),
+    #[error("unpacked, the body is larger than max-body")]
+    TooLarge,
 }
 
 /// Codings of one body, one in the other: more than one is a fault of some proxy already.
@@ -82,7 +96,7 @@ impl Reply {
 
     /// Unpacks a body that was sent packed, although nobody asked for it, up to `limit` bytes.
     /// Each reader of the body calls it; only the first call does anything.
-    pub async fn unpack(&mut self, limit: u64) -> Result<(), String> {
+    pub async fn unpack(&mut self, limit: u64) -> Result<(), Error> {
         if let Some(done) = &self.unpacked {
             return done.clone();
         }
@@ -104,7 +118,7 @@ impl Reply {
     }
 
     /// `None` where it is not packed.
-    fn unpacked_body(&self, limit: u64) -> Result<Option<Vec<u8>>, String> {
+    fn unpacked_body(&self, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         if self.body.is_empty() {
             return Ok(None);
         }
@@ -118,8 +132,7 @@ impl Reply {
             .filter(|coding| !matches!(*coding, "" | "identity"))
             .collect();
         if codings.len() > MAX_CODINGS {
-            let count = codings.len();
-            return Err(format!("the body is packed {count} times over"));
+            return Err(Error::TooOften(codings.len()));
         }
         let mut body = None;
         for coding in codings.into_iter().rev() {
@@ -130,22 +143,17 @@ impl Reply {
     }
 }
 
-fn unpacked(coding: &str, packed: &[u8], limit: u64) -> Result<Vec<u8>, String> {
+fn unpacked(coding: &str, packed: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
     let read = match coding {
         "gzip" | "x-gzip" => bounded(MultiGzDecoder::new(packed), limit),
         // RFC 9110 means zlib's format; some servers leave its head and tail out.
         "deflate" => bounded(ZlibDecoder::new(packed), limit)
             .or_else(|error| bounded(DeflateDecoder::new(packed), limit).map_err(|_| error)),
-        _ => {
-            let coding = excerpt(coding.as_bytes());
-            return Err(format!(
-                "the body is packed as `{coding}`, which was not asked for"
-            ));
-        }
+        _ => return Err(Error::Coding(excerpt(coding.as_bytes()))),
     };
-    let body = read.map_err(|error| format!("the body cannot be unpacked: {error}"))?;
+    let body = read.map_err(|error| Error::Damaged(error.to_string()))?;
     if body.len() as u64 > limit {
-        return Err("unpacked, the body is larger than max-body".into());
+        return Err(Error::TooLarge);
     }
     Ok(body)
 }
@@ -290,7 +298,7 @@ mod tests {
         ] {
             let mut reply = reply(&[coding], body);
             for _ in 0..2 {
-                let told = reply.unpack(1000).await.unwrap_err();
+                let told = reply.unpack(1000).await.unwrap_err().to_string();
                 assert!(told.contains(why), "{coding}: {told}");
             }
         }

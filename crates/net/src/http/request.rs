@@ -1,7 +1,8 @@
 //! A request as it is configured.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use config::value::{Json, Method as Configured};
@@ -11,8 +12,34 @@ use http::header::{
 };
 use url::Url;
 
+use crate::cause::plain_cause;
+
 /// A larger body than this is no health check.
 const MAX_SENT: u64 = 16 << 20;
+
+/// Why a request cannot be made as it is configured.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("not a URL: {0}")]
+    Url(url::ParseError),
+    #[error("the URL is not `http://…` or `https://…`")]
+    Scheme,
+    #[error("the URL's host cannot be sent")]
+    Host,
+    #[error("`{0}` is no method")]
+    Method(String),
+    #[error("`{0}` is no header name")]
+    HeaderName(String),
+    #[error("the value of header `{0}` cannot be sent")]
+    HeaderValue(HeaderName),
+    #[error("the file {} is larger than 16 MiB", .0.display())]
+    FileTooLarge(PathBuf),
+    #[error("the file {} cannot be read: {}", path.display(), plain_cause(&**cause))]
+    File {
+        path: PathBuf,
+        cause: Arc<std::io::Error>,
+    },
+}
 
 /// One request, to be sent any number of times.
 #[derive(Clone, Debug)]
@@ -34,7 +61,7 @@ pub struct Body<'a> {
 
 impl Body<'_> {
     /// The bytes and their type.
-    fn read(&self) -> Result<Option<(Bytes, Option<&'static str>)>, String> {
+    fn read(&self) -> Result<Option<(Bytes, Option<&'static str>)>, Error> {
         let Body {
             text,
             file,
@@ -70,12 +97,12 @@ impl Request {
         url: &str,
         headers: &BTreeMap<String, String>,
         body: &Body<'_>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Error> {
         let mut url = parse(url)?;
         let body = body.read()?;
         let method = match (method, &body) {
             (Some(method), _) => Method::from_bytes(method.as_str().as_bytes())
-                .map_err(|_| format!("`{}` is no method", method.as_str()))?,
+                .map_err(|_| Error::Method(method.as_str().to_owned()))?,
             (None, Some(_)) => Method::POST,
             (None, None) => Method::GET,
         };
@@ -87,11 +114,9 @@ impl Request {
             map.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         for (name, value) in headers {
-            let name: HeaderName = name
-                .parse()
-                .map_err(|_| format!("`{name}` is no header name"))?;
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
+            let name: HeaderName = name.parse().map_err(|_| Error::HeaderName(name.clone()))?;
+            let mut value =
+                HeaderValue::from_str(value).map_err(|_| Error::HeaderValue(name.clone()))?;
             value.set_sensitive(true);
             map.insert(name, value);
         }
@@ -106,7 +131,7 @@ impl Request {
     }
 
     /// A plain `GET` of another URL, with nothing that only the first server may know.
-    pub fn stranger(url: &Url) -> Result<Self, String> {
+    pub fn stranger(url: &Url) -> Result<Self, Error> {
         Self::new(
             None,
             url.as_str(),
@@ -121,7 +146,7 @@ impl Request {
     }
 
     /// The same request to another URL of the same server.
-    pub fn moved(&self, url: &Url) -> Result<Self, String> {
+    pub fn moved(&self, url: &Url) -> Result<Self, Error> {
         let mut moved = Request::stranger(url)?;
         for (name, value) in &self.headers {
             if name != HOST
@@ -135,10 +160,10 @@ impl Request {
 }
 
 /// The headers of every request.
-fn usual(url: &Url) -> Result<HeaderMap, String> {
+fn usual(url: &Url) -> Result<HeaderMap, Error> {
     let mut map = HeaderMap::with_capacity(8);
     let host = HeaderValue::from_str(&authority(url));
-    map.insert(HOST, host.map_err(|_| "the URL's host cannot be sent")?);
+    map.insert(HOST, host.map_err(|_| Error::Host)?);
     map.insert(
         USER_AGENT,
         HeaderValue::from_static(crate::user_agent::USER_AGENT),
@@ -172,21 +197,20 @@ fn basic(url: &Url) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn from_file(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
+fn from_file(path: &Path) -> Result<Vec<u8>, Error> {
     files::read(path, MAX_SENT).map_err(|error| match error.kind() {
-        std::io::ErrorKind::FileTooLarge => format!("the file {shown} is larger than 16 MiB"),
-        _ => format!(
-            "the file {shown} cannot be read: {}",
-            crate::cause::plain_cause(&error)
-        ),
+        std::io::ErrorKind::FileTooLarge => Error::FileTooLarge(path.to_owned()),
+        _ => Error::File {
+            path: path.to_owned(),
+            cause: Arc::new(error),
+        },
     })
 }
 
-pub fn parse(text: &str) -> Result<Url, String> {
+pub fn parse(text: &str) -> Result<Url, Error> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        Ok(_) => Err("the URL is not `http://…` or `https://…`".into()),
-        Err(error) => Err(format!("not a URL: {error}")),
+        Ok(_) => Err(Error::Scheme),
+        Err(error) => Err(Error::Url(error)),
     }
 }

@@ -27,7 +27,7 @@ use crate::place::Place;
 use crate::problem::Problem;
 use crate::route::{Endpoint, Route};
 use crate::stream::Stream;
-use crate::tls::{Settings, Trust, server_name, shake_hands};
+use crate::tls::{self, Settings, Trust, server_name, shake_hands};
 
 /// What is read ahead of one HTTP/2 stream.
 const WINDOW: u32 = 256 << 10;
@@ -57,7 +57,7 @@ pub struct Wire<'a> {
 }
 
 impl Transport {
-    pub fn new(wire: Wire<'_>) -> Result<Self, String> {
+    pub fn new(wire: Wire<'_>) -> Result<Self, tls::Error> {
         let Wire {
             route,
             proxy,
@@ -142,7 +142,7 @@ impl Transport {
         route: &Route,
         ends: &[Endpoint],
         tls: &Settings,
-        name: impl Fn() -> Result<ServerName<'static>, String>,
+        name: impl Fn() -> Result<ServerName<'static>, tls::Error>,
     ) -> Result<Reply, Problem> {
         let started = Instant::now();
         let uri: Uri = request
@@ -167,10 +167,9 @@ impl Transport {
             }
             if self.certificates {
                 let certificates = session.peer_certificates().unwrap_or_default();
-                let validity = certificate::validity_of(certificates);
                 chain = Some(Certificate {
                     server: place(&request.url).to_string(),
-                    validity: validity.map_err(|problem| problem.to_string()),
+                    validity: certificate::validity_of(certificates),
                 });
             }
             stream = Box::new(shaken);

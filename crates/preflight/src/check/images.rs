@@ -99,10 +99,10 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
     };
     let tls = match ca_file.as_deref().map(trust::only).transpose() {
         Ok(tls) => tls,
-        Err(reason) => {
+        Err(error) => {
             return told(
                 Verdict::Error,
-                reason,
+                error.to_string(),
                 "see `ca-file`: a PEM file of certificates that we may read",
             );
         }

@@ -52,8 +52,9 @@ impl Expect {
             }
         }
         if self.needs_body()
-            && let Err(reason) = reply.unpack(max_body).await
+            && let Err(error) = reply.unpack(max_body).await
         {
+            let reason = error.to_string();
             return fail("a body that can be read".into(), reason.clone(), reason);
         }
         if let Some(pattern) = &self.body_regex
@@ -84,7 +85,11 @@ impl Expect {
                 Some(Certificate { server, validity }) => match validity {
                     Ok(validity) => (server, validity.days_left(jiff::Timestamp::now())),
                     Err(problem) => {
-                        return fail("a certificate".into(), problem.clone(), problem.clone());
+                        return fail(
+                            "a certificate".into(),
+                            problem.to_string(),
+                            problem.to_string(),
+                        );
                     }
                 },
                 None => (&String::new(), 0),

@@ -52,7 +52,7 @@ pub(super) fn filled(
         json: json.as_ref(),
         form: &form,
     };
-    Request::new(request.method.as_ref(), &url, &headers, &body)
+    Request::new(request.method.as_ref(), &url, &headers, &body).map_err(|error| error.to_string())
 }
 
 type Escape = fn(&str) -> Result<String, String>;

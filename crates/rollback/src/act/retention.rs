@@ -123,7 +123,8 @@ impl Rollback<'_> {
         let known = login::find(login, &reference, job, LOOK / 2).await;
         let known = known.map_err(|trouble| unsure(trouble.reason))?;
         let ca_file = ready.and_then(|ready| ready.ca_file.as_deref());
-        let tls = ca_file.map(trust::only).transpose().map_err(unsure)?;
+        let tls = ca_file.map(trust::only).transpose();
+        let tls = tls.map_err(|error| unsure(error.to_string()))?;
         let client = Client::trusting(LOOK, tls).map_err(|error| unsure(error.to_string()))?;
         let access = Access {
             credentials: known.credentials.as_ref(),

@@ -1,0 +1,11 @@
+//! Addresses as they may be shown.
+
+use url::Url;
+
+/// Without a user and a password.
+pub fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Fails only for addresses that have no host, which are not asked.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.to_string()
+}
