@@ -8,9 +8,9 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use model::Env;
+use model::Secret;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
-use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::answer::{good, transport};
@@ -117,7 +117,7 @@ impl Client {
     }
 
     /// What must not be shown, of the session that was begun.
-    pub fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Vec<Secret> {
         Source(Kind::Keys(self.keys.clone())).secrets()
     }
 
@@ -197,8 +197,8 @@ impl Client {
         let token = self.keys.token.as_ref();
         let identity = aws_credential_types::Credentials::new(
             self.keys.access.clone(),
-            self.keys.secret.expose_secret(),
-            token.map(|token| token.expose_secret().to_owned()),
+            self.keys.secret.expose(),
+            token.map(|token| token.expose().to_owned()),
             None,
             "deploy-guard",
         )
@@ -282,8 +282,8 @@ async fn assume(
     };
     Ok(Keys {
         access: part("AccessKeyId")?,
-        secret: SecretString::from(part("SecretAccessKey")?),
-        token: Some(SecretString::from(part("SessionToken")?)),
+        secret: Secret::from(part("SecretAccessKey")?),
+        token: Some(Secret::from(part("SessionToken")?)),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use model::Env;
-use secrecy::SecretString;
+use model::Secret;
 
 use crate::Error;
 use crate::keys::Keys;
@@ -34,30 +34,27 @@ impl Source {
     }
 
     /// What must not be shown; a session of a web identity adds its own later.
-    pub fn secrets(&self) -> Vec<String> {
-        use secrecy::ExposeSecret as _;
+    pub fn secrets(&self) -> Vec<Secret> {
         let Kind::Keys(keys) = &self.0 else {
             return Vec::new();
         };
-        let token = keys
-            .token
-            .as_ref()
-            .map(|token| token.expose_secret().to_owned());
-        let secret = keys.secret.expose_secret().to_owned();
-        std::iter::once(secret).chain(token).collect()
+        [&keys.secret]
+            .into_iter()
+            .chain(&keys.token)
+            .cloned()
+            .collect()
     }
 }
 
 fn find(env: &Env, profile: &Profile) -> Result<Kind, Error> {
-    let secret = |text: &str| SecretString::from(text.to_owned());
     if let (Some(access), Some(key)) = (
         env.non_empty("AWS_ACCESS_KEY_ID"),
-        env.non_empty("AWS_SECRET_ACCESS_KEY"),
+        env.secret("AWS_SECRET_ACCESS_KEY"),
     ) {
         return Ok(Kind::Keys(Keys {
             access: access.to_owned(),
-            secret: secret(key),
-            token: env.non_empty("AWS_SESSION_TOKEN").map(secret),
+            secret: key,
+            token: env.secret("AWS_SESSION_TOKEN"),
         }));
     }
     let identity = |file: &str, role: &str, session: Option<&str>| Kind::WebIdentity {
@@ -76,12 +73,12 @@ fn find(env: &Env, profile: &Profile) -> Result<Kind, Error> {
     }
     if let (Some(access), Some(key)) = (
         profile.get("aws_access_key_id"),
-        profile.get("aws_secret_access_key"),
+        profile.secret("aws_secret_access_key"),
     ) {
         return Ok(Kind::Keys(Keys {
             access: access.to_owned(),
-            secret: secret(key),
-            token: profile.get("aws_session_token").map(secret),
+            secret: key.clone(),
+            token: profile.secret("aws_session_token").cloned(),
         }));
     }
     if let (Some(file), Some(role)) = (

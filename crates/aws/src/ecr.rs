@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use model::Secret;
 use reqwest::Method;
-use secrecy::SecretString;
 
 use crate::Error;
 use crate::answer::good;
@@ -13,7 +13,7 @@ use crate::client::{Client, Request};
 #[derive(Clone, Debug)]
 pub struct Login {
     pub username: String,
-    pub password: SecretString,
+    pub password: Secret,
 }
 
 impl Login {
@@ -62,7 +62,7 @@ impl Client {
         let (username, password) = pair.ok_or_else(malformed)?;
         Ok(Login {
             username: username.to_owned(),
-            password: SecretString::from(password.to_owned()),
+            password: Secret::from(password),
         })
     }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use model::Env;
+use model::Secret;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
-use secrecy::SecretString;
 use serde::Deserialize;
 use url::{Host, Url};
 
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) enum Metadata {
     Container {
         url: Url,
-        authorization: Option<SecretString>,
+        authorization: Option<Secret>,
     },
     Instance(Url),
 }
@@ -52,15 +52,10 @@ impl Metadata {
             });
         }
         let authorization = match env.non_empty("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
-            Some(path) => crate::profile::read(Path::new(path))?,
-            None => env
-                .non_empty("AWS_CONTAINER_AUTHORIZATION_TOKEN")
-                .map(str::to_owned),
+            Some(path) => crate::profile::read(Path::new(path))?.map(Secret::from),
+            None => env.secret("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
         };
-        Ok(Some(Metadata::Container {
-            url,
-            authorization: authorization.map(SecretString::from),
-        }))
+        Ok(Some(Metadata::Container { url, authorization }))
     }
 
     /// The instance's own, unless that is switched off.
@@ -96,10 +91,10 @@ async fn instance(base: &Url) -> Result<Keys, Error> {
             reason: error.to_string(),
         })
     };
-    let seconds = SecretString::from("60");
+    let seconds = Secret::from("60");
     let lifetime = Some(("x-aws-ec2-metadata-token-ttl-seconds", &seconds));
     let token = ask(Method::PUT, &at("latest/api/token")?, lifetime).await?;
-    let token = SecretString::from(token.trim());
+    let token = Secret::from(token.trim());
     let token = Some(("x-aws-ec2-metadata-token", &token));
     let roles = at("latest/meta-data/iam/security-credentials/")?;
     let role = ask(Method::GET, &roles, token).await?;
@@ -115,8 +110,8 @@ fn keys(text: &str) -> Result<Keys, Error> {
     #[serde(rename_all = "PascalCase")]
     struct Answer {
         access_key_id: String,
-        secret_access_key: String,
-        token: Option<String>,
+        secret_access_key: Secret,
+        token: Option<Secret>,
     }
     // The parser's own words may quote a key.
     let answer: Answer = serde_json::from_str(text).map_err(|_| Error::Malformed {
@@ -125,8 +120,8 @@ fn keys(text: &str) -> Result<Keys, Error> {
     })?;
     Ok(Keys {
         access: answer.access_key_id,
-        secret: SecretString::from(answer.secret_access_key),
-        token: answer.token.map(SecretString::from),
+        secret: answer.secret_access_key,
+        token: answer.token,
     })
 }
 
@@ -135,9 +130,8 @@ const SERVICE: &str = "the metadata service";
 async fn ask(
     method: Method,
     url: &Url,
-    header: Option<(&'static str, &SecretString)>,
+    header: Option<(&'static str, &Secret)>,
 ) -> Result<String, Error> {
-    use secrecy::ExposeSecret as _;
     let setup = |reason: String| Error::Setup { reason };
     // Of this machine alone: no proxy may see it.
     let http = reqwest::Client::builder()
@@ -148,7 +142,7 @@ async fn ask(
         .map_err(|error| setup(error.to_string()))?;
     let mut headers = HeaderMap::new();
     if let Some((name, value)) = header {
-        let mut value = HeaderValue::from_str(value.expose_secret().trim())
+        let mut value = HeaderValue::from_str(value.expose().trim())
             .map_err(|_| setup(format!("`{name}` holds a control character")))?;
         value.set_sensitive(true);
         headers.insert(HeaderName::from_static(name), value);

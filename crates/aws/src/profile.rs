@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use model::Env;
+use model::{Env, Secret};
 
 use crate::Error;
 
@@ -14,7 +14,8 @@ const LIMIT: u64 = 1 << 20;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Profile {
     pub(crate) name: String,
-    values: BTreeMap<String, String>,
+    /// Any of them may be a secret.
+    values: BTreeMap<String, Secret>,
 }
 
 impl Profile {
@@ -39,7 +40,11 @@ impl Profile {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.values.get(key).map(String::as_str)
+        self.secret(key).map(Secret::expose)
+    }
+
+    pub(crate) fn secret(&self, key: &str) -> Option<&Secret> {
+        self.values.get(key)
     }
 }
 
@@ -57,7 +62,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// `[profile NAME]` in one file, `[NAME]` in the other; nested values (indented) are left out.
-fn section(text: &str, name: &str) -> BTreeMap<String, String> {
+fn section(text: &str, name: &str) -> BTreeMap<String, Secret> {
     let mut inside = false;
     let mut values = BTreeMap::new();
     for line in text.lines() {
@@ -69,7 +74,7 @@ fn section(text: &str, name: &str) -> BTreeMap<String, String> {
             && !line.starts_with([' ', '\t', '#', ';'])
             && let Some((key, value)) = line.split_once('=')
         {
-            values.insert(key.trim().to_owned(), value.trim().to_owned());
+            values.insert(key.trim().to_owned(), value.trim().into());
         }
     }
     values
@@ -83,13 +88,13 @@ mod tests {
     fn one_profile_is_read_out_of_many() {
         let text = "[default]\nregion = eu-west-1\n# note\n[profile ci]\nregion=us-east-2\ns3 =\n  region = no\naws_secret_access_key = a=b\n[other]\nregion = x\n";
         let ci = section(text, "ci");
-        assert_eq!(ci.get("region").map(String::as_str), Some("us-east-2"));
+        assert_eq!(ci.get("region").map(Secret::expose), Some("us-east-2"));
         assert_eq!(
-            ci.get("aws_secret_access_key").map(String::as_str),
+            ci.get("aws_secret_access_key").map(Secret::expose),
             Some("a=b")
         );
         assert_eq!(
-            section(text, "default").get("region").map(String::as_str),
+            section(text, "default").get("region").map(Secret::expose),
             Some("eu-west-1")
         );
         assert!(section(text, "nobody").is_empty());

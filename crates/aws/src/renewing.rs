@@ -82,6 +82,7 @@ impl Renewing {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]
+    use model::Secret;
     use wiremock::matchers::body_string_contains;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -121,7 +122,10 @@ mod tests {
                 .await;
         }
         let mut renewing = Renewing::new(&env, None, &Redactor::default());
-        let secret = |client: &Client| client.secrets().concat();
+        let secret = |client: &Client| {
+            let all = client.secrets();
+            all.iter().map(Secret::expose).collect::<String>()
+        };
         assert!(secret(&renewing.client().await.unwrap()).contains("s-ONE"));
         assert!(
             secret(&renewing.client().await.unwrap()).contains("s-ONE"),

@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use aws::{Address, Client, Condition, Error, Source};
-use model::Env;
-use secrecy::ExposeSecret as _;
+use model::{Env, Secret};
 use testkit::Moto;
 use wiremock::matchers::{header, header_exists, header_regex, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -92,7 +91,7 @@ async fn ecr_gives_a_login_and_a_web_identity_a_session() {
         .await
         .unwrap();
     assert_eq!(login.username, "AWS");
-    assert!(!login.password.expose_secret().is_empty());
+    assert!(!login.password.expose().is_empty());
 
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
@@ -128,7 +127,10 @@ async fn a_machine_hands_out_the_keys_of_its_role() {
     ] {
         let env = Env::from_iter([("AWS_ENDPOINT_URL", moto.url()), (name, value)]);
         let client = client(&env).await.unwrap();
-        assert_eq!(client.secrets(), ["test-secret-key", "test-session-token"]);
+        assert_eq!(
+            client.secrets(),
+            ["test-secret-key", "test-session-token"].map(Secret::from)
+        );
         assert_eq!(client.ecr_login().await.unwrap().username, "AWS");
     }
 }
@@ -169,7 +171,10 @@ async fn a_metadata_service_is_shown_its_tokens_and_asked_no_longer_than_a_secon
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
         token.display().to_string(),
     ));
-    assert_eq!(client(&file).await.unwrap().secrets(), ["key", "session"]);
+    assert_eq!(
+        client(&file).await.unwrap().secrets(),
+        ["key", "session"].map(Secret::from)
+    );
     let told = client(&with((
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "other".to_owned(),
@@ -179,7 +184,7 @@ async fn a_metadata_service_is_shown_its_tokens_and_asked_no_longer_than_a_secon
     let instance = |at: String| Env::from_iter([("AWS_EC2_METADATA_SERVICE_ENDPOINT", at)]);
     assert_eq!(
         client(&instance(server.uri())).await.unwrap().secrets(),
-        ["key", "session"]
+        ["key", "session"].map(Secret::from)
     );
 
     // No instance: silence, or nobody there.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use github::{Access, Client, Credentials, Error};
-use secrecy::SecretString;
+use model::Secret;
 
 use crate::Job;
 
@@ -32,12 +32,12 @@ impl Job {
             api_url,
         } = section;
         let credentials = match (token_env, app) {
-            (Some(name), _) => Credentials::Token(self.variable(name)?.into()),
+            (Some(name), _) => Credentials::Token(self.variable(name)?),
             (None, Some(app)) => self.app(&app)?,
             (None, None) => match common {
-                Some(name) => Credentials::Token(self.variable(&name)?.into()),
-                None => match self.env.non_empty(DEFAULT) {
-                    Some(token) => Credentials::Token(token.into()),
+                Some(name) => Credentials::Token(self.variable(&name)?),
+                None => match self.env.secret(DEFAULT) {
+                    Some(token) => Credentials::Token(token),
                     None => Credentials::None,
                 },
             },
@@ -62,7 +62,7 @@ impl Job {
             (Some(id), _) => id.get().to_owned(),
             (None, Some(name)) => {
                 let text = self.variable(name)?;
-                let id = config::value::AppId::parse(&text).ok_or_else(|| Error::App {
+                let id = config::value::AppId::parse(text.expose()).ok_or_else(|| Error::App {
                     reason: format!(
                         "`{name}` holds neither an app's id, a number, nor a client id such as `Iv23…`"
                     ),
@@ -77,15 +77,14 @@ impl Job {
         };
         Ok(Credentials::App {
             id,
-            key: SecretString::from(self.variable(key_env)?),
+            key: self.variable(key_env)?,
             installation: *installation,
         })
     }
 
     /// What was named must be there: to ask as nobody instead would answer another question.
-    fn variable(&self, name: &str) -> Result<String, Error> {
-        let value = self.env.non_empty(name).map(str::to_owned);
-        value.ok_or_else(|| Error::NoVariable {
+    fn variable(&self, name: &str) -> Result<Secret, Error> {
+        self.env.secret(name).ok_or_else(|| Error::NoVariable {
             variable: name.to_owned(),
         })
     }

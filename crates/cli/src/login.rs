@@ -87,15 +87,17 @@ fn known(credentials: Credentials, whose: String) -> Known {
 }
 
 fn variables(password: &str, username: Option<&str>, job: &Job) -> Result<Known, Trouble> {
-    let value = |name: &str| {
-        job.env.non_empty(name).ok_or_else(|| Trouble {
-            reason: format!("the credentials' variable `{name}` is not set"),
-            hint: model::env::mapping_hint(name),
-        })
+    let unset = |name: &str| Trouble {
+        reason: format!("the credentials' variable `{name}` is not set"),
+        hint: model::env::mapping_hint(name),
     };
     // GHCR and others take any user name with a token.
-    let user = username.map(value).transpose()?.unwrap_or("token");
-    let credentials = Credentials::new(user, value(password)?);
+    let user = match username {
+        Some(name) => job.env.non_empty(name).ok_or_else(|| unset(name))?,
+        None => "token",
+    };
+    let secret = job.env.secret(password).ok_or_else(|| unset(password))?;
+    let credentials = Credentials::new(user, secret);
     Ok(known(credentials, format!("the login in `{password}`")))
 }
 
@@ -114,7 +116,7 @@ async fn by_habit(image: &Reference, job: &Job, timeout: Duration) -> Result<Kno
 
 /// The token that a workflow has: with `packages: read` it opens the repository's images.
 fn workflow(job: &Job) -> Option<Known> {
-    let token = job.env.non_empty("GITHUB_TOKEN")?;
+    let token = job.env.secret("GITHUB_TOKEN")?;
     // Any user name does.
     let user = job.env.non_empty("GITHUB_ACTOR").unwrap_or("token");
     Some(Known {

@@ -3,13 +3,13 @@
 //! Every HTTP client here honours these variables by itself; this is only about what must not be
 //! shown.
 
-use model::Env;
+use model::{Env, Secret};
 use url::Url;
 
 const VARIABLES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
 /// The user part of every proxy's address, whole and in parts, as written and as meant.
-pub(crate) fn secrets(env: &Env) -> Vec<String> {
+pub(crate) fn secrets(env: &Env) -> Vec<Secret> {
     let mut found = Vec::new();
     for name in env.names() {
         if !VARIABLES.contains(&name.to_ascii_lowercase().as_str()) {
@@ -25,7 +25,7 @@ pub(crate) fn secrets(env: &Env) -> Vec<String> {
             Url::parse(&format!("http://{value}"))
         };
         if let Some((user, _)) = rest(value).rsplit_once('@') {
-            found.push(user.to_owned());
+            found.push(Secret::from(user));
         }
         let Ok(url) = url else { continue };
         let plain = |text: &str| {
@@ -36,10 +36,10 @@ pub(crate) fn secrets(env: &Env) -> Vec<String> {
         let user = plain(url.username());
         if let Some(password) = url.password() {
             let password = plain(password);
-            found.push(format!("{user}:{password}"));
-            found.push(password);
+            found.push(format!("{user}:{password}").into());
+            found.push(password.into());
         }
-        found.push(user);
+        found.push(user.into());
     }
     found
 }
@@ -68,8 +68,8 @@ mod tests {
             "p@ss-word",
             "only-a-token",
         ] {
-            assert!(found.iter().any(|text| text == secret), "{found:?}");
+            assert!(found.iter().any(|one| one.expose() == secret), "{found:?}");
         }
-        assert!(!found.iter().any(|text| text.contains("a@b")));
+        assert!(!found.iter().any(|one| one.expose().contains("a@b")));
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
-use model::{Env, ExitCode, Redactor, Report};
+use model::{Env, ExitCode, Redactor, Report, Secret};
 
 use crate::args::{Format, Global, with_variables};
 use crate::complain::{self, Section, complain};
@@ -45,7 +45,7 @@ pub trait Stage: Args {
     }
 
     /// Secrets that came in by flags; they are redacted like those of the environment.
-    fn secrets(&self) -> Vec<String> {
+    fn secrets(&self) -> Vec<Secret> {
         Vec::new()
     }
 
@@ -185,7 +185,7 @@ fn several_words(argument: &OsString) -> Option<&'static str> {
 }
 
 /// What is secret in the arguments, and in the variables that stand for flags.
-fn given(env: &Env, args: &[OsString]) -> BTreeSet<String> {
+fn given(env: &Env, args: &[OsString]) -> BTreeSet<Secret> {
     let flags = env
         .names()
         .filter(|name| name.starts_with("DEPLOY_GUARD_"))
@@ -300,14 +300,12 @@ fn prepare<S: Stage>(
     global: &Global,
     stage: &S,
     env: &Env,
-    flags: &[String],
+    flags: &[Secret],
 ) -> Result<Prepared, (Failure, Redactor)> {
     let redactor = |secrets: &config::Secrets| {
         let names = secrets.variables.iter();
-        let values = names.filter_map(|name| env.non_empty(name));
-        let literals = secrets.literals.iter().map(String::as_str);
-        let flags = flags.iter().map(String::as_str);
-        let redactor = Redactor::new(values.chain(literals).chain(flags));
+        let redactor = Redactor::new(names.filter_map(|name| env.secret(name)));
+        redactor.add(secrets.literals.iter().chain(flags));
         redactor.add(crate::proxy::secrets(env));
         redactor
     };

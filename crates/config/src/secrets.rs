@@ -8,6 +8,8 @@
 
 use std::collections::BTreeSet;
 
+use model::Secret;
+
 use crate::interpolate::names;
 use crate::value::template::{Piece, pieces};
 use yaml::{Kind, Node};
@@ -26,7 +28,7 @@ pub struct Secrets {
     /// Names of environment variables.
     pub variables: BTreeSet<String>,
     /// Texts of the file itself.
-    pub literals: BTreeSet<String>,
+    pub literals: BTreeSet<Secret>,
 }
 
 impl Secrets {
@@ -34,7 +36,7 @@ impl Secrets {
         self.variables.extend(names(text).map(str::to_owned));
         // What a variable stands for is known by its name.
         if !text.contains("${") && !text.trim().is_empty() {
-            self.literals.insert(text.trim().to_owned());
+            self.literals.insert(text.trim().into());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use model::Redactor;
-use secrecy::SecretString;
+use model::Secret;
 
 /// What GitHub is shown.
 #[derive(Clone, Debug)]
@@ -11,13 +11,13 @@ pub enum Credentials {
     /// Nothing: public repositories answer some questions.
     None,
     /// A token of a person, an app's installation or a workflow run.
-    Token(SecretString),
+    Token(Secret),
     /// A GitHub App, which makes itself a token for each account that it asks about.
     App {
         /// Its id, a number, or its client id.
         id: String,
         /// PEM.
-        key: SecretString,
+        key: Secret,
         /// Else the one of the account is looked up.
         installation: Option<u64>,
     },

@@ -5,8 +5,8 @@ use http::header::{HeaderMap, HeaderValue};
 use http::response::Parts;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use model::Secret;
 use model::text::cut;
-use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{Error, Needs, limit};
 
@@ -22,9 +22,9 @@ pub(crate) fn json() -> HeaderValue {
     HeaderValue::from_static("application/vnd.github+json, application/json")
 }
 
-pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     // A line break at the end is how a secret is often stored.
-    let text = format!("Bearer {}", token.expose_secret().trim());
+    let text = format!("Bearer {}", token.expose().trim());
     let mut value = HeaderValue::from_str(&text).map_err(|_| Error::BadToken)?;
     value.set_sensitive(true);
     Ok(value)

@@ -7,8 +7,8 @@ use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::response::Parts;
 use jsonwebtoken::EncodingKey;
+use model::Secret;
 use octocrab::Octocrab;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -47,7 +47,7 @@ struct Installation {
 
 #[derive(Deserialize)]
 struct Made {
-    token: String,
+    token: Secret,
     #[serde(default)]
     expires_at: Option<Timestamp>,
 }
@@ -63,10 +63,10 @@ impl App {
     pub(crate) fn new(
         octocrab: Octocrab,
         id: &str,
-        key: &SecretString,
+        key: &Secret,
         installation: Option<u64>,
     ) -> Result<Self, Error> {
-        let pem = key.expose_secret().trim();
+        let pem = key.expose().trim();
         // No cause: it could quote the key.
         let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| Error::App {
             reason: "its private key is no RSA key in PEM form".into(),
@@ -81,7 +81,7 @@ impl App {
     }
 
     /// A token for what the path is about.
-    pub(crate) async fn token(&self, path: &str, access: &Access) -> Result<SecretString, Error> {
+    pub(crate) async fn token(&self, path: &str, access: &Access) -> Result<Secret, Error> {
         let account = account(path);
         // Held while it is asked: side by side, the first question makes the token for all.
         let mut tokens = self.tokens.lock().await;
@@ -90,7 +90,7 @@ impl App {
             None => account.as_str(),
         };
         if let Some(made) = tokens.get(key).filter(|made| made.lasts()) {
-            return Ok(made.token.clone().into());
+            return Ok(made.token.clone());
         }
         let base = access.api_url.trim_end_matches('/');
         let id = if let Some(id) = self.installation {
@@ -105,7 +105,7 @@ impl App {
         // Makes something, so it is asked once.
         let made: Made = understood(self.ask(Method::POST, &url).await?, &account)?;
         access.redactor.add([&made.token]);
-        let token = SecretString::from(made.token.clone());
+        let token = made.token.clone();
         tokens.insert(key.to_owned(), made);
         Ok(token)
     }
@@ -127,7 +127,7 @@ impl App {
             .method(method)
             .uri(url)
             .header(ACCEPT, json())
-            .header(AUTHORIZATION, bearer(&SecretString::from(jwt))?);
+            .header(AUTHORIZATION, bearer(&Secret::from(jwt))?);
         let request = self.octocrab.build_request(request, None::<&()>);
         let answer = async { self.octocrab.execute(request?).await };
         read(answer.await).await

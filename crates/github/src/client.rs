@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, IF_NONE_MATCH};
 use http::response::Parts;
+use model::Secret;
 use octocrab::service::middleware::reqwest_connector::ReqwestConnector;
 use octocrab::{AuthState, Octocrab, OctocrabBuilder};
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{again, bearer, innermost, json, read, refusal, words};
@@ -46,7 +46,7 @@ struct Inner {
 
 enum Identity {
     Nobody,
-    Token(SecretString),
+    Token(Secret),
     App(Box<App>),
 }
 

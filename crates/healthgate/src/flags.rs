@@ -7,7 +7,7 @@ use cli::Failure;
 use config::Config;
 use config::file::{HttpProbe, Impossible, Match, ReleaseSource};
 use config::value::{Filter, Pattern, Portion, Size, Span, StatusRange};
-use model::Shard;
+use model::{Secret, Shard};
 
 /// Probe flags make one probe for each `--http`; these take the place of the file's probes. Policy
 /// flags change the file's policy key by key.
@@ -166,7 +166,7 @@ impl Flags {
     }
 
     /// The values of headers: what is sent in one is often a token.
-    pub(crate) fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
         let values = self
             .header
             .iter()
@@ -180,7 +180,7 @@ impl Flags {
                 ]
             })
             .filter(|value| !value.is_empty())
-            .map(str::to_owned)
+            .map(Secret::from)
             .collect()
     }
 
@@ -247,11 +247,11 @@ impl Flags {
         Ok(probes)
     }
 
-    fn headers(&self) -> Result<BTreeMap<String, String>, Failure> {
+    fn headers(&self) -> Result<BTreeMap<String, Secret>, Failure> {
         self.header
             .iter()
             .map(|header| match header.split_once(':') {
-                Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+                Some((name, value)) => Ok((name.trim().to_owned(), value.trim().into())),
                 None => Err(Failure::usage("a `--header` has no colon")
                     .hint("write it as `--header 'Name: value'`")),
             })

@@ -14,7 +14,7 @@ mod view;
 use cli::{Failure, Job, Stage as _};
 use gate::Gate;
 use model::release::Match;
-use model::{Outcome, Report};
+use model::{Outcome, Report, Secret};
 use probe::kinds::Planned;
 
 pub use flags::Flags;
@@ -57,7 +57,7 @@ impl cli::Stage for Stage {
         }
     }
 
-    fn secrets(&self) -> Vec<String> {
+    fn secrets(&self) -> Vec<Secret> {
         self.flags.secrets()
     }
 

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::secret::Secret;
+
 /// Environment variables whose names and values are valid UTF-8.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
@@ -20,12 +22,24 @@ impl Env {
         self.get(name).filter(|value| !value.is_empty())
     }
 
+    /// The value of a variable that holds a secret, unless it is empty.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        self.non_empty(name).map(Secret::from)
+    }
+
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+}
+
+/// Not the values: any of them may be a secret.
+impl std::fmt::Debug for Env {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.names()).finish()
     }
 }
 

@@ -139,7 +139,7 @@ impl Outcome {
             hint: hint.map(clean),
             duration,
             measurements: measurements.map(|one| one.redacted(redactor)).collect(),
-            policy,
+            policy: policy.map(crate::Policy::redacted),
             limits,
             members: members.map(|members| members.redacted(redactor)),
         }

@@ -7,14 +7,15 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use crate::Env;
+use crate::{Env, Secret};
 
 /// The proxies that the environment names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    http: Option<String>,
-    https: Option<String>,
-    all: Option<String>,
+    // A user and a password may be part of each.
+    http: Option<Secret>,
+    https: Option<Secret>,
+    all: Option<Secret>,
     exceptions: Exceptions,
 }
 
@@ -22,8 +23,8 @@ impl Proxies {
     /// Lower-case names first. An empty value is none.
     pub fn of_env(env: &Env) -> Proxies {
         let of = |names: &[&str]| {
-            let mut values = names.iter().filter_map(|name| env.non_empty(name));
-            values.next().map(str::to_owned)
+            let mut values = names.iter().filter_map(|name| env.secret(name));
+            values.next()
         };
         // In a CGI program a request's header `Proxy:` comes as `HTTP_PROXY`.
         let http: &[&str] = if env.get("REQUEST_METHOD").is_some() {
@@ -35,7 +36,11 @@ impl Proxies {
             http: of(http),
             https: of(&["https_proxy", "HTTPS_PROXY"]),
             all: of(&["all_proxy", "ALL_PROXY"]),
-            exceptions: Exceptions::read(&of(&["no_proxy", "NO_PROXY"]).unwrap_or_default()),
+            exceptions: Exceptions::read(
+                of(&["no_proxy", "NO_PROXY"])
+                    .as_ref()
+                    .map_or("", Secret::expose),
+            ),
         }
     }
 
@@ -64,7 +69,7 @@ impl Proxies {
             "https" => &self.https,
             _ => return None,
         };
-        own.as_deref().or(self.all.as_deref())
+        own.as_ref().or(self.all.as_ref()).map(Secret::expose)
     }
 }
 

@@ -23,11 +23,11 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::secret::Secret;
 use crate::text::CUT;
 use view::View;
 
-/// What stands where a secret stood.
-pub const MASK: &str = "***";
+pub use crate::secret::MASK;
 
 /// Lines of a secret up to this many characters are too common to replace: one JSON secret would
 /// otherwise turn every `{` into a mask.
@@ -60,7 +60,7 @@ struct Known {
 
 impl Redactor {
     /// A redactor for these values; empty ones are ignored.
-    pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
+    pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Self {
         let redactor = Redactor::default();
         redactor.add(secrets);
         redactor
@@ -71,20 +71,20 @@ impl Redactor {
         clippy::missing_panics_doc,
         reason = "an automaton holds 2^31 states, an environment 2 MiB"
     )]
-    pub fn add<S: AsRef<str>>(&self, secrets: impl IntoIterator<Item = S>) {
-        let secrets: Vec<S> = secrets.into_iter().collect();
+    pub fn add<S: Into<Secret>>(&self, secrets: impl IntoIterator<Item = S>) {
+        let secrets: Vec<Secret> = secrets.into_iter().map(Into::into).collect();
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let lines = secrets.iter().flat_map(|secret| secret.as_ref().lines());
+        let lines = secrets.iter().flat_map(|secret| secret.expose().lines());
         let lines = lines.flat_map(|line| [line, line.trim()]);
         let lines = lines.filter(|line| !line.is_empty());
         known.lines.extend(lines.map(str::to_owned));
         let before = known.patterns.len();
         known.patterns.extend(
             secrets
-                .into_iter()
+                .iter()
                 .flat_map(|secret| {
-                    let mut all = parts(secret.as_ref());
-                    all.push(secret.as_ref().to_owned());
+                    let mut all = parts(secret.expose());
+                    all.push(secret.expose().to_owned());
                     all
                 })
                 .flat_map(|secret| forms(&secret))

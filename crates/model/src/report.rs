@@ -176,7 +176,7 @@ impl Report {
                 .into_iter()
                 .map(|outcome| outcome.redacted(redactor))
                 .collect(),
-            policy,
+            policy: policy.map(crate::Policy::redacted),
             pauses,
             shard,
             context: Context {

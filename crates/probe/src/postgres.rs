@@ -8,8 +8,8 @@ use std::time::Duration;
 use config::file::{PostgresProbe, PostgresTls};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
-use model::Verdict;
 use model::text::excerpt;
+use model::{Secret, Verdict};
 use net::Place;
 use net::limited::Limited;
 use net::tls::{Settings, Trust, server_name};
@@ -36,7 +36,7 @@ pub(crate) struct Postgres {
     place: Place,
     route: Route,
     name: ServerName<'static>,
-    password: Option<String>,
+    password: Option<Secret>,
 }
 
 impl Postgres {
@@ -126,7 +126,7 @@ impl Postgres {
             }
         });
         if let Some(password) = &self.password {
-            config.password(password);
+            config.password(password.expose());
         }
         if let Some(database) = &self.probe.database {
             config.dbname(database);

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use config::file::ProbeConfig;
-use model::{Env, Outcome, Redactor};
+use model::{Env, Outcome, Redactor, Secret};
 use net::hosts::Hosts;
 
 use crate::reading::Reading;
@@ -52,9 +52,8 @@ pub struct ProbeContext {
 
 impl ProbeContext {
     /// The value of a variable that a `*-env` key names.
-    pub(crate) fn secret(&self, name: &str) -> Result<String, String> {
-        let value = self.env.non_empty(name).map(str::to_owned);
-        value.ok_or_else(|| {
+    pub(crate) fn secret(&self, name: &str) -> Result<Secret, String> {
+        self.env.secret(name).ok_or_else(|| {
             let hint = model::env::mapping_hint(name);
             format!("the variable `{name}` is not set; {hint}")
         })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use config::file::RedisProbe;
+use model::Secret;
 use model::text::excerpt;
 use net::Place;
 use net::tls::{Settings, server_name, shake_hands};
@@ -24,7 +25,7 @@ pub(crate) struct Redis {
     place: Place,
     route: Route,
     name: ServerName<'static>,
-    password: Option<String>,
+    password: Option<Secret>,
 }
 
 impl Redis {
@@ -66,7 +67,7 @@ impl Redis {
             let words: Vec<&str> = ["AUTH"]
                 .into_iter()
                 .chain(user)
-                .chain([password.as_str()])
+                .chain([password.expose()])
                 .collect();
             match ask(&mut stream, &words).await?.as_str() {
                 "+OK" => {}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::file::PrometheusAccess;
 use jiff::{SignedDuration, Timestamp};
-use model::{Env, evidence};
+use model::{Env, Secret, evidence};
 use net::USER_AGENT;
 use net::body::{self, Body};
 use net::budget::{self, Share};
@@ -226,28 +226,28 @@ fn variable<'e>(env: &'e Env, name: &str) -> Result<&'e str, Error> {
 enum Login {
     #[default]
     Nobody,
-    User(String, String),
-    Token(String),
+    User(String, Secret),
+    Token(Secret),
 }
 
 impl Login {
     fn of(access: &PrometheusAccess, env: &Env) -> Result<Login, Error> {
         if let Some(name) = &access.token_env {
-            return Ok(Login::Token(variable(env, name)?.trim().to_owned()));
+            return Ok(Login::Token(variable(env, name)?.trim().into()));
         }
         let Some(user) = &access.username else {
             return Ok(Login::Nobody);
         };
         let password = access.password_env.as_deref();
         let password = password.map_or(Ok(""), |name| variable(env, name))?;
-        Ok(Login::User(user.clone(), password.to_owned()))
+        Ok(Login::User(user.clone(), password.into()))
     }
 
     fn shown(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Login::Nobody => request,
-            Login::User(user, password) => request.basic_auth(user, Some(password)),
-            Login::Token(token) => request.bearer_auth(token),
+            Login::User(user, password) => request.basic_auth(user, Some(password.expose())),
+            Login::Token(token) => request.bearer_auth(token.expose()),
         }
     }
 }

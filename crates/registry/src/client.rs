@@ -144,10 +144,7 @@ impl Client {
             }
         })?;
         let authorization = match access.credentials {
-            Some(Credentials::Bearer(token)) => {
-                use secrecy::ExposeSecret as _;
-                Some(format!("Bearer {}", token.expose_secret()).into())
-            }
+            Some(Credentials::Bearer(token)) => Some(format!("Bearer {}", token.expose()).into()),
             _ => None,
         };
         Ok(Exchange {

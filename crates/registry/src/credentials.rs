@@ -2,48 +2,42 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret as _, SecretString};
+use model::Secret;
 
 /// What proves who we are.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// A user name with its password or token.
-    Password {
-        username: String,
-        password: SecretString,
-    },
+    Password { username: String, password: Secret },
     /// An OAuth2 refresh token: the token service swaps it for an access token. Docker's
     /// `identitytoken`, and a credential helper's user `<token>`.
-    Identity(SecretString),
+    Identity(Secret),
     /// An access token that is sent as it is. Docker's `registrytoken`.
-    Bearer(SecretString),
+    Bearer(Secret),
 }
 
 impl Credentials {
-    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
+    pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Self {
         Credentials::Password {
             username: username.into(),
-            password: SecretString::from(password.into()),
+            password: password.into(),
         }
     }
 
     /// What must not be shown.
-    pub fn secret(&self) -> &str {
+    pub fn secret(&self) -> &Secret {
         match self {
-            Credentials::Password { password, .. } => password.expose_secret(),
-            Credentials::Identity(token) | Credentials::Bearer(token) => token.expose_secret(),
+            Credentials::Password { password, .. } => password,
+            Credentials::Identity(token) | Credentials::Bearer(token) => token,
         }
     }
 
     /// The value of an `Authorization` header, where a user name and a password are wanted.
-    pub(crate) fn basic(&self) -> Option<SecretString> {
+    pub(crate) fn basic(&self) -> Option<Secret> {
         let Credentials::Password { username, password } = self else {
             return None;
         };
-        let pair = format!("{username}:{}", password.expose_secret());
-        Some(SecretString::from(format!(
-            "Basic {}",
-            STANDARD.encode(pair)
-        )))
+        let pair = format!("{username}:{}", password.expose());
+        Some(Secret::from(format!("Basic {}", STANDARD.encode(pair))))
     }
 }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::{Credentials, Reference};
+use model::Secret;
 use model::text::cut;
 
 /// Under which Docker keeps the login of Docker Hub.
@@ -54,11 +55,11 @@ struct Config {
 #[derive(Default, Deserialize)]
 struct Auth {
     #[serde(rename = "auth")]
-    pair: Option<String>,
+    pair: Option<Secret>,
     username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
-    registrytoken: Option<String>,
+    password: Option<Secret>,
+    identitytoken: Option<Secret>,
+    registrytoken: Option<Secret>,
 }
 
 /// Who we are to the registry of this image, by the text of `config.json`.
@@ -110,21 +111,22 @@ fn helper(name: &str, server: &str) -> Result<Source, Problem> {
 }
 
 fn read(key: &str, auth: &Auth) -> Result<Source, Problem> {
-    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let filled = |text: &Option<Secret>| text.clone().filter(|text| !text.expose().is_empty());
+    let username = auth.username.as_ref().filter(|name| !name.is_empty());
     if let Some(token) = filled(&auth.registrytoken) {
-        return Ok(Source::Credentials(Credentials::Bearer(token.into())));
+        return Ok(Source::Credentials(Credentials::Bearer(token)));
     }
     if let Some(token) = filled(&auth.identitytoken) {
-        return Ok(Source::Credentials(Credentials::Identity(token.into())));
+        return Ok(Source::Credentials(Credentials::Identity(token)));
     }
-    if let (Some(username), Some(password)) = (filled(&auth.username), filled(&auth.password)) {
+    if let (Some(username), Some(password)) = (username, filled(&auth.password)) {
         return Ok(Source::Credentials(Credentials::new(username, password)));
     }
     let Some(pair) = filled(&auth.pair) else {
         // `docker login` leaves an empty entry where a helper holds the secret.
         return Ok(Source::Nobody);
     };
-    let pair = STANDARD.decode(pair.trim()).ok();
+    let pair = STANDARD.decode(pair.expose().trim()).ok();
     let pair = pair.and_then(|bytes| String::from_utf8(bytes).ok());
     pair.as_deref()
         .and_then(|pair| pair.split_once(':'))
@@ -139,7 +141,7 @@ pub fn helper_answer(success: bool, stdout: &str) -> Result<Option<Credentials>,
     #[serde(rename_all = "PascalCase")]
     struct Answer {
         username: String,
-        secret: String,
+        secret: Secret,
     }
     if !success {
         return match stdout.trim() {
@@ -148,11 +150,11 @@ pub fn helper_answer(success: bool, stdout: &str) -> Result<Option<Credentials>,
         };
     }
     let answer: Answer = serde_json::from_str(stdout).map_err(|_| Problem::Answer)?;
-    if answer.secret.is_empty() {
+    if answer.secret.expose().is_empty() {
         return Ok(None);
     }
     Ok(Some(if answer.username == "<token>" {
-        Credentials::Identity(answer.secret.into())
+        Credentials::Identity(answer.secret)
     } else {
         Credentials::new(answer.username, answer.secret)
     }))
@@ -177,8 +179,7 @@ mod tests {
             Ok(Source::Nobody) => "nobody".to_owned(),
             Ok(Source::Helper { name, server }) => format!("{name} {server}"),
             Ok(Source::Credentials(Credentials::Password { username, password })) => {
-                use secrecy::ExposeSecret as _;
-                format!("{username}:{}", password.expose_secret())
+                format!("{username}:{}", password.expose())
             }
             Ok(Source::Credentials(Credentials::Identity(_))) => "identity".to_owned(),
             Ok(Source::Credentials(Credentials::Bearer(_))) => "bearer".to_owned(),

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use model::Secret;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode};
-use secrecy::SecretString;
 use url::Url;
 
 use crate::patience::{persist, retry_after};
@@ -32,7 +32,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) base: Url,
     pub(crate) speech: Speech,
     pub(crate) deadline: Instant,
-    pub(crate) authorization: Option<SecretString>,
+    pub(crate) authorization: Option<Secret>,
 }
 
 impl Exchange<'_> {

@@ -1,9 +1,9 @@
 //! A registry's response, bounded, and what is sent to it.
 
+use model::Secret;
 use model::text::cut;
 use reqwest::Response;
 use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio_rustls::rustls;
 use url::Url;
@@ -52,11 +52,10 @@ pub(crate) async fn words(response: Response) -> String {
     cut(text.unwrap_or("no reason given"), DETAIL)
 }
 
-pub(crate) fn sensitive(authorization: &SecretString) -> Result<HeaderValue, Error> {
-    let mut value =
-        HeaderValue::from_str(authorization.expose_secret()).map_err(|_| Error::Setup {
-            reason: "the credentials hold a control character".to_owned(),
-        })?;
+pub(crate) fn sensitive(authorization: &Secret) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(authorization.expose()).map_err(|_| Error::Setup {
+        reason: "the credentials hold a control character".to_owned(),
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use model::Secret;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
@@ -32,7 +32,7 @@ struct Service<'a> {
 
 impl TokenService<'_> {
     /// What to send after a challenge; stops where nothing we have can meet it.
-    pub(crate) async fn authorize(&self, challenge: Challenge) -> Result<SecretString, Stop> {
+    pub(crate) async fn authorize(&self, challenge: Challenge) -> Result<Secret, Stop> {
         let Challenge::Bearer {
             realm,
             service,
@@ -66,7 +66,7 @@ impl TokenService<'_> {
         .await
     }
 
-    async fn token(&self, service: Service<'_>) -> Result<SecretString, Stop> {
+    async fn token(&self, service: Service<'_>) -> Result<Secret, Stop> {
         let response = persist(self.deadline, None, || async {
             let request = self.request_token(&service)?;
             request
@@ -101,7 +101,7 @@ impl TokenService<'_> {
         let token = token
             .filter(|token| !token.is_empty())
             .ok_or_else(|| self.no_token("its token service gives no token".to_owned()))?;
-        Ok(SecretString::from(format!("Bearer {token}")))
+        Ok(Secret::from(format!("Bearer {token}")))
     }
 
     /// Docker's way with a user name, OAuth2's with a refresh token.
@@ -113,7 +113,7 @@ impl TokenService<'_> {
                 .append_pair("client_id", "deploy-guard")
                 .append_pair("service", name.unwrap_or_default())
                 .append_pair("scope", scope)
-                .append_pair("refresh_token", refresh.expose_secret())
+                .append_pair("refresh_token", refresh.expose())
                 .finish();
             let form = "application/x-www-form-urlencoded";
             return Ok(self

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use config::file::Host;
 use model::Env;
-use secrecy::SecretString;
+use model::Secret;
 
 use crate::ssh::Target;
 
@@ -21,7 +21,7 @@ pub struct Unready {
 
 impl Target {
     /// The login at a host of the configuration, with `key` or the host's own.
-    pub fn of(host: &Host, key: Option<&str>, env: &Env) -> Result<Target, Unready> {
+    pub fn of(host: &Host, key: Option<&Secret>, env: &Env) -> Result<Target, Unready> {
         let Host {
             address,
             port,
@@ -32,7 +32,7 @@ impl Target {
             known_hosts,
         } = host;
         let key = match (key, key_env, key_file) {
-            (Some(key), ..) => key.to_owned(),
+            (Some(key), ..) => key.clone(),
             (None, Some(name), _) => variable(name, "key", env)?,
             (None, None, Some(path)) => read(path)?,
             (None, None, None) => {
@@ -43,7 +43,7 @@ impl Target {
             }
         };
         let passphrase = match passphrase_env {
-            Some(name) => Some(SecretString::from(variable(name, "passphrase", env)?)),
+            Some(name) => Some(variable(name, "passphrase", env)?),
             None => None,
         };
         let known_hosts = known_hosts.clone().or_else(|| {
@@ -54,24 +54,23 @@ impl Target {
             address: address.clone(),
             port: *port,
             user: user.clone(),
-            key: SecretString::from(key),
+            key,
             passphrase,
             known_hosts: known_hosts.unwrap_or_else(|| PathBuf::from("known_hosts")),
         })
     }
 }
 
-fn variable(name: &str, what: &str, env: &Env) -> Result<String, Unready> {
-    env.non_empty(name)
-        .map(str::to_owned)
-        .ok_or_else(|| Unready {
-            reason: format!("the {what}'s variable `{name}` is not set"),
-            hint: model::env::mapping_hint(name),
-        })
+fn variable(name: &str, what: &str, env: &Env) -> Result<Secret, Unready> {
+    env.secret(name).ok_or_else(|| Unready {
+        reason: format!("the {what}'s variable `{name}` is not set"),
+        hint: model::env::mapping_hint(name),
+    })
 }
 
-fn read(path: &Path) -> Result<String, Unready> {
-    files::read_text(path, MAX_KEY).map_err(|error| Unready {
+fn read(path: &Path) -> Result<Secret, Unready> {
+    let text = files::read_text(path, MAX_KEY);
+    text.map(Secret::from).map_err(|error| Unready {
         reason: format!("the key file {} cannot be read: {error}", path.display()),
         hint: "check `key-file` and its permissions".to_owned(),
     })

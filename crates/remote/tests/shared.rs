@@ -5,8 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
+use model::Secret;
 use remote::ssh::{Error, Exit, Limits, Shared, Target};
-use secrecy::SecretString;
 use tempfile::TempDir;
 use testkit::{Sshd, SshdSetup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,7 +28,7 @@ fn shared(sshd: &Sshd, folder: &TempDir) -> Shared {
         address: "127.0.0.1".to_owned(),
         port: sshd.port(),
         user: sshd.user().to_owned(),
-        key: SecretString::from(sshd.private_key()),
+        key: Secret::from(sshd.private_key()),
         passphrase: None,
         known_hosts,
     })
@@ -163,7 +163,7 @@ async fn a_login_that_is_cut_off_is_made_once_more() {
             address: "127.0.0.1".to_owned(),
             port,
             user: sshd.user().to_owned(),
-            key: SecretString::from(sshd.private_key()),
+            key: Secret::from(sshd.private_key()),
             passphrase: None,
             known_hosts,
         });
@@ -198,7 +198,7 @@ async fn a_host_that_refuses_is_an_error_for_everybody_who_waits() {
     };
     let (sshd, folder) = (setup.start(), tempfile::tempdir().unwrap());
     let mut target = shared(&sshd, &folder).target().clone();
-    target.key = SecretString::from(sshd.stranger_key());
+    target.key = Secret::from(sshd.stranger_key());
     let host = Shared::new(target);
     let all = (0..5).map(|_| host.run("true", limits(LONG)));
     for answer in futures_util::future::join_all(all).await {

@@ -10,6 +10,7 @@ use http::Method;
 use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
+use model::Secret;
 use url::Url;
 
 use crate::cause::plain_cause;
@@ -95,7 +96,7 @@ impl Request {
     pub fn new(
         method: Option<&Configured>,
         url: &str,
-        headers: &BTreeMap<String, String>,
+        headers: &BTreeMap<String, Secret>,
         body: &Body<'_>,
     ) -> Result<Self, Error> {
         let mut url = parse(url)?;
@@ -115,8 +116,8 @@ impl Request {
         }
         for (name, value) in headers {
             let name: HeaderName = name.parse().map_err(|_| Error::HeaderName(name.clone()))?;
-            let mut value =
-                HeaderValue::from_str(value).map_err(|_| Error::HeaderValue(name.clone()))?;
+            let mut value = HeaderValue::from_str(value.expose())
+                .map_err(|_| Error::HeaderValue(name.clone()))?;
             value.set_sensitive(true);
             map.insert(name, value);
         }

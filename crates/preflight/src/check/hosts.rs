@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use config::file::{Host, HostCheck};
 use futures_util::FutureExt as _;
-use model::{Outcome, Verdict};
+use model::{Outcome, Secret, Verdict};
 use remote::quote;
 use remote::ssh::{Exit, Target};
 
@@ -82,7 +82,7 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> V
 /// A key that is tried instead of a host's own.
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'a> {
-    pub(crate) text: &'a str,
+    pub(crate) text: &'a Secret,
     /// The variable with its passphrase. Default: the host's.
     pub(crate) passphrase_env: Option<&'a String>,
 }

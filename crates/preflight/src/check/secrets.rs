@@ -10,7 +10,7 @@ mod value;
 
 use cli::Job;
 use config::file::{SecretCheck, SecretKind};
-use model::Outcome;
+use model::{Outcome, Secret};
 
 use super::{Check, Planned, Scene, hosts};
 
@@ -65,8 +65,9 @@ fn plan<'a>(check: &'a SecretCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
             timeout: scene.patient(),
             wait: std::time::Duration::ZERO,
             ask: Box::pin(async move {
+                let text = Secret::from(job.env.get(name).unwrap_or_default());
                 let key = hosts::Key {
-                    text: job.env.get(name).unwrap_or_default(),
+                    text: &text,
                     passphrase_env: passphrase_env.as_ref(),
                 };
                 hosts::log_in(id, host, Some(key), scene).await
@@ -80,13 +81,13 @@ fn judge(id: &str, check: &SecretCheck, job: &Job) -> Outcome {
     let SecretCheck { name, kind, .. } = check;
     let passphrase = passphrase(check, job);
     let wanted = value::wanted(check, passphrase);
-    match job.env.get(name) {
-        Some(found) if !found.trim().is_empty() => match (kind, passphrase) {
+    match job.env.get(name).map(Secret::from) {
+        Some(found) if !found.expose().trim().is_empty() => match (kind, passphrase) {
             (SecretKind::SshPrivateKey, Some(passphrase)) => {
                 let set = job.env.non_empty(passphrase).is_some();
-                value::protected_key(id, check, found, passphrase, set)
+                value::protected_key(id, check, &found, passphrase, set)
             }
-            _ => value::judge(id, check, found),
+            _ => value::judge(id, check, &found),
         }
         .expected(wanted),
         found => missing(id, name, wanted, found.is_some(), job),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use config::file::SmokeRequest;
 use config::value::Json;
 use config::value::template::{Piece, pieces};
+use model::Secret;
 use net::http::request::{Body, Request};
 use net::http::transport::same_server;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -30,7 +31,8 @@ pub(super) fn filled(
 ) -> Result<Request, String> {
     let mut headers = BTreeMap::new();
     for (name, text) in &request.headers {
-        headers.insert(name.clone(), fill(text, values, in_header)?);
+        let text = fill(text.expose(), values, in_header)?;
+        headers.insert(name.clone(), text.into());
     }
     let mut form = BTreeMap::new();
     for (name, text) in &request.form {
@@ -131,11 +133,11 @@ fn in_xml(text: &str) -> Result<String, String> {
 }
 
 /// How a text body is escaped, by its type.
-fn escape_for(headers: &BTreeMap<String, String>) -> Escape {
+fn escape_for(headers: &BTreeMap<String, Secret>) -> Escape {
     let kind = headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-        .map(|(_, kind)| kind.to_ascii_lowercase())
+        .map(|(_, kind)| kind.expose().to_ascii_lowercase())
         .unwrap_or_default();
     if kind.contains("json") {
         in_json_text
@@ -231,7 +233,7 @@ mod tests {
                 ..request
             },
             "header" => SmokeRequest {
-                headers: [("X-Id".to_owned(), text.to_owned())].into(),
+                headers: [("X-Id".to_owned(), text.into())].into(),
                 ..request
             },
             "form" => SmokeRequest {
@@ -240,7 +242,7 @@ mod tests {
             },
             kind => SmokeRequest {
                 body: Some(text.to_owned()),
-                headers: [("content-type".to_owned(), kind.to_owned())].into(),
+                headers: [("content-type".to_owned(), kind.into())].into(),
                 ..request
             },
         };

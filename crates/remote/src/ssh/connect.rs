@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use secrecy::{ExposeSecret as _, SecretString};
+use model::Secret;
 use ssh2::{ErrorCode, MethodType};
 use tokio::sync::oneshot;
 
@@ -46,7 +46,7 @@ impl Target {
     /// Logs in. The first step that fails is the error; all of them together end in time.
     pub async fn connect(self, timeout: Duration) -> Result<Session, Error> {
         let deadline = Instant::now() + timeout;
-        let key = self.key.expose_secret();
+        let key = self.key.expose();
         if self.passphrase.is_none() {
             crate::key::inspect_for_login(key).map_err(Error::Key)?;
         }
@@ -58,7 +58,7 @@ impl Target {
             }
         })?;
         let target = Arc::new(Target {
-            key: SecretString::from(key),
+            key: Secret::from(key),
             ..self
         });
         let known = Arc::new(known);
@@ -186,10 +186,7 @@ impl Target {
     }
 
     fn authenticate(&self, link: &Link, within: Duration) -> Result<(), Error> {
-        let passphrase = self
-            .passphrase
-            .as_ref()
-            .map(secrecy::ExposeSecret::expose_secret);
+        let passphrase = self.passphrase.as_ref().map(Secret::expose);
         let user = || self.user.clone();
         let methods = || {
             let list = link.session.auth_methods(&self.user).unwrap_or_default();
@@ -198,7 +195,7 @@ impl Target {
         let takes_keys = |methods: &[String]| methods.iter().any(|one| one == "publickey");
         let before = methods();
         link.session
-            .userauth_pubkey_memory(&self.user, None, self.key.expose_secret(), passphrase)
+            .userauth_pubkey_memory(&self.user, None, self.key.expose(), passphrase)
             .map_err(|error| match error.code() {
                 TIMEOUT => Error::LoginTimedOut {
                     user: user(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use model::Secret;
 
 /// Where to log in, as whom.
 #[derive(Clone, Debug)]
@@ -10,8 +10,8 @@ pub struct Target {
     pub address: String,
     pub port: u16,
     pub user: String,
-    pub key: SecretString,
+    pub key: Secret,
     /// What opens the key, where it is protected.
-    pub passphrase: Option<SecretString>,
+    pub passphrase: Option<Secret>,
     pub known_hosts: PathBuf,
 }

@@ -122,7 +122,7 @@ fn moved(probe: &HttpProbe, idle: &Standby, place: &Place) -> Option<HttpProbe> 
         .keys()
         .any(|name| name.eq_ignore_ascii_case("host"));
     if !named {
-        moved.headers.insert("Host".to_owned(), host);
+        moved.headers.insert("Host".to_owned(), host.into());
     }
     moved.url = url;
     moved.release = None;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use model::Severity;
+use model::{Secret, Severity};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
@@ -35,7 +35,7 @@ pub struct GrpcProbe {
     pub server_name: Option<String>,
     /// Metadata to send. A value may use `${NAME}`; such a value is a secret.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// Addresses to connect to instead of those that the host resolves to.
     #[serde(default)]
     pub resolve: Vec<IpAddr>,

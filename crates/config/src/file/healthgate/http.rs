@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use model::Severity;
+use model::{Secret, Severity};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
@@ -30,7 +30,7 @@ pub struct HttpProbe {
     /// Headers to send. A value may use `${NAME}`; such a value is a secret. A redirect to another
     /// server does not take them along.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// The body as text. One of `body`, `body-file`, `json` and `form`.
     pub body: Option<String>,
     /// The file that holds the body.
@@ -171,7 +171,7 @@ impl ProbeConfig for HttpProbe {
             *text = member.fill(text);
         }
         for value in self.headers.values_mut() {
-            *value = member.fill(value);
+            *value = member.fill(value.expose()).into();
         }
         if let Some(url) = self.release.as_mut().and_then(|it| it.url.as_mut()) {
             *url = in_url.fill(url);

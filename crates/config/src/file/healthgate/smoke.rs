@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use model::Severity;
+use model::{Secret, Severity};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::{Fault, nearest};
@@ -72,7 +72,7 @@ pub struct SmokeRequest {
     pub method: Option<Method>,
     /// Headers to send. A value may use `${NAME}`; such a value is a secret.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// The body as text. One of `body`, `body-file`, `json` and `form`.
     pub body: Option<String>,
     /// The file that holds the body, sent as it is.
@@ -175,7 +175,7 @@ fn texts(request: &SmokeRequest) -> Vec<(&'static str, &str)> {
         request
             .headers
             .values()
-            .map(|text| ("headers", text.as_str())),
+            .map(|text| ("headers", text.expose())),
     );
     all.extend(request.form.values().map(|text| ("form", text.as_str())));
     all.extend(request.body.iter().map(|text| ("body", text.as_str())));

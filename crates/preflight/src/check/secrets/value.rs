@@ -3,7 +3,7 @@
 
 use config::file::{SecretCheck, SecretKind};
 use jiff::Timestamp;
-use model::Outcome;
+use model::{Outcome, Secret};
 use net::certificate;
 use remote::key::Problem;
 
@@ -32,8 +32,9 @@ pub(super) fn wanted(check: &SecretCheck, passphrase: Option<&String>) -> String
 }
 
 /// Judges a value that is there. The caller adds what was expected.
-pub(super) fn judge(id: &str, check: &SecretCheck, value: &str) -> Outcome {
+pub(super) fn judge(id: &str, check: &SecretCheck, value: &Secret) -> Outcome {
     let SecretCheck { name, kind, .. } = check;
+    let value = value.expose();
     match kind {
         SecretKind::Text => Outcome::pass(id, name).actual(text(value)),
         SecretKind::SshPrivateKey => match key(check, value) {
@@ -104,12 +105,12 @@ fn key(check: &SecretCheck, value: &str) -> Result<(), Problem> {
 pub(super) fn protected_key(
     id: &str,
     check: &SecretCheck,
-    key: &str,
+    key: &Secret,
     passphrase: &str,
     set: bool,
 ) -> Outcome {
     let name = &check.name;
-    match self::key(check, key) {
+    match self::key(check, key.expose()) {
         Ok(()) => Outcome::pass(id, name).actual("a private key, which needs no passphrase"),
         Err(Problem::Passphrase) if !set => {
             let problem = format!("it is protected by a passphrase, and `{passphrase}` is not set");
