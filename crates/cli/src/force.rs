@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use jiff::Timestamp;
-use model::{Outcome, Severity};
+use model::id::Kind;
+use model::{Id, Outcome, Severity};
 use state::Forced;
 
 use crate::Job;
@@ -90,7 +91,7 @@ pub fn lifted(outcome: Outcome, forced: &Forced) -> Outcome {
 
 /// The outcome of a rule that was named and forbade nothing.
 pub fn unused(forced: &Forced) -> Outcome {
-    let id = format!("forced/{}", forced.rule);
+    let id = Id::forced(&forced.rule);
     Outcome::skipped(id, "", "the rule forbade nothing: nothing was lifted")
 }
 
@@ -133,7 +134,8 @@ impl<R: Rule> TypedValueParser for RuleParser<R> {
 
 /// A rule by its name, as `refused/NAME` has it too.
 fn rule<R: Rule>(text: &str) -> Result<R, String> {
-    let name = text.strip_prefix("refused/").unwrap_or(text);
+    let id = Id::from(text);
+    let name = id.name_of(Kind::Refused).unwrap_or(text);
     if let Some(rule) = R::ALL.iter().find(|rule| rule.name() == name) {
         return Ok(*rule);
     }

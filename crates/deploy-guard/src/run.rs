@@ -10,7 +10,7 @@ use config::file::{Deploy, OnUndecided};
 use model::outcome::by_weight;
 use model::report::Bar;
 use model::text::span;
-use model::{Outcome, Report, Verdict};
+use model::{Id, Outcome, Report, Verdict};
 use remote::local::{Captured, Script};
 use rollback::record::Rule;
 use tempfile::NamedTempFile;
@@ -158,7 +158,7 @@ enum Undone {
 }
 
 /// A phase whose report is not shown, because it stopped the run: why, and what to do.
-fn stopped(id: &str, release: &str, report: &Report) -> Outcome {
+fn stopped(id: Id, release: &str, report: &Report) -> Outcome {
     let mut outcome = Outcome::new(id, release, report.verdict).reason(report.reason.clone());
     outcome.hint = next_step(report);
     outcome
@@ -209,7 +209,7 @@ impl Run<'_> {
         if self.job.dry_run {
             let deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
             self.outcomes
-                .push(Outcome::skipped("run/deploy", self.release, deploy));
+                .push(Outcome::skipped(Id::phase("deploy"), self.release, deploy));
             let told = "dry run: nothing was deployed";
             return Ok(self.end(Verdict::Inconclusive, told.into(), told.into()));
         }
@@ -218,7 +218,7 @@ impl Run<'_> {
             Ok(None) => return Box::pin(self.under_lease()).await,
             Err(failure) => {
                 let verdict = verdict_of(&failure);
-                let reason = self.not_done("run/lock", failure, verdict);
+                let reason = self.not_done(Id::phase("lock"), failure, verdict);
                 let headline = format!("{} was not deployed: the lock is not free", self.release);
                 return Ok(self.end(verdict, headline, format!("{reason}; nothing was deployed")));
             }
@@ -247,7 +247,7 @@ impl Run<'_> {
                 self.job.progress.clear();
                 let headline = format!("{} was not deployed: it may not be", self.release);
                 let reason = format!("{}; nothing was deployed", refused.reason);
-                let stopped = stopped("run/record", self.release, &refused);
+                let stopped = stopped(Id::phase("record"), self.release, &refused);
                 self.outcomes.push(stopped);
                 return Ok(self.end(refused.verdict, headline, reason));
             }
@@ -306,7 +306,7 @@ impl Run<'_> {
         if self.job.config.preflight()?.is_none() && self.job.config.rollback()?.is_none() {
             let reason = "no `preflight:` section";
             self.outcomes
-                .push(Outcome::skipped("run/preflight", "", reason));
+                .push(Outcome::skipped(Id::phase("preflight"), "", reason));
             let mut report = Report::from_outcomes("preflight", self.started_at, Vec::new());
             (report.verdict, report.reason) = (Verdict::Pass, reason.to_owned());
             return Ok(report);
@@ -341,7 +341,7 @@ impl Run<'_> {
         self.job.publisher.show_part(name, &report);
         let what = report.headline.as_ref().unwrap_or(&report.reason);
         self.phase(name, what.clone(), report.duration, report.verdict);
-        let mut outcome = Outcome::new(format!("run/{name}"), self.release, report.verdict)
+        let mut outcome = Outcome::new(Id::phase(name), self.release, report.verdict)
             .reason(report.reason.clone())
             .took(report.duration);
         let step = next_step(&report).filter(|_| report.verdict > Verdict::Pass);
@@ -436,8 +436,8 @@ impl Run<'_> {
             }
         });
         let outcome = match &result {
-            Ok(()) => Outcome::pass("run/deploy", self.release).actual("exit status 0"),
-            Err(reason) => Outcome::fail("run/deploy", self.release)
+            Ok(()) => Outcome::pass(Id::phase("deploy"), self.release).actual("exit status 0"),
+            Err(reason) => Outcome::fail(Id::phase("deploy"), self.release)
                 .expected("exit status 0")
                 .actual(reason.clone())
                 .reason(reason.clone())
@@ -485,7 +485,7 @@ impl Run<'_> {
             Ok(report) => self.stage(Ok(report), "rollback")?,
             Err(failure) => {
                 let verdict = verdict_of(&failure);
-                let failure_text = self.not_done("run/rollback", failure, Verdict::Error);
+                let failure_text = self.not_done(Id::phase("rollback"), failure, Verdict::Error);
                 let headline = match self.job.interrupt.caught() {
                     Some(_) => format!("{told}; {STOPPED}"),
                     None => format!("{told}; it was not rolled back"),
@@ -528,7 +528,7 @@ impl Run<'_> {
     }
 
     /// Keeps a part's failure as an outcome, and gives its reason.
-    fn not_done(&mut self, id: &str, failure: Failure, verdict: Verdict) -> String {
+    fn not_done(&mut self, id: Id, failure: Failure, verdict: Verdict) -> String {
         let reason = failure.chain();
         let hint = failure.hint;
         let hint = hint.unwrap_or_else(|| "see `rollback status`".to_owned());
@@ -540,7 +540,7 @@ impl Run<'_> {
 
     /// The lock is another's now: nothing more is done.
     fn lost(mut self, when: &str, failure: Failure) -> Report {
-        let reason = self.not_done("run/lock", failure, Verdict::Refused);
+        let reason = self.not_done(Id::phase("lock"), failure, Verdict::Refused);
         let reason = format!(
             "{reason}, {when}; {} may be live: see `rollback status`",
             self.release

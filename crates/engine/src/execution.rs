@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use model::report::Bar;
 use model::text::chain;
-use model::{Outcome, Verdict};
+use model::{Id, Outcome, Verdict};
 use state::{Error, Forced, Journal, Lease, Store};
 use target::{Applied, Asking, Step, Target, Transition};
 use tokio::sync::Mutex;
@@ -358,7 +358,7 @@ impl<'a> Execution<'a> {
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut open = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
-            let id = format!("step/{}", step.name);
+            let id = Id::step(&step.name);
             if let Some(error) = unready.get(&step.name) {
                 let outcome = self.not_made(step, format!("not begun: {error}"));
                 outcomes.insert(at, outcome);
@@ -392,7 +392,7 @@ impl<'a> Execution<'a> {
                     outcomes.insert(
                         *at,
                         if stop {
-                            Outcome::skipped(format!("step/{}", step.name), &self.to, why)
+                            Outcome::skipped(Id::step(&step.name), &self.to, why)
                         } else {
                             self.not_made(step, why.to_owned())
                         },
@@ -458,7 +458,7 @@ impl<'a> Execution<'a> {
         let (outcome, answered) = match result {
             Ok(Applied { detail, answered }) => {
                 journal.done(&step.name).await?;
-                let id = format!("step/{}", step.name);
+                let id = Id::step(&step.name);
                 (Outcome::pass(id, &self.to).actual(detail), answered)
             }
             Err(error) => {
@@ -479,7 +479,7 @@ impl<'a> Execution<'a> {
 
     fn not_made(&self, step: &Step, reason: String) -> Outcome {
         let stage = self.means.settings.stage;
-        Outcome::fail(format!("step/{}", step.name), &self.to)
+        Outcome::fail(Id::step(&step.name), &self.to)
             .expected(format!("{} is live", self.to))
             .actual(reason.clone())
             .reason(reason)
@@ -540,7 +540,7 @@ impl<'a> Execution<'a> {
     }
 
     async fn put_back(&self, name: &str) -> Result<(Outcome, Option<Bar>), Error> {
-        let (id, stage) = (format!("undo/{name}"), self.means.settings.stage);
+        let (id, stage) = (Id::undo(name), self.means.settings.stage);
         let Some(step) = self.steps.iter().find(|step| step.name == name) else {
             let outcome = Outcome::error(id, name)
                 .expected("a step of the configuration")

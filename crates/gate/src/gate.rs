@@ -7,7 +7,8 @@
 //! because nothing can make that good; else with the last.
 
 use config::file::{Healthgate, Identity as Required, Policy};
-use model::{Outcome, Severity, Verdict};
+use model::id::IDENTITY;
+use model::{Id, Outcome, Severity, Verdict};
 use probe::kinds::{Planned, planned};
 
 use crate::context::GateContext;
@@ -72,7 +73,7 @@ impl<'c> Gate<'c> {
         if let Some(release) = release
             && !names.iter().any(settled)
             && outcomes.iter().any(|one| one.verdict != Verdict::Skipped)
-            && (context.selects)("release/identity")
+            && (context.selects)(IDENTITY)
         {
             outcomes.push(unproven(release, self.release_identity, &names));
         }
@@ -110,7 +111,7 @@ fn unproven(release: &str, required: Required, names: &[(Severity, Verdict, Name
         ),
     };
     let reason = format!("{actual}, expected {release}");
-    Outcome::new("release/identity", release, verdict)
+    Outcome::new(Id::identity(), release, verdict)
         .severity(severity)
         .expected(format!("an answer that names release {release}"))
         .actual(actual)

@@ -97,7 +97,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         ));
     }
     let mut ids: Vec<_> = gate.probes.iter().map(|one| one.id.clone()).collect();
-    ids.push("release/identity".to_owned());
+    ids.push(model::id::IDENTITY.to_owned());
     let interrupt = job.interrupt.clone();
     let interrupted = move || -> gate::Interrupted {
         let interrupt = interrupt.clone();

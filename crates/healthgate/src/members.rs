@@ -21,7 +21,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> Option<Table> {
         all += tally.failed + tally.errors + tally.inconclusive;
         table.rows.extend(not_passed.iter().map(|member| {
             vec![
-                outcome.id.clone(),
+                outcome.id.to_string(),
                 member.name.clone(),
                 member.verdict.to_string(),
                 member.reason.clone(),

@@ -31,7 +31,7 @@ pub(crate) fn slowest(outcomes: &[Outcome]) -> Option<Table> {
                     .collect();
                 times.sort_unstable();
                 vec![
-                    outcome.id.clone(),
+                    outcome.id.to_string(),
                     milliseconds(slowest),
                     milliseconds(times[times.len() / 2]),
                     times.len().to_string(),

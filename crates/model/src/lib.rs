@@ -6,6 +6,7 @@
 pub mod env;
 pub mod evidence;
 mod glob;
+pub mod id;
 pub mod inputs;
 mod members;
 pub mod outcome;
@@ -20,6 +21,7 @@ mod watched;
 
 pub use env::Env;
 pub use glob::glob;
+pub use id::Id;
 pub use inputs::Inputs;
 pub use members::{Member, Members, Shard, Tally};
 pub use outcome::{Measurement, Outcome, Severity, Telling};

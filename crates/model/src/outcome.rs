@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Redactor, Verdict, evidence};
+use crate::{Id, Redactor, Verdict, evidence};
 
 /// Whether an outcome can fail its stage.
 #[derive(
@@ -72,7 +72,7 @@ pub fn by_weight(outcomes: &[Outcome]) -> Vec<&Outcome> {
 /// and escaped on the way out, not here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    pub id: String,
+    pub id: Id,
     pub subject: String,
     pub verdict: Verdict,
     pub severity: Severity,
@@ -91,7 +91,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub fn new(id: impl Into<String>, subject: impl Into<String>, verdict: Verdict) -> Self {
+    pub fn new(id: impl Into<Id>, subject: impl Into<String>, verdict: Verdict) -> Self {
         Outcome {
             id: id.into(),
             subject: subject.into(),
@@ -129,7 +129,7 @@ impl Outcome {
         let clean = |text: String| redactor.redact(&text);
         let measurements = measurements.into_iter();
         Outcome {
-            id: clean(id),
+            id: clean(id.into()).into(),
             subject: clean(subject),
             verdict,
             severity,
@@ -145,29 +145,29 @@ impl Outcome {
         }
     }
 
-    pub fn pass(id: impl Into<String>, subject: impl Into<String>) -> Self {
+    pub fn pass(id: impl Into<Id>, subject: impl Into<String>) -> Self {
         Self::new(id, subject, Verdict::Pass)
     }
 
-    pub fn fail(id: impl Into<String>, subject: impl Into<String>) -> Self {
+    pub fn fail(id: impl Into<Id>, subject: impl Into<String>) -> Self {
         Self::new(id, subject, Verdict::Fail)
     }
 
-    pub fn error(id: impl Into<String>, subject: impl Into<String>) -> Self {
+    pub fn error(id: impl Into<Id>, subject: impl Into<String>) -> Self {
         Self::new(id, subject, Verdict::Error)
     }
 
-    pub fn inconclusive(id: impl Into<String>, subject: impl Into<String>) -> Self {
+    pub fn inconclusive(id: impl Into<Id>, subject: impl Into<String>) -> Self {
         Self::new(id, subject, Verdict::Inconclusive)
     }
 
-    pub fn refused(id: impl Into<String>, subject: impl Into<String>) -> Self {
+    pub fn refused(id: impl Into<Id>, subject: impl Into<String>) -> Self {
         Self::new(id, subject, Verdict::Refused)
     }
 
     /// Not asked; `reason` says why.
     pub fn skipped(
-        id: impl Into<String>,
+        id: impl Into<Id>,
         subject: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {

@@ -88,7 +88,7 @@ fn table(findings: &[Finding], counts: impl Fn(Who) -> bool, nothing: &str) -> T
         let stoppers: Vec<&str> = findings
             .iter()
             .filter(|finding| finding.is_bad() && finding.stops.contains(&who))
-            .map(|finding| finding.outcome.id.as_str())
+            .map(|finding| &*finding.outcome.id)
             .collect();
         let said = match stoppers.as_slice() {
             _ if !counts(who) => "nothing is configured for it".to_owned(),

@@ -11,6 +11,7 @@ mod text;
 mod timeline;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use model::id::Kind;
 use model::outcome::by_weight;
 use model::{Measurement, Outcome, Report, Severity, Table, Verdict};
 
@@ -134,7 +135,7 @@ fn phases(report: &Report, pages: &[(String, String)]) -> Markup {
 }
 
 fn phase_of(outcome: &Outcome) -> &str {
-    outcome.id.strip_prefix("run/").unwrap_or(&outcome.id)
+    outcome.id.name_of(Kind::Phase).unwrap_or(&outcome.id)
 }
 
 /// A file beside this one, whatever its name holds.
@@ -329,12 +330,14 @@ fn told(name: &str, id: &str, measurement: &Measurement) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use model::Id;
+
     use super::*;
 
     #[test]
     fn the_page_of_a_run_leads_to_those_of_its_stages() {
         let phase = |name: &str, verdict| {
-            Outcome::new(format!("run/{name}"), "v4", verdict).reason(format!("why {name}"))
+            Outcome::new(Id::phase(name), "v4", verdict).reason(format!("why {name}"))
         };
         let outcomes = vec![
             phase("preflight", Verdict::Pass),

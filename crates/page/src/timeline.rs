@@ -122,7 +122,7 @@ fn watched(outcomes: &[Outcome]) -> Vec<Bar> {
                 Some(bar) if bar.verdict == one.verdict => bar.end = since + one.duration,
                 _ => {
                     let next = Bar {
-                        place: outcome.id.clone(),
+                        place: outcome.id.to_string(),
                         what: outcome.subject.clone(),
                         start: since,
                         end: since + one.duration,

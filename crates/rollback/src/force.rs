@@ -1,6 +1,6 @@
 //! Safety rules that a person lifts by name, with a reason that is written down.
 
-use model::Outcome;
+use model::{Id, Outcome};
 use state::Forced;
 
 /// A rule that can be lifted.
@@ -112,7 +112,7 @@ impl Force {
 
 /// That a rule was lifted.
 pub(crate) fn lifted(forced: &Forced, subject: &str, why: &str) -> Outcome {
-    let outcome = Outcome::inconclusive(format!("forced/{}", forced.rule), subject).reason(why);
+    let outcome = Outcome::inconclusive(Id::forced(&forced.rule), subject).reason(why);
     cli::force::lifted(outcome, forced).hint("the journal and `rollback history` keep it")
 }
 
@@ -124,7 +124,7 @@ mod tests {
     fn only_what_was_in_the_way_is_lifted() {
         let force = [Rule::Frozen, Rule::Window];
         let mut force = Force::told(cli::force::forced(&force, "why", "me"));
-        let refusal = || Outcome::refused("refused/x", "v1").reason("no");
+        let refusal = || Outcome::refused(Id::refused("x"), "v1").reason("no");
         assert!(force.refuse(Rule::Schema, refusal()).is_err());
         assert!(force.refuse(Rule::Frozen, refusal()).is_ok());
         assert!(force.refuse(Rule::Frozen, refusal()).is_ok());
@@ -135,6 +135,6 @@ mod tests {
             ("frozen", "why")
         );
         let ids: Vec<_> = force.outcomes().into_iter().map(|o| o.id).collect();
-        assert_eq!(ids, ["forced/frozen", "forced/window"]);
+        assert_eq!(ids, ["frozen", "window"].map(Id::forced));
     }
 }

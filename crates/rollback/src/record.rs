@@ -7,7 +7,7 @@ use cli::{Failure, Job};
 use engine::current::{self, LOOK, ReleaseAnswer};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use model::{Outcome, Report, Severity, Verdict};
+use model::{Id, Outcome, Report, Severity, Verdict};
 use state::{Document, Entry, Forced, Status};
 use target::fit::Fit;
 use target::{Error, Parts, Place, Places, ReleaseFacts, Target, Transition, kinds};
@@ -315,7 +315,7 @@ impl<'f> Insisted<'f> {
                 None => {
                     let hint = format!("see `rollback status`; {}", force::insist(rule));
                     return Some(
-                        Outcome::refused(format!("refused/{}", rule.name()), release)
+                        Outcome::refused(Id::refused(rule.name()), release)
                             .reason(reason)
                             .hint(hint),
                     );
@@ -441,7 +441,8 @@ async fn runs(
         (_, Some(target)) => parts(target, &name).await,
     };
     let expected = format!("{release} runs");
-    let refused = || Outcome::refused("refused/not-running", release).expected(expected.as_str());
+    let refused =
+        || Outcome::refused(Id::refused("not-running"), release).expected(expected.as_str());
     let (outcome, hint) = match answer {
         ReleaseAnswer::Given {
             release: running,

@@ -1,7 +1,7 @@
 //! Why a rollback must not be made, as far as the state tells. Asked before anything is changed.
 
 use cli::force::Rule as _;
-use model::Outcome;
+use model::{Id, Outcome};
 use state::{Document, Status};
 
 use crate::force::{Force, Rule};
@@ -35,12 +35,12 @@ pub(crate) fn destination(
 }
 
 fn refused(rule: Rule, subject: &str) -> Outcome {
-    Outcome::refused(format!("refused/{}", rule.name()), subject)
+    Outcome::refused(Id::refused(rule.name()), subject)
 }
 
 fn nowhere() -> Box<Outcome> {
     Box::new(
-        Outcome::refused("refused/no-last-known-good", "")
+        Outcome::refused(Id::refused("no-last-known-good"), "")
             .expected("a release that was recorded good")
             .actual("none")
             .reason("no last-known-good release is recorded")
@@ -148,7 +148,7 @@ pub(crate) fn already_there(document: &Document, destination: &str, evidence: &s
                 .to_owned()
         }
     };
-    Outcome::refused("refused/already-there", destination)
+    Outcome::refused(Id::refused("already-there"), destination)
         .expected("another release than the destination runs")
         .actual(format!("{destination} runs ({evidence})"))
         .reason(format!("{destination} is what runs already ({evidence})"))
@@ -157,7 +157,7 @@ pub(crate) fn already_there(document: &Document, destination: &str, evidence: &s
 
 /// Refuses to go anywhere while an earlier rollback is being undone.
 pub(crate) fn aborting(destination: &str, reason: &str) -> Outcome {
-    Outcome::refused("refused/aborting", destination)
+    Outcome::refused(Id::refused("aborting"), destination)
         .expected("no unfinished rollback that is being undone")
         .actual(format!("one is being undone: {reason}"))
         .reason("what an earlier rollback changed is not put back yet")
@@ -179,7 +179,7 @@ mod tests {
         let mut force = Force::told(cli::force::forced(force, "test", "me"));
         match destination(Some(&document), to, &mut force) {
             Ok(destination) => destination,
-            Err(outcome) => outcome.id.clone(),
+            Err(outcome) => outcome.id.to_string(),
         }
     }
 

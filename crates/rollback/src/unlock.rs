@@ -3,7 +3,7 @@
 use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
 use jiff::Timestamp;
-use model::{Outcome, Report};
+use model::{Id, Outcome, Report};
 
 use crate::session::Session;
 
@@ -43,7 +43,7 @@ pub(crate) async fn unlock(job: &Job, flags: &UnlockFlags) -> Result<Report, Fai
         outcomes.extend(forced.map(force::unused));
     } else {
         let (fate, name) = (fate.reason(), Held.name());
-        let held = Outcome::refused(format!("refused/{name}"), subject.as_str())
+        let held = Outcome::refused(Id::refused(name), subject.as_str())
             .expected("a holder that is gone")
             .actual(format!(
                 "{}, {fate}, until {:.0}",

@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
+use model::id::Kind;
 use model::text::span;
 use model::{Outcome, Report, Verdict};
 
 use super::escape::cell;
 use super::{body, footer, next_step, outcomes, reason, title, told, why};
-
-/// What the id of a phase begins with.
-const PHASE: &str = "run/";
 
 /// The stages of a run that have ended, while it goes on: what is left where it is killed.
 pub fn so_far(parts: &[(String, Report)]) -> String {
@@ -38,7 +36,7 @@ pub fn stages(parts: &[(String, Report)]) -> String {
 /// in their order, `run/NAME`; what others it has, of hooks, stand at the end.
 pub fn run(report: &Report, parts: &[(String, Report)]) -> String {
     let mut text = format!("## {} {}\n\n", report.verdict.emoji(), title(report));
-    let is_phase = |outcome: &&Outcome| outcome.id.starts_with(PHASE);
+    let is_phase = |outcome: &&Outcome| outcome.id.kind() == Kind::Phase;
     let (all, beside): (Vec<&Outcome>, Vec<&Outcome>) = report.outcomes.iter().partition(is_phase);
     phases(&mut text, &all);
     reason(&mut text, report);
@@ -62,7 +60,7 @@ pub fn run(report: &Report, parts: &[(String, Report)]) -> String {
 }
 
 fn name(outcome: &Outcome) -> &str {
-    outcome.id.strip_prefix(PHASE).unwrap_or(&outcome.id)
+    outcome.id.name_of(Kind::Phase).unwrap_or(&outcome.id)
 }
 
 fn phases(text: &mut String, outcomes: &[&Outcome]) {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use cli::{Failure, Job};
 use model::report::v1;
-use model::{Outcome, Table};
+use model::{Id, Outcome, Table};
 use tokio::process::Command;
 
 use super::had;
@@ -279,23 +279,23 @@ fn differences(then: &v1::Report, now: &v1::Report) -> Vec<(String, String, Stri
     let (there, here) = (by_id(then), by_id(now));
     let mut all = Vec::new();
     for one in &then.outcomes {
-        let other = here.get(one.id.as_str()).copied();
+        let other = here.get(&one.id).copied();
         if other.is_none_or(|other| other.verdict != one.verdict) {
-            all.push((one.id.clone(), said(Some(one)), said(other)));
+            all.push((one.id.to_string(), said(Some(one)), said(other)));
         }
     }
     for one in &now.outcomes {
-        if !there.contains_key(one.id.as_str()) {
-            all.push((one.id.clone(), said(None), said(Some(one))));
+        if !there.contains_key(&one.id) {
+            all.push((one.id.to_string(), said(None), said(Some(one))));
         }
     }
     all
 }
 
 /// The first of each name.
-fn by_id(report: &v1::Report) -> BTreeMap<&str, &v1::Outcome> {
+fn by_id(report: &v1::Report) -> BTreeMap<&Id, &v1::Outcome> {
     let all = report.outcomes.iter().rev();
-    all.map(|one| (one.id.as_str(), one)).collect()
+    all.map(|one| (&one.id, one)).collect()
 }
 
 fn table(then: &v1::Report, now: &v1::Report) -> Table {

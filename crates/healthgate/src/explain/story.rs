@@ -216,7 +216,7 @@ fn chapter(told: &Told, n: usize) -> Chapter {
         ));
     }
     Chapter {
-        id: outcome.id.clone(),
+        id: outcome.id.to_string(),
         subject: outcome.subject.clone(),
         verdict: outcome.verdict,
         advisory: outcome.severity == Severity::Advisory,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use model::id::{Id, Kind};
 use model::report::v1;
 use model::text::cut;
 use model::{Measurement, Member, Members, Outcome, Severity, Tally, Verdict};
@@ -14,7 +15,6 @@ const MOST: usize = 1_000_000_000;
 /// Of a group's measurements.
 const KEPT: usize = 200;
 /// Told by a shard in which nobody named the release.
-const IDENTITY: &str = "release/identity";
 
 /// Whether the numbers of a report can be true.
 pub(super) fn check(report: &v1::Report) -> Result<(), String> {
@@ -47,12 +47,17 @@ pub(super) fn added(parts: Vec<Part>) -> Vec<Outcome> {
     let named = parts.iter().any(|part| {
         let asked = |one: &v1::Outcome| one.verdict != Verdict::Skipped;
         part.report.outcomes.iter().any(asked)
-            && part.report.outcomes.iter().all(|one| one.id != IDENTITY)
+            && part
+                .report
+                .outcomes
+                .iter()
+                .all(|one| one.id.kind() != Kind::Identity)
     });
-    let mut rows: Vec<(String, Vec<v1::Outcome>)> = Vec::new();
+    let mut rows: Vec<(Id, Vec<v1::Outcome>)> = Vec::new();
     for outcome in parts.into_iter().flat_map(|part| part.report.outcomes) {
         // Whose probes name no release rely on the others.
-        if named && outcome.id == IDENTITY && outcome.verdict == Verdict::Inconclusive {
+        if named && outcome.id.kind() == Kind::Identity && outcome.verdict == Verdict::Inconclusive
+        {
             continue;
         }
         match rows.iter_mut().find(|(id, _)| *id == outcome.id) {

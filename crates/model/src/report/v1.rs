@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::release::Match;
-use crate::{Severity, Verdict};
+use crate::{Id, Severity, Verdict};
 
 /// The value of `schema`.
 pub const SCHEMA: &str = "deploy-guard/report/v1";
@@ -117,7 +117,8 @@ pub struct Variable {
 #[schemars(deny_unknown_fields)]
 pub struct Outcome {
     /// `kind/name`, the same from run to run.
-    pub id: String,
+    #[schemars(with = "String")]
+    pub id: Id,
     /// What was asked: a URL, a host, an image.
     pub subject: String,
     /// Of this question alone.

@@ -6,7 +6,7 @@
 use cli::Job;
 use cli::force::{self, Rule as _};
 use config::value::Weight;
-use model::{Outcome, Severity};
+use model::{Id, Outcome, Severity};
 use state::{Document, Forced};
 
 use super::{Planned, Scene};
@@ -30,8 +30,8 @@ impl force::Rule for Rule {
 }
 
 /// The id of a rule's outcome.
-pub(crate) fn id(rule: &str) -> String {
-    format!("release/{rule}")
+pub(crate) fn id(rule: &str) -> Id {
+    Id::from(format!("release/{rule}"))
 }
 
 pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
@@ -45,7 +45,7 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
         let forced: Option<&Forced> = force::of(rule, &scene.forced);
         let (ask_id, ask_subject) = (id.clone(), subject.clone());
         Planned {
-            id,
+            id: id.to_string(),
             subject,
             severity: Severity::Required,
             weight: Weight::default(),

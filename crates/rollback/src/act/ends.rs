@@ -5,7 +5,7 @@ use std::time::Instant;
 use cli::Failure;
 use engine::{Execution, PlaceRelease, Reverted};
 use model::report::Bar;
-use model::{ExitCode, Outcome, Report, Severity, Verdict};
+use model::{ExitCode, Id, Outcome, Report, Severity, Verdict};
 use state::Forced;
 
 use super::Rollback;
@@ -228,7 +228,7 @@ impl Rollback<'_> {
         let _ = self.session.store.release(lease, |_| ()).await;
         let (total, changed) = (found.places.len(), found.run(self.destination));
         let reason = trouble.chain();
-        let mut outcome = Outcome::error("rollback/stopped", execution.place().await)
+        let mut outcome = Outcome::error(Id::stopped(), execution.place().await)
             .expected("journal, lock and state can be written")
             .actual(reason.clone())
             .reason(reason.clone());
@@ -275,10 +275,10 @@ impl Rollback<'_> {
         let mut outcomes = force.outcomes();
         outcomes.retain(|outcome| {
             outcome.verdict != Verdict::Skipped
-                || forced.iter().all(|f| !outcome.id.ends_with(&f.rule))
+                || forced.iter().all(|f| outcome.id != Id::forced(&f.rule))
         });
         for earlier in forced {
-            let id = format!("forced/{}", earlier.rule);
+            let id = Id::forced(&earlier.rule);
             if outcomes.iter().all(|outcome| outcome.id != id) {
                 outcomes.push(lifted(earlier, self.destination, ""));
             }

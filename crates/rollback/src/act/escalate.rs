@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use engine::PlaceRelease;
 use jiff::{SignedDuration, Timestamp};
+use model::id::Kind;
 use model::text::span;
 use model::{Outcome, Report, Verdict};
 use remote::quote;
@@ -114,11 +115,11 @@ impl Rollback<'_> {
         let select = self.selection();
         let failed = outcomes
             .iter()
-            .filter(|outcome| outcome.verdict == Verdict::Fail && outcome.id.starts_with("step/"))
+            .filter(|outcome| outcome.verdict == Verdict::Fail && outcome.id.kind() == Kind::Step)
             .chain(
                 outcomes
                     .iter()
-                    .filter(|outcome| outcome.id == "rollback/stopped"),
+                    .filter(|outcome| outcome.id.kind() == Kind::Stopped),
             );
         let failed: Vec<String> = failed
             .map(|outcome| {

@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use engine::Plan;
-use model::{Outcome, Report};
+use model::{Id, Outcome, Report};
 use state::Document;
 
 use super::course::Course;
@@ -26,7 +26,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         && fate.is_in_the_way()
     {
         return Ok(session.report(vec![
-            Outcome::refused("refused/locked", lock.holder.to_string())
+            Outcome::refused(Id::refused("locked"), lock.holder.to_string())
                 .reason(format!(
                     "locked by {}, {}, for `{}`",
                     lock.holder,

@@ -4,14 +4,14 @@
 use std::time::Instant;
 
 use engine::Plan;
-use model::Outcome;
 use model::report::Bar;
+use model::{Id, Outcome};
 use target::{Error, Place, Step, Target, Transition};
 
 use super::{Rollback, Situation};
 use crate::force::{Force, Rule};
 
-pub(super) fn unready(id: String, destination: &str, reason: String) -> Outcome {
+pub(super) fn unready(id: impl Into<Id>, destination: &str, reason: String) -> Outcome {
     Outcome::refused(id, destination)
         .expected(format!("{destination} can be made live"))
         .actual(reason.clone())
@@ -113,9 +113,9 @@ impl Rollback<'_> {
         let failed = plan.impossible(self.session.section.max_failed)?;
         let outcome = |(step, error): (&Step, &Error)| {
             let (id, reason) = match &step.place {
-                Place::Here => ("refused/destination".to_owned(), error.to_string()),
+                Place::Here => (Id::refused("destination"), error.to_string()),
                 Place::Host(name) => (
-                    format!("refused/destination/{name}"),
+                    Id::refused(format!("destination/{name}")),
                     format!("{name}: {error}"),
                 ),
             };

@@ -10,7 +10,7 @@ use config::file::Healthgate;
 use engine::{Plan, PlannedStep};
 use jiff::Timestamp;
 use model::report::Bar;
-use model::{Outcome, Report, Severity, Verdict};
+use model::{Id, Outcome, Report, Severity, Verdict};
 use state::Document;
 use state::journal::Event;
 
@@ -199,14 +199,14 @@ async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outco
         && fate.is_in_the_way()
     {
         return Ok(Some(
-            Outcome::refused("refused/locked", lock.holder.to_string())
+            Outcome::refused(Id::refused("locked"), lock.holder.to_string())
                 .reason(format!("locked by {}, {}", lock.holder, fate.reason()))
                 .hint("rehearse when it has ended; see `rollback status`"),
         ));
     }
     let unfinished = session.store.unfinished().await?;
     Ok(unfinished.map(|journal| {
-        Outcome::refused("refused/unfinished", journal.place())
+        Outcome::refused(Id::refused("unfinished"), journal.place())
             .expected("no unfinished rollback")
             .actual("one was interrupted, or is running")
             .reason("a rollback has not ended: this is no rehearsal")
@@ -312,7 +312,7 @@ impl Rollback<'_> {
             .collect();
         let mut outcomes = self.asked_at_once(http, gate.policy.clone()).await;
         for outcome in &mut outcomes {
-            outcome.id = format!("verify/{}", outcome.id);
+            outcome.id = format!("verify/{}", outcome.id).into();
             outcome.severity = Severity::Advisory;
         }
         outcomes

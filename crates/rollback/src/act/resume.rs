@@ -2,7 +2,7 @@
 
 use cli::{Failure, Job};
 use engine::{Execution, status};
-use model::{Outcome, Report, Verdict};
+use model::{Id, Outcome, Report, Verdict};
 use state::{Document, Status};
 
 use super::abort::put_back;
@@ -83,7 +83,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
     };
     let steps = target.steps(Transition::to(&destination));
     if status::is_foreign(&journal, &steps) {
-        let outcome = Outcome::refused("refused/other-steps", &destination)
+        let outcome = Outcome::refused(Id::refused("other-steps"), &destination)
             .expected("the journal's steps are the configuration's")
             .actual(format!("it knows {}", status::begun(&journal).join(", ")))
             .reason("the configuration names none of the places where the rollback was begun")
@@ -109,7 +109,7 @@ async fn no_rollback(session: &Session<'_>, document: &Document) -> Vec<Outcome>
         let reason = outcome.reason.clone().unwrap_or_default();
         found.push(
             Outcome {
-                id: "resume/frozen".to_owned(),
+                id: "resume/frozen".into(),
                 verdict: Verdict::Fail,
                 ..outcome
             }
@@ -124,7 +124,7 @@ async fn no_rollback(session: &Session<'_>, document: &Document) -> Vec<Outcome>
         && fate.is_in_the_way()
     {
         found.push(
-            Outcome::refused("refused/locked", lock.holder.to_string())
+            Outcome::refused(Id::refused("locked"), lock.holder.to_string())
                 .expected("no operation that is under way")
                 .actual(format!("`{}` is under way", lock.operation))
                 .reason(format!(

@@ -8,7 +8,7 @@ use config::value::Age;
 use engine::Plan;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use model::{Outcome, Severity};
+use model::{Id, Outcome, Severity};
 use net::trust;
 use registry::{Access, Answer, Client, Reference, Want};
 use remote::quote;
@@ -70,7 +70,7 @@ impl Rollback<'_> {
         }
         let told: Vec<&str> = lacks.iter().map(Lack::told).collect();
         Some(
-            Outcome::refused("refused/window", self.destination)
+            Outcome::refused(Id::refused("window"), self.destination)
                 .expected(format!(
                     "{current} was deployed within {window}, or all that {} needs is still there",
                     self.destination

@@ -8,7 +8,7 @@ use cli::{Failure, Job};
 use engine::{Conclusion, CurrentRelease, End, Execution};
 use jiff::Timestamp;
 use model::report::Bar;
-use model::{Outcome, Report, Verdict};
+use model::{Id, Outcome, Report, Verdict};
 use state::Lease;
 use target::Target;
 
@@ -58,7 +58,7 @@ async fn roll_back(
     let document = match again {
         Ok((now, document)) if now == destination => document,
         Ok((now, _)) => {
-            let outcome = Outcome::refused("refused/changed", &destination)
+            let outcome = Outcome::refused(Id::refused("changed"), &destination)
                 .reason(format!("last-known-good became {now} meanwhile"))
                 .hint("run `rollback run` again");
             return rollback.give_up(&lease, vec![outcome]).await;

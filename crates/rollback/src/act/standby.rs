@@ -5,7 +5,7 @@ use config::file::{Healthgate, HttpProbe, Identity, Policy};
 use config::value::{Proxy, Span};
 use futures_util::future::join_all;
 use gate::Gate;
-use model::{Outcome, Severity, Verdict};
+use model::{Id, Outcome, Severity, Verdict};
 
 use super::Rollback;
 use super::capture::reads;
@@ -32,7 +32,7 @@ impl Rollback<'_> {
         }
         let all = unhealthy.join("; ");
         Some(
-            Outcome::refused("refused/unhealthy", self.destination)
+            Outcome::refused(Id::refused("unhealthy"), self.destination)
                 .expected(format!("{} is healthy before it gets traffic", self.destination))
                 .actual(all.clone())
                 .reason(format!("{} is not healthy: {all}", self.destination))

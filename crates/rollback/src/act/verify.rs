@@ -6,7 +6,8 @@ use cli::Failure;
 use engine::{Execution, PlaceRelease};
 use gate::Gate;
 use jiff::Timestamp;
-use model::{Outcome, Verdict};
+use model::id::Kind;
+use model::{Id, Outcome, Verdict};
 use state::{Forced, Frozen, Status};
 use target::Place;
 
@@ -100,13 +101,12 @@ impl Rollback<'_> {
         let mut outcomes = Gate::of(&gate).run(Some(self.destination), &watch).await;
         for outcome in &mut outcomes {
             // The switch's own proof says who answers where the probes do not.
-            if outcome.id == "release/identity"
+            if outcome.id.kind() == Kind::Identity
                 && let Some(proof) = &proof
             {
-                *outcome =
-                    Outcome::pass("release/identity", self.destination).actual(proof.clone());
+                *outcome = Outcome::pass(Id::identity(), self.destination).actual(proof.clone());
             }
-            outcome.id = format!("verify/{}", outcome.id);
+            outcome.id = format!("verify/{}", outcome.id).into();
         }
         outcomes
     }
