@@ -23,4 +23,4 @@ pub use credentials::Source;
 pub use ecr::Login;
 pub use error::Error;
 pub use renewing::Renewing;
-pub use s3::{Address, Condition, Download, Object, Put};
+pub use s3::{Address, AddressError, Condition, Download, Object, Put};

@@ -27,17 +27,24 @@ pub struct Address {
     pub key: String,
 }
 
-impl std::str::FromStr for Address {
-    type Err = String;
+/// Why a text is no address in S3.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    #[error("it does not begin with `s3://`")]
+    Scheme,
+    #[error("`{0}` is no bucket's name")]
+    Bucket(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text
-            .strip_prefix("s3://")
-            .ok_or("it does not begin with `s3://`")?;
+impl std::str::FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let rest = text.strip_prefix("s3://").ok_or(AddressError::Scheme)?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b);
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(good) {
-            return Err(format!("`{bucket}` is no bucket's name"));
+            return Err(AddressError::Bucket(bucket.to_owned()));
         }
         Ok(Address {
             bucket: bucket.to_owned(),

@@ -103,7 +103,9 @@ fn part(name: String, file: &std::path::Path) -> Result<Part, String> {
     }
     let shard = match &report.shard {
         None => Shard { index: 1, count: 1 },
-        Some(text) => text.parse()?,
+        Some(text) => text
+            .parse()
+            .map_err(|error: model::ShardError| error.to_string())?,
     };
     add::check(&report)?;
     Ok(Part {

@@ -23,7 +23,7 @@ pub use env::Env;
 pub use glob::glob;
 pub use id::Id;
 pub use inputs::Inputs;
-pub use members::{Member, Members, Shard, Tally};
+pub use members::{Member, Members, Shard, ShardError, Tally};
 pub use outcome::{Measurement, Outcome, Severity, Telling};
 pub use redact::Redactor;
 pub use report::{Context, Report, Table};

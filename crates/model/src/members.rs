@@ -147,10 +147,15 @@ impl Shard {
     pub const MOST: u32 = 256;
 }
 
-impl std::str::FromStr for Shard {
-    type Err = String;
+/// A text that is no shard.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no shard such as `3/10`, of at most {most}", most = Shard::MOST)]
+pub struct ShardError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for Shard {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Self, ShardError> {
         let parts = text.trim().split_once('/');
         let numbers = parts.and_then(|(index, count)| {
             Some((index.trim().parse().ok()?, count.trim().parse().ok()?))
@@ -159,10 +164,7 @@ impl std::str::FromStr for Shard {
             Some((index, count)) if (1..=count).contains(&index) && count <= Self::MOST => {
                 Ok(Shard { index, count })
             }
-            _ => Err(format!(
-                "`{text}` is no shard such as `3/10`, of at most {}",
-                Self::MOST
-            )),
+            _ => Err(ShardError(text.to_owned())),
         }
     }
 }

@@ -50,10 +50,10 @@ impl Match {
     }
 
     /// Why nothing can prove this release, if that is so: it is no regular expression.
-    pub fn check(self, wanted: &str) -> Result<(), String> {
+    pub fn check(self, wanted: &str) -> Result<(), regex::Error> {
         match self {
             Match::Exact | Match::Prefix => Ok(()),
-            Match::Regex => pattern(wanted).map(drop).map_err(|error| error.to_string()),
+            Match::Regex => pattern(wanted).map(drop),
         }
     }
 

@@ -221,8 +221,8 @@ impl Seen {
         let text = self.text(root, path)?;
         match yaml::read(&text) {
             Ok(tree) => Some(tree),
-            Err(reason) => {
-                self.pass_over(path, &reason);
+            Err(fault) => {
+                self.pass_over(path, &fault.message);
                 None
             }
         }

@@ -65,7 +65,10 @@ impl Grpc {
             json: None,
             form: &BTreeMap::new(),
         };
-        let mut request = Request::new(Some(&"POST".parse()?), &url, headers, &nobody)
+        let method = "POST"
+            .parse()
+            .map_err(|error: config::value::Error| error.to_string())?;
+        let mut request = Request::new(Some(&method), &url, headers, &nobody)
             .map_err(|error| error.to_string())?;
         let fixed = HeaderValue::from_static;
         request
@@ -76,7 +79,7 @@ impl Grpc {
         let transport = Transport::new(Wire {
             route: Route::new(resolve, via.as_deref(), &around.hosts),
             // A proxy's variables are about the web.
-            proxy: Some(&"none".parse()?),
+            proxy: Some(&config::value::Proxy::NONE),
             version: HttpVersion::Http2,
             ca_file: ca_file.as_deref(),
             client_certificate: client_certificate.as_ref(),

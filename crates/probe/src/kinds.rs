@@ -66,7 +66,7 @@ fn plan<'c>(kind: &str, probe: &'c impl Kind, stage: &Policy) -> Planned<'c> {
         make: Box::new(move |member, around| {
             let mut probe = probe.clone();
             if let Some(member) = member {
-                probe.fill(member)?;
+                probe.fill(member).map_err(|error| error.to_string())?;
             }
             probe.make(around)
         }),

@@ -27,7 +27,37 @@ pub struct Reference {
 #[error("parse the image reference `{text}`: {reason}")]
 pub struct Invalid {
     pub text: String,
-    pub reason: String,
+    pub reason: Reason,
+}
+
+/// Why a text names no image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("it is empty")]
+    Empty,
+    #[error("it is longer than {LIMIT} bytes")]
+    TooLong,
+    #[error("a reference has no scheme such as `https://`")]
+    Scheme,
+    #[error("`{0}` is no registry name")]
+    Registry(String),
+    #[error("`{0}` is no port")]
+    Port(String),
+    #[error("it names no repository")]
+    NoRepository,
+    #[error("the repository's name is longer than {PATH_LIMIT} bytes")]
+    LongRepository,
+    /// The name as it has to be written.
+    #[error("a repository's name is all lower case: `{0}`")]
+    UpperCase(String),
+    #[error("`{0}` is no repository name")]
+    Repository(String),
+    #[error("the tag is empty")]
+    EmptyTag,
+    #[error("`{0}` is no tag")]
+    Tag(String),
+    #[error("`{0}` is no digest such as `sha256:` and 64 hexadecimal digits")]
+    Digest(String),
 }
 
 impl Reference {
@@ -114,15 +144,15 @@ impl std::str::FromStr for Reference {
     }
 }
 
-fn read(text: &str) -> Result<Reference, String> {
+fn read(text: &str) -> Result<Reference, Reason> {
     if text.is_empty() {
-        return Err("it is empty".to_owned());
+        return Err(Reason::Empty);
     }
     if text.len() > LIMIT {
-        return Err(format!("it is longer than {LIMIT} bytes"));
+        return Err(Reason::TooLong);
     }
     if text.contains("://") {
-        return Err("a reference has no scheme such as `https://`".to_owned());
+        return Err(Reason::Scheme);
     }
     let (name, digest) = match text.split_once('@') {
         Some((name, digest)) => (name, Some(check_digest(digest)?)),
@@ -169,8 +199,8 @@ fn split_registry(name: &str) -> (Option<&str>, &str) {
     }
 }
 
-fn check_registry(registry: &str) -> Result<String, String> {
-    let bad = || Err(format!("`{}` is no registry name", shown(registry)));
+fn check_registry(registry: &str) -> Result<String, Reason> {
+    let bad = || Err(Reason::Registry(shown(registry)));
     let (host, port) = if let Some(rest) = registry.strip_prefix('[') {
         let Some((address, after)) = rest.split_once(']') else {
             return bad();
@@ -204,30 +234,25 @@ fn check_registry(registry: &str) -> Result<String, String> {
     if let Some(port) = port
         && (!port.bytes().all(|b| b.is_ascii_digit()) || !port.parse::<u16>().is_ok_and(|p| p > 0))
     {
-        return Err(format!("`{}` is no port", shown(port)));
+        return Err(Reason::Port(shown(port)));
     }
     Ok(registry.to_ascii_lowercase())
 }
 
-fn check_path(path: &str) -> Result<(), String> {
+fn check_path(path: &str) -> Result<(), Reason> {
     if path.is_empty() {
-        return Err("it names no repository".to_owned());
+        return Err(Reason::NoRepository);
     }
     if path.len() > PATH_LIMIT {
-        return Err(format!(
-            "the repository's name is longer than {PATH_LIMIT} bytes"
-        ));
+        return Err(Reason::LongRepository);
     }
     if path.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err(format!(
-            "a repository's name is all lower case: `{}`",
-            shown(&path.to_ascii_lowercase())
-        ));
+        return Err(Reason::UpperCase(shown(&path.to_ascii_lowercase())));
     }
     if path.split('/').all(is_component) {
         return Ok(());
     }
-    Err(format!("`{}` is no repository name", shown(path)))
+    Err(Reason::Repository(shown(path)))
 }
 
 /// Lower-case letters and digits, separated by one dot, one or two underscores, or dashes.
@@ -252,17 +277,17 @@ pub(crate) fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
 }
 
-fn check_tag(tag: &str) -> Result<String, String> {
+fn check_tag(tag: &str) -> Result<String, Reason> {
     if is_tag(tag) {
         return Ok(tag.to_owned());
     }
     if tag.is_empty() {
-        return Err("the tag is empty".to_owned());
+        return Err(Reason::EmptyTag);
     }
-    Err(format!("`{}` is no tag", shown(tag)))
+    Err(Reason::Tag(shown(tag)))
 }
 
-fn check_digest(digest: &str) -> Result<String, String> {
+fn check_digest(digest: &str) -> Result<String, Reason> {
     let fits = digest.split_once(':').is_some_and(|(algorithm, hex)| {
         let length = match algorithm {
             "sha256" => 64,
@@ -277,10 +302,7 @@ fn check_digest(digest: &str) -> Result<String, String> {
     if fits {
         return Ok(digest.to_owned());
     }
-    Err(format!(
-        "`{}` is no digest such as `sha256:` and 64 hexadecimal digits",
-        shown(digest)
-    ))
+    Err(Reason::Digest(shown(digest)))
 }
 
 /// Short and printable, for an error.
@@ -392,7 +414,10 @@ mod tests {
             (&very_long, "longer than"),
         ] {
             let error = Reference::parse(given).unwrap_err();
-            assert!(error.reason.contains(reason), "{given:.40}: {error}");
+            assert!(
+                error.reason.to_string().contains(reason),
+                "{given:.40}: {error}"
+            );
             assert!(error.to_string().len() < 400, "{given:.40}");
         }
     }

@@ -130,7 +130,8 @@ async fn migrate(job: &Job) -> Result<Report, Failure> {
     let now = Timestamp::now();
     let migrated = match state::migrate::migrate(seen.bytes().unwrap_or_default(), now) {
         Ok(migrated) => migrated,
-        Err(reason) => {
+        Err(error) => {
+            let reason = error.to_string();
             return Ok(session.report(vec![
                 Outcome::fail("state/migrated", &place)
                     .expected("a state whose every release is understood")

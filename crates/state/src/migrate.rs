@@ -48,6 +48,50 @@ pub struct Migrated {
     pub notes: Vec<String>,
 }
 
+/// Why a state cannot be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("it is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    #[error("it is no state of before version 1")]
+    NotOlder,
+    #[error("`{0}` is both last-known-good and bad")]
+    GoodAndBad(String),
+    /// What is wrong with a value, and the value's place.
+    #[error("{at}: {wrong}")]
+    At { at: String, wrong: Wrong },
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    #[error("it is no array")]
+    NoArray,
+    #[error("neither a release's name nor an object")]
+    NoEntry,
+    #[error("no release is named")]
+    NoRelease,
+    #[error("`{0}` stands in the history twice")]
+    Twice(String),
+    #[error("the status `{0}` is not known")]
+    Status(String),
+    #[error("it is no text")]
+    NoText,
+    #[error("no text that can be a name")]
+    NoName,
+    #[error("{0} is no time")]
+    NoTime(Value),
+}
+
+impl Wrong {
+    fn at(self, at: impl Into<String>) -> Error {
+        Error::At {
+            at: at.into(),
+            wrong: self,
+        }
+    }
+}
+
 /// Whether this is a state of before version 1, and no file of something else.
 pub(crate) fn is_older(value: &Value) -> bool {
     let Some(object) = value.as_object() else {
@@ -62,14 +106,11 @@ pub(crate) fn is_older(value: &Value) -> bool {
 }
 
 /// Reads an older state. `now` stands where no time is told.
-pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, String> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
-    if !is_older(&value) {
-        return Err("it is no state of before version 1".to_owned());
-    }
-    let Value::Object(object) = value else {
-        return Err("it is no object".to_owned());
+pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, Error> {
+    let value: Value = serde_json::from_slice(bytes)?;
+    let older = is_older(&value);
+    let (true, Value::Object(object)) = (older, value) else {
+        return Err(Error::NotOlder);
     };
     let mut fields = Fields {
         object,
@@ -86,15 +127,12 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, String> {
         let at = format!("/{}/{index}", listed.0);
         let entry = entry(item, &at, now, &mut notes)?;
         if document.entry(&entry.release).is_some() {
-            return Err(format!(
-                "{at}: `{}` stands in the history twice",
-                entry.release
-            ));
+            return Err(Wrong::Twice(entry.release).at(at));
         }
         document.history.push(entry);
     }
     if !matches!(listed.1, Value::Null | Value::Array(_)) {
-        return Err(format!("/{}: it is no array", listed.0));
+        return Err(Wrong::NoArray.at(format!("/{}", listed.0)));
     }
     let top = details(&mut fields, now)?;
     for (release, status) in [
@@ -117,7 +155,7 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, String> {
         && entry.status != Status::Good
     {
         if entry.status == Status::Bad {
-            return Err(format!("`{good}` is both last-known-good and bad"));
+            return Err(Error::GoodAndBad(good.clone()));
         }
         notes.push(format!(
             "`{good}` is last-known-good, so it is recorded as good"
@@ -167,11 +205,11 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, String> {
     Ok(Migrated { document, notes })
 }
 
-fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Result<Entry, String> {
+fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Result<Entry, Error> {
     let object = match item {
         Value::String(release) => Map::from_iter([("release".to_owned(), release.clone().into())]),
         Value::Object(object) => object.clone(),
-        _ => return Err(format!("{at}: neither a release's name nor an object")),
+        _ => return Err(Wrong::NoEntry.at(at)),
     };
     let mut fields = Fields {
         object,
@@ -179,7 +217,7 @@ fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Res
     };
     let release = fields
         .text(RELEASE)?
-        .ok_or_else(|| format!("{at}: no release is named"))?;
+        .ok_or_else(|| Wrong::NoRelease.at(at))?;
     let status = fields.text(STATUS)?;
     let status = match status.as_deref().map(str::to_lowercase).as_deref() {
         Some("good" | "success" | "succeeded" | "healthy" | "stable") => Status::Good,
@@ -190,7 +228,7 @@ fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Res
             notes.push(format!("`{release}` has no status: it is recorded as rolled-back, a destination by name alone"));
             Status::RolledBack
         }
-        Some(other) => return Err(format!("{at}: the status `{other}` is not known")),
+        Some(other) => return Err(Wrong::Status(other.to_owned()).at(at)),
     };
     let entry = Entry {
         release,
@@ -204,7 +242,7 @@ fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Res
 }
 
 /// What is told of a release, whichever it is.
-fn details(fields: &mut Fields, now: Timestamp) -> Result<Entry, String> {
+fn details(fields: &mut Fields, now: Timestamp) -> Result<Entry, Error> {
     Ok(Entry {
         release: String::new(),
         digest: fields.text(DIGEST)?,
@@ -235,22 +273,26 @@ impl Fields {
         Some(((*name).to_owned(), value))
     }
 
-    fn text(&mut self, names: &[&str]) -> Result<Option<String>, String> {
+    fn key(&self, name: &str) -> String {
+        format!("{}/{name}", self.at)
+    }
+
+    fn text(&mut self, names: &[&str]) -> Result<Option<String>, Error> {
         match self.take(names) {
             None | Some((_, Value::Null)) => Ok(None),
             Some((_, Value::Number(number))) => Ok(Some(number.to_string())),
             Some((name, Value::String(text))) => {
                 if text.trim().is_empty() || text.len() > 512 || text.chars().any(char::is_control)
                 {
-                    return Err(format!("{}/{name}: no text that can be a name", self.at));
+                    return Err(Wrong::NoName.at(self.key(&name)));
                 }
                 Ok(Some(text))
             }
-            Some((name, _)) => Err(format!("{}/{name}: it is no text", self.at)),
+            Some((name, _)) => Err(Wrong::NoText.at(self.key(&name))),
         }
     }
 
-    fn time(&mut self, names: &[&str]) -> Result<Option<Timestamp>, String> {
+    fn time(&mut self, names: &[&str]) -> Result<Option<Timestamp>, Error> {
         let Some((name, value)) = self.take(names) else {
             return Ok(None);
         };
@@ -265,6 +307,6 @@ impl Fields {
             _ => None,
         };
         time.map(Some)
-            .ok_or_else(|| format!("{}/{name}: {value} is no time", self.at))
+            .ok_or_else(|| Wrong::NoTime(value).at(self.key(&name)))
     }
 }

@@ -51,12 +51,12 @@ pub(crate) fn document(bytes: &[u8]) -> Result<Document, Unfit> {
     }
     let document: Document =
         serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?;
-    numbers(&document).map_err(damaged)?;
+    numbers(&document)?;
     Ok(document)
 }
 
 /// Whether everything that reads the state reads the same numbers.
-pub(crate) fn numbers(document: &Document) -> Result<(), String> {
+pub(crate) fn numbers(document: &Document) -> Result<(), Unfit> {
     let token = document.lock.as_ref().map_or(0, |lock| lock.token);
     for (name, number) in [
         ("generation", document.generation),
@@ -64,9 +64,9 @@ pub(crate) fn numbers(document: &Document) -> Result<(), String> {
         ("lock.token", token),
     ] {
         if number > MAX_NUMBER {
-            return Err(format!(
+            return Err(Unfit::Damaged(format!(
                 "`{name}` is {number}, more than any counter reaches"
-            ));
+            )));
         }
     }
     Ok(())

@@ -314,7 +314,7 @@ impl Store {
         let unfit = if bytes.len() > Part::State.limit() {
             Some(format!("it would have {} MiB", bytes.len() >> 20))
         } else {
-            parse::numbers(document).err()
+            parse::numbers(document).err().map(Unfit::says)
         };
         match unfit {
             None => Ok(bytes),

@@ -61,7 +61,8 @@ impl Question {
         };
         let fill = |member: Member| {
             let mut probe = probe.clone();
-            probe.fill(&member).map_err(Error::Unfit)?;
+            let filled = probe.fill(&member);
+            filled.map_err(|error| Error::Unfit(error.to_string()))?;
             let question = Question::of_probe(&probe, names.clone());
             Ok((Some(member.target), question))
         };

@@ -8,6 +8,8 @@ use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::error::{Error, Form};
+
 /// The last moment of something, written `2026-12-01` (to its end in UTC) or
 /// `2026-12-01T12:00:00Z`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +33,9 @@ impl std::fmt::Display for Expiry {
 }
 
 impl std::str::FromStr for Expiry {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let end_of = |date: Date| {
             let next = date.tomorrow().ok()?;
@@ -50,9 +52,7 @@ impl std::str::FromStr for Expiry {
                 last,
                 text: text.to_owned(),
             }),
-            None => Err(format!(
-                "`{text}` is no day such as `2026-12-01` and no time such as `2026-12-01T12:00:00Z`"
-            )),
+            None => Err(Form::Expiry.malformed(text)),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::error::{Error, Form};
+
 /// A request's method, such as `GET` or `PROPFIND`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Method(String);
@@ -16,15 +18,15 @@ impl Method {
 }
 
 impl std::str::FromStr for Method {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let good = |b: u8| b.is_ascii_uppercase() || b == b'-';
         if text.is_empty() || text.len() > 32 || !text.bytes().all(good) {
-            return Err(format!("`{text}` is not a method such as `GET` or `POST`"));
+            return Err(Form::Method.malformed(text));
         }
         if text == "CONNECT" {
-            return Err("`CONNECT` is how a proxy is asked: see `proxy`".into());
+            return Err(Error::Connect);
         }
         Ok(Method(text.to_owned()))
     }
@@ -38,10 +40,10 @@ pub struct StatusRange {
 }
 
 impl std::str::FromStr for StatusRange {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let no_status = || format!("`{text}` is no HTTP status; write `200`, `200-299` or `2xx`");
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let no_status = || Form::Status.malformed(text);
         let trimmed = text.trim();
         let one = |text: &str| text.trim().parse::<u16>().map_err(|_| no_status());
         let (first, last) = if let Some(hundreds) = trimmed.strip_suffix("xx") {
@@ -59,7 +61,7 @@ impl std::str::FromStr for StatusRange {
             return Err(no_status());
         }
         if first > last {
-            return Err(format!("`{text}` ends before it begins"));
+            return Err(Error::Reversed(text.to_owned()));
         }
         Ok(StatusRange { first, last })
     }
@@ -229,9 +231,9 @@ impl std::fmt::Debug for Proxy {
 }
 
 impl std::str::FromStr for Proxy {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         if text == "none" {
             return Ok(Proxy(None));
         }
@@ -240,7 +242,7 @@ impl std::str::FromStr for Proxy {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
                 Ok(Proxy(Some(text.to_owned())))
             }
-            _ => Err("the proxy is neither `http://host:port` nor `none`".into()),
+            _ => Err(Error::Proxy),
         }
     }
 }

@@ -4,12 +4,13 @@
 #[macro_use]
 mod textual;
 
+mod error;
 mod expiry;
 mod http;
 mod member;
 mod portion;
 mod quantity;
-mod state_address;
+pub mod state_address;
 pub mod template;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+pub use error::{Error, Form};
 pub use expiry::Expiry;
 pub use http::{Json, Method, Proxy, StatusRange, Statuses};
 pub use member::{Member, has_place};
@@ -50,16 +52,14 @@ impl From<Duration> for Span {
 }
 
 impl std::str::FromStr for Span {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed: jiff::SignedDuration = text.trim().parse().map_err(|_| {
-            format!("`{text}` is not a duration such as `30s`, `1m 30s` or `500ms`")
-        })?;
-        let duration = Duration::try_from(parsed)
-            .map_err(|_| format!("`{text}` is negative, a duration is not"))?;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parsed = text.trim().parse::<jiff::SignedDuration>();
+        let parsed = parsed.map_err(|_| Form::Span.malformed(text))?;
+        let duration = Duration::try_from(parsed).map_err(|_| Form::Span.negative(text))?;
         if duration > Self::MAX {
-            return Err(format!("`{text}` is longer than 30 days"));
+            return Err(Error::TooLong(text.to_owned()));
         }
         Ok(Span(duration))
     }
@@ -87,18 +87,17 @@ impl Age {
 }
 
 impl std::str::FromStr for Age {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let no_age = || format!("`{text}` is not an age such as `90d`, `12h` or `1w 2d`");
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let no_age = || Form::Age.malformed(text);
         let parsed: jiff::Span = text.trim().parse().map_err(|_| no_age())?;
         let duration = parsed
             .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
             .map_err(|_| no_age())?;
-        let duration = Duration::try_from(duration)
-            .map_err(|_| format!("`{text}` is negative, an age is not"))?;
+        let duration = Duration::try_from(duration).map_err(|_| Form::Age.negative(text))?;
         if duration > Self::MAX {
-            return Err(format!("`{text}` is more than 20 years"));
+            return Err(Error::TooOld(text.to_owned()));
         }
         Ok(Age(duration))
     }
@@ -248,10 +247,10 @@ impl Address {
 }
 
 impl std::str::FromStr for Address {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let no_address = || format!("`{text}` is not `host:port`");
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let no_address = || Form::Address.malformed(text);
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
                 let port: u16 = port.parse().map_err(|_| no_address())?;
@@ -292,9 +291,9 @@ impl TimeOfDay {
 }
 
 impl std::str::FromStr for TimeOfDay {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let padded = if text.find(':') == Some(1) {
             format!("0{text}")
         } else {
@@ -303,7 +302,7 @@ impl std::str::FromStr for TimeOfDay {
         padded
             .parse()
             .map(TimeOfDay)
-            .map_err(|_| format!("`{text}` is not a time such as `16:00`"))
+            .map_err(|_| Form::TimeOfDay.malformed(text))
     }
 }
 
@@ -318,12 +317,12 @@ impl Date {
 }
 
 impl std::str::FromStr for Date {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         text.parse()
             .map(Date)
-            .map_err(|_| format!("`{text}` is not a date such as `2026-12-20`"))
+            .map_err(|_| Form::Date.malformed(text))
     }
 }
 
@@ -344,12 +343,12 @@ impl Default for Zone {
 }
 
 impl std::str::FromStr for Zone {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         jiff::tz::TimeZone::get(text)
             .map(Zone)
-            .map_err(|_| format!("`{text}` is not a time zone such as `Europe/Paris`"))
+            .map_err(|_| Form::Zone.malformed(text))
     }
 }
 
@@ -369,9 +368,9 @@ impl Size {
 }
 
 impl std::str::FromStr for Size {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let digits = text
             .find(|c: char| !c.is_ascii_digit())
@@ -385,14 +384,14 @@ impl std::str::FromStr for Size {
             "mib" => 1 << 20,
             "g" | "gb" => 1_000_000_000,
             "gib" => 1 << 30,
-            _ => return Err(format!("`{text}` is not a size such as `64KiB` or `1MB`")),
+            _ => return Err(Form::Size.malformed(text)),
         };
         number
             .parse::<u64>()
             .ok()
             .and_then(|number| number.checked_mul(factor))
             .map(Size)
-            .ok_or_else(|| format!("`{text}` is not a size such as `64KiB` or `1MB`"))
+            .ok_or_else(|| Form::Size.malformed(text))
     }
 }
 
@@ -431,11 +430,10 @@ impl Room {
 }
 
 impl std::str::FromStr for Room {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let unclear =
-            || format!("`{text}` is neither a share such as `10%` nor a size such as `5GiB`");
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let unclear = || Form::Room.malformed(text);
         let Some(percent) = text.trim().strip_suffix('%') else {
             let size: Size = text.parse().map_err(|_| unclear())?;
             return Ok(Room::Amount(size.get()));
@@ -484,12 +482,10 @@ impl PartialEq for Pattern {
 }
 
 impl std::str::FromStr for Pattern {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        regex::bytes::Regex::new(text)
-            .map(|regex| Pattern(Arc::new(regex)))
-            .map_err(|error| format!("not a regular expression: {error}"))
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(Pattern(Arc::new(regex::bytes::Regex::new(text)?)))
     }
 }
 
@@ -508,12 +504,10 @@ impl Filter {
 }
 
 impl std::str::FromStr for Filter {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        jq::Filter::compile(text)
-            .map(Filter)
-            .map_err(|error| format!("not a jq filter: {error}"))
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(Filter(jq::Filter::compile(text)?))
     }
 }
 
@@ -567,7 +561,7 @@ mod tests {
     fn addresses_are_read_and_shown() {
         let shown = |text: &str| match text.parse::<Address>() {
             Ok(address) => address.to_string(),
-            Err(error) => error,
+            Err(error) => error.to_string(),
         };
         for good in ["db:5432", "[::1]:80", "::1", "shop.example", "10.0.0.1:1"] {
             assert_eq!(shown(good), good);
@@ -592,7 +586,7 @@ mod tests {
     fn ages_are_read_and_shown() {
         let shown = |text: &str| match text.parse::<Age>() {
             Ok(age) => age.to_string(),
-            Err(error) => error,
+            Err(error) => error.to_string(),
         };
         assert_eq!(shown("90d"), "90d");
         assert_eq!(shown("1w 2d"), "9d");

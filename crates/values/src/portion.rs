@@ -1,5 +1,7 @@
 //! A part of several: a count, or a share of them.
 
+use crate::error::{Error, Form};
+
 /// How many of several: a count, `12`, or a share of all, `95%`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Portion {
@@ -50,11 +52,10 @@ fn whole(number: f64, round: fn(f64) -> f64) -> usize {
 }
 
 impl std::str::FromStr for Portion {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let unclear =
-            || format!("`{text}` is neither a count such as `12` nor a share such as `95%`");
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let unclear = || Form::Portion.malformed(text);
         let text = text.trim();
         let Some(percent) = text.strip_suffix('%') else {
             return text.parse().map(Portion::Count).map_err(|_| unclear());

@@ -1,5 +1,6 @@
 //! A number with its unit, as a bound is written.
 
+use super::error::{Error, Form};
 use super::{Size, Span};
 
 /// A number: plain, a share of one (`5%`), seconds (`3s`, `250ms`) or bytes (`64KiB`).
@@ -59,13 +60,13 @@ impl Unit {
 }
 
 impl std::str::FromStr for Quantity {
-    type Err = String;
+    type Err = Error;
 
     #[expect(
         clippy::cast_precision_loss,
         reason = "a bound in bytes needs no more than the 53 bits that a float has"
     )]
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let quantity = |value, unit| Quantity { value, unit };
         let finite = |text: &str| {
@@ -85,9 +86,7 @@ impl std::str::FromStr for Quantity {
         if let Ok(size) = text.parse::<Size>() {
             return Ok(quantity(size.get() as f64, Unit::Bytes));
         }
-        Err(format!(
-            "`{text}` is not a number such as `0.05`, `5%`, `3s` or `64KiB`"
-        ))
+        Err(Form::Quantity.malformed(text))
     }
 }
 

@@ -20,45 +20,68 @@ const PATH: usize = 4096;
 /// The longest key that S3 takes is 1,024 bytes; what is kept beside the state has a longer name.
 const KEY: usize = 900;
 
-impl FromStr for StateAddress {
-    type Err = String;
+/// Why a text is no address of a state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("no place is named: write a path, `ssh://host/path` or `s3://bucket/key`")]
+    Empty,
+    #[error("a line break or another control character stands in it")]
+    Control,
+    #[error("it is longer than {PATH} bytes")]
+    TooLong,
+    #[error("`{0}` is a folder: name a file in it")]
+    Folder(String),
+    #[error("`{0}://` is no store: write a path, `ssh://host/path` or `s3://bucket/key`")]
+    Scheme(String),
+    #[error("write it as `ssh://host/path`, with a name under `hosts:`")]
+    NoHost,
+    #[error("`{0}` is no name under `hosts:`; user, address and port stand there")]
+    Host(String),
+    #[error("`{0}` is no bucket's name")]
+    Bucket(String),
+    #[error("write it as `s3://bucket/key`, with a key of at most {KEY} bytes")]
+    NoKey,
+    #[error("the key `{0}` has an empty part, `.` or `..`")]
+    Key(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() {
-            return Err(
-                "no place is named: write a path, `ssh://host/path` or `s3://bucket/key`".into(),
-            );
-        }
-        // A shell, a log and a person must all read the same name.
-        if text.chars().any(char::is_control) {
-            return Err("a line break or another control character stands in it".into());
-        }
-        if text.len() > PATH {
-            return Err(format!("it is longer than {PATH} bytes"));
-        }
-        if text.ends_with('/') {
-            return Err(format!("`{text}` is a folder: name a file in it"));
-        }
-        match text.split_once("://") {
-            None => Ok(StateAddress::File(PathBuf::from(text))),
-            Some(("ssh", rest)) => on_host(rest),
-            Some(("s3", rest)) => in_bucket(rest),
-            Some((scheme, _)) => Err(format!(
-                "`{scheme}://` is no store: write a path, `ssh://host/path` or `s3://bucket/key`"
-            )),
-        }
+impl FromStr for StateAddress {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self, crate::Error> {
+        Ok(read(text)?)
     }
 }
 
-fn on_host(rest: &str) -> Result<StateAddress, String> {
+fn read(text: &str) -> Result<StateAddress, Error> {
+    if text.trim().is_empty() {
+        return Err(Error::Empty);
+    }
+    // A shell, a log and a person must all read the same name.
+    if text.chars().any(char::is_control) {
+        return Err(Error::Control);
+    }
+    if text.len() > PATH {
+        return Err(Error::TooLong);
+    }
+    if text.ends_with('/') {
+        return Err(Error::Folder(text.to_owned()));
+    }
+    match text.split_once("://") {
+        None => Ok(StateAddress::File(PathBuf::from(text))),
+        Some(("ssh", rest)) => on_host(rest),
+        Some(("s3", rest)) => in_bucket(rest),
+        Some((scheme, _)) => Err(Error::Scheme(scheme.to_owned())),
+    }
+}
+
+fn on_host(rest: &str) -> Result<StateAddress, Error> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     if host.is_empty() || path.is_empty() {
-        return Err("write it as `ssh://host/path`, with a name under `hosts:`".into());
+        return Err(Error::NoHost);
     }
     if host.contains(['@', ':']) {
-        return Err(format!(
-            "`{host}` is no name under `hosts:`; user, address and port stand there"
-        ));
+        return Err(Error::Host(host.to_owned()));
     }
     Ok(StateAddress::Host {
         host: host.to_owned(),
@@ -66,20 +89,18 @@ fn on_host(rest: &str) -> Result<StateAddress, String> {
     })
 }
 
-fn in_bucket(rest: &str) -> Result<StateAddress, String> {
+fn in_bucket(rest: &str) -> Result<StateAddress, Error> {
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b);
     if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(good) {
-        return Err(format!("`{bucket}` is no bucket's name"));
+        return Err(Error::Bucket(bucket.to_owned()));
     }
     if key.is_empty() || key.len() > KEY {
-        return Err(format!(
-            "write it as `s3://bucket/key`, with a key of at most {KEY} bytes"
-        ));
+        return Err(Error::NoKey);
     }
     // An HTTP client makes another path of these.
     if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(format!("the key `{key}` has an empty part, `.` or `..`"));
+        return Err(Error::Key(key.to_owned()));
     }
     Ok(StateAddress::Bucket {
         bucket: bucket.to_owned(),

@@ -8,20 +8,29 @@ pub enum Piece<'t> {
     Name(&'t str),
 }
 
+/// Why a text has no parts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("`{{{{` is not closed by `}}}}`")]
+    Open,
+    #[error("`{0}` is no name of a captured value")]
+    Name(String),
+}
+
 /// The parts of a text, in their order.
-pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
+pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Error> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
         let Some((name, after)) = after.split_once("}}") else {
-            return Err("`{{` is not closed by `}}`".into());
+            return Err(Error::Open);
         };
         if !before.is_empty() {
             pieces.push(Piece::Text(before));
         }
         let name = name.trim();
         if !is_name(name) {
-            return Err(format!("`{name}` is no name of a captured value"));
+            return Err(Error::Name(name.to_owned()));
         }
         pieces.push(Piece::Name(name));
         rest = after;

@@ -3,15 +3,13 @@
 
 use serde_json::{Map, Value};
 
+use crate::fault::Fault;
 use crate::node::{Kind, Node};
 
 /// The document as JSON. A value keeps its text as written (`8080`, `on`); only nothing is null.
 /// Merge keys (`<<`) are followed.
-pub fn read(text: &str) -> Result<Value, String> {
-    match Node::parse(text) {
-        Ok(tree) => Ok(value(tree)),
-        Err(fault) => Err(fault.message),
-    }
+pub fn read(text: &str) -> Result<Value, Fault> {
+    Node::parse(text).map(value)
 }
 
 fn value(node: Node) -> Value {
@@ -55,6 +53,6 @@ mod tests {
             json["y"],
             serde_json::json!({"a": "1", "b": "010", "c": null})
         );
-        assert!(read("a: [").unwrap_err().contains("not YAML"));
+        assert!(read("a: [").unwrap_err().message.contains("not YAML"));
     }
 }

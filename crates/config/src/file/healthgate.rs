@@ -37,7 +37,7 @@ pub use http::{HttpProbe, ReleaseSource};
 pub use model::release::Match;
 pub use policy::{Impossible, Policy, PolicyOverlay};
 pub use postgres::{PostgresProbe, PostgresTls};
-pub use probe_config::{Group, ProbeConfig};
+pub use probe_config::{Group, MemberError, ProbeConfig};
 pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};
 pub use redis::RedisProbe;
 pub use slo::{Slo, SloMetrics, TimeUnit};

@@ -43,7 +43,7 @@ impl Files {
             variables: config::Variables { env, release: None },
         })
         .map_err(|refusal| broken(refusal.error.to_string()))?;
-        yaml::read(&self.workflow).map_err(broken)?;
+        yaml::read(&self.workflow).map_err(|fault| broken(fault.message))?;
         Ok(())
     }
 

@@ -61,7 +61,8 @@ type Escape = fn(&str) -> Result<String, String>;
 
 fn fill(text: &str, values: &Values, escape: Escape) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
-    for piece in pieces(text)? {
+    let pieces = pieces(text).map_err(|error| error.to_string())?;
+    for piece in pieces {
         match piece {
             Piece::Text(text) => out.push_str(text),
             Piece::Name(name) => {
@@ -152,7 +153,7 @@ fn escape_for(headers: &BTreeMap<String, Secret>) -> Escape {
 
 fn in_json(template: &Value, values: &Values) -> Result<Value, String> {
     Ok(match template {
-        Value::String(text) => match pieces(text)?.as_slice() {
+        Value::String(text) => match pieces(text).map_err(|error| error.to_string())?.as_slice() {
             [Piece::Name(name)] => value(name, values)?.clone(),
             _ => Value::String(fill(text, values, as_it_is)?),
         },
@@ -172,7 +173,7 @@ fn in_json(template: &Value, values: &Values) -> Result<Value, String> {
 
 /// A name alone is a place that the server gave; it must be one of its own.
 fn url(template: &str, values: &Values, before: Option<&Url>) -> Result<String, String> {
-    let pieces = pieces(template)?;
+    let pieces = pieces(template).map_err(|error| error.to_string())?;
     let ([Piece::Name(name)], Some(before)) = (pieces.as_slice(), before) else {
         return fill(template, values, in_url);
     };

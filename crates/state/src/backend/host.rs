@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remote::quote;
-use remote::ssh::{Error, Limits, Shared, Target};
+use remote::ssh::{self, Limits, Shared, Target};
 use sha2::{Digest as _, Sha256};
 
 use super::part::{Blob, JOURNALS, Part, Trouble, journal_name, journal_number};
@@ -35,6 +35,17 @@ pub(crate) struct Host {
     shared: Arc<Shared>,
     /// Who we are, for whoever finds our lock file.
     who: String,
+}
+
+/// Why a script gives no answer.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Ssh(#[from] ssh::Error),
+    #[error("{exit}: {tail}")]
+    Ended { exit: ssh::Exit, tail: String },
+    #[error("the script said nothing")]
+    Silent,
 }
 
 impl Host {
@@ -190,22 +201,9 @@ impl Host {
         values: &[(&str, &str)],
         most: usize,
     ) -> Result<(String, Vec<u8>), Trouble> {
-        let failed = |reason: String, hint: String| Trouble::Failed {
-            reason: format!("host `{}`: {reason}", self.alias),
-            hint: Some(hint),
-        };
         let reads = true;
-        match self.run(script, values, most, reads).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(reason)) => Err(failed(
-                reason,
-                format!("see what the host says: `ssh {} sh -c true`", self.alias),
-            )),
-            Err(error) => {
-                let hint = self.shared.target().hint(&error);
-                Err(failed(error.to_string(), hint))
-            }
-        }
+        let ran = self.run(script, values, most, reads).await;
+        ran.map_err(|error| self.failed(&error))
     }
 
     /// Runs a script that writes: where no answer comes back, nobody knows.
@@ -214,19 +212,27 @@ impl Host {
         script: &str,
         values: &[(&str, &str)],
     ) -> Result<(String, Vec<u8>), Trouble> {
-        let unsure = |reason: String| Trouble::Unsure(format!("host `{}`: {reason}", self.alias));
+        use ssh::Error::{Closed, Command, Lost, TimedOut};
         let reads = false;
-        match self.run(script, values, WORDS, reads).await {
-            Ok(answer) => answer.map_err(unsure),
-            Err(
-                error @ (Error::Command { .. }
-                | Error::Lost { .. }
-                | Error::Closed
-                | Error::TimedOut(_)),
-            ) => Err(unsure(error.to_string())),
-            Err(error) => Err(Trouble::Failed {
-                hint: Some(self.shared.target().hint(&error)),
-                reason: format!("host `{}`: {error}", self.alias),
+        let ran = self.run(script, values, WORDS, reads).await;
+        ran.map_err(|error| match error {
+            Error::Ended { .. }
+            | Error::Silent
+            | Error::Ssh(Command { .. } | Lost { .. } | Closed | TimedOut(_)) => {
+                Trouble::Unsure(format!("host `{}`: {error}", self.alias))
+            }
+            Error::Ssh(_) => self.failed(&error),
+        })
+    }
+
+    fn failed(&self, error: &Error) -> Trouble {
+        Trouble::Failed {
+            reason: format!("host `{}`: {error}", self.alias),
+            hint: Some(match error {
+                Error::Ssh(error) => self.shared.target().hint(error),
+                Error::Ended { .. } | Error::Silent => {
+                    format!("see what the host says: `ssh {} sh -c true`", self.alias)
+                }
             }),
         }
     }
@@ -237,7 +243,7 @@ impl Host {
         values: &[(&str, &str)],
         most: usize,
         reads: bool,
-    ) -> Result<Result<(String, Vec<u8>), String>, Error> {
+    ) -> Result<(String, Vec<u8>), Error> {
         // A function is read to its end before anything of it runs.
         let mut whole = String::from("main() {\n");
         for (name, value) in values {
@@ -255,15 +261,17 @@ impl Host {
             self.shared.script(&whole, limits).await?
         };
         if !output.success() {
-            return Ok(Err(format!("{}: {}", output.exit, output.tail())));
+            let tail = output.tail();
+            let exit = output.exit;
+            return Err(Error::Ended { exit, tail });
         }
         let mut answer = output.stdout;
         let Some(end) = answer.iter().position(|byte| *byte == b'\n') else {
-            return Ok(Err("the script said nothing".to_owned()));
+            return Err(Error::Silent);
         };
         let rest = answer.split_off(end + 1);
         let word = String::from_utf8_lossy(&answer).trim().to_owned();
-        Ok(Ok((word, rest)))
+        Ok((word, rest))
     }
 }
 

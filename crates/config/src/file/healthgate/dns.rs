@@ -7,7 +7,7 @@ use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{HostList, PolicyOverlay, ProbeConfig};
+use super::{HostList, MemberError, PolicyOverlay, ProbeConfig};
 use crate::value::{Member, Portion, has_place};
 
 /// A name that resolves here, to the right addresses.
@@ -40,7 +40,7 @@ impl ProbeConfig for DnsProbe {
     common_fields!();
     group_fields!();
 
-    fn fill(&mut self, member: &Member) -> Result<(), String> {
+    fn fill(&mut self, member: &Member) -> Result<(), MemberError> {
         self.host = member.fill(&self.host);
         Ok(())
     }

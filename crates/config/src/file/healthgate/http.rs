@@ -10,7 +10,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{
-    Addresses, ClientCertificate, HostList, HttpVersion, Match, PolicyOverlay, ProbeConfig,
+    Addresses, ClientCertificate, HostList, HttpVersion, Match, MemberError, PolicyOverlay,
+    ProbeConfig,
 };
 use crate::spot::Spot;
 use crate::value::{
@@ -164,7 +165,7 @@ impl ProbeConfig for HttpProbe {
     common_fields!();
     group_fields!();
 
-    fn fill(&mut self, member: &Member) -> Result<(), String> {
+    fn fill(&mut self, member: &Member) -> Result<(), MemberError> {
         let in_url = member.in_url();
         self.url = in_url.fill(&self.url);
         for text in [&mut self.via, &mut self.server_name].into_iter().flatten() {

@@ -33,8 +33,8 @@ pub trait ProbeConfig: Clone {
         self.group().is_some_and(|group| group.is_meant())
     }
 
-    /// Puts a member in its place wherever this kind has places. The error is a reason in words.
-    fn fill(&mut self, member: &Member) -> Result<(), String> {
+    /// Puts a member in its place wherever this kind has places.
+    fn fill(&mut self, member: &Member) -> Result<(), MemberError> {
         let _ = member;
         Ok(())
     }
@@ -54,6 +54,17 @@ pub trait ProbeConfig: Clone {
         let _ = spot;
         Ok(())
     }
+}
+
+/// Why a member cannot be put in the places of a probe.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum MemberError {
+    #[error(transparent)]
+    Address(#[from] crate::value::Error),
+    #[error("`{0}` has no port")]
+    NoPort(Address),
+    #[error("`host` and `hosts` exclude each other")]
+    OneHost,
 }
 
 /// The endpoints that a probe stands for.
@@ -105,7 +116,7 @@ macro_rules! group_fields {
 /// in its certificate.
 macro_rules! server_places {
     () => {
-        fn fill(&mut self, member: &crate::value::Member) -> Result<(), String> {
+        fn fill(&mut self, member: &crate::value::Member) -> Result<(), super::MemberError> {
             self.address = super::probe_config::filled(&self.address, member)?;
             for text in [&mut self.server_name, &mut self.via].into_iter().flatten() {
                 *text = member.fill(text);
@@ -133,9 +144,9 @@ macro_rules! on_hosts {
             })
         }
 
-        fn fill(&mut self, member: &crate::value::Member) -> Result<(), String> {
+        fn fill(&mut self, member: &crate::value::Member) -> Result<(), super::MemberError> {
             if self.host.is_some() {
-                return Err("`host` and `hosts` exclude each other".to_owned());
+                return Err(super::MemberError::OneHost);
             }
             self.host = Some(member.host.clone());
             Ok(())
@@ -164,14 +175,14 @@ pub(super) fn port_given(spot: Spot<'_>, address: &Address) -> Result<(), Fault>
     Err(fault.hint("write it as `host:port`"))
 }
 
-pub(super) fn filled(address: &Address, member: &Member) -> Result<Address, String> {
+pub(super) fn filled(address: &Address, member: &Member) -> Result<Address, MemberError> {
     let host = member.fill(address.host());
     let text = match address.port() {
         Some(port) if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}"),
         Some(port) => format!("{host}:{port}"),
         None => host,
     };
-    text.parse()
+    Ok(text.parse()?)
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ impl ProbeConfig for SmokeProbe {
         for (nth, request) in self.requests.iter().enumerate() {
             let at = spot.key("requests").item(nth);
             for (key, text) in texts(request) {
-                let pieces = pieces(text).map_err(|message| at.key(key).fault(message))?;
+                let pieces = pieces(text).map_err(|error| at.key(key).fault(error.to_string()))?;
                 for piece in pieces {
                     let Piece::Name(name) = piece else { continue };
                     if !known.contains(name) {

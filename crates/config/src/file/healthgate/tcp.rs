@@ -8,7 +8,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::probe_config::{filled, port_given};
-use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
+use super::{Addresses, HostList, MemberError, PolicyOverlay, ProbeConfig};
 use crate::spot::Spot;
 use crate::value::{Address, Member, Pattern, Portion, has_place};
 
@@ -50,14 +50,14 @@ impl ProbeConfig for TcpProbe {
     common_fields!();
     group_fields!();
 
-    fn fill(&mut self, member: &Member) -> Result<(), String> {
+    fn fill(&mut self, member: &Member) -> Result<(), MemberError> {
         self.address = filled(&self.address, member)?;
         if let Some(via) = &mut self.via {
             *via = member.fill(via);
         }
         match self.address.port() {
             Some(_) => Ok(()),
-            None => Err(format!("`{}` has no port", self.address)),
+            None => Err(MemberError::NoPort(self.address.clone())),
         }
     }
 

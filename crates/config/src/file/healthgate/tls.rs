@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::probe_config::filled;
-use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
+use super::{Addresses, HostList, MemberError, PolicyOverlay, ProbeConfig};
 use crate::value::{Address, Member, Portion, has_place};
 
 /// A TLS server whose chain is trusted, whose certificate is for its name and holds long enough.
@@ -51,7 +51,7 @@ impl ProbeConfig for TlsProbe {
     common_fields!();
     group_fields!();
 
-    fn fill(&mut self, member: &Member) -> Result<(), String> {
+    fn fill(&mut self, member: &Member) -> Result<(), MemberError> {
         self.address = filled(&self.address, member)?;
         if let Some(name) = &mut self.server_name {
             *name = member.fill(name);

@@ -40,10 +40,9 @@ pub(super) async fn look(
 }
 
 async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, Blind> {
-    let address: Address = check
-        .file
-        .parse()
-        .map_err(|reason: String| blind_fail(reason, "write it as `s3://bucket/prefix*`"))?;
+    let address: Address = check.file.parse().map_err(|error: aws::AddressError| {
+        blind_fail(error.to_string(), "write it as `s3://bucket/prefix*`")
+    })?;
     let pattern = Pattern::new(&address.key)
         .map_err(|error| blind_fail(error.to_string(), "write it as `s3://bucket/prefix*`"))?;
     let job = scene.job;
