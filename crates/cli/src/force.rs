@@ -116,7 +116,7 @@ impl<R: Rule> TypedValueParser for RuleParser<R> {
             }
             let value = ContextValue::String(text.into_owned());
             error.insert(ContextKind::InvalidValue, value);
-            let reason = clap::builder::StyledStr::from(reason);
+            let reason = clap::builder::StyledStr::from(reason.to_string());
             error.insert(
                 ContextKind::Suggested,
                 ContextValue::StyledStrs(vec![reason]),
@@ -132,32 +132,45 @@ impl<R: Rule> TypedValueParser for RuleParser<R> {
     }
 }
 
+/// Why a rule or a reason cannot be taken.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("this rule cannot be lifted: {0}")]
+    Fixed(&'static str),
+    /// Those that there are.
+    #[error("rules that can be lifted: {}", .0.join(", "))]
+    Unknown(Vec<&'static str>),
+    #[error("it is empty, and it is kept with what was done")]
+    Empty,
+    #[error("it has a line break or another control character, or more than {MAX_REASON} bytes")]
+    NoLine,
+}
+
 /// A rule by its name, as `refused/NAME` has it too.
-fn rule<R: Rule>(text: &str) -> Result<R, String> {
+fn rule<R: Rule>(text: &str) -> Result<R, Unfit> {
     let id = Id::from(text);
     let name = id.name_of(Kind::Refused).unwrap_or(text);
     if let Some(rule) = R::ALL.iter().find(|rule| rule.name() == name) {
         return Ok(*rule);
     }
     if let Some((_, instead)) = R::FIXED.iter().find(|(fixed, _)| *fixed == name) {
-        return Err(format!("this rule cannot be lifted: {instead}"));
+        return Err(Unfit::Fixed(instead));
     }
-    let names: Vec<&str> = R::ALL.iter().map(|rule| rule.name()).collect();
-    Err(format!("rules that can be lifted: {}", names.join(", ")))
+    Err(Unfit::Unknown(
+        R::ALL.iter().map(|rule| rule.name()).collect(),
+    ))
 }
 
 /// The longest reason that is kept, in bytes.
 const MAX_REASON: usize = 512;
 
-fn reason(text: &str) -> Result<String, String> {
+fn reason(text: &str) -> Result<String, Unfit> {
     let text = text.trim();
     if text.is_empty() {
-        return Err("it is empty, and it is kept with what was done".to_owned());
+        return Err(Unfit::Empty);
     }
     if text.len() > MAX_REASON || text.chars().any(char::is_control) {
-        return Err(format!(
-            "it has a line break or another control character, or more than {MAX_REASON} bytes"
-        ));
+        return Err(Unfit::NoLine);
     }
     Ok(text.to_owned())
 }
@@ -192,10 +205,9 @@ mod tests {
         force: Force<Sample>,
     }
 
-    fn parsed(args: &[&str]) -> Result<Force<Sample>, String> {
+    fn parsed(args: &[&str]) -> Result<Force<Sample>, clap::Error> {
         let args = [&["command"], args].concat();
-        let parsed = Command::try_parse_from(args).map_err(|error| error.to_string());
-        parsed.map(|command| command.force)
+        Command::try_parse_from(args).map(|command| command.force)
     }
 
     #[test]
@@ -223,7 +235,7 @@ mod tests {
             (&["--force", "busy", "--reason", "  "], "empty"),
             (&["--force", "busy", "--reason", "a\nb"], "line break"),
         ] {
-            let error = parsed(args).unwrap_err();
+            let error = parsed(args).unwrap_err().to_string();
             assert!(error.contains(part), "{args:?}: {error}");
         }
     }

@@ -66,7 +66,7 @@ impl Publisher {
     pub(crate) fn check(&self, parts: &[&str], kept: Vec<Named>) -> Result<(), Failure> {
         const HINT: &str = "name a file in a folder that exists and can be written";
         self.all_writable()
-            .map_err(|error| Failure::usage(error).hint(HINT))?;
+            .map_err(|error| Failure::usage(error.to_string()).hint(HINT))?;
         let mut files = kept;
         for part in parts {
             let report = self.stage_report(part).map(|path| ("report", path));
@@ -90,15 +90,16 @@ impl Publisher {
         files::distinct(&files)
     }
 
-    fn all_writable(&self) -> Result<(), String> {
+    fn all_writable(&self) -> Result<(), Unwritable> {
         let files = [&self.report_file, &self.html_file];
         for path in files.into_iter().flatten() {
-            writable(path).map_err(|reason| {
-                format!("cannot write the report to {}: {reason}", path.display())
+            writable(path).map_err(|cause| Unwritable::Report {
+                path: path.clone(),
+                cause,
             })?;
         }
         if self.summary_file.as_deref() == Some(Path::new("-")) {
-            return Err(format!("cannot write the summary: {NO_FILE}"));
+            return Err(Unwritable::Summary(NoPlace::Stdout));
         }
         Ok(())
     }
@@ -348,7 +349,27 @@ fn is_stream(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-const NO_FILE: &str = "`-` is no file: stdout has what `--format` says";
+/// An output that cannot be written.
+#[derive(Debug, thiserror::Error)]
+enum Unwritable {
+    #[error("cannot write the report to {}: {cause}", path.display())]
+    Report { path: PathBuf, cause: NoPlace },
+    #[error("cannot write the summary: {0}")]
+    Summary(NoPlace),
+}
+
+/// Why nothing can be written there.
+#[derive(Debug, thiserror::Error)]
+enum NoPlace {
+    #[error("it is a folder")]
+    Folder,
+    #[error("`-` is no file: stdout has what `--format` says")]
+    Stdout,
+    #[error("it stands for another file: name that one")]
+    Link,
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
 
 /// Opens one for writing. A pipe without a reader would hold us up for ever: it is an error.
 fn stream(path: &Path) -> std::io::Result<File> {
@@ -363,23 +384,23 @@ fn stream(path: &Path) -> std::io::Result<File> {
 }
 
 /// Whether a report can be written there.
-fn writable(path: &Path) -> Result<(), String> {
+fn writable(path: &Path) -> Result<(), NoPlace> {
     if path.is_dir() {
-        return Err("it is a folder".to_owned());
+        return Err(NoPlace::Folder);
     }
     if path == Path::new("-") {
-        return Err(NO_FILE.to_owned());
+        return Err(NoPlace::Stdout);
     }
     // `/dev/stdout` of a redirected program: the link itself would be replaced.
     let passed_on = ["/dev", "/proc"].iter().any(|all| path.starts_with(all));
     if passed_on && path.is_symlink() && path.is_file() {
-        return Err("it stands for another file: name that one".to_owned());
+        return Err(NoPlace::Link);
     }
     if is_stream(path) {
         return Ok(());
     }
-    let tried = tempfile::NamedTempFile::new_in(folder_of(path));
-    tried.map(drop).map_err(|error| error.to_string())
+    tempfile::NamedTempFile::new_in(folder_of(path))?;
+    Ok(())
 }
 
 /// Writes a report, to a file whole or not at all.

@@ -14,7 +14,7 @@ use model::ExitCode;
 use serde_json::{Value, json};
 
 use cli::write_stdout;
-use world::{Load, Ran, World};
+use world::{Error, Load, Ran, World};
 
 pub(crate) fn command() -> Command {
     Command::new("demo")
@@ -43,14 +43,12 @@ pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let result = runtime
-        .map_err(|error| error.to_string())
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                let world = World::make(keep.cloned())?;
-                Demo { world, text }.play().await
-            })
-        });
+    let result = runtime.map_err(Error::from).and_then(|runtime| {
+        runtime.block_on(async {
+            let world = World::make(keep.cloned())?;
+            Demo { world, text }.play().await
+        })
+    });
     match result {
         Ok(true) => ExitCode::Pass,
         Ok(false) => ExitCode::Fail,
@@ -78,7 +76,7 @@ struct Promise {
 }
 
 impl Demo {
-    async fn play(self) -> Result<bool, String> {
+    async fn play(self) -> Result<bool, Error> {
         let world = &self.world;
         self.say(&format!(
             "The demo's files are in {}\n",

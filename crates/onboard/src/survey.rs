@@ -176,7 +176,7 @@ fn file(root: &Path, path: String, name: &str, seen: &mut Seen) {
         if let Some(tree) = seen.yaml(root, &path) {
             match compose::read(path.clone(), &tree) {
                 Ok(compose) => seen.compose.push(compose),
-                Err(reason) => seen.pass_over(&path, reason),
+                Err(unused) => seen.pass_over(&path, &unused.to_string()),
             }
         }
         return;
@@ -210,8 +210,8 @@ impl Seen {
     fn text(&mut self, root: &Path, path: &str) -> Option<String> {
         match read(&root.join(path)) {
             Ok(text) => Some(text),
-            Err(reason) => {
-                self.pass_over(path, &reason);
+            Err(error) => {
+                self.pass_over(path, &error.to_string());
                 None
             }
         }
@@ -229,8 +229,8 @@ impl Seen {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    files::read_text(path, MAX_FILE).map_err(|error| error.to_string())
+fn read(path: &Path) -> std::io::Result<String> {
+    files::read_text(path, MAX_FILE)
 }
 
 /// The names in a folder, in order; those that are not UTF-8 are left out.

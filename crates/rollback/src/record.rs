@@ -77,20 +77,28 @@ impl force::Rule for Rule {
 /// The longest text that is kept of a release.
 const MAX_BYTES: usize = model::release::LONGEST;
 
-fn name(text: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+/// Why a text cannot be kept of a release.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("it is empty")]
+    Empty,
+    #[error("it has a line break or another control character, or more than {MAX_BYTES} bytes")]
+    NoLine,
+    #[error("it is no digest such as `sha256:9f86d0…`")]
+    Digest,
+}
+
+fn name(text: &str) -> Result<String, Unfit> {
     if text.trim().is_empty() {
-        return Err("it is empty".into());
+        return Err(Unfit::Empty);
     }
     if text.len() > MAX_BYTES || text.chars().any(char::is_control) {
-        let long = format!(
-            "it has a line break or another control character, or more than {MAX_BYTES} bytes"
-        );
-        return Err(long.into());
+        return Err(Unfit::NoLine);
     }
     Ok(text.to_owned())
 }
 
-fn digest(text: &str) -> Result<String, &'static str> {
+fn digest(text: &str) -> Result<String, Unfit> {
     let good = text.split_once(':').is_some_and(|(kind, value)| {
         let plain =
             |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
@@ -99,7 +107,7 @@ fn digest(text: &str) -> Result<String, &'static str> {
     if good && text.len() <= MAX_BYTES {
         Ok(text.to_owned())
     } else {
-        Err("it is no digest such as `sha256:9f86d0…`")
+        Err(Unfit::Digest)
     }
 }
 

@@ -12,7 +12,7 @@ use runners::{Pool, State, span};
 use crate::asking::{nobody, rules, sources, unless_interrupted};
 use crate::check;
 use crate::prove::{self, prove};
-use crate::remedy::{self, Patient};
+use crate::remedy::{self, NotDone, Patient};
 use crate::restart::not_done;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -169,25 +169,21 @@ async fn by_service(
         return Ok(Err(Stopped::Planned(plan)));
     }
     let line = format!("$root systemctl start {}", quote(&unit));
-    let reason = match patient.run(&line, section.verify_timeout.get()).await {
+    let why = match patient.run(&line, section.verify_timeout.get()).await {
         Ok(output) if output.success() => {
             return Ok(Ok(format!(
                 "`systemctl start {unit}` ran on host {}",
                 patient.runner.host
             )));
         }
-        Ok(output) => format!(
-            "`systemctl start {unit}` ends with {}: {}",
-            output.exit,
-            output.tail()
-        ),
-        Err(reason) => reason,
+        Ok(output) => NotDone::ended(format!("systemctl start {unit}"), &output),
+        Err(why) => why,
     };
     failed(not_done(
         id.to_owned(),
         name,
         expected.to_owned(),
-        reason,
+        &why,
         &patient,
     ))
 }

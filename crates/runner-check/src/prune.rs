@@ -9,7 +9,7 @@ use model::{Outcome, Report};
 use runners::host::{self, Disk};
 use runners::span;
 
-use crate::remedy::{self, Patient};
+use crate::remedy::{self, NotDone, Patient};
 use crate::restart::{expected, finish, not_done};
 
 #[derive(clap::Args, Clone, Debug)]
@@ -46,9 +46,8 @@ pub(crate) async fn prune(
         Err(unreachable) => return Ok(unreachable.report(id, name, wanted, started_at)),
     };
     let Some(disk) = patient.before.fullest().cloned() else {
-        let reason = "its machine does not say how full its disks are".to_owned();
         return Ok(remedy::report(
-            not_done(id, name, wanted, reason, &patient),
+            not_done(id, name, wanted, &NotDone::NoDisk, &patient),
             started_at,
         ));
     };
@@ -77,8 +76,8 @@ pub(crate) async fn prune(
     job.progress
         .say(&format!("`{PRUNE}` on {}", patient.runner.host));
     match free(&patient, section, &disk).await {
-        Err(reason) => {
-            let outcome = not_done(id, name, wanted, reason, &patient);
+        Err(why) => {
+            let outcome = not_done(id, name, wanted, &why, &patient);
             Ok(remedy::report(outcome, started_at))
         }
         Ok((freed, now)) if now.used <= above => {
@@ -104,27 +103,23 @@ async fn free(
     patient: &Patient<'_>,
     section: &RunnerCheck,
     disk: &Disk,
-) -> Result<(String, Disk), String> {
+) -> Result<(String, Disk), NotDone> {
     // By name where the user may speak to docker, else as root.
     let lines =
         format!("docker info >/dev/null 2>&1 || docker() {{ $root env docker \"$@\"; }}\n{PRUNE}");
     let output = patient.run(&lines, section.verify_timeout.get()).await?;
     if !output.success() {
-        return Err(format!(
-            "`{PRUNE}` ends with {}: {}",
-            output.exit,
-            output.tail()
-        ));
+        return Err(NotDone::ended(PRUNE, &output));
     }
     let freed = reclaimed(&String::from_utf8_lossy(&output.stdout));
     let timeout = section.timeout.get();
     let seen = host::look(&patient.session, patient.name, patient.runner, timeout).await;
-    let seen = seen.map_err(|refusal| refusal.reason)?;
+    let seen = seen.map_err(NotDone::Unseen)?;
     let now = seen
         .disks
         .into_iter()
         .find(|other| other.mounted == disk.mounted);
-    let now = now.ok_or("it is not known how full the disk is now")?;
+    let now = now.ok_or(NotDone::NoDiskNow)?;
     Ok((freed, now))
 }
 

@@ -7,7 +7,7 @@ use cli::{Failure, Job};
 use config::file::{RunnerCheck, RunnerHost};
 use jiff::Timestamp;
 use model::{Outcome, Report};
-use remote::ssh::{Limits, Output, Session};
+use remote::ssh::{Exit, Limits, Output, Session};
 use runners::Refusal;
 use runners::State;
 use runners::host::{self, Seen};
@@ -94,7 +94,7 @@ impl<'a> Patient<'a> {
     }
 
     /// Runs lines in which `$root` stands before what only root may do.
-    pub(crate) async fn run(&self, lines: &str, timeout: Duration) -> Result<Output, String> {
+    pub(crate) async fn run(&self, lines: &str, timeout: Duration) -> Result<Output, NotDone> {
         let script = format!(
             "export LC_ALL=C\nroot=''\n[ \"$(id -u)\" -eq 0 ] || root='sudo -n'\n{lines}\n"
         );
@@ -102,10 +102,43 @@ impl<'a> Patient<'a> {
             timeout,
             max_output: MAX_OUTPUT,
         };
-        self.session
-            .script(&script, limits)
-            .await
-            .map_err(|error| error.to_string())
+        Ok(self.session.script(&script, limits).await?)
+    }
+}
+
+/// Why nothing is known to have changed on a host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotDone {
+    #[error(transparent)]
+    Session(#[from] remote::ssh::Error),
+    #[error("`{command}` ends with {exit}: {tail}")]
+    Ended {
+        command: String,
+        exit: Exit,
+        /// What it printed last.
+        tail: String,
+    },
+    /// Its machine cannot be looked at.
+    #[error("{}", .0.reason)]
+    Unseen(Refusal),
+    #[error("its machine does not say how full its disks are")]
+    NoDisk,
+    #[error("it is not known how full the disk is now")]
+    NoDiskNow,
+}
+
+impl NotDone {
+    pub(crate) fn ended(command: impl Into<String>, output: &Output) -> Self {
+        NotDone::Ended {
+            command: command.into(),
+            exit: output.exit.clone(),
+            tail: output.tail(),
+        }
+    }
+
+    /// sudo wants a password; in its own words.
+    pub(crate) fn is_of_sudo(&self) -> bool {
+        matches!(self, NotDone::Ended { tail, .. } if tail.contains("sudo"))
     }
 }
 

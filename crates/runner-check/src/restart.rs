@@ -10,7 +10,7 @@ use runners::span;
 
 use crate::asking::{nobody, rules, sources, unless_interrupted};
 use crate::prove::{self, Proof};
-use crate::remedy::{self, Patient};
+use crate::remedy::{self, NotDone, Patient};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
@@ -118,20 +118,16 @@ impl Restart<'_> {
             started_at,
         } = self;
         let line = format!("$root systemctl restart {}", quote(unit));
-        let reason = match patient.run(&line, section.verify_timeout.get()).await {
+        let why = match patient.run(&line, section.verify_timeout.get()).await {
             Ok(output) if output.success() => {
                 let host = &patient.runner.host;
                 let done = format!("`systemctl restart {unit}` ran on host {host}");
                 return finish(job, section, name, id, done, started_at).await;
             }
-            Ok(output) => format!(
-                "`systemctl restart {unit}` ends with {}: {}",
-                output.exit,
-                output.tail()
-            ),
-            Err(reason) => reason,
+            Ok(output) => NotDone::ended(format!("systemctl restart {unit}"), &output),
+            Err(why) => why,
         };
-        let outcome = not_done(id, name, expected, reason, patient);
+        let outcome = not_done(id, name, expected, &why, patient);
         Ok(remedy::report(outcome, started_at))
     }
 }
@@ -149,10 +145,10 @@ pub(crate) fn not_done(
     id: String,
     name: &str,
     expected: String,
-    reason: String,
+    why: &NotDone,
     patient: &Patient<'_>,
 ) -> Outcome {
-    let hint = if reason.contains("sudo") {
+    let hint = if why.is_of_sudo() {
         format!(
             "let the user of host {} do it without a password: `USER ALL=(root) NOPASSWD: /usr/bin/systemctl start actions.runner.*, /usr/bin/systemctl restart actions.runner.*` by `visudo`",
             patient.runner.host
@@ -168,7 +164,7 @@ pub(crate) fn not_done(
     Outcome::fail(id, name)
         .expected(expected)
         .actual(patient.now())
-        .reason(reason)
+        .reason(why.to_string())
         .hint(hint)
 }
 

@@ -26,7 +26,7 @@ pub struct Knowledge {
     /// By repository.
     pub jobs: BTreeMap<String, Result<Jobs, Refusal>>,
     /// By pool.
-    pub metrics: BTreeMap<String, Result<metric::Answer, String>>,
+    pub metrics: BTreeMap<String, Result<metric::Answer, prometheus::Error>>,
     /// By runner.
     pub hosts: BTreeMap<String, Result<host::Seen, Refusal>>,
 }
@@ -152,7 +152,7 @@ impl<'a> Sources<'a> {
         &self,
         pools: &[Pool],
         at: Timestamp,
-    ) -> BTreeMap<String, Result<metric::Answer, String>> {
+    ) -> BTreeMap<String, Result<metric::Answer, prometheus::Error>> {
         let asking = pools.iter().filter_map(|pool| {
             let metric = pool.metric.as_ref()?;
             Some(async move {

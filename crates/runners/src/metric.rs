@@ -25,9 +25,8 @@ pub async fn ask(
     metric: &RunnerMetric,
     now: jiff::Timestamp,
     timeout: Duration,
-) -> Result<Answer, String> {
-    let client =
-        Client::new(&metric.server, None, &Env::default()).map_err(|error| error.to_string())?;
+) -> Result<Answer, prometheus::Error> {
+    let client = Client::new(&metric.server, None, &Env::default())?;
     let ages = format!("timestamp({})", metric.query);
     let (samples, times) = futures_util::future::join(
         client.samples(&metric.query, timeout),
@@ -43,16 +42,19 @@ pub async fn ask(
         Some((sample.labels, now.saturating_sub(at)))
     });
     Ok(Answer {
-        samples: samples.map_err(|error| error.to_string())?,
+        samples: samples?,
         ages: ages.collect(),
     })
 }
 
 /// What the answer says: of each runner by name, or of the pool.
-pub fn evidence(metric: &RunnerMetric, answer: &Result<Answer, String>) -> Vec<Evidence> {
+pub fn evidence(
+    metric: &RunnerMetric,
+    answer: &Result<Answer, prometheus::Error>,
+) -> Vec<Evidence> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(reason) => return vec![Evidence::silent(Source::Prometheus, reason.clone())],
+        Err(error) => return vec![Evidence::silent(Source::Prometheus, error.to_string())],
     };
     if answer.samples.is_empty() {
         let says = format!("`{}` gives no data", metric.query);
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn no_data_and_no_answer_are_unknown() {
         assert_eq!(says(vec![]), [(None, State::Unknown)]);
-        let silent = evidence(&metric(), &Err("connection refused".into()));
+        let silent = evidence(&metric(), &Err(prometheus::Error::NotJson));
         assert!(silent.len() == 1 && !silent[0].answered && silent[0].state == State::Unknown);
     }
 }

@@ -57,36 +57,46 @@ impl Ran {
     }
 }
 
+/// Why the demo cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("{}: {cause}", folder.display())]
+    Folder {
+        folder: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("{} is not empty: name a new folder", .0.display())]
+    NotEmpty(PathBuf),
+    #[error("the shop did not start")]
+    NotStarted,
+    #[error("`{command}` did not end within {} s", STAGE.as_secs())]
+    Late { command: String },
+}
+
 impl World {
-    pub(crate) fn make(keep: Option<PathBuf>) -> Result<Self, String> {
-        let temporary = match &keep {
-            Some(_) => None,
-            None => Some(
-                tempfile::Builder::new()
-                    .prefix("deploy-guard-demo-")
-                    .tempdir()
-                    .map_err(text)?,
-            ),
-        };
-        let folder = match (keep, &temporary) {
-            (Some(folder), _) => empty_folder(folder)?,
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => return Err("no folder".to_owned()),
+    pub(crate) fn make(keep: Option<PathBuf>) -> Result<Self, Error> {
+        let (folder, temporary) = if let Some(folder) = keep {
+            (empty_folder(folder)?, None)
+        } else {
+            let mut made = tempfile::Builder::new();
+            let made = made.prefix("deploy-guard-demo-").tempdir()?;
+            (made.path().to_owned(), Some(made))
         };
         for name in ["blue", "green", "router", "reports"] {
-            std::fs::create_dir_all(folder.join(name)).map_err(text)?;
+            std::fs::create_dir_all(folder.join(name))?;
         }
         put(&folder, "router/live", "green")?;
         put(&folder, "blue/release", "none")?;
         put(&folder, "green/release", "none")?;
-        let servers = Command::new(std::env::current_exe().map_err(text)?)
+        let servers = Command::new(std::env::current_exe()?)
             .arg("serve")
             .arg(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)
-            .spawn()
-            .map_err(text)?;
+            .spawn()?;
         let router = wait_for(&folder.join("router/address"))?;
         put(&folder, "deploy.sh", DEPLOY)?;
         put(&folder, "deploy-guard.yml", &configuration(&router))?;
@@ -112,14 +122,9 @@ impl World {
     }
 
     /// Runs a stage as a user would, in the folder.
-    pub(crate) async fn stage(
-        &self,
-        args: &[&str],
-        name: &str,
-        shown: bool,
-    ) -> Result<Ran, String> {
+    pub(crate) async fn stage(&self, args: &[&str], name: &str, shown: bool) -> Result<Ran, Error> {
         let reports = self.folder.join("reports").join(format!("{name}.json"));
-        let mut command = Command::new(std::env::current_exe().map_err(text)?);
+        let mut command = Command::new(std::env::current_exe()?);
         command
             .args(args)
             .arg("--report")
@@ -149,17 +154,12 @@ impl World {
                 command.env_remove(&name);
             }
         }
-        let mut child = command.spawn().map_err(text)?;
+        let mut child = command.spawn()?;
         let status = tokio::time::timeout(STAGE, child.wait())
             .await
-            .map_err(|_| {
-                format!(
-                    "`{}` did not end within {} s",
-                    args.join(" "),
-                    STAGE.as_secs()
-                )
-            })?
-            .map_err(text)?;
+            .map_err(|_| Error::Late {
+                command: args.join(" "),
+            })??;
         Ok(Ran {
             code: status.code().unwrap_or(-1),
             report: read_json(&reports),
@@ -211,19 +211,18 @@ deploy:
     )
 }
 
-fn empty_folder(folder: PathBuf) -> Result<PathBuf, String> {
-    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    if std::fs::read_dir(&folder).map_err(text)?.next().is_some() {
-        return Err(format!(
-            "{} is not empty: name a new folder",
-            folder.display()
-        ));
+fn empty_folder(folder: PathBuf) -> Result<PathBuf, Error> {
+    if let Err(cause) = std::fs::create_dir_all(&folder) {
+        return Err(Error::Folder { folder, cause });
     }
-    folder.canonicalize().map_err(text)
+    if std::fs::read_dir(&folder)?.next().is_some() {
+        return Err(Error::NotEmpty(folder));
+    }
+    Ok(folder.canonicalize()?)
 }
 
-fn put(folder: &Path, name: &str, content: &str) -> Result<(), String> {
-    state::atomic::replace(&folder.join(name), content.as_bytes()).map_err(text)
+fn put(folder: &Path, name: &str, content: &str) -> std::io::Result<()> {
+    state::atomic::replace(&folder.join(name), content.as_bytes())
 }
 
 /// Waits for a file that another process writes whole.
@@ -231,7 +230,7 @@ fn put(folder: &Path, name: &str, content: &str) -> Result<(), String> {
     clippy::disallowed_methods,
     reason = "nothing else happens before the servers are up"
 )]
-fn wait_for(path: &Path) -> Result<String, String> {
+fn wait_for(path: &Path) -> Result<String, Error> {
     let since = Instant::now();
     while since.elapsed() < START {
         if let Ok(content) = std::fs::read_to_string(path) {
@@ -239,7 +238,7 @@ fn wait_for(path: &Path) -> Result<String, String> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Err("the shop did not start".to_owned())
+    Err(Error::NotStarted)
 }
 
 fn read_json(path: &Path) -> Value {
@@ -249,10 +248,6 @@ fn read_json(path: &Path) -> Value {
     read.ok()
         .and_then(|_| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default()
-}
-
-fn text(error: std::io::Error) -> String {
-    error.to_string()
 }
 
 /// What customers saw while v2 was deployed and taken back.

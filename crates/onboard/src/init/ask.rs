@@ -9,6 +9,29 @@ const MAX_ANSWER: u64 = 1024;
 /// Who gives more wrong answers than this does not read the questions.
 const TRIES: u32 = 3;
 
+/// Why an answer, or a flag in its place, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    #[error("no answer that can be used")]
+    Unanswered,
+    #[error("a number from 1 to {0}")]
+    Number(usize),
+    #[error("{0:?} is no user and machine")]
+    Machine(String),
+    #[error("a service's name has letters, digits, `.`, `_` and `-`")]
+    ServiceName,
+    #[error("an environment's name has letters, digits, `.`, `_`, `-` and `/`")]
+    EnvironmentName,
+    #[error("write it as `http://host:port/path`, without a password")]
+    NoPlainUrl,
+    #[error("not a URL: {0}")]
+    Url(#[from] url::ParseError),
+    #[error("write it as `OWNER/NAME@REF`")]
+    Action,
+    #[error("it is no folder's name")]
+    Folder,
+}
+
 pub(super) struct Ask {
     person: bool,
 }
@@ -27,9 +50,9 @@ impl Ask {
         &mut self,
         question: &str,
         default: &str,
-        fits: impl Fn(&str) -> Result<T, String>,
+        fits: impl Fn(&str) -> Result<T, Unfit>,
     ) -> Result<T, Problem> {
-        let unfit = |why: String| Problem::usage(why, "see `deploy-guard init --help`");
+        let unfit = |why: Unfit| Problem::usage(why.to_string(), "see `deploy-guard init --help`");
         if !self.person {
             return fits(default).map_err(unfit);
         }
@@ -42,7 +65,7 @@ impl Ask {
                 Err(why) => say(&format!("  {why}\n")),
             }
         }
-        Err(unfit("no answer that can be used".to_owned()))
+        Err(unfit(Unfit::Unanswered))
     }
 
     /// One of several, by its number.
@@ -58,7 +81,7 @@ impl Ask {
         }
         self.text("Number", "1", |answer| match answer.parse::<usize>() {
             Ok(number) if (1..=among.len()).contains(&number) => Ok(number - 1),
-            _ => Err(format!("a number from 1 to {}", among.len())),
+            _ => Err(Unfit::Number(among.len())),
         })
     }
 

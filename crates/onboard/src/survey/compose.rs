@@ -116,9 +116,22 @@ fn variant(name: &str) -> Option<&str> {
     (more.is_empty() || word.len() < more.len()).then_some(word)
 }
 
-pub(super) fn read(path: String, tree: &Value) -> Result<Compose, &'static str> {
+/// Why a file, or a service of it, is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unused {
+    #[error("no `services:`")]
+    NoServices,
+    #[error("its name cannot be used")]
+    Name,
+    #[error("its image cannot be told from the file alone")]
+    Image,
+    #[error("neither `image` nor `build`")]
+    NoImage,
+}
+
+pub(super) fn read(path: String, tree: &Value) -> Result<Compose, Unused> {
     let Some(services) = tree["services"].as_object() else {
-        return Err("no `services:`");
+        return Err(Unused::NoServices);
     };
     let mut passed_over = Vec::new();
     let mut all = Vec::new();
@@ -200,15 +213,15 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(good)
 }
 
-fn one(name: &str, service: &Value) -> Result<Service, &'static str> {
+fn one(name: &str, service: &Value) -> Result<Service, Unused> {
     if !is_name(name) {
-        return Err("its name cannot be used");
+        return Err(Unused::Name);
     }
     let builds = !service["build"].is_null();
     let image = match service["image"].as_str() {
-        Some(image) => Some(untagged(image).ok_or("its image cannot be told from the file alone")?),
+        Some(image) => Some(untagged(image).ok_or(Unused::Image)?),
         None if builds => None,
-        None => return Err("neither `image` nor `build`"),
+        None => return Err(Unused::NoImage),
     };
     let ports = ports(service);
     let health = health(&service["healthcheck"]["test"]).and_then(|health| {

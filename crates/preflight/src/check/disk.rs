@@ -48,7 +48,7 @@ fn plan<'a>(check: &'a DiskCheck, scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
                         subject,
                     };
                     match look(path, timeout).await {
-                        Err(reason) => unknown(head, path, &reason),
+                        Err(unseen) => unknown(head, path, &unseen.to_string()),
                         Ok(space) if inodes => {
                             let hint = format!("see what holds them: `df -i {0}`, `du --inodes -x -d 2 {0} | sort -n | tail`", path.display());
                             judge_inodes(head, &space, *min_inodes, &hint)
@@ -72,18 +72,27 @@ fn unknown(head: Head, path: &Path, reason: &str) -> Outcome {
         .hint(format!("`df {}`", path.display()))
 }
 
+/// Why a file system cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+enum Unseen {
+    #[error("no answer within {} ms", .0.as_millis())]
+    Silent(Duration),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Broken(#[from] tokio::task::JoinError),
+}
+
 /// A network file system may never answer; its thread is then left to itself.
-async fn look(path: &Path, timeout: Duration) -> Result<Space, String> {
+async fn look(path: &Path, timeout: Duration) -> Result<Space, Unseen> {
     let owned = path.to_owned();
     let task = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&owned));
-    match tokio::time::timeout(timeout, task).await {
-        Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
-        Ok(Err(error)) => Err(error.to_string()),
-        Ok(Ok(Err(error))) => Err(std::io::Error::from(error).to_string()),
-        Ok(Ok(Ok(seen))) => Ok(Space::new(
-            seen.f_frsize,
-            [seen.f_blocks, seen.f_bfree, seen.f_bavail],
-            [seen.f_files, seen.f_ffree],
-        )),
-    }
+    let seen = tokio::time::timeout(timeout, task).await;
+    let seen = seen.map_err(|_| Unseen::Silent(timeout))??;
+    let seen = seen.map_err(std::io::Error::from)?;
+    Ok(Space::new(
+        seen.f_frsize,
+        [seen.f_blocks, seen.f_bfree, seen.f_bavail],
+        [seen.f_files, seen.f_ffree],
+    ))
 }

@@ -186,10 +186,10 @@ fn example<'v>(
 }
 
 /// Somebody's file is in the way of asking.
-fn unreadable(id: &str, subject: &str, path: &Path, problem: &str) -> Outcome {
+fn unreadable(id: &str, subject: &str, path: &Path, problem: &Unreadable) -> Outcome {
     Outcome::error(id, subject)
         .expected(format!("a file of KEY=VALUE lines at {}", path.display()))
-        .actual(problem)
+        .actual(problem.to_string())
         .reason(format!("{} cannot be read: {problem}", path.display()))
         .hint(format!(
             "check the path and the file: `ls -l {}`",
@@ -197,8 +197,17 @@ fn unreadable(id: &str, subject: &str, path: &Path, problem: &str) -> Outcome {
         ))
 }
 
-fn read(path: &Path, job: &Job) -> Result<BTreeMap<String, Setting>, String> {
-    let text = files::read_text(path, MAX_FILE).map_err(|error| error.to_string())?;
+/// Why a file of settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Line(dotenv::Problem),
+}
+
+fn read(path: &Path, job: &Job) -> Result<BTreeMap<String, Setting>, Unreadable> {
+    let text = files::read_text(path, MAX_FILE)?;
     let environment = |name: &str| job.env.get(name).map(str::to_owned);
-    dotenv::read(&text, environment).map_err(|problem| problem.to_string())
+    dotenv::read(&text, environment).map_err(Unreadable::Line)
 }

@@ -1,7 +1,7 @@
 //! Answers and flags: only plain words get into the files.
 
 use super::machine::Machine;
-use crate::init::ask::Ask;
+use crate::init::ask::{Ask, Unfit};
 use crate::init::{Problem, Wishes};
 
 pub(super) fn machines(wishes: &Wishes, ask: &mut Ask) -> Result<Vec<Machine>, Problem> {
@@ -33,7 +33,7 @@ pub(super) fn machines(wishes: &Wishes, ask: &mut Ask) -> Result<Vec<Machine>, P
         .collect())
 }
 
-fn machine(text: &str) -> Result<(String, String), String> {
+fn machine(text: &str) -> Result<(String, String), Unfit> {
     let (user, address) = text.split_once('@').unwrap_or(("root", text));
     let plain = |text: &str, others: &str| {
         text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
@@ -43,7 +43,7 @@ fn machine(text: &str) -> Result<(String, String), String> {
     };
     let is_address = plain(address, ".-") || address.parse::<std::net::Ipv6Addr>().is_ok();
     if !plain(user, "_-.") || !is_address {
-        return Err(format!("{text:?} is no user and machine"));
+        return Err(Unfit::Machine(text.to_owned()));
     }
     Ok((user.to_owned(), address.to_owned()))
 }
@@ -51,7 +51,7 @@ fn machine(text: &str) -> Result<(String, String), String> {
 pub(super) fn wished<T>(
     text: Option<&String>,
     flag: &str,
-    fits: impl Fn(&str) -> Result<T, String>,
+    fits: impl Fn(&str) -> Result<T, Unfit>,
 ) -> Result<Option<T>, Problem> {
     let one = |text: &String| {
         fits(text).map_err(|why| {
@@ -61,46 +61,37 @@ pub(super) fn wished<T>(
     text.map(one).transpose()
 }
 
-pub(super) fn service_name(text: &str) -> Result<String, String> {
-    word(
-        text,
-        "._-",
-        "a service's name has letters, digits, `.`, `_` and `-`",
-    )
+pub(super) fn service_name(text: &str) -> Result<String, Unfit> {
+    word(text, "._-", Unfit::ServiceName)
 }
 
-pub(super) fn environment_name(text: &str) -> Result<String, String> {
-    word(
-        text,
-        "._-/",
-        "an environment's name has letters, digits, `.`, `_`, `-` and `/`",
-    )
+pub(super) fn environment_name(text: &str) -> Result<String, Unfit> {
+    word(text, "._-/", Unfit::EnvironmentName)
 }
 
-fn word(text: &str, others: &str, why: &str) -> Result<String, String> {
+fn word(text: &str, others: &str, unfit: Unfit) -> Result<String, Unfit> {
     let good = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     if begins && text.len() <= 60 && text.chars().all(good) {
         Ok(text.to_owned())
     } else {
-        Err(why.to_owned())
+        Err(unfit)
     }
 }
 
-pub(super) fn url(text: &str) -> Result<Option<String>, String> {
+pub(super) fn url(text: &str) -> Result<Option<String>, Unfit> {
     if text.is_empty() {
         return Ok(None);
     }
-    match reqwest::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.password().is_none() => {
-            Ok(Some(text.to_owned()))
-        }
-        Ok(_) => Err("write it as `http://host:port/path`, without a password".to_owned()),
-        Err(error) => Err(format!("not a URL: {error}")),
+    let url = reqwest::Url::parse(text)?;
+    if matches!(url.scheme(), "http" | "https") && url.password().is_none() {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err(Unfit::NoPlainUrl)
     }
 }
 
-pub(super) fn action(text: &str) -> Result<String, String> {
+pub(super) fn action(text: &str) -> Result<String, Unfit> {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-/@".contains(c);
     let (name, at) = text.split_once('@').unwrap_or((text, ""));
     if name.split('/').filter(|part| !part.is_empty()).count() >= 2
@@ -110,13 +101,13 @@ pub(super) fn action(text: &str) -> Result<String, String> {
     {
         Ok(text.to_owned())
     } else {
-        Err("write it as `OWNER/NAME@REF`".to_owned())
+        Err(Unfit::Action)
     }
 }
 
-pub(super) fn folder(text: &str) -> Result<String, String> {
+pub(super) fn folder(text: &str) -> Result<String, Unfit> {
     if text.is_empty() || text.contains("${{") || text.chars().any(char::is_control) {
-        return Err("it is no folder's name".to_owned());
+        return Err(Unfit::Folder);
     }
     Ok(text.to_owned())
 }

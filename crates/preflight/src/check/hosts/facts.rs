@@ -123,13 +123,13 @@ impl Fact<'_> {
             Fact::Sudo => sudo(head, answer, login),
             Fact::Commands(names) => commands(head, names, visit, login),
             Fact::Disk(_, rule) | Fact::Inodes(_, rule) => match space(answer) {
-                Err(reason) if is_the_path(&reason) => {
+                Err(Unread::Path(said)) => {
                     let look = format!("`{login} ls -ld {}`", rule.path.display());
-                    head.judged(false, self.expected(), reason, &look)
+                    head.judged(false, self.expected(), said, &look)
                 }
-                Err(reason) => self.unreadable(
+                Err(unread) => self.unreadable(
                     head,
-                    &reason,
+                    &unread.to_string(),
                     &format!("`{login} df {}`", rule.path.display()),
                 ),
                 Ok(space) => {
@@ -310,19 +310,29 @@ fn commands(head: Head, names: &[String], visit: &Visit, login: &str) -> Outcome
     head.judged(false, expected, actual, &hint)
 }
 
-/// What `stat` says of a path that is not there or may not be looked at; what else it may say is
-/// about itself.
-fn is_the_path(reason: &str) -> bool {
-    ["No such file", "Permission denied", "Not a directory"]
-        .iter()
-        .any(|said| reason.contains(said))
+/// Why `stat` gives no numbers; its own words.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    /// The path is not there, or may not be looked at.
+    #[error("{0}")]
+    Path(String),
+    /// It is about itself.
+    #[error("{0}")]
+    Stat(String),
+    #[error("`stat -f` tells no numbers there")]
+    NoNumbers,
 }
 
+/// The words for what is wrong with a path.
+const OF_PATHS: [&str; 3] = ["No such file", "Permission denied", "Not a directory"];
+
 /// Block size, blocks, free, available, inodes, free inodes.
-fn space(answer: &str) -> Result<Space, String> {
+fn space(answer: &str) -> Result<Space, Unread> {
     let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
     if word != "ok" {
-        return Err(rest.to_owned());
+        let of_path = OF_PATHS.iter().any(|words| rest.contains(words));
+        let unread = if of_path { Unread::Path } else { Unread::Stat };
+        return Err(unread(rest.to_owned()));
     }
     let numbers: Vec<u64> = rest.split(' ').flat_map(str::parse).collect();
     match numbers[..] {
@@ -331,6 +341,6 @@ fn space(answer: &str) -> Result<Space, String> {
             [total, free, available],
             [inodes, free_inodes],
         )),
-        _ => Err("`stat -f` tells no numbers there".to_owned()),
+        _ => Err(Unread::NoNumbers),
     }
 }

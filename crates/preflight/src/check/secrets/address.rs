@@ -3,6 +3,8 @@
 
 use std::net::Ipv6Addr;
 
+use url::ParseError;
+
 /// Schemes of the web, which have one host and WHATWG's grammar.
 const WEB: [&str; 5] = ["http", "https", "ws", "wss", "ftp"];
 /// Where a URL without a host names one, or a socket.
@@ -33,15 +35,38 @@ const DSN_KEYS: [&str; 14] = [
     "endpoint",
     "accountname",
 ];
-const NO_HOST: &str = "a URL without a host";
+
+/// What is wrong with it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("a byte order mark (BOM) stands before it")]
+    ByteOrderMark,
+    #[error("there is a space or a line break around it")]
+    Space,
+    #[error("a URL without a host")]
+    NoHost,
+    /// The error of a URL names its part and never its text.
+    #[error("not a URL: {0}")]
+    Url(#[from] ParseError),
+    #[error("not a URL: `mongodb+srv` takes one name and no port")]
+    Srv,
+    #[error(
+        "not a URL: a `%` in the user name or password that is not followed by two hexadecimal digits"
+    )]
+    Percent,
+    #[error("not a URL: `jdbc:` wants a driver and where to connect")]
+    Jdbc,
+    #[error("a connection string without a host")]
+    Unnamed,
+}
 
 /// What form it has, or what is wrong with it.
-pub(super) fn read(value: &str) -> Result<&'static str, String> {
+pub(super) fn read(value: &str) -> Result<&'static str, Unusable> {
     if value.starts_with('\u{feff}') {
-        return Err("a byte order mark (BOM) stands before it".to_owned());
+        return Err(Unusable::ByteOrderMark);
     }
     if value.trim() != value || value.contains(['\n', '\r']) {
-        return Err("there is a space or a line break around it".to_owned());
+        return Err(Unusable::Space);
     }
     if let Some(rest) = value.strip_prefix("jdbc:") {
         return jdbc(rest).map(|()| "a JDBC URL");
@@ -58,11 +83,10 @@ pub(super) fn read(value: &str) -> Result<&'static str, String> {
         return Ok("URLs with a host");
     }
     if WEB.contains(&scheme.as_str()) {
-        // The error of a URL names its part and never its text.
-        let url = url::Url::parse(value).map_err(|error| format!("not a URL: {error}"))?;
+        let url = url::Url::parse(value)?;
         return match url.host_str() {
             Some(host) if !host.is_empty() => Ok("a URL with a host"),
-            _ => Err(NO_HOST.to_owned()),
+            _ => Err(Unusable::NoHost),
         };
     }
     other_url(&scheme, rest)
@@ -77,7 +101,7 @@ fn with_scheme(value: &str) -> Option<(String, &str)> {
 }
 
 /// A driver's own scheme: `user:password@host:port,host:port/database?options`.
-fn other_url(scheme: &str, rest: &str) -> Result<&'static str, String> {
+fn other_url(scheme: &str, rest: &str) -> Result<&'static str, Unusable> {
     let end = rest.find(['/', '?', '#', ';']).unwrap_or(rest.len());
     let (authority, after) = rest.split_at(end);
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -98,7 +122,7 @@ fn other_url(scheme: &str, rest: &str) -> Result<&'static str, String> {
         return if names_host(after) {
             Ok("a URL with a host or a socket")
         } else {
-            Err(NO_HOST.to_owned())
+            Err(Unusable::NoHost)
         };
     }
     // SQLite's may have no host at all: `sqlite://shop.db`.
@@ -110,7 +134,7 @@ fn other_url(scheme: &str, rest: &str) -> Result<&'static str, String> {
         count += 1;
         let port = host(one)?;
         if scheme == "mongodb+srv" && (port || count > 1) {
-            return Err("not a URL: `mongodb+srv` takes one name and no port".to_owned());
+            return Err(Unusable::Srv);
         }
     }
     Ok(if count > 1 {
@@ -121,19 +145,17 @@ fn other_url(scheme: &str, rest: &str) -> Result<&'static str, String> {
 }
 
 /// One host, with a port or without; whether there is one.
-fn host(text: &str) -> Result<bool, String> {
+fn host(text: &str) -> Result<bool, Unusable> {
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (address, after) = rest
-            .split_once(']')
-            .ok_or("not a URL: invalid IPv6 address")?;
+        let (address, after) = rest.split_once(']').ok_or(ParseError::InvalidIpv6Address)?;
         let plain = address.split('%').next().unwrap_or_default();
         if plain.parse::<Ipv6Addr>().is_err() {
-            return Err("not a URL: invalid IPv6 address".to_owned());
+            return Err(ParseError::InvalidIpv6Address.into());
         }
         match after.strip_prefix(':') {
             Some(port) => (address, Some(port)),
             None if after.is_empty() => (address, None),
-            None => return Err("not a URL: invalid port number".to_owned()),
+            None => return Err(ParseError::InvalidPort.into()),
         }
     } else {
         match text.split_once(':') {
@@ -142,27 +164,27 @@ fn host(text: &str) -> Result<bool, String> {
         }
     };
     if name.is_empty() {
-        return Err(NO_HOST.to_owned());
+        return Err(Unusable::NoHost);
     }
     if !text.starts_with('[')
         && name.contains(|c: char| c.is_control() || " <>[]\\^|\"".contains(c))
     {
-        return Err("not a URL: invalid domain character".to_owned());
+        return Err(ParseError::InvalidDomainCharacter.into());
     }
     let good = |port: &str| port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0);
     if port.is_some_and(|port| !good(port)) {
-        return Err("not a URL: invalid port number".to_owned());
+        return Err(ParseError::InvalidPort.into());
     }
     Ok(port.is_some())
 }
 
 /// libpq and MongoDB's drivers refuse a percent sign that encodes nothing.
-fn percent_encoded(user: &str) -> Result<(), String> {
+fn percent_encoded(user: &str) -> Result<(), Unusable> {
     let good = |part: &str| part.len() > 1 && part.bytes().take(2).all(|b| b.is_ascii_hexdigit());
     if user.split('%').skip(1).all(good) {
         Ok(())
     } else {
-        Err("not a URL: a `%` in the user name or password that is not followed by two hexadecimal digits".to_owned())
+        Err(Unusable::Percent)
     }
 }
 
@@ -178,10 +200,10 @@ fn names_host(after: &str) -> bool {
 }
 
 /// What follows `jdbc:`, which is the driver's own: `postgresql://h1,h2/db`, `oracle:thin:@h:1521:x`.
-fn jdbc(rest: &str) -> Result<(), String> {
+fn jdbc(rest: &str) -> Result<(), Unusable> {
     let (driver, after) = rest.split_once(':').unwrap_or((rest, ""));
     if driver.is_empty() || after.is_empty() {
-        return Err("not a URL: `jdbc:` wants a driver and where to connect".to_owned());
+        return Err(Unusable::Jdbc);
     }
     let Some((before, place)) = after.split_once("//") else {
         return Ok(());
@@ -196,7 +218,7 @@ fn jdbc(rest: &str) -> Result<(), String> {
         return if local || names_host(options) {
             Ok(())
         } else {
-            Err(NO_HOST.to_owned())
+            Err(Unusable::NoHost)
         };
     }
     if before.contains('@') || authority.contains(['(', '\\']) {
@@ -206,7 +228,7 @@ fn jdbc(rest: &str) -> Result<(), String> {
 }
 
 /// `host=db dbname=shop`, `Server=db;Database=shop`, or Go's `user:password@tcp(db:3306)/shop`.
-fn connection_string(value: &str) -> Result<&'static str, String> {
+fn connection_string(value: &str) -> Result<&'static str, Unusable> {
     let go = |kind: &str| {
         let (_, place) = value.rsplit_once(kind)?;
         let (place, rest) = place.split_once(')')?;
@@ -221,7 +243,7 @@ fn connection_string(value: &str) -> Result<&'static str, String> {
     // libpq takes spaces around the sign.
     let joined = value.replace(" =", "=").replace("= ", "=");
     let Some(pairs) = pairs(&joined) else {
-        return Err(NO_HOST.to_owned());
+        return Err(Unusable::NoHost);
     };
     let named = pairs.iter().any(|(key, value)| {
         DSN_KEYS.contains(&key.to_ascii_lowercase().as_str()) && !value.is_empty()
@@ -229,7 +251,7 @@ fn connection_string(value: &str) -> Result<&'static str, String> {
     if named {
         Ok("a connection string with a host")
     } else {
-        Err("a connection string without a host".to_owned())
+        Err(Unusable::Unnamed)
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &Secret) -> Outcome {
                 let hint = format!(
                     "set it again as `scheme://user:password@host/…`, special characters percent-encoded: `gh secret set {name}`"
                 );
-                unusable(id, name, &problem, &hint)
+                unusable(id, name, &problem.to_string(), &hint)
             }
         },
     }
