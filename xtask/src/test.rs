@@ -46,6 +46,9 @@ fn tests(affected: &Affected) -> Result<(), Failure> {
     let mut command = setup::cargo_tool::NEXTEST.command();
     // It builds every binary that a test starts.
     command.env("DEPLOY_GUARD_BUILT", "1");
+    // docker-compose 1 then starts in half the time: it needs one class of distutils, and Debian's setuptools would
+    // load itself in its place.
+    command.env("SETUPTOOLS_USE_DISTUTILS", "stdlib");
     command.args(["run", "--workspace", "--locked"]);
     if let Some(filter) = affected.filter() {
         println!("only {filter}");

@@ -144,7 +144,7 @@ fn merged(parts: Vec<Part>, told: Vec<Outcome>, wanted: &sort::Wanted) -> Report
         .tables
         .extend(crate::slowest::slowest(&report.outcomes));
     report.duration = duration;
-    report.policy = policy.as_ref().map(Into::into);
+    report.policy = policy;
     if let Some(about) = about {
         report.service = about.service;
         report.environment = about.environment;

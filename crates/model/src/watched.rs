@@ -2,21 +2,26 @@
 
 use std::time::Duration;
 
-/// When a probe passes, fails, or is given up; the words of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When a probe passes, fails, or is given up. The words are those of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Policy {
-    pub initial_delay: Duration,
-    pub interval: Duration,
-    pub timeout: Duration,
+    pub initial_delay_ms: u64,
+    pub interval_ms: u64,
+    pub timeout_ms: u64,
     pub success_threshold: u32,
     pub failure_limit: Option<u32>,
-    pub failing_for: Option<Duration>,
-    pub startup: Duration,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failing_for_ms: Option<u64>,
+    pub startup_ms: u64,
     pub error_limit: u32,
     pub inconclusive_limit: u32,
     pub min_samples: u32,
-    pub deadline: Duration,
-    pub soak: Duration,
+    pub deadline_ms: u64,
+    pub soak_ms: u64,
     /// A count, `2`, or a share of the soak's measurements, `1%`.
     pub soak_failure_limit: String,
 }
@@ -26,18 +31,18 @@ impl Policy {
         // No `..`: a text of another's must be redacted. The only one is a number of the
         // configuration, which `merge` reads again.
         let Policy {
-            initial_delay: _,
-            interval: _,
-            timeout: _,
+            initial_delay_ms: _,
+            interval_ms: _,
+            timeout_ms: _,
             success_threshold: _,
             failure_limit: _,
-            failing_for: _,
-            startup: _,
+            failing_for_ms: _,
+            startup_ms: _,
             error_limit: _,
             inconclusive_limit: _,
             min_samples: _,
-            deadline: _,
-            soak: _,
+            deadline_ms: _,
+            soak_ms: _,
             soak_failure_limit: _,
         } = &self;
         self

@@ -44,7 +44,7 @@ pub use moto::Moto;
 pub use nginx::Nginx;
 pub use postgres::Postgres;
 pub use prism::Prism;
-pub use process::{Process, end_all_with, free_port, wait_until};
+pub use process::{Process, any_process_with, end_all_with, free_port, wait_until};
 pub use prometheus::Prometheus;
 pub use redis::Redis;
 pub use registry::Registry;

@@ -180,13 +180,23 @@ pub fn end_all_with(name: &str, value: &str) {
             .split(|byte| *byte == 0)
             .any(|entry| entry == wanted.as_bytes())
     };
+    for pid in process_ids().filter(|pid| has(pid)) {
+        kill("KILL", &pid);
+    }
+}
+
+/// Whether a process runs that has this text among its arguments.
+pub fn any_process_with(text: &str) -> bool {
+    process_ids().any(|pid| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(text)
+    })
+}
+
+fn process_ids() -> impl Iterator<Item = String> {
     let entries = fs::read_dir("/proc").expect("the processes can be listed");
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    for pid in names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
-        if has(&pid) {
-            kill("KILL", &pid);
-        }
-    }
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn kill(signal: &str, target: &str) {

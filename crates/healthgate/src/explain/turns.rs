@@ -40,7 +40,7 @@ pub(super) fn of(told: &Told, n: usize) -> Vec<Turn> {
         let why = outcome.reason.as_deref().unwrap_or("no reason is given");
         return vec![turn(told, Duration::ZERO, format!("not asked: {why}"))];
     }
-    let policy = gate::policy_report::told(&policy.into());
+    let policy = gate::policy_report::told(policy);
     if outcome.members.is_some() {
         // Measurements of many endpoints: no rule of one probe joins them.
         let seen = measured.iter().zip(&outcome.measurements);

@@ -225,7 +225,7 @@ fn read(one: v1::Outcome) -> Outcome {
     outcome.actual = one.actual;
     outcome.reason = one.reason;
     outcome.hint = one.hint;
-    outcome.policy = one.policy.as_ref().map(Into::into);
+    outcome.policy = one.policy.clone();
     outcome.limits = one.limits.as_ref().map(Into::into).unwrap_or_default();
     let measurement = |one: v1::Measurement| {
         Some(Measurement {

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::release::Match;
+pub use crate::watched::Policy;
 use crate::{Id, Severity, Verdict};
 
 /// The value of `schema`.
@@ -200,27 +201,6 @@ pub struct Measurement {
     pub evidence: Option<String>,
 }
 
-/// When a probe passes, fails, or is given up. The words are those of the configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Policy {
-    pub initial_delay_ms: u64,
-    pub interval_ms: u64,
-    pub timeout_ms: u64,
-    pub success_threshold: u32,
-    pub failure_limit: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub failing_for_ms: Option<u64>,
-    pub startup_ms: u64,
-    pub error_limit: u32,
-    pub inconclusive_limit: u32,
-    pub min_samples: u32,
-    pub deadline_ms: u64,
-    pub soak_ms: u64,
-    /// A count, `2`, or a share of the soak's measurements, `1%`.
-    pub soak_failure_limit: String,
-}
-
 /// Bounds on what a measurement may find.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -268,7 +248,7 @@ impl From<&crate::Report> for Report {
             started_at: timestamp(report.started_at),
             duration_ms: millis(report.duration),
             outcomes: report.outcomes.iter().map(Outcome::from).collect(),
-            policy: report.policy.as_ref().map(Policy::from),
+            policy: report.policy.clone(),
             pauses: report.pauses.iter().map(Pause::from).collect(),
             shard: report.shard.map(|shard| shard.to_string()),
             context: Context::from(&report.context),
@@ -290,7 +270,7 @@ impl From<&crate::Outcome> for Outcome {
             hint: outcome.hint.clone(),
             duration_ms: millis(outcome.duration),
             measurements: outcome.measurements.iter().map(Measurement::from).collect(),
-            policy: outcome.policy.as_ref().map(Policy::from),
+            policy: outcome.policy.clone(),
             limits: (!outcome.limits.is_empty()).then(|| Limits::from(outcome.limits)),
             members: outcome.members.as_ref().map(Members::from),
         }
@@ -340,47 +320,6 @@ impl From<&crate::Measurement> for Measurement {
             reason: measurement.reason.clone(),
             duration_ms: millis(measurement.duration),
             evidence: measurement.evidence.clone(),
-        }
-    }
-}
-
-impl From<&crate::Policy> for Policy {
-    fn from(policy: &crate::Policy) -> Self {
-        Policy {
-            initial_delay_ms: millis(policy.initial_delay),
-            interval_ms: millis(policy.interval),
-            timeout_ms: millis(policy.timeout),
-            success_threshold: policy.success_threshold,
-            failure_limit: policy.failure_limit,
-            failing_for_ms: policy.failing_for.map(millis),
-            startup_ms: millis(policy.startup),
-            error_limit: policy.error_limit,
-            inconclusive_limit: policy.inconclusive_limit,
-            min_samples: policy.min_samples,
-            deadline_ms: millis(policy.deadline),
-            soak_ms: millis(policy.soak),
-            soak_failure_limit: policy.soak_failure_limit.clone(),
-        }
-    }
-}
-
-impl From<&Policy> for crate::Policy {
-    fn from(policy: &Policy) -> Self {
-        let ms = Duration::from_millis;
-        crate::Policy {
-            initial_delay: ms(policy.initial_delay_ms),
-            interval: ms(policy.interval_ms),
-            timeout: ms(policy.timeout_ms),
-            success_threshold: policy.success_threshold,
-            failure_limit: policy.failure_limit,
-            failing_for: policy.failing_for_ms.map(ms),
-            startup: ms(policy.startup_ms),
-            error_limit: policy.error_limit,
-            inconclusive_limit: policy.inconclusive_limit,
-            min_samples: policy.min_samples,
-            deadline: ms(policy.deadline_ms),
-            soak: ms(policy.soak_ms),
-            soak_failure_limit: policy.soak_failure_limit.clone(),
         }
     }
 }
@@ -449,6 +388,7 @@ pub fn timestamp(at: jiff::Timestamp) -> String {
     format!("{at:.3}")
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Whole milliseconds, as every duration of a report is told.
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

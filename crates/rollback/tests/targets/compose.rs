@@ -605,7 +605,12 @@ fn what_a_killed_rollback_left_behind_does_not_overtake_its_abort(compose: Compo
         world.bed.killed(2, Duration::from_millis(millis));
         world.bed.rollback(&["abort"]).is(0, &[]);
         assert_eq!(world.container("backend").1, "shop:v2", "{millis} ms");
-        std::thread::sleep(Duration::from_secs(3));
+        let project = world.project();
+        let ended = || !testkit::any_process_with(&project);
+        assert!(
+            testkit::wait_until(Duration::from_secs(20), ended),
+            "{millis} ms"
+        );
         assert_eq!(world.container("backend").1, "shop:v2", "{millis} ms");
         world.answers("v2");
     }

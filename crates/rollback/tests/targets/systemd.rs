@@ -229,6 +229,11 @@ fn names_of_releases_are_never_code() {
     ];
     let world = World::new(1, &["v2"], "");
     let (host, _) = &world.hosts[0];
+    // The gate reads one line of text and waits in vain for some of these; the target itself tells what runs.
+    let config = world.bed.read("deploy-guard.yml");
+    let hasty = config.replace("deadline: 30s", "deadline: 3s");
+    assert_ne!(config, hasty);
+    world.bed.write("deploy-guard.yml", &hasty);
     let mut refused = 0;
     for release in odd {
         put(host, release);
@@ -238,7 +243,6 @@ fn names_of_releases_are_never_code() {
         }
         live(host, "v2");
         answers(world.hosts[0].1, "v2");
-        // The gate reads one line of text; the target itself says what runs.
         let end = world.bed.rollback(&["run"]);
         let link = host.must(&["sh", "-c", "readlink -n /srv/shop/current; echo ."]);
         assert_eq!(

@@ -7,86 +7,88 @@ use serde::Deserialize;
 
 use crate::value::{Portion, Span};
 
-/// When a probe passes, fails, or is given up.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Policy {
+/// The keys of a policy, a row each, with the default; `optional` for a rule that holds only where it is set.
+macro_rules! keys {
+    ($(
+        $(#[doc = $doc:literal])* $(#[schemars($($schema:tt)*)])?
+        $key:ident: $kind:ident $type:ty $(= $default:expr)?,
+    )*) => {
+        /// When a probe passes, fails, or is given up.
+        #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub struct Policy {
+            $($(#[doc = $doc])* $(#[schemars($($schema)*)])? pub $key: keys!(@field $kind $type),)*
+        }
+
+        impl Default for Policy {
+            fn default() -> Self {
+                Policy { $($key: keys!(@default $kind $($default)?),)* }
+            }
+        }
+
+        /// What one probe does otherwise than the stage's policy.
+        #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub struct PolicyOverlay {
+            $(pub $key: Option<$type>,)*
+        }
+
+        impl Policy {
+            /// This policy with what a probe does otherwise.
+            pub fn with(&self, overlay: Option<&PolicyOverlay>) -> Policy {
+                let Some(overlay) = overlay else {
+                    return self.clone();
+                };
+                Policy { $($key: keys!(@laid $kind overlay.$key, self.$key),)* }
+            }
+        }
+    };
+    (@field always $type:ty) => { $type };
+    (@field optional $type:ty) => { Option<$type> };
+    (@default always $default:expr) => { $default };
+    (@default optional) => { None };
+    (@laid always $own:expr, $common:expr) => { $own.unwrap_or($common) };
+    (@laid optional $own:expr, $common:expr) => { $own.or($common) };
+}
+
+keys! {
     /// Wait this long before the first measurement. Default 0s.
-    pub initial_delay: Span,
+    initial_delay: always Span = Span::ZERO,
     /// From the start of one measurement to the start of the next: the n-th starts at the stage's
     /// start + initial-delay + n × interval, however long those before it took. A slot that comes
     /// while the probe's own answer is still awaited is left out. Default 2s.
-    pub interval: Span,
+    interval: always Span = Span::from_secs(2),
     /// How long one measurement may take. Default 5s.
-    pub timeout: Span,
+    timeout: always Span = Span::from_secs(5),
     /// Successes in a row that pass. Default 3.
     #[schemars(range(min = 1))]
-    pub success_threshold: u32,
+    success_threshold: always u32 = 3,
     /// The probe fails as soon as its failures in all exceed this. Unset: only the deadline ends
     /// the wait.
-    pub failure_limit: Option<u32>,
+    failure_limit: optional u32,
     /// The probe fails as soon as it failed for this long without a success between, and for no
     /// shorter failure: takes the place of `failure-limit` and `soak-failure-limit`. Unset: those
     /// count.
-    pub failing_for: Option<Span>,
+    failing_for: optional Span,
     /// Failures before the first success and within this time count for nothing. Default 0s.
-    pub startup: Span,
+    startup: always Span = Span::ZERO,
     /// Errors in a row (with no success between) above which the probe ends as error, or as fail if
     /// it saw a failure before it passed. Default 4.
-    pub error_limit: u32,
+    error_limit: always u32 = 4,
     /// Inconclusive measurements in a row (with no success between) above which the probe ends so,
     /// or as the worst that it saw before it passed. Default 4.
-    pub inconclusive_limit: u32,
+    inconclusive_limit: always u32 = 4,
     /// Do not pass before this many successes in all. Default 0.
-    pub min_samples: u32,
+    min_samples: always u32 = 0,
     /// From the stage's start; a probe that has not passed by then is fail if it saw a failure, else
     /// error if it saw an error, else inconclusive. It ends so as soon as too few measurements are
     /// left to pass. Default 2m.
-    pub deadline: Span,
+    deadline: always Span = Span::from_secs(120),
     /// After passing, keep measuring this long. Default 0s.
-    pub soak: Span,
+    soak: always Span = Span::ZERO,
     /// The error budget of the soak, above which the probe fails: a number of failures, or a share
     /// of the soak's measurements such as `1%`. Default 0.
-    pub soak_failure_limit: Portion,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            initial_delay: Span::ZERO,
-            interval: Span::from_secs(2),
-            timeout: Span::from_secs(5),
-            success_threshold: 3,
-            failure_limit: None,
-            failing_for: None,
-            startup: Span::ZERO,
-            error_limit: 4,
-            inconclusive_limit: 4,
-            min_samples: 0,
-            deadline: Span::from_secs(120),
-            soak: Span::ZERO,
-            soak_failure_limit: Portion::Count(0),
-        }
-    }
-}
-
-/// What one probe does otherwise than the stage's policy.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PolicyOverlay {
-    pub initial_delay: Option<Span>,
-    pub interval: Option<Span>,
-    pub timeout: Option<Span>,
-    pub success_threshold: Option<u32>,
-    pub failure_limit: Option<u32>,
-    pub failing_for: Option<Span>,
-    pub startup: Option<Span>,
-    pub error_limit: Option<u32>,
-    pub inconclusive_limit: Option<u32>,
-    pub min_samples: Option<u32>,
-    pub deadline: Option<Span>,
-    pub soak: Option<Span>,
-    pub soak_failure_limit: Option<Portion>,
+    soak_failure_limit: always Portion = Portion::Count(0),
 }
 
 /// A policy that nothing can pass, and what would fit.
@@ -157,42 +159,5 @@ impl Policy {
             ),
             hint: format!("what fits: {}", fits.join(", or ")),
         })
-    }
-
-    /// This policy with what a probe does otherwise.
-    pub fn with(&self, overlay: Option<&PolicyOverlay>) -> Policy {
-        let Some(overlay) = overlay else {
-            return self.clone();
-        };
-        let PolicyOverlay {
-            initial_delay,
-            interval,
-            timeout,
-            success_threshold,
-            failure_limit,
-            failing_for,
-            startup,
-            error_limit,
-            inconclusive_limit,
-            min_samples,
-            deadline,
-            soak,
-            soak_failure_limit,
-        } = *overlay;
-        Policy {
-            initial_delay: initial_delay.unwrap_or(self.initial_delay),
-            interval: interval.unwrap_or(self.interval),
-            timeout: timeout.unwrap_or(self.timeout),
-            success_threshold: success_threshold.unwrap_or(self.success_threshold),
-            failure_limit: failure_limit.or(self.failure_limit),
-            failing_for: failing_for.or(self.failing_for),
-            startup: startup.unwrap_or(self.startup),
-            error_limit: error_limit.unwrap_or(self.error_limit),
-            inconclusive_limit: inconclusive_limit.unwrap_or(self.inconclusive_limit),
-            min_samples: min_samples.unwrap_or(self.min_samples),
-            deadline: deadline.unwrap_or(self.deadline),
-            soak: soak.unwrap_or(self.soak),
-            soak_failure_limit: soak_failure_limit.unwrap_or(self.soak_failure_limit),
-        }
     }
 }
