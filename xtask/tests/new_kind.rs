@@ -61,7 +61,7 @@ impl Kind for FileProbe {
         self.path.display().to_string()
     }
 
-    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, crate::Error> {
         Ok(Box::new(File(self)))
     }
 }

@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use model::text::cut_at_word;
 use model::{Severity, Tally, Verdict};
+use probe::Outlook;
 use probe::Reading;
 use probe::release::Identity;
 use tokio::time::{Sleep, sleep_until};
@@ -388,7 +389,7 @@ impl<'a> GateLoop<'a> {
                 at,
                 reading: &reading,
             });
-            let (verdict, is_final) = (reading.verdict, reading.is_final);
+            let (verdict, outlook) = (reading.verdict, reading.outlook);
             if let (Some(_), Some(reason)) = (member, &reading.reason) {
                 let complaint = || cut_at_word(reason).into();
                 endpoint.complaints.push(verdict, complaint);
@@ -401,7 +402,7 @@ impl<'a> GateLoop<'a> {
             if !state.names && other.is_some_and(|other| started < other.seen_at) {
                 endpoint.assessor.void_successes();
             }
-            if is_final {
+            if outlook == Outlook::Final {
                 endpoint.assessor.give_up();
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use config::file::{Member, Policy};
 use model::{Outcome, Severity, Shard};
 use probe::kinds::Planned;
-use probe::{Probe, ProbeContext, members};
+use probe::{Error, Probe, ProbeContext, members};
 
 use crate::group::{self, Group};
 use crate::observer::ProbeInfo;
@@ -51,19 +51,25 @@ impl GatedProbe {
                 let endpoints = vec![Endpoint { name: None, probe }];
                 (None, endpoints)
             }),
-            Some(meant) => members::expand(*meant, &around.hosts).and_then(|members| {
-                let (group, list) = Group::of(members, shard);
-                let endpoint = |member: Member| {
-                    let named = |reason| format!("{}: {reason}", member.target);
-                    let probe = planned.make_for(&member, around).map_err(named)?;
-                    Ok(Endpoint {
-                        name: Some(member.target.into()),
-                        probe,
-                    })
-                };
-                let endpoints: Result<Vec<_>, String> = list.into_iter().map(endpoint).collect();
-                Ok((Some(group), endpoints?))
-            }),
+            Some(meant) => match members::expand(*meant, &around.hosts) {
+                Ok(members) => {
+                    let (group, list) = Group::of(members, shard);
+                    let endpoint = |member: Member| {
+                        let made = planned.make_for(&member, around);
+                        let probe = made.map_err(|cause| cause.of(&*member.target))?;
+                        Ok(Endpoint {
+                            name: Some(member.target.into()),
+                            probe,
+                        })
+                    };
+                    let endpoints = list
+                        .into_iter()
+                        .map(endpoint)
+                        .collect::<Result<Vec<_>, Error>>();
+                    endpoints.map(|endpoints| (Some(group), endpoints))
+                }
+                Err(error) => Err(error.into()),
+            },
         };
         match asked {
             Ok((_, endpoints)) if endpoints.is_empty() => Err(Outcome::skipped(
@@ -79,11 +85,11 @@ impl GatedProbe {
                 endpoints,
                 group,
             }),
-            Err(reason) => Err(Outcome::error(id, subject)
+            Err(error) => Err(Outcome::error(id, subject)
                 .severity(*severity)
                 .expected("a probe that can be made")
-                .actual(&reason)
-                .reason(reason)
+                .actual(error.to_string())
+                .reason(error.to_string())
                 .hint("fix the probe's configuration")),
         }
     }

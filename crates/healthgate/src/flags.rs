@@ -216,7 +216,7 @@ impl Flags {
                 Some(_) if url.starts_with('{') => "http://target/".to_owned(),
                 Some(_) => config::file::Member::of_line("target").fill(url),
             };
-            if let Err(reason) = probe::http::check_url(&example) {
+            if let Err(reason) = net::http::request::parse(&example) {
                 return Err(Failure::usage(format!("`--http {url}`: {reason}"))
                     .hint("write it as `http://host:port/path` or `https://…`"));
             }
@@ -273,11 +273,15 @@ fn name_of(url: &str) -> String {
     rest.trim_end_matches('/').to_owned()
 }
 
-fn release_match(text: &str) -> Result<Match, String> {
+#[derive(Debug, thiserror::Error)]
+#[error("one of exact, prefix, regex")]
+struct NoMatch;
+
+fn release_match(text: &str) -> Result<Match, NoMatch> {
     match text {
         "exact" => Ok(Match::Exact),
         "prefix" => Ok(Match::Prefix),
         "regex" => Ok(Match::Regex),
-        _ => Err("one of exact, prefix, regex".to_owned()),
+        _ => Err(NoMatch),
     }
 }

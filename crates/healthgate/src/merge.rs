@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use cli::{Failure, Job};
 use jiff::Timestamp;
 use model::text::cut;
-use model::{Outcome, Report, Shard};
+use model::{Id, Outcome, Report, Shard, ShardError};
 
 use self::part::Part;
 use crate::explain::read;
@@ -64,7 +64,7 @@ impl Flags {
             let name = file.display().to_string();
             match part(name.clone(), &file) {
                 Ok(part) => parts.push(part),
-                Err(reason) => told.push(sort::unusable(name, reason)),
+                Err(reason) => told.push(sort::unusable(name, reason.to_string())),
             }
         }
         Ok(merged(parts, told, wanted))
@@ -93,21 +93,33 @@ fn reports_in(folder: &std::path::Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-fn part(name: String, file: &std::path::Path) -> Result<Part, String> {
+/// Why a report cannot be counted.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error(transparent)]
+    Unread(#[from] read::Error),
+    #[error("it is a report of `{}`", cut(.0, 40))]
+    OtherStage(String),
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    #[error("it is damaged: the counts of `{}` cannot be true", cut(.0, 60))]
+    Counts(Id),
+}
+
+fn part(name: String, file: &std::path::Path) -> Result<Part, Unusable> {
     let read::Told {
         report, started_at, ..
-    } = read::within(file, LARGEST).map_err(|failure| failure.error.to_string())?;
+    } = read::within(file, LARGEST)?;
     if report.stage != "healthgate" {
-        let stage = cut(&report.stage, 40);
-        return Err(format!("it is a report of `{stage}`"));
+        return Err(Unusable::OtherStage(report.stage));
     }
     let shard = match &report.shard {
         None => Shard { index: 1, count: 1 },
-        Some(text) => text
-            .parse()
-            .map_err(|error: model::ShardError| error.to_string())?,
+        Some(text) => text.parse()?,
     };
-    add::check(&report)?;
+    if let Some(damaged) = add::damaged(&report) {
+        return Err(Unusable::Counts(damaged.id.clone()));
+    }
     Ok(Part {
         name,
         shard,

@@ -7,7 +7,7 @@ use config::file::Addresses;
 use futures_util::future::join_all;
 use model::Verdict;
 use net::party::{Party, awaited_party, in_measurement};
-use net::{Endpoint, Place, REFUSED, Route, budget};
+use net::{Endpoint, Place, Problem, Route, budget};
 
 use crate::reading::Reading;
 use crate::release::Identity;
@@ -85,12 +85,10 @@ fn judge(
     mut readings: Vec<Reading>,
 ) -> Reading {
     let one = rule == Addresses::One;
-    let refused_by = |reading: &Reading| reading.value.as_deref() == Some(REFUSED);
     let localhost = looked_up && place.host == "localhost";
     // Where a machine has only one of the two, its own address of the other kind is none.
-    let answered = |reading: &Reading| {
-        !(refused_by(reading) || localhost && reading.verdict == Verdict::Error)
-    };
+    let answered =
+        |reading: &Reading| !(reading.refused || localhost && reading.verdict == Verdict::Error);
     if one || localhost && readings.iter().any(answered) {
         // `localhost` is two addresses by convention, and many servers listen on one.
         readings.retain(answered);
@@ -127,9 +125,8 @@ fn silence(release: Option<&Identity>) -> u8 {
     }
 }
 
-/// Nobody listens.
 fn refused(expected: &str) -> Reading {
-    Reading::not(Verdict::Fail, expected, REFUSED, REFUSED).value(REFUSED)
+    Reading::of_problem(Problem::refused(), expected)
 }
 
 /// The one that owes the answer does not give it in time; or we had no memory to read it.

@@ -7,6 +7,7 @@ use model::evidence;
 use model::text::excerpt;
 use remote::{Ran, Wanted};
 
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::shell::Shell;
@@ -18,7 +19,7 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    pub(crate) fn new(probe: CommandProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: CommandProbe, around: &ProbeContext) -> Result<Self, Error> {
         let shell = Shell::new(probe.host.as_deref(), around)?;
         Ok(Command { probe, shell })
     }
@@ -74,7 +75,7 @@ impl Kind for CommandProbe {
         self.run.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Command::new(self, around)?))
     }
 }

@@ -12,6 +12,7 @@ use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::project::Project;
 use crate::reading::Reading;
@@ -52,7 +53,7 @@ struct Found {
 }
 
 impl Compose {
-    pub(crate) fn new(probe: ComposeProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: ComposeProbe, around: &ProbeContext) -> Result<Self, Error> {
         let shell = Shell::new(probe.host.as_deref(), around)?;
         Ok(Compose {
             probe,
@@ -412,7 +413,7 @@ impl Kind for ComposeProbe {
         self.name.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Compose::new(self, around)?))
     }
 }

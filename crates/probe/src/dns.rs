@@ -10,6 +10,7 @@ use net::Place;
 use net::party::in_measurement;
 
 use crate::addresses::late;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -20,15 +21,12 @@ pub(crate) struct Dns {
 }
 
 impl Dns {
-    pub(crate) fn new(probe: DnsProbe) -> Result<Self, String> {
+    pub(crate) fn new(probe: DnsProbe) -> Result<Self, Error> {
         if probe.host.is_empty() || probe.host.contains(|c: char| c.is_whitespace() || c == '/') {
-            return Err(format!("`{}` is no name", probe.host));
+            return Err(Error::NoName(probe.host));
         }
         if probe.host.parse::<IpAddr>().is_ok() {
-            return Err(format!(
-                "`{}` is an address: nothing is looked up",
-                probe.host
-            ));
+            return Err(Error::IsAddress(probe.host));
         }
         // The port is not asked; a look-up wants one.
         let place = Place {
@@ -70,7 +68,7 @@ impl Kind for DnsProbe {
         self.host.clone()
     }
 
-    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Dns::new(self)?))
     }
 }

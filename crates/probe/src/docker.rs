@@ -9,6 +9,7 @@ use model::text::excerpt;
 use remote::{Ran, quote};
 
 use crate::containers::{Container, FORMAT, NOW, time};
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::restarts::Watch;
@@ -27,7 +28,7 @@ pub(crate) fn program(sudo: bool) -> &'static str {
 }
 
 impl Docker {
-    pub(crate) fn new(probe: DockerProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: DockerProbe, around: &ProbeContext) -> Result<Self, Error> {
         let shell = Shell::new(probe.host.as_deref(), around)?;
         Ok(Docker {
             probe,
@@ -78,7 +79,7 @@ impl Kind for DockerProbe {
         self.container.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Docker::new(self, around)?))
     }
 }

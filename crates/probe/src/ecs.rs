@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws::Renewing;
 use aws::ecs::Service;
-use aws::{Error, Renewing};
 use config::file::EcsProbe;
 use futures_util::future::try_join3;
 use model::{Verdict, evidence};
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use self::judge::{Watch, judge};
 use self::snapshot::{Definition, PAGE, PAGES, Task};
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -58,7 +59,7 @@ impl Ecs {
         clippy::unnecessary_wraps,
         reason = "other kinds cannot always be made"
     )]
-    pub(crate) fn new(probe: EcsProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: EcsProbe, around: &ProbeContext) -> Result<Self, Error> {
         let region = probe.region.as_deref();
         Ok(Ecs {
             client: Renewing::new(&around.env, region, &around.redactor),
@@ -104,23 +105,27 @@ impl Ecs {
 
     async fn ask(&self, action: &str, question: &Value) -> Result<Value, Trouble> {
         self.client.ecs(action, question).await.map_err(|error| {
-            let text = error.to_string();
-            let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
             let cluster = &self.probe.cluster;
+            // By the names that AWS gives its errors.
+            let is = |code: &str, names: &[&str]| names.iter().any(|name| code.contains(name));
             let hint = match &error {
-                Error::Denied { .. } => {
+                aws::Error::Denied { .. } => {
                     format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
                 }
-                _ if has(&["Throttling", "TooManyRequests"]) => {
+                aws::Error::Status { code, .. } if is(code, &["Throttling", "TooManyRequests"]) => {
                     "ask less often: `policy: { interval: 10s }`".to_owned()
                 }
-                _ if has(&["ClusterNotFound"]) => format!(
-                    "there is no cluster `{cluster}` in this region: `aws ecs list-clusters`"
-                ),
+                aws::Error::Status { code, .. } | aws::Error::Absent { code, .. }
+                    if is(code, &["ClusterNotFound"]) =>
+                {
+                    format!(
+                        "there is no cluster `{cluster}` in this region: `aws ecs list-clusters`"
+                    )
+                }
                 error => error.hint(),
             };
             Trouble {
-                reason: format!("{action}: {text}"),
+                reason: format!("{action}: {error}"),
                 hint,
             }
         })
@@ -182,7 +187,7 @@ impl Kind for EcsProbe {
         self.service.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Ecs::new(self, around)?))
     }
 }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::file::{GrpcProbe, HttpVersion};
-use http::HeaderMap;
+use config::value::Proxy;
 use http::header::{CONTENT_TYPE, HeaderValue, TE};
+use http::{HeaderMap, Method};
 use model::Verdict;
 use model::text::excerpt;
 use net::Place;
@@ -18,6 +19,7 @@ use net::http::transport::{Transport, Wire};
 use net::{Endpoint, Route};
 
 use crate::addresses::ask_every;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -33,7 +35,7 @@ pub(crate) struct Grpc {
 }
 
 impl Grpc {
-    pub(crate) fn new(probe: GrpcProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: GrpcProbe, around: &ProbeContext) -> Result<Self, Error> {
         let GrpcProbe {
             name: _,
             address,
@@ -52,7 +54,7 @@ impl Grpc {
             policy: _,
             severity: _,
         } = &probe;
-        let port = address.port().ok_or("no port is given")?;
+        let port = address.port().ok_or(Error::NoPort)?;
         let place = Place::new(address, port);
         let secure = tls.unwrap_or_else(|| {
             ca_file.is_some() || client_certificate.is_some() || server_name.is_some()
@@ -65,11 +67,8 @@ impl Grpc {
             json: None,
             form: &BTreeMap::new(),
         };
-        let method = "POST"
-            .parse()
-            .map_err(|error: config::value::Error| error.to_string())?;
-        let mut request = Request::new(Some(&method), &url, headers, &nobody)
-            .map_err(|error| error.to_string())?;
+        let mut request = Request::new(None, &url, headers, &nobody)?;
+        request.method = Method::POST;
         let fixed = HeaderValue::from_static;
         request
             .headers
@@ -79,15 +78,14 @@ impl Grpc {
         let transport = Transport::new(Wire {
             route: Route::new(resolve, via.as_deref(), &around.hosts),
             // A proxy's variables are about the web.
-            proxy: Some(&config::value::Proxy::NONE),
+            proxy: Some(&Proxy::NONE),
             version: HttpVersion::Http2,
             ca_file: ca_file.as_deref(),
             client_certificate: client_certificate.as_ref(),
             server_name: server_name.as_deref(),
             certificates: false,
             max_body: MAX_BODY,
-        })
-        .map_err(|error| error.to_string())?;
+        })?;
         Ok(Grpc {
             place,
             request,
@@ -274,7 +272,7 @@ impl Kind for GrpcProbe {
         self.address.to_string()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Grpc::new(self, around)?))
     }
 }

@@ -10,22 +10,22 @@ pub(crate) mod expect;
 use std::time::Duration;
 
 use config::file::{HttpProbe, Match};
-use http::header::{HOST, HeaderValue};
 use model::{Redactor, Verdict};
 use net::http::cookies::Cookies;
 use net::http::redirect::{self, Memory, follow};
-use net::http::reply::Reply;
+use net::http::reply::{self, Reply};
 use net::http::request::{self, Body, Request, authority, parse};
 use net::http::transport::{Transport, Wire, place, same_server};
 use net::party::in_measurement;
-use net::{Endpoint, Problem, Route, budget};
+use net::{Endpoint, Problem, Route, budget, tls};
 use url::Url;
 
 use self::expect::Expect;
 use crate::addresses::{ask_every, late};
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
-use crate::release::{Answer, Identity, identify};
+use crate::release::{Answer, Identity, Unnamed, identify, named};
 
 /// One HTTP probe.
 pub struct Http {
@@ -39,7 +39,7 @@ pub struct Http {
 }
 
 impl Http {
-    pub fn new(probe: HttpProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub fn new(probe: HttpProbe, around: &ProbeContext) -> Result<Self, Error> {
         let HttpProbe {
             name: _,
             url,
@@ -78,15 +78,10 @@ impl Http {
             json: json.as_ref(),
             form,
         };
-        let request = Request::new(method.as_ref(), url, headers, &body)
-            .map_err(|error| error.to_string())?;
+        let request = Request::new(method.as_ref(), url, headers, &body)?;
         let version = match release.as_ref().and_then(|release| release.url.as_deref()) {
             None => None,
-            Some(text) => Some(
-                parse(text)
-                    .and_then(|url| elsewhere(&request, &url))
-                    .map_err(|error| error.to_string())?,
-            ),
+            Some(text) => Some(elsewhere(&request, &parse(text)?)?),
         };
         let transport = Transport::new(Wire {
             route: Route::new(resolve, via.as_deref(), &around.hosts),
@@ -97,8 +92,7 @@ impl Http {
             server_name: server_name.as_deref(),
             certificates: min_days.is_some(),
             max_body: max_body.get(),
-        })
-        .map_err(|error| error.to_string())?;
+        })?;
         let expect = Expect {
             status: status.clone(),
             headers: expect_headers.clone(),
@@ -264,7 +258,7 @@ impl Kind for HttpProbe {
         self.url.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Http::new(self, around)?))
     }
 }
@@ -317,11 +311,6 @@ pub(crate) fn filter_time(timeout: Duration) -> Duration {
     (timeout / 2).min(Duration::from_secs(2))
 }
 
-/// Whether a URL can be asked.
-pub fn check_url(text: &str) -> Result<(), String> {
-    parse(text).map(drop).map_err(|error| error.to_string())
-}
-
 /// A URL that goes through the front door at `front`, for the server at `at` (`host:port`) behind
 /// it; and the `Host` that it is asked for. `None` where the URL goes elsewhere.
 pub fn moved(url: &str, front: &str, at: &str) -> Option<(String, String)> {
@@ -331,12 +320,50 @@ pub fn moved(url: &str, front: &str, at: &str) -> Option<(String, String)> {
     {
         return None;
     }
-    let server = parse(&format!("http://{at}/")).ok()?;
+    let moved = onto(&url, &parse(&format!("http://{at}/")).ok()?)?;
+    Some((moved.to_string(), authority(&url)))
+}
+
+/// The same URL at another server.
+fn onto(url: &Url, server: &Url) -> Option<Url> {
     let mut moved = url.clone();
     let done = moved.set_scheme("http").is_ok()
         && moved.set_host(server.host_str()).is_ok()
         && moved.set_port(server.port()).is_ok();
-    done.then(|| (moved.to_string(), authority(&url)))
+    done.then_some(moved)
+}
+
+/// Why a URL's answer names no release.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReleaseError {
+    #[error(transparent)]
+    Request(#[from] request::Error),
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    #[error("`{server}`: {cause}")]
+    Server {
+        server: String,
+        cause: request::Error,
+    },
+    #[error("`{0}` is no host and port")]
+    NoServer(String),
+    #[error("{url}: {cause}")]
+    Asked { url: String, cause: Silence },
+}
+
+/// Why one that was asked does not name its release.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Silence {
+    #[error("{0}")]
+    Unreached(Problem),
+    #[error("status {0}")]
+    Status(u16),
+    #[error(transparent)]
+    Packed(#[from] reply::Error),
+    #[error(transparent)]
+    Unnamed(#[from] Unnamed),
+    #[error("no complete answer within {} ms", .0.as_millis())]
+    Late(Duration),
 }
 
 /// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
@@ -347,31 +374,11 @@ pub async fn ask_release(
     url: &str,
     at: Option<&str>,
     source: Option<&config::file::ReleaseSource>,
-    (rule, likely): (Match, &str),
+    wanted: (Match, &str),
     timeout: Duration,
-) -> Result<String, String> {
-    let ask = async {
-        let url = parse(url).map_err(|error| error.to_string())?;
-        let request = match at {
-            None => Request::stranger(&url).map_err(|error| error.to_string())?,
-            Some(at) => {
-                let server = parse(&format!("http://{at}/"))
-                    .map_err(|reason| format!("`{at}`: {reason}"))?;
-                let mut moved = url.clone();
-                let done = moved.set_scheme("http").is_ok()
-                    && moved.set_host(server.host_str()).is_ok()
-                    && moved.set_port(server.port()).is_ok();
-                if !done {
-                    return Err(format!("`{at}` is no host and port"));
-                }
-                let mut request = Request::stranger(&moved).map_err(|error| error.to_string())?;
-                let host = HeaderValue::from_str(&authority(&url));
-                request
-                    .headers
-                    .insert(HOST, host.map_err(|error| error.to_string())?);
-                request
-            }
-        };
+) -> Result<String, ReleaseError> {
+    let asking = async {
+        let request = release_request(url, at)?;
         let transport = Transport::new(Wire {
             route,
             proxy: None,
@@ -381,38 +388,54 @@ pub async fn ask_release(
             server_name: None,
             certificates: false,
             max_body: 1 << 20,
+        })?;
+        let told = told_release(&transport, &request, source, wanted).await;
+        told.map_err(|cause| ReleaseError::Asked {
+            url: redirect::public(&request.url),
+            cause,
         })
-        .map_err(|error| error.to_string())?;
-        let url = redirect::public(&request.url);
-        let mut reply = transport
-            .send_elsewhere(&request)
-            .await
-            .map_err(|problem| format!("{url}: {}", problem.reason()))?;
-        if !(200..300).contains(&reply.status) {
-            return Err(format!("{url}: status {}", reply.status));
-        }
-        let (source, likely) = (source.cloned(), likely.to_owned());
-        let unpacked = reply.unpack(transport.max_body).await;
-        tokio::task::spawn_blocking(move || {
-            let unpacked = unpacked.map_err(|error| error.to_string());
-            let named = unpacked.and_then(|()| {
-                let answer = Answer {
-                    headers: &reply.headers,
-                    body: &reply.body,
-                };
-                let named = crate::release::named(source.as_ref(), rule, &likely, &answer);
-                named.map_err(|unnamed| unnamed.to_string())
-            });
-            named.map_err(|why| format!("{url}: {why}"))
-        })
-        .await
-        .unwrap_or_else(|error| Err(error.to_string()))
     };
-    match tokio::time::timeout(timeout, ask).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!(
-            "{url}: no complete answer within {} ms",
-            timeout.as_millis()
-        )),
+    let asked = tokio::time::timeout(timeout, asking).await;
+    asked.unwrap_or_else(|_| {
+        Err(ReleaseError::Asked {
+            url: url.to_owned(),
+            cause: Silence::Late(timeout),
+        })
+    })
+}
+
+fn release_request(url: &str, at: Option<&str>) -> Result<Request, ReleaseError> {
+    let mut request = Request::stranger(&parse(url)?)?;
+    if let Some(at) = at {
+        let server = parse(&format!("http://{at}/")).map_err(|cause| ReleaseError::Server {
+            server: at.to_owned(),
+            cause,
+        })?;
+        let moved = onto(&request.url, &server);
+        request.url = moved.ok_or_else(|| ReleaseError::NoServer(at.to_owned()))?;
     }
+    Ok(request)
+}
+
+async fn told_release(
+    transport: &Transport,
+    request: &Request,
+    source: Option<&config::file::ReleaseSource>,
+    (rule, likely): (Match, &str),
+) -> Result<String, Silence> {
+    let asked = transport.send_elsewhere(request).await;
+    let mut reply = asked.map_err(Silence::Unreached)?;
+    if !(200..300).contains(&reply.status) {
+        return Err(Silence::Status(reply.status));
+    }
+    reply.unpack(transport.max_body).await?;
+    let (source, likely) = (source.cloned(), likely.to_owned());
+    let naming = tokio::task::spawn_blocking(move || {
+        let answer = Answer {
+            headers: &reply.headers,
+            body: &reply.body,
+        };
+        named(source.as_ref(), rule, &likely, &answer)
+    });
+    Ok(naming.await.unwrap_or(Err(Unnamed::Nothing))?)
 }

@@ -4,6 +4,7 @@ use config::file::{Group, Healthgate, Member, Policy};
 use model::Severity;
 use prometheus::slo::{Objective, objectives};
 
+use crate::error::Error;
 use crate::probe::{Kind, Probe, ProbeContext};
 use crate::prometheus::Prometheus;
 
@@ -20,10 +21,10 @@ pub struct Planned<'c> {
 }
 
 /// Makes a probe, for one of the endpoints where it stands for many.
-type Make<'c> = Box<dyn Fn(Option<&Member>, &ProbeContext) -> Result<Box<dyn Probe>, String> + 'c>;
+type Make<'c> = Box<dyn Fn(Option<&Member>, &ProbeContext) -> Result<Box<dyn Probe>, Error> + 'c>;
 
 impl Planned<'_> {
-    pub fn make(&self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    pub fn make(&self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         (self.make)(None, around)
     }
 
@@ -32,7 +33,7 @@ impl Planned<'_> {
         &self,
         member: &Member,
         around: &ProbeContext,
-    ) -> Result<Box<dyn Probe>, String> {
+    ) -> Result<Box<dyn Probe>, Error> {
         (self.make)(Some(member), around)
     }
 }
@@ -66,7 +67,7 @@ fn plan<'c>(kind: &str, probe: &'c impl Kind, stage: &Policy) -> Planned<'c> {
         make: Box::new(move |member, around| {
             let mut probe = probe.clone();
             if let Some(member) = member {
-                probe.fill(member).map_err(|error| error.to_string())?;
+                probe.fill(member)?;
             }
             probe.make(around)
         }),

@@ -9,6 +9,7 @@ mod containers;
 mod dns;
 mod docker;
 pub mod ecs;
+mod error;
 mod grpc;
 pub mod http;
 pub mod kinds;
@@ -28,5 +29,6 @@ mod systemd;
 mod tcp;
 mod tls;
 
+pub use error::Error;
 pub use probe::{Measuring, Probe, ProbeContext};
-pub use reading::Reading;
+pub use reading::{Outlook, Reading};

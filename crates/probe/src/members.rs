@@ -1,7 +1,9 @@
 //! The endpoints of a group: the lines of a file, or hosts of the configuration.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use config::file::{Group, HostList, Member};
 use config::value::Portion;
@@ -19,8 +21,38 @@ pub struct Members {
     pub required: usize,
 }
 
+/// Why the endpoints of a group are not known, or too few.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}: {cause}", path.display())]
+    File { path: PathBuf, cause: FileError },
+    #[error("no host `{0}` under `hosts:`")]
+    NoHost(String),
+    #[error("{required} must pass, and there are only {all}")]
+    TooFew { required: usize, all: usize },
+}
+
+/// What is wrong with a file of endpoints.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("{0}")]
+    TooLarge(Arc<io::Error>),
+    #[error("it is not UTF-8")]
+    NotText,
+    #[error("it cannot be read: {0}")]
+    Unreadable(Arc<io::Error>),
+    #[error("line {0} is longer than {MAX_LINE} bytes")]
+    LongLine(usize),
+    #[error("line {0} is more than one word")]
+    ManyWords(usize),
+    #[error("it names more than {MAX_MEMBERS} endpoints")]
+    TooMany,
+    #[error("it names no endpoint")]
+    Empty,
+}
+
 /// All of them, at least one. The hosts are only looked up in the configuration.
-pub fn expand(group: Group<'_>, hosts: &Hosts) -> Result<Members, String> {
+pub fn expand(group: Group<'_>, hosts: &Hosts) -> Result<Members, Error> {
     let Group {
         targets_file,
         hosts: chosen,
@@ -28,8 +60,11 @@ pub fn expand(group: Group<'_>, hosts: &Hosts) -> Result<Members, String> {
     } = group;
     let list = match (targets_file, chosen) {
         (Some(path), _) => {
-            let named = |reason| format!("{}: {reason}", path.display());
-            read(path).and_then(|text| parse(&text)).map_err(named)?
+            let list = read(path).and_then(|text| parse(&text));
+            list.map_err(|cause| Error::File {
+                path: path.to_owned(),
+                cause,
+            })?
         }
         (None, Some(list)) => of_hosts(list, hosts)?,
         (None, None) => Vec::new(),
@@ -37,21 +72,21 @@ pub fn expand(group: Group<'_>, hosts: &Hosts) -> Result<Members, String> {
     let all = list.len();
     let required = require.unwrap_or(Portion::ALL).at_least(all).max(1);
     if required > all {
-        return Err(format!("{required} must pass, and there are only {all}"));
+        return Err(Error::TooFew { required, all });
     }
     Ok(Members { list, required })
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> Result<String, FileError> {
     files::read_text(path, MAX_FILE).map_err(|error| match error.kind() {
-        std::io::ErrorKind::FileTooLarge => error.to_string(),
-        std::io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
-        _ => format!("it cannot be read: {error}"),
+        io::ErrorKind::FileTooLarge => FileError::TooLarge(Arc::new(error)),
+        io::ErrorKind::InvalidData => FileError::NotText,
+        _ => FileError::Unreadable(Arc::new(error)),
     })
 }
 
 /// Each line once, without comments.
-fn parse(text: &str) -> Result<Vec<Member>, String> {
+fn parse(text: &str) -> Result<Vec<Member>, FileError> {
     let mut seen = BTreeSet::new();
     let mut members = Vec::new();
     let text = text.trim_start_matches('\u{feff}');
@@ -61,31 +96,31 @@ fn parse(text: &str) -> Result<Vec<Member>, String> {
             continue;
         }
         if line.len() > MAX_LINE {
-            return Err(format!("line {number} is longer than {MAX_LINE} bytes"));
+            return Err(FileError::LongLine(number));
         }
         if line.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(format!("line {number} is more than one word"));
+            return Err(FileError::ManyWords(number));
         }
         if seen.insert(line) {
             members.push(Member::of_line(line));
         }
         if members.len() > MAX_MEMBERS {
-            return Err(format!("it names more than {MAX_MEMBERS} endpoints"));
+            return Err(FileError::TooMany);
         }
     }
     if members.is_empty() {
-        return Err("it names no endpoint".to_owned());
+        return Err(FileError::Empty);
     }
     Ok(members)
 }
 
-fn of_hosts(list: &HostList, hosts: &Hosts) -> Result<Vec<Member>, String> {
+fn of_hosts(list: &HostList, hosts: &Hosts) -> Result<Vec<Member>, Error> {
     let known = hosts.configured();
     let mut chosen = BTreeSet::new();
     for selector in list.selectors() {
         let named = config::file::hosts_named(known, selector);
         if named.is_empty() {
-            return Err(format!("no host `{selector}` under `hosts:`"));
+            return Err(Error::NoHost(selector.to_string()));
         }
         chosen.extend(named);
     }
@@ -104,7 +139,7 @@ mod tests {
     #[test]
     fn a_file_of_targets_has_comments_and_each_line_once() {
         let names = |text: &str| {
-            let members = parse(text)?;
+            let members = parse(text).map_err(|error| error.to_string())?;
             Ok::<_, String>(
                 members
                     .into_iter()

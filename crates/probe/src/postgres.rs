@@ -23,6 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::addresses::ask_every;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -40,15 +41,14 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) fn new(probe: PostgresProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: PostgresProbe, around: &ProbeContext) -> Result<Self, Error> {
         let place = Place::new(&probe.address, PORT);
         let password = match &probe.password_env {
             None => None,
             Some(name) => Some(around.secret(name)?),
         };
         Ok(Postgres {
-            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))
-                .map_err(|error| error.to_string())?,
+            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
             route: Route::new(&[], probe.via.as_deref(), &around.hosts),
             place,
             password,
@@ -352,7 +352,7 @@ impl Kind for PostgresProbe {
         self.address.to_string()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Postgres::new(self, around)?))
     }
 }

@@ -7,6 +7,7 @@ use config::file::ProbeConfig;
 use model::{Env, Outcome, Redactor, Secret};
 use net::hosts::Hosts;
 
+use crate::error::Error;
 use crate::reading::Reading;
 
 /// The reading that is being made.
@@ -37,8 +38,7 @@ pub(crate) trait Kind: ProbeConfig {
     /// What is asked, as the file says it.
     fn subject(&self) -> String;
 
-    /// The error is a reason in words.
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String>;
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error>;
 }
 
 /// What probes find around them: variables that hold their secrets, machines to ask from.
@@ -52,10 +52,9 @@ pub struct ProbeContext {
 
 impl ProbeContext {
     /// The value of a variable that a `*-env` key names.
-    pub(crate) fn secret(&self, name: &str) -> Result<Secret, String> {
-        self.env.secret(name).ok_or_else(|| {
-            let hint = model::env::mapping_hint(name);
-            format!("the variable `{name}` is not set; {hint}")
+    pub(crate) fn secret(&self, name: &str) -> Result<Secret, Error> {
+        self.env.secret(name).ok_or_else(|| Error::Unset {
+            name: name.to_owned(),
         })
     }
 }

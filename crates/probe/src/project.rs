@@ -13,6 +13,11 @@ pub struct Project {
     pub services: BTreeMap<String, Service>,
 }
 
+/// What `compose config` printed is no project.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("compose config: {0}")]
+pub struct Unreadable(yaml::Fault);
+
 /// What Compose wants of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
@@ -38,8 +43,8 @@ const NAMESPACES: [&str; 3] = ["network_mode", "ipc", "pid"];
 
 impl Project {
     /// Reads what `compose config` prints.
-    pub fn read(text: &str) -> Result<Project, String> {
-        let read = yaml::read(text).map_err(|error| format!("compose config: {error}"))?;
+    pub fn read(text: &str) -> Result<Project, Unreadable> {
+        let read = yaml::read(text).map_err(Unreadable)?;
         let all = read["services"].as_object();
         let mut services: BTreeMap<String, Service> = all
             .into_iter()

@@ -16,10 +16,11 @@ use model::{Outcome, Verdict};
 use prometheus::age::Sources;
 use prometheus::query::{self, Selector, selectors};
 use prometheus::scrape::{Short, short_windows};
-use prometheus::{Client, Error, shown};
+use prometheus::{Client, shown};
 use url::Url;
 
 use self::judge::judge;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -48,9 +49,8 @@ struct Seen {
 }
 
 impl Prometheus {
-    pub(crate) fn new(probe: PrometheusProbe, around: &ProbeContext) -> Result<Self, String> {
-        let client = Client::new(&probe.server, probe.access.as_ref(), &around.env)
-            .map_err(|error| error.to_string())?;
+    pub(crate) fn new(probe: PrometheusProbe, around: &ProbeContext) -> Result<Self, Error> {
+        let client = Client::new(&probe.server, probe.access.as_ref(), &around.env)?;
         Ok(Prometheus {
             client,
             selectors: selectors(&probe.query),
@@ -67,7 +67,7 @@ impl Prometheus {
         query: &str,
         counted_in: Option<String>,
         around: &ProbeContext,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Error> {
         Ok(Prometheus {
             selectors: selectors(query),
             each_series: false,
@@ -178,7 +178,7 @@ impl Prometheus {
         self.seen().short = Some(looked.unwrap_or_default());
     }
 
-    async fn counted_in(&self, at: Timestamp) -> Result<Option<f64>, Error> {
+    async fn counted_in(&self, at: Timestamp) -> Result<Option<f64>, prometheus::Error> {
         let Some(query) = &self.counted_in else {
             return Ok(None);
         };
@@ -186,7 +186,7 @@ impl Prometheus {
         Ok(answer.number())
     }
 
-    fn error(&self, error: &Error) -> Reading {
+    fn error(&self, error: &prometheus::Error) -> Reading {
         self.remember(error.hint());
         let expected = judge::expected(&self.probe);
         let reading = Reading::not(
@@ -215,7 +215,7 @@ impl Kind for PrometheusProbe {
         self.query.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Prometheus::new(self, around)?))
     }
 }
@@ -224,7 +224,7 @@ impl Probe for Prometheus {
     fn measure<'a>(&'a self, _release: Option<&'a str>, timeout: Duration) -> Measuring<'a> {
         Box::pin(async move {
             let asked = tokio::time::timeout(timeout, self.ask(timeout)).await;
-            asked.unwrap_or_else(|_| self.error(&Error::Late(timeout)))
+            asked.unwrap_or_else(|_| self.error(&prometheus::Error::Late(timeout)))
         })
     }
 

@@ -1,8 +1,8 @@
 //! One measurement, as it was found.
 
 use model::Verdict;
-use net::Problem;
 use net::party::Party;
+use net::{Problem, REFUSED};
 
 use crate::release::Identity;
 
@@ -23,9 +23,22 @@ pub struct Reading {
     pub evidence: Option<String>,
     /// Who did not answer in time, if that is what is wrong.
     pub unanswered: Option<Party>,
+    pub outlook: Outlook,
+    /// Whether there was no connection because no process listens there.
+    pub refused: bool,
+}
+
+/// Whether a later measurement may find better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outlook {
+    #[default]
+    Open,
+    /// Nothing better comes where a second look finds the same: the first may be of a moment
+    /// before.
+    Doubtful,
     /// A failure that nothing measured later can undo: a restart that was one too many, a rollout
     /// that was given up.
-    pub is_final: bool,
+    Final,
 }
 
 impl Reading {
@@ -39,7 +52,8 @@ impl Reading {
             release: None,
             evidence: None,
             unanswered: None,
-            is_final: false,
+            outlook: Outlook::Open,
+            refused: false,
         }
     }
 
@@ -59,12 +73,23 @@ impl Reading {
     /// That there is no connection, or no answer on it.
     pub fn of_problem(problem: Problem, expected: impl Into<String>) -> Self {
         let (party, value, reason) = problem.into_parts();
-        Reading::not(party.verdict(), expected, reason.clone(), reason).value(value)
+        Reading {
+            refused: value == REFUSED,
+            ..Reading::not(party.verdict(), expected, reason.clone(), reason).value(value)
+        }
     }
 
     /// A failure, for good.
     pub fn finally(mut self) -> Self {
-        self.is_final = self.verdict == Verdict::Fail;
+        if self.verdict == Verdict::Fail {
+            self.outlook = Outlook::Final;
+        }
+        self
+    }
+
+    /// A failure for good where a second look finds it too.
+    pub fn doubtful(mut self) -> Self {
+        self.outlook = Outlook::Doubtful;
         self
     }
 

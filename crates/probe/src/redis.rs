@@ -12,6 +12,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::ask_every;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -29,15 +30,14 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    pub(crate) fn new(probe: RedisProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: RedisProbe, around: &ProbeContext) -> Result<Self, Error> {
         let place = Place::new(&probe.address, PORT);
         let password = match &probe.password_env {
             None => None,
             Some(name) => Some(around.secret(name)?),
         };
         Ok(Redis {
-            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))
-                .map_err(|error| error.to_string())?,
+            name: server_name(probe.server_name.as_ref().unwrap_or(&place.host))?,
             route: Route::new(&[], probe.via.as_deref(), &around.hosts),
             place,
             password,
@@ -139,7 +139,7 @@ impl Kind for RedisProbe {
         self.address.to_string()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Redis::new(self, around)?))
     }
 }

@@ -93,29 +93,27 @@ pub fn identify(source: Option<&ReleaseSource>, expected: &str, answer: &Answer<
             expected: expected.to_owned(),
             actual,
         },
-        Err(Unnamed::Nothing(why)) => Identity::Unknown(why),
-        Err(Unnamed::Several(why)) => Identity::Several(why),
+        Err(Unnamed::Filter { cause, filter }) if cause.is_ambiguous() => {
+            Identity::Several(Unnamed::Filter { cause, filter }.to_string())
+        }
+        Err(why) => Identity::Unknown(why.to_string()),
     }
 }
 
-/// Why an answer names no one release, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why an answer names no one release.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unnamed {
-    Nothing(String),
-    Several(String),
-}
-
-impl From<String> for Unnamed {
-    fn from(why: String) -> Self {
-        Unnamed::Nothing(why)
-    }
-}
-
-impl std::fmt::Display for Unnamed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Unnamed::Nothing(why) | Unnamed::Several(why)) = self;
-        f.write_str(why)
-    }
+    #[error("the answer names no release")]
+    Nothing,
+    #[error("the answer has no header `{0}`")]
+    NoHeader(String),
+    /// A filter gives what is no text.
+    #[error("`{filter}` gives {value}")]
+    NoText { filter: String, value: String },
+    #[error("`{filter}`: {cause}")]
+    Filter { filter: String, cause: jq::Error },
+    #[error("what stands for the release is {0} bytes long, more than {LONGEST}")]
+    TooLong(usize),
 }
 
 /// The release that an answer names; `likely` settles by this rule which of several words is
@@ -128,10 +126,7 @@ pub fn named(
 ) -> Result<String, Unnamed> {
     let told = told(source, &|word| rule.proves(likely, word), answer)?;
     if told.len() > LONGEST {
-        let length = told.len();
-        let why =
-            format!("what stands for the release is {length} bytes long, more than {LONGEST}");
-        return Err(why.into());
+        return Err(Unnamed::TooLong(told.len()));
     }
     Ok(told)
 }
@@ -142,31 +137,27 @@ fn told(
     answer: &Answer<'_>,
 ) -> Result<String, Unnamed> {
     if let Some(header) = source.and_then(|source| source.header.as_deref()) {
-        return from_header(answer, header)
-            .ok_or_else(|| format!("the answer has no header `{header}`").into());
+        return from_header(answer, header).ok_or_else(|| Unnamed::NoHeader(header.to_owned()));
     }
     if let Some(filter) = source.and_then(|source| source.jq.as_ref()) {
-        return match filter.jq().single(answer.body, FILTER_TIME) {
-            Ok(Some(value)) => text_of(&value).ok_or_else(|| {
-                format!("`{}` gives {}", filter.as_str(), short(&value.to_string())).into()
-            }),
-            Ok(None) => Err(format!("`{}` gives nothing", filter.as_str()).into()),
-            Err(error) => {
-                let why = format!("`{}`: {error}", filter.as_str());
-                Err(if error.is_ambiguous() {
-                    Unnamed::Several(why)
-                } else {
-                    Unnamed::Nothing(why)
-                })
-            }
+        let value = filter.jq().single(answer.body, FILTER_TIME);
+        let filter = filter.as_str().to_owned();
+        let value = match value {
+            Ok(value) => value,
+            Err(cause) => return Err(Unnamed::Filter { filter, cause }),
         };
+        let text = value.as_ref().and_then(text_of);
+        return text.ok_or_else(|| {
+            let value = value.map_or_else(|| "nothing".to_owned(), |it| short(&it.to_string()));
+            Unnamed::NoText { filter, value }
+        });
     }
     HEADERS
         .iter()
         .find_map(|header| from_header(answer, header))
         .or_else(|| from_json(answer, likely))
         .or_else(|| from_text(answer.body, likely))
-        .ok_or_else(|| "the answer names no release".to_owned().into())
+        .ok_or(Unnamed::Nothing)
 }
 
 fn from_header(answer: &Answer<'_>, name: &str) -> Option<String> {

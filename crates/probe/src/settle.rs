@@ -9,6 +9,7 @@ use crate::compose::Compose;
 use crate::ecs::Ecs;
 use crate::probe::{Probe, ProbeContext};
 use crate::project::Project;
+use crate::reading::Outlook;
 use crate::systemd::Systemd;
 
 /// Between two looks.
@@ -27,13 +28,36 @@ pub struct Settling {
     pub stays: Duration,
 }
 
+/// Why what was just started is not up for good.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be watched.
+    #[error(transparent)]
+    Probe(#[from] crate::error::Error),
+    /// It has ended in another way, and waiting is of no use.
+    #[error("{0}")]
+    Ended(Cause),
+    #[error("it does not stay up: {0}")]
+    Falls(Cause),
+    #[error("it is not up: {0}")]
+    Late(Cause),
+}
+
+/// What was seen last, and the next step for a person.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}; {hint}")]
+pub struct Cause {
+    reason: String,
+    hint: String,
+}
+
 /// A unit's start: what was seen in the end, or why it is not up.
 pub async fn systemd(
     probe: SystemdProbe,
     around: &ProbeContext,
     settling: Settling,
-) -> Result<String, String> {
-    watch(&Systemd::new(probe, around)?, settling, PAUSE, &[]).await
+) -> Result<String, Error> {
+    watch(&Systemd::new(probe, around)?, settling, PAUSE).await
 }
 
 /// The same of services of a Compose project, by one who knows how Compose is called there and what
@@ -44,10 +68,10 @@ pub async fn compose(
     settling: Settling,
     program: &str,
     project: Project,
-) -> Result<String, String> {
+) -> Result<String, Error> {
     let compose = Compose::new(probe, around)?.knowing(program, project);
     let pause = (settling.stays / LOOKS).clamp(PAUSE, Duration::from_secs(2));
-    watch(&compose, settling, pause, &[]).await
+    watch(&compose, settling, pause).await
 }
 
 /// The rollout of a deployment of ECS. It has ended where it failed or another took its place.
@@ -56,35 +80,29 @@ pub async fn ecs(
     around: &ProbeContext,
     settling: Settling,
     pause: Duration,
-) -> Result<String, String> {
-    let ended = ["FAILED", "another deployment", "missing"];
-    watch(&Ecs::new(probe, around)?, settling, pause, &ended).await
+) -> Result<String, Error> {
+    watch(&Ecs::new(probe, around)?, settling, pause).await
 }
 
-/// `ended`: values of readings after which nothing better comes, where a second look says so too: the
-/// first may be of a moment before.
-async fn watch(
-    probe: &dyn Probe,
-    settling: Settling,
-    pause: Duration,
-    ended: &[&str],
-) -> Result<String, String> {
+async fn watch(probe: &dyn Probe, settling: Settling, pause: Duration) -> Result<String, Error> {
     let mut over = false;
     let began = Instant::now();
     let mut up: Option<Instant> = None;
     loop {
         let reading = probe.measure(None, LOOK).await;
-        let reason = reading.reason.unwrap_or_default();
-        let value = reading.value.as_deref().unwrap_or_default();
-        let was_over = std::mem::replace(&mut over, ended.contains(&value));
+        let cause = || Cause {
+            reason: reading.reason.clone().unwrap_or_default(),
+            hint: probe.hint(),
+        };
+        let was_over = std::mem::replace(&mut over, reading.outlook != Outlook::Open);
         if over && was_over {
-            return Err(format!("{reason}; {}", probe.hint()));
-        }
-        // Waiting longer changes nothing.
-        if reading.is_final && reading.verdict == Verdict::Fail {
-            return Err(format!("it does not stay up: {reason}; {}", probe.hint()));
+            return Err(Error::Ended(cause()));
         }
         match (reading.verdict, up) {
+            // Waiting longer changes nothing.
+            (Verdict::Fail, _) if reading.outlook == Outlook::Final => {
+                return Err(Error::Falls(cause()));
+            }
             (Verdict::Pass, _) => {
                 let since = *up.get_or_insert_with(Instant::now);
                 if since.elapsed() >= settling.stays {
@@ -92,11 +110,9 @@ async fn watch(
                 }
             }
             // Not to be asked for a moment is no fall; in the end it is no proof either.
-            (Verdict::Fail, Some(_)) => {
-                return Err(format!("it does not stay up: {reason}; {}", probe.hint()));
-            }
+            (Verdict::Fail, Some(_)) => return Err(Error::Falls(cause())),
             _ if began.elapsed() > settling.within + settling.stays => {
-                return Err(format!("it is not up: {reason}; {}", probe.hint()));
+                return Err(Error::Late(cause()));
             }
             _ => {}
         }

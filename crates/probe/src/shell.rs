@@ -8,6 +8,7 @@ use net::hosts::Host;
 use remote::ssh::{self, Limits};
 use remote::{KEPT, Ran, local, ours};
 
+use crate::error::Error;
 use crate::probe::ProbeContext;
 
 /// How long a command whose time is over may take to end.
@@ -21,10 +22,10 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(host: Option<&str>, around: &ProbeContext) -> Result<Shell, String> {
+    pub(crate) fn new(host: Option<&str>, around: &ProbeContext) -> Result<Shell, Error> {
         let host = host.map(|name| around.hosts.get(name)).transpose();
         Ok(Shell {
-            host: host.map_err(|problem| problem.reason().to_owned())?,
+            host: host.map_err(Error::Host)?,
             redactor: around.redactor.clone(),
         })
     }

@@ -10,19 +10,20 @@ use std::time::Duration;
 
 use config::file::{Addresses, SmokeProbe, SmokeRequest};
 use model::{Redactor, Verdict};
+use net::Place;
 use net::budget;
 use net::http::cookies::{Cookies, may_be_a_token};
 use net::http::redirect::{follow, public};
-use net::http::reply::Reply;
+use net::http::reply::{self, Reply};
 use net::http::transport::{Transport, Wire, place};
 use net::party::{Party, awaited_party, in_measurement};
 use net::{Endpoint, Route};
-use net::{Place, REFUSED};
 use url::Url;
 
 use self::fill::{Values, filled};
 use self::hurl::Hurl;
 use crate::addresses::ask_every;
+use crate::error::Error;
 use crate::http::expect::{Expect, filtered};
 use crate::http::filter_time;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
@@ -35,7 +36,7 @@ pub(crate) enum Smoke {
 }
 
 impl Smoke {
-    pub(crate) fn new(probe: SmokeProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: SmokeProbe, around: &ProbeContext) -> Result<Self, Error> {
         let SmokeProbe {
             name: _,
             requests,
@@ -64,8 +65,7 @@ impl Smoke {
             server_name: None,
             certificates: false,
             max_body: max_body.get(),
-        })
-        .map_err(|error| error.to_string())?;
+        })?;
         let values = variables.into_iter();
         Ok(Smoke::Requests(Box::new(Flow {
             steps: requests.into_iter().map(Step::new).collect(),
@@ -75,6 +75,26 @@ impl Smoke {
             redactor: around.redactor.clone(),
         })))
     }
+}
+
+/// Why a later request does not get what it needs of an answer.
+#[derive(Debug, thiserror::Error)]
+enum CaptureError {
+    #[error(transparent)]
+    Packed(#[from] reply::Error),
+    #[error("`{name}` is not captured: {why}")]
+    Missing { name: String, why: NoValue },
+}
+
+/// Why a filter finds no one value.
+#[derive(Debug, thiserror::Error)]
+enum NoValue {
+    #[error("`{0}` finds nothing")]
+    Nothing(String),
+    #[error("`{0}` finds several values; `first(…)` chooses one")]
+    Several(String),
+    #[error(transparent)]
+    Filter(jq::Error),
 }
 
 /// One request with its conditions.
@@ -123,7 +143,7 @@ impl Flow {
         };
         let url = match filled(&first.request, &self.values, None) {
             Ok(request) => request.url,
-            Err(reason) => return self.failed(0, Verdict::Fail, reason),
+            Err(error) => return self.failed(0, Verdict::Fail, error.to_string()),
         };
         let place = place(&url);
         // A little less, so that the request can be named that took too long.
@@ -177,11 +197,11 @@ impl Flow {
                 Err((reading, reply)) => {
                     let reason = reading.reason.unwrap_or(reading.actual);
                     let mut failed = self.failed(nth, reading.verdict, reason);
-                    // Where nobody listens, no request was made.
-                    failed.value = reading
-                        .value
-                        .filter(|it| nth == 0 && it == REFUSED)
-                        .or(failed.value);
+                    // Where no process listens, no request was made.
+                    if nth == 0 && reading.refused {
+                        failed.value = reading.value;
+                        failed.refused = true;
+                    }
                     failed.evidence = reply.map(|reply| reply.evidence());
                     return failed;
                 }
@@ -206,8 +226,8 @@ impl Flow {
     ) -> Result<Reply, (Reading, Option<Reply>)> {
         let expected = step.expect.shown();
         let not = |reason: String| Reading::not(Verdict::Fail, &expected, &reason, &reason);
-        let request =
-            filled(&step.request, values, before.as_ref()).map_err(|reason| (not(reason), None))?;
+        let request = filled(&step.request, values, before.as_ref())
+            .map_err(|error| (not(error.to_string()), None))?;
         let problem = |problem: net::Problem| (Reading::of_problem(problem, &expected), None);
         let asked = place(&request.url);
         let ends = if asked.host == own.host {
@@ -230,8 +250,8 @@ impl Flow {
             let _ = self.capture(step, &mut reply, values, time / 4).await;
             return Err((judged, Some(reply)));
         }
-        if let Err(reason) = self.capture(step, &mut reply, values, time).await {
-            return Err((not(reason), Some(reply)));
+        if let Err(error) = self.capture(step, &mut reply, values, time).await {
+            return Err((not(error.to_string()), Some(reply)));
         }
         Ok(reply)
     }
@@ -242,14 +262,11 @@ impl Flow {
         reply: &mut Reply,
         values: &mut Values,
         time: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), CaptureError> {
         if step.request.capture.is_empty() {
             return Ok(());
         }
-        reply
-            .unpack(self.transport.max_body)
-            .await
-            .map_err(|error| error.to_string())?;
+        reply.unpack(self.transport.max_body).await?;
         let mut missing = None;
         for (name, filter) in &step.request.capture {
             let why = match filtered(filter, &reply.body, time).await {
@@ -263,17 +280,17 @@ impl Flow {
                             values.insert(name.clone(), value);
                             continue;
                         }
-                        Some(_) => format!(
-                            "`{}` finds several values; `first(…)` chooses one",
-                            filter.as_str()
-                        ),
-                        None => format!("`{}` finds nothing", filter.as_str()),
+                        Some(_) => NoValue::Several(filter.as_str().to_owned()),
+                        None => NoValue::Nothing(filter.as_str().to_owned()),
                     }
                 }
-                Err(error) => error,
+                Err(error) => NoValue::Filter(error),
             };
             // The others may be tokens, and are looked for all the same.
-            missing.get_or_insert_with(|| format!("`{name}` is not captured: {why}"));
+            missing.get_or_insert_with(|| CaptureError::Missing {
+                name: name.clone(),
+                why,
+            });
         }
         missing.map_or(Ok(()), Err)
     }
@@ -305,7 +322,7 @@ impl Kind for SmokeProbe {
         self.name.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Smoke::new(self, around)?))
     }
 }

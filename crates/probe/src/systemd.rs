@@ -11,6 +11,7 @@ use model::Verdict;
 use model::text::excerpt;
 use remote::{Ran, quote};
 
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 use crate::restarts::{Life, Watch};
@@ -28,10 +29,10 @@ pub(crate) struct Systemd {
 }
 
 impl Systemd {
-    pub(crate) fn new(probe: SystemdProbe, around: &ProbeContext) -> Result<Self, String> {
+    pub(crate) fn new(probe: SystemdProbe, around: &ProbeContext) -> Result<Self, Error> {
         let odd = |c: char| c.is_whitespace() || c.is_control();
         if probe.unit.is_empty() || probe.unit.starts_with('-') || probe.unit.contains(odd) {
-            return Err(format!("`{}` is no unit", probe.unit));
+            return Err(Error::NoUnit(probe.unit));
         }
         let shell = Shell::new(probe.host.as_deref(), around)?;
         Ok(Systemd {
@@ -134,7 +135,7 @@ impl Kind for SystemdProbe {
         self.unit.clone()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Systemd::new(self, around)?))
     }
 }

@@ -13,6 +13,7 @@ use net::{Endpoint, Problem, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::addresses::ask_every;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -29,8 +30,8 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    pub(crate) fn new(probe: TcpProbe, around: &ProbeContext) -> Result<Self, String> {
-        let port = probe.address.port().ok_or("no port is given")?;
+    pub(crate) fn new(probe: TcpProbe, around: &ProbeContext) -> Result<Self, Error> {
+        let port = probe.address.port().ok_or(Error::NoPort)?;
         let place = Place::new(&probe.address, port);
         let route = Route::new(&[], probe.via.as_deref(), &around.hosts);
         Ok(Tcp {
@@ -140,7 +141,7 @@ impl Kind for TcpProbe {
         self.address.to_string()
     }
 
-    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Tcp::new(self, around)?))
     }
 }

@@ -11,6 +11,7 @@ use net::{Endpoint, Route};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::addresses::ask_every;
+use crate::error::Error;
 use crate::probe::{Kind, Measuring, Probe, ProbeContext};
 use crate::reading::Reading;
 
@@ -27,10 +28,10 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    pub(crate) fn new(probe: TlsProbe) -> Result<Self, String> {
+    pub(crate) fn new(probe: TlsProbe) -> Result<Self, Error> {
         let place = Place::new(&probe.address, PORT);
         let name = probe.server_name.as_ref().unwrap_or(&place.host);
-        let name = server_name(name).map_err(|error| error.to_string())?;
+        let name = server_name(name)?;
         let settings = Settings {
             ca_file: probe.ca_file.clone(),
             ..Settings::default()
@@ -90,7 +91,7 @@ impl Kind for TlsProbe {
         self.address.to_string()
     }
 
-    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, String> {
+    fn make(self, _around: &ProbeContext) -> Result<Box<dyn Probe>, Error> {
         Ok(Box::new(Tls::new(self)?))
     }
 }

@@ -292,7 +292,7 @@ impl<'a> Compose<'a> {
         let mark = format!("\n{WARNINGS}\n");
         let (text, said) = printed.rsplit_once(&mark).unwrap_or((&printed, ""));
         let resolved = Resolved {
-            project: Project::read(text).map_err(Error::Malformed)?,
+            project: Project::read(text)?,
             warnings: same::warnings(said),
         };
         self.resolved.borrow_mut().insert(key, resolved.clone());
@@ -857,7 +857,7 @@ done\n",
         let compose = format!("{sudo}{compose}");
         let around = &self.machines.around;
         let settled = settle::compose(probe, around, settling, &compose, project.clone());
-        settled.await.map_err(Error::Down)
+        Ok(settled.await?)
     }
 }
 

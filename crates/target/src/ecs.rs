@@ -280,7 +280,7 @@ impl<'a> Ecs<'a> {
         };
         let probe = self.probe(Some(id));
         let settled = settle::ecs(probe, &self.around, settling, self.config.interval.get());
-        settled.await.map_err(Error::Down)
+        Ok(settled.await?)
     }
 
     /// Whether the images of a task definition name this release, by the gate's own rule.

@@ -86,6 +86,19 @@ pub enum Error {
     Level { socket: String, level: String },
     #[error("{0}: there is no such socket")]
     NoSocket(String),
+    /// What was just started is not up.
+    #[error(transparent)]
+    Settle(#[from] probe::settle::Error),
+    #[error(transparent)]
+    Member(#[from] config::file::MemberError),
+    /// The endpoints of a group are not known.
+    #[error(transparent)]
+    Members(#[from] probe::members::Error),
+    /// The service did not name its release.
+    #[error(transparent)]
+    Release(#[from] probe::http::ReleaseError),
+    #[error(transparent)]
+    Project(#[from] probe::project::Unreadable),
     #[error(transparent)]
     Upstream(#[from] upstream::Error),
     #[error("{error}; {hint}", error = .0, hint = .0.hint())]

@@ -61,14 +61,12 @@ impl Question {
         };
         let fill = |member: Member| {
             let mut probe = probe.clone();
-            let filled = probe.fill(&member);
-            filled.map_err(|error| Error::Unfit(error.to_string()))?;
+            probe.fill(&member)?;
             let question = Question::of_probe(&probe, names.clone());
             Ok((Some(member.target), question))
         };
         let members = probe::members::expand(group, &context.places.hosts());
-        let members = members.map_err(Error::Unfit)?.list;
-        members.into_iter().map(fill).collect()
+        members?.list.into_iter().map(fill).collect()
     }
 
     /// What the service itself answers where the gate asks for it: another release than the
@@ -156,7 +154,7 @@ impl Question {
     ) -> Result<String, Error> {
         let (source, wanted) = (self.source.as_ref(), (self.names.rule(), likely));
         let asking = probe::http::ask_release(route, &self.url, at, source, wanted, timeout);
-        let told = asking.await.map_err(Error::Unanswered)?;
+        let told = asking.await?;
         Ok(self.names.named(&told, likely).to_owned())
     }
 }

@@ -236,7 +236,7 @@ to={to} link={link} beside={beside} unit={unit}
             stays: self.config.settle.get(),
         };
         let settled = settle::systemd(probe, &self.machines.around, settling);
-        settled.await.map_err(Error::Down)
+        Ok(settled.await?)
     }
 }
 

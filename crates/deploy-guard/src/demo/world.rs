@@ -175,7 +175,7 @@ impl World {
         let any = (config::file::Match::Exact, "");
         probe::http::ask_release(route, &url, None, Some(&source), any, START)
             .await
-            .unwrap_or_else(|why| why)
+            .unwrap_or_else(|why| why.to_string())
     }
 
     pub(crate) fn state(&self) -> Value {

@@ -1,15 +1,15 @@
 //! Reads a report that somebody else may have made, damaged or sent.
 
 use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cli::Failure;
 use jiff::Timestamp;
-use model::Verdict;
 use model::report::v1;
 use model::text::cut;
+use model::{Id, Verdict};
 use serde::Deserialize;
 
 /// Larger than any gate writes.
@@ -44,78 +44,131 @@ struct Head {
 }
 
 pub(crate) fn report(path: &Path) -> Result<Told, Failure> {
-    within(path, LARGEST)
+    within(path, LARGEST).map_err(|error| {
+        let hint = error.hint();
+        Failure::usage(error.to_string()).hint(hint)
+    })
 }
 
 /// The same, of at most so many bytes.
-pub(crate) fn within(path: &Path, largest: u64) -> Result<Told, Failure> {
-    let name = match path.to_str() {
-        Some("-") => "stdin".to_owned(),
-        _ => format!("`{}`", path.display()),
-    };
-    let bytes = bytes(path, largest).map_err(|error| {
-        Failure::usage(format!("failed to read {name}: {error}"))
-            .hint("name the file that a gate wrote with `--report FILE`")
+pub(crate) fn within(path: &Path, largest: u64) -> Result<Told, Error> {
+    let bytes = bytes(path, largest).map_err(|cause| Error::Unread {
+        path: path.to_owned(),
+        cause,
     })?;
-    parse(&bytes).map_err(|(what, hint)| Failure::usage(format!("{name} {what}")).hint(hint))
+    parse(&bytes).map_err(|cause| Error::Unusable {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
-fn bytes(path: &Path, largest: u64) -> std::io::Result<Vec<u8>> {
+/// Why there is no report to be told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to read {}: {cause}", shown(path))]
+    Unread { path: PathBuf, cause: io::Error },
+    #[error("{} {cause}", shown(path))]
+    Unusable { path: PathBuf, cause: Cause },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("is empty")]
+    Empty,
+    #[error("ends in the middle")]
+    CutOff,
+    #[error("is not JSON: {0}")]
+    NotJson(serde_json::Error),
+    #[error("is no report: not a JSON object")]
+    NoObject,
+    #[error("is no report: it names no schema")]
+    NoSchema,
+    #[error("is no report: its schema is `{}`", cut(.0, 60))]
+    OtherSchema(String),
+    #[error("has the schema `{}`; this is {}", cut(.0, 60), v1::SCHEMA)]
+    OtherVersion(String),
+    #[error("is damaged: {0}")]
+    Damaged(Damage),
+}
+
+/// What of a report cannot be true.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Damage {
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    #[error("`{}` is not a time", cut(.0, 60))]
+    NoTime(String),
+    #[error("it took longer than a year")]
+    Endless,
+    #[error("`{}` took longer than a year", cut(.0, 60))]
+    EndlessOutcome(Id),
+    #[error("a pause of it took longer than a year")]
+    EndlessPause,
+}
+
+impl Error {
+    /// The next step for a person.
+    fn hint(&self) -> &'static str {
+        let cause = match self {
+            Error::Unread { .. } => return "name the file that a gate wrote with `--report FILE`",
+            Error::Unusable { cause, .. } => cause,
+        };
+        match cause {
+            Cause::Empty | Cause::CutOff | Cause::Damaged(_) => {
+                "fetch it again, or look at the run that wrote it"
+            }
+            Cause::OtherVersion(_) => {
+                "explain it with the deploy-guard that wrote it, or a newer one"
+            }
+            Cause::NotJson(_) | Cause::NoObject | Cause::NoSchema | Cause::OtherSchema(_) => {
+                "a report is what `healthgate --report FILE` writes"
+            }
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    match path.to_str() {
+        Some("-") => "stdin".to_owned(),
+        _ => format!("`{}`", path.display()),
+    }
+}
+fn bytes(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = |source: &mut dyn std::io::Read, bytes: &mut Vec<u8>| {
+    let read = |source: &mut dyn io::Read, bytes: &mut Vec<u8>| {
         source.take(largest + 1).read_to_end(bytes)
     };
     match path.to_str() {
-        Some("-") => read(&mut std::io::stdin().lock(), &mut bytes)?,
+        Some("-") => read(&mut io::stdin().lock(), &mut bytes)?,
         _ => read(&mut File::open(path)?, &mut bytes)?,
     };
     if bytes.len() as u64 > largest {
         let reason = format!("it is larger than {} MiB", largest >> 20);
-        return Err(std::io::Error::other(reason));
+        return Err(io::Error::other(reason));
     }
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8]) -> Result<Told, (String, &'static str)> {
-    const MAKE: &str = "a report is what `healthgate --report FILE` writes";
-    const AGAIN: &str = "fetch it again, or look at the run that wrote it";
+fn parse(bytes: &[u8]) -> Result<Told, Cause> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(("is empty".into(), AGAIN));
+        return Err(Cause::Empty);
     }
     let head: Head = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => ("ends in the middle".to_owned(), AGAIN),
-        serde_json::error::Category::Data => ("is no report: not a JSON object".to_owned(), MAKE),
-        _ => (format!("is not JSON: {error}"), MAKE),
+        serde_json::error::Category::Eof => Cause::CutOff,
+        serde_json::error::Category::Data => Cause::NoObject,
+        _ => Cause::NotJson(error),
     })?;
     match head.schema.as_ref().and_then(serde_json::Value::as_str) {
-        Some(v1::SCHEMA) => {}
-        Some(schema) if schema.starts_with(FAMILY) => {
-            let what = format!(
-                "has the schema `{}`; this is {}",
-                cut(schema, 60),
-                v1::SCHEMA
-            );
-            return Err((
-                what,
-                "explain it with the deploy-guard that wrote it, or a newer one",
-            ));
-        }
-        Some(schema) => {
-            return Err((
-                format!("is no report: its schema is `{}`", cut(schema, 60)),
-                MAKE,
-            ));
-        }
-        None => return Err(("is no report: it names no schema".into(), MAKE)),
+        Some(v1::SCHEMA) => told(bytes).map_err(Cause::Damaged),
+        Some(schema) if schema.starts_with(FAMILY) => Err(Cause::OtherVersion(schema.to_owned())),
+        Some(schema) => Err(Cause::OtherSchema(schema.to_owned())),
+        None => Err(Cause::NoSchema),
     }
-    let damaged = |what: String| (format!("is damaged: {what}"), AGAIN);
-    let report: v1::Report =
-        serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-    told(report).map_err(damaged)
 }
 
 /// Reckons all times once, so that no later sum can overflow.
-fn told(report: v1::Report) -> Result<Told, String> {
+fn told(bytes: &[u8]) -> Result<Told, Damage> {
+    let report: v1::Report = serde_json::from_slice(bytes)?;
     let started_at = time(&report.started_at)?;
     let sane = |ms: u64| Duration::from_millis(ms) <= LONGEST;
     let mut measured = Vec::new();
@@ -134,10 +187,7 @@ fn told(report: v1::Report) -> Result<Told, String> {
         });
         let times = outcome.measurements.iter().map(|one| one.duration_ms);
         if !spans.chain(times).chain([outcome.duration_ms]).all(sane) {
-            return Err(format!(
-                "`{}` took longer than a year",
-                cut(&outcome.id, 60)
-            ));
+            return Err(Damage::EndlessOutcome(outcome.id.clone()));
         }
         let mut all = Vec::new();
         for measurement in &outcome.measurements {
@@ -152,13 +202,13 @@ fn told(report: v1::Report) -> Result<Told, String> {
         measured.push(all);
     }
     if !sane(report.duration_ms) {
-        return Err("it took longer than a year".into());
+        return Err(Damage::Endless);
     }
     let mut pauses = Vec::new();
     for pause in &report.pauses {
         let lasted = Duration::from_millis(pause.duration_ms);
         if !sane(pause.duration_ms) {
-            return Err("a pause of it took longer than a year".into());
+            return Err(Damage::EndlessPause);
         }
         let since = time(&pause.at)?.duration_since(started_at);
         let since = Duration::try_from(since).unwrap_or_default().min(LONGEST);
@@ -173,7 +223,6 @@ fn told(report: v1::Report) -> Result<Told, String> {
     })
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse()
-        .map_err(|_| format!("`{}` is not a time", cut(text, 60)))
+fn time(text: &str) -> Result<Timestamp, Damage> {
+    text.parse().map_err(|_| Damage::NoTime(text.to_owned()))
 }

@@ -73,7 +73,8 @@ fn by(policy: &Policy, id: &str, seen: &[Option<u64>]) -> (Row, bool) {
             release: None,
             evidence: None,
             unanswered: None,
-            is_final: false,
+            outlook: probe::Outlook::Open,
+            refused: false,
         };
         row.measured(
             &Measured {
@@ -249,7 +250,8 @@ fn a_watch_says_when_what_failed_is_well_again_and_when_it_is_not() {
             release: None,
             evidence: None,
             unanswered: None,
-            is_final: false,
+            outlook: probe::Outlook::Open,
+            refused: false,
         };
         row.measured(
             &Measured {

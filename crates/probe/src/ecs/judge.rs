@@ -23,9 +23,10 @@ pub(super) struct Watch {
     well: Option<BTreeSet<String>>,
 }
 
-fn not(verdict: Verdict, reason: String) -> Reading {
-    let value = reason.split(':').next().unwrap_or_default().to_owned();
-    Reading::not(verdict, EXPECTED, reason.clone(), reason).value(value)
+/// What was seen in a word or two, and what it means.
+fn not(verdict: Verdict, value: &str, means: impl std::fmt::Display) -> Reading {
+    let reason = format!("{value}: {means}");
+    Reading::not(verdict, EXPECTED, &reason, &reason).value(value)
 }
 
 pub(super) fn judge(
@@ -38,33 +39,27 @@ pub(super) fn judge(
     watch: &mut Watch,
 ) -> Reading {
     let Some(service) = service else {
-        return not(
-            Verdict::Fail,
-            format!(
-                "missing: there is no service `{}` in cluster `{}`",
-                probe.service, probe.cluster
-            ),
+        let means = format!(
+            "there is no service `{}` in cluster `{}`",
+            probe.service, probe.cluster
         );
+        return not(Verdict::Fail, "missing", means).doubtful();
     };
     if service.status != "ACTIVE" {
-        return not(
-            Verdict::Fail,
-            format!("{}: the service does not run", service.status),
-        );
+        return not(Verdict::Fail, &service.status, "the service does not run");
     }
     if service.controller != "ECS" {
         return not(
             Verdict::Error,
-            format!(
-                "{}: something other than ECS deploys this service, and ECS shows no deployment",
-                service.controller
-            ),
+            &service.controller,
+            "something other than ECS deploys this service, and ECS shows no deployment",
         );
     }
     let Some(primary) = service.primary() else {
         return not(
             Verdict::Inconclusive,
-            "nothing: ECS shows no PRIMARY deployment".to_owned(),
+            "nothing",
+            "ECS shows no PRIMARY deployment",
         );
     };
     let identity = match whose(probe, service, primary, definition, stopped, release) {
@@ -90,14 +85,11 @@ fn whose(
 ) -> Result<Option<Identity>, Box<Reading>> {
     let runs = short(&primary.task_definition);
     let other = |expected: String, ours: &dyn Fn(&Deployment) -> bool| {
-        let mut reason = format!(
-            "another deployment: PRIMARY is {} of {runs}, expected {expected}",
-            primary.id
-        );
+        let mut reason = format!("PRIMARY is {} of {runs}, expected {expected}", primary.id);
         // What became of ours, as far as ECS still knows.
         let found = service.deployments.iter().find(|one| ours(one));
         if let Some(found) = found {
-            reason.push_str(&format!("; ours is {}", told(found)));
+            reason.push_str(&format!("; ours is {}: {}", found.rollout, counts(found)));
         }
         let ours = stopped.iter().filter(|task| {
             task.crashed()
@@ -116,7 +108,8 @@ fn whose(
         if !complaints.is_empty() {
             reason.push_str(&format!("; ECS says: {complaints}"));
         }
-        given_up(found, not(Verdict::Fail, reason))
+        let reading = not(Verdict::Fail, "another deployment", reason);
+        given_up(found, reading.doubtful())
     };
     if let Some(id) = &probe.deployment_id
         && *id != primary.id
@@ -140,8 +133,9 @@ fn whose(
         }
         return Err(Box::new(not(
             Verdict::Inconclusive,
+            "unproven",
             format!(
-                "unproven: which deployment is ours is not configured (PRIMARY is {} of {runs}); give \
+                "which deployment is ours is not configured (PRIMARY is {} of {runs}); give \
                  `task-definition` with its revision, `deployment-id` or `--release`",
                 primary.id
             ),
@@ -154,8 +148,8 @@ fn whose(
         Ok(image) => image,
         Err(why) => {
             return Err(Box::new(Reading {
-                release: Some(Identity::Unknown(why.clone())),
-                ..not(Verdict::Inconclusive, format!("unproven: {why}"))
+                release: Some(Identity::Unknown(why.to_string())),
+                ..not(Verdict::Inconclusive, "unproven", why)
             }));
         }
     };
@@ -169,32 +163,40 @@ fn whose(
         actual: actual.to_owned(),
     };
     let reason = format!(
-        "another release: {actual} runs ({image}, {} of {runs}), expected {release}",
+        "{actual} runs ({image}, {} of {runs}), expected {release}",
         primary.id
     );
     Err(Box::new(Reading {
         release: Some(differs),
-        ..not(Verdict::Fail, reason)
+        ..not(Verdict::Fail, "another release", reason)
     }))
 }
 
+/// Why it is not known which image names the release.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoImage {
+    #[error("the task has no container `{0}`")]
+    NotThere(String),
+    #[error("the task definition has no container")]
+    Empty,
+    #[error("several containers ({0}): `container` must say whose image names the release")]
+    Several(String),
+}
+
 /// The image that names the release.
-pub(super) fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<&'d str, String> {
+pub(super) fn image<'d>(probe: &EcsProbe, definition: &'d Definition) -> Result<&'d str, NoImage> {
     let images = &definition.images;
     let called = |name: &str| images.get(name).map(String::as_str);
     if let Some(name) = &probe.container {
-        return called(name).ok_or_else(|| format!("the task has no container `{name}`"));
+        return called(name).ok_or_else(|| NoImage::NotThere(name.clone()));
     }
     let mut all = images.values();
     match (all.next(), all.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err("the task definition has no container".to_owned()),
+        (None, _) => Err(NoImage::Empty),
         _ => called(short(&probe.service)).ok_or_else(|| {
             let names: Vec<_> = images.keys().map(String::as_str).collect();
-            let names = names.join(", ");
-            format!(
-                "several containers ({names}): `container` must say whose image names the release"
-            )
+            NoImage::Several(names.join(", "))
         }),
     }
 }
@@ -240,9 +242,9 @@ fn given_up(ours: Option<&Deployment>, reading: Reading) -> Reading {
     }
 }
 
-fn told(one: &Deployment) -> String {
+/// How far it is, beside the state of its rollout.
+fn counts(one: &Deployment) -> String {
     let Deployment {
-        rollout,
         rollout_reason,
         desired,
         running,
@@ -250,8 +252,7 @@ fn told(one: &Deployment) -> String {
         failed,
         ..
     } = one;
-    let mut text =
-        format!("{rollout}: {running} of {desired} run, {pending} pending, {failed} failed");
+    let mut text = format!("{running} of {desired} run, {pending} pending, {failed} failed");
     if !rollout_reason.is_empty() {
         text.push_str(&format!("; {rollout_reason}"));
     }
@@ -268,26 +269,27 @@ fn rolled_out(
 ) -> Option<Reading> {
     let ours = |task: &&Task| task.started_by == primary.id;
     let crashed = || stopped.iter().filter(ours).filter(|task| task.crashed());
-    let because = |mut reason: String| {
+    let because = |value: &str, mut reason: String| {
         reason.push_str(&reasons(crashed()));
         let complaints = service.complaints(primary).join("; ");
         if !complaints.is_empty() {
             reason.push_str(&format!("; ECS says: {complaints}"));
         }
-        Some(not(Verdict::Fail, reason))
+        Some(not(Verdict::Fail, value, reason))
     };
     if primary.rollout != "COMPLETED" || primary.failed > 0 {
-        let reading = because(told(primary));
+        let reading = because(&primary.rollout, counts(primary));
         return reading.map(|reading| given_up(Some(primary), reading));
     }
     if primary.desired == 0 {
         return Some(not(
             Verdict::Inconclusive,
-            "nothing: the service is scaled to 0 tasks".to_owned(),
+            "nothing",
+            "the service is scaled to 0 tasks",
         ));
     }
     if primary.running != primary.desired || primary.pending > 0 {
-        return because(told(primary));
+        return because(&primary.rollout, counts(primary));
     }
     let others = service
         .deployments
@@ -295,9 +297,10 @@ fn rolled_out(
         .filter(|one| one.id != primary.id);
     let left: u64 = others.map(|one| one.running).sum();
     if left > 0 {
-        return because(format!(
-            "DRAINING: {left} tasks of older deployments still run"
-        ));
+        return because(
+            "DRAINING",
+            format!("{left} tasks of older deployments still run"),
+        );
     }
     if !definition.checked {
         return None;
@@ -313,9 +316,10 @@ fn rolled_out(
         let sick = sick.map_or("ECS lists no more".to_owned(), |task| {
             format!("{} is {}", short(&task.arn), task.health)
         });
-        return because(format!(
-            "UNHEALTHY: {healthy} of {wanted} tasks are HEALTHY: {sick}"
-        ));
+        return because(
+            "UNHEALTHY",
+            format!("{healthy} of {wanted} tasks are HEALTHY: {sick}"),
+        );
     }
     None
 }
@@ -334,11 +338,11 @@ fn stays_so(primary: &Deployment, stopped: &[Task], watch: &mut Watch) -> Readin
         .collect();
     if !new.is_empty() {
         let reason = format!(
-            "crashed: {} tasks stopped since the deployment was healthy{}",
+            "{} tasks stopped since the deployment was healthy{}",
             new.len(),
             reasons(new.into_iter())
         );
-        return not(Verdict::Fail, reason);
+        return not(Verdict::Fail, "crashed", reason);
     }
     let actual = format!(
         "{} of {} COMPLETED, {} of {} tasks run",

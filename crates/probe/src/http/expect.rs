@@ -112,18 +112,17 @@ impl Expect {
     }
 }
 
-/// Every value that a filter gives over a body, in its order; an error is told in words.
+/// Every value that a filter gives over a body, in its order.
 pub(crate) async fn filtered(
     filter: &Filter,
     body: &[u8],
     time: Duration,
-) -> Result<Vec<serde_json::Value>, String> {
+) -> Result<Vec<serde_json::Value>, jq::Error> {
     let _parsing = budget::parsing(body.len()).await;
     let (program, document) = (filter.jq().clone(), body.to_vec());
     tokio::task::spawn_blocking(move || program.all(&document, time))
         .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+        .unwrap_or_else(|error| Err(jq::Error::Failed(error.to_string())))
 }
 
 /// Whether a filter gives something, and nothing but true; else what was seen, and why that is no
@@ -131,7 +130,7 @@ pub(crate) async fn filtered(
 async fn holds(filter: &Filter, body: &[u8], time: Duration) -> Result<(), (String, String)> {
     let values = match filtered(filter, body, time).await {
         Ok(values) => values,
-        Err(error) => return Err((excerpt(body), error)),
+        Err(error) => return Err((excerpt(body), error.to_string())),
     };
     let not_true = values.iter().position(|value| *value != true);
     let value = match not_true {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use config::file::SmokeRequest;
 use config::value::Json;
-use config::value::template::{Piece, pieces};
+use config::value::template::{self, Piece, pieces};
 use model::Secret;
-use net::http::request::{Body, Request};
+use net::http::request::{self, Body, Request};
 use net::http::transport::same_server;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -23,25 +23,51 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
+/// Why a request cannot be made with the values that were captured.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Template(#[from] template::Error),
+    #[error("`{0}` is not captured")]
+    NotCaptured(String),
+    #[error("`{name}` {cause}")]
+    Unfit { name: String, cause: Unfit },
+    #[error("`{0}` leads to another server")]
+    OtherServer(String),
+    #[error("`{0}` is neither a URL nor a path")]
+    NoUrl(String),
+    #[error(transparent)]
+    Request(#[from] request::Error),
+}
+
+/// Why a value does not fit its place.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    #[error("holds a line break or another control character, no header may")]
+    ControlCharacter,
+    #[error("is `{0}`, which cannot be a part of a URL")]
+    PartOfUrl(String),
+}
+
 /// The request as it is sent; `before` is the URL that was asked before it.
 pub(super) fn filled(
     request: &SmokeRequest,
     values: &Values,
     before: Option<&Url>,
-) -> Result<Request, String> {
+) -> Result<Request, Error> {
     let mut headers = BTreeMap::new();
     for (name, text) in &request.headers {
-        let text = fill(text.expose(), values, in_header)?;
+        let text = fill(text.expose(), values, Place::Header)?;
         headers.insert(name.clone(), text.into());
     }
     let mut form = BTreeMap::new();
     for (name, text) in &request.form {
         // Escaped with the field itself.
-        form.insert(name.clone(), fill(text, values, as_it_is)?);
+        form.insert(name.clone(), fill(text, values, Place::Plain)?);
     }
     let text = match &request.body {
         None => None,
-        Some(text) => Some(fill(text, values, escape_for(&request.headers))?),
+        Some(text) => Some(fill(text, values, Place::of_body(&request.headers))?),
     };
     let json = match &request.json {
         None => None,
@@ -54,71 +80,67 @@ pub(super) fn filled(
         json: json.as_ref(),
         form: &form,
     };
-    Request::new(request.method.as_ref(), &url, &headers, &body).map_err(|error| error.to_string())
+    Ok(Request::new(
+        request.method.as_ref(),
+        &url,
+        &headers,
+        &body,
+    )?)
 }
 
-type Escape = fn(&str) -> Result<String, String>;
+/// Where a value is put.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Where it needs no escape, or is escaped later.
+    Plain,
+    Header,
+    Url,
+    Json,
+    Form,
+    Xml,
+}
 
-fn fill(text: &str, values: &Values, escape: Escape) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
-    let pieces = pieces(text).map_err(|error| error.to_string())?;
-    for piece in pieces {
-        match piece {
-            Piece::Text(text) => out.push_str(text),
-            Piece::Name(name) => {
-                let escaped = escape(&shown(value(name, values)?));
-                out.push_str(&escaped.map_err(|why| format!("`{name}` {why}"))?);
-            }
+impl Place {
+    /// A text body, by its type.
+    fn of_body(headers: &BTreeMap<String, Secret>) -> Place {
+        let kind = headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+            .map(|(_, kind)| kind.expose().to_ascii_lowercase())
+            .unwrap_or_default();
+        if kind.contains("json") {
+            Place::Json
+        } else if kind.contains("x-www-form-urlencoded") {
+            Place::Form
+        } else if kind.contains("xml") || kind.contains("html") {
+            Place::Xml
+        } else {
+            Place::Plain
         }
     }
-    Ok(out)
-}
 
-fn value<'v>(name: &str, values: &'v Values) -> Result<&'v Value, String> {
-    let value = values.get(name);
-    value.ok_or_else(|| format!("`{name}` is not captured"))
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    fn escape(self, text: &str) -> Result<String, Unfit> {
+        Ok(match self {
+            Place::Header if text.chars().any(char::is_control) => {
+                return Err(Unfit::ControlCharacter);
+            }
+            // Escaped or not, these lead to another path.
+            Place::Url if matches!(text, "." | ".." | "") => {
+                return Err(Unfit::PartOfUrl(text.to_owned()));
+            }
+            Place::Plain | Place::Header => text.to_owned(),
+            Place::Url => utf8_percent_encode(text, PLAIN).to_string(),
+            Place::Json => {
+                let quoted = Value::from(text).to_string();
+                quoted[1..quoted.len() - 1].to_owned()
+            }
+            Place::Form => url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+            Place::Xml => xml(text),
+        })
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one of several escapes")]
-fn as_it_is(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
-fn in_header(text: &str) -> Result<String, String> {
-    if text.chars().any(char::is_control) {
-        return Err("holds a line break or another control character, no header may".into());
-    }
-    Ok(text.to_owned())
-}
-
-fn in_url(text: &str) -> Result<String, String> {
-    // Escaped or not, these lead to another path.
-    if matches!(text, "." | ".." | "") {
-        return Err(format!("is `{text}`, which cannot be a part of a URL"));
-    }
-    Ok(utf8_percent_encode(text, PLAIN).to_string())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one of several escapes")]
-fn in_json_text(text: &str) -> Result<String, String> {
-    let quoted = Value::from(text).to_string();
-    Ok(quoted[1..quoted.len() - 1].to_owned())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one of several escapes")]
-fn in_form(text: &str) -> Result<String, String> {
-    Ok(url::form_urlencoded::byte_serialize(text.as_bytes()).collect())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one of several escapes")]
-fn in_xml(text: &str) -> Result<String, String> {
+fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -130,32 +152,43 @@ fn in_xml(text: &str) -> Result<String, String> {
             c => out.push(c),
         }
     }
+    out
+}
+
+fn fill(text: &str, values: &Values, place: Place) -> Result<String, Error> {
+    let mut out = String::with_capacity(text.len());
+    for piece in pieces(text)? {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Name(name) => {
+                let escaped = place.escape(&shown(value(name, values)?));
+                out.push_str(&escaped.map_err(|cause| Error::Unfit {
+                    name: name.to_owned(),
+                    cause,
+                })?);
+            }
+        }
+    }
     Ok(out)
 }
 
-/// How a text body is escaped, by its type.
-fn escape_for(headers: &BTreeMap<String, Secret>) -> Escape {
-    let kind = headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-        .map(|(_, kind)| kind.expose().to_ascii_lowercase())
-        .unwrap_or_default();
-    if kind.contains("json") {
-        in_json_text
-    } else if kind.contains("x-www-form-urlencoded") {
-        in_form
-    } else if kind.contains("xml") || kind.contains("html") {
-        in_xml
-    } else {
-        as_it_is
+fn value<'v>(name: &str, values: &'v Values) -> Result<&'v Value, Error> {
+    let value = values.get(name);
+    value.ok_or_else(|| Error::NotCaptured(name.to_owned()))
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
-fn in_json(template: &Value, values: &Values) -> Result<Value, String> {
+fn in_json(template: &Value, values: &Values) -> Result<Value, Error> {
     Ok(match template {
-        Value::String(text) => match pieces(text).map_err(|error| error.to_string())?.as_slice() {
+        Value::String(text) => match pieces(text)?.as_slice() {
             [Piece::Name(name)] => value(name, values)?.clone(),
-            _ => Value::String(fill(text, values, as_it_is)?),
+            _ => Value::String(fill(text, values, Place::Plain)?),
         },
         Value::Array(items) => {
             let items = items.iter().map(|item| in_json(item, values));
@@ -165,23 +198,23 @@ fn in_json(template: &Value, values: &Values) -> Result<Value, String> {
             let fields = fields
                 .iter()
                 .map(|(key, field)| Ok((key.clone(), in_json(field, values)?)));
-            Value::Object(fields.collect::<Result<_, String>>()?)
+            Value::Object(fields.collect::<Result<_, Error>>()?)
         }
         other => other.clone(),
     })
 }
 
 /// A name alone is a place that the server gave; it must be one of its own.
-fn url(template: &str, values: &Values, before: Option<&Url>) -> Result<String, String> {
-    let pieces = pieces(template).map_err(|error| error.to_string())?;
+fn url(template: &str, values: &Values, before: Option<&Url>) -> Result<String, Error> {
+    let pieces = pieces(template)?;
     let ([Piece::Name(name)], Some(before)) = (pieces.as_slice(), before) else {
-        return fill(template, values, in_url);
+        return fill(template, values, Place::Url);
     };
     let given = shown(value(name, values)?);
     match before.join(&given) {
         Ok(url) if same_server(before, &url) => Ok(url.to_string()),
-        Ok(_) => Err(format!("`{name}` leads to another server")),
-        Err(_) => Err(format!("`{name}` is neither a URL nor a path")),
+        Ok(_) => Err(Error::OtherServer((*name).to_owned())),
+        Err(_) => Err(Error::NoUrl((*name).to_owned())),
     }
 }
 
@@ -205,7 +238,7 @@ mod tests {
         .collect()
     }
 
-    fn request(text: &str) -> Result<Request, String> {
+    fn request(text: &str) -> Result<Request, Error> {
         let request = SmokeRequest {
             name: None,
             url: "http://shop.test/".to_owned(),
@@ -255,7 +288,7 @@ mod tests {
     fn a_value_is_never_more_than_a_value() {
         let url = |text: &str| match request(&format!("url: {text}")) {
             Ok(request) => request.url.to_string(),
-            Err(error) => error,
+            Err(error) => error.to_string(),
         };
         assert_eq!(url("http://a/x/{{id}}?q={{id}}"), "http://a/x/7?q=7");
         assert_eq!(
@@ -269,7 +302,7 @@ mod tests {
 
         let body = |text: &str| match request(text) {
             Ok(request) => String::from_utf8(request.body.to_vec()).unwrap(),
-            Err(error) => error,
+            Err(error) => error.to_string(),
         };
         assert_eq!(
             body(r#"json: {"a": "{{id}}", "b": "no {{id}}", "c": ["{{list}}"], "d": "{{evil}}"}"#),

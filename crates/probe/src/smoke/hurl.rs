@@ -18,6 +18,15 @@ pub(crate) struct Hurl {
     pub(super) variables: BTreeMap<String, String>,
 }
 
+/// Why there is no file of variables.
+#[derive(Debug, thiserror::Error)]
+enum NoFile {
+    #[error("no temporary file: {}", plain_cause(.0))]
+    Io(std::io::Error),
+    #[error("the variable `{0}` has more than one line")]
+    ManyLines(String),
+}
+
 /// hurl's exit codes: <https://hurl.dev/docs/manual.html#exit-codes>. A request that could not be
 /// made is a failure of the thing under test.
 const RUNTIME: i32 = 3;
@@ -39,7 +48,7 @@ impl Hurl {
         }
         let variables = match self.variables(release) {
             Ok(file) => file,
-            Err(reason) => return error(reason),
+            Err(cause) => return error(cause.to_string()),
         };
         let text = |path: &std::path::Path| path.display().to_string();
         let script = Script {
@@ -62,9 +71,8 @@ impl Hurl {
     }
 
     /// A file that only we may read, gone with the measurement.
-    fn variables(&self, release: Option<&str>) -> Result<tempfile::NamedTempFile, String> {
-        let mut file = tempfile::NamedTempFile::new()
-            .map_err(|error| format!("no temporary file: {}", plain_cause(&error)))?;
+    fn variables(&self, release: Option<&str>) -> Result<tempfile::NamedTempFile, NoFile> {
+        let mut file = tempfile::NamedTempFile::new().map_err(NoFile::Io)?;
         let given = self.variables.iter();
         let mut all: BTreeMap<&str, &str> = given.map(|(name, text)| (&**name, &**text)).collect();
         if let Some(release) = release {
@@ -72,10 +80,9 @@ impl Hurl {
         }
         for (name, text) in all {
             if text.contains(['\n', '\r']) {
-                return Err(format!("the variable `{name}` has more than one line"));
+                return Err(NoFile::ManyLines(name.to_owned()));
             }
-            writeln!(file, "{name}={text}")
-                .map_err(|error| format!("no temporary file: {}", plain_cause(&error)))?;
+            writeln!(file, "{name}={text}").map_err(NoFile::Io)?;
         }
         Ok(file)
     }
