@@ -19,7 +19,7 @@ mod unset;
 pub use error::Error;
 pub use file::Config;
 pub use interpolate::Variables;
-pub use load::{Loaded, PLACES, Refusal, Request, healthgate_for, load};
+pub use load::{LoadError, Loaded, PLACES, Request, healthgate_for, load};
 pub use model::Severity;
 pub use secrets::{Secrets, in_words as secrets_in_words};
 pub use section::Section;

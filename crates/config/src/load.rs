@@ -52,7 +52,7 @@ pub struct Loaded {
 
 /// A configuration that cannot be used, and the secrets that its message may hold.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct LoadError {
     pub error: Error,
     /// As in [`Loaded::secrets`], as far as the file could be read.
     pub secrets: Secrets,
@@ -60,7 +60,7 @@ pub struct Refusal {
 
 /// Reads the configuration. No file at all is an empty configuration; a file that was named and
 /// is not there is an error.
-pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
+pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
     let found = match request.path {
         Some(path) => Some(path.to_owned()),
         None => PLACES
@@ -83,17 +83,19 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
     };
     let text = match read(&path) {
         Ok(text) => text,
-        Err(error) => return Err(Refusal { error, secrets }),
+        Err(error) => return Err(LoadError { error, secrets }),
     };
     // The error of a file that is no YAML shows its line.
     secrets.literals = secrets::in_words(&text).literals;
     let mut variables = BTreeSet::new();
     let placed = |fault: Fault| error::placed(fault, shown(&path, request.folder), &text);
-    let config = Node::parse(&text).map_err(Problem::from).and_then(|tree| {
-        secrets = secrets::of(&tree);
-        variables = secrets::used(&tree);
-        interpret(tree, request, &placed)
-    });
+    let config = Node::parse(&text)
+        .map_err(InterpretError::from)
+        .and_then(|tree| {
+            secrets = secrets::of(&tree);
+            variables = secrets::used(&tree);
+            interpret(tree, request, &placed)
+        });
     match config {
         Ok((mut config, tree)) => {
             config.source = Some(Arc::new(Source {
@@ -111,10 +113,12 @@ pub fn load(request: Request<'_>) -> Result<Loaded, Refusal> {
         }
         Err(problem) => {
             let error = match problem {
-                Problem::Fault(fault) => placed(fault),
-                Problem::Environment { name, hint } => Error::UnknownEnvironment { name, hint },
+                InterpretError::Fault(fault) => placed(fault),
+                InterpretError::Environment { name, hint } => {
+                    Error::UnknownEnvironment { name, hint }
+                }
             };
-            Err(Refusal { error, secrets })
+            Err(LoadError { error, secrets })
         }
     }
 }
@@ -172,14 +176,14 @@ fn read(path: &Path) -> Result<String, Error> {
         .unwrap_or(text))
 }
 
-enum Problem {
+enum InterpretError {
     Fault(Fault),
     Environment { name: String, hint: String },
 }
 
-impl From<Fault> for Problem {
+impl From<Fault> for InterpretError {
     fn from(fault: Fault) -> Self {
-        Problem::Fault(fault)
+        InterpretError::Fault(fault)
     }
 }
 
@@ -187,7 +191,7 @@ fn interpret(
     mut base: Node,
     request: Request<'_>,
     placed: &impl Fn(Fault) -> Error,
-) -> Result<(Config, Node), Problem> {
+) -> Result<(Config, Node), InterpretError> {
     let environments = base.remove("environments");
     let parts = environments.as_ref().map(Node::entries).unwrap_or_default();
     if let Some(name) = request.environment {
@@ -217,7 +221,10 @@ fn interpret(
 
 /// A file that has environments has no other: what is meant for one of them must not run with the
 /// values of none.
-fn known_environment<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Result<(), Problem> {
+fn known_environment<'n>(
+    name: &str,
+    known: impl Iterator<Item = &'n str>,
+) -> Result<(), InterpretError> {
     let known: Vec<&str> = known.collect();
     if known.is_empty() || known.contains(&name) {
         return Ok(());
@@ -227,7 +234,7 @@ fn known_environment<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Re
         None => format!("the file has: {}", listed(&known)),
     };
     let name = name.to_owned();
-    Err(Problem::Environment { name, hint })
+    Err(InterpretError::Environment { name, hint })
 }
 
 /// Resolves variables, decodes and checks. A section that holds a variable that is not set is refused

@@ -1,7 +1,7 @@
 //! The configuration as its author meets it: what is accepted, and where a mistake is shown.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use config::{Config, Error, Loaded, Refusal, Request, Section, Variables, load};
+use config::{Config, Error, LoadError, Loaded, Request, Section, Variables, load};
 use model::Env;
 
 struct Case<'a> {
@@ -36,7 +36,7 @@ impl<'a> Case<'a> {
         self
     }
 
-    fn load(&self) -> Result<Loaded, Refusal> {
+    fn load(&self) -> Result<Loaded, LoadError> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("deploy-guard.yml"), self.text).unwrap();
         load(Request {

@@ -1,10 +1,10 @@
 //! Runners in the configuration: whose they are, where they live, and mistakes in it.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use config::{Config, Refusal, Request, Variables, load};
+use config::{Config, LoadError, Request, Variables, load};
 use model::Env;
 
-fn read(text: &str) -> Result<Config, Refusal> {
+fn read(text: &str) -> Result<Config, LoadError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
     let loaded = load(Request {

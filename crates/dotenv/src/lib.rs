@@ -11,18 +11,18 @@ use std::collections::BTreeMap;
 
 /// What is wrong with a file. The line may hold a secret: it is not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum Error {
     Line(usize),
     Quote(usize),
     Variable(usize),
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Problem::Line(number) => write!(f, "a line is not KEY=VALUE: line {number}"),
-            Problem::Quote(number) => write!(f, "a quote is not closed: line {number}"),
-            Problem::Variable(number) => {
+            Error::Line(number) => write!(f, "a line is not KEY=VALUE: line {number}"),
+            Error::Quote(number) => write!(f, "a quote is not closed: line {number}"),
+            Error::Variable(number) => {
                 write!(f, "a `${{` is no variable's beginning: line {number}")
             }
         }
@@ -43,7 +43,7 @@ pub struct Setting {
 pub fn read(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<BTreeMap<String, Setting>, Problem> {
+) -> Result<BTreeMap<String, Setting>, Error> {
     let mut found: BTreeMap<String, Setting> = BTreeMap::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut number = 0;
@@ -55,7 +55,7 @@ pub fn read(
             rest = below;
             continue;
         }
-        let wrong = Problem::Line(number);
+        let wrong = Error::Line(number);
         let (key, after) = rest.split_at(rest.find(['=', '\n']).unwrap_or(rest.len()));
         let key = key.trim();
         let key = match key.strip_prefix("export") {
@@ -74,7 +74,7 @@ pub fn read(
         let begun = after.trim_start_matches([' ', '\t']);
         let line = number;
         let (value, below) = if begun.starts_with(['"', '\'']) {
-            let (value, end) = quoted(begun).ok_or(Problem::Quote(number))?;
+            let (value, end) = quoted(begun).ok_or(Error::Quote(number))?;
             number += begun[..end].matches('\n').count();
             // A comment may follow, and nothing else that counts.
             let below = begun[end..].split_once('\n').map_or("", |(_, below)| below);
@@ -89,7 +89,7 @@ pub fn read(
                 let above = || found.get(name).map(|setting| setting.value.clone());
                 environment(name).or_else(above)
             };
-            expand(&value, &lookup).ok_or(Problem::Variable(line))?
+            expand(&value, &lookup).ok_or(Error::Variable(line))?
         };
         setting.written = value;
         found.insert(key.to_owned(), setting);
@@ -245,7 +245,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn plainly(text: &str) -> Result<BTreeMap<String, Setting>, Problem> {
+    fn plainly(text: &str) -> Result<BTreeMap<String, Setting>, Error> {
         read(text, |_| None)
     }
 
@@ -276,19 +276,19 @@ mod tests {
 
     #[test]
     fn what_is_no_such_file_is_told_by_its_line() {
-        for (text, problem) in [
-            ("A=1\nhunter2 hunter2\n", Problem::Line(2)),
-            ("A: x\n", Problem::Line(1)),
-            ("=x\n", Problem::Line(1)),
-            ("A='one\ntwo'\nB=\"x\n", Problem::Quote(3)),
-            ("A=${B\n", Problem::Variable(1)),
-            ("A=x\nB=\"one\n${}\"\n", Problem::Variable(2)),
-            ("A=${B*c}\n", Problem::Variable(1)),
+        for (text, error) in [
+            ("A=1\nhunter2 hunter2\n", Error::Line(2)),
+            ("A: x\n", Error::Line(1)),
+            ("=x\n", Error::Line(1)),
+            ("A='one\ntwo'\nB=\"x\n", Error::Quote(3)),
+            ("A=${B\n", Error::Variable(1)),
+            ("A=x\nB=\"one\n${}\"\n", Error::Variable(2)),
+            ("A=${B*c}\n", Error::Variable(1)),
         ] {
-            assert_eq!(plainly(text), Err(problem), "{text}");
+            assert_eq!(plainly(text), Err(error), "{text}");
         }
         let deep = format!("A={}x{}\n", "${B:-".repeat(99), "}".repeat(99));
-        assert_eq!(plainly(&deep), Err(Problem::Variable(1)));
+        assert_eq!(plainly(&deep), Err(Error::Variable(1)));
     }
 
     #[test]
@@ -383,7 +383,7 @@ mod tests {
                 assert!(own.is_err(), "Compose refuses {text:?}: {own:?}");
                 continue;
             };
-            let own = own.unwrap_or_else(|problem| panic!("{text:?}: {problem}"));
+            let own = own.unwrap_or_else(|error| panic!("{text:?}: {error}"));
             // What follows a quote is a value without a name to Compose.
             let named = theirs
                 .as_object()

@@ -23,7 +23,7 @@ pub struct Validity {
 
 /// Why a chain cannot be used. Nothing of its content is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum Error {
     #[error("there is no `-----BEGIN CERTIFICATE-----` in it")]
     None,
     #[error("certificate {0} is damaged or cut off")]
@@ -49,12 +49,12 @@ impl Validity {
 
 /// Reads a chain, the leaf first. What else stands in the text, such as a private key, is passed
 /// over.
-pub fn read_chain(pem: &[u8]) -> Result<Validity, Problem> {
+pub fn read_chain(pem: &[u8]) -> Result<Validity, Error> {
     let mut ders = Vec::new();
     for der in CertificateDer::pem_slice_iter(pem) {
-        ders.push(der.map_err(|_| Problem::Damaged(ders.len() + 1))?);
+        ders.push(der.map_err(|_| Error::Damaged(ders.len() + 1))?);
         if ders.len() > MAX_CHAIN {
-            return Err(Problem::TooLong);
+            return Err(Error::TooLong);
         }
     }
     let chain = parse(&ders)?;
@@ -62,23 +62,23 @@ pub fn read_chain(pem: &[u8]) -> Result<Validity, Problem> {
         let signed = pair[0].issuer() == pair[1].subject()
             && pair[0].verify_signature(Some(pair[1].public_key())).is_ok();
         if !signed {
-            return Err(Problem::Broken(at + 1));
+            return Err(Error::Broken(at + 1));
         }
     }
-    validity(&chain).ok_or(Problem::None)
+    validity(&chain).ok_or(Error::None)
 }
 
 /// How long a chain holds that somebody else has verified.
-pub fn validity_of(ders: &[CertificateDer<'_>]) -> Result<Validity, Problem> {
-    validity(&parse(ders)?).ok_or(Problem::None)
+pub fn validity_of(ders: &[CertificateDer<'_>]) -> Result<Validity, Error> {
+    validity(&parse(ders)?).ok_or(Error::None)
 }
 
-fn parse<'d>(ders: &'d [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'d>>, Problem> {
+fn parse<'d>(ders: &'d [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'d>>, Error> {
     ders.iter()
         .enumerate()
         .map(|(at, der)| match x509_parser::parse_x509_certificate(der) {
             Ok((_, certificate)) => Ok(certificate),
-            Err(_) => Err(Problem::Damaged(at + 1)),
+            Err(_) => Err(Error::Damaged(at + 1)),
         })
         .collect()
 }

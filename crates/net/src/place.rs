@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use config::value::Address;
-use remote::resolve::{Unresolved, resolve};
+use remote::resolve::{ResolveError, resolve};
 
 use crate::party::{Party, awaiting};
 use crate::problem::Problem;
@@ -34,9 +34,9 @@ impl Place {
         let mut addresses = found.map_err(|unresolved| {
             let party = match &unresolved {
                 // The resolver's answer, which the service's users get too.
-                Unresolved::NoName { .. } => Party::Service,
-                Unresolved::NotAsked { .. } => Party::Resolver,
-                Unresolved::Ours { .. } => Party::Ourselves,
+                ResolveError::NoName { .. } => Party::Service,
+                ResolveError::NotAsked { .. } => Party::Resolver,
+                ResolveError::Ours { .. } => Party::Ourselves,
             };
             Problem::new(party, "no address", unresolved.to_string())
         })?;

@@ -11,6 +11,7 @@ pub struct Problem {
     party: Party,
     value: Cow<'static, str>,
     reason: String,
+    refused: bool,
 }
 
 impl Problem {
@@ -20,6 +21,7 @@ impl Problem {
             party,
             value: value.into(),
             reason: reason.to_string(),
+            refused: false,
         }
     }
 
@@ -30,7 +32,10 @@ impl Problem {
 
     /// Nothing listens at the thing under test.
     pub fn refused() -> Self {
-        Problem::new(Party::Service, REFUSED, REFUSED)
+        Problem {
+            refused: true,
+            ..Problem::new(Party::Service, REFUSED, REFUSED)
+        }
     }
 
     /// What we have does not let us ask: that says nothing of the service.
@@ -58,9 +63,15 @@ impl Problem {
         &self.party
     }
 
+    /// Whether nothing listens at the thing under test.
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     /// What was seen, short.
     pub fn value(mut self, value: impl Into<Cow<'static, str>>) -> Self {
         self.value = value.into();
+        self.refused = false;
         self
     }
 
@@ -72,6 +83,7 @@ impl Problem {
     pub fn of(mut self, party: &Party) -> Self {
         if self.party == Party::Service {
             self.party = party.clone();
+            self.refused = false;
         }
         self.reason = format!("{party}: {}", self.reason);
         self

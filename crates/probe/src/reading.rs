@@ -1,8 +1,8 @@
 //! One measurement, as it was found.
 
 use model::Verdict;
+use net::Problem;
 use net::party::Party;
-use net::{Problem, REFUSED};
 
 use crate::release::Identity;
 
@@ -72,9 +72,10 @@ impl Reading {
 
     /// That there is no connection, or no answer on it.
     pub fn of_problem(problem: Problem, expected: impl Into<String>) -> Self {
+        let refused = problem.is_refused();
         let (party, value, reason) = problem.into_parts();
         Reading {
-            refused: value == REFUSED,
+            refused,
             ..Reading::not(party.verdict(), expected, reason.clone(), reason).value(value)
         }
     }

@@ -32,7 +32,7 @@ pub enum Source {
 
 /// What cannot be used. Tells nothing of the content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum Error {
     #[error("it is not Docker's configuration: {0}")]
     Configuration(String),
     #[error("the entry of `{0}` is not base64 of `user:password`")]
@@ -63,11 +63,11 @@ struct Auth {
 }
 
 /// Who we are to the registry of this image, by the text of `config.json`.
-pub fn login(config: &str, image: &Reference) -> Result<Source, Problem> {
+pub fn login(config: &str, image: &Reference) -> Result<Source, Error> {
     let config: Config = serde_json::from_str(config).map_err(|error| {
         // Its own message may quote a value.
         let (line, column) = (error.line(), error.column());
-        Problem::Configuration(format!("line {line}, column {column}"))
+        Error::Configuration(format!("line {line}, column {column}"))
     })?;
     let registry = image.registry();
     let is_hub = matches!(registry, "docker.io" | "index.docker.io");
@@ -99,10 +99,10 @@ pub fn login(config: &str, image: &Reference) -> Result<Source, Problem> {
 }
 
 /// The name becomes a program's.
-fn helper(name: &str, server: &str) -> Result<Source, Problem> {
+fn helper(name: &str, server: &str) -> Result<Source, Error> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if name.len() > 100 || !name.bytes().all(good) {
-        return Err(Problem::Helper(cut(name, 40)));
+        return Err(Error::Helper(cut(name, 40)));
     }
     Ok(Source::Helper {
         name: name.to_owned(),
@@ -110,7 +110,7 @@ fn helper(name: &str, server: &str) -> Result<Source, Problem> {
     })
 }
 
-fn read(key: &str, auth: &Auth) -> Result<Source, Problem> {
+fn read(key: &str, auth: &Auth) -> Result<Source, Error> {
     let filled = |text: &Option<Secret>| text.clone().filter(|text| !text.expose().is_empty());
     let username = auth.username.as_ref().filter(|name| !name.is_empty());
     if let Some(token) = filled(&auth.registrytoken) {
@@ -132,11 +132,11 @@ fn read(key: &str, auth: &Auth) -> Result<Source, Problem> {
         .and_then(|pair| pair.split_once(':'))
         .map(|(user, password)| Credentials::new(user, password.trim_end_matches('\0')))
         .map(Source::Credentials)
-        .ok_or_else(|| Problem::Entry(key.to_owned()))
+        .ok_or_else(|| Error::Entry(key.to_owned()))
 }
 
 /// What a helper wrote; `None` where it has no credentials for the registry.
-pub fn helper_answer(success: bool, stdout: &str) -> Result<Option<Credentials>, Problem> {
+pub fn helper_answer(success: bool, stdout: &str) -> Result<Option<Credentials>, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
@@ -146,10 +146,10 @@ pub fn helper_answer(success: bool, stdout: &str) -> Result<Option<Credentials>,
     if !success {
         return match stdout.trim() {
             NOT_FOUND => Ok(None),
-            _ => Err(Problem::Answer),
+            _ => Err(Error::Answer),
         };
     }
-    let answer: Answer = serde_json::from_str(stdout).map_err(|_| Problem::Answer)?;
+    let answer: Answer = serde_json::from_str(stdout).map_err(|_| Error::Answer)?;
     if answer.secret.expose().is_empty() {
         return Ok(None);
     }
@@ -183,7 +183,7 @@ mod tests {
             }
             Ok(Source::Credentials(Credentials::Identity(_))) => "identity".to_owned(),
             Ok(Source::Credentials(Credentials::Bearer(_))) => "bearer".to_owned(),
-            Err(problem) => problem.to_string(),
+            Err(error) => error.to_string(),
         }
     }
 

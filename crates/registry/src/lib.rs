@@ -26,4 +26,4 @@ pub use answer::{Answer, Unusable};
 pub use client::{Access, Client, Tags, Want};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use reference::{Invalid, Reference};
+pub use reference::{Reference, ReferenceError};

@@ -25,7 +25,7 @@ pub struct Reference {
 /// Text that names no image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("parse the image reference `{text}`: {reason}")]
-pub struct Invalid {
+pub struct ReferenceError {
     pub text: String,
     pub reason: Reason,
 }
@@ -63,9 +63,9 @@ pub enum Reason {
 impl Reference {
     /// Reads a reference; what is left out is filled in as Docker does: Docker Hub, its
     /// `library/`, the tag `latest`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         let text = text.trim();
-        read(text).map_err(|reason| Invalid {
+        read(text).map_err(|reason| ReferenceError {
             text: shown(text),
             reason,
         })
@@ -137,9 +137,9 @@ impl fmt::Display for Reference {
 }
 
 impl std::str::FromStr for Reference {
-    type Err = Invalid;
+    type Err = ReferenceError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
         Reference::parse(text)
     }
 }

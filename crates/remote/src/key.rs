@@ -3,39 +3,39 @@
 //! The judge is what OpenSSH reads from a file with these bytes. Its own format is exact to the byte
 //! (`sshkey_parse_private2`); every other one it hands to OpenSSL, which is lenient.
 
+mod error;
 mod openssh;
 mod parse;
 mod pem;
-mod problem;
 mod rules;
 mod shape;
 
+pub use error::Error;
 use parse::parse;
-pub use problem::Problem;
 
 /// Whether OpenSSH reads a file with this text, without a passphrase.
-pub fn inspect(text: &str) -> Result<(), Problem> {
-    let key = parse(text).map_err(|problem| shape::name(text, problem))?;
+pub fn inspect(text: &str) -> Result<(), Error> {
+    let key = parse(text).map_err(|error| shape::name(text, error))?;
     if key.protected {
-        return Err(Problem::Passphrase);
+        return Err(Error::Passphrase);
     }
     Ok(())
 }
 
 /// Whether our own login reads it, without a passphrase: [`inspect`], but the last line break may
 /// be missing, as our login writes no file.
-pub fn inspect_for_login(text: &str) -> Result<(), Problem> {
+pub fn inspect_for_login(text: &str) -> Result<(), Error> {
     match inspect(text) {
-        Err(Problem::NoFinalBreak) => inspect(&with_break(text)),
+        Err(Error::NoFinalBreak) => inspect(&with_break(text)),
         other => other,
     }
 }
 
 /// The text to log in with, in the one spelling that every library reads.
-pub(crate) fn for_login(text: &str) -> Result<String, Problem> {
+pub(crate) fn for_login(text: &str) -> Result<String, Error> {
     parse(&with_break(text))
         .map(|key| key.plain)
-        .map_err(|problem| shape::name(text, problem))
+        .map_err(|error| shape::name(text, error))
 }
 
 fn with_break(text: &str) -> String {
@@ -49,43 +49,37 @@ mod tests {
 
     #[test]
     fn what_is_no_key_at_all_has_its_name() {
-        for (text, problem) in [
-            ("", Problem::Empty),
-            (" \n ", Problem::Empty),
-            ("hunter2", Problem::NoBegin),
-            ("ssh-ed25519 AAAA me", Problem::PublicKey),
-            ("sk-ssh-ed25519@openssh.com AAAA me", Problem::PublicKey),
-            (
-                "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n",
-                Problem::PublicKey,
-            ),
+        for (text, error) in [
+            ("", Error::Empty),
+            (" \n ", Error::Empty),
+            ("hunter2", Error::NoBegin),
+            ("ssh-ed25519 AAAA me", Error::PublicKey),
+            ("sk-ssh-ed25519@openssh.com AAAA me", Error::PublicKey),
+            ("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n", Error::PublicKey),
             (
                 "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-                Problem::PublicKey,
+                Error::PublicKey,
             ),
-            ("PuTTY-User-Key-File-3: ssh-ed25519\n", Problem::Putty),
+            ("PuTTY-User-Key-File-3: ssh-ed25519\n", Error::Putty),
             (
                 "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n",
-                Problem::SshCom,
+                Error::SshCom,
             ),
             (
                 "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                Problem::OtherKind,
+                Error::OtherKind,
             ),
-            (
-                "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n",
-                Problem::NoEnd,
-            ),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", Error::NoEnd),
             (
                 "-----BEGIN RSA PRIVATE KEY-----\n!!!\n-----END RSA PRIVATE KEY-----\n",
-                Problem::NotBase64,
+                Error::NotBase64,
             ),
             (
                 "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
-                Problem::Damaged,
+                Error::Damaged,
             ),
         ] {
-            assert_eq!(inspect(text), Err(problem), "{text}");
+            assert_eq!(inspect(text), Err(error), "{text}");
             assert!(for_login(text).is_err(), "{text}");
         }
     }

@@ -17,4 +17,4 @@ mod target;
 
 pub use quote::quote;
 pub use ran::{KEPT, Ran, Unmet, Wanted};
-pub use target::Unready;
+pub use target::TargetError;

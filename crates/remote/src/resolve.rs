@@ -10,7 +10,7 @@ use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 
 /// Why a name gave no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unresolved {
+pub enum ResolveError {
     /// That is an answer: there is no such name (NXDOMAIN), or it has no address (NODATA).
     #[error("the name `{name}` does not resolve: {what}")]
     NoName { name: String, what: &'static str },
@@ -23,14 +23,14 @@ pub enum Unresolved {
 }
 
 /// The addresses of a name, at this port. The caller bounds the time.
-pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
+pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
     if is_invalid(host) {
         return Err(no_name(host, "names that end with `.invalid` never do"));
     }
     let name = host.to_owned();
     let looked_up = tokio::task::spawn_blocking(move || look_up(&name, port)).await;
     looked_up.unwrap_or_else(|error| {
-        Err(Unresolved::Ours {
+        Err(ResolveError::Ours {
             name: host.to_owned(),
             reason: error.to_string(),
         })
@@ -44,21 +44,21 @@ fn is_invalid(host: &str) -> bool {
     last.is_some_and(|last| last.eq_ignore_ascii_case("invalid"))
 }
 
-fn no_name(host: &str, what: &'static str) -> Unresolved {
-    Unresolved::NoName {
+fn no_name(host: &str, what: &'static str) -> ResolveError {
+    ResolveError::NoName {
         name: host.to_owned(),
         what,
     }
 }
 
-fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
+fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
     let hints = AddrInfoHints {
         // Else each address comes once for each type of socket.
         socktype: SockType::Stream.into(),
         ..AddrInfoHints::default()
     };
     let found = dns_lookup::getaddrinfo(Some(host), None, Some(hints));
-    let found = found.map_err(|error| unresolved(host, error))?;
+    let found = found.map_err(|error| resolve_error(host, error))?;
     let address = |mut address: SocketAddr| {
         address.set_port(port);
         address
@@ -71,24 +71,24 @@ fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
     Ok(all)
 }
 
-fn unresolved(host: &str, error: LookupError) -> Unresolved {
+fn resolve_error(host: &str, error: LookupError) -> ResolveError {
     use LookupErrorKind as Kind;
     let kind = error.kind();
     let error = io::Error::from(error);
     let (name, reason) = (host.to_owned(), error.to_string());
     if let Some(fault) = super::ours::fault(&error) {
         let reason = fault.to_owned();
-        return Unresolved::Ours { name, reason };
+        return ResolveError::Ours { name, reason };
     }
     match kind {
         Kind::NoName => no_name(host, "there is no such name"),
         Kind::NoData | Kind::Family => no_name(host, "it has no address"),
-        Kind::Memory | Kind::System | Kind::IO => Unresolved::Ours { name, reason },
-        Kind::Again => Unresolved::NotAsked {
+        Kind::Memory | Kind::System | Kind::IO => ResolveError::Ours { name, reason },
+        Kind::Again => ResolveError::NotAsked {
             name,
             reason: "gives no answer (refused, SERVFAIL or silent)".to_owned(),
         },
-        _ => Unresolved::NotAsked { name, reason },
+        _ => ResolveError::NotAsked { name, reason },
     }
 }
 

@@ -14,14 +14,14 @@ const MAX_KEY: u64 = 64 << 10;
 /// Why a login cannot even be tried, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct Unready {
+pub struct TargetError {
     pub reason: String,
     pub hint: String,
 }
 
 impl Target {
     /// The login at a host of the configuration, with `key` or the host's own.
-    pub fn of(host: &Host, key: Option<&Secret>, env: &Env) -> Result<Target, Unready> {
+    pub fn of(host: &Host, key: Option<&Secret>, env: &Env) -> Result<Target, TargetError> {
         let Host {
             address,
             port,
@@ -36,7 +36,7 @@ impl Target {
             (None, Some(name), _) => variable(name, "key", env)?,
             (None, None, Some(path)) => read(path)?,
             (None, None, None) => {
-                return Err(Unready {
+                return Err(TargetError {
                     reason: "no key is configured for the host".to_owned(),
                     hint: "add `key-env: NAME` or `key-file: FILE` to the host".to_owned(),
                 });
@@ -61,16 +61,16 @@ impl Target {
     }
 }
 
-fn variable(name: &str, what: &str, env: &Env) -> Result<Secret, Unready> {
-    env.secret(name).ok_or_else(|| Unready {
+fn variable(name: &str, what: &str, env: &Env) -> Result<Secret, TargetError> {
+    env.secret(name).ok_or_else(|| TargetError {
         reason: format!("the {what}'s variable `{name}` is not set"),
         hint: model::env::mapping_hint(name),
     })
 }
 
-fn read(path: &Path) -> Result<Secret, Unready> {
+fn read(path: &Path) -> Result<Secret, TargetError> {
     let text = files::read_text(path, MAX_KEY);
-    text.map(Secret::from).map_err(|error| Unready {
+    text.map(Secret::from).map_err(|error| TargetError {
         reason: format!("the key file {} cannot be read: {error}", path.display()),
         hint: "check `key-file` and its permissions".to_owned(),
     })

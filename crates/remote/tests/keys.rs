@@ -6,7 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use remote::key::{Problem, inspect, inspect_for_login};
+use remote::key::{Error, inspect, inspect_for_login};
 use tempfile::TempDir;
 
 const OPENSSH: [&[&str]; 4] = [
@@ -91,7 +91,7 @@ impl Oracle {
 fn ours(text: &str) -> Read {
     match inspect(text) {
         Ok(()) => Read::Yes,
-        Err(Problem::Passphrase) => Read::WantsPassphrase,
+        Err(Error::Passphrase) => Read::WantsPassphrase,
         Err(_) => Read::No,
     }
 }
@@ -289,48 +289,48 @@ fn ssh_key_shape_a_key_with_a_random_change_is_read_exactly_where_ssh_keygen_rea
 #[test]
 fn ssh_key_one_line_or_spoilt_otherwise_has_its_name() {
     let key = keygen(OPENSSH[0]);
-    let found: Vec<(&str, Option<Problem>)> = shapes(&key)
+    let found: Vec<(&str, Option<Error>)> = shapes(&key)
         .iter()
         .map(|(shape, text)| (*shape, inspect(text).err()))
         .collect();
     let named = |shape: &str| found.iter().find(|(name, _)| *name == shape).unwrap().1;
-    for (shape, problem) in [
-        ("no final line break", Problem::NoFinalBreak),
-        ("a blank line first", Problem::BlankBefore),
-        ("a space first", Problem::BlankBefore),
-        ("a mark of the byte order", Problem::Bom),
-        ("spaces for line breaks", Problem::OneLine),
-        ("nothing for line breaks", Problem::OneLine),
-        ("carriage returns for line breaks", Problem::Crlf),
-        ("line breaks as backslash and n", Problem::LiteralBreaks),
-        ("Windows line ends", Problem::Crlf),
-        ("a Windows line end at the end", Problem::Crlf),
-        ("indented", Problem::Indented),
-        ("indented but for the first", Problem::Indented),
-        ("in quotes", Problem::Quoted),
-        ("in quotes without the last line break", Problem::Quoted),
-        ("in single quotes", Problem::Quoted),
-        ("a quote at its end", Problem::Quoted),
-        ("spaces at the ends", Problem::Padded),
-        ("a space behind the first line", Problem::Padded),
-        ("text before", Problem::TextBefore),
-        ("its name before", Problem::TextBefore),
-        ("cut after three lines", Problem::NoEnd),
-        ("without its middle", Problem::Damaged),
-        ("four characters short", Problem::Damaged),
-        ("no base64", Problem::NotBase64),
-        ("another kind", Problem::OtherKind),
-        ("its base64", Problem::Encoded),
+    for (shape, error) in [
+        ("no final line break", Error::NoFinalBreak),
+        ("a blank line first", Error::BlankBefore),
+        ("a space first", Error::BlankBefore),
+        ("a mark of the byte order", Error::Bom),
+        ("spaces for line breaks", Error::OneLine),
+        ("nothing for line breaks", Error::OneLine),
+        ("carriage returns for line breaks", Error::Crlf),
+        ("line breaks as backslash and n", Error::LiteralBreaks),
+        ("Windows line ends", Error::Crlf),
+        ("a Windows line end at the end", Error::Crlf),
+        ("indented", Error::Indented),
+        ("indented but for the first", Error::Indented),
+        ("in quotes", Error::Quoted),
+        ("in quotes without the last line break", Error::Quoted),
+        ("in single quotes", Error::Quoted),
+        ("a quote at its end", Error::Quoted),
+        ("spaces at the ends", Error::Padded),
+        ("a space behind the first line", Error::Padded),
+        ("text before", Error::TextBefore),
+        ("its name before", Error::TextBefore),
+        ("cut after three lines", Error::NoEnd),
+        ("without its middle", Error::Damaged),
+        ("four characters short", Error::Damaged),
+        ("no base64", Error::NotBase64),
+        ("another kind", Error::OtherKind),
+        ("its base64", Error::Encoded),
     ] {
-        assert_eq!(named(shape), Some(problem), "{shape}");
+        assert_eq!(named(shape), Some(error), "{shape}");
     }
     // Several at once: by the first that has to be undone.
     let one_line = format!("\"{}\"", key.replace('\n', "\\n"));
-    assert_eq!(inspect(&one_line), Err(Problem::Quoted));
+    assert_eq!(inspect(&one_line), Err(Error::Quoted));
     let pem = keygen(PEM[1]);
-    assert_eq!(inspect(&pem.replace('\n', " ")), Err(Problem::OneLine));
+    assert_eq!(inspect(&pem.replace('\n', " ")), Err(Error::OneLine));
     let spaced = lines(&pem, |_, line| format!("{line}\n"));
-    assert_eq!(inspect(&spaced), Err(Problem::BlankLines));
+    assert_eq!(inspect(&spaced), Err(Error::BlankLines));
 }
 
 #[test]
@@ -342,19 +342,19 @@ fn ssh_key_shape_kinds_that_no_openssh_or_only_a_new_one_reads_have_their_name()
     };
     let oracle = Oracle::new();
     let ed25519 = openssl(&["genpkey", "-algorithm", "ed25519"]);
-    assert_eq!(inspect(&ed25519), Err(Problem::Ed25519Pkcs8));
-    for (args, problem) in [
+    assert_eq!(inspect(&ed25519), Err(Error::Ed25519Pkcs8));
+    for (args, error) in [
         (
             &["ecparam", "-name", "secp256k1", "-genkey"][..],
-            Problem::Algorithm,
+            Error::Algorithm,
         ),
-        (&["genpkey", "-algorithm", "x25519"], Problem::Algorithm),
-        (&["genrsa", "-traditional", "768"], Problem::Weak),
-        (&["genrsa", "768"], Problem::Weak),
+        (&["genpkey", "-algorithm", "x25519"], Error::Algorithm),
+        (&["genrsa", "-traditional", "768"], Error::Weak),
+        (&["genrsa", "768"], Error::Weak),
     ] {
         let key = openssl(args);
         assert_eq!(oracle.read(key.as_bytes()), Read::No, "{args:?}");
-        assert_eq!(inspect(&key), Err(problem), "{args:?}");
+        assert_eq!(inspect(&key), Err(error), "{args:?}");
     }
     // What stands before the key is passed over.
     let curve = openssl(&["ecparam", "-name", "prime256v1", "-genkey"]);
@@ -366,10 +366,10 @@ fn ssh_key_shape_kinds_that_no_openssh_or_only_a_new_one_reads_have_their_name()
 #[test]
 fn our_own_login_needs_no_last_line_break() {
     let key = keygen(OPENSSH[0]);
-    assert_eq!(inspect(key.trim_end()), Err(Problem::NoFinalBreak));
+    assert_eq!(inspect(key.trim_end()), Err(Error::NoFinalBreak));
     assert_eq!(inspect_for_login(key.trim_end()), Ok(()));
     assert_eq!(
         inspect_for_login(&key.replace('\n', " ")),
-        Err(Problem::OneLine)
+        Err(Error::OneLine)
     );
 }

@@ -65,7 +65,7 @@ async fn validate(job: &Job, file: Option<&Path>) -> Result<Report, Failure> {
     if file.is_none() && problems.is_empty() {
         let session = Session::open(job)?;
         if let Err(foreign) = session.read().await {
-            problems.push(state::validate::Problem {
+            problems.push(state::validate::Finding {
                 pointer: String::new(),
                 says: foreign.chain(),
             });

@@ -13,7 +13,7 @@ use config::value::StateAddress;
 pub(crate) use bucket::Bucket;
 pub(crate) use file::File;
 pub(crate) use host::Host;
-pub(crate) use part::{Blob, Part, Trouble};
+pub(crate) use part::{BackendError, Blob, Part};
 
 use crate::surroundings::Surroundings;
 
@@ -25,7 +25,10 @@ pub(crate) enum Backend {
 }
 
 impl Backend {
-    pub(crate) fn of(address: &StateAddress, around: &Surroundings) -> Result<Backend, Trouble> {
+    pub(crate) fn of(
+        address: &StateAddress,
+        around: &Surroundings,
+    ) -> Result<Backend, BackendError> {
         Ok(match address {
             StateAddress::File(path) => Backend::File(File::new(path.clone())),
             StateAddress::Host { host, path } => {
@@ -63,7 +66,7 @@ impl Backend {
         tokio::time::sleep(most.mul_f64(rand::random())).await;
     }
 
-    pub(crate) async fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+    pub(crate) async fn get(&self, part: &Part) -> Result<Option<Blob>, BackendError> {
         match self {
             Backend::File(file) => file.get(part),
             Backend::Host(host) => host.get(part).await,
@@ -72,7 +75,7 @@ impl Backend {
     }
 
     /// Proves that the state and its journals can be written.
-    pub(crate) async fn prove_writable(&self) -> Result<(), Trouble> {
+    pub(crate) async fn prove_writable(&self) -> Result<(), BackendError> {
         match self {
             Backend::File(file) => file.prove_writable(),
             Backend::Host(host) => host.prove_writable().await,
@@ -86,7 +89,7 @@ impl Backend {
         old: Option<&Blob>,
         new: &[u8],
         keep: &Part,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), BackendError> {
         match self {
             Backend::File(file) => file.swap(old, new, keep).await,
             Backend::Host(host) => host.swap(old, new, keep).await,
@@ -95,7 +98,7 @@ impl Backend {
     }
 
     /// The numbers of the journals, in their order.
-    pub(crate) async fn journals(&self) -> Result<Vec<u64>, Trouble> {
+    pub(crate) async fn journals(&self) -> Result<Vec<u64>, BackendError> {
         let mut numbers = match self {
             Backend::File(file) => file.journals()?,
             Backend::Host(host) => host.journals().await?,
@@ -106,7 +109,7 @@ impl Backend {
     }
 
     /// Begins a journal with its first line; a conflict where there is one of this number.
-    pub(crate) async fn create(&self, number: u64, line: &[u8]) -> Result<Blob, Trouble> {
+    pub(crate) async fn create(&self, number: u64, line: &[u8]) -> Result<Blob, BackendError> {
         let etag = match self {
             Backend::File(file) => file.create(number, line)?,
             Backend::Host(host) => host.create(number, line).await?,
@@ -126,7 +129,7 @@ impl Backend {
         seen: &Blob,
         whole: usize,
         line: &[u8],
-    ) -> Result<Blob, Trouble> {
+    ) -> Result<Blob, BackendError> {
         let mut bytes = seen.bytes[..whole].to_vec();
         bytes.extend_from_slice(line);
         let etag = match self {
@@ -137,7 +140,7 @@ impl Backend {
         Ok(Blob { bytes, etag })
     }
 
-    pub(crate) async fn remove(&self, number: u64) -> Result<(), Trouble> {
+    pub(crate) async fn remove(&self, number: u64) -> Result<(), BackendError> {
         match self {
             Backend::File(file) => file.remove(number),
             Backend::Host(host) => host.remove(number).await,

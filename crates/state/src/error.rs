@@ -1,6 +1,6 @@
 //! Why a state could not be read or written, and what to do about it.
 
-use crate::backend::Trouble;
+use crate::backend::BackendError;
 use crate::document::{Lock, SCHEMA};
 
 #[derive(Debug, thiserror::Error)]
@@ -115,8 +115,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn read(place: String, trouble: Trouble) -> Error {
-        let (reason, hint) = trouble.words("check its name, and what you may read there");
+    pub(crate) fn read(place: String, error: BackendError) -> Error {
+        let (reason, hint) = error.words("check its name, and what you may read there");
         Error::Read {
             place,
             reason,
@@ -124,8 +124,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn journal(place: String, trouble: Trouble) -> Error {
-        let (reason, hint) = trouble.words(
+    pub(crate) fn journal(place: String, error: BackendError) -> Error {
+        let (reason, hint) = error.words(
             "check the free space and the permissions beside the state, then `rollback resume`",
         );
         Error::Journal {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::backend::{Backend, Blob, Part, Trouble};
+use crate::backend::{Backend, BackendError, Blob, Part};
 use crate::{Error, Forced, Store};
 
 /// Journals that are finished are kept for this many operations.
@@ -103,7 +103,7 @@ impl Store {
             let numbers = self.numbers().await?;
             let number = numbers.last().unwrap_or(&0).saturating_add(1);
             let place = backend.name(&Part::Journal(number));
-            let bytes = text(&line).map_err(|trouble| Error::journal(place.clone(), trouble))?;
+            let bytes = text(&line).map_err(|error| Error::journal(place.clone(), error))?;
             match backend.create(number, &bytes).await {
                 Ok(seen) => {
                     for old in &numbers[..(numbers.len() + 1).saturating_sub(KEPT)] {
@@ -118,8 +118,8 @@ impl Store {
                         lines: vec![line],
                     });
                 }
-                Err(Trouble::Conflict) if tries < TRIES => tries += 1,
-                Err(trouble) => return Err(Error::journal(place, trouble)),
+                Err(BackendError::Conflict) if tries < TRIES => tries += 1,
+                Err(error) => return Err(Error::journal(place, error)),
             }
         }
     }
@@ -134,7 +134,7 @@ impl Store {
                 Ok(Some(seen)) => seen,
                 // It was one too many.
                 Ok(None) => continue,
-                Err(trouble) => return Err(Error::journal(place, trouble)),
+                Err(error) => return Err(Error::journal(place, error)),
             };
             let (lines, whole) = match read(&seen.bytes) {
                 Ok(read) => read,
@@ -169,11 +169,11 @@ impl Store {
         for number in self.numbers().await? {
             let place = self.backend.name(&Part::Journal(number));
             let found = self.backend.get(&Part::Journal(number)).await;
-            let found = found.map_err(|trouble| Error::journal(place.clone(), trouble))?;
+            let found = found.map_err(|error| Error::journal(place.clone(), error))?;
             match found.map(|blob| read(&blob.bytes)) {
                 Some(Ok((lines, _))) => journals.push((place, lines)),
-                Some(Err(newer @ Unread::Newer(_))) => return Err(newer.at(place)),
-                Some(Err(Unread::Damaged(_))) | None => {}
+                Some(Err(newer @ LineError::Newer(_))) => return Err(newer.at(place)),
+                Some(Err(LineError::Damaged(_))) | None => {}
             }
         }
         Ok(journals)
@@ -187,7 +187,7 @@ impl Store {
     async fn numbers(&self) -> Result<Vec<u64>, Error> {
         let place = format!("{}.journals", self.place());
         let numbers = self.backend.journals().await;
-        numbers.map_err(|trouble| Error::journal(place, trouble))
+        numbers.map_err(|error| Error::journal(place, error))
     }
 }
 
@@ -290,15 +290,15 @@ impl Journal {
                 let backend = &self.backend;
                 let appended = backend.append(self.number, &self.seen, self.whole, &bytes);
                 match appended.await {
-                    Err(trouble @ (Trouble::Conflict | Trouble::Unsure(_))) => {
-                        self.arrived(&bytes).await.ok_or(trouble)
+                    Err(error @ (BackendError::Conflict | BackendError::Unsure(_))) => {
+                        self.arrived(&bytes).await.ok_or(error)
                     }
                     appended => appended,
                 }
             }
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         };
-        self.seen = written.map_err(|trouble| Error::journal(self.place(), trouble))?;
+        self.seen = written.map_err(|error| Error::journal(self.place(), error))?;
         self.whole = self.seen.bytes.len();
         self.lines.push(line);
         Ok(())
@@ -313,25 +313,25 @@ impl Journal {
     }
 }
 
-fn text(line: &Line) -> Result<Vec<u8>, Trouble> {
-    let mut text = serde_json::to_vec(line).map_err(Trouble::failed)?;
+fn text(line: &Line) -> Result<Vec<u8>, BackendError> {
+    let mut text = serde_json::to_vec(line).map_err(BackendError::failed)?;
     text.push(b'\n');
     Ok(text)
 }
 
 /// Why a journal cannot be used.
 #[derive(Debug)]
-enum Unread {
+enum LineError {
     /// A newer release wrote it.
     Newer(String),
     Damaged(String),
 }
 
-impl Unread {
+impl LineError {
     fn at(self, place: String) -> Error {
         match self {
-            Unread::Newer(reason) => Error::JournalNewer { place, reason },
-            Unread::Damaged(reason) => Error::JournalDamaged { place, reason },
+            LineError::Newer(reason) => Error::JournalNewer { place, reason },
+            LineError::Damaged(reason) => Error::JournalDamaged { place, reason },
         }
     }
 }
@@ -339,7 +339,7 @@ impl Unread {
 /// A journal's lines, and how many bytes they have. What follows the last line's end is what a
 /// kill leaves of a line, and is no line; a whole line that this build does not know is another
 /// one's, and is never passed over.
-fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), Unread> {
+fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), LineError> {
     let mut lines = Vec::new();
     let mut whole = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -349,8 +349,8 @@ fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), Unread> {
         lines.push(parse(line).map_err(|unread| {
             let at = lines.len() + 1;
             match unread {
-                Unread::Newer(reason) => Unread::Newer(format!("line {at}: {reason}")),
-                Unread::Damaged(reason) => Unread::Damaged(format!("line {at}: {reason}")),
+                LineError::Newer(reason) => LineError::Newer(format!("line {at}: {reason}")),
+                LineError::Damaged(reason) => LineError::Damaged(format!("line {at}: {reason}")),
             }
         })?);
         whole += line.len();
@@ -358,18 +358,18 @@ fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), Unread> {
     Ok((lines, whole))
 }
 
-fn parse(line: &[u8]) -> Result<Line, Unread> {
+fn parse(line: &[u8]) -> Result<Line, LineError> {
     let value: Value = serde_json::from_slice(line)
-        .map_err(|error| Unread::Damaged(format!("not JSON: {error}")))?;
+        .map_err(|error| LineError::Damaged(format!("not JSON: {error}")))?;
     match &value["schema"] {
         Value::Null => {}
         Value::String(schema) if schema == SCHEMA => {}
         other => {
             let shown: String = other.to_string().chars().take(100).collect();
-            return Err(Unread::Newer(format!(
+            return Err(LineError::Newer(format!(
                 "its schema is {shown}, this release reads `{SCHEMA}`"
             )));
         }
     }
-    serde_json::from_value(value).map_err(|error| Unread::Newer(error.to_string()))
+    serde_json::from_value(value).map_err(|error| LineError::Newer(error.to_string()))
 }

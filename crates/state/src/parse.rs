@@ -9,39 +9,32 @@ use model::text::cut;
 const MAX_NUMBER: u64 = 1 << 53;
 
 /// Why bytes are no state that can be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ParseError {
+    #[error("{0}")]
     Damaged(String),
     /// Another version's, by its `schema`.
+    #[error("its schema `{0}` is not `{SCHEMA}`")]
     Newer(String),
     /// Written by hand, or by a release of before version 1.
+    #[error("it is of before version 1")]
     Older,
 }
 
-impl Unfit {
-    pub(crate) fn says(self) -> String {
-        match self {
-            Unfit::Damaged(reason) => reason,
-            Unfit::Newer(schema) => format!("its schema `{schema}` is not `{SCHEMA}`"),
-            Unfit::Older => "it is of before version 1".to_owned(),
-        }
-    }
-}
-
-pub(crate) fn document(bytes: &[u8]) -> Result<Document, Unfit> {
-    let damaged = |reason: String| Unfit::Damaged(reason);
+pub(crate) fn document(bytes: &[u8]) -> Result<Document, ParseError> {
+    let damaged = |reason: String| ParseError::Damaged(reason);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(damaged("it is empty".into()));
     }
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| damaged(format!("not JSON: {error}")))?;
     if crate::migrate::is_older(&value) {
-        return Err(Unfit::Older);
+        return Err(ParseError::Older);
     }
     match value["schema"].as_str() {
         Some(SCHEMA) => {}
         Some(schema) if schema.starts_with("deploy-guard/state/") => {
-            return Err(Unfit::Newer(cut(schema, 100)));
+            return Err(ParseError::Newer(cut(schema, 100)));
         }
         _ => {
             return Err(damaged(format!(
@@ -56,7 +49,7 @@ pub(crate) fn document(bytes: &[u8]) -> Result<Document, Unfit> {
 }
 
 /// Whether everything that reads the state reads the same numbers.
-pub(crate) fn numbers(document: &Document) -> Result<(), Unfit> {
+pub(crate) fn numbers(document: &Document) -> Result<(), ParseError> {
     let token = document.lock.as_ref().map_or(0, |lock| lock.token);
     for (name, number) in [
         ("generation", document.generation),
@@ -64,7 +57,7 @@ pub(crate) fn numbers(document: &Document) -> Result<(), Unfit> {
         ("lock.token", token),
     ] {
         if number > MAX_NUMBER {
-            return Err(Unfit::Damaged(format!(
+            return Err(ParseError::Damaged(format!(
                 "`{name}` is {number}, more than any counter reaches"
             )));
         }

@@ -23,9 +23,9 @@ impl Store {
         let mut steps = Vec::new();
         let backup = self.backend.get(&Part::Backup).await;
         let backup = match backup {
-            Ok(Some(blob)) => parse::document(&blob.bytes).map_err(parse::Unfit::says),
+            Ok(Some(blob)) => parse::document(&blob.bytes).map_err(|error| error.to_string()),
             Ok(None) => Err("there is none".to_owned()),
-            Err(trouble) => Err(trouble.words("").0),
+            Err(error) => Err(error.words("").0),
         };
         let place = self.backup();
         let mut document = match backup {

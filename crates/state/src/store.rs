@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use model::release::Match;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Backend, Blob, File, Part, Trouble};
+use crate::backend::{Backend, BackendError, Blob, File, Part};
 use crate::document::{Document, Lock};
-use crate::parse::{self, Unfit};
+use crate::parse::{self, ParseError};
 use crate::surroundings::Surroundings;
 use crate::{Error, Holder};
 
@@ -89,7 +89,7 @@ impl Store {
     /// The store at an address; nothing is asked yet.
     pub fn open(address: &StateAddress, around: &Surroundings) -> Result<Self, Error> {
         let backend = Backend::of(address, around)
-            .map_err(|trouble| Error::read(address.to_string(), trouble))?;
+            .map_err(|error| Error::read(address.to_string(), error))?;
         Ok(Store {
             backend: Arc::new(backend),
             rule: Match::default(),
@@ -134,7 +134,7 @@ impl Store {
     /// and taken away.
     pub async fn prove_writable(&self) -> Result<(), Error> {
         let proved = self.backend.prove_writable().await;
-        proved.map_err(|trouble| self.not_written(trouble))
+        proved.map_err(|error| self.not_written(error))
     }
 
     /// What lies there, whatever it is.
@@ -154,11 +154,11 @@ impl Store {
         let keep = Part::Aside(ending.to_owned());
         match self.backend.swap(seen.0.as_ref(), &bytes, &keep).await {
             Ok(()) => Ok(()),
-            Err(Trouble::Unsure(reason)) => Err(Error::Unsure {
+            Err(BackendError::Unsure(reason)) => Err(Error::Unsure {
                 place: self.place(),
                 reason,
             }),
-            Err(trouble) => Err(self.not_written(trouble)),
+            Err(error) => Err(self.not_written(error)),
         }
     }
 
@@ -168,13 +168,13 @@ impl Store {
         if blob.is_some() {
             return Ok(blob);
         }
-        let read = |trouble| Error::read(self.backup(), trouble);
+        let read = |error| Error::read(self.backup(), error);
         let mut left = Vec::new();
         // A backup that cannot be read is there as well.
         match self.backend.get(&Part::Backup).await {
             Ok(None) => {}
-            Ok(Some(_)) | Err(Trouble::Unusable(_)) => left.push(self.backup()),
-            Err(trouble) => return Err(read(trouble)),
+            Ok(Some(_)) | Err(BackendError::Unusable(_)) => left.push(self.backup()),
+            Err(error) => return Err(read(error)),
         }
         if self.has_journals().await? {
             left.push(format!("{}.journals", self.place()));
@@ -195,8 +195,8 @@ impl Store {
     async fn blob(&self) -> Result<Option<Blob>, Error> {
         match self.backend.get(&Part::State).await {
             Ok(blob) => Ok(blob),
-            Err(Trouble::Unusable(reason)) => Err(self.damaged(reason).await),
-            Err(trouble) => Err(Error::read(self.place(), trouble)),
+            Err(BackendError::Unusable(reason)) => Err(self.damaged(reason).await),
+            Err(error) => Err(Error::read(self.place(), error)),
         }
     }
 
@@ -216,11 +216,11 @@ impl Store {
     async fn parse(&self, bytes: &[u8]) -> Result<Document, Error> {
         match parse::document(bytes) {
             Ok(document) => Ok(document.comparing(self.rule)),
-            Err(Unfit::Damaged(reason)) => Err(self.damaged(reason).await),
-            Err(Unfit::Older) => Err(Error::Older {
+            Err(ParseError::Damaged(reason)) => Err(self.damaged(reason).await),
+            Err(ParseError::Older) => Err(Error::Older {
                 place: self.place(),
             }),
-            Err(Unfit::Newer(schema)) => Err(Error::Newer {
+            Err(ParseError::Newer(schema)) => Err(Error::Newer {
                 place: self.place(),
                 schema,
                 backup: self.kept_backup().await,
@@ -237,13 +237,13 @@ impl Store {
     ) -> Result<T, Error> {
         let until = Instant::now() + self.backend.patience();
         // What was written last, if nobody can say whether it arrived.
-        let mut tried: Option<(Vec<u8>, T, Trouble)> = None;
+        let mut tried: Option<(Vec<u8>, T, BackendError)> = None;
         loop {
             let old = match self.blob_or_fresh().await {
                 Ok(old) => old,
                 Err(error) => {
                     return Err(match tried {
-                        Some((_, _, Trouble::Unsure(reason))) => Error::Unsure {
+                        Some((_, _, BackendError::Unsure(reason))) => Error::Unsure {
                             place: self.place(),
                             reason,
                         },
@@ -251,13 +251,13 @@ impl Store {
                     });
                 }
             };
-            if let Some((bytes, result, trouble)) = tried.take() {
+            if let Some((bytes, result, error)) = tried.take() {
                 // A request that was sent twice meets what it wrote the first time; nobody else
                 // writes the same, because each write has a word of its own.
                 if old.as_ref().is_some_and(|old| old.bytes == bytes) {
                     return Ok(result);
                 }
-                self.again(trouble, until)?;
+                self.again(error, until)?;
             }
             let mut document = match &old {
                 Some(old) => self.parse(&old.bytes).await?,
@@ -283,22 +283,28 @@ impl Store {
             }
             match self.backend.swap(old.as_ref(), &bytes, &Part::Backup).await {
                 Ok(()) => return Ok(result),
-                Err(trouble @ (Trouble::Conflict | Trouble::Busy(_) | Trouble::Unsure(_))) => {
-                    tried = Some((bytes, result, trouble));
+                Err(
+                    error @ (BackendError::Conflict
+                    | BackendError::Busy(_)
+                    | BackendError::Unsure(_)),
+                ) => {
+                    tried = Some((bytes, result, error));
                     self.backend.pause().await;
                 }
-                Err(trouble) => return Err(self.not_written(trouble)),
+                Err(error) => return Err(self.not_written(error)),
             }
         }
     }
 
     /// Whether what was not written is worth another try.
-    fn again(&self, trouble: Trouble, until: Instant) -> Result<(), Error> {
+    fn again(&self, error: BackendError, until: Instant) -> Result<(), Error> {
         let place = self.place();
-        match trouble {
-            Trouble::Unsure(reason) => Err(Error::Unsure { place, reason }),
-            Trouble::Busy(reason) if Instant::now() >= until => Err(Error::Busy { place, reason }),
-            Trouble::Conflict if Instant::now() >= until => Err(Error::Busy {
+        match error {
+            BackendError::Unsure(reason) => Err(Error::Unsure { place, reason }),
+            BackendError::Busy(reason) if Instant::now() >= until => {
+                Err(Error::Busy { place, reason })
+            }
+            BackendError::Conflict if Instant::now() >= until => Err(Error::Busy {
                 place,
                 reason: "others wrote before us each time".to_owned(),
             }),
@@ -308,17 +314,19 @@ impl Store {
 
     fn bytes(&self, document: &Document) -> Result<Vec<u8>, Error> {
         let mut bytes = serde_json::to_vec_pretty(document)
-            .map_err(|error| self.not_written(Trouble::failed(error)))?;
+            .map_err(|error| self.not_written(BackendError::failed(error)))?;
         bytes.push(b'\n');
         // Whoever reads it next must be able to.
         let unfit = if bytes.len() > Part::State.limit() {
             Some(format!("it would have {} MiB", bytes.len() >> 20))
         } else {
-            parse::numbers(document).err().map(Unfit::says)
+            parse::numbers(document)
+                .err()
+                .map(|error| error.to_string())
         };
         match unfit {
             None => Ok(bytes),
-            Some(reason) => Err(self.not_written(Trouble::Failed {
+            Some(reason) => Err(self.not_written(BackendError::Failed {
                 reason,
                 hint: Some(
                     "it could not be read back; see what is recorded: `rollback state validate`"
@@ -328,9 +336,9 @@ impl Store {
         }
     }
 
-    fn not_written(&self, trouble: Trouble) -> Error {
+    fn not_written(&self, error: BackendError) -> Error {
         let (reason, hint) =
-            trouble.words("check the disk's free space and the folder's permissions");
+            error.words("check the disk's free space and the folder's permissions");
         Error::Write {
             place: self.place(),
             reason,

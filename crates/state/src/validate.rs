@@ -9,7 +9,7 @@ use model::text::cut;
 
 /// One problem, and where: a JSON pointer (RFC 6901), empty for the whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Finding {
     pub pointer: String,
     pub says: String,
 }
@@ -18,9 +18,9 @@ pub struct Problem {
 const MOST: usize = 50;
 
 /// What is wrong with a state's bytes; nothing where it can be used.
-pub fn problems(bytes: &[u8]) -> Vec<Problem> {
+pub fn problems(bytes: &[u8]) -> Vec<Finding> {
     let whole = |says: String| {
-        vec![Problem {
+        vec![Finding {
             pointer: String::new(),
             says,
         }]
@@ -47,7 +47,7 @@ pub fn problems(bytes: &[u8]) -> Vec<Problem> {
     if found.is_empty() {
         match crate::parse::document(bytes) {
             Ok(document) => found = meaning(&document),
-            Err(unfit) => return whole(unfit.says()),
+            Err(error) => return whole(error.to_string()),
         }
     }
     found.truncate(MOST);
@@ -56,12 +56,12 @@ pub fn problems(bytes: &[u8]) -> Vec<Problem> {
 
 struct Walk<'a> {
     root: &'a Value,
-    found: Vec<Problem>,
+    found: Vec<Finding>,
 }
 
 impl Walk<'_> {
     fn say(&mut self, pointer: &str, says: String) {
-        self.found.push(Problem {
+        self.found.push(Finding {
             pointer: pointer.to_owned(),
             says,
         });
@@ -105,7 +105,7 @@ impl Walk<'_> {
 
     /// Of several forms the one that fits; else what is wrong by the one that is no null.
     fn choice(&mut self, value: &Value, choices: &[Value], at: &str) {
-        let mut nearest: Option<Vec<Problem>> = None;
+        let mut nearest: Option<Vec<Finding>> = None;
         let constants = choices.iter().filter_map(|choice| choice.get("const"));
         let constants: Vec<String> = constants.map(Value::to_string).collect();
         for choice in choices {
@@ -168,9 +168,9 @@ fn shown(value: &Value) -> String {
 }
 
 /// What every type allows and nobody can have meant.
-fn meaning(document: &Document) -> Vec<Problem> {
+fn meaning(document: &Document) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut say = |pointer: String, says: String| found.push(Problem { pointer, says });
+    let mut say = |pointer: String, says: String| found.push(Finding { pointer, says });
     let Document {
         schema: _,
         service: _,

@@ -39,7 +39,7 @@ pub struct Certificate {
     /// `host:port`.
     pub server: String,
     /// How long its chain holds, or what is wrong with it.
-    pub validity: Result<Validity, certificate::Problem>,
+    pub validity: Result<Validity, certificate::Error>,
 }
 
 /// Why a body cannot be unpacked.

@@ -203,7 +203,7 @@ enum Unreadable {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("{0}")]
-    Line(dotenv::Problem),
+    Line(dotenv::Error),
 }
 
 fn read(path: &Path, job: &Job) -> Result<BTreeMap<String, Setting>, Unreadable> {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::problem::{Key, Problem};
+use super::error::{Error, Key};
 use super::rules::{RSA_BITS, bits, not_base64};
 
 /// Bits that are left over at the end are not looked at.
@@ -40,7 +40,7 @@ struct Block<'t> {
     body: String,
 }
 
-pub(super) fn read(text: &str) -> Result<Key, Problem> {
+pub(super) fn read(text: &str) -> Result<Key, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text
         .split('\n')
@@ -48,7 +48,7 @@ pub(super) fn read(text: &str) -> Result<Key, Problem> {
     let mut other = None;
     loop {
         let Some(label) = lines.find_map(begin) else {
-            return Err(other.unwrap_or(Problem::NoBegin));
+            return Err(other.unwrap_or(Error::NoBegin));
         };
         let block = block(label, &mut lines)?;
         if label.ends_with("PRIVATE KEY") && label != "OPENSSH PRIVATE KEY" {
@@ -56,9 +56,9 @@ pub(super) fn read(text: &str) -> Result<Key, Problem> {
         }
         // Such as `EC PARAMETERS`, or the certificate of the same key.
         other.get_or_insert(match label {
-            "OPENSSH PRIVATE KEY" => Problem::Damaged,
-            _ if label.ends_with("PUBLIC KEY") => Problem::PublicKey,
-            _ => Problem::OtherKind,
+            "OPENSSH PRIVATE KEY" => Error::Damaged,
+            _ if label.ends_with("PUBLIC KEY") => Error::PublicKey,
+            _ => Error::OtherKind,
         });
     }
 }
@@ -89,21 +89,21 @@ fn begin(line: &str) -> Option<&str> {
 fn block<'t>(
     label: &'t str,
     lines: &mut impl Iterator<Item = &'t str>,
-) -> Result<Block<'t>, Problem> {
+) -> Result<Block<'t>, Error> {
     let mut before: Option<Vec<&str>> = None;
     let mut body: Vec<&str> = Vec::new();
     let mut short = false;
     for line in lines {
         if line.is_empty() {
             if before.is_some() {
-                return Err(Problem::Damaged);
+                return Err(Error::Damaged);
             }
             before = Some(std::mem::take(&mut body));
             continue;
         }
         if let Some(named) = line.strip_prefix("-----END ") {
             if named.strip_suffix("-----") != Some(label) {
-                return Err(Problem::NoEnd);
+                return Err(Error::NoEnd);
             }
             return Ok(Block {
                 label,
@@ -116,16 +116,16 @@ fn block<'t>(
         }
         if before.is_some() {
             if short || line.len() > 64 {
-                return Err(Problem::Damaged);
+                return Err(Error::Damaged);
             }
             short = line.len() < 64;
         }
         body.push(line);
     }
-    Err(Problem::NoEnd)
+    Err(Error::NoEnd)
 }
 
-fn key(block: &Block<'_>) -> Result<Key, Problem> {
+fn key(block: &Block<'_>) -> Result<Key, Error> {
     let Block {
         label,
         header,
@@ -139,7 +139,7 @@ fn key(block: &Block<'_>) -> Result<Key, Problem> {
         {
             true
         }
-        _ => return Err(Problem::Damaged),
+        _ => return Err(Error::Damaged),
     };
     let bytes = LENIENT.decode(body).map_err(not_base64)?;
     if header.is_empty() {
@@ -153,10 +153,10 @@ fn key(block: &Block<'_>) -> Result<Key, Problem> {
             "RSA PRIVATE KEY" => rsa(&bytes)?,
             "EC PRIVATE KEY" => ec(&bytes, None)?,
             "DSA PRIVATE KEY" => numbers(&bytes, 6)?,
-            _ => return Err(Problem::OtherKind),
+            _ => return Err(Error::OtherKind),
         }
     } else if bytes.is_empty() || bytes.len() % 8 != 0 {
-        return Err(Problem::Damaged);
+        return Err(Error::Damaged);
     }
     let mut head = header.join("\n");
     if !head.is_empty() {
@@ -168,7 +168,7 @@ fn key(block: &Block<'_>) -> Result<Key, Problem> {
     })
 }
 
-fn pkcs8(bytes: &[u8]) -> Result<(), Problem> {
+fn pkcs8(bytes: &[u8]) -> Result<(), Error> {
     let mut inside = part(&mut { bytes }, SEQUENCE)?;
     part(&mut inside, INTEGER)?;
     let mut algorithm = part(&mut inside, SEQUENCE)?;
@@ -177,39 +177,39 @@ fn pkcs8(bytes: &[u8]) -> Result<(), Problem> {
         OID_RSA => rsa(private),
         OID_EC => ec(private, part(&mut algorithm, OID).ok()),
         OID_DSA => part(&mut { private }, INTEGER).map(drop),
-        OID_ED25519 => Err(Problem::Ed25519Pkcs8),
-        _ => Err(Problem::Algorithm),
+        OID_ED25519 => Err(Error::Ed25519Pkcs8),
+        _ => Err(Error::Algorithm),
     }
 }
 
-fn rsa(bytes: &[u8]) -> Result<(), Problem> {
+fn rsa(bytes: &[u8]) -> Result<(), Error> {
     numbers(bytes, 9)?;
     let mut inside = part(&mut { bytes }, SEQUENCE)?;
     part(&mut inside, INTEGER)?;
     if bits(part(&mut inside, INTEGER)?) < RSA_BITS {
-        return Err(Problem::Weak);
+        return Err(Error::Weak);
     }
     Ok(())
 }
 
 /// SEC 1; the curve stands in it, or in what is around it.
-fn ec(bytes: &[u8], curve: Option<&[u8]>) -> Result<(), Problem> {
+fn ec(bytes: &[u8], curve: Option<&[u8]>) -> Result<(), Error> {
     let mut inside = part(&mut { bytes }, SEQUENCE)?;
     part(&mut inside, INTEGER)?;
     part(&mut inside, OCTETS)?;
     let curve = match curve {
         Some(curve) => curve,
         // Parameters that are written out name no curve.
-        None => part(&mut part(&mut inside, PARAMETERS)?, OID).map_err(|_| Problem::Algorithm)?,
+        None => part(&mut part(&mut inside, PARAMETERS)?, OID).map_err(|_| Error::Algorithm)?,
     };
     if CURVES.contains(&curve) {
         Ok(())
     } else {
-        Err(Problem::Algorithm)
+        Err(Error::Algorithm)
     }
 }
 
-fn numbers(bytes: &[u8], count: usize) -> Result<(), Problem> {
+fn numbers(bytes: &[u8], count: usize) -> Result<(), Error> {
     let mut inside = part(&mut { bytes }, SEQUENCE)?;
     for _ in 0..count {
         part(&mut inside, INTEGER)?;
@@ -218,27 +218,27 @@ fn numbers(bytes: &[u8], count: usize) -> Result<(), Problem> {
 }
 
 /// The content of the next DER element, which must be of this kind.
-fn part<'b>(rest: &mut &'b [u8], tag: u8) -> Result<&'b [u8], Problem> {
+fn part<'b>(rest: &mut &'b [u8], tag: u8) -> Result<&'b [u8], Error> {
     let [found, first, after @ ..] = *rest else {
-        return Err(Problem::Damaged);
+        return Err(Error::Damaged);
     };
     let (length, content) = match first {
         0..=0x7f => (usize::from(*first), after),
         0x81..=0x84 => {
             let (size, content) = after
                 .split_at_checked(usize::from(first & 0x7f))
-                .ok_or(Problem::Damaged)?;
+                .ok_or(Error::Damaged)?;
             let length = size
                 .iter()
                 .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
             (length, content)
         }
-        _ => return Err(Problem::Damaged),
+        _ => return Err(Error::Damaged),
     };
     if *found != tag {
-        return Err(Problem::Damaged);
+        return Err(Error::Damaged);
     }
-    let (content, tail) = content.split_at_checked(length).ok_or(Problem::Damaged)?;
+    let (content, tail) = content.split_at_checked(length).ok_or(Error::Damaged)?;
     *rest = tail;
     Ok(content)
 }

@@ -2,16 +2,16 @@
 
 use base64::DecodeError;
 
-use super::problem::Problem;
+use super::error::Error;
 
 /// By `SSH_RSA_MINIMUM_MODULUS_SIZE`.
 pub(super) const RSA_BITS: usize = 1024;
 
 /// What a wrong character is, and what a wrong length.
-pub(super) fn not_base64(error: DecodeError) -> Problem {
+pub(super) fn not_base64(error: DecodeError) -> Error {
     match error {
-        DecodeError::InvalidByte(..) => Problem::NotBase64,
-        _ => Problem::Damaged,
+        DecodeError::InvalidByte(..) => Error::NotBase64,
+        _ => Error::Damaged,
     }
 }
 

@@ -3,55 +3,53 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::error::Error;
 use super::parse::parse;
-use super::problem::Problem;
 
 type Undo = fn(&str) -> Option<String>;
 
 /// Each with how it is undone; `None` where it was not done. In the order in which several are
 /// undone together.
-const SHAPES: [(Problem, Undo); 11] = [
-    (Problem::Encoded, decoded),
-    (Problem::Bom, |text| {
-        other(text, text.replace('\u{feff}', ""))
-    }),
-    (Problem::Quoted, unquoted),
-    (Problem::LiteralBreaks, |text| {
+const SHAPES: [(Error, Undo); 11] = [
+    (Error::Encoded, decoded),
+    (Error::Bom, |text| other(text, text.replace('\u{feff}', ""))),
+    (Error::Quoted, unquoted),
+    (Error::LiteralBreaks, |text| {
         other(text, text.replace("\\r", "").replace("\\n", "\n"))
     }),
-    (Problem::Crlf, |text| {
+    (Error::Crlf, |text| {
         other(text, text.replace("\r\n", "\n").replace('\r', "\n"))
     }),
-    (Problem::OneLine, broken_again),
-    (Problem::BlankBefore, |text| {
+    (Error::OneLine, broken_again),
+    (Error::BlankBefore, |text| {
         other(text, text.trim_start().to_owned())
     }),
-    (Problem::Indented, |text| {
+    (Error::Indented, |text| {
         other(text, each_line(text, str::trim_start))
     }),
-    (Problem::Padded, |text| {
+    (Error::Padded, |text| {
         other(text, each_line(text, str::trim_end))
     }),
-    (Problem::TextBefore, |text| {
+    (Error::TextBefore, |text| {
         let at = text.find("-----BEGIN ").filter(|at| *at > 0)?;
         Some(text[at..].to_owned())
     }),
-    (Problem::BlankLines, |text| {
+    (Error::BlankLines, |text| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
         other(text, lines.join("\n"))
     }),
 ];
 
-/// What is wrong with a text that was not read because of `problem`.
-pub(super) fn name(text: &str, problem: Problem) -> Problem {
+/// What is wrong with a text that was not read because of `error`.
+pub(super) fn name(text: &str, error: Error) -> Error {
     if text
         .trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
         .is_empty()
     {
-        return Problem::Empty;
+        return Error::Empty;
     }
     if !text.ends_with('\n') && parse(&ended(text)).is_ok() {
-        return Problem::NoFinalBreak;
+        return Error::NoFinalBreak;
     }
     // One change is told before several.
     for (shape, undo) in SHAPES {
@@ -72,11 +70,11 @@ pub(super) fn name(text: &str, problem: Problem) -> Problem {
             return first;
         }
     }
-    no_key(text).unwrap_or_else(|| parse(&ended(&whole)).err().unwrap_or(problem))
+    no_key(text).unwrap_or_else(|| parse(&ended(&whole)).err().unwrap_or(error))
 }
 
 /// What other thing it is.
-fn no_key(text: &str) -> Option<Problem> {
+fn no_key(text: &str) -> Option<Error> {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || "\"'\u{feff}".contains(c));
     let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
     if begins(&[
@@ -86,12 +84,12 @@ fn no_key(text: &str) -> Option<Problem> {
         "sk-ecdsa-",
         "---- BEGIN SSH2 PUBLIC KEY",
     ]) {
-        return Some(Problem::PublicKey);
+        return Some(Error::PublicKey);
     }
     if begins(&["PuTTY-User-Key-File-"]) {
-        return Some(Problem::Putty);
+        return Some(Error::Putty);
     }
-    begins(&["---- BEGIN SSH2 ", "SSH PRIVATE KEY FILE FORMAT"]).then_some(Problem::SshCom)
+    begins(&["---- BEGIN SSH2 ", "SSH PRIVATE KEY FILE FORMAT"]).then_some(Error::SshCom)
 }
 
 fn other(text: &str, changed: String) -> Option<String> {

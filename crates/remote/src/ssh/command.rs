@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ssh2::Channel;
 use tokio::sync::oneshot;
 
-use super::link::{Broken, Link};
+use super::link::{Link, LinkError};
 use super::proof::Proof;
 use super::{Error, Exit, Output};
 use crate::local::before_cut;
@@ -75,7 +75,7 @@ impl Command {
         !self.awaits_word() && (self.channel.read_window().available > 0 || self.channel.eof())
     }
 
-    pub(super) fn turn(&mut self, link: &Link) -> Result<Turn, Broken> {
+    pub(super) fn turn(&mut self, link: &Link) -> Result<Turn, LinkError> {
         if self.phase == Phase::Asked {
             let (channel, text) = (&mut self.channel, &self.order.text);
             if link.step(|| channel.exec(text))?.is_none() {
@@ -107,7 +107,7 @@ impl Command {
     }
 
     /// Writes what the command is to read; `true` when it has all of it.
-    fn feed(&mut self, link: &Link) -> Result<bool, Broken> {
+    fn feed(&mut self, link: &Link) -> Result<bool, LinkError> {
         let (channel, input) = (&mut self.channel, &self.order.input);
         while self.fed < input.len() {
             match link.step(|| channel.write(&input[self.fed..])) {
@@ -120,8 +120,8 @@ impl Command {
         Ok(link.step(|| channel.send_eof())?.is_some())
     }
 
-    fn exit(&self) -> Result<Exit, Broken> {
-        let broken = |error: ssh2::Error| Broken::new(error.message());
+    fn exit(&self) -> Result<Exit, LinkError> {
+        let broken = |error: ssh2::Error| LinkError::new(error.message());
         let signal = self.channel.exit_signal().map_err(broken)?;
         Ok(match signal.exit_signal {
             Some(signal) => Exit::Signal(signal.chars().take(32).collect()),
@@ -134,7 +134,7 @@ impl Command {
     }
 
     /// Hands over what there is; the channel is left to be closed.
-    pub(super) fn end(self, ended: Result<Exit, Broken>) -> Channel {
+    pub(super) fn end(self, ended: Result<Exit, LinkError>) -> Channel {
         let mut kept = self.kept;
         kept.printed -= self.order.proof.remove(&mut kept.stderr);
         let truncated = kept.printed > (kept.stdout.len() + kept.stderr.len()) as u64;
@@ -151,10 +151,10 @@ impl Command {
                 stderr: kept.stderr,
                 printed: kept.printed,
             }),
-            Err(Broken { reason, .. }) if self.phase == Phase::Asked => {
+            Err(LinkError { reason, .. }) if self.phase == Phase::Asked => {
                 Err(Error::Command { reason })
             }
-            Err(Broken { reason, .. }) => Err(Error::Lost { reason }),
+            Err(LinkError { reason, .. }) => Err(Error::Lost { reason }),
         };
         // Who asked may have gone.
         let _ = self.order.reply.send(answer);
@@ -185,7 +185,12 @@ impl Kept {
     }
 
     /// Takes what has arrived; `false` when that is nothing.
-    fn read(&mut self, channel: &Channel, link: &Link, proof: &mut Proof) -> Result<bool, Broken> {
+    fn read(
+        &mut self,
+        channel: &Channel,
+        link: &Link,
+        proof: &mut Proof,
+    ) -> Result<bool, LinkError> {
         let mut moved = false;
         let mut piece = [0; 16 << 10];
         for (id, kept) in [(0, &mut self.stdout), (1, &mut self.stderr)] {

@@ -82,18 +82,20 @@ impl Target {
                     plug.leave();
                     return Ok(Session(Arc::new(thread.handle)));
                 }
-                Err(Refusal::Closed(_)) if tries < TRIES && Instant::now() + pause < deadline => {
+                Err(LoginError::Closed(_))
+                    if tries < TRIES && Instant::now() + pause < deadline =>
+                {
                     tries += 1;
                     tokio::time::sleep(pause).await;
                 }
                 // The host may have none of the kinds that are known: then its key has changed.
-                Err(Refusal::NoMethod(_)) if preferred.is_some() => preferred = None,
-                Err(Refusal::NoMethod(error)) => {
+                Err(LoginError::NoMethod(_)) if preferred.is_some() => preferred = None,
+                Err(LoginError::NoMethod(error)) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     let apart = offer::apart(&target.address, target.port, KEX, left).await;
                     return Err(apart.map_or(error, Error::NothingInCommon));
                 }
-                Err(Refusal::Closed(error) | Refusal::Final(error)) => return Err(error),
+                Err(LoginError::Closed(error) | LoginError::Final(error)) => return Err(error),
             }
         }
     }
@@ -144,11 +146,12 @@ impl Target {
         timeout: Duration,
         kinds: Option<&str>,
         known: &Known,
-    ) -> Result<Link, Refusal> {
+    ) -> Result<Link, LoginError> {
         let link = handshake(stream, deadline, timeout, kinds)?;
-        self.verify(&link, known).map_err(Refusal::Final)?;
+        self.verify(&link, known).map_err(LoginError::Final)?;
         link.give(deadline);
-        self.authenticate(&link, timeout).map_err(Refusal::Final)?;
+        self.authenticate(&link, timeout)
+            .map_err(LoginError::Final)?;
         Ok(link)
     }
 
@@ -244,13 +247,13 @@ impl Drop for Plug {
 
 /// A thread that logs in, says how that went, and then serves its handle.
 struct Thread {
-    ended: oneshot::Receiver<Result<(), Refusal>>,
+    ended: oneshot::Receiver<Result<(), LoginError>>,
     handle: Handle,
 }
 
 impl Thread {
     fn start(
-        log_in: impl FnOnce() -> Result<Link, Refusal> + Send + 'static,
+        log_in: impl FnOnce() -> Result<Link, LoginError> + Send + 'static,
     ) -> Result<Thread, Error> {
         let ours = |error: std::io::Error| {
             let fault = ours::fault(&error).map(str::to_owned);
@@ -288,7 +291,7 @@ impl Thread {
 }
 
 /// Why a connection did not become a login, and whether to try again.
-enum Refusal {
+enum LoginError {
     /// Closed before anything was agreed.
     Closed(Error),
     /// Nothing that both sides can speak.
@@ -309,11 +312,11 @@ fn handshake(
     deadline: Instant,
     timeout: Duration,
     kinds: Option<&str>,
-) -> Result<Link, Refusal> {
+) -> Result<Link, LoginError> {
     let broken = |error: ssh2::Error| Error::Handshake {
         reason: error.message().to_owned(),
     };
-    let unusable = |error| Refusal::Final(broken(error));
+    let unusable = |error| LoginError::Final(broken(error));
     let session = ssh2::Session::new().map_err(unusable)?;
     let mut link = Link::new(session, stream);
     link.give(deadline);
@@ -324,18 +327,18 @@ fn handshake(
     if let Some(kinds) = kinds {
         // A kind that libssh2 does not know is an error, one that the host does not have is not.
         let known = session.method_pref(MethodType::HostKey, kinds);
-        known.map_err(|error| Refusal::NoMethod(broken(error)))?;
+        known.map_err(|error| LoginError::NoMethod(broken(error)))?;
     }
     session.handshake().map_err(|error| match error.code() {
-        TIMEOUT if link.session.banner().is_none() => Refusal::Final(Error::Silent(timeout)),
-        TIMEOUT => Refusal::Final(Error::Handshake {
+        TIMEOUT if link.session.banner().is_none() => LoginError::Final(Error::Silent(timeout)),
+        TIMEOUT => LoginError::Final(Error::Handshake {
             reason: format!(
                 "the key exchange was not done within {} ms",
                 timeout.as_millis()
             ),
         }),
-        code if CLOSED.contains(&code) => Refusal::Closed(broken(error)),
-        _ => Refusal::NoMethod(broken(error)),
+        code if CLOSED.contains(&code) => LoginError::Closed(broken(error)),
+        _ => LoginError::NoMethod(broken(error)),
     })?;
     Ok(link)
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Target;
-use crate::resolve::Unresolved;
+use crate::resolve::ResolveError;
 
 /// The step of a login that failed, and why.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Name(#[from] Unresolved),
+    Name(#[from] ResolveError),
     #[error("the name `{name}` was not looked up within {} ms: {} is silent", within.as_millis(), crate::resolve::resolver())]
     NameTimedOut { name: String, within: Duration },
     #[error("port {port} is not open: {reason}")]
@@ -45,7 +45,7 @@ pub enum Error {
         reason: String,
     },
     #[error("the key cannot be used: {0}")]
-    Key(crate::key::Problem),
+    Key(crate::key::Error),
     #[error("the passphrase does not open the key")]
     Passphrase,
     #[error("user `{user}` may not log in with this key: {reason}")]
@@ -91,7 +91,7 @@ impl Error {
                 | Error::Closed
                 | Error::Busy(_)
                 | Error::Ours(_)
-                | Error::Name(Unresolved::NotAsked { .. } | Unresolved::Ours { .. })
+                | Error::Name(ResolveError::NotAsked { .. } | ResolveError::Ours { .. })
                 | Error::NameTimedOut { .. }
         )
     }
@@ -134,7 +134,7 @@ impl Target {
             Error::KnownHosts { .. } => format!(
                 "`ssh-keyscan -p {port} {address} > {known_hosts}`, after comparing the fingerprint with the host's own"
             ),
-            Error::Key(problem) => problem.hint().to_owned(),
+            Error::Key(error) => error.hint().to_owned(),
             Error::Passphrase => {
                 "try it: `ssh-keygen -y -f KEY` asks for the same passphrase".to_owned()
             }

@@ -36,15 +36,15 @@ const REFUSED: [ErrorCode; 2] = [ErrorCode::Session(-21), ErrorCode::Session(-22
 
 /// Why a step on the connection did not work, as libssh2 says it.
 #[derive(Clone, Debug)]
-pub(super) struct Broken {
+pub(super) struct LinkError {
     pub(super) reason: String,
     /// The host does not want to, the connection stands.
     pub(super) refused: bool,
 }
 
-impl Broken {
-    pub(super) fn new(reason: impl Into<String>) -> Broken {
-        Broken {
+impl LinkError {
+    pub(super) fn new(reason: impl Into<String>) -> LinkError {
+        LinkError {
             reason: reason.into(),
             refused: false,
         }
@@ -52,31 +52,31 @@ impl Broken {
 }
 
 /// What libssh2 and its streams say.
-pub(super) trait Refusal {
+pub(super) trait IntoLinkError {
     fn would_block(&self) -> bool;
-    fn broken(self) -> Broken;
+    fn broken(self) -> LinkError;
 }
 
-impl Refusal for ssh2::Error {
+impl IntoLinkError for ssh2::Error {
     fn would_block(&self) -> bool {
         self.code() == AGAIN
     }
 
-    fn broken(self) -> Broken {
-        Broken {
+    fn broken(self) -> LinkError {
+        LinkError {
             reason: self.message().to_owned(),
             refused: REFUSED.contains(&self.code()),
         }
     }
 }
 
-impl Refusal for io::Error {
+impl IntoLinkError for io::Error {
     fn would_block(&self) -> bool {
         self.kind() == io::ErrorKind::WouldBlock
     }
 
-    fn broken(self) -> Broken {
-        Broken::new(self.to_string())
+    fn broken(self) -> LinkError {
+        LinkError::new(self.to_string())
     }
 }
 
@@ -103,10 +103,10 @@ impl Link {
     ///
     /// A packet that was sent in part must be sent to its end before anything else is: libssh2
     /// refuses the next one. All channels share the socket, so nobody loses by waiting here.
-    pub(super) fn step<T, E: Refusal>(
+    pub(super) fn step<T, E: IntoLinkError>(
         &self,
         mut step: impl FnMut() -> Result<T, E>,
-    ) -> Result<Option<T>, Broken> {
+    ) -> Result<Option<T>, LinkError> {
         let until = Instant::now() + STALL;
         loop {
             match step() {
@@ -114,7 +114,7 @@ impl Link {
                 Err(error) if !error.would_block() => return Err(error.broken()),
                 Err(_) if !self.half_sent() => return Ok(None),
                 Err(_) if Instant::now() >= until || self.unwanted.load(Ordering::Relaxed) => {
-                    return Err(Broken::new("the host takes nothing that is sent"));
+                    return Err(LinkError::new("the host takes nothing that is sent"));
                 }
                 Err(_) => {
                     let mut socket = [PollFd::new(&*self.stream, PollFlags::OUT)];
@@ -134,13 +134,13 @@ impl Link {
 }
 
 /// Waits for one of these, so long at most.
-pub(super) fn wait(these: &mut [PollFd<'_>], most: Duration) -> Result<(), Broken> {
+pub(super) fn wait(these: &mut [PollFd<'_>], most: Duration) -> Result<(), LinkError> {
     let time = Timespec {
         tv_sec: most.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: most.subsec_nanos().into(),
     };
     match poll(these, Some(&time)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(Broken::new(error.to_string())),
+        Err(error) => Err(LinkError::new(error.to_string())),
     }
 }

@@ -10,7 +10,7 @@ use ssh2::Channel;
 use tokio::sync::oneshot;
 
 use super::Error;
-use super::link::{Broken, Link};
+use super::link::{Link, LinkError};
 
 /// Never set anywhere: no command is run on this channel, and most hosts refuse it.
 const NAME: &str = "DEPLOY_GUARD_PULSE";
@@ -71,7 +71,7 @@ impl Pulse {
     }
 
     /// Asks, and takes the answer; whether there was one.
-    pub(super) fn turn(&mut self, link: &Link) -> Result<bool, Broken> {
+    pub(super) fn turn(&mut self, link: &Link) -> Result<bool, LinkError> {
         self.waiting.retain(|order| !order.reply.is_closed());
         let Some(channel) = self.channel.as_mut().filter(|_| !self.waiting.is_empty()) else {
             return Ok(false);

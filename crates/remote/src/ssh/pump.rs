@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags};
 use ssh2::Channel;
 
 use super::command::{self, Command, Turn};
-use super::link::{Broken, Link, wait};
+use super::link::{Link, LinkError, wait};
 use super::pulse::{self, Pulse};
 use super::tunnel::{self, Bore};
 use super::{Error, Exit};
@@ -173,7 +173,7 @@ impl Pump {
         }
         self.pulse.lost();
         for command in self.commands.drain(..) {
-            drop(command.end(Err(Broken::new(lost))));
+            drop(command.end(Err(LinkError::new(lost))));
         }
         for bore in self.tunnels.drain(..) {
             bore.sever();
@@ -181,7 +181,7 @@ impl Pump {
     }
 
     /// One round; `false` when it is over.
-    fn once(&mut self) -> Result<bool, Broken> {
+    fn once(&mut self) -> Result<bool, LinkError> {
         self.take_orders();
         if self.no_handle {
             return Ok(false);
@@ -263,7 +263,7 @@ impl Pump {
         moved
     }
 
-    fn end_command(&mut self, at: usize, end: Result<Exit, Broken>) {
+    fn end_command(&mut self, at: usize, end: Result<Exit, LinkError>) {
         // What was cut off still runs there, and holds one of the host's few places.
         if !matches!(end, Ok(Exit::Code(_) | Exit::Signal(_) | Exit::Unproven)) {
             self.retire();
@@ -342,7 +342,7 @@ impl Pump {
         self.waiting.remove(at)
     }
 
-    fn opened(&mut self, order: Opening, opened: Result<Channel, Broken>) {
+    fn opened(&mut self, order: Opening, opened: Result<Channel, LinkError>) {
         self.proven |= opened.is_ok();
         match (order, opened) {
             (Opening::Command(order), Ok(channel)) => {
@@ -393,7 +393,7 @@ impl Pump {
                 };
                 Order::Tunnel(order).refuse(error);
             }
-            (order, Err(Broken { reason, .. })) => self.given_up(order, reason),
+            (order, Err(LinkError { reason, .. })) => self.given_up(order, reason),
         }
     }
 
@@ -451,7 +451,7 @@ impl Pump {
     }
 
     /// Until the socket, an order or a tunnel's end has something, or a deadline is there.
-    fn sleep(&mut self) -> Result<(), Broken> {
+    fn sleep(&mut self) -> Result<(), LinkError> {
         let busy = !self.is_idle();
         let socket = if busy { PollFlags::IN } else { GONE };
         let mut these = vec![
@@ -482,7 +482,7 @@ impl Pump {
             self.tunnels[nth].dropped = true;
         }
         if socket.intersects(ended) || !busy && socket.intersects(GONE) {
-            return Err(Broken::new("the host closed the connection"));
+            return Err(LinkError::new("the host closed the connection"));
         }
         if !busy {
             // It sends only when it is time.

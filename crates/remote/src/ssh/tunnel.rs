@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use super::Error;
-use super::link::{Broken, Link};
+use super::link::{Link, LinkError};
 
 /// What is on its way, in each direction, besides the buffers of the system.
 const PIECE: usize = 16 << 10;
@@ -180,7 +180,7 @@ impl Bore {
     }
 
     /// Moves what can be moved: whether something was, or `None` when the tunnel has ended.
-    pub(super) fn turn(&mut self, link: &Link) -> Result<Option<bool>, Broken> {
+    pub(super) fn turn(&mut self, link: &Link) -> Result<Option<bool>, LinkError> {
         let Some(down) = self.downwards(link)? else {
             return Ok(None);
         };
@@ -191,7 +191,7 @@ impl Bore {
         Ok((!done).then_some(down || up))
     }
 
-    fn downwards(&mut self, link: &Link) -> Result<Option<bool>, Broken> {
+    fn downwards(&mut self, link: &Link) -> Result<Option<bool>, LinkError> {
         let mut moved = false;
         if self.down.is_empty() && self.from_host == Flow::Open {
             let mut piece = [0; PIECE];
@@ -229,7 +229,7 @@ impl Bore {
         Ok(Some(moved))
     }
 
-    fn upwards(&mut self, link: &Link) -> Result<Option<bool>, Broken> {
+    fn upwards(&mut self, link: &Link) -> Result<Option<bool>, LinkError> {
         let mut moved = false;
         if self.wants_local_bytes() {
             let mut piece = [0; PIECE];

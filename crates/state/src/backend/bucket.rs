@@ -8,7 +8,7 @@ use aws::{Address, Client, Condition, Error, Renewing};
 use model::Env;
 use tokio::sync::OnceCell;
 
-use super::part::{Blob, JOURNALS, Part, Trouble, journal_number};
+use super::part::{BackendError, Blob, JOURNALS, Part, journal_number};
 use crate::surroundings::Surroundings;
 
 /// One question with its retries.
@@ -50,11 +50,11 @@ impl Bucket {
         }
     }
 
-    async fn client(&self) -> Result<Client, Trouble> {
+    async fn client(&self) -> Result<Client, BackendError> {
         self.client.client().await.map_err(failed)
     }
 
-    pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+    pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, BackendError> {
         let client = self.client().await?;
         in_time(self.fetch(&client, &self.at(&part.suffix()), part.limit())).await
     }
@@ -64,14 +64,14 @@ impl Bucket {
         client: &Client,
         at: &Address,
         limit: usize,
-    ) -> Result<Option<Blob>, Trouble> {
+    ) -> Result<Option<Blob>, BackendError> {
         let mut download = match client.get(at, None).await {
             Ok(download) => download,
             // A bucket that is not there is no state that was never written.
             Err(Error::Absent { code, .. }) if code != "NoSuchBucket" => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let large = || Trouble::Unusable(format!("it is larger than {} MiB", limit >> 20));
+        let large = || BackendError::Unusable(format!("it is larger than {} MiB", limit >> 20));
         if download.object.size > limit as u64 {
             return Err(large());
         }
@@ -83,7 +83,7 @@ impl Bucket {
             }
         }
         if bytes.len() as u64 != download.object.size {
-            return Err(Trouble::failed("the answer was cut off"));
+            return Err(BackendError::failed("the answer was cut off"));
         }
         Ok(Some(Blob {
             bytes,
@@ -96,7 +96,7 @@ impl Bucket {
         old: Option<&Blob>,
         new: &[u8],
         keep: &Part,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), BackendError> {
         self.prove().await?;
         if let Some(old) = old {
             let kept = self.at(&keep.suffix());
@@ -116,15 +116,15 @@ impl Bucket {
         at: &Address,
         content: &[u8],
         condition: Option<&Condition>,
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, BackendError> {
         let client = self.client().await?;
         let put = async {
             match client.put(at, content, condition).await {
                 Ok(put) => Ok(put.etag),
-                Err(Error::Conflict { .. }) => Err(Trouble::Conflict),
+                Err(Error::Conflict { .. }) => Err(BackendError::Conflict),
                 // The answer is missing, not the deed.
                 Err(error @ (Error::Transport { .. } | Error::Status { .. })) => {
-                    Err(Trouble::Unsure(error.to_string()))
+                    Err(BackendError::Unsure(error.to_string()))
                 }
                 Err(error) => Err(failed(error)),
             }
@@ -132,13 +132,13 @@ impl Bucket {
         let timeout = tokio::time::timeout(TIMEOUT, put);
         timeout.await.unwrap_or_else(|_| {
             let reason = format!("no answer within {} s", TIMEOUT.as_secs());
-            Err(Trouble::Unsure(reason))
+            Err(BackendError::Unsure(reason))
         })
     }
 
     /// AWS honours conditions. What stands in for it may pass them over, and two writers would
     /// overwrite one another: it must refuse on an object of its own first.
-    async fn prove(&self) -> Result<(), Trouble> {
+    async fn prove(&self) -> Result<(), BackendError> {
         let env = &self.env;
         let own = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
         if own.iter().all(|name| env.non_empty(name).is_none()) {
@@ -150,9 +150,9 @@ impl Bucket {
             let stale = Condition::Unchanged("\"00000000000000000000000000000000\"".to_owned());
             for (condition, header) in [(Condition::Absent, "If-None-Match"), (stale, "If-Match")] {
                 match self.put(&at, b"deploy-guard\n", Some(&condition)).await {
-                    Err(Trouble::Conflict) => {}
+                    Err(BackendError::Conflict) => {}
                     Ok(_) => {
-                        return Err(Trouble::Failed {
+                        return Err(BackendError::Failed {
                             reason: format!(
                                 "the service passes over `{header}`, so two writers would overwrite one another"
                             ),
@@ -162,7 +162,7 @@ impl Bucket {
                             ),
                         });
                     }
-                    Err(trouble) => return Err(trouble),
+                    Err(error) => return Err(error),
                 }
             }
             Ok(())
@@ -171,7 +171,7 @@ impl Bucket {
     }
 
     /// An object beside the state is put and deleted.
-    pub(super) async fn prove_writable(&self) -> Result<(), Trouble> {
+    pub(super) async fn prove_writable(&self) -> Result<(), BackendError> {
         self.prove().await?;
         let at = self.at(WRITABLE);
         self.put(&at, b"deploy-guard\n", None).await?;
@@ -179,7 +179,7 @@ impl Bucket {
         in_time(async { client.delete(&at).await.map_err(failed) }).await
     }
 
-    pub(super) async fn journals(&self) -> Result<Vec<u64>, Trouble> {
+    pub(super) async fn journals(&self) -> Result<Vec<u64>, BackendError> {
         let client = self.client().await?;
         let folder = self.at(JOURNALS);
         let listed = in_time(async { client.list(&folder).await.map_err(failed) }).await?;
@@ -190,7 +190,11 @@ impl Bucket {
         Ok(names.collect())
     }
 
-    pub(super) async fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, Trouble> {
+    pub(super) async fn create(
+        &self,
+        number: u64,
+        line: &[u8],
+    ) -> Result<Option<String>, BackendError> {
         self.prove().await?;
         let at = self.at(&Part::Journal(number).suffix());
         self.put(&at, line, Some(&Condition::Absent)).await
@@ -202,39 +206,41 @@ impl Bucket {
         number: u64,
         seen: &Blob,
         bytes: &[u8],
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, BackendError> {
         self.prove().await?;
         let at = self.at(&Part::Journal(number).suffix());
         self.put(&at, bytes, Some(&unchanged(seen)?)).await
     }
 
-    pub(super) async fn remove(&self, number: u64) -> Result<(), Trouble> {
+    pub(super) async fn remove(&self, number: u64) -> Result<(), BackendError> {
         let client = self.client().await?;
         let at = self.at(&Part::Journal(number).suffix());
         in_time(async { client.delete(&at).await.map_err(failed) }).await
     }
 }
 
-fn unchanged(old: &Blob) -> Result<Condition, Trouble> {
+fn unchanged(old: &Blob) -> Result<Condition, BackendError> {
     match &old.etag {
         Some(etag) => Ok(Condition::Unchanged(etag.clone())),
-        None => Err(Trouble::failed(
+        None => Err(BackendError::failed(
             "the service gives no ETag, without which no write can be conditional",
         )),
     }
 }
 
-async fn in_time<T>(asking: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+async fn in_time<T>(
+    asking: impl Future<Output = Result<T, BackendError>>,
+) -> Result<T, BackendError> {
     let timeout = tokio::time::timeout(TIMEOUT, asking);
     timeout.await.unwrap_or_else(|_| {
-        Err(Trouble::failed(format!(
+        Err(BackendError::failed(format!(
             "no answer within {} s",
             TIMEOUT.as_secs()
         )))
     })
 }
 
-fn failed(error: Error) -> Trouble {
+fn failed(error: Error) -> BackendError {
     let hint = match &error {
         Error::Denied { .. } => {
             "the role needs s3:GetObject, s3:PutObject, s3:DeleteObject on the key and what is beside it, and s3:ListBucket: without that S3 does not tell what is missing from what is forbidden"
@@ -242,7 +248,7 @@ fn failed(error: Error) -> Trouble {
         }
         error => error.hint(),
     };
-    Trouble::Failed {
+    BackendError::Failed {
         reason: error.to_string(),
         hint: Some(hint),
     }

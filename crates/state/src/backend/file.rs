@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::part::{Blob, JOURNALS, Part, Trouble, journal_number};
+use super::part::{BackendError, Blob, JOURNALS, Part, journal_number};
 use crate::atomic::{self, Owner};
 
 /// A swap takes milliseconds; whoever holds it longer is stuck.
@@ -40,7 +40,7 @@ impl File {
         PathBuf::from(name)
     }
 
-    pub(super) fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+    pub(super) fn get(&self, part: &Part) -> Result<Option<Blob>, BackendError> {
         read(&self.at(part), part.limit())
     }
 
@@ -49,24 +49,24 @@ impl File {
         old: Option<&Blob>,
         new: &[u8],
         keep: &Part,
-    ) -> Result<(), Trouble> {
-        atomic::make_folders(&atomic::folder(&self.path), 0o777).map_err(Trouble::failed)?;
+    ) -> Result<(), BackendError> {
+        atomic::make_folders(&atomic::folder(&self.path), 0o777).map_err(BackendError::failed)?;
         let lock = self.lock().await?;
         let now = self.get(&Part::State)?;
         if now.as_ref().map(|now| &now.bytes) != old.map(|old| &old.bytes) {
-            return Err(Trouble::Conflict);
+            return Err(BackendError::Conflict);
         }
         let written = match old {
             Some(old) => atomic::replace_keeping(&self.path, new, &self.at(keep), &old.bytes),
             None => atomic::replace(&self.path, new),
         };
-        written.map_err(Trouble::failed)?;
+        written.map_err(BackendError::failed)?;
         drop(lock);
         Ok(())
     }
 
     /// The folders take a new file, the state can be replaced, and its lock can be taken.
-    pub(super) fn prove_writable(&self) -> Result<(), Trouble> {
+    pub(super) fn prove_writable(&self) -> Result<(), BackendError> {
         let state = self.with("");
         let state = std::path::absolute(&state).unwrap_or(state);
         let mut above = state.ancestors().skip(1);
@@ -79,7 +79,7 @@ impl File {
             }
             tempfile::tempfile_in(folder).map_err(|error| {
                 let folder = folder.display();
-                Trouble::Failed {
+                BackendError::Failed {
                     reason: format!("nothing can be written in {folder}: {error}"),
                     hint: Some(format!("see who may write there: `ls -ld {folder}`")),
                 }
@@ -88,7 +88,7 @@ impl File {
         let lock = self.with(".lock");
         if lock.exists() {
             let opened = self.lock_file(&lock);
-            opened.map_err(|error| Trouble::failed(format!("{}: {error}", lock.display())))?;
+            opened.map_err(|error| BackendError::failed(format!("{}: {error}", lock.display())))?;
         }
         Ok(())
     }
@@ -117,11 +117,11 @@ impl File {
         }
     }
 
-    async fn lock(&self) -> Result<fs::File, Trouble> {
+    async fn lock(&self) -> Result<fs::File, BackendError> {
         let path = self.with(".lock");
         let file = self
             .lock_file(&path)
-            .map_err(|error| Trouble::failed(format!("{}: {error}", path.display())))?;
+            .map_err(|error| BackendError::failed(format!("{}: {error}", path.display())))?;
         let since = Instant::now();
         loop {
             match file.try_lock() {
@@ -131,31 +131,31 @@ impl File {
                 }
                 Err(TryLockError::WouldBlock) => {
                     let path = path.display();
-                    return Err(Trouble::Busy(format!(
+                    return Err(BackendError::Busy(format!(
                         "{path} was not free within {} s; see `fuser {path}`",
                         SWAP_TIME.as_secs()
                     )));
                 }
-                Err(TryLockError::Error(error)) => return Err(Trouble::failed(error)),
+                Err(TryLockError::Error(error)) => return Err(BackendError::failed(error)),
             }
         }
     }
 
-    pub(super) fn journals(&self) -> Result<Vec<u64>, Trouble> {
+    pub(super) fn journals(&self) -> Result<Vec<u64>, BackendError> {
         let entries = match fs::read_dir(self.with(JOURNALS)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Trouble::failed(error)),
+            Err(error) => return Err(BackendError::failed(error)),
         };
         let mut numbers = Vec::new();
         for entry in entries {
-            let name = entry.map_err(Trouble::failed)?.file_name();
+            let name = entry.map_err(BackendError::failed)?.file_name();
             numbers.extend(name.to_str().and_then(journal_number));
         }
         Ok(numbers)
     }
 
-    pub(super) fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, Trouble> {
+    pub(super) fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, BackendError> {
         let path = self.at(&Part::Journal(number));
         let folder = atomic::folder(&path);
         let begin = || {
@@ -183,8 +183,10 @@ impl File {
         };
         match begin() {
             Ok(()) => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Trouble::Conflict),
-            Err(error) => Err(Trouble::failed(error)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(BackendError::Conflict)
+            }
+            Err(error) => Err(BackendError::failed(error)),
         }
     }
 
@@ -194,14 +196,14 @@ impl File {
         seen: usize,
         whole: usize,
         line: &[u8],
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, BackendError> {
         let path = self.at(&Part::Journal(number));
         let mut file = OpenOptions::new()
             .append(true)
             .open(&path)
-            .map_err(Trouble::failed)?;
-        if file.metadata().map_err(Trouble::failed)?.len() != seen as u64 {
-            return Err(Trouble::Conflict);
+            .map_err(BackendError::failed)?;
+        if file.metadata().map_err(BackendError::failed)?.len() != seen as u64 {
+            return Err(BackendError::Conflict);
         }
         let mut write = || {
             if whole < seen {
@@ -214,32 +216,32 @@ impl File {
         if let Err(error) = write() {
             // As it was; a torn line that stays would be cut off by the next one who reads it.
             let _ = file.set_len(whole as u64);
-            return Err(Trouble::failed(error));
+            return Err(BackendError::failed(error));
         }
         Ok(None)
     }
 
-    pub(super) fn remove(&self, number: u64) -> Result<(), Trouble> {
-        fs::remove_file(self.at(&Part::Journal(number))).map_err(Trouble::failed)
+    pub(super) fn remove(&self, number: u64) -> Result<(), BackendError> {
+        fs::remove_file(self.at(&Part::Journal(number))).map_err(BackendError::failed)
     }
 }
 
-fn read(path: &Path, limit: usize) -> Result<Option<Blob>, Trouble> {
+fn read(path: &Path, limit: usize) -> Result<Option<Blob>, BackendError> {
     match files::read(path, limit as u64) {
         Ok(bytes) => Ok(Some(Blob { bytes, etag: None })),
         // What it names may only be away, such as a disk that is not mounted.
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
             let path = path.display();
-            Err(Trouble::failed(format!(
+            Err(BackendError::failed(format!(
                 "{path} is a link that leads nowhere"
             )))
         }
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound => Ok(None),
             io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => {
-                Err(Trouble::Unusable(error.to_string()))
+                Err(BackendError::Unusable(error.to_string()))
             }
-            _ => Err(Trouble::failed(error)),
+            _ => Err(BackendError::failed(error)),
         },
     }
 }

@@ -10,7 +10,7 @@ use remote::quote;
 use remote::ssh::{self, Limits, Shared, Target};
 use sha2::{Digest as _, Sha256};
 
-use super::part::{Blob, JOURNALS, Part, Trouble, journal_name, journal_number};
+use super::part::{BackendError, Blob, JOURNALS, Part, journal_name, journal_number};
 use crate::Holder;
 use crate::surroundings::Surroundings;
 use model::text::cut;
@@ -49,17 +49,17 @@ enum Error {
 }
 
 impl Host {
-    pub(super) fn new(host: &str, path: &str, around: &Surroundings) -> Result<Host, Trouble> {
+    pub(super) fn new(host: &str, path: &str, around: &Surroundings) -> Result<Host, BackendError> {
         let Surroundings {
             env,
             hosts,
             redactor: _,
         } = around;
-        let configured = hosts.get(host).ok_or_else(|| Trouble::Failed {
+        let configured = hosts.get(host).ok_or_else(|| BackendError::Failed {
             reason: format!("no host `{host}` is configured"),
             hint: Some(format!("add `hosts: {{ {host}: {{ address: … }} }}`")),
         })?;
-        let target = Target::of(configured, None, env).map_err(|unready| Trouble::Failed {
+        let target = Target::of(configured, None, env).map_err(|unready| BackendError::Failed {
             reason: format!("host `{host}`: {}", unready.reason),
             hint: Some(unready.hint),
         })?;
@@ -75,7 +75,7 @@ impl Host {
         format!("ssh://{}{}", self.alias, self.path)
     }
 
-    pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, Trouble> {
+    pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, BackendError> {
         let limit = part.limit();
         let (suffix, most) = (part.suffix(), limit.to_string());
         let mut values = self.writer();
@@ -88,7 +88,7 @@ impl Host {
                 etag: None,
             })),
             "absent" => Ok(None),
-            "odd" => Err(Trouble::Unusable("it is no regular file".to_owned())),
+            "odd" => Err(BackendError::Unusable("it is no regular file".to_owned())),
             "large" => Err(large(limit)),
             word => Err(told(word, &rest)),
         }
@@ -99,7 +99,7 @@ impl Host {
         old: Option<&Blob>,
         new: &[u8],
         keep: &Part,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), BackendError> {
         let keep = keep.suffix();
         let (sha, crc) = match old {
             Some(old) => (sha256(&old.bytes), cksum(&old.bytes)),
@@ -120,7 +120,7 @@ impl Host {
         }
     }
 
-    pub(super) async fn prove_writable(&self) -> Result<(), Trouble> {
+    pub(super) async fn prove_writable(&self) -> Result<(), BackendError> {
         let (word, rest) = self.ask(PROVE, &self.writer(), WORDS).await?;
         match word.as_str() {
             "done" => Ok(()),
@@ -128,7 +128,7 @@ impl Host {
         }
     }
 
-    pub(super) async fn journals(&self) -> Result<Vec<u64>, Trouble> {
+    pub(super) async fn journals(&self) -> Result<Vec<u64>, BackendError> {
         let mut values = self.writer();
         values.push(("verb", "list"));
         let (word, rest) = self.ask(JOURNAL, &values, WORDS).await?;
@@ -142,7 +142,11 @@ impl Host {
         }
     }
 
-    pub(super) async fn create(&self, number: u64, line: &[u8]) -> Result<Option<String>, Trouble> {
+    pub(super) async fn create(
+        &self,
+        number: u64,
+        line: &[u8],
+    ) -> Result<Option<String>, BackendError> {
         self.journal("create", number, 0, 0, line).await
     }
 
@@ -152,11 +156,11 @@ impl Host {
         seen: usize,
         whole: usize,
         line: &[u8],
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, BackendError> {
         self.journal("append", number, seen, whole, line).await
     }
 
-    pub(super) async fn remove(&self, number: u64) -> Result<(), Trouble> {
+    pub(super) async fn remove(&self, number: u64) -> Result<(), BackendError> {
         self.journal("remove", number, 0, 0, b"").await.map(drop)
     }
 
@@ -167,7 +171,7 @@ impl Host {
         seen: usize,
         whole: usize,
         line: &[u8],
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, BackendError> {
         let (name, seen, whole) = (journal_name(number), seen.to_string(), whole.to_string());
         let line = text(line)?;
         let mut values = self.writer();
@@ -200,7 +204,7 @@ impl Host {
         script: &str,
         values: &[(&str, &str)],
         most: usize,
-    ) -> Result<(String, Vec<u8>), Trouble> {
+    ) -> Result<(String, Vec<u8>), BackendError> {
         let reads = true;
         let ran = self.run(script, values, most, reads).await;
         ran.map_err(|error| self.failed(&error))
@@ -211,7 +215,7 @@ impl Host {
         &self,
         script: &str,
         values: &[(&str, &str)],
-    ) -> Result<(String, Vec<u8>), Trouble> {
+    ) -> Result<(String, Vec<u8>), BackendError> {
         use ssh::Error::{Closed, Command, Lost, TimedOut};
         let reads = false;
         let ran = self.run(script, values, WORDS, reads).await;
@@ -219,14 +223,14 @@ impl Host {
             Error::Ended { .. }
             | Error::Silent
             | Error::Ssh(Command { .. } | Lost { .. } | Closed | TimedOut(_)) => {
-                Trouble::Unsure(format!("host `{}`: {error}", self.alias))
+                BackendError::Unsure(format!("host `{}`: {error}", self.alias))
             }
             Error::Ssh(_) => self.failed(&error),
         })
     }
 
-    fn failed(&self, error: &Error) -> Trouble {
-        Trouble::Failed {
+    fn failed(&self, error: &Error) -> BackendError {
+        BackendError::Failed {
             reason: format!("host `{}`: {error}", self.alias),
             hint: Some(match error {
                 Error::Ssh(error) => self.shared.target().hint(error),
@@ -275,26 +279,26 @@ impl Host {
     }
 }
 
-fn large(limit: usize) -> Trouble {
-    Trouble::Unusable(format!("it is larger than {} MiB", limit >> 20))
+fn large(limit: usize) -> BackendError {
+    BackendError::Unusable(format!("it is larger than {} MiB", limit >> 20))
 }
 
 /// What a script says when it did not do it.
-fn told(word: &str, rest: &[u8]) -> Trouble {
+fn told(word: &str, rest: &[u8]) -> BackendError {
     let rest = String::from_utf8_lossy(rest);
     let rest = cut(rest.trim(), 500);
     match word {
-        "conflict" => Trouble::Conflict,
-        "busy" => Trouble::Busy(format!("the lock file was made by {rest}")),
-        "unsure" => Trouble::Unsure(rest),
-        "failed" => Trouble::failed(rest),
-        word => Trouble::failed(format!("the host says `{word}` {rest}")),
+        "conflict" => BackendError::Conflict,
+        "busy" => BackendError::Busy(format!("the lock file was made by {rest}")),
+        "unsure" => BackendError::Unsure(rest),
+        "failed" => BackendError::failed(rest),
+        word => BackendError::failed(format!("the host says `{word}` {rest}")),
     }
 }
 
 /// What goes into a script is text.
-fn text(bytes: &[u8]) -> Result<&str, Trouble> {
-    std::str::from_utf8(bytes).map_err(Trouble::failed)
+fn text(bytes: &[u8]) -> Result<&str, BackendError> {
+    std::str::from_utf8(bytes).map_err(BackendError::failed)
 }
 
 fn sha256(bytes: &[u8]) -> String {

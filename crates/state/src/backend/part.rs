@@ -54,7 +54,7 @@ pub(crate) struct Blob {
 
 /// Why an operation did not do what it was asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum BackendError {
     /// Something else is there than was read before; nothing was written.
     Conflict,
     /// What is there is nothing that can be read: no regular file, or far too large.
@@ -70,9 +70,9 @@ pub(crate) enum Trouble {
     },
 }
 
-impl Trouble {
-    pub(crate) fn failed(reason: impl ToString) -> Trouble {
-        Trouble::Failed {
+impl BackendError {
+    pub(crate) fn failed(reason: impl ToString) -> BackendError {
+        BackendError::Failed {
             reason: reason.to_string(),
             hint: None,
         }
@@ -82,11 +82,11 @@ impl Trouble {
     pub(crate) fn words(self, usual: &str) -> (String, String) {
         let usual = usual.to_owned();
         match self {
-            Trouble::Conflict => ("another writer was first".to_owned(), usual),
-            Trouble::Unusable(reason) | Trouble::Busy(reason) | Trouble::Unsure(reason) => {
-                (reason, usual)
-            }
-            Trouble::Failed { reason, hint } => (reason, hint.unwrap_or(usual)),
+            BackendError::Conflict => ("another writer was first".to_owned(), usual),
+            BackendError::Unusable(reason)
+            | BackendError::Busy(reason)
+            | BackendError::Unsure(reason) => (reason, usual),
+            BackendError::Failed { reason, hint } => (reason, hint.unwrap_or(usual)),
         }
     }
 }

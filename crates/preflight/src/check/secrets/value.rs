@@ -5,7 +5,7 @@ use config::file::{SecretCheck, SecretKind};
 use jiff::Timestamp;
 use model::{Outcome, Secret};
 use net::certificate;
-use remote::key::Problem;
+use remote::key;
 
 use super::address;
 
@@ -39,7 +39,7 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &Secret) -> Outcome {
         SecretKind::Text => Outcome::pass(id, name).actual(text(value)),
         SecretKind::SshPrivateKey => match key(check, value) {
             Ok(()) => Outcome::pass(id, name).actual("a private key"),
-            Err(problem @ Problem::Passphrase) => {
+            Err(problem @ key::Error::Passphrase) => {
                 let hint = "name the variable with its passphrase as `passphrase-env` of the secret or of the host, or store a deploy key of its own, made with `ssh-keygen -N ''`";
                 unusable(id, name, &problem.to_string(), hint)
             }
@@ -92,7 +92,7 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &Secret) -> Outcome {
 }
 
 /// A key for `hosts` is read by our own login, any other one by the ssh that gets it as a file.
-fn key(check: &SecretCheck, value: &str) -> Result<(), Problem> {
+fn key(check: &SecretCheck, value: &str) -> Result<(), key::Error> {
     if check.hosts.is_empty() {
         remote::key::inspect(value)
     } else {
@@ -112,18 +112,18 @@ pub(super) fn protected_key(
     let name = &check.name;
     match self::key(check, key.expose()) {
         Ok(()) => Outcome::pass(id, name).actual("a private key, which needs no passphrase"),
-        Err(Problem::Passphrase) if !set => {
+        Err(key::Error::Passphrase) if !set => {
             let problem = format!("it is protected by a passphrase, and `{passphrase}` is not set");
             let hint = format!(
                 "map it in the step: `env: {{ {passphrase}: ${{{{ secrets.{passphrase} }}}} }}`"
             );
             unusable(id, name, &problem, &hint)
         }
-        Err(Problem::Passphrase) if check.hosts.is_empty() => Outcome::inconclusive(id, name)
+        Err(key::Error::Passphrase) if check.hosts.is_empty() => Outcome::inconclusive(id, name)
             .actual("a private key with a passphrase")
             .reason(format!("whether `{passphrase}` opens the key in `{name}` was not tried"))
             .hint("name the `hosts` at which it must log in; by hand `ssh-keygen -y -f KEY` asks for it"),
-        Err(Problem::Passphrase) => Outcome::pass(id, name).actual(format!(
+        Err(key::Error::Passphrase) => Outcome::pass(id, name).actual(format!(
             "a private key with a passphrase; the login at {} tries it",
             check.hosts.join(", ")
         )),

@@ -2,7 +2,7 @@
 
 /// Why a text is no usable private key. Tells nothing of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum Error {
     #[error("it is empty")]
     Empty,
     #[error("it has Windows line ends (CRLF)")]
@@ -55,54 +55,52 @@ pub enum Problem {
     Weak,
 }
 
-impl Problem {
+impl Error {
     /// The next step.
     pub fn hint(self) -> &'static str {
         match self {
-            Problem::Crlf => {
-                "store it with Unix line ends: `tr -d '\\r' < key | gh secret set NAME`"
-            }
-            Problem::OneLine | Problem::LiteralBreaks => {
+            Error::Crlf => "store it with Unix line ends: `tr -d '\\r' < key | gh secret set NAME`",
+            Error::OneLine | Error::LiteralBreaks => {
                 "store the file with its line breaks, `gh secret set NAME < key`, and hand it on in quotes: `echo \"$NAME\" > key`"
             }
-            Problem::Quoted
-            | Problem::Indented
-            | Problem::Padded
-            | Problem::BlankLines
-            | Problem::BlankBefore
-            | Problem::TextBefore => {
+            Error::Quoted
+            | Error::Indented
+            | Error::Padded
+            | Error::BlankLines
+            | Error::BlankBefore
+            | Error::TextBefore => {
                 "store the file as `ssh-keygen` wrote it, and nothing around it: `gh secret set NAME < key`"
             }
-            Problem::Bom => {
+            Error::Bom => {
                 "store it without: `sed '1s/^\\xEF\\xBB\\xBF//' key | gh secret set NAME`"
             }
             // gh takes line breaks off the end of what it stores.
-            Problem::NoFinalBreak => {
+            Error::NoFinalBreak => {
                 "`gh secret set` takes it off; put it back where the step gets the key: `env: { NAME: \"${{ secrets.NAME }}\\n\" }`"
             }
-            Problem::Encoded => "store the key itself: `base64 -d key.b64 | gh secret set NAME`",
-            Problem::PublicKey => "store the file without `.pub`",
-            Problem::Putty => {
+            Error::Encoded => "store the key itself: `base64 -d key.b64 | gh secret set NAME`",
+            Error::PublicKey => "store the file without `.pub`",
+            Error::Putty => {
                 "convert it: `puttygen key.ppk -O private-openssh -o key`, then `gh secret set NAME < key`"
             }
-            Problem::SshCom => {
+            Error::SshCom => {
                 "convert it: `ssh-keygen -i -f key > key.openssh`, then `gh secret set NAME < key.openssh`"
             }
-            Problem::Passphrase => {
+            Error::Passphrase => {
                 "name the variable with its passphrase as the host's `passphrase-env`, or store a deploy key of its own, made with `ssh-keygen -N ''`"
             }
-            Problem::Ed25519Pkcs8 => {
+            Error::Ed25519Pkcs8 => {
                 "an OpenSSH of 9.6 or later writes it in its own format: `ssh-keygen -p -N '' -f key`; or make a new one: `ssh-keygen -t ed25519 -N '' -f key`"
             }
-            Problem::Algorithm | Problem::Weak => {
+            Error::Algorithm | Error::Weak => {
                 "make a new one: `ssh-keygen -t ed25519 -N '' -f key`, and authorize it on the hosts"
             }
-            Problem::Empty
-            | Problem::NoBegin
-            | Problem::NoEnd
-            | Problem::OtherKind
-            | Problem::NotBase64
-            | Problem::Damaged => {
+            Error::Empty
+            | Error::NoBegin
+            | Error::NoEnd
+            | Error::OtherKind
+            | Error::NotBase64
+            | Error::Damaged => {
                 "store the whole file, first to last line: `gh secret set NAME < key`"
             }
         }
