@@ -57,7 +57,7 @@ impl Client {
             base.set_path(&format!("{}/", base.path()));
         }
         base.set_query(None);
-        let mut login = Login::Nobody;
+        let mut login = Login::Anonymous;
         let mut builder = reqwest::Client::builder()
             .proxy(reqwest::Proxy::custom(|url| {
                 model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())
@@ -225,7 +225,7 @@ fn variable<'e>(env: &'e Env, name: &str) -> Result<&'e str, Error> {
 #[derive(Default)]
 enum Login {
     #[default]
-    Nobody,
+    Anonymous,
     User(String, Secret),
     Token(Secret),
 }
@@ -236,7 +236,7 @@ impl Login {
             return Ok(Login::Token(variable(env, name)?.trim().into()));
         }
         let Some(user) = &access.username else {
-            return Ok(Login::Nobody);
+            return Ok(Login::Anonymous);
         };
         let password = access.password_env.as_deref();
         let password = password.map_or(Ok(""), |name| variable(env, name))?;
@@ -245,7 +245,7 @@ impl Login {
 
     fn shown(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
-            Login::Nobody => request,
+            Login::Anonymous => request,
             Login::User(user, password) => request.basic_auth(user, Some(password.expose())),
             Login::Token(token) => request.bearer_auth(token.expose()),
         }

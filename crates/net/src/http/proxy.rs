@@ -32,14 +32,14 @@ const PROXY: &str = "proxy";
 pub(super) enum Rule {
     Environment,
     Named(Box<Matcher>),
-    Nobody,
+    Direct,
 }
 
 impl Rule {
     pub(super) fn new(configured: Option<&Configured>) -> Self {
         match configured.map(Configured::url) {
             None => Rule::Environment,
-            Some(None) => Rule::Nobody,
+            Some(None) => Rule::Direct,
             Some(Some(url)) => Rule::Named(Box::new(Matcher::builder().all(url).build())),
         }
     }
@@ -48,7 +48,7 @@ impl Rule {
         match self {
             Rule::Environment => of_environment(uri),
             Rule::Named(matcher) => matcher.intercept(uri),
-            Rule::Nobody => None,
+            Rule::Direct => None,
         }
     }
 }

@@ -70,7 +70,7 @@ impl Transport {
         } = wire;
         // Where we are told to connect to is where we connect to ourselves.
         let proxy = match proxy {
-            None if !route.is_plain() => proxy::Rule::Nobody,
+            None if !route.is_plain() => proxy::Rule::Direct,
             proxy => proxy::Rule::new(proxy),
         };
         Ok(Transport {

@@ -141,7 +141,7 @@ impl Rollback<'_> {
             .reason(format!("tried and failed: {}", failed.join("; ")))
             .hint(format!(
                 "a person has to look: 1. do not deploy; 2. `rollback status{select}` says where each host stands{}; \
-                 3. mend those hosts, then `rollback resume{select}` goes on to {}; or `rollback abort{select}` puts back what \
+                 3. fix those hosts, then `rollback resume{select}` goes on to {}; or `rollback abort{select}` puts back what \
                  ran before",
                 found_before(hook_context),
                 self.destination
