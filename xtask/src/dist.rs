@@ -1,7 +1,7 @@
 //! `cargo xtask dist` and `cargo xtask checksums`: what a release is made of.
 //!
-//! An archive is named after system and processor and not after a target of Rust's: which C library
-//! is inside is nobody's concern where it is installed.
+//! An archive is named after the system and the processor, not after a Rust target: the C library
+//! inside does not matter where it is installed.
 
 mod pack;
 mod target;

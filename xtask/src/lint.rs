@@ -28,7 +28,7 @@ pub(crate) fn workflows() -> Result<(), Failure> {
 pub(crate) fn security() -> Result<(), Failure> {
     let mut found = vec![root().join("action.yml"), root().join(".github")];
     found.extend(files("examples", is_workflow));
-    // Nothing may be looked up: the verdict must be the same on a plane.
+    // No network access: the verdict must be the same offline.
     let mut command = program(testbed().join("venv/bin/zizmor"));
     run(command
         .args(["--offline", "--no-progress", "--color=never", "--"])

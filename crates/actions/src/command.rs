@@ -73,8 +73,7 @@ pub fn group(title: &str, text: &str) -> String {
     format!("::group::{}\n{text}\n::endgroup::\n", data(title))
 }
 
-/// Remote text that the runner must not read as commands. The token must not be guessable by
-/// whoever wrote the text.
+/// Remote text that the runner must not read as commands. The author of the text must not be able to guess the token.
 pub fn fenced(text: &str) -> String {
     let token = token();
     format!("::stop-commands::{token}\n{text}\n::{token}::\n")

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model::Env;
 
-/// The API of github.com, where nobody says otherwise.
+/// The API of github.com: the default.
 const API_URL: &str = "https://api.github.com";
 
 /// What `GITHUB_*` says of this run.

@@ -25,9 +25,9 @@ pub use run::{run, so_far, stages};
 
 /// The most that one step may write, in bytes, with a margin below the runner's 1,048,576.
 pub const LIMIT: usize = 1_000_000;
-/// Nobody reads a longer table; the report holds the rest.
+/// A longer table is not readable; the report holds the rest.
 const ROWS: usize = 200;
-/// More is not unfolded by anybody.
+/// More is not worth unfolding.
 const DETAILS: usize = 50;
 /// More answers side by side are not read; the others can be unfolded.
 const OPEN: usize = 3;

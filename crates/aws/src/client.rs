@@ -20,7 +20,7 @@ use crate::profile::Profile;
 use crate::{Error, xml};
 
 const TRIES: u32 = 4;
-/// Where nobody names a region; S3 tells the right one, and ECR's is in its hosts' names.
+/// The default region. S3 answers with the right one, and ECR has it in its host names.
 const REGION: &str = "us-east-1";
 
 /// Asks AWS, or what `AWS_ENDPOINT_URL` names in its place.
@@ -129,7 +129,7 @@ impl Client {
         }
     }
 
-    /// The base of a service, and whether it is one that somebody named.
+    /// The base of a service, and whether it was configured.
     pub(crate) fn base(&self, service: &'static str) -> Result<(Url, bool), Error> {
         let own = match service {
             "s3" => &self.endpoints.s3,

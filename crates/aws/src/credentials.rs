@@ -109,7 +109,7 @@ fn other_way(profile: &Profile) -> Option<&'static str> {
     ways.into_iter().find(|key| profile.get(key).is_some())
 }
 
-/// Nobody gives us keys.
+/// No source has credentials.
 pub(crate) fn nothing(profile: &Profile) -> Error {
     let name = &profile.name;
     match other_way(profile) {

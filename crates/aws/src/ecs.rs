@@ -85,7 +85,7 @@ fn time(value: &Value) -> f64 {
 }
 
 impl Service {
-    /// One of an answer's `services`; `None` where ECS knows no such service.
+    /// One of an answer's `services`; `None` if ECS does not know the service.
     pub fn read(service: &Value) -> Option<Service> {
         if !service.is_object() {
             return None;

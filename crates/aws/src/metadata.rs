@@ -21,7 +21,7 @@ const CONTAINER: &str = "http://169.254.170.2";
 /// Where plain HTTP stays on the machine: ECS's agent, and EKS's (two addresses).
 const AGENTS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 const INSTANCE: &str = "http://169.254.169.254";
-/// Nobody answers at these addresses elsewhere, and everybody within milliseconds where they are.
+/// These addresses answer within milliseconds on AWS, and not at all elsewhere.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who hands out the keys.
@@ -84,7 +84,7 @@ impl Metadata {
     }
 }
 
-/// A session's token first, so that no request that somebody else makes us send gets keys.
+/// Gets a session token first, so that a request that an attacker makes us send gets no keys.
 async fn instance(base: &Url) -> Result<Keys, Error> {
     let at = |path: &str| {
         base.join(path).map_err(|error| Error::Setup {

@@ -12,7 +12,7 @@ use crate::{Error, xml};
 
 /// A thousand objects a page.
 const PAGES: usize = 50;
-/// What stands in a signed query as it is.
+/// Characters that a signed query contains unescaped.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -217,8 +217,8 @@ impl Client {
         }
     }
 
-    /// AWS has a host for each bucket; what stands in for it, and a name with dots, which no
-    /// certificate covers, have a path.
+    /// AWS has a host for each bucket. Compatible services, and names with dots, which no certificate
+    /// covers, use a path.
     fn place(&self, bucket: &str, key: &str, query: Option<&str>) -> Result<Url, Error> {
         let (mut url, named) = self.base("s3")?;
         let key = utf8_percent_encode(key, KEY).to_string();

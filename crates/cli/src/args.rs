@@ -83,8 +83,7 @@ pub enum Color {
 
 /// Gives every flag of a command and its subcommands the variable `DEPLOY_GUARD_<FLAG>`.
 ///
-/// A variable that is set and empty counts as not set: that is how a workflow passes on an input
-/// that nobody gave.
+/// A variable that is set but empty counts as not set: a workflow passes an omitted input this way.
 pub(crate) fn with_variables(command: Command, env: &model::Env) -> Command {
     let subcommands: Vec<String> = command
         .get_subcommands()

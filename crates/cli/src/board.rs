@@ -1,5 +1,5 @@
-//! Several lines that are rewritten in place on a terminal, and lines one after the other where
-//! there is none.
+//! Several lines that are rewritten in place on a terminal, and printed one after the other
+//! without one.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl Board {
     /// Writes a clean line, where there is no terminal.
     pub fn line(&self, text: &str) {
         if self.writes_lines() {
-            // Whoever closed stderr does not want to read it.
+            // A closed stderr has no reader.
             let _ = std::io::stderr()
                 .lock()
                 .write_all(format!("{text}\n").as_bytes());

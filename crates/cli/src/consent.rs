@@ -1,4 +1,4 @@
-//! Asking before something is changed that nobody can take back.
+//! Asks for consent before a change that cannot be undone.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -16,9 +16,9 @@ pub enum Consent {
 const MAX_ANSWER: u64 = 64;
 
 impl Job {
-    /// Shows what will be done, on stderr, and finds out whether it may be: `--dry-run` says no,
-    /// `yes` says yes, a person at a terminal is asked. Where nobody can be asked it is an error
-    /// of usage, and a person's no is a refusal.
+    /// Prints the plan to stderr and decides whether it may run: `--dry-run` means no, `yes` means
+    /// yes, otherwise a person at a terminal is asked. Without a terminal it is a usage error, and a
+    /// person's no is a refusal.
     pub async fn consent(&self, plan: &[String], yes: bool) -> Result<Consent, Failure> {
         self.progress.clear();
         for line in plan {

@@ -82,7 +82,7 @@ impl Job {
         })
     }
 
-    /// What was named must be there: to ask as nobody instead would answer another question.
+    /// A variable that is named must be set: anonymous access would answer another question.
     fn variable(&self, name: &str) -> Result<Secret, Error> {
         self.env.secret(name).ok_or_else(|| Error::NoVariable {
             variable: name.to_owned(),

@@ -25,7 +25,7 @@ const TELLING: [&str; 14] = [
     "dry-run",
 ];
 
-/// Whether somebody asks for the short help.
+/// Whether the arguments ask for the short help.
 pub(crate) fn is_short(args: &[OsString]) -> bool {
     args.iter()
         .take_while(|arg| *arg != "--")

@@ -87,7 +87,7 @@ impl Only {
         (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 
-    /// What was asked for by `--only` and is none of these ids: a name that was mistyped.
+    /// Patterns of `--only` that match none of these ids: mistyped names.
     pub fn unknown(&self, ids: &[String]) -> Vec<&str> {
         let none = |pattern: &&str| !ids.iter().any(|id| fits(pattern, id));
         self.only.iter().map(String::as_str).filter(none).collect()

@@ -108,7 +108,7 @@ impl Drop for Line {
             .unwrap_or_default()
             // The colours are our own.
             .replace(model::text::is_bidi, "\u{fffd}");
-        // Nobody is left to be told when stderr is gone.
+        // There is nowhere to report that stderr is gone.
         crate::screen::aside(|| {
             let _ = std::io::stderr().write_all(clean.as_bytes());
         });

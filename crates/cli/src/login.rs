@@ -30,7 +30,7 @@ pub struct Known {
     pub whose: String,
     /// Nothing named them: without them a public image may be seen all the same.
     pub implied: bool,
-    /// Why there are none although somebody logged in: told if the registry wants some.
+    /// Why they are missing although a login is stored: reported if the registry asks for credentials.
     pub trouble: Option<Trouble>,
 }
 
@@ -206,7 +206,7 @@ async fn helper(name: &str, server: &str, job: &Job, timeout: Duration) -> Resul
         ],
         timeout,
     };
-    // Its output is a secret: nobody sees a line of it.
+    // Its output is a secret: no line of it is shown.
     let ran = remote::local::run(&script, &mut |_, _| ())
         .await
         .map_err(|error| trouble(format!("cannot be started: {error}")))?;

@@ -309,7 +309,7 @@ pub fn write_stdout(text: &str) -> ExitCode {
     }
 }
 
-/// Whoever closed stderr does not want to read it.
+/// A closed stderr has no reader, so errors are ignored.
 fn to_stderr(text: &str) {
     crate::screen::aside(|| {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());

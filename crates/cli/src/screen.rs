@@ -175,7 +175,7 @@ pub(crate) fn screen() -> MutexGuard<'static, Screen<Terminal>> {
     SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes to stderr while nothing of us stands in the way; it is drawn again after that.
+/// Clears the screen, writes to stderr, and lets the screen be drawn again.
 pub(crate) fn aside(write: impl FnOnce()) {
     let mut screen = screen();
     let owner = screen.owner;

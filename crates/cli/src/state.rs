@@ -1,4 +1,4 @@
-//! The state that `rollback:` names, and what became of whoever holds its lock.
+//! The state that `rollback:` names, and what became of the holder of its lock.
 
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,9 @@ pub enum Fate {
     Ours,
     /// It does nothing any more: the lock may be taken over.
     Gone(String),
-    /// It may be alive, or nobody can say: the lock is not broken.
+    /// It may be alive, or that is unknown: the lock is not broken.
     Alive(String),
-    /// Who would know could not be asked, and the next step.
+    /// The source that would know could not be queried; with the next step.
     Unknown { reason: String, hint: String },
 }
 
@@ -31,7 +31,7 @@ impl Fate {
         matches!(self, Fate::Gone(_))
     }
 
-    /// Whether the lock stands in the way of who asks.
+    /// Whether the lock blocks this operation.
     pub fn is_in_the_way(&self) -> bool {
         matches!(self, Fate::Alive(_) | Fate::Unknown { .. })
     }

@@ -175,7 +175,7 @@ fn draw(path: &std::path::Path, text: &str, place: &Place, message: &str) -> Str
             .path(path.as_str())
             .annotation(AnnotationKind::Primary.span(start..end)),
     )];
-    // Without the title, which stands in the error itself.
+    // Without the title, which is part of the error itself.
     let drawn = Renderer::plain().render(&report);
     drawn
         .split_once('\n')

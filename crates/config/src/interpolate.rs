@@ -117,7 +117,7 @@ fn expand(text: &str, variables: Variables<'_>, late: bool) -> Result<Expanded, 
                 rest = &inner[end + 1..];
                 continue;
             }
-            // As in a shell, `:-` also stands in for an empty value.
+            // As in a shell, `:-` also replaces an empty value.
             let value = match default {
                 Some(default) => Some(
                     variables

@@ -17,7 +17,7 @@ use crate::unset;
 use yaml::Node;
 use yaml::{Fault, listed, nearest};
 
-/// Where the file is looked for when nobody names it.
+/// Where the file is searched by default.
 pub const PLACES: &[&str] = &[
     "deploy-guard.yml",
     "deploy-guard.yaml",
@@ -123,7 +123,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
     }
 }
 
-/// The gate as it is for this release, which `${RELEASE}` in it stands for.
+/// The gate for this release, with `${RELEASE}` replaced.
 pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgate>, Error> {
     let Some(source) = &config.source else {
         return config.healthgate().map(Option::<&_>::cloned);

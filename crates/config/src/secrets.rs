@@ -34,7 +34,7 @@ pub struct Secrets {
 impl Secrets {
     fn text(&mut self, text: &str) {
         self.variables.extend(names(text).map(str::to_owned));
-        // What a variable stands for is known by its name.
+        // The value of a variable is known by the variable's name.
         if !text.contains("${") && !text.trim().is_empty() {
             self.literals.insert(text.trim().into());
         }

@@ -16,8 +16,8 @@ pub(crate) struct Defined<'n> {
     pub(crate) has_rollback: bool,
 }
 
-/// Where a value stands. A value that is not written, a default, stands where the nearest value
-/// around it does.
+/// Where a value is in the file. A default, which is not written, has the place of the nearest
+/// value around it.
 #[derive(Clone, Copy)]
 pub struct Spot<'n> {
     node: &'n Node,

@@ -331,7 +331,7 @@ impl Run<'_> {
         report.environment = report.environment.or_else(|| self.job.environment.clone());
         report.release = report.release.or_else(|| self.job.release.clone());
         report.context = self.job.actions.report(cli::VERSION);
-        // Our arguments are not the stage's; what it needs of them stands in the report.
+        // Our arguments are not the stage's; the report contains what it needs of them.
         report.inputs = Some(model::Inputs {
             arguments: Vec::new(),
             ..self.job.inputs.clone()

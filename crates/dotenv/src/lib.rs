@@ -33,7 +33,7 @@ impl std::fmt::Display for Error {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setting {
     pub value: String,
-    /// The value as it stands there: what replaces a variable may be a secret.
+    /// The value as written in the file: what replaces a variable may be a secret.
     pub written: String,
     /// A variable that the value is made of and that is not set.
     pub unset: Option<String>,
@@ -98,7 +98,7 @@ pub fn read(
     Ok(found)
 }
 
-/// What stands in quotes, and where they end. A dollar sign that is none of a variable's is written
+/// The text in quotes, and where they end. A dollar sign that does not begin a variable is written
 /// twice.
 fn quoted(text: &str) -> Option<(String, usize)> {
     let mut chars = text.char_indices();

@@ -1,6 +1,6 @@
 //! Probes that are watched until a verdict.
 //!
-//! [`policy`] judges a history of measurements and knows no clock; [`Gate`] waits, and tells an
+//! [`policy`] judges a history of measurements without a clock; [`Gate`] waits, and notifies an
 //! [`observer`].
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 

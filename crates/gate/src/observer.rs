@@ -10,9 +10,8 @@ use probe::Reading;
 
 use crate::policy::{Conclusion, Missing, Standing};
 
-/// Told of everything that happens in a gate, in its order, between two measurements: whoever
-/// takes long here delays them. Probes are numbered as [`Observer::begin`] lists them; times are
-/// since the stage's start.
+/// Receives every event of a gate, in order, between two measurements: a slow observer delays
+/// them. Probes are numbered as [`Observer::begin`] lists them; times are since the stage's start.
 pub trait Observer {
     /// What is going to be asked.
     fn begin(&self, probes: &[ProbeInfo<'_>]) {
@@ -58,7 +57,7 @@ pub struct ProbeInfo<'a> {
     pub severity: Severity,
     /// The stage's policy with the probe's own over it.
     pub policy: &'a Policy,
-    /// How many endpoints it stands for, where it is a group.
+    /// How many endpoints it has, if it is a group.
     pub members: Option<usize>,
 }
 

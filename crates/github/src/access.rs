@@ -31,9 +31,9 @@ pub struct Access {
     pub credentials: Credentials,
     /// Bounds one question with its retries, but not the wait for a rate limit.
     pub timeout: Duration,
-    /// Nobody waits for a rate limit beyond this.
+    /// Requests do not wait for a rate limit beyond this.
     pub until: Instant,
-    /// Is told of every token that is made on the way.
+    /// Receives every token that is created on the way.
     pub redactor: Redactor,
 }
 

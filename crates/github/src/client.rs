@@ -114,7 +114,7 @@ impl Client {
         !matches!(self.0.identity, Identity::Nobody)
     }
 
-    /// When nobody waits any longer.
+    /// When waiting ends.
     pub fn until(&self) -> Instant {
         self.0.access.until
     }
@@ -124,8 +124,8 @@ impl Client {
         self.0.ledger.spent()
     }
 
-    /// How long to pause between two looks of `each` such requests, if nothing but the rate limit
-    /// forbids the pause that is `wanted`, and somebody wants to go on so for another `time`.
+    /// How long to pause between two polls of `each` such requests, for another `time`: the pause
+    /// that is `wanted`, or a longer one if the rate limit requires it.
     pub fn pause(&self, wanted: Duration, each: u64, time: Duration) -> Duration {
         self.0.ledger.pause(wanted, each, time)
     }
@@ -187,8 +187,8 @@ impl Client {
         )))
     }
 
-    /// Changes something; sent once, since nobody knows what became of a request without an answer.
-    /// A redirect is followed: whoever answers so has done nothing.
+    /// Changes something; sent once, because the effect of a request without an answer is unknown.
+    /// A redirect is followed: a server that redirects has changed nothing.
     pub(crate) async fn post(
         &self,
         path: &str,

@@ -1,7 +1,7 @@
-//! What GitHub's REST API knows. The only user of octocrab.
+//! Reads GitHub's REST API. The only user of octocrab.
 //!
-//! Not being allowed to know is its own answer: a 403, or a 404 on an endpoint for
-//! administrators, never means "there is none".
+//! A missing permission is its own answer: a 403, or a 404 on an endpoint for administrators,
+//! never means "it does not exist".
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod access;

@@ -58,7 +58,7 @@ pub(crate) fn is_name(part: &str) -> bool {
 /// Any text as one step of a path, or a value in a query.
 pub(crate) fn step(text: &str) -> String {
     match text {
-        // These two mean other paths, and nobody can name a thing so.
+        // These two mean other paths, and GitHub does not accept them as names.
         "." | ".." => "%20".to_owned(),
         text => utf8_percent_encode(text, STEP).to_string(),
     }

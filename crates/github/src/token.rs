@@ -12,7 +12,7 @@ use crate::{Client, Error, Needs, Repository};
 /// What a token says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `None` for the token of an app or a workflow run, which is nobody's.
+    /// `None` for the token of an app or a workflow run, which belongs to no user.
     pub login: Option<String>,
     pub expires: Expiry,
     /// A classic token's scopes; other tokens have none.
@@ -58,7 +58,7 @@ impl Client {
                 expires: expiration(&headers),
                 scopes: scopes(&headers),
             }),
-            // An app's token is nobody's; this question is for such tokens alone.
+            // An app's token belongs to no user; only such tokens can read this endpoint.
             Err(Error::NoPermission { .. }) => {
                 let path = "/installation/repositories?per_page=1";
                 let (_, headers) = self.get_with_headers::<IgnoredAny>(path, SELF).await?;

@@ -146,7 +146,7 @@ fn asked_for(planned: &[Planned<'_>], job: &Job) -> Vec<Outcome> {
         .collect()
 }
 
-/// Whoever asks for a probe that is not there must not take the others' pass for its.
+/// The pass of the other probes must not be taken for the pass of a probe that does not exist.
 fn never_asked(pattern: &str) -> Outcome {
     Outcome::inconclusive(format!("only/{pattern}"), pattern)
         .expected("a probe of that name")

@@ -67,7 +67,7 @@ impl Filter {
         let spawned = std::thread::Builder::new()
             .name("jq".into())
             .spawn(move || {
-                // Nobody listens any more once the time is over.
+                // The receiver is gone once the time is over.
                 let _ = sender.send(build(&text).and_then(|program| evaluate(&program, &json)));
             });
         if let Err(error) = spawned {

@@ -150,8 +150,8 @@ pub(crate) fn parse(json: &[u8]) -> Result<serde_json::Value, Error> {
     serde_json::from_slice(json).map_err(|error| Error::NotJson(error.to_string()))
 }
 
-/// The keys of a filter that is a path and nothing else, `.data.version`: most are. It can neither
-/// loop nor grow, so nobody has to start a process for it.
+/// The keys of a filter that is only a path, such as `.data.version`: most are. It can neither
+/// loop nor grow, so it does not need a process of its own.
 pub(crate) fn keys(text: &str) -> Option<impl Iterator<Item = &str>> {
     let name = |key: &str| {
         !key.starts_with(|first: char| first.is_ascii_digit())
@@ -162,7 +162,7 @@ pub(crate) fn keys(text: &str) -> Option<impl Iterator<Item = &str>> {
     path.split('.').all(name).then(|| path.split('.'))
 }
 
-/// What stands there; `None` where jaq has to say what is wrong.
+/// The value at these keys; `None` if jaq has to report what is wrong.
 pub(crate) fn at<'k>(
     value: serde_json::Value,
     mut keys: impl Iterator<Item = &'k str>,

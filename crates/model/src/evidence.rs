@@ -10,7 +10,7 @@ use crate::text::is_bidi;
 pub const LIMIT: usize = 2048;
 /// Longer than what a cut can leave of a secret: up to 63 characters, each escaped as `%41`.
 const MARGIN: usize = 256;
-/// Stands where something was left out.
+/// Marks where text was cut.
 const CUT: char = '…';
 
 /// The beginning of an answer.

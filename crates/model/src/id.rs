@@ -16,7 +16,7 @@ pub enum Kind {
     Undo,
     /// A stage of a run.
     Phase,
-    /// A rule that stands in the way.
+    /// A rule that blocks the operation.
     Refused,
     /// A rule that was lifted.
     Forced,

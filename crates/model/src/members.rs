@@ -93,7 +93,7 @@ pub struct Members {
 }
 
 impl Members {
-    /// More names help nobody, and a report stays readable.
+    /// More names do not help, and a report stays readable.
     pub const SHOWN: usize = 100;
 
     pub(crate) fn redacted(self, redactor: &Redactor) -> Self {

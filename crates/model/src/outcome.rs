@@ -83,10 +83,10 @@ pub struct Outcome {
     pub hint: Option<String>,
     pub duration: Duration,
     pub measurements: Vec<Measurement>,
-    /// What its probe was watched by, where that is not the report's policy.
+    /// The policy of its probe, if it differs from the report's.
     pub policy: Option<crate::Policy>,
     pub limits: crate::Limits,
-    /// Where it stands for many endpoints.
+    /// The endpoints, if it covers many.
     pub members: Option<crate::Members>,
 }
 

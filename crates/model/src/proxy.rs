@@ -20,7 +20,7 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Lower-case names first. An empty value is none.
+    /// Lower-case names first. An empty value counts as not set.
     pub fn of_env(env: &Env) -> Proxies {
         let of = |names: &[&str]| {
             let mut values = names.iter().filter_map(|name| env.secret(name));

@@ -133,8 +133,8 @@ impl Releases {
     }
 }
 
-/// The known release that an answer names: the one of the same text, else the one that says most
-/// of it. `None` where there is none, or where two that are not the same could be meant.
+/// The known release that an answer names: the one with the same text, otherwise the longest match.
+/// `None` if none matches, or if two different ones could be meant.
 fn which<'k>(
     rule: Match,
     told: &str,

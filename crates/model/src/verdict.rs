@@ -32,8 +32,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict over several findings: the worst, and `Inconclusive` where there is none or
-    /// where all were skipped, because silence is not success.
+    /// The verdict over several findings: the worst, and `Inconclusive` if there are no findings or
+    /// all were skipped, because silence is not success.
     pub fn of(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
         match verdicts.into_iter().max() {
             None | Some(Verdict::Skipped) => Verdict::Inconclusive,
@@ -41,7 +41,7 @@ impl Verdict {
         }
     }
 
-    /// The exit code that stands for this verdict, one to one.
+    /// The exit code of this verdict, one to one.
     pub fn exit_code(self) -> ExitCode {
         match self {
             Verdict::Pass => ExitCode::Pass,
@@ -53,7 +53,7 @@ impl Verdict {
         }
     }
 
-    /// The word as it stands in reports.
+    /// The word that reports use.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Skipped => "skipped",

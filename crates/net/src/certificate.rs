@@ -47,8 +47,7 @@ impl Validity {
     }
 }
 
-/// Reads a chain, the leaf first. What else stands in the text, such as a private key, is passed
-/// over.
+/// Reads a chain, the leaf first. Anything else in the text, such as a private key, is ignored.
 pub fn read_chain(pem: &[u8]) -> Result<Validity, Error> {
     let mut ders = Vec::new();
     for der in CertificateDer::pem_slice_iter(pem) {
@@ -68,7 +67,7 @@ pub fn read_chain(pem: &[u8]) -> Result<Validity, Error> {
     validity(&chain).ok_or(Error::None)
 }
 
-/// How long a chain holds that somebody else has verified.
+/// How long a chain is valid. The TLS library has already verified it.
 pub fn validity_of(ders: &[CertificateDer<'_>]) -> Result<Validity, Error> {
     validity(&parse(ders)?).ok_or(Error::None)
 }

@@ -18,9 +18,9 @@ use crate::problem::Problem;
 use crate::stream::Stream;
 use crate::tunnels::{Opening, Tunnels};
 
-/// What nobody waits for any more is given up anyway; this is the end of the very last.
+/// Abandoned work is cancelled anyway; this is the final bound.
 const LONGEST: Duration = Duration::from_mins(10);
-/// How long a host may take to show that it is there, when nothing comes from what is behind it.
+/// How long a host may take to show that it is alive when the service behind it is silent.
 const PULSE: Duration = Duration::from_secs(2);
 
 /// The hosts of the configuration, by name. A clone is the same hosts.

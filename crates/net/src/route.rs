@@ -17,7 +17,7 @@ use crate::tunnels::Tunnels;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     Address(SocketAddr),
-    /// The name is looked up by whoever stands between.
+    /// The proxy or the host in between resolves the name.
     Beyond,
 }
 
@@ -31,7 +31,7 @@ impl Endpoint {
     }
 }
 
-/// How a place is reached.
+/// How an endpoint is reached.
 #[derive(Clone, Default)]
 pub struct Route {
     /// Instead of what the name resolves to.
@@ -40,7 +40,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// `resolve` stands in for what the name resolves to; `via` is where every connection starts.
+    /// `resolve` replaces the addresses of the name; `via` is where every connection starts.
     pub fn new(resolve: &[IpAddr], via: Option<&str>, hosts: &Hosts) -> Self {
         let through = |host: &str| {
             let tunnels: Arc<dyn Tunnels> = Arc::new(hosts.clone());

@@ -84,14 +84,13 @@ pub enum Trust {
     Named,
     /// Whose certificate is trusted.
     Known,
-    /// Whoever answers.
+    /// Any server that answers.
     Anybody,
 }
 
 impl Settings {
-    /// Made once for all probes that are alike: to read the system's certificates takes longer
-    /// than many measurements.
-    /// What stands in our own way says nothing of the server.
+    /// Created once for all equal settings: reading the system's certificates takes longer than many
+    /// measurements. An error of this machine is not a finding about the server.
     pub fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         static KNOWN: LazyLock<Mutex<HashMap<Settings, Arc<ClientConfig>>>> =
             LazyLock::new(Mutex::default);

@@ -1,4 +1,4 @@
-//! What stands in the repository. It is only read, within bounds, and no program of it is run.
+//! What the repository contains. It is only read, within bounds, and none of its programs is run.
 
 mod compose;
 mod machine;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use model::{Outcome, Severity, Verdict};
 
-/// A verdict in a word and a sign: colour alone tells nobody who cannot see it.
+/// A verdict as a word and a sign: not everyone can see colour.
 pub(crate) fn mark(verdict: Verdict) -> Markup {
     let sign = match verdict {
         Verdict::Pass => "✓",

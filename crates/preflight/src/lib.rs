@@ -157,7 +157,7 @@ fn list(planned: Planned<'_>) -> Outcome {
     Outcome::skipped(planned.id, planned.subject, reason).severity(planned.severity)
 }
 
-/// Whoever asks for a check that is not there must not take the others' pass for its.
+/// The pass of the other checks must not be taken for the pass of a check that does not exist.
 fn never_asked(pattern: &str) -> Weighed {
     let outcome = Outcome::inconclusive(format!("only/{pattern}"), pattern)
         .expected("a check of that name")

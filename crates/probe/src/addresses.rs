@@ -1,4 +1,4 @@
-//! Every address of a place is asked, and one reading stands for all of them.
+//! Probes every address of an endpoint, and reduces the readings to one.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use net::{Endpoint, Place, Problem, Route, budget};
 use crate::reading::Reading;
 use crate::release::Identity;
 
-/// Asks every end of a place side by side: one healthy address must not hide a broken one.
-/// One reading stands for all: the worst, or with [`Addresses::One`] the best.
+/// Probes all addresses of an endpoint in parallel: a healthy address must not hide a broken one.
+/// Returns the worst reading, or with [`Addresses::One`] the best.
 pub(crate) async fn ask_every(
     route: &Route,
     place: &Place,
@@ -76,7 +76,7 @@ fn named(mut reading: Reading, address: IpAddr) -> Reading {
     reading
 }
 
-/// The reading that stands for those of all addresses.
+/// Reduces the readings of all addresses to one.
 fn judge(
     place: &Place,
     rule: Addresses,
@@ -86,7 +86,7 @@ fn judge(
 ) -> Reading {
     let one = rule == Addresses::One;
     let localhost = looked_up && place.host == "localhost";
-    // Where a machine has only one of the two, its own address of the other kind is none.
+    // A machine with only IPv4 or only IPv6 cannot use its own address of the other kind.
     let answered =
         |reading: &Reading| !(reading.refused || localhost && reading.verdict == Verdict::Error);
     if one || localhost && readings.iter().any(answered) {

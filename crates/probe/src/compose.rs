@@ -24,7 +24,7 @@ const MARK: &str = "@containers";
 /// The labels that Compose puts on what it makes.
 const PROJECT: &str = "com.docker.compose.project";
 const FOLDER: &str = "com.docker.compose.project.working_dir";
-/// More troubles than these help nobody.
+/// More problems than these do not help.
 const TOLD: usize = 5;
 
 /// One compose probe.

@@ -30,7 +30,7 @@ pub(crate) struct Container {
     /// Of the service of Compose that it belongs to.
     pub(crate) service: String,
     pub(crate) number: String,
-    /// Made by `compose run`, which is none of the service's own.
+    /// Created by `compose run`, so it is not one of the service's own containers.
     pub(crate) one_off: bool,
     /// The project of Compose, and the files that its variables came from.
     pub(crate) project: String,

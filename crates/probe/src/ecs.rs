@@ -1,8 +1,8 @@
-//! A service of Amazon ECS: the deployment that runs is ours, it is rolled out, its tasks are
-//! healthy and stay so.
+//! A service of Amazon ECS: the running deployment is ours, it is rolled out, and its tasks are
+//! healthy and stay healthy.
 //!
-//! A stable service is no proof: after a circuit breaker has rolled back, the old release is
-//! stable. AWS is somebody we ask about the service: that it does not answer is an error.
+//! A stable service is not proof: after a circuit breaker has rolled back, the old release is
+//! stable. AWS only reports on the service: if AWS does not answer, that is an error.
 
 mod judge;
 mod snapshot;
@@ -222,7 +222,7 @@ impl Probe for Ecs {
     }
 }
 
-/// The list of an answer: one without it says nothing, and not that there is none.
+/// The list of an answer. An answer without the list is not an empty list.
 fn listed<'a>(answer: &'a Value, key: &str) -> Result<&'a [Value], Trouble> {
     let list = answer[key].as_array().map(Vec::as_slice);
     list.ok_or_else(|| Trouble {

@@ -174,11 +174,11 @@ fn question(service: &str) -> Vec<u8> {
     frame
 }
 
-/// The `status` of a framed `HealthCheckResponse`; `None` where it is none.
+/// The `status` of a framed `HealthCheckResponse`; `None` for any other message.
 fn status(frame: &[u8]) -> Option<u64> {
     let (head, message) = frame.split_at_checked(5)?;
     let length = u32::from_be_bytes(head[1..].try_into().ok()?);
-    // Packed, or not one message.
+    // Compressed, or not exactly one message.
     if head[0] != 0 || message.len() != usize::try_from(length).ok()? {
         return None;
     }

@@ -15,12 +15,12 @@ pub struct Planned<'c> {
     pub severity: Severity,
     /// The section's, with what the probe does otherwise.
     pub policy: Policy,
-    /// The endpoints that it stands for, if it is one of many.
+    /// Its endpoints, if it has many.
     pub group: Option<Group<'c>>,
     make: Make<'c>,
 }
 
-/// Makes a probe, for one of the endpoints where it stands for many.
+/// Makes a probe: for one endpoint, if the probe has many.
 type Make<'c> = Box<dyn Fn(Option<&Member>, &ProbeContext) -> Result<Box<dyn Probe>, Error> + 'c>;
 
 impl Planned<'_> {

@@ -14,7 +14,7 @@ const MAX_FILE: u64 = 4 << 20;
 const MAX_MEMBERS: usize = 100_000;
 const MAX_LINE: usize = 1024;
 
-/// Those that a probe of many endpoints stands for, and how many of them must pass.
+/// The endpoints of a probe, and how many of them must pass.
 #[derive(Debug)]
 pub struct Members {
     pub list: Vec<Member>,

@@ -240,7 +240,7 @@ enum Answer {
     NoRow,
 }
 
-/// Whether a server that lets nobody in would let somebody in: then it is ready.
+/// Whether a server that refused this login would accept others: then it is ready.
 fn takes_logins(error: &tokio_postgres::Error) -> bool {
     let asks = wants_password(error);
     let refuses = error.code().is_some_and(|code| {

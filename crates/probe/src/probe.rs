@@ -27,7 +27,7 @@ pub trait Probe {
         Vec::new()
     }
 
-    /// Bounds on what a measurement may find, for whoever draws it.
+    /// Bounds on the measured value, for charts.
     fn limits(&self) -> model::Limits {
         model::Limits::default()
     }

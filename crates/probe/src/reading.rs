@@ -16,7 +16,7 @@ pub struct Reading {
     pub actual: String,
     /// Why it is not a pass.
     pub reason: Option<String>,
-    /// Whether the answer named its release; `None` where nobody asked.
+    /// Whether the answer named its release; `None` if that is not configured.
     pub release: Option<Identity>,
     /// The answer's head, made by [`model::evidence::head`]: status line, headers, the first
     /// bytes of the body; or the end of a command's output by [`model::evidence::tail`].

@@ -116,7 +116,7 @@ fn no_redis(said: &[u8]) -> Problem {
     ))
 }
 
-/// What stands in the way: that we may not ask is ours, all else the server's.
+/// Why the server refused: a missing permission is our problem, anything else is the server's.
 fn refusal(reply: &str, logging_in: bool) -> Problem {
     let Some(said) = reply.strip_prefix('-') else {
         return no_redis(reply.as_bytes());

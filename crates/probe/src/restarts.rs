@@ -11,9 +11,9 @@ use config::value::Span;
 pub(crate) struct Life {
     /// Different for each start; empty while it has not been started.
     pub(crate) id: String,
-    /// How often it was started again by whoever watches over it.
+    /// How often its supervisor restarted it.
     pub(crate) count: u64,
-    /// How long it has been up; `None` while it is not, or where nobody knows.
+    /// How long it has been up; `None` if it is down or if that is unknown.
     pub(crate) up: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! Whether what was just started stays up, for whoever started it.
+//! Whether a service that was just started stays up, for the code that started it.
 
 use std::time::{Duration, Instant};
 

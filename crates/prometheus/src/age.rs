@@ -1,9 +1,9 @@
-//! How old the samples are that a query is made of, and why there are none.
+//! How old the samples behind a query are, and why they are missing.
 //!
-//! An instant query says the instant that was asked and shows a value for five minutes after its
-//! source went silent, a rate for as long as its window. So the newest sample of each series is
-//! asked for, at the same instant: a maximum over ten series says nothing of the one that is old.
-//! Where that cannot be told, it is said, and decides nothing.
+//! An instant query returns the requested instant, and returns a value for five minutes after its
+//! source went silent, a rate for as long as its window. So we query the newest sample of each
+//! series at the same instant: a maximum over ten series does not reveal the one that is old.
+//! If the age cannot be determined, that is reported and decides nothing.
 
 use std::time::Duration;
 

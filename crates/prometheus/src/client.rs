@@ -1,6 +1,6 @@
-//! Asks a Prometheus server, or what speaks like one: a query at an instant, its targets.
+//! Queries a Prometheus server, or a compatible one: a query at an instant, its targets.
 //!
-//! The server is somebody we ask about the service: that it does not answer is an error, and no
+//! The server only reports on the service: if it does not answer, that is an error and not a
 //! verdict on the service. Proxies of the environment are honoured.
 
 use std::collections::BTreeMap;

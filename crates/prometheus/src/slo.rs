@@ -1,6 +1,6 @@
 //! Service level objectives as Prometheus probes.
 //!
-//! Each query gives no number where nobody knows: without traffic, and where a quantile lies
+//! A query returns no number if the value is unknown: without traffic, and if a quantile lies
 //! beyond the last bucket of its histogram.
 
 use std::fmt::Write as _;
@@ -130,7 +130,7 @@ impl Queries<'_> {
         format!("{name}{{{}{comma}{more}}}", self.labels)
     }
 
-    /// Of the requests that have a status: without the label nobody knows which have failed.
+    /// Counts requests that have a status: without the label, failures cannot be recognised.
     fn error_rate(&self) -> Asked {
         let SloMetrics {
             requests,
@@ -143,7 +143,7 @@ impl Queries<'_> {
         let window = &self.window;
         let all = self.series(requests, &format!("{status_label}!=\"\""));
         let failed = self.series(requests, &format!("{status_label}=~{}", quoted(errors)));
-        // A service that never failed has no series of failures: that is none of its requests.
+        // A service that never failed has no series of failures: count that as zero.
         let query = format!(
             "(sum(rate({failed}[{window}])) or 0 * sum(rate({all}[{window}]))) \
              / sum(rate({all}[{window}]))"

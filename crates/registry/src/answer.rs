@@ -17,9 +17,9 @@ pub enum Answer {
         /// `None` unless asked for, or where one of them does not tell.
         created: Option<Timestamp>,
     },
-    /// The registry knows no such image or tag: 404.
+    /// The registry does not have the image or tag: 404.
     Absent,
-    /// Something is there under this name, and no engine can run it.
+    /// Something exists under this name, but no engine can run it.
     Unusable(Unusable),
     /// The registry does not let us know whether the image is there: 401 or 403, also after
     /// authentication. That is never the same as absent.

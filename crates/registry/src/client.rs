@@ -106,8 +106,8 @@ impl Client {
         }
     }
 
-    /// The repository's tags, as many as a few pages hold; `None` where the registry knows no such
-    /// repository or does not tell.
+    /// The repository's tags, as many as a few pages hold; `None` if the registry does not have the
+    /// repository or does not list its tags.
     pub async fn tags(
         &self,
         reference: &Reference,

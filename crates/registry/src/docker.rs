@@ -12,15 +12,15 @@ use crate::{Credentials, Reference};
 use model::Secret;
 use model::text::cut;
 
-/// Under which Docker keeps the login of Docker Hub.
+/// The key under which Docker keeps the login of Docker Hub.
 const HUB: &str = "https://index.docker.io/v1/";
-/// A helper says so where it has nothing; that is no failure (docker-credential-helpers).
+/// A helper prints this when it has no credentials; that is not a failure (docker-credential-helpers).
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
-/// Where the credentials for a registry are to be had.
+/// Where the credentials for a registry come from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// Nobody logged in there.
+    /// No login is stored for the registry.
     Nobody,
     Credentials(Credentials),
     /// Ask `docker-credential-NAME get` with `server` on its input.

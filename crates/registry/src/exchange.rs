@@ -75,7 +75,7 @@ impl Exchange<'_> {
         let mut response = self.send(&method, url, accept, first).await?;
         if response.status() == StatusCode::UNAUTHORIZED && self.authorization.is_none() {
             if !same_origin(response.url(), &self.base) {
-                // Whoever the registry points to could name itself as the token service.
+                // A server that the registry redirects to could name itself as the token service.
                 let other = response.url().authority();
                 let detail = format!("it leads to {other}, which wants credentials and gets none");
                 return Err(Stop::denied(401, &detail));
@@ -173,7 +173,7 @@ impl Exchange<'_> {
                 .http
                 .request(method.clone(), url.clone())
                 .header(ACCEPT, accept);
-            // Credentials are for the registry itself and for nobody it points to.
+            // Credentials are for the registry itself, not for a server that it redirects to.
             if same_origin(&url, &self.base)
                 && let Some(authorization) = &self.authorization
             {

@@ -35,7 +35,7 @@ pub(crate) struct Entry {
 }
 
 impl Manifest {
-    /// `None` where the document is none of these.
+    /// `None` if the document is of another kind.
     pub(crate) fn read(document: &Value) -> Option<Manifest> {
         if let Some(all) = document["manifests"].as_array() {
             return Some(Manifest::Index {

@@ -1,8 +1,8 @@
 //! `known_hosts` files as OpenSSH reads them: several names a line, wildcards, `!`, hashed names,
 //! `[name]:port`, `@revoked` and `@cert-authority`.
 //!
-//! libssh2 has a reader of its own, which takes `@revoked` for a host's name and knows no
-//! wildcards; a key that somebody revoked would then still be trusted.
+//! libssh2 has its own reader, but it takes `@revoked` for a host's name and does not support
+//! wildcards; a revoked key would still be trusted.
 
 use std::path::Path;
 

@@ -25,13 +25,13 @@ pub fn fault(error: &io::Error) -> Option<&'static str> {
     Some(what)
 }
 
-/// The same of whatever stands in an error's chain.
+/// The same for any error in an error's chain.
 pub fn fault_in(error: &(dyn Error + 'static)) -> Option<&'static str> {
     links(error).find_map(|link| link.downcast_ref().and_then(fault))
 }
 
-/// An error and what caused it, one by one. [`io::Error`] leaves out the error that it carries when
-/// it is asked for its source.
+/// An error and its causes, one by one. The `source` of [`io::Error`] skips the error that it
+/// carries.
 pub fn links<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

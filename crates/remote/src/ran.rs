@@ -148,7 +148,7 @@ impl Wanted<'_> {
     }
 }
 
-/// As a shell's `$(…)` takes it: `$` stands for the end of what was said.
+/// Strips line ends as a shell's `$(…)` does: `$` matches the end of the output.
 fn line_end_off(bytes: &[u8]) -> &[u8] {
     let breaks = bytes.iter().rev().take_while(|byte| **byte == b'\n');
     &bytes[..bytes.len() - breaks.count()]

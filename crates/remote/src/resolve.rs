@@ -11,10 +11,10 @@ use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 /// Why a name gave no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// That is an answer: there is no such name (NXDOMAIN), or it has no address (NODATA).
+    /// The resolver answered: the name does not exist (NXDOMAIN), or it has no address (NODATA).
     #[error("the name `{name}` does not resolve: {what}")]
     NoName { name: String, what: &'static str },
-    /// That is none: the resolver refuses, fails (SERVFAIL), is silent or cannot be asked.
+    /// The resolver did not answer: it refuses, fails (SERVFAIL), is silent or cannot be reached.
     #[error("the name `{name}` was not looked up: {} {reason}", resolver())]
     NotAsked { name: String, reason: String },
     /// Something of this process or its machine.

@@ -41,7 +41,7 @@ pub struct Session(Arc<Handle>);
 /// What the thread is told by.
 #[derive(Debug)]
 struct Handle {
-    // Before `wake`, whose end wakes the thread: it must then see that nobody orders any more.
+    // Before `wake`, whose end wakes the thread: the thread must then see that no more orders come.
     inbox: mpsc::Sender<Order>,
     wake: UnixStream,
     /// Whether it takes orders; it does not after a command was cut off, or when it broke.

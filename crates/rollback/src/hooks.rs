@@ -8,7 +8,7 @@ use model::Report;
 
 use crate::session::Session;
 
-/// How long hooks go on after a signal: whoever interrupts a rollback has no time.
+/// How long hooks may run after a signal: an interrupted rollback must end quickly.
 pub(crate) const AT_ONCE: Duration = Duration::ZERO;
 
 /// What is told to hooks of the rollback that is being made.
@@ -60,7 +60,7 @@ pub(crate) async fn after(
     ended: Result<Report, Failure>,
 ) -> Result<Report, Failure> {
     let (job, after) = (session.job, &session.section.after);
-    // Whoever interrupted us has no time; `resume` tells.
+    // An interrupted rollback must end quickly; `resume` runs the hooks.
     if !hook_context.began || job.interrupt.caught().is_some() {
         return ended;
     }

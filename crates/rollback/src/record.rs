@@ -1,6 +1,6 @@
-//! What a pipeline tells the state: a release is being deployed, or is good.
+//! Records what a pipeline reports: a release is being deployed, or is good.
 //!
-//! A good release is where every later rollback goes, so whoever can say what runs is asked first.
+//! Every later rollback goes to a good release, so a source that reports the running release is queried first.
 
 use cli::force::{self, Rule as _};
 use cli::{Failure, Job};
@@ -175,7 +175,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let known = before
         .as_ref()
         .map_or_else(Vec::new, |document| document.history.clone());
-    // Whoever holds the lock may be changing what runs: then it is asked when that has ended.
+    // The lock's holder may be changing the running release: then it is queried afterwards.
     let busy = before.is_some_and(|document| document.lock.is_some());
     let mut told = flags.clone();
     let mut outcomes = Vec::from_iter(misfit);
@@ -334,13 +334,13 @@ impl<'f> Insisted<'f> {
     }
 }
 
-/// Whether nothing may be recorded after this.
+/// Whether this outcome stops the recording.
 fn stops(outcome: &Outcome) -> bool {
     matches!(outcome.weighs(), Verdict::Refused | Verdict::Error)
 }
 
-/// Whether it is this release that runs, and what must be known of it to go back to it: what nobody
-/// told stands in `told` afterwards.
+/// Whether this release is running, and the facts that a rollback to it needs: facts that no flag
+/// gave are added to `told`.
 async fn running(
     session: &Session<'_>,
     known: &[Entry],
@@ -420,7 +420,7 @@ async fn parts(target: &dyn Target, likely: &str) -> Parts {
     all
 }
 
-/// Whether it is this release that runs, by whoever can say.
+/// Whether this release is running, from any source that can report it.
 async fn runs(
     session: &Session<'_>,
     known: &[Entry],

@@ -225,7 +225,7 @@ mod tests {
                 }
             }
         };
-        // Nobody recorded a revision, or the same one.
+        // No revision is recorded, or the same one.
         assert_eq!(rule(brings(&[]), None, &[]), "v1");
         let same = brings(&[("v1", Some("7"), &[]), ("v2", Some("7"), &[])]);
         assert_eq!(rule(same, None, &[]), "v1");

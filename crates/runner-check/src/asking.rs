@@ -35,7 +35,7 @@ pub(crate) async fn unless_interrupted<T>(
     }
 }
 
-/// Nobody said whose runners are meant.
+/// The runners' owner is not configured.
 pub(crate) fn nobody() -> Failure {
     Failure::usage("no repository is named")
         .hint("pass `--repo OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it")

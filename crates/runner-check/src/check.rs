@@ -95,7 +95,7 @@ impl<'p> Seen<'p> {
         }
     }
 
-    /// Nobody could be asked, so nobody will have come up.
+    /// No source could be queried, so no runner can have come up.
     fn is_hopeless(&self) -> bool {
         self.pools
             .iter()

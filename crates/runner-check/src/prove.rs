@@ -1,6 +1,6 @@
-//! That a remedy helped: the evidence is gathered again until it says so twice, or time is up.
+//! Verifies that a remedy helped: gathers the evidence again until it says so twice, or time is up.
 //!
-//! Twice, because a service that crashes at its start is running whenever somebody looks early.
+//! Twice, because a service that crashes at its start still runs in an early look.
 
 use std::num::NonZero;
 use std::time::Duration;

@@ -13,7 +13,7 @@ pub enum State {
     OnDemand,
     /// It takes no job.
     Offline,
-    /// Nobody knows. Never a pass, and never offline.
+    /// Not known. Never a pass, and never offline.
     Unknown,
 }
 
@@ -23,7 +23,7 @@ impl State {
         matches!(self, State::Online | State::Busy | State::OnDemand)
     }
 
-    /// The word as it stands in reports.
+    /// The word that reports use.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Online => "online",

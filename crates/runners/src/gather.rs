@@ -189,7 +189,7 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// Runners whose machines could be asked: members, and whoever the list shows.
+/// Runners whose machines could be queried: the members, and all runners in the list.
 fn reachable(
     pools: &[Pool],
     listings: &BTreeMap<String, Result<Listing, Refusal>>,

@@ -176,7 +176,7 @@ fn queue(
         }
         (true, Some(0)) => {
             let says = format!("{text}, and none runs{unseen}");
-            // Runs that nobody looked into may be the ones that keep the runners busy.
+            // Runs that were not inspected may be the ones that keep the runners busy.
             let state = if jobs.unseen == 0 {
                 State::Offline
             } else {
@@ -202,8 +202,8 @@ fn count(number: usize, thing: &str) -> String {
     }
 }
 
-/// Whether whoever took the job is of this pool. Where any labels will do, GitHub's own machines
-/// must not be taken for self-hosted ones.
+/// Whether the runner that took the job belongs to this pool. If any labels match, GitHub's own
+/// machines must not be taken for self-hosted ones.
 fn fits(pool: &Pool, job: &Job) -> bool {
     if pool.labels.is_empty() {
         return all_in(&["self-hosted".to_owned()], &job.labels);

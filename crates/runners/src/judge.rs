@@ -289,7 +289,7 @@ impl Judgement {
         (named as u64).max(self.counted.unwrap_or(0))
     }
 
-    /// Whether somebody answered, whatever the answer was.
+    /// Whether any source answered, whatever the answer was.
     pub fn answered(&self) -> bool {
         let all = self
             .runners
@@ -375,7 +375,7 @@ impl Judgement {
         };
     }
 
-    /// Whether there is no room for a runner that nobody spoke of.
+    /// Whether the evidence leaves no room for an unmentioned runner.
     fn complete_or_counted(&self) -> bool {
         self.complete || self.unlisted > 0 || self.counted.is_some()
     }

@@ -1,7 +1,7 @@
 //! Several pieces of evidence about one runner become one state, and its reason.
 //!
-//! Pure. What is unknown or too old decides nothing. Of the rest the most trusted decides; where
-//! equals contradict each other nobody knows. Every contradiction is said, whoever won.
+//! Pure. Unknown or outdated evidence decides nothing. Of the rest, the most trusted decides; if
+//! equals contradict each other, the state is unknown. Every contradiction is reported.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub fn merge(evidence: &[Evidence], max_evidence_age: Duration) -> Merged {
     let state = match (up.is_empty(), down.is_empty()) {
         (false, false) => State::Unknown,
         (true, _) => State::Offline,
-        // Whoever saw it work knows more than who only saw it.
+        // A source that saw it run a job knows more than one that only saw it online.
         (false, true) if usable.iter().any(|e| e.state == State::Busy) => State::Busy,
         (false, true) => State::Online,
     };

@@ -81,7 +81,7 @@ pub fn expected(pool: &Pool, supply: Supply) -> String {
     )
 }
 
-/// Offline is an answer; that nobody answered is an error, and answers that do not decide are
+/// Offline is an answer. No answer at all is an error, and answers that do not decide are
 /// inconclusive.
 fn verdict(judgement: &Judgement) -> Verdict {
     match judgement.state {

@@ -15,9 +15,9 @@ pub struct Pool {
     pub scope: Scope,
     /// Runners that are known by name, from the configuration.
     pub members: Vec<String>,
-    /// Nobody but the members is meant, whoever else has the labels.
+    /// Only the members belong to it, even if other runners have the labels.
     pub only_members: bool,
-    /// Whose jobs tell of the runners: GitHub lists jobs by repository alone.
+    /// The repositories whose jobs use the runners: GitHub lists jobs only by repository.
     pub repositories: Vec<String>,
     pub metric: Option<RunnerMetric>,
     pub supply: Supply,
@@ -79,8 +79,8 @@ impl Pool {
         within: MAX_START_TIME,
     };
 
-    /// A pool of the section; `here` is the repository of the workflow run. `None` where nobody
-    /// said whose runners are meant.
+    /// A pool of the section; `here` is the repository of the workflow run. `None` if the runners'
+    /// owner is not configured.
     pub fn of_section(
         pool: &config::file::Pool,
         section: &RunnerCheck,

@@ -131,7 +131,7 @@ struct Stat {
 }
 
 impl Stat {
-    /// `None` where there is nothing, and where nothing may be seen (`hidepid`).
+    /// `None` if there is no such process, or if it is hidden (`hidepid`).
     fn read(pid: &str) -> Option<Stat> {
         Stat::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }

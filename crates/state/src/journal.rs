@@ -42,7 +42,7 @@ pub enum Event {
         /// The safety rules that were lifted for it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         forced: Vec<Forced>,
-        /// When whoever writes it began to ask, check and prepare.
+        /// When the operation that writes it began to query, check and prepare.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         started: Option<Timestamp>,
     },
@@ -304,8 +304,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether a line of which nobody can say that it was written is there. A request that was
-    /// sent twice meets what it wrote the first time.
+    /// Whether a line is there although its write was uncertain. A request that was sent twice meets
+    /// what it wrote the first time.
     async fn arrived(&self, line: &[u8]) -> Option<Blob> {
         let found = self.backend.get(&Part::Journal(self.number)).await.ok()??;
         let before = found.bytes.strip_suffix(line)?;

@@ -105,7 +105,7 @@ pub(crate) fn is_older(value: &Value) -> bool {
     }
 }
 
-/// Reads an older state. `now` stands where no time is told.
+/// Reads an older state. `now` replaces a missing time.
 pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, Error> {
     let value: Value = serde_json::from_slice(bytes)?;
     let older = is_older(&value);

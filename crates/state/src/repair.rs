@@ -96,8 +96,8 @@ impl Store {
     }
 }
 
-/// Whether what a rollback that has ended did still stands: it made a step, and nobody put back
-/// what was before or deployed over it.
+/// Whether the effect of an ended rollback still holds: it made a step, and it was neither undone
+/// nor replaced by a deployment.
 fn changed(lines: &[Line]) -> bool {
     let made = |line: &Line| matches!(line.event, Event::Done { .. });
     let undone = |line: &Line| match &line.event {

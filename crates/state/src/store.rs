@@ -1,8 +1,8 @@
-//! The state wherever it is kept: read, compared, swapped, leased.
+//! The state, independent of its backend: read, compared, swapped, leased.
 //!
-//! A change is a compare-and-swap of the whole document: read, changed, and written only where
-//! nobody else has written since; else all of it again. The lease for a whole operation is `lock`
-//! in the document itself.
+//! A change is a compare-and-swap of the whole document: read, changed, and written only if there
+//! was no other write in between; otherwise it starts again. The lease for a whole operation is
+//! `lock` in the document itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub struct Claim<'a> {
     pub holder: Holder,
     pub operation: &'a str,
     pub ttl: Duration,
-    /// The token of a lock whose holder was found to be gone by asking somebody.
+    /// The token of a lock whose holder is gone, according to a queried source.
     pub gone: Option<u64>,
 }
 
@@ -121,8 +121,8 @@ impl Store {
         self.backend.name(&Part::Backup)
     }
 
-    /// The document; `None` if there is none yet. Where it is gone and what was kept beside it is
-    /// not, that is an error and no beginning.
+    /// The document; `None` if it does not exist yet. If only the document is missing and its
+    /// neighbours exist, that is an error and not a new state.
     pub async fn read(&self) -> Result<Option<Document>, Error> {
         match self.blob_or_fresh().await? {
             Some(blob) => self.parse(&blob.bytes).await.map(Some),
@@ -236,7 +236,7 @@ impl Store {
         mut change: impl FnMut(&mut Document) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let until = Instant::now() + self.backend.patience();
-        // What was written last, if nobody can say whether it arrived.
+        // The last write, if it is unknown whether it arrived.
         let mut tried: Option<(Vec<u8>, T, BackendError)> = None;
         loop {
             let old = match self.blob_or_fresh().await {
@@ -252,8 +252,8 @@ impl Store {
                 }
             };
             if let Some((bytes, result, error)) = tried.take() {
-                // A request that was sent twice meets what it wrote the first time; nobody else
-                // writes the same, because each write has a word of its own.
+                // A request that was sent twice meets what it wrote the first time; no other
+                // process writes the same, because each write has its own word.
                 if old.as_ref().is_some_and(|old| old.bytes == bytes) {
                     return Ok(result);
                 }
@@ -316,7 +316,7 @@ impl Store {
         let mut bytes = serde_json::to_vec_pretty(document)
             .map_err(|error| self.not_written(BackendError::failed(error)))?;
         bytes.push(b'\n');
-        // Whoever reads it next must be able to.
+        // The next reader must be able to read it.
         let unfit = if bytes.len() > Part::State.limit() {
             Some(format!("it would have {} MiB", bytes.len() >> 20))
         } else {
@@ -395,9 +395,9 @@ impl Store {
         .await
     }
 
-    /// Proves that the lease is still held, and holds it for `ttl` from now. Asked before each act
-    /// of a long operation: whoever lost the lease must not act any more. Where more than half of
-    /// `ttl` is left nothing is written.
+    /// Proves that the lease is still held, and extends it to `ttl` from now. Called before each act
+    /// of a long operation: an operation that lost the lease must stop acting. If more than half of
+    /// `ttl` is left, nothing is written.
     pub async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error> {
         let lock = self.read().await?.and_then(|document| document.lock);
         let enough = after(Timestamp::now(), ttl / 2);

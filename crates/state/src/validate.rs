@@ -167,7 +167,7 @@ fn shown(value: &Value) -> String {
     cut(&value.to_string(), 60)
 }
 
-/// What every type allows and nobody can have meant.
+/// Values that every type allows but that make no sense.
 fn meaning(document: &Document) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut say = |pointer: String, says: String| found.push(Finding { pointer, says });

@@ -572,8 +572,8 @@ done; fi\n",
         }
     }
 
-    /// A service that was made from other files would lose what stands there, silently. They are
-    /// compared by their last names: the folder of a release may have moved since.
+    /// A service that was created from other files would silently lose their contents. Files are
+    /// compared by their base names: the folder of a release may have moved since.
     fn same_files(&self, look: &Look) -> String {
         let ours = |one: &&Container| self.config.services.contains_key(one.service());
         let files: BTreeSet<&str> = look

@@ -205,7 +205,7 @@ impl Places {
         }
     }
 
-    /// A text file; `None` where there is none.
+    /// A text file; `None` if it does not exist.
     pub async fn read(
         &self,
         place: &Place,

@@ -24,7 +24,7 @@ const MAX_PROOFS: u32 = 2000;
 /// Requests at the same time: hundreds of them must fit into the time of a switch, also where each
 /// takes long. Few, because they may go through one connection to a host.
 const AT_ONCE: u32 = 4;
-/// A shorter pause is none: no timer is finer.
+/// The shortest pause: no timer is finer.
 const SOON: Duration = Duration::from_millis(1);
 
 /// The two kinds of proxy, in words.

@@ -49,8 +49,8 @@ impl Question {
             .then(|| Question::of_probe(probe, context.releases()))
     }
 
-    /// The same of each endpoint that the probe stands for, with the endpoint's name where there
-    /// are several; empty where the gate asks none.
+    /// The same for each endpoint of the probe, with the endpoint's name if there are several; empty if
+    /// the gate probes none.
     pub fn all_of_gate(context: &Context<'_>) -> Result<Vec<(Option<String>, Question)>, Error> {
         let Some(probe) = Question::probe(context) else {
             return Ok(Vec::new());

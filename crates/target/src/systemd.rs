@@ -135,7 +135,7 @@ to={to} link={link} beside={beside} unit={unit}
             .map(drop)
     }
 
-    /// Where the link points to; empty where there is none.
+    /// Where the link points to; empty if it does not exist.
     async fn linked(&self, place: &Place) -> Result<String, Error> {
         let link = word(&self.config.link());
         let text = format!("[ ! -L {link} ] || readlink -n -- {link}");

@@ -69,7 +69,7 @@ pub struct Entrypoint {
     pub place: Place,
     /// Whether users come this way.
     pub traffic: bool,
-    /// Why nobody can say who else answers here: then good answers prove nothing.
+    /// Why it is unknown what else answers here: then good answers prove nothing.
     pub unsure: Option<Error>,
 }
 

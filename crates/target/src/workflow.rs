@@ -34,7 +34,7 @@ pub(crate) struct Workflow<'a> {
     say: Say<'a>,
     repository: Repository,
     client: Client,
-    /// The mark that this process made: of any other one nobody knows whether it was used.
+    /// The mark that this process made: any other mark may have been used.
     fresh: Mutex<Option<String>>,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Workflow<'a> {
 
     fn is_fresh(&self, mark: &str) -> bool {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of the second attempt nobody knows either.
+        // A second attempt is not fresh either.
         fresh.take().is_some_and(|fresh| fresh == mark)
     }
 
@@ -173,7 +173,7 @@ impl<'a> Workflow<'a> {
         let unsure = match sent {
             Ok(Some(run)) => return Ok(run),
             Ok(None) => None,
-            // Nobody knows whether it arrived: then it is shown.
+            // It may have arrived: then its run is in the list.
             Err(error @ (github::Error::Unreachable { .. } | github::Error::Server { .. })) => {
                 Some(error)
             }

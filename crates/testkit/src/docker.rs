@@ -27,7 +27,7 @@ const PLUGINS: [&str; 4] = [
     "/usr/lib/docker/cli-plugins",
     "/usr/libexec/docker/cli-plugins",
 ];
-/// Instead of a plugin: Docker then looks no further, and there is none.
+/// Replaces a plugin: Docker then looks no further, so the plugin is missing.
 const NO_PLUGIN: &str = "#!/bin/sh\nexit 1\n";
 
 impl Compose {

@@ -15,7 +15,7 @@ pub struct Moto {
     port: u16,
 }
 
-/// moto answers many at once and compares and writes in two steps; on S3 nobody comes between.
+/// moto serves requests in parallel and compares and writes in two steps; on S3 that is atomic.
 const ONE_AT_A_TIME: &str = "
 import sys, threading
 import moto.server as server
@@ -88,7 +88,7 @@ impl Moto {
         self.put(&format!("/{bucket}/{}", encode(key)), content);
     }
 
-    /// An object's content; `None` where there is none.
+    /// An object's content; `None` if it does not exist.
     pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         let answer = self.ask("GET", &format!("/{bucket}/{}", encode(key)), b"");
         (answer.status == 200).then_some(answer.body)

@@ -35,7 +35,7 @@ impl Prometheus {
     }
 
     /// Started with recorded series, in the OpenMetrics format with times, and further arguments;
-    /// it scrapes nothing. Whoever has to log in cannot wait for it here: it may still be reading
+    /// it scrapes nothing. If it needs a login, this does not wait for it: it may still be reading
     /// its data.
     pub fn recorded(openmetrics: &str, args: &[&str]) -> Prometheus {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -51,7 +51,7 @@ impl Prometheus {
         Prometheus::launch(folder, Arc::default(), 0, args)
     }
 
-    /// `exporter` 0 is none.
+    /// `exporter` 0 means no exporter.
     fn launch(
         folder: TempDir,
         metrics: Arc<Mutex<Option<String>>>,

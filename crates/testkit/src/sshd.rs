@@ -19,8 +19,7 @@ pub struct Sshd {
     user: String,
 }
 
-/// What differs from an ordinary server. The folder of the server stands in `config` and `before`
-/// as `@`.
+/// What differs from an ordinary server. `@` in `config` and `before` is the server's folder.
 #[derive(Clone, Debug)]
 pub struct SshdSetup {
     /// The kind of the host's key, as `ssh-keygen -t` names it.
@@ -30,7 +29,7 @@ pub struct SshdSetup {
     /// A shell script that runs first, as root and with mounts of its own: what it mounts is seen
     /// by the logins alone.
     pub before: Option<String>,
-    /// Who may log in. Default: whoever runs the test.
+    /// Who may log in. Default: the user who runs the test.
     pub user: Option<&'static str>,
 }
 
@@ -118,7 +117,7 @@ impl Sshd {
         self.port
     }
 
-    /// Who may log in: whoever runs the test.
+    /// Who may log in: by default the user who runs the test.
     pub fn user(&self) -> &str {
         &self.user
     }

@@ -23,7 +23,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// One that nobody vouches for, in a folder: as `openssl req -x509` makes it, for a name.
+    /// A self-signed one in a folder, for a name, as `openssl req -x509` makes it.
     pub fn self_signed(folder: &Path, name: &str) -> Certificate {
         let kind = kind_of(name);
         openssl(

@@ -210,10 +210,10 @@ impl JsonSchema for Json {
 pub struct Proxy(Option<String>);
 
 impl Proxy {
-    /// Nobody, whatever the environment says.
+    /// No proxy, whatever the environment says.
     pub const NONE: Proxy = Proxy(None);
 
-    /// `None` is nobody, whatever the environment says.
+    /// `None` means no proxy, whatever the environment says.
     pub fn url(&self) -> Option<&str> {
         self.0.as_deref()
     }

@@ -1,7 +1,6 @@
 //! One of many endpoints, and the places in a text that it fills.
 
-/// One of the endpoints that a probe stands for, in whose place `{target}`, `{host}` and
-/// `{address}` stand.
+/// One endpoint of a probe; it fills in `{target}`, `{host}` and `{address}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The line of the `targets-file`, or the host's name.

@@ -71,7 +71,7 @@ impl std::str::FromStr for Quantity {
         let quantity = |value, unit| Quantity { value, unit };
         let finite = |text: &str| {
             let number: Option<f64> = text.trim().parse().ok();
-            // `inf` and `nan` are numbers to Rust, and bounds to nobody.
+            // Rust parses `inf` and `nan` as numbers, but they are useless as bounds.
             number.filter(|number| number.is_finite())
         };
         if let Some(number) = finite(text) {

@@ -1,4 +1,4 @@
-//! YAML as a tree in which every node knows where it stands in the text, and its decoding into types.
+//! YAML as a tree in which every node has its position in the text, and its decoding into types.
 //!
 //! The text may be hostile: its size, depth and aliases are bounded.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]

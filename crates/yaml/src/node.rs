@@ -1,6 +1,6 @@
-//! YAML as a tree in which every node knows where it stands in the file.
+//! YAML as a tree in which every node has its position in the file.
 //!
-//! Typed decoding happens after merging and interpolation, so the places must survive both.
+//! Typed decoding happens after merging and interpolation, so the positions must survive both.
 
 use std::collections::HashMap;
 

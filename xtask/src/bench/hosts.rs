@@ -1,8 +1,8 @@
 //! A login at a hundred hosts, 32 at a time: `preflight` beside parallel-ssh and ansible.
 //!
-//! One sshd stands for all hosts, on 127.0.1.1 to 127.0.1.100, so its own work is the floor of all
+//! One sshd represents all hosts, on 127.0.1.1 to 127.0.1.100, so its own work is the floor of all
 //! three. They log in to an empty home: a shell reads its user's `.bashrc` for every command that
-//! comes over SSH, and one that starts a version manager takes three times as long as the login
+//! comes over SSH, and a `.bashrc` that starts a version manager takes three times as long as the login
 //! and waits for a lock that all hundred share.
 
 use std::fs;

@@ -13,7 +13,7 @@ use crate::command::{Failure, root};
 /// Packs the binary, the licenses and the folders in `beside` under a folder of the archive's name.
 /// The same binary gives the same archive: no times, no names of people.
 pub(crate) fn pack(binary: &Path, beside: &Path, name: &str, archive: &Path) -> io::Result<()> {
-    // A program of its own: within ours, which nobody optimizes, it would take a minute.
+    // A separate program: inside xtask, which is built without optimizations, it would take a minute.
     let mut gzip = Command::new("gzip")
         .args(["--no-name"])
         .stdin(Stdio::piped())

@@ -1,5 +1,5 @@
-//! Rules that are the same for every kind of probe: its name, its policy, whom it stands for and
-//! the way there.
+//! Rules that are the same for every kind of probe: its name, its policy, its endpoints and
+//! the route to them.
 
 use yaml::Fault;
 
@@ -57,7 +57,7 @@ fn tunnel(spot: Spot<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Rules about a probe that stands for many endpoints.
+/// Rules about a probe with many endpoints.
 fn group(probe: &impl ProbeConfig, spot: Spot<'_>) -> Result<(), Fault> {
     let Some(group) = probe.group() else {
         return Ok(());

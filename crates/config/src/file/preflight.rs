@@ -40,8 +40,8 @@ pub use secrets::{SecretCheck, SecretKind};
 pub use token::{SecretStore, TokenPermission, TokenWish};
 pub use variables::VariableCheck;
 
-/// The kinds of check, a row each: the key under `preflight:` and what stands there. They are
-/// planned in this order. `$with!` gets the rows.
+/// The kinds of check, one row each: the key under `preflight:` and the type of its value. They
+/// are planned in this order. `$with!` gets the rows.
 #[macro_export]
 macro_rules! check_kinds {
     ($with:ident) => {

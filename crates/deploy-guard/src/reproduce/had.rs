@@ -6,7 +6,7 @@ use cli::{Failure, Job};
 use model::report::v1;
 use model::{Outcome, Severity};
 
-/// What stands in a report in the place of a secret.
+/// What a report shows in place of a secret.
 const MASK: &str = "***";
 
 pub(super) fn compare(then: &v1::Report, job: &Job) -> Result<Vec<Outcome>, Failure> {

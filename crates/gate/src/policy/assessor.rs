@@ -12,8 +12,8 @@ use super::standing::{Conclusion, Sample, Standing};
 /// A soak is one if no more than one of so many of its slots was missed by our own fault.
 const MAY_MISS: u32 = 10;
 
-/// What a policy makes of the samples so far. It knows no clock: samples carry their slot, and
-/// who asks where things stand says what time it is.
+/// What a policy concludes from the samples so far. It has no clock: samples carry their slot, and
+/// the caller passes the time.
 #[derive(Clone, Debug)]
 pub struct Assessor {
     now: Standing,
@@ -113,7 +113,7 @@ impl Assessor {
         next + interval.saturating_mul(left_out.unwrap_or(u32::MAX))
     }
 
-    /// The conclusion, or where the probe stands at this time, with no measurement under way.
+    /// The conclusion, or the standing of the probe at this time, with no measurement under way.
     pub fn stands(&self, policy: &Policy, elapsed: Duration) -> Result<Conclusion, Standing> {
         match &self.conclusion {
             Some(conclusion) => Ok(conclusion.clone()),

@@ -48,8 +48,8 @@ pub struct Standing {
     pub soak_failed: u32,
     /// Slots since then in which nothing was measured, because we ourselves were stopped.
     pub soak_missed: u32,
-    /// The slot of the first failure since the last success. Only a success ends a failure: that
-    /// somebody could not be asked in between heals nothing.
+    /// The slot of the first failure since the last success. Only a success ends a failure: an error
+    /// of the measurement in between does not.
     pub failing_since: Option<Duration>,
 }
 

@@ -548,7 +548,7 @@ proptest! {
         prop_assert!(verdict != Ok(P));
     }
 
-    /// What is concluded stays so: nobody who looks later sees another verdict.
+    /// A conclusion is final: a later assessment gives the same verdict.
     #[test]
     fn a_conclusion_is_final(policy in soaks(), seen in verdicts(), cut in 0_usize..40, elapsed in 0_u64..60) {
         let all = samples(&seen);
@@ -581,7 +581,7 @@ proptest! {
         }
     }
 
-    /// The worst decides, whoever is asked first.
+    /// The worst decides, whichever probe runs first.
     #[test]
     fn the_order_of_probes_does_not_matter(
         runs in proptest::collection::vec((soaks(), verdicts()), 0..6),

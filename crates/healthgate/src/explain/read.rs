@@ -1,4 +1,4 @@
-//! Reads a report that somebody else may have made, damaged or sent.
+//! Reads a report from an untrusted source; it may be damaged.
 
 use std::fs::File;
 use std::io::{self, Read as _};

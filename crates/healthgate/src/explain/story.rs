@@ -227,7 +227,7 @@ fn chapter(told: &Told, n: usize) -> Chapter {
     }
 }
 
-/// The heads of the telling answers; of what passed, nobody asks.
+/// The heads of the answers that explain a failure; none for an outcome that passed.
 fn answers(outcome: &Outcome) -> Vec<Answer> {
     if outcome.verdict == Verdict::Pass {
         return Vec::new();

@@ -76,7 +76,7 @@ fn one(same: Vec<v1::Outcome>) -> Outcome {
     outcome
 }
 
-/// Each shard left it to another one: then nobody knows.
+/// Every shard skipped it, so its verdict is unknown.
 fn unasked(outcome: Outcome) -> Outcome {
     Outcome::inconclusive(outcome.id, outcome.subject)
         .severity(outcome.severity)

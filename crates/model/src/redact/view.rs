@@ -135,7 +135,7 @@ impl Escape {
         }
     }
 
-    /// The escape that the text begins with: its length, and what it stands for.
+    /// The escape that the text begins with: its length, and the bytes that it encodes.
     fn read(self, text: &[u8]) -> Option<(usize, Vec<u8>)> {
         match (self, text[0]) {
             (Escape::Backslash, b'\\') => backslash(&text[1..]).map(behind(1)),

@@ -60,7 +60,7 @@ pub enum Error {
 const MAX_CODINGS: usize = 4;
 
 impl Reply {
-    /// `status 200`, and of whom if it is somebody else than was asked first.
+    /// `status 200`, and the server that answered if the request was redirected.
     pub fn shown(&self) -> String {
         match &self.redirected {
             None => format!("status {}", self.status),
@@ -94,7 +94,7 @@ impl Reply {
         model::evidence::head(&head)
     }
 
-    /// Unpacks a body that was sent packed, although nobody asked for it, up to `limit` bytes.
+    /// Decompresses a body that was compressed although the request did not ask for it, up to `limit` bytes.
     /// Each reader of the body calls it; only the first call does anything.
     pub async fn unpack(&mut self, limit: u64) -> Result<(), Error> {
         if let Some(done) = &self.unpacked {

@@ -98,7 +98,7 @@ impl Transport {
         &self.route
     }
 
-    /// Whether somebody else connects.
+    /// Whether a proxy makes the connection.
     pub fn is_proxied(&self, url: &Url) -> bool {
         let uri: Result<Uri, _> = url.as_str().parse();
         uri.is_ok_and(|uri| self.proxy.of(&uri).is_some())
@@ -114,7 +114,7 @@ impl Transport {
             .await
     }
 
-    /// Where somebody else may be reached than the one whose addresses are given.
+    /// The endpoints of another server than the one whose addresses are given.
     pub async fn ends_elsewhere(&self, url: &Url) -> Result<Vec<Endpoint>, Problem> {
         if self.is_proxied(url) {
             Ok(vec![Endpoint::Beyond])
@@ -123,7 +123,7 @@ impl Transport {
         }
     }
 
-    /// Sends a request to somebody else: without our certificate, to whatever address the name
+    /// Sends a request to another server: without our certificate, to whatever address the name
     /// resolves to.
     pub async fn send_elsewhere(&self, request: &Request) -> Result<Reply, Problem> {
         let route = self.route.elsewhere();
@@ -272,7 +272,7 @@ impl Transport {
     }
 }
 
-/// To the server or to whoever stands between, as far as to where TLS may begin.
+/// Connects to the server or to the proxy, up to the point where TLS may begin.
 async fn connect(
     route: &Route,
     ends: &[Endpoint],
@@ -341,7 +341,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Tasks 
     }
 }
 
-/// Ends them with the measurement: a server that goes on sending finds nobody.
+/// Ends the tasks with the measurement, even if the server keeps sending.
 struct EndOf(Tasks);
 
 impl Drop for EndOf {

@@ -11,7 +11,7 @@ use remote::local::Script;
 
 use super::finding::{Finding, Who};
 
-/// Whoever does not answer by then would hold up a stage too.
+/// A service that takes longer to answer would also delay a stage.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {

@@ -56,7 +56,7 @@ impl Repository {
                 .actual("one");
             findings.push(Finding::new(outcome, &[]));
         }
-        // What a workflow's token may do stands in the workflow; one that may is enough.
+        // The workflow file grants its token's permissions; one workflow with the permission is enough.
         for Permission {
             name,
             stops,

@@ -1,4 +1,4 @@
-//! The state: whether it can be read and written, and what stands in it.
+//! The state: whether it can be read and written, and what it contains.
 
 use std::time::Duration;
 

@@ -115,7 +115,7 @@ impl Found<'_> {
     }
 }
 
-/// In the order in which one is taken where nobody is asked: what says most first.
+/// In the order of preference when there is no prompt: the most specific first.
 fn found(seen: &Seen) -> Vec<Found<'_>> {
     let tasks = seen.tasks.iter().map(Found::Ecs);
     // Names are known inside a Compose project only.

@@ -1,12 +1,12 @@
-//! The text of the workflow. Nothing of the repository stands in it but plain words, and no
-//! expression stands in a script.
+//! The text of the workflow. It takes only plain words from the repository, and no script in it
+//! contains an expression.
 
 use std::fmt::Write as _;
 
 use super::plan::{Plan, ROLE, Way};
 use super::text::scalar;
 
-/// By its commit: a tag of somebody else's can be moved.
+/// Pinned to a commit: its owner can move a tag.
 const CHECKOUT: &str = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1";
 
 const LOG_IN: &str =

@@ -124,7 +124,7 @@ impl Places {
         Ok(())
     }
 
-    /// Both or none; what somebody else wrote meanwhile stays.
+    /// Writes both or none; a file that another process wrote meanwhile stays.
     pub(super) fn write(&self, files: &Files) -> Result<(), Problem> {
         self.are_free()?;
         self.create(&self.configuration, &files.configuration)?;

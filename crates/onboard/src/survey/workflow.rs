@@ -14,7 +14,7 @@ pub(crate) struct Workflow {
     pub(crate) guards: bool,
     /// Every `permissions` in it.
     pub(crate) permissions: Vec<Value>,
-    /// Secrets by their names; the job's own token is none of them.
+    /// Secrets by their names, without the job's own token.
     pub(crate) secrets: BTreeSet<String>,
     /// The labels of a job on a machine of one's own.
     pub(crate) labels: Option<Vec<String>>,

@@ -22,7 +22,7 @@ impl Unknown {
         }
     }
 
-    /// Somebody whom we ask does not tell: an error, never an absence.
+    /// The service did not answer the question: an error, never an absence.
     pub(super) fn outcome(self, id: &str, subject: &str, expected: &str) -> Outcome {
         Outcome::error(id, subject)
             .expected(expected)

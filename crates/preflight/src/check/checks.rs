@@ -98,7 +98,7 @@ async fn ask(
     let commit = Commit::of(scene, &look.asked, named.as_deref()).await?;
     let asker = {
         let actions = &scene.job.actions;
-        // Runs of another repository are none of ours.
+        // Ignore runs of another repository.
         let here = actions
             .repository
             .as_deref()

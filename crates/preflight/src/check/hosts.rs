@@ -132,7 +132,7 @@ async fn go(
             }),
         };
     };
-    // A closed semaphore is none that we have.
+    // We never close the semaphore.
     let _turn = scene.hosts.acquire().await;
     Visited {
         name: name.to_owned(),

@@ -14,7 +14,7 @@ use registry::{Access, Answer, Client, Error, Reference, Tags, Want};
 use super::{Check, Planned, Scene};
 use cli::login::{self, Known, Login};
 
-/// How far the clock of whoever built an image may be ahead of ours.
+/// How far the clock of the machine that built an image may be ahead of ours.
 const SKEW: Duration = Duration::from_mins(5);
 /// Reproducible builds write a fixed date: 1970, or 1980 as the first that a ZIP file can hold.
 const FIRST_TRUE_YEAR: i16 = 1981;

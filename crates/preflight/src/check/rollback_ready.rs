@@ -15,7 +15,7 @@ use target::{Place, Places, kinds};
 use super::{Check, Planned, Scene, images};
 
 type Judge = for<'j> fn(&'j Question<'j>, &'j Document) -> Outcome;
-/// The one store that all parts ask, or why there is none.
+/// The one store that all parts query, or why it could not be opened.
 type Opened = Rc<Result<Store, Error>>;
 
 struct Question<'a> {
@@ -206,7 +206,7 @@ impl Question<'_> {
         }
     }
 
-    /// The last-known-good release, or that there is none.
+    /// The last-known-good release, or the outcome that it is missing.
     fn good<'d>(&self, document: &'d Document) -> Result<&'d str, Box<Outcome>> {
         document.last_known_good.as_deref().ok_or_else(|| {
             Box::new(

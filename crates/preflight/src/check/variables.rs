@@ -185,7 +185,7 @@ fn example<'v>(
         ))
 }
 
-/// Somebody's file is in the way of asking.
+/// The check could not run because a file cannot be read.
 fn unreadable(id: &str, subject: &str, path: &Path, problem: &Unreadable) -> Outcome {
     Outcome::error(id, subject)
         .expected(format!("a file of KEY=VALUE lines at {}", path.display()))

@@ -1,4 +1,4 @@
-//! What somebody let through: until when, by whom and why is shown with it.
+//! Waived outcomes. Each one shows until when, by whom and why.
 
 use cli::glob;
 use config::file::Waiver;

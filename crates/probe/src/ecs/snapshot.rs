@@ -78,7 +78,7 @@ impl Task {
         })
     }
 
-    /// It stopped by itself: not because somebody scaled, deployed or took its machine away.
+    /// It stopped by itself: not because of scaling, a deployment or the loss of its machine.
     pub(super) fn crashed(&self) -> bool {
         match self.stop_code.as_str() {
             "EssentialContainerExited" | "TaskFailedToStart" => true,

@@ -192,7 +192,7 @@ fn rsa(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// SEC 1; the curve stands in it, or in what is around it.
+/// SEC 1; it contains the curve, or the structure around it does.
 fn ec(bytes: &[u8], curve: Option<&[u8]>) -> Result<(), Error> {
     let mut inside = part(&mut { bytes }, SEQUENCE)?;
     part(&mut inside, INTEGER)?;

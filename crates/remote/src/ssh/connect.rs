@@ -228,7 +228,7 @@ impl Target {
     }
 }
 
-/// Ends a login that nobody waits for any more: a peer could keep its thread busy for ever.
+/// Ends an abandoned login: a peer could keep its thread busy forever.
 struct Plug(Option<TcpStream>);
 
 impl Plug {

@@ -18,7 +18,7 @@ const STALL: Duration = Duration::from_secs(5);
 pub(super) struct Link {
     pub(super) session: ssh2::Session,
     pub(super) stream: Arc<TcpStream>,
-    /// Nobody has a handle to it any more.
+    /// Set when the last handle is dropped.
     pub(super) unwanted: Arc<AtomicBool>,
 }
 
@@ -102,7 +102,7 @@ impl Link {
     /// One step; `None` where it has to wait for the other side.
     ///
     /// A packet that was sent in part must be sent to its end before anything else is: libssh2
-    /// refuses the next one. All channels share the socket, so nobody loses by waiting here.
+    /// refuses the next one. All channels share the socket, so waiting here delays none of them further.
     pub(super) fn step<T, E: IntoLinkError>(
         &self,
         mut step: impl FnMut() -> Result<T, E>,

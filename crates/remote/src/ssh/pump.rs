@@ -156,7 +156,7 @@ impl Pump {
         }
     }
 
-    /// Until nobody wants anything of it any more, or it broke.
+    /// Runs until the last handle is gone, or the connection breaks.
     pub(super) fn run(mut self) {
         while let Ok(true) = self.once() {}
         self.open.store(false, Ordering::Release);
@@ -350,7 +350,7 @@ impl Pump {
             }
             (Opening::Tunnel(order), Ok(channel)) => match Bore::new(channel) {
                 Ok((bore, end)) => {
-                    // A tunnel that nobody waits for is dropped, and so closes.
+                    // A tunnel whose receiver is gone is dropped, which closes it.
                     let _ = order.reply.send(Ok(end));
                     self.tunnels.push(bore);
                 }

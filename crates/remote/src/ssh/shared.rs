@@ -86,7 +86,7 @@ impl Shared {
         &self.target
     }
 
-    /// As [`Session::run`]; the time is for the login too, where there is none yet.
+    /// As [`Session::run`]; the time limit includes the login, if it has not happened yet.
     pub async fn run(&self, command: &str, limits: Limits) -> Result<Output, Error> {
         self.exec(Work::Command(command), limits).await
     }

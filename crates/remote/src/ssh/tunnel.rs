@@ -55,7 +55,7 @@ impl Tunnel {
         })
     }
 
-    /// An end or an error of the local pair of sockets, as what it stands for.
+    /// Translates an end or an error of the local pair of sockets into its cause.
     fn meant<T>(&self, result: io::Result<T>, is_end: impl Fn(&T) -> bool) -> io::Result<T> {
         let over = result.as_ref().map_or(true, is_end);
         if over && self.severed.load(Ordering::Acquire) {

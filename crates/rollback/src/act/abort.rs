@@ -51,7 +51,7 @@ pub(super) async fn put_back(
     }
     // Not `rollback`: a lease of that name, killed, is a rollback to go on with.
     let (lease, ()) = session.acquire("abort", |_, _| ()).await?;
-    // Whoever held the lease until now may have ended it.
+    // The previous holder of the lease may have ended it.
     let found = session.store.unfinished().await?;
     let Some((journal, destination)) = found.and_then(|journal| {
         let destination = journal.plan()?.0.to_owned();

@@ -24,7 +24,7 @@ type Look<'a> = Pin<Box<dyn Future<Output = Result<String, Failure>> + 'a>>;
 const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Rollback<'_> {
-    /// Into the folder `evidence`, or why there is none.
+    /// Writes into the folder `evidence`, or reports why it could not.
     pub(super) async fn capture(
         &self,
         target: &dyn Target,

@@ -13,7 +13,7 @@ use crate::refuse;
 use crate::session::Session;
 use target::Transition;
 
-/// Finishes an interrupted rollback. Does nothing where there is none.
+/// Finishes an interrupted rollback. Does nothing without one.
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let mut hook_context = HookContext::default();
@@ -67,7 +67,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
     });
     let (acquired, waited) = timed(acquiring).await;
     let (lease, document) = acquired?;
-    // Whoever held the lease until now may have ended the journal that was found before it.
+    // The previous holder of the lease may have ended the journal that was found earlier.
     let found = session.store.unfinished().await?;
     let asking = Box::pin(rollback.situation(target, document));
     let situation = rollback.or_interrupted(asking).await?;

@@ -109,8 +109,8 @@ impl Rollback<'_> {
     }
 }
 
-/// The probe as the destination itself would answer it; `None` where it does not go through the
-/// front door, and so would ask whoever has the traffic.
+/// The probe, directed at the destination itself; `None` if it does not go through the front door,
+/// because it would then reach the release that has the traffic.
 fn moved(probe: &HttpProbe, idle: &Standby, place: &Place) -> Option<HttpProbe> {
     if probe.hosts.is_some() || probe.targets_file.is_some() {
         return None;

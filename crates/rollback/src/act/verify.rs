@@ -142,7 +142,7 @@ impl Rollback<'_> {
                     now,
                 );
                 if !forced.is_empty() && document.entry(self.destination).is_none() {
-                    // Nobody knows yet whether it is good; that it was insisted on is known.
+                    // Whether it is good is not known yet; that a rule was lifted for it is.
                     document.deployed(self.destination, Status::Pending, now, None);
                 }
                 document.forced(self.destination, forced);

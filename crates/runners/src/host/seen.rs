@@ -56,7 +56,7 @@ pub struct Seen {
     pub log: Vec<(Option<Duration>, String)>,
 }
 
-/// Reads the script's answer; `None` where there is none.
+/// Reads the script's answer; `None` if it has no answer.
 pub fn read(text: &str) -> Option<Seen> {
     let mut parts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut part = "";

@@ -136,8 +136,8 @@ impl Bucket {
         })
     }
 
-    /// AWS honours conditions. What stands in for it may pass them over, and two writers would
-    /// overwrite one another: it must refuse on an object of its own first.
+    /// AWS honours conditions. A compatible service may ignore them, and two writers would overwrite
+    /// one another: it must first refuse a write to an object made for this test.
     async fn prove(&self) -> Result<(), BackendError> {
         let env = &self.env;
         let own = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];

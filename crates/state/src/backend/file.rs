@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::part::{BackendError, Blob, JOURNALS, Part, journal_number};
 use crate::atomic::{self, Owner};
 
-/// A swap takes milliseconds; whoever holds it longer is stuck.
+/// A swap takes milliseconds; a process that holds the lock longer is stuck.
 const SWAP_TIME: Duration = Duration::from_secs(10);
 /// Between two tries for the swap lock.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -98,7 +98,7 @@ impl File {
         Owner::beside(&self.with(""))
     }
 
-    /// Opens the file of the swap lock, and makes it where there is none.
+    /// Opens the file of the swap lock, and creates it if it is missing.
     fn lock_file(&self, path: &Path) -> io::Result<fs::File> {
         let mut open = OpenOptions::new();
         open.read(true).write(true);

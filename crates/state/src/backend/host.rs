@@ -33,7 +33,7 @@ pub(crate) struct Host {
     alias: String,
     path: String,
     shared: Arc<Shared>,
-    /// Who we are, for whoever finds our lock file.
+    /// Who we are, for a process that finds our lock file.
     who: String,
 }
 
@@ -210,7 +210,7 @@ impl Host {
         ran.map_err(|error| self.failed(&error))
     }
 
-    /// Runs a script that writes: where no answer comes back, nobody knows.
+    /// Runs a script that writes: without an answer, the effect is unknown.
     async fn order(
         &self,
         script: &str,

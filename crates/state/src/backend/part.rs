@@ -59,7 +59,7 @@ pub(crate) enum BackendError {
     Conflict,
     /// What is there is nothing that can be read: no regular file, or far too large.
     Unusable(String),
-    /// Somebody else is writing, and does not end.
+    /// Another process is writing, and does not finish.
     Busy(String),
     /// It may have been written or not.
     Unsure(String),
@@ -78,7 +78,7 @@ impl BackendError {
         }
     }
 
-    /// The reason and the next step, which is `usual` where nobody knows a better one.
+    /// The reason and the next step, which is `usual` if there is no better one.
     pub(crate) fn words(self, usual: &str) -> (String, String) {
         let usual = usual.to_owned();
         match self {

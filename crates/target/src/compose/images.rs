@@ -12,7 +12,7 @@ pub(super) fn is_image(text: &str) -> bool {
         && text.chars().all(good)
 }
 
-/// What stands in the place of the release.
+/// The part of the image in place of the release.
 pub(super) fn release_of(template: &str, image: &str) -> Option<String> {
     let (head, tail) = template.split_once(RELEASE)?;
     let release = image.strip_prefix(head)?.strip_suffix(tail)?;

@@ -25,8 +25,7 @@ pub(super) fn primary(service: &Service) -> Result<&Deployment, Error> {
     primary.ok_or_else(|| Error::Missing("ECS shows no PRIMARY deployment".to_owned()))
 }
 
-/// The only deployment that runs, rolled out: while there are two, nobody can say which of them an
-/// answer came from.
+/// The only running deployment, rolled out: while there are two, an answer could come from either.
 pub(super) fn settled(service: &Service) -> Result<&Deployment, Error> {
     let primary = primary(service)?;
     let definition = short(&primary.task_definition);

@@ -189,7 +189,7 @@ impl ProbeConfig for HttpProbe {
     }
 
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
-        // What stands for many is no URL before it is filled.
+        // The template of a group is not a URL before it is filled.
         if !self.is_group() {
             spot.key("url").http_url(&self.url)?;
         }

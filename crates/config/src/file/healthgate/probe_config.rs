@@ -13,8 +13,8 @@ use crate::value::{Address, Member, Portion};
 
 /// A kind of probe, by the type of its entries in the file.
 pub trait ProbeConfig: Clone {
-    /// Whether the members of a group are told apart by a `{target}`, `{host}` or `{address}` that
-    /// stands in the probe's values; else each is asked on a host of its own.
+    /// Whether a `{target}`, `{host}` or `{address}` in the probe's values distinguishes the members
+    /// of a group; otherwise each member is probed on its own host.
     const HAS_PLACES: bool = true;
 
     fn name(&self) -> &str;
@@ -24,7 +24,7 @@ pub trait ProbeConfig: Clone {
     /// What the probe does otherwise than the stage's policy.
     fn policy(&self) -> Option<&PolicyOverlay>;
 
-    /// The endpoints that it stands for, where its kind can stand for many.
+    /// Its endpoints, if its kind can have many.
     fn group(&self) -> Option<Group<'_>> {
         None
     }
@@ -67,7 +67,7 @@ pub enum MemberError {
     OneHost,
 }
 
-/// The endpoints that a probe stands for.
+/// The endpoints of a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<'a> {
     pub targets_file: Option<&'a Path>,

@@ -60,7 +60,7 @@ impl ProbeConfig for RedisProbe {
         if self.user.is_some() && self.password_env.is_none() {
             return spot.refuse("user", "`user` needs `password-env`");
         }
-        // Else the password would go to whoever listens, and in clear.
+        // Otherwise the password would go to any listener, in clear text.
         for (key, given) in [
             ("ca-file", self.ca_file.is_some()),
             ("server-name", self.server_name.is_some()),

@@ -20,7 +20,7 @@ pub trait TargetConfig {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault>;
 }
 
-/// Whoever looks without a pause is soon refused.
+/// Polling without a pause is soon refused.
 pub(super) fn pause(spot: Spot<'_>, pause: Span) -> Result<(), Fault> {
     if pause.get().is_zero() {
         return Err(spot.fault("there is no pause between two looks"));

@@ -87,7 +87,7 @@ fn endpoints(plan: &Plan, text: &mut String) {
     }
 }
 
-/// What is asked of whoever runs it.
+/// The probes of the platform that runs the release.
 fn kinds(plan: &Plan, text: &mut String) {
     let everywhere = if plan.machines.is_empty() {
         ""

@@ -32,7 +32,7 @@ impl File {
 pub(super) struct Looked {
     /// The newest, and the one before it.
     pub(super) files: Vec<File>,
-    /// Whether the newest is whole; `None` where nobody asked.
+    /// Whether the newest is complete; `None` if that was not checked.
     pub(super) proof: Option<Proof>,
 }
 
@@ -48,7 +48,7 @@ pub(super) enum Proof {
     },
 }
 
-/// Why nobody can know.
+/// Why it cannot be known.
 pub(super) struct Blind {
     pub(super) verdict: Verdict,
     pub(super) reason: String,
@@ -72,7 +72,7 @@ pub(super) fn worth_reading(check: &BackupCheck, file: &File) -> bool {
         && too_small(check, file).is_none()
 }
 
-/// Nobody knows how old that one is, and it would be the newest for ever.
+/// The real age of such a file is unknown, and it would be the newest forever.
 pub(super) fn from_the_future(check: &BackupCheck, file: &File) -> bool {
     check.max_age.is_some() && -file.age > SKEW
 }

@@ -105,7 +105,7 @@ pub(super) fn read(text: &str) -> Option<Listed> {
 
 /// Reads one file to its end.
 pub(super) fn verify(intact: Intact, name: &str) -> String {
-    // A name that begins with a dash is none of an option.
+    // A name that begins with a dash must not be read as an option.
     let name = if name.starts_with('-') {
         format!("./{name}")
     } else {

@@ -23,7 +23,7 @@ pub(super) struct Judged {
     /// Required, and not there.
     missing: Vec<String>,
     unknown: Vec<String>,
-    /// Required, and only skipped: nobody proved anything.
+    /// Required, and only skipped: that proves nothing.
     unproven: Vec<String>,
     waived: Vec<String>,
     /// Waivers that would have let something through, had they not expired.

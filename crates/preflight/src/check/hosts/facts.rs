@@ -104,7 +104,7 @@ impl Fact<'_> {
     fn key(self) -> String {
         match self {
             Fact::Sudo => "sudo".to_owned(),
-            // Each program has a line of its own; the last stands for all.
+            // Each program has its own line; the last one represents all.
             Fact::Commands(names) => format!("program{}", names.len().saturating_sub(1)),
             Fact::Disk(nth, _) | Fact::Inodes(nth, _) => format!("disk{nth}"),
             Fact::Memory(_) => "memory".to_owned(),
