@@ -88,10 +88,7 @@ fn cut(message: &str) -> String {
     if message.len() <= MESSAGE {
         return message.to_owned();
     }
-    let mut end = MESSAGE;
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = message.floor_char_boundary(MESSAGE);
     format!("{} {CUT}", &message[..end])
 }
 

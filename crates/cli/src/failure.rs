@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use model::{ExitCode, Outcome, Report, Verdict};
+use model::{ExitCode, Outcome, Report};
 
 /// Why there is no report, the exit code that says so, and the next step.
 #[derive(Debug)]
@@ -65,13 +65,7 @@ impl Failure {
     /// What it comes to, as a report.
     pub fn report(&self, stage: &str, started_at: Timestamp) -> Report {
         let mut report = Report::from_outcomes(stage, started_at, self.beside.clone());
-        report.verdict = match self.code {
-            ExitCode::Fail => Verdict::Fail,
-            ExitCode::Refused => Verdict::Refused,
-            ExitCode::Partial => Verdict::Partial,
-            ExitCode::Inconclusive => Verdict::Inconclusive,
-            _ => Verdict::Error,
-        };
+        report.verdict = self.code.verdict();
         report.reason = self.chain();
         report.hint.clone_from(&self.hint);
         report

@@ -1,9 +1,9 @@
 //! What this stage was given, for the report.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use model::inputs::{Configuration, Variable};
+use model::text::hex;
 use model::{Env, Inputs};
 use sha2::{Digest as _, Sha256};
 
@@ -58,9 +58,5 @@ pub fn sha256(path: &Path) -> Option<String> {
     const MOST: u64 = 1 << 20;
     // A pipe has no sum, and is read only once.
     let bytes = files::read(path, MOST).ok()?;
-    let mut text = String::new();
-    for byte in Sha256::digest(&bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Some(text)
+    Some(hex(Sha256::digest(&bytes)))
 }

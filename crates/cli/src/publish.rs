@@ -244,7 +244,7 @@ impl Publisher {
         }
         // One step has one summary and one limit, however many stages it runs.
         let mut old = Vec::new();
-        if let Ok(file) = File::open(path) {
+        if let Ok(file) = ::files::open(path) {
             let _ = file.take(4 * limit as u64).read_to_end(&mut old);
         }
         // What others have put behind our section since then stays behind it.
@@ -408,7 +408,7 @@ fn write_report(path: &Path, document: &str) -> Option<PathBuf> {
     let written = if is_stream(path) {
         stream(path).and_then(|mut stream| stream.write_all(document.as_bytes()))
     } else {
-        replaced(path, document)
+        state::atomic::replace(path, document.as_bytes())
     };
     match written {
         Ok(()) => Some(path.to_owned()),
@@ -417,20 +417,6 @@ fn write_report(path: &Path, document: &str) -> Option<PathBuf> {
             None
         }
     }
-}
-
-fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".report-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder_of(path))?;
-    if let Some(owner) = Owner::beside(path) {
-        owner.own(file.as_file());
-    }
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 /// A file that is made here belongs to the owner of its folder: a person works with `sudo` on what a

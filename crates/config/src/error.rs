@@ -74,7 +74,7 @@ pub(crate) fn placed(fault: Fault, path: &std::path::Path, text: &str) -> Error 
         None => (message, hint),
     };
     let place = place.unwrap_or(0..0);
-    let before = &text[..floor(text, place.start)];
+    let before = &text[..text.floor_char_boundary(place.start)];
     let line = before.matches('\n').count() + 1;
     let column = before
         .rsplit('\n')
@@ -150,25 +150,15 @@ const RENAMED: &[Renamed] = &[
     },
 ];
 
-/// The largest character boundary up to `at`.
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
 fn draw(path: &std::path::Path, text: &str, place: &Place, message: &str) -> String {
-    let start = floor(text, place.start);
+    let start = text.floor_char_boundary(place.start);
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     // Only the first line of a long place: the start is what a person looks for.
-    let end = floor(text, place.end)
+    let end = text
+        .floor_char_boundary(place.end)
         .clamp(start, line_end)
         .max((start + 1).min(line_end));
-    let end = (end..=text.len())
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(text.len());
+    let end = text.ceil_char_boundary(end);
     let path = path.display().to_string();
     let report = [Level::ERROR.primary_title(message).element(
         Snippet::source(text)

@@ -1,8 +1,6 @@
 //! Finds the file, reads it within bounds, and turns it into a [`Config`].
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -149,25 +147,11 @@ fn read(path: &Path) -> Result<String, Error> {
         hint: hint.to_owned(),
     };
     let missing = "name another with `--config FILE`";
-    // A shell that hands over what it makes, `<(…)`, has opened its pipe already.
-    let handed = ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"];
-    let read = if handed.iter().any(|start| path.starts_with(start)) {
-        let mut bytes = Vec::new();
-        let read =
-            File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes));
-        read.map(|_| bytes)
-    } else {
-        files::read(path, MAX_SIZE)
-    };
-    let large = || unreadable("it is larger than 1 MiB".into(), "is it the right file?");
-    let bytes = read.map_err(|error| match error.kind() {
-        std::io::ErrorKind::FileTooLarge => large(),
+    let bytes = files::read_handed(path, MAX_SIZE).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => unreadable(error.to_string(), "is it the right file?"),
         _ if path.is_dir() => unreadable("it is a folder".into(), missing),
         _ => unreadable(error.to_string(), missing),
     })?;
-    if bytes.len() as u64 > MAX_SIZE {
-        return Err(large());
-    }
     let text = String::from_utf8(bytes)
         .map_err(|error| unreadable(format!("not UTF-8: {error}"), "save it as UTF-8"))?;
     Ok(text

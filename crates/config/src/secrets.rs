@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use model::Secret;
+use model::{Address, Secret};
 
 use crate::interpolate::names;
 use crate::value::template::{Piece, pieces};
@@ -194,11 +194,15 @@ fn is_public_header(name: &str) -> bool {
 
 /// What is secret in a URL: the user part, and parameters that are called as secrets are.
 fn in_url(text: &str, found: &mut Secrets) {
-    let Some((scheme, rest)) = text.split_once("://") else {
+    let Address {
+        scheme: Some(scheme),
+        user,
+        ..
+    } = Address::of(text)
+    else {
         return;
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if let Some((user, _)) = authority.rsplit_once('@') {
+    if let Some(user) = user {
         let web = scheme.ends_with("http") || scheme.ends_with("https");
         match user.split_once(':') {
             Some((name, password)) => {

@@ -171,13 +171,6 @@ fn next_step(report: &Report) -> Option<String> {
     all.find_map(|outcome| outcome.hint.clone())
 }
 
-fn verdict_of(failure: &Failure) -> Verdict {
-    match failure.code {
-        model::ExitCode::Refused => Verdict::Refused,
-        _ => Verdict::Error,
-    }
-}
-
 struct Run<'a> {
     job: &'a Job,
     deploy: &'a Deploy,
@@ -217,7 +210,7 @@ impl Run<'_> {
             Ok(Some(within)) => within,
             Ok(None) => return Box::pin(self.under_lease()).await,
             Err(failure) => {
-                let verdict = verdict_of(&failure);
+                let verdict = failure.code.verdict();
                 let reason = self.not_done(Id::phase("lock"), failure, verdict);
                 let headline = format!("{} was not deployed: the lock is not free", self.release);
                 return Ok(self.end(verdict, headline, format!("{reason}; nothing was deployed")));
@@ -484,7 +477,7 @@ impl Run<'_> {
         let report = match result {
             Ok(report) => self.stage(Ok(report), "rollback")?,
             Err(failure) => {
-                let verdict = verdict_of(&failure);
+                let verdict = failure.code.verdict();
                 let failure_text = self.not_done(Id::phase("rollback"), failure, Verdict::Error);
                 let headline = match self.job.interrupt.caught() {
                     Some(_) => format!("{told}; {STOPPED}"),

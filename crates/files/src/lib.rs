@@ -32,8 +32,23 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// The content of a regular file of at most `most` bytes. A larger one is an error of the kind
 /// [`io::ErrorKind::FileTooLarge`].
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_stream(open(path)?, most)
+}
+
+/// The same of a file that a shell or a person may hand over as a stream: its pipe, such as
+/// `<(…)` or `/dev/stdin`, was opened already, and its end is waited for.
+pub fn read_handed(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    const HANDED: [&str; 3] = ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"];
+    if HANDED.iter().any(|start| path.starts_with(start)) {
+        return read_stream(File::open(path)?, most);
+    }
+    read_stream(open(path)?, most)
+}
+
+/// All that a stream gives, with the same bound.
+pub fn read_stream(stream: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    stream.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         let reason = format!("it is larger than {}", size(most));
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
@@ -41,7 +56,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same as text; other bytes are an error of the kind [`io::ErrorKind::InvalidData`].
+/// A regular file's content as text; other bytes are an error of the kind [`io::ErrorKind::InvalidData`].
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read(path, most)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))

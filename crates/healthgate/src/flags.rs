@@ -7,7 +7,7 @@ use cli::Failure;
 use config::Config;
 use config::file::{HttpProbe, Impossible, Match, ReleaseSource};
 use config::value::{Filter, Pattern, Portion, Size, Span, StatusRange};
-use model::{Secret, Shard};
+use model::{Address, Secret, Shard};
 
 /// Probe flags make one probe for each `--http`; these take the place of the file's probes. Policy
 /// flags change the file's policy key by key.
@@ -267,10 +267,8 @@ fn set<T>(key: &mut T, flag: Option<T>) {
 
 /// A short name: the host and path of a URL.
 fn name_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    rest.trim_end_matches('/').to_owned()
+    let Address { host, path, .. } = Address::of(url);
+    format!("{host}{path}").trim_end_matches('/').to_owned()
 }
 
 #[derive(Debug, thiserror::Error)]

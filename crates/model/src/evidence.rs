@@ -16,10 +16,7 @@ const CUT: char = '…';
 /// The beginning of an answer.
 pub fn head(bytes: &[u8]) -> String {
     let text = printable(&bytes[..bytes.len().min(LIMIT + MARGIN)]);
-    let mut end = text.len().min(LIMIT + MARGIN);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(LIMIT + MARGIN);
     let cut = end < text.len() || bytes.len() > LIMIT + MARGIN;
     let mut text = text;
     text.truncate(end);
@@ -32,10 +29,7 @@ pub fn head(bytes: &[u8]) -> String {
 /// The end of what a command printed.
 pub fn tail(bytes: &[u8]) -> String {
     let text = printable(&bytes[bytes.len().saturating_sub(LIMIT + MARGIN)..]);
-    let mut start = text.len().saturating_sub(LIMIT + MARGIN);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
+    let start = text.ceil_char_boundary(text.len().saturating_sub(LIMIT + MARGIN));
     if start > 0 || bytes.len() > LIMIT + MARGIN {
         format!("{CUT}{}", &text[start..])
     } else {
@@ -58,17 +52,10 @@ pub fn redacted(text: &str, redactor: &Redactor) -> String {
     }
     let kept = kept.min(LIMIT - CUT.len_utf8());
     if from_end {
-        let mut start = clean.len() - kept;
-        while !clean.is_char_boundary(start) {
-            start += 1;
-        }
+        let start = clean.ceil_char_boundary(clean.len() - kept);
         return format!("{CUT}{}", &clean[start..]);
     }
-    let mut end = kept;
-    while !clean.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{CUT}", &clean[..end])
+    format!("{}{CUT}", &clean[..clean.floor_char_boundary(kept)])
 }
 
 /// Text in lines; whatever else a terminal would obey, or that turns text round, is written out.

@@ -3,6 +3,7 @@
 //! Wire types and pure functions only; nothing here reads a file, a clock or the environment.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+pub mod address;
 pub mod env;
 pub mod evidence;
 mod glob;
@@ -19,6 +20,7 @@ pub mod text;
 pub mod verdict;
 mod watched;
 
+pub use address::Address;
 pub use env::Env;
 pub use glob::glob;
 pub use id::Id;

@@ -23,6 +23,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::address::Address;
 use crate::secret::Secret;
 use crate::text::CUT;
 use view::View;
@@ -215,13 +216,12 @@ fn parts(secret: &str) -> Vec<String> {
         if let Ok(document) = serde_json::from_str(text) {
             values(&document, false, &mut found);
         }
-    } else if let Some((_, rest)) = text.split_once("://") {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let user = authority.rsplit_once('@').map(|(user, _)| user);
-        if let Some((_, password)) = user.and_then(|user| user.split_once(':')) {
-            let plain = percent_decode_str(password).decode_utf8_lossy();
-            found.extend([password.to_owned(), plain.into_owned()]);
-        }
+        return found;
+    }
+    let address = Address::of(text);
+    if let (Some(_), Some(password)) = (address.scheme, address.password()) {
+        let plain = percent_decode_str(password).decode_utf8_lossy();
+        found.extend([password.to_owned(), plain.into_owned()]);
     }
     found
 }

@@ -91,6 +91,19 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// `0.1s`, `75.0s`: for what goes on while it is read.
+pub fn tenths(time: Duration) -> String {
+    format!("{:.1}s", time.as_secs_f64())
+}
+
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
 /// A number without the noise that sums of floating-point numbers leave: at most three decimals.
 pub fn number(value: f64) -> String {
     let text = format!("{value:.3}");

@@ -108,6 +108,20 @@ impl ExitCode {
         self as u8
     }
 
+    /// The verdict of what ended with it.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            ExitCode::Pass => Verdict::Pass,
+            ExitCode::Fail => Verdict::Fail,
+            ExitCode::Inconclusive => Verdict::Inconclusive,
+            ExitCode::Refused => Verdict::Refused,
+            ExitCode::Partial => Verdict::Partial,
+            ExitCode::Usage | ExitCode::Error | ExitCode::Interrupted | ExitCode::Terminated => {
+                Verdict::Error
+            }
+        }
+    }
+
     /// In a few words, as the table of exit codes has it.
     pub fn meaning(self) -> &'static str {
         match self {

@@ -310,20 +310,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 const MAX_FILE: u64 = 4 << 20;
 
 fn file(path: &Path) -> Result<Vec<u8>, Error> {
-    use std::io::Read as _;
-    use std::os::unix::fs::FileTypeExt as _;
-    let wrong = |error: std::io::Error| unusable(path, error);
-    if std::fs::metadata(path)
-        .map_err(wrong)?
-        .file_type()
-        .is_fifo()
-    {
-        return Err(unusable(path, Unusable::NoFile));
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(wrong)?;
-    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(wrong)?;
-    Ok(bytes)
+    files::read(path, MAX_FILE).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => unusable(path, Unusable::NoFile),
+        _ => unusable(path, error),
+    })
 }
 
 fn unusable(path: &Path, cause: impl Into<Unusable>) -> Error {

@@ -1,7 +1,5 @@
 //! Digests: `sha256:…`, by which content is named, and which names only that content.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256, Sha512};
 
 /// The digest of these bytes by the algorithm of `like`; `None` for an algorithm we do not know.
@@ -11,11 +9,7 @@ pub(crate) fn of(bytes: &[u8], like: &str) -> Option<String> {
         "sha512" => ("sha512", Sha512::digest(bytes).to_vec()),
         _ => return None,
     };
-    let mut text = format!("{name}:");
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Some(text)
+    Some(format!("{name}:{}", model::text::hex(hash)))
 }
 
 /// Only a digest becomes part of a path.

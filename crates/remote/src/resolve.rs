@@ -3,8 +3,9 @@
 //! `std` and tokio make one text of all that `getaddrinfo` can answer; here its own codes are
 //! looked at.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 
@@ -95,12 +96,8 @@ fn resolve_error(host: &str, error: LookupError) -> ResolveError {
 /// How this machine looks names up, for a person: `the resolver (nameserver 10.0.0.2)`.
 pub fn resolver() -> String {
     const MAX: u64 = 64 << 10;
-    let mut text = String::new();
-    if let Ok(file) = std::fs::File::open("/etc/resolv.conf") {
-        // What was read up to a byte that is no text is enough.
-        let _ = file.take(MAX).read_to_string(&mut text);
-    }
-    named(&text)
+    let bytes = files::read(Path::new("/etc/resolv.conf"), MAX).unwrap_or_default();
+    named(&String::from_utf8_lossy(&bytes))
 }
 
 fn named(resolv_conf: &str) -> String {

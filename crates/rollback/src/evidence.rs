@@ -63,10 +63,7 @@ impl Session<'_> {
 
 /// Keeps a text's end under `PLACE/NAME`; how long it is.
 pub(crate) fn keep(folder: &Path, name: &str, text: &str) -> Result<usize, Failure> {
-    let mut start = text.len().saturating_sub(MAX_TEXT_BYTES);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
+    let start = text.ceil_char_boundary(text.len().saturating_sub(MAX_TEXT_BYTES));
     let name: Vec<String> = name.split('/').map(plain).collect();
     let path = folder.join(format!("{}.txt", name.join(".")));
     let owner = Owner::of_new(&path);

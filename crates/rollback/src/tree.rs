@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cli::{Board, Interrupt, Progress, columns, cut, padded};
 use engine::Operator;
+use model::text::tenths;
 
 pub(crate) struct Tree {
     board: Board,
@@ -70,7 +71,7 @@ impl Operator for Tree {
         if let Some(twig) = twigs.and_then(|mut twigs| twigs.find(|twig| twig.what == what)) {
             twig.ended = Some((now, worked));
             if now > cli::QUIET_FOR {
-                let said = format!("+{} {place}: {}", seconds(now), told(twig, now));
+                let said = format!("+{} {place}: {}", tenths(now), told(twig, now));
                 self.board.line(&said);
             }
         }
@@ -113,7 +114,7 @@ fn frame(
     (width, height): (usize, usize),
 ) -> Vec<String> {
     let (width, height) = (width.saturating_sub(1), height.saturating_sub(1));
-    let mut lines = vec![cut(&format!("rollback  {}  {said}", seconds(now)), width)];
+    let mut lines = vec![cut(&format!("rollback  {}  {said}", tenths(now)), width)];
     let room = height.saturating_sub(lines.len());
     let mut shown: Vec<&Branch> = branches.iter().collect();
     let hidden = if shown.len() > room {
@@ -161,11 +162,7 @@ fn told(twig: &Twig, now: Duration) -> String {
     };
     let until = twig.ended.map_or(now, |(end, _)| end);
     let took = until.saturating_sub(twig.began);
-    format!("{mark} {} {}", twig.what, seconds(took))
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.1}s", duration.as_secs_f64())
+    format!("{mark} {} {}", twig.what, tenths(took))
 }
 
 #[cfg(test)]

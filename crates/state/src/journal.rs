@@ -365,7 +365,7 @@ fn parse(line: &[u8]) -> Result<Line, LineError> {
         Value::Null => {}
         Value::String(schema) if schema == SCHEMA => {}
         other => {
-            let shown: String = other.to_string().chars().take(100).collect();
+            let shown = model::text::cut(&other.to_string(), 100);
             return Err(LineError::Newer(format!(
                 "its schema is {shown}, this release reads `{SCHEMA}`"
             )));

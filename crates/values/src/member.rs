@@ -14,9 +14,7 @@ pub struct Member {
 impl Member {
     /// One of a `targets-file`.
     pub fn of_line(line: &str) -> Member {
-        let rest = line.split_once("://").map_or(line, |(_, rest)| rest);
-        let rest = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let rest = model::Address::of(line).host;
         let host = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, _)) => host,
             None if rest.matches(':').count() == 1 => rest.split(':').next().unwrap_or(rest),

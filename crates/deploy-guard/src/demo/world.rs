@@ -1,6 +1,5 @@
 //! The demo's world: a folder with the files a user would have, the running shop, and load on it.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -242,11 +241,8 @@ fn wait_for(path: &Path) -> Result<String, Error> {
 }
 
 fn read_json(path: &Path) -> Value {
-    let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(16 << 20).read_to_end(&mut bytes));
-    read.ok()
-        .and_then(|_| serde_json::from_slice(&bytes).ok())
+    let read = files::read(path, 16 << 20).ok();
+    read.and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default()
 }
 

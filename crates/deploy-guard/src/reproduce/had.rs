@@ -78,6 +78,9 @@ fn commit(then: &v1::Report) -> Option<Outcome> {
     Some(outcome.expected(had.to_owned()).actual(here))
 }
 
+/// All branches and tags of a very large repository.
+const MAX_REFS: u64 = 64 << 20;
+
 /// The commit that is checked out, without asking Git: a repository's settings may name programs.
 fn head(folder: &Path) -> Option<String> {
     let folder = folder.canonicalize().ok()?;
@@ -85,7 +88,7 @@ fn head(folder: &Path) -> Option<String> {
         .ancestors()
         .map(|above| above.join(".git"))
         .find(|git| git.is_dir())?;
-    let text = std::fs::read_to_string(git.join("HEAD")).ok()?;
+    let text = files::read_text(&git.join("HEAD"), MAX_REFS).ok()?;
     let Some(name) = text.trim().strip_prefix("ref: ") else {
         return Some(text.trim().to_owned());
     };
@@ -95,10 +98,10 @@ fn head(folder: &Path) -> Option<String> {
     {
         return None;
     }
-    if let Ok(sha) = std::fs::read_to_string(git.join(name)) {
+    if let Ok(sha) = files::read_text(&git.join(name), MAX_REFS) {
         return Some(sha.trim().to_owned());
     }
-    let packed = std::fs::read_to_string(git.join("packed-refs")).ok()?;
+    let packed = files::read_text(&git.join("packed-refs"), MAX_REFS).ok()?;
     let line = packed
         .lines()
         .find_map(|line| line.strip_suffix(name)?.strip_suffix(' '));

@@ -1,7 +1,6 @@
 //! Reads a report from an untrusted source; it may be damaged.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,20 +132,12 @@ fn shown(path: &Path) -> String {
         _ => format!("`{}`", path.display()),
     }
 }
+
 fn bytes(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = |source: &mut dyn io::Read, bytes: &mut Vec<u8>| {
-        source.take(largest + 1).read_to_end(bytes)
-    };
     match path.to_str() {
-        Some("-") => read(&mut io::stdin().lock(), &mut bytes)?,
-        _ => read(&mut File::open(path)?, &mut bytes)?,
-    };
-    if bytes.len() as u64 > largest {
-        let reason = format!("it is larger than {} MiB", largest >> 20);
-        return Err(io::Error::other(reason));
+        Some("-") => files::read_stream(io::stdin().lock(), largest),
+        _ => files::read_handed(path, largest),
     }
-    Ok(bytes)
 }
 
 fn parse(bytes: &[u8]) -> Result<Told, Cause> {

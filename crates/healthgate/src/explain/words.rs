@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use model::text::tenths;
 
 /// A span as short as it can be said.
 pub(super) fn span(duration: Duration) -> String {
@@ -12,7 +13,7 @@ pub(super) fn span(duration: Duration) -> String {
         _ => Duration::from_secs(duration.as_secs()),
     };
     if (1000..10_000).contains(&ms) && !ms.is_multiple_of(1000) {
-        return format!("{:.1}s", rounded.as_secs_f64());
+        return tenths(rounded);
     }
     config::value::Span::from(rounded).to_string()
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use model::text::tenths;
+
 use super::frame::counts;
 use super::row::{Row, seconds};
 
@@ -74,7 +76,7 @@ impl Lines {
 
 fn since(elapsed: Duration) -> String {
     if elapsed < Duration::from_secs(10) {
-        return format!("{:.1}s", elapsed.as_secs_f64());
+        return tenths(elapsed);
     }
     seconds(elapsed)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use cli::Failure;
 use engine::{Execution, PlaceRelease, Reverted};
 use model::report::Bar;
-use model::{ExitCode, Id, Outcome, Report, Severity, Verdict};
+use model::{Id, Outcome, Report, Severity, Verdict};
 use state::Forced;
 
 use super::Rollback;
@@ -237,8 +237,7 @@ impl Rollback<'_> {
         let mut report = self.reported(&mut found);
         report.verdict = match trouble.code {
             _ if changed > 0 && changed < total => Verdict::Partial,
-            ExitCode::Refused => Verdict::Refused,
-            _ => Verdict::Error,
+            code => code.verdict(),
         };
         report.reason = match report.verdict {
             Verdict::Partial => format!(

@@ -302,12 +302,7 @@ fn text(bytes: &[u8]) -> Result<&str, BackendError> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    model::text::hex(Sha256::digest(bytes))
 }
 
 /// `cksum` of POSIX, for hosts that have no `sha256sum`.

@@ -1,6 +1,5 @@
 //! Backups in a bucket: the newest object is fetched piece by piece and read here, never stored.
 
-use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use config::file::{BackupCheck, Intact};
 use glob::{MatchOptions, Pattern};
 use model::Verdict;
 use model::text::cut;
+use model::text::hex;
 use sha2::{Digest as _, Sha256, Sha512};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
@@ -228,14 +228,9 @@ async fn count(mut download: Download, kind: &str) -> Result<String, Blind> {
             long.update(chunk.as_ref());
         }
     }
-    let hash = if kind == "sha256" {
-        short.finalize().to_vec()
+    Ok(if kind == "sha256" {
+        hex(short.finalize())
     } else {
-        long.finalize().to_vec()
-    };
-    let mut text = String::new();
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
+        hex(long.finalize())
+    })
 }
