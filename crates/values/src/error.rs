@@ -1,7 +1,5 @@
 //! Why a text is not the value that it should be.
 
-use crate::state_address;
-
 /// Why a text is not the value that it should be.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -26,8 +24,6 @@ pub enum Error {
     Pattern(#[from] regex::Error),
     #[error("not a jq filter: {0}")]
     Filter(#[from] jq::Error),
-    #[error(transparent)]
-    StateAddress(#[from] state_address::Error),
 }
 
 /// The form that a value has.

@@ -46,10 +46,10 @@ pub enum Error {
 }
 
 impl FromStr for StateAddress {
-    type Err = crate::Error;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, crate::Error> {
-        Ok(read(text)?)
+    fn from_str(text: &str) -> Result<Self, Error> {
+        read(text)
     }
 }
 
