@@ -121,7 +121,7 @@ fn affected(packages: &BTreeMap<String, Package>, changed: &[&str]) -> Affected 
             found.insert(name.clone());
             continue;
         }
-        // A document or an example: for whom reads it.
+        // A document or an example: for its readers.
         let first = path.split('/').next().unwrap_or(path);
         let readers: BTreeSet<String> = packages
             .iter()

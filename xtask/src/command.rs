@@ -61,7 +61,7 @@ pub(crate) fn cargo() -> Command {
         .current_dir(root())
         .env("CARGO_TARGET_DIR", target());
     command.env("DEPLOY_GUARD_TESTBED", testbed());
-    // Cargo told us about our own package; what we start must not take it for its own.
+    // Cargo's variables describe our package; a program that we start must not take them for its own.
     for (name, _) in env::vars_os() {
         if name
             .to_str()

@@ -1,4 +1,4 @@
-//! Where we run, as the runner tells it.
+//! Where we run, as reported by the runner.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use model::Env;
 /// The API of github.com: the default.
 const API_URL: &str = "https://api.github.com";
 
-/// What `GITHUB_*` says of this run.
+/// What `GITHUB_*` contains about this run.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// `GITHUB_ACTIONS=true`.

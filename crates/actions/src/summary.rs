@@ -73,14 +73,14 @@ fn title(report: &Report) -> String {
     .fold(what, |all, part| format!("{all} · {}", cell(part)))
 }
 
-/// The reason, where the headline does not tell it.
+/// The reason, if the headline does not include it.
 fn reason(text: &mut String, report: &Report) {
     if report.headline.as_ref() != Some(&report.reason) {
         let _ = writeln!(text, "{}\n", told(&report.reason));
     }
 }
 
-/// What to do, where no outcome tells it.
+/// The next step, if no outcome includes it.
 fn next_step(text: &mut String, hint: Option<&str>) {
     if let Some(hint) = hint {
         let _ = writeln!(text, "**Next step:** {}\n", long_cell(hint));
@@ -215,7 +215,7 @@ fn asked(outcome: &Outcome) -> String {
     text
 }
 
-/// The reason, where it is not what stands beside it already, and the next step.
+/// The reason, if it does not repeat its neighbours, and the next step.
 fn why(outcome: &Outcome) -> String {
     let reason = outcome.own_reason();
     let hint = outcome.hint.as_deref();
@@ -242,7 +242,7 @@ fn rows(text: &mut String, table: &Table) {
     text.push_str(if folded { "\n</details>\n\n" } else { "\n" });
 }
 
-/// Text in a cell; of digests, what tells them apart.
+/// Text in a cell; for digests, the part that distinguishes them.
 fn told(text: &str) -> String {
     cell(&short_digests(text))
 }

@@ -33,7 +33,7 @@ pub(crate) fn bad(service: &'static str, status: u16, text: &str) -> Error {
         },
         404 => Error::Absent { service, code },
         409 | 412 => Error::Conflict { code },
-        // What S3 and STS say of keys that are wrong, with a 400.
+        // The codes of S3 and STS for wrong keys, with a 400.
         400 if [
             "Token",
             "Signature",

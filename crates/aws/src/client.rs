@@ -205,7 +205,7 @@ impl Client {
         .into();
         let mut settings = SigningSettings::default();
         if request.service == "s3" {
-            // S3 signs a path as it stands.
+            // S3 signs a path unchanged.
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;

@@ -1,4 +1,4 @@
-//! ECS: what runs as a service, and what `DescribeServices` says of it.
+//! ECS: what runs as a service, according to `DescribeServices`.
 
 use reqwest::Method;
 use serde_json::Value;

@@ -10,7 +10,7 @@ use crate::Error;
 /// Such a file is a few kilobytes.
 const LIMIT: u64 = 1 << 20;
 
-/// What both files say of one profile; the credentials file has the last word.
+/// The settings of one profile in both files; the credentials file wins.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Profile {
     pub(crate) name: String,
@@ -48,7 +48,7 @@ impl Profile {
     }
 }
 
-/// A small file's text; `None` where there is no such file.
+/// A small file's text; `None` if the file does not exist.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
     let unreadable = |reason: String| Error::Profile {
         path: path.display().to_string(),

@@ -17,14 +17,14 @@ const FRESH: Duration = Duration::from_mins(4);
 pub struct Renewing {
     env: Env,
     region: Option<String>,
-    /// Is told of every key.
+    /// Receives every key.
     redactor: Redactor,
     fresh: Duration,
     known: Mutex<Option<(Client, Instant)>>,
 }
 
 impl Renewing {
-    /// `region` where the caller knows it; nothing is asked yet.
+    /// `region`, if the caller knows it; nothing is requested yet.
     pub fn new(env: &Env, region: Option<&str>, redactor: &Redactor) -> Renewing {
         Renewing {
             env: env.clone(),
@@ -133,7 +133,7 @@ mod tests {
         );
         renewing.fresh = Duration::ZERO;
         assert!(secret(&renewing.client().await.unwrap()).contains("s-TWO"));
-        // No answer any more: the session that there is may still be good.
+        // No further answer: the existing session may still be valid.
         assert!(secret(&renewing.client().await.unwrap()).contains("s-TWO"));
     }
 }

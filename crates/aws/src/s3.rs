@@ -27,7 +27,7 @@ pub struct Address {
     pub key: String,
 }
 
-/// Why a text is no address in S3.
+/// Why a text is not an address in S3.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     #[error("it does not begin with `s3://`")]
@@ -53,7 +53,7 @@ impl std::str::FromStr for Address {
     }
 }
 
-/// One object as a list or a head tells of it.
+/// One object, as a list or a head reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     pub key: String,
@@ -176,7 +176,7 @@ impl Client {
         Ok(Put { etag })
     }
 
-    /// Takes an object away; one that is not there is no error.
+    /// Deletes an object; a missing one is not an error.
     pub async fn delete(&self, at: &Address) -> Result<(), Error> {
         let response = self.s3(Method::DELETE, &at.bucket, &at.key, None, &[], Vec::new());
         let response = response.await?;
@@ -291,7 +291,7 @@ fn object(key: &str, headers: &HeaderMap) -> Result<Object, Error> {
             parser.parse_timestamp(date).ok()
         })
         .ok_or_else(|| malformed("it has no time"))?;
-    // A range is told with the size of the whole.
+    // A range comes with the size of the whole.
     let whole = header(headers, "content-range")
         .and_then(|range| range.rsplit('/').next().map(str::to_owned));
     let size = whole.or_else(|| header(headers, "content-length"));

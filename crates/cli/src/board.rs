@@ -72,7 +72,7 @@ impl Board {
         matches!(self.place, Place::Lines)
     }
 
-    /// Writes a clean line, where there is no terminal.
+    /// Writes a clean line, if there is no terminal.
     pub fn line(&self, text: &str) {
         if self.writes_lines() {
             // A closed stderr has no reader.

@@ -88,7 +88,7 @@ fn tell(
     }
 }
 
-/// As GitHub knows the file: from the repository's root.
+/// The path as GitHub uses it: from the repository's root.
 fn in_repository(place: &Place, workspace: Option<&Path>) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let path = here.join(&place.file);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use model::{ExitCode, Outcome, Report};
 
-/// Why there is no report, the exit code that says so, and the next step.
+/// Why there is no report, the exit code for it, and the next step.
 #[derive(Debug)]
 pub struct Failure {
     pub code: ExitCode,

@@ -1,5 +1,5 @@
 //! No two outputs share a file: the one that is written last would be all that is left. Files are
-//! told apart by what they are, not by how they are called.
+//! distinguished by what they are, not by their names.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(crate) enum Use {
     Stream,
 }
 
-/// A file, and by which flag or variable a person knows it.
+/// A file, and the flag or variable that names it.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(crate) name: String,

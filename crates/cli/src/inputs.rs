@@ -20,7 +20,7 @@ pub(crate) fn of(stage: &str, loaded: &config::Loaded, env: &Env) -> Inputs {
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .peekable();
-    // The one-file binary is told which stage it is.
+    // The one-file binary gets the name of its stage.
     arguments.next_if(|first| first == stage);
     let settings = env
         .names()

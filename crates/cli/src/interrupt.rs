@@ -23,7 +23,7 @@ impl Signal {
     }
 }
 
-/// Tells whether we were asked to stop. Cheap to clone.
+/// Reports whether we were asked to stop. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<Option<(Signal, Instant)>>);
 

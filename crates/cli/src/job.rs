@@ -37,7 +37,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Fills in what every report says of its surroundings.
+    /// Fills in what every report contains about its surroundings.
     pub(crate) fn complete(&self, report: &mut Report, took: Duration) {
         // One that was put together of others took as long as they did.
         if report.duration.is_zero() {

@@ -14,7 +14,7 @@ pub const GHCR: &str = "ghcr.io";
 /// Docker's configuration is a few kilobytes.
 const MAX_CONFIG: u64 = 1 << 20;
 
-/// What a check says of the login.
+/// What a check reports about the login.
 #[derive(Clone, Copy, Debug)]
 pub struct Login<'a> {
     pub kind: RegistryLogin,

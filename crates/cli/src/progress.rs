@@ -16,7 +16,7 @@ use crate::{Board, board, cut};
 const BEAT: Duration = Duration::from_millis(120);
 const SIGNS: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-/// A line that is rewritten in place. Silent where stderr is no terminal.
+/// A line that is rewritten in place. Silent if stderr is not a terminal.
 #[derive(Clone, Debug)]
 pub struct Progress {
     wanted: bool,

@@ -23,7 +23,7 @@ pub struct Publisher {
     report_file: Option<PathBuf>,
     html_file: Option<PathBuf>,
     summary_file: Option<PathBuf>,
-    /// What a person knows it by.
+    /// Its name for people.
     summary_name: &'static str,
     output_file: Option<PathBuf>,
     in_actions: bool,
@@ -283,7 +283,7 @@ pub(crate) fn to_stdout(text: &str, color: Color) {
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
-    // A reader that went away (`| head`) is no failure of ours. The verdict stands either way.
+    // A reader that went away (`| head`) is not our failure. The verdict does not change.
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
@@ -291,7 +291,7 @@ pub(crate) fn to_stdout(text: &str, color: Color) {
     }
 }
 
-/// Data for a pipe; a reader that went away is no failure. What could not be written is one.
+/// Data for a pipe. A reader that went away is not a failure; any other write error is.
 pub fn write_stdout(text: &str) -> ExitCode {
     let mut stdout = anstream::AutoStream::auto(std::io::stdout().lock());
     let written = stdout
@@ -371,7 +371,7 @@ enum NoPlace {
     Io(#[from] std::io::Error),
 }
 
-/// Opens one for writing. A pipe without a reader would hold us up for ever: it is an error.
+/// Opens one for writing. A pipe without a reader would block us forever, so it is an error.
 fn stream(path: &Path) -> std::io::Result<File> {
     let at_once = OFlags::NONBLOCK;
     let file = OpenOptions::new()

@@ -49,7 +49,7 @@ impl<W: Write> Screen<W> {
         self.owner
     }
 
-    /// Whether the terminal takes nothing any more.
+    /// Whether the terminal no longer accepts output.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone
     }

@@ -94,7 +94,7 @@ fn raise_file_limit() {
             current: Some(wanted),
             maximum,
         };
-        // Where it may not be raised, it is reached later, and told then.
+        // If it may not be raised, the limit is reached later, and reported then.
         let _ = setrlimit(Resource::Nofile, raised);
     }
 }
@@ -184,7 +184,7 @@ fn several_words(argument: &OsString) -> Option<&'static str> {
     )
 }
 
-/// What is secret in the arguments, and in the variables that stand for flags.
+/// The secrets in the arguments, and in the variables that replace flags.
 fn given(env: &Env, args: &[OsString]) -> BTreeSet<Secret> {
     let flags = env
         .names()

@@ -18,7 +18,7 @@ const ASK: Duration = Duration::from_secs(10);
 pub enum Fate {
     /// It is the operation that asks, or the one around it.
     Ours,
-    /// It does nothing any more: the lock may be taken over.
+    /// It no longer acts: the lock may be taken over.
     Gone(String),
     /// It may be alive, or that is unknown: the lock is not broken.
     Alive(String),
@@ -45,7 +45,7 @@ impl Fate {
     }
 }
 
-/// The variable by which a program is told of the lease that it runs under.
+/// The variable that passes a program the lease that it runs under.
 pub const LEASE: &str = "DEPLOY_GUARD_LEASE";
 
 /// The lease of the operation that started this program. One that is over, or another state's, is

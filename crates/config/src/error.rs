@@ -94,7 +94,7 @@ pub(crate) fn placed(fault: Fault, path: &std::path::Path, text: &str) -> Error 
     }
 }
 
-/// Where the new name may stand; elsewhere the same word is an unknown key like any other.
+/// The new name of a key, where it is allowed; elsewhere the same word is an unknown key like any other.
 fn renamed(key: &UnknownKey) -> Option<&'static Renamed> {
     let is = |row: &&Renamed| row.old == key.written && key.known.contains(&row.new);
     RENAMED.iter().find(is)

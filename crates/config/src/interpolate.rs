@@ -6,7 +6,7 @@ use model::Env;
 use yaml::Fault;
 use yaml::{Kind, Node};
 
-/// What `${NAME}` may stand for.
+/// What may replace `${NAME}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Variables<'a> {
     pub env: &'a Env,

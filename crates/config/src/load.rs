@@ -26,7 +26,7 @@ pub const PLACES: &[&str] = &[
 /// Far more than a configuration needs.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// What to load, for whom.
+/// What to load, and for which command.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Named by the caller; else [`PLACES`] below `folder`.
@@ -44,7 +44,7 @@ pub struct Loaded {
     pub path: Option<PathBuf>,
     /// What is redacted.
     pub secrets: Secrets,
-    /// Names of all variables that stand in it as `${NAME}`, or that a `*-env` key names.
+    /// Names of all variables that it contains as `${NAME}`, or that a `*-env` key names.
     pub variables: BTreeSet<String>,
 }
 

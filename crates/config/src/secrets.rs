@@ -69,7 +69,7 @@ pub(crate) fn of(tree: &Node) -> Secrets {
     found
 }
 
-/// What is secret where there is no file.
+/// The secrets without a file.
 pub(crate) fn without_file() -> Secrets {
     Secrets {
         variables: ALWAYS.iter().map(|name| (*name).to_owned()).collect(),
@@ -164,7 +164,7 @@ fn walk(node: &Node, role: Role, found: &mut Secrets) {
                 for word in scalar.text.split_whitespace() {
                     in_url(word, found);
                 }
-                // In a command, a body: its own name says what it is.
+                // In a command or a body, the name itself identifies it.
                 let own = names(&scalar.text).filter(|name| holds_secret(name));
                 found.variables.extend(own.map(str::to_owned));
             }
@@ -172,7 +172,7 @@ fn walk(node: &Node, role: Role, found: &mut Secrets) {
     }
 }
 
-/// A header that tells a server what is wanted, and not by whom: a literal there is no secret.
+/// A header that describes the request and not its sender: a literal there is not a secret.
 fn is_public_header(name: &str) -> bool {
     const NAMES: [&str; 12] = [
         "cache-control",

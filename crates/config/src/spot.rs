@@ -186,7 +186,7 @@ impl<'n> Spot<'n> {
     }
 }
 
-/// What a program would take for an option, or a shell for two words, is no word.
+/// A text that a program would take for an option, or a shell for two words, is not a word.
 pub(crate) fn is_word(text: &str) -> bool {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     !text.is_empty() && !text.starts_with('-') && !text.contains(odd)

@@ -33,7 +33,7 @@ impl cli::Stage for Stage {
     const ABOUT: &'static str = "Deploy under guard: preflight, deploy, gate, record or roll back";
     const EXAMPLES: &'static str = EXAMPLES;
     const PARTS: &'static [&'static str] = &["preflight", "healthgate", "rollback"];
-    // GitHub kills a step 10 s after it was told to end.
+    // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
@@ -135,7 +135,7 @@ fn kept(text: &str) -> std::io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The rule that preflight knows it by.
+/// The name of its rule in preflight.
 fn of_preflight(rule: Rule) -> Option<preflight::Rule> {
     match rule {
         Rule::KnownBad => Some(preflight::Rule::KnownBad),

@@ -97,7 +97,7 @@ where
     A: Future<Output = Answer> + Send + 'static,
 {
     loop {
-        // One connection that cannot be accepted is no reason to stop serving the others.
+        // One connection that cannot be accepted is not a reason to stop serving the others.
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };

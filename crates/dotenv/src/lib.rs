@@ -135,7 +135,7 @@ fn plain(after: &str) -> &str {
     line[..end].trim()
 }
 
-/// As many defaults may stand in one another.
+/// How deep defaults may be nested.
 const DEPTH: usize = 16;
 
 /// A value with its variables replaced: `$A`, `${A}`, `${A:-else}`, `${A-else}`, `${A:+then}`,

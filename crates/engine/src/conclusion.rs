@@ -79,7 +79,7 @@ pub struct PlaceRelease {
     pub release: Option<String>,
     /// How that is known, or why it is not.
     pub(crate) how: String,
-    /// Whether the place itself was asked and told the release.
+    /// Whether the place itself was queried and reported the release.
     pub(crate) told: bool,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use target::{Context, Error, Question, Target, Transition};
 
-/// How long a place may take to say what it runs.
+/// How long a place may take to report its running release.
 pub const LOOK: Duration = Duration::from_secs(20);
 
 /// What the places say that they run.
@@ -72,7 +72,7 @@ fn several(target: &dyn Target, destination: &str) -> bool {
 /// What was answered just now.
 #[derive(Clone, Debug)]
 pub enum ReleaseAnswer {
-    /// The release, and who says so.
+    /// The release, and the source that reports it.
     Given {
         release: String,
         evidence: &'static str,
@@ -107,7 +107,7 @@ pub async fn ask(
     };
     let answer = match (Question::ask_gate(context, likely).await, silent) {
         (None, None) => ReleaseAnswer::NoSource,
-        // One answer through the front door says nothing of the others.
+        // One answer through the front door proves nothing about the others.
         (Some(Ok(release)), Some(error))
             if release == likely && target.is_some_and(|target| several(target, likely)) =>
         {

@@ -152,7 +152,7 @@ impl<'a> Execution<'a> {
         self.journal.lock().await.place()
     }
 
-    /// The steps that were begun before and that the configuration no longer knows.
+    /// The steps that were begun before and that are no longer configured.
     pub async fn lost(&self) -> Vec<String> {
         status::lost(&*self.journal.lock().await, &self.steps)
     }

@@ -20,7 +20,7 @@ pub struct Plan {
     from: Option<String>,
     /// How it is known what is left, in words.
     evidence: String,
-    /// What is to be known beside the steps: rules that were lifted, notes.
+    /// What a reader needs beside the steps: rules that were lifted, notes.
     preconditions: Vec<Outcome>,
     steps: Vec<PlannedStep>,
 }
@@ -98,7 +98,7 @@ impl Plan {
         (Plan { steps, ..self }, bars.into_iter().flatten().collect())
     }
 
-    /// The same plan, with what is to be known beside its steps.
+    /// The same plan, with the notes beside its steps.
     pub fn noting(self, preconditions: Vec<Outcome>) -> Plan {
         Plan {
             preconditions,

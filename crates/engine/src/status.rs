@@ -1,4 +1,4 @@
-//! Where each step of an operation that has not ended stands, as far as its journal knows.
+//! The state of each step of an unfinished operation, according to its journal.
 
 use state::Journal;
 use state::journal::Event;

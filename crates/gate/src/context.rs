@@ -1,4 +1,4 @@
-//! What a gate is told from outside, and whom it tells.
+//! What a gate receives from outside, and whom it notifies.
 
 use std::pin::Pin;
 
@@ -7,11 +7,11 @@ use probe::ProbeContext;
 
 use crate::observer::Observer;
 
-/// What a gate is told from outside.
+/// What a gate receives from outside.
 pub struct GateContext<'a> {
     /// Which outcome ids are asked.
     pub selects: &'a dyn Fn(&str) -> bool,
-    /// Told of each measurement, and of where each probe stands.
+    /// Receives each measurement, and the standing of each probe.
     pub observer: &'a dyn Observer,
     /// Gives a future that ends when the gate must stop.
     pub interrupted: &'a dyn Fn() -> Interrupted,

@@ -79,7 +79,7 @@ impl GateLoop<'_> {
                 other.name
             ));
         }
-        // The one whose hint and limits stand for all.
+        // The one whose hint and limits represent all.
         let mut representative = 0;
         let reason = match one.group {
             None => {

@@ -19,7 +19,7 @@ use crate::history::Named;
 /// The probes of a section with what they are judged by, before anything is asked.
 pub struct Gate<'c> {
     pub probes: Vec<Planned<'c>>,
-    /// Of the whole section: a probe's own differs where it says so.
+    /// Of the whole section; a probe's own settings override it.
     policy: &'c Policy,
     release_identity: Required,
 }

@@ -28,7 +28,7 @@ use crate::observer::{Measured, Observer, Stands};
 use crate::pauses::{Pause, PauseDetector};
 use crate::policy::{Assessor, Conclusion, Sample, Standing};
 
-/// Answers that are under way when the gate fails get this long to be told as well.
+/// Answers that are under way when the gate fails have this long to be reported as well.
 const IN_FLIGHT_GRACE: Duration = Duration::from_millis(20);
 /// A probe keeps its timeout by itself; this is for one that has a fault.
 const PROBE_OVERRUN: Duration = Duration::from_secs(4);

@@ -118,7 +118,7 @@ mod tests {
                 "{sizes:?}"
             );
         }
-        // What was split once is split so for ever: reports of two versions can be merged.
+        // The split never changes: reports of two versions can be merged.
         let third = Shard {
             index: 3,
             count: 10,

@@ -22,7 +22,7 @@ pub(crate) struct History {
     /// Those that keep their evidence.
     pub(crate) telling: Telling<Measurement>,
     pub(crate) last: Option<Reading>,
-    /// The newest reading of each verdict that is no pass.
+    /// The newest reading of each verdict that is not a pass.
     newest: NewestByVerdict<Reading>,
     /// Which releases its answers named.
     pub(crate) named: Named,
@@ -112,7 +112,7 @@ impl History {
     }
 }
 
-/// The newest of what came with each verdict that is no pass.
+/// The newest data that came with each verdict that is not a pass.
 #[derive(Debug)]
 pub(crate) struct NewestByVerdict<T>(Vec<(Verdict, T)>);
 

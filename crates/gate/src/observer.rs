@@ -1,4 +1,4 @@
-//! What a gate tells while it runs: each measurement, where each probe stands, and the end.
+//! What a gate reports while it runs: each measurement, the standing of each probe, and the end.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub trait Observer {
         let _ = measured;
     }
 
-    /// Where a probe stands: once at the start and after each measurement, while it is open.
+    /// The standing of a probe: once at the start and after each measurement, while it is open.
     fn stands(&self, stands: &Stands<'_>) {
         let _ = stands;
     }
@@ -76,7 +76,7 @@ pub struct Measured<'a> {
     pub reading: &'a Reading,
 }
 
-/// Where a probe stands.
+/// The standing of a probe.
 pub struct Stands<'a> {
     pub probe: usize,
     /// Of the probe; in a group of the member that was measured last.

@@ -1,7 +1,7 @@
 //! Whether we ourselves were stopped: by a signal, by a machine that slept or was frozen, or by
 //! work of our own that left the loop no turn.
 //!
-//! A measurement during which we were stopped says nothing of the service, whatever came of it.
+//! A measurement during which we were stopped proves nothing about the service, whatever its result.
 
 use std::pin::Pin;
 use std::task::Context;

@@ -26,7 +26,7 @@ pub fn reported(policy: &Policy) -> model::Policy {
     }
 }
 
-/// The policy that a report tells of.
+/// The policy in a report.
 pub fn told(policy: &model::Policy) -> Policy {
     let span = |ms| Span::from(Duration::from_millis(ms));
     // What cannot be read allows nothing.

@@ -49,7 +49,7 @@ pub(crate) async fn again(
     }
 }
 
-/// The whole answer, within its limit. An error's body that breaks off is no worse than none.
+/// The whole answer, within its limit. An error's truncated body is no worse than an empty one.
 pub(crate) async fn read(answer: octocrab::Result<Answer>) -> Result<(Parts, Bytes), Error> {
     let answer = answer.map_err(|error| Error::Unreachable {
         reason: innermost(&error),

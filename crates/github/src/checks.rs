@@ -1,4 +1,4 @@
-//! What CI says of a commit: check runs and commit statuses.
+//! What CI reports about a commit: check runs and commit statuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 

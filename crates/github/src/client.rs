@@ -71,7 +71,7 @@ impl Client {
     pub fn new(access: Access) -> Result<Self, Error> {
         let base = access.api_url.trim_end_matches('/').to_owned();
         let unusable = |reason: String| Error::Unreachable { reason };
-        // Redirects are followed here, where it is known whom the token is for.
+        // Redirects are followed here, because this code knows the server of the token.
         let http = reqwest::Client::builder()
             .proxy(reqwest::Proxy::custom(|url| {
                 model::proxy::of_process(url.scheme(), url.host_str(), url.port_or_known_default())

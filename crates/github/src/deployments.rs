@@ -23,10 +23,10 @@ pub struct Deployment {
     held: bool,
 }
 
-/// How a deployment stands.
+/// The status of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It changes nothing any more.
+    /// It no longer changes anything.
     Ended,
     /// It may change what runs at any time.
     InProgress,

@@ -1,4 +1,4 @@
-//! What GitHub has told already, and what its rate limit still allows.
+//! What GitHub has answered already, and what its rate limit still allows.
 //!
 //! A question that is asked again names the answer it knows; where nothing changed, GitHub says so
 //! (304), and that counts nothing against the rate limit ("Best practices for using the REST API").

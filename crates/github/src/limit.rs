@@ -9,7 +9,7 @@ const UNNAMED: Duration = Duration::from_secs(60);
 /// A reset that is further away than any that GitHub makes is not believed.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// How long to wait after this answer; `None` if it is no rate limit.
+/// How long to wait after this answer; `None` if it is not a rate limit.
 ///
 /// The primary limit comes with its headers, the secondary one perhaps with nothing but its
 /// message. Any other 403 is a missing permission. `before` counts the waits of this question so

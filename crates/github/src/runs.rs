@@ -28,7 +28,7 @@ const NEEDS: Needs = Needs::workflow(
     "`actions: read` on the repository",
 );
 
-/// How an attempt at a run stands.
+/// The status of an attempt at a run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Run {
     /// `completed`, or one of those that mean that it goes on: `queued`, `in_progress`, `waiting`,

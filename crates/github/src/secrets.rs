@@ -1,4 +1,4 @@
-//! When a secret was last set. Its value is never told by GitHub.
+//! When a secret was last set. GitHub never returns its value.
 
 use jiff::Timestamp;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! What GitHub tells of a token: whose it is, how long it lasts, what it may do.
+//! What GitHub reports about a token: its owner, its expiry, its permissions.
 
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use crate::{Client, Error, Needs, Repository};
 
-/// What a token says of itself.
+/// What is known about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// `None` for the token of an app or a workflow run, which belongs to no user.
@@ -19,13 +19,13 @@ pub struct Identity {
     pub scopes: Option<Vec<String>>,
 }
 
-/// When a token ends, by what GitHub tells of it.
+/// When a token expires, according to GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     At(Timestamp),
-    /// Nothing is told: a token that lasts for ever, or one of an app.
+    /// Not reported: a token without an expiry, or one of an app.
     Untold,
-    /// Something is told that cannot be read.
+    /// Reported in an unreadable form.
     Unreadable,
 }
 

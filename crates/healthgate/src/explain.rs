@@ -1,4 +1,4 @@
-//! `healthgate explain`: a report told as a story.
+//! `healthgate explain`: a report as a story.
 
 pub(crate) mod read;
 mod story;

@@ -1,4 +1,4 @@
-//! Flags that stand in for a configuration, or change the one there is.
+//! Flags that replace a configuration, or change an existing one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -26,9 +26,9 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// One verdict over all. What cannot be read or does not belong here is told, and is no pass.
+    /// One verdict over all. An unreadable or foreign report is shown, and is not a pass.
     ///
-    /// Reading may block, from a pipe for ever: so it is done aside, where a signal ends it.
+    /// Reading may block, from a pipe forever, so it runs in a thread, where a signal ends it.
     pub(crate) async fn merge(&self, job: &Job) -> Result<Report, Failure> {
         let wanted = sort::Wanted {
             release: job.release.clone(),
@@ -140,7 +140,7 @@ fn merged(parts: Vec<Part>, told: Vec<Outcome>, wanted: &sort::Wanted) -> Report
     };
     let duration = parts.iter().map(end).max().unwrap_or_default();
     let about = parts.first().map(|part| part.report.clone());
-    // Where they were watched by different rules, no one rule is told.
+    // If their rules differ, no rule is reported.
     let policy = about.as_ref().and_then(|about| about.policy.clone());
     let policy = policy.filter(|policy| {
         let same = |part: &Part| part.report.policy.as_ref() == Some(policy);

@@ -285,7 +285,7 @@ mod tests {
         let mut unlimited = three();
         unlimited.limits = Limits::default();
         assert!(charts(&[unlimited.clone()]).is_empty());
-        // A number that could not be read is no point on a chart.
+        // A number that could not be read is not a point on a chart.
         unlimited.limits.max = Some(1.0);
         assert_eq!(charts(&[unlimited.clone()]).len(), 1);
         for one in &mut unlimited.measurements {

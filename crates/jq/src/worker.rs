@@ -18,7 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::program::{Error, MAX_RESULT, Program, build, evaluate};
 
-/// The argument by which a program knows that it is such a process.
+/// The argument that makes a program run as such a process.
 const ARGUMENT: &str = "__jq";
 /// What a filter may take, and with it how often its input: a parsed document is larger.
 const MEMORY: u64 = 64 << 20;
@@ -56,7 +56,7 @@ type Answer = Result<Vec<serde_json::Value>, Error>;
 fn serve() -> std::io::Result<()> {
     let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let answers = socket.try_clone()?;
-    // A filter that ran out of memory is no program error to be looked into.
+    // A filter that ran out of memory is not a program error.
     limit(Resource::Core, 0);
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::Builder::new()
@@ -123,7 +123,7 @@ fn read_question(socket: &mut UnixStream) -> std::io::Result<Option<Question>> {
     Ok(Some((text, json)))
 }
 
-/// How an answer is told apart.
+/// How answers are distinguished.
 const VALUES: u8 = 1;
 const NOT_JSON: u8 = 2;
 const FAILED: u8 = 3;
@@ -184,7 +184,7 @@ impl Worker {
         })
     }
 
-    /// The outer error: there is no answer, and the process is good for nothing more.
+    /// The outer error: there is no answer, and the process cannot be used again.
     fn ask(&mut self, text: &str, json: &[u8], deadline: Instant) -> std::io::Result<Answer> {
         let mut question = Vec::with_capacity(16 + text.len() + json.len());
         question.extend((text.len() as u64).to_le_bytes());

@@ -28,7 +28,7 @@ pub enum Kind {
 /// The release's own outcome, in a gate.
 pub const IDENTITY: &str = "release/identity";
 
-/// How each kind is written: a whole id, or what stands before its name.
+/// How each kind is written: a whole id, or the prefix of its name.
 const WRITTEN: [(Kind, &str); 7] = [
     (Kind::Identity, IDENTITY),
     (Kind::Stopped, "rollback/stopped"),

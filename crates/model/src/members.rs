@@ -147,7 +147,7 @@ impl Shard {
     pub const MOST: u32 = 256;
 }
 
-/// A text that is no shard.
+/// A text that is not a shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no shard such as `3/10`, of at most {most}", most = Shard::MOST)]
 pub struct ShardError(String);

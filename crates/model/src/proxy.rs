@@ -59,7 +59,7 @@ impl Proxies {
     }
 
     /// The proxy for a URL of this scheme to this host, as it is written; `None` where the way is
-    /// direct. An IPv6 address may stand in brackets.
+    /// direct. An IPv6 address may be in brackets.
     pub fn of(&self, scheme: &str, host: &str, port: u16) -> Option<&str> {
         if self.exceptions.name(host, port) {
             return None;
@@ -111,7 +111,7 @@ impl Exceptions {
             Exception::Network(network, bits, only) => {
                 here(only) && address.is_some_and(|address| shares(*network, address, *bits))
             }
-            // An address is no name: `1.2.3.4` is not below `4`.
+            // An address is not a name: `1.2.3.4` is not below `4`.
             Exception::Name(name, only) => {
                 here(only) && address.is_none() && is_below(host.trim_end_matches('.'), name)
             }

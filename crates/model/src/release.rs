@@ -43,13 +43,13 @@ impl Match {
             Match::Exact => is_same_text(wanted, told),
             Match::Prefix => begins(wanted, told),
             Match::Regex => {
-                // A state holds names that are no patterns: each is its own.
+                // A state holds names that are not patterns: each one matches itself.
                 wanted == told || pattern(wanted).is_ok_and(|regex| regex.is_match(told))
             }
         }
     }
 
-    /// Why nothing can prove this release, if that is so: it is no regular expression.
+    /// Why nothing can prove this release, if so: it is not a regular expression.
     pub fn check(self, wanted: &str) -> Result<(), regex::Error> {
         match self {
             Match::Exact | Match::Prefix => Ok(()),
@@ -164,7 +164,7 @@ fn is_same_part(one: &str, other: &str) -> bool {
     one == other || is_commit(one) && one.eq_ignore_ascii_case(other)
 }
 
-/// What stands between the parts of a name.
+/// What separates the parts of a name.
 fn is_mark(c: char) -> bool {
     !c.is_alphanumeric()
 }
@@ -181,7 +181,7 @@ fn hex(part: &str) -> &str {
     part.strip_prefix('g').unwrap_or(part)
 }
 
-/// Whether `short` is the beginning of a commit id that `long` is; the case is no matter.
+/// Whether `short` is the beginning of the commit id `long`, ignoring case.
 fn begins_commit(short: &str, long: &str) -> bool {
     is_commit(long)
         && hex(short).len() >= SHORT_ID
@@ -202,7 +202,7 @@ fn is_cut(one: &str, other: &str) -> bool {
     is_same_text(stem, same) && begins_commit(tail, rest)
 }
 
-/// A name's last part and what stands before it.
+/// A name's last part and the text before it.
 fn cut_last(name: &str) -> (&str, &str) {
     let at = name.rfind(is_mark);
     let at = at.map_or(0, |at| {

@@ -84,7 +84,7 @@ pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     match time.as_millis() {
         ms @ 0..1000 => format!("{ms} ms"),
-        // What would be rounded to a minute is told as one.
+        // A duration that rounds to a minute is shown as one.
         1000..59_950 => format!("{:.1} s", time.as_secs_f64()),
         59_950..3_600_000 => format!("{} m {:02} s", seconds.max(60) / 60, seconds.max(60) % 60),
         _ => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),

@@ -1,4 +1,4 @@
-//! What a gate went by while it watched, kept in the report so that it can be told afterwards.
+//! The rules of a gate while it watched, kept in the report so that it can be explained afterwards.
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ pub struct Validity {
     pub first_to_end: usize,
 }
 
-/// Why a chain cannot be used. Nothing of its content is told.
+/// Why a chain cannot be used. None of its content is shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("there is no `-----BEGIN CERTIFICATE-----` in it")]

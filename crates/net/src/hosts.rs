@@ -43,12 +43,12 @@ impl Hosts {
         }))
     }
 
-    /// As they stand in the configuration.
+    /// As configured.
     pub fn configured(&self) -> &BTreeMap<String, config::file::Host> {
         &self.0.configured
     }
 
-    /// The host of this name, the same for everybody; nothing is asked of it yet.
+    /// The host of this name, shared by all callers; no connection is made yet.
     pub fn get(&self, name: &str) -> Result<Host, Problem> {
         let host = |shared: &Arc<Shared>| Host {
             name: name.to_owned(),

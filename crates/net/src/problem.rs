@@ -25,7 +25,7 @@ impl Problem {
         }
     }
 
-    /// The thing under test does not let anybody in: its users see the same.
+    /// The service under test refuses every login: its users see the same.
     pub fn of_service(reason: impl ToString) -> Self {
         Problem::new(Party::Service, "error", reason)
     }
@@ -38,7 +38,7 @@ impl Problem {
         }
     }
 
-    /// What we have does not let us ask: that says nothing of the service.
+    /// Our credentials or settings prevent the probe: that proves nothing about the service.
     pub fn of_way(value: &'static str, reason: impl ToString) -> Self {
         Problem::new(Party::Ourselves, value, reason)
     }

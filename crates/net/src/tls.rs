@@ -1,4 +1,4 @@
-//! TLS as a client: whom we trust, what we show, which protocols we offer.
+//! TLS as a client: trusted authorities, our certificate, the protocols that we offer.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -306,7 +306,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
         .map_err(|error| unusable(path, error))
 }
 
-/// A bundle of all authorities is a sixteenth of this. What is no file could keep us waiting.
+/// A bundle of all authorities is a sixteenth of this. Anything but a file could block us.
 const MAX_FILE: u64 = 4 << 20;
 
 fn file(path: &Path) -> Result<Vec<u8>, Error> {

@@ -1,4 +1,4 @@
-//! Whom a `ca-file` makes us trust, for clients that are no probe's: one rule for all of them.
+//! The authorities of a `ca-file`, for clients outside of probes: one rule for all of them.
 
 use std::path::Path;
 

@@ -64,7 +64,7 @@ impl cli::Stage for Stage {
     }
 }
 
-/// The outcome, with the stages that it stops in its reason; what stops none is no more than advice.
+/// The outcome, with the stages that it stops in its reason; an outcome that stops none is only advice.
 fn told(finding: Finding, counts: impl Fn(Who) -> bool) -> Outcome {
     let bad = finding.is_bad();
     let stops: Vec<&str> = ALL

@@ -13,7 +13,7 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = HEIGHT - 30.0;
-/// More points than this cannot be told apart: of some that lie close together the worst is drawn.
+/// More points are not distinguishable: of points that lie close together, the worst is drawn.
 const POINTS: usize = 350;
 
 struct Point<'m> {

@@ -20,7 +20,7 @@ use text::shown;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// More is not unfolded by anybody; the JSON report has all.
+/// More is not worth unfolding; the JSON report has all.
 const DETAILS: usize = 200;
 
 /// The page of a stage's report.
@@ -57,7 +57,7 @@ fn whole(report: &Report, main: &Markup) -> String {
         Some(headline) => shown(headline),
         None => format!("{}: {}", report.stage, report.verdict),
     };
-    // The headline need not name the verdict, and the reason need not be told twice.
+    // The headline need not name the verdict, and the reason need not be repeated.
     let verdict = format!("{}: {}", report.stage, report.verdict);
     let about: Vec<String> = report
         .headline
@@ -96,7 +96,7 @@ fn whole(report: &Report, main: &Markup) -> String {
     page.into_string()
 }
 
-/// What became of each phase, and where more stands about it.
+/// The result of each phase, and where to read more about it.
 fn phases(report: &Report, pages: &[(String, String)]) -> Markup {
     if report.outcomes.is_empty() && pages.is_empty() {
         return html! {};
@@ -124,7 +124,7 @@ fn phases(report: &Report, pages: &[(String, String)]) -> Markup {
                             td data-column="reason" { (why(outcome)) }
                         }
                     }
-                    // A run that ended in an error tells of none.
+                    // A run that ended in an error reports none.
                     @for (name, file) in pages.iter().filter(|(name, _)| report.outcomes.iter().all(|outcome| phase_of(outcome) != name)) {
                         tr { td.id data-column="phase" { a href=(link(file)) { (shown(name)) } } td {} td {} td {} }
                     }

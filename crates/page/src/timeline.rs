@@ -19,7 +19,7 @@ const MOST: usize = 60;
 /// Columns that fit beside the bars.
 const NAME: usize = 24;
 
-/// How places stand below each other.
+/// How places are arranged below each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Many hosts, at which the same is done.

@@ -33,7 +33,7 @@ pub(crate) async fn ask_every(
         let readings = join_all(ends.into_iter().map(|end| {
             let ask = &ask;
             async move {
-                // A time for each, so that one silent address is told apart from the others.
+                // Each has its own timeout, so that a silent address is distinguished from the others.
                 let own = timeout.mul_f64(0.98);
                 let reading = in_measurement(async {
                     let reading = tokio::time::timeout(own, ask(end)).await;
@@ -114,7 +114,7 @@ fn judge(
     chosen
 }
 
-/// How little an answer tells of its release.
+/// How little an answer reports about its release.
 fn silence(release: Option<&Identity>) -> u8 {
     match release {
         Some(Identity::Matches(_)) => 0,

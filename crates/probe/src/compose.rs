@@ -45,7 +45,7 @@ pub(crate) struct Compose {
 struct Found {
     /// How Compose is called.
     program: Option<String>,
-    /// The project's name, as its containers tell it.
+    /// The project's name, according to its containers.
     name: Option<String>,
     env_files: Vec<String>,
     /// What Compose wants of each service.
@@ -118,7 +118,7 @@ impl Compose {
         })
     }
 
-    /// Tells of every container of the project, and first which Compose there is.
+    /// Prints the kind of Compose, and then every container of the project.
     fn script(&self) -> String {
         let docker = program(self.probe.sudo);
         let sudo = if self.probe.sudo { "sudo -n " } else { "" };
@@ -190,7 +190,7 @@ echo {MARK}
         Reading::not(Verdict::Error, self.expected(), &reason, &reason).value("not asked")
     }
 
-    /// What was told of the containers, by the clock of their machine.
+    /// What was reported about the containers, by the clock of their machine.
     fn read(&self, ran: &Ran) -> Option<(Vec<Container>, Option<Timestamp>)> {
         let text = String::from_utf8_lossy(&ran.stdout);
         let (program, containers) = text.split_once(MARK)?;
@@ -285,7 +285,7 @@ echo {MARK}
             all.filter(|one| one.service == service && !one.one_off)
                 .collect::<Vec<_>>()
         };
-        // In the namespaces of a service that was replaced it reaches nothing any more.
+        // In the namespaces of a replaced service it no longer reaches anything.
         let left = |one: &Container| {
             let service = project.services.get(&one.service)?;
             let there = |id: &str| containers.iter().any(|other| other.id == id);

@@ -1,4 +1,4 @@
-//! What Docker says of containers, and whether one is well.
+//! What Docker reports about containers, and whether one is healthy.
 
 use std::time::Duration;
 

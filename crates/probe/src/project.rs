@@ -8,12 +8,12 @@ use serde_json::Value;
 /// What `compose config` prints, as far as it is looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Project {
-    /// The project's name; docker-compose 1 does not tell it.
+    /// The project's name; docker-compose 1 does not report it.
     pub name: Option<String>,
     pub services: BTreeMap<String, Service>,
 }
 
-/// What `compose config` printed is no project.
+/// The output of `compose config` is not a project.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("compose config: {0}")]
 pub struct Unreadable(yaml::Fault);

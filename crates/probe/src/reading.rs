@@ -70,7 +70,7 @@ impl Reading {
         }
     }
 
-    /// That there is no connection, or no answer on it.
+    /// No connection, or no answer on it.
     pub fn of_problem(problem: Problem, expected: impl Into<String>) -> Self {
         let refused = problem.is_refused();
         let (party, value, reason) = problem.into_parts();

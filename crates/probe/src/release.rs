@@ -4,7 +4,7 @@ use config::file::{Match, ReleaseSource};
 use model::release::LONGEST;
 use serde_json::Value;
 
-/// What an answer says of its release.
+/// What an answer reports about its release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// It is the expected one.
@@ -27,7 +27,7 @@ impl Identity {
     }
 }
 
-/// An answer as far as a release can stand in it.
+/// The parts of an answer that can contain a release.
 pub struct Answer<'a> {
     pub headers: &'a http::header::HeaderMap,
     pub body: &'a [u8],
@@ -53,7 +53,7 @@ const NAMES: &[&str] = &[
 ];
 /// The media type of `draft-inadarei-api-health-check`, in which `version` is that of the API.
 const HEALTH: &str = "application/health+json";
-/// The key of [`NAMES`] that is no release's name there.
+/// The key of [`NAMES`] that is not the name of a release there.
 const API_VERSION: &str = "version";
 /// Keys under which they tell what it was built from, which is a release's name for some.
 const ORIGINS: &[&str] = &[
@@ -78,7 +78,7 @@ const SELF: &[&str] = &[
 ];
 /// A longer body is a page, not a version.
 const SHORT_TEXT: usize = 256;
-/// Of a text that is no release, so much is shown.
+/// How much of a text is shown that is not a release.
 const SHOWN: usize = 100;
 
 /// Time for a jq filter: the measurement's own timeout bounds the whole.
@@ -107,7 +107,7 @@ pub enum Unnamed {
     Nothing,
     #[error("the answer has no header `{0}`")]
     NoHeader(String),
-    /// A filter gives what is no text.
+    /// A filter returns something other than text.
     #[error("`{filter}` gives {value}")]
     NoText { filter: String, value: String },
     #[error("`{filter}`: {cause}")]

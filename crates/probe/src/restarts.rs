@@ -54,7 +54,7 @@ impl Watch {
         }
     }
 
-    /// Why it is no service that stays up, with the arithmetic.
+    /// Why the service does not stay up, with the arithmetic.
     pub(crate) fn too_many(&self, most: u32) -> Option<String> {
         let Watch { restarts, end, .. } = self;
         let end = end.as_ref().map(|end| format!(": {end}"));

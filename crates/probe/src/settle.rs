@@ -14,7 +14,7 @@ use crate::systemd::Systemd;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
-/// So many looks tell whether a container stays: each starts programs of its own.
+/// How many looks decide whether a container stays up: each one starts programs.
 const LOOKS: u32 = 4;
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -109,7 +109,7 @@ async fn watch(probe: &dyn Probe, settling: Settling, pause: Duration) -> Result
                     return Ok(reading.actual);
                 }
             }
-            // Not to be asked for a moment is no fall; in the end it is no proof either.
+            // A short failure to query is not a crash; at the end it is not proof either.
             (Verdict::Fail, Some(_)) => return Err(Error::Falls(cause())),
             _ if began.elapsed() > settling.within + settling.stays => {
                 return Err(Error::Late(cause()));

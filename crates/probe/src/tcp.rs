@@ -151,7 +151,7 @@ impl Probe for Tcp {
         Box::pin(async move {
             let expected = self.expected();
             let rule = self.probe.addresses;
-            // A little less, so that what was said until then can be told.
+            // A little less, so that the output until then can be reported.
             let own = timeout.mul_f64(0.95);
             let ask = async |end| self.one(end, own).await;
             ask_every(&self.route, &self.place, rule, timeout, &expected, ask).await
@@ -171,7 +171,7 @@ impl Probe for Tcp {
 mod tests {
     use super::*;
 
-    /// Whether it is said before the peer says no more, by this way of cutting it.
+    /// Whether it arrives before the peer stops sending, with this way of splitting.
     fn said(pattern: &str, text: &[u8], cuts: &[usize]) -> bool {
         let pattern: Pattern = pattern.parse().unwrap_or_else(|_| panic!("{pattern}"));
         let mut heard = Heard::default();

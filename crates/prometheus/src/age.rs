@@ -25,7 +25,7 @@ const STEPS: u64 = 300;
 const WALK: Duration = Duration::from_secs(30);
 /// So old a series that ended without notice is still seen by two looks.
 const LATE: Duration = LOOKBACK.saturating_sub(WALK).saturating_sub(WALK);
-/// No time of a sample is before it: a server that says so does not know.
+/// No sample is older: an earlier time from a server is wrong.
 pub const PLAUSIBLE: f64 = 1e9;
 /// Names that one selector may fit.
 const MOST_NAMES: usize = 100;
@@ -59,7 +59,7 @@ pub enum Age {
     None,
     /// The series whose newest sample is the oldest of all.
     Oldest(Oldest),
-    /// It cannot be told; why.
+    /// It is unknown; why.
     Unproven(Unproven),
 }
 
@@ -221,7 +221,7 @@ impl Sources<'_> {
         Ok(Ok(names))
     }
 
-    /// Why an answer does not tell of all series, unless that is accepted.
+    /// Why an answer does not cover all series, unless that is accepted.
     fn lacks_data(&self, answer: &Answer) -> Option<Unproven> {
         let warning = answer.lacks_data().map(str::to_owned);
         let warning = warning.filter(|_| !self.accepts_a_part);
@@ -247,7 +247,7 @@ impl Sources<'_> {
         Ok(time.map_or(Newest::None, Newest::At))
     }
 
-    /// What the server knows of the series that were named.
+    /// What the server has about the series that were named.
     pub async fn why_no_data(&self, at: Timestamp) -> Why {
         let base = shown(self.client.base());
         let mut what = "no series that it names is there".to_owned();

@@ -1,5 +1,5 @@
 //! An answer of `/api/v1/query`, with all that libraries smooth over: warnings, the number of
-//! series, what is no number.
+//! series, what is not a number.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ fn series(data: &Value) -> Result<Vec<Series>, Error> {
     match data["resultType"].as_str() {
         Some("scalar") => Ok(vec![one(&Value::Null, &data["result"])?]),
         Some("vector") => {
-            // Not "no data": this answer does not tell what there is.
+            // Not "no data": this answer does not show which data exists.
             let all = data["result"].as_array();
             let all = all.ok_or(Error::NoResults)?;
             if all.len() > MAX_SERIES {
@@ -93,7 +93,7 @@ fn series(data: &Value) -> Result<Vec<Series>, Error> {
             }
             all.iter()
                 .map(|series| {
-                    // A native histogram has no value, and is no error.
+                    // A native histogram has no value, and is not an error.
                     if series["histogram"].is_array() && series["value"].is_null() {
                         return Ok(Series {
                             labels: labels(&series["metric"]),

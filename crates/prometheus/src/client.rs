@@ -117,7 +117,7 @@ impl Client {
     pub async fn samples(&self, query: &str, timeout: Duration) -> Result<Vec<Sample>, Error> {
         let asked = tokio::time::timeout(timeout, self.query(query, None));
         let (answer, _) = asked.await.map_err(|_| Error::Late(timeout))??;
-        // A part of the series is no basis to say that the others are gone.
+        // A part of the series does not show that the others are gone.
         if let Some(warning) = answer.warnings.into_iter().next() {
             return Err(Error::Warning(warning));
         }

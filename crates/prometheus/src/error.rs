@@ -19,7 +19,7 @@ pub enum Error {
     Tenant(String),
     #[error("{0}")]
     Tls(#[from] tls::Error),
-    /// There is no client for these settings.
+    /// No client can be built from these settings.
     #[error("{}", plain_cause(&**.0))]
     Client(Arc<reqwest::Error>),
     #[error("{}", plain_cause(&**cause))]

@@ -27,7 +27,7 @@ pub enum Error {
 pub struct Selector {
     /// Without its window and the instant that it looks at.
     pub text: String,
-    /// The metric's name, where it stands before the braces.
+    /// The metric's name, if it is before the braces.
     pub name: Option<String>,
     /// It may fit metrics of several names.
     pub many_names: bool,
@@ -187,7 +187,7 @@ impl<'q> Parser<'q> {
         self.sign(&[sign]).map(drop).ok_or_else(|| self.wrong())
     }
 
-    /// Operands with what stands between them. Precedence changes no selector.
+    /// Operands with the operators between them. Precedence changes no selector.
     fn expression(&mut self) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -306,7 +306,7 @@ impl<'q> Parser<'q> {
         });
     }
 
-    /// What stands behind an operand, which is about all selectors in it.
+    /// What follows an operand; it applies to all selectors in it.
     fn modifiers(&mut self, first: usize) -> Result<(), Error> {
         loop {
             let mut looks = Looks::default();
@@ -329,7 +329,7 @@ impl<'q> Parser<'q> {
             let Some(Token::Brackets(text)) = self.peek() else {
                 return Ok(());
             };
-            // A subquery, whose steps are no scrapes.
+            // A subquery, whose steps are not scrapes.
             let range = text.split(':').next().and_then(duration);
             let range = range.ok_or_else(|| self.wrong())?;
             self.at += 1;
@@ -367,7 +367,7 @@ impl<'q> Parser<'q> {
     }
 }
 
-/// `0s`, which is no length of a window, but one of an offset.
+/// `0s`, which is not a valid window, but a valid offset.
 fn is_nothing(text: &str) -> bool {
     text.starts_with('0') && text.chars().all(|c| c == '0' || c.is_ascii_alphabetic())
 }

@@ -20,7 +20,7 @@ const SCRAPES: u32 = 4;
 /// A window that is too short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Short {
-    /// A metric is told about once, however many of its labels are asked.
+    /// A metric is reported once, however many of its labels are queried.
     of: (Option<String>, Duration),
     selector: String,
     window: Duration,
@@ -28,7 +28,7 @@ pub struct Short {
 }
 
 impl Short {
-    /// Shown, and no verdict: the query says what it says.
+    /// Shown, but not a verdict: only the query decides.
     pub fn outcome(self, id: &str, n: usize, query: &str) -> Outcome {
         let Short {
             of: _,

@@ -1,4 +1,4 @@
-//! What a registry says of an image.
+//! What a registry reports about an image.
 
 use jiff::Timestamp;
 
@@ -30,7 +30,7 @@ pub enum Answer {
     },
 }
 
-/// Why what is there is no image that an engine pulls.
+/// Why the manifest is not an image that an engine can pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     #[error("its index is empty: it names no image")]

@@ -1,6 +1,6 @@
 //! The `WWW-Authenticate` header: what a registry wants before it answers.
 //!
-//! RFC 9110, section 11.6.1: several challenges may stand in one header or in several.
+//! RFC 9110, section 11.6.1: several challenges may be in one header or in several.
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 

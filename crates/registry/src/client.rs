@@ -37,7 +37,7 @@ pub struct Client {
     timeout: Duration,
 }
 
-/// As whom, and how, a registry is spoken to.
+/// The login and the transport for a registry.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access<'a> {
     pub credentials: Option<&'a Credentials>,
@@ -68,7 +68,7 @@ impl Client {
         Client::trusting(timeout, None)
     }
 
-    /// The same, over TLS that trusts whom this says; by default the system's authorities.
+    /// The same, over TLS with these trusted authorities; by default the system's.
     pub fn trusting(timeout: Duration, tls: Option<ClientConfig>) -> Result<Self, Error> {
         let setup = |error: reqwest::Error| Error::Setup {
             reason: error.to_string(),
@@ -407,7 +407,7 @@ fn same(exchange: &Exchange<'_>, wanted: Option<&str>, got: &str) -> Result<(), 
     }
 }
 
-/// Whether a digest that was told is by the algorithm of the one that was asked for, if any.
+/// Whether a reported digest uses the algorithm of the requested one, if any.
 fn comparable(exchange: &Exchange<'_>, told: &str) -> bool {
     let algorithm = |digest: &str| digest.split(':').next().map(str::to_owned);
     let wanted = exchange.reference.digest();

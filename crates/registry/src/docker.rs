@@ -30,7 +30,7 @@ pub enum Source {
     },
 }
 
-/// What cannot be used. Tells nothing of the content.
+/// What cannot be used. Reveals none of the content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("it is not Docker's configuration: {0}")]

@@ -9,7 +9,7 @@ pub enum Error {
     Transport {
         host: String,
         reason: String,
-        /// The connection stood, and broke.
+        /// The connection was established, and broke.
         connected: bool,
     },
     #[error("trust the certificate of {host}: {reason}")]

@@ -24,7 +24,7 @@ pub(crate) enum Manifest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// `None` where it is no digest that we know.
+    /// `None` if it is not a digest that we know.
     pub(crate) digest: Option<String>,
     /// Where the index tells one.
     pub(crate) platform: Option<String>,

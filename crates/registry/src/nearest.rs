@@ -1,4 +1,4 @@
-//! Which tags a person may have meant, or which releases stand beside the one that is missing.
+//! Which tags a person may have meant, or which releases are close to the missing one.
 
 use std::cmp::Ordering;
 

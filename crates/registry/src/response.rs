@@ -12,7 +12,7 @@ use crate::Error;
 
 /// The registry's own words are shown up to here.
 const DETAIL: usize = 200;
-/// A token, or an error, is no longer than this.
+/// The maximum length of a token or an error.
 pub(crate) const SHORT: usize = 64 << 10;
 
 pub(crate) async fn read(

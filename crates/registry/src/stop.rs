@@ -11,7 +11,7 @@ pub(crate) enum Stop {
     },
     /// 404.
     Absent,
-    /// What is there is no image.
+    /// The manifest is not an image.
     Unusable(Unusable),
     Failed(Error),
 }

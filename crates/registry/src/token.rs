@@ -23,7 +23,7 @@ pub(crate) struct TokenService<'a> {
     pub(crate) deadline: Instant,
 }
 
-/// Where a token is to be had, and for what.
+/// Where to get a token, and its scope.
 struct Service<'a> {
     url: Url,
     name: Option<&'a str>,

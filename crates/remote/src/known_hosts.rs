@@ -24,7 +24,7 @@ pub(crate) struct Known {
     pub(crate) authority: bool,
 }
 
-/// What a file says of the key that a host has shown.
+/// What a file contains about the key that a host has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     Known,

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 const KEPT: usize = 64 << 10;
 /// A line longer than this is forwarded in pieces.
 const LINE: usize = 8 << 10;
-/// How long a command that was told to end may take to do so.
+/// How long a command may take to end after the signal.
 pub const GRACE: Duration = Duration::from_secs(2);
 
 /// What to run. The text is given to `sh -c`; values go by the environment, never into the text.
@@ -111,7 +111,7 @@ pub async fn run_command(
         .collect();
     if script.text.chars().all(plain)
         && let Some((program, arguments)) = words.split_first()
-        // What is no program may be a word of the shell.
+        // A word that is not a program may be a builtin of the shell.
         && let Ok(child) = start(script, program, arguments)
     {
         return watch(script, child, on_line).await;

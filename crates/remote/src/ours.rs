@@ -1,4 +1,4 @@
-//! Which errors of the system are our own: they say nothing of the host that we wanted to reach.
+//! Which errors of the system are our own: they prove nothing about the host that we wanted to reach.
 
 use std::error::Error;
 use std::io;

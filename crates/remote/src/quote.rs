@@ -10,7 +10,7 @@ pub fn quote(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    // No shell takes a NUL; where one stands, the word ends for every program.
+    // No shell accepts a NUL; a word ends there for every program.
     format!("'{}'", text.replace('\0', "").replace('\'', r"'\''"))
 }
 

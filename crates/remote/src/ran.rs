@@ -96,7 +96,7 @@ impl Wanted<'_> {
         };
         if !self.status.iter().any(|good| i32::from(*good) == code) {
             let reason = format!("{}, expected {}", ran.exit, self.statuses());
-            // The question was not put: that is no answer of the thing under test.
+            // The question was not asked, so this is not an answer of the service under test.
             return Err(match NOT_RUN.iter().find(|(status, _)| *status == code) {
                 Some((_, what)) => Unmet {
                     reason: format!("{reason}: {what}"),

@@ -38,7 +38,7 @@ pub use tunnel::{Severed, Tunnel};
 #[derive(Clone, Debug)]
 pub struct Session(Arc<Handle>);
 
-/// What the thread is told by.
+/// Sends orders to the thread, and wakes it.
 #[derive(Debug)]
 struct Handle {
     // Before `wake`, whose end wakes the thread: the thread must then see that no more orders come.

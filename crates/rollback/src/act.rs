@@ -141,7 +141,7 @@ impl Rollback<'_> {
         Situation { document, current }
     }
 
-    /// The release that runs as far as `--release` knows, and as far as the state does.
+    /// The running release, according to `--release` and according to the state.
     fn by_record(&self, document: &Document) -> (Option<String>, Option<String>) {
         let named = self.session.job.release.as_deref();
         let named = named.map(|release| document.name_of(release));

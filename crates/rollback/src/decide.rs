@@ -171,7 +171,7 @@ async fn by_target(
     })
 }
 
-/// What the state knows of each release.
+/// What the state contains about each release.
 fn known(document: Option<&Document>) -> Vec<Entry> {
     document.map_or_else(Vec::new, |document| document.history.clone())
 }
@@ -188,7 +188,7 @@ struct Doors {
     of_target: bool,
 }
 
-/// The configured ways, else those that the target knows, else the gate's.
+/// The configured ways, otherwise those of the target, otherwise the gate's.
 async fn doors(
     session: &Session<'_>,
     places: &Places,

@@ -124,7 +124,7 @@ fn forget(base: &Path) {
     ours.sort();
     let most = ours.len().saturating_sub(KEPT_FOLDERS);
     for old in &ours[..most] {
-        // One that stays is no harm.
+        // One that stays does no harm.
         let _ = fs::remove_dir_all(old);
     }
 }

@@ -50,7 +50,7 @@ impl cli::force::Rule for Rule {
     }
 }
 
-/// The rules that a rollback was told to lift, and what came of it.
+/// The rules that a rollback was asked to lift, and the result.
 #[derive(Clone, Debug)]
 pub(crate) struct Force {
     told: Vec<Forced>,
@@ -97,7 +97,7 @@ impl Force {
         all.map(|(forced, _)| forced.clone()).collect()
     }
 
-    /// What a report says of them.
+    /// What a report contains about them.
     pub(crate) fn outcomes(&self) -> Vec<Outcome> {
         let outcome = |told: &Forced| {
             let found = self

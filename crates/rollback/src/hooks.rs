@@ -1,4 +1,4 @@
-//! What the user's own commands beside a rollback are told.
+//! What the user's own commands beside a rollback receive.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::session::Session;
 /// How long hooks may run after a signal: an interrupted rollback must end quickly.
 pub(crate) const AT_ONCE: Duration = Duration::ZERO;
 
-/// What is told to hooks of the rollback that is being made.
+/// What hooks receive about the current rollback.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HookContext {
-    /// Whether there is a rollback to tell of.
+    /// Whether there is a rollback to report.
     pub(crate) began: bool,
     pub(crate) destination: String,
     pub(crate) left: Option<String>,

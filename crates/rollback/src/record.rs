@@ -112,7 +112,7 @@ fn digest(text: &str) -> Result<String, Unfit> {
 }
 
 impl Flags {
-    /// Lays what was told over what is known of the release.
+    /// Overrides what is known about the release with the given flags.
     fn tell(&self, entry: &mut Entry, session: &Session<'_>) {
         let Flags {
             pending: _,
@@ -125,7 +125,7 @@ impl Flags {
             run,
             force: _,
         } = self;
-        // A revision that it has brought before is no news of the database.
+        // A revision that it has brought before reveals nothing new about the database.
         if schema_revision.is_some() && *schema_revision != entry.schema_revision {
             entry.schema_found = None;
         }
@@ -266,7 +266,7 @@ async fn switchable(
     Ok(None)
 }
 
-/// The rules that a person insists to lift, and those that were in the way.
+/// The rules that a person lifts, and those that blocked the operation.
 struct Insisted<'f> {
     forced: &'f [Forced],
     lifted: Vec<(Rule, &'f Forced)>,
@@ -393,7 +393,7 @@ async fn facts(
     known: Vec<Entry>,
 ) -> Result<Option<ReleaseFacts>, Error> {
     let places = Places::new(&session.job.config.hosts, &session.job.env);
-    // What asks for what runs reports why there is no target.
+    // The query for the running release reports why there is no target.
     let Ok(target) = kinds::of(session.section, &session.context(&places, known)) else {
         return Ok(None);
     };
@@ -429,7 +429,7 @@ async fn runs(
     insisted: &mut Insisted<'_>,
 ) -> Outcome {
     let id = "record/running";
-    // With what is told of the release now: by that the target may know it.
+    // With the given facts about the release: the target may identify it by them.
     let rule = session.job.config.release_rule();
     let mut with = Document::new(None, None).comparing(rule);
     with.history = known.to_vec();
@@ -468,7 +468,7 @@ async fn runs(
                 .reason(format!("{running} runs, not {release} ({evidence})"));
             (outcome, instead(release, &running, &parts))
         }
-        // A probe that was never told where the release stands was only guessed at.
+        // Without a configured place of the release, the probe only guessed.
         ReleaseAnswer::NoSource | ReleaseAnswer::Missing(Error::Guessed(_)) => {
             return Outcome::inconclusive(id, release)
                 .severity(Severity::Advisory)

@@ -234,7 +234,7 @@ mod tests {
         let outside = || brings(&[("v1", Some("7"), &["6"]), ("v2", Some("8"), &["7"])]);
         assert_eq!(rule(outside(), None, &[]), "refused/schema");
         assert_eq!(rule(outside(), None, &[Rule::Schema]), "v1");
-        // Silence is no yes.
+        // Silence is not a yes.
         let silent = brings(&[("v2", Some("8"), &[])]);
         assert_eq!(rule(silent, None, &[]), "refused/schema");
         // What was left brought its migration all the same.

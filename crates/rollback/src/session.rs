@@ -50,7 +50,7 @@ impl<'a> Session<'a> {
         Ok(document)
     }
 
-    /// What a target may know; `known` is what the state knows of each release.
+    /// What a target may know; `known` is what the state contains about each release.
     pub(crate) fn context<'c>(&'c self, places: &'c Places, known: Vec<Entry>) -> Context<'c> {
         let job = self.job;
         Context {

@@ -121,7 +121,7 @@ pub(crate) fn nothing_recorded(path: String) -> Outcome {
         .hint("after a deployment whose gate passed: `rollback record --release VERSION`")
 }
 
-/// What `status` says of a rollback that has not ended.
+/// What `status` reports about a rollback that has not ended.
 fn journalled(journal: &Journal) -> Vec<Outcome> {
     let (destination, left) = journal.plan().unwrap_or(("?", None));
     let (goal, hint) = match journal.aborting() {

@@ -1,4 +1,4 @@
-//! Every runner, what it is doing, and who says so.
+//! Every runner, what it is doing, and the source that reports it.
 
 use cli::{Failure, Job};
 use config::file::RunnerCheck;

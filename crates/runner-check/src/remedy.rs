@@ -93,7 +93,7 @@ impl<'a> Patient<'a> {
         format!("{} on host {}: {says}", self.name, self.runner.host)
     }
 
-    /// Runs lines in which `$root` stands before what only root may do.
+    /// Runs lines in which `$root` precedes what only root may do.
     pub(crate) async fn run(&self, lines: &str, timeout: Duration) -> Result<Output, NotDone> {
         let script = format!(
             "export LC_ALL=C\nroot=''\n[ \"$(id -u)\" -eq 0 ] || root='sudo -n'\n{lines}\n"

@@ -168,7 +168,7 @@ pub(crate) fn not_done(
         .hint(hint)
 }
 
-/// Proves that one runner is online, and says so.
+/// Proves that one runner is online, and reports it.
 pub(crate) async fn finish(
     job: &Job,
     section: &RunnerCheck,

@@ -1,4 +1,4 @@
-//! A piece of evidence: who says it, of whom, how old it is, and what it says.
+//! A piece of evidence: its source, its runner, its age, and its content.
 
 use std::time::Duration;
 

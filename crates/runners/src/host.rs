@@ -72,7 +72,7 @@ pub async fn log_in(job: &Job, runner: &RunnerHost, timeout: Duration) -> Result
         })
 }
 
-/// Looks once, over a login that stands.
+/// Looks once, over an open login.
 pub async fn look(
     session: &Session,
     name: &str,

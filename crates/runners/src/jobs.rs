@@ -1,4 +1,4 @@
-//! What jobs tell of runners: who works, who worked, and how long a job has waited for anybody.
+//! What jobs show about runners: which ones work or worked, and how long a job has waited for one.
 //!
 //! All that a workflow's own token may see. A runner that took a job with more labels has the
 //! fewer, too; a job that waits with fewer labels would be taken by a runner that has more.
@@ -97,7 +97,7 @@ pub fn finished_lately(
         .any(|evidence| evidence.state.is_up() && evidence.counts(max_evidence_age))
 }
 
-/// What a job that ended says of its runner: it was there then.
+/// What a job that ended proves about its runner: it was online then.
 fn last_finished(pool: &Pool, jobs: &Jobs, now: Timestamp) -> Vec<Evidence> {
     let mut newest: std::collections::BTreeMap<&str, (Timestamp, &Job)> =
         std::collections::BTreeMap::new();
@@ -301,7 +301,7 @@ mod tests {
         let running = job("in_progress", &labels, Some("web-02"), 3);
         let waits = job("queued", &labels, None, 9);
         assert_eq!(states(vec![waits, running], 7)[0], Offline);
-        // What began late long ago tells nothing of the next one.
+        // A late start long ago proves nothing about the next one.
         let mut old = begun(5);
         for at in [&mut old.created_at, &mut old.started_at] {
             *at = at.map(|at| at - jiff::SignedDuration::from_hours(2));
@@ -336,7 +336,7 @@ mod tests {
                 job("in_progress", &both, Some("web-01"), 3),
                 job("completed", &both, Some("web-02"), 9),
                 job("completed", &both, Some("web-02"), 5),
-                // Other labels say nothing of this pool, a job without a runner of no runner.
+                // Other labels prove nothing about this pool, and a job without a runner nothing about any runner.
                 job("in_progress", &["self-hosted"], Some("other"), 1),
                 job("completed", &both, Some(""), 5),
             ],

@@ -14,7 +14,7 @@ pub struct Merged {
     pub reason: String,
     /// Equals contradict each other: there is data, and it does not decide.
     pub contested: bool,
-    /// Who says what against whom; empty where all agree.
+    /// Which sources contradict each other; empty if all agree.
     pub contradictions: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ fn one(evidence: &Evidence) -> String {
     }
 }
 
-/// Why there is no opinion.
+/// Why there is no evidence.
 fn silence(evidence: &[Evidence]) -> String {
     if evidence.is_empty() {
         return "nothing is known of it".to_owned();

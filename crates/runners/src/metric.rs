@@ -1,4 +1,4 @@
-//! What Prometheus says of runners: a series for each, or how many are online.
+//! What Prometheus reports about runners: a series for each, or how many are online.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn one(metric: &RunnerMetric, sample: &Sample, answer: &Answer) -> Evidence {
     match name {
         Some(name) => evidence(format!("value {}", sample.value)).of(name),
         None if answer.samples.len() == 1 => evidence(format!("{} online", sample.value)),
-        // Several series without a name are runners all the same: told apart by their labels.
+        // Several series without a name are runners too: their labels distinguish them.
         None => {
             let labels = sample.labels.iter().filter(|(name, _)| *name != "__name__");
             let name: Vec<String> = labels

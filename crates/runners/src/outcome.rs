@@ -28,7 +28,7 @@ pub fn outcome(
         || judgement.runners.is_empty()
         || on_demand
     {
-        // What takes the job is no matter of a list then.
+        // The runner that takes the job need not be in the list then.
         let passed_by_list =
             |e: &&Evidence| !(judgement.state == State::OnDemand && e.source == Source::List);
         for evidence in judgement.about_pool.iter().filter(passed_by_list) {

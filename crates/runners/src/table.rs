@@ -5,7 +5,7 @@ use model::Table;
 use crate::outcome::row;
 use crate::{Judgement, Pool};
 
-/// The evidence about a pool: source, whom it speaks of, what it says, and how old it is.
+/// The evidence about a pool: source, runner, content, and age.
 pub fn evidence(pool: &Pool, judgement: &Judgement) -> Table {
     let named = judgement.runners.iter().flat_map(|r| &r.evidence);
     Table {

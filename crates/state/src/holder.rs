@@ -122,7 +122,7 @@ impl fmt::Display for Holder {
 /// A start that is not known.
 const UNKNOWN: u64 = 0;
 
-/// What `/proc/PID/stat` tells of a process.
+/// What `/proc/PID/stat` contains about a process.
 struct Stat {
     /// In ticks since the boot.
     started: u64,

@@ -107,7 +107,7 @@ impl Store {
             match backend.create(number, &bytes).await {
                 Ok(seen) => {
                     for old in &numbers[..(numbers.len() + 1).saturating_sub(KEPT)] {
-                        // A journal that stays is no harm.
+                        // A journal that stays does no harm.
                         let _ = backend.remove(*old).await;
                     }
                     return Ok(Journal {

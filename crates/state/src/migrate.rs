@@ -165,7 +165,7 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, Error> {
     if let Some(release) = &current
         && let Some(entry) = document.history.iter_mut().find(|e| e.release == *release)
     {
-        // What the file says of itself is of the release that runs.
+        // The top level of the file describes the running release.
         entry.digest = entry.digest.take().or(top.digest);
         entry.image = entry.image.take().or(top.image);
         entry.task_definition = entry.task_definition.take().or(top.task_definition);
@@ -241,7 +241,7 @@ fn entry(item: &Value, at: &str, now: Timestamp, notes: &mut Vec<String>) -> Res
     Ok(entry)
 }
 
-/// What is told of a release, whichever it is.
+/// The facts about any release.
 fn details(fields: &mut Fields, now: Timestamp) -> Result<Entry, Error> {
     Ok(Entry {
         release: String::new(),

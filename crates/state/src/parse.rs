@@ -1,4 +1,4 @@
-//! From bytes that anybody may have written to a document.
+//! Parses bytes from any writer into a document.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use model::text::cut;
 /// Numbers above this are read as others by `jq` and everything else that has only floats.
 const MAX_NUMBER: u64 = 1 << 53;
 
-/// Why bytes are no state that can be used.
+/// Why bytes are not a usable state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseError {
     #[error("{0}")]

@@ -127,7 +127,7 @@ fn apply(document: &mut Document, to: &str, left: Option<&str>, verdict: &str, a
     }
 }
 
-/// When the document was last told something.
+/// When the document was last updated.
 fn newest(document: &Document) -> Timestamp {
     let entries = document.history.iter();
     let times = entries.flat_map(|entry| [Some(entry.deployed_at), entry.changed_at]);

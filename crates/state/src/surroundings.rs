@@ -10,6 +10,6 @@ use model::{Env, Redactor};
 pub struct Surroundings {
     pub env: Env,
     pub hosts: BTreeMap<String, Host>,
-    /// Is told of every secret that is made on the way.
+    /// Receives every secret that is created on the way.
     pub redactor: Redactor,
 }

@@ -103,7 +103,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Of several forms the one that fits; else what is wrong by the one that is no null.
+    /// Of several forms the one that fits; otherwise the errors of the one that is not null.
     fn choice(&mut self, value: &Value, choices: &[Value], at: &str) {
         let mut nearest: Option<Vec<Finding>> = None;
         let constants = choices.iter().filter_map(|choice| choice.get("const"));

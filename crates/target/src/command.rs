@@ -24,7 +24,7 @@ pub(crate) struct Command<'a> {
     names: Releases,
 }
 
-/// A release name is short; what is longer is no release name.
+/// A release name is short; a longer text is not a release name.
 const MAX_RELEASE: usize = 256;
 
 impl<'a> Command<'a> {

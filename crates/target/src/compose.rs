@@ -1,4 +1,4 @@
-//! Services of a Compose project: their images stand in an override file of ours.
+//! Services of a Compose project: our own override file contains their images.
 
 mod deployment;
 mod images;
@@ -130,7 +130,7 @@ impl<'a> Compose<'a> {
         self.config.folder.join(&self.config.override_file)
     }
 
-    /// The image of each service; what is no image's name is refused.
+    /// The image of each service; a text that is not an image's name is refused.
     fn images(&self, release: &str) -> Result<BTreeMap<String, String>, Error> {
         // `shop:5000/other` would be another registry's.
         if release.contains(['/', '@']) {
@@ -755,7 +755,7 @@ done\n",
             let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
             text.push_str(&format!("docker {} >/dev/null\n", words.join(" ")));
         }
-        // What was looked for is here; whatever the files say, nothing else is to be fetched now.
+        // The wanted image is here; whatever the files say, nothing else may be pulled now.
         let pull = match self.program(place) {
             Some(program) if program.v2 => " --pull never",
             _ => "",

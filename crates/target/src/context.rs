@@ -31,7 +31,7 @@ pub struct Context<'a> {
     pub release: Option<&'a str>,
     /// The repository of the workflow run.
     pub repository: Option<&'a str>,
-    /// What the state knows of each release.
+    /// What the state contains about each release.
     pub known: Vec<Entry>,
     pub github: Github<'a>,
     pub say: Say<'a>,

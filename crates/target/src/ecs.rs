@@ -31,12 +31,12 @@ const TASKS: usize = 20;
 
 pub(crate) struct Ecs<'a> {
     config: &'a EcsTarget,
-    /// The gate's own probe of this service, which knows whose image names the release.
+    /// The gate's own probe of this service, which knows the container whose image names the release.
     gate: Option<&'a EcsProbe>,
     around: ProbeContext,
     /// How an image names a release where the gate has no probe of this service.
     rule: Match,
-    /// What the state knows of each release.
+    /// What the state contains about each release.
     known: Vec<Entry>,
     client: Renewing,
 }
@@ -194,7 +194,7 @@ impl<'a> Ecs<'a> {
         Ok(primary.id.clone())
     }
 
-    /// What ECS says of the deployments, and of what happened lately.
+    /// What ECS reports about the deployments, and about recent events.
     async fn look_at_service(&self) -> Result<String, Error> {
         let EcsTarget {
             cluster, service, ..

@@ -61,7 +61,7 @@ pub enum Error {
     /// The service, or a server of it, did not name its release.
     #[error("{0}")]
     Unanswered(String),
-    /// The same where the gate was never told where the release stands: it was only guessed at.
+    /// The same if the place of the release is not configured in the gate: it was only a guess.
     #[error("{0}")]
     Guessed(Box<Error>),
     /// A switch was made, and nothing proves that it took effect.
@@ -70,7 +70,7 @@ pub enum Error {
     /// A workflow's run ended without success.
     #[error("{0}")]
     RunFailed(String),
-    /// HAProxy did not do what it was told; its own words.
+    /// HAProxy did not execute a command; its own words.
     #[error("{0}")]
     Refused(String),
     #[error("HAProxy has no backend {0}")]
@@ -108,7 +108,7 @@ pub enum Error {
     /// A cause, and of what it is.
     #[error("{what}: {cause}")]
     At { what: String, cause: Box<Error> },
-    /// A cause, and what else is to be known of it.
+    /// A cause, and further details.
     #[error("{cause}; {then}")]
     Then { cause: Box<Error>, then: String },
     /// A switch that failed, and what was before could not be put back.
@@ -138,7 +138,7 @@ impl Error {
         }
     }
 
-    /// A command that did not end with success. What it printed is no part of why.
+    /// A command that did not succeed. Its output is not part of the reason.
     pub(crate) fn ended(ran: impl Into<Ran>) -> Error {
         Error::Ended(Ran {
             stdout: Vec::new(),

@@ -12,7 +12,7 @@ use crate::target::Target;
 pub(crate) trait Kind: TargetConfig {
     fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error>;
 
-    /// Itself, where something can be told of it before it is used.
+    /// The target itself, if it can report anything before it is used.
     fn fits(&self) -> Option<&dyn Fits> {
         None
     }
@@ -50,7 +50,7 @@ pub fn subject(section: &Rollback) -> Option<String> {
 }
 
 /// Looks at the configured target on each of its machines, side by side. Empty where the target
-/// tells nothing before it is used: a command of the user, ECS, a workflow.
+/// reports nothing before it is used: a command of the user, ECS, a workflow.
 pub async fn look(section: &Rollback, config: &Config, places: &Places) -> Vec<Found> {
     match fits(section) {
         Some(target) => fit::look(target, config, places).await,

@@ -50,7 +50,7 @@ impl<'a> Machines<'a> {
         self.all.iter().map(step).collect()
     }
 
-    /// What a script prints of a place; how it ends says nothing.
+    /// What a script prints about a place; its exit status has no meaning.
     pub(crate) fn look<'s>(
         &'s self,
         place: &'s Place,

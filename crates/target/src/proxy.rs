@@ -34,7 +34,7 @@ pub(crate) struct Names {
     pub(crate) kind: &'static str,
     /// As people call it.
     pub(crate) shown: &'static str,
-    /// What it calls that which stands behind it.
+    /// Its name for what is behind it.
     pub(crate) behind: &'static str,
 }
 

@@ -330,7 +330,7 @@ fn number(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// What a machine says of the link and of the process.
+/// What a machine reports about the link and the process.
 #[derive(Debug, Default)]
 struct Seen {
     /// The releases' folder without links in its path.
@@ -347,7 +347,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// The process knows best; the link only says what the next start would run.
+    /// The process decides; the link only shows what the next start would run.
     fn release(&self, configured: &str) -> Result<String, Error> {
         let below = |path: &str| {
             let roots = [self.releases.as_str(), configured];

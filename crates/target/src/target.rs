@@ -154,7 +154,7 @@ pub trait Observe {
 ///
 /// Only `prepare`, `apply` and `revert` change anything. Steps at different places run side by side.
 pub trait Switch {
-    /// One step a place, without asking anybody.
+    /// One step for each place, without any query.
     fn steps(&self, transition: Transition<'_>) -> Vec<Step>;
 
     /// Proves that the step can be made, and changes nothing, not even files that are not live;
@@ -197,7 +197,7 @@ pub trait Route {
     /// Where the destination answers at the step's place before it gets the traffic.
     fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Standby>;
 
-    /// The ways in that the router knows by itself.
+    /// The ways in that the router itself has.
     fn entrypoints(&self) -> Asking<'_, Vec<Entrypoint>>;
 }
 

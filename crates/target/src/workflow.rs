@@ -343,7 +343,7 @@ impl<'a> Workflow<'a> {
             if let (Some(run), _) = self.find(&parse(before)?, patience).await?
                 && !run.has_ended()
             {
-                // How it ends does not matter any more.
+                // How it ends no longer matters.
                 let _ = self.follow(run.id).await;
             }
         }
@@ -368,7 +368,7 @@ impl Kind for WorkflowTarget {
 }
 
 impl Observe for Workflow<'_> {
-    /// A workflow says nothing of what runs.
+    /// A workflow does not report what runs.
     fn current<'a>(&'a self, _step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
         Box::pin(async { Ok(None) })
     }

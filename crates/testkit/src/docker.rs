@@ -14,7 +14,7 @@ use crate::{Process, SystemdHost, target_dir, tool};
 /// The two programs that are called Compose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compose {
-    /// `docker compose`, which nearly everybody has.
+    /// `docker compose`, the usual one.
     V2,
     /// `docker-compose` 1.29.
     V1,

@@ -59,7 +59,7 @@ impl GrpcHealth {
         GrpcHealth::start_with("no", &[])
     }
 
-    /// With TLS, for those whom this authority vouches for.
+    /// With TLS, for clients with a certificate of this authority.
     pub fn start_tls(certificate: &Certificate, authority: &Path) -> GrpcHealth {
         let files = [&certificate.key, &certificate.certificate, authority];
         GrpcHealth::start_with("yes", &files)

@@ -38,7 +38,7 @@ impl TlsRegistry {
 }
 
 impl Registry {
-    /// A registry that anybody may read and write.
+    /// A registry with anonymous read and write access.
     pub fn start() -> Registry {
         Registry::start_with(None)
     }
@@ -85,7 +85,7 @@ impl Registry {
         self.port
     }
 
-    /// `127.0.0.1:PORT`, as it stands before a repository's name.
+    /// `127.0.0.1:PORT`, the prefix of a repository's name.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -147,7 +147,7 @@ impl Registry {
         serde_json::json!({"mediaType": INDEX, "digest": digest, "size": text.len()})
     }
 
-    /// Pushes a tiny image under a tag; returns its descriptor, which tells no platform.
+    /// Pushes a tiny image under a tag; returns its descriptor, which has no platform.
     pub fn push_entry(&self, repository: &str, tag: &str, platform: &str) -> serde_json::Value {
         let manifest = self.manifest(repository, platform, None);
         let digest = self.put_manifest(repository, tag, MANIFEST, &manifest);

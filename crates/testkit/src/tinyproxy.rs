@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{Process, free_port, tool, wait_until};
 
-/// tinyproxy on a free port, for everybody or for one user.
+/// tinyproxy on a free port, for all users or for one.
 #[derive(Debug)]
 pub struct Tinyproxy {
     process: Process,

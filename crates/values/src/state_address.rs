@@ -20,7 +20,7 @@ const PATH: usize = 4096;
 /// The longest key that S3 takes is 1,024 bytes; what is kept beside the state has a longer name.
 const KEY: usize = 900;
 
-/// Why a text is no address of a state.
+/// Why a text is not an address of a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("no place is named: write a path, `ssh://host/path` or `s3://bucket/key`")]

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'t> {
     Text(&'t str),
-    /// What stands between the braces.
+    /// The text between the braces.
     Name(&'t str),
 }
 

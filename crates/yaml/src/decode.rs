@@ -40,7 +40,7 @@ impl Node {
 }
 
 impl Scalar {
-    /// Where any value may stand: a number or boolean if it is written as JSON writes them.
+    /// Where any value is allowed: a number or boolean if it is written as in JSON.
     fn guessed<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Fault> {
         let text = self.text.as_str();
         let json = self.plain && !self.expanded;

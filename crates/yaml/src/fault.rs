@@ -43,7 +43,7 @@ impl Fault {
 #[derive(Clone, Debug)]
 pub struct UnknownKey {
     pub written: String,
-    /// Those that may stand in its place.
+    /// The allowed alternatives.
     pub known: &'static [&'static str],
 }
 

@@ -41,12 +41,12 @@ pub struct Scalar {
     pub plain: bool,
     /// The variables in it, as `${NAME}`, that are not set.
     pub unset: Vec<String>,
-    /// Held `${NAME}`: a variable's value is text where anything may stand.
+    /// Contained `${NAME}`: a variable's value is text where any type is allowed.
     pub expanded: bool,
 }
 
 /// The keys that lead to each value of a YAML text, in its order; those of a list lead to the list.
-/// `None` where it is no YAML that we read.
+/// `None` if it is not YAML that we can read.
 pub fn leaves(yaml: &str) -> Option<Vec<Vec<String>>> {
     fn walk(node: &Node, path: &[String], found: &mut Vec<Vec<String>>) {
         let nothing = path.is_empty() && matches!(node.kind, Kind::Map(_));

@@ -24,7 +24,7 @@ pub(super) fn figures(rollback: &Path) -> Result<Vec<Figure>, Failure> {
 }
 
 /// Until the release answers through nginx again, and until the command ends: it waits until no
-/// worker of before can answer any more, which the script leaves open.
+/// old worker can still answer, which the script does not check.
 fn here(rollback: &Path) -> Result<Vec<Figure>, Failure> {
     let site = Site::new("")?;
     let folder = site.path("site");
@@ -221,7 +221,7 @@ impl Site {
         Ok(())
     }
 
-    /// v2 has the traffic, and no worker of before answers any more.
+    /// v2 has the traffic, and no old worker answers.
     fn deploy_bad(&self) -> Result<(), Failure> {
         self.put_back()?;
         self.write("site/upstream.conf", &upstream(PORTS[2]))?;

@@ -46,7 +46,7 @@ fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What `sha256sum` says of the archives in a folder, by name.
+/// The `sha256sum` of the archives in a folder, by name.
 pub(crate) fn checksums(folder: &Path) -> io::Result<String> {
     let mut archives: Vec<_> = fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -1,6 +1,6 @@
 //! A summary that is too long keeps its head and its tail.
 //!
-//! Neither may be cut within a block: what stood safely in a fence would become markup.
+//! Neither may be cut within a block: text that was safe in a fence would become markup.
 
 /// Keeps head and tail of a text so that it fits into `limit` bytes, and says what was cut.
 pub fn fit(text: &str, limit: usize) -> String {

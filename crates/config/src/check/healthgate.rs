@@ -98,7 +98,7 @@ fn group(probe: &impl ProbeConfig, spot: Spot<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether the members of its group are told apart.
+/// Whether the members of its group are distinguished.
 fn has_own_place<P: ProbeConfig>(probe: &P) -> bool {
     !P::HAS_PLACES || probe.has_place()
 }

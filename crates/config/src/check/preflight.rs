@@ -31,7 +31,7 @@ fn checks<'c, C: CheckConfig + 'c>(
         list.unique(key)?;
     }
     for (nth, entry) in entries.enumerate() {
-        // A kind without keys has one entry, and it is no list.
+        // A kind without keys has one entry, and it is not a list.
         let spot = if C::KEYS.is_empty() {
             list
         } else {

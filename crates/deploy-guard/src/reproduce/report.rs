@@ -1,4 +1,4 @@
-//! The report of a stage that is to be run again.
+//! The report of a stage that will run again.
 
 use std::path::Path;
 

@@ -99,7 +99,7 @@ impl Assessor {
         };
     }
 
-    /// Where the probe stands by its samples alone.
+    /// The standing of the probe by its samples alone.
     pub fn standing(&self) -> &Standing {
         &self.now
     }

@@ -1,4 +1,4 @@
-//! Samples, where a probe stands after them, what it lacks, and how it ends.
+//! Samples, the standing of a probe after them, what it lacks, and how it ends.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Conclusion {
     }
 }
 
-/// Where a probe stands after some samples.
+/// The standing of a probe after some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Samples seen.
@@ -53,7 +53,7 @@ pub struct Standing {
     pub failing_since: Option<Duration>,
 }
 
-/// What a probe lacks for a pass, as it stands.
+/// What a probe still lacks for a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// More successes in a row.

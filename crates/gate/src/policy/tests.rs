@@ -146,7 +146,7 @@ fn errors_are_told_only_where_there_were_some() {
         excused,
         "inconclusive: inconclusive in a row (5) > inconclusive-limit (4)"
     );
-    // An error is told also where a failure that is excused came with it.
+    // An error is reported even if an excused failure came with it.
     assert!(judge(&starting, &[F, E, I, I, I, I, I]).ends_with("after errors"));
     let lasting = policy(|p| p.failing_for = Some(Span::from_secs(3)));
     assert!(judge(&lasting, &[F, P, I, I, I, I, I]).starts_with("inconclusive"));

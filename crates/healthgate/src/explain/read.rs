@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 /// Larger than any gate writes.
 const LARGEST: u64 = 256 << 20;
-/// No gate watches longer; a longer time is no time.
+/// No gate watches longer; a longer time is invalid.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// How the schemas of all versions begin.
 const FAMILY: &str = "deploy-guard/report/";
@@ -61,7 +61,7 @@ pub(crate) fn within(path: &Path, largest: u64) -> Result<Told, Error> {
     })
 }
 
-/// Why there is no report to be told.
+/// Why there is no report to explain.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("failed to read {}: {cause}", shown(path))]
@@ -183,7 +183,7 @@ fn told(bytes: &[u8]) -> Result<Told, Damage> {
         let mut all = Vec::new();
         for measurement in &outcome.measurements {
             let since = time(&measurement.at)?.duration_since(started_at);
-            // What was known before the start is told as of the start.
+            // Events before the start are shown at the start.
             let since = Duration::try_from(since).unwrap_or_default();
             all.push(Measured {
                 since: since.min(LONGEST),

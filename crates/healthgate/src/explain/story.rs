@@ -11,7 +11,7 @@ use super::read::Told;
 use super::turns::{self, Turn};
 use super::words::{clock, plural, span};
 
-/// More chapters are not read; the counts of the others are told.
+/// More chapters are not read; the others are only counted.
 const CHAPTERS: usize = 20;
 
 /// So many endpoints of a group are named.
@@ -132,7 +132,7 @@ fn circumstances(told: &Told) -> Vec<String> {
     lines
 }
 
-/// That the gate itself was stopped, which is no silence of the service.
+/// The gate itself was stopped; this is not silence of the service.
 fn pauses(told: &Told) -> Option<String> {
     let times = plural(told.pauses.len(), "time", "times");
     let (from, _) = told.pauses.first()?;

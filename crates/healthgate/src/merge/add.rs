@@ -65,7 +65,7 @@ fn one(same: Vec<v1::Outcome>) -> Outcome {
     if same.iter().any(|one| one.members.is_some()) {
         return group(same);
     }
-    // The first of the worst; a shard that skipped it says nothing.
+    // The first of the worst; a shard that skipped it does not count.
     let weight = |one: &v1::Outcome| (weighs(one), one.verdict);
     let worst = same.iter().map(weight).max();
     let first = same.into_iter().find(|one| Some(weight(one)) == worst);
@@ -195,7 +195,7 @@ fn group(same: Vec<v1::Outcome>) -> Outcome {
     outcome
 }
 
-/// Why the counts give this verdict; `first` tells of the first that did not pass.
+/// Why the counts give this verdict; `first` describes the first that did not pass.
 fn compared(verdict: Verdict, tally: &Tally, first: &str) -> String {
     let (passed, required) = (tally.passed, tally.required);
     match verdict {

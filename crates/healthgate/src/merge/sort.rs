@@ -24,7 +24,7 @@ pub(super) fn unusable(name: String, reason: String) -> Outcome {
         .hint("name only the reports that `healthgate --shard N/ALL --report FILE` wrote")
 }
 
-/// The reports that count, one for each shard, and what is to be told of the others.
+/// The reports that count, one for each shard, and notes about the others.
 pub(super) fn sorted(
     parts: Vec<Part>,
     mut told: Vec<Outcome>,

@@ -1,4 +1,4 @@
-//! Where there is no terminal: what changed, and a sign of life.
+//! Output without a terminal: what changed, and a sign of life.
 
 use std::time::Duration;
 

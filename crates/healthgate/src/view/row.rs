@@ -27,7 +27,7 @@ pub(super) struct Row {
     standing: Standing,
     members: Option<Tally>,
     conclusion: Option<(Verdict, String)>,
-    /// What was last told of it.
+    /// What was last reported about it.
     told: Option<State>,
 }
 
@@ -41,7 +41,7 @@ enum State {
     Concluded(Verdict, Option<Verdict>),
 }
 
-/// How bad it is: the worst stands first.
+/// How bad it is: the worst comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     Passed,

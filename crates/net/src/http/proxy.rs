@@ -68,7 +68,7 @@ fn of_environment(uri: &Uri) -> Option<Intercept> {
     matcher.intercept(uri)
 }
 
-/// What a proxy is told of who asks.
+/// The client's credentials for a proxy.
 pub(super) fn authorization(proxy: &Intercept) -> Option<HeaderValue> {
     let mut value = proxy.basic_auth()?.clone();
     value.set_sensitive(true);

@@ -101,7 +101,7 @@ fn remembered(request: &Request, memory: Option<&dyn Memory>) -> Request {
     sent
 }
 
-/// By what a question is told from another one.
+/// What distinguishes one question from another.
 fn step(sent: &Request) -> (Method, Url, Option<HeaderValue>) {
     let cookie = sent.headers.get(COOKIE).cloned();
     (sent.method.clone(), sent.url.clone(), cookie)

@@ -278,7 +278,7 @@ mod tests {
                 assert_eq!(reply.body, TEXT, "{codings:?}");
             }
         }
-        // To `HEAD` there is no body, whatever its head says.
+        // A response to `HEAD` has no body, whatever its headers say.
         assert_eq!(reply(&["gzip"], Vec::new()).unpack(100).await, Ok(()));
     }
 

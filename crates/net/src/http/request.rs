@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::cause::plain_cause;
 
-/// A larger body than this is no health check.
+/// A larger body is not a health check.
 const MAX_SENT: u64 = 16 << 20;
 
 /// Why a request cannot be made as it is configured.
@@ -121,7 +121,7 @@ impl Request {
             value.set_sensitive(true);
             map.insert(name, value);
         }
-        // The user part was turned into a header, and must not stand in anything that is shown.
+        // The user part became a header, and must not appear in anything that is shown.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
         Ok(Request {
             method,

@@ -44,7 +44,7 @@ pub struct Transport {
     pub max_body: u64,
 }
 
-/// What a configuration says of it.
+/// Its configuration.
 pub struct Wire<'a> {
     pub route: Route,
     pub proxy: Option<&'a Proxy>,
@@ -68,7 +68,7 @@ impl Transport {
             certificates,
             max_body,
         } = wire;
-        // Where we are told to connect to is where we connect to ourselves.
+        // A configured address is always a direct connection.
         let proxy = match proxy {
             None if !route.is_plain() => proxy::Rule::Direct,
             proxy => proxy::Rule::new(proxy),
@@ -194,7 +194,7 @@ impl Transport {
     ) -> Result<Reply, Problem> {
         let mut sent = outgoing(request);
         *sent.uri_mut() = match &proxy {
-            // A proxy is told the whole URL, a server its own part.
+            // A proxy gets the whole URL, a server its own part.
             Some(_) => uri,
             None => uri
                 .path_and_query()
@@ -318,7 +318,7 @@ pub fn place(url: &Url) -> Place {
     }
 }
 
-/// Whether two URLs are the same server's: a secret for one may be told to the other.
+/// Whether two URLs belong to the same server: a secret for one may be sent to the other.
 pub fn same_server(one: &Url, other: &Url) -> bool {
     let downgraded = one.scheme() == "https" && other.scheme() == "http";
     let usual = one.port().is_none() && other.port().is_none();

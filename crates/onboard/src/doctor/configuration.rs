@@ -7,7 +7,7 @@ use model::Outcome;
 
 use super::finding::{ALL, Finding, Who};
 
-/// The workflow's own; some questions need one, and they say so.
+/// The workflow's own; some questions need one, and report that.
 const TOKENS: [&str; 4] = [
     "GITHUB_TOKEN",
     "GH_TOKEN",

@@ -9,7 +9,7 @@ use model::Outcome;
 use super::finding::{Finding, Who};
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
-    // The state's findings tell of a variable that is not set.
+    // The findings of the state report a variable that is not set.
     let Some(section) = job.config.rollback().ok().flatten() else {
         return Vec::new();
     };

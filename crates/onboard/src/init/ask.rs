@@ -105,7 +105,7 @@ fn line(question: &str) -> Result<String, Problem> {
         .lock()
         .take(MAX_ANSWER)
         .read_line(&mut answer);
-    // The end of the input is no consent to anything.
+    // The end of the input is not consent.
     if !matches!(read, Ok(length) if length > 0) {
         return Err(Problem::usage(
             "no answer was given",

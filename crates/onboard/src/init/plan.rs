@@ -70,7 +70,7 @@ pub(super) struct Plan {
     pub(super) service: String,
     pub(super) environment: String,
     pub(super) way: Way,
-    /// What is healthy, if anybody knows.
+    /// What is healthy, if known.
     pub(super) url: Option<String>,
     pub(super) machines: Vec<Machine>,
     /// Secrets by name, and the workflow that has them.
@@ -558,7 +558,7 @@ fn secrets(seen: &Seen) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Labels that only the runners' owners know; actionlint has to be told.
+/// Labels that only the runners' owners know; actionlint needs them.
 fn own_labels(labels: &[String], seen: &Seen) -> Option<String> {
     const KNOWN: [&str; 7] = [
         "self-hosted",

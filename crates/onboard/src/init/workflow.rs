@@ -50,7 +50,7 @@ pub(super) fn text(plan: &Plan) -> String {
     if ecs {
         text.push_str("      id-token: write # to log in to AWS\n");
     }
-    // Elsewhere the process that holds the lock tells whether it is alive.
+    // Elsewhere the process that holds the lock shows whether it is alive.
     if ecs || !plan.machines.is_empty() {
         text.push_str("      actions: read # to see whether a run that holds the lock has ended\n");
     }

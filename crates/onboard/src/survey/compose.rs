@@ -105,7 +105,7 @@ pub(super) fn is_developers(name: &str) -> bool {
     variant(name).is_some_and(|of| DEVELOPERS.contains(&of))
 }
 
-/// What stands behind `compose` in a file's name: nothing, or a word.
+/// What follows `compose` in a file's name: nothing, or a word.
 fn variant(name: &str) -> Option<&str> {
     let stem = name
         .strip_suffix(".yml")
@@ -205,7 +205,7 @@ fn is_companion(service: &Service) -> bool {
     COMPANIONS.contains(&last)
 }
 
-/// What may stand in the configuration and in a shell's text as it is.
+/// Text that the configuration and a shell accept unquoted.
 fn is_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     name.starts_with(|c: char| c.is_ascii_alphanumeric())

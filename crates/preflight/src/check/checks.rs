@@ -1,4 +1,4 @@
-//! What CI says of the commit. Judging is pure and waits for nothing; [`Look`] waits.
+//! What CI reports about the commit. Judging is pure and waits for nothing; [`Look`] waits.
 
 mod alerts;
 mod judge;

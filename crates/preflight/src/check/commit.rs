@@ -1,7 +1,7 @@
 //! Which commit is deployed: what `commit:` names, else the release, else the run's own.
 //!
 //! A workflow that is dispatched by hand runs on a branch and deploys a tag: `GITHUB_SHA` is the
-//! branch's head then, and says nothing of the release.
+//! branch's head then, and proves nothing about the release.
 
 use github::Client;
 use github::commits::{is_short_id, is_whole_id};
@@ -244,7 +244,7 @@ fn spellings(release: &str, products: &[&str]) -> Vec<String> {
     found
 }
 
-/// The first of these names that the repository knows.
+/// The first of these names that exists in the repository.
 async fn first_tag(
     client: &Client,
     asked: &Asked,

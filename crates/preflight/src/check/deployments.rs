@@ -1,4 +1,4 @@
-//! What GitHub's deployments say: was this commit in staging, and is anybody else deploying?
+//! What GitHub's deployments show: was this commit in staging, and is another deployment running?
 
 use std::time::Duration;
 

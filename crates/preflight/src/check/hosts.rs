@@ -44,7 +44,7 @@ fn plan_host<'a>(name: &'a str, check: &'a HostCheck, scene: &'a Scene<'a>) -> V
         .map_or(scene.timeout, config::value::Span::get);
     let facts = facts::of(check);
     let login_id = format!("hosts/{name}/login");
-    // Where `--only` leaves the login out, what keeps it from us is told by every fact.
+    // If `--only` excludes the login, every fact reports why it fails.
     let told = scene.job.only.selects(&login_id);
     let visit = async move { Rc::new(go(name, None, Some(check), scene, timeout).await) };
     let visit = visit.boxed_local().shared();
@@ -223,7 +223,7 @@ impl Visited {
             ))
     }
 
-    /// `told` where the login has an outcome of its own.
+    /// `told` if the login has its own outcome.
     fn fact(&self, id: String, fact: Fact<'_>, told: bool) -> Outcome {
         let subject = self.subject.clone();
         let visit = match &self.result {

@@ -144,7 +144,7 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
             question.denied(outcome(Verdict::Error), status, &detail)
         }
         Ok(found) => {
-            // The verdict stands without it, whatever is left of the time.
+            // The verdict does not need it, whatever time is left.
             let left = timeout.saturating_sub(begun.elapsed());
             let moved = tokio::time::timeout(left, question.moved(&found)).await;
             let moved = moved.unwrap_or_default();
@@ -162,7 +162,7 @@ pub(crate) async fn ask(id: String, check: &ImageCheck, job: &Job, timeout: Dura
 /// How a reference is written.
 const NAME: &str = "write it as `registry/repository:tag`";
 
-/// What no registry can be asked by: told before anything is asked.
+/// Input that no registry accepts: reported before any request.
 pub(crate) fn unreadable<'a>(mut checks: impl Iterator<Item = &'a ImageCheck>) -> Option<Failure> {
     checks.find_map(|check| {
         let error = Reference::parse(&check.image).err()?;
@@ -215,7 +215,7 @@ impl Question {
         if !(self.known.implied && matches!(answer, Ok(Answer::Denied { .. }))) {
             return answer;
         }
-        // A token that may not see this image must not hide one that everybody sees.
+        // A token without access to this image must not hide a public one.
         let anonymous = Access {
             credentials: None,
             ..access

@@ -100,7 +100,7 @@ pub(crate) struct Planned<'a> {
     pub(crate) subject: String,
     pub(crate) severity: Severity,
     pub(crate) weight: Weight,
-    /// What is asked of whom, for `preflight list`: a fragment that fits after "would".
+    /// Which service is queried for what, for `preflight list`: a fragment that fits after "would".
     pub(crate) asks: String,
     /// The permission or the credentials that asking needs, if any.
     pub(crate) needs: Option<String>,

@@ -14,7 +14,7 @@ use crate::release::Identity;
 
 pub(super) const EXPECTED: &str = "our deployment is PRIMARY, rolled out, its tasks healthy";
 
-/// Reasons of stopped tasks that are told apart.
+/// Reasons of stopped tasks that are distinguished.
 const REASONS: usize = 3;
 
 /// What was seen when everything was well for the first time: what stops after that has crashed.
@@ -74,7 +74,7 @@ pub(super) fn judge(
     }
 }
 
-/// Whether the PRIMARY deployment is ours, by whatever says so.
+/// Whether the PRIMARY deployment is ours, by any evidence.
 fn whose(
     probe: &EcsProbe,
     service: &Service,
@@ -86,7 +86,7 @@ fn whose(
     let runs = short(&primary.task_definition);
     let other = |expected: String, ours: &dyn Fn(&Deployment) -> bool| {
         let mut reason = format!("PRIMARY is {} of {runs}, expected {expected}", primary.id);
-        // What became of ours, as far as ECS still knows.
+        // What became of ours, as far as ECS still reports it.
         let found = service.deployments.iter().find(|one| ours(one));
         if let Some(found) = found {
             reason.push_str(&format!("; ours is {}: {}", found.rollout, counts(found)));

@@ -88,7 +88,7 @@ impl Task {
         }
     }
 
-    /// Why it stopped, with what each container says of it.
+    /// Why it stopped, with each container's reason.
     pub(super) fn why(&self) -> String {
         let mut parts = Vec::new();
         if !self.stopped_reason.is_empty() {

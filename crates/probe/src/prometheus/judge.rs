@@ -48,7 +48,7 @@ pub(super) fn judge(probe: &PrometheusProbe, answer: &Answer, at: Timestamp, age
         Ok((value, whose)) => within(probe, value, &whose),
         Err(reading) => reading,
     };
-    // One of several that has no end is no measurement, also where another one was chosen.
+    // Any infinite value makes this no measurement, even if another one was chosen.
     let endless = |one: &&Series| one.value.is_some_and(f64::is_infinite);
     if reading.verdict == Verdict::Pass
         && reading.value.is_some()
@@ -273,7 +273,7 @@ mod tests {
             told(&low, &answer(&[Some(0.9)]), None),
             "fail: 90% < min (95%)"
         );
-        // More than any bound is beyond it; less than any bound is no measurement.
+        // Infinity is beyond any bound; negative infinity is not a measurement.
         assert_eq!(plain(&[Some(f64::INFINITY)]), "fail: inf > max (5%)");
         assert_eq!(
             plain(&[Some(f64::NEG_INFINITY)]),
@@ -459,7 +459,7 @@ mod tests {
             range(Reduce::Worst),
             "fail: 0.01 of {instance=\"0\"} < min (0.02)"
         );
-        // One that is no number is not dropped.
+        // One that is not a number is not dropped.
         let holed = answer(&[Some(0.01), Some(f64::NAN)]);
         let told = told(&probe(|p| p.reduce = Some(Reduce::Max)), &holed, None);
         assert_eq!(

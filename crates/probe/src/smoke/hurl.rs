@@ -32,7 +32,7 @@ enum NoFile {
 const RUNTIME: i32 = 3;
 const ASSERT: i32 = 4;
 
-/// Values go by files and by the environment: a process's arguments are seen by everybody.
+/// Values go through files and the environment: every user can see a process's arguments.
 const TEXT: &str = r#"exec "$DEPLOY_GUARD_HURL" --no-color --error-format long --max-time "$DEPLOY_GUARD_SECONDS" --variables-file "$DEPLOY_GUARD_VARIABLES" --output /dev/null -- "$DEPLOY_GUARD_FILE""#;
 
 impl Hurl {

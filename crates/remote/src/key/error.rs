@@ -1,6 +1,6 @@
 //! A key that can be used, or why it cannot.
 
-/// Why a text is no usable private key. Tells nothing of its content.
+/// Why a text is not a usable private key. Reveals none of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("it is empty")]

@@ -116,7 +116,7 @@ fn unprotected(private: &[u8], public: &[u8]) -> Result<(), Error> {
             string(&mut rest)?;
         }
         _ => {
-            // A certificate and the like are no keys; what is not even a name is damage.
+            // A certificate and the like are not keys; anything that is not even a name is damage.
             let readable = name.iter().all(u8::is_ascii_graphic);
             return Err(if readable {
                 Error::Algorithm

@@ -33,7 +33,7 @@ const CURVES: [&[u8]; 3] = [
     &[0x2b, 0x81, 0x04, 0x00, 0x23],
 ];
 
-/// What stands between two lines of dashes.
+/// The text between two lines of dashes.
 struct Block<'t> {
     label: &'t str,
     header: Vec<&'t str>,

@@ -51,7 +51,7 @@ pub(super) fn name(text: &str, error: Error) -> Error {
     if !text.ends_with('\n') && parse(&ended(text)).is_ok() {
         return Error::NoFinalBreak;
     }
-    // One change is told before several.
+    // One change is reported before several.
     for (shape, undo) in SHAPES {
         if undo(text).is_some_and(|text| parse(&ended(&text)).is_ok()) {
             return shape;

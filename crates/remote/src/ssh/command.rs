@@ -126,7 +126,7 @@ impl Command {
         Ok(match signal.exit_signal {
             Some(signal) => Exit::Signal(signal.chars().take(32).collect()),
             None => match self.channel.exit_status().map_err(broken)? {
-                // libssh2 calls it 0 as well where the server tells no status at all.
+                // libssh2 also returns 0 if the server sends no status at all.
                 0 if !self.order.proof.is_given() => Exit::Unproven,
                 code => Exit::Code(code),
             },

@@ -38,7 +38,7 @@ const REFUSED: [ErrorCode; 2] = [ErrorCode::Session(-21), ErrorCode::Session(-22
 #[derive(Clone, Debug)]
 pub(super) struct LinkError {
     pub(super) reason: String,
-    /// The host does not want to, the connection stands.
+    /// The host refuses, but the connection stays open.
     pub(super) refused: bool,
 }
 

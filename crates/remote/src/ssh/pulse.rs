@@ -86,7 +86,7 @@ impl Pulse {
         Ok(true)
     }
 
-    /// Whether anybody has waited too long, who is told so.
+    /// Whether a caller has waited too long; that caller is notified.
     pub(super) fn is_late(&mut self, now: Instant) -> bool {
         let before = self.waiting.len();
         let late = |order: &mut Order| order.deadline <= now;

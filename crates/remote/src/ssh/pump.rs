@@ -95,7 +95,7 @@ impl Opening {
         match self {
             Opening::Command(order) => Order::Command(order).refuse(error),
             Opening::Tunnel(order) => Order::Tunnel(order).refuse(error),
-            // Who waits for the pulse is told by the pulse.
+            // The pulse notifies its own waiters.
             Opening::Pulse(_) => {}
         }
     }
@@ -402,7 +402,7 @@ impl Pump {
         self.retire();
     }
 
-    /// What to say of an order that got no channel: nothing of it was begun.
+    /// The error of an order that got no channel: none of it was begun.
     fn unopened(&self, reason: String) -> Error {
         if self.proven {
             Error::Closed
@@ -422,7 +422,7 @@ impl Pump {
             let late = order.deadline() <= now || !order.is_wanted();
             let others_wait = !self.waiting.is_empty() && since.elapsed() > self.patience;
             if late || others_wait {
-                // It holds up everybody, and cannot be taken back: the others go elsewhere.
+                // It blocks all other orders and cannot be undone: they go elsewhere.
                 self.retire();
             }
             if late

@@ -50,7 +50,7 @@ impl Asking {
     }
 }
 
-/// A login that stands, failed, or is being made.
+/// A login that is open, failed, or in progress.
 #[derive(Debug)]
 struct Login {
     result: watch::Receiver<Option<Result<Session, Error>>>,
@@ -134,7 +134,7 @@ impl Shared {
         }
     }
 
-    /// Logs in, where there is no login yet.
+    /// Logs in, if there is no login yet.
     pub async fn log_in(&self, timeout: Duration) -> Result<(), Error> {
         self.session(&Asking::new(timeout)).await.map(drop)
     }

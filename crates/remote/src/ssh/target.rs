@@ -1,10 +1,10 @@
-//! Where to log in, as whom.
+//! Where to log in, and as which user.
 
 use std::path::PathBuf;
 
 use model::Secret;
 
-/// Where to log in, as whom.
+/// Where to log in, and as which user.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub address: String,

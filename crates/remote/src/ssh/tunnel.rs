@@ -98,7 +98,7 @@ impl AsyncWrite for Tunnel {
     }
 }
 
-/// Where to, for whom.
+/// The destination, and the caller.
 pub(super) struct Order {
     pub(super) host: String,
     pub(super) port: u16,
@@ -117,7 +117,7 @@ enum Flow {
     Told,
 }
 
-/// A tunnel that stands.
+/// An open tunnel.
 pub(super) struct Bore {
     pub(super) channel: Channel,
     pub(super) local: UnixStream,
@@ -222,7 +222,7 @@ impl Bore {
             }
             let channel = &mut self.channel;
             if link.step(|| channel.wait_close())?.is_some() {
-                // It takes nothing any more either.
+                // It no longer accepts anything either.
                 return Ok(None);
             }
         }

@@ -17,7 +17,7 @@ pub(super) enum Course {
 }
 
 impl Rollback<'_> {
-    /// What is to be done: `plan` shows it and `run` does it.
+    /// The planned actions: `plan` shows them and `run` does them.
     pub(super) fn course(
         &self,
         unfinished: Option<Journal>,

@@ -13,7 +13,7 @@ use crate::force::{Force, lifted};
 use crate::gantt;
 use crate::hooks::HookContext;
 
-/// What is told of a rollback, however it ends.
+/// What is reported about a rollback, however it ends.
 #[derive(Debug)]
 pub(super) struct Findings {
     pub(super) outcomes: Vec<Outcome>,
@@ -55,7 +55,7 @@ impl Rollback<'_> {
     ) -> Result<Report, Failure> {
         let (total, most) = (execution.total(), execution.most());
         let mut report = self.reported(&mut found);
-        // Only an escalation needs it, and is told without where it cannot be read.
+        // Only an escalation needs it, and is reported without it if it cannot be read.
         let now = match verdict {
             Verdict::Fail => self.session.store.read().await.ok().flatten(),
             _ => None,

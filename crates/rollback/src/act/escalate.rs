@@ -1,4 +1,4 @@
-//! What a person is told at the end, and has to do where the rollback did not help.
+//! What a person reads at the end, and has to do if the rollback did not help.
 
 use std::time::Instant;
 

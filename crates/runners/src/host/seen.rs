@@ -1,4 +1,4 @@
-//! Reads what the script printed, and says what it means.
+//! Reads and interprets the script's output.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use model::text::cut;
 
 /// A disk that is fuller than this leaves no room for a job's checkout and images.
 const FULL: u8 = 95;
-/// Restarts after which a short uptime is no recovery but a crash loop.
+/// Restarts after which a short uptime is not a recovery but a crash loop.
 const LOOPS: u32 = 3;
 /// A process that just started may end at once.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -276,7 +276,7 @@ impl Seen {
         }
     }
 
-    /// A process that runs: what it wrote last tells whether it is connected.
+    /// A running process: its last output shows whether it is connected.
     fn running(&self, unit: &Unit, says: String) -> (State, Trust, String) {
         if unit.restarts >= LOOPS && unit.since.is_none_or(|since| since < SETTLED) {
             return (
@@ -286,7 +286,7 @@ impl Seen {
             );
         }
         let last = self.log.iter().rev().find_map(|(age, line)| {
-            // What an earlier process wrote says nothing of this one.
+            // The output of an earlier process proves nothing about this one.
             let before = age
                 .zip(unit.since)
                 .is_some_and(|(age, since)| age > since + Duration::from_secs(2));

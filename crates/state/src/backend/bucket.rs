@@ -67,7 +67,7 @@ impl Bucket {
     ) -> Result<Option<Blob>, BackendError> {
         let mut download = match client.get(at, None).await {
             Ok(download) => download,
-            // A bucket that is not there is no state that was never written.
+            // A missing bucket is not a state that was never written.
             Err(Error::Absent { code, .. }) if code != "NoSuchBucket" => return Ok(None),
             Err(error) => return Err(failed(error)),
         };

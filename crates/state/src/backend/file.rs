@@ -175,7 +175,7 @@ impl File {
             let written = given.and_then(|()| file.write_all(line));
             let written = written.and_then(|()| file.sync_all());
             if written.is_err() {
-                // Half a first line is no journal, and its number is free again.
+                // Half a first line is not a journal, and its number is free again.
                 fs::remove_file(&path)?;
             }
             written?;

@@ -189,7 +189,7 @@ impl Host {
         }
     }
 
-    /// What every script is told.
+    /// What every script receives.
     fn writer(&self) -> Vec<(&'static str, &str)> {
         vec![
             ("path", self.path.as_str()),

@@ -21,7 +21,7 @@ pub(super) const RELEASE: &str = "{release}";
 pub(crate) struct Compose<'a> {
     pub(super) config: &'a ComposeTarget,
     pub(super) machines: Machines<'a>,
-    /// What the state knows of each release.
+    /// What the state contains about each release.
     pub(super) known: Vec<Entry>,
     /// What a label is called by.
     pub(super) names: Releases,

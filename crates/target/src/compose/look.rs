@@ -1,4 +1,4 @@
-//! The containers of a project, as Docker tells of them, and what of them is half-way.
+//! The containers of a project, as Docker reports them, and which of them are half-way.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@ pub(super) struct Program {
     pub(super) v2: bool,
     /// `2.26.1`.
     pub(super) version: String,
-    /// The project's name, once its containers told it.
+    /// The project's name, once its containers reported it.
     pub(super) name: Option<String>,
     /// The files that its variables come from.
     pub(super) env_files: Vec<String>,

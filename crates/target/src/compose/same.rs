@@ -62,7 +62,7 @@ impl Compose<'_> {
         destination: &str,
         touched: &BTreeSet<&String>,
     ) -> Result<(), Error> {
-        // Not each project can be read so: a number that is a variable is no number.
+        // Not every project can be read this way: a variable in place of a number is not a number.
         let text = format!(
             "{}theirs config --no-interpolate 2>/dev/null || :",
             self.head_at(place)

@@ -1,4 +1,4 @@
-//! HAProxy: what its runtime socket tells of the two servers.
+//! HAProxy: what its runtime socket reports about the two servers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::error::Error;
 use crate::place::{Effect, Place, Places, ended};
 
-/// The states of thousands of servers are no more.
+/// The states of thousands of servers are no longer than this.
 const MAX_ANSWER: u64 = 16 << 20;
 /// What HAProxy answers where it has no such backend.
 const NO_BACKEND: &str = "Can't find backend.";
 /// The names of servers that are shown.
 const SHOWN: usize = 10;
 
-/// What HAProxy says of a server.
+/// What HAProxy reports about a server.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Server {
     pub(crate) address: String,
     /// 2 where it takes requests, 1 where it begins to (`slowstart`).
     pub(crate) operation: u32,
-    /// Bits: maintenance, drained, by whom.
+    /// Bits: maintenance, drained, and the origin of each.
     pub(crate) admin: u32,
     pub(crate) weight: u32,
     /// The weight that the configuration gives it.

@@ -80,7 +80,7 @@ struct Line {
     marks: Vec<Range<usize>>,
     down: bool,
     weight: u32,
-    /// Where its `;` stands.
+    /// The position of its `;`.
     end: usize,
 }
 

@@ -58,7 +58,7 @@ async fn ask(check: &BackupCheck, scene: &Scene<'_>) -> Result<Looked, Blind> {
         bucket: address.bucket.clone(),
     };
     let objects = client.list(&prefix).await.map_err(|error| match error {
-        // Our own place is not there: that is no failure to ask.
+        // Our own place does not exist: that is not a failed query.
         aws::Error::Absent { .. } => blind_fail(
             format!("the bucket `{}` does not exist", address.bucket),
             "`aws s3 ls`; or correct the name",

@@ -12,7 +12,7 @@ pub(super) const AWK: &str = "{ sub(/\\r$/, \"\"); sub(/^\\\\/, \"\"); file = $0
   if (file == ENVIRON[\"n\"]) { found = hash; exit } }
 END { print tolower(found != \"\" ? found : first) }";
 
-/// The hash that a checksum file tells of the file with this name, in lower case.
+/// The hash in a checksum file for the file with this name, in lower case.
 pub(super) fn wanted(text: &str, name: &str) -> String {
     let mut lines = text.lines().map(line);
     let first = lines.next().unwrap_or(("", ""));

@@ -1,4 +1,4 @@
-//! What a place tells of the files that lie there.
+//! What a place reports about its files.
 
 use std::time::Duration;
 

@@ -114,7 +114,7 @@ impl Fact<'_> {
         }
     }
 
-    /// Judges what a host has told. `login` is how a person gets there: `ssh …`.
+    /// Judges a host's answers. `login` is how a person gets there: `ssh …`.
     pub(super) fn judge(self, head: Head, visit: &Visit, login: &str) -> Outcome {
         let Some(answer) = visit.answers.get(&self.key()) else {
             return self.unanswered(head, visit, login);
@@ -154,7 +154,7 @@ impl Fact<'_> {
         }
     }
 
-    /// A host that hangs has failed; a shell that says nothing of it leaves us without data.
+    /// A host that hangs has failed; a shell that does not report it leaves us without data.
     fn unanswered(self, head: Head, visit: &Visit, login: &str) -> Outcome {
         let reason = format!("{}: no answer, {}", head.what, visit.exit);
         let outcome = match visit.exit {

@@ -10,7 +10,7 @@ use super::script::{self, Answers};
 /// What is kept of the output. A login that prints sixteen times as much is cut off.
 const MAX_OUTPUT: usize = 64 << 10;
 
-/// What a login told.
+/// What a login reported.
 #[derive(Clone, Debug)]
 pub(super) struct Visit {
     pub(super) exit: Exit,

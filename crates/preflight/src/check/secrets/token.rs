@@ -72,7 +72,7 @@ fn expected(wish: &TokenWish, min_days: u32) -> String {
     text
 }
 
-/// What GitHub tells of the token.
+/// What GitHub reports about the token.
 struct Known {
     identity: Identity,
     /// Of those that were asked for.
@@ -80,7 +80,7 @@ struct Known {
 }
 
 enum Problem {
-    /// The token itself is no good.
+    /// The token itself is not valid.
     Refused,
     Unknown(Unknown),
 }
