@@ -187,7 +187,7 @@ async fn a_metadata_service_is_shown_its_tokens_and_asked_no_longer_than_a_secon
         ["key", "session"].map(Secret::from)
     );
 
-    // No instance: silence, or nobody there.
+    // No instance: the address does not answer, or refuses the connection.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = format!("http://{}", silent.local_addr().unwrap());
     let clock = std::time::Instant::now();

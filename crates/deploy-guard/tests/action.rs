@@ -313,7 +313,7 @@ fn inputs_are_data_and_what_is_missing_is_our_own_error() {
     assert_eq!(site.live(), "v1");
 }
 
-/// What somebody could hand over, and what a shell, a runner or a program would make of it.
+/// Hostile inputs that a shell, a runner or a program would interpret.
 const HOSTILE: [&str; 9] = [
     "v1'\"; touch pwned; '\"",
     "v1\nverdict=pass\n::error::x\n##[error]y",

@@ -328,7 +328,7 @@ fn a_pipe_or_a_folder_where_a_file_is_named_holds_nobody_up() {
 #[test]
 fn what_cannot_be_known_here_is_not_said_to_be_well() {
     let config = "version: 1\nrollback:\n  state: \"s3://${STATE_BUCKET}/shop.json\"\n  command: { run: sh ./switch.sh }\n";
-    // A machine that is none of AWS's has nobody to ask.
+    // A machine outside AWS has no metadata service.
     let patient = Patient::new(config)
         .write("switch.sh", "")
         .env("AWS_EC2_METADATA_DISABLED", "false")

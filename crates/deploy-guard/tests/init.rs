@@ -141,7 +141,7 @@ fn a_compose_project_is_guarded_by_its_own_health_checks() {
             "web: \"ghcr.io/acme/shop:{release}\"",
         ],
     );
-    // The database is none of what a release changes.
+    // A release does not change the database.
     assert!(
         !config.contains("postgres") && !config.contains("db:"),
         "{config}"
@@ -197,7 +197,7 @@ fn what_is_left_out_of_a_compose_file_is_said() {
             .and(contains("docker-compose.yml: a link")),
     );
     let (config, _) = repository.holds();
-    // Nobody listens on the first one at 127.0.0.1.
+    // The first one does not listen on 127.0.0.1.
     has(
         &config,
         &[
@@ -209,7 +209,7 @@ fn what_is_left_out_of_a_compose_file_is_said() {
     assert!(!config.contains("8080\""), "{config}");
 }
 
-/// actionlint knows GitHub's labels and no others.
+/// actionlint knows only GitHub's labels.
 #[test]
 fn labels_of_ones_own_are_said_to_be_so() {
     let existing =

@@ -79,7 +79,7 @@ fn the_action_downloads_its_release_and_keeps_it_in_the_tool_cache() {
         .stdout("ran [healthgate]\n");
     assert_eq!(release.asked(), asked);
 
-    // What somebody else changed there is not used.
+    // A cached file that was changed is not used.
     fs::remove_dir_all(job.path("temp")).unwrap();
     fs::write(&cached, &release.archive()[..100]).unwrap();
     assert(step(&job, "http://127.0.0.1:1", &[]))
@@ -459,7 +459,7 @@ fn an_action_that_an_enterprise_server_has_from_github_comes_from_there_without_
     let release = Release::start();
     let job = job(&release);
     release.hide(true);
-    // A proxy that lets nobody through: nothing leaves this machine.
+    // The proxy refuses every request: nothing leaves this machine.
     let proxy = release::flaky(&["403"], Vec::new());
     let mut step = step(&job, &release.server(), &[("GITHUB_TOKEN", "t0ken-value")]);
     step.env("HTTPS_PROXY", proxy.url())
@@ -517,7 +517,7 @@ fn behind_a_proxy_it_goes_through_it() {
         proxy.log()
     );
 
-    // One that lets nobody in: no answer, and its password is not shown.
+    // The proxy refuses the login: no answer, and its password is not shown.
     let closed = job(&release);
     let mut refused = self::step(&closed, &secure, &[]);
     let wrong = format!("http://robot:wr0ng.word@{}", proxy.address());

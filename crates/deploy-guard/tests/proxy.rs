@@ -10,7 +10,7 @@ use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const PASSWORD: &str = "p4ss.word-of-the-proxy";
-/// As it stands in a URL.
+/// As it is written in a URL.
 const ENCODED: &str = "p4ss%2Eword-of-the-proxy";
 
 /// Everything that a binary wrote, and its exit code.
@@ -254,7 +254,7 @@ async fn a_proxy_that_lets_nobody_in_is_an_error_and_no_failure() {
 async fn https_is_tunnelled() {
     let proxy = Tinyproxy::start_private("robot", PASSWORD);
     let address = format!("http://robot:{ENCODED}@{}", proxy.address());
-    // A name that only the proxy could resolve: here nobody looks it up.
+    // Only the proxy could resolve this name: the client must not look it up.
     let api = "https://api.ghes.invalid/api/v3";
     let folder = tempfile::tempdir().unwrap();
     let config = "version: 1

@@ -1,5 +1,5 @@
-//! The tables of the runbooks and of the faults from the field name tests that there are, and every
-//! test of a runbook stands in its table.
+//! The tables of the runbooks and of the faults from the field name only existing tests, and each
+//! runbook's table lists all of its tests.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod documented;

@@ -228,7 +228,7 @@ fn runbook_003_alert_a_deployment_that_takes_too_long() {
     assert_eq!(world.live(), "v1");
 }
 
-/// "Health checks configured": without any nobody could tell, so nothing is deployed.
+/// "Health checks configured": without a probe the release could not be judged, so nothing is deployed.
 #[test]
 fn runbook_002_checklist_health_checks_configured() {
     let world = World::new();

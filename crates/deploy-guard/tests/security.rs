@@ -1,4 +1,4 @@
-//! What `docs/guide/security.md` says of tokens, of AWS and of attacks is what the code does.
+//! `docs/guide/security.md` describes tokens, AWS and attacks as the code handles them.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod documented;
@@ -118,7 +118,7 @@ fn every_action_of_aws_stands_in_the_table() {
         };
         code.insert(format!("s3:{action}"));
     }
-    // Nobody calls this: ECS asks whether we might.
+    // The code does not call this: ECS checks whether we have the permission.
     code.insert("iam:PassRole".to_owned());
     let table = section(&page(), "What it may do in AWS");
     assert_eq!(in_text(&table, "`([a-z0-9]+:[A-Z][A-Za-z]+)`"), code);
@@ -152,7 +152,7 @@ fn every_program_that_sudo_is_asked_for_stands_in_the_table() {
     }
 }
 
-/// What stands against an attack is a test, by its name.
+/// Each defence against an attack names its test.
 #[test]
 fn every_attack_is_tried_by_a_test() {
     let table = section(&page(), "What an attacker can and cannot do");
@@ -170,7 +170,7 @@ fn every_attack_is_tried_by_a_test() {
     assert!(rows > 12, "{rows}");
 }
 
-/// The page is found from where people begin, and says how to tell of a hole.
+/// The pages that people start from link to this page, and it explains how to report a vulnerability.
 #[test]
 fn the_page_is_linked() {
     let root = testkit::workspace();

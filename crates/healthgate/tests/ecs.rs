@@ -62,7 +62,7 @@ fn the_primary_deployment_must_be_ours_and_rolled_out() {
         "inconclusive",
         "which deployment is ours is not configured",
     );
-    // Nobody says which is ours.
+    // Nothing tells which deployment is ours.
     ask("", &[]).code(3).ends(
         ID,
         "inconclusive",
@@ -161,7 +161,7 @@ async fn a_deployment_that_is_rolled_out_with_healthy_tasks_passes() {
         "container: api, task-definition: 'api:42'",
         &["--release", "v42"],
     );
-    // What was healthy may say who it is: nobody else has to.
+    // A healthy task may name the release; no other source has to.
     let ran = cloud
         .env(gate(&section("")).args(&["--release", "v42"]))
         .run();

@@ -363,7 +363,7 @@ fn a_pause_of_our_own_is_told_as_ours_and_not_as_a_silence() {
             is_match("the gate itself was stopped for 1\\.[3-9]s: nothing was measured").unwrap(),
         )
         .stdout(contains("first failure").not());
-    // A report of somebody else's is believed no pause that cannot be.
+    // A report may come from elsewhere: an impossible pause in it is refused.
     let mut odd = report.clone();
     for (at, ms, says) in [
         ("yesterday", 5, "is not a time"),

@@ -319,7 +319,7 @@ fn a_packed_body_that_grows_without_end() {
             let _ = stream.write_all(&[head.as_bytes(), &packed].concat());
         }
     });
-    // Nobody looks into it.
+    // No condition reads the body.
     assert_eq!(configured(&format!("url: '{url}'"), &[]).0, 0);
     for condition in ["body-regex: x", "jq: .a"] {
         let (code, reason, peak) = configured(&format!("url: '{url}', {condition}"), &[]);

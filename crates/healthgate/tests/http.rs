@@ -347,7 +347,7 @@ fn redirects_are_followed_where_asked_for_and_take_no_secret_along() {
     let seen = other.seen();
     assert!(seen.contains("GET /end auth=- key=-"), "{seen}");
     assert!(!seen.contains("t0ken") && !seen.contains("Basic"), "{seen}");
-    // A body goes where the first server sends it, and to nobody else.
+    // A body goes where the first server redirects it, and nowhere else.
     let form = "form: { password: secret }, max-redirects: 3";
     passes(&format!(
         "{}, {form}, body-regex: '^POST'",
@@ -388,7 +388,7 @@ fn a_proxy_of_its_own_or_none() {
     );
 }
 
-/// What is cut off leaves no half of a secret, which nobody would find.
+/// A cut must not leave half a secret: redaction would not find it.
 #[test]
 fn a_secret_that_an_answer_repeats_is_not_shown_in_part() {
     let nginx = Nginx::serving(
@@ -405,7 +405,7 @@ fn a_secret_that_an_answer_repeats_is_not_shown_in_part() {
     }
 }
 
-/// Two servers of one name: the second one is broken, or nobody is there.
+/// Two servers of one name: the second one is broken, or does not listen.
 fn pair(broken: bool) -> Nginx {
     let second = if broken {
         "server { listen 127.0.0.2:PORT; location / { return 500; } }"
@@ -466,7 +466,7 @@ fn dns_that_gives_one_healthy_and_one_broken_address_fails_and_names_it() {
     assert_eq!(code, 0, "{text}");
 }
 
-/// A name that only the host knows, and so nobody here could have connected by himself.
+/// Only the host can resolve this name, so no connection from this machine could succeed.
 #[test]
 fn via_a_host_its_own_network_is_asked_on_one_login() {
     let folder = tempfile::tempdir().unwrap();

@@ -134,7 +134,7 @@ fn a_certificate_is_trusted_named_and_fresh() {
 #[test]
 fn a_name_resolves_to_its_addresses() {
     passes("dns", "host: localhost");
-    // Of an address nobody is asked.
+    // An address is not looked up.
     ends(4, "dns", "host: 127.0.0.1", "nothing is looked up");
     ends(1, "dns", "host: nowhere.invalid", "does not resolve");
     ends(

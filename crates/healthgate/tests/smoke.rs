@@ -230,8 +230,8 @@ fn what_a_configuration_cannot_mean_is_refused() {
     }
 }
 
-/// Stands in for hurl, which no package registry has ready to run: it shows what it was given and
-/// ends as it is told.
+/// Replaces hurl, which no package registry offers as a binary: it prints its arguments and ends
+/// as it is told.
 const HURL: &str = r#"#!/bin/sh
 set -eu
 variables='' file=''

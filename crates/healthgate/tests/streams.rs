@@ -22,7 +22,7 @@ fn gate(shop: &Shop) -> assert_cmd::Command {
 #[test]
 fn a_summary_can_be_looked_at_on_stdout() {
     let shop = Shop::start("v1");
-    // Nobody may wait for what stdout said before: a pipe that we hold open ourselves never ends.
+    // The summary must not read stdout first: a pipe that we hold open ourselves never ends.
     gate(&shop)
         .args(["--summary", "/dev/stdout"])
         .assert()

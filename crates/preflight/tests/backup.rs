@@ -203,7 +203,7 @@ fn a_dump_of_postgresql_is_more_than_its_list() {
     postgres.sql("create table orders as select n, md5(n::text) from generate_series(1, 20000) n");
     let good = postgres.dump();
     verified(&moto, "one.dump", &good, "pg-restore", 0, "intact");
-    // The list stands at the beginning: `pg_restore --list` alone is content with this.
+    // The list is at the beginning: `pg_restore --list` alone accepts this file.
     let cut = &good[..good.len() / 2];
     verified(&moto, "two.dump", cut, "pg-restore", 1, "it is damaged");
     let mut damaged = good.clone();

@@ -128,7 +128,7 @@ async fn another_workflows_newest_successful_run_is_found() {
     assert!(ran.text.contains("gh run list"), "{}", ran.text);
 }
 
-/// 403 and 404 mean that nobody can know, for every question.
+/// 403 and 404 leave every question open.
 #[tokio::test]
 async fn what_may_not_be_read_is_unknown_and_not_absent() {
     let sections = [

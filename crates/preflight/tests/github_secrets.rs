@@ -229,7 +229,7 @@ async fn a_token_that_github_does_not_know_fails_and_a_github_that_is_down_is_an
         assert!(ran.text.contains(says), "{}", ran.text);
         ran.outcome("secrets/BOT_TOKEN/token");
     }
-    // The token of an app is nobody's.
+    // The token of an app does not belong to a user.
     let server = MockServer::start().await;
     Mock::given(path("/user"))
         .respond_with(ResponseTemplate::new(403))

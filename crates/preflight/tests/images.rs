@@ -249,7 +249,7 @@ fn what_docker_login_left_is_used() {
         &folder.path().join(".docker/config.json"),
         &config("robot:pa:ss-w0rd"),
     );
-    assert_eq!(outcome(&mut command).0, 4, "anonymous is nobody");
+    assert_eq!(outcome(&mut command).0, 4, "anonymous access does not suffice");
 }
 
 /// A credential helper on PATH, as Docker would find it.
@@ -328,7 +328,7 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
             .contains("`docker-credential-nowhere` is not on PATH")
     );
 
-    // A public image needs nobody's credentials, so a helper that fails is no obstacle.
+    // A public image needs no credentials, so a helper that fails does no harm.
     let public = Registry::start();
     public.push("acme/shop", "v1", "linux/amd64");
     let (folder, mut command) = asking(&format!("{}/acme/shop:v1", public.address()), "");
@@ -365,8 +365,8 @@ fn a_token_of_ecr_opens_its_registry() {
         "{told}"
     );
 
-    // Known by its name, where nobody logged in; no such host is reached from here, so the
-    // question goes no further than the name's look-up.
+    // Without a login, ECR is recognised by its name; the host cannot be reached from here, so
+    // the request ends with the look-up of the name.
     let (_folder, mut command) = asking("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a:v1", "");
     let listed = command.envs(moto.variables()).output().unwrap();
     assert_eq!(listed.status.code(), Some(4));
@@ -618,7 +618,7 @@ fn hg_self_signed_ca_of_a_registry_is_trusted_for_its_own_name() {
     let image = format!("localhost:{}/acme/shop:v1", tls.port());
     check(&image, &trusting, 0, "actual", "found");
     check(&image, "", 4, "hint", "`ca-file`");
-    // It is for one name, and stands for no other certificate.
+    // It is valid for one name, and does not vouch for any other certificate.
     let other = format!("127.0.0.1:{}/acme/shop:v1", tls.port());
     check(&other, &trusting, 4, "reason", "not valid for name");
     let authority = testkit::Authority::new();

@@ -76,7 +76,7 @@ fn match_prefix_record_a_release_known_bad_under_another_name_is_refused() {
         (FULL, short, "prefix", 5),
         (FULL, upper.as_str(), "exact", 5),
         (short, upper.as_str(), "prefix", 5),
-        // Without a rule a name is a name, and too short a one is none.
+        // Without a rule names are compared as text, and six digits are too short for a commit id.
         (short, FULL, "exact", 0),
         (&FULL[..6], FULL, "prefix", 0),
     ] {

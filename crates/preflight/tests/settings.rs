@@ -131,7 +131,7 @@ fn dotenv_fallback_one_line_does_not_change_how_another_is_read() {
         .stdout(contains("a quote is not closed: line 2").and(contains("hunter2").not()));
 }
 
-/// Compose would hand on an empty value; what stands in a variable is not shown.
+/// Compose would hand on an empty value; the value of a variable is not shown.
 #[test]
 fn dotenv_values_are_made_of_variables_as_compose_makes_them() {
     let (folder, mut command) = preflight(

@@ -116,7 +116,7 @@ async fn a_connection_that_broke_is_made_again() {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
     let host = shared(&sshd, &folder);
     let first = say(&host, WHICH).await;
-    // Between two questions: nobody notices.
+    // Between two commands: the next one succeeds on a new login.
     kill(&first);
     let gone = testkit::wait_until(LONG, || !alive(&first));
     assert!(gone);
@@ -326,7 +326,7 @@ async fn a_place_that_swallows_what_it_is_sent_holds_up_nobody_else() {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
     let host = shared(&sshd, &folder);
     say(&host, "true").await;
-    // A queue of one that nobody serves: the kernel drops what comes after.
+    // A queue of one without an accept: the kernel drops further connections.
     let swallows = Swallows::new();
     let clock = Instant::now();
     let (swallowed, beside) = tokio::join!(

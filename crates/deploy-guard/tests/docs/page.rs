@@ -8,7 +8,7 @@ pub(crate) struct Page {
     /// Its path below the repository's root.
     pub(crate) name: String,
     pub(crate) blocks: Vec<Block>,
-    /// What stands outside of blocks: a paragraph each, as in the file.
+    /// The text outside of blocks: a paragraph each, as in the file.
     pub(crate) prose: Vec<String>,
     pub(crate) headings: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl Block {
     }
 }
 
-/// Every document that somebody reads.
+/// Every document for readers.
 pub(crate) fn pages() -> Vec<Page> {
     let root = testkit::workspace();
     let mut names: Vec<String> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
@@ -106,7 +106,7 @@ pub(crate) fn page(name: &str) -> Page {
 }
 
 impl Page {
-    /// What stands between backticks, on one line each.
+    /// The text between backticks, on one line each.
     pub(crate) fn code(&self) -> Vec<String> {
         let mut found = Vec::new();
         for paragraph in &self.prose {

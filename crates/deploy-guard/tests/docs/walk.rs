@@ -102,7 +102,7 @@ impl World {
         world.set("PATH", &path);
         world.set("HOME", &world.path("").display().to_string());
         world.set("COLUMNS", "200");
-        // Nobody is asked beyond this machine.
+        // No request leaves this machine.
         world.set("GITHUB_API_URL", "http://127.0.0.1:1");
         let git = "git init -q -b main . && git remote add origin https://github.com/acme/shop.git";
         world.sh(git).code(0);
@@ -191,7 +191,7 @@ impl Said {
     }
 }
 
-/// A text with what stands for a reader's own names replaced; every word has to be there.
+/// A text with its placeholders for a reader's own names replaced; each of them must occur.
 #[track_caller]
 pub(crate) fn replaced(text: &str, place: &str, words: &[(&str, &str)]) -> String {
     let mut text = text.to_owned();

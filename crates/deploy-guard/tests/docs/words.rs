@@ -58,7 +58,7 @@ fn every_command_and_flag_in_code_is_one_of_ours_or_a_named_other() {
                         match FOREIGN.iter().find(|(name, _)| *name == flag) {
                             Some(found) => drop(foreign.insert(*found)),
                             None if ours(flag) => {}
-                            None => unknown = Some(format!("nobody has `{flag}`")),
+                            None => unknown = Some(format!("no program has `{flag}`")),
                         }
                     }
                     unknown
@@ -154,7 +154,7 @@ pub(crate) fn refused(words: &[String]) -> Option<String> {
         | ErrorKind::DisplayHelp
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
         | ErrorKind::DisplayVersion => None,
-        // `--to VERSION`: a word that stands for a value.
+        // `--to VERSION`: a placeholder for a value.
         ErrorKind::InvalidValue | ErrorKind::ValueValidation
             if matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(value))
                 if value.contains('…') || value.chars().all(|c| c.is_ascii_uppercase())) =>

@@ -43,7 +43,7 @@ fn compose_from_a_good_release_through_a_bad_one_and_back(compose: Compose) {
     answers(&url, &version("v1"));
     state(&world.state(), "v1", &[("v1", "good"), ("v2", "bad")]);
 
-    // It is not deployed again, and a release that is no image's tag is none at all.
+    // It is not deployed again, and a release without an image of that tag is refused.
     let run = example.deploy("v2").fails().failed("Preflight");
     run.says("known bad").skipped("Begin").skipped("Roll back");
     let run = example.deploy("v4").fails().failed("Preflight");

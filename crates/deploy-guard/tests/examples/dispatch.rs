@@ -114,7 +114,7 @@ impl World {
     /// Each release with what it says of its health; the first one is live.
     fn new(releases: &[(&str, &str)]) -> World {
         let folder = tempfile::tempdir().unwrap();
-        // nginx's workers are nobody.
+        // nginx's workers run as the user `nobody`.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for (release, health) in releases {
             let release = |name: &str| folder.path().join("releases").join(release).join(name);

@@ -174,7 +174,7 @@ jobs:
 /// What `init` writes for a task definition: nothing is told by hand from the first release on.
 #[test]
 fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
-    // Nobody has pushed v2: its tasks do not start, which ECS alone sees.
+    // The image of v2 was not pushed: its tasks do not start, and only ECS reports that.
     let world = World::new(&[("v1", "healthy")]);
     let repository = Repository::new();
     let task = TASK.replace("IMAGE", &world.cloud.containers.image());

@@ -21,7 +21,7 @@ impl World {
         let example = Example::copy("nginx-blue-green");
         let server = fs::read_to_string(example.repository.path("nginx.conf")).unwrap();
         let (_, server) = server.split_once("upstream.conf;\n").unwrap();
-        // Who asks whom stands in its log.
+        // Its log shows which client sent each request.
         let server = server.replace("127.0.0.1:8080;", "ADDRESS:PORT; access_log access.log;");
         let nginx = Nginx::serving(&server);
         let upstream = nginx.upstream_file().display().to_string();

@@ -116,7 +116,7 @@ impl Fleet {
 /// A machine as the page wants it.
 fn machine(unit: &str, sudoers: &str) -> SystemdHost {
     let machine = SystemdHost::start(&[("shop.service", unit)]);
-    // A password that no password is: sshd lets nobody in whose account is locked.
+    // `*` matches no password but does not lock the account: sshd refuses a locked one.
     machine.must(&["useradd", "--create-home", "--password", "*", "deploy"]);
     let script = "printf '%s\\n' \"$1\" >/etc/sudoers.d/deploy && chmod 440 /etc/sudoers.d/deploy
                   mkdir -p /srv/shop /var/lib/shop && chown deploy: /srv/shop /var/lib/shop";
@@ -128,7 +128,7 @@ fn machine(unit: &str, sudoers: &str) -> SystemdHost {
 fn systemd_from_a_good_release_through_a_bad_one_and_back() {
     let fleet = Fleet::new();
     fleet.build("v1", "nowhere");
-    // Nothing is missing, which somebody may want to know first.
+    // `doctor` finds nothing missing before the first deployment.
     testkit::bin("deploy-guard")
         .current_dir(fleet.example.repository.path(""))
         .env("PRODUCTION_SSH_PRIVATE_KEY", &fleet.key)

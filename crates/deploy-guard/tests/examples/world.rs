@@ -1,4 +1,4 @@
-//! What every example's test needs: the repository that somebody made from it, and what is live.
+//! What every example's test needs: a repository made from the example, and what is live.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Example {
         Example::of(repository)
     }
 
-    /// One that somebody made otherwise.
+    /// One from a repository that was made in another way.
     pub(crate) fn of(repository: Repository) -> Example {
         Example {
             repository,
@@ -56,7 +56,7 @@ impl Example {
         self.word("--var", name, value)
     }
 
-    /// Plays somebody else's action, by the name that a workflow uses, on machines without the
+    /// Replaces a third-party action, by the name that a workflow uses, on machines without the
     /// internet.
     pub(crate) fn action(self, uses: &str, text: &str) -> Example {
         let folder = self.repository.home().join("actions");
@@ -71,12 +71,12 @@ impl Example {
         self
     }
 
-    /// Somebody starts the workflow `deploy` with this release.
+    /// Starts the workflow `deploy` with this release.
     pub(crate) fn deploy(&self, release: &str) -> Run {
         self.dispatch("deploy.yml", &[("release", release)])
     }
 
-    /// Somebody starts a workflow.
+    /// Starts a workflow.
     pub(crate) fn dispatch(&self, workflow: &str, inputs: &[(&str, &str)]) -> Run {
         self.command(workflow, inputs).output().unwrap().into()
     }

@@ -99,7 +99,7 @@ impl Release {
 
     fn empty() -> Release {
         let folder = tempfile::tempdir().unwrap();
-        // nginx's workers are nobody.
+        // nginx's workers run as the user `nobody`.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for part in ["public/v0.1.0", "store"] {
             fs::create_dir_all(folder.path().join(part)).unwrap();
@@ -170,7 +170,7 @@ impl Release {
         fs::write(self.file(), bytes).unwrap();
     }
 
-    /// Shows it to nobody, or to everybody again; the API shows it all the same.
+    /// Hides it from anonymous requests, or shows it again; the API always serves it.
     pub(crate) fn hide(&self, hidden: bool) {
         let (shown, away) = (
             self.folder.path().join("public"),

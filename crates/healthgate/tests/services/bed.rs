@@ -56,7 +56,7 @@ impl Bed {
         self.host(name, host.port(), "root", host.key(), &known_hosts)
     }
 
-    /// With a host where nobody listens, and which is otherwise like the first.
+    /// With a host like the first one, but on a port where nothing listens.
     pub(crate) fn closed(mut self, name: &str) -> Bed {
         let first = self.hosts.lines().next().unwrap();
         let (_, rest) = first.split_once(": ").unwrap();

@@ -32,7 +32,7 @@ fn a_database_takes_logins_lets_us_in_and_answers() {
         assert!(!end.text.contains("c4nary"), "{}", end.text);
         end
     };
-    // As pg_isready: nobody logs in.
+    // Like pg_isready, without a login.
     gate(QUICK, "").is(0, &["ready"]);
     gate(QUICK, ", database: nowhere").is(0, &[]);
     let login = ", user: shop, database: postgres, password-env: DB_PASSWORD";
@@ -45,7 +45,7 @@ fn a_database_takes_logins_lets_us_in_and_answers() {
         "query: select note from orders order by id, matches: ^a$",
     )
     .is(0, &[]);
-    // A row that nobody judges is enough.
+    // A row is enough where no condition judges it.
     ask(QUICK, "query: select note from orders order by id desc").is(0, &["NULL"]);
     for (rest, why) in [
         (
@@ -127,7 +127,7 @@ fn a_database_by_tls_is_who_it_says() {
     .is(0, &[]);
     gate(STRICT, &format!(", tls: verify-full, {ca}")).is(1, &["not valid for name"]);
     gate(STRICT, ", tls: verify-full, server-name: db.test").is(1, &["UnknownIssuer"]);
-    // Whatever its name, but not whoever signed it.
+    // Any name is accepted, but not any issuer.
     gate(QUICK, &format!(", tls: verify-ca, {ca}")).is(0, &[]);
     gate(STRICT, ", tls: verify-ca").is(1, &["UnknownIssuer"]);
     let other = Authority::new();
@@ -300,7 +300,7 @@ fn both_are_reached_through_a_host() {
         .is(4, &["host `db-01`: port"]);
 }
 
-/// Answers whoever connects with the same bytes, for ever.
+/// Answers every connection with the same bytes, for ever.
 fn says(bytes: &'static [u8], endless: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

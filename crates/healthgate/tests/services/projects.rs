@@ -99,7 +99,7 @@ fn compose_scale_zero_and_replicas_zero_want_no_container(compose: Compose) {
     project
         .gate(", services: [web, idle]")
         .is(0, &["idle: none wanted"]);
-    // Wanted by whoever called Compose, it must run.
+    // Once Compose was called with a scale of 1, it must run.
     project.up(&["up", "-d", "--scale", "idle=1"]);
     let one = format!("{}: running", project.named("idle", 1));
     project.gate("").is(0, &[&one]);

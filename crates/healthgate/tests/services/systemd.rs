@@ -59,7 +59,7 @@ fn a_unit_is_active_and_a_crash_loop_never_passes() {
     bed.gate(QUICK, &unit(&["nothing"]))
         .is(1, &["there is no unit `nothing`"]);
 
-    // Active whenever somebody looks; its counter gives it away.
+    // Active at every measurement; only its restart counter shows the crashes.
     let end = bed.gate(LONG, &unit(&["crashes"]));
     assert_eq!(end.code, 1, "{}", end.text);
     // Failures may be allowed; a service that was restarted stays one.

@@ -69,7 +69,7 @@ fn a_secret_key_with_a_passphrase_is_proven_by_a_login() {
     run("hosts: [web-01], passphrase-env: PASS", "", "")
         .code(1)
         .stdout(contains("✗ secrets/KEY ").and(contains("`PASS` is not set")));
-    // Nobody tried it: that is no pass.
+    // The key was not tried, which is not a pass.
     run("passphrase-env: PASS", "", "correct horse")
         .code(3)
         .stdout(contains("was not tried").and(contains("name the `hosts`")));

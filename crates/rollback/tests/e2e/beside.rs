@@ -247,7 +247,7 @@ fn half_a_secret_is_not_kept_where_a_log_is_cut() {
 fn a_rollback_that_lost_its_lock_leaves_nothing_that_could_be_resumed() {
     let rollback = testkit::bin_path("rollback");
     let rollback = rollback.display();
-    // While the backup runs somebody takes the lock away and deploys.
+    // While the backup runs another process takes the lock away and deploys.
     let world = with(&format!(
         "  backup: [{{ name: slow, run: \"{rollback} unlock --force locked --reason test && printf v3 >live && {rollback} record --release v3\" }}]\n",
     ));

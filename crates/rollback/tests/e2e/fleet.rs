@@ -203,7 +203,7 @@ fn a_breach_that_is_put_back_whole_is_a_failure_and_not_mixed() {
         .rollback(&["resume"])
         .exits(0)
         .says("nothing to resume");
-    // Nothing of it stands in the way of the next one.
+    // It leaves nothing behind that blocks the next one.
     std::fs::remove_file(world.path("before-run")).unwrap();
     world.rollback(&["run"]).exits(0);
     assert_eq!(live(&world), "v1 v1 v1 v1 v1");

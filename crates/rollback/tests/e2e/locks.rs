@@ -175,7 +175,7 @@ fn a_look_up_that_fails_breaks_no_lock_and_says_so() {
                 .exits(0);
         }
     }
-    // Nobody answers at all, and nobody knows whom to ask.
+    // GitHub refuses the connection, so the run behind the lock stays unknown.
     let world = World::with_v2_deployed();
     {
         let refused = ("GITHUB_API_URL".to_owned(), "http://127.0.0.1:9".to_owned());

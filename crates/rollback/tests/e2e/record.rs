@@ -118,7 +118,7 @@ fn silence_is_no_proof_that_a_release_runs() {
             "--reason=test",
         ])
         .exits(0);
-    // Nobody is configured to say: it is recorded, and said.
+    // No configured source reports the running release: it is recorded, and the output says so.
     let config = world
         .read("deploy-guard.yml")
         .replace("    current: . ./current.sh\n", "");

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::world::{World, wait};
 
-/// Runs `rollback run` and expects this refusal; nothing may have changed.
+/// Runs `rollback run` and expects this refusal without any change.
 #[track_caller]
 fn refused(world: &World, args: &[&str], rule: &str, hint: &str) {
     let (live, state) = (world.live(), world.read("state.json"));

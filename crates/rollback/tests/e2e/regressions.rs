@@ -52,7 +52,7 @@ fn an_old_journal_that_is_damaged_does_not_stop_a_rollback() {
     world.rollback(&["status"]).exits(0);
 }
 
-/// After the kill somebody went forward instead; the old intention is void.
+/// After the kill a newer release was deployed instead; the old intention is void.
 #[test]
 fn a_release_recorded_good_after_the_kill_is_not_rolled_back_by_resume() {
     let world = World::with_v2_deployed();
@@ -120,7 +120,7 @@ fn a_forced_destination_that_is_not_healthy_is_not_last_known_good() {
     assert_eq!(state.status("v2"), Some(state::Status::Bad));
 }
 
-/// The state knew nothing of v2: only asking tells what is being left.
+/// The state did not hold v2: only a probe finds the release that is being left.
 #[test]
 fn killed_before_the_journal_the_release_that_is_left_is_still_found() {
     let world = World::new(&["localhost"], true);
@@ -129,10 +129,10 @@ fn killed_before_the_journal_the_release_that_is_left_is_still_found() {
     world.set_live("v2");
     world.write("before-check", "rm before-check; kill -9 $PPID; exit 1");
     world.spawn(&["run"]).wait().unwrap();
-    world.resume_converges("nobody recorded v2");
+    world.resume_converges("v2 was not recorded");
 }
 
-/// It took longer than the lock's time: whoever took it over must not be disturbed.
+/// It took longer than the lock's time: it must not disturb the new holder.
 #[test]
 fn a_rollback_that_lost_its_lock_acts_no_more() {
     let world = World::new(&["web-01", "web-02", "web-03"], true);
@@ -226,7 +226,7 @@ fn a_step_done_before_the_kill_is_made_again_after_another_deployment() {
         let world = World::with_v2_deployed();
         world.rollback(&["run"]).exits(0);
         let (path, text) = world.journal().unwrap();
-        // Killed while it verified; then v3 was deployed by somebody who records nothing.
+        // Killed while it verified; then v3 was deployed without a record.
         let end = text.trim_end().rfind('\n').unwrap() + 1;
         std::fs::write(path, &text[..end]).unwrap();
         world.set_live("v3");

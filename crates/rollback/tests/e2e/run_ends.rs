@@ -135,7 +135,7 @@ fn whoever_is_told_hears_of_a_stage_that_ended_in_an_error() {
     assert_eq!(world.read("notices"), "error|v3|v1|shop||");
     assert_eq!(ran.json()["reason"], world.read("reason").as_str());
     assert_eq!(outcome(&ran.json(), "after/chat")["verdict"], "pass");
-    // One section and one annotation, and what to do stands in it.
+    // One section and one annotation, with the next step in it.
     let head = sentence(&world);
     assert!(head.contains("run: error"), "{head}");
     let summary = world.read("summary.md");

@@ -74,7 +74,7 @@ fn runbook_000_option_3_fix_forward() {
     };
     world.server.unhealthy.store(true, Ordering::SeqCst);
     assert_eq!(gate(), 1);
-    // The configuration was mended and the service restarted: the same release, which is asked again.
+    // The configuration was fixed and the service restarted: the same release is probed again.
     world.server.unhealthy.store(false, Ordering::SeqCst);
     assert_eq!(gate(), 0);
     world.rollback(&["record", "--release", "v2"]).exits(0);

@@ -231,7 +231,7 @@ fn without_a_backup_the_journals_are_what_is_left_and_without_those_nothing() {
         .exits(1)
         .says("nothing is left to repair it from");
     assert_eq!(world.read("state.json"), "garbage");
-    // One of a later release is none to repair.
+    // A state of a later format is not repaired.
     world.write("state.json", "{\"schema\": \"deploy-guard/state/v2\"}");
     world
         .rollback(&["state", "repair", "--yes"])

@@ -55,7 +55,7 @@ fn a_command_that_ends_well_and_changes_nothing_is_a_failure() {
     assert_ne!(
         world.state().status("v1"),
         Some(state::Status::Bad),
-        "nobody found it bad"
+        "v1 was not found bad"
     );
     for script in ["before-current", "before-run"] {
         fs::remove_file(world.path(script)).unwrap();

@@ -88,7 +88,7 @@ impl Bed {
         }
     }
 
-    /// `good` was deployed and recorded; then `bad` was, and nobody has said yet what became of it.
+    /// `good` was deployed and recorded; then `bad` was deployed, without a verdict so far.
     #[track_caller]
     pub(crate) fn recorded(&self, good: &str, bad: &str) {
         // It no longer runs: the target would say so.

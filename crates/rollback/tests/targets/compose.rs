@@ -13,7 +13,7 @@ struct World {
     port: u16,
 }
 
-/// The user's own file, which nobody but they may change.
+/// The user's own file, which only the user may change.
 const THEIRS: &str = "docker-compose.yml";
 const OURS: &str = "docker-compose.deploy-guard.yml";
 
@@ -451,7 +451,7 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step(compose: Comp
     }
 }
 
-/// A worker that answers nobody, with more lines of its own.
+/// A worker that answers no requests, with more lines of its own.
 fn worker(release: &str, more: &str) -> String {
     format!(
         "  worker:\n    image: shop:{release}\n    network_mode: host\n    stop_signal: SIGKILL\n    \

@@ -1,4 +1,4 @@
-//! Which release users get: SAFE or CRITICAL, or nobody knows.
+//! Which release users get: SAFE, CRITICAL or UNKNOWN.
 
 use std::time::Duration;
 
@@ -122,12 +122,12 @@ fn what_nobody_knows_is_never_safe() {
     world.bed.rollback(&["decide"]).is(3, &["UNKNOWN"]);
     world.blue.set_release("v1");
     world.bed.rollback(&["decide"]).is(0, &["SAFE"]);
-    // A good release that somebody suspects.
+    // A good release that `--release` names as the suspect.
     world
         .bed
         .rollback(&["decide", "--release", "v1"])
         .is(1, &["CRITICAL", "the release that was named"]);
-    // A release that nobody ever recorded.
+    // A release that was never recorded.
     world.blue.set_release("v0.9");
     world
         .bed

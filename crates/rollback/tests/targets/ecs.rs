@@ -22,9 +22,9 @@ fn arn(revision: u32) -> String {
 #[derive(Clone, Copy, PartialEq)]
 enum Fate {
     RollsOut,
-    /// The circuit breaker says so and goes back.
+    /// The circuit breaker reports the failure and rolls back.
     BreaksOff,
-    /// It fails, and nobody goes back.
+    /// It fails, and ECS does not roll back.
     Fails,
     Hangs,
 }
@@ -146,7 +146,7 @@ impl Aws {
                     "overrides": {"containerOverrides": [{"environment": [{"name": "PASSWORD", "value": "x"}]}]},
                     "containers": [{"name": "shop", "exitCode": 3, "reason": "no database"}]}]})
             }
-            other => panic!("nobody plays {other}"),
+            other => panic!("the mock does not implement {other}"),
         })
     }
 }
@@ -400,7 +400,7 @@ fn the_task_definition_that_runs_is_asked_and_recorded() {
     };
     // That of another release is not taken for this one's.
     record("v3").is(5, &["v2 runs, not v3"]);
-    // While the old tasks still run nobody can say which of them answered.
+    // While the old tasks still run it is unknown which of them answered.
     world.aws().fate = Fate::Hangs;
     world.aws().deployment(3, "IN_PROGRESS");
     record("v3").is(
@@ -469,7 +469,7 @@ fn where_no_image_says_it_the_service_does() {
     );
     let state: Value = serde_json::from_str(&world.bed.read("state.json")).unwrap();
     assert_eq!(state["history"][0]["task_definition"], arn(5));
-    // While a rollout goes on nobody can say which of the two it was that answered.
+    // During a rollout it is unknown which of the two answered.
     world.aws().deployment(6, "IN_PROGRESS");
     world.aws().fate = Fate::Hangs;
     world

@@ -288,7 +288,7 @@ fn names_that_haproxy_does_not_know_are_refused_before_a_release_is_recorded() {
 #[test]
 fn a_switch_that_does_not_show_is_put_back() {
     let world = World::new(false, "");
-    // A cookie, a rule, another backend: somebody else answers through the front door.
+    // A cookie, a rule, another backend: another server answers through the front door.
     let config = world.bed.read("deploy-guard.yml");
     let front = format!("http://127.0.0.1:{}/api", world.proxy.port());
     let elsewhere = format!("http://{}/api", world.green.address());

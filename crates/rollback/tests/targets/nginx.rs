@@ -167,7 +167,7 @@ fn a_host_whose_colour_does_not_change_gets_its_file_back() {
     world.serves(0, "v1");
     world.serves(1, "v2");
     world.script(1, "reload.sh", &world.hosts[1].0.reload_command());
-    world.bed.resume_converges("v1", "the reload was mended");
+    world.bed.resume_converges("v1", "the reload was fixed");
     world.serve("v1");
 }
 

@@ -1,6 +1,6 @@
-//! A workflow makes the switch: dispatched once, its run found again, no other's followed. GitHub is
-//! played here, since nothing real shows runs that fail, appear late, or are somebody else's; that
-//! the requests fit GitHub's description is proved in `crates/github`.
+//! A workflow makes the switch: it is dispatched once, its run is found again, and no other run is
+//! followed. GitHub is a mock here, because the real one does not show runs on demand that fail, appear
+//! late, or are another's; `crates/github` proves that the requests fit GitHub's description.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -204,7 +204,7 @@ impl World {
         self.hub.lock().unwrap()
     }
 
-    /// v2 runs again, and nobody has dispatched anything.
+    /// v2 runs again, and no workflow has been dispatched.
     fn anew(&self) {
         let mut hub = self.hub();
         hub.shop.set_release("v2");
@@ -275,7 +275,7 @@ fn a_run_that_fails_says_where_and_is_made_again_by_resume() {
         ],
     );
     world.hub().conclusion = "success";
-    world.bed.resume_converges("v1", "the workflow was mended");
+    world.bed.resume_converges("v1", "the workflow was fixed");
     let hub = world.hub();
     assert_eq!(
         (hub.dispatches.len(), &hub.followed[..]),
@@ -311,7 +311,7 @@ fn a_run_that_does_not_end_is_followed_again_by_resume() {
 #[test]
 fn where_no_id_is_told_the_run_is_found_and_no_other_is_followed() {
     for (extra, others) in [
-        // By the word in its name, whoever else starts the same.
+        // By the word in its name, even if another user starts the same workflow.
         (WORD, vec!["somebody", ME]),
         // By who started it, where that is one.
         ("", vec!["somebody", "github-actions[bot]"]),

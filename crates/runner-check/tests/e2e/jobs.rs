@@ -84,7 +84,7 @@ async fn a_list_that_lies_is_contradicted() {
         ],
     );
 
-    // Free, while a job waits: nobody knows, and the next pool is taken.
+    // Free, while a job waits: unknown, and the next pool is taken.
     let server = MockServer::start().await;
     let runners = [
         runner(1, "web-01", "online", false, &labels),

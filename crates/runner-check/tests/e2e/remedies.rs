@@ -39,7 +39,7 @@ runner-check: { verify-timeout: 5s, emergency: { run: 'echo starting; exit 4', p
         ],
     );
 
-    // Who works is not interrupted, unless somebody insists.
+    // A busy runner is not restarted without `--force`.
     let pid = || host.must(&["systemctl", "show", "-p", "MainPID", &unit("works")]);
     let before = pid();
     let (code, text) = folder.run(&["restart", "works", "--yes"]).await;

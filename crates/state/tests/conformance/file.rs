@@ -175,7 +175,7 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         };
         disk.fill();
         no_space(store.update(None, |_| Ok(())).await.unwrap_err());
-        assert!(!path.exists(), "half a first state is none");
+        assert!(!path.exists(), "a half-written first state must not stay");
         disk.free();
         record(store, "v1").await;
         record(store, "v2").await;

@@ -141,7 +141,7 @@ async fn a_live_holder_is_never_robbed(place: &dyn Place) {
         let taken = store.acquire(&claim("other"), |_, _| ()).await;
         assert_eq!(taken.is_ok(), free, "{what}");
     }
-    // Whoever asked the right one says of which lock.
+    // `gone` is the token of the lock whose holder was found to be gone.
     let held = store.read().await.unwrap().unwrap().lock.unwrap();
     for (gone, free) in [(held.token - 1, false), (held.token, true)] {
         let claim = Claim {
@@ -282,7 +282,7 @@ async fn a_journal_that_another_continued_is_left_alone(place: &dyn Place) {
 }
 
 /// Eight writers at once, each with a connection of its own: of those who want the lease one gets
-/// it, no update is lost, and whoever reads sees a whole document.
+/// it, no update is lost, and every reader sees a whole document.
 pub(crate) fn races(place: &dyn Place, rounds: usize) {
     let (start, end) = (Barrier::new(WRITERS), Barrier::new(WRITERS));
     let winners = AtomicUsize::new(0);

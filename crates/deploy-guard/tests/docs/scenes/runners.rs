@@ -70,7 +70,7 @@ fn by_sudo(host: &SystemdHost, world: &World, line: &str) {
         .says("prod-01 is online");
 }
 
-/// The page's configuration; a GitHub that shows its list to nobody.
+/// The page's configuration, and a GitHub that refuses to list runners.
 fn world(host: &SystemdHost) -> World {
     let mut world = World::new();
     let github = Nginx::serving(

@@ -1,4 +1,4 @@
-//! docs/guide/seeing-the-gate.md: what is printed is what the page shows.
+//! docs/guide/seeing-the-gate.md: the page shows what the commands print.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ fn session(block: &Block) -> (Vec<String>, String) {
     (commands, printed.join("\n"))
 }
 
-/// What was printed is what is shown, but for times and the address; `…` stands for any lines.
+/// The page shows what was printed, except for times and the address; `…` matches any lines.
 fn same(block: &Block, shown: &str, printed: &str, address: &str) {
     let printed = timeless(&printed.replace(address, "127.0.0.1:8123"));
     let mut rest = printed.as_str();
