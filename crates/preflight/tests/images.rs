@@ -249,7 +249,7 @@ fn what_docker_login_left_is_used() {
         &folder.path().join(".docker/config.json"),
         &config("robot:pa:ss-w0rd"),
     );
-    assert_eq!(outcome(&mut command).0, 4, "anonymous access does not suffice");
+    assert_eq!(outcome(&mut command).0, 4, "without a login");
 }
 
 /// A credential helper on PATH, as Docker would find it.

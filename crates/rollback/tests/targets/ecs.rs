@@ -310,7 +310,7 @@ fn a_circuit_breaker_that_goes_back_is_a_failure_with_its_reasons() {
     );
     world.primary(2);
     world.aws().fate = Fate::RollsOut;
-    world.bed.resume_converges("v1", "the task was mended");
+    world.bed.resume_converges("v1", "the task was fixed");
     world.primary(1);
 }
 
@@ -323,7 +323,7 @@ fn a_rollout_that_fails_ends_the_step_and_resume_sets_it_anew() {
         .rollback(&["run"])
         .is(1, &["FAILED: 0 of 2 run", "exit code 3, no database"]);
     world.aws().fate = Fate::RollsOut;
-    world.bed.resume_converges("v1", "the task was mended");
+    world.bed.resume_converges("v1", "the task was fixed");
     let aws = world.aws();
     assert_eq!(aws.updates.len(), 2);
     assert_eq!(aws.updates[1]["forceNewDeployment"], true);
