@@ -1,4 +1,4 @@
-//! The configuration as its author meets it: what is accepted, and where a mistake is shown.
+//! The configuration as its author sees it: which files are accepted, and where an error points.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use config::{Config, Error, LoadError, Loaded, Request, Section, Variables, load};
@@ -399,7 +399,7 @@ fn a_gate_can_be_asked_for_another_release_than_the_one_that_was_named() {
     assert!(config::healthgate_for(&other, "v2").is_err());
 }
 
-/// What is left out takes with it what cannot be without it, and hides no mistake elsewhere.
+/// An omitted part takes its dependents with it, and does not hide an error elsewhere.
 #[test]
 fn an_unset_variable_hides_no_unknown_key() {
     let sections = [
@@ -414,7 +414,7 @@ fn an_unset_variable_hides_no_unknown_key() {
         let error = case(&text).error();
         assert!(error.contains("unknown key `WRONG`"), "{text}{error}");
     }
-    // A host's variable is no reason to call it unknown, and none to take its default.
+    // A host with an unset variable is not an unknown host, and its default does not apply.
     let text = "version: 1\nhosts: { a: { address: 127.0.0.1, user: a, port: '${A}' } }\nrunners: { r: { host: a } }\n";
     let config = case(text).ok();
     assert!(config.hosts.is_empty());
@@ -446,7 +446,7 @@ preflight:
         literals.map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(exposed(&secrets), expected);
-    // The error of a file that is no YAML shows its line.
+    // The error of a file that is not YAML shows its line.
     let text =
         "version: 1\nurl: [http://a:hunter2xyz@b/\npassword: 'hunter3xyz' # note\ntoken-env: A\n";
     let refusal = case(text).load().unwrap_err();
@@ -627,7 +627,7 @@ fn a_policy_that_nothing_can_pass_is_refused_where_it_stands_with_what_fits() {
         ))
         .ok();
     }
-    // What each says alone would do; together they do not.
+    // Each is valid alone; together they are not.
     let both = format!(
         "version: 1\nhealthgate:\n  policy: {{ deadline: 10s }}\n{probe}      policy: {{ success-threshold: 20 }}\n"
     );

@@ -181,7 +181,7 @@ jobs:
 #[test]
 fn a_bad_release_is_gated_and_rolled_back() {
     let site = Site::new();
-    // The lie: 200, and a body that says otherwise.
+    // The bad release answers 200, and its body reports the failure.
     site.green.set_health("degraded", 200);
     let (passed, log) = site.push(&site.workflow(DEPLOY));
     assert!(!passed, "a failed gate is a failed job:\n{log}");
@@ -302,7 +302,7 @@ fn inputs_are_data_and_what_is_missing_is_our_own_error() {
         outcome("release"),
         format!("v1'\"; {touch}; $({touch}) `{touch}` *")
     );
-    // What could end a line or be taken for a flag is no release.
+    // A value that could end a line or pass for a flag is not a release.
     assert_eq!(outcome("lines"), "failure 2", "{log}");
     assert_eq!(outcome("dash"), "failure 2", "{log}");
     assert_eq!(outcome("none"), "failure 2", "{log}");

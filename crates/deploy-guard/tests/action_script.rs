@@ -107,7 +107,7 @@ fn a_binary_of_another_machine_is_refused() {
     assert_eq!(job.output(), "exit-code=2\nexit-code=2\n");
 }
 
-/// 1 would say that the stage was asked, and said no.
+/// 1 would mean that the stage ran and failed.
 #[test]
 fn a_folder_that_cannot_be_written_is_no_answer_of_the_stage() {
     let job = Job::new().binary("deploy-guard", "");

@@ -218,7 +218,7 @@ fn each_kind_of_check_and_probe_has_an_example_that_loads() {
     let schema = config::schema();
     for (stage, section, args, code) in [
         ("preflight", PREFLIGHT, "list", 0),
-        // Nothing but skips does not decide.
+        // Skips alone do not decide.
         ("healthgate", HEALTHGATE, "--dry-run", 3),
     ] {
         let mut found = 0;

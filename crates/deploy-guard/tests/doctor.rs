@@ -71,7 +71,7 @@ fn outcome<'r>(report: &'r Value, id: &str) -> &'r Value {
     found.unwrap_or_else(|| panic!("no {id} in {report:#}"))
 }
 
-/// It failed, says which stages it stops, and what to do.
+/// It failed, and names the stages that it stops and the next step.
 #[track_caller]
 fn stops(report: &Value, id: &str, stages: &str) {
     let found = outcome(report, id);
@@ -168,7 +168,7 @@ fn every_variable_and_secret_that_is_missing_with_the_stages_it_stops() {
     stops(&report, "files/switch.sh", "rollback, run");
     stops(&report, "files/live.sh", "rollback, run");
     stops(&report, "files/deploy.sh", "run");
-    // No value of what is set is shown.
+    // No value of a set variable is shown.
     let patient = Patient::new(config)
         .env("DB", "canary-of-the-database")
         .env("TOKEN", "canary-of-the-token");
@@ -318,7 +318,7 @@ fn a_pipe_or_a_folder_where_a_file_is_named_holds_nobody_up() {
     assert_eq!(code, 1);
     stops(&report, "files/hosts", "healthgate");
     stops(&report, "files/.", "healthgate");
-    // What was not looked at is not said to be well.
+    // A check that did not run is not reported as passed.
     let text = report["reason"].as_str().unwrap();
     assert!(!text.contains("nothing"), "{text}");
     let (_, report) = Patient::new(WELL).ask(&["--only", "variables"]);

@@ -453,7 +453,7 @@ fn a_monorepo_is_looked_at_from_the_folder_below() {
         .init_in("services/mail", &[])
         .code(0)
         .stdout(contains("by systemd: mail.service"));
-    // Workflows stand in the root, and so does what they read.
+    // Workflows are in the root, and so are the files that they read.
     has(
         &repository.holds().0,
         &["service: mail\n", "unit: mail.service"],

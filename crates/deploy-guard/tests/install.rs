@@ -441,12 +441,12 @@ fn a_private_repository_of_an_enterprise_server_is_asked_by_its_api() {
             format!("/store/{} -", release::name()),
         ]
     );
-    // Without the right to see it, the message says what was asked and what came.
+    // Without the permission to see it, the message shows the request and the answer.
     private("another")
         .code(4)
         .stderr(contains("releases/tags/v0.1.0: status 401; ").and(contains("status 404")))
         .stderr(contains("another").not());
-    // A token for something else does not stand in the way of a public release.
+    // A token for another resource does not block a public release.
     release.hide(false);
     let job = job(&release);
     let mut step = step(&job, &release.server(), &[("GITHUB_TOKEN", "another")]);
@@ -471,7 +471,7 @@ fn an_action_that_an_enterprise_server_has_from_github_comes_from_there_without_
         proxy.asked().iter().all(|asked| asked == "github.com:443") && !proxy.asked().is_empty()
     );
     assert!(!proxy.heads().contains("t0ken"), "{}", proxy.heads());
-    // A server that does not answer says nothing of what it has: github.com is not asked.
+    // A server that does not answer may have the release: github.com is not queried.
     let proxy = release::flaky(&["403"], Vec::new());
     let broken = release::flaky(&["503"], Vec::new());
     let mut step = self::step(&job, &broken.url(), &[]);
@@ -626,7 +626,7 @@ fn the_way_to_install_can_be_chosen() {
     built(&[("INSTALL", "download")])
         .code(2)
         .stderr(contains("there is no file"));
-    // Checksums that contradict themselves are no reason to build something else.
+    // Contradictory checksums are not a reason to build from source.
     let twice = release.checksums() + &release.checksums().replace("0.1.0", "0.2.0");
     fs::write(&checksums, twice).unwrap();
     built(&[])
@@ -783,7 +783,7 @@ fn what_dist_packs_is_installed_by_the_action_and_by_its_own_installer() {
         .arg(path("bin"))
         .env("NO_PROXY", "*");
     let script = fs::read(path("dist/install.sh")).unwrap();
-    // One that arrived in part does nothing.
+    // A partial script does nothing.
     let half = script[..script.len() / 2].to_vec();
     let mut part = Command::new("sh");
     testkit::clean(&mut part)
@@ -805,12 +805,12 @@ fn what_dist_packs_is_installed_by_the_action_and_by_its_own_installer() {
     assert_eq!(installed.stdout, b"deploy-guard 0.1.0\n");
 }
 
-/// As the README says it, with the profile that the tests have built already.
+/// As in the README, with the profile that the tests have built already.
 #[test]
 fn cargo_installs_it() {
     let folder = tempfile::tempdir().unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // The binary of the same features is there: what is left to do is to copy it.
+    // The binary with the same features exists: it only has to be copied.
     testkit::bin_path("deploy-guard");
     let status = Command::new(cargo)
         .args([

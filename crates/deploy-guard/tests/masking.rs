@@ -46,7 +46,7 @@ fn masks() -> Vec<String> {
     all
 }
 
-/// A GitHub, a service and a metrics server that tell everything they were ever told.
+/// A GitHub, a service and a metrics server that echo everything they ever received.
 async fn gossip() -> MockServer {
     let server = MockServer::start().await;
     let said: Vec<&str> = SECRETS.iter().map(|(_, secret)| *secret).collect();
@@ -171,7 +171,7 @@ async fn no_output_holds_a_line_of_a_secret_and_outputs_survive_the_masks() {
     let mut hidden = 0;
     for (binary, args) in runs {
         let (all, outputs) = run(&server, folder.path(), binary, args).await;
-        // Up to three characters tell nothing, and stand in every text.
+        // Up to three characters reveal nothing, and occur in every text.
         for mask in masks.iter().filter(|mask| mask.len() > 3) {
             assert!(
                 !all.contains(mask.as_str()),

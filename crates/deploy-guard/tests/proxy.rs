@@ -57,7 +57,7 @@ async fn run(
     Ran(output.status.code().unwrap(), text)
 }
 
-/// What the stages ask: a service, a metrics server, GitHub, a registry.
+/// The servers that the stages query: a service, a metrics server, GitHub, a registry.
 struct World {
     shop: Shop,
     registry: Registry,
@@ -233,7 +233,7 @@ async fn a_proxy_that_lets_nobody_in_is_an_error_and_no_failure() {
     let proxy = Tinyproxy::start_private("robot", "another-password");
     let closed = proxy.url();
     let nobody = format!("http://robot:{ENCODED}@127.0.0.1:{}", testkit::free_port());
-    // tinyproxy says 401 to a wrong password, as if the server asked for one.
+    // tinyproxy answers 401 to a wrong password, as if the server asked for one.
     let wrong = format!("http://robot:{ENCODED}@{}", proxy.address());
     for address in [closed, nobody, wrong] {
         for (binary, args) in [

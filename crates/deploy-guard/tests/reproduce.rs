@@ -332,7 +332,7 @@ fn an_input_that_was_a_secret_is_asked_for() {
     );
 }
 
-/// Which word is the action, the command line says: a flag's value may be called like one that
+/// The command line decides which word is the action: a flag's value may be called like one that
 /// only looks.
 #[test]
 fn a_value_that_is_called_like_an_action_does_not_make_it_act() {

@@ -55,7 +55,7 @@ fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
         );
         assert!(example.contains("deploy-guard"), "{path:?}: {example}");
     }
-    // A stage as a program of its own says the same, by its own name.
+    // A stage as a separate program prints the same, under its own name.
     for path in &all {
         let Some((program, rest)) = path.split_first() else {
             continue;

@@ -22,7 +22,7 @@ use target::{
 };
 use tempfile::TempDir;
 
-/// Two places that run v2; what is done to them is noted.
+/// Two places that run v2; they record each step.
 #[derive(Default)]
 struct Pair {
     runs: RefCell<BTreeMap<String, String>>,

@@ -1,4 +1,4 @@
-//! What is asked again, what is waited for, and as whom.
+//! Which requests are retried, which waits apply, and which login is used.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::time::{Duration, Instant};

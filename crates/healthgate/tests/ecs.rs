@@ -68,7 +68,7 @@ fn the_primary_deployment_must_be_ours_and_rolled_out() {
         "inconclusive",
         "which deployment is ours is not configured",
     );
-    // By its id, as the deploying step knows it.
+    // By its id, as the deploying step has it.
     let old = service["deployments"][0]["id"].as_str().unwrap();
     let update = json!({"cluster": "prod", "service": "api", "forceNewDeployment": true});
     let updated = moto.ecs("UpdateService", &update);

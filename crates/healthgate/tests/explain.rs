@@ -1,4 +1,4 @@
-//! A report told as a story, as a person reads it.
+//! A report as a story for people.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};

@@ -41,7 +41,7 @@ fn a_service_says_that_it_is_serving() {
     ends(1, &format!("{address}, tls: true"), "failed (2)");
 }
 
-/// An answer that is nothing but a head, in which all stands ("trailers-only").
+/// An answer that consists of headers only ("trailers-only").
 #[test]
 fn an_answer_of_trailers_alone_says_what_a_whole_one_does() {
     let answering = |status: &str| {
@@ -58,7 +58,7 @@ fn an_answer_of_trailers_alone_says_what_a_whole_one_does() {
             "add_header grpc-status 14; add_header grpc-message 'upstream%20is%20gone';",
             "UNAVAILABLE: upstream is gone",
         ),
-        // It says that all is well, and not what.
+        // It reports success without a service status.
         ("add_header grpc-status 0;", "the answer is no health"),
         ("", "the answer ends without a grpc-status"),
     ] {

@@ -1,4 +1,4 @@
-//! HTTP probes against real servers: what is sent, what is accepted, whom we trust.
+//! HTTP probes against real servers: requests, accepted answers, trusted certificates.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
@@ -39,7 +39,7 @@ fn ends(expected: i32, probe: &str, why: &str) {
     assert!(text.contains(why), "{why}: {text}");
 }
 
-/// Tells in its log what it was asked, and in its answer how.
+/// Logs the requested path, and describes the request in its answer.
 fn echo() -> Nginx {
     Nginx::serving(
         r#"log_format asked escape=json '$request_method $uri $content_type [$request_body] $http_x_key';
@@ -430,12 +430,12 @@ fn one_broken_address_fails_and_is_named() {
         );
         ends(1, &probe, why);
         passes(&format!("{probe}, addresses: one"));
-        // What is given is meant, whatever the name.
+        // A given setting applies, whatever the name.
         ends(1, &probe.replace("shop.test", "localhost"), why);
     }
 }
 
-/// The same by what the system's resolver says, in a mount namespace with its own hosts file.
+/// The same through the system's resolver, in a mount namespace with its own hosts file.
 #[test]
 fn dns_that_gives_one_healthy_and_one_broken_address_fails_and_names_it() {
     let nginx = pair(true);

@@ -146,7 +146,7 @@ fn hg_release_other_still_answering_voids_what_passed_without_a_name() {
     probes +=
         &format!("    - {{ name: other, url: 'http://127.0.0.1:{other}/', severity: advisory }}\n");
     ends(gate("v2", policy, &probes), 0, "release v2");
-    // What is left of the deadline may be too little, and the reason tells why it counts again.
+    // The rest of the deadline may be too short, and the reason explains why it counts again.
     let short = "policy: { success-threshold: 1, deadline: 100ms }";
     let later = ", policy: { initial-delay: 300ms }";
     let probes = version(&[V1, V2], later) + &page(&["works"], short);
@@ -225,7 +225,7 @@ fn hg_release_advisory_probes_prove_no_release() {
         3,
         "only an advisory probe names a release, and it is v2",
     );
-    // A probe that names none may stand beside a required one that does.
+    // A probe without a release is accepted beside a required one that names it.
     ends(two("v2", "required"), 0, "release v2");
     ends(two("v3", "required"), 1, "release v2 answers, expected v3");
 }

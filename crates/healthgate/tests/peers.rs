@@ -1,4 +1,4 @@
-//! What peers send that their standards allow, and that is no fault: each on a raw socket.
+//! Unusual answers that the standards allow, and that are not faults: each on a raw socket.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -127,7 +127,7 @@ fn a_head_of_many_headers_is_no_error() {
     ends(0, gate("http", &probe, &[]), "pass");
 }
 
-/// A page that sets a cookie and asks for itself is no circle; one that never sees it is.
+/// A page that sets a cookie and redirects to itself is not a loop; one that never gets it is.
 #[test]
 fn a_cookie_that_a_redirect_to_the_same_url_sets_is_sent() {
     let server = serve(|head, stream| {

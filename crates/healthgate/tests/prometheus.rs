@@ -1,4 +1,4 @@
-//! Prometheus probes, against a real server; a mock only says what a real one cannot be made to.
+//! Prometheus probes, against a real server; a mock gives only answers that a real one cannot.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod gating;
@@ -90,7 +90,7 @@ fn no_data_and_no_number_are_what_the_configuration_says() {
         ask(&server, "broken", &format!("max: 1, on-nan: {rule}")).code(code);
         ask(&server, "-endless", &format!("max: 1, on-nan: {rule}")).code(code);
     }
-    // By itself silence is no pass, and the reason says what is missing.
+    // By default silence is not a pass, and the reason names what is missing.
     let ran = ask(&server, "nothing", "max: 1").code(3);
     let outcome = ran.ends(ID, "inconclusive", "no series is called `nothing`");
     assert!(
@@ -107,7 +107,7 @@ fn no_data_and_no_number_are_what_the_configuration_says() {
     ask(&server, "broken", "max: 1")
         .code(3)
         .ends(ID, "inconclusive", "NaN");
-    // More than every bound is beyond it, whatever `on-nan` says.
+    // Infinity is beyond every bound, whatever `on-nan` is.
     let ran = ask(&server, "endless", "max: 1, on-nan: pass").code(1);
     ran.ends(ID, "fail", "inf > max (1)");
     // A target that cannot be scraped is named.
@@ -127,7 +127,7 @@ fn no_data_and_no_number_are_what_the_configuration_says() {
 fn old_samples_decide_nothing() {
     let server = Prometheus::scraping(METRICS);
     ask(&server, "errors_ratio", "max: 10%, max-age: 20s").code(0);
-    // A source that says of when its numbers are. Prometheus still shows them for five minutes.
+    // A source with timestamps. Prometheus still shows its samples for five minutes.
     let then = jiff::Timestamp::now().as_millisecond() - 200_000;
     server.set(&format!("old_ratio 0.01 {then}\nrequests_total 100\n"));
     let query = "max(old_ratio) * 2";
@@ -187,14 +187,14 @@ fn a_window_of_less_than_four_scrapes_is_warned_about() {
     assert_eq!(remark["severity"], "advisory");
     assert_eq!(remark["hint"], "write `[4s]` or more");
     assert_eq!(ask(&server, &rates("4s"), "max: 5").code(0).ids(), [ID]);
-    // What the configuration says goes before what the server says.
+    // The configuration takes precedence over the server.
     let told = ask(&server, &rates("4s"), "max: 5, scrape-interval: 15s").code(0);
     told.ends(
         "prometheus/it/window",
         "inconclusive",
         "window 4s < 4 × scrape interval (15s)",
     );
-    // The steps of a subquery and a text in quotes are no windows. The first need a few samples.
+    // The steps of a subquery and a text in quotes are not windows. The first need a few samples.
     let patient =
         "min: 3, policy: { failure-limit: 1000, inconclusive-limit: 1000, deadline: 30s }";
     ask(&server, "count_over_time(requests_total[1m])", patient).code(0);
@@ -563,10 +563,10 @@ fn hg_stale_every_series_must_be_fresh_whatever_the_selector() {
         ("max_over_time(old1[4m:15s])", "newest sample of `old1`"),
         ("sum by (rate) (old1)", "newest sample of `old1`"),
         ("g0 + on() group_left() old1", "newest sample of `old1`"),
-        // What looks only at the past says nothing of now.
+        // A query of the past alone says nothing about now.
         ("g0 offset 10m", "newest sample of `g0` is 6"),
         (&format!("g0 @ {at}"), "newest sample of `g0` is 7"),
-        // What is not known is not taken for fresh.
+        // An unknown age does not count as fresh.
         (
             &many.join("+"),
             "is not known: it names more than 64 selectors",
@@ -593,7 +593,7 @@ fn hg_stale_every_series_must_be_fresh_whatever_the_selector() {
     }
 }
 
-/// Stands before a server and tells another time: ours is then that much behind.
+/// A proxy before a server that reports another time: our clock is then that much behind.
 fn with_a_clock_ahead(server: &Prometheus, ahead: i64) -> String {
     use std::io::{BufRead as _, BufReader, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -55,7 +55,7 @@ async fn runbook_002_scenario_2_health_check_fails() {
         aws.running = vec![task("a", "HEALTHY"), task("b", "UNHEALTHY")];
         let code = "ServiceSchedulerInitiated";
         let reason = "Task failed container health checks";
-        // What was stopped on purpose is no failure.
+        // A service that was stopped on purpose is not a failure.
         let scaled = "Scaling activity initiated by (deployment ecs-svc/7)";
         aws.stopped = vec![
             stopped("c", code, reason, 143, ""),

@@ -55,7 +55,7 @@ impl Recorded {
             let up = i64::from(n % 20 < self.up);
             let _ = writeln!(text, "up{{job=\"shop\"}} {up} {at}");
         }
-        // Another service on the same server, of which nothing is asked.
+        // Another service on the same server, which no probe queries.
         for (n, at) in times() {
             let _ = writeln!(
                 text,
@@ -90,7 +90,7 @@ fn a_service_that_meets_its_objectives_passes() {
     ran.ends("slo/error-rate", "pass", "1%");
     ran.ends("slo/p95", "pass", "777.7778ms");
     ran.ends("slo/availability", "pass", "100%");
-    // No failure at all is no missing data.
+    // A service without failures is not missing data.
     let never = Recorded { failed: 0, ..GOOD };
     never.gate().code(0).ends("slo/error-rate", "pass", "0%");
 }

@@ -102,7 +102,7 @@ healthgate:
         reason.contains("not decided when http/down had failed"),
         "{reason}"
     );
-    // What is advisory decides nothing.
+    // An advisory probe does not decide.
     let advisory = config.replace(
         "failure-limit: 1 }",
         "failure-limit: 1 }, severity: advisory",
@@ -189,7 +189,7 @@ const UNDER_WAY: Duration = Duration::from_millis(1500);
 #[test]
 fn a_probe_that_hangs_does_not_hold_up_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    // Takes connections and never says a word.
+    // Accepts connections and never answers.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", mute.local_addr().unwrap());
     let shop = Shop::start("v1");

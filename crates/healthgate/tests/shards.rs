@@ -16,7 +16,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Runs every shard over a list and keeps the reports; also a TCP probe that is no group.
+/// Runs every shard over a list and keeps the reports; also a TCP probe without a group.
 fn shards(folder: &Path, shop: &Shop, targets: &[String], require: &str) {
     fs::write(folder.join("fleet"), targets.join("\n")).unwrap();
     let config = format!(

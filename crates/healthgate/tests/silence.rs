@@ -32,7 +32,7 @@ fn server(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     port
 }
 
-/// Takes what it is sent and says nothing.
+/// Reads what it is sent and never answers.
 fn silent() -> u16 {
     server(|mut stream| {
         let mut bytes = [0; 4096];
@@ -40,7 +40,7 @@ fn silent() -> u16 {
     })
 }
 
-/// Says this once it is asked, whatever it is asked, and closes.
+/// Sends this answer to any request, and closes.
 fn saying(answer: &'static [u8]) -> u16 {
     server(|mut stream| {
         let mut bytes = [0; 4096];
@@ -126,7 +126,7 @@ while True:
         server.sendto(question[:2] + bytes([0x81, code]) + question[4:6] + bytes(6) + question[12:], client)
 ";
 
-/// Only that there is no such name is an answer.
+/// Only "no such name" is an answer.
 #[test]
 fn hg_resolver_down_says_nothing_of_the_service() {
     for (mode, code, verdict) in [
@@ -269,7 +269,7 @@ fn hg_via_silent_a_jump_host_that_falls_silent_under_an_open_tunnel_is_an_error_
     ran.ends("http/x", "error", "host `jump` has not answered");
 }
 
-/// What `healthgate` says when it is stopped for a while, so long after it has begun.
+/// The report of `healthgate` when it is stopped for a while, so long after its start.
 fn stopped(
     args: &[&str],
     after: Duration,
@@ -382,7 +382,7 @@ fn hg_fd_limit_is_raised_to_what_we_may_have() {
 #[test]
 fn hg_wrong_reason_an_error_is_told_with_its_own_and_not_with_that_of_a_failure_before_it() {
     let count = std::sync::atomic::AtomicU32::new(0);
-    // A failure that the startup excuses, and then nothing that could be asked.
+    // A failure that the startup excuses, and then no server to probe.
     let prometheus = server(move |mut stream| {
         let mut bytes = [0; 4096];
         let _ = stream.read(&mut bytes);
@@ -448,7 +448,7 @@ fn hg_self_signed_ca_of_openssl_req_x509_is_trusted_where_it_is_the_ca_file() {
     let misnamed = gate(&other).run();
     let strange = format!("  http: [{{ name: x, url: 'https://127.0.0.1:{port}/' }}]\n");
     let untrusted = gate(&strange).run();
-    // What a person is told to try trusts it too.
+    // The suggested command trusts it too.
     let teapot = format!(
         "  http: [{{ name: x, url: 'https://127.0.0.1:{port}/', status: [418], ca-file: {ca} }}]\n"
     );

@@ -122,7 +122,7 @@ fn the_request_that_fails_is_named() {
             "`id` is not captured: `.id` finds nothing",
         ),
         (
-            // Neither of what is wrong shows the token beside it.
+            // Neither error shows the token beside it.
             format!("{}, capture: {{ id: .id, token: .token }}", url("/admin")),
             "`id` is not captured: `.id` finds nothing",
         ),
@@ -166,7 +166,7 @@ fn the_request_that_fails_is_named() {
     assert!(text.contains("status 401"), "{text}");
 }
 
-/// One healthy address does not hide a broken one, whichever is asked first.
+/// One healthy address does not hide a broken one, whichever is probed first.
 #[test]
 fn every_address_of_the_server_goes_through_all_requests() {
     let nginx = Nginx::serving(

@@ -63,7 +63,7 @@ fn hostile_answers_and_names_stay_text_and_stand_beside_the_marks() {
     let name = "\"]%%{init: {}}%%;<img src=x>|`x`[y](http://evil)";
     gate(folder.path(), &[(name, &nginx.url("/"))]).code(1);
     let page = browser::summary(&folder.path().join("summary.md"));
-    // A status has decided: there is no latency to see.
+    // A status has decided: the summary does not draw latencies.
     assert_eq!(page["charts"], json!([]), "{page:#}");
     for forbidden in ["img", "a", "script", "h1"] {
         assert_eq!(page["elements"][forbidden], Value::Null, "{page:#}");

@@ -238,7 +238,7 @@ fn a_watch_says_when_a_service_breaks_and_when_it_is_well_again() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
-/// A number of a file in which the kernel tells of a process.
+/// A number from one of the kernel's files about a process.
 fn number(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());

@@ -124,7 +124,7 @@ fn the_newest_of_the_files_counts_by_its_age_and_its_size() {
     write(&at("empty.gz"), b"", 0);
     let empty = at("empty.gz").display().to_string();
     check(&empty, "", 1, "reason", "it has 0 bytes");
-    // Nothing of a path is run by the shell.
+    // The shell does not run any part of a path.
     check(
         "/tmp/$(touch pwned)`touch pwned`;touch pwned/*",
         "",

@@ -119,7 +119,7 @@ async fn checks_superseded_yesterdays_failed_deployment_does_not_forbid_todays()
     // By their names: `deploy` is ours.
     let server = serve(&[&runs[..2], &runs[3..]].concat(), &[]).await;
     assert_eq!(ci(&server, "{ name: ci }").await.code, 0);
-    // `notify` has not begun yet today; that it is ours, its run tells.
+    // `notify` has not begun yet today; its run shows that it is ours.
     let server = serve(&runs, &[]).await;
     assert_eq!(ci(&server, "{ name: ci }").await.code, 1);
     workflow(&server, "2026-11-28T10:08:00Z").await;
@@ -162,7 +162,7 @@ async fn a_job_of_ours_does_not_supersede_another_workflows_of_the_same_name() {
 
 #[tokio::test]
 async fn an_app_has_checks_of_its_own_and_a_status_of_the_same_name_is_another_thing() {
-    /// Section, statuses, exit code, what is said.
+    /// Section, statuses, exit code, expected text.
     type Case = (
         &'static str,
         &'static [(&'static str, &'static str)],

@@ -185,7 +185,7 @@ fn a_disk_of_this_machine_has_room_or_not() {
     disk("path: var")
         .code(2)
         .stderr(contains("not an absolute path"));
-    // It counts no blocks: nothing is known of its room.
+    // It does not count blocks: its free space is unknown.
     disk("path: /proc")
         .code(3)
         .stdout(contains("counts no space"));
@@ -212,7 +212,7 @@ fn a_full_disk_of_this_machine_is_seen() {
     assert!(text.contains("0 bytes of 64.0 KiB free (0.0%)"), "{text}");
 }
 
-/// Such a server ends with 0, whatever it was asked to run.
+/// Such a server ends with 0, whatever the command.
 #[test]
 fn a_login_that_runs_something_else_proves_nothing() {
     for forced in ["true", "echo welcome", "sh -c 'exit 0' -- "] {

@@ -16,7 +16,7 @@ async fn tag(server: &MockServer, name: &str, commit: &str) {
     answer(server, &at, json!({"sha": commit})).await;
 }
 
-/// What CI says of a commit, whatever it is called.
+/// The CI results of a commit, whatever its name.
 async fn ci(server: &MockServer, names: &[&str], conclusion: &str) {
     for name in names {
         let base = format!("/repos/acme/shop/commits/{name}");
@@ -98,7 +98,7 @@ async fn a_tag_that_is_spelled_otherwise_than_its_release_is_found_and_said() {
         ("v1.2.3", "1.2.3", 1),
         ("shop-1.2.3", "v1.2.3", 1),
         ("shop@1.2.3", "shop@v1.2.3", 1),
-        // Of another product of the repository `v1.2.3` says nothing: the run's commit is asked.
+        // For another product of the repository `v1.2.3` proves nothing: the run's commit is used.
         ("web-1.2.3", "v1.2.3", 0),
     ] {
         let server = MockServer::start().await;

@@ -1,4 +1,4 @@
-//! What GitHub is asked before a deployment: artifacts, checks, alerts, deployments.
+//! Queries to GitHub before a deployment: artifacts, checks, alerts, deployments.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 #![allow(clippy::too_many_lines, reason = "tables of cases")]
 
@@ -403,7 +403,7 @@ async fn checks_that_run_are_waited_for() {
     assert_eq!(ran.code, 1, "{}", ran.text);
     assert!(clock.elapsed() < std::time::Duration::from_secs(4));
 
-    // The end of the wait ends it, and what was seen is told.
+    // It ends with the wait, and reports the last state.
     let server = MockServer::start().await;
     commit(&server, &[run("test", "in_progress", None)], &[]).await;
     let ran = preflight(&server, "  checks: [{ name: ci, wait: 3s }]\n").await;

@@ -1,4 +1,4 @@
-//! What GitHub tells of secrets: their age, and of a token whose it is and what it may do.
+//! What GitHub reports about secrets: their age, and a token's owner and permissions.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 #![allow(clippy::too_many_lines, reason = "tables of cases")]
 
@@ -15,7 +15,7 @@ fn set_at(name: &str, days: i64) -> Value {
     json!({"total_count": 1, "secrets": [{"name": name, "created_at": at, "updated_at": at}]})
 }
 
-/// Whether the text has these words. For `…` may stand how many seconds this machine took.
+/// Whether the text has these words. `…` matches the seconds that this machine took.
 fn tells(text: &str, words: &str) -> bool {
     let Some((before, behind)) = words.split_once('…') else {
         return text.contains(words);

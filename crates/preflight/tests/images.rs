@@ -213,7 +213,7 @@ fn what_docker_login_left_is_used() {
         let pair = base64::engine::general_purpose::STANDARD.encode(pair);
         serde_json::json!({"auths": {registry.address(): {"auth": pair}}}).to_string()
     };
-    // Below the home folder, and where $DOCKER_CONFIG says.
+    // Below the home folder, and in $DOCKER_CONFIG.
     for place in [".docker", "elsewhere"] {
         let (folder, mut command) = asking(&image, "");
         write(
@@ -575,7 +575,7 @@ fn pf_registry_tls_on_loopback_is_spoken_where_the_registry_speaks_it() {
         check(&format!("{secure}:v1"), &more, 0, "actual", "found");
         check(&format!("{secure}:v2"), &more, 1, "hint", "`v1`");
     }
-    // Its certificate is another's: that is told, and not what plain HTTP got.
+    // Its certificate is for another name: the error reports that, not the answer over plain HTTP.
     for more in ["", ", plain-http: false"] {
         check(&format!("{secure}:v1"), more, 4, "hint", "`ca-file`");
     }
@@ -640,7 +640,7 @@ fn an_upper_case_name_is_the_configurations_fault_and_told_with_the_right_one() 
     assert!(text.contains("all lower case: `acme/shop`"), "{text}");
 }
 
-/// Passes what is meant for `ghcr.io` on to a port of this machine.
+/// Forwards requests for `ghcr.io` to a port of this machine.
 fn proxy_to(port: u16) -> u16 {
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};

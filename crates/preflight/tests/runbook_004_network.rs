@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Sshd, SshdSetup};
 
-/// What `preflight` says of one host, with its exit code.
+/// The output of `preflight` for one host, with its exit code.
 fn preflight(sshd: &Sshd, address: &str, facts: &str, prefix: &[&str]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -68,7 +68,7 @@ fn runbook_004_mode_3_network_unreachable() {
         "-c",
         "ip link set lo up; exec \"$0\"",
     ];
-    // That is this machine's fault, and tells nothing of the host.
+    // That is this machine's fault, and says nothing about the host.
     let text = asks_with("192.0.2.1", &alone, 4, '!');
     assert!(text.contains("has no route there"), "{text}");
     // Step 4: a firewall that swallows what is sent, as `DROP` does.

@@ -1,4 +1,4 @@
-//! Runbooks 001 and 004 as tests: what a person found out by hand, preflight says.
+//! Runbooks 001 and 004 as tests: preflight reports what a person had to find by hand.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod asking;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::{Registry, Sshd};
 use wiremock::MockServer;
 
-/// The step that the runbook tells to take is in the hint, and the summary shows a cross.
+/// The step of the runbook is in the hint, and the summary shows a cross.
 fn failed(ran: &Ran, id: &str, reason: &str, hint: &str) {
     let outcome = ran.outcome(id);
     assert_eq!(outcome["verdict"], "fail", "{}", ran.text);
@@ -227,7 +227,7 @@ async fn job_failed(job: &str) {
         "actions/runs/5/job/9",
     );
     failed(&ran, "images/api", "v1.2.4", "v1.2.3");
-    // Nothing was run at all, or something else: silence is no pass.
+    // No command ran, or another one: silence is not a pass.
     let ran = preflight(&ci("lint", "success").await, &section).await;
     assert_ne!(ran.code, 0, "{}", ran.text);
 

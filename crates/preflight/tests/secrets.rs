@@ -5,7 +5,7 @@ use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use testkit::Authority;
 
-/// What `preflight` says of one value: its code and both streams.
+/// The result of `preflight` for one value: its code and both streams.
 fn judged(kind: &str, value: &str) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     let config = format!("version: 1\npreflight: {{ secrets: [{{ name: VALUE, {kind} }}] }}\n");

@@ -356,7 +356,7 @@ fn ssh_key_shape_kinds_that_no_openssh_or_only_a_new_one_reads_have_their_name()
         assert_eq!(oracle.read(key.as_bytes()), Read::No, "{args:?}");
         assert_eq!(inspect(&key), Err(error), "{args:?}");
     }
-    // What stands before the key is passed over.
+    // Text before the key is skipped.
     let curve = openssl(&["ecparam", "-name", "prime256v1", "-genkey"]);
     assert!(curve.contains("BEGIN EC PARAMETERS"), "{curve}");
     assert_eq!(oracle.read(curve.as_bytes()), Read::Yes);

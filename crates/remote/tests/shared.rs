@@ -122,7 +122,7 @@ async fn a_connection_that_broke_is_made_again() {
     assert!(gone);
     let second = say(&host, WHICH).await;
     assert_ne!(second, first);
-    // Under a question: that one is lost, and says so.
+    // During a command: that one is lost, and its error says so.
     let lost = host.run("kill -9 $PPID; sleep 60", limits(LONG)).await;
     assert!(matches!(lost, Err(Error::Lost { .. })), "{lost:?}");
     let third = say(&host, WHICH).await;
@@ -258,7 +258,7 @@ async fn tunnels_carry_much_in_both_directions_beside_commands() {
 async fn a_tunnel_that_is_dropped_is_closed_at_its_other_end() {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
     let host = shared(&sshd, &folder);
-    // It says nothing and waits for the end.
+    // It prints nothing and waits for the end.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let ended = std::thread::spawn(move || {

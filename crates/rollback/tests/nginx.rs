@@ -114,7 +114,7 @@ fn no_request_is_lost_while_the_traffic_moves() {
         site.run(&["run"]).assert().code(0);
         site.deploy_v2();
     }
-    // wrk tells what it has counted when it is interrupted.
+    // wrk prints its counts when it is interrupted.
     let id = load.id().to_string();
     let told = Command::new("kill").args(["-INT", &id]).status();
     assert!(told.is_ok_and(|status| status.success()), "wrk has ended");
@@ -226,7 +226,7 @@ fn a_colour_that_runs_the_release_and_is_not_healthy_gets_no_traffic() {
     }
     assert_eq!(site.upstream(), before);
     assert_eq!(site.live(), "v2");
-    // Insisted on, it gets the traffic; the gate then says what it is.
+    // With `--force` it gets the traffic; the gate then judges it.
     site.run(&["run", "--force", "unhealthy", "--reason", "v2 loses orders"])
         .assert()
         .code(1)

@@ -115,7 +115,7 @@ async fn arc_scale_set_at_zero_takes_the_job_where_its_jobs_begin_in_time() {
             &["the oldest (`build`) for 12m, where 5m is expected"],
         ),
         (vec![job("arc-prod", 2, None)], 0, &["which is no sign yet"]),
-        // What other labels say is no matter of this pool.
+        // Other labels do not concern this pool.
         (vec![job("gpu", 30, Some(20))], 0, &["it scales from zero"]),
     ] {
         let server = repository(none(), &jobs).await;

@@ -38,7 +38,7 @@ enum Meaning {
     /// An item of this module, its own or one that a `use` brought in.
     Module(usize),
     OtherCrate,
-    /// Nothing that is written there: a macro made it, or it is no item.
+    /// Not written there: a macro made it, or it is not an item.
     Unknown,
 }
 
@@ -321,7 +321,7 @@ impl Module {
     }
 }
 
-/// What a `use` tree brings in, `path` being what stands before it.
+/// What a `use` tree brings in; `path` is its prefix.
 fn imports(tree: &[TokenTree], path: &[String], is_public: bool, found: &mut Vec<Import>) {
     let mut path = path.to_vec();
     let mut name = None;

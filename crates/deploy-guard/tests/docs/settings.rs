@@ -109,7 +109,7 @@ fn every_configuration_is_one_that_our_reader_takes() {
 }
 
 /// A fragment with what it takes for given: hosts, a state, something to roll back. A whole file
-/// has to stand by itself.
+/// has to be valid by itself.
 fn whole(text: &str, value: &Value) -> String {
     if !value["version"].is_null() {
         return text.to_owned();

@@ -19,7 +19,7 @@ const OURS: [&str; 5] = [
 /// Programs of others that documents call with flags.
 const OTHERS: [&str; 6] = ["cargo", "curl", "docker", "gh", "pg_restore", "sh"];
 
-/// Flags of others that stand alone, and whose they are.
+/// Flags of other programs that appear alone, and the program of each.
 const FOREIGN: [(&str, &str); 7] = [
     ("--deployment-configuration", "aws"),
     ("--env-file", "docker compose"),
@@ -35,7 +35,7 @@ fn every_command_and_flag_in_code_is_one_of_ours_or_a_named_other() {
     let known = flags(&COMMAND);
     let (mut wrong, mut seen) = (Vec::new(), 0);
     let (mut others, mut foreign) = (BTreeSet::new(), BTreeSet::new());
-    // A changelog tells of what is no more.
+    // A changelog names things that no longer exist.
     for page in pages().iter().filter(|page| page.name != "CHANGELOG.md") {
         for code in page.code() {
             for words in commands(&code) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn named(cell: &str) -> Vec<(String, String)> {
     let mut tests = Vec::new();
     let mut waiting = Vec::new();
-    // Every second piece stands between backticks.
+    // Every second piece is between backticks.
     for word in cell.split('`').skip(1).step_by(2) {
         if Path::new(word).extension().is_some() {
             let file = |name: &str| (name.to_owned(), word.to_owned());

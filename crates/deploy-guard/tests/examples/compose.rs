@@ -7,7 +7,7 @@ use testkit::{Compose, free_port};
 use crate::world::{Containers, Example, answers, state, version};
 
 fn compose_from_a_good_release_through_a_bad_one_and_back(compose: Compose) {
-    // v2 runs, answers with 200, passes the container's health check, and says that it is not well.
+    // v2 runs, answers with 200, passes the container's health check, and reports that it is not healthy.
     let world = Containers::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "broken")]);
     let port = free_port();
     fs::create_dir(world.path("shop")).unwrap();

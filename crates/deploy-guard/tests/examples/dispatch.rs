@@ -111,7 +111,7 @@ struct World {
 }
 
 impl World {
-    /// Each release with what it says of its health; the first one is live.
+    /// Each release with the health that it reports; the first one is live.
     fn new(releases: &[(&str, &str)]) -> World {
         let folder = tempfile::tempdir().unwrap();
         // nginx's workers run as the user `nobody`.
@@ -183,7 +183,7 @@ impl World {
 
 #[test]
 fn dispatch_from_a_good_release_through_a_bad_one_and_back() {
-    // v2 answers with 200 and says that it is not well.
+    // v2 answers with 200 and reports that it is not healthy.
     let world = World::new(&[("v0", ""), ("v1", "healthy"), ("v2", "degraded")]);
     world.deploy("v1").passes().skipped("Roll back");
     world.live("v1");

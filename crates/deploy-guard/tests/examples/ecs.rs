@@ -23,7 +23,7 @@ impl World {
         let moto = moto.join().unwrap();
         moto.make_bucket("shop-state");
         moto.ecs("CreateCluster", &json!({"clusterName": "production"}));
-        // The service was made by hand, with an image that says nothing.
+        // The service was made by hand, with an image whose name does not tell the release.
         let definition = json!({"family": "shop", "containerDefinitions":
             [{"name": "shop", "image": "shop:none", "memory": 64, "essential": true}]});
         moto.ecs("RegisterTaskDefinition", &definition);
@@ -104,7 +104,7 @@ runs:
 
 #[test]
 fn ecs_from_a_good_release_through_a_bad_one_and_back() {
-    // v2 comes up, answers with 200, and says that it is not well.
+    // v2 starts, answers with 200, and reports that it is not healthy.
     let world = World::new(&[("v1", "healthy"), ("v2", "degraded"), ("v3", "healthy")]);
     let example = Example::copy("ecs")
         .fill("\"8080\"", &format!("\"{}\"", world.port))
@@ -171,7 +171,7 @@ jobs:
         with: { cluster: production, service: shop }
 ";
 
-/// What `init` writes for a task definition: nothing is told by hand from the first release on.
+/// What `init` writes for a task definition: no manual step from the first release on.
 #[test]
 fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
     // The image of v2 was not pushed: its tasks do not start, and only ECS reports that.

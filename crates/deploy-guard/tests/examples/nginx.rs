@@ -56,7 +56,7 @@ impl World {
 
 #[test]
 fn nginx_from_a_good_release_through_a_bad_one_and_back() {
-    // v2 answers with 200 and says that it is not well.
+    // v2 answers with 200 and reports that it is not healthy.
     let world = World::new(&[
         ("v1", "healthy"),
         ("v2", "degraded"),
@@ -75,12 +75,12 @@ fn nginx_from_a_good_release_through_a_bad_one_and_back() {
     world.live("v1");
     world.state("v1", &[("v1", "good"), ("v2", "bad")]);
 
-    // What was rolled back from is not let in again, and nothing is touched on the way to that.
+    // A known bad release is refused again, before any change.
     let run = world.example.deploy("v2").fails().failed("Preflight");
     run.says("known bad").skipped("Begin").skipped("Roll back");
     world.live("v1");
 
-    // No traffic was sent to what does not start, so there is nothing to take back.
+    // v3 does not start and got no traffic, so there is nothing to switch back.
     let run = world.example.deploy("v3").fails().failed("Deploy");
     run.failed("Roll back").says("v1 is what runs already");
     world.live("v1");

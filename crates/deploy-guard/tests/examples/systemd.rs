@@ -1,4 +1,4 @@
-//! Three machines with systemd, reached by SSH as a user who may do no more than the page says.
+//! Three machines with systemd, reached by SSH as a user with only the permissions on the page.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +15,7 @@ const MACHINES: [(&str, &str); 3] = [
     ("10.0.0.13", "127.0.1.3"),
 ];
 
-/// The shop: which release it is, and on which machine it is not well, stands beside it.
+/// The shop: files beside it name its release, and the machine where it is not healthy.
 const SHOP: &str = "#!/usr/bin/python3
 import http.server, json, os
 release, unwell = open('VERSION').read(), open('UNWELL').read()
@@ -140,7 +140,7 @@ fn systemd_from_a_good_release_through_a_bad_one_and_back() {
     fleet.runs("v1");
     fleet.state("v1", &[("v1", "good")]);
 
-    // On one machine of three it is not well.
+    // On one machine of three it is not healthy.
     fleet.build("v2", "127.0.1.3");
     let run = fleet.example.deploy("v2").fails().succeeded("Deploy");
     run.failed("Gate")

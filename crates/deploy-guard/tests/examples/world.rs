@@ -35,7 +35,7 @@ impl Example {
         }
     }
 
-    /// Fills in a placeholder wherever it stands; it must stand somewhere.
+    /// Fills in a placeholder everywhere; it must occur.
     #[track_caller]
     pub(crate) fn fill(self, placeholder: &str, value: &str) -> Example {
         let mut found = 0;
@@ -120,7 +120,7 @@ pub(crate) fn answers(url: &str, expected: &str) {
     assert!(same, "{url}: {body} instead of {expected}");
 }
 
-/// The state says that this release is good, and what runs; and of each of these, what it is.
+/// The state holds this release as good and current, and each of these with its status.
 #[track_caller]
 pub(crate) fn state(text: &[u8], good: &str, releases: &[(&str, &str)]) {
     let state: Value = serde_json::from_slice(text).unwrap();

@@ -67,7 +67,7 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// One whose binary says what it was given.
+    /// One whose binary prints its arguments.
     pub(crate) fn start() -> Release {
         Release::with(&format!(
             "f('{0}/LICENSE-MIT', 'x'); f('{0}/deploy-guard', script('deploy-guard 0.1.0'))",
@@ -260,7 +260,7 @@ pub(crate) fn flaky(answers: &[&str], archive: Vec<u8>) -> Flaky {
                     seen.len()
                 };
                 let answer = &answers[count.min(answers.len()) - 1];
-                // A client that has enough is no failure here.
+                // A client that stops reading is not a failure here.
                 let _ = give(&mut connection, answer, &archive);
             });
         }

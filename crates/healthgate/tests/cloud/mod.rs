@@ -65,7 +65,7 @@ impl Cloud {
         change(&mut self.aws.lock().unwrap());
     }
 
-    /// How often an action was asked for.
+    /// How often an action was requested.
     pub(crate) fn asked(&self, action: &str) -> usize {
         let aws = self.aws.lock().unwrap();
         aws.asked.iter().filter(|asked| *asked == action).count()

@@ -76,7 +76,7 @@ impl Ran {
         self
     }
 
-    /// Says this somewhere in the text.
+    /// The text contains this.
     #[track_caller]
     pub(crate) fn says(self, words: &str) -> Ran {
         assert!(self.text.contains(words), "{words}\n in {}", self.text);
@@ -107,7 +107,7 @@ impl Ran {
         outcome
     }
 
-    /// An outcome's verdict, and what it says of why.
+    /// An outcome's verdict and its reason.
     #[track_caller]
     pub(crate) fn ends(&self, id: &str, verdict: &str, why: &str) -> &Value {
         let outcome = self.outcome(id);

@@ -65,7 +65,7 @@ fn hg_command_127_a_program_that_is_missing_or_may_not_be_run_is_an_error_here_a
             let end = bed.gate(QUICK, &probes(&[&format!("run: '{run}'{place}")]));
             assert_eq!(end.is(4, &[why]).report["verdict"], "error");
         }
-        // Where the status is what is wanted, it was asked for.
+        // An expected status is a pass, also 127.
         let wanted = format!("run: 'exit 127', status: [127]{place}");
         bed.gate(QUICK, &probes(&[&wanted])).is(0, &[]);
     }

@@ -100,7 +100,7 @@ fn a_container_runs_is_healthy_and_does_not_crash() {
         "{ interval: 100ms, timeout: 30s, success-threshold: 1, failure-limit: 0, deadline: 2m }";
     bed.gate(once, &container("crashes")).is(1, &[]);
 
-    // Started again by hand: its counter says nothing.
+    // Restarted by hand: its counter does not show it.
     let end = std::thread::scope(|scope| {
         // It may be seen between its two lives.
         let policy = "{ interval: 100ms, timeout: 20s, success-threshold: 100, failure-limit: 50, deadline: 2m }";

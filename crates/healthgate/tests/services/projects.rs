@@ -167,18 +167,18 @@ fn compose_env_file_of_the_deployment_says_what_is_wanted(compose: Compose) {
     project.file("2.4", &[&web, &service("idle", STAYS, more)]);
     fs::write(project.bed.path("live.env"), "IDLE=0\n").unwrap();
     project.up(&["--env-file", "live.env", "up", "-d"]);
-    // Its name stands on the containers.
+    // The containers carry its name.
     project.gate("").is(0, &["idle: none wanted"]);
     project
         .gate(", env-files: [live.env]")
         .is(0, &["idle: none wanted"]);
-    // Not `.env`, which Compose takes where nothing is named.
+    // Not `.env`, which is Compose's default.
     fs::write(project.bed.path(".env"), "IDLE=1\n").unwrap();
     project.gate("").is(0, &["idle: none wanted"]);
     project
         .gate(", env-files: [live.env]")
         .is(0, &["idle: none wanted"]);
-    // A file that is gone is named: without it, what is wanted is not known.
+    // The error names a missing file: without it the expected services are unknown.
     fs::remove_file(project.bed.path("live.env")).unwrap();
     project.gate(", env-files: [live.env]").is(4, &["live.env"]);
 }
@@ -210,7 +210,7 @@ fn compose_scale_crashed_containers_are_counted(compose: Compose) {
         project.named("worker", 1)
     );
     project.gate("").is(1, &[&crashed]);
-    // One that is started again and again is never well.
+    // A service that restarts again and again is never healthy.
     let again = service("worker", "busybox sleep 1; exit 5", "    restart: always\n");
     project.file("2.4", &[&service("web", STAYS, ""), &again]);
     project.up(&["up", "-d"]);

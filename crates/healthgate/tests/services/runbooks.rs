@@ -58,7 +58,7 @@ fn runbook_004_mode_4_health_checks_failing() {
         .is(1, &["postgres/db", "connection refused", "pg_isready"]);
 }
 
-/// The health page says which dependency is not reachable; the container restarts.
+/// The health page names the unreachable dependency; the container restarts.
 #[test]
 fn runbook_000_failure_d_health_check_failure() {
     let host = containers::host();

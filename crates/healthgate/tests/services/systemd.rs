@@ -112,7 +112,7 @@ fn a_restart_that_was_one_too_many_ends_the_gate_at_once() {
 
 #[test]
 fn a_pattern_is_no_unit() {
-    // One that is well would hide another.
+    // A healthy one would hide another.
     Bed::new()
         .gate(QUICK, "  systemd: [{ name: it, unit: 'shop-*' }]")
         .is(2, &["`shop-*` is a pattern"]);

@@ -1,4 +1,4 @@
-//! What a host tells of itself: figures, what is bad, what hangs.
+//! Facts about a host: figures, bad values, hanging commands.
 
 use std::path::Path;
 use std::process::Command;
@@ -274,7 +274,7 @@ fn the_facts_of_an_unreachable_host_are_not_asked() {
             .code(1)
     };
     run(&[]).stdout(contains("not asked: see hosts/web-01/login").and(contains("may not log in")));
-    // Where the login has no outcome of its own, the fact says why it is not known.
+    // Where the login has no outcome of its own, the fact gives the reason why it is unknown.
     run(&["--only", "hosts/web-01/sudo"])
         .stdout(contains("✗ hosts/web-01/sudo").and(contains("may not log in")));
     assert!(Path::new("/run/sshd").exists() || sshd.user() != "root");

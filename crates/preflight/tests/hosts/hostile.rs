@@ -1,4 +1,4 @@
-//! Hosts and peers that print without end, hang, or are no SSH server.
+//! Hosts and peers that print without end, hang, or are not SSH servers.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

@@ -62,7 +62,7 @@ fn runbook_003_automatic_rollback_3_and_6_backup_first_and_notify_after() {
         assert_eq!(outcome(&report, id)["verdict"], "pass", "{report}");
         assert_eq!(outcome(&report, id)["severity"], "advisory", "{report}");
     }
-    // Nothing is told of a resume that had nothing to do.
+    // A resume without work sends no notice.
     world.rollback(&["resume"]).exits(0);
     assert_eq!(world.read("notices"), "v1|v2|pass|shop|");
 }
@@ -118,7 +118,7 @@ fn whoever_is_told_hears_of_refusals_and_failures_too() {
     world.server.unhealthy.store(true, Ordering::SeqCst);
     world.rollback(&["run"]).exits(1);
     assert!(world.read("notices").ends_with("v1|v2|fail|shop|"));
-    // A hook that succeeds makes nothing good.
+    // A hook that succeeds does not change a failure.
     world.rollback(&["run"]).exits(5);
     assert!(world.read("notices").ends_with("|refused|shop|"));
     world.rollback(&["plan"]).exits(5);

@@ -37,7 +37,7 @@ pub(crate) fn live(world: &World) -> String {
     releases.join(" ")
 }
 
-/// What the report says that they run.
+/// The releases that they run, by the report.
 pub(crate) fn vector(report: &Value) -> Vec<String> {
     let outcomes = report["outcomes"].as_array().unwrap().iter();
     let runs = outcomes.filter(|outcome| outcome["id"].as_str().unwrap().starts_with("runs/"));

@@ -73,7 +73,7 @@ fn the_pipeline_of_the_guide_works_without_a_pending_record() {
     let world = World::new(&["localhost"], true);
     let folder = testkit::bin_path("rollback").parent().unwrap().to_owned();
     testkit::bin_path("healthgate");
-    // v2 never says that it is v2: the gate fails, and the state knows nothing of v2.
+    // v2 never names itself: the gate fails, and the state does not hold v2.
     world.write(
         "deploy.sh",
         "printf %s \"$1\" | sed s/v2/v2-broken/ >live.new && mv live.new live\n",

@@ -1,4 +1,4 @@
-//! A lock that outlived its workflow run, or did not: GitHub is asked for the run by its id.
+//! A lock that outlived its workflow run, or did not: GitHub is queried for the run by its id.
 
 use std::time::{Duration, Instant};
 

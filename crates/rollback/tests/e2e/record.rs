@@ -1,4 +1,4 @@
-//! What is recorded of a release, and that it is the one that runs.
+//! Which facts of a release are recorded, and that it is the running one.
 
 use crate::world::World;
 
@@ -45,7 +45,7 @@ fn everything_that_is_told_is_kept_and_shown() {
     history
         .says("task definition shop:42")
         .says("works with schema 0041_users 0042_orders");
-    // What is not told again stays.
+    // A value that is not given again stays.
     world.rollback(&["record", "--release", "v1"]).exits(0);
     let state = world.state();
     assert_eq!(
@@ -146,7 +146,7 @@ fn one_host_that_says_nothing_is_not_spoken_for_by_the_front_door() {
     assert!(!world.path("state.json").exists());
 }
 
-/// The same answer is asked for by `run`: that another release has traffic is enough to know.
+/// `run` needs the same answer: it is enough that another release has traffic.
 #[test]
 fn a_front_door_that_names_another_release_is_believed_where_a_host_says_nothing() {
     let hosts = ["web-01", "web-02"];

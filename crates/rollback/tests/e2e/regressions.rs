@@ -219,7 +219,7 @@ fn a_current_that_fails_leaves_the_question_to_the_probes() {
     assert_eq!(world.state().status("v2"), Some(state::Status::Bad));
 }
 
-/// Only what answers now tells whether a step that was done still is.
+/// Only the current answer shows whether a finished step still holds.
 #[test]
 fn a_step_done_before_the_kill_is_made_again_after_another_deployment() {
     for verb in ["run", "resume"] {

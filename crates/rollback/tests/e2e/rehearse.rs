@@ -79,7 +79,7 @@ fn everything_is_asked_and_timed_and_nothing_changes() {
     assert!(took.parse::<u64>().unwrap() >= 700, "{step}");
 }
 
-/// What a rehearsal says after a rollback was made, and v3 deployed.
+/// The output of a rehearsal after a rollback, with v3 deployed.
 fn rehearsed_once_more(world: &World) -> Value {
     world.rollback(&["run"]).exits(0);
     world.set_live("v3");
@@ -150,7 +150,7 @@ fn a_rehearsal_that_would_take_too_long_or_cannot_be_made_is_no_drill() {
         .exits(0)
         .says("would record a drill");
     assert_eq!(world.state().last_drill, None);
-    // Nothing is rehearsed where a rollback has not ended.
+    // `rehearse` refuses while a rollback has not ended.
     world.write("before-run", "kill -9 $PPID");
     assert_eq!(world.rollback(&["run"]).code, -1);
     world.rollback(&["rehearse"]).exits(5).says("has not ended");

@@ -1,4 +1,4 @@
-//! One release under several names: what the pipeline calls it, and what the service tells.
+//! One release under several names: the pipeline's name, and the name that the service reports.
 
 use crate::world::World;
 

@@ -117,7 +117,7 @@ fn after_the_window_the_registry_must_still_have_the_image_that_was_recorded() {
         reason.contains("what v1 needs is gone: ") && reason.contains("is not in 127.0.0.1"),
         "{outcome}"
     );
-    // A registry that does not answer tells nothing.
+    // A registry that does not answer proves nothing.
     record_v1(&world, &["--digest", &digest]);
     drop(registry);
     let outcome = refused(&world, "window");
@@ -368,7 +368,7 @@ fn an_old_release_that_is_deployed_again_takes_no_migration_back() {
     let both = ["--schema-revision", "0041", "--compatible-with", "0042"];
     deploy("v1", &both);
     deploy("v2", &["--schema-revision", "0042"]);
-    // Its pipeline says what it always said.
+    // Its pipeline passes no arguments, or the same ones as before.
     for told in [&[] as &[&str], &both] {
         deploy("v1", told);
         world

@@ -1,4 +1,4 @@
-//! How `deploy-guard run` ends: one sentence, one section of the summary, and those who are told.
+//! How `deploy-guard run` ends: one sentence, one section of the summary, and the notified hooks.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ fn whoever_is_told_hears_of_a_deployment_that_passed() {
         sentence(&world),
         "## ✅ v3 is live, healthy, and last-known-good · shop"
     );
-    // The hook is no phase of the run.
+    // The hook is not a phase of the run.
     let summary = world.read("summary.md");
     assert!(
         summary.contains("\n| preflight | deploy | healthgate | record |\n"),
@@ -144,7 +144,7 @@ fn whoever_is_told_hears_of_a_stage_that_ended_in_an_error() {
     assert_eq!(ran.stderr.matches("::error ").count(), 1, "{}", ran.stderr);
 }
 
-/// The gate could not ask, so the release may well be healthy: nothing is put back or called bad.
+/// The gate could not probe, so the release may be healthy: it is not rolled back or marked bad.
 #[test]
 fn hg_via_silent_a_jump_host_that_does_not_answer_takes_no_release_back() {
     let world = world(GOOD, "");

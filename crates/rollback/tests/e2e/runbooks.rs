@@ -22,7 +22,7 @@ fn outcome<'r>(report: &'r Value, id: &str) -> &'r Value {
         .unwrap_or_else(|| panic!("{id}: {report}"))
 }
 
-/// What `preflight` says of a deployment that is wanted now.
+/// The verdict of `preflight` on a deployment now.
 fn preflight(world: &World) -> (i32, String) {
     let text = world.read("deploy-guard.yml") + "preflight: { rollback-ready: {} }\n";
     world.write("deploy-guard.yml", &text);

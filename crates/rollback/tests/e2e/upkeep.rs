@@ -173,7 +173,7 @@ fn a_damaged_state_is_put_back_from_backup_and_journal() {
     let world = World::with_v2_deployed();
     world.rollback(&["run"]).exits(0);
     let before = world.state();
-    // The write that recorded the rollback is lost: the backup knows nothing of it.
+    // The write that recorded the rollback is lost: the backup does not hold it.
     for damage in [
         "",
         "{\"schema\": \"deploy-guard/state/v1\", \"gen",

@@ -1,4 +1,4 @@
-//! What is said of each host at the end is what it runs, whatever the steps claim.
+//! The report shows what each host runs at the end, whatever the steps claim.
 
 use std::fs;
 

@@ -110,7 +110,7 @@ fn what_the_playbook_cannot_do_is_refused_and_names_are_never_code() {
             &folder,
         ]);
     }
-    // The gate takes no such text for a release; the target itself says what runs.
+    // The gate does not read such a text as a release; the target itself reports what runs.
     let config = world.bed.read("deploy-guard.yml");
     let (config, _) = config.split_once("healthgate:").unwrap();
     world.bed.write("deploy-guard.yml", config);

@@ -178,7 +178,7 @@ impl Bed {
         }
         std::thread::sleep(then);
         let killed = kill(&mut child);
-        // What is refused has nothing to resume.
+        // A refused rollback leaves nothing to resume.
         let ended = child.wait().unwrap();
         assert!(killed || ended.success(), "{}", self.read("killed.txt"));
         killed
@@ -257,7 +257,7 @@ fn kill(child: &mut Child) -> bool {
     !ended
 }
 
-/// A server that gives these answers to whatever is asked; it has a thread of its own.
+/// A server that gives these answers to every request, on its own thread.
 pub(crate) fn mock(answers: impl Respond + 'static) -> MockServer {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -18,7 +18,7 @@ const THEIRS: &str = "docker-compose.yml";
 const OURS: &str = "docker-compose.deploy-guard.yml";
 
 impl World {
-    /// A project in a folder whose name is no good word of a shell.
+    /// A project in a folder whose name needs quotes in a shell.
     fn new(compose: Compose, releases: &[&str], extra: &str) -> World {
         let docker = Docker::start();
         for release in releases {
@@ -95,7 +95,7 @@ impl World {
             .unwrap()
     }
 
-    /// What is told of each container of a service, by Docker's own templates.
+    /// Facts about each container of a service, by Docker's own templates.
     fn inspect(&self, service: &str, format: &str) -> Vec<String> {
         let label = format!("label=com.docker.compose.service={service}");
         let ids = self.docker.must(&["ps", "-aq", "--filter", &label]);

@@ -15,7 +15,7 @@ struct Project {
     docker: Docker,
 }
 
-/// Stays until it is told to end.
+/// Runs until it is told to end.
 const STAYS: &str = "trap 'exit 0' TERM; while :; do busybox sleep 0.1; done";
 
 impl Project {
@@ -81,7 +81,7 @@ impl Project {
         }
     }
 
-    /// What is told of every container of a service, by Docker's own templates.
+    /// Facts about every container of a service, by Docker's own templates.
     fn told(&self, service: &str, format: &str) -> Vec<String> {
         let label = format!("label=com.docker.compose.service={service}");
         let ids = self.docker.must(&["ps", "-aq", "--filter", &label]);
@@ -470,7 +470,7 @@ fn few_programs_are_started_for_three_services(compose: Compose) {
     assert!(all < 30 && versions <= 1, "{all}, {versions}:\n{started}");
 }
 
-/// Only the second Compose reads it: it would ask a registry that is down in the middle of all.
+/// Only the second Compose reads it: it would query an unreachable registry during the switch.
 #[test]
 fn what_is_here_is_run_whatever_the_files_want_pulled() {
     let project = Project::new(Compose::V2, BOTH);

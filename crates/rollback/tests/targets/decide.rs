@@ -117,7 +117,7 @@ fn a_way_without_traffic_that_does_not_answer_decides_nothing() {
 #[test]
 fn what_nobody_knows_is_never_safe() {
     let world = World::new(two_ways);
-    // Neither the proxy nor what is behind it says who it is.
+    // Neither the proxy nor the service behind it names its release.
     world.blue.set_release("");
     world.bed.rollback(&["decide"]).is(3, &["UNKNOWN"]);
     world.blue.set_release("v1");

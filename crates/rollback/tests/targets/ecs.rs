@@ -415,7 +415,7 @@ fn the_task_definition_that_runs_is_asked_and_recorded() {
     world.aws().deployments[0]["runningCount"] = 2.into();
     record("v3").is(4, &["tasks of shop:2 still run beside shop:3"]);
     assert_eq!(known("v3"), Value::Null);
-    // Its image says that it is the release, and it alone runs.
+    // Its image names the release, and it alone runs.
     world.aws().deployments.truncate(1);
     record("v3").is(
         0,
@@ -447,7 +447,7 @@ fn the_task_definition_that_runs_is_asked_and_recorded() {
     assert_eq!(known("v3"), arn(3));
 }
 
-/// Images are called otherwise than releases: the service itself says what runs.
+/// Images are not named like releases: the service itself reports what runs.
 #[test]
 fn where_no_image_says_it_the_service_does() {
     let world = World::new();

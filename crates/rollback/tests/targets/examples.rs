@@ -1,4 +1,4 @@
-//! Examples of what stands beside a target: hooks and evidence, and the ways in that are asked.
+//! Examples of the keys beside a target: hooks, evidence, and the routes that `decide` probes.
 
 use std::fs;
 use std::process::Command;

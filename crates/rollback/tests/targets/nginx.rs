@@ -191,7 +191,7 @@ fn nginx_says_no_on_one_host_and_all_are_put_back() {
 #[test]
 fn a_file_that_cannot_be_written_is_refused_before_anything_changes() {
     let world = World::new(2, "");
-    // Not even root writes where nothing is.
+    // Root could write any file, but this one does not exist.
     std::fs::remove_file(world.hosts[1].0.upstream_file()).unwrap();
     let end = world.bed.rollback(&["run"]);
     end.is(5, &["web-02", "there is no file", "nothing was changed"]);
@@ -355,7 +355,7 @@ fn one_user_in_twenty_with_the_new_release_is_not_safe() {
     });
     assert!(settled);
     decide().is(0, &["SAFE"]);
-    // Good answers alone say nothing of who else gets traffic.
+    // Good answers alone do not show which other servers get traffic.
     std::fs::remove_file(canary.nginx.upstream_file()).unwrap();
     decide().is(3, &["UNKNOWN", "whether others answer too is not known"]);
 }

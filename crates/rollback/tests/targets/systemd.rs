@@ -179,7 +179,7 @@ fn a_release_that_is_gone_on_one_host_is_refused_before_anything_changes() {
         world.bed.state()["history"],
         serde_json::from_str::<serde_json::Value>(&before).unwrap()["history"]
     );
-    // An empty folder is no release either.
+    // An empty folder is not a release either.
     world.hosts[1].0.must(&["mkdir", "/srv/shop/releases/v1"]);
     world
         .bed
@@ -310,7 +310,7 @@ fn a_rehearsal_changes_nothing_on_any_host() {
     );
     assert_eq!(look(), before);
     assert!(!world.bed.state()["last_drill"].is_null());
-    // What would not work somewhere is no drill.
+    // A rehearsal that fails on a host is not a drill.
     world.hosts[1]
         .0
         .must(&["rm", "-r", "/srv/shop/releases/v1"]);

@@ -73,7 +73,7 @@ fn one_dead_one_full_one_hanging_one_rebooting() {
         match nth {
             DEAD => assert_eq!(known, "unknown", "{runs}"),
             FULL => assert_eq!(known, "v2", "{runs}"),
-            // Whatever it says, it is what the machine does.
+            // Any answer but v2 is true of the machine.
             HANGS => assert_ne!(known, "v2", "{runs}"),
             REBOOTS => assert!(["v1", "v2", "unknown"].contains(&known), "{runs}"),
             _ => {

@@ -189,7 +189,7 @@ async fn a_metric_counts_where_the_list_is_closed_and_no_data_is_unknown() {
             3,
             &["gives no data", "its runners are not known"],
         ),
-        // A sum that went wrong is no number of runners.
+        // A wrong sum is not a number of runners.
         ("sum(runner_status) * 0 / 0".into(), "", 3, &["prometheus"]),
         ("sum(runner_status) / 0".into(), "", 3, &["prometheus"]),
         ("sum(".into(), "", 4, &["Prometheus refuses the query"]),
@@ -227,7 +227,7 @@ runner-check: { pools: [{ name: primary, labels: [self-hosted], runners: [web-01
             "`systemctl list-units --all 'actions.runner.*'`",
         ],
     );
-    // Where neither the list nor the machine can be asked, a list of names is no answer.
+    // Where neither the list nor the machine can be queried, a list of names is not an answer.
     std::fs::write(folder.path().join("known_hosts"), "").unwrap();
     let (code, text) = folder.run(&["list"]).await;
     assert_eq!(code, 4, "{text}");

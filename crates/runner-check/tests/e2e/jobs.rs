@@ -302,7 +302,7 @@ runner-check:
             "no answer: acme/secret: the token may not look into workflow runs (status 404)",
         ],
     );
-    // Its runners may work for others, so that a job waits here is no proof.
+    // Its runners may work for others, so a waiting job here proves nothing.
     let (code, text) = Folder::new(&server, &org("")).run(&[]).await;
     assert_eq!(code, 3, "{text}");
     has(&text, &["for 30m, and none runs in acme/shop"]);

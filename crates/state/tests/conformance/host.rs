@@ -141,7 +141,7 @@ fn a_lock_whose_maker_is_gone_is_broken_once() {
     assert!(since.elapsed() > Duration::from_secs(4), "not at once");
     let document = run(server.store("state.json").read()).unwrap().unwrap();
     assert_eq!(document.generation, 5);
-    // Of a boot that is over nothing is left, whatever runs under its number now.
+    // No process survives a reboot, whatever runs under its number now.
     let me = here();
     let reused = line(me.pid, &me.started.to_string(), "00000000-before", now());
     std::fs::write(&lock, reused).unwrap();

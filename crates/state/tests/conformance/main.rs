@@ -1,4 +1,4 @@
-//! One suite for every store, and what is special to each.
+//! One suite for every store, and the tests that are special to each.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod bucket;

@@ -137,7 +137,7 @@ fn before(shop: &Live, walk: &mut Walk) {
         .code(0);
 }
 
-/// The next part of the configuration, below what is there.
+/// The next part of the configuration, below the existing text.
 fn append(shop: &Live, begins: &str, words: &[(&str, &str)]) {
     let text = replaced(&yaml(PAGE, begins), PAGE, words);
     let before = shop.world.read("deploy-guard.yml");

@@ -95,7 +95,7 @@ fn live() -> Live {
     live
 }
 
-/// In a repository with a Compose file: both files are written, and what is missing is said.
+/// In a repository with a Compose file: both files are written, and missing parts are reported.
 pub(super) fn from_init_to_doctor(world: &World, lines: &[String]) {
     let compose = "services:\n  web:\n    image: shop:${TAG:-v1}\n    ports: ['8000:8000']\n";
     world.write("compose.yml", compose);

@@ -56,7 +56,7 @@ pub(crate) fn page() {
     walk.end();
 }
 
-/// A user who may do what the line says, and nothing else.
+/// A user with only the permissions of that line.
 fn by_sudo(host: &SystemdHost, world: &World, line: &str) {
     host.must(&["useradd", "--create-home", "--password", "*", "deploy"]);
     let install = format!("printf '%s' '{line}' >/etc/sudoers.d/deploy");
