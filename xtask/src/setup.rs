@@ -94,7 +94,7 @@ const NPM: [&str; 7] = [
     // Read summaries as GitHub does; marked comes with mermaid.
     "mermaid@11.17.2",
     "github-markdown-css@5.9.0",
-    // Look at pages in a browser, and at whether everybody can read them.
+    // Render pages in a browser, and check their accessibility.
     "puppeteer-core@24.43.1",
     "axe-core@4.14.1",
 ];

@@ -1,5 +1,5 @@
-//! Keys that the machine we run on hands out: to the tasks of ECS and the pods of EKS at an address
-//! in their variables, to everybody on an EC2 instance at a link-local one (IMDSv2).
+//! Keys from the machine that we run on: ECS tasks and EKS pods get them at an address in their
+//! variables, every process on an EC2 instance at a link-local address (IMDSv2).
 
 use std::net::IpAddr;
 use std::path::Path;

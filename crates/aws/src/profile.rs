@@ -19,7 +19,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// The profile that `AWS_PROFILE` names, else `default`; empty where there are no files.
+    /// The profile that `AWS_PROFILE` names, otherwise `default`; empty if there are no files.
     pub(crate) fn load(env: &Env) -> Result<Profile, Error> {
         let name = env.non_empty("AWS_PROFILE").unwrap_or("default").to_owned();
         let place = |variable: &str, file: &str| {

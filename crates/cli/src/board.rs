@@ -11,8 +11,8 @@ use crate::screen::{Owner, screen};
 /// Shorter work ends before a person could read a line about it.
 pub const QUIET_FOR: Duration = Duration::from_secs(1);
 
-/// Where a stage shows how its parts stand. Ends with the value, and leaves nothing behind on a
-/// terminal.
+/// Where a stage shows the progress of its parts. Ends when it is dropped, and leaves nothing behind
+/// on a terminal.
 #[derive(Debug)]
 pub struct Board {
     place: Place,

@@ -82,8 +82,8 @@ fn least(command: &Command, path: &str) -> String {
     line
 }
 
-/// The first example that fits into a line: one that is broken cannot be copied. What it says of
-/// itself may go.
+/// The first example that fits into a line: a broken line cannot be copied. Its description may be
+/// dropped.
 fn example(command: &Command) -> Option<String> {
     let room = COLUMNS - "Example: ".len();
     let all = examples(command);

@@ -88,8 +88,8 @@ fn bad(id: String, name: &str, reason: String, run: &str) -> Outcome {
         .hint(format!("it changes no verdict; run it yourself: `{run}`"))
 }
 
-/// Runs the `after` hooks on what an act came to, and shows there what became of them. `told` is that
-/// end as a report, `file` where its JSON lies.
+/// Runs the `after` hooks on the result of an operation, and adds their outcomes to it. `told` is
+/// that result as a report, `file` is the path of its JSON.
 pub async fn after(
     job: &Job,
     hooks: &[Hook],

@@ -172,7 +172,7 @@ impl Publisher {
 
     /// Shows the report of one stage within a longer run: text, summary and, with a report file,
     /// a file of its own. Outputs, annotations and JSON on stdout belong to the whole run, whose
-    /// outcome `run/PHASE` tells of it too.
+    /// outcome `run/PHASE` covers this stage too.
     pub fn show_part(&self, phase: &str, report: &Report) {
         let report = report.clone().redacted(&self.redactor);
         if let Some(path) = self.stage_report(&report.stage) {
@@ -442,8 +442,8 @@ pub(crate) fn append(path: &Path, text: &str) {
     }
 }
 
-/// Writes what stands from this byte on. In place: the runner made this file and looks for it under
-/// this inode's name. The old end is cut off last, so that a kill leaves too much and not too little.
+/// Writes the content from this byte on. In place: the runner created this file and reads it by
+/// its inode. The old end is cut off last, so that a kill leaves too much and not too little.
 fn overwrite(path: &Path, from: u64, bytes: &[u8]) {
     let written = OpenOptions::new()
         .write(true)

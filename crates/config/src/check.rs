@@ -1,5 +1,5 @@
-//! Rules over the whole file that types cannot state: names that must exist, be unique, or
-//! exclude each other. A rule of one kind of probe, check or target stands beside its type.
+//! Rules over the whole file that types cannot express: names that must exist, be unique, or
+//! exclude each other. A rule of one kind of probe, check or target is beside its type.
 
 mod healthgate;
 mod preflight;

@@ -77,7 +77,7 @@ pub(crate) fn without_file() -> Secrets {
     }
 }
 
-/// What is secret in words that are no tree: a command line, or a file that is no YAML, of which the
+/// The secrets in text that is not a tree: a command line, or a file that is not YAML, of which the
 /// error shows a line.
 pub fn in_words(text: &str) -> Secrets {
     let mut found = Secrets::default();
@@ -247,7 +247,7 @@ fn secret_parameters(text: &str) -> impl Iterator<Item = &str> {
         .map(|(_, value)| value)
 }
 
-/// What stands under `variables:` beside the requests in whose headers it is used.
+/// The values under `variables:` beside the requests whose headers use them.
 fn in_headers(node: &Node, found: &mut Secrets) {
     let (Some(variables), Some(requests)) = (node.get("variables"), node.get("requests")) else {
         return;

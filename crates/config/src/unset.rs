@@ -1,7 +1,7 @@
 //! Variables that are not set: which parts of the file they keep from being used.
 //!
-//! What such a variable would have stood for is not known, so nothing takes its place. A section is
-//! refused when it is used, and by then only what the rest of it says is checked.
+//! The value of such a variable is unknown, so nothing replaces it. A section is refused when it is
+//! used; until then only the rest of it is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 

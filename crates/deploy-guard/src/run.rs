@@ -224,7 +224,7 @@ impl Run<'_> {
         let ended = Box::pin(Run { job: &job, ..self }.under_lease()).await;
         match rollback::lease::give(&job, &within).await {
             Ok(()) => ended,
-            // What was lost is another's now, and what was done is told.
+            // A lost lease belongs to another operation now; the result is reported anyway.
             Err(failure) => {
                 tracing::warn!("the lock was not given back: {}", failure.chain());
                 ended
@@ -464,8 +464,8 @@ impl Run<'_> {
         Ok(self.end(report.verdict, headline, reason))
     }
 
-    /// Rolls back, and says what is live at the end. `told` is what became of the release, and
-    /// `why` how it is known.
+    /// Rolls back, and reports what is live at the end. `told` is what became of the release, and
+    /// `why` is the evidence.
     async fn back(mut self, told: &str, why: String) -> Result<Report, Failure> {
         let told = format!("{} {told}", self.release);
         if self.job.config.rollback()?.is_none() {

@@ -1,9 +1,9 @@
 //! Files of `KEY=VALUE` lines, by the rules of Docker Compose: the one reader of them.
 //!
-//! A value may stand in quotes, and then have line breaks; without, a `#` behind a space begins a
-//! comment. What a shell would refuse and Compose takes, spaces in a value and dashes in a name, is
-//! taken. Variables in a value are replaced, but not in single quotes: by the environment, else by
-//! what stands above. Where only a comment stands behind the sign, Compose takes it for the value.
+//! A value may be in quotes, and then contain line breaks; without quotes, a `#` after a space begins
+//! a comment. Spaces in a value and dashes in a name are accepted, as Compose does and a shell does
+//! not. Variables in a value are replaced, except in single quotes: from the environment, otherwise
+//! from the lines above. If only a comment follows the sign, Compose takes it for the value.
 //! Its author did not mean that, so here the key has no value.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 

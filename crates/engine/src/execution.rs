@@ -69,8 +69,8 @@ struct Made {
     bars: Vec<Bar>,
     failed: usize,
     interrupted: bool,
-    /// Why nothing more is done: the journal or the lock could not be written. What was done until
-    /// then is told all the same.
+    /// Why the operation stops: the journal or the lock could not be written. The steps made so far
+    /// are still reported.
     trouble: Option<Error>,
     answered: Option<Instant>,
 }
@@ -193,7 +193,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Makes every step that is not made yet; `unready` ones are not begun, and count as failed.
-    /// Where more fail than may, what was before is put back. `notes` are told after the steps.
+    /// If more steps fail than may, the previous state is restored. `notes` are reported after the steps.
     ///
     /// # Errors
     /// Where it could not be written down that what was before is put back from here on.

@@ -1,7 +1,7 @@
-//! Steps at places, whatever the operation is for: what runs is asked, a [`Plan`] is made and
-//! never changed, an [`Execution`] makes its steps batch by batch and writes each down before and
-//! after, and a [`Conclusion`] tells what came of them. After a kill at any point the journal knows
-//! where it was.
+//! Steps at places, for any operation: the running release is queried, a [`Plan`] is made and
+//! never changed, an [`Execution`] makes its steps batch by batch and records each one before and
+//! after, and a [`Conclusion`] reports the result. After a kill at any point, the journal shows
+//! where the operation was.
 //!
 //! What may be done at all, what is verified and what is recorded at the end is a stage's.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]

@@ -1,7 +1,7 @@
 //! Reading a file that a person named: bounded in size, and never waited for.
 //!
 //! A path of the configuration may lead to a pipe, a terminal or a device. Opening or reading one
-//! could wait for ever, and with it the runtime, its deadlines and its signals.
+//! could block forever, and with it the runtime, its deadlines and its signals.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 use std::fs::{File, OpenOptions};
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a regular file for reading; a link is followed. Anything else is an error that says so.
+/// Opens a regular file for reading; a link is followed. Anything else is an error.
 pub fn open(path: &Path) -> io::Result<File> {
     // A pipe is opened without its other end, and then found not to be a file.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a gate receives from outside, and whom it notifies.
+//! What a gate receives from outside, and its observers.
 
 use std::pin::Pin;
 

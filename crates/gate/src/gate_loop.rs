@@ -376,8 +376,8 @@ impl<'a> GateLoop<'a> {
         } else {
             self.lateness.push(started.saturating_sub(slot));
         }
-        // The deadline took this measurement's time away: that says nothing of the service,
-        // unless it never said anything else.
+        // The deadline cut this measurement short: that proves nothing about the service,
+        // unless there never was another result.
         if !spoilt && (!cut || endpoint.assessor.standing().seen == 0) {
             let member = one.endpoints[endpoint.position].name.as_deref();
             self.observer.measured(&Measured {
@@ -424,9 +424,9 @@ impl<'a> GateLoop<'a> {
         }
     }
 
-    /// A success that does not name the release says nothing of it, where others of the same
+    /// A success that does not name the release proves nothing about it if others of the same
     /// probe name one: neither one of its own answers nor that of another address or member
-    /// vouches for it.
+    /// confirms it.
     fn require_release(&mut self, place: usize, reading: &mut Reading) {
         let (Some(release), Some(identity), true) = (self.release, &reading.release, self.proves)
         else {

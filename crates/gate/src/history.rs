@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(told(&all, Error).as_deref(), Some("error 3"));
         assert_eq!(told(&all, Fail).as_deref(), Some("fail 2"));
         assert_eq!(told(&all, Inconclusive).as_deref(), Some("inconclusive 4"));
-        // What was not decided tells of the last.
+        // An undecided probe describes its last measurement.
         assert_eq!(
             told(&[Error, Fail], Inconclusive).as_deref(),
             Some("fail 1")

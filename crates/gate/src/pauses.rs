@@ -22,8 +22,8 @@ pub(crate) struct PauseDetector {
     woken: bool,
 }
 
-/// A time in which we were stopped, by the clock that all times here are of. That clock stands still
-/// while the machine sleeps: then both ends are the same.
+/// A span in which we were stopped, by the clock of all times here. That clock stops while the
+/// machine sleeps: then both ends are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
     pub(crate) from: Instant,

@@ -1,8 +1,8 @@
 //! Bounded requests to the REST API, on octocrab over reqwest.
 //!
-//! A question may be asked again: after a transport error or a 502, 503 or 504 with growing random
-//! pauses, and after a rate limit when it says so, as long as there is time. Nothing else is
-//! repeated, and what changes something is sent once.
+//! A read may be retried: after a transport error or a 502, 503 or 504 with growing random pauses,
+//! and after a rate limit at the time that it names, as long as there is time. Nothing else is
+//! retried, and a request that changes something is sent once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -148,8 +148,8 @@ impl Client {
         Ok((value, headers))
     }
 
-    /// All pages of a list that stands under `key`, or is the whole answer. `path` may have a
-    /// query. `total_count` is believed where it is given.
+    /// All pages of a list under `key`, or of one that is the whole answer. `path` may have a
+    /// query. `total_count` is trusted if it is given.
     pub async fn list<T: DeserializeOwned>(
         &self,
         path: &str,

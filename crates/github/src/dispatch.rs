@@ -128,8 +128,8 @@ impl Client {
         })
     }
 
-    /// Starts a workflow, once: what cannot be said to have arrived is an error. The run's id,
-    /// where this API tells it.
+    /// Starts a workflow, once: if it is uncertain whether the request arrived, that is an error.
+    /// Returns the run's id, if this API reports it.
     pub async fn dispatch(
         &self,
         of: &Repository,

@@ -1,6 +1,6 @@
 //! Jobs that wait, run, or have ended: what a workflow's own token may see of runners.
 //!
-//! There is no list of jobs over all runs, so a few runs of each kind are looked into. The number
+//! GitHub has no list of jobs over all runs, so a few runs of each kind are inspected. The number
 //! of requests is bounded: this is evidence, not an inventory.
 
 use jiff::Timestamp;
@@ -143,7 +143,7 @@ impl Client {
             async move { self.get::<Runs>(&path, NEEDS).await }
         };
         let mut runs = page(1).await?;
-        // Newest first: who waits longest stands on the last page. GitHub shows 1,000 at most.
+        // Newest first: the one that has waited longest is on the last page. GitHub shows 1,000 at most.
         let last = runs.total_count.min(1_000).div_ceil(PER_PAGE);
         if waits && last > 1 {
             runs.workflow_runs = page(last).await?.workflow_runs;

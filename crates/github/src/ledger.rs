@@ -1,7 +1,7 @@
 //! What GitHub has answered already, and what its rate limit still allows.
 //!
-//! A question that is asked again names the answer it knows; where nothing changed, GitHub says so
-//! (304), and that counts nothing against the rate limit ("Best practices for using the REST API").
+//! A repeated request names the answer that we have. If nothing changed, GitHub answers 304, which
+//! does not count against the rate limit ("Best practices for using the REST API").
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -111,8 +111,8 @@ struct Bars {
     seconds: f64,
 }
 
-/// The measurements in at most [`SLOTS`] pieces of time of the same length; each shows the worst
-/// that fell into it. `None` where there is no time to see.
+/// The measurements in at most [`SLOTS`] equal slices of time; each shows the worst one in it.
+/// `None` if the span is empty.
 fn bars(measurements: &[Measurement], reads_number: bool) -> Option<Bars> {
     let first = measurements.first()?.at;
     let since = |measurement: &Measurement| {

@@ -1,5 +1,5 @@
-//! What a URL names, as it is written. A text that is no URL, or one with variables in it, has the
-//! same parts.
+//! The parts of a URL, as written. A text that is not a URL, or one with variables, has the same
+//! parts.
 
 /// The parts of `scheme://user@host:port/path`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -271,7 +271,7 @@ impl<T> Telling<T> {
         }
     }
 
-    /// In the order in which they are told.
+    /// In the order in which they are shown.
     pub fn told(self) -> impl Iterator<Item = T> {
         [self.first_failure, self.last_failure, self.last_success]
             .into_iter()

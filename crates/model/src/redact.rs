@@ -34,15 +34,15 @@ pub use crate::secret::MASK;
 /// otherwise turn every `{` into a mask.
 const SHORT_LINE: usize = 3;
 
-/// Secrets from twice this length on are looked for in pieces of this many characters; what is
-/// shorter is too likely to stand in an innocent text.
+/// Secrets of at least twice this length are searched in pieces of this many characters; a shorter
+/// piece is too likely to occur in an innocent text.
 const PIECE: usize = 32;
 
 /// What is left of a secret at a cut is a piece of it from this length on.
 const SHORTEST_PIECE: usize = SHORT_LINE + 1;
 
-/// A text that ends without a mark may have been cut by the program that wrote it, but seldom
-/// is: that so many characters are those of a secret is no chance.
+/// The program that wrote a text may have cut it without a mark, but seldom does: so many
+/// characters of a secret do not match by chance.
 const UNMARKED: usize = 8;
 
 /// Finds the known secrets in a text.
@@ -251,8 +251,8 @@ fn values(of: &Value, secret: bool, found: &mut Vec<String>) {
     }
 }
 
-/// Every form in which a secret is looked for, but for escapes. Up to three characters are no secret, and to
-/// replace each of them would make every text unreadable.
+/// Every form in which a secret is searched, except for escapes. Up to three characters are not a secret:
+/// replacing each of them would make every text unreadable.
 fn forms(secret: &str) -> Vec<String> {
     let lines = secret.lines().map(str::trim);
     let mut forms = Vec::new();
@@ -273,8 +273,8 @@ fn base64_forms(secret: &[u8]) -> Vec<String> {
     for offset in 0..3 {
         let mut padded = vec![0; offset];
         padded.extend_from_slice(secret);
-        // The first characters hold bits of what stands before the secret, the last one bits of
-        // what follows: only those between belong to the secret alone.
+        // The first characters contain bits of the text before the secret, the last one bits of
+        // the text after it: only those in between belong to the secret alone.
         let skip = [0, 2, 3][offset];
         let cut = usize::from(padded.len() % 3 != 0);
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {

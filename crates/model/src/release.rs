@@ -1,9 +1,9 @@
 //! Which release is this? The one place where names of releases are compared.
 //!
-//! A release has a name that we gave it (`--release`, the state) and names that others tell: the
+//! A release has a name that we gave it (`--release`, the state) and names that others report: the
 //! service, an image's label, a command. The question is never whether two texts are equal, but
-//! whether a name that was told proves the release that is wanted ([`Match::proves`]), whether two
-//! given names mean one release ([`Match::same`]), and which of the releases that we know was told
+//! whether a reported name proves the wanted release ([`Match::proves`]), whether two given names
+//! mean one release ([`Match::same`]), and which of the releases that we know was reported
 //! ([`Releases::named`]).
 
 use regex::Regex;
@@ -124,7 +124,7 @@ impl Releases {
         known.any(|known| self.rule.same(known, release))
     }
 
-    /// The name that we have for the release that was told; what was told where we have none.
+    /// Our name for the reported release; the reported name if we have none.
     /// `likely` is one more that we know.
     pub fn named<'n>(&'n self, told: &'n str, likely: &'n str) -> &'n str {
         let likely = Some(likely).filter(|likely| !likely.is_empty() && !self.knows(likely));

@@ -61,8 +61,8 @@ pub struct Report {
     /// The verdict in one line, where the stage has better words than its name:
     /// `rolled back v4 → v2`. Not part of the JSON document.
     pub headline: Option<String>,
-    /// The next step of a stage that ended before an outcome could tell it. stderr has it already, so
-    /// it is part of the summary and the page alone.
+    /// The next step of a stage that ended before an outcome could name it. stderr has it already, so
+    /// only the summary and the page contain it.
     pub hint: Option<String>,
     /// 0 to 10, in preflight only.
     pub score: Option<f64>,

@@ -2,9 +2,9 @@
 //! but thousands at that limit would add up.
 //!
 //! A short answer is free. A longer one takes its share of [`TOTAL`] as it grows, and waits while
-//! nothing is left. So that those who wait cannot wait for each other, [`BEYOND`] of them at a time
-//! grow without a share, up to their own limits. That an answer had to wait is no fault of its
-//! endpoint: [`was_waiting`] tells a timeout's reason.
+//! nothing is left. To prevent a deadlock of waiting answers, [`BEYOND`] of them at a time grow
+//! without a share, up to their own limits. An endpoint is not at fault if its answer had to wait:
+//! [`was_waiting`] distinguishes such a timeout.
 
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};

@@ -143,8 +143,8 @@ impl Host {
         Party::Host(self.name.as_str().into())
     }
 
-    /// A place that the host cannot reach is the service's failure, its users see the same; a
-    /// host that cannot be asked says nothing of the service.
+    /// If the host cannot reach the endpoint, that is the service's failure: its users see the same.
+    /// If the host itself cannot be reached, that proves nothing about the service.
     fn problem(&self, error: &Error) -> Problem {
         let name = &self.name;
         match error {

@@ -1,8 +1,8 @@
 //! Whose fault it is that no answer came.
 //!
-//! Only the thing under test can fail by not answering. What stands between it and us (our
-//! resolver, a proxy, a host that connections go through, this machine itself) is only asked for
-//! the way there: where it is silent or broken, how the service is is not known, and that is an
+//! Only the service under test can fail by not answering. What is between it and us (our
+//! resolver, a proxy, a host that connections go through, this machine itself) only provides the
+//! route: if it is silent or broken, the health of the service is unknown, and that is an
 //! error.
 
 use std::cell::RefCell;
@@ -114,7 +114,7 @@ pub fn blamed_party(error: &(dyn Error + 'static)) -> Option<(Party, String)> {
         if let Some(fault) = link.downcast_ref::<io::Error>().and_then(ours::fault) {
             return Some((Party::Ourselves, fault.to_owned()));
         }
-        // It was told so by what holds the other end of the encryption.
+        // The peer at the other end of the encryption reported it.
         if let Some(told) = link.downcast_ref::<rustls::Error>()
             && !matches!(told, rustls::Error::InvalidMessage(_))
         {

@@ -1,5 +1,5 @@
-//! A repository's first hour: `init` writes its configuration and workflow, `doctor` tells what here
-//! would stop each stage.
+//! A repository's first hour: `init` writes its configuration and workflow, `doctor` reports what
+//! would stop each stage here.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 pub mod doctor;

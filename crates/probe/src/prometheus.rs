@@ -76,8 +76,8 @@ impl Prometheus {
         })
     }
 
-    /// Asks by the server's clock. The first answer tells it: where it is not the one that was
-    /// assumed, everything is asked again.
+    /// Queries by the server's clock. The first answer reveals it: if it differs from the assumed
+    /// clock, everything is queried again.
     async fn ask(&self, timeout: Duration) -> Reading {
         let assumed = self.client.ahead();
         let reading = self.ask_at(self.client.now(), timeout).await;

@@ -55,7 +55,7 @@ const NAMES: &[&str] = &[
 const HEALTH: &str = "application/health+json";
 /// The key of [`NAMES`] that is not the name of a release there.
 const API_VERSION: &str = "version";
-/// Keys under which they tell what it was built from, which is a release's name for some.
+/// Keys for the source that it was built from, which some use as the release's name.
 const ORIGINS: &[&str] = &[
     "sha",
     "commit",

@@ -325,7 +325,7 @@ impl Sources<'_> {
     }
 }
 
-/// One number of a query over each of these selectors, told apart by a label and reduced together.
+/// One number of a query over each of these selectors, distinguished by a label and reduced together.
 fn each_of(texts: &[String], reduce: &str, query: impl Fn(&str) -> String) -> String {
     let each = texts
         .iter()

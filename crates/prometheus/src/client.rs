@@ -79,8 +79,8 @@ impl Client {
         })
     }
 
-    /// How far the server's clock is ahead of ours, as far as its answers told; zero where they
-    /// agree within seconds.
+    /// How far the server's clock is ahead of ours, according to its answers; zero if they agree
+    /// within seconds.
     pub fn ahead(&self) -> SignedDuration {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,7 +113,7 @@ impl Client {
         };
     }
 
-    /// Every series of a query's answer, now by the server's clock. What is no number is an error.
+    /// Every series of a query's answer, now by the server's clock. A value that is not a number is an error.
     pub async fn samples(&self, query: &str, timeout: Duration) -> Result<Vec<Sample>, Error> {
         let asked = tokio::time::timeout(timeout, self.query(query, None));
         let (answer, _) = asked.await.map_err(|_| Error::Late(timeout))??;

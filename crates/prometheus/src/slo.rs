@@ -166,9 +166,8 @@ impl Queries<'_> {
         }
     }
 
-    /// The quantile of what lies beyond the last bucket is that bucket's bound, which would pass
-    /// where the bound is below the objective. Then there is no number: nothing is divided by
-    /// nothing.
+    /// A quantile beyond the last bucket is reported as that bucket's bound, which would pass if the
+    /// bound is below the objective. The query then returns no number: it divides zero by zero.
     fn p95(&self, max: f64) -> Asked {
         let bucket = format!(
             "{}_bucket",

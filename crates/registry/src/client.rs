@@ -234,8 +234,8 @@ struct Image {
     platform: String,
 }
 
-/// The images of an index, as an engine finds them: indexes in it are gone into, and what tells no
-/// platform is asked for its own configuration.
+/// The images of an index, as an engine finds them: nested indexes are followed, and for an image
+/// without a platform its own configuration is read.
 async fn images(
     exchange: &mut Exchange<'_>,
     entries: Vec<Entry>,

@@ -57,7 +57,7 @@ pub(crate) fn is_index(kind: &str) -> bool {
 
 fn entry(of: &Value) -> Entry {
     let platform = platform::read(&of["platform"]);
-    // `unknown/unknown`: a platform that is told, and none.
+    // `unknown/unknown`: a platform is given, but it is not a real one.
     let none = of["platform"].is_object() && platform.is_none() && of["platform"]["os"].is_string();
     let nested = of["mediaType"].as_str().is_some_and(is_index);
     Entry {

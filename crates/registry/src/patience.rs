@@ -14,8 +14,8 @@ const TRIES: u32 = 8;
 /// A registry that cannot be reached seldom can a second later.
 const TRANSPORT_TRIES: u32 = 3;
 
-/// Asks until there is an answer that another try would not change, or until the time is up; then
-/// the last answer stands. `first` is an answer that is there already.
+/// Retries until another try would not change the answer, or until the time is up; then the last
+/// answer counts. `first` is an answer that exists already.
 pub(crate) async fn persist(
     deadline: Instant,
     mut first: Option<Response>,

@@ -36,8 +36,8 @@ pub(crate) fn meets(present: &str, wanted: &str) -> bool {
         }
 }
 
-/// Operating system, architecture and variant, the architecture under its usual name and with the
-/// variant that it means where none is told.
+/// Operating system, architecture and variant: the architecture under its usual name, and with its
+/// default variant if none is given.
 fn normal(platform: &str) -> (String, String, String) {
     let platform = platform.to_ascii_lowercase();
     let mut parts = platform.splitn(3, '/');

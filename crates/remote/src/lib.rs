@@ -1,6 +1,6 @@
 //! Runs commands here and on hosts, bounded in time and output. The only user of ssh2.
 //!
-//! It also knows what stands between us and another machine before anything of that machine does:
+//! It also handles what can fail on our side before a connection reaches another machine:
 //! our resolver ([`resolve`]), and our own limits ([`ours`]).
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 

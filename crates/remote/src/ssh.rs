@@ -31,8 +31,8 @@ pub use shared::Shared;
 pub use target::Target;
 pub use tunnel::{Severed, Tunnel};
 
-/// A login that stands. Commands run side by side, and tunnels beside them, all on one connection
-/// that a thread of its own serves.
+/// An open login. Commands and tunnels run in parallel, all on one connection that has its own
+/// thread.
 ///
 /// Dropping the last handle closes the connection at once, also under a command that still runs.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use crate::quote;
 
-/// A part of a script that ends it where sudo does not let us run a command of the user's own
-/// without a password. `None` where the command is no plain call of sudo.
+/// A part of a script that ends it if sudo does not allow one of the user's own commands without
+/// a password. `None` if the command is not a plain call of sudo.
 pub fn proof(command: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " \t_-./:@%+,=".contains(c);
     if !command.trim().chars().all(plain) {

@@ -148,8 +148,8 @@ impl Rollback<'_> {
         (named, document.current.clone())
     }
 
-    /// When no step begins any more. Waiting for a lock, or for a backup, leaves the deadline as long
-    /// as it was.
+    /// After this, no step begins. Waiting for a lock, or for a backup, does not count against the
+    /// deadline.
     fn until(&self, uncounted: Duration) -> Instant {
         self.clock + uncounted + self.session.section.deadline.get()
     }

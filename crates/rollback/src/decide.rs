@@ -126,8 +126,8 @@ async fn way_back(
     (outcome, None, says)
 }
 
-/// What the target itself tells of each of its places, where it can tell: one door does not show
-/// a service that is half deployed.
+/// What the target itself reports about each of its places, if it can: a single entry point does
+/// not show a service that is half deployed.
 async fn by_target(
     session: &Session<'_>,
     places: &Places,

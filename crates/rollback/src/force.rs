@@ -58,7 +58,7 @@ pub(crate) struct Force {
 }
 
 impl Force {
-    /// What the command was told, or a rollback that was killed had been told.
+    /// The rules from the command line, or those of a rollback that was killed.
     pub(crate) fn told(told: Vec<Forced>) -> Self {
         Force {
             told,

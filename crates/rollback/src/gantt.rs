@@ -9,8 +9,8 @@ use model::report::Bar;
 /// A chart that a person can still read.
 const MAX_BARS: usize = 60;
 
-/// Green worked, red failed, yellow is not known, grey was not done: mermaid has a colour for each
-/// state of a task, by which the verdicts are told apart.
+/// Green means done, red failed, yellow unknown, grey not done: mermaid has a colour for each state
+/// of a task, which distinguishes the verdicts.
 const STYLE: &str = r##"%%{init: {"themeVariables": {"doneTaskBkgColor": "#2da44e", "doneTaskBorderColor": "#1a7f37", "critBkgColor": "#ff8182", "critBorderColor": "#cf222e", "activeTaskBkgColor": "#eac54f", "activeTaskBorderColor": "#9a6700", "taskBkgColor": "#afb8c1", "taskBorderColor": "#57606a", "taskTextColor": "#1f2328", "taskTextDarkColor": "#1f2328"}}}%%"##;
 
 /// The state of a task with the verdict's colour, and what ends it.

@@ -296,7 +296,7 @@ impl<'f> Insisted<'f> {
         all.map(|(_, forced)| (*forced).clone()).collect()
     }
 
-    /// What a report tells of the rules of the state, and of those that forbade nothing.
+    /// What a report contains about the rules of the state, and about those that forbade nothing.
     fn ended(self) -> Vec<Outcome> {
         let known = |told: &&Forced| !self.lifted.iter().any(|(_, forced)| forced == told);
         let unused = self.forced.iter().filter(known).map(force::unused);

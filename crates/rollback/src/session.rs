@@ -66,7 +66,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The state of another service or environment says nothing about this one.
+    /// The state of another service or environment proves nothing about this one.
     pub(crate) fn check_owner(&self, document: &Document) -> Result<(), Failure> {
         let job = self.job;
         for (what, theirs, ours) in [

@@ -137,8 +137,8 @@ impl<'p> Seen<'p> {
             outcomes.push(outcome);
         }
         for outcome in outcomes.iter_mut().filter(|o| o.verdict != Verdict::Pass) {
-            // A pool that cannot take the job is no failure where another one can, or where it is
-            // not known whether another one can.
+            // A pool that cannot take the job is not a failure if another one can, or if it is
+            // unknown whether another one can.
             if self.winner.is_some() || !decided && outcome.verdict == Verdict::Fail {
                 outcome.severity = Severity::Advisory;
             }

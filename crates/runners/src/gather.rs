@@ -40,7 +40,7 @@ pub struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// `timeout` bounds each source; GitHub's rate limits are waited for as the client was told.
+    /// `timeout` bounds each source; the client's settings bound the wait for GitHub's rate limits.
     pub fn new(job: &'a Job, client: Result<Client, github::Error>, timeout: Duration) -> Self {
         Sources {
             job,

@@ -327,8 +327,8 @@ impl Judgement {
         all
     }
 
-    /// A pool that starts machines for jobs is told by its jobs: that none is online says nothing,
-    /// and late ones are a doubt and no proof.
+    /// A pool that starts machines for jobs is judged by its jobs: no online runner proves nothing,
+    /// and late jobs are a doubt, not proof.
     fn decide_on_demand(&mut self) {
         let jobs = || self.about_pool.iter().filter(|e| e.source == Source::Jobs);
         let late = jobs().any(|e| e.state == State::Offline);

@@ -107,7 +107,7 @@ fn sample_age(sample: &Sample, answer: &Answer) -> Option<Duration> {
     answer.ages.get(&labels).copied()
 }
 
-/// How many are online, where the query is one number for the pool that is no older than `max_evidence_age`.
+/// How many are online, if the query is one number for the pool and not older than `max_evidence_age`.
 pub fn count(answer: &Answer, metric: &RunnerMetric, max_evidence_age: Duration) -> Option<u64> {
     let [sample] = &answer.samples[..] else {
         return None;

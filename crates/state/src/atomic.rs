@@ -6,8 +6,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// To whom a new file or folder belongs, so that the next writer need not be the one who made it:
-/// a person works with `sudo` on what a runner's user writes at the next deployment.
+/// The owner of a new file or folder, so that the next writer may be another user:
+/// a person works with `sudo` on files that a runner's user writes at the next deployment.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     user: u32,
@@ -17,8 +17,8 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The owner of what is new beside `path`: that of `path` itself, or of its folder where
-    /// there is no such file yet. `None` where neither can be looked at.
+    /// The owner of a new file beside `path`: that of `path` itself, or of its folder if the file
+    /// does not exist yet. `None` if neither can be inspected.
     pub fn beside(path: &Path) -> Option<Owner> {
         let folder = std::fs::metadata(folder(path)).ok()?;
         let like = std::fs::metadata(path);

@@ -1,5 +1,5 @@
-//! Where the bytes lie. The same few operations on a file, on a host and in a bucket; everything
-//! that knows what the bytes mean stands above.
+//! Where the bytes are stored. The same few operations on a file, on a host and in a bucket; the
+//! code that interprets the bytes is above.
 
 mod bucket;
 mod file;

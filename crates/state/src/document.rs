@@ -238,9 +238,9 @@ impl Document {
             .fold(releases, |releases, name| releases.with(name))
     }
 
-    /// The finding against a release: it was rolled back from, by this name or by one that proves
-    /// it, as the service told it. A release that was recorded good under this very name since is
-    /// not known bad.
+    /// The finding against a release: it was rolled back from, under this name or under a name
+    /// from the service that proves it. A release that has since been recorded good under this very
+    /// name is not known bad.
     pub fn known_bad(&self, release: &str) -> Option<&Entry> {
         let good = |entry: &Entry| entry.release == release && entry.status == Status::Good;
         if self.history.iter().any(good) {
@@ -401,8 +401,8 @@ impl Document {
         entry.forced.drain(..most);
     }
 
-    /// The schema revision that the database has, as far as anybody recorded: that of the newest
-    /// deployment that brought one. Going back takes none away.
+    /// The schema revision of the database, as far as it is recorded: that of the newest deployment
+    /// that brought one. A rollback does not remove one.
     pub fn schema_in_force(&self) -> Option<(&str, &str)> {
         let newest = self.history.iter().find(|e| e.schema_revision.is_some())?;
         let Some(found) = newest.schema_found.as_deref() else {

@@ -60,10 +60,10 @@ impl Holder {
         }
     }
 
-    /// Whether it is certain that the holder does nothing any more: the kernel reports that its
-    /// process is gone. What may not be looked at is alive, such as a process on another machine,
-    /// or in another container. Where the state is `shared` by machines, another boot under our
-    /// name is no proof either: all runners of one image are called the same.
+    /// Whether it is certain that the holder no longer acts: the kernel reports that its process is
+    /// gone. A process that cannot be inspected counts as alive, such as one on another machine or in
+    /// another container. If machines share the state (`shared`), another boot under our name is not
+    /// proof either: all runners of one image have the same name.
     pub fn is_gone(&self, shared: bool) -> bool {
         let here = Holder::this_process(None, None);
         // A number of another namespace is another process's here. The first namespace of each

@@ -336,9 +336,9 @@ impl LineError {
     }
 }
 
-/// A journal's lines, and how many bytes they have. What follows the last line's end is what a
-/// kill leaves of a line, and is no line; a whole line that this build does not know is another
-/// one's, and is never passed over.
+/// A journal's lines, and their length in bytes. Text after the last line's end is the remains of
+/// a line after a kill, and not a line. A complete line that this build does not know is from
+/// another build, and is never ignored.
 fn read(bytes: &[u8]) -> Result<(Vec<Line>, usize), LineError> {
     let mut lines = Vec::new();
     let mut whole = 0;

@@ -176,7 +176,7 @@ pub fn migrate(bytes: &[u8], now: Timestamp) -> Result<Migrated, Error> {
         .sort_by_key(|entry| std::cmp::Reverse(entry.deployed_at));
     document.current = current;
     let mut all_good = document.history.iter().filter(|e| e.status == Status::Good);
-    // The newest, where it is certain which that is: what has no time stands as of now.
+    // The newest, if that is certain: an entry without a time counts as of now.
     let newest = all_good.next().map(|entry| entry.release.clone());
     let other = all_good.next().is_some();
     let untimed = || {

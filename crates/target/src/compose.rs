@@ -322,8 +322,8 @@ impl<'a> Compose<'a> {
         self.release_of(template, &container.image)
     }
 
-    /// The release that our services run, all of them in all their containers; where one runs
-    /// another than is `likely`, that one. What does not run is no release's.
+    /// The release that our services run, all of them in all their containers; if one runs another
+    /// release than `likely`, that one. A container that is not running does not count.
     async fn running(&self, place: &Place, likely: &str) -> Result<Option<String>, Error> {
         let look = self.look(place).await?;
         let project = self.judging(place, &look, likely).await;

@@ -135,8 +135,8 @@ impl Places {
         self.must(place, what, &ours(text), effect, timeout).await
     }
 
-    /// The same with variables of its own; all that it printed. Values are no words of a program's
-    /// arguments, where every user of the machine reads them.
+    /// The same with its own variables; returns all output. Values are not passed as program arguments,
+    /// where every user of the machine can read them.
     pub async fn whole(
         &self,
         place: &Place,

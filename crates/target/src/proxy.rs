@@ -19,7 +19,7 @@ use crate::target::{Entrypoint, Standby};
 /// Right answers in a row that prove what a proxy serves. Where half of the answers are of another
 /// release, so many in a row come by chance once in a million times.
 pub(crate) const PROOFS: u32 = 20;
-/// The most, where a colour had so small a share that a few answers tell nothing of it.
+/// The maximum, for a colour with a share so small that a few answers prove nothing.
 const MAX_PROOFS: u32 = 2000;
 /// Requests at the same time: hundreds of them must fit into the time of a switch, also where each
 /// takes long. Few, because they may go through one connection to a host.
@@ -286,8 +286,8 @@ pub(crate) struct Streak {
 }
 
 impl Streak {
-    /// `rarest` is the number of requests of which one went to the release that is left: of what
-    /// had one in twenty, a few right answers tell nothing.
+    /// One in `rarest` requests went to the release that is left: if it had one in twenty, a few
+    /// right answers prove nothing.
     pub(crate) fn new(rarest: u32) -> Streak {
         Streak {
             wanted: PROOFS.saturating_mul(rarest.max(1)).min(MAX_PROOFS),

@@ -69,9 +69,9 @@ impl Question {
         members?.list.into_iter().map(fill).collect()
     }
 
-    /// What the service itself answers where the gate asks for it: another release than the
-    /// `likely` one if any endpoint names one. `None` where the gate asks for none, and where it
-    /// was never told where the release stands and nothing was recognised ([`Error::Guessed`]).
+    /// The release that the service itself reports, if the gate asks for it: another release than the
+    /// `likely` one if any endpoint names one. `None` if the gate asks for none, and if the place of
+    /// the release is not configured and no release was recognised ([`Error::Guessed`]).
     pub async fn ask_gate(context: &Context<'_>, likely: &str) -> Option<Result<String, Error>> {
         let questions = match Question::all_of_gate(context) {
             Ok(questions) if questions.is_empty() => return None,

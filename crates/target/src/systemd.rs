@@ -110,8 +110,8 @@ tell systemctl show -p ExecMainStartTimestampMonotonic --value -- \"$unit\"",
             .map(Some)
     }
 
-    /// Whether the release could be made live: its folder is there, and what is to be replaced is
-    /// what we replace.
+    /// Whether the release could be made live: its folder exists, and the link to be replaced is
+    /// ours.
     async fn check(&self, place: &Place, release: &str) -> Result<(), Error> {
         let text = format!(
             "no() {{ printf '%s\\n' \"$*\" >&2; exit 1; }}

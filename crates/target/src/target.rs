@@ -52,8 +52,8 @@ pub struct Capabilities {
     /// A step that failed has put back what was before. Such a step is also made again when it is
     /// resumed, whatever the journal says: that costs nothing and proves it.
     pub self_reverting: bool,
-    /// Two releases may share the traffic of one place: one answer through the front says nothing
-    /// of the other.
+    /// Two releases may share the traffic of one place: an answer of one proves nothing about
+    /// the other.
     pub splits_traffic: bool,
     /// Every step is made from this machine, whatever its place is.
     pub acts_from_here: bool,
@@ -145,8 +145,8 @@ pub trait Observe {
         Vec::new()
     }
 
-    /// What proved that the destination answers, once every step was made; `None` where nothing
-    /// but the steps' own success says so.
+    /// What proved that the destination answers, once every step was made; `None` if only the
+    /// steps' own success shows it.
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a>;
 }
 

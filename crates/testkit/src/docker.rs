@@ -125,8 +125,8 @@ fn write_whole(path: &Path, text: &str) {
     closed.persist(path).expect("it can be named");
 }
 
-/// Tests of a module, each run with the Compose that nearly everybody has, and with the one before
-/// it. A test is a function that takes a [`Compose`].
+/// Tests of a module, each run with the usual Compose and with its predecessor. A test is a function
+/// that takes a [`Compose`].
 #[macro_export]
 macro_rules! with_both {
     ($($name:ident)*) => {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::{Certificate, Process, free_port, tool};
 
 /// grpcio's own server and health service. `shop.Good` is serving, `shop.Bad` is not, and the
-/// server as a whole is; `shop.Newer` is serving, and says so in a message with more fields.
+/// server as a whole is; `shop.Newer` is serving, and reports it in a message with more fields.
 #[derive(Debug)]
 pub struct GrpcHealth {
     _process: Process,

@@ -29,7 +29,7 @@ pub fn free_port() -> u16 {
     free.expect("a free port")
 }
 
-/// Waits until `ready` says so; `false` when it has not by then.
+/// Waits until `ready` returns true; `false` if it does not in time.
 pub fn wait_until(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     while !ready() {
@@ -109,7 +109,7 @@ impl Process {
         });
     }
 
-    /// Waits until `ready` says so; panics with the log when the process ends or time is up.
+    /// Waits until `ready` returns true; panics with the log if the process ends or time is up.
     pub fn wait(&self, limit: Duration, mut ready: impl FnMut() -> bool) {
         let mut alive = true;
         let up = wait_until(limit, || {

@@ -13,7 +13,7 @@ pub enum Portion {
 impl Portion {
     pub const ALL: Portion = Portion::Percent(100.0);
 
-    /// The least number out of `total` that is no smaller than this portion.
+    /// The smallest number out of `total` that is at least this portion.
     pub fn at_least(self, total: usize) -> usize {
         match self {
             Portion::Count(count) => count as usize,
@@ -21,7 +21,7 @@ impl Portion {
         }
     }
 
-    /// The greatest number out of `total` that is no greater than this portion.
+    /// The largest number out of `total` that is at most this portion.
     pub fn at_most(self, total: usize) -> usize {
         match self {
             Portion::Count(count) => count as usize,

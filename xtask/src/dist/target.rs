@@ -62,7 +62,7 @@ pub(crate) fn prove(binary: &Path) -> Result<(), Failure> {
         return Err(not_static(line));
     }
     println!("static: no interpreter and no needed library in its headers");
-    // The same, seen: it runs where there is no other file.
+    // The same, tested in practice: it runs where there is no other file.
     let empty = tempfile::tempdir().map_err(|error| Failure::new(error.to_string()))?;
     let inside = empty.path().join("deploy-guard");
     std::fs::copy(binary, &inside).map_err(|error| Failure::new(error.to_string()))?;

@@ -1,5 +1,5 @@
-//! What stands folded below the table: the answers that tell most, an outcome's measurements, and
-//! what was too long for a cell.
+//! The folded part below the table: the most useful answers, an outcome's measurements, and text
+//! that was too long for a cell.
 
 use std::fmt::Write as _;
 

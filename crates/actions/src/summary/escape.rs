@@ -6,7 +6,7 @@ use model::text::{plain, safe};
 
 /// A cell longer than this is cut: a table is read at a glance.
 pub(super) const CELL: usize = 300;
-/// What is to be copied is cut later.
+/// Text to be copied is cut later.
 const LONG: usize = 2000;
 
 /// Text for one line of Markdown: nothing in it is markup, a link, a mention or a table's edge.

@@ -2,7 +2,7 @@
 //!
 //! Neither may be cut within a block: text that was safe in a fence would become markup.
 
-/// Keeps head and tail of a text so that it fits into `limit` bytes, and says what was cut.
+/// Keeps the head and the tail of a text so that it fits into `limit` bytes, and marks the cut.
 pub fn fit(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

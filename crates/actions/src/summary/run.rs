@@ -33,7 +33,7 @@ pub fn stages(parts: &[(String, Report)]) -> String {
 }
 
 /// The whole run. `parts` are the reports of its phases, by name; the run's outcomes are its phases
-/// in their order, `run/NAME`; what others it has, of hooks, stand at the end.
+/// in order, `run/NAME`; other outcomes, from hooks, come at the end.
 pub fn run(report: &Report, parts: &[(String, Report)]) -> String {
     let mut text = format!("## {} {}\n\n", report.verdict.emoji(), title(report));
     let is_phase = |outcome: &&Outcome| outcome.id.kind() == Kind::Phase;

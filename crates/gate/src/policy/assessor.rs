@@ -21,8 +21,8 @@ pub struct Assessor {
     first: Duration,
     /// The slot of the last sample.
     last: Option<Duration>,
-    /// Since the last success, as are `inconclusive`: would a failure between start the count
-    /// anew, failures and errors in turns would be watched for ever (argo-rollouts#4479).
+    /// Since the last success, as are `inconclusive`: if a failure in between restarted the count,
+    /// alternating failures and errors would be watched forever (argo-rollouts#4479).
     errors: u32,
     inconclusive: u32,
     saw: Verdict,
@@ -132,8 +132,8 @@ impl Assessor {
         }
     }
 
-    /// Takes note that we ourselves were stopped, from a time to a time. Nothing was measured then,
-    /// which says nothing of the service: what time decides gets that time more, and a soak counts
+    /// Records that we ourselves were stopped for a span of time. Nothing was measured then, which
+    /// proves nothing about the service: every time limit is extended by that span, and a soak counts
     /// the slots that it lost.
     pub fn stopped(&mut self, policy: &Policy, from: Duration, to: Duration) {
         let lasted = to.saturating_sub(from);
@@ -290,9 +290,9 @@ impl Assessor {
         })
     }
 
-    /// What silence must not mask. Once it has passed, the soak's budget says what a failure
+    /// What silence must not mask. Once the probe has passed, the soak's budget decides what a failure
     /// means; a failure that the startup excuses or that did not last as long as `failing-for`
-    /// says nothing.
+    /// does not count.
     fn worst_before_it_passed(&self, policy: &Policy) -> Verdict {
         let failed = match policy.failing_for {
             Some(_) => self.now.failing_since.is_some(),

@@ -337,7 +337,7 @@ fn a_pass_may_have_to_wait_for_samples() {
     let samples = policy(|p| p.min_samples = 5);
     assert_eq!(judge(&samples, &[P, P, P, P]), "open: 4 in a row, 0 failed");
     assert!(judge(&samples, &[P, P, P, P, P]).starts_with("pass: "));
-    // What says nothing is no sample, and a failure does not bring the pass nearer.
+    // An inconclusive result is not a sample, and a failure does not bring the pass nearer.
     assert!(judge(&samples, &[I, F, P, P, P]).starts_with("open: "));
     assert!(judge(&samples, &[I, F, P, P, P, P, P]).starts_with("pass: "));
 }
@@ -560,8 +560,8 @@ proptest! {
         }
     }
 
-    /// `cannot pass any more` is no guess: with nothing but successes from there on, a policy
-    /// without that rule would have reached its deadline too.
+    /// `cannot pass any more` is not a guess: with only successes from there on, a policy without
+    /// that rule would have reached its deadline too.
     #[test]
     fn nobody_is_given_up_who_could_still_pass(policy in policies(), seen in verdicts()) {
         let all = samples(&seen);

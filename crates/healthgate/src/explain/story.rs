@@ -25,7 +25,7 @@ pub(crate) struct Story {
     pub(crate) headline: String,
     pub(crate) verdict: Verdict,
     pub(crate) reason: String,
-    /// When, by whom, and what was asked.
+    /// The time, the user, and what was asked.
     pub(crate) circumstances: Vec<String>,
     /// Where the verdict fell; none where nothing decided it.
     pub(crate) decision: Option<String>,

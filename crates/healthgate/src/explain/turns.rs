@@ -1,7 +1,7 @@
 //! The turning points of a probe: found by judging its measurements once more, as the gate did.
 //!
-//! The report's own verdict and reason are told as they are: the gate may have seen measurements
-//! that the report leaves out.
+//! The report's own verdict and reason are shown unchanged: the gate may have seen measurements
+//! that the report omits.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The outcomes of all shards, each once: the counts of groups are added, of all else the worst
-//! stands.
+//! The outcomes of all shards, each once: the counts of groups are added, for all others the worst
+//! is kept.
 
 use std::time::Duration;
 

@@ -76,8 +76,8 @@ fn odd(shard: Shard, reason: &str, actual: &str) -> Outcome {
         .reason(format!("shard {shard}: {reason}"))
 }
 
-/// Keeps what is of the release and the environment that the merge was asked for: a pass of another
-/// release says nothing of this one.
+/// Keeps reports of the requested release and environment: a pass of another release proves nothing
+/// about this one.
 fn as_wanted(parts: Vec<Part>, wanted: &Wanted) -> (Vec<Part>, Vec<Outcome>) {
     let (mut kept, mut told) = (Vec::new(), Vec::new());
     for part in parts {
@@ -127,7 +127,7 @@ fn named(text: Option<&String>) -> &str {
 
 /// Keeps the reports of the gate that most of them are of; the others are strangers.
 fn of_one_gate(parts: Vec<Part>) -> (Vec<Part>, Vec<Outcome>) {
-    // By the rule that all of them had, else by none: what one of them says alone is no rule.
+    // By the rule that all of them had, otherwise by none: the rule of a single report does not count.
     let mut rules = parts.iter().map(|part| part.report.release_match);
     let rule = rules.next().flatten().unwrap_or_default();
     let agreed = rules.all(|other| other.unwrap_or_default() == rule);

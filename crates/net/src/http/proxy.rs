@@ -1,8 +1,8 @@
 //! Through a proxy: the one that a probe names, or the one that `HTTPS_PROXY`, `HTTP_PROXY`,
 //! `ALL_PROXY` and `NO_PROXY` name.
 //!
-//! The proxy resolves the name: there are no addresses to choose from, and perhaps none to be
-//! found. What stands between is only asked: what it refuses is an error.
+//! The proxy resolves the name: there are no addresses to choose from, and this machine may find
+//! none. The proxy is not under test: what it refuses is an error.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};

@@ -39,7 +39,7 @@ pub struct Transport {
     version: HttpVersion,
     tls: Settings,
     name: Option<ServerName<'static>>,
-    /// Whether anybody looks at the server's certificate beyond its being trusted.
+    /// Whether the caller inspects the server's certificate, beyond trusting it.
     pub certificates: bool,
     pub max_body: u64,
 }

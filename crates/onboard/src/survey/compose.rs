@@ -169,8 +169,8 @@ pub(super) fn read(path: String, tree: &Value) -> Result<Compose, Unused> {
 }
 
 impl Compose {
-    /// What a release changes: what is built here, or has a tag that each release brings; else what
-    /// is no usual companion, else all.
+    /// The services that a release changes: those built here, or with a tag that each release brings;
+    /// otherwise those that are not usual companions, otherwise all.
     pub(crate) fn released(&self) -> Vec<&Service> {
         let lasting = || self.services.iter().filter(|service| !service.ends);
         let own = || lasting().filter(|service| !is_companion(service));

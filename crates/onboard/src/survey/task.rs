@@ -12,7 +12,7 @@ pub(crate) struct Task {
     pub(crate) image: String,
 }
 
-/// None where it is no task definition, or one that only an account knows how to read.
+/// `None` if it is not a task definition, or if only an account can interpret it.
 pub(super) fn read(path: String, json: &Value) -> Option<Task> {
     let containers = json["containerDefinitions"].as_array()?;
     let essential = containers

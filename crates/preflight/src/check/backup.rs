@@ -1,7 +1,7 @@
 //! Backups: the newest of the files that a pattern names is fresh, large enough and intact.
 //!
-//! Where the files lie is a place: this machine, a host, a bucket. Each tells what is there by its
-//! own clock, and whether a file is whole; judging is the same for all.
+//! The files are in a place: this machine, a host, a bucket. Each place lists them by its own
+//! clock, and reports whether a file is complete; judging is the same for all.
 
 mod bucket;
 mod checksum;

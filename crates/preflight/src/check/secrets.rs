@@ -1,7 +1,7 @@
 //! Secrets that must have arrived as environment variables.
 //!
-//! GitHub hands over a missing secret as an empty string, so empty is missing. Nothing of a value
-//! is told: no prefix, no hash, no length.
+//! GitHub passes a missing secret as an empty string, so empty means missing. No part of a value
+//! is shown: no prefix, no hash, no length.
 
 mod address;
 mod age;

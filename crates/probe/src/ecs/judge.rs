@@ -1,5 +1,5 @@
-//! Judges what ECS says of a service: the deployment's identity first, then its rollout, then its
-//! tasks, then what happened to them since they were healthy.
+//! Judges what ECS reports about a service: the deployment's identity first, then its rollout, then
+//! its tasks, then what happened to them since they were healthy.
 
 use std::collections::{BTreeMap, BTreeSet};
 

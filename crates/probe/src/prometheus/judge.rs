@@ -77,8 +77,8 @@ fn undecided(probe: &PrometheusProbe, rule: Undecided, key: &str, reason: String
     Reading::not(verdict, expected(probe), reason.clone(), reason)
 }
 
-/// Why the answer is too old, if it is. Prometheus itself says the instant that was asked, but
-/// what stands between may say when its answer is of.
+/// Why the answer is too old, if it is. Prometheus itself returns the requested instant, but
+/// a cache in between may return the time of its answer.
 fn stale(probe: &PrometheusProbe, answer: &Answer, at: Timestamp, age: &Age) -> Option<String> {
     let limit = probe.max_age;
     let late = |age: f64| age > limit.get().as_secs_f64();

@@ -206,8 +206,8 @@ impl Target {
                 },
                 // The key itself was read before: it is the passphrase that does not fit.
                 KEY_FILE | KEY_FILE_AUTH if passphrase.is_some() => Error::Passphrase,
-                // With the right key a server that wants more than it names what is left, and keys
-                // are not among that any more.
+                // If the key is right but the server requires more, it lists the remaining methods,
+                // and keys are no longer among them.
                 _ if takes_keys(&before) => match methods() {
                     left if left.iter().any(|one| !one.is_empty()) && !takes_keys(&left) => {
                         Error::SecondFactor {

@@ -24,7 +24,7 @@ pub(super) struct Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // Tell the server, and wait for nothing: freeing the session would wait for its answer.
+        // Notify the server, and do not wait: freeing the session would wait for its answer.
         self.session.set_blocking(false);
         let _ = self.session.disconnect(None, "done", None);
         let _ = self.stream.shutdown(Shutdown::Both);

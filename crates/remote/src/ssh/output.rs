@@ -17,8 +17,8 @@ pub enum Exit {
     Code(i32),
     /// By a signal, such as `KILL`.
     Signal(String),
-    /// The channel was closed, and nothing proves that the command ran to its end: the server
-    /// told no exit status, or runs a command of its own instead (`ForceCommand`).
+    /// The channel was closed, and nothing proves that the command ran to its end: the server sent
+    /// no exit status, or runs its own command instead (`ForceCommand`).
     Unproven,
     /// It had not ended in time; the connection takes no more commands.
     TimedOut,

@@ -214,8 +214,8 @@ impl Rollback<'_> {
         Ok(report)
     }
 
-    /// The journal, the lock or the state could not be written: nothing more is done, and what was
-    /// done until then is told.
+    /// The journal, the lock or the state could not be written: the rollback stops, and reports what
+    /// it did until then.
     pub(super) async fn stopped(
         &self,
         execution: &Execution<'_>,

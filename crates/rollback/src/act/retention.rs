@@ -21,8 +21,8 @@ use target::{Effect, Place, Target};
 const LOOK: Duration = Duration::from_secs(15);
 
 impl Rollback<'_> {
-    /// The release that replaced the destination and how long ago in words, where that is longer
-    /// than the window; a time that is as far ahead tells nothing.
+    /// The release that replaced the destination and how long ago in words, if that is longer than
+    /// the window; a time that is as far ahead proves nothing.
     fn passed<'d>(&self, document: &'d Document) -> Option<(&'d str, String)> {
         let window = self.session.section.window?.get();
         let current = document.current.as_deref()?;
@@ -112,7 +112,7 @@ impl Rollback<'_> {
             ))
         };
         let reference = Reference::parse(image).map_err(|error| unsure(error.to_string()))?;
-        // The login that preflight asks with for the same image, and whom it trusts.
+        // The login and the trusted authorities that preflight uses for the same image.
         let ready = job.config.preflight().ok().flatten();
         let ready = ready.and_then(|section| section.rollback_ready.as_ref());
         let login = Login {

@@ -89,7 +89,7 @@ async fn roll_back(
 }
 
 impl Rollback<'_> {
-    /// A new rollback, under its lease. `uncounted` is time that is no part of the deadline.
+    /// A new rollback, under its lease. `uncounted` is time that does not count against the deadline.
     pub(super) async fn begin(
         &self,
         target: &dyn Target,
@@ -166,7 +166,7 @@ impl Rollback<'_> {
             .await
     }
 
-    /// The steps, and what comes after them; a failure gives the lease back. `notes` are told after
+    /// The steps, and what comes after them; a failure releases the lease. `notes` are reported after
     /// the steps.
     async fn finish(
         &self,

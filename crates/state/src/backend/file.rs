@@ -1,4 +1,4 @@
-//! The state in a file of this machine. A swap is short and stands under an operating system lock
+//! The state in a file of this machine. A swap is short and holds an operating system lock
 //! on a file beside the state.
 
 use std::fs::{self, OpenOptions, TryLockError};

@@ -154,7 +154,7 @@ impl Container {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Look {
     pub(super) all: Vec<Container>,
-    /// Those that some of them live in and that are no more, by their ids.
+    /// Containers that no longer exist but whose namespaces others use, by their ids.
     pub(super) gone: BTreeSet<String>,
 }
 
@@ -181,7 +181,7 @@ impl Look {
         left.then(|| format!("lives in a container that was replaced ({})", one.shown()))
     }
 
-    /// How many each service has. What is half-way stands beside its counterpart: the two are one.
+    /// How many each service has. A half-replaced container and its counterpart count as one.
     pub(super) fn counts(&self) -> Counts {
         let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for one in &self.all {

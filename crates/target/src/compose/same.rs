@@ -1,8 +1,8 @@
 //! The same deployment again: what is recreated differs from what runs in its image alone.
 //!
-//! The files of a project say what its services are only together with variables: of a shell, of
-//! `.env`, of `--env-file`. Compose puts the hash of all that came of them on each container. The
-//! same hash again proves that we have the same of all of them.
+//! The files of a project define its services only together with variables: of a shell, of
+//! `.env`, of `--env-file`. Compose labels each container with the hash of the result. The
+//! same hash proves that we have the same files and variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 

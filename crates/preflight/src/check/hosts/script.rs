@@ -1,8 +1,8 @@
 //! The one script that asks a host for all of its facts, and what it said.
 //!
-//! Every line of an answer begins with a word that was made for this login alone: what a login
-//! prints of its own, or a program prints that we ask, is no answer. The answers come as they are
-//! found, so that a command which hangs leaves those before it.
+//! Every line of an answer begins with a word that was made for this login alone: other output of
+//! the login, or of a program that we run, is not an answer. The answers come as they are found, so
+//! that a command that hangs does not lose the earlier ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

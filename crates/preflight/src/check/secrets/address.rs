@@ -1,5 +1,5 @@
-//! Whether a text says where a service is, as the clients of such services read it: a URL, several
-//! hosts in one, a socket, JDBC, or `key=value`. Nothing of the text is told.
+//! Whether a text is the address of a service, as clients of such services read it: a URL, several
+//! hosts in one, a socket, JDBC, or `key=value`. No part of the text is shown.
 
 use std::net::Ipv6Addr;
 
@@ -268,7 +268,7 @@ fn pairs(value: &str) -> Option<Vec<(&str, &str)>> {
     if !parts.first()?.contains('=') {
         return None;
     }
-    // A value in quotes may hold a semicolon: what is torn off then tells nothing of a host.
+    // A quoted value may contain a semicolon: the fragment after it does not name a host.
     Some(parts.into_iter().filter_map(pair).collect())
 }
 

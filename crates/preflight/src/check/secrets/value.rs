@@ -1,5 +1,5 @@
-//! Whether a secret's value is what its kind says. Nothing of the value is told, only what is
-//! wrong with it; of a certificate, which is public, the day on which it ends.
+//! Whether a secret's value matches its kind. No part of the value is shown, only what is wrong
+//! with it; for a certificate, which is public, also the day on which it expires.
 
 use config::file::{SecretCheck, SecretKind};
 use jiff::Timestamp;
