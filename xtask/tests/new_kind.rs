@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Its type, in a file of its own.
+/// Its type, in its own file.
 const CONFIG: &str = r#"//! Files that must be there.
 
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub struct FileProbe {
     pub name: String,
     /// The file.
     pub path: PathBuf,
-    /// What it does otherwise than the stage's policy.
+    /// How it differs from the stage's policy.
     pub policy: Option<PolicyOverlay>,
     /// `advisory` shows the probe, but it cannot fail the stage. Default: required.
     #[serde(default)]
@@ -43,7 +43,7 @@ impl ProbeConfig for FileProbe {
 }
 "#;
 
-/// Its measurement, in a file of its own.
+/// Its measurement, in its own file.
 const PROBE: &str = r#"//! Whether a file is there.
 
 use std::time::Duration;
@@ -129,7 +129,7 @@ impl Tree {
             .unwrap();
         let files = String::from_utf8(files.stdout).unwrap();
         let files = files.split_terminator('\0');
-        // What is not committed yet is listed too, also where it was deleted.
+        // Uncommitted files are listed too, also deleted ones.
         let read = |file: &str| Some((file.to_owned(), fs::read(root.join(file)).ok()?));
         let mut tree = Tree(files.filter_map(read).collect());
         // Cargo tells packages of two workspaces apart by their versions, not by their folders:
@@ -165,7 +165,7 @@ impl Tree {
         let copy = tmp.join("new-kind");
         for (file, content) in &self.0 {
             let path = copy.join(file);
-            // What has not changed keeps its time, by which cargo knows it.
+            // An unchanged file keeps its time, by which cargo recognises it.
             if !fs::read(&path).is_ok_and(|before| before == *content) {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, content).unwrap();

@@ -1,4 +1,4 @@
-//! The release workflow's scripts, on a repository with a remote of its own.
+//! The release workflow's scripts, on a repository with its own remote.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
@@ -84,7 +84,7 @@ impl Project {
         line.split('\t').next().unwrap().to_owned()
     }
 
-    /// Releases a version from main, as a job does: on a checkout of its own.
+    /// Releases a version from main, as a job does: on its own checkout.
     fn release(&self, version: &str) {
         let sums = self.at("checksums.txt");
         fs::write(

@@ -110,7 +110,7 @@ fn without_a_configuration_and_with_a_broken_one() {
             .unwrap()
             .contains("faliure-limit")
     );
-    // The rest is looked at all the same.
+    // The other checks run all the same.
     outcome(&report, "repository/git");
 }
 

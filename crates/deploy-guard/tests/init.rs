@@ -58,7 +58,7 @@ impl Repository {
         command.args(args).assert()
     }
 
-    /// What was written holds: for our own reader, for actionlint, for zizmor.
+    /// The written files are valid: for our own reader, for actionlint, for zizmor.
     #[track_caller]
     fn holds(&self) -> (String, String) {
         testkit::bin("deploy-guard")

@@ -153,7 +153,7 @@ fn a_tool_cache_that_cannot_be_used_is_no_reason_to_stop() {
     }
 }
 
-/// In a namespace with a file system of its own that is too small.
+/// In a namespace with its own file system, which is too small.
 #[test]
 fn a_full_disk_is_said_to_be_one() {
     let release = Release::start();

@@ -197,7 +197,7 @@ fn what_is_not_here_is_named_and_nothing_is_run() {
             .contains("--anyway")
     );
     assert_eq!(checkout.shop.requests(), before, "nothing was asked");
-    // Only looked at, also where all is here.
+    // `--check` only compares, also where everything exists here.
     let env = [("TOKEN", "t"), ("BASE", base.as_str()), ("DEPLOY_KEY", "k")];
     let (code, _, _) = checkout.here(&["--check"], &env);
     assert_eq!((code, checkout.shop.requests()), (0, before));

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{Nginx, Shop, browser};
 
-/// v1 is good and runs blue; what is deployed runs green.
+/// v1 is good and runs on blue; the new release runs on green.
 struct World {
     folder: TempDir,
     nginx: Nginx,

@@ -77,7 +77,7 @@ fn every_permission_of_github_stands_in_the_table() {
     }
 }
 
-/// Which of them a job's own token can have: what `Needs::workflow` says.
+/// Which of them a job's own token can have, by `Needs::workflow`.
 #[test]
 fn whether_a_jobs_own_token_will_do_is_what_the_hints_say() {
     let can = found(

@@ -111,7 +111,7 @@ fn hg_release_other_named_within_the_failure_limit_is_not_forgotten() {
     let port = server(&[V1, SILENT]);
     let got = gate("v2", "failure-limit: 3", &http("it", port, ""));
     ends(got, 1, "release v1");
-    // What was there before may answer at first.
+    // The old release may answer at first.
     let port = server(&[V1, V1, V2]);
     let got = gate("v2", "failure-limit: 3", &http("it", port, ""));
     ends(got, 0, "release v2");
@@ -134,7 +134,7 @@ fn hg_release_other_still_answering_voids_what_passed_without_a_name() {
     // The page of the old release works, the one of the new release does not.
     let probes = version(&[V2, V1, V1, V2], "") + &page(&["works", "broken"], once);
     ends(gate("v2", policy, &probes), 1, "does not match");
-    // It works in both: it is asked again, and passes.
+    // It works in both: it is probed again, and passes.
     let probes = version(&[V2, V1, V1, V2], "") + &page(&["works"], once);
     let (code, report) = gate("v2", policy, &probes);
     let asked = &report["outcomes"][1]["measurements"];
@@ -200,7 +200,7 @@ fn every_member_of_a_group_must_name_the_release_that_one_of_them_names() {
             "  http: [{{ name: shop, url: 'http://{{target}}/', targets-file: '{}', require: {require} }}]\n",
             file.display()
         );
-        // Long enough that each is asked before one of them has passed.
+        // Long enough that each is probed before one of them has passed.
         let (ended, report) = gate("v2", "success-threshold: 30", &group);
         assert_eq!(ended, code, "{require}: {report}");
     }

@@ -46,7 +46,7 @@ fn a_phone_and_a_screen_reader_can_read_it_and_the_table_sorts() {
             .map(|cell| cell.as_str().unwrap()[..8].to_owned())
             .collect()
     };
-    // A phone shows what failed, and the rest when it is asked for; the next step in full size.
+    // A phone shows the failures, and the rest on demand; the next step in full size.
     assert_eq!(
         (&seen["folded"], &seen["unfolded"]),
         (&json!(1), &json!(3)),

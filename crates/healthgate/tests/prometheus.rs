@@ -138,7 +138,7 @@ fn old_samples_decide_nothing() {
         ask(&server, query, &format!("max: 5%, on-stale: {rule}")).code(code);
     }
     ask(&server, query, "max: 5%, max-age: 10m").code(0);
-    // What has no age at all is not old.
+    // A value without an age is not old.
     ask(&server, "vector(0)", "max: 1").code(0);
 }
 
@@ -513,7 +513,7 @@ fn series(text: &mut String, series: &str, value: impl Fn(i64) -> Option<i64>) {
     }
 }
 
-/// A server with what was recorded, and time to read it.
+/// A server with the recorded series, and time to read them.
 fn recording(text: &str, probe: &str) -> Prometheus {
     let server = Prometheus::recorded(&format!("{text}# EOF\n"), &[]);
     let read = testkit::wait_until(std::time::Duration::from_mins(1), || {

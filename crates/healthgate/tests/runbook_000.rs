@@ -9,7 +9,7 @@ use std::time::Duration;
 use gating::{gate, gate_with};
 use testkit::{Nginx, Shop, wait_until};
 
-/// The service of the runbook, as far as it is asked.
+/// The service of the runbook, as far as the gate probes it.
 fn service() -> Nginx {
     Nginx::serving(
         r#"log_format asked escape=json '$request_method $request_uri [$request_body]';

@@ -127,7 +127,7 @@ fn runbook_003_trigger_2_p95_latency() {
     .gate()
     .code(3);
     ran.ends("slo/p95", "inconclusive", "NaN");
-    // Where it ends above the threshold, what is beyond its end is too slow.
+    // Where it ends above the threshold, requests beyond its end are too slow.
     let beyond = &[("1", 50), ("5", 80), ("+Inf", 100)];
     let ran = Recorded {
         buckets: beyond,
@@ -333,7 +333,7 @@ fn answer_times_may_be_counted_in_milliseconds() {
     gate_with("3s", "").code(1);
 }
 
-/// A service that calls its label otherwise has no series of failures either.
+/// A service with another name for its label does not have a series of failures either.
 #[test]
 fn requests_without_the_status_label_decide_nothing() {
     let text = series("code=\"500\"", 600, 0, 90) + &series("code=\"200\"", 600, 0, 10);

@@ -218,7 +218,7 @@ fn a_probe_that_hangs_does_not_hold_up_the_end() {
             .iter()
             .map(|one| one["verdict"].as_str().unwrap())
             .collect();
-        // What was decided stays so.
+        // A decision is final.
         assert_eq!(verdicts, ["inconclusive", "pass"]);
         let reason = report["reason"].as_str().unwrap();
         assert!(

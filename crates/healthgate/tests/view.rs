@@ -261,7 +261,7 @@ fn resident(pid: &str) -> u64 {
 fn the_view_ends_with_its_terminal_and_the_gate_with_its_verdict() {
     let shop = Shop::start("v1");
     let folder = tempfile::tempdir().unwrap();
-    // Connecting writes nothing, so what is written is what is shown.
+    // Connecting writes nothing, so all written bytes belong to the view.
     let probe =
         |n: usize| serde_json::json!({"name": format!("door-{n}"), "address": shop.address()});
     let config = serde_json::json!({"version": 1, "healthgate": {

@@ -52,7 +52,7 @@ fn what_a_command_prints_is_bounded_and_without_secrets() {
     command("run: 'echo \"the token is $TOKEN\"; exit 1'")
         .code(1)
         .stdout(contains("the token is ***").and(contains("c4nary").not()));
-    // What was not kept might have held it.
+    // The dropped output might have held it.
     command("run: 'head -c 300000 /dev/zero | tr \"\\\\0\" x; echo; echo needle; head -c 300000 /dev/zero', contains: needle")
         .code(3)
         .stdout(contains("was not kept"));
@@ -106,7 +106,7 @@ fn a_command_runs_on_hosts_and_names_them() {
     run("run: 'kill -9 $$$$'", &known)
         .code(1)
         .stdout(contains("killed by signal KILL"));
-    // Neither an end of its own nor another program in its place keeps the shell from its proof.
+    // Neither `exit` nor `exec` keeps the shell from its proof.
     run("run: 'echo a; exit 0; false', contains: a", &known).code(0);
     run("run: 'exec echo b # c', contains: b", &known).code(0);
     run("run: 'exit 3', status: [3]", &known).code(0);

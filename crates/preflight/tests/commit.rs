@@ -1,4 +1,4 @@
-//! Which commit GitHub is asked about: the one that is deployed, not the branch that dispatched.
+//! The commit of the queries to GitHub: the deployed one, not the head of the dispatching branch.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod asking;

@@ -636,7 +636,7 @@ async fn one_that_is_stuck_behind_many_others_is_found_and_no_more_is_asked_than
         ran.text
     );
     let asked = server.received_requests().await.unwrap().len();
-    // Those of the last two hours are the newest ten, in the first ten that are asked for.
+    // Those of the last two hours are the newest ten, on the first page of ten.
     let ran = preflight(&server, &section(", stale-after: 2h")).await;
     assert_eq!(ran.code, 0, "{}", ran.text);
     let more = server.received_requests().await.unwrap().len() - asked;

@@ -422,7 +422,7 @@ fn the_secret_of_a_helper_reaches_no_output() {
     );
 }
 
-/// The servers themselves run on threads of their own.
+/// The servers run on their own threads.
 fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().unwrap()

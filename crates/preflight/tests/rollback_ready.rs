@@ -160,7 +160,7 @@ fn runbook_002_checklist_previous_image_is_still_there_and_the_way_back_was_walk
         "a rollback was rehearsed 100d ago, 90d are allowed"
     );
 
-    // The tag was pushed again: what would come back is not what was good.
+    // The tag was pushed again: the restored image would not be the good one.
     registry.push_made("acme/shop", "v1", "linux/amd64", "2026-01-01T00:00:00Z");
     let (_, parts) = asked(here);
     assert_eq!(parts["image"]["verdict"], "fail", "{parts}");
@@ -181,7 +181,7 @@ fn a_window_closes_and_a_frozen_or_locked_or_damaged_state_is_no_way_back() {
     rollback(here, &["record", "--release", "v2"]);
     let (code, parts) = asked(here);
     assert_eq!(code, 0, "{parts}");
-    // v2 runs and v1 is what was good.
+    // v2 runs, and v1 is the last-known-good.
     let newer = |hours: i64| {
         change(here, |state| {
             state["last_known_good"] = "v1".into();

@@ -59,7 +59,7 @@ fn runbook_004_mode_3_network_unreachable() {
         text.contains("does not resolve") && text.contains("getent hosts"),
         "{text}"
     );
-    // Step 3: no route. A network of its own has none but to itself.
+    // Step 3: no route. A separate network namespace has only a route to itself.
     let alone = [
         "unshare",
         "--net",
@@ -71,7 +71,7 @@ fn runbook_004_mode_3_network_unreachable() {
     // That is this machine's fault, and says nothing about the host.
     let text = asks_with("192.0.2.1", &alone, 4, '!');
     assert!(text.contains("has no route there"), "{text}");
-    // Step 4: a firewall that swallows what is sent, as `DROP` does.
+    // Step 4: a firewall that drops packets, as `DROP` does.
     let swallowed = [
         "unshare",
         "--net",

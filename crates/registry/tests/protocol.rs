@@ -360,7 +360,7 @@ async fn a_pinned_digest_is_that_of_the_content_and_not_only_of_a_header() {
         let client = Client::new(Duration::from_secs(2)).unwrap();
         let want = Want {
             platforms: &[],
-            // A head is enough to believe the header; what is fetched is counted.
+            // For HEAD the header is enough; a fetched body is counted.
             created: told.is_some(),
         };
         let answer = client.manifest(&reference, Access::default(), want).await;

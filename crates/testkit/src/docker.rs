@@ -1,4 +1,4 @@
-//! A Docker engine of its own.
+//! A separate Docker engine.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{Answer, Process, free_port, request, tool};
 
-/// moto's server; what is put into it lives as long as it does.
+/// moto's server; its objects live as long as it does.
 #[derive(Debug)]
 pub struct Moto {
     process: Process,

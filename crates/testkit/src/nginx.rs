@@ -74,7 +74,7 @@ impl Nginx {
         }
     }
 
-    /// What was written into `access.log`.
+    /// The content of `access.log`.
     pub fn seen(&self) -> String {
         fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
     }

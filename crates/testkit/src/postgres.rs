@@ -1,4 +1,4 @@
-//! A database: PostgreSQL on a socket of its own.
+//! A database: PostgreSQL on its own socket.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -154,7 +154,7 @@ impl Registry {
         serde_json::json!({"mediaType": MANIFEST, "digest": digest, "size": manifest.len()})
     }
 
-    /// Serves the same images with TLS, on a port of its own.
+    /// Serves the same images with TLS, on its own port.
     pub fn with_tls(&self, certificate: &Certificate) -> TlsRegistry {
         let port = free_port();
         let path = self.folder.path().join("config.yml");

@@ -27,7 +27,7 @@ struct Shared {
 #[derive(Clone, Debug)]
 struct Behaviour {
     release: String,
-    /// What `/health/ready` says in `status`, and with which code.
+    /// The `status` that `/health/ready` reports, and its code.
     health: String,
     ready: u16,
     /// Every so-manieth page request is answered with 500.
@@ -90,7 +90,7 @@ impl Shop {
         release.clone_into(&mut self.shared.behaviour().release);
     }
 
-    /// What `/health/ready` says: `{"status": "healthy"}` with 200 at the start.
+    /// The answer of `/health/ready`: `{"status": "healthy"}` with 200 at the start.
     pub fn set_health(&self, status: &str, code: u16) {
         let mut behaviour = self.shared.behaviour();
         status.clone_into(&mut behaviour.health);

@@ -223,7 +223,7 @@ impl Modules {
         if let Some(child) = self.0[at].children.get(first) {
             return self.descend(*child, rest, depth);
         }
-        // What is not known by name is made by a macro.
+        // An item without a known name is made by a macro.
         match self.named(at, first, rest, depth) {
             Meaning::Module(at) => Some(at),
             Meaning::OtherCrate => None,

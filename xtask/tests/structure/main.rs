@@ -130,7 +130,7 @@ fn a_crate_has_no_more_than_seven_thousand_lines() {
     }
 }
 
-/// What a crate logs is shown where `cli` knows it for one of ours.
+/// The logs of a crate are shown only if `cli` lists the crate as ours.
 #[test]
 fn every_crate_may_log() {
     let log = testkit::workspace().join("crates/cli/src/log.rs");

@@ -73,7 +73,7 @@ impl Run {
         self
     }
 
-    /// The step of this name was not reached, or its condition said no.
+    /// The step of this name was not reached, or its condition was false.
     #[track_caller]
     pub(crate) fn skipped(self, step: &str) -> Run {
         let started = format!("Run Main {step}\n");

@@ -1,4 +1,4 @@
-//! Containers and Compose projects, on a host with a Docker engine of its own.
+//! Containers and Compose projects, on a host with its own Docker engine.
 
 use std::time::Duration;
 

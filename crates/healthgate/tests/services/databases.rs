@@ -133,7 +133,7 @@ fn a_database_by_tls_is_who_it_says() {
     let other = Authority::new();
     let stranger = format!(", tls: verify-ca, ca-file: {}", other.file().display());
     gate(STRICT, &stranger).is(1, &["invalid peer certificate"]);
-    // What would not be looked at is refused.
+    // An unused setting is refused.
     gate(STRICT, &format!(", {ca}")).is(2, &["`ca-file` needs `tls: verify-full`"]);
     gate(STRICT, ", tls: require, server-name: db.test")
         .is(2, &["`server-name` needs `tls: verify-full`"]);
@@ -330,7 +330,7 @@ fn servers_that_are_none_or_never_end_fail_in_time() {
         .is(1, &["it does not speak as Redis does"]);
     bed.gate(policy, &postgres(endless, ", user: a, tls: disable"))
         .is(1, &[]);
-    // A message that is said to be 2 GiB long.
+    // A message that claims to be 2 GiB long.
     let huge = says(
         b"R\x7f\xff\xff\xffxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         true,

@@ -9,7 +9,7 @@ use testkit::{Compose, Docker, wait_until};
 
 use crate::bed::{Bed, End, QUICK};
 
-/// A project on an engine of its own, in the folder of the gate.
+/// A project on its own engine, in the folder of the gate.
 struct Project {
     compose: Compose,
     docker: Docker,

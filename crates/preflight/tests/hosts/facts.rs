@@ -153,7 +153,7 @@ fn a_full_disk_and_used_up_inodes_are_told_apart() {
     assert!(text.contains("du -xh"), "{text}");
 }
 
-/// A server with a user `deploy` whom sudo knows, in files of its own.
+/// A server with its own sudo files, which know the user `deploy`.
 fn with_sudo(rule: &str) -> Sshd {
     let setup = SshdSetup {
         before: Some(format!(

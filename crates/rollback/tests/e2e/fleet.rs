@@ -8,7 +8,7 @@ use crate::world::{World, finish, kill, wait_for};
 
 const HOSTS: [&str; 5] = ["web-01", "web-02", "web-03", "web-04", "web-05"];
 
-/// Each host has a live release of its own: v2 everywhere.
+/// Each host has its own live release: v2 everywhere.
 pub(crate) fn fleet(extra: &str) -> World {
     let world = World::new(&HOSTS, false);
     world.configure(&HOSTS, false, extra);

@@ -5,8 +5,8 @@ use crate::world::World;
 const GOOD: &str = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d";
 const NEXT: &str = "0fb16b11f9936e0374948c64e8c3b18db25b6fbf";
 
-/// A world in which the service tells of a release what `told` makes of `$RELEASE`, and the gate
-/// compares by `rule`. `rest` is what else stands under `rollback:`.
+/// A world in which the service reports what `told` makes of `$RELEASE`, and the gate compares by
+/// `rule`. `rest` holds the other keys under `rollback:`.
 fn world(rule: &str, told: &str, rest: &str) -> World {
     let world = World::new(&["localhost"], false);
     let port = world.port;
@@ -22,7 +22,7 @@ fn world(rule: &str, told: &str, rest: &str) -> World {
     world
 }
 
-/// What is asked of a release whose gate has passed, when the service tells `told` of it.
+/// The steps after a passed gate, with a service that reports `told`.
 fn the_gate_and_all_after_it_agree(world: &World, good: &str, next: &str, told: [&str; 2]) {
     world.set_live(told[0]);
     world.rollback(&["record", "--release", good]).exits(0);

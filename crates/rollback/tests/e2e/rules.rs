@@ -108,7 +108,7 @@ fn after_the_window_the_registry_must_still_have_the_image_that_was_recorded() {
     let image = format!("{}/shop:v1", registry.address());
     record_v1(&world, &["--image", &image, "--digest", &digest]);
     world.rollback(&["plan"]).exits(0);
-    // The tag is there and names other bytes: what was recorded is gone.
+    // The tag exists and names other bytes: the recorded image is gone.
     let other = format!("sha256:{}", "0".repeat(64));
     record_v1(&world, &["--digest", &other]);
     let outcome = refused(&world, "window");
@@ -144,7 +144,7 @@ fn after_the_window_the_registry_must_still_have_the_image_that_was_recorded() {
     assert_eq!(world.live(), "v1");
 }
 
-/// Whom preflight trusts for the image.
+/// The authority that preflight trusts for the image.
 #[test]
 fn after_the_window_a_registry_is_trusted_by_the_ca_file_of_preflight() {
     let registry = Registry::start();

@@ -321,7 +321,7 @@ fn a_stage_that_ends_in_an_error_has_one_section_and_one_annotation() {
     let summary = world.read("summary.md");
     assert_eq!(summary.matches("## ").count(), 1, "{summary}");
     assert!(summary.contains("**Next step:** "), "{summary}");
-    // A usage error has one too, of its own.
+    // A usage error has its own one, too.
     world.write("summary.md", "");
     let ran = world.rollback(&["run", "--lock-wait"]).exits(2);
     assert_eq!(ran.stderr.matches("::error ").count(), 1, "{}", ran.stderr);

@@ -13,7 +13,7 @@ const TRIES: u32 = 200;
 /// A user that is not root, and owns nothing.
 const USER: u32 = 4242;
 
-/// Another user, to whom `/proc` shows its own processes alone.
+/// Another user, who sees only their own processes in `/proc`.
 const HIDDEN: &str = "mount -t proc -o hidepid=2 proc /proc && \
 exec setpriv --reuid 4242 --regid 4242 --clear-groups -- sh -c \"$TRY\"";
 
@@ -48,7 +48,7 @@ fn holding(world: &World) -> Child {
     holder
 }
 
-/// Tries to record in namespaces of its own; how often each exit code came.
+/// Tries to record in separate namespaces; returns how often each exit code came.
 fn tries(world: &World, unshare: &[&str], script: &str, tries: u32) -> String {
     each(
         world,
@@ -130,7 +130,7 @@ fn a_live_lock_is_never_taken_by_who_may_not_look_at_its_holder() {
     kill("KILL", pid);
     holder.wait().unwrap();
     world.write("go", "");
-    // In its own namespace a container cannot know it; the kernel tells another user.
+    // A container in its own namespace cannot know it; the kernel reports it to another user.
     let codes = tries(&world, &["--pid", "--fork", "--mount-proc"], container, 1);
     assert_eq!(codes, "1 × 5", "{}", world.read("out"));
     let codes = each(&world, &["--mount"], HIDDEN, "unlock", 1);

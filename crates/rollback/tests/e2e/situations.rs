@@ -1,5 +1,5 @@
-//! `decide`, `plan` and `run` agree, whatever the situation; and what is gone, frozen or half-way is
-//! told.
+//! `decide`, `plan` and `run` agree in every situation, and they report a missing state, a frozen
+//! environment and a half-done deployment.
 
 use state::{Document, Frozen};
 

@@ -50,7 +50,7 @@ fn world() -> World {
     World {
         bed: world
             .bed
-            // Not this machine's own settings; what is kept open ends by itself.
+            // Not this machine's own settings; connections that are kept open end by themselves.
             .env("ANSIBLE_CONFIG", &settings)
             .env("ANSIBLE_PIPELINING", "1")
             .env("ANSIBLE_SSH_CONTROL_PATH_DIR", &sockets)
@@ -96,7 +96,7 @@ fn what_the_playbook_cannot_do_is_refused_and_names_are_never_code() {
         assert!(!world.bed.path("pwned").exists());
     }
     world.runs("v2");
-    // What is there is taken by its name, whatever it looks like.
+    // An existing release is matched by its name, whatever its form.
     let odd = "{{1+1}}`touch_pwned`";
     for (host, _) in &world.hosts {
         let folder = format!("/srv/shop/releases/{odd}");

@@ -134,7 +134,7 @@ impl Bed {
         true
     }
 
-    /// What was kept under this name of what the last rollback found.
+    /// The evidence of the last rollback under this name.
     pub(crate) fn evidence(&self, name: &str) -> String {
         let folder = fs::read_dir(self.path(".deploy-guard/evidence")).unwrap();
         let newest = folder.map(|entry| entry.unwrap().path()).max().unwrap();

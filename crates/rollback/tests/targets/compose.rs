@@ -167,7 +167,7 @@ fn from_good_to_bad_and_back_and_nothing_else_is_touched(compose: Compose) {
     assert_eq!(world.container("backend").1, "shop:v1");
     for name in ["containers", "logs"] {
         let kept = world.bed.evidence(&format!("localhost.{name}.txt"));
-        // A busy machine has not started `docker-compose` in the time there is; then that is said.
+        // A busy machine may not start `docker-compose` in time; then the error reports that.
         let late = end.text.contains(&format!("capture/localhost/{name}"));
         assert!(kept.contains("backend") || late, "{name}: {}", end.text);
     }
@@ -348,7 +348,7 @@ fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now(comp
         own.split_once('@').unwrap().1.to_owned()
     };
     let (good, bad) = (push("v1", "v1"), push("v2", "v2"));
-    // The tag is pushed again, with what is bad; and nothing of it is left here.
+    // The tag is pushed again with the bad image, and the local image is removed.
     push("v2", "v1");
     world.docker.must(&["rmi", "-f", "shop:v1"]);
     let config = world.bed.read("deploy-guard.yml");
@@ -601,7 +601,7 @@ fn what_a_killed_rollback_left_behind_does_not_overtake_its_abort(compose: Compo
         world.bed.put_back(&state);
         world.deployed();
         world.answers("v2");
-        // `docker-compose` goes on when the rollback that called it is no more.
+        // `docker-compose` continues after the rollback that called it has ended.
         world.bed.killed(2, Duration::from_millis(millis));
         world.bed.rollback(&["abort"]).is(0, &[]);
         assert_eq!(world.container("backend").1, "shop:v2", "{millis} ms");

@@ -8,7 +8,7 @@ use testkit::{Compose, Docker, Registry};
 
 use crate::bed::Bed;
 
-/// A folder with a project, and a Docker engine of its own.
+/// A folder with a project, and its own Docker engine.
 struct Project {
     compose: Compose,
     bed: Bed,
@@ -106,7 +106,7 @@ impl Project {
     }
 }
 
-/// A service that stays, with more lines of its own.
+/// A service that keeps running, with more lines of its own.
 fn service(name: &str, more: &str) -> String {
     format!(
         "  {name}:\n    image: {name}:${{TAG}}\n    network_mode: none\n    command: [/bin/sh, /run.sh]\n{more}"
@@ -121,7 +121,7 @@ fn rb_compose_half_deployed_is_gone_back_from_and_never_recorded(compose: Compos
     project.file(&(service("web", "") + &service("worker", "")));
     project.deployed(&["up", "-d"], &[("TAG", "v1")]);
     project.bed.recorded("v1", "v2");
-    // What was begun ended before the other service.
+    // The step that had begun ended before the other service.
     for worker in ["v2", "v2-crash"] {
         project.deployed(&["up", "-d", "worker"], &[("TAG", worker)]);
         for release in ["v1", "v2", "v2-crash"] {
@@ -225,7 +225,7 @@ fn rb_compose_unset_variable_is_refused_and_shown(compose: Compose) {
         ],
     );
     assert!(!end.text.contains("s3cr3t"), "{}", end.text);
-    // What is no variable of a container's environment counts as well.
+    // A variable that is not in a container's environment counts as well.
     project.target(&format!(
         "    env: {{ TAG: \"{{release}}\", PASSWORD: s3cr3t }}\n{WEB}"
     ));
@@ -303,7 +303,7 @@ fn rb_compose_one_shot_and_compose_scale_zero_are_as_compose_wants_them(compose:
     assert_eq!(project.images("web"), ["web:v1 running"]);
     assert_eq!(project.images("once"), ["once:v1 exited"]);
     assert!(project.images("none").is_empty());
-    // Nothing waits for it: the hint names the key, and the key says it.
+    // No service waits for it: the hint names the key, and the key declares it.
     project.file(&(service("web", "") + once + none));
     project.deployed(&["up", "-d"], &[("TAG", "v2")]);
     let run = ["run", "--release", "v2"];
@@ -383,7 +383,7 @@ fn rb_compose_tag_moved_is_not_what_was_recorded(compose: Compose) {
     let v1 = ["record", "--release", "v1", "--digest", &digest];
     project.bed.rollback(&v1).is(0, &[]);
     project.deployed(&["up", "-d"], &[("TAG", "v2")]);
-    // Here and in the registry the tag names what is bad.
+    // Here and in the registry the tag names the bad image.
     push("v2", "v1");
     project.bed.rollback(&["run"]).is(0, &["from v2 to v1"]);
     let image = project.images("web");

@@ -202,7 +202,7 @@ impl World {
             .env("AWS_SECRET_ACCESS_KEY", SECRET)
             .env("AWS_REGION", "us-east-1");
         bed.configure("", TARGET, "");
-        // The target itself says that v1 runs: by what is told of it now.
+        // The target itself reports that v1 runs, by its current data.
         let v1 = ["record", "--release", "v1", "--task-definition", "shop:1"];
         bed.rollback(&v1).is(0, &["v1 runs (the target says so)"]);
         let v2 = [
@@ -559,7 +559,7 @@ fn moto_takes_every_call_and_a_deployment_that_does_not_come_is_noticed() {
             .unwrap()
             .ends_with("shop:1")
     );
-    // What was there is PRIMARY still, and rolled out.
+    // The old deployment is still PRIMARY, and rolled out.
     bed.rollback(&["abort"]).is(0, &["v2 is back"]);
     moto.ecs(
         "DeregisterTaskDefinition",

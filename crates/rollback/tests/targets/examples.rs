@@ -92,7 +92,7 @@ fn the_example_of_a_decision_goes_by_what_users_get() {
     bed.write("live", "v1");
     bed.rollback(&["decide"])
         .is(0, &["SAFE", "decide/users", "decide/new-instance"]);
-    // Switched, as the target tells, before a user's request shows it.
+    // Switched by the target's own data, before a user's request shows it.
     bed.write("live", "v2");
     bed.rollback(&["decide"])
         .is(1, &["CRITICAL", "decide/target: the new release runs: v2"]);

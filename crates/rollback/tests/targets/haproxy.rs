@@ -321,7 +321,7 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     }
 }
 
-/// Names and what was set, without what changes by itself.
+/// Names and settings, without values that change by themselves.
 fn columns(state: &str) -> Vec<Vec<String>> {
     let row = |line: &str| line.split_whitespace().take(9).map(str::to_owned).collect();
     state.lines().map(row).collect()

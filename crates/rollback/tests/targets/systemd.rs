@@ -79,7 +79,7 @@ impl World {
 /// A machine with its service, and where that answers.
 fn machine(releases: &[&str]) -> (SystemdHost, u16) {
     let port = free_port();
-    // A machine that is asked to hang hangs in the middle of a restart.
+    // A machine that shall hang does so in the middle of a restart.
     let unit = format!(
         "[Unit]\nStartLimitIntervalSec=0\nConditionPathExists=/srv/shop/current\n[Service]\nWorkingDirectory=/srv/shop/current\n\
          ExecStartPre=/bin/sh -c 'while [ -e /srv/hang ]; do sleep 0.2; done'\nTimeoutStartSec=infinity\n\
@@ -229,7 +229,7 @@ fn names_of_releases_are_never_code() {
     ];
     let world = World::new(1, &["v2"], "");
     let (host, _) = &world.hosts[0];
-    // The gate reads one line of text and waits in vain for some of these; the target itself tells what runs.
+    // The gate reads one line of text and waits in vain for some of these; the target itself reports what runs.
     let config = world.bed.read("deploy-guard.yml");
     let hasty = config.replace("deadline: 30s", "deadline: 3s");
     assert_ne!(config, hasty);

@@ -56,7 +56,7 @@ fn one_dead_one_full_one_hanging_one_rebooting() {
             "not done in time",
         ],
     );
-    // The gate is asked once more behind the deadline of the switch.
+    // The gate runs once more after the deadline of the switch.
     assert!(
         took < DEADLINE + Duration::from_secs(15),
         "{took:?}: {}",

@@ -112,7 +112,7 @@ impl Hub {
         id
     }
 
-    /// A run goes on while it is looked at.
+    /// A run makes progress while it is polled.
     fn look(&mut self, id: u64) -> Value {
         if self.followed.last() != Some(&id) {
             self.followed.push(id);

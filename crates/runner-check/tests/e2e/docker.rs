@@ -15,7 +15,7 @@ async fn a_full_disk_is_seen_named_and_pruned() {
     list(&server, ResponseTemplate::new(403)).await;
     let host = host(&[("web-01", LISTENS), ("docker", DOCKERD)]);
     crate::world::start(&host, "web-01");
-    // A disk of its own, small enough to fill.
+    // A separate disk, small enough to fill.
     host.must(&["mkdir", "-p", "/var/lib/docker"]);
     host.must(&[
         "mount",

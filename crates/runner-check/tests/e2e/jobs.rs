@@ -285,7 +285,7 @@ runner-check:
         &["pool theirs takes the job", "for 30m, and none runs"],
     );
 
-    // Of an organisation no list of jobs exists: named repositories are asked, else our own.
+    // An organisation does not have a list of jobs: the named repositories are queried, else our own.
     let org = |more: &str| {
         format!(
             "version: 1\nrunner-check: {{ organization: acme, {more} pools: [{{ name: all, labels: [self-hosted] }}] }}\n"

@@ -45,7 +45,7 @@ runner-check:
     );
     let folder = Folder::with_host(&server, &host, &config);
 
-    // Diagnostics, steps 1 to 3: what every source says, in one answer.
+    // Diagnostics, steps 1 to 3: the evidence of every source, in one answer.
     let (code, text) = folder.run(&[]).await;
     assert_eq!(code, 1, "{text}");
     has(

@@ -216,7 +216,7 @@ impl Folder {
     }
 }
 
-/// Fails with the whole text, which says more than a part that is missing.
+/// Fails with the whole text, which shows more than the missing part.
 #[track_caller]
 pub(crate) fn has(text: &str, parts: &[&str]) {
     for part in parts {

@@ -306,7 +306,7 @@ pub(crate) fn races(place: &dyn Place, rounds: usize) {
                             Err(error) => wrong(format!("{writer}, round {round}: {error}")),
                         }
                         end.wait();
-                        // All of them see it, so that none waits for another in vain.
+                        // All of them see it, so that no writer waits for another in vain.
                         if winners.load(Ordering::SeqCst) != round + 1
                             || !wrongs.lock().unwrap().is_empty()
                         {

@@ -92,7 +92,7 @@ fn live(block: &Block) {
     );
 }
 
-/// The commands behind `$`, and what was printed.
+/// The commands after `$`, and their output.
 fn session(block: &Block) -> (Vec<String>, String) {
     let joined = block.text.replace("\\\n", " ");
     let (commands, printed): (Vec<_>, Vec<_>) =
