@@ -1,4 +1,4 @@
-//! What the Action promises of a long summary and of a cancelled job, with the real binary.
+//! The Action's promises for a long summary and for a cancelled job, with the real binary.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod job;

@@ -41,7 +41,7 @@ fn a_typo_anywhere_stops_every_binary_at_its_place() {
     }
 }
 
-/// What a step's output is, of those in a file.
+/// The value of a step's output in a file.
 fn output(file: &str, name: &str) -> String {
     let mut lines = file.lines();
     let start = format!("{name}<<");

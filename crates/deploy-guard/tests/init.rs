@@ -170,7 +170,7 @@ fn rb_init_build_hides_others_what_is_built_here_is_what_is_deployed() {
         &[
             "shop-worker:{release}",
             "up -d --build",
-            // What a variable names is of a release too, and is pulled.
+            // An image that a variable names belongs to a release too, and is pulled.
             "web: \"ghcr.io/acme/shop:{release}\"",
             "image: \"ghcr.io/acme/shop:${RELEASE}\"",
         ],

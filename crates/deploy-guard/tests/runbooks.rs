@@ -262,7 +262,7 @@ fn runbook_002_manual_deployment_if_ci_failed() {
     assert_eq!(world.state()["last_known_good"], "v2");
 }
 
-/// What a person reads first of a deployment that failed: in the run's summary and on its page.
+/// The first lines about a failed deployment: in the run's summary and on its page.
 #[test]
 fn the_summary_and_the_page_of_a_run_open_with_what_happened() {
     let world = World::new();

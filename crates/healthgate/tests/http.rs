@@ -573,7 +573,7 @@ environments:
         text.contains("status 500") && text.contains("curl -sv"),
         "{text}"
     );
-    // What a person would have gone to read.
+    // The details that a person would have looked up.
     assert!(report.contains("database unreachable"), "{report}");
     shop.set_health("healthy", 200);
     shop.set_delay(std::time::Duration::from_secs(4));

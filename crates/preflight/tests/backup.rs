@@ -73,7 +73,7 @@ fn write(path: &Path, bytes: &[u8], hours: u64) {
     file.set_modified(then).unwrap();
 }
 
-/// What a program makes of these bytes.
+/// The output of a program for these bytes.
 fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("in");

@@ -140,7 +140,7 @@ async fn an_earlier_attempt_at_this_run_forbids_nothing_and_what_it_proved_stand
     let ran = ci(&server, "{ name: ci, required: [test] }").await;
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert_eq!(ci(&server, "{ name: ci }").await.code, 0);
-    // What failed in the present attempt does.
+    // A failure in the present attempt counts.
     let server = serve(&runs, &[]).await;
     workflow(&server, "2026-11-28T10:00:00Z").await;
     let ran = ci(&server, "{ name: ci }").await;

@@ -339,7 +339,7 @@ fn a_credential_helper_is_asked_as_docker_asks_it() {
 #[test]
 fn a_token_of_ecr_opens_its_registry() {
     let moto = Moto::start();
-    // What moto hands out; the real ECR's is longer and lives twelve hours.
+    // moto's token; the real ECR's is longer and is valid for twelve hours.
     let registry = Registry::start_private("AWS", "123456789012-auth-token");
     registry.push("acme/shop", "v1", "linux/amd64");
     let image = format!("{}/acme/shop:v1", registry.address());

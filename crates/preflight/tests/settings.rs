@@ -74,7 +74,7 @@ fn runbook_000_every_key_of_the_example_file_is_required() {
         .assert()
         .code(4)
         .stdout(contains("a line is not KEY=VALUE").and(contains("hunter2").not()));
-    // What Docker takes, and a shell does not.
+    // Docker accepts these, and a shell does not.
     write(
         ".env.example",
         "APP_NAME=My Shop\nfeature-x=1\nexport TZ=\n",

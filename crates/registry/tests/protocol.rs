@@ -1,4 +1,4 @@
-//! What a real registry cannot be made to do.
+//! Behaviour that a real registry cannot be made to show.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a real browser makes of a summary, and of a report's page.
+//! How a real browser shows a summary, and a report's page.
 //!
 //! With a folder in `SCREENSHOTS` pictures of them are kept there.
 

@@ -158,7 +158,7 @@ impl Docker {
     pub fn start() -> Docker {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name).display().to_string();
-        // What it mounts and leaves mounted is gone with it, and its folder can be removed.
+        // Its mounts end with it, and its folder can be removed.
         let mut command = Command::new(tool("unshare"));
         command
             .args(["--mount", "--propagation=slave"])

@@ -79,7 +79,7 @@ impl Authority {
     }
 }
 
-/// What a name is called in a certificate.
+/// The kind of a name in a certificate.
 fn kind_of(name: &str) -> &'static str {
     if name.parse::<std::net::IpAddr>().is_ok() {
         "IP"

@@ -32,7 +32,7 @@ fn floors() -> BTreeMap<String, usize> {
         .collect()
 }
 
-/// What a crate uses of ours.
+/// Our crates that a crate uses.
 #[derive(Default)]
 struct Used {
     /// In its library and programs.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::page::{Block, pages};
 use crate::words::refused;
 
-/// What the fragments of the documents take for given.
+/// The settings that the fragments of the documents assume.
 const HOSTS: [&str; 6] = [
     "web-01",
     "web-02",
@@ -257,7 +257,7 @@ fn has(schema: &Value, part: &Value, path: &[&str]) -> bool {
         || same.into_iter().any(|part| has(schema, part, path))
 }
 
-/// What a block's workflow is called beside all others.
+/// A unique name for a block's workflow.
 fn name(page: &str, line: usize) -> String {
     format!("{}-{line}.yml", page.replace(['/', '.'], "-"))
 }

@@ -72,7 +72,7 @@ impl Walk {
 pub(crate) struct World {
     folder: TempDir,
     variables: Vec<(String, String)>,
-    /// What else has to run as long as it is there.
+    /// Other processes that must run during its lifetime.
     pub(crate) servers: Vec<Box<dyn std::any::Any>>,
 }
 

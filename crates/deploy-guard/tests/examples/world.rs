@@ -108,7 +108,7 @@ fn fill(folder: &Path, placeholder: &str, value: &str, found: &mut usize) {
     }
 }
 
-/// What `url` answers comes to be this.
+/// Waits until `url` answers this.
 #[track_caller]
 pub(crate) fn answers(url: &str, expected: &str) {
     let mut body = String::new();

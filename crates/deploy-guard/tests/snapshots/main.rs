@@ -1,4 +1,4 @@
-//! What people read, as snapshots: a reviewer sees each change of it in the diff.
+//! The texts that people read, as snapshots: a reviewer sees each change in the diff.
 //!
 //! After a wanted change: `INSTA_UPDATE=always cargo test --workspace --test snapshots`.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]

@@ -1,4 +1,4 @@
-//! What each stage shows of what it did.
+//! The output of each stage.
 
 use crate::Folder;
 

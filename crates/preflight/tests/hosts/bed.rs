@@ -49,7 +49,7 @@ impl Bed {
         self
     }
 
-    /// What else the check wants of the host.
+    /// Further keys of the check.
     pub(crate) fn wants(mut self, facts: &str) -> Bed {
         for line in facts.lines() {
             self.config.push_str(&format!("      {}\n", line.trim()));

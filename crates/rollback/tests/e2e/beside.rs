@@ -1,4 +1,4 @@
-//! What runs beside a rollback: evidence and a backup before, notices after; none of it decides.
+//! Hooks of a rollback: evidence and a backup before, notices after; none of them decides.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! What once went wrong.
+//! One test for each past fault.
 
 use crate::world::{World, finish, kill, wait, wait_for};
 

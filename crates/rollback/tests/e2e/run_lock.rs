@@ -106,7 +106,7 @@ fn a_deployment_that_is_cancelled_gives_its_lock_back_and_a_killed_one_loses_it(
         .says("the deployment of v3 may be half-way");
     world.rollback(&["run"]).exits(0);
     assert_eq!(world.live(), "v1");
-    // What the killed one had started ends.
+    // The steps that the killed run had started end.
     world.write("deploy.sh", "");
     world.write("go", "");
 }

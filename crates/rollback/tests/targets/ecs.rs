@@ -18,7 +18,7 @@ fn arn(revision: u32) -> String {
     format!("arn:aws:ecs:us-east-1:1:task-definition/shop:{revision}")
 }
 
-/// What becomes of the next deployment.
+/// The fate of the next deployment.
 #[derive(Clone, Copy, PartialEq)]
 enum Fate {
     RollsOut,

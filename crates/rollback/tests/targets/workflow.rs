@@ -21,7 +21,7 @@ on:
     inputs: { version: { required: true }, environment: {}, rollback-id: {} }
 ";
 
-/// What the played GitHub does and has seen.
+/// The behaviour of the mocked GitHub, and its requests.
 struct Hub {
     shop: Shop,
     /// Whether a dispatch is answered with the run's id.

@@ -20,7 +20,7 @@ pub(crate) trait Place: Sync {
     fn is_shared(&self) -> bool {
         true
     }
-    /// What lies there, without asking the store.
+    /// The stored bytes, read without the store.
     fn raw(&self, name: &str) -> Option<Vec<u8>>;
     fn put(&self, name: &str, bytes: &[u8]);
 }

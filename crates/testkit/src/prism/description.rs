@@ -51,7 +51,7 @@ pub(super) fn trimmed(name: &str) -> PathBuf {
     let Ok(made) = fs::metadata(&whole).and_then(|file| file.modified()) else {
         missing(&whole)
     };
-    // What is kept is a part of its name, so that another list makes another file.
+    // The kept paths are a part of its name, so that another list makes another file.
     let mut kept = DefaultHasher::new();
     (ASKED, ALONE).hash(&mut kept);
     let short = testbed().join(format!("{:016x}-{name}", kept.finish()));
