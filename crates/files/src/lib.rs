@@ -42,6 +42,9 @@ pub fn read_handed(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if HANDED.iter().any(|start| path.starts_with(start)) {
         return read_stream(File::open(path)?, most);
     }
+    if path.is_dir() {
+        return Err(rustix::io::Errno::ISDIR.into());
+    }
     read_stream(open(path)?, most)
 }
 
