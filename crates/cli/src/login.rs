@@ -50,7 +50,7 @@ pub async fn find(
     timeout: Duration,
 ) -> Result<Known, Trouble> {
     let found = match login.kind {
-        RegistryLogin::Anonymous => nobody(),
+        RegistryLogin::Anonymous => anonymous(),
         RegistryLogin::Ecr => ecr(None, job, timeout).await?,
         RegistryLogin::Auto => match login.password_env {
             Some(password) => variables(password, login.username_env, job)?,
@@ -58,7 +58,7 @@ pub async fn find(
                 .await
                 .unwrap_or_else(|trouble| Known {
                     trouble: Some(trouble),
-                    ..nobody()
+                    ..anonymous()
                 }),
         },
     };
@@ -68,7 +68,7 @@ pub async fn find(
     Ok(found)
 }
 
-fn nobody() -> Known {
+fn anonymous() -> Known {
     Known {
         credentials: None,
         whose: "an anonymous user".to_owned(),
@@ -165,7 +165,7 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known
         .or_else(home)
         .map(|folder| folder.join("config.json"))
     else {
-        return Ok(nobody());
+        return Ok(anonymous());
     };
     let unusable = |reason: String| Trouble {
         reason: format!(
@@ -175,11 +175,11 @@ async fn docker(image: &Reference, job: &Job, timeout: Duration) -> Result<Known
         hint: format!("look at it: `jq . {}`", path.display()),
     };
     let text = match files::read_text(&path, MAX_CONFIG) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(nobody()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(anonymous()),
         read => read.map_err(|error| unusable(error.to_string()))?,
     };
     match docker::login(&text, image).map_err(|problem| unusable(problem.to_string()))? {
-        Source::Nobody => Ok(nobody()),
+        Source::Anonymous => Ok(anonymous()),
         Source::Credentials(credentials) => Ok(known(
             credentials,
             format!("the login in {}", path.display()),
@@ -218,7 +218,7 @@ async fn helper(name: &str, server: &str, job: &Job, timeout: Duration) -> Resul
     }
     match docker::helper_answer(ran.success(), &ran.stdout) {
         Ok(Some(credentials)) => Ok(known(credentials, format!("the login from `{program}`"))),
-        Ok(None) => Ok(nobody()),
+        Ok(None) => Ok(anonymous()),
         Err(_) if !ran.success() => Err(trouble(format!("failed: {}", ran.exit))),
         Err(problem) => Err(trouble(format!("cannot be understood: {problem}"))),
     }

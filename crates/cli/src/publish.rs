@@ -365,7 +365,7 @@ enum NoPlace {
     Folder,
     #[error("`-` is no file: stdout has what `--format` says")]
     Stdout,
-    #[error("it stands for another file: name that one")]
+    #[error("it is a link to another file: name that file")]
     Link,
     #[error(transparent)]
     Io(#[from] std::io::Error),

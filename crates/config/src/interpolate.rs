@@ -109,7 +109,7 @@ fn expand(text: &str, variables: Variables<'_>, late: bool) -> Result<Expanded, 
                 None => (&inner[..end], None),
             };
             if !is_name(name) {
-                return Err(Fault::new(format!("`{name}` is no variable name"))
+                return Err(Fault::new(format!("`{name}` is not a variable name"))
                     .hint("write `$$` for a dollar sign"));
             }
             if late && &inner[..end] == LAST_KNOWN_GOOD {
@@ -191,7 +191,7 @@ mod tests {
             ("$$${A} $x ^ok$", "$1 $x ^ok$"),
             ("${EVIL}", "${A}: [x]"),
             ("${A", "`${` is not closed by `}`"),
-            ("${1}", "`1` is no variable name"),
+            ("${1}", "`1` is not a variable name"),
         ];
         for (text, expected) in cases {
             assert_eq!(expanded(text), expected, "{text}");

@@ -115,18 +115,20 @@ impl<'n> Spot<'n> {
         named(self.defined.hosts.iter().map(String::as_str), selector)
     }
 
-    /// Names within a list must differ: they become outcome ids.
+    /// Names within a list must differ and must not be empty: they become outcome ids.
     pub(crate) fn unique(self, key: &str) -> Result<(), Fault> {
         let mut seen = BTreeSet::new();
         for item in self.given().map(Node::items).unwrap_or_default() {
-            if let Some(node) = item.get(key)
-                && let Some(name) = node.text()
-                && !seen.insert(name)
-            {
-                return Err(Fault::new(format!("duplicate {key} `{name}`"))
-                    .at(node.place.clone())
-                    .hint("outcomes are told apart by this name"));
-            }
+            let Some(node) = item.get(key) else { continue };
+            let Some(name) = node.text() else { continue };
+            let problem = match name.trim() {
+                "" => format!("`{key}` is empty"),
+                _ if !seen.insert(name) => format!("duplicate {key} `{name}`"),
+                _ => continue,
+            };
+            return Err(Fault::new(problem)
+                .at(node.place.clone())
+                .hint("outcomes are told apart by this name"));
         }
         Ok(())
     }
@@ -162,7 +164,7 @@ impl<'n> Spot<'n> {
 
     pub(crate) fn a_word(self, text: &str) -> Result<(), Fault> {
         if !is_word(text) {
-            return Err(self.fault(format!("`{text}` is no name")));
+            return Err(self.fault(format!("`{text}` is not a name")));
         }
         Ok(())
     }
@@ -171,7 +173,7 @@ impl<'n> Spot<'n> {
     pub(crate) fn plain(self, text: &str, others: &str) -> Result<(), Fault> {
         let good = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
         if text.is_empty() || text.starts_with('-') || !text.chars().all(good) {
-            return Err(self.fault(format!("`{text}` is no name")));
+            return Err(self.fault(format!("`{text}` is not a name")));
         }
         Ok(())
     }
@@ -180,7 +182,7 @@ impl<'n> Spot<'n> {
     pub(crate) fn a_file(self, file: &Path, may_have_comma: bool) -> Result<(), Fault> {
         let text = file.display().to_string();
         if text.is_empty() || text.starts_with('-') || !may_have_comma && text.contains(',') {
-            return Err(self.fault(format!("`{text}` is no file's name")));
+            return Err(self.fault(format!("`{text}` is not a file's name")));
         }
         Ok(())
     }

@@ -514,7 +514,7 @@ fn a_unit_that_is_a_pattern_would_be_other_units_too() {
         "$(x)",
     ] {
         let error = case(&unit(bad)).error();
-        assert!(error.contains("is no name"), "{bad}: {error}");
+        assert!(error.contains("is not a name"), "{bad}: {error}");
     }
 }
 

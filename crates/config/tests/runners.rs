@@ -44,7 +44,7 @@ fn mistakes_about_runners_are_shown_where_they_stand() {
         (
             "hosts: { h: { address: a } }\nrunners: { web-01: { host: h, unit: 'x;y.service' } }"
                 .to_owned(),
-            "3:37: `x;y.service` is no name of a service",
+            "3:37: `x;y.service` is not a name of a service",
         ),
         (
             pool("runners: [b]"),

@@ -117,7 +117,7 @@ fn unproven(release: &str, required: Required, names: &[(Severity, Verdict, Name
         .actual(actual)
         .reason(reason)
         .hint(
-            "say where it stands: `release: { url: …/version, jq: .version }` on a probe, or \
+            "say where it is reported: `release: { url: …/version, jq: .version }` on a probe, or \
              `--release-jq`, `--release-header`; or set `release-identity: optional`",
         )
 }

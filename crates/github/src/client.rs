@@ -45,7 +45,7 @@ struct Inner {
 }
 
 enum Identity {
-    Nobody,
+    Anonymous,
     Token(Secret),
     App(Box<App>),
 }
@@ -87,7 +87,7 @@ impl Client {
             .with_auth(AuthState::None)
             .build();
         let identity = match &access.credentials {
-            Credentials::None => Identity::Nobody,
+            Credentials::None => Identity::Anonymous,
             Credentials::Token(token) => Identity::Token(token.clone()),
             Credentials::App {
                 id,
@@ -111,7 +111,7 @@ impl Client {
 
     /// Whether anything is shown to GitHub.
     pub fn has_token(&self) -> bool {
-        !matches!(self.0.identity, Identity::Nobody)
+        !matches!(self.0.identity, Identity::Anonymous)
     }
 
     /// When waiting ends.
@@ -305,7 +305,7 @@ impl Client {
     async fn headers(&self, path: &str) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::from_iter([(ACCEPT, json())]);
         let token = match &self.0.identity {
-            Identity::Nobody => return Ok(headers),
+            Identity::Anonymous => return Ok(headers),
             Identity::Token(token) => token.clone(),
             Identity::App(app) => app.token(path, &self.0.access).await?,
         };

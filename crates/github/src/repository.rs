@@ -24,7 +24,7 @@ impl Repository {
             return Ok(Repository(text.to_owned()));
         }
         Err(Error::Malformed {
-            reason: format!("`{text}` is no name of a repository: it is written OWNER/NAME"),
+            reason: format!("`{text}` is not a name of a repository: it is written OWNER/NAME"),
         })
     }
 

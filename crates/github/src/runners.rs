@@ -81,7 +81,7 @@ impl Scope {
             return Ok(());
         }
         Err(Error::Malformed {
-            reason: format!("`{self}` is no name of a repository or organisation"),
+            reason: format!("`{self}` is not a name of a repository or organisation"),
         })
     }
 }

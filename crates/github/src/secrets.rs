@@ -31,7 +31,7 @@ impl Store {
             Store::Organization(name) if is_name(name) => format!("/orgs/{name}/actions/secrets"),
             Store::Organization(name) => {
                 return Err(Error::Malformed {
-                    reason: format!("`{name}` is no name of an organisation"),
+                    reason: format!("`{name}` is not a name of an organisation"),
                 });
             }
         })

@@ -36,7 +36,7 @@ fn a_service_says_that_it_is_serving() {
     ends(
         1,
         &format!("{address}, service: shop.Ugly"),
-        "the server knows no service `shop.Ugly`",
+        "the server does not know the service `shop.Ugly`",
     );
     ends(1, &format!("{address}, tls: true"), "failed (2)");
 }
@@ -49,7 +49,10 @@ fn an_answer_of_trailers_alone_says_what_a_whole_one_does() {
         Nginx::serving(&server.replace("HEADERS", status))
     };
     for (headers, why) in [
-        ("add_header grpc-status 5;", "the server knows no service"),
+        (
+            "add_header grpc-status 5;",
+            "the server does not know the service",
+        ),
         (
             "add_header grpc-status 12;",
             "UNIMPLEMENTED: the server does not speak grpc.health.v1",

@@ -174,7 +174,7 @@ fn no_report_takes_another_ones_place() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("stands for another file"), "{text}");
+    assert!(text.contains("is a link to another file"), "{text}");
     assert!(Path::new("/dev/stdout").is_symlink());
 }
 

@@ -108,7 +108,7 @@ impl Route {
                 }
                 Err(error) => Err(Problem::broken(&error)),
             },
-            (None, Endpoint::Beyond) => Err(Problem::of_way("error", "nothing stands between")),
+            (None, Endpoint::Beyond) => Err(Problem::of_way("error", "there is nothing between")),
         }
     }
 }

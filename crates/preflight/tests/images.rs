@@ -720,8 +720,12 @@ fn pf_ghcr_private_images_are_asked_for_with_the_workflows_token() {
 #[test]
 fn what_can_be_wrong_in_the_file_is_told_with_its_place() {
     for (more, place, why) in [
-        (", platforms: [linux]", "linux]", "`linux` is no platform"),
-        (", digest: 'sha256:12'", "'sha256:12'", "is no digest"),
+        (
+            ", platforms: [linux]",
+            "linux]",
+            "`linux` is not a platform",
+        ),
+        (", digest: 'sha256:12'", "'sha256:12'", "is not a digest"),
         (", max-age: soon", "soon", "is not an age"),
         (", login: aws", "aws", "aws"),
         (

@@ -175,7 +175,7 @@ fn pf_ssh_key_shape_a_key_that_openssh_cannot_read_is_told_by_its_shape() {
     let indented: String = key.lines().flat_map(|line| ["  ", line, "\n"]).collect();
     for (value, shape) in [
         (key.replace('\n', " "), "it is one line"),
-        (format!("\"{key}\""), "it stands in quotes"),
+        (format!("\"{key}\""), "it is in quotes"),
         (indented, "its lines are indented"),
         (format!("\u{feff}{key}"), "byte order mark"),
         (format!("\n{key}"), "before its first line"),

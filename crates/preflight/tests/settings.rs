@@ -38,7 +38,7 @@ fn variables_are_set_and_of_their_form() {
         (
             "web",
             "debug",
-            "LOG_LEVEL is `debug`, which is none of info, warn",
+            "LOG_LEVEL is `debug`, which is not one of info, warn",
         ),
     ] {
         let (_folder, mut command) = preflight(FORMS);

@@ -12,7 +12,7 @@ pub enum Error {
     NoPort,
     #[error("`{0}` is no unit")]
     NoUnit(String),
-    #[error("`{0}` is no name")]
+    #[error("`{0}` is not a name")]
     NoName(String),
     /// What is looked up must be a name.
     #[error("`{0}` is an address: nothing is looked up")]

@@ -61,13 +61,13 @@ impl Grpc {
         });
         let scheme = if secure { "https" } else { "http" };
         let url = format!("{scheme}://{place}/grpc.health.v1.Health/Check");
-        let nobody = Body {
+        let empty = Body {
             text: None,
             file: None,
             json: None,
             form: &BTreeMap::new(),
         };
-        let mut request = Request::new(None, &url, headers, &nobody)?;
+        let mut request = Request::new(None, &url, headers, &empty)?;
         request.method = Method::POST;
         let fixed = HeaderValue::from_static;
         request
@@ -126,7 +126,9 @@ impl Grpc {
             Some(code) => {
                 let name = code_name(code);
                 let why = match (name, self.probe.service.as_str()) {
-                    ("NOT_FOUND", service) => format!("the server knows no service `{service}`"),
+                    ("NOT_FOUND", service) => {
+                        format!("the server does not know the service `{service}`")
+                    }
                     ("UNIMPLEMENTED", _) => "the server does not speak grpc.health.v1".to_owned(),
                     _ => {
                         let text = word("grpc-message").unwrap_or_default();

@@ -112,7 +112,7 @@ pub enum Unnamed {
     NoText { filter: String, value: String },
     #[error("`{filter}`: {cause}")]
     Filter { filter: String, cause: jq::Error },
-    #[error("what stands for the release is {0} bytes long, more than {LONGEST}")]
+    #[error("the text for the release is {0} bytes long, more than {LONGEST}")]
     TooLong(usize),
 }
 

@@ -110,7 +110,7 @@ async fn at(
     }
     if output.exit == ssh::Exit::Unproven {
         let reason = format!(
-            "host `{}`: it {}; the login may be bound to another command, or its shell is none of POSIX's",
+            "host `{}`: it {}; the login may be bound to another command, or its shell is not a POSIX shell",
             host.name(),
             output.exit
         );

@@ -21,7 +21,7 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 #[derive(Clone, Debug)]
 pub enum Source {
     /// No login is stored for the registry.
-    Nobody,
+    Anonymous,
     Credentials(Credentials),
     /// Ask `docker-credential-NAME get` with `server` on its input.
     Helper {
@@ -37,7 +37,7 @@ pub enum Error {
     Configuration(String),
     #[error("the entry of `{0}` is not base64 of `user:password`")]
     Entry(String),
-    #[error("`{0}` is no name of a credential helper")]
+    #[error("`{0}` is not a name of a credential helper")]
     Helper(String),
     #[error("its answer is not JSON with `Username` and `Secret`")]
     Answer,
@@ -94,7 +94,7 @@ pub fn login(config: &str, image: &Reference) -> Result<Source, Error> {
     let exact = auths.get_key_value(registry);
     match exact.or_else(|| auths.iter().find(|(key, _)| is_ours(key))) {
         Some((key, Some(auth))) => read(key, auth),
-        _ => Ok(Source::Nobody),
+        _ => Ok(Source::Anonymous),
     }
 }
 
@@ -124,7 +124,7 @@ fn read(key: &str, auth: &Auth) -> Result<Source, Error> {
     }
     let Some(pair) = filled(&auth.pair) else {
         // `docker login` leaves an empty entry where a helper holds the secret.
-        return Ok(Source::Nobody);
+        return Ok(Source::Anonymous);
     };
     let pair = STANDARD.decode(pair.expose().trim()).ok();
     let pair = pair.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -176,7 +176,7 @@ mod tests {
 
     fn source(config: &str, image: &str) -> String {
         match login(config, &Reference::parse(image).unwrap()) {
-            Ok(Source::Nobody) => "nobody".to_owned(),
+            Ok(Source::Anonymous) => "nobody".to_owned(),
             Ok(Source::Helper { name, server }) => format!("{name} {server}"),
             Ok(Source::Credentials(Credentials::Password { username, password })) => {
                 format!("{username}:{}", password.expose())
@@ -227,7 +227,10 @@ mod tests {
                 "1.dkr.ecr.eu-west-1.amazonaws.com/a",
                 "ecr-login 1.dkr.ecr.eu-west-1.amazonaws.com",
             ),
-            ("evil.example/a", "`../x` is no name of a credential helper"),
+            (
+                "evil.example/a",
+                "`../x` is not a name of a credential helper",
+            ),
         ] {
             assert_eq!(source(config, image), expected, "{image}");
         }

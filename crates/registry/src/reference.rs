@@ -50,13 +50,13 @@ pub enum Reason {
     /// The name as it has to be written.
     #[error("a repository's name is all lower case: `{0}`")]
     UpperCase(String),
-    #[error("`{0}` is no repository name")]
+    #[error("`{0}` is not a repository name")]
     Repository(String),
     #[error("the tag is empty")]
     EmptyTag,
     #[error("`{0}` is no tag")]
     Tag(String),
-    #[error("`{0}` is no digest such as `sha256:` and 64 hexadecimal digits")]
+    #[error("`{0}` is not a digest such as `sha256:` and 64 hexadecimal digits")]
     Digest(String),
 }
 

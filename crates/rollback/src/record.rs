@@ -84,7 +84,7 @@ enum Unfit {
     Empty,
     #[error("it has a line break or another control character, or more than {MAX_BYTES} bytes")]
     NoLine,
-    #[error("it is no digest such as `sha256:9f86d0…`")]
+    #[error("it is not a digest such as `sha256:9f86d0…`")]
     Digest,
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn unless_interrupted<T>(
 }
 
 /// The runners' owner is not configured.
-pub(crate) fn nobody() -> Failure {
+pub(crate) fn no_owner() -> Failure {
     Failure::usage("no repository is named")
-        .hint("pass `--repo OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it")
+        .hint("pass `--repo OWNER/NAME`; in a workflow GITHUB_REPOSITORY names it")
 }

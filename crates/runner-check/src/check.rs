@@ -7,7 +7,7 @@ use model::{Outcome, Report, Severity, Verdict};
 use runners::{Judgement, Knowledge, Pool, State, span};
 use tokio::time::Instant;
 
-use crate::asking::{nobody, rules, sources, unless_interrupted};
+use crate::asking::{no_owner, rules, sources, unless_interrupted};
 
 pub(crate) async fn check(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
     let started_at = Timestamp::now();
@@ -57,7 +57,7 @@ fn chosen(job: &Job, section: &RunnerCheck) -> Result<Vec<Pool>, Failure> {
         .iter()
         .filter(|pool| job.only.selects(&format!("pool/{}", pool.name)))
         .map(|pool| {
-            Pool::of_section(pool, section, job.actions.repository.as_ref()).ok_or_else(nobody)
+            Pool::of_section(pool, section, job.actions.repository.as_ref()).ok_or_else(no_owner)
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use remote::local::{Script, Stream};
 use remote::quote;
 use runners::{Pool, State, span};
 
-use crate::asking::{nobody, rules, sources, unless_interrupted};
+use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::check;
 use crate::prove::{self, prove};
 use crate::remedy::{self, NotDone, Patient};
@@ -112,7 +112,7 @@ fn target(
     let name = emergency.pool.as_deref().unwrap_or("emergency");
     let here = job.actions.repository.as_ref();
     if let Some(pool) = section.pools.iter().find(|pool| pool.name == name) {
-        let mut pool = Pool::of_section(pool, section, here).ok_or_else(nobody)?;
+        let mut pool = Pool::of_section(pool, section, here).ok_or_else(no_owner)?;
         // What is started has to be seen, whatever starts by itself.
         pool.supply = runners::Supply::Registered;
         pool.members.extend(
@@ -128,7 +128,7 @@ fn target(
             .hint("add `runner-check: { pools: [{ name: emergency, labels: […] }] }`, or say `emergency: { pool: NAME }`"));
     };
     Ok((
-        prove::pool_of(runner, job, section).ok_or_else(nobody)?,
+        prove::pool_of(runner, job, section).ok_or_else(no_owner)?,
         false,
     ))
 }

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
 use runners::{Pool, State};
 
-use crate::asking::{nobody, rules, sources, unless_interrupted};
+use crate::asking::{no_owner, rules, sources, unless_interrupted};
 
 pub(crate) async fn list(job: &Job, section: &RunnerCheck) -> Result<Report, Failure> {
     let started_at = Timestamp::now();
     let here = job.actions.repository.as_ref();
     let all = Pool {
         members: job.config.runners()?.keys().cloned().collect(),
-        ..Pool::everybody(section, here).ok_or_else(nobody)?
+        ..Pool::everybody(section, here).ok_or_else(no_owner)?
     };
     job.progress
         .say(&format!("asking {} for runners", job.actions.api_url));

@@ -8,7 +8,7 @@ use model::{Outcome, Report};
 use remote::quote;
 use runners::span;
 
-use crate::asking::{nobody, rules, sources, unless_interrupted};
+use crate::asking::{no_owner, rules, sources, unless_interrupted};
 use crate::prove::{self, Proof};
 use crate::remedy::{self, NotDone, Patient};
 
@@ -177,7 +177,7 @@ pub(crate) async fn finish(
     done: String,
     started_at: Timestamp,
 ) -> Result<Report, Failure> {
-    let pool = prove::pool_of(name, job, section).ok_or_else(nobody)?;
+    let pool = prove::pool_of(name, job, section).ok_or_else(no_owner)?;
     let proof = prove::prove(job, section, &pool).await?;
     let mut report = remedy::report(outcome(id, name, &done, section, &proof), started_at);
     report.tables = vec![runners::table::evidence(&pool, &proof.judgement)];
@@ -217,7 +217,7 @@ fn outcome(id: String, name: &str, done: &str, section: &RunnerCheck, proof: &Pr
 
 /// What the runner works on, if it does.
 async fn works(job: &Job, section: &RunnerCheck, name: &str) -> Result<Option<String>, Failure> {
-    let pool = prove::pool_of(name, job, section).ok_or_else(nobody)?;
+    let pool = prove::pool_of(name, job, section).ok_or_else(no_owner)?;
     let asking = sources(job, section, section.verify_timeout.get());
     let known = unless_interrupted(asking.gather(std::slice::from_ref(&pool)), job).await?;
     let judgement = runners::judge(&pool, &known, &rules(section));

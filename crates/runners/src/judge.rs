@@ -348,14 +348,14 @@ impl Judgement {
         }
         let wanted = u64::from(pool.min_online.get());
         let online = self.online();
-        let nobody = |source: Source| {
+        let reports_offline = |source: Source| {
             self.about_pool.iter().any(|e| {
                 e.source == source && e.state == State::Offline && e.counts(rules.max_evidence_age)
             })
         };
         if online >= wanted {
             let free = self.count(State::Online) > 0 || self.counted.is_some();
-            self.passed_over = free && nobody(Source::Jobs);
+            self.passed_over = free && reports_offline(Source::Jobs);
             self.state = match (self.passed_over, free) {
                 (true, _) => State::Unknown,
                 (false, true) => State::Online,
@@ -365,8 +365,9 @@ impl Judgement {
         }
         let contested = self.runners.iter().any(|r| r.merged.contested);
         // Runners of an organisation may be busy with other repositories.
-        let waits = nobody(Source::Jobs) && pool.scope.repository().is_some();
-        let told = (waits || nobody(Source::Prometheus)) && !contested && self.unlisted == 0;
+        let waits = reports_offline(Source::Jobs) && pool.scope.repository().is_some();
+        let told =
+            (waits || reports_offline(Source::Prometheus)) && !contested && self.unlisted == 0;
         let could = online + self.count(State::Unknown) as u64 + self.unlisted;
         self.state = if told || self.complete_or_counted() && could < wanted {
             State::Offline

@@ -97,7 +97,7 @@ impl Error {
             Error::Older { .. } => {
                 "it was left untouched: `rollback state migrate --dry-run` shows what becomes of it".into()
             }
-            Error::Unsure { .. } => "see what stands there: `rollback status`".into(),
+            Error::Unsure { .. } => "see what was written: `rollback status`".into(),
             Error::Busy { place, .. } => format!(
                 "see who writes there; a `{place}.lock` whose maker is gone for certain may be removed"
             ),

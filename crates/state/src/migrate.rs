@@ -71,7 +71,7 @@ pub enum Wrong {
     NoEntry,
     #[error("no release is named")]
     NoRelease,
-    #[error("`{0}` stands in the history twice")]
+    #[error("`{0}` is in the history twice")]
     Twice(String),
     #[error("the status `{0}` is not known")]
     Status(String),

@@ -24,7 +24,7 @@ impl Store {
         let backup = self.backend.get(&Part::Backup).await;
         let backup = match backup {
             Ok(Some(blob)) => parse::document(&blob.bytes).map_err(|error| error.to_string()),
-            Ok(None) => Err("there is none".to_owned()),
+            Ok(None) => Err("it does not exist".to_owned()),
             Err(error) => Err(error.words("").0),
         };
         let place = self.backup();

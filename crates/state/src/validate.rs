@@ -83,7 +83,7 @@ impl Walk<'_> {
         }
         if let Some(wanted) = schema["enum"].as_array().filter(|w| !w.contains(value)) {
             let wanted: Vec<String> = wanted.iter().map(Value::to_string).collect();
-            let says = format!("{} is none of {}", shown(value), wanted.join(", "));
+            let says = format!("{} is not one of {}", shown(value), wanted.join(", "));
             return self.say(at, says);
         }
         let kinds: Vec<&str> = match &schema["type"] {
@@ -122,7 +122,7 @@ impl Walk<'_> {
             }
         }
         if constants.len() > 1 {
-            let says = format!("{} is none of {}", shown(value), constants.join(", "));
+            let says = format!("{} is not one of {}", shown(value), constants.join(", "));
             return self.say(at, says);
         }
         self.found.extend(nearest.unwrap_or_default());
@@ -193,7 +193,7 @@ fn meaning(document: &Document) -> Vec<Finding> {
         if earlier < index {
             say(
                 at("release"),
-                format!("`{}` stands at /history/{earlier} too", entry.release),
+                format!("`{}` is at /history/{earlier} too", entry.release),
             );
         }
         if entry.release.is_empty() {

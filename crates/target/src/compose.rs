@@ -162,7 +162,7 @@ impl<'a> Compose<'a> {
         let digest = entry.and_then(|entry| entry.digest.as_deref());
         digest.ok_or_else(|| {
             Error::Missing(format!(
-                "the state knows no digest of {release}: `rollback record --release {release} --digest sha256:…`"
+                "the state has no digest for {release}: `rollback record --release {release} --digest sha256:…`"
             ))
         })
     }
@@ -495,7 +495,7 @@ impl<'a> Compose<'a> {
         self.one_project(place, &look, project).await?;
         let mut text = format!(
             "{}folder=$(dirname -- \"$ours\")
-[ -w \"$folder\" ] || no \"nothing may be written in $folder\"
+[ -w \"$folder\" ] || no \"cannot write in $folder\"
 ",
             self.head_at(place)
         );

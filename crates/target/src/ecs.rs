@@ -83,7 +83,7 @@ impl<'a> Ecs<'a> {
         let name = entry.and_then(|entry| entry.task_definition.as_deref());
         let name = name.ok_or_else(|| {
             Error::Missing(format!(
-                "the state knows no task definition of {release}: `rollback record --release {release} --task-definition FAMILY:REVISION`"
+                "the state has no task definition for {release}: `rollback record --release {release} --task-definition FAMILY:REVISION`"
             ))
         })?;
         // What a family's newest is, is another release tomorrow.

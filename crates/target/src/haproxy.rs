@@ -65,9 +65,8 @@ impl<'a> Haproxy<'a> {
     async fn check(&self, place: &Place, release: &str) -> Result<(), Error> {
         if let Some(file) = &self.config.state_file {
             let folder = file.parent().map(word).unwrap_or_default();
-            let text = format!(
-                "[ -w {folder} ] || {{ echo nothing may be written in {folder} >&2; exit 1; }}"
-            );
+            let text =
+                format!("[ -w {folder} ] || {{ echo cannot write in {folder} >&2; exit 1; }}");
             let limit = self.config.timeout.get();
             self.front
                 .machines

@@ -62,7 +62,7 @@ pub async fn look(section: &Rollback, config: &Config, places: &Places) -> Vec<F
 impl Kind for config::file::EcsTarget {
     fn make<'a>(&'a self, _context: &Context<'a>) -> Result<Box<dyn Target + 'a>, Error> {
         Err(Error::Unconfigured(
-            "this build knows no `ecs`: build with `--features ecs`, or take a release's binary"
+            "this build does not include `ecs`: build with `--features ecs`, or take a release's binary"
                 .to_owned(),
         ))
     }

@@ -256,13 +256,13 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
             let folder = state::atomic::folder(&file);
             let may = access(&folder, Access::WRITE_OK | Access::EXEC_OK);
             return may.map_err(|error| {
-                let what = format!("nothing may be written in {}", folder.display());
+                let what = format!("cannot write in {}", folder.display());
                 Error::from(std::io::Error::from(error)).at(what)
             });
         };
         let check = format!(
             "file=$(readlink -f -- {})\nfolder=$(dirname -- \"$file\")\n\
-             [ -w \"$folder\" ] || {{ printf 'nothing may be written in %s\\n' \"$folder\" >&2; exit 1; }}\n",
+             [ -w \"$folder\" ] || {{ printf 'cannot write in %s\\n' \"$folder\" >&2; exit 1; }}\n",
             path_word(path)?
         );
         let what = "the upstream file";

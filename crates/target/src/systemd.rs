@@ -120,7 +120,7 @@ to={to} link={link} beside={beside} unit={unit}
 [ -d \"$to\" ] || no \"there is no folder $to\"
 [ -n \"$(ls -A -- \"$to\")\" ] || no \"the folder $to is empty\"
 {SWITCHABLE}
-[ -w \"$beside\" ] || no \"nothing may be written in $beside\"
+[ -w \"$beside\" ] || no \"cannot write in $beside\"
 {sudo}",
             sudo = if self.config.sudo { SUDO } else { "" },
             to = word(&self.folder(release)?),

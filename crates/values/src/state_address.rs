@@ -25,7 +25,7 @@ const KEY: usize = 900;
 pub enum Error {
     #[error("no place is named: write a path, `ssh://host/path` or `s3://bucket/key`")]
     Empty,
-    #[error("a line break or another control character stands in it")]
+    #[error("it contains a line break or another control character")]
     Control,
     #[error("it is longer than {PATH} bytes")]
     TooLong,
@@ -35,7 +35,7 @@ pub enum Error {
     Scheme(String),
     #[error("write it as `ssh://host/path`, with a name under `hosts:`")]
     NoHost,
-    #[error("`{0}` is no name under `hosts:`; user, address and port stand there")]
+    #[error("`{0}` is not a name under `hosts:`; user, address and port are set there")]
     Host(String),
     #[error("`{0}` is no bucket's name")]
     Bucket(String),

@@ -13,7 +13,7 @@ pub enum Piece<'t> {
 pub enum Error {
     #[error("`{{{{` is not closed by `}}}}`")]
     Open,
-    #[error("`{0}` is no name of a captured value")]
+    #[error("`{0}` is not a name of a captured value")]
     Name(String),
 }
 

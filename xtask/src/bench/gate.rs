@@ -367,7 +367,7 @@ fn wait_for(port: u16) -> Result<(), Failure> {
     let end = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
         if Instant::now() > end {
-            return Err(Failure::new(format!("nobody answers on port {port}")));
+            return Err(Failure::new(format!("no server answers on port {port}")));
         }
         thread::sleep(Duration::from_millis(20));
     }

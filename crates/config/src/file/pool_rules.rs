@@ -60,7 +60,7 @@ impl Owner<'_> {
         };
         match names.iter().find(wrong) {
             Some(name) => Err(spot
-                .fault(format!("`{name}` is no name of a repository"))
+                .fault(format!("`{name}` is not a name of a repository"))
                 .hint("it is written `OWNER/NAME`")),
             None => Ok(()),
         }

@@ -198,7 +198,7 @@ impl RunnerHost {
             && !is_unit(unit)
         {
             let fault = spot.key("unit");
-            let fault = fault.fault(format!("`{unit}` is no name of a service"));
+            let fault = fault.fault(format!("`{unit}` is not a name of a service"));
             return Err(fault.hint("such as `actions.runner.acme-shop.web-01.service`: `systemctl list-units 'actions.runner.*'`"));
         }
         Ok(())

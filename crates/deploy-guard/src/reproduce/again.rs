@@ -102,8 +102,11 @@ struct Asked {
 impl Asked {
     fn read(then: &v1::Report, words: &[&str]) -> Result<Self, Failure> {
         let unread = || {
-            Failure::usage(format!("the report's inputs are none of {}", then.stage))
-                .hint("is it a report of deploy-guard?")
+            Failure::usage(format!(
+                "the report's inputs are not inputs of {}",
+                then.stage
+            ))
+            .hint("is it a report of deploy-guard?")
         };
         // What a variable says is not seen here, and would be missed.
         let lenient = stages().ignore_errors(true);

@@ -5,6 +5,7 @@
 
 mod errors;
 mod help;
+mod rules;
 mod stages;
 
 use std::fs;

@@ -15,7 +15,7 @@ const LOG_IN: &str =
 pub(super) fn text(plan: &Plan) -> String {
     let mut text = format!(
         "# Deploys a release under guard: preflight, deploy, healthgate, then record it as good or roll back.\n\
-         # Written by `deploy-guard init`, yours to change. What is asked stands in {config}.\n\
+         # Written by `deploy-guard init`, yours to change. The questions are in {config}.\n\
          name: deploy under guard\n\
          \n\
          on:\n\

@@ -67,7 +67,7 @@ impl Asked {
         let named = named.ok_or_else(|| {
             Unknown::new(
                 "no repository is named",
-                "add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it",
+                "add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY names it",
             )
         })?;
         Ok(Asked {

@@ -118,7 +118,7 @@ async fn there(
                 shown(&scene.job.redactor.redact(&output.tail()))
             );
             let hint = format!(
-                "the login may be bound to another command, or its shell is none of POSIX's: see `command=` in authorized_keys, `ForceCommand` in sshd_config, and `getent passwd {}` at {name}",
+                "the login may be bound to another command, or its shell is not a POSIX shell: see `command=` in authorized_keys, `ForceCommand` in sshd_config, and `getent passwd {}` at {name}",
                 host.user
             );
             not_run(id, reason, hint)

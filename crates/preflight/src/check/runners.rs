@@ -37,7 +37,7 @@ fn plan<'a>(check: &'a RunnersCheck, scene: &'a Scene<'a>) -> Planned<'a> {
                     .expected(format!("at least {} online", check.min_online))
                     .actual("no repository is named")
                     .reason("no repository is named, so whose runners are meant is not known")
-                    .hint("add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY says it"),
+                    .hint("add `repository: OWNER/NAME`; in a workflow GITHUB_REPOSITORY names it"),
             }
         }),
     }

@@ -129,7 +129,7 @@ fn one(id: &str, name: &str, place: &str, check: &VariableCheck, setting: &Setti
     }
     if !check.one_of.is_empty() && !check.one_of.iter().any(|one| one == value) {
         let reason = format!(
-            "{name} is `{shown}`, which is none of {}",
+            "{name} is `{shown}`, which is not one of {}",
             check.one_of.join(", ")
         );
         return fail(shown, reason);

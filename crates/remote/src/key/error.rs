@@ -11,7 +11,7 @@ pub enum Error {
     OneLine,
     #[error("its line breaks are written as `\\n`")]
     LiteralBreaks,
-    #[error("it stands in quotes")]
+    #[error("it is in quotes")]
     Quoted,
     #[error("its lines are indented")]
     Indented,
@@ -19,11 +19,11 @@ pub enum Error {
     Padded,
     #[error("blank lines stand between its lines")]
     BlankLines,
-    #[error("a byte order mark (BOM) stands before its first line")]
+    #[error("a byte order mark (BOM) precedes its first line")]
     Bom,
-    #[error("a blank line or a space stands before its first line")]
+    #[error("a blank line or a space precedes its first line")]
     BlankBefore,
-    #[error("other text stands before its first line")]
+    #[error("other text precedes its first line")]
     TextBefore,
     #[error("its last line has no line break at its end")]
     NoFinalBreak,

@@ -140,7 +140,7 @@ impl Rollback<'_> {
             .actual(actual)
             .reason(format!("tried and failed: {}", failed.join("; ")))
             .hint(format!(
-                "a person has to look: 1. do not deploy; 2. `rollback status{select}` says where each host stands{}; \
+                "a person has to look: 1. do not deploy; 2. `rollback status{select}` shows the state of each host{}; \
                  3. fix those hosts, then `rollback resume{select}` goes on to {}; or `rollback abort{select}` puts back what \
                  ran before",
                 found_before(hook_context),

@@ -170,7 +170,7 @@ fn switches(
                 let mut actual = format!("would {does}");
                 let _ = match known {
                     Some(known) => write!(actual, "; took {} ms last time", known.as_millis()),
-                    None => write!(actual, "; never made yet, its check's time stands for it"),
+                    None => write!(actual, "; never made yet, estimated by its check's time"),
                 };
                 Outcome::pass(id, destination).actual(actual)
             }

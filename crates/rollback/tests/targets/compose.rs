@@ -362,7 +362,7 @@ fn a_digest_that_was_recorded_is_what_comes_back_whatever_its_tag_names_now(comp
     world
         .bed
         .rollback(&["run"])
-        .is(5, &["the state knows no digest of v1", "--digest sha256:"]);
+        .is(5, &["the state has no digest for v1", "--digest sha256:"]);
     let v1 = [
         "record",
         "--force=not-running",

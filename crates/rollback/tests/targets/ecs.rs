@@ -359,7 +359,7 @@ fn what_cannot_be_set_is_refused_before_anything_changes() {
                 let state = world.bed.keep().replace("\"shop:1\"", "null");
                 world.bed.write("state.json", &state);
             },
-            "the state knows no task definition of v1",
+            "the state has no task definition for v1",
         ),
     ];
     for (change, reason) in cases {

@@ -56,7 +56,7 @@ pub(crate) fn project_is_there(target: &ComposeTarget) -> String {
     if target.files.is_empty() {
         let any: Vec<String> = FOUND.iter().map(|name| format!("[ -e {name} ]")).collect();
         text.push_str(&format!(
-            "cd -- {folder}\n[ -n \"${{COMPOSE_FILE-}}\" ] || grep -qs '^COMPOSE_FILE=' .env || {} || absent there is none of {} in {folder}\n",
+            "cd -- {folder}\n[ -n \"${{COMPOSE_FILE-}}\" ] || grep -qs '^COMPOSE_FILE=' .env || {} || absent none of {} exists in {folder}\n",
             any.join(" || "),
             FOUND.join(", "),
         ));

@@ -66,7 +66,7 @@ impl ProbeConfig for EcsProbe {
             && !id.starts_with("ecs-svc/")
         {
             let fault = spot.key("deployment-id");
-            let fault = fault.fault(format!("`{id}` is no deployment's id"));
+            let fault = fault.fault(format!("`{id}` is not a deployment's id"));
             return Err(fault
                 .hint("it looks like `ecs-svc/1234567890123456789`; `update-service` answers it"));
         }

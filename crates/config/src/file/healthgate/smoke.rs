@@ -120,7 +120,7 @@ impl ProbeConfig for SmokeProbe {
             let message = "`resolve` and `proxy` exclude each other: the proxy connects";
             return spot.refuse("resolve", message);
         }
-        let bad_name = |name: &str| format!("`{name}` is no name: letters, digits, `_` and `-`");
+        let bad_name = |name: &str| format!("`{name}` is not a name: letters, digits, `_` and `-`");
         let mut known: BTreeSet<&str> = BTreeSet::new();
         for name in self.variables.keys() {
             if !is_name(name) {

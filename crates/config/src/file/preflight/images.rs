@@ -74,7 +74,7 @@ impl CheckConfig for ImageCheck {
         for (nth, platform) in self.platforms.iter().enumerate() {
             if !is_platform(platform) {
                 let fault = spot.key("platforms").item(nth);
-                let fault = fault.fault(format!("`{platform}` is no platform"));
+                let fault = fault.fault(format!("`{platform}` is not a platform"));
                 return Err(fault.hint("write it as `linux/amd64` or `linux/arm/v7`"));
             }
         }
@@ -82,7 +82,7 @@ impl CheckConfig for ImageCheck {
             && !is_digest(digest)
         {
             let fault = spot.key("digest");
-            let fault = fault.fault(format!("`{digest}` is no digest"));
+            let fault = fault.fault(format!("`{digest}` is not a digest"));
             return Err(fault.hint("write it as `sha256:` and 64 hexadecimal digits"));
         }
         if self.username_env.is_some() && self.password_env.is_none() {

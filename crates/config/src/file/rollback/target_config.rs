@@ -33,7 +33,7 @@ pub(super) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
     if value.is_absolute() {
         return Ok(());
     }
-    let fault = spot.fault(format!("`{}` is no absolute path", value.display()));
+    let fault = spot.fault(format!("`{}` is not an absolute path", value.display()));
     Err(fault.hint("write it from the root: `/srv/…`"))
 }
 

@@ -58,7 +58,7 @@ impl TargetConfig for WorkflowTarget {
             && name.split('/').filter(|part| !part.is_empty()).count() != 2
         {
             let fault = spot.key("repository");
-            let fault = fault.fault(format!("`{name}` is no repository"));
+            let fault = fault.fault(format!("`{name}` is not a repository"));
             return Err(fault.hint("write it as `OWNER/NAME`"));
         }
         if let Some(name) = &self.r#ref {

@@ -39,7 +39,7 @@ const DSN_KEYS: [&str; 14] = [
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    #[error("a byte order mark (BOM) stands before it")]
+    #[error("a byte order mark (BOM) precedes it")]
     ByteOrderMark,
     #[error("there is a space or a line break around it")]
     Space,

@@ -61,7 +61,7 @@ pub(super) fn judge(id: &str, check: &SecretCheck, value: &Secret) -> Outcome {
             Ok(_) => Outcome::pass(id, name).actual("a JSON document"),
             // jq passes over it, and most programs do not.
             Err(_) if value.starts_with('\u{feff}') => {
-                let problem = "not JSON: a byte order mark (BOM) stands before it";
+                let problem = "not JSON: a byte order mark (BOM) precedes it";
                 let hint = format!(
                     "set it again without: `sed '1s/^\\xEF\\xBB\\xBF//' FILE | gh secret set {name}`"
                 );
