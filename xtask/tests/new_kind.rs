@@ -271,7 +271,60 @@ impl Target for File<'_> {
 #[test]
 fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_policy_five_places() {
     let mut tree = Tree::new();
+    add_probe(&mut tree);
+    assert_eq!(tree.touched(), 4, "a probe");
+    add_check(&mut tree);
+    assert_eq!(tree.touched(), 4, "a check");
+    add_target(&mut tree);
+    assert_eq!(tree.touched(), 4, "a target");
+    add_key_of_the_policy(&mut tree);
+    assert_eq!(tree.touched(), 5, "a key of the policy");
 
+    let programs = tree.build(&["healthgate", "preflight", "rollback"]);
+    let [healthgate, preflight, rollback] = &programs[..] else {
+        panic!("three programs")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("live"), "v2").unwrap();
+    for (path, code) in [("live", 0), ("missing", 1)] {
+        let config = format!(
+            "version: 1\nservice: shop\nhealthgate:\n  policy: {{ failure-limit: 0, interval: 10ms, sample-limit: 7 }}\n  \
+             file: [{{ name: it, path: {path} }}]\npreflight:\n  file: [{{ path: {path} }}]\nrollback:\n  \
+             state: state.json\n  file: {{ path: live }}\n"
+        );
+        fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+        let run = |program: &Path, args: &[&str], code: i32| {
+            let mut command = Command::new(program);
+            let command = testkit::clean(&mut command).current_dir(folder.path());
+            let ended = command.args(args).output().unwrap();
+            let told = [ended.stdout, ended.stderr].concat();
+            let told = String::from_utf8_lossy(&told).into_owned();
+            assert_eq!(ended.status.code(), Some(code), "{told}");
+            told
+        };
+        assert!(run(healthgate, &[], code).contains("file/it"));
+        assert!(run(healthgate, &["--format", "json"], code).contains("\"sample_limit\": 7"));
+        run(healthgate, &["--sample-limit", "8"], code);
+        assert!(run(preflight, &[], code).contains(&format!("file/{path}")));
+        if code == 0 {
+            let forced = ["--force=not-running", "--reason=test"];
+            run(
+                rollback,
+                &[&["record", "--release=v1"], &forced[..]].concat(),
+                0,
+            );
+            run(rollback, &["record", "--pending", "--release=v2"], 0);
+            let told = run(rollback, &["run"], 0);
+            assert!(told.contains("rolled back from v2 to v1"), "{told}");
+            assert_eq!(
+                fs::read_to_string(folder.path().join("live")).unwrap(),
+                "v1"
+            );
+        }
+    }
+}
+
+fn add_probe(tree: &mut Tree) {
     tree.add("crates/config/src/file/healthgate/file.rs", PROBE_CONFIG);
     tree.add("crates/probe/src/file.rs", PROBE);
     let http = "            /// HTTP endpoints.\n";
@@ -280,8 +333,9 @@ fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_pol
     tree.insert(section, &[("mod grpc;", "mod file;\n"), (http, row)]);
     tree.insert(section, &[("pub use grpc::", "pub use file::FileProbe;\n")]);
     tree.insert("crates/probe/src/lib.rs", &[("mod grpc;", "mod file;\n")]);
-    assert_eq!(tree.touched(), 4, "a probe");
+}
 
+fn add_check(tree: &mut Tree) {
     tree.add("crates/config/src/file/preflight/file.rs", CHECK_CONFIG);
     tree.add("crates/preflight/src/check/file.rs", CHECK);
     let images = "            /// Container images that must";
@@ -296,8 +350,9 @@ fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_pol
         "crates/preflight/src/check.rs",
         &[("mod freeze;", "mod file;\n")],
     );
-    assert_eq!(tree.touched(), 4, "a check");
+}
 
+fn add_target(tree: &mut Tree) {
     tree.add("crates/config/src/file/rollback/file.rs", TARGET_CONFIG);
     tree.add("crates/target/src/file.rs", TARGET);
     let workflow = "            /// A workflow of GitHub Actions makes the switch.\n";
@@ -313,9 +368,10 @@ fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_pol
         "crates/target/src/lib.rs",
         &[("mod haproxy;", "mod file;\n")],
     );
-    assert_eq!(tree.touched(), 4, "a target");
+}
 
-    // The row; the flag; the report's key, to it and from it; and the rule that judges by it.
+/// The row; the flag; the report's key, to it and from it; and the rule that judges by it.
+fn add_key_of_the_policy(tree: &mut Tree) {
     let soak = "    /// After passing, keep measuring this long. Default 0s.\n";
     let row = "    /// Measurements after which the probe ends.\n    sample_limit: optional u32,\n";
     tree.insert(
@@ -365,50 +421,6 @@ fn a_new_kind_is_two_files_a_row_and_their_module_lines_and_a_new_key_of_the_pol
         "crates/gate/src/policy/assessor.rs",
         &[("            soak: _,\n", "            sample_limit: _,\n")],
     );
-    assert_eq!(tree.touched(), 5, "a key of the policy");
-
-    let programs = tree.build(&["healthgate", "preflight", "rollback"]);
-    let [healthgate, preflight, rollback] = &programs[..] else {
-        panic!("three programs")
-    };
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("live"), "v2").unwrap();
-    for (path, code) in [("live", 0), ("missing", 1)] {
-        let config = format!(
-            "version: 1\nservice: shop\nhealthgate:\n  policy: {{ failure-limit: 0, interval: 10ms, sample-limit: 7 }}\n  \
-             file: [{{ name: it, path: {path} }}]\npreflight:\n  file: [{{ path: {path} }}]\nrollback:\n  \
-             state: state.json\n  file: {{ path: live }}\n"
-        );
-        fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
-        let run = |program: &Path, args: &[&str], code: i32| {
-            let mut command = Command::new(program);
-            let command = testkit::clean(&mut command).current_dir(folder.path());
-            let ended = command.args(args).output().unwrap();
-            let told = [ended.stdout, ended.stderr].concat();
-            let told = String::from_utf8_lossy(&told).into_owned();
-            assert_eq!(ended.status.code(), Some(code), "{told}");
-            told
-        };
-        assert!(run(healthgate, &[], code).contains("file/it"));
-        assert!(run(healthgate, &["--format", "json"], code).contains("\"sample_limit\": 7"));
-        run(healthgate, &["--sample-limit", "8"], code);
-        assert!(run(preflight, &[], code).contains(&format!("file/{path}")));
-        if code == 0 {
-            let forced = ["--force=not-running", "--reason=test"];
-            run(
-                rollback,
-                &[&["record", "--release=v1"], &forced[..]].concat(),
-                0,
-            );
-            run(rollback, &["record", "--pending", "--release=v2"], 0);
-            let told = run(rollback, &["run"], 0);
-            assert!(told.contains("rolled back from v2 to v1"), "{told}");
-            assert_eq!(
-                fs::read_to_string(folder.path().join("live")).unwrap(),
-                "v1"
-            );
-        }
-    }
 }
 
 /// A copy of the sources, by their paths, and which of them were touched since that was counted.
