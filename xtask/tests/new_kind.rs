@@ -139,7 +139,11 @@ impl Check for FileCheck {
             ask: Box::pin(async move {
                 match self.path.exists() {
                     true => Outcome::pass(id, subject).expected("a file").actual("a file"),
-                    false => Outcome::fail(id, subject).reason("the file is missing"),
+                    false => Outcome::fail(id, subject)
+                        .expected("a file")
+                        .actual("nothing")
+                        .reason("the file is missing")
+                        .hint("create it"),
                 }
             }),
         }]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{ExitCode, Redactor, Report};
 use rustix::fs::OFlags;
-use state::atomic::Owner;
+use state::atomic::{self, Owner};
 
 use crate::args::{Color, Format, Global};
 use crate::files::{self, Named, Use};
@@ -337,13 +337,6 @@ pub(crate) fn document(report: &Report) -> String {
         .unwrap_or_default()
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
 /// A device, a pipe, a socket: written to as it is, and never replaced by a file.
 fn is_stream(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
@@ -399,7 +392,8 @@ fn writable(path: &Path) -> Result<(), NoPlace> {
     if is_stream(path) {
         return Ok(());
     }
-    tempfile::NamedTempFile::new_in(folder_of(path))?;
+    let file = atomic::destination(path);
+    tempfile::NamedTempFile::new_in(atomic::folder(&file))?;
     Ok(())
 }
 
@@ -408,7 +402,7 @@ fn write_report(path: &Path, document: &str) -> Option<PathBuf> {
     let written = if is_stream(path) {
         stream(path).and_then(|mut stream| stream.write_all(document.as_bytes()))
     } else {
-        state::atomic::replace(path, document.as_bytes())
+        atomic::replace_unsynced(path, document.as_bytes())
     };
     match written {
         Ok(()) => Some(path.to_owned()),

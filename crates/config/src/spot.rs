@@ -119,7 +119,8 @@ impl<'n> Spot<'n> {
     pub(crate) fn unique(self, key: &str) -> Result<(), Fault> {
         let mut seen = BTreeSet::new();
         for item in self.given().map(Node::items).unwrap_or_default() {
-            let Some(node) = item.get(key) else { continue };
+            let given = item.get(key).filter(|node| !node.is_null());
+            let Some(node) = given else { continue };
             let Some(name) = node.text() else { continue };
             let problem = match name.trim() {
                 "" => format!("`{key}` is empty"),

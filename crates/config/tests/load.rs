@@ -519,6 +519,23 @@ fn a_unit_that_is_a_pattern_would_be_other_units_too() {
 }
 
 #[test]
+fn a_name_is_not_empty_and_a_key_without_a_value_is_not_given() {
+    let settings = |entry: &str| format!("version: 1\npreflight: {{ variables: [{entry}] }}\n");
+    case(&settings("{ name: A, example-file: }"))
+        .load()
+        .unwrap();
+    case(&settings(
+        "{ name: ~, example-file: a }, { name: null, example-file: b }",
+    ))
+    .load()
+    .unwrap();
+    for empty in ["''", "' '"] {
+        let error = case(&settings(&format!("{{ name: {empty} }}"))).error();
+        assert!(error.contains("2:34: `name` is empty"), "{error}");
+    }
+}
+
+#[test]
 fn hostile_files_are_refused_within_bounds() {
     let deep = format!("version: {}", "[".repeat(5000));
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e]\n";

@@ -196,7 +196,7 @@ impl<'a> Execution<'a> {
     /// If more steps fail than may, the previous state is restored. `notes` are reported after the steps.
     ///
     /// # Errors
-    /// Where it could not be written down that what was before is put back from here on.
+    /// Returns an error if the journal entry that starts the revert cannot be written.
     pub async fn run(
         &mut self,
         current: &CurrentRelease,
@@ -274,7 +274,7 @@ impl<'a> Execution<'a> {
     /// Puts back what was before every step that was begun, the last one first.
     ///
     /// # Errors
-    /// Where it could not be written down that this is done from here on.
+    /// Returns an error if the journal entry that starts the revert cannot be written.
     pub async fn revert(&self, reason: &str) -> Result<Conclusion<RevertEnd>, Error> {
         let Made {
             outcomes,
@@ -338,7 +338,8 @@ impl<'a> Execution<'a> {
         self.means.watch.operator.interrupted()
     }
 
-    /// The steps that are not made again: those that the journal says are done, where they still are.
+    /// The steps that are not made again: the journal reports them as done and they still are. A step of a
+    /// [self-reverting](target::Capabilities::self_reverting) target is always made again.
     async fn finished_steps(&self, current: &CurrentRelease) -> Vec<&Step> {
         let journal = self.journal.lock().await;
         let finished = |step: &&Step| {

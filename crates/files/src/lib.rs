@@ -4,15 +4,19 @@
 //! could block forever, and with it the runtime, its deadlines and its signals.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
 /// Opens a regular file for reading; a link is followed. Anything else is an error.
 pub fn open(path: &Path) -> io::Result<File> {
+    open_one(path, |kind| kind.is_file())
+}
+
+fn open_one(path: &Path, fits: impl Fn(FileType) -> bool) -> io::Result<File> {
     // A pipe is opened without its other end, and then found not to be a file.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -23,7 +27,7 @@ pub fn open(path: &Path) -> io::Result<File> {
         }
         opened => opened?,
     };
-    if !file.metadata()?.is_file() {
+    if !fits(file.metadata()?.file_type()) {
         return Err(irregular());
     }
     Ok(file)
@@ -36,7 +40,8 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The same of a file that a shell or a person may hand over as a stream: its pipe, such as
-/// `<(…)` or `/dev/stdin`, was opened already, and its end is waited for.
+/// `<(…)` or `/dev/stdin`, was opened already, and its end is waited for. A device such as `/dev/null` is read too, and not
+/// waited for.
 pub fn read_handed(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     const HANDED: [&str; 3] = ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"];
     if HANDED.iter().any(|start| path.starts_with(start)) {
@@ -45,7 +50,8 @@ pub fn read_handed(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if path.is_dir() {
         return Err(rustix::io::Errno::ISDIR.into());
     }
-    read_stream(open(path)?, most)
+    let file = open_one(path, |kind| kind.is_file() || kind.is_char_device())?;
+    read_stream(file, most)
 }
 
 /// All that a stream gives, with the same bound.
@@ -66,7 +72,7 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
 }
 
 fn irregular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 fn size(bytes: u64) -> String {
@@ -94,8 +100,12 @@ mod tests {
         let odd = [&pipe, &socket, &link, folder.path()];
         for path in odd.into_iter().chain([Path::new("/dev/zero")]) {
             let error = read(path, 10).unwrap_err();
-            assert_eq!(error.to_string(), "it is no regular file", "{path:?}");
+            assert_eq!(error.to_string(), "it is not a regular file", "{path:?}");
         }
+        assert_eq!(read_handed(Path::new("/dev/null"), 10).unwrap(), b"");
+        let endless = read_handed(Path::new("/dev/zero"), 10).unwrap_err();
+        assert_eq!(endless.kind(), io::ErrorKind::FileTooLarge);
+        assert!(read_handed(&pipe, 10).is_err());
         let missing = read(&folder.path().join("none"), 10).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }

@@ -89,7 +89,7 @@ fn the_primary_deployment_must_be_ours_and_rolled_out() {
     );
     ask("deployment-id: 1", &[])
         .code(2)
-        .says("no deployment's id");
+        .says("not a deployment's id");
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub enum Error {
 pub enum Unusable {
     #[error("{0}")]
     Io(Arc<std::io::Error>),
-    #[error("it is no file")]
+    #[error("it is not a file")]
     NoFile,
     #[error("{0}")]
     Pem(Arc<pem::Error>),
@@ -310,7 +310,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 const MAX_FILE: u64 = 4 << 20;
 
 fn file(path: &Path) -> Result<Vec<u8>, Error> {
-    files::read(path, MAX_FILE).map_err(|error| match error.kind() {
+    files::read_handed(path, MAX_FILE).map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidInput => unusable(path, Unusable::NoFile),
         _ => unusable(path, error),
     })

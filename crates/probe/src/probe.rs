@@ -33,7 +33,7 @@ pub trait Probe {
     }
 }
 
-/// What the entries of a kind of probe are measured by.
+/// How the probe for one entry of the configuration is built.
 pub(crate) trait Kind: ProbeConfig {
     /// What is asked, as the file says it.
     fn subject(&self) -> String;

@@ -39,9 +39,9 @@ pub enum Reason {
     TooLong,
     #[error("a reference has no scheme such as `https://`")]
     Scheme,
-    #[error("`{0}` is no registry name")]
+    #[error("`{0}` is not a registry name")]
     Registry(String),
-    #[error("`{0}` is no port")]
+    #[error("`{0}` is not a port")]
     Port(String),
     #[error("it names no repository")]
     NoRepository,
@@ -54,7 +54,7 @@ pub enum Reason {
     Repository(String),
     #[error("the tag is empty")]
     EmptyTag,
-    #[error("`{0}` is no tag")]
+    #[error("`{0}` is not a tag")]
     Tag(String),
     #[error("`{0}` is not a digest such as `sha256:` and 64 hexadecimal digits")]
     Digest(String),
@@ -391,25 +391,25 @@ mod tests {
             ("ghcr.io/", "names no repository"),
             ("ghcr.io/Acme/shop", "lower case"),
             ("Shop", "lower case"),
-            ("ghcr.io/acme//shop", "no repository name"),
-            ("ghcr.io/acme/../shop", "no repository name"),
+            ("ghcr.io/acme//shop", "not a repository name"),
+            ("ghcr.io/acme/../shop", "not a repository name"),
             ("ghcr.io/acme/shop:", "tag is empty"),
-            ("ghcr.io/acme/shop:-v1", "no tag"),
-            ("ghcr.io/acme/shop:v1/x", "no tag"),
-            ("ghcr.io/acme/sh op:v1", "no repository name"),
-            ("ghcr.io/acme/shop?x=1", "no repository name"),
-            ("ghcr.io/acme/shop\r\nHost: evil", "no tag"),
-            ("ghcr.io/acme/shop@sha256:abc", "no digest"),
-            ("ghcr.io/acme/shop@", "no digest"),
-            ("user:pw@ghcr.io/acme/shop", "no digest"),
-            ("ghcr.io:99999/shop", "no port"),
-            ("ghcr.io:/shop", "no port"),
-            ("-bad.io/shop", "no registry name"),
-            ("[::1/shop", "no registry name"),
-            ("[zz]:5000/shop", "no registry name"),
-            ("ghcr..io/shop", "no registry name"),
-            ("a_._b", "no repository name"),
-            ("a___b", "no repository name"),
+            ("ghcr.io/acme/shop:-v1", "not a tag"),
+            ("ghcr.io/acme/shop:v1/x", "not a tag"),
+            ("ghcr.io/acme/sh op:v1", "not a repository name"),
+            ("ghcr.io/acme/shop?x=1", "not a repository name"),
+            ("ghcr.io/acme/shop\r\nHost: evil", "not a tag"),
+            ("ghcr.io/acme/shop@sha256:abc", "not a digest"),
+            ("ghcr.io/acme/shop@", "not a digest"),
+            ("user:pw@ghcr.io/acme/shop", "not a digest"),
+            ("ghcr.io:99999/shop", "not a port"),
+            ("ghcr.io:/shop", "not a port"),
+            ("-bad.io/shop", "not a registry name"),
+            ("[::1/shop", "not a registry name"),
+            ("[zz]:5000/shop", "not a registry name"),
+            ("ghcr..io/shop", "not a registry name"),
+            ("a_._b", "not a repository name"),
+            ("a___b", "not a repository name"),
             (&long, "longer than"),
             (&very_long, "longer than"),
         ] {

@@ -83,7 +83,18 @@ pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
 /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync the folder. Keeps the
 /// mode and owner of the file that was there, else uses 0644 and the folder's [`Owner`].
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_after(path, bytes, |_| Ok(()))?;
+    sync_folder(&folder(&destination(path)))
+}
+
+/// The same without the folder's sync, for what may be lost in a power cut: works also where the folder cannot be read.
+pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_after(path, bytes, |_| Ok(()))
+}
+
+/// The file that [`replace`] writes: a link is followed, because the file it names is what others read.
+pub fn destination(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// The same, and `path`, which holds `old`, is kept as `backup`. That is only a name more, which
@@ -96,7 +107,8 @@ pub fn replace_keeping(path: &Path, bytes: &[u8], backup: &Path, old: &[u8]) -> 
         // It is still there where both names were one file already.
         let _ = std::fs::remove_file(&new);
         linked.or_else(|_| replace(backup, old))
-    })
+    })?;
+    sync_folder(&folder(&destination(path)))
 }
 
 fn replace_after(
@@ -104,8 +116,7 @@ fn replace_after(
     bytes: &[u8],
     before_rename: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
-    // A link is followed: the file it names is what others read.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = destination(path);
     let folder = folder(&path);
     let mut file = tempfile::Builder::new()
         .prefix(".deploy-guard-")
@@ -125,7 +136,7 @@ fn replace_after(
     file.as_file().sync_all()?;
     before_rename(&path)?;
     file.persist(&path).map_err(|error| error.error)?;
-    sync_folder(&folder)
+    Ok(())
 }
 
 /// Makes a rename or a new file in this folder survive a power cut.

@@ -222,7 +222,7 @@ impl Places {
             Place::Host(_) => {
                 let word = path_word(path)?;
                 let script = format!(
-                    "if [ -e {word} ] && [ ! -f {word} ]; then echo it is no regular file >&2; exit 1; fi
+                    "if [ -e {word} ] && [ ! -f {word} ]; then echo it is not a regular file >&2; exit 1; fi
 if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 );
                 let ran = self.run(place, &script, Effect::Reads, timeout).await?;

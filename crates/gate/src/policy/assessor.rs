@@ -9,8 +9,8 @@ use model::Verdict;
 
 use super::standing::{Conclusion, Sample, Standing};
 
-/// A soak is one if no more than one of so many of its slots was missed by our own fault.
-const MAY_MISS: u32 = 10;
+/// A soak counts only if at most one in so many of its slots was missed because this process was stopped.
+const MAX_MISSED_ONE_IN: u32 = 10;
 
 /// What a policy concludes from the samples so far. It has no clock: samples carry their slot, and
 /// the caller passes the time.
@@ -331,7 +331,7 @@ impl Assessor {
         }
         let (made, missed) = (self.now.soaked, self.now.soak_missed);
         let all = made.saturating_add(missed);
-        if missed > all / MAY_MISS {
+        if missed > all / MAX_MISSED_ONE_IN {
             return Some(Conclusion {
                 verdict: Verdict::Inconclusive,
                 reason: format!(

@@ -15,15 +15,15 @@ pub enum Error {
     Quoted,
     #[error("its lines are indented")]
     Indented,
-    #[error("spaces stand at the ends of its lines")]
+    #[error("there are spaces at the ends of its lines")]
     Padded,
-    #[error("blank lines stand between its lines")]
+    #[error("there are blank lines between its lines")]
     BlankLines,
-    #[error("a byte order mark (BOM) precedes its first line")]
+    #[error("there is a byte order mark (BOM) before its first line")]
     Bom,
-    #[error("a blank line or a space precedes its first line")]
+    #[error("there is a blank line or a space before its first line")]
     BlankBefore,
-    #[error("other text precedes its first line")]
+    #[error("there is other text before its first line")]
     TextBefore,
     #[error("its last line has no line break at its end")]
     NoFinalBreak,

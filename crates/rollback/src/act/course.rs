@@ -17,7 +17,7 @@ pub(super) enum Course {
 }
 
 impl Rollback<'_> {
-    /// The planned actions: `plan` shows them and `run` does them.
+    /// Chooses between refusing, continuing an unfinished rollback and beginning a new one.
     pub(super) fn course(
         &self,
         unfinished: Option<Journal>,

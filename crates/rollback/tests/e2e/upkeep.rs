@@ -281,7 +281,7 @@ fn a_pipe_is_no_state_and_is_not_waited_for() {
     world
         .rollback(&["state", "validate", "pipe"])
         .exits(2)
-        .says("no regular file");
+        .says("not a regular file");
 }
 
 #[test]

@@ -88,7 +88,9 @@ impl Host {
                 etag: None,
             })),
             "absent" => Ok(None),
-            "odd" => Err(BackendError::Unusable("it is no regular file".to_owned())),
+            "odd" => Err(BackendError::Unusable(
+                "it is not a regular file".to_owned(),
+            )),
             "large" => Err(large(limit)),
             word => Err(told(word, &rest)),
         }

@@ -35,6 +35,7 @@ pub struct GrpcProbe {
     pub server_name: Option<String>,
     /// Metadata to send. A value may use `${NAME}`; such a value is a secret.
     #[serde(default)]
+    #[schemars(extend("default" = {}))]
     pub headers: BTreeMap<String, Secret>,
     /// Addresses to connect to instead of those that the host resolves to.
     #[serde(default)]

@@ -31,6 +31,7 @@ pub struct HttpProbe {
     /// Headers to send. A value may use `${NAME}`; such a value is a secret. A redirect to another
     /// server does not take them along.
     #[serde(default)]
+    #[schemars(extend("default" = {}))]
     pub headers: BTreeMap<String, Secret>,
     /// The body as text. One of `body`, `body-file`, `json` and `form`.
     pub body: Option<String>,

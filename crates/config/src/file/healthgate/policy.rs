@@ -63,12 +63,11 @@ keys! {
     /// Successes in a row that pass. Default 3.
     #[schemars(range(min = 1))]
     success_threshold: always u32 = 3,
-    /// The probe fails as soon as its failures in all exceed this. Unset: only the deadline ends
-    /// the wait.
+    /// The probe fails as soon as its failures in all exceed this. Applies until it passes. Unset: no
+    /// limit on their number.
     failure_limit: optional u32,
-    /// The probe fails as soon as it failed for this long without a success between, and for no
-    /// shorter failure: takes the place of `failure-limit` and `soak-failure-limit`. Unset: those
-    /// count.
+    /// The probe fails when it still fails this long after its first failure, with no success in
+    /// between. Replaces `failure-limit` and `soak-failure-limit`. Unset: those count.
     failing_for: optional Span,
     /// Failures before the first success and within this time count for nothing. Default 0s.
     startup: always Span = Span::ZERO,

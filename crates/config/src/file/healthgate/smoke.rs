@@ -72,6 +72,7 @@ pub struct SmokeRequest {
     pub method: Option<Method>,
     /// Headers to send. A value may use `${NAME}`; such a value is a secret.
     #[serde(default)]
+    #[schemars(extend("default" = {}))]
     pub headers: BTreeMap<String, Secret>,
     /// The body as text. One of `body`, `body-file`, `json` and `form`.
     pub body: Option<String>,
