@@ -64,7 +64,11 @@ impl SshdSetup {
         .expect("the key can be authorized");
         let here = folder.path().display().to_string();
         let config = folder.path().join("sshd_config");
-        let text = self.config.replace('@', &here) + &server_config(folder.path(), port);
+        let text = at_home(
+            &self.config.replace('@', &here),
+            &folder.path().join("login-home"),
+        );
+        let text = text + &server_config(folder.path(), port);
         fs::write(&config, text).expect("the file can be written");
         // sshd starts itself anew for each connection and so wants an absolute path.
         let sshd = tool("sshd");
@@ -180,6 +184,19 @@ pub(crate) fn make_key(path: &Path, kind: &str, passphrase: &str) {
         "ssh-keygen made no key"
     );
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the key is ours");
+}
+
+/// Gives logins an empty home: bash reads `.bashrc` there before each command, and what a person's has takes seconds.
+/// sshd takes the first `SetEnv`.
+fn at_home(config: &str, home: &Path) -> String {
+    fs::create_dir(home).expect("a folder can be made");
+    fs::set_permissions(home, fs::Permissions::from_mode(0o777)).expect("the folder is ours");
+    let set = format!("SetEnv HOME={} ", home.display());
+    if config.contains("SetEnv ") {
+        config.replacen("SetEnv ", &set, 1)
+    } else {
+        format!("{config}{}\n", set.trim_end())
+    }
 }
 
 fn server_config(folder: &Path, port: u16) -> String {

@@ -438,7 +438,7 @@ fn a_release_that_is_no_tag_is_refused(compose: Compose) {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step(compose: Compose) {
     let world = World::new(compose, &["v1", "v2"], "");
     let state = world.bed.keep();
-    for (lines, then) in points(4, Duration::from_millis(2500), 5) {
+    for (lines, then) in points(4, Duration::from_millis(2500), 2) {
         world.bed.put_back(&state);
         world.deployed();
         world.answers("v2");

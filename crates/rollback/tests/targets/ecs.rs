@@ -493,7 +493,7 @@ fn where_no_image_says_it_the_service_does() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new();
     let state = world.bed.keep();
-    for (lines, then) in points(4, Duration::from_millis(300), 15) {
+    for (lines, then) in points(4, Duration::from_millis(300), 6) {
         world.bed.put_back(&state);
         world.v2_runs();
         world.bed.killed(lines, then);

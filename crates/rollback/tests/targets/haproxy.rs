@@ -310,7 +310,7 @@ fn a_switch_that_does_not_show_is_put_back() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(true, "");
     let state = world.bed.keep();
-    for (lines, then) in points(4, Duration::from_millis(80), 30) {
+    for (lines, then) in points(4, Duration::from_millis(80), 12) {
         world.bed.put_back(&state);
         world.green_takes_all();
         world.bed.killed(lines, then);

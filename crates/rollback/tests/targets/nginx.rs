@@ -202,7 +202,7 @@ fn a_file_that_cannot_be_written_is_refused_before_anything_changes() {
 fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(2, "");
     let state = world.bed.keep();
-    for (lines, then) in points(6, Duration::from_millis(120), 15) {
+    for (lines, then) in points(6, Duration::from_millis(120), 5) {
         world.bed.put_back(&state);
         world.deploy_v2();
         world.bed.killed(lines, then);

@@ -271,7 +271,7 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     let world = World::new(2, &["v1", "v2"], "");
     world.bed.recorded("v1", "v2");
     let state = world.bed.keep();
-    for (lines, then) in points(6, Duration::from_millis(700), 12) {
+    for (lines, then) in points(6, Duration::from_millis(700), 5) {
         world.bed.put_back(&state);
         world.deploy("v2");
         answers(world.hosts[0].1, "v2");

@@ -409,7 +409,7 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     for extra in [WORD, ""] {
         let world = World::new(extra);
         let state = world.bed.keep();
-        for (lines, then) in points(4, Duration::from_millis(150), 8) {
+        for (lines, then) in points(4, Duration::from_millis(150), 4) {
             world.bed.put_back(&state);
             world.anew();
             world.bed.killed(lines, then);
