@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use model::text::CUT;
 use yaml::{Fault, Place, UnknownKey};
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
@@ -167,8 +168,23 @@ fn draw(path: &std::path::Path, text: &str, place: &Place, message: &str) -> Str
     )];
     // Without the title, which is part of the error itself.
     let drawn = Renderer::plain().render(&report);
-    drawn
-        .split_once('\n')
-        .map(|(_, rest)| rest.to_owned())
-        .unwrap_or_default()
+    let lines = drawn.lines().skip(1).map(with_marked_cuts);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A drawn line with [`CUT`] where a long line of the file was cut: by this mark the redactor recognises what a cut left
+/// of a secret.
+fn with_marked_cuts(line: &str) -> String {
+    let (gutter, text) = line.split_once("| ").unwrap_or(("", line));
+    if !gutter.trim().bytes().all(|byte| byte.is_ascii_digit()) || gutter.trim().is_empty() {
+        return line.to_owned();
+    }
+    // The signs below stay in their columns.
+    let text = text
+        .strip_prefix("...")
+        .map_or_else(|| text.to_owned(), |rest| format!("  {CUT}{rest}"));
+    let text = text
+        .strip_suffix("...")
+        .map_or_else(|| text.clone(), |rest| format!("{rest}{CUT}"));
+    format!("{gutter}| {text}")
 }

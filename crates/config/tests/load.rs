@@ -54,13 +54,16 @@ impl<'a> Case<'a> {
         self.load().unwrap().config
     }
 
-    /// `line:column: message | hint`: of the file, else of the first section that cannot be used.
-    fn error(&self) -> String {
-        let error = match self.load() {
+    fn fault(&self) -> Error {
+        match self.load() {
             Err(refusal) => refusal.error,
             Ok(loaded) => loaded.config.unset().next().unwrap().1.clone(),
-        };
-        match error {
+        }
+    }
+
+    /// `line:column: message | hint`: of the file, else of the first section that cannot be used.
+    fn error(&self) -> String {
+        match self.fault() {
             Error::Invalid {
                 line,
                 column,
@@ -533,6 +536,31 @@ fn a_name_is_not_empty_and_a_key_without_a_value_is_not_given() {
         let error = case(&settings(&format!("{{ name: {empty} }}"))).error();
         assert!(error.contains("2:34: `name` is empty"), "{error}");
     }
+}
+
+#[test]
+fn a_secret_that_the_cut_of_a_long_line_splits_is_redacted() {
+    let redactor = model::Redactor::new(["Bearer hunter2-hunter2"]);
+    let mut cut = 0;
+    for pad in 0..60 {
+        let (before, after) = ("x".repeat(pad), "y".repeat(60 - pad));
+        for text in [
+            format!(
+                "version: 1\nhealthgate: {{ http: [{{ name: a{before}, headers: {{ A: 'Bearer hunter2-hunter2' }}, url: 'http://{after}{after}{after}' }}], polcy: {{}} }}\n"
+            ),
+            format!(
+                "version: 1\nhealthgate: {{ polcy: {{}}, http: [{{ name: '{before}{before}{before}', headers: {{ A: 'Bearer hunter2-hunter2' }}, url: 'http://a' }}] }}\n"
+            ),
+        ] {
+            let fault = case(&text).fault();
+            let drawn = fault.snippet().unwrap();
+            cut += usize::from(drawn.contains('…'));
+            let shown = redactor.redact(drawn);
+            assert!(shown.contains("polcy"), "{shown}");
+            assert!(!shown.contains("hunter"), "{shown}");
+        }
+    }
+    assert!(cut > 60, "{cut} of 120 lines were cut");
 }
 
 #[test]
