@@ -16,6 +16,7 @@ const OURS: &[&str] = &[
     "cli",
     "config",
     "deploy_guard",
+    "document",
     "dotenv",
     "engine",
     "files",

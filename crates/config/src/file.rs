@@ -9,11 +9,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::error::Error;
-use crate::interpolate::RELEASE;
 use crate::section::Section;
 use crate::source::Source;
 use crate::spot::named;
+use document::Error;
+use document::RELEASE;
 
 mod deploy;
 mod github;

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::check::check;
-use crate::error::{self, Error};
+
 use crate::file::{Config, Healthgate};
-use crate::interpolate::{Variables, resolve};
-use crate::secrets::{self, Secrets};
+
 use crate::section::Section;
 use crate::source::Source;
 use crate::unset;
+use document::{Error, Secrets, Variables, resolve, secrets};
 use yaml::Node;
 use yaml::{Fault, listed, nearest};
 
@@ -86,7 +86,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
     // The error of a file that is no YAML shows its line.
     secrets.literals = secrets::in_words(&text).literals;
     let mut variables = BTreeSet::new();
-    let placed = |fault: Fault| error::placed(fault, shown(&path, request.folder), &text);
+    let placed = |fault: Fault| document::placed(fault, shown(&path, request.folder), &text);
     let config = Node::parse(&text)
         .map_err(InterpretError::from)
         .and_then(|tree| {
@@ -126,7 +126,7 @@ pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgat
     let Some(source) = &config.source else {
         return config.healthgate().map(Option::<&_>::cloned);
     };
-    let placed = |fault: Fault| error::placed(fault, &source.path, &source.text);
+    let placed = |fault: Fault| document::placed(fault, &source.path, &source.text);
     let variables = Variables {
         env: &source.env,
         release: Some(release),

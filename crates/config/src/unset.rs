@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::file::Config;
-use crate::interpolate::RELEASE;
 use crate::section::Section;
+use document::RELEASE;
 use yaml::Fault;
 use yaml::Place;
 use yaml::{Kind, Node};

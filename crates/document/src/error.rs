@@ -59,7 +59,7 @@ impl Error {
 }
 
 /// The error of a file, of which `text` is the content.
-pub(crate) fn placed(fault: Fault, path: &std::path::Path, text: &str) -> Error {
+pub fn placed(fault: Fault, path: &std::path::Path, text: &str) -> Error {
     let Fault {
         message,
         hint,

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use model::{Address, Secret};
 
 use crate::interpolate::names;
-use crate::value::template::{Piece, pieces};
+use values::template::{Piece, pieces};
 use yaml::{Kind, Node};
 
 /// Tokens that the runner itself hands over.
@@ -50,7 +50,7 @@ impl Secrets {
 }
 
 /// What a tree tells.
-pub(crate) fn of(tree: &Node) -> Secrets {
+pub fn of(tree: &Node) -> Secrets {
     let mut found = without_file();
     let environments = tree
         .get("environments")
@@ -70,7 +70,7 @@ pub(crate) fn of(tree: &Node) -> Secrets {
 }
 
 /// The secrets without a file.
-pub(crate) fn without_file() -> Secrets {
+pub fn without_file() -> Secrets {
     Secrets {
         variables: ALWAYS.iter().map(|name| (*name).to_owned()).collect(),
         literals: BTreeSet::new(),
@@ -100,7 +100,7 @@ pub fn in_words(text: &str) -> Secrets {
 }
 
 /// Names of all variables that the file speaks of, secret or not.
-pub(crate) fn used(tree: &Node) -> BTreeSet<String> {
+pub fn used(tree: &Node) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut nodes = vec![tree];
     while let Some(node) = nodes.pop() {

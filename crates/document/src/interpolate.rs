@@ -15,7 +15,7 @@ pub struct Variables<'a> {
 }
 
 /// `--release`, in the configuration.
-pub(crate) const RELEASE: &str = "RELEASE";
+pub const RELEASE: &str = "RELEASE";
 
 impl Variables<'_> {
     fn get(&self, name: &str) -> Option<&str> {
@@ -48,7 +48,7 @@ const LATE: &[&[&str]] = &[&["preflight", "rollback-ready", "image"]];
 const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
 
 /// Replaces every `${NAME}` below `node`. A scalar with a variable that is not set is marked.
-pub(crate) fn resolve(
+pub fn resolve(
     node: &mut Node,
     path: &mut Vec<String>,
     variables: Variables<'_>,
@@ -150,7 +150,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The variables named in a text, `${NAME}` or `${NAME:-…}`.
-pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
+pub fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split("${").skip(1).filter_map(|rest| {
         let name = rest.split('}').next()?;
         let name = name.split(":-").next()?;

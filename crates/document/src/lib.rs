@@ -1,0 +1,11 @@
+//! The text of a configuration before it is types: its variables, what is secret in it, and its
+//! errors, drawn where they are.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod error;
+mod interpolate;
+pub mod secrets;
+
+pub use error::{Error, placed};
+pub use interpolate::{RELEASE, Variables, resolve};
+pub use secrets::Secrets;
