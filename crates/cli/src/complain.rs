@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use model::{Env, ExitCode, Redactor};
+use model::{Env, ExitCode, Redactor, Report};
 
 use crate::failure::{Failure, Place};
 use crate::{Publisher, publish, text};
@@ -38,6 +38,11 @@ pub(crate) fn complain(
     // A closed stream changes nothing.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
     tell(stage, &chain, hint.as_deref(), failure, env, section);
+    if !matches!(section, Section::Follows) {
+        outputs(stage, &chain, failure.code, env, |text| {
+            redactor.masks(text)
+        });
+    }
     failure.code
 }
 
@@ -48,6 +53,25 @@ pub(crate) fn usage(stage: &str, text: &str, env: &Env) {
     let failure = Failure::usage(message.to_owned());
     let hint = Some(hint.trim()).filter(|hint| !hint.is_empty());
     tell(stage, message, hint, &failure, env, Section::Alone);
+    outputs(stage, message, failure.code, env, |_| false);
+}
+
+/// What later steps read: the verdict and the reason, as of a stage that has a report.
+fn outputs(stage: &str, chain: &str, code: ExitCode, env: &Env, masked: impl Fn(&str) -> bool) {
+    // As for the summary: elsewhere the variable may name any file.
+    let file = env.non_empty("GITHUB_OUTPUT");
+    let Some(path) = file.filter(|_| in_actions(env)) else {
+        return;
+    };
+    let mut report = Report::from_outcomes(stage, jiff::Timestamp::now(), Vec::new());
+    report.verdict = code.verdict();
+    report.reason = chain.lines().next().unwrap_or_default().to_owned();
+    let text = actions::output::outputs(&report, code, None, masked);
+    publish::append(Path::new(path), &text);
+}
+
+fn in_actions(env: &Env) -> bool {
+    env.get("GITHUB_ACTIONS") == Some("true")
 }
 
 /// The annotation and the section.
@@ -60,7 +84,7 @@ fn tell(
     section: Section<'_>,
 ) {
     let title = format!("{stage}: {}", failure.code.meaning());
-    let in_actions = env.get("GITHUB_ACTIONS") == Some("true");
+    let in_actions = in_actions(env);
     if in_actions {
         // The lines of the file around are for the log; an annotation is shown at its line.
         let first = chain.lines().next().unwrap_or_default();

@@ -157,7 +157,9 @@ impl Publisher {
             to_stderr(&actions::command::annotations(&report));
         }
         if let Some(path) = &self.output_file {
-            let file = file.as_ref().map(|path| path.display().to_string());
+            // A later step may run in another folder.
+            let whole = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            let file = file.as_ref().map(|path| whole(path).display().to_string());
             let masked = |value: &str| self.redactor.masks(value);
             append(
                 path,

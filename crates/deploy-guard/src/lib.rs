@@ -52,6 +52,13 @@ fn for_people() -> Command {
         .subcommand(shell::man_command())
 }
 
+/// The name by which this process was called.
+fn called() -> Option<String> {
+    let path = std::env::args_os().next()?;
+    let name = std::path::Path::new(&path).file_name()?;
+    Some(name.to_str()?.to_owned())
+}
+
 /// A stage within this file: its examples call it by way of us.
 fn by_us(command: Command) -> Command {
     let names: Vec<String> = command
@@ -85,8 +92,15 @@ fn called_by_us(text: &str) -> String {
     }
 }
 
-/// Dispatches to the stage.
+/// Dispatches to the stage. By way of a link with a stage's name it is the binary of that stage.
 pub fn main() -> ExitCode {
+    match called().as_deref() {
+        Some("preflight") => return cli::run::<preflight::Stage>(),
+        Some("runner-check") => return cli::run::<runner_check::Stage>(),
+        Some("healthgate") => return cli::run::<healthgate::Stage>(),
+        Some("rollback") => return cli::run::<rollback::Stage>(),
+        _ => {}
+    }
     if let Some(code) = cli::worker() {
         return code;
     }

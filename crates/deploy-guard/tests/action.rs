@@ -335,7 +335,12 @@ fn hostile(n: usize) -> String {
     }
 }
 
-const INPUTS_BY_NAME: [&str; 11] = [
+const INPUTS_BY_NAME: [&str; 16] = [
+    "url",
+    "jq",
+    "header",
+    "command",
+    "fail-on",
     "release",
     "config",
     "environment",
@@ -363,10 +368,10 @@ fn hostile_workflow(site: &Site) -> String {
             } else {
                 "\n          bin-dir: bin"
             };
-            let stage = if input == "stage" {
-                ""
-            } else {
-                "\n          stage: rollback"
+            let stage = match input {
+                "stage" => "",
+                "url" | "jq" | "header" => "\n          stage: healthgate",
+                _ => "\n          stage: rollback",
             };
             let at = site.results.path().join(format!("{input}-{n}"));
             steps.push_str(&format!(
@@ -388,7 +393,7 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
     let here = &site.repository.path("");
     // In the place of the binary: it writes down what it was given.
     let script = "#!/bin/sh\n[ \"$1\" != --version ] || { echo deploy-guard 0.1.0; exit; }\n\
-                  printf '%s\\036' \"$DEPLOY_GUARD_RELEASE\" \"$DEPLOY_GUARD_CONFIG\" \"$DEPLOY_GUARD_ENVIRONMENT\" \"$GITHUB_TOKEN\" \"$@\" \
+                  printf '%s\\036' \"$DEPLOY_GUARD_RELEASE\" \"$DEPLOY_GUARD_CONFIG\" \"$DEPLOY_GUARD_ENVIRONMENT\" \"$GITHUB_TOKEN\" \"$DEPLOY_GUARD_HEADER\" \"$@\" \
                   >\"$SEEN\"\n";
     fs::create_dir(here.join("bin")).unwrap();
     fs::write(here.join("bin/deploy-guard"), script).unwrap();
@@ -442,8 +447,10 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
                     "download-url",
                     "bin-dir",
                     "working-directory",
+                    "command",
+                    "fail-on",
                 ];
-                let names = ["release", "config", "environment"];
+                let names = ["release", "config", "environment", "header"];
                 assert!(
                     own.contains(&input) || (names.contains(&input) && text.len() > 30_000),
                     "{input} {text}: {code:?}\n{log}"
@@ -452,16 +459,32 @@ fn hostile_inputs_reach_the_stage_as_they_are_or_are_refused() {
                 continue;
             };
             let fields: Vec<_> = seen.trim_end_matches('\u{1e}').split('\u{1e}').collect();
-            let at = ["release", "config", "environment", "github-token"];
+            let at = ["release", "config", "environment", "github-token", "header"];
             let mut expected = at
                 .map(|name| if name == input { text } else { "" })
+                .map(str::to_owned)
                 .to_vec();
-            expected.push("rollback");
-            match input {
-                "args" => expected.extend(text.lines()),
-                name if at.contains(&name) => expected.push("run"),
+            let lines = |flag: &str| text.lines().map(|line| format!("{flag}{line}")).collect();
+            let stage = match input {
+                "url" | "jq" | "header" => "healthgate",
+                _ => "rollback",
+            };
+            expected.push(stage.to_owned());
+            let more: Vec<String> = match input {
+                "args" => lines(""),
+                "url" => lines("--http="),
+                "jq" => vec![format!("--jq={text}")],
+                // A variable holds one header on each line.
+                "header" => {
+                    expected[4] = text.replace("\r\n", "\n");
+                    Vec::new()
+                }
+                // The only one of the texts that is a word.
+                "command" if text.starts_with("xxx") => vec![text.to_owned()],
+                name if at.contains(&name) => vec!["run".to_owned()],
                 _ => panic!("{input} {text} reached the stage: {seen}"),
-            }
+            };
+            expected.extend(more);
             assert_eq!(fields, expected, "{input}");
         }
     }

@@ -104,7 +104,10 @@ fn a_binary_of_another_machine_is_refused() {
             .code(2)
             .stderr(contains("built for"));
     }
-    assert_eq!(job.output(), "exit-code=2\nexit-code=2\n");
+    let outputs = job.outputs();
+    assert_eq!(outputs["exit-code"], "2");
+    assert_eq!(outputs["verdict"], "error");
+    assert!(outputs["reason"].contains("does not tell its version"));
 }
 
 /// 1 would mean that the stage ran and failed.
@@ -123,7 +126,9 @@ fn a_folder_that_cannot_be_written_is_no_answer_of_the_stage() {
             .stdout("")
             .stderr(contains("the Action ended at").and(contains("::error title=deploy-guard::")));
     }
-    assert_eq!(job.output(), "exit-code=4\n");
+    assert_eq!(job.outputs()["exit-code"], "4");
+    assert_eq!(job.outputs()["verdict"], "error");
+    assert!(job.outputs()["reason"].starts_with("the Action ended at"));
     assert_eq!(job.seen(), "", "nothing was started");
 }
 
@@ -197,7 +202,9 @@ fn a_missing_or_unknown_stage_is_our_own_error() {
             .stderr(contains("preflight runner-check healthgate rollback run"));
     }
     assert_eq!(job.seen(), "", "nothing was started");
-    assert!(job.output().starts_with("exit-code=2\n"));
+    assert_eq!(job.outputs()["exit-code"], "2");
+    assert_eq!(job.outputs()["verdict"], "error");
+    assert!(job.outputs()["reason"].starts_with("there is no stage"));
 }
 
 #[test]
@@ -211,6 +218,12 @@ fn what_an_error_repeats_cannot_speak_to_the_runner() {
     .stderr(contains("\n::add-mask").not())
     .stderr(contains("\r").not())
     .stderr(contains("##[").not());
+    let output = job.output();
+    assert!(
+        !output.contains("\n::") && !output.contains("##["),
+        "{output}"
+    );
+    assert_eq!(job.outputs().len(), 3, "{output}");
 }
 
 #[test]
@@ -299,7 +312,8 @@ fn a_stage_that_ends_before_its_report_still_gives_its_exit_code() {
     let killed = "printf 'verdict=pass\\nexit-code=0\\n' >>\"$GITHUB_OUTPUT\"; kill -s KILL $$";
     let job = Job::new().binary("deploy-guard", killed);
     job.run(&[("STAGE", "preflight")]).code(137);
-    assert_eq!(job.output(), "verdict=pass\nexit-code=0\nexit-code=137\n");
+    assert_eq!(job.outputs()["exit-code"], "137");
+    assert_eq!(job.outputs()["verdict"], "error");
 }
 
 #[test]

@@ -175,7 +175,8 @@ fn a_full_disk_is_said_to_be_one() {
     assert(full)
         .code(4)
         .stderr(contains("is the disk full? df -h"));
-    assert_eq!(job.output(), "exit-code=4\n");
+    assert_eq!(job.outputs()["exit-code"], "4");
+    assert_eq!(job.outputs()["verdict"], "error");
     untouched(&job);
 }
 
@@ -272,7 +273,10 @@ fn a_wrong_checksum_stops_with_both_sums() {
                 release::name()
             )))
             .stderr(contains("\n::error title=deploy-guard::").and(contains(advice)));
-        assert_eq!(job.output(), "exit-code=5\n", "{what}");
+        let outputs = job.outputs();
+        assert_eq!(outputs["exit-code"], "5", "{what}");
+        assert_eq!(outputs["verdict"], "error", "{what}");
+        assert!(outputs["reason"].contains(&sums), "{what}: {outputs:?}");
         untouched(&job);
     }
 }
@@ -408,7 +412,8 @@ fn a_server_that_recovers_is_asked_again_and_one_without_it_is_not() {
             done.get_output()
         );
         if code != 0 {
-            assert_eq!(job.output(), format!("exit-code={code}\n"));
+            assert_eq!(job.outputs()["exit-code"], code.to_string());
+            assert_eq!(job.outputs()["verdict"], "error");
             untouched(&job);
         }
     }

@@ -26,7 +26,14 @@ pub struct Flags {
     )]
     status: Vec<StatusRange>,
     /// Header to send, `Name: value`; its value is kept out of all output
-    #[arg(long, value_name = "HEADER", requires = "http", help_heading = "Probe")]
+    // Its variable holds one on each line: the arguments of a process can be seen by every user.
+    #[arg(
+        long,
+        value_name = "HEADER",
+        value_delimiter = '\n',
+        requires = "http",
+        help_heading = "Probe"
+    )]
     header: Vec<String>,
     /// Regular expression that the body must match
     #[arg(long, value_name = "REGEX", requires = "http", help_heading = "Probe")]

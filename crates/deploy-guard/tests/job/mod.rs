@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod act;
+pub(crate) mod inputs;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -23,7 +25,9 @@ impl Job {
         };
         fs::create_dir(job.path("bin")).unwrap();
         fs::create_dir(job.path("temp")).unwrap();
-        fs::create_dir_all(job.path("action/action")).unwrap();
+        for folder in ["action/action", "action/setup"] {
+            fs::create_dir_all(job.path(folder)).unwrap();
+        }
         let installer = testkit::workspace().join("action/install.sh");
         fs::copy(installer, job.path("action/action/install.sh")).unwrap();
         fs::write(job.path("output"), "").unwrap();
@@ -52,18 +56,29 @@ impl Job {
         self
     }
 
+    /// A step of the Action.
     pub(crate) fn command(&self, inputs: &[(&str, &str)]) -> Command {
+        self.script("run.sh", "action", inputs)
+    }
+
+    /// A step of its `setup`.
+    pub(crate) fn setup(&self, inputs: &[(&str, &str)]) -> Command {
+        self.script("setup.sh", "action/setup", inputs)
+    }
+
+    fn script(&self, name: &str, action: &str, inputs: &[(&str, &str)]) -> Command {
         let mut command = Command::new("bash");
         testkit::clean(&mut command);
         command
             .args(["--noprofile", "--norc"])
-            .arg(testkit::workspace().join("action/run.sh"));
+            .arg(testkit::workspace().join("action").join(name));
         command
             .current_dir(self.folder.path())
-            .env("GITHUB_OUTPUT", self.path("output"));
+            .env("GITHUB_OUTPUT", self.path("output"))
+            .env("GITHUB_PATH", self.path("paths"));
         command
             .env("RUNNER_TEMP", self.path("temp"))
-            .env("GITHUB_ACTION_PATH", self.path("action"));
+            .env("GITHUB_ACTION_PATH", self.path(action));
         command.env("INPUT_BIN_DIR", self.path("bin"));
         for (name, value) in inputs {
             command.env(format!("INPUT_{name}"), value);
@@ -89,5 +104,26 @@ impl Job {
 
     pub(crate) fn output(&self) -> String {
         fs::read_to_string(self.path("output")).unwrap()
+    }
+
+    /// What a later step reads: of two values of one name the last counts.
+    pub(crate) fn outputs(&self) -> BTreeMap<String, String> {
+        let text = self.output();
+        let mut lines = text.lines();
+        let mut found = BTreeMap::new();
+        while let Some(line) = lines.next() {
+            let (name, value) = match (line.split_once("<<"), line.split_once('=')) {
+                (Some((name, end)), plain)
+                    if plain.is_none_or(|(before, _)| before.len() > name.len()) =>
+                {
+                    let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
+                    (name, value.join("\n"))
+                }
+                (_, Some((name, value))) => (name, value.to_owned()),
+                _ => panic!("not an output: {line}"),
+            };
+            found.insert(name.to_owned(), value);
+        }
+        found
     }
 }
