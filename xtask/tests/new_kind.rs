@@ -1,6 +1,5 @@
 //! How many files a new kind of probe, check or target touches, and a new key of the policy: one of each is added to a
 //! copy of the sources, and works.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,4 @@
 //! The release workflow's scripts, on a repository with its own remote.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
 //! When windows without deployments hold and end.
-#![allow(clippy::unwrap_used)]
 
 use config::file::FreezeWindow;
 use config::freeze::{end, is_endless};

@@ -1,5 +1,4 @@
 //! The configuration as its author sees it: which files are accepted, and where an error points.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use config::{Config, Error, LoadError, Loaded, Request, Section, Variables, load};
 use model::Env;

@@ -1,5 +1,4 @@
 //! Runners in the configuration: whose they are, where they live, and mistakes in it.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use config::{Config, LoadError, Request, Variables, load};
 use model::Env;

@@ -1,9 +1,5 @@
 //! The Action in a real workflow, run by act on this machine: a bad release is deployed, the gate
 //! fails, and a step with `if: failure() || cancelled()` rolls back.
-#![allow(clippy::disallowed_methods)]
-#![allow(clippy::unwrap_used)]
-
-mod job;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use job::act::{Repository, action_in};
+use crate::job::act::{Repository, action_in};
 use tempfile::TempDir;
 use testkit::{Nginx, Shop};
 

@@ -1,14 +1,11 @@
 //! The Action's promises for a long summary and for a cancelled job, with the real binary.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod job;
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use job::Job;
+use crate::job::Job;
 use testkit::wait_until;
 
 /// A step of the workflow run of this number, with this configuration.

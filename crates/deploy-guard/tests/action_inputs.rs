@@ -1,17 +1,13 @@
 //! The Action's inputs that are flags of a stage: by `action/run.sh` with a fake binary, and with the
 //! real one.
-#![allow(clippy::disallowed_methods)]
-#![allow(clippy::unwrap_used)]
-
-mod job;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use crate::job::Job;
+use crate::job::inputs::{How, Row, rows};
 use clap::ArgAction;
-use job::Job;
-use job::inputs::{How, Row, rows};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;

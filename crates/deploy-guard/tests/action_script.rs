@@ -1,15 +1,11 @@
 //! `action/run.sh` alone, with shell scripts as binaries that say what they were given.
-#![allow(clippy::disallowed_methods)]
-#![allow(clippy::unwrap_used)]
-
-mod job;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use job::Job;
+use crate::job::Job;
 use predicates::prelude::*;
 use predicates::str::contains;
 

@@ -1,5 +1,4 @@
 //! What every binary promises, tried on every binary.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! `deploy-guard doctor`: each thing that would stop a stage, made so and found.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 

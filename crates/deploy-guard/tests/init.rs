@@ -1,6 +1,5 @@
 //! `deploy-guard init` in repositories as there are, and in hostile ones: what it writes is read by
 //! every stage, by actionlint and by zizmor, and nothing is ever written over.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 use std::path::Path;

@@ -1,12 +1,9 @@
 //! From an empty repository with a Compose file to a guarded deployment: `init`, then the workflow
 //! that it wrote, run by act, on a real engine.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod job;
 
 use std::fs;
 
-use job::act::{Repository, Run};
+use crate::job::act::{Repository, Run};
 use testkit::{Compose, Docker, free_port};
 
 /// A release whose health check passes, and one whose does not.

@@ -1,19 +1,16 @@
 //! Installing a release: by the Action and by the script alone, from a web server that has its
 //! files as a forge has them, and from servers that fail in each way there is.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod job;
-mod release;
-
+use crate::release;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use job::Job;
+use crate::job::Job;
+use crate::release::{Release, tools};
 use predicates::prelude::*;
 use predicates::str::contains;
-use release::{Release, tools};
 use testkit::{Authority, Tinyproxy};
 
 /// A job whose Action is the revision of a release.

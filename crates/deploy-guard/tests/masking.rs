@@ -1,6 +1,5 @@
 //! Eight secrets, one of them JSON and two with several lines: no output holds any line of them, and
 //! outputs survive the runner's masking, which drops an output with a line of a secret in it.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

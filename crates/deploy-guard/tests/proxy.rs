@@ -1,6 +1,5 @@
 //! `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`: every stage's requests go through a real proxy, whose
 //! own log shows them, and its password is shown nowhere.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 

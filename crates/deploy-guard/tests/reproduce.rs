@@ -1,5 +1,4 @@
 //! `deploy-guard reproduce`: a report of CI, here again.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 

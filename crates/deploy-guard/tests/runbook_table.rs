@@ -1,12 +1,9 @@
 //! The tables of the runbooks and of the faults from the field name only existing tests, and each
 //! runbook's table lists all of its tests.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod documented;
 
 use std::collections::BTreeSet;
 
-use documented::{named, sources, tests, there};
+use crate::documented::{named, sources, tests, there};
 
 const TABLE: &str = "docs/runbooks/README.md";
 

@@ -1,6 +1,5 @@
 //! The runbooks' deployments that end badly, from preflight to the way back, with `deploy-guard run`:
 //! blue-green behind a real nginx.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 

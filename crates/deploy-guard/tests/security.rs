@@ -1,8 +1,6 @@
 //! `docs/guide/security.md` describes tokens, AWS and attacks as the code handles them.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod documented;
-
+use crate::documented;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

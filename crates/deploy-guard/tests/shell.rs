@@ -1,5 +1,4 @@
 //! Help, completions and man pages, as shells and readers take them.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! A workflow is started once, and its run is found.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
 //! Which requests are retried, which waits apply, and which login is used.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::time::{Duration, Instant};
 

@@ -1,12 +1,9 @@
 //! A service of ECS: moto for the flow, and a mock for what moto never shows (tasks that run, stop
 //! and are sick, a circuit breaker, refusals).
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod cloud;
-mod gating;
-
-use cloud::{Cloud, PRIMARY, definition, deployment, stopped, task};
-use gating::{gate, gate_with};
+use crate::cloud;
+use crate::cloud::{Cloud, PRIMARY, definition, deployment, stopped, task};
+use crate::gating::{gate, gate_with};
 use serde_json::json;
 use testkit::Moto;
 

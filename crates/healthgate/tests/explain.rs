@@ -1,5 +1,4 @@
 //! A report as a story for people.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! The gate as a user runs it.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;

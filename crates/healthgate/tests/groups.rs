@@ -1,5 +1,4 @@
 //! Many endpoints under one probe, against real servers.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 

@@ -1,5 +1,4 @@
 //! gRPC probes against grpcio's server.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use testkit::{Authority, GrpcHealth, Nginx};
 

@@ -1,5 +1,4 @@
 //! Servers that misbehave: the right verdict, in time, in little memory.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

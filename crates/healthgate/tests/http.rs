@@ -1,5 +1,4 @@
 //! HTTP probes against real servers: requests, accepted answers, trusted certificates.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! Which release answered: every success that counts must name it.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

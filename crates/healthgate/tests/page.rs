@@ -1,5 +1,4 @@
 //! The page of a report in a real browser: on a phone and on a desk, light and dark, and by axe.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! Unusual answers that the standards allow, and that are not faults: each on a raw socket.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

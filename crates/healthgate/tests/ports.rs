@@ -1,5 +1,4 @@
 //! Ports, certificates and names, against real servers.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::Write as _;
 use std::net::TcpListener;

@@ -1,11 +1,9 @@
 //! Prometheus probes, against a real server; a mock gives only answers that a real one cannot.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod gating;
-
+use crate::gating;
 use std::fmt::Write as _;
 
-use gating::{Ran, gate};
+use crate::gating::{Ran, gate};
 use serde_json::{Value, json};
 use testkit::{Authority, Prometheus, Tinyproxy};
 use wiremock::matchers::{header, method, path, query_param};

@@ -1,12 +1,9 @@
 //! Runbook 000, "Validation": what a person asks with `curl` and `watch` after a deployment.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod gating;
 
 use std::thread;
 use std::time::Duration;
 
-use gating::{gate, gate_with};
+use crate::gating::{gate, gate_with};
 use testkit::{Nginx, Shop, wait_until};
 
 /// The service of the runbook, as far as the gate probes it.

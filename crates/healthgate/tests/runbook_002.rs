@@ -1,12 +1,9 @@
 //! Runbook 002, common failure scenarios on ECS: what a person used to read out of `aws ecs
 //! describe-services`, `list-tasks` and `describe-tasks`.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod cloud;
-mod gating;
-
-use cloud::{Cloud, PRIMARY, deployment, stopped, task};
-use gating::gate;
+use crate::cloud::{Cloud, PRIMARY, deployment, stopped, task};
+use crate::gating;
+use crate::gating::gate;
 use serde_json::json;
 
 const ID: &str = "ecs/finance-hub-api";

@@ -1,14 +1,11 @@
 //! Runbook 003: the triggers of an automatic rollback, and its troubleshooting 1 and 4.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod gating;
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gating::{Ran, gate, gate_with};
+use crate::gating::{Ran, gate, gate_with};
 use testkit::{Prometheus, Shop, free_port};
 
 /// Ten minutes of a service, up to now.

@@ -1,5 +1,4 @@
 //! When the gate measures, when it is decided, and how it is stopped.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 use std::net::TcpListener;

@@ -1,5 +1,4 @@
 //! One gate on several machines, and one verdict over their reports.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,8 +1,5 @@
 //! Whose fault a silence is: only the service under test can fail by not answering.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod gating;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gating::{gate, gate_with};
+use crate::gating::{gate, gate_with};
 use testkit::{Shop, Sshd};
 
 /// Few and short measurements of what does not answer.

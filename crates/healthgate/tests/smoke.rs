@@ -1,5 +1,4 @@
 //! Smoke tests: requests that hand values and cookies on, against nginx; and files for hurl.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

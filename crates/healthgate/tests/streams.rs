@@ -1,6 +1,5 @@
 //! Where report and summary may be written to, and where reports may be read from: also what is
 //! no file.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,4 @@
 //! The summary as GitHub shows it, in a real browser, with mermaid itself.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! What people see while the gate runs: on a real terminal, and without a terminal.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! Backups as a user asks for them: real gzip, zstd and PostgreSQL dumps, whole, cut off and
 //! damaged; here, on a host and in a bucket.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,9 +1,7 @@
 //! Which check runs count: the newest of each app and name, and not what the asking workflow did.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod asking;
-
-use asking::{Ran, SHA, answer, preflight_with};
+use crate::asking;
+use crate::asking::{Ran, SHA, answer, preflight_with};
 use serde_json::{Value, json};
 use wiremock::matchers::{path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};

@@ -1,5 +1,4 @@
 //! Every check as a user meets it, against real servers.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::Read as _;
 

@@ -1,5 +1,4 @@
 //! Commands and disks as a user meets them.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::time::{Duration, Instant};
 

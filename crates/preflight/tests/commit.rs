@@ -1,9 +1,6 @@
 //! The commit of the queries to GitHub: the deployed one, not the head of the dispatching branch.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod asking;
-
-use asking::{Ran, SHA, answer, preflight_file, preflight_with};
+use crate::asking::{Ran, SHA, answer, preflight_file, preflight_with};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};

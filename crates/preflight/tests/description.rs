@@ -1,5 +1,4 @@
 //! Every request of preflight's is valid by GitHub's own description, of github.com and of a GHES.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 const CONFIG: &str = "version: 1
 github: { app: { id: 12345, key-env: APP_KEY } }

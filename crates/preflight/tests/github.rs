@@ -1,10 +1,7 @@
 //! Queries to GitHub before a deployment: artifacts, checks, alerts, deployments.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 #![allow(clippy::too_many_lines, reason = "tables of cases")]
 
-mod asking;
-
-use asking::{SHA, answer, preflight};
+use crate::asking::{SHA, answer, preflight};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};

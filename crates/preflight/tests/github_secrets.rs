@@ -1,10 +1,7 @@
 //! What GitHub reports about secrets: their age, and a token's owner and permissions.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 #![allow(clippy::too_many_lines, reason = "tables of cases")]
 
-mod asking;
-
-use asking::{answer, preflight_with};
+use crate::asking::{answer, preflight_with};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};

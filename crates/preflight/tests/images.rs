@@ -1,6 +1,5 @@
 //! Images as a user asks for them: a real registry with and without a password, Docker's own
 //! logins, and what a real registry cannot be made to do.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

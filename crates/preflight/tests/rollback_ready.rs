@@ -1,5 +1,4 @@
 //! The way back as a user asks for it, on states that `rollback` itself wrote.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 

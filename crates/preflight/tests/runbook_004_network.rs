@@ -1,5 +1,4 @@
 //! Runbook 004, failure mode 3: the network between the runner, the hosts and the world.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::process::Command;
 use std::time::{Duration, Instant};

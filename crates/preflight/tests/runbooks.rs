@@ -1,9 +1,6 @@
 //! Runbooks 001 and 004 as tests: preflight reports what a person had to find by hand.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod asking;
-
-use asking::{Ran, SHA, answer, preflight, preflight_with};
+use crate::asking::{Ran, SHA, answer, preflight, preflight_with};
 use serde_json::{Value, json};
 use testkit::{Registry, Sshd};
 use wiremock::MockServer;

@@ -1,5 +1,4 @@
 //! Runners, with the same knowledge as `runner-check`: GitHub's list and the machine itself.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use serde_json::json;
 use testkit::SystemdHost;

@@ -1,5 +1,4 @@
 //! What a secret's value must be, kind by kind.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;

@@ -1,5 +1,4 @@
 //! Variables and calendar windows, as a user meets them.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;

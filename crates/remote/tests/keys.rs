@@ -1,6 +1,5 @@
 //! Keys in every shape, by the judgement of the real `ssh-keygen`: no stricter than OpenSSH, and no
 //! laxer.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

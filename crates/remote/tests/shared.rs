@@ -1,5 +1,4 @@
 //! One connection to a host that many use at once, against a real sshd.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};

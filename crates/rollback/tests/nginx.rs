@@ -1,5 +1,4 @@
 //! Blue-green behind a real nginx.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::process::{Command, Stdio};
 

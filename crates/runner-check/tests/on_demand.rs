@@ -1,5 +1,4 @@
 //! Pools that have no runner without work: scale sets that start at none, and GitHub's own machines.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use serde_json::{Value, json};
 use wiremock::matchers::{path, query_param};

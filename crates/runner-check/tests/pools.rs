@@ -1,5 +1,4 @@
 //! Runners as GitHub lists them: pages, refusals, limits.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;

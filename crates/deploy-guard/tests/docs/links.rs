@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use crate::page::pages;
+use crate::docs::page::pages;
 
 #[test]
 fn every_link_leads_to_a_file_and_an_anchor_that_exist() {

@@ -7,8 +7,8 @@ use config::{Request, Variables};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::page::{Block, pages};
-use crate::words::refused;
+use crate::docs::page::{Block, pages};
+use crate::docs::words::refused;
 
 /// The settings that the fragments of the documents assume.
 const HOSTS: [&str; 6] = [

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::page::{Block, page};
+use crate::docs::page::{Block, page};
 
 /// The blocks of a page but for its YAML, which is read by other means. Each has to be asked for,
 /// in order: one that nothing runs fails the test, and so does a test without its block.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::page::pages;
+use crate::docs::page::pages;
 
 /// Ours; all of them are in the one binary.
 const OURS: [&str; 5] = [
@@ -105,7 +105,7 @@ fn every_variable_of_ours_in_code_is_read_by_something() {
 fn the_exit_codes_of_the_readme_are_those_of_the_help() {
     let help = COMMAND.get_after_help().map(ToString::to_string);
     let help = help.unwrap_or_default().replace('\n', " ");
-    let readme = crate::page::page("README.md").prose.concat();
+    let readme = crate::docs::page::page("README.md").prose.concat();
     let (_, table) = readme.split_once("| code | meaning |").unwrap();
     let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
     let mut seen = 0;

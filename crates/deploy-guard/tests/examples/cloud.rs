@@ -9,7 +9,7 @@ use testkit::Moto;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::world::Containers;
+use crate::examples::world::Containers;
 
 /// A task must run for so long until it counts as one that is up.
 const UP: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::{Compose, free_port};
 
-use crate::world::{Containers, Example, answers, state, version};
+use crate::examples::world::{Containers, Example, answers, state, version};
 
 fn compose_from_a_good_release_through_a_bad_one_and_back(compose: Compose) {
     // v2 runs, answers with 200, passes the container's health check, and reports that it is not healthy.

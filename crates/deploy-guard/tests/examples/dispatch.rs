@@ -13,8 +13,8 @@ use testkit::Nginx;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use crate::examples::world::{Example, answers, state, version};
 use crate::job::act::Run;
-use crate::world::{Example, answers, state, version};
 
 const TOKEN: &str = "t0ken-of-the-job";
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use testkit::{Moto, free_port};
 use wiremock::MockServer;
 
-use crate::cloud::{Cloud, serve};
+use crate::examples::cloud::{Cloud, serve};
+use crate::examples::world::{Containers, Example, answers, state, version};
 use crate::job::act::Repository;
-use crate::world::{Containers, Example, answers, state, version};
 
 struct World {
     cloud: Arc<Cloud>,

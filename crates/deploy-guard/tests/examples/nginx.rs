@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use testkit::{Nginx, free_port, wait_until};
 
+use crate::examples::world::{Containers, Example, answers, state, version};
 use crate::job::act::Run;
-use crate::world::{Containers, Example, answers, state, version};
 
 struct World {
     containers: Containers,

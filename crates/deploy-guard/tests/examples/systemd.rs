@@ -6,7 +6,7 @@ use std::thread;
 
 use testkit::{SystemdHost, free_port};
 
-use crate::world::{Example, answers, state, version};
+use crate::examples::world::{Example, answers, state, version};
 
 /// The machines of the example, and where they answer here.
 const MACHINES: [(&str, &str); 3] = [

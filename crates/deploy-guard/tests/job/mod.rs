@@ -1,6 +1,5 @@
 //! The Action with shell scripts as binaries that say what they were given; by act in [`act`].
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-#![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod act;
 pub(crate) mod inputs;
@@ -62,6 +61,7 @@ impl Job {
     }
 
     /// A step of its `setup`.
+    #[allow(dead_code, reason = "for the tests of `setup`")]
     pub(crate) fn setup(&self, inputs: &[(&str, &str)]) -> Command {
         self.script("setup.sh", "action/setup", inputs)
     }

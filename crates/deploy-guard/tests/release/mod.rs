@@ -1,6 +1,5 @@
 //! A release as a forge shows it, by nginx, and servers that fail.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::cell::OnceCell;
 use std::fs;

@@ -1,6 +1,6 @@
 //! Every class of error that ends a command before it acts, with its hint.
 
-use crate::Folder;
+use crate::snapshots::Folder;
 
 #[test]
 fn a_configuration_that_cannot_be_used() {

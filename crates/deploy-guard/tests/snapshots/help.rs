@@ -1,6 +1,6 @@
 //! `-h` and `--help` of every command.
 
-use crate::Folder;
+use crate::snapshots::Folder;
 
 #[test]
 fn the_help_of_every_command() {

@@ -1,6 +1,6 @@
 //! Every rule of the configuration that its types cannot state: what breaks it, and what is shown then.
 
-use crate::Folder;
+use crate::snapshots::Folder;
 
 /// One snapshot for each section: every entry with the error that it ends with.
 fn refused(name: &str, command: &str, entries: &[&str]) {

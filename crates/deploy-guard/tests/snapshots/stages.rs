@@ -1,6 +1,6 @@
 //! The output of each stage.
 
-use crate::Folder;
+use crate::snapshots::Folder;
 
 const CONFIGURATION: &str = "version: 1
 service: shop

@@ -1,5 +1,4 @@
 //! ECS as a test wants it: tasks that run, stop and are sick, which moto never shows.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,4 @@
 //! `healthgate` with a configuration, as a user runs it.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
 

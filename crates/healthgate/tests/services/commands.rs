@@ -2,7 +2,7 @@
 
 use testkit::{Sshd, SshdSetup};
 
-use crate::bed::{Bed, QUICK};
+use crate::services::bed::{Bed, QUICK};
 
 fn probes(lines: &[&str]) -> String {
     let items: Vec<String> = lines

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use testkit::{Authority, Postgres, Redis, Sshd};
 
-use crate::bed::{Bed, QUICK};
+use crate::services::bed::{Bed, QUICK};
 
 const STRICT: &str =
     "{ interval: 100ms, timeout: 5s, failure-limit: 0, error-limit: 0, deadline: 60s }";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use testkit::{Compose, Docker, wait_until};
 
-use crate::bed::{Bed, End, QUICK};
+use crate::services::bed::{Bed, End, QUICK};
 
 /// A project on its own engine, in the folder of the gate.
 struct Project {

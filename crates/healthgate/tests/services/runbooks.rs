@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use testkit::{Compose, Postgres, Redis, Shop, SystemdHost, wait_until};
 
-use crate::bed::{Bed, QUICK};
-use crate::containers;
+use crate::services::bed::{Bed, QUICK};
+use crate::services::containers;
 
 const UNIT: &str = "[Service]\nExecStart=/bin/sleep infinity\n";
 

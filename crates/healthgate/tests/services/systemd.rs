@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{SystemdHost, wait_until};
 
-use crate::bed::{Bed, QUICK};
+use crate::services::bed::{Bed, QUICK};
 
 /// Long enough that a crash falls into it.
 const LONG: &str =

@@ -1,5 +1,4 @@
 //! `preflight` in front of a GitHub that answers what a test wants.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use serde_json::Value;
 use wiremock::matchers::{method, path};

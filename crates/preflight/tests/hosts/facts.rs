@@ -9,7 +9,7 @@ use testkit::Shop;
 use testkit::Sshd;
 use testkit::SshdSetup;
 
-use crate::bed::Bed;
+use crate::hosts::bed::Bed;
 
 #[test]
 fn a_host_that_has_all_that_is_wanted_passes_with_the_figures() {

@@ -9,7 +9,7 @@ use predicates::str::contains;
 use testkit::Sshd;
 use testkit::SshdSetup;
 
-use crate::bed::Bed;
+use crate::hosts::bed::Bed;
 
 #[test]
 fn a_login_that_prints_100_megabytes_is_cut_off() {

@@ -7,7 +7,7 @@ use predicates::str::contains;
 use testkit::Sshd;
 use testkit::SshdSetup;
 
-use crate::bed::Bed;
+use crate::hosts::bed::Bed;
 
 #[test]
 fn keys_of_every_kind_log_in_and_hosts_are_known_by_every_kind() {

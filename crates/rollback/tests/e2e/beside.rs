@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::e2e::world::World;
 
 const NOTICE: &str = "printf '%s|' \"$RELEASE\" \"$PREVIOUS_RELEASE\" \"$VERDICT\" \"$SERVICE\" >>notices; cp \"$REPORT\" sent.json";
 

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use serde_json::Value;
 
-use crate::world::{World, finish, kill, wait_for};
+use crate::e2e::world::{World, finish, kill, wait_for};
 
 const HOSTS: [&str; 5] = ["web-01", "web-02", "web-03", "web-04", "web-05"];
 

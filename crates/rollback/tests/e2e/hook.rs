@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::world::{World, finish};
+use crate::e2e::world::{World, finish};
 
 #[test]
 fn a_rollback_restores_and_proves_and_records() {

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::world::{World, finish, kill, wait, wait_for};
+use crate::e2e::world::{World, finish, kill, wait, wait_for};
 
 /// Runs `rollback VERB`, which a script of the world kills.
 #[track_caller]

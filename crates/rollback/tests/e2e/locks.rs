@@ -7,7 +7,7 @@ use state::{Claim, Holder};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::world::{World, finish, kill, wait, wait_for};
+use crate::e2e::world::{World, finish, kill, wait, wait_for};
 
 const RUN: &str = "/repos/acme/shop/actions/runs/4711/attempts/2";
 

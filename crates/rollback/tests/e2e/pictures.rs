@@ -2,7 +2,7 @@
 
 use testkit::browser;
 
-use crate::fleet::{fails_at, fleet};
+use crate::e2e::fleet::{fails_at, fleet};
 
 #[test]
 fn the_steps_by_host_are_drawn_in_the_summary_and_on_the_page() {

@@ -1,6 +1,6 @@
 //! Several at once.
 
-use crate::world::{World, finish, wait_for};
+use crate::e2e::world::{World, finish, wait_for};
 
 #[test]
 fn of_two_rollbacks_one_acts_and_the_other_names_it() {

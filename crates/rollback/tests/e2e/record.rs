@@ -1,6 +1,6 @@
 //! Which facts of a release are recorded, and that it is the running one.
 
-use crate::world::World;
+use crate::e2e::world::World;
 
 #[test]
 fn everything_that_is_told_is_kept_and_shown() {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::world::{World, wait};
+use crate::e2e::world::{World, wait};
 
 /// Runs `rollback run` and expects this refusal without any change.
 #[track_caller]

@@ -1,6 +1,6 @@
 //! One test for each past fault.
 
-use crate::world::{World, finish, kill, wait, wait_for};
+use crate::e2e::world::{World, finish, kill, wait, wait_for};
 
 /// The file's own hint was followed: tokens begin again where journals already are.
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::e2e::world::World;
 
 /// Every file below a folder and what it holds, but for the state, whose drill is recorded.
 fn files(folder: &Path, all: &mut BTreeMap<String, Vec<u8>>) {

@@ -1,6 +1,6 @@
 //! One release under several names: the pipeline's name, and the name that the service reports.
 
-use crate::world::World;
+use crate::e2e::world::World;
 
 const GOOD: &str = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d";
 const NEXT: &str = "0fb16b11f9936e0374948c64e8c3b18db25b6fbf";

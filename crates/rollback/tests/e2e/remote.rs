@@ -2,7 +2,7 @@
 
 use testkit::{Moto, Sshd};
 
-use crate::world::{World, wait_for};
+use crate::e2e::world::{World, wait_for};
 
 /// The state at the same path, but reached by SSH.
 fn over_ssh(world: &World, sshd: &Sshd) {

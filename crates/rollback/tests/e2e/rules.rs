@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use testkit::{Certificate, Registry};
 
-use crate::world::{World, wait};
+use crate::e2e::world::{World, wait};
 
 /// v2 was deployed three hours ago, and the window is one.
 fn late(hosts: &[&str]) -> World {

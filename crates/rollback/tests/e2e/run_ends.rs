@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::{Ran, World, finish, kill, wait_for};
+use crate::e2e::world::{Ran, World, finish, kill, wait_for};
 
 const SECRET: &str = "s3cr3t-t0ken-of-ours";
 const NOTICE: &str = "printf '%s|' \"$VERDICT\" \"$RELEASE\" \"$PREVIOUS_RELEASE\" \"$SERVICE\" \"$ENVIRONMENT\" >>notices; printf %s \"${REASON}\" >reason; cp \"$REPORT\" sent.json";

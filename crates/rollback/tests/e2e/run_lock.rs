@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::world::{World, finish, kill, wait_for};
+use crate::e2e::world::{World, finish, kill, wait_for};
 
 /// v1 is good; the deployment waits for `go`, and asks the state itself.
 fn world() -> World {

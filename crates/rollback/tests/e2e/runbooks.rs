@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::e2e::world::World;
 
 /// v0 and v1 are good; v2 was deployed and is pending.
 fn with_history() -> World {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::world::{World, kill, wait_for};
+use crate::e2e::world::{World, kill, wait_for};
 
 /// How often each of them tries.
 const TRIES: u32 = 200;

@@ -3,7 +3,7 @@
 
 use state::{Document, Frozen};
 
-use crate::world::{World, wait};
+use crate::e2e::world::{World, wait};
 
 fn change(world: &World, change: impl Fn(&mut Document)) {
     let store = world.store();
@@ -126,7 +126,7 @@ fn plan_tells_of_an_interrupted_rollback_what_run_does_with_it() {
     let world = World::with_v2_deployed();
     world.write("after-run", "rm after-run; kill -9 $PPID");
     world.spawn(&["run"]).wait().unwrap();
-    crate::world::wait_for("the hook ends", || world.live() == "v1");
+    crate::e2e::world::wait_for("the hook ends", || world.live() == "v1");
     world.rollback(&["plan"]).exits(0).says("would go on with");
     world.rollback(&["run"]).exits(0);
     assert_eq!(world.state().status("v2"), Some(state::Status::Bad));

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::fleet::{fleet, live};
-use crate::world::{World, finish, kill, wait_for};
+use crate::e2e::fleet::{fleet, live};
+use crate::e2e::world::{World, finish, kill, wait_for};
 
 #[test]
 fn a_signal_before_the_first_change_ends_at_once_and_can_be_resumed_or_given_up() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Ran, World};
+use crate::e2e::world::{Ran, World};
 
 fn ids(ran: &Ran) -> Vec<String> {
     let report = ran.json();

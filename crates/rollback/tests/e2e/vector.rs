@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::fleet::{fails_at, fleet, live, vector};
-use crate::world::World;
+use crate::e2e::fleet::{fails_at, fleet, live, vector};
+use crate::e2e::world::World;
 
 #[track_caller]
 fn nothing_is_recorded(world: &World) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bed::{gate, host_line, points};
-use crate::systemd::{UNIT, World};
+use crate::targets::bed::{gate, host_line, points};
+use crate::targets::systemd::{UNIT, World};
 
 /// The example's own playbook and commands, on our machines.
 fn world() -> World {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Compose, Docker, Registry, free_port};
 
-use crate::bed::{Bed, gate, points};
+use crate::targets::bed::{Bed, gate, points};
 
 struct World {
     compose: Compose,

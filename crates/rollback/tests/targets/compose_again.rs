@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testkit::{Compose, Docker, Registry};
 
-use crate::bed::Bed;
+use crate::targets::bed::Bed;
 
 /// A folder with a project, and its own Docker engine.
 struct Project {

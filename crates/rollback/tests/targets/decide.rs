@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::{Haproxy, Nginx, Shop};
 
-use crate::bed::{Bed, mock};
+use crate::targets::bed::{Bed, mock};
 
 struct World {
     bed: Bed,

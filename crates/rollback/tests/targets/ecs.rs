@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::Moto;
 use wiremock::{MockServer, Request, Respond, ResponseTemplate};
 
-use crate::bed::{Bed, mock, points};
+use crate::targets::bed::{Bed, mock, points};
 
 const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 const TARGET: &str = "  ecs: { cluster: prod, service: shop, interval: 40ms, timeout: 5s }\n";

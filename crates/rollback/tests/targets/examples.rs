@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use testkit::{Nginx, Shop};
 
-use crate::bed::Bed;
+use crate::targets::bed::Bed;
 
 /// A folder with the example, its paths and addresses replaced; each must be there.
 fn bed(example: &str, pairs: &[(&str, &str)]) -> Bed {

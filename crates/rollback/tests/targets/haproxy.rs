@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Haproxy, Shop, Sshd};
 
-use crate::bed::{Bed, host_line, points};
+use crate::targets::bed::{Bed, host_line, points};
 
 struct World {
     bed: Bed,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::{Nginx, Shop, Sshd, SshdSetup, free_port};
 
-use crate::bed::{Bed, host_line, points};
+use crate::targets::bed::{Bed, host_line, points};
 
 /// No good word of a shell; every host has its nginx's files there.
 const FOLDER: &str = "the shop's \"nginx\" $(touch pwned)";

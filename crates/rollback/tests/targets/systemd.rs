@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{SystemdHost, free_port};
 
-use crate::bed::{Bed, gate, host_line, points};
+use crate::targets::bed::{Bed, gate, host_line, points};
 
 /// Answers with the release that its folder names; one named `crash` ends at once.
 const SERVE: &str = "import http.server, os, sys

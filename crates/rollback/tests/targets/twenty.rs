@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::systemd::{World, answers};
+use crate::targets::systemd::{World, answers};
 
 const DEAD: usize = 3;
 const FULL: usize = 7;

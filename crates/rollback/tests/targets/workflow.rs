@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use testkit::Shop;
 use wiremock::{MockServer, Request, Respond, ResponseTemplate};
 
-use crate::bed::{Bed, mock, points};
+use crate::targets::bed::{Bed, mock, points};
 
 const TOKEN: &str = "t0ken-of-the-tests";
 const ME: &str = "octo-deployer";

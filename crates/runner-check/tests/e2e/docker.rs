@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wiremock::{MockServer, ResponseTemplate};
 
-use crate::world::{Folder, LISTENS, has, host, list, unit};
+use crate::e2e::world::{Folder, LISTENS, has, host, list, unit};
 
 const DOCKERD: &str = "[Service]\nPrivateNetwork=yes\nExecStart=/usr/sbin/dockerd --host unix:///run/docker.sock --iptables=false \
     --ip6tables=false --ip-forward=false --bridge=none --storage-driver=overlay2\n";
@@ -14,7 +14,7 @@ async fn a_full_disk_is_seen_named_and_pruned() {
     let server = MockServer::start().await;
     list(&server, ResponseTemplate::new(403)).await;
     let host = host(&[("web-01", LISTENS), ("docker", DOCKERD)]);
-    crate::world::start(&host, "web-01");
+    crate::e2e::world::start(&host, "web-01");
     // A separate disk, small enough to fill.
     host.must(&["mkdir", "-p", "/var/lib/docker"]);
     host.must(&[

@@ -3,7 +3,7 @@
 use testkit::Prometheus;
 use wiremock::{MockServer, ResponseTemplate};
 
-use crate::world::{Folder, LISTENS, has, host, list, listed, runner, start, unit};
+use crate::e2e::world::{Folder, LISTENS, has, host, list, listed, runner, start, unit};
 
 const LOOPS: &str = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=2\nExecStart=/bin/sh -c 'echo oops; exit 3'\n";
 const LOST: &str = "[Service]\nExecStart=/bin/sh -c 'echo \"Listening for Jobs\"; \

@@ -4,7 +4,7 @@ use serde_json::json;
 use wiremock::matchers::{path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::world::{Folder, has, job, jobs, jobs_of, list, listed, runner};
+use crate::e2e::world::{Folder, has, job, jobs, jobs_of, list, listed, runner};
 
 const POOL: [&str; 2] = ["--labels", "self-hosted,production"];
 

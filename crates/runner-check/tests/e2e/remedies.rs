@@ -3,7 +3,7 @@
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
-use crate::world::{Folder, LISTENS, has, honest, host, job, jobs, list, unit};
+use crate::e2e::world::{Folder, LISTENS, has, honest, host, job, jobs, list, unit};
 
 const ENDS: &str = "[Service]\nExecStart=/bin/sh -c 'echo cannot start; exit 3'\n";
 
@@ -22,7 +22,7 @@ async fn a_restart_that_does_not_help_is_a_failure_that_says_why() {
         &[job("in_progress", &["self-hosted"], Some("works"), 2)],
     )
     .await;
-    crate::world::start(&host, "works");
+    crate::e2e::world::start(&host, "works");
     let config = "runners: { ends: { host: runner-01 }, works: { host: runner-01 }, ghost: { host: runner-01 } }
 runner-check: { verify-timeout: 5s, emergency: { run: 'echo starting; exit 4', pool: e }, pools: [{ name: e, labels: [nowhere] }] }
 ";
@@ -78,7 +78,7 @@ async fn a_disk_with_room_is_left_alone_and_a_prune_that_fails_is_a_failure() {
     let server = MockServer::start().await;
     list(&server, ResponseTemplate::new(403)).await;
     let host = host(&[("web-01", LISTENS)]);
-    crate::world::start(&host, "web-01");
+    crate::e2e::world::start(&host, "web-01");
     // A docker that answers as one does whose daemon is down.
     let config =
         "runners: { web-01: { host: runner-01 } }\nrunner-check: { verify-timeout: 10s }\n";

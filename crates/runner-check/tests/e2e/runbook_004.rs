@@ -3,7 +3,7 @@
 use testkit::Prometheus;
 use wiremock::MockServer;
 
-use crate::world::{Folder, LISTENS, has, honest, host, jobs, unit};
+use crate::e2e::world::{Folder, LISTENS, has, honest, host, jobs, unit};
 
 #[tokio::test]
 async fn runbook_004_mode_1_runner_offline() {
@@ -17,7 +17,7 @@ async fn runbook_004_mode_1_runner_offline() {
     .await;
     jobs(
         &server,
-        &[crate::world::job(
+        &[crate::e2e::world::job(
             "queued",
             &["self-hosted", "production"],
             None,

@@ -2,7 +2,7 @@
 
 use super::readme::from_init_to_doctor;
 use super::shop::Live;
-use crate::walk::{Walk, World, lines, replaced, yaml};
+use crate::docs::walk::{Walk, World, lines, replaced, yaml};
 
 const PAGE: &str = "docs/guide/README.md";
 
@@ -38,7 +38,7 @@ pub(crate) fn page() {
 
     let shell = walk.next("source <(deploy-guard completions bash)");
     let text = format!("{}complete -p deploy-guard", shell.text);
-    let shell = crate::page::Block { text, ..shell };
+    let shell = crate::docs::page::Block { text, ..shell };
     let said = shop.world.run(&shell, &[]).code(0);
     assert!(
         said.out.contains("last-known-good"),

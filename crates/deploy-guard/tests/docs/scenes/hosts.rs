@@ -2,7 +2,7 @@
 
 use testkit::Sshd;
 
-use crate::walk::{Walk, World, lines};
+use crate::docs::walk::{Walk, World, lines};
 
 pub(crate) fn page() {
     let mut walk = Walk::of("docs/guide/hosts.md");

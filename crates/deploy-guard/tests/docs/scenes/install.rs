@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::page::Block;
+use crate::docs::page::Block;
+use crate::docs::walk::{Walk, World};
 use crate::release::Release;
-use crate::walk::{Walk, World};
 
 pub(crate) fn page() {
     let mut walk = Walk::of("docs/guide/install.md");

@@ -2,7 +2,7 @@
 
 use super::install;
 use super::shop::Live;
-use crate::walk::{Walk, World, lines, replaced, yaml};
+use crate::docs::walk::{Walk, World, lines, replaced, yaml};
 
 pub(crate) fn page() {
     let mut walk = Walk::of("README.md");

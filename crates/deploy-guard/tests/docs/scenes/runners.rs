@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testkit::{Nginx, Prometheus, SystemdHost};
 
-use crate::walk::{Walk, World, lines, replaced, yaml};
+use crate::docs::walk::{Walk, World, lines, replaced, yaml};
 
 const PAGE: &str = "docs/guide/runners.md";
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use regex::Regex;
 use testkit::Shop;
 
-use crate::page::Block;
-use crate::walk::{Walk, World};
+use crate::docs::page::Block;
+use crate::docs::walk::{Walk, World};
 
 pub(crate) fn page() {
     let mut walk = Walk::of("docs/guide/seeing-the-gate.md");

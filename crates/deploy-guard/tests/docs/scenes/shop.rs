@@ -3,8 +3,8 @@
 use serde_json::Value;
 use testkit::{Nginx, Shop};
 
+use crate::docs::walk::World;
 use crate::job::Job;
-use crate::walk::World;
 
 pub(crate) struct Live {
     pub(crate) world: World,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::Sshd;
 
-use crate::walk::{Walk, World, replaced, yaml};
+use crate::docs::walk::{Walk, World, replaced, yaml};
 
 pub(crate) fn page() {
     let mut walk = Walk::of("docs/guide/state.md");

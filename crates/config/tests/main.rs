@@ -1,0 +1,6 @@
+//! The crate from outside: what is read, and what is refused.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod freeze;
+mod load;
+mod runners;

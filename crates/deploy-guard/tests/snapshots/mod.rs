@@ -1,0 +1,90 @@
+//! The texts that people read, as snapshots: a reviewer sees each change in the diff.
+//!
+//! After a wanted change: `INSTA_UPDATE=always cargo test --workspace --test snapshots`.
+
+mod errors;
+mod help;
+mod rules;
+mod stages;
+
+use std::fs;
+use std::path::PathBuf;
+
+use regex::Regex;
+use tempfile::TempDir;
+
+/// A folder with files in which commands are run.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        fs::create_dir(folder.path()).unwrap();
+        for (name, text) in files {
+            folder.write(name, text);
+        }
+        folder
+    }
+
+    /// Its name is the service's, where nothing else names it.
+    fn path(&self) -> PathBuf {
+        self.0.path().join("shop")
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    /// What a terminal shows of a command line, and how it ends; `name` is the snapshot's.
+    fn shows(&self, name: &str, words: &str) {
+        insta::assert_snapshot!(name, self.shown(words));
+    }
+
+    fn shown(&self, words: &str) -> String {
+        let mut words = words.split(' ');
+        let mut command = testkit::bin(words.next().unwrap());
+        let output = command
+            .args(words)
+            .current_dir(self.path())
+            .env("USER", "alice")
+            .env("HOME", self.path())
+            .env("COLUMNS", "100")
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let code = output.status.code().unwrap();
+        let shown = format!(
+            "{}\n--- stderr\n{}\n--- exit code {code}",
+            text(output.stdout).trim_end(),
+            text(output.stderr).trim_end(),
+        );
+        self.steady(&shown)
+    }
+
+    /// Without what differs from run to run.
+    fn steady(&self, text: &str) -> String {
+        let here = self.path().display().to_string();
+        let mut text = text.replace(&here, "/here");
+        for (what, with) in [
+            (r"(?m)^\+.*\n", ""),
+            (
+                r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?",
+                "[time]",
+            ),
+            (r"\d\d:\d\d:\d\d(\.\d+)?", "[time]"),
+            (r"\d{8}T\d{6}Z", "[time]"),
+            (
+                r"\b\d+(\.\d+)? ?(ms|s|min|m)\b( \d+(\.\d+)? ?(ms|s)\b)?",
+                "[duration]",
+            ),
+            (r" +\+\[duration\]", " +[duration]"),
+            (r"\bprocess \d+\b", "process [pid]"),
+            (r"\b[0-9a-f]{12,64}\b", "[hash]"),
+            (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
+        ] {
+            let what = Regex::new(what).unwrap();
+            text = what.replace_all(&text, with).into_owned();
+        }
+        text
+    }
+}

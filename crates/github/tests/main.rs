@@ -1,0 +1,5 @@
+//! The crate against a server.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod dispatch;
+mod transport;

@@ -1,0 +1,15 @@
+//! Every kind of target on the real thing, from a good release to a bad one and back.
+
+mod ansible;
+mod bed;
+mod compose;
+mod compose_again;
+mod decide;
+#[cfg(feature = "ecs")]
+mod ecs;
+mod examples;
+mod haproxy;
+mod nginx;
+mod systemd;
+mod twenty;
+mod workflow;

@@ -1,0 +1,6 @@
+//! `runner-check` as a user runs it.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod e2e;
+mod on_demand;
+mod pools;
