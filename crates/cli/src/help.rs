@@ -115,28 +115,39 @@ fn examples(command: &Command) -> Vec<String> {
         .collect()
 }
 
-/// The command and all below it, with as much in their help as a screen holds.
-pub(crate) fn short(command: Command) -> Command {
+/// The command, with as much in its help as a screen holds; so is each below it that the arguments name.
+pub(crate) fn short(command: Command, args: &[OsString]) -> Command {
+    let is_named = |sub: &Command| args.iter().any(|arg| arg == sub.get_name());
     let names: Vec<String> = command
         .get_subcommands()
+        .filter(|sub| is_named(sub))
         .map(|sub| sub.get_name().to_owned())
         .collect();
     let mut command = fitted(command);
     for name in names {
-        command = command.mut_subcommand(name, short);
+        command = command.mut_subcommand(name, |sub| short(sub, args));
     }
     command
 }
 
 fn fitted(command: Command) -> Command {
     let flags = ranked(&command);
-    let fits = |shown: &usize| {
-        let help = with_flags(command.clone(), &flags[..*shown])
+    let fits = |shown: usize| {
+        let help = with_flags(command.clone(), &flags[..shown])
             .term_width(COLUMNS)
             .render_help();
         help.to_string().trim_end().lines().count() <= ROWS
     };
-    let shown = (0..=flags.len()).rev().find(fits).unwrap_or_default();
+    // More flags take more lines. A render is slow, so there are few of them.
+    let (mut shown, mut too_many) = (0, flags.len() + 1);
+    while shown + 1 < too_many {
+        let middle = shown.midpoint(too_many);
+        if fits(middle) {
+            shown = middle;
+        } else {
+            too_many = middle;
+        }
+    }
     with_flags(command, &flags[..shown])
 }
 

@@ -130,7 +130,7 @@ pub fn parse(
     let args: Vec<OsString> = args.into_iter().collect();
     let mut command = with_variables(command, env);
     if help::is_short(&args) {
-        command = help::short(command);
+        command = help::short(command, &args);
     }
     let secrets = given(env, &args);
     let several = args.iter().skip(1).find_map(|arg| several_words(arg));
