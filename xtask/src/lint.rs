@@ -24,9 +24,10 @@ pub(crate) fn workflows() -> Result<(), Failure> {
         .args(files("", is_workflow)))
 }
 
-/// zizmor on the action, our workflows and the examples.
+/// zizmor on the actions, our workflows and the examples.
 pub(crate) fn security() -> Result<(), Failure> {
-    let mut found = vec![root().join("action.yml"), root().join(".github")];
+    let ours = ["action.yml", "setup/action.yml", ".github"];
+    let mut found: Vec<PathBuf> = ours.iter().map(|path| root().join(path)).collect();
     found.extend(files("examples", is_workflow));
     // No network access: the verdict must be the same offline.
     let mut command = program(testbed().join("venv/bin/zizmor"));

@@ -87,6 +87,127 @@ fn the_action_downloads_its_release_and_keeps_it_in_the_tool_cache() {
     assert_eq!(fs::read(&cached).unwrap(), release.archive());
 }
 
+/// A step of `setup`, with the forge at this address.
+fn setup(job: &Job, server: &str, inputs: &[(&str, &str)]) -> Command {
+    let mut command = job.setup(&[&[("BIN_DIR", "")], inputs].concat());
+    command
+        .env("RUNNER_TOOL_CACHE", job.path("tools"))
+        .env("GITHUB_SERVER_URL", server)
+        .env("ACTION_REPOSITORY", "acme/deploy-guard")
+        .env("DEPLOY_GUARD_DOWNLOAD_ATTEMPTS", "2")
+        .env("NO_PROXY", "127.0.0.1");
+    command
+}
+
+/// A later `run:` step of the job, with what earlier ones put on its `PATH`.
+fn run(job: &Job, line: &str) -> assert_cmd::assert::Assert {
+    let added = fs::read_to_string(job.path("paths")).unwrap_or_default();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("bash");
+    testkit::clean(&mut command)
+        .args(["-ec", line])
+        .env("PATH", format!("{}:{path}", added.trim_end()));
+    assert(command)
+}
+
+#[test]
+fn setup_puts_every_command_of_its_release_on_the_path() {
+    let release = Release::start();
+    let job = job(&release);
+    assert(setup(&job, &release.server(), &[("VERSION", "v0.1.0")]))
+        .code(0)
+        .stdout("")
+        .stderr(contains("deploy-guard 0.1.0 is on the PATH: "));
+    let folder = fs::read_to_string(job.path("paths")).unwrap();
+    assert_eq!(job.outputs()["version"], "0.1.0");
+    assert_eq!(job.outputs()["path"], folder.trim_end());
+    for command in [
+        "deploy-guard",
+        "preflight",
+        "runner-check",
+        "healthgate",
+        "rollback",
+    ] {
+        run(&job, &format!("{command} 'a b'"))
+            .code(0)
+            .stdout("ran [a b]\n");
+    }
+    assert_eq!(release.asked().len(), 1);
+    // A step of the Action in this job has it already.
+    assert(step(&job, "http://127.0.0.1:1", &[]))
+        .code(0)
+        .stdout("ran [healthgate]\n");
+}
+
+#[test]
+fn setup_puts_nothing_on_the_path_that_was_not_released() {
+    let release = Release::start();
+    let job = job(&release);
+    let bare = job.path("bare");
+    fs::create_dir(&bare).unwrap();
+    let bare = bare.display().to_string();
+    for (inputs, code, words) in [
+        (
+            &[("VERSION", "9.9.9")] as &[(&str, &str)],
+            2,
+            "version 9.9.9 is wanted",
+        ),
+        (&[("BIN_DIR", "/gone")], 2, "bin-dir `/gone` is no folder"),
+        (
+            &[("BIN_DIR", &bare)],
+            2,
+            "there is none of deploy-guard preflight",
+        ),
+        (&[("INSTALL", "guess")], 2, "install cannot be `guess`"),
+    ] {
+        assert(setup(&job, &release.server(), inputs))
+            .code(code)
+            .stdout("")
+            .stderr(contains(words));
+    }
+    release.serve(b"other");
+    fs::remove_dir_all(job.path("tools")).unwrap();
+    fs::remove_dir_all(job.path("temp")).unwrap();
+    assert(setup(&job, &release.server(), &[]))
+        .code(5)
+        .stderr(contains("the checksum of"));
+    assert!(!job.path("paths").exists());
+}
+
+/// One file is all stages, by the name of the link.
+#[test]
+fn a_link_with_the_name_of_a_stage_is_its_binary() {
+    let job = Job::new();
+    let folder = job.path("one binary");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(
+        testkit::bin_path("deploy-guard"),
+        folder.join("deploy-guard"),
+    )
+    .unwrap();
+    let folder = folder.display().to_string();
+    assert(setup(&job, "", &[("BIN_DIR", &folder)])).code(0);
+    for stage in ["preflight", "runner-check", "healthgate", "rollback"] {
+        run(&job, &format!("{stage} --version"))
+            .code(0)
+            .stdout(format!("{stage} 0.1.0\n"));
+    }
+    run(&job, "deploy-guard --version")
+        .code(0)
+        .stdout("deploy-guard 0.1.0\n");
+    let shop = testkit::Shop::start("v1");
+    // jq runs in a process of its own, which is this file again.
+    let gate = format!(
+        "healthgate --http {} --jq '.status == \"healthy\"' --interval 50ms --deadline 10s",
+        shop.url("/health/ready")
+    );
+    run(&job, &gate)
+        .code(0)
+        .stdout(contains("healthgate: pass"));
+    shop.set_health("degraded", 200);
+    run(&job, &format!("{gate} --failure-limit 0")).code(1);
+}
+
 #[test]
 fn jobs_side_by_side_share_one_tool_cache() {
     let release = Release::start();

@@ -1,6 +1,7 @@
 //! What the documents say is so: every command is run, every configuration read, every workflow
 //! linted, every link followed.
 
+mod action;
 mod links;
 mod page;
 mod scenes;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::docs::page::{Block, pages};
 use crate::docs::words::refused;
+use crate::job::inputs::rows;
 
 /// The settings that the fragments of the documents assume.
 const HOSTS: [&str; 6] = [
@@ -147,12 +148,14 @@ fn every_workflow_and_step_passes_actionlint_with_the_inputs_of_our_action() {
     let at = |name: &str| repository.path().join(name);
     fs::create_dir_all(at(".github/workflows")).unwrap();
     fs::create_dir_all(at(".git")).unwrap();
-    fs::create_dir(at("deploy-guard")).unwrap();
-    let action = testkit::workspace().join("action.yml");
-    fs::copy(action, at("deploy-guard/action.yml")).unwrap();
+    fs::create_dir_all(at("deploy-guard/setup")).unwrap();
+    for action in ["action.yml", "setup/action.yml"] {
+        let to = at("deploy-guard").join(action);
+        fs::copy(testkit::workspace().join(action), to).unwrap();
+    }
     let labels = "self-hosted-runner: { labels: [production] }\n";
     fs::write(at(".github/actionlint.yaml"), labels).unwrap();
-    let ours = Regex::new(r"uses: (org|acme)/deploy-guard@\S+").unwrap();
+    let ours = Regex::new(r"uses: (?:org|acme)/deploy-guard(/setup)?@\S+").unwrap();
     let called = Regex::new(r"uses: \./\.github/workflows/(\S+)").unwrap();
 
     let mut actionlint = Command::new(testkit::tool("actionlint"));
@@ -180,7 +183,7 @@ fn every_workflow_and_step_passes_actionlint_with_the_inputs_of_our_action() {
         });
         fs::write(
             at(&file),
-            ours.replace_all(&text, "uses: ./deploy-guard").as_ref(),
+            ours.replace_all(&text, "uses: ./deploy-guard$1").as_ref(),
         )
         .unwrap();
         actionlint.arg(&file);
@@ -281,9 +284,23 @@ fn stage(step: &Value) -> Option<String> {
     let Some(stage) = step["with"]["stage"].as_str() else {
         return Some("a step of ours without `stage`".to_owned());
     };
-    let args = step["with"]["args"].as_str().unwrap_or_default();
-    let args = args.lines().filter(|line| !line.trim().is_empty());
+    let input = |name: &str| match &step["with"][name] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
     let mut words = vec!["deploy-guard".to_owned(), stage.to_owned()];
-    words.extend(args.map(str::to_owned));
+    let own = [input("command"), input("args")].join("\n");
+    let own = own.lines().filter(|line| !line.trim().is_empty());
+    words.extend(own.map(str::to_owned));
+    for row in rows() {
+        let text = input(&row.input);
+        if !text.is_empty() && !row.stages.iter().any(|one| one == stage) {
+            return Some(format!("`{stage}` takes no `{}`", row.input));
+        }
+        if !text.is_empty() {
+            words.extend(row.arguments(&text));
+        }
+    }
     refused(&words)
 }

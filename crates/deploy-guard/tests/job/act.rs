@@ -175,19 +175,21 @@ impl Repository {
             let words = used.filter_map(|(_, used)| used.split_whitespace().next());
             names.extend(
                 words
-                    .filter(|word| word.contains("/deploy-guard@"))
-                    .map(str::to_owned),
+                    .map(|word| word.replace("/deploy-guard/setup@", "/deploy-guard@"))
+                    .filter(|word| word.contains("/deploy-guard@")),
             );
         }
         if !names.is_empty() {
             action_in(self.action.path());
             let program = testkit::bin_path("deploy-guard");
-            let file = self.action.path().join("action.yml");
-            let text = fs::read_to_string(&file).unwrap();
-            let (before, after) = text.split_once("\n  bin-dir:\n").unwrap();
             let bin = format!("default: '{}'", program.parent().unwrap().display());
-            let after = after.replacen("default: \"\"", &bin, 1);
-            fs::write(&file, format!("{before}\n  bin-dir:\n{after}")).unwrap();
+            for file in ["action.yml", "setup/action.yml"] {
+                let file = self.action.path().join(file);
+                let text = fs::read_to_string(&file).unwrap();
+                let (before, after) = text.split_once("\n  bin-dir:\n").unwrap();
+                let after = after.replacen("default: \"\"", &bin, 1);
+                fs::write(&file, format!("{before}\n  bin-dir:\n{after}")).unwrap();
+            }
         }
         names
     }
@@ -204,7 +206,9 @@ impl Drop for Repository {
 pub(crate) fn action_in(folder: &Path) {
     let root = testkit::workspace();
     fs::copy(root.join("action.yml"), folder.join("action.yml")).unwrap();
-    copy(&root.join("action"), &folder.join("action"));
+    for part in ["action", "setup"] {
+        copy(&root.join(part), &folder.join(part));
+    }
 }
 
 /// Copies a folder with all that is in it.
