@@ -193,6 +193,35 @@ fn every_test_is_in_a_program_that_runs() {
     assert!(wrong.is_empty(), "no program runs their tests: {wrong:#?}");
 }
 
+/// The crates that a build takes, each with its features: `name version|feature,feature`.
+fn built(selection: &[&str]) -> BTreeSet<String> {
+    let told = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix", "none"])
+        .args(["--format", "{p}|{f}"])
+        .args(selection)
+        .current_dir(testkit::workspace())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success(), "{error}");
+    let text = String::from_utf8(told.stdout).unwrap();
+    // So is marked what was listed before.
+    let lines = text.lines().map(|line| line.trim_end_matches(" (*)"));
+    lines.map(str::to_owned).collect()
+}
+
+/// Otherwise the tests would run another binary than users do, and cargo would build every crate twice.
+#[test]
+fn what_is_released_has_the_features_that_tests_build() {
+    let released = built(&["--package", "deploy-guard", "--edges", "normal,build"]);
+    let tested = built(&["--workspace"]);
+    let other: Vec<_> = released.difference(&tested).collect();
+    assert!(
+        other.is_empty(),
+        "ask for the features of the tests in Cargo.toml too: {other:#?}"
+    );
+}
+
 /// The logs of a crate are shown only if `cli` lists the crate as ours.
 #[test]
 fn every_crate_may_log() {
