@@ -37,6 +37,7 @@ readonly FLAG_INPUTS=(
   'GROUP --group text runner-check'
   'WAIT --wait text runner-check'
   'TO --to text rollback'
+  'PENDING --pending switch rollback'
   'LOCK_WAIT --lock-wait text rollback'
   'FORCE --force line preflight runner-check rollback run'
   'REASON --reason text preflight runner-check rollback run'

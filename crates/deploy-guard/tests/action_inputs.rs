@@ -216,6 +216,12 @@ fn the_command_comes_first_then_args_then_the_other_inputs() {
         run(&forced),
         "[rollback][record][--pending][--force=known-bad][--force=frozen][--reason=a b][--dry-run]"
     );
+    let pending = [
+        ("STAGE", "rollback"),
+        ("COMMAND", "record"),
+        ("PENDING", "true"),
+    ];
+    assert_eq!(run(&pending), "[rollback][record][--pending]");
     // `args` may name it, as before.
     let as_before = [("STAGE", "rollback"), ("ARGS", "record"), ("SKIP", "a,b")];
     assert_eq!(run(&as_before), "[rollback][record][--skip=a,b]");
