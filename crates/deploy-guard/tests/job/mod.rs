@@ -61,7 +61,6 @@ impl Job {
     }
 
     /// A step of its `setup`.
-    #[allow(dead_code, reason = "for the tests of `setup`")]
     pub(crate) fn setup(&self, inputs: &[(&str, &str)]) -> Command {
         self.script("setup.sh", "action/setup", inputs)
     }

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, Default)]
 pub(super) struct Program {
     pub(super) v2: bool,
-    /// `2.26.1`.
+    /// `2.26.1`; empty for docker-compose 1, whose start is slow: it is asked where it is needed.
     pub(super) version: String,
     /// The project's name, once its containers reported it.
     pub(super) name: Option<String>,

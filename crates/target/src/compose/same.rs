@@ -12,6 +12,7 @@ use remote::quote;
 
 use super::deployment::{Changes, Compose};
 use super::look::{Container, Look};
+use super::program::Program;
 use crate::error::Error;
 use crate::place::Place;
 use crate::target::Transition;
@@ -173,7 +174,7 @@ printf %s {} >\"$over\"
             let ran = one.status != "created";
             // Each version of Compose makes its own hash, docker-compose 1 with the image's id in it.
             let decides = ran
-                && one.version() == program.version
+                && one.version() == self.version(place, &program).await?
                 && (program.v2 || self.names_its_image(place, one).await?);
             if others.is_empty() && !decides {
                 continue;
@@ -200,6 +201,15 @@ printf %s {} >\"$over\"
             )));
         }
         Ok(())
+    }
+
+    async fn version(&self, place: &Place, program: &Program) -> Result<String, Error> {
+        if program.v2 {
+            return Ok(program.version.clone());
+        }
+        let text = format!("{}program version --short", self.head_at(place));
+        let printed = self.read(place, "docker-compose version", &text);
+        Ok(Program::read(&format!("v1 {}", printed.await?)).version)
     }
 
     /// Whether the name of a container's image still is that of the image that it runs.

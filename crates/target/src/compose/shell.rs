@@ -64,8 +64,8 @@ first='docker-compose.yml docker-compose.yaml' second='compose.yml compose.yaml'
             None => format!(
                 "if version=$(docker compose version --short 2>/dev/null); then
 printf 'v2 %s\\n' \"$version\"
-{v2}elif version=$(docker-compose version --short 2>/dev/null); then
-printf 'v1 %s\\n' \"$version\"
+{v2}elif command -v docker-compose >/dev/null; then
+echo v1
 {v1}else no 'there is neither `docker compose` nor `docker-compose`'; fi\n"
             ),
         };
