@@ -175,17 +175,21 @@ fn every_test_is_in_a_program_that_runs() {
             let text = manifest.split_once(&format!("{table}\n"))?.1;
             text.split("\n[").next().map(str::to_owned)
         };
-        let without =
-            |table: &str| of_a_table(table).is_some_and(|text| text.contains("test = false"));
+        let without = |table: &str, key: &str| {
+            let line = format!("{key} = false");
+            of_a_table(table).is_some_and(|text| text.lines().any(|it| it == line))
+        };
         let source = folder.join("src");
         for file in rust_files(&source) {
+            let text = std::fs::read_to_string(&file).unwrap();
             let is_program = file == source.join("main.rs");
-            let untested = without(if is_program { "[[bin]]" } else { "[lib]" });
-            if untested
-                && std::fs::read_to_string(&file)
-                    .unwrap()
-                    .contains("#[cfg(test)]")
-            {
+            let untested = without(if is_program { "[[bin]]" } else { "[lib]" }, "test");
+            let is_shown = |line: &str| {
+                let line = line.trim_start();
+                line.starts_with("/// ```") || line.starts_with("//! ```")
+            };
+            let unshown = without("[lib]", "doctest");
+            if untested && text.contains("#[cfg(test)]") || unshown && text.lines().any(is_shown) {
                 wrong.push(file);
             }
         }
