@@ -150,7 +150,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The variables named in a text, `${NAME}` or `${NAME:-…}`.
-pub fn names(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split("${").skip(1).filter_map(|rest| {
         let name = rest.split('}').next()?;
         let name = name.split(":-").next()?;
