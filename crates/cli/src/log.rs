@@ -23,6 +23,7 @@ const OURS: &[&str] = &[
     "gate",
     "github",
     "healthgate",
+    "inventory",
     "jq",
     "model",
     "net",

@@ -20,6 +20,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     let runners = config.runners.keys().map(String::as_str).collect();
     let defined = Defined {
         hosts: &config.host_names,
+        groups: &config.hosts.groups,
         runners: (!is_unset(Section::Runners)).then_some(runners),
         has_rollback: config.rollback.is_some() || is_unset(Section::Rollback),
     };
@@ -29,6 +30,11 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         let fault = root.key("version");
         let fault = fault.fault(format!("version {} is not known", config.version));
         return Err(fault.hint("this release reads `version: 1`"));
+    }
+    for (name, host) in config.hosts.iter() {
+        if let Some((key, why)) = host.misfit() {
+            return spot(Section::Hosts).key(name).refuse(key, why);
+        }
     }
     if let Some(section) = &config.github {
         section.check(spot(Section::Github))?;

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use inventory::selected;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::section::Section;
 use crate::source::Source;
-use crate::spot::named;
 use document::Error;
 use document::RELEASE;
 
@@ -19,7 +19,6 @@ mod deploy;
 mod github;
 mod healthgate;
 mod hook;
-mod host;
 mod pool_rules;
 mod preflight;
 mod rollback;
@@ -29,7 +28,7 @@ pub use deploy::{Deploy, OnUndecided};
 pub use github::{Github, GithubApp};
 pub use healthgate::*;
 pub use hook::Hook;
-pub use host::Host;
+pub use inventory::{Host, Hosts};
 pub use preflight::*;
 pub use rollback::*;
 pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
@@ -44,7 +43,7 @@ pub struct Config {
     pub(crate) service: Option<String>,
     /// The machines that checks, probes and rollbacks speak of, by name.
     #[serde(default)]
-    pub hosts: BTreeMap<String, Host>,
+    pub hosts: Hosts,
     /// As whom GitHub is asked, and where.
     pub(crate) github: Option<Github>,
     /// Self-hosted runners by the names that GitHub lists: where each one lives.
@@ -158,7 +157,8 @@ impl Config {
 
     /// The hosts that a check names: one, those of a pattern, or `all`. Empty where nothing fits.
     pub fn hosts_named(&self, selector: &str) -> Vec<&str> {
-        named(self.host_names.iter().map(String::as_str), selector)
+        let names = self.host_names.iter().map(String::as_str);
+        selected(names, &self.hosts.groups, selector)
     }
 
     /// How names of releases are compared wherever no probe of the gate does it: in the state, at
@@ -174,11 +174,6 @@ impl Config {
         let back = self.rollback.iter().flat_map(Rollback::release_rules);
         gate.chain(back).collect()
     }
-}
-
-/// The hosts that fit a selector: one, those of a pattern, or `all`. Empty where nothing fits.
-pub fn hosts_named<'h>(hosts: &'h BTreeMap<String, Host>, selector: &str) -> Vec<&'h str> {
-    named(hosts.keys().map(String::as_str), selector)
 }
 
 /// A part of the file that replaces the same part at the top level.

@@ -251,7 +251,15 @@ fn typed(
             Section::Deploy => config.deploy = None,
         }
     }
-    let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
+    let hosts = tree.get(Section::Hosts.key());
+    inventory::link_jumps(&mut config.hosts).map_err(|error| {
+        let host = hosts.and_then(|hosts| hosts.get(error.host()));
+        let jump = host.and_then(|host| host.get("jump"));
+        let fault = Fault::new(error.to_string()).hint(error.hint());
+        jump.into_iter()
+            .fold(fault, |fault, jump| fault.at(jump.place.clone()))
+    })?;
+    let hosts = hosts.map(Node::entries);
     let names = hosts.unwrap_or_default().iter();
     config.host_names = names.map(|(key, _)| key.name.clone()).collect();
     check(&config, &tree)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use inventory::{Groups, selected};
 use yaml::{Fault, Node, nearest};
 
 use crate::value::Span;
@@ -11,6 +12,7 @@ use crate::value::Span;
 pub(crate) struct Defined<'n> {
     /// The keys of `hosts:`.
     pub(crate) hosts: &'n BTreeSet<String>,
+    pub(crate) groups: &'n Groups,
     /// The keys of `runners:`; `None` where the section cannot be used.
     pub(crate) runners: Option<Vec<&'n str>>,
     pub(crate) has_rollback: bool,
@@ -112,7 +114,8 @@ impl<'n> Spot<'n> {
 
     /// The hosts that a selector names: one, those of a pattern, or `all`.
     pub(crate) fn hosts_named(self, selector: &str) -> Vec<&'n str> {
-        named(self.defined.hosts.iter().map(String::as_str), selector)
+        let names = self.defined.hosts.iter().map(String::as_str);
+        selected(names, self.defined.groups, selector)
     }
 
     /// Names within a list must differ and must not be empty: they become outcome ids.
@@ -193,16 +196,4 @@ impl<'n> Spot<'n> {
 pub(crate) fn is_word(text: &str) -> bool {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     !text.is_empty() && !text.starts_with('-') && !text.contains(odd)
-}
-
-/// The names that a selector fits: one, those of a pattern, or `all`.
-pub(crate) fn named<'h>(
-    names: impl Iterator<Item = &'h str> + Clone,
-    selector: &str,
-) -> Vec<&'h str> {
-    if let Some(name) = names.clone().find(|name| *name == selector) {
-        return vec![name];
-    }
-    let fits = |name: &&str| selector == "all" || model::glob(selector, name);
-    names.filter(fits).collect()
 }

@@ -33,14 +33,24 @@ pub(crate) fn sections(tree: &Node) -> BTreeMap<Section, Fault> {
     found
 }
 
-/// The hosts that hold a variable that is not set.
+/// The hosts that hold a variable that is not set, or are reached through such a host, and the one
+/// that holds it.
 pub(crate) fn unusable_hosts(tree: &Node) -> Vec<(&str, &Node)> {
     let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
     let hosts = hosts.unwrap_or_default().iter();
-    let unusable = hosts.filter(|(_, host)| !variables(host).is_empty());
+    let hosts = hosts.map(|(key, host)| (key.name.as_str(), host));
+    let is_own = |(_, host): &(&str, &Node)| !variables(host).is_empty();
+    let (mut unusable, mut others): (Vec<_>, Vec<_>) = hosts.partition(is_own);
+    // What is appended is looked at, too: one host leads to the next.
+    let mut at = 0;
+    while let Some((jump, cause)) = unusable.get(at).copied() {
+        let is_behind =
+            |(_, host): &mut (&str, &Node)| host.get("jump").and_then(Node::text) == Some(jump);
+        let behind = others.extract_if(.., is_behind);
+        unusable.extend(behind.map(|(name, _)| (name, cause)));
+        at += 1;
+    }
     unusable
-        .map(|(key, host)| (key.name.as_str(), host))
-        .collect()
 }
 
 /// The file as types. What holds a variable that is not set is left out, and with it what cannot be

@@ -717,3 +717,62 @@ fn releases_are_compared_by_the_widest_rule_of_the_file() {
         assert_eq!(config.release_rule(), rule, "{text}");
     }
 }
+
+#[test]
+fn a_number_may_come_from_a_variable_and_its_value_is_not_shown() {
+    let text = "version: 1\nhosts: { a: { address: a, port: '${VPS_PORT:-22}' } }\n";
+    let port = |value: &str| case(text).set("VPS_PORT", value).ok().hosts["a"].port;
+    assert_eq!(case(text).ok().hosts["a"].port, Some(22));
+    // A secret that does not exist is empty.
+    assert_eq!(port(""), Some(22));
+    assert_eq!(port("2222\n"), Some(2222));
+    let error = |value: &str| case(text).set("VPS_PORT", value).error();
+    assert_eq!(
+        error("hunter2"),
+        "2:33: expected a whole number, and the value of `${VPS_PORT:-22}` is something else | "
+    );
+    assert_eq!(
+        error("70000"),
+        "2:33: the value of `${VPS_PORT:-22}` is not possible here | "
+    );
+    let text = "version: 1\nhosts:\n  a:\n    address: a\n    port: ${VPS_PORT:-22}\n";
+    assert_eq!(case(text).ok().hosts["a"].port, Some(22));
+    let quoted = "version: 1\nhosts: { a: { address: a, port: '22' } }\n";
+    assert!(case(quoted).error().contains("expected a whole number"));
+}
+
+#[test]
+fn jump_hosts_are_known_and_lead_in_no_circle() {
+    let hosts = |text: &str| format!("version: 1\nhosts:\n{text}");
+    let chain =
+        hosts("  a: { address: a, jump: b }\n  b: { address: b, jump: c }\n  c: { address: c }\n");
+    let config = case(&chain).ok();
+    let jump = config.hosts["a"].jump_host.clone().unwrap();
+    assert_eq!(jump.jump_host.as_ref().unwrap().address, "c");
+    let circle = chain.replace("address: c", "address: c, jump: a");
+    assert_eq!(
+        case(&circle).error(),
+        "3:26: the jump hosts lead in a circle: a → b → c → a | one of them must be reached directly: remove `jump` from `a`"
+    );
+    let unknown = chain.replace("jump: c", "jump: d");
+    assert_eq!(
+        case(&unknown).error(),
+        "4:26: no host `d` under `hosts:` | add `hosts: { d: { address: … } }`, or correct the name"
+    );
+    // What is behind a host with an unset variable cannot be used either.
+    let unset = chain.replace("address: c", "address: '${C}'") + "runners: { r: { host: a } }\n";
+    let config = case(&unset).ok();
+    assert!(config.hosts.is_empty() && config.runners().is_err());
+    assert_eq!(config.hosts_named("all"), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_key_that_a_client_does_not_read_is_refused() {
+    let of = |more: &str| {
+        let text = format!("version: 1\nhosts: {{ a: {{ address: a, {more} }} }}\n");
+        case(&text).error()
+    };
+    assert!(of("ssh-config: x").contains("only the `ssh` program reads it"));
+    assert!(of("ssh: openssh, passphrase-env: X").contains("takes no passphrase from a variable"));
+    assert!(of("ssh: putty").contains("unknown value `putty`"));
+}

@@ -74,8 +74,9 @@ pub fn resolve(
             let late = LATE.iter().any(|late| path == late);
             match expand(&scalar.text, variables, late).map_err(|fault| fault.at(place))? {
                 Expanded::Text(text) => {
-                    scalar.expanded = text != scalar.text;
-                    scalar.text = text;
+                    if text != scalar.text {
+                        scalar.written = Some(std::mem::replace(&mut scalar.text, text));
+                    }
                 }
                 Expanded::Unset(names) => scalar.unset = names,
             }

@@ -204,7 +204,7 @@ impl Bench {
 
     async fn current(&self, pair: &Pair) -> CurrentRelease {
         let (config, env) = (Config::default(), Env::default());
-        let places = Places::new(&BTreeMap::new(), &env);
+        let places = Places::new(&config::file::Hosts::default(), &env);
         let context = Context {
             config: &config,
             env: &env,

@@ -29,13 +29,13 @@ pub struct Hosts(Arc<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    configured: BTreeMap<String, config::file::Host>,
+    configured: config::file::Hosts,
     env: Env,
     asked: Mutex<BTreeMap<String, Arc<Shared>>>,
 }
 
 impl Hosts {
-    pub fn new(configured: &BTreeMap<String, config::file::Host>, env: &Env) -> Hosts {
+    pub fn new(configured: &config::file::Hosts, env: &Env) -> Hosts {
         Hosts(Arc::new(Known {
             configured: configured.clone(),
             env: env.clone(),
@@ -44,7 +44,7 @@ impl Hosts {
     }
 
     /// As configured.
-    pub fn configured(&self) -> &BTreeMap<String, config::file::Host> {
+    pub fn configured(&self) -> &config::file::Hosts {
         &self.0.configured
     }
 

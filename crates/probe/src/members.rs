@@ -118,7 +118,7 @@ fn of_hosts(list: &HostList, hosts: &Hosts) -> Result<Vec<Member>, Error> {
     let known = hosts.configured();
     let mut chosen = BTreeSet::new();
     for selector in list.selectors() {
-        let named = config::file::hosts_named(known, selector);
+        let named = known.selected(selector);
         if named.is_empty() {
             return Err(Error::NoHost(selector.to_string()));
         }

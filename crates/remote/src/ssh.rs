@@ -1,21 +1,27 @@
 //! A login on a host, step by step, so that the first step that fails can be named, and the
 //! commands that run there.
 
+mod bastion;
 mod command;
 mod connect;
 mod error;
+mod kept;
 mod link;
+mod login;
 mod offer;
+mod openssh;
 mod output;
 mod proof;
 mod pulse;
 mod pump;
 mod shared;
+mod socket;
 mod target;
 mod tunnel;
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -24,19 +30,28 @@ use tokio::sync::oneshot;
 
 pub use error::Error;
 pub use offer::Apart;
+use openssh::master::{Master, Task};
 pub use output::{Exit, Limits, Output};
 use proof::Proof;
 use pump::Order;
 pub use shared::Shared;
-pub use target::Target;
+pub use target::{Key, OpensshTarget, Ssh2Target, Target, command_for};
 pub use tunnel::{Severed, Tunnel};
 
-/// An open login. Commands and tunnels run in parallel, all on one connection that has its own
-/// thread.
+/// An open login. Commands and tunnels run in parallel, all on one connection.
 ///
 /// Dropping the last handle closes the connection at once, also under a command that still runs.
 #[derive(Clone, Debug)]
-pub struct Session(Arc<Handle>);
+pub struct Session(Connection);
+
+/// By what a connection is made.
+#[derive(Clone, Debug)]
+enum Connection {
+    /// A thread of its own.
+    Ssh2(Arc<Handle>),
+    /// A process of the `ssh` program.
+    Openssh(Arc<Master>),
+}
 
 /// Sends orders to the thread, and wakes it.
 #[derive(Debug)]
@@ -61,6 +76,22 @@ enum Work<'a> {
 const GUARD: Duration = Duration::from_millis(250);
 
 impl Session {
+    fn ssh2(handle: Handle) -> Session {
+        Session(Connection::Ssh2(Arc::new(handle)))
+    }
+
+    fn openssh(master: Master) -> Session {
+        Session(Connection::Openssh(Arc::new(master)))
+    }
+
+    /// The socket by which other `ssh` programs use the connection of one.
+    fn control(&self) -> Option<&Path> {
+        match &self.0 {
+            Connection::Ssh2(_) => None,
+            Connection::Openssh(master) => Some(master.control()),
+        }
+    }
+
     /// Runs a command in the login shell of the user (`sh`, `bash`, `zsh` and the like), with
     /// nothing to read. Values from outside go into it as [`quote`](crate::quote)d words.
     pub async fn run(&self, command: &str, limits: Limits) -> Result<Output, Error> {
@@ -83,10 +114,18 @@ impl Session {
                 ("sh -s".to_owned(), text, proof)
             }
         };
+        let input = input.into_bytes();
+        let handle = match &self.0 {
+            Connection::Ssh2(handle) => handle,
+            Connection::Openssh(master) => {
+                let task = Task { text, input, proof };
+                return master.run(task, limits).await;
+            }
+        };
         let order = |reply| {
             Order::Command(command::Order {
                 text,
-                input: input.into_bytes(),
+                input,
                 proof,
                 max_output: limits.max_output,
                 deadline: Instant::now() + limits.timeout,
@@ -94,13 +133,18 @@ impl Session {
                 reply,
             })
         };
-        self.order(order, limits.timeout)
+        handle
+            .order(order, limits.timeout)
             .await
             .unwrap_or(Err(Error::TimedOut(limits.timeout)))
     }
 
     /// A connection that the host makes to a place as it sees it, such as its own loopback.
     pub async fn open(&self, host: &str, port: u16, timeout: Duration) -> Result<Tunnel, Error> {
+        let handle = match &self.0 {
+            Connection::Ssh2(handle) => handle,
+            Connection::Openssh(master) => return Master::open(master, host, port, timeout).await,
+        };
         let order = |reply| {
             Order::Tunnel(tunnel::Order {
                 host: host.to_owned(),
@@ -115,13 +159,17 @@ impl Session {
             port,
             within: timeout,
         };
-        let stream = self.order(order, timeout).await.ok_or_else(late)??;
-        Tunnel::new(stream, self.0.clone()).map_err(|error| Error::Ours(error.to_string()))
+        let stream = handle.order(order, timeout).await.ok_or_else(late)??;
+        Tunnel::new(stream, handle.clone()).map_err(|error| Error::Ours(error.to_string()))
     }
 
     /// Whether the host still answers on this connection. Where it does not, the connection takes
     /// no more orders.
     pub async fn pulse(&self, timeout: Duration) -> Result<(), Error> {
+        let handle = match &self.0 {
+            Connection::Ssh2(handle) => handle,
+            Connection::Openssh(master) => return master.pulse(timeout).await,
+        };
         let order = |reply| {
             Order::Pulse(pulse::Order {
                 deadline: Instant::now() + timeout,
@@ -129,30 +177,35 @@ impl Session {
                 reply,
             })
         };
-        let answer = self.order(order, timeout).await;
+        let answer = handle.order(order, timeout).await;
         answer.unwrap_or(Err(Error::NoPulse(timeout)))
     }
 
     /// Whether more can be asked.
     pub fn is_open(&self) -> bool {
-        self.0.open.load(Ordering::Acquire)
+        match &self.0 {
+            Connection::Ssh2(handle) => handle.open.load(Ordering::Acquire),
+            Connection::Openssh(master) => master.is_open(),
+        }
     }
+}
 
+impl Handle {
     /// What the thread answers; `None` where it does not.
     async fn order<T>(
         &self,
         order: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Order,
         timeout: Duration,
     ) -> Option<Result<T, Error>> {
-        if !self.is_open() {
+        if !self.open.load(Ordering::Acquire) {
             return Some(Err(Error::Closed));
         }
         let (reply, answer) = oneshot::channel();
-        if self.0.inbox.send(order(reply)).is_err() {
+        if self.inbox.send(order(reply)).is_err() {
             return Some(Err(Error::Closed));
         }
         // Full, it is awake already.
-        let _ = (&self.0.wake).write(&[0]);
+        let _ = (&self.wake).write(&[0]);
         match tokio::time::timeout(timeout + GUARD, answer).await {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(_)) => Some(Err(Error::Closed)),

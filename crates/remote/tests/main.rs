@@ -3,3 +3,4 @@
 
 mod keys;
 mod shared;
+mod ways;

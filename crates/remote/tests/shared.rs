@@ -2,10 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use inventory::Client;
 use model::Secret;
-use remote::ssh::{Error, Exit, Limits, Shared, Target};
+use remote::ssh::{Error, Exit, Key, Limits, OpensshTarget, Shared, Ssh2Target, Target};
 use tempfile::TempDir;
 use testkit::{Sshd, SshdSetup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,17 +22,57 @@ fn limits(timeout: Duration) -> Limits {
     }
 }
 
-fn shared(sshd: &Sshd, folder: &TempDir) -> Shared {
+/// Each test runs with both clients.
+macro_rules! both {
+    ($test:ident) => {
+        mod $test {
+            #[tokio::test]
+            async fn ssh2() {
+                super::$test(super::Client::Ssh2).await;
+            }
+
+            #[tokio::test]
+            async fn openssh() {
+                super::$test(super::Client::Openssh).await;
+            }
+        }
+    };
+}
+
+fn target(client: Client, port: u16, key: String, sshd: &Sshd, known_hosts: PathBuf) -> Target {
+    let (address, user) = ("127.0.0.1".to_owned(), sshd.user().to_owned());
+    let key = Secret::from(key);
+    match client {
+        Client::Ssh2 => Target::Ssh2(Ssh2Target {
+            address,
+            port,
+            user,
+            key,
+            passphrase: None,
+            known_hosts,
+            jump: None,
+        }),
+        Client::Openssh => Target::Openssh(OpensshTarget {
+            address,
+            port: Some(port),
+            user: Some(user),
+            key: Some(Key::Text(key)),
+            known_hosts: Some(known_hosts),
+            // Not this machine's own settings.
+            config: Some("/dev/null".into()),
+            jump: None,
+        }),
+    }
+}
+
+fn with_key(client: Client, sshd: &Sshd, folder: &TempDir, key: String) -> Shared {
     let known_hosts = folder.path().join("known_hosts");
     std::fs::write(&known_hosts, sshd.known_hosts()).unwrap();
-    Shared::new(Target {
-        address: "127.0.0.1".to_owned(),
-        port: sshd.port(),
-        user: sshd.user().to_owned(),
-        key: Secret::from(sshd.private_key()),
-        passphrase: None,
-        known_hosts,
-    })
+    Shared::new(target(client, sshd.port(), key, sshd, known_hosts))
+}
+
+fn shared(client: Client, sshd: &Sshd, folder: &TempDir) -> Shared {
+    with_key(client, sshd, folder, sshd.private_key())
 }
 
 async fn say(host: &Shared, command: &str) -> String {
@@ -46,10 +88,10 @@ fn logins(sshd: &Sshd) -> usize {
     sshd.process().log().matches("Accepted publickey").count()
 }
 
-#[tokio::test]
-async fn commands_run_side_by_side_on_one_login() {
+both!(commands_run_side_by_side_on_one_login);
+async fn commands_run_side_by_side_on_one_login(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     let sign = folder.path().join("sign");
     // The first ends only when the second has run.
     let waits = format!(
@@ -62,15 +104,15 @@ async fn commands_run_side_by_side_on_one_login() {
     assert_eq!(logins(&sshd), 1);
 }
 
-#[tokio::test]
-async fn more_commands_than_the_host_lets_run_wait_for_their_turn() {
+both!(more_commands_than_the_host_lets_run_wait_for_their_turn);
+async fn more_commands_than_the_host_lets_run_wait_for_their_turn(client: Client) {
     for most in [10, 2] {
         let setup = SshdSetup {
             config: format!("MaxSessions {most}\n"),
             ..SshdSetup::default()
         };
         let (sshd, folder) = (setup.start(), tempfile::tempdir().unwrap());
-        let host = shared(&sshd, &folder);
+        let host = shared(client, &sshd, &folder);
         let all = (0..14).map(|n| {
             let host = &host;
             async move { say(host, &format!("sleep 0.02; echo {n}")).await }
@@ -82,10 +124,10 @@ async fn more_commands_than_the_host_lets_run_wait_for_their_turn() {
     }
 }
 
-#[tokio::test]
-async fn what_is_cut_off_harms_nobody_else_and_the_next_gets_a_new_login() {
+both!(what_is_cut_off_harms_nobody_else_and_the_next_gets_a_new_login);
+async fn what_is_cut_off_harms_nobody_else_and_the_next_gets_a_new_login(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     let first = say(&host, WHICH).await;
     let (slow, beside) = tokio::join!(
         host.run("sleep 60", limits(Duration::from_millis(300))),
@@ -110,10 +152,10 @@ async fn what_is_cut_off_harms_nobody_else_and_the_next_gets_a_new_login() {
     assert_eq!(logins(&sshd), 3);
 }
 
-#[tokio::test]
-async fn a_connection_that_broke_is_made_again() {
+both!(a_connection_that_broke_is_made_again);
+async fn a_connection_that_broke_is_made_again(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     let first = say(&host, WHICH).await;
     // Between two commands: the next one succeeds on a new login.
     kill(&first);
@@ -129,8 +171,8 @@ async fn a_connection_that_broke_is_made_again() {
     assert_eq!(logins(&sshd), 3);
 }
 
-#[tokio::test]
-async fn a_login_that_is_cut_off_is_made_once_more() {
+both!(a_login_that_is_cut_off_is_made_once_more);
+async fn a_login_that_is_cut_off_is_made_once_more(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
     for (cuts, works) in [(1, true), (9, false)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -158,14 +200,8 @@ async fn a_login_that_is_cut_off_is_made_once_more() {
         let known_hosts = folder.path().join(format!("known_hosts-{port}"));
         let known = format!("[127.0.0.1]:{port} {}\n", sshd.host_key());
         std::fs::write(&known_hosts, known).unwrap();
-        let host = Shared::new(Target {
-            address: "127.0.0.1".to_owned(),
-            port,
-            user: sshd.user().to_owned(),
-            key: Secret::from(sshd.private_key()),
-            passphrase: None,
-            known_hosts,
-        });
+        let key = sshd.private_key();
+        let host = Shared::new(target(client, port, key, &sshd, known_hosts));
         let ran = host.run("echo here", limits(LONG)).await;
         match ran {
             Ok(output) => assert!(works && output.success(), "{output:?}"),
@@ -189,16 +225,14 @@ fn alive(pid: &str) -> bool {
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
-#[tokio::test]
-async fn a_host_that_refuses_is_an_error_for_everybody_who_waits() {
+both!(a_host_that_refuses_is_an_error_for_everybody_who_waits);
+async fn a_host_that_refuses_is_an_error_for_everybody_who_waits(client: Client) {
     let setup = SshdSetup {
         config: "LogLevel VERBOSE\n".to_owned(),
         ..SshdSetup::default()
     };
     let (sshd, folder) = (setup.start(), tempfile::tempdir().unwrap());
-    let mut target = shared(&sshd, &folder).target().clone();
-    target.key = Secret::from(sshd.stranger_key());
-    let host = Shared::new(target);
+    let host = with_key(client, &sshd, &folder, sshd.stranger_key());
     let all = (0..5).map(|_| host.run("true", limits(LONG)));
     for answer in futures_util::future::join_all(all).await {
         assert!(matches!(answer, Err(Error::Login { .. })), "{answer:?}");
@@ -223,10 +257,10 @@ fn echo() -> u16 {
     port
 }
 
-#[tokio::test]
-async fn tunnels_carry_much_in_both_directions_beside_commands() {
+both!(tunnels_carry_much_in_both_directions_beside_commands);
+async fn tunnels_carry_much_in_both_directions_beside_commands(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     let port = echo();
     let one = async |seed: u8| {
         let tunnel = host.open("127.0.0.1", port, LONG).await.unwrap();
@@ -253,10 +287,10 @@ async fn tunnels_carry_much_in_both_directions_beside_commands() {
     assert_eq!(logins(&sshd), 1);
 }
 
-#[tokio::test]
-async fn a_tunnel_that_is_dropped_is_closed_at_its_other_end() {
+both!(a_tunnel_that_is_dropped_is_closed_at_its_other_end);
+async fn a_tunnel_that_is_dropped_is_closed_at_its_other_end(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     // It prints nothing and waits for the end.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -276,10 +310,10 @@ async fn a_tunnel_that_is_dropped_is_closed_at_its_other_end() {
     assert_eq!(logins(&sshd), 1);
 }
 
-#[tokio::test]
-async fn a_server_that_closes_first_ends_the_tunnel_with_all_that_it_said() {
+both!(a_server_that_closes_first_ends_the_tunnel_with_all_that_it_said);
+async fn a_server_that_closes_first_ends_the_tunnel_with_all_that_it_said(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -296,10 +330,12 @@ async fn a_server_that_closes_first_ends_the_tunnel_with_all_that_it_said() {
     }
 }
 
-#[tokio::test]
-async fn a_place_that_nobody_serves_and_a_host_that_forwards_nothing_are_told_apart() {
+both!(a_place_that_nobody_serves_and_a_host_that_forwards_nothing_are_told_apart);
+async fn a_place_that_nobody_serves_and_a_host_that_forwards_nothing_are_told_apart(
+    client: Client,
+) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     let none = host.open("127.0.0.1", testkit::free_port(), LONG).await;
     assert!(matches!(none, Err(Error::NoWay { .. })), "{none:?}");
     let none = host.open("nowhere.invalid", 80, LONG).await;
@@ -313,17 +349,17 @@ async fn a_place_that_nobody_serves_and_a_host_that_forwards_nothing_are_told_ap
         ..SshdSetup::default()
     };
     let (sshd, folder) = (setup.start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     let none = host.open("127.0.0.1", sshd.port(), LONG).await;
     assert!(matches!(none, Err(Error::NoForwarding { .. })), "{none:?}");
     say(&host, "true").await;
     assert_eq!(logins(&sshd), 1);
 }
 
-#[tokio::test]
-async fn a_place_that_swallows_what_it_is_sent_holds_up_nobody_else() {
+both!(a_place_that_swallows_what_it_is_sent_holds_up_nobody_else);
+async fn a_place_that_swallows_what_it_is_sent_holds_up_nobody_else(client: Client) {
     let (sshd, folder) = (Sshd::start(), tempfile::tempdir().unwrap());
-    let host = shared(&sshd, &folder);
+    let host = shared(client, &sshd, &folder);
     say(&host, "true").await;
     // A queue of one without an accept: the kernel drops further connections.
     let swallows = Swallows::new();

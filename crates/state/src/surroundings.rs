@@ -1,15 +1,13 @@
 //! What a store is reached by.
 
-use std::collections::BTreeMap;
-
-use config::file::Host;
+use config::file::Hosts;
 use model::{Env, Redactor};
 
 /// What a store on a host or in a bucket is reached by.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     pub env: Env,
-    pub hosts: BTreeMap<String, Host>,
+    pub hosts: Hosts,
     /// Receives every secret that is created on the way.
     pub redactor: Redactor,
 }

@@ -2,9 +2,7 @@
 //!
 //! Releases and hosts reach it by its environment, never by its text.
 
-use std::collections::BTreeMap;
-
-use config::file::{CommandTarget, Host};
+use config::file::{CommandTarget, Hosts};
 use model::Redactor;
 use model::release::Releases;
 use remote::local::{Captured, Script};
@@ -19,7 +17,7 @@ use crate::target::{
 
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,
-    hosts: &'a BTreeMap<String, Host>,
+    hosts: &'a Hosts,
     redactor: &'a Redactor,
     names: Releases,
 }

@@ -1,11 +1,10 @@
 //! Where a step is made: here, or at a host of the configuration. Scripts and files in the same
 //! way at both.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use config::file::{Config, Host, HostList};
+use config::file::{Config, HostList, Hosts as Configured};
 use model::Env;
 use net::hosts::Hosts;
 use remote::local::{Script, Stream};
@@ -67,7 +66,7 @@ pub enum Effect {
 pub struct Places(Hosts);
 
 impl Places {
-    pub fn new(hosts: &BTreeMap<String, Host>, env: &Env) -> Places {
+    pub fn new(hosts: &Configured, env: &Env) -> Places {
         Places(Hosts::new(hosts, env))
     }
 

@@ -20,8 +20,8 @@ fn places(sshd: &Sshd, folder: &TempDir) -> Places {
         "key-file": sshd.key(),
         "known-hosts": known_hosts,
     });
-    let hosts = [("web-01".to_owned(), serde_json::from_value(host).unwrap())];
-    Places::new(&hosts.into(), &Env::default())
+    let hosts = serde_json::json!({ "web-01": host });
+    Places::new(&serde_json::from_value(hosts).unwrap(), &Env::default())
 }
 
 /// Each way to read asks once more; what may change something does not.

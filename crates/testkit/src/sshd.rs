@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::ssh_identity::{SshAuthority, make_key};
 use crate::{Process, free_port, tool};
 
 /// sshd on all of 127.0.0.0/8 and on ::1, which lets the current user in with [`Sshd::key`].
@@ -17,6 +18,8 @@ pub struct Sshd {
     folder: TempDir,
     port: u16,
     user: String,
+    /// Its public key is read for each login.
+    _users_of: Option<SshAuthority>,
 }
 
 /// What differs from an ordinary server. `@` in `config` and `before` is the server's folder.
@@ -31,6 +34,20 @@ pub struct SshdSetup {
     pub before: Option<String>,
     /// Who may log in. Default: the user who runs the test.
     pub user: Option<&'static str>,
+    /// The certificate that the host shows, where it has one.
+    pub certificate: Option<HostCertificate>,
+    /// Lets in who shows a user certificate of this authority, and no plain key.
+    pub users_of: Option<SshAuthority>,
+}
+
+/// A certificate for the host's key.
+#[derive(Clone, Debug)]
+pub struct HostCertificate {
+    pub authority: SshAuthority,
+    /// The names that it is for.
+    pub principals: String,
+    /// As `ssh-keygen -V` takes it.
+    pub validity: String,
 }
 
 impl Default for SshdSetup {
@@ -40,6 +57,8 @@ impl Default for SshdSetup {
             config: String::new(),
             before: None,
             user: None,
+            certificate: None,
+            users_of: None,
         }
     }
 }
@@ -63,12 +82,30 @@ impl SshdSetup {
         )
         .expect("the key can be authorized");
         let here = folder.path().display().to_string();
+        let mut identity = String::new();
+        if let Some(certificate) = &self.certificate {
+            let key = folder.path().join("host.pub");
+            let HostCertificate {
+                authority,
+                principals,
+                validity,
+            } = certificate;
+            authority.sign(&key, true, principals, validity);
+            identity.push_str(&format!("HostCertificate {here}/host-cert.pub\n"));
+        }
+        if let Some(authority) = &self.users_of {
+            let key = authority.public_key();
+            let key = key.display();
+            identity.push_str(&format!(
+                "TrustedUserCAKeys {key}\nAuthorizedKeysFile none\n"
+            ));
+        }
         let config = folder.path().join("sshd_config");
         let text = at_home(
             &self.config.replace('@', &here),
             &folder.path().join("login-home"),
         );
-        let text = text + &server_config(folder.path(), port);
+        let text = text + &identity + &server_config(folder.path(), port);
         fs::write(&config, text).expect("the file can be written");
         // sshd starts itself anew for each connection and so wants an absolute path.
         let sshd = tool("sshd");
@@ -90,6 +127,7 @@ impl SshdSetup {
             folder,
             port,
             user: self.user.map_or(me, str::to_owned),
+            _users_of: self.users_of,
         }
     }
 }
@@ -172,18 +210,6 @@ impl Sshd {
     pub fn process(&self) -> &Process {
         &self.process
     }
-}
-
-pub(crate) fn make_key(path: &Path, kind: &str, passphrase: &str) {
-    let mut command = Command::new(tool("ssh-keygen"));
-    command
-        .args(["-q", "-t", kind, "-N", passphrase, "-C", "testkit", "-f"])
-        .arg(path);
-    assert!(
-        command.status().is_ok_and(|status| status.success()),
-        "ssh-keygen made no key"
-    );
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the key is ours");
 }
 
 /// Gives logins an empty home: bash reads `.bashrc` there before each command, and what a person's has takes seconds.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::sshd::make_key;
+use crate::ssh_identity::make_key;
 use crate::{Process, free_port, tool};
 
 /// systemd as process 1 of its own namespace, and sshd on all of 127.0.0.0/8 for root with

@@ -25,17 +25,32 @@ impl Node {
         Fault::new(format!("expected {wanted}, found {}", self.describe())).at(self.place.clone())
     }
 
-    /// A number or boolean: only unquoted text can be one.
+    /// A number or boolean: only unquoted text can be one, or the value of a variable.
     fn parsed<T: std::str::FromStr>(&self, wanted: &str) -> Result<T, Fault> {
         let scalar = self.scalar(wanted)?;
-        let text = if scalar.plain {
-            scalar.text.parse().ok()
+        let text = if scalar.plain || scalar.written.is_some() {
+            scalar.text.trim().parse().ok()
         } else {
             None
         };
         text.ok_or_else(|| {
-            Fault::new(format!("expected {wanted}, found `{}`", scalar.text)).at(self.place.clone())
+            let found = match &scalar.written {
+                Some(written) => format!("and the value of `{written}` is something else"),
+                None => format!("found `{}`", scalar.text),
+            };
+            Fault::new(format!("expected {wanted}, {found}")).at(self.place.clone())
         })
+    }
+
+    /// An error about a number, which does not show a variable's value.
+    fn veiled(&self, fault: Fault) -> Fault {
+        match &self.kind {
+            Kind::Scalar(Scalar {
+                written: Some(written),
+                ..
+            }) => Fault::new(format!("the value of `{written}` is not possible here")),
+            _ => fault,
+        }
     }
 }
 
@@ -43,7 +58,7 @@ impl Scalar {
     /// Where any value is allowed: a number or boolean if it is written as in JSON.
     fn guessed<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Fault> {
         let text = self.text.as_str();
-        let json = self.plain && !self.expanded;
+        let json = self.plain && self.written.is_none();
         match serde_json::from_str(text) {
             Ok(serde_json::Value::Bool(value)) if json => visitor.visit_bool(value),
             Ok(serde_json::Value::Number(number)) if json => {
@@ -63,7 +78,9 @@ impl Scalar {
 macro_rules! number {
     ($($method:ident $visit:ident $type:ty, $wanted:literal;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            visitor.$visit(self.parsed::<$type>($wanted)?)
+            visitor
+                .$visit(self.parsed::<$type>($wanted)?)
+                .map_err(|fault| self.veiled(fault))
         }
     )*};
 }

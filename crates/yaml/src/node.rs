@@ -41,8 +41,9 @@ pub struct Scalar {
     pub plain: bool,
     /// The variables in it, as `${NAME}`, that are not set.
     pub unset: Vec<String>,
-    /// Contained `${NAME}`: a variable's value is text where any type is allowed.
-    pub expanded: bool,
+    /// As written, where it contained `${NAME}`: a variable's value is text where any type is allowed,
+    /// and no error shows it.
+    pub written: Option<String>,
 }
 
 /// The keys that lead to each value of a YAML text, in its order; those of a list lead to the list.
@@ -258,7 +259,7 @@ impl<'t> Builder<'t> {
                     text: text.into_owned(),
                     plain,
                     unset: Vec::new(),
-                    expanded: false,
+                    written: None,
                 };
                 (
                     Node {

@@ -22,8 +22,13 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     for (path, stops) in files(job) {
         findings.push(file(&path, &stops));
     }
-    for (name, host) in &job.config.hosts {
-        findings.push(reached(name, &host.address, host.port).await);
+    for (name, host) in job.config.hosts.iter() {
+        // Others are reached through another host, or as the `ssh` program is configured.
+        if host.jump_host.is_none()
+            && let Some(port) = host.port()
+        {
+            findings.push(reached(name, &host.address, port).await);
+        }
     }
     findings.extend(aws(job).await);
     findings

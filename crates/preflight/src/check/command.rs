@@ -119,7 +119,7 @@ async fn there(
             );
             let hint = format!(
                 "the login may be bound to another command, or its shell is not a POSIX shell: see `command=` in authorized_keys, `ForceCommand` in sshd_config, and `getent passwd {}` at {name}",
-                host.user
+                host.user().unwrap_or("USER")
             );
             not_run(id, reason, hint)
         }

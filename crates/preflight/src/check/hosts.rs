@@ -14,7 +14,7 @@ use config::file::{Host, HostCheck};
 use futures_util::FutureExt as _;
 use model::{Outcome, Secret, Verdict};
 use remote::quote;
-use remote::ssh::{Exit, Target};
+use remote::ssh::{Exit, Target, command_for};
 
 use super::space::{Head, bytes};
 use super::{Check, Planned, Scene};
@@ -136,8 +136,8 @@ async fn go(
     let _turn = scene.hosts.acquire().await;
     Visited {
         name: name.to_owned(),
-        subject: format!("{}@{}:{}", host.user, host.address, host.port),
-        ssh: ssh(host),
+        subject: host.subject(),
+        ssh: command_for(host),
         result: enter(host, key, check, scene, timeout).await,
     }
 }
@@ -173,14 +173,6 @@ async fn enter(
             reason: error.to_string(),
             hint: hints.hint(&error),
         })
-}
-
-fn ssh(host: &Host) -> String {
-    let at = quote(&format!("{}@{}", host.user, host.address));
-    match host.port {
-        22 => format!("ssh {at}"),
-        port => format!("ssh -p {port} {at}"),
-    }
 }
 
 impl Visited {

@@ -7,14 +7,10 @@ use std::time::{Duration, Instant};
 use ssh2::Channel;
 use tokio::sync::oneshot;
 
+use super::kept::{Kept, Part};
 use super::link::{Link, LinkError};
 use super::proof::Proof;
 use super::{Error, Exit, Output};
-use crate::local::before_cut;
-
-/// A command is cut off above this many times of what is kept of it, or above [`FLOOD`].
-const FLOOD_FACTOR: u64 = 16;
-const FLOOD: u64 = 1 << 20;
 
 /// What is asked of a host.
 pub(super) struct Order {
@@ -85,7 +81,7 @@ impl Command {
         }
         let mut moved = false;
         if self.phase != Phase::Ending {
-            moved = self.kept.read(&self.channel, link, &mut self.order.proof)?;
+            moved = self.read(link)?;
             if self.kept.flood() {
                 return Ok(Turn::Ended(Exit::Flood));
             }
@@ -104,6 +100,21 @@ impl Command {
             }
         }
         Ok(if moved { Turn::Moved } else { Turn::Idle })
+    }
+
+    /// Takes what has arrived; `false` when that is nothing.
+    fn read(&mut self, link: &Link) -> Result<bool, LinkError> {
+        let mut moved = false;
+        let mut piece = [0; 16 << 10];
+        for (id, part) in [(0, Part::Stdout), (1, Part::Stderr)] {
+            let mut stream = self.channel.stream(id);
+            if let Some(length) = link.step(|| stream.read(&mut piece))? {
+                moved |= length > 0;
+                self.kept
+                    .take(part, &piece[..length], &mut self.order.proof);
+            }
+        }
+        Ok(moved)
     }
 
     /// Writes what the command is to read; `true` when it has all of it.
@@ -135,22 +146,8 @@ impl Command {
 
     /// Hands over what there is; the channel is left to be closed.
     pub(super) fn end(self, ended: Result<Exit, LinkError>) -> Channel {
-        let mut kept = self.kept;
-        kept.printed -= self.order.proof.remove(&mut kept.stderr);
-        let truncated = kept.printed > (kept.stdout.len() + kept.stderr.len()) as u64;
-        for stream in [&mut kept.stdout, &mut kept.stderr] {
-            if truncated && stream.len() >= kept.most {
-                stream.truncate(before_cut(stream).len());
-            }
-        }
         let answer = match ended {
-            Ok(exit) => Ok(Output {
-                exit,
-                truncated,
-                stdout: kept.stdout,
-                stderr: kept.stderr,
-                printed: kept.printed,
-            }),
+            Ok(exit) => Ok(self.kept.output(exit, &self.order.proof)),
             Err(LinkError { reason, .. }) if self.phase == Phase::Asked => {
                 Err(Error::Command { reason })
             }
@@ -159,51 +156,5 @@ impl Command {
         // Who asked may have gone.
         let _ = self.order.reply.send(answer);
         self.channel
-    }
-}
-
-/// What is kept of the two streams.
-struct Kept {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    printed: u64,
-    most: usize,
-}
-
-impl Kept {
-    fn new(most: usize) -> Kept {
-        Kept {
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            printed: 0,
-            most,
-        }
-    }
-
-    fn flood(&self) -> bool {
-        self.printed > (self.most as u64).saturating_mul(FLOOD_FACTOR).max(FLOOD)
-    }
-
-    /// Takes what has arrived; `false` when that is nothing.
-    fn read(
-        &mut self,
-        channel: &Channel,
-        link: &Link,
-        proof: &mut Proof,
-    ) -> Result<bool, LinkError> {
-        let mut moved = false;
-        let mut piece = [0; 16 << 10];
-        for (id, kept) in [(0, &mut self.stdout), (1, &mut self.stderr)] {
-            if let Some(length) = link.step(|| channel.stream(id).read(&mut piece))? {
-                moved |= length > 0;
-                self.printed += length as u64;
-                if id == 1 {
-                    proof.see(&piece[..length]);
-                }
-                let room = self.most.saturating_sub(kept.len()).min(length);
-                kept.extend_from_slice(&piece[..room]);
-            }
-        }
-        Ok(moved)
     }
 }

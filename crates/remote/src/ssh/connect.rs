@@ -1,4 +1,4 @@
-//! The steps of a login: name, port, handshake, host key, our key.
+//! The steps of a login by libssh2: name, port, handshake, host key, our key.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -14,7 +14,9 @@ use tokio::sync::oneshot;
 use super::link::Link;
 use super::offer;
 use super::pump::Pump;
-use super::{Error, GUARD, Handle, Session, Target};
+use super::socket::Socket;
+use super::target::Ssh2Target;
+use super::{Error, GUARD, Handle, Session, bastion};
 use crate::known_hosts::{Known, Trust};
 use crate::ours;
 use crate::resolve::resolve;
@@ -42,9 +44,9 @@ ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group14-sha256,\
 diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
 diffie-hellman-group-exchange-sha256";
 
-impl Target {
+impl Ssh2Target {
     /// Logs in. The first step that fails is the error; all of them together end in time.
-    pub async fn connect(self, timeout: Duration) -> Result<Session, Error> {
+    pub(super) async fn connect(self, timeout: Duration) -> Result<Session, Error> {
         let deadline = Instant::now() + timeout;
         let key = self.key.expose();
         if self.passphrase.is_none() {
@@ -57,7 +59,7 @@ impl Target {
                 reason: error.to_string(),
             }
         })?;
-        let target = Arc::new(Target {
+        let target = Arc::new(Ssh2Target {
             key: Secret::from(key),
             ..self
         });
@@ -65,12 +67,24 @@ impl Target {
         let mut preferred = known.kinds();
         let mut tries = 1;
         loop {
-            let stream = target.open(deadline).await?;
+            let (stream, through) = match &target.jump {
+                None => (Socket::Tcp(target.open(deadline).await?), None),
+                Some(jump) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let place = (target.address.as_str(), target.port);
+                    let (stream, through) = bastion::open(jump, place, left).await?;
+                    (Socket::Unix(stream), Some(through))
+                }
+            };
             let plug = Plug(stream.try_clone().ok());
             let (task, keys) = (Arc::clone(&target), Arc::clone(&known));
             let kinds = preferred.clone();
             let thread = Thread::start(move || {
                 task.log_in(stream, deadline, timeout, kinds.as_deref(), &keys)
+                    .map(|mut link| {
+                        link.through = through;
+                        link
+                    })
             })?;
             let left = deadline.saturating_duration_since(Instant::now()) + GUARD;
             let Ok(Ok(result)) = tokio::time::timeout(left, thread.ended).await else {
@@ -80,7 +94,7 @@ impl Target {
             match result {
                 Ok(()) => {
                     plug.leave();
-                    return Ok(Session(Arc::new(thread.handle)));
+                    return Ok(Session::ssh2(thread.handle));
                 }
                 Err(LoginError::Closed(_))
                     if tries < TRIES && Instant::now() + pause < deadline =>
@@ -90,6 +104,8 @@ impl Target {
                 }
                 // The host may have none of the kinds that are known: then its key has changed.
                 Err(LoginError::NoMethod(_)) if preferred.is_some() => preferred = None,
+                // Its offer would have to be read through the jump host.
+                Err(LoginError::NoMethod(error)) if target.jump.is_some() => return Err(error),
                 Err(LoginError::NoMethod(error)) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     let apart = offer::apart(&target.address, target.port, KEX, left).await;
@@ -141,7 +157,7 @@ impl Target {
 
     fn log_in(
         &self,
-        stream: TcpStream,
+        stream: Socket,
         deadline: Instant,
         timeout: Duration,
         kinds: Option<&str>,
@@ -229,7 +245,7 @@ impl Target {
 }
 
 /// Ends an abandoned login: a peer could keep its thread busy forever.
-struct Plug(Option<TcpStream>);
+struct Plug(Option<Socket>);
 
 impl Plug {
     fn leave(mut self) {
@@ -240,7 +256,7 @@ impl Plug {
 impl Drop for Plug {
     fn drop(&mut self) {
         if let Some(stream) = &self.0 {
-            let _ = stream.shutdown(std::net::Shutdown::Both);
+            stream.shut_down();
         }
     }
 }
@@ -308,7 +324,7 @@ fn blocking(stream: tokio::net::TcpStream) -> std::io::Result<TcpStream> {
 }
 
 fn handshake(
-    stream: TcpStream,
+    stream: Socket,
     deadline: Instant,
     timeout: Duration,
     kinds: Option<&str>,

@@ -39,6 +39,8 @@ pub enum Error {
         fingerprint: String,
         known_hosts: PathBuf,
     },
+    #[error("the host's certificate is not valid: {reason}")]
+    HostCertificate { reason: String },
     #[error("the known_hosts file {} cannot be read: {reason}", known_hosts.display())]
     KnownHosts {
         known_hosts: PathBuf,
@@ -76,6 +78,12 @@ pub enum Error {
     },
     #[error("no connection can be made here: {0}")]
     Ours(String),
+    #[error("the `ssh` program is not installed here")]
+    NoProgram,
+    #[error("the `ssh` program does not log in: {reason}")]
+    Program { reason: String },
+    #[error("its jump host {host}: {error}")]
+    Jump { host: String, error: Box<Error> },
     #[error("the host has not answered within {} ms", .0.as_millis())]
     NoPulse(Duration),
     #[error("the login was not done within {} ms", .0.as_millis())]
@@ -85,9 +93,14 @@ pub enum Error {
 impl Error {
     /// Whether it was not the host's answer but something here that kept us from asking.
     pub fn is_ours(&self) -> bool {
+        if let Error::Jump { error, .. } = self {
+            return error.is_ours();
+        }
         matches!(
             self,
             Error::KnownHosts { .. }
+                | Error::NoProgram
+                | Error::Program { .. }
                 | Error::Closed
                 | Error::Busy(_)
                 | Error::Ours(_)
@@ -100,14 +113,19 @@ impl Error {
 impl Target {
     /// The next step after a failure.
     pub fn hint(&self, error: &Error) -> String {
-        let Target {
-            address,
-            port,
-            user,
-            key: _,
-            passphrase: _,
-            known_hosts,
-        } = self;
+        if let Error::Jump { error, .. } = error {
+            return self
+                .jump()
+                .map_or_else(|| self.advice(error), |jump| jump.hint(error));
+        }
+        self.advice(error)
+    }
+
+    fn advice(&self, error: &Error) -> String {
+        let (address, words) = (self.address(), self.words());
+        let port = self.port().unwrap_or(22);
+        let user = self.user().unwrap_or("USER");
+        let known_hosts = self.known_hosts();
         let known_hosts = known_hosts.display();
         match error {
             Error::Name(_) | Error::NameTimedOut { .. } => {
@@ -120,7 +138,7 @@ impl Target {
                 "sshd hangs, or a firewall or load balancer took the connection: `nc -v {address} {port}` should show `SSH-2.0-…`"
             ),
             Error::Handshake { .. } | Error::TimedOut(_) | Error::Closed | Error::NoPulse(_) => {
-                format!("see what answers there: `ssh -v -p {port} {user}@{address} true`")
+                format!("see what answers there: `ssh -v {words} true`")
             }
             Error::HostKeyUnknown { .. } => format!(
                 "`ssh-keyscan -p {port} {address} >> {known_hosts}`, after comparing the fingerprint with the host's own"
@@ -145,7 +163,7 @@ impl Target {
                 "let this user in by its key alone: `Match User {user}` with `AuthenticationMethods publickey` in the host's sshd_config"
             ),
             Error::NothingInCommon(apart) => format!(
-                "update the host's sshd, or let it offer one of ours (`{}` in its sshd_config); see `ssh -vv -p {port} {user}@{address} true`",
+                "update the host's sshd, or let it offer one of ours (`{}` in its sshd_config); see `ssh -vv {words} true`",
                 match apart.kind {
                     "key exchange" => "KexAlgorithms",
                     "host key" => "HostKeyAlgorithms",
@@ -161,12 +179,22 @@ impl Target {
                 host, port: there, ..
             } => {
                 format!(
-                    "see what listens there: `ssh -p {port} {user}@{address} 'nc -vz {host} {there}'`"
+                    "see what listens there: `ssh {words} 'nc -vz {host} {there}'`"
                 )
             }
             Error::NoForwarding { .. } => format!(
-                "see `AllowTcpForwarding`, `PermitOpen` and `DisableForwarding` in the host's sshd: `ssh -p {port} {user}@{address} 'sudo sshd -T | grep -i -e forward -e permitopen'`"
+                "see `AllowTcpForwarding`, `PermitOpen` and `DisableForwarding` in the host's sshd: `ssh {words} 'sudo sshd -T | grep -i -e forward -e permitopen'`"
             ),
+            Error::HostCertificate { .. } => format!(
+                "see it: `ssh-keyscan -c -p {port} {address} | ssh-keygen -L -f -`; its principals must hold `{address}`"
+            ),
+            Error::NoProgram => {
+                "install it (Debian: `apt-get install openssh-client`), or leave `ssh: openssh` out".to_owned()
+            }
+            Error::Program { .. } => {
+                format!("see what it does: `ssh -v {words} true`")
+            }
+            Error::Jump { error, .. } => self.hint(error),
             Error::Busy(_) => {
                 "ask for less at a time at this host, or raise the timeout".to_owned()
             }
@@ -174,10 +202,10 @@ impl Target {
                 "the fault is on the machine that asks, not on the host: the reason names what to look at".to_owned()
             }
             Error::Lost { .. } => {
-                format!("see whether the host is up: `ssh -p {port} {user}@{address} uptime`")
+                format!("see whether the host is up: `ssh {words} uptime`")
             }
             Error::Command { .. } => format!(
-                "try `ssh -p {port} {user}@{address} true`; the login shell may be restricted"
+                "try `ssh {words} true`; the login shell may be restricted"
             ),
         }
     }

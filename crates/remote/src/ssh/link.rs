@@ -1,13 +1,14 @@
 //! The SSH connection itself: a libssh2 session on its socket, asked without waiting.
 
 use std::io;
-use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, ErrorCode};
+
+use super::socket::{Keeps, Socket};
 
 /// "Would block": to be asked again when the socket is ready.
 pub(super) const AGAIN: ErrorCode = ErrorCode::Session(-37);
@@ -17,7 +18,9 @@ const STALL: Duration = Duration::from_secs(5);
 /// An SSH connection on its socket.
 pub(super) struct Link {
     pub(super) session: ssh2::Session,
-    pub(super) stream: Arc<TcpStream>,
+    pub(super) stream: Arc<Socket>,
+    /// What the socket runs through, where it runs through another host.
+    pub(super) through: Option<Keeps>,
     /// Set when the last handle is dropped.
     pub(super) unwanted: Arc<AtomicBool>,
 }
@@ -27,7 +30,7 @@ impl Drop for Link {
         // Notify the server, and do not wait: freeing the session would wait for its answer.
         self.session.set_blocking(false);
         let _ = self.session.disconnect(None, "done", None);
-        let _ = self.stream.shutdown(Shutdown::Both);
+        self.stream.shut_down();
     }
 }
 
@@ -81,12 +84,13 @@ impl IntoLinkError for io::Error {
 }
 
 impl Link {
-    pub(super) fn new(mut session: ssh2::Session, stream: TcpStream) -> Link {
+    pub(super) fn new(mut session: ssh2::Session, stream: Socket) -> Link {
         let stream = Arc::new(stream);
         session.set_tcp_stream(Arc::clone(&stream));
         Link {
             session,
             stream,
+            through: None,
             unwanted: Arc::new(AtomicBool::new(false)),
         }
     }

@@ -139,6 +139,11 @@ impl Shared {
         self.session(&Asking::new(timeout)).await.map(drop)
     }
 
+    /// The login itself, made if there is none yet.
+    pub(super) async fn session_within(&self, timeout: Duration) -> Result<Session, Error> {
+        self.session(&Asking::new(timeout)).await
+    }
+
     /// Whether the host answers: as [`Session::pulse`] on the connection that there is, else by
     /// letting us log in again.
     pub async fn pulse(&self, timeout: Duration) -> Result<(), Error> {

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Error;
 use super::link::{Link, LinkError};
+use super::socket::Keeps;
 
 /// What is on its way, in each direction, besides the buffers of the system.
 const PIECE: usize = 16 << 10;
@@ -24,12 +25,20 @@ const PIECE: usize = 16 << 10;
 ///
 /// Where it ends because that connection broke, reading and writing give an error that carries
 /// [`Severed`]: the far end has not closed it.
-#[derive(Debug)]
 pub struct Tunnel {
-    stream: tokio::net::UnixStream,
-    severed: Arc<AtomicBool>,
+    reads: tokio::net::UnixStream,
+    /// Where it writes; `None` where one socket does both.
+    writes: Option<tokio::net::UnixStream>,
+    severed: Breakage,
     /// Without it the connection would end.
-    _session: Arc<dyn std::fmt::Debug + Send + Sync>,
+    session: Keeps,
+}
+
+/// How to find out that the connection broke.
+pub(super) enum Breakage {
+    /// The thread of the connection sets it before it closes a tunnel.
+    Flag(Arc<AtomicBool>),
+    Asked(Arc<dyn Fn() -> bool + Send + Sync>),
 }
 
 /// The connection to the host broke, and the tunnel with it.
@@ -43,22 +52,75 @@ pub(super) struct Handed {
     severed: Arc<AtomicBool>,
 }
 
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tunnel")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Breakage {
+    fn has_happened(&self) -> bool {
+        match self {
+            Breakage::Flag(flag) => flag.load(Ordering::Acquire),
+            Breakage::Asked(asked) => asked(),
+        }
+    }
+}
+
 impl Tunnel {
-    pub(super) fn new(
-        end: Handed,
-        session: Arc<dyn std::fmt::Debug + Send + Sync>,
-    ) -> io::Result<Tunnel> {
+    pub(super) fn new(end: Handed, session: Keeps) -> io::Result<Tunnel> {
         Ok(Tunnel {
-            stream: tokio::net::UnixStream::from_std(end.stream)?,
-            severed: end.severed,
-            _session: session,
+            reads: tokio::net::UnixStream::from_std(end.stream)?,
+            writes: None,
+            severed: Breakage::Flag(end.severed),
+            session,
         })
+    }
+
+    /// One that has a socket for each direction.
+    pub(super) fn of_pair(
+        [reads, writes]: [tokio::net::UnixStream; 2],
+        severed: Breakage,
+        session: Keeps,
+    ) -> Tunnel {
+        Tunnel {
+            reads,
+            writes: Some(writes),
+            severed,
+            session,
+        }
+    }
+
+    /// The same bytes on one socket that blocks, for a library that wants one, and what must live as
+    /// long as it.
+    pub(super) fn into_socket(self) -> io::Result<(UnixStream, Keeps)> {
+        let keeps = Arc::clone(&self.session);
+        if self.writes.is_none() {
+            let stream = self.reads.into_std()?;
+            stream.set_nonblocking(false)?;
+            return Ok((stream, keeps));
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut ours = tokio::net::UnixStream::from_std(ours)?;
+        let mut tunnel = self;
+        tokio::spawn(async move {
+            // However it ends: both sides see the end of their stream.
+            let _ = tokio::io::copy_bidirectional(&mut tunnel, &mut ours).await;
+        });
+        Ok((theirs, keeps))
+    }
+
+    fn writer(&mut self) -> &mut tokio::net::UnixStream {
+        self.writes.as_mut().unwrap_or(&mut self.reads)
     }
 
     /// Translates an end or an error of the local pair of sockets into its cause.
     fn meant<T>(&self, result: io::Result<T>, is_end: impl Fn(&T) -> bool) -> io::Result<T> {
         let over = result.as_ref().map_or(true, is_end);
-        if over && self.severed.load(Ordering::Acquire) {
+        if over && self.severed.has_happened() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, Severed));
         }
         result
@@ -72,7 +134,7 @@ impl AsyncRead for Tunnel {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = Pin::new(&mut self.reads).poll_read(context, buffer);
         let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
         read.map(|read| self.meant(read, |()| is_end))
     }
@@ -84,17 +146,17 @@ impl AsyncWrite for Tunnel {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(self.writer()).poll_write(context, bytes);
         written.map(|written| self.meant(written, |_| false))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        let flushed = Pin::new(self.writer()).poll_flush(context);
         flushed.map(|flushed| self.meant(flushed, |()| false))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(self.writer()).poll_shutdown(context)
     }
 }
 

@@ -9,6 +9,7 @@ mod decide;
 mod ecs;
 mod examples;
 mod haproxy;
+mod jump;
 mod nginx;
 mod systemd;
 mod twenty;

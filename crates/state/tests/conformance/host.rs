@@ -45,19 +45,18 @@ impl Server {
     fn store_at(&self, path: &Path) -> Store {
         let host = Host {
             address: "127.0.0.1".to_owned(),
-            port: self.sshd.port(),
-            user: self.sshd.user().to_owned(),
-            key_env: None,
-            passphrase_env: None,
+            port: Some(self.sshd.port()),
+            user: Some(self.sshd.user().to_owned()),
             key_file: Some(self.sshd.key()),
             known_hosts: Some(self.sshd.folder().join("known")),
+            ..Host::default()
         };
         let address = StateAddress::Host {
             host: "web-01".to_owned(),
             path: path.to_str().unwrap().to_owned(),
         };
         let around = Surroundings {
-            hosts: BTreeMap::from([("web-01".to_owned(), host)]),
+            hosts: BTreeMap::from([("web-01".to_owned(), host)]).into(),
             ..Surroundings::default()
         };
         Store::open(&address, &around).unwrap()
