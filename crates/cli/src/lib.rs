@@ -14,6 +14,7 @@ mod help;
 pub mod hooks;
 mod inputs;
 mod interrupt;
+mod inventory;
 mod job;
 mod lease;
 mod log;

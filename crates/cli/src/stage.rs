@@ -318,6 +318,7 @@ fn prepare<S: Stage>(
             env,
             release: global.release.as_deref(),
         },
+        fetch: Some(&crate::inventory::fetch),
     });
     let mut broken = None;
     let loaded = match loaded {

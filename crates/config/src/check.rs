@@ -21,6 +21,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     let defined = Defined {
         hosts: &config.host_names,
         groups: &config.hosts.groups,
+        has_more_hosts: config.has_more_hosts,
         runners: (!is_unset(Section::Runners)).then_some(runners),
         has_rollback: config.rollback.is_some() || is_unset(Section::Rollback),
     };

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use inventory::selected;
+use inventory::{HostsFrom, selected};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -44,6 +44,9 @@ pub struct Config {
     /// The machines that checks, probes and rollbacks speak of, by name.
     #[serde(default)]
     pub hosts: Hosts,
+    /// Machines of an inventory that is kept elsewhere, beside those under `hosts:`. Its groups can be
+    /// named wherever a pattern of hosts can.
+    pub(crate) hosts_from: Option<HostsFrom>,
     /// As whom GitHub is asked, and where.
     pub(crate) github: Option<Github>,
     /// Self-hosted runners by the names that GitHub lists: where each one lives.
@@ -72,6 +75,9 @@ pub struct Config {
     /// The gate without what `${RELEASE}` is part of, where no release is named.
     #[serde(skip)]
     pub(crate) healthgate_of_any: Option<Healthgate>,
+    /// Hosts are known that are not in the file, and were not read: any name may be one.
+    #[serde(skip)]
+    pub(crate) has_more_hosts: bool,
     #[serde(skip)]
     pub(crate) source: Option<Arc<Source>>,
 }

@@ -16,7 +16,7 @@ mod unset;
 pub use document::secrets::in_words as secrets_in_words;
 pub use document::{Error, Secrets, Variables};
 pub use file::Config;
-pub use load::{LoadError, Loaded, PLACES, Request, healthgate_for, load};
+pub use load::{Fetch, LoadError, Loaded, PLACES, Request, healthgate_for, load};
 pub use model::Severity;
 pub use section::Section;
 pub use values as value;

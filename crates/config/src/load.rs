@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use inventory::{HostsFrom, Inventory, Way};
 
 use crate::check::check;
 
@@ -27,14 +30,19 @@ pub const PLACES: &[&str] = &[
 const MAX_SIZE: u64 = 1 << 20;
 
 /// What to load, and for which command.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Named by the caller; else [`PLACES`] below `folder`.
     pub path: Option<&'a Path>,
     pub folder: &'a Path,
     pub environment: Option<&'a str>,
     pub variables: Variables<'a>,
+    /// What reads an inventory that `hosts-from` names; without it, any name may be a host's.
+    pub fetch: Option<Fetch<'a>>,
 }
+
+/// Reads an inventory: a file, or what a program prints within the time.
+pub type Fetch<'a> = &'a dyn Fn(Way<'_>, Duration) -> Result<Vec<u8>, inventory::Error>;
 
 /// A configuration that was checked as a whole.
 #[derive(Clone, Debug)]
@@ -95,9 +103,10 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
             interpret(tree, request, &placed)
         });
     match config {
-        Ok((mut config, tree)) => {
+        Ok((mut config, tree, inventory)) => {
             config.source = Some(Arc::new(Source {
                 tree,
+                inventory,
                 env: request.variables.env.clone(),
                 path: shown(&path, request.folder).to_owned(),
                 text,
@@ -131,7 +140,8 @@ pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgat
         env: &source.env,
         release: Some(release),
     };
-    let of_release = typed(source.tree.clone(), variables, &placed).map_err(placed)?;
+    let inventory = source.inventory.as_ref();
+    let of_release = typed(source.tree.clone(), inventory, variables, &placed).map_err(placed)?;
     of_release.healthgate().map(Option::<&_>::cloned)
 }
 
@@ -175,7 +185,7 @@ fn interpret(
     mut base: Node,
     request: Request<'_>,
     placed: &impl Fn(Fault) -> Error,
-) -> Result<(Config, Node), InterpretError> {
+) -> Result<(Config, Node, Option<Inventory>), InterpretError> {
     let environments = base.remove("environments");
     let parts = environments.as_ref().map(Node::entries).unwrap_or_default();
     if let Some(name) = request.environment {
@@ -185,7 +195,8 @@ fn interpret(
     // no day to learn of a typo.
     for (key, part) in parts {
         if request.environment != Some(key.name.as_str()) {
-            typed(base.clone().merged(part.clone()), request.variables, placed)?;
+            let other = base.clone().merged(part.clone());
+            typed(other, None, request.variables, placed)?;
         }
     }
     let selected = parts
@@ -195,12 +206,43 @@ fn interpret(
         Some((_, part)) => base.merged(part.clone()),
         None => base,
     };
-    let mut config = typed(merged.clone(), request.variables, placed)?;
+    let inventory = read_inventory(&merged, request)?;
+    let mut config = typed(
+        merged.clone(),
+        inventory.as_ref(),
+        request.variables,
+        placed,
+    )?;
     config.environments = parts
         .iter()
         .map(|(key, _)| (key.name.clone(), crate::file::Overlay))
         .collect();
-    Ok((config, merged))
+    Ok((config, merged, inventory))
+}
+
+/// What `hosts-from` names, where all its variables are set.
+fn read_inventory(tree: &Node, request: Request<'_>) -> Result<Option<Inventory>, Fault> {
+    let (Some(from), Some(fetch)) = (tree.get("hosts-from"), request.fetch) else {
+        return Ok(None);
+    };
+    let mut from = from.clone();
+    resolve(
+        &mut from,
+        &mut vec!["hosts-from".to_owned()],
+        request.variables,
+    )?;
+    if from.is_null() || unset::has_unset(&from) {
+        return Ok(None);
+    }
+    let from_where: HostsFrom = from.decode()?;
+    let home = request.variables.env.non_empty("HOME").map(PathBuf::from);
+    let way = from_where.way();
+    let text = way.and_then(|way| fetch(way, from_where.timeout.get()));
+    let read = text.and_then(|text| Inventory::read(&text, &from_where.defaults, home.as_deref()));
+    read.map(Some).map_err(|error| {
+        let fault = Fault::new(error.to_string()).hint(error.hint());
+        fault.at(from.place)
+    })
 }
 
 /// A file that has environments has no other: what is meant for one of them must not run with the
@@ -225,6 +267,7 @@ fn known_environment<'n>(
 /// when it is used; that a key is unknown is found all the same.
 fn typed(
     mut tree: Node,
+    inventory: Option<&Inventory>,
     variables: Variables<'_>,
     placed: &impl Fn(Fault) -> Error,
 ) -> Result<Config, Fault> {
@@ -252,16 +295,26 @@ fn typed(
         }
     }
     let hosts = tree.get(Section::Hosts.key());
+    let own: BTreeSet<String> = hosts
+        .map(Node::entries)
+        .unwrap_or_default()
+        .iter()
+        .map(|(key, _)| key.name.clone())
+        .collect();
+    if let Some(inventory) = inventory {
+        inventory.add_to(&mut config.hosts, &own);
+        config.host_names.extend(inventory.hosts.keys().cloned());
+    }
+    config.has_more_hosts = config.hosts_from.is_some() && inventory.is_none();
+    config.host_names.extend(own);
     inventory::link_jumps(&mut config.hosts).map_err(|error| {
         let host = hosts.and_then(|hosts| hosts.get(error.host()));
         let jump = host.and_then(|host| host.get("jump"));
+        let jump = jump.or_else(|| tree.get("hosts-from"));
         let fault = Fault::new(error.to_string()).hint(error.hint());
         jump.into_iter()
             .fold(fault, |fault, jump| fault.at(jump.place.clone()))
     })?;
-    let hosts = hosts.map(Node::entries);
-    let names = hosts.unwrap_or_default().iter();
-    config.host_names = names.map(|(key, _)| key.name.clone()).collect();
     check(&config, &tree)?;
     Ok(config)
 }

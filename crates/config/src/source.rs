@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use inventory::Inventory;
 use model::Env;
 use yaml::Node;
 
@@ -10,6 +11,8 @@ use yaml::Node;
 pub(crate) struct Source {
     pub(crate) tree: Node,
     pub(crate) env: Env,
+    /// What `hosts-from` has given.
+    pub(crate) inventory: Option<Inventory>,
     /// As a person would type it.
     pub(crate) path: PathBuf,
     pub(crate) text: String,

@@ -13,6 +13,8 @@ pub(crate) struct Defined<'n> {
     /// The keys of `hosts:`.
     pub(crate) hosts: &'n BTreeSet<String>,
     pub(crate) groups: &'n Groups,
+    /// Any other name may be a host's, too.
+    pub(crate) has_more_hosts: bool,
     /// The keys of `runners:`; `None` where the section cannot be used.
     pub(crate) runners: Option<Vec<&'n str>>,
     pub(crate) has_rollback: bool,
@@ -101,6 +103,9 @@ impl<'n> Spot<'n> {
     }
 
     pub(crate) fn known_host(self, name: &str) -> Result<(), Fault> {
+        if self.defined.has_more_hosts {
+            return Ok(());
+        }
         let known: Vec<&str> = self.defined.hosts.iter().map(String::as_str).collect();
         self.known("host", name, &known, "address")
     }
@@ -112,7 +117,12 @@ impl<'n> Spot<'n> {
         }
     }
 
-    /// The hosts that a selector names: one, those of a pattern, or `all`.
+    /// Whether a selector is known to name no host.
+    pub(crate) fn fits_none(self, selector: &str) -> bool {
+        !self.defined.has_more_hosts && self.hosts_named(selector).is_empty()
+    }
+
+    /// The hosts that a selector names: one, those of a group or a pattern, or `all`.
     pub(crate) fn hosts_named(self, selector: &str) -> Vec<&'n str> {
         let names = self.defined.hosts.iter().map(String::as_str);
         selected(names, self.defined.groups, selector)

@@ -16,12 +16,17 @@ use yaml::{Kind, Node};
 /// first, else the first of a host that it names.
 pub(crate) fn sections(tree: &Node) -> BTreeMap<Section, Fault> {
     let hosts = unusable_hosts(tree);
+    let inventory = tree.get("hosts-from").map(variables).unwrap_or_default();
     let mut found = BTreeMap::new();
     for (key, value) in tree.entries() {
         let Some(section) = Section::of(&key.name) else {
             continue;
         };
         let mut variables = variables(value);
+        if !matches!(section, Section::Service | Section::Hosts | Section::Github) {
+            // Which hosts there are is not known.
+            variables.extend(inventory.iter().copied());
+        }
         if section != Section::Hosts && !hosts.is_empty() {
             let mut texts = Vec::new();
             value.texts(&mut texts);
@@ -31,6 +36,11 @@ pub(crate) fn sections(tree: &Node) -> BTreeMap<Section, Fault> {
         found.extend(fault(&variables).map(|fault| (section, fault)));
     }
     found
+}
+
+/// Whether something below holds a variable that is not set.
+pub(crate) fn has_unset(node: &Node) -> bool {
+    !variables(node).is_empty()
 }
 
 /// The hosts that hold a variable that is not set, or are reached through such a host, and the one

@@ -39,6 +39,7 @@ impl<'a> Case<'a> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("deploy-guard.yml"), self.text).unwrap();
         load(Request {
+            fetch: None,
             path: None,
             folder: folder.path(),
             environment: self.environment,
@@ -587,6 +588,7 @@ fn hostile_files_are_refused_within_bounds() {
 fn a_file_that_was_named_and_is_not_there_is_an_error() {
     let env = Env::default();
     let error = load(Request {
+        fetch: None,
         path: Some("nowhere.yml".as_ref()),
         folder: ".".as_ref(),
         environment: None,
@@ -775,4 +777,72 @@ fn a_key_that_a_client_does_not_read_is_refused() {
     assert!(of("ssh-config: x").contains("only the `ssh` program reads it"));
     assert!(of("ssh: openssh, passphrase-env: X").contains("takes no passphrase from a variable"));
     assert!(of("ssh: putty").contains("unknown value `putty`"));
+}
+
+#[test]
+fn hosts_of_an_inventory_are_hosts_and_its_groups_are_patterns() {
+    let folder = tempfile::tempdir().unwrap();
+    let load_with = |text: &str, environment: Option<&str>, inventory: Option<&str>| {
+        std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
+        let asked = std::cell::Cell::new(0);
+        let fetch = |_: inventory::Way<'_>, _: std::time::Duration| {
+            asked.set(asked.get() + 1);
+            inventory
+                .map(|text| text.as_bytes().to_vec())
+                .ok_or(inventory::Error::Empty)
+        };
+        let loaded = load(Request {
+            fetch: Some(&fetch),
+            path: None,
+            folder: folder.path(),
+            environment,
+            variables: Variables {
+                env: &Env::default(),
+                release: None,
+            },
+        });
+        (loaded.map_err(|refusal| refusal.error), asked.get())
+    };
+    let text = "version: 1
+hosts: { web-01: { address: own }, edge: { address: edge } }
+hosts-from: { command: 'list $X', defaults: { jump: edge, key-env: KEY } }
+preflight: { hosts: [{ host: web }, { host: 'db-*' }] }
+healthgate: { systemd: [{ name: a, unit: a, hosts: [web] }] }
+";
+    let list = "[{ name: web-01, groups: [web] }, { name: web-02, groups: [web] }, db-01]";
+    let (loaded, asked) = load_with(text, None, Some(list));
+    let config = loaded.unwrap().config;
+    assert_eq!(asked, 1);
+    assert_eq!(config.hosts_named("web"), ["web-01", "web-02"]);
+    assert_eq!(config.hosts_named("all").len(), 4);
+    assert_eq!(config.hosts["web-01"].address, "own");
+    assert_eq!(
+        config.hosts["db-01"].jump_host.as_ref().unwrap().address,
+        "edge"
+    );
+    let error = |text: &str, list: Option<&str>| load_with(text, None, list).0.unwrap_err();
+    let unknown = text.replace("host: web }", "host: wep }");
+    assert!(error(&unknown, Some(list)).to_string().contains("`wep`"));
+    let none = error(text, None);
+    assert!(
+        none.to_string().contains("the inventory has no host"),
+        "{none}"
+    );
+    assert!(none.to_string().contains(":3:"), "{none}");
+    let two = text.replace("hosts-from: {", "hosts-from: { file: x,");
+    assert!(
+        error(&two, Some(list))
+            .to_string()
+            .contains("one of `ansible`")
+    );
+    // What another environment names is not read, and its hosts are not missed.
+    let other =
+        format!("{text}environments: {{ a: {{ hosts-from: {{ command: other }} }}, b: {{}} }}\n");
+    let (loaded, asked) = load_with(&other, Some("b"), Some(list));
+    assert!(loaded.is_ok() && asked == 1);
+    // Where it cannot be named, what uses hosts cannot be used.
+    let unset = text.replace("command: 'list $X'", "file: '${LIST}'");
+    let (loaded, asked) = load_with(&unset, None, Some(list));
+    let config = loaded.unwrap().config;
+    assert!(asked == 0 && config.preflight().is_err() && config.healthgate().is_err());
 }

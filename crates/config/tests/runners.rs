@@ -7,6 +7,7 @@ fn read(text: &str) -> Result<Config, LoadError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("deploy-guard.yml"), text).unwrap();
     let loaded = load(Request {
+        fetch: None,
         path: None,
         folder: folder.path(),
         environment: None,

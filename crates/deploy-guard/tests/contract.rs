@@ -284,6 +284,7 @@ fn every_example_is_a_configuration_that_loads() {
                 continue;
             }
             let read = config::load(config::Request {
+                fetch: None,
                 path: Some(&path),
                 folder: &folder,
                 environment: None,

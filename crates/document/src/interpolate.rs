@@ -32,6 +32,7 @@ impl Variables<'_> {
 /// quoted as its author wants; to paste values into it would make them code.
 const SHELL: &[&[&str]] = &[
     &["deploy", "command"],
+    &["hosts-from", "command"],
     &["deploy", "after", "run"],
     &["rollback", "backup", "run"],
     &["rollback", "after", "run"],

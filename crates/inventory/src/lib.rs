@@ -2,12 +2,21 @@
 //! or a pattern means.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod ansible;
+mod arguments;
+mod error;
 mod host;
 mod hosts;
+mod inventory;
 mod jump;
+mod list;
 mod select;
+mod source;
 
+pub use error::Error;
 pub use host::{Client, Host};
 pub use hosts::{Groups, Hosts};
+pub use inventory::{Inventory, MAX_MIB};
 pub use jump::{JumpError, link_jumps};
 pub use select::selected;
+pub use source::{HostDefaults, HostsFrom, Way};

@@ -119,6 +119,73 @@ pub async fn run_command(
     run(script, on_line).await
 }
 
+/// What a program printed, all of it.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    pub exit: Exit,
+    pub stdout: Vec<u8>,
+    /// It printed more than was allowed, and was ended.
+    pub is_cut: bool,
+    /// The last lines of its errors.
+    pub tail: String,
+}
+
+/// Runs a script to its end and keeps all that it prints, up to so many bytes.
+pub async fn whole(script: &Script<'_>, max_output: u64) -> io::Result<Whole> {
+    let mut child = start(script, "sh", &["-c", script.text])?;
+    let group = Group(child.id());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut errors = Lines::new(stderr, Stream::Stderr);
+    let mut printed = Vec::new();
+    let reading = async {
+        let output = async {
+            if let Some(stdout) = stdout {
+                let mut stdout = stdout.take(max_output + 1);
+                stdout.read_to_end(&mut printed).await?;
+            }
+            Ok::<_, io::Error>(())
+        };
+        let complaints = async {
+            while !errors.closed {
+                errors.read().await;
+            }
+        };
+        let (read, ()) = tokio::join!(output, complaints);
+        read
+    };
+    let ended = tokio::time::timeout(script.timeout, async {
+        tokio::pin!(reading);
+        tokio::select! {
+            read = &mut reading => read?,
+            // A child left in the background keeps the pipes open.
+            status = child.wait() => {
+                let _ = tokio::time::timeout(DRAIN, &mut reading).await;
+                return status.map(exit_of);
+            }
+        }
+        child.wait().await.map(exit_of)
+    })
+    .await;
+    let exit = if let Ok(ended) = ended {
+        ended?
+    } else {
+        end(&group, &mut child).await;
+        Exit::TimedOut
+    };
+    let is_cut = printed.len() as u64 > max_output;
+    if !is_cut {
+        group.forget();
+    }
+    let text = errors.text();
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    Ok(Whole {
+        exit,
+        is_cut,
+        stdout: printed,
+        tail: lines[lines.len().saturating_sub(5)..].join("\n"),
+    })
+}
+
 fn start(script: &Script<'_>, program: &str, arguments: &[&str]) -> io::Result<Child> {
     Command::new(program)
         .args(arguments)

@@ -70,7 +70,16 @@ pub fn leaves(yaml: &str) -> Option<Vec<Vec<String>>> {
 impl Node {
     /// The tree of the one document in `text`; an empty file is an empty mapping.
     pub fn parse(text: &str) -> Result<Node, Fault> {
-        Builder::new(text).document()
+        Node::parse_within(text, MAX_NODES)
+    }
+
+    /// The same for a text that may have more values, or must have fewer.
+    pub fn parse_within(text: &str, max_nodes: usize) -> Result<Node, Fault> {
+        let builder = Builder {
+            max_nodes,
+            ..Builder::new(text)
+        };
+        builder.document()
     }
 
     pub fn get(&self, name: &str) -> Option<&Node> {
@@ -173,6 +182,7 @@ struct Builder<'t> {
     offsets: Vec<usize>,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
+    max_nodes: usize,
 }
 
 impl<'t> Builder<'t> {
@@ -187,6 +197,7 @@ impl<'t> Builder<'t> {
             offsets,
             anchors: HashMap::new(),
             nodes: 0,
+            max_nodes: MAX_NODES,
         }
     }
 
@@ -289,8 +300,9 @@ impl<'t> Builder<'t> {
 
     fn count(&mut self, nodes: usize, place: &Place) -> Result<(), Fault> {
         self.nodes += nodes;
-        if self.nodes > MAX_NODES {
-            return Err(Fault::new(format!("more than {MAX_NODES} values")).at(place.clone()));
+        if self.nodes > self.max_nodes {
+            let most = self.max_nodes;
+            return Err(Fault::new(format!("more than {most} values")).at(place.clone()));
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! A login at a hundred hosts, 32 at a time: `preflight` beside parallel-ssh and ansible.
+//! A login at a hundred hosts, 32 at a time: `preflight` beside parallel-ssh and ansible, and its two
+//! clients beside one another.
 //!
 //! One sshd represents all hosts, on 127.0.1.1 to 127.0.1.100, so its own work is the floor of all
 //! three. They log in to an empty home: a shell reads its user's `.bashrc` for every command that
@@ -17,14 +18,20 @@ use crate::command::{Failure, output, program, run};
 
 const HOSTS: u32 = 100;
 const AT_A_TIME: &str = "32";
+/// The configurations of both clients.
+const SSH2: &str = "deploy-guard.yml";
+const OPENSSH: &str = "openssh.yml";
 /// Of ours and of parallel-ssh, in turns; ansible takes minutes and is asked once.
 const ROUNDS: usize = 3;
 
 pub(super) fn figures(preflight: &Path) -> Result<Vec<Figure>, Failure> {
     let fleet = Fleet::start()?;
-    let (mut ours, mut pssh) = (Vec::new(), Vec::new());
+    let (mut ours, mut by_program, mut pssh) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(timed("preflight", || fleet.preflight(preflight))?);
+        ours.push(timed("preflight", || fleet.preflight(preflight, SSH2))?);
+        by_program.push(timed("preflight, ssh: openssh", || {
+            fleet.preflight(preflight, OPENSSH)
+        })?);
         pssh.push(timed("parallel-ssh", || fleet.parallel_ssh())?);
     }
     let ansible = timed("ansible -m ping", || fleet.ansible())?;
@@ -41,6 +48,11 @@ pub(super) fn figures(preflight: &Path) -> Result<Vec<Figure>, Failure> {
             "100 logins, times faster (1.5)",
             "parallel-ssh",
             median(pssh),
+        ),
+        beside(
+            "100 logins, times faster (1.2)",
+            "ssh: openssh",
+            median(by_program),
         ),
     ])
 }
@@ -123,22 +135,26 @@ impl Fleet {
         let (key, known) = (key.display(), known.display());
         let host_key = fs::read_to_string(self.path("host.pub"))?;
         let mut config = "version: 1\nhosts:\n".to_owned();
+        let mut by_program = config.clone();
         let (mut pssh, mut ansible, mut trusted) = (String::new(), String::new(), String::new());
         for n in 1..=HOSTS {
             let address = format!("127.0.1.{n}");
-            config.push_str(&format!(
-                "  web-{n}: {{ address: {address}, port: {port}, user: {user}, key-file: {key}, known-hosts: {known} }}\n"
-            ));
+            let host = format!(
+                "  web-{n}: {{ address: {address}, port: {port}, user: {user}, key-file: {key}, known-hosts: {known}"
+            );
+            config.push_str(&format!("{host} }}\n"));
+            by_program.push_str(&format!("{host}, ssh: openssh, ssh-config: /dev/null }}\n"));
             pssh.push_str(&format!("{user}@{address}:{port}\n"));
             ansible.push_str(&format!(
                 "{address} ansible_port={port} ansible_user={user} ansible_ssh_private_key_file={key}\n"
             ));
             trusted.push_str(&format!("[{address}]:{port} {host_key}"));
         }
-        config.push_str(&format!(
+        let check = format!(
             "preflight:\n  timeout: 1m\n  deadline: 5m\n  parallel-hosts: {AT_A_TIME}\n  hosts: [{{ host: all }}]\n"
-        ));
-        fs::write(self.path("deploy-guard.yml"), config)?;
+        );
+        fs::write(self.path(SSH2), config + &check)?;
+        fs::write(self.path(OPENSSH), by_program + &check)?;
         // Not this machine's own settings.
         fs::write(self.path("ansible.cfg"), "")?;
         fs::write(self.path("pssh.txt"), pssh)?;
@@ -146,9 +162,9 @@ impl Fleet {
         fs::write(self.path("known_hosts"), trusted)
     }
 
-    fn preflight(&self, binary: &Path) -> Result<(), Failure> {
+    fn preflight(&self, binary: &Path, config: &str) -> Result<(), Failure> {
         let mut command = program(binary);
-        let config = self.path("deploy-guard.yml");
+        let config = self.path(config);
         let text = output(command.arg("--config").arg(config))?;
         all_of(text.matches("/login ").count(), "preflight")
     }

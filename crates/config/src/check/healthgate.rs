@@ -91,7 +91,7 @@ fn group(probe: &impl ProbeConfig, spot: Spot<'_>) -> Result<(), Fault> {
             .hint("write the place of each as `http://{target}/health` or `{address}:5432`"));
     }
     for selector in group.hosts.into_iter().flat_map(HostList::selectors) {
-        if spot.hosts_named(selector).is_empty() {
+        if spot.fits_none(selector) {
             return spot.refuse("hosts", format!("no host `{selector}` under `hosts:`"));
         }
     }

@@ -17,7 +17,15 @@ const OURS: [&str; 5] = [
 ];
 
 /// Programs of others that documents call with flags.
-const OTHERS: [&str; 6] = ["cargo", "curl", "docker", "gh", "pg_restore", "sh"];
+const OTHERS: [&str; 7] = [
+    "ansible-inventory",
+    "cargo",
+    "curl",
+    "docker",
+    "gh",
+    "pg_restore",
+    "sh",
+];
 
 /// Flags of other programs that appear alone, and the program of each.
 const FOREIGN: [(&str, &str); 7] = [

@@ -37,6 +37,7 @@ impl Files {
         state::atomic::replace(&path, self.configuration.as_bytes())
             .map_err(|error| broken(error.to_string()))?;
         config::load(config::Request {
+            fetch: None,
             path: Some(&path),
             folder: root,
             environment: None,

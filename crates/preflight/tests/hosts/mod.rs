@@ -3,4 +3,6 @@
 mod bed;
 mod facts;
 mod hostile;
+mod inventories;
 mod logins;
+mod program;

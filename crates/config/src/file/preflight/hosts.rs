@@ -88,7 +88,7 @@ impl CheckConfig for HostCheck {
 /// The hosts that a selector names; a name or a pattern that fits none is a mistake.
 pub(crate) fn named_hosts<'n>(spot: Spot<'n>, selector: &str) -> Result<Vec<&'n str>, Fault> {
     let names = spot.hosts_named(selector);
-    if !names.is_empty() {
+    if !spot.fits_none(selector) {
         return Ok(names);
     }
     if selector == "all" || selector.contains(['*', '?']) {

@@ -41,7 +41,7 @@ pub(super) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
 pub(super) fn machines(spot: Spot<'_>, list: Option<&HostList>) -> Result<(), Fault> {
     let Some(list) = list else { return Ok(()) };
     for selector in list.selectors() {
-        if spot.hosts_named(selector).is_empty() {
+        if spot.fits_none(selector) {
             if selector == "all" || selector.contains(['*', '?']) {
                 let message = format!("no machine under `hosts:` fits `{selector}`");
                 return Err(spot.fault(message));
