@@ -10,13 +10,15 @@ mod hosts;
 mod inventory;
 mod jump;
 mod list;
+mod read;
 mod select;
 mod source;
 
 pub use error::Error;
 pub use host::{Client, Host};
 pub use hosts::{Groups, Hosts};
-pub use inventory::{Inventory, MAX_MIB};
+pub use inventory::Inventory;
 pub use jump::{JumpError, link_jumps};
+pub use read::MAX_MIB;
 pub use select::selected;
 pub use source::{HostDefaults, HostsFrom, Way};
