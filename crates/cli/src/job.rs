@@ -16,7 +16,7 @@ pub struct Job {
     /// What the stage was given.
     pub inputs: model::Inputs,
     /// Why it could not be read; only for a stage that goes on without it.
-    pub broken: Option<String>,
+    pub broken: Option<config::Error>,
     pub env: Env,
     pub actions: actions::Context,
     /// `--release`.

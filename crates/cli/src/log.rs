@@ -32,14 +32,18 @@ const OURS: &[&str] = &[
     "preflight",
     "probe",
     "prometheus",
+    "proposal",
     "registry",
     "remote",
     "rollback",
     "runner_check",
     "runners",
+    "shell",
     "state",
+    "survey",
     "target",
     "values",
+    "workflow",
     "yaml",
 ];
 

@@ -265,6 +265,11 @@ async fn supervise<S: Stage>(global: Global, stage: S, env: &Env) -> ExitCode {
             return complain(S::NAME, &failure, &redactor, env, Section::Alone);
         }
     };
+    if let Some(error) = &job.broken {
+        // The stage goes on, and the file's mistake is shown as every stage shows it.
+        let failure = Failure::from(error.clone());
+        complain(S::NAME, &failure, &job.redactor, env, Section::Follows);
+    }
     if let Some(path) = &loaded {
         tracing::info!("configuration: {}", path.display());
     }
@@ -324,7 +329,7 @@ fn prepare<S: Stage>(
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(refusal) if !S::NEEDS_CONFIGURATION => {
-            broken = Some(refusal.error.to_string());
+            broken = Some(refusal.error);
             config::Loaded {
                 config: config::Config::default(),
                 path: None,

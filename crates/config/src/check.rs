@@ -2,6 +2,7 @@
 //! exclude each other. A rule of one kind of probe, check or target is beside its type.
 
 mod healthgate;
+mod hosts;
 mod preflight;
 mod rollback;
 
@@ -12,7 +13,7 @@ use crate::section::Section;
 use crate::spot::{Defined, Spot};
 
 /// The only version of the file's format.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// A section that holds a variable that is not set is not there, and is not checked.
 pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
@@ -33,9 +34,11 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         return Err(fault.hint("this release reads `version: 1`"));
     }
     for (name, host) in config.hosts.iter() {
+        let spot = spot(Section::Hosts).key(name);
         if let Some((key, why)) = host.misfit() {
-            return spot(Section::Hosts).key(name).refuse(key, why);
+            return spot.refuse(key, why);
         }
+        hosts::host(host, spot)?;
     }
     if let Some(section) = &config.github {
         section.check(spot(Section::Github))?;

@@ -191,7 +191,9 @@ pub struct Overlay;
 
 impl<'de> Deserialize<'de> for Overlay {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Overlay)
+        // A name alone is an environment that differs in nothing.
+        Option::<BTreeMap<String, serde::de::IgnoredAny>>::deserialize(deserializer)
+            .map(|_| Overlay)
     }
 }
 

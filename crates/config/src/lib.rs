@@ -8,20 +8,21 @@ mod check;
 pub mod file;
 pub mod freeze;
 mod load;
+mod schema;
 mod section;
 mod source;
 mod spot;
 mod unset;
 
-pub use document::secrets::in_words as secrets_in_words;
 pub use document::{Error, Secrets, Variables};
 pub use file::Config;
 pub use load::{Fetch, LoadError, Loaded, PLACES, Request, healthgate_for, load};
 pub use model::Severity;
+pub use schema::{SCHEMA_URL, file_schema, schema};
 pub use section::Section;
 pub use values as value;
 
-/// The JSON Schema of the configuration file.
-pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(Config)
+/// The secrets in text that is not a file: the words of a command line.
+pub fn secrets_in_words(text: &str) -> Secrets {
+    document::secrets::in_words(text).secrets
 }

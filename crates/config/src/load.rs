@@ -1,6 +1,6 @@
 //! Finds the file, reads it within bounds, and turns it into a [`Config`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use inventory::{HostsFrom, Inventory, Way};
 
 use crate::check::check;
 
-use crate::file::{Config, Healthgate};
+use crate::file::{Config, Healthgate, Overlay};
 
 use crate::section::Section;
 use crate::source::Source;
 use crate::unset;
-use document::{Error, Secrets, Variables, resolve, secrets};
+use document::{Document, Error, Secrets, Variables, resolve, secrets};
 use yaml::Node;
 use yaml::{Fault, listed, nearest};
 
@@ -25,6 +25,9 @@ pub const PLACES: &[&str] = &[
     ".github/deploy-guard.yml",
     ".github/deploy-guard.yaml",
 ];
+
+/// What a key of the file begins with that is the author's own: a place for anchors, as Compose has it.
+const EXTENSION: &str = "x-";
 
 /// Far more than a configuration needs.
 const MAX_SIZE: u64 = 1 << 20;
@@ -91,25 +94,37 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
         Ok(text) => text,
         Err(error) => return Err(LoadError { error, secrets }),
     };
-    // The error of a file that is no YAML shows its line.
-    secrets.literals = secrets::in_words(&text).literals;
+    let parsed = Node::parse(&text);
+    // The error of a file that is not YAML shows its line.
+    let found = match &parsed {
+        Ok(tree) => secrets::of(tree, &text),
+        Err(_) => secrets::in_words(&text),
+    };
+    secrets.variables.extend(found.secrets.variables);
+    secrets.literals = found.secrets.literals;
+    let document = Document {
+        path: shown(&path, request.folder).to_owned(),
+        tree: parsed.as_ref().ok().cloned(),
+        text,
+        hidden: found.places,
+        schema,
+    };
     let mut variables = BTreeSet::new();
-    let placed = |fault: Fault| document::placed(fault, shown(&path, request.folder), &text);
-    let config = Node::parse(&text)
-        .map_err(InterpretError::from)
-        .and_then(|tree| {
-            secrets = secrets::of(&tree);
-            variables = secrets::used(&tree);
-            interpret(tree, request, &placed)
-        });
+    let config = match document::foreign(&document.text, document.tree.as_ref()) {
+        Some(fault) => Err(InterpretError::Fault(fault)),
+        None => parsed.map_err(InterpretError::from).and_then(|mut tree| {
+            tree.retain(|key| !key.starts_with(EXTENSION));
+            variables = secrets::used(&tree, &secrets);
+            interpret(tree, request, &document)
+        }),
+    };
     match config {
         Ok((mut config, tree, inventory)) => {
             config.source = Some(Arc::new(Source {
                 tree,
                 inventory,
                 env: request.variables.env.clone(),
-                path: shown(&path, request.folder).to_owned(),
-                text,
+                document,
             }));
             Ok(Loaded {
                 config,
@@ -120,7 +135,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
         }
         Err(problem) => {
             let error = match problem {
-                InterpretError::Fault(fault) => placed(fault),
+                InterpretError::Fault(fault) => document.error(fault),
                 InterpretError::Environment { name, hint } => {
                     Error::UnknownEnvironment { name, hint }
                 }
@@ -135,14 +150,18 @@ pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgat
     let Some(source) = &config.source else {
         return config.healthgate().map(Option::<&_>::cloned);
     };
-    let placed = |fault: Fault| document::placed(fault, &source.path, &source.text);
     let variables = Variables {
         env: &source.env,
         release: Some(release),
     };
     let inventory = source.inventory.as_ref();
-    let of_release = typed(source.tree.clone(), inventory, variables, &placed).map_err(placed)?;
+    let of_release = typed(source.tree.clone(), inventory, variables, &source.document);
+    let of_release = of_release.map_err(|fault| source.document.error(fault))?;
     of_release.healthgate().map(Option::<&_>::cloned)
+}
+
+fn schema() -> serde_json::Value {
+    crate::schema::schema().to_value()
 }
 
 /// The path as a person would type it.
@@ -162,8 +181,17 @@ fn read(path: &Path) -> Result<String, Error> {
         _ if path.is_dir() => unreadable("it is a folder".into(), missing),
         _ => unreadable(error.to_string(), missing),
     })?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| unreadable(format!("not UTF-8: {error}"), "save it as UTF-8"))?;
+    let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|byte| *byte == b'\n').count();
+        let reason = if is_utf16 {
+            "it is UTF-16, not UTF-8".to_owned()
+        } else {
+            format!("a character on line {line} is not UTF-8")
+        };
+        unreadable(reason, "save it as UTF-8")
+    })?;
     Ok(text
         .strip_prefix('\u{feff}')
         .map(str::to_owned)
@@ -184,9 +212,13 @@ impl From<Fault> for InterpretError {
 fn interpret(
     mut base: Node,
     request: Request<'_>,
-    placed: &impl Fn(Fault) -> Error,
+    document: &Document,
 ) -> Result<(Config, Node, Option<Inventory>), InterpretError> {
+    document::blank(&base, document.schema)?;
     let environments = base.remove("environments");
+    if let Some(node) = &environments {
+        node.decode::<BTreeMap<String, Overlay>>()?;
+    }
     let parts = environments.as_ref().map(Node::entries).unwrap_or_default();
     if let Some(name) = request.environment {
         known_environment(name, parts.iter().map(|(key, _)| key.name.as_str()))?;
@@ -195,15 +227,14 @@ fn interpret(
     // no day to learn of a typo.
     for (key, part) in parts {
         if request.environment != Some(key.name.as_str()) {
-            let other = base.clone().merged(part.clone());
-            typed(other, None, request.variables, placed)?;
+            typed(laid(base.clone(), part), None, request.variables, document)?;
         }
     }
     let selected = parts
         .iter()
         .find(|(key, _)| Some(key.name.as_str()) == request.environment);
     let merged = match selected {
-        Some((_, part)) => base.merged(part.clone()),
+        Some((_, part)) => laid(base, part),
         None => base,
     };
     let inventory = read_inventory(&merged, request)?;
@@ -211,11 +242,11 @@ fn interpret(
         merged.clone(),
         inventory.as_ref(),
         request.variables,
-        placed,
+        document,
     )?;
     config.environments = parts
         .iter()
-        .map(|(key, _)| (key.name.clone(), crate::file::Overlay))
+        .map(|(key, _)| (key.name.clone(), Overlay))
         .collect();
     Ok((config, merged, inventory))
 }
@@ -245,6 +276,15 @@ fn read_inventory(tree: &Node, request: Request<'_>) -> Result<Option<Inventory>
     })
 }
 
+/// The file for an environment, of which a name alone is enough.
+fn laid(base: Node, part: &Node) -> Node {
+    if part.is_null() {
+        base
+    } else {
+        base.merged(part.clone())
+    }
+}
+
 /// A file that has environments has no other: what is meant for one of them must not run with the
 /// values of none.
 fn known_environment<'n>(
@@ -269,13 +309,13 @@ fn typed(
     mut tree: Node,
     inventory: Option<&Inventory>,
     variables: Variables<'_>,
-    placed: &impl Fn(Fault) -> Error,
+    document: &Document,
 ) -> Result<Config, Fault> {
     resolve(&mut tree, &mut Vec::new(), variables)?;
     let mut config = unset::decode_set(&tree)?;
     let unset = unset::sections(&tree).into_iter();
     config.unset = unset
-        .map(|(section, fault)| (section, placed(fault)))
+        .map(|(section, fault)| (section, document.error(fault)))
         .collect();
     for section in config.unset.keys() {
         match section {

@@ -1,7 +1,6 @@
 //! What a configuration was made of.
 
-use std::path::PathBuf;
-
+use document::Document;
 use inventory::Inventory;
 use model::Env;
 use yaml::Node;
@@ -13,7 +12,5 @@ pub(crate) struct Source {
     pub(crate) env: Env,
     /// What `hosts-from` has given.
     pub(crate) inventory: Option<Inventory>,
-    /// As a person would type it.
-    pub(crate) path: PathBuf,
-    pub(crate) text: String,
+    pub(crate) document: Document,
 }

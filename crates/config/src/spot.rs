@@ -6,7 +6,10 @@ use std::path::Path;
 use inventory::{Groups, selected};
 use yaml::{Fault, Node, nearest};
 
-use crate::value::Span;
+use crate::value::{Span, dollar_name};
+
+/// A URL that [`Spot::http_url`] takes; `{target}` may be all of it.
+pub(crate) const HTTP_URL: &str = "^https?://[^/]|^\\{";
 
 /// What other sections define, for rules that refer to it.
 pub(crate) struct Defined<'n> {
@@ -78,16 +81,10 @@ impl<'n> Spot<'n> {
     }
 
     pub(crate) fn http_url(self, text: &str) -> Result<(), Fault> {
-        let problem = match url::Url::parse(text) {
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                format!("`{}` is not a scheme that is asked here", url.scheme())
-            }
-            Ok(_) => return Ok(()),
-            Err(error) => format!("not a URL: {error}"),
-        };
-        Err(self
-            .fault(problem)
-            .hint("write it as `http://host:port/path` or `https://…`"))
+        match url_problem(text) {
+            Some((problem, hint)) => Err(self.fault(problem).hint(hint)),
+            None => Ok(()),
+        }
     }
 
     /// The name is one of a section's.
@@ -96,8 +93,12 @@ impl<'n> Spot<'n> {
             return Ok(());
         }
         let fault = self.fault(format!("no {what} `{name}` under `{what}s:`"));
+        let is_address = what == "host" && name.contains('.') && !name.contains(['*', '?']);
         Err(match nearest(name, known) {
             Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None if is_address => fault.hint(format!(
+                "give it a name, `hosts: {{ web-01: {{ address: {name} }} }}`, and write that one"
+            )),
             None => fault.hint(format!("add `{what}s: {{ {name}: {{ {example}: … }} }}`")),
         })
     }
@@ -199,6 +200,71 @@ impl<'n> Spot<'n> {
             return Err(self.fault(format!("`{text}` is not a file's name")));
         }
         Ok(())
+    }
+}
+
+/// Why a text is not a URL that is asked by HTTP, and what to write.
+fn url_problem(text: &str) -> Option<(String, String)> {
+    let form = || "write it as `http://host:port/path` or `https://…`".to_owned();
+    if let Some(name) = dollar_name(text.split(['?', '#']).next().unwrap_or(text)) {
+        let problem = format!("`${name}` is not replaced here");
+        return Some((problem, format!("write `${{{name}}}`")));
+    }
+    if text.contains("{{") {
+        let problem = "`{{ … }}` is not replaced here".to_owned();
+        return Some((problem, "write `${NAME}` for a variable".to_owned()));
+    }
+    // What may be a password is not repeated.
+    let repeated = |scheme: &str| {
+        let is_plain = !text.contains('@') && text.len() <= 100;
+        if is_plain && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            format!("write it as `{scheme}{text}`")
+        } else {
+            form()
+        }
+    };
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) => (scheme, rest),
+        None if text.starts_with('/') => {
+            let problem = "the URL has no host".to_owned();
+            return Some((problem, form()));
+        }
+        None => ("", text),
+    };
+    let lower = scheme.to_ascii_lowercase();
+    let is_port = rest.starts_with(|c: char| c.is_ascii_digit());
+    if !matches!(lower.as_str(), "http" | "https")
+        && (!rest.starts_with("//") || scheme.contains(['.', '/']))
+    {
+        let slip = ["http//", "https//", "http/", "https/"];
+        let slip = slip.iter().any(|slip| text.starts_with(slip));
+        return Some(if slip {
+            ("`:` is missing behind the scheme".to_owned(), form())
+        } else {
+            let local = ["localhost", "127.", "10.", "192.168."];
+            let is_local = is_port || local.iter().any(|start| text.starts_with(start));
+            let scheme = if is_local { "http://" } else { "https://" };
+            ("the URL has no scheme".to_owned(), repeated(scheme))
+        });
+    }
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => None,
+        Ok(url) => Some(match url.scheme() {
+            "tcp" => (
+                "`tcp` is not asked by HTTP".to_owned(),
+                "a port is asked by `tcp: [{ name: …, address: host:port }]`".to_owned(),
+            ),
+            scheme => (
+                format!("`{scheme}` is not a scheme that is asked here"),
+                form(),
+            ),
+        }),
+        Err(url::ParseError::InvalidPort) => Some((
+            "the port of the URL is not a number up to 65535".to_owned(),
+            form(),
+        )),
+        Err(url::ParseError::EmptyHost) => Some(("the URL has no host".to_owned(), form())),
+        Err(error) => Some((format!("not a URL: {error}"), form())),
     }
 }
 

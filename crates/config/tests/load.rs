@@ -189,7 +189,10 @@ fn mistakes_are_shown_where_they_stand() {
             "version: 1\nrollback: { state: s }\n",
             "2:11: no target is given | add one of `command:`, ",
         ),
-        ("version: 1\n  x: y\n", "2:4: not YAML: "),
+        (
+            "version: 1\n  x: y\n",
+            "2:3: not YAML: `x` is indented below `version`, which has a value already | begin it in column 1",
+        ),
         ("a: &a [*a]\n", "1:8: an alias to itself or to nothing | "),
         (
             "version: 1\n---\nversion: 1\n",
@@ -220,7 +223,10 @@ fn mistakes_in_what_github_is_asked_are_shown_where_they_stand() {
             "github: { app: { id: 1, id-env: A, key-env: B } }\n",
             "2:33: `id` and `id-env` exclude each other",
         ),
-        ("github: { api-url: ghes.example }\n", "2:20: not a URL"),
+        (
+            "github: { api-url: ghes.example }\n",
+            "2:20: the URL has no scheme | write it as `https://ghes.example`",
+        ),
         (
             "preflight: { artifacts: [{ name: a, branch: main }] }\n",
             "2:45: `branch` chooses a run of another workflow",
@@ -845,4 +851,106 @@ healthgate: { systemd: [{ name: a, unit: a, hosts: [web] }] }
     let (loaded, asked) = load_with(&unset, None, Some(list));
     let config = loaded.unwrap().config;
     assert!(asked == 0 && config.preflight().is_err() && config.healthgate().is_err());
+}
+
+#[test]
+fn anchors_merge_keys_and_keys_of_the_author_are_read_as_elsewhere() {
+    let text = "version: 1
+x-slow: &slow { interval: 7s, deadline: 5m }
+x-more: &more { deadline: 9m, soak: 1m }
+healthgate:
+  policy:
+    <<: [*slow, *more]
+    success-threshold: 4
+  http:
+    - &ready
+      name: ready
+      url: http://127.0.0.1:1/
+      policy: { <<: *slow, interval: 3s }
+    - { <<: *ready, name: live }
+";
+    let config = case(text).ok();
+    let gate = config.healthgate().unwrap().unwrap();
+    let seconds = |span: config::value::Span| span.get().as_secs();
+    let policy = &gate.policy;
+    assert_eq!(policy.success_threshold, 4);
+    // An own key counts more, then the earlier mapping.
+    let times = [policy.interval, policy.deadline, policy.soak];
+    assert_eq!(times.map(seconds), [7, 300, 60]);
+    let live = gate.policy.with(gate.http[1].policy.as_ref());
+    assert_eq!(
+        (gate.http[1].name.as_str(), seconds(live.interval)),
+        ("live", 3)
+    );
+    // What is wrong in a merged part is shown where it is written.
+    let error = case(&text.replace("soak: 1m", "soak: 1")).error();
+    assert!(error.starts_with("3:37: `1` has no unit"), "{error}");
+    // A variable of a part that nothing uses need not be set.
+    let unused = format!("{text}x-unused: '${{NOT_SET}}'\n");
+    let unused = case(&unused);
+    assert!(unused.ok().unset().next().is_none());
+    assert!(!unused.load().unwrap().variables.contains("NOT_SET"));
+}
+
+#[test]
+fn a_section_that_says_nothing_on_purpose_is_accepted() {
+    let text = format!(
+        "{GATE}preflight: {{ checks: [] }}\nrollback: null\nenvironments:\n  staging:\n  production: {{ preflight: ~ }}\n"
+    );
+    assert!(case(&text).ok().preflight().unwrap().is_some());
+    assert!(
+        case(&text)
+            .environment("staging")
+            .ok()
+            .preflight()
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        case(&text)
+            .environment("production")
+            .ok()
+            .preflight()
+            .unwrap()
+            .is_none()
+    );
+    let empty = text.replace("preflight: ~", "preflight:");
+    assert!(case(&empty).error().contains("`preflight` is empty"));
+}
+
+#[test]
+fn a_variable_in_quotes_is_a_number_where_one_is_wanted() {
+    let text = "version: 1\nhosts: { a: { address: 127.0.0.1, port: '${PORT}' } }\n";
+    assert_eq!(
+        case(text).set("PORT", "2222").ok().hosts["a"].port,
+        Some(2222)
+    );
+    let error = case(text).set("PORT", "ssh").error();
+    assert!(
+        error.contains("`${PORT}`") && !error.contains("`ssh`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_expression_of_a_workflow_is_refused_with_the_way_to_pass_it() {
+    for (value, hint) in [
+        (
+            "${{ secrets.API-TOKEN }}",
+            "env: { API_TOKEN: \"${{ secrets.API-TOKEN }}\" }`, and write `${API_TOKEN}` here",
+        ),
+        ("${{github.sha}}", "write `${GITHUB_SHA}` here"),
+        ("${{ needs.build.outputs.tag }}", "and write `${TAG}` here"),
+        ("${{ format('a') }}", "and write `${NAME}` here"),
+    ] {
+        let text = format!("version: 1\nservice: {value}\n");
+        let error = case(&text).error();
+        assert!(error.contains(hint), "{error}");
+    }
+    // Escaped, and a template of another program in a command, it is text.
+    let text =
+        "version: 1\nservice: $${{ a }}\ndeploy: { command: \"docker inspect -f '${{.Id}}'\" }\n";
+    let config = case(text).ok();
+    assert_eq!(config.service().unwrap(), Some("${{ a }}"));
+    assert!(config.deploy().unwrap().is_some());
 }

@@ -60,9 +60,12 @@ fn mistakes_about_runners_are_shown_where_they_stand() {
         ),
         (
             pool("prometheus: { server: 'x:1', query: q }"),
-            "2:71: `x` is not a scheme that is asked here",
+            "2:71: the URL has no scheme | write it as `http://x:1`",
         ),
-        (pool("min-online: 0"), "2:61: invalid value"),
+        (
+            pool("min-online: 0"),
+            "2:61: expected a whole number from 1, found `0`",
+        ),
         (
             "runner-check: { pools: [{ name: p, labels: ['  '] }] }".into(),
             "2:45: an empty label",

@@ -74,6 +74,12 @@ pub fn files(command: Command) -> Vec<(String, String)> {
         })
         .collect();
     for (name, schema) in schemas() {
+        // The page is of the types: what is the same for each key would be said with each.
+        let schema = if name == "config" {
+            config::schema()
+        } else {
+            schema
+        };
         let page = PAGES.iter().find(|page| page.of == name);
         files.extend(page.map(|page| page.file(schema.as_value())));
     }
@@ -87,7 +93,7 @@ pub fn files(command: Command) -> Vec<(String, String)> {
 
 fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
-        ("config", config::schema()),
+        ("config", config::file_schema()),
         ("report", schemars::schema_for!(model::report::v1::Report)),
         ("state", schemars::schema_for!(state::Document)),
     ]

@@ -209,6 +209,32 @@ fn the_examples_fit_the_schema_of_the_configuration() {
     let mut typo = example.clone();
     typo["healthgate"]["polcy"] = Value::Null;
     assert!(!schema.is_valid(&typo));
+    typo = example.clone();
+    typo["environments"]["staging"]["healthgate"]["polcy"] = Value::Null;
+    assert!(!schema.is_valid(&typo));
+    // A variable may stand for each value, and an environment may have a part of a section.
+    for (at, value) in [
+        (
+            "/healthgate/policy/deadline",
+            serde_json::json!("${DEADLINE}"),
+        ),
+        ("/healthgate/http/0/url", serde_json::json!("${URL}")),
+        (
+            "/environments/staging",
+            serde_json::json!({"rollback": {"window": "24h"}, "preflight": null}),
+        ),
+        ("/environments/staging", Value::Null),
+    ] {
+        let mut changed = example.clone();
+        *changed.pointer_mut(at).unwrap() = value;
+        assert!(schema.is_valid(&changed), "{at}: {changed}");
+    }
+    let mut changed = example;
+    changed["healthgate"]["policy"]["success-threshold"] = "${TIMES}".into();
+    changed["x-own"] = serde_json::json!([1]);
+    assert!(schema.is_valid(&changed), "{changed}");
+    let id = serde_json::to_value(config::file_schema()).unwrap()["$id"].clone();
+    assert_eq!(id, config::SCHEMA_URL);
 }
 
 #[test]
@@ -268,6 +294,7 @@ fn each_target_and_pool_has_an_example_that_is_about_it() {
 #[test]
 fn every_example_is_a_configuration_that_loads() {
     let env = model::Env::default();
+    let schema = validator("deploy-guard.schema.json");
     let mut folders = vec![testkit::workspace().join("examples")];
     let mut found = 0;
     while let Some(folder) = folders.pop() {
@@ -294,6 +321,12 @@ fn every_example_is_a_configuration_that_loads() {
                 },
             });
             assert!(read.is_ok(), "{path:?}: {}", read.err().unwrap().error);
+            let json: Value = yaml::Node::parse(&text).unwrap().decode().unwrap();
+            let errors: Vec<_> = schema
+                .iter_errors(&json)
+                .map(|error| error.to_string())
+                .collect();
+            assert!(errors.is_empty(), "{path:?}: {errors:#?}");
             found += 1;
         }
     }

@@ -52,6 +52,13 @@ impl Patient {
         (output.status.code().unwrap(), report)
     }
 
+    fn git(&self, args: &[&str]) {
+        let mut git = std::process::Command::new("git");
+        git.arg("-C").arg(self.folder.path()).args(args);
+        let output = git.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
     fn text(&self) -> String {
         let mut command = testkit::bin("deploy-guard");
         command
@@ -343,4 +350,214 @@ fn what_cannot_be_known_here_is_not_said_to_be_well() {
     let (code, report) = patient.ask(&["--only", "token/aws"]);
     assert_eq!(code, 1, "{report}");
     stops(&report, "token/aws", "preflight, rollback");
+}
+
+/// GitHub as it lists under a key; the server has a thread of its own.
+fn github_lists(lists: &[(&str, &str, &[&str])]) -> MockServer {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let server = MockServer::start().await;
+        for (at, key, names) in lists {
+            let items: Vec<Value> = (names.iter())
+                .map(|name| serde_json::json!({"name": name, "updated_at": "2026-11-01T00:00:00Z"}))
+                .collect();
+            let body = serde_json::json!({"total_count": items.len(), *key: items});
+            let asked = Mock::given(method("GET")).and(path(*at));
+            let answer = ResponseTemplate::new(200).set_body_json(body);
+            asked.respond_with(answer).mount(&server).await;
+        }
+        server
+    })
+}
+
+const GUARDED: &str = "on: push\njobs:\n  ship:\n    runs-on: [self-hosted, linux, depot]\n    environment: Production\n    steps:\n\
+    \x20     - uses: actions/checkout@v4\n      - run: docker compose up -d api\n      - uses: org/deploy-guard@v1\n\
+    \x20       env: { DB: \"${{ secrets.DB_PASSWORD }}\" }\n";
+
+/// A secret may be missing here, in the workflow, or at GitHub: three places, told apart.
+#[test]
+fn a_secret_that_is_missing_there_is_not_one_that_is_missing_here() {
+    let config = "version: 1\npreflight: { secrets: [{ name: DB }, { name: MAIL }] }\n";
+    let patient = Patient::new(config).write(".github/workflows/d.yml", GUARDED);
+    let (_, report) = patient.ask(&["--only", "secrets", "repository"]);
+    stops(&report, "secrets/DB", "preflight");
+    assert_eq!(
+        outcome(&report, "repository/secret-DB")["subject"],
+        ".github/workflows/d.yml:10"
+    );
+    assert_eq!(outcome(&report, "repository/secret-DB")["verdict"], "pass");
+    stops(&report, "repository/secret-MAIL", "preflight");
+    let lists = |secrets: &'static [&'static str]| {
+        github_lists(&[
+            (
+                "/repos/acme/shop/environments/Production/secrets",
+                "secrets",
+                &["OTHER"],
+            ),
+            ("/repos/acme/shop/actions/secrets", "secrets", secrets),
+            (
+                "/repos/acme/shop/environments",
+                "environments",
+                &["Production"],
+            ),
+        ])
+    };
+    for (secrets, verdict) in [(&["DB_PASSWORD"][..], "pass"), (&[], "fail")] {
+        let server = lists(secrets);
+        let patient = Patient::new(config)
+            .write(".github/workflows/d.yml", GUARDED)
+            .env("GITHUB_TOKEN", "canary-token")
+            .env("DB", "canary-value")
+            .env("GITHUB_API_URL", &server.uri());
+        let (_, report) = patient.ask(&["--only", "repository/secret-DB"]);
+        let found = outcome(&report, "repository/secret-DB");
+        assert_eq!(found["verdict"], verdict, "{found}");
+        assert!(!report.to_string().contains("canary"), "{report}");
+        if verdict == "fail" {
+            stops(&report, "repository/secret-DB", "preflight");
+        }
+    }
+}
+
+#[test]
+fn labels_and_environments_that_nothing_else_has() {
+    let other =
+        "on: push\njobs:\n  ci: { runs-on: [self-hosted, linux], steps: [{ run: make }] }\n";
+    let server = github_lists(&[(
+        "/repos/acme/shop/environments",
+        "environments",
+        &["staging"],
+    )]);
+    let patient = Patient::new(WELL)
+        .write("switch.sh", "")
+        .write(".github/workflows/d.yml", GUARDED)
+        .write(".github/workflows/ci.yml", other)
+        .env("GITHUB_TOKEN", "canary-token")
+        .env("GITHUB_API_URL", &server.uri());
+    let (code, report) = patient.ask(&["--only", "repository"]);
+    assert_eq!(code, 1, "{report:#}");
+    stops(
+        &report,
+        "repository/label-depot",
+        "preflight, healthgate, rollback, run",
+    );
+    stops(
+        &report,
+        "repository/environment-Production",
+        "preflight, healthgate, rollback, run",
+    );
+    assert!(!report.to_string().contains("label-linux"), "{report:#}");
+    let server = github_lists(&[(
+        "/repos/acme/shop/environments",
+        "environments",
+        &["production"],
+    )]);
+    let known = other.replace("linux]", "linux, depot]");
+    let patient = patient
+        .write(".github/workflows/ci.yml", &known)
+        .env("GITHUB_API_URL", &server.uri());
+    let (_, report) = patient.ask(&["--only", "repository"]);
+    assert_eq!(
+        outcome(&report, "repository/environment-Production")["verdict"],
+        "pass"
+    );
+    assert!(
+        !report.to_string().contains("repository/label"),
+        "{report:#}"
+    );
+}
+
+#[test]
+fn a_compose_file_that_no_workflow_uses_and_files_that_a_checkout_deletes() {
+    let used = "services:\n  api:\n    image: depot-api:${TAG}\n    build: .\n    env_file: .env.production\n    volumes: [\"./store:/data\", \"./conf:/conf\"]\n";
+    let config = "version: 1\nrollback: { state: s.json, compose: { files: [demo.compose.yml], services: { api: 'depot-api:{release}' } } }\n";
+    let patient = Patient::new(config)
+        .write(".github/workflows/d.yml", GUARDED)
+        .write("compose.yaml", used)
+        .write("demo.compose.yml", "services: { api: { image: x } }\n");
+    fs::create_dir(patient.folder.path().join("conf")).unwrap();
+    let patient = patient.write("conf/a", "");
+    fs::remove_dir_all(patient.folder.path().join(".git")).unwrap();
+    patient.git(&["init", "-q"]);
+    patient.git(&["add", "compose.yaml", "conf"]);
+    let (code, report) = patient.ask(&["--only", "repository"]);
+    assert_eq!(code, 1, "{report:#}");
+    stops(&report, "repository/compose-demo.compose.yml", "rollback");
+    let all = "preflight, rollback";
+    stops(&report, "repository/checkout-store", all);
+    stops(&report, "repository/checkout-.env.production", all);
+    let text = report.to_string();
+    assert!(
+        text.contains("compose.yaml:6") && !text.contains("checkout-conf"),
+        "{text}"
+    );
+    // A checkout that keeps what it does not know deletes nothing.
+    let keeps = GUARDED.replace(
+        "checkout@v4\n",
+        "checkout@v4\n        with: { clean: false }\n",
+    );
+    let patient = patient.write(".github/workflows/d.yml", &keeps);
+    let (_, report) = patient.ask(&["--only", "repository"]);
+    assert!(
+        !report.to_string().contains("repository/checkout"),
+        "{report:#}"
+    );
+}
+
+/// The terminal shows the same lines and the same mark as every stage.
+#[test]
+fn a_broken_configuration_is_drawn_as_every_command_draws_it() {
+    let patient = Patient::new("version: 1\nhealthgate: { policy: { faliure-limit: 2 } }\n");
+    let drawn = |words: &[&str]| {
+        let mut command = testkit::bin("deploy-guard");
+        command.current_dir(patient.folder.path()).args(words);
+        let output = command.envs(patient.env.iter().cloned()).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let gate = drawn(&["healthgate"]);
+    assert!(
+        gate.contains("faliure-limit: 2") && gate.contains('^'),
+        "{gate}"
+    );
+    let doctor = drawn(&["doctor"]);
+    assert!(doctor.contains(gate.trim()), "{doctor}");
+}
+
+/// As root every folder can be read: another user looks.
+#[test]
+fn a_folder_that_cannot_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let config = "version: 1\nrollback: { state: s.json, compose: { folder: FOLDER, services: { web: 'shop:{release}' } } }\n";
+    let secret = tempfile::tempdir().unwrap();
+    let folder = secret.path().join("shop");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("compose.yaml"), "services: {}\n").unwrap();
+    fs::set_permissions(secret.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let patient = Patient::new(&config.replace("FOLDER", &folder.display().to_string()));
+    let readable = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(patient.folder.path(), readable).unwrap();
+    let program = patient.folder.path().join("deploy-guard");
+    fs::copy(testkit::bin_path("deploy-guard"), &program).unwrap();
+    let output = std::process::Command::new("setpriv")
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "--",
+        ])
+        .arg(&program)
+        .args(["doctor", "--format", "json", "--only", "target"])
+        .current_dir(patient.folder.path())
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    stops(&report, "target/switch", "rollback");
+    let text = report.to_string();
+    assert!(text.contains("cannot read the folder"), "{text}");
 }

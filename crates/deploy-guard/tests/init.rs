@@ -1,5 +1,5 @@
-//! `deploy-guard init` in repositories as there are, and in hostile ones: what it writes is read by
-//! every stage, by actionlint and by zizmor, and nothing is ever written over.
+//! `deploy-guard init` where a person insists on a kind, in repositories as there are and in hostile ones: what it
+//! writes is read by every stage, by actionlint and by zizmor, and nothing is ever written over.
 
 use std::fs;
 use std::path::Path;
@@ -76,7 +76,7 @@ impl Repository {
 }
 
 #[track_caller]
-fn lint(workflow: &Path) {
+pub(crate) fn lint(workflow: &Path) {
     let actionlint = Command::new(testkit::tool("actionlint"))
         .arg("-color=false")
         .arg(workflow)
@@ -125,7 +125,7 @@ fn a_compose_project_is_guarded_by_its_own_health_checks() {
     let only_images = COMPOSE.replace("  worker: { build: ./worker }\n", "");
     let repository = Repository::new(&[("compose.yml", &only_images)]);
     repository
-        .init(&[])
+        .init(&["--kind", "compose"])
         .code(0)
         .stdout(contains("compose.yml (services db, migrate, web)"));
     let (config, workflow) = repository.holds();
@@ -162,7 +162,7 @@ fn rb_init_build_hides_others_what_is_built_here_is_what_is_deployed() {
         ("docker-compose.yaml", COMPOSE),
         ("worker/Dockerfile", "FROM scratch\n"),
     ]);
-    repository.init(&[]).code(0);
+    repository.init(&["--kind", "compose"]).code(0);
     let (config, _) = repository.holds();
     has(
         &config,
@@ -190,7 +190,7 @@ fn what_is_left_out_of_a_compose_file_is_said() {
         ("compose.override.yaml", "services: { web: {} }\n"),
     ]);
     std::os::unix::fs::symlink("compose.yaml", repository.path("docker-compose.yml")).unwrap();
-    repository.init(&[]).code(0).stdout(
+    repository.init(&["--kind", "compose"]).code(0).stdout(
         contains("compose.yaml: \"tools\": started only by its profile")
             .and(contains("compose.override.yaml: it is for development"))
             .and(contains("docker-compose.yml: a link")),
@@ -219,7 +219,7 @@ fn labels_of_ones_own_are_said_to_be_so() {
     ];
     let repository = Repository::new(&files);
     repository
-        .init(&[])
+        .init(&["--kind", "compose"])
         .code(0)
         .stdout(contains(".github/actionlint.yaml").and(contains("labels: [gpu]")));
     let known = "self-hosted-runner: { labels: [gpu] }\n";
@@ -229,7 +229,7 @@ fn labels_of_ones_own_are_said_to_be_so() {
     fs::remove_file(repository.path(CONFIG)).unwrap();
     fs::remove_file(repository.path(WORKFLOW)).unwrap();
     repository
-        .init(&[])
+        .init(&["--kind", "compose"])
         .code(0)
         .stdout(contains("actionlint").not());
 }
@@ -242,7 +242,7 @@ fn nginx_with_two_colours() {
         ("deploy.sh", "#!/bin/sh\n"),
     ]);
     repository
-        .init(&[])
+        .init(&["--kind", "nginx"])
         .code(0)
         .stdout(contains("127.0.0.1:8001 and 127.0.0.1:8002"));
     let (config, workflow) = repository.holds();
@@ -304,56 +304,47 @@ const TASK: &str = r#"{"family": "shop", "containerDefinitions": [
   {"name": "web", "image": "1.dkr.ecr.eu-west-1.amazonaws.com/shop:1.2", "essential": true}]}"#;
 
 #[test]
-fn a_task_definition_of_ecs_and_the_workflow_that_names_its_service() {
-    let existing = "name: Deploy\non: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    environment: live\n    steps:\n      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2\n        with: { cluster: main, service: shop-web }\n        env: { KEY: \"${{ secrets['AWS_ROLE'] }}\", O: \"${{ SECRETS.OTHER }}\", T: \"${{ secrets.GITHUB_TOKEN }}\" }\n";
-    let repository = Repository::new(&[
-        (".aws/task-definition.json", TASK),
-        (".github/workflows/deploy.yml", existing),
-    ]);
-    repository.init(&[]).code(0).stdout(
-        contains("family shop")
-            .and(contains("secrets AWS_ROLE, OTHER"))
-            .and(contains("--task-definition").not())
-            .and(contains("gh variable set AWS_DEPLOY_ROLE")),
-    );
+fn a_task_definition_of_ecs_that_no_workflow_deploys() {
+    let repository = Repository::new(&[(".aws/task-definition.json", TASK)]);
+    repository
+        .init(&["--kind", "ecs"])
+        .code(0)
+        .stdout(contains("family shop").and(contains("gh variable set AWS_DEPLOY_ROLE")));
     let (config, workflow) = repository.holds();
     has(
         &config,
         &[
-            "cluster: main, service: shop-web, container: web",
+            "cluster: \"${ECS_CLUSTER}\"",
             "--arg name web",
-            "s3://${STATE_BUCKET}/shop/live.json",
-            "- { name: AWS_ROLE } # as in .github/workflows/deploy.yml",
+            "del(.taskDefinitionArn",
+            "s3://${STATE_BUCKET}/shop/production.json",
         ],
     );
     has(
         &workflow,
         &[
-            "environment: live",
             "id-token: write",
             "uses: aws-actions/configure-aws-credentials@",
             "role-to-assume: ${{ vars.AWS_DEPLOY_ROLE }}",
-            "AWS_ROLE: ${{ secrets.AWS_ROLE }}",
-            "OTHER: ${{ secrets.OTHER }}",
             "STATE_BUCKET: ${{ vars.STATE_BUCKET }}",
         ],
     );
-    assert!(!workflow.contains("secrets.GITHUB_TOKEN"), "{workflow}");
 }
 
 #[test]
-fn where_several_ways_are_seen_one_is_taken_and_the_others_are_named() {
+fn where_nothing_deploys_it_says_so_and_a_person_may_insist() {
     let files = [
         ("compose.yml", COMPOSE),
         ("ecs/task-definition.json", TASK),
         ("db/migrate/1.sql", ""),
     ];
     let repository = Repository::new(&files);
-    repository
-        .init(&[])
-        .code(0)
-        .stdout(contains("by Amazon ECS").and(contains("also there: compose (compose.yml)")));
-    let repository = Repository::new(&files);
+    repository.init(&[]).code(3).stderr(
+        contains("nothing here is deployed")
+            .and(contains("no workflow deploys compose.yml"))
+            .and(contains("--kind compose")),
+    );
+    assert!(!repository.path(".github").exists());
     repository
         .init(&["--kind", "compose"])
         .code(0)
@@ -364,7 +355,8 @@ fn where_several_ways_are_seen_one_is_taken_and_the_others_are_named() {
 #[test]
 fn nothing_that_says_how_leaves_clear_gaps() {
     let repository = Repository::new(&[("README.md", "# shop\n")]);
-    repository.init(&[]).code(0).stdout(
+    repository.init(&[]).code(3);
+    repository.init(&["--kind", "command"]).code(0).stdout(
         contains("nothing that says how it is deployed")
             .and(contains("write deploy.sh"))
             .and(contains("gh variable set HEALTH_URL")),
@@ -393,19 +385,19 @@ fn nothing_is_ever_written_over() {
         (".github/deploy-guard.yaml", "mine"),
     ] {
         let repository = Repository::new(&[("compose.yml", COMPOSE), (there, words)]);
-        let refused = repository.init(&[]).code(5);
+        let refused = repository.init(&["--kind", "compose"]).code(5);
         refused.stderr(contains(format!("{there} is there already")).and(contains("hint:")));
         assert_eq!(repository.read(there), "mine");
         let other = if there == WORKFLOW { CONFIG } else { WORKFLOW };
         assert!(!repository.path(other).exists(), "both or none");
     }
     let repository = Repository::new(&[("compose.yml", COMPOSE)]);
-    repository.init(&[]).code(0);
+    repository.init(&["--kind", "compose"]).code(0);
     let first = repository.holds();
-    repository.init(&[]).code(5);
+    repository.init(&["--kind", "compose"]).code(5);
     assert_eq!(repository.holds(), first);
     repository
-        .init(&["--dry-run"])
+        .init(&["--kind", "compose", "--dry-run"])
         .code(0)
         .stdout(contains("up -d --build"));
     assert_eq!(repository.holds(), first);
@@ -417,7 +409,7 @@ fn links_lead_nowhere() {
     let repository = Repository::new(&[("compose.yml", COMPOSE)]);
     std::os::unix::fs::symlink(outside.path(), repository.path(".github")).unwrap();
     repository
-        .init(&[])
+        .init(&["--kind", "compose"])
         .code(5)
         .stderr(contains("no folder of this repository"));
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
@@ -425,7 +417,7 @@ fn links_lead_nowhere() {
     fs::create_dir(repository.path(".github")).unwrap();
     std::os::unix::fs::symlink(outside.path().join("new"), repository.path(CONFIG)).unwrap();
     repository
-        .init(&[])
+        .init(&["--kind", "compose"])
         .code(5)
         .stderr(contains("is there already"));
     assert!(!outside.path().join("new").exists());
@@ -435,7 +427,7 @@ fn links_lead_nowhere() {
 fn a_folder_that_is_no_repository() {
     let repository = Repository::no_git(&[("compose.yml", COMPOSE)]);
     repository
-        .init(&["--service", "shop"])
+        .init(&["--kind", "compose", "--service", "shop"])
         .code(0)
         .stdout(contains("no Git repository"));
     repository.holds();
@@ -449,7 +441,7 @@ fn a_monorepo_is_looked_at_from_the_folder_below() {
         ("services/mail/mail.service", unit),
     ]);
     repository
-        .init_in("services/mail", &[])
+        .init_in("services/mail", &["--kind", "systemd"])
         .code(0)
         .stdout(contains("by systemd: mail.service"));
     // Workflows are in the root, and so are the files that they read.
@@ -458,6 +450,8 @@ fn a_monorepo_is_looked_at_from_the_folder_below() {
         &["service: mail\n", "unit: mail.service"],
     );
     let names = [
+        "--kind",
+        "compose",
         "--config",
         "services/cart/deploy-guard.yml",
         "--workflow",
@@ -508,7 +502,7 @@ services:
         "[remote \"origin\"]\n\turl = https://x/$(touch pwned): ${{ a }}\n",
     );
     std::os::unix::fs::symlink("/dev/zero", repository.path("docker-compose.yml")).unwrap();
-    let assert = repository.init(&[]).code(0);
+    let assert = repository.init(&["--kind", "compose"]).code(0);
     let told = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
     for part in [
         "compose.yml: not YAML",
@@ -569,7 +563,19 @@ fn wishes_that_could_be_mistaken_are_refused() {
         ["--kind", "magic"],
     ] {
         let wish = format!("{}={}", wish[0], wish[1]);
-        repository.init(&[&wish]).code(2);
+        let kind: &[&str] = if wish.starts_with("--kind") {
+            &[]
+        } else {
+            &["--kind", "compose"]
+        };
+        let same: &[&str] = if wish.starts_with("--service") {
+            &[]
+        } else {
+            &["--service", "shop"]
+        };
+        repository
+            .init(&[&[wish.as_str()], kind, same].concat())
+            .code(2);
         assert!(!repository.path(".github").exists(), "{wish}");
     }
 }
@@ -579,6 +585,8 @@ fn an_action_by_its_commit_needs_no_exception() {
     let repository = Repository::new(&[("compose.yml", COMPOSE)]);
     repository
         .init(&[
+            "--kind",
+            "compose",
             "--action",
             "acme/guard@0123456789abcdef0123456789abcdef01234567",
         ])
@@ -601,7 +609,7 @@ fn a_person_at_a_terminal_is_asked() {
     // `script` hands its own input to the terminal.
     let answers = |text: &str| {
         let line = format!(
-            "printf '{text}' | script -qec '{} init' /dev/null",
+            "printf '{text}' | script -qec '{} init --kind systemd' /dev/null",
             program.display()
         );
         testkit::screens(
@@ -613,18 +621,16 @@ fn a_person_at_a_terminal_is_asked() {
         .pop()
         .unwrap()
     };
-    let screen = answers("2\\nbad name\\ncart\\nstaging\\n\\n\\nn\\n");
+    let screen = answers("bad name\\ncart\\nstaging\\n\\n\\nn\\n");
     has(
         &screen,
         &[
-            "1) compose (compose.yml)",
-            "2) systemd (shop.service)",
             "a service's name has letters",
             "not written: the answer was not yes",
         ],
     );
     assert!(!repository.path(CONFIG).exists());
-    let screen = answers("2\\ncart\\nstaging\\n\\nhttp://127.0.0.1:9000/up\\n\\n");
+    let screen = answers("cart\\nstaging\\n\\nhttp://127.0.0.1:9000/up\\n\\n");
     has(&screen, &["Written. Next:"]);
     let (config, workflow) = repository.holds();
     has(

@@ -24,7 +24,7 @@ fn init(repository: &Repository) {
     let bin = program.parent().unwrap().display().to_string();
     testkit::bin("deploy-guard")
         .current_dir(repository.path(""))
-        .args(["init", "--bin-dir", &bin])
+        .args(["init", "--kind", "compose", "--bin-dir", &bin])
         .assert()
         .code(0);
 }

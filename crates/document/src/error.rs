@@ -1,10 +1,13 @@
 //! What is wrong with a configuration, where, and what was probably meant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use model::text::CUT;
-use yaml::{Fault, Place, UnknownKey};
+use serde_json::Value;
+use yaml::{Fault, Node, Place};
+
+use crate::advice;
 
 /// A configuration that cannot be used. Exit code 2: nothing was asked and nothing changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -58,100 +61,91 @@ impl Error {
     }
 }
 
-/// The error of a file, of which `text` is the content.
-pub fn placed(fault: Fault, path: &std::path::Path, text: &str) -> Error {
-    let Fault {
-        message,
-        hint,
-        place,
-        unset,
-        unknown,
-    } = fault;
-    let (message, hint) = match unknown.as_ref().and_then(renamed) {
-        Some(row) => (
-            format!("`{}` was renamed to `{}`", row.old, row.new),
-            Some(row.hint.to_owned()),
-        ),
-        None => (message, hint),
-    };
-    let place = place.unwrap_or(0..0);
-    let before = &text[..text.floor_char_boundary(place.start)];
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
-    Error::Invalid {
-        path: path.to_owned(),
-        line,
-        column,
-        snippet: draw(path, text, &place, &message),
-        message,
-        hint,
-        unset,
+/// What was read of a file, for its errors.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// As a person would type it.
+    pub path: PathBuf,
+    pub text: String,
+    /// `None` if it is not YAML.
+    pub tree: Option<Node>,
+    /// Where its literal secrets are.
+    pub hidden: Vec<Place>,
+    /// The JSON Schema of such a file.
+    pub schema: fn() -> Value,
+}
+
+impl Document {
+    /// The error of a fault in it.
+    pub fn error(&self, fault: Fault) -> Error {
+        let fault = advice::advised(fault, self.tree.as_ref(), self.schema);
+        let place = fault.place.unwrap_or(0..0);
+        let before = &self.text[..self.text.floor_char_boundary(place.start)];
+        let line = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let column = before[line_start..].chars().count() + 1;
+        let (text, place) = masked(&self.text, &self.hidden, &place);
+        Error::Invalid {
+            path: self.path.clone(),
+            line,
+            column,
+            snippet: draw(&self.path, &text, &place, (line, column)),
+            message: fault.message,
+            hint: fault.hint,
+            unset: fault.unset,
+        }
     }
 }
 
-/// The new name of a key, where it is allowed; elsewhere the same word is an unknown key like any other.
-fn renamed(key: &UnknownKey) -> Option<&'static Renamed> {
-    let is = |row: &&Renamed| row.old == key.written && key.known.contains(&row.new);
-    RENAMED.iter().find(is)
+/// The text with a mask in the place of each secret, and where a place is then.
+fn masked(text: &str, hidden: &[Place], place: &Place) -> (String, Place) {
+    const MASK: &str = "***";
+    let mut lines = Vec::new();
+    for place in hidden {
+        let end = text.floor_char_boundary(place.end);
+        let mut start = text.floor_char_boundary(place.start);
+        // The lines of a text stay lines.
+        for line in text[start..end].split_inclusive('\n') {
+            let content = line.trim();
+            let at = start + line.len() - line.trim_start().len();
+            if !content.is_empty() {
+                lines.push(at..at + content.len());
+            }
+            start += line.len();
+        }
+    }
+    lines.sort_by_key(|line| (line.start, std::cmp::Reverse(line.end)));
+    let mut out = String::with_capacity(text.len());
+    let mut moved = place.clone();
+    let mut done = 0;
+    for line in lines.into_iter().filter(|line| !line.is_empty()) {
+        if line.end <= done {
+            continue;
+        }
+        let start = line.start.max(done);
+        out.push_str(&text[done..start]);
+        let mask = out.len()..out.len() + MASK.len();
+        out.push_str(MASK);
+        for (one, at, inside) in [
+            (place.start, &mut moved.start, mask.start),
+            (place.end, &mut moved.end, mask.end),
+        ] {
+            if one >= line.end {
+                *at = out.len() + (one - line.end);
+            } else if one > start {
+                *at = inside;
+            } else if one == start {
+                *at = mask.start;
+            }
+        }
+        done = line.end;
+    }
+    out.push_str(&text[done..]);
+    (out, moved)
 }
 
-/// A key that had another name before 1.0.
-struct Renamed {
-    old: &'static str,
-    new: &'static str,
-    hint: &'static str,
-}
-
-const RENAMED: &[Renamed] = &[
-    Renamed {
-        old: "drilled-within",
-        new: "max-drill-age",
-        hint: "its value stays the same",
-    },
-    Renamed {
-        old: "forget-after",
-        new: "stale-after",
-        hint: "its value stays the same",
-    },
-    Renamed {
-        old: "fresh",
-        new: "max-evidence-age",
-        hint: "its value stays the same",
-    },
-    Renamed {
-        old: "leave",
-        new: "drain",
-        hint: "`drain: true` is what `leave: drain` was, `drain: false` what `leave: maint` was",
-    },
-    Renamed {
-        old: "patience",
-        new: "max-queue-time",
-        hint: "its value stays the same",
-    },
-    Renamed {
-        old: "prove-within",
-        new: "verify-timeout",
-        hint: "its value stays the same",
-    },
-    Renamed {
-        old: "starts-within",
-        new: "max-start-time",
-        hint: "its value stays the same",
-    },
-    Renamed {
-        old: "within",
-        new: "max-age",
-        hint: "its value stays the same",
-    },
-];
-
-fn draw(path: &std::path::Path, text: &str, place: &Place, message: &str) -> String {
+/// `at` is the line and the column in the file, of which `text` is what may be shown.
+fn draw(path: &Path, text: &str, place: &Place, at: (usize, usize)) -> String {
     let start = text.floor_char_boundary(place.start);
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     // Only the first line of a long place: the start is what a person looks for.
@@ -161,15 +155,22 @@ fn draw(path: &std::path::Path, text: &str, place: &Place, message: &str) -> Str
         .max((start + 1).min(line_end));
     let end = text.ceil_char_boundary(end);
     let path = path.display().to_string();
-    let report = [Level::ERROR.primary_title(message).element(
+    let report = [Level::ERROR.primary_title("").element(
         Snippet::source(text)
             .path(path.as_str())
             .annotation(AnnotationKind::Primary.span(start..end)),
     )];
-    // Without the title, which is part of the error itself.
     let drawn = Renderer::plain().render(&report);
-    let lines = drawn.lines().skip(1).map(with_marked_cuts);
-    lines.collect::<Vec<_>>().join("\n")
+    // Without the title, which is part of the error itself.
+    let mut lines = drawn.lines().skip(1);
+    let origin = lines.next().and_then(|line| line.split_once("--> "));
+    let origin = origin.map(|(gutter, _)| format!("{gutter}--> {path}:{}:{}", at.0, at.1));
+    let lines = lines.map(with_marked_cuts);
+    origin
+        .into_iter()
+        .chain(lines)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A drawn line with [`CUT`] where a long line of the file was cut: by this mark the redactor recognises what a cut left
@@ -187,4 +188,34 @@ fn with_marked_cuts(line: &str) -> String {
         .strip_suffix("...")
         .map_or_else(|| text.clone(), |rest| format!("{rest}{CUT}"));
     format!("{gutter}| {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_moves_with_what_is_masked_before_it() {
+        let text = "a: secret, b: sécret, c: x";
+        let of = |part: &str| {
+            let at = text.find(part).unwrap();
+            at..at + part.len()
+        };
+        let hidden = [of("secret"), of("sécret"), of("cret")];
+        let shown = |part: &str| {
+            let (text, place) = masked(text, &hidden, &of(part));
+            assert_eq!(text, "a: ***, b: ***, c: x");
+            text[place].to_owned()
+        };
+        assert_eq!(shown("a"), "a");
+        assert_eq!(shown("b"), "b");
+        assert_eq!(shown("c: x"), "c: x");
+        assert_eq!(shown("secret"), "***");
+        assert_eq!(shown("sécret"), "***");
+        assert_eq!(shown("ret, b"), "***, b");
+        let lines = "a: |\n  one\n  two\nb: c\n";
+        let (shown, place) = masked(lines, std::slice::from_ref(&(3..17)), &(17..18));
+        assert_eq!(shown, "a: ***\n  ***\n  ***\nb: c\n");
+        assert_eq!(&shown[place], "b");
+    }
 }

@@ -68,10 +68,17 @@ pub fn resolve(
             }
         }
         Kind::Scalar(scalar) => {
-            if !scalar.text.contains('$') || SHELL.iter().any(|shell| path == shell) {
+            if !scalar.text.contains('$') {
                 return Ok(());
             }
             let place = node.place.clone();
+            let is_shell = SHELL.iter().any(|shell| path == shell);
+            if let Some(fault) = expression(&scalar.text, is_shell) {
+                return Err(fault.at(place));
+            }
+            if is_shell {
+                return Ok(());
+            }
             let late = LATE.iter().any(|late| path == late);
             match expand(&scalar.text, variables, late).map_err(|fault| fault.at(place))? {
                 Expanded::Text(text) => {
@@ -84,6 +91,58 @@ pub fn resolve(
         }
     }
     Ok(())
+}
+
+/// `${{ … }}`, which GitHub replaces in workflow files and nowhere else.
+fn expression(text: &str, is_shell: bool) -> Option<Fault> {
+    let at = text.match_indices("${{").map(|(at, _)| at);
+    let at = at
+        .filter(|at| text[..*at].bytes().rev().take_while(|b| *b == b'$').count() % 2 == 0)
+        .find(|at| !is_shell || of_workflow(&text[at + 3..]).is_some())?;
+    let inside = &text[at + 3..];
+    let (context, name) = of_workflow(inside).unwrap_or_default();
+    let variable = match context {
+        "github" => format!("GITHUB_{}", shouted(name)),
+        _ if name.is_empty() => "NAME".to_owned(),
+        _ => shouted(name),
+    };
+    let whole = if name.is_empty() {
+        "${{ … }}".to_owned()
+    } else {
+        format!("${{{{ {context}.{name} }}}}")
+    };
+    let here = if is_shell {
+        format!("${variable}")
+    } else {
+        format!("${{{variable}}}")
+    };
+    let fault = Fault::new(format!(
+        "`{whole}` is replaced in workflows alone, and not in this file"
+    ));
+    Some(fault.hint(if context == "github" {
+        format!("write `{here}` here: the runner sets it")
+    } else {
+        format!("pass it in the workflow's step as `env: {{ {variable}: \"{whole}\" }}`, and write `{here}` here")
+    }))
+}
+
+/// The context and the last name of an expression such as `secrets.API_TOKEN }}`.
+fn of_workflow(inside: &str) -> Option<(&str, &str)> {
+    const CONTEXTS: [&str; 11] = [
+        "env", "github", "inputs", "job", "jobs", "matrix", "needs", "runner", "secrets", "steps",
+        "vars",
+    ];
+    let (expression, _) = inside.split_once("}}")?;
+    let (context, name) = expression.trim().split_once('.')?;
+    let name = name.rsplit('.').next().unwrap_or(name);
+    let good = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    let is_plain = !name.is_empty() && name.chars().all(good);
+    let context = CONTEXTS.into_iter().find(|one| *one == context)?;
+    Some((context, if is_plain { name } else { "" }))
+}
+
+fn shouted(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 enum Expanded {
@@ -104,15 +163,15 @@ fn expand(text: &str, variables: Variables<'_>, late: bool) -> Result<Expanded, 
             rest = after;
         } else if let Some(inner) = rest.strip_prefix('{') {
             let end = inner.find('}').ok_or_else(|| {
-                Fault::new("`${` is not closed by `}`").hint("write `$$` for a dollar sign")
+                Fault::new("`${` is not closed by `}`")
+                    .hint("write `${NAME}` for a variable, `$$` for a dollar sign")
             })?;
             let (name, default) = match inner[..end].split_once(":-") {
                 Some((name, default)) => (name, Some(default)),
                 None => (&inner[..end], None),
             };
             if !is_name(name) {
-                return Err(Fault::new(format!("`{name}` is not a variable name"))
-                    .hint("write `$$` for a dollar sign"));
+                return Err(not_a_name(name));
             }
             if late && &inner[..end] == LAST_KNOWN_GOOD {
                 out.push_str("${LAST_KNOWN_GOOD}");
@@ -144,6 +203,27 @@ fn expand(text: &str, variables: Variables<'_>, late: bool) -> Result<Expanded, 
     } else {
         Expanded::Unset(unset)
     })
+}
+
+fn not_a_name(name: &str) -> Fault {
+    let fault = Fault::new(format!("`{name}` is not a variable name"));
+    let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let (start, rest) = name.split_at(end.unwrap_or(name.len()));
+    // Whether a hyphen belongs to a name or begins a default, its author knows.
+    if let Some(rest) = rest.strip_prefix('-').filter(|_| is_name(start)) {
+        let whole = shouted(name);
+        return fault.hint(if is_name(&whole) {
+            format!("write `${{{whole}}}` for a variable of this name, `${{{start}:-{rest}}}` for a default")
+        } else {
+            format!("write `${{{start}:-{rest}}}` for a default")
+        });
+    }
+    if is_name(start) && rest.starts_with([':', '?', '+', '#', '%', '/', '^', ',']) {
+        return fault.hint(format!(
+            "only `${{{start}}}` and `${{{start}:-default}}` are replaced here"
+        ));
+    }
+    fault.hint("a name has letters, digits and `_`; write `$$` for a dollar sign")
 }
 
 fn is_name(name: &str) -> bool {

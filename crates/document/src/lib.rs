@@ -2,10 +2,13 @@
 //! errors, drawn where they are.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod advice;
 mod error;
 mod interpolate;
+mod keys;
 pub mod secrets;
 
-pub use error::{Error, placed};
+pub use advice::{blank, foreign};
+pub use error::{Document, Error};
 pub use interpolate::{RELEASE, Variables, resolve};
 pub use secrets::Secrets;

@@ -12,7 +12,7 @@ use model::{Address, Secret};
 
 use crate::interpolate::names;
 use values::template::{Piece, pieces};
-use yaml::{Kind, Node};
+use yaml::{Kind, Node, Place};
 
 /// Tokens that the runner itself hands over.
 const ALWAYS: &[&str] = &[
@@ -31,12 +31,21 @@ pub struct Secrets {
     pub literals: BTreeSet<Secret>,
 }
 
-impl Secrets {
+/// The secrets of a text, and where each literal is in it: an error does not draw what is there.
+#[derive(Clone, Debug, Default)]
+pub struct Located {
+    pub secrets: Secrets,
+    pub places: Vec<Place>,
+}
+
+impl Located {
     fn text(&mut self, text: &str) {
-        self.variables.extend(names(text).map(str::to_owned));
+        self.secrets
+            .variables
+            .extend(names(text).map(str::to_owned));
         // The value of a variable is known by the variable's name.
         if !text.contains("${") && !text.trim().is_empty() {
-            self.literals.insert(text.trim().into());
+            self.secrets.literals.insert(text.trim().into());
         }
     }
 
@@ -47,11 +56,29 @@ impl Secrets {
             self.text(token);
         }
     }
+
+    /// That all of a text is secret, which is at `place`.
+    fn whole(&mut self, text: &str, place: Place) {
+        if !text.contains("${") && !text.trim().is_empty() {
+            self.places.push(place);
+        }
+    }
+
+    /// That the secrets of a text which is at `start` are where they are in it.
+    fn parts(&mut self, text: &str, start: usize) {
+        for part in in_url(text).literals {
+            let at = start + part.as_ptr().addr() - text.as_ptr().addr();
+            self.whole(part, at..at + part.len());
+        }
+    }
 }
 
-/// What a tree tells.
-pub fn of(tree: &Node) -> Secrets {
-    let mut found = without_file();
+/// What a tree tells; `text` is what it was read from.
+pub fn of(tree: &Node, text: &str) -> Located {
+    let mut found = Located {
+        secrets: without_file(),
+        places: Vec::new(),
+    };
     let environments = tree
         .get("environments")
         .map(Node::entries)
@@ -62,10 +89,11 @@ pub fn of(tree: &Node) -> Secrets {
             .and_then(|section| section.get("secrets"));
         for check in secrets.map(Node::items).unwrap_or_default() {
             let name = check.get("name").and_then(Node::text);
-            found.variables.extend(name.map(str::to_owned));
+            let variables = &mut found.secrets.variables;
+            variables.extend(name.map(str::to_owned));
         }
     }
-    walk(tree, Role::Plain, &mut found);
+    walk(tree, text, Role::Plain, &mut found);
     found
 }
 
@@ -79,28 +107,123 @@ pub fn without_file() -> Secrets {
 
 /// The secrets in text that is not a tree: a command line, or a file that is not YAML, of which the
 /// error shows a line.
-pub fn in_words(text: &str) -> Secrets {
-    let mut found = Secrets::default();
-    for line in text.lines() {
-        let pair = line.split_once([':', '=']);
-        // `token-env: NAME` names a variable, `secrets: [` begins a list.
-        let secret = |key: &str| holds_secret(key) && !key.trim_end().ends_with("-env");
-        if let Some((_, value)) = pair.filter(|(key, _)| secret(key)) {
-            let value = value.split(" #").next().unwrap_or(value).trim();
-            if !value.starts_with(['[', '{']) {
-                found.header(value.trim_matches(['"', '\'', ',', '}', ']', ' ']));
+pub fn in_words(text: &str) -> Located {
+    let mut found = Located::default();
+    // How far the line is indented whose secret is the lines below it.
+    let mut block = None;
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim();
+        let indent = line.len() - line.trim_start().len();
+        if block.is_some_and(|above| indent > above) {
+            found.text(content);
+            found.whole(content, start + indent..start + indent + content.len());
+        } else if !content.is_empty() {
+            block = None;
+            for value in Values::of(line) {
+                if matches!(value.text, "|" | "|-" | "|+" | ">" | ">-" | ">+") {
+                    block = Some(indent);
+                    continue;
+                }
+                found.header(value.text);
+                found.whole(
+                    value.text,
+                    start + value.at..start + value.at + value.text.len(),
+                );
             }
         }
+        let mut at = 0;
         let quotes = |c: char| c.is_whitespace() || "\"'<>`".contains(c);
-        for word in line.split(quotes) {
-            in_url(word, &mut found);
+        for word in line.split_inclusive(quotes) {
+            let bare = word.trim_end_matches(quotes);
+            let in_word = in_url(bare);
+            for literal in in_word.literals {
+                found.text(literal);
+            }
+            found.secrets.variables.extend(
+                in_word
+                    .variables
+                    .map_or_else(Vec::new, |text| names(text).map(str::to_owned).collect()),
+            );
+            found.parts(bare, start + at);
+            at += word.len();
         }
+        start += line.len();
     }
     found
 }
 
-/// Names of all variables that the file speaks of, secret or not.
-pub fn used(tree: &Node) -> BTreeSet<String> {
+/// A value whose key is called as secrets are.
+struct Value<'l> {
+    /// Where it is in the line.
+    at: usize,
+    text: &'l str,
+}
+
+/// Whether the key before a sign is one of a URL's parameters.
+fn is_parameter(before: &str, key: &str) -> bool {
+    before
+        .strip_suffix(key)
+        .is_some_and(|rest| rest.ends_with(['?', '&']))
+}
+
+/// The values of a line behind `key:` and `key=`.
+struct Values<'l> {
+    line: &'l str,
+    from: usize,
+}
+
+impl<'l> Values<'l> {
+    fn of(line: &'l str) -> Self {
+        Values { line, from: 0 }
+    }
+}
+
+impl<'l> Iterator for Values<'l> {
+    type Item = Value<'l>;
+
+    fn next(&mut self) -> Option<Value<'l>> {
+        loop {
+            let sign = self.from + self.line.get(self.from..)?.find([':', '='])?;
+            let (before, behind) = (&self.line[..sign], &self.line[sign + 1..]);
+            self.from = sign + 1;
+            let key = before.trim_end_matches([' ', '"', '\'']);
+            let word = |c: char| c.is_alphanumeric() || "_-".contains(c);
+            let key = &key[key.trim_end_matches(word).len()..];
+            // `token-env: NAME` names a variable.
+            if !holds_secret(key) || key.ends_with("-env") {
+                continue;
+            }
+            let value = behind.trim_start_matches([' ', '\t']);
+            let at = self.line.len() - value.len();
+            let end = match value.chars().next() {
+                // `secrets: [` begins a list.
+                Some('[' | '{') => continue,
+                Some(quote @ ('"' | '\'')) => {
+                    value[1..].find(quote).map_or(value.len(), |end| end + 1)
+                }
+                _ if is_parameter(before, key) => {
+                    let ends = |c: char| c.is_whitespace() || "&\"'".contains(c);
+                    value.find(ends).unwrap_or(value.len())
+                }
+                _ if before.contains(['[', '{']) => {
+                    value.find([',', '}', ']']).unwrap_or(value.len())
+                }
+                _ => value.find(" #").unwrap_or(value.len()),
+            };
+            self.from = at + end;
+            let text = value[..end].trim_end();
+            let bare = text.trim_start_matches(['"', '\'']);
+            return Some(Value {
+                at: at + text.len() - bare.len(),
+                text: bare,
+            });
+        }
+    }
+}
+
+/// Names of all variables that the file speaks of, secret or not; `secrets` are those of the same tree.
+pub fn used(tree: &Node, secrets: &Secrets) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut nodes = vec![tree];
     while let Some(node) = nodes.pop() {
@@ -112,11 +235,11 @@ pub fn used(tree: &Node) -> BTreeSet<String> {
     }
     // `${RELEASE}` is a flag, the other is filled in by a check.
     found.retain(|name| !matches!(name.as_str(), "RELEASE" | "LAST_KNOWN_GOOD"));
+    let secret = secrets.variables.iter();
     found.extend(
-        of(tree)
-            .variables
-            .into_iter()
-            .filter(|name| !ALWAYS.contains(&name.as_str())),
+        secret
+            .filter(|name| !ALWAYS.contains(&name.as_str()))
+            .cloned(),
     );
     found
 }
@@ -131,17 +254,22 @@ enum Role {
     Header,
 }
 
-fn walk(node: &Node, role: Role, found: &mut Secrets) {
+fn walk(node: &Node, text: &str, role: Role, found: &mut Located) {
     let below = match role {
         Role::Secret => Role::BelowSecret,
         role => role,
     };
     match &node.kind {
-        Kind::List(items) => items.iter().for_each(|item| walk(item, below, found)),
+        Kind::List(items) => {
+            for item in items {
+                walk(item, text, below, found);
+            }
+        }
         Kind::Map(entries) => {
             for (key, value) in entries {
                 if key.name.ends_with("-env") {
-                    found.variables.extend(value.text().map(str::to_owned));
+                    let variables = &mut found.secrets.variables;
+                    variables.extend(value.text().map(str::to_owned));
                     continue;
                 }
                 let role = match below {
@@ -150,23 +278,46 @@ fn walk(node: &Node, role: Role, found: &mut Secrets) {
                     Role::Plain | Role::BelowSecret if holds_secret(&key.name) => Role::Secret,
                     role => role,
                 };
-                walk(value, role, found);
+                walk(value, text, role, found);
             }
-            in_headers(node, found);
+            in_headers(node, text, found);
         }
         Kind::Scalar(scalar) => match role {
-            Role::Secret => found.text(&scalar.text),
-            Role::Header => found.header(&scalar.text),
+            Role::Secret => {
+                found.text(&scalar.text);
+                found.whole(&scalar.text, node.place.clone());
+            }
+            Role::Header => {
+                found.header(&scalar.text);
+                found.whole(&scalar.text, node.place.clone());
+            }
             Role::BelowSecret => found
+                .secrets
                 .variables
                 .extend(names(&scalar.text).map(str::to_owned)),
             Role::Plain => {
                 for word in scalar.text.split_whitespace() {
-                    in_url(word, found);
+                    let in_word = in_url(word);
+                    for literal in in_word.literals {
+                        found.text(literal);
+                    }
+                    let variables = in_word.variables.into_iter().flat_map(names);
+                    found.secrets.variables.extend(variables.map(str::to_owned));
+                }
+                let place = node.place.clone();
+                for word in text
+                    .get(place.clone())
+                    .unwrap_or_default()
+                    .split_whitespace()
+                {
+                    let start = word.as_ptr().addr() - text.as_ptr().addr();
+                    let bare = word.trim_start_matches(['"', '\'']);
+                    let start = start + word.len() - bare.len();
+                    found.parts(bare.trim_end_matches(['"', '\'']), start);
                 }
                 // In a command or a body, the name itself identifies it.
                 let own = names(&scalar.text).filter(|name| holds_secret(name));
-                found.variables.extend(own.map(str::to_owned));
+                found.secrets.variables.extend(own.map(str::to_owned));
             }
         },
     }
@@ -193,30 +344,37 @@ fn is_public_header(name: &str) -> bool {
 }
 
 /// What is secret in a URL: the user part, and parameters that are called as secrets are.
-fn in_url(text: &str, found: &mut Secrets) {
+#[derive(Default)]
+struct InUrl<'u> {
+    literals: Vec<&'u str>,
+    /// A text whose variables are secrets and whose words are not.
+    variables: Option<&'u str>,
+}
+
+fn in_url(text: &str) -> InUrl<'_> {
+    let mut found = InUrl::default();
     let Address {
         scheme: Some(scheme),
         user,
         ..
     } = Address::of(text)
     else {
-        return;
+        return found;
     };
     if let Some(user) = user {
         let web = scheme.ends_with("http") || scheme.ends_with("https");
         match user.split_once(':') {
             Some((name, password)) => {
-                found.variables.extend(names(name).map(str::to_owned));
-                found.text(password);
+                found.variables = Some(name);
+                found.literals.push(password);
             }
             // A token; elsewhere it is the name of a user.
-            None if web => found.text(user),
-            None => found.variables.extend(names(user).map(str::to_owned)),
+            None if web => found.literals.push(user),
+            None => found.variables = Some(user),
         }
     }
-    for value in secret_parameters(text) {
-        found.text(value);
-    }
+    found.literals.extend(secret_parameters(text));
+    found
 }
 
 fn holds_secret(key: &str) -> bool {
@@ -248,7 +406,7 @@ fn secret_parameters(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The values under `variables:` beside the requests whose headers use them.
-fn in_headers(node: &Node, found: &mut Secrets) {
+fn in_headers(node: &Node, text: &str, found: &mut Located) {
     let (Some(variables), Some(requests)) = (node.get("variables"), node.get("requests")) else {
         return;
     };
@@ -264,7 +422,85 @@ fn in_headers(node: &Node, found: &mut Secrets) {
     };
     for (key, value) in variables.entries() {
         if used(&key.name) {
-            walk(value, Role::Secret, found);
+            walk(value, text, Role::Secret, found);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text with a sign in the place of what is secret in it.
+    fn hidden(text: &str, found: Located) -> String {
+        let mut out = text.to_owned();
+        let mut places = found.places;
+        places.sort_by_key(|place| std::cmp::Reverse(place.start));
+        places.dedup();
+        for place in places {
+            out.replace_range(place, "#");
+        }
+        out
+    }
+
+    #[test]
+    fn a_secret_is_where_it_stands_in_text_that_is_not_a_tree() {
+        for (text, expected) in [
+            ("--password=two words", "--password=#"),
+            ("a: { token: b, c: d }", "a: { token: #, c: d }"),
+            (
+                "\"token\": \"b\", \"c\": \"d\"",
+                "\"token\": \"#\", \"c\": \"d\"",
+            ),
+            (
+                "url: http://u:pw@h/?token=x&page=2",
+                "url: http://u:#@h/?token=#&page=2",
+            ),
+            ("token-env: NAME", "token-env: NAME"),
+            ("secrets: [{ name: A }]", "secrets: [{ name: A }]"),
+            (
+                "token: |\n  one\n  two\nname: c",
+                "token: |\n  #\n  #\nname: c",
+            ),
+            ("password: ${A} # note", "password: ${A} # note"),
+            ("- password: 'it is' # note", "- password: '#' # note"),
+        ] {
+            assert_eq!(hidden(text, in_words(text)), expected);
+        }
+    }
+
+    #[test]
+    fn a_secret_of_a_tree_is_where_its_value_is() {
+        for (text, expected) in [
+            ("password: abc\nabc: 1", "password: #\nabc: 1"),
+            ("url: 'http://u:pw@h/'", "url: 'http://u:#@h/'"),
+            (
+                "headers: { A: \"Bearer x\", Accept: y }",
+                "headers: { A: #, Accept: y }",
+            ),
+            ("password: ${A}", "password: ${A}"),
+        ] {
+            let tree = Node::parse(text).unwrap();
+            assert_eq!(hidden(text, of(&tree, text)), expected);
+        }
+    }
+
+    /// A line as long as a file may be is read in one go.
+    #[test]
+    fn a_long_line_takes_no_long_time() {
+        let begun = std::time::Instant::now();
+        for pair in [
+            "token=a&",
+            "token:a,",
+            "http://a:b@c ",
+            "?token=a&b=c",
+            "::==",
+            "token: {",
+        ] {
+            in_words(&pair.repeat((1 << 20) / pair.len()));
+        }
+        let url = format!("a: http://h/?{}", "token=a&".repeat(1 << 16));
+        of(&Node::parse(&url).unwrap(), &url);
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     }
 }

@@ -14,6 +14,7 @@ mod client;
 pub mod commits;
 pub mod deployments;
 pub mod dispatch;
+mod environments;
 mod error;
 pub mod jobs;
 mod ledger;

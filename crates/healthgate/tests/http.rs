@@ -101,7 +101,7 @@ fn what_a_configuration_cannot_mean_is_refused() {
         ("body: a, json: { }", "`body` and `json` exclude each other"),
         ("method: get", "is not a method"),
         ("method: CONNECT", "is how a proxy is asked"),
-        ("status: 99", "is no HTTP status"),
+        ("status: 99", "is not an HTTP status"),
         ("status: [200, 299-200]", "ends before it begins"),
         ("server-name: a", "is for an `https://` URL"),
         ("min-days: 3", "is for an `https://` URL"),

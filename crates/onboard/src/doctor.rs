@@ -3,12 +3,15 @@
 
 mod configuration;
 mod finding;
+mod guarded;
+mod handed;
 mod machine;
 mod permission;
 mod repository;
 mod state;
 mod target;
 mod token;
+mod workflows;
 
 use cli::{Failure, Job};
 use finding::{ALL, Finding, Who};
@@ -37,6 +40,8 @@ impl cli::Stage for Stage {
         findings.extend(machine::look(job).await);
         let repository = repository::Repository::find();
         findings.extend(repository.look(job));
+        findings.extend(handed::look(job, &repository).await);
+        findings.extend(workflows::look(job, &repository).await);
         findings.extend(state::look(job).await);
         findings.extend(target::look(job).await);
         findings.extend(token::look(job, &repository).await);

@@ -8,7 +8,7 @@ use config::file::ComposeProbe;
 use jiff::Timestamp;
 use model::Verdict;
 use model::text::excerpt;
-use remote::{Ran, quote};
+use remote::{Ran, quote, quote_path};
 
 use crate::containers::{Container, FORMAT, NOW, time};
 use crate::docker::program;
@@ -114,7 +114,10 @@ impl Compose {
 
     fn folder(&self) -> String {
         self.probe.folder.as_ref().map_or(String::new(), |folder| {
-            format!("cd -- {} || exit 1\n", quote(&folder.display().to_string()))
+            format!(
+                "cd -- {} || exit 1\n",
+                quote_path(&folder.display().to_string())
+            )
         })
     }
 
@@ -427,7 +430,7 @@ impl Probe for Compose {
         let compose = format!("{} compose {}", program(self.probe.sudo), self.project());
         let compose = compose.trim_end();
         let folder = self.probe.folder.as_ref().map_or(String::new(), |folder| {
-            format!("cd {} && ", quote(&folder.display().to_string()))
+            format!("cd {} && ", quote_path(&folder.display().to_string()))
         });
         let services = self.probe.services.join(" ");
         let command = format!("{folder}{compose} ps -a; {compose} logs --tail 100 {services}");

@@ -15,6 +15,6 @@ pub mod ssh;
 pub mod sudo;
 mod target;
 
-pub use quote::quote;
+pub use quote::{quote, quote_path};
 pub use ran::{KEPT, Ran, Unmet, Wanted};
 pub use target::TargetError;

@@ -14,6 +14,20 @@ pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\0', "").replace('\'', r"'\''"))
 }
 
+/// A path as one word of `sh`, in which `~/` at its beginning is the user's home.
+///
+/// ```
+/// assert_eq!(remote::quote_path("~/it's"), r"~/'it'\''s'");
+/// ```
+pub fn quote_path(path: &str) -> String {
+    match path.strip_prefix("~/") {
+        Some("") => "~/".to_owned(),
+        Some(rest) => format!("~/{}", quote(rest)),
+        None if path == "~" => path.to_owned(),
+        None => quote(path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -41,6 +55,32 @@ mod tests {
                 .output()
                 .unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn the_home_is_the_shells_and_the_rest_is_as_it_is() {
+        for (path, expected) in [
+            ("~", "/home/it"),
+            ("~/a b/$(c)", "/home/it/a b/$(c)"),
+            ("~/~", "/home/it/~"),
+            ("~root/x", "~root/x"),
+            ("/srv/it's", "/srv/it's"),
+        ] {
+            // A word of a command, and the value of a variable.
+            for script in ["printf %s @", "x=@; printf %s \"$x\""] {
+                let script = script.replace('@', &super::quote_path(path));
+                let output = std::process::Command::new("sh")
+                    .args(["-c", &script])
+                    .env("HOME", "/home/it")
+                    .output()
+                    .unwrap();
+                assert_eq!(
+                    String::from_utf8(output.stdout).unwrap(),
+                    expected,
+                    "{path}"
+                );
+            }
         }
     }
 }

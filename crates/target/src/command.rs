@@ -2,15 +2,18 @@
 //!
 //! Releases and hosts reach it by its environment, never by its text.
 
+use std::time::Instant;
+
 use config::file::{CommandTarget, Hosts};
 use model::Redactor;
 use model::release::Releases;
-use remote::local::{Captured, Script};
+use remote::local::Script;
+use remote::{Ran, quote};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::kinds::Kind;
-use crate::place::Place;
+use crate::place::{Effect, Place, Places, ended};
 use crate::target::{
     Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
 };
@@ -18,6 +21,7 @@ use crate::target::{
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,
     hosts: &'a Hosts,
+    places: &'a Places,
     redactor: &'a Redactor,
     names: Releases,
 }
@@ -30,6 +34,7 @@ impl<'a> Command<'a> {
         Command {
             config,
             hosts: &context.config.hosts,
+            places: context.places,
             redactor: context.redactor,
             names: context.releases(),
         }
@@ -39,9 +44,10 @@ impl<'a> Command<'a> {
         &self,
         text: &str,
         transition: Option<Transition<'_>>,
-        host: &str,
-    ) -> Result<Captured, Error> {
-        let mut env = vec![("HOST".to_owned(), host.to_owned())];
+        effect: Effect,
+        place: &Place,
+    ) -> Result<Ran, Error> {
+        let mut env = vec![("HOST".to_owned(), self.address(place).to_owned())];
         // Empty rather than inherited: the caller's own RELEASE must not be taken for ours.
         env.push((
             "RELEASE".into(),
@@ -54,16 +60,22 @@ impl<'a> Command<'a> {
                 .map(str::to_owned)
                 .unwrap_or_default(),
         ));
-        let script = Script {
-            text,
-            env,
-            timeout: self.config.timeout.get(),
-        };
+        let timeout = self.config.timeout.get();
+        if self.config.on_hosts {
+            let export =
+                |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
+            let exports: String = env.iter().map(export).collect();
+            // In a shell of its own, which it may leave: a script's end is how it proves that it ran.
+            let text = format!("{exports}(\n{text}\n)");
+            return self.places.run(place, &text, effect, timeout).await;
+        }
+        let script = Script { text, env, timeout };
         let redactor = self.redactor;
         remote::local::run(&script, &mut |_, line| {
             tracing::info!("{}", redactor.redact(line));
         })
         .await
+        .map(Ran::from)
         .map_err(|cause| Error::NotStarted {
             what: "the command",
             cause: cause.into(),
@@ -75,11 +87,10 @@ impl<'a> Command<'a> {
         let Some(text) = &self.config.current else {
             return Ok(None);
         };
-        let captured = self.run(text, None, self.address(&step.place)).await?;
-        if !captured.success() {
-            return Err(Error::ended(captured).at("`rollback.command.current`"));
-        }
-        let printed = captured.stdout.trim();
+        let ran = self.run(text, None, Effect::Reads, &step.place).await?;
+        let ran = ended(ran, "`rollback.command.current`")?;
+        let printed = String::from_utf8_lossy(&ran.stdout);
+        let printed = printed.trim();
         if printed.is_empty() || printed.len() > MAX_RELEASE || printed.contains('\n') {
             return Err(Error::Malformed(
                 "`rollback.command.current` does not print one release".to_owned(),
@@ -99,17 +110,20 @@ impl<'a> Command<'a> {
     }
 
     async fn switch(&self, step: &Step, transition: Transition<'_>) -> Result<String, Error> {
-        let address = self.address(&step.place);
-        let captured = self
-            .run(&self.config.run, Some(transition), address)
-            .await?;
-        if captured.success() {
-            Ok(format!(
+        let started = Instant::now();
+        let run = self.run(
+            &self.config.run,
+            Some(transition),
+            Effect::Changes,
+            &step.place,
+        );
+        let ran = run.await?;
+        match ran.status {
+            Some(0) => Ok(format!(
                 "exit status 0 after {} ms",
-                captured.duration.as_millis()
-            ))
-        } else {
-            Err(Error::ended(captured))
+                started.elapsed().as_millis()
+            )),
+            _ => Err(Error::ended(ran)),
         }
     }
 }
@@ -160,12 +174,10 @@ impl Switch for Command<'_> {
     fn plan<'a>(&'a self, step: &'a Step, transition: Transition<'a>) -> Asking<'a, String> {
         Box::pin(async move {
             if let Some(text) = &self.config.check {
-                let address = self.address(&step.place);
-                let captured = self.run(text, Some(transition), address).await?;
-                if !captured.success() {
-                    let what = "`rollback.command.check` says no";
-                    return Err(Error::ended(captured).at(what));
-                }
+                let ran = self
+                    .run(text, Some(transition), Effect::Reads, &step.place)
+                    .await?;
+                ended(ran, "`rollback.command.check` says no")?;
             }
             Ok(step.does.clone())
         })
@@ -224,7 +236,7 @@ impl Target for Command<'_> {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             proves_retention: self.config.check.is_some(),
-            acts_from_here: true,
+            acts_from_here: !self.config.on_hosts,
             ..Capabilities::default()
         }
     }

@@ -9,7 +9,7 @@ use model::Env;
 use net::hosts::Hosts;
 use remote::local::{Script, Stream};
 use remote::ssh::Limits;
-use remote::{Ran, quote};
+use remote::{Ran, quote, quote_path};
 
 use crate::error::Error;
 
@@ -349,10 +349,10 @@ fn path_word(path: &Path) -> Result<String, Error> {
     if text.starts_with('-') {
         return Ok(quote(&format!("./{text}")));
     }
-    Ok(quote(text))
+    Ok(quote_path(text))
 }
 
-/// An absolute path as one word of a script.
+/// An absolute path, or one from the user's home, as one word of a script.
 pub fn word(path: &Path) -> String {
-    quote(&path.display().to_string())
+    quote_path(&path.display().to_string())
 }

@@ -150,6 +150,11 @@ impl Sshd {
         read(&path)
     }
 
+    /// The home of those who log in.
+    pub fn home(&self) -> PathBuf {
+        self.folder().join("login-home")
+    }
+
     /// Where the server keeps its files.
     pub fn folder(&self) -> &Path {
         self.folder.path()

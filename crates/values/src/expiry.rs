@@ -73,7 +73,8 @@ impl JsonSchema for Expiry {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "The last day, to its end in UTC, or a time: `2026-12-01`, `2026-12-01T12:00:00Z`."
+            "description": "The last day, to its end in UTC, or a time: `2026-12-01`, `2026-12-01T12:00:00Z`.",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ].+)?$"
         })
     }
 }

@@ -23,7 +23,14 @@ impl std::str::FromStr for Method {
     fn from_str(text: &str) -> Result<Self, Error> {
         let good = |b: u8| b.is_ascii_uppercase() || b == b'-';
         if text.is_empty() || text.len() > 32 || !text.bytes().all(good) {
-            return Err(Form::Method.malformed(text));
+            let upper = text.to_ascii_uppercase();
+            return Err(
+                if text.len() <= 32 && !upper.is_empty() && upper.bytes().all(good) {
+                    Form::Method.meant(text, format!("`{upper}`"))
+                } else {
+                    Form::Method.malformed(text)
+                },
+            );
         }
         if text == "CONNECT" {
             return Err(Error::Connect);
@@ -43,7 +50,23 @@ impl std::str::FromStr for StatusRange {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let no_status = || Form::Status.malformed(text);
+        let no_status = || {
+            let parts = |sign: &str| -> Option<(u16, u16)> {
+                let (first, last) = text.split_once(sign)?;
+                Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
+            };
+            let is_list = text.split([',', ' ']).filter(|part| !part.is_empty());
+            let all: Option<Vec<u16>> = is_list.map(|part| part.parse().ok()).collect();
+            if let Some((first, last)) = parts("..").or_else(|| parts("…")).or_else(|| parts("–"))
+            {
+                Form::Status.meant(text, format!("`{first}-{last}`"))
+            } else if let Some(all) = all.filter(|all| all.len() > 1) {
+                let all: Vec<String> = all.iter().map(u16::to_string).collect();
+                Form::Status.meant(text, format!("a list: `[{}]`", all.join(", ")))
+            } else {
+                Form::Status.malformed(text)
+            }
+        };
         let trimmed = text.trim();
         let one = |text: &str| text.trim().parse::<u16>().map_err(|_| no_status());
         let (first, last) = if let Some(hundreds) = trimmed.strip_suffix("xx") {
@@ -61,7 +84,7 @@ impl std::str::FromStr for StatusRange {
             return Err(no_status());
         }
         if first > last {
-            return Err(Error::Reversed(text.to_owned()));
+            return Err(Error::Reversed { first, last });
         }
         Ok(StatusRange { first, last })
     }
@@ -76,6 +99,9 @@ impl std::fmt::Display for StatusRange {
         }
     }
 }
+
+/// A status or a range.
+const STATUS: &str = r"^\s*[1-5](?:xx|[0-9]{2}(?:\s*-\s*[1-5][0-9]{2})?)\s*$";
 
 /// One or several of them; none is any from 200 to 299.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,7 +189,10 @@ impl JsonSchema for Statuses {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["string", "integer", "array"],
-            "items": {"type": ["string", "integer"]},
+            "pattern": STATUS,
+            "minimum": 100,
+            "maximum": 599,
+            "items": {"type": ["string", "integer"], "pattern": STATUS, "minimum": 100, "maximum": 599},
             "description": "Statuses: one, a range such as `200-299` or `2xx`, or a list of these.",
             "examples": [200, "200-299", [200, 204]]
         })
@@ -255,10 +284,14 @@ textual!(Method, "Method", {
 
 textual!(StatusRange, "StatusRange", {
     "type": ["string", "integer"],
-    "description": "An HTTP status or a range of them: `200`, `200-299`, `2xx`."
+    "description": "An HTTP status or a range of them: `200`, `200-299`, `2xx`.",
+    "pattern": STATUS,
+    "minimum": 100,
+    "maximum": 599
 });
 
 textual!(Proxy, "Proxy", {
     "type": "string",
-    "description": "`http://[user:password@]host:port`, or `none`."
+    "description": "`http://[user:password@]host:port`, or `none`.",
+    "pattern": "^none$|^https?://."
 });

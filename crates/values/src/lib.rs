@@ -20,7 +20,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-pub use error::{Error, Form};
+use error::is_number;
+pub use error::{Error, Form, dollar_name};
 pub use expiry::Expiry;
 pub use http::{Json, Method, Proxy, StatusRange, Statuses};
 pub use member::{Member, has_place};
@@ -55,13 +56,33 @@ impl std::str::FromStr for Span {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        if is_number(text) {
+            return Err(Error::no_unit(text.trim(), &["s", "m"]));
+        }
         let parsed = text.trim().parse::<jiff::SignedDuration>();
-        let parsed = parsed.map_err(|_| Form::Span.malformed(text))?;
+        let parsed = parsed.map_err(|_| Self::meant(text))?;
         let duration = Duration::try_from(parsed).map_err(|_| Form::Span.negative(text))?;
         if duration > Self::MAX {
             return Err(Error::TooLong(text.to_owned()));
         }
         Ok(Span(duration))
+    }
+}
+
+impl Span {
+    /// The error of a text that may be one of days, or in capitals.
+    fn meant(text: &str) -> Error {
+        let days = jiff::SpanRelativeTo::days_are_24_hours();
+        let read = |text: &str| text.trim().parse::<jiff::Span>().ok();
+        let is_lower = text.to_ascii_lowercase() == text;
+        let hours = read(text).and_then(|span| span.to_duration(days).ok());
+        match hours.map(|duration| duration.as_hours()) {
+            Some(hours) if hours > 0 => Form::Span.meant(text, format!("it in hours: `{hours}h`")),
+            None if !is_lower && read(&text.to_ascii_lowercase()).is_some() => {
+                Form::Span.meant(text, format!("`{}`", text.to_ascii_lowercase()))
+            }
+            _ => Form::Span.malformed(text),
+        }
     }
 }
 
@@ -91,6 +112,9 @@ impl std::str::FromStr for Age {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let no_age = || Form::Age.malformed(text);
+        if is_number(text) {
+            return Err(Error::no_unit(text.trim(), &["d", "h"]));
+        }
         let parsed: jiff::Span = text.trim().parse().map_err(|_| no_age())?;
         let duration = parsed
             .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
@@ -250,18 +274,35 @@ impl std::str::FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let no_address = || Form::Address.malformed(text);
+        if let Some(name) = dollar_name(text) {
+            return Err(Error::Dollar(name.to_owned()));
+        }
+        let no_address = || match text.split_once("://") {
+            Some((_, rest)) if !rest.contains(['/', '@']) && rest.contains(':') => {
+                Form::Address.meant(text, format!("`{rest}`"))
+            }
+            _ => Form::Address.malformed(text),
+        };
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                let port: u16 = port.parse().map_err(|_| no_address())?;
-                (host, Some(port))
+                let no_port = |_| {
+                    if host.is_empty() || port.contains('/') {
+                        no_address()
+                    } else {
+                        Error::Port(port.to_owned())
+                    }
+                };
+                (host, Some(port.parse::<u16>().map_err(no_port)?))
             }
             _ => (text, None),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let odd = |c: char| c.is_whitespace() || c.is_control() || "/@?#".contains(c);
-        if host.is_empty() || host.contains(odd) || port == Some(0) {
+        if host.is_empty() || host.contains(odd) {
             return Err(no_address());
+        }
+        if port == Some(0) {
+            return Err(Error::Port("0".to_owned()));
         }
         Ok(Address {
             host: host.to_owned(),
@@ -416,6 +457,16 @@ pub enum Room {
 }
 
 impl Room {
+    /// The error of an amount of bytes that is so small that a unit was meant.
+    pub fn without_unit(self) -> Option<Error> {
+        match self {
+            Room::Amount(bytes) if bytes < 1000 => {
+                Some(Error::no_unit(&bytes.to_string(), &["%", "GiB"]))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether `free` of `total` is enough.
     #[expect(
         clippy::cast_precision_loss,
@@ -485,7 +536,14 @@ impl std::str::FromStr for Pattern {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Ok(Pattern(Arc::new(regex::bytes::Regex::new(text)?)))
+        // The last line is the reason; those before it show the pattern again.
+        let reason = |error: regex::Error| {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            Error::Pattern(last.trim_start_matches("error: ").to_owned())
+        };
+        let pattern = regex::bytes::Regex::new(text).map_err(reason)?;
+        Ok(Pattern(Arc::new(pattern)))
     }
 }
 
@@ -511,14 +569,22 @@ impl std::str::FromStr for Filter {
     }
 }
 
+/// A number with its unit, once or several times; or as ISO 8601 and a clock write it.
+const SPAN: &str = r"^\s*(?:[0-9]+(?:[.,][0-9]+)?\s*(?:h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?|ms|msecs?|millis?|milliseconds?|us|µs|usecs?|micros?|microseconds?|ns|nsecs?|nanos?|nanoseconds?)[\s,]*)+$|^PT[0-9.A-Z]+$|^[0-9]+:[0-9]{2}(?::[0-9.]+)?$";
+const AGE: &str = r"^\s*(?:[0-9]+(?:[.,][0-9]+)?\s*(?:y|yrs?|years?|mos?|months?|w|wks?|weeks?|d|days?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?|ms|msecs?|millis?|milliseconds?|us|µs|usecs?|micros?|microseconds?|ns|nsecs?|nanos?|nanoseconds?)[\s,]*)+$|^P[0-9.A-Z]+$|^[0-9]+:[0-9]{2}(?::[0-9.]+)?$";
+const SIZE: &str = r"^\s*[0-9]+\s*(?:[bB]|[kKmMgG](?:[iI]?[bB])?)?\s*$";
+const SHARE: &str = r"^\s*(?:100(?:\.0*)?|[0-9]{1,2}(?:\.[0-9]*)?)\s*%\s*$";
+
 textual!(Age, "Age", {
     "type": "string",
     "description": "How old something may be, such as `90d`, `12h` or `1w 2d`; a day has 24 hours.",
+    "pattern": AGE,
     "examples": ["90d", "24h"]
 });
 textual!(Address, "Address", {
     "type": "string",
     "description": "A server, such as `db.internal:5432`, `[::1]:80`, or a host alone where there is a usual port.",
+    "pattern": r"^(?:\[[^\]\s]+\]|[^\s/@?#:$]+)(?::[1-9][0-9]{0,4})?$|^[0-9a-fA-F:]+$",
     "examples": ["db.internal:5432"]
 });
 textual!(TimeOfDay, "TimeOfDay", {
@@ -529,7 +595,7 @@ textual!(TimeOfDay, "TimeOfDay", {
 textual!(Date, "Date", {
     "type": "string",
     "description": "A date, such as `2026-12-20`.",
-    "format": "date"
+    "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 });
 textual!(Zone, "TimeZone", {
     "type": "string",
@@ -538,16 +604,21 @@ textual!(Zone, "TimeZone", {
 textual!(Span, "Duration", {
     "type": "string",
     "description": "A duration: `30s`, `1m 30s`, `500ms`.",
+    "pattern": SPAN,
     "examples": ["30s", "1m 30s", "500ms"]
 });
 textual!(Size, "Size", {
     "type": ["string", "integer"],
     "description": "A size in bytes: `64KiB`, `1MB`, or a number.",
+    "pattern": SIZE,
+    "minimum": 0,
     "examples": ["64KiB"]
 });
 textual!(Room, "Room", {
     "type": ["string", "integer"],
     "description": "How much must be free: a share, `10%`, or an amount, `5GiB`.",
+    "pattern": format!("{SHARE}|{SIZE}"),
+    "minimum": 0,
     "examples": ["10%", "5GiB"]
 });
 textual!(Pattern, "Pattern", {"type": "string", "description": "A regular expression."});
@@ -566,9 +637,17 @@ mod tests {
         for good in ["db:5432", "[::1]:80", "::1", "shop.example", "10.0.0.1:1"] {
             assert_eq!(shown(good), good);
         }
-        for wrong in ["", ":80", "a b:1", "a:b", "a:0", "a:70000", "http://a/"] {
+        for wrong in ["", ":80", "a b:1", "http://a/", "tcp://db:5432"] {
             assert!(shown(wrong).contains("is not `host:port`"), "{wrong}");
         }
+        for wrong in ["a:b", "a:0", "a:70000"] {
+            assert!(shown(wrong).contains("is not a port"), "{wrong}");
+        }
+        assert_eq!(
+            shown("$HOST:80"),
+            "`$HOST` is not replaced here: write `${HOST}`"
+        );
+        assert!(shown("tcp://db:5432").ends_with("write `db:5432`"));
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Portion {
     }
 }
 
+/// Without the digits that binary fractions add.
+fn short(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
 #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^53 here")]
 fn as_float(total: usize) -> f64 {
     total as f64
@@ -55,7 +60,12 @@ impl std::str::FromStr for Portion {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let unclear = || Form::Portion.malformed(text);
+        let unclear = || match text.trim().parse::<f64>() {
+            Ok(share) if 0.0 < share && share < 1.0 => {
+                Form::Portion.meant(text, format!("`{}%`", short(share * 100.0)))
+            }
+            _ => Form::Portion.malformed(text),
+        };
         let text = text.trim();
         let Some(percent) = text.strip_suffix('%') else {
             return text.parse().map(Portion::Count).map_err(|_| unclear());
@@ -79,6 +89,8 @@ impl std::fmt::Display for Portion {
 textual!(Portion, "Portion", {
     "type": ["string", "integer"],
     "description": "How many of several: a count, `12`, or a share of all, `95%`.",
+    "pattern": format!("^[0-9]+$|{}", crate::SHARE),
+    "minimum": 0,
     "examples": ["95%", 12]
 });
 

@@ -99,6 +99,7 @@ impl std::fmt::Display for Quantity {
 textual!(Quantity, "Quantity", {
     "type": ["string", "number"],
     "description": "A number: plain, a share of one (`5%`), seconds (`3s`, `250ms`) or bytes (`64KiB`).",
+    "pattern": format!(r"^\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*%?\s*$|{}|{}", crate::SPAN, crate::SIZE),
     "examples": [0.05, "5%", "3s"]
 });
 

@@ -9,7 +9,8 @@ use std::str::FromStr;
 pub enum StateAddress {
     /// `/var/lib/shop/state.json`
     File(PathBuf),
-    /// `ssh://web-01/var/lib/shop/state.json`: a name under `hosts:`, and an absolute path there.
+    /// `ssh://web-01/var/lib/shop/state.json`: a name under `hosts:`, and an absolute path there, or one from
+    /// the user's home: `ssh://web-01/~/shop/state.json`.
     Host { host: String, path: String },
     /// `s3://bucket/shop/state.json`
     Bucket { bucket: String, key: String },
@@ -31,13 +32,15 @@ pub enum Error {
     TooLong,
     #[error("`{0}` is a folder: name a file in it")]
     Folder(String),
-    #[error("`{0}://` is no store: write a path, `ssh://host/path` or `s3://bucket/key`")]
+    #[error(
+        "`{0}://` is not a place for the state: write a path, `ssh://host/path` or `s3://bucket/key`"
+    )]
     Scheme(String),
     #[error("write it as `ssh://host/path`, with a name under `hosts:`")]
     NoHost,
     #[error("`{0}` is not a name under `hosts:`; user, address and port are set there")]
     Host(String),
-    #[error("`{0}` is no bucket's name")]
+    #[error("`{0}` is not a bucket name: 3 to 63 lowercase letters, digits, `.` and `-`")]
     Bucket(String),
     #[error("write it as `s3://bucket/key`, with a key of at most {KEY} bytes")]
     NoKey,
@@ -83,9 +86,17 @@ fn on_host(rest: &str) -> Result<StateAddress, Error> {
     if host.contains(['@', ':']) {
         return Err(Error::Host(host.to_owned()));
     }
+    if path == "~" {
+        return Err(Error::Folder(format!("ssh://{rest}")));
+    }
+    let path = if path.starts_with("~/") {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
     Ok(StateAddress::Host {
         host: host.to_owned(),
-        path: format!("/{path}"),
+        path,
     })
 }
 
@@ -112,6 +123,9 @@ impl fmt::Display for StateAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StateAddress::File(path) => path.display().fmt(f),
+            StateAddress::Host { host, path } if path.starts_with('~') => {
+                write!(f, "ssh://{host}/{path}")
+            }
             StateAddress::Host { host, path } => write!(f, "ssh://{host}{path}"),
             StateAddress::Bucket { bucket, key } => write!(f, "s3://{bucket}/{key}"),
         }
@@ -121,7 +135,8 @@ impl fmt::Display for StateAddress {
 textual!(StateAddress, "StateAddress", {
     "type": "string",
     "description": "A path, `ssh://host/path` with a name under `hosts:`, or `s3://bucket/key`.",
-    "examples": ["/var/lib/shop/state.json", "ssh://web-01/var/lib/shop/state.json", "s3://shop-state/production.json"]
+    "pattern": r"^(?!.*://).*[^/\s]$|^ssh://[^/@:]+/.*[^/]$|^s3://[a-z0-9.-]{3,63}/.*[^/]$",
+    "examples": ["/var/lib/shop/state.json", "ssh://web-01/var/lib/shop/state.json", "ssh://web-01/~/shop/state.json", "s3://shop-state/production.json"]
 });
 
 #[cfg(test)]
@@ -135,6 +150,8 @@ mod tests {
             "/var/lib/shop/it's $(here).json",
             "ssh://web-01/var/lib/shop/state.json",
             "ssh://web-01/-rf",
+            "ssh://web-01/~/shop/state.json",
+            "ssh://web-01/~shop/state.json",
             "s3://shop-state/production/state.json",
         ] {
             let address: Result<StateAddress, _> = text.parse();
@@ -147,6 +164,7 @@ mod tests {
             "/var/lib/",
             "ssh://web-01",
             "ssh:///state.json",
+            "ssh://web-01/~",
             "ssh://deploy@web-01/state.json",
             "ssh://web-01:22/state.json",
             "ssh://web-01/a\0b",

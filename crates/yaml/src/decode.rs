@@ -6,7 +6,7 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use crate::fault::Fault;
+use crate::fault::{Fault, listed, shown};
 use crate::node::{Key, Kind, Node, Scalar};
 
 impl Node {
@@ -22,24 +22,66 @@ impl Node {
     }
 
     fn unexpected(&self, wanted: &str) -> Fault {
-        Fault::new(format!("expected {wanted}, found {}", self.describe())).at(self.place.clone())
+        let fault = Fault::new(format!("expected {wanted}, found {}", self.describe()));
+        let fault = fault.at(self.place.clone());
+        if matches!(&self.kind, Kind::Scalar(scalar) if scalar.written.is_some() && self.is_null())
+        {
+            return fault.hint("set it, or give it a default: `${NAME:-default}`");
+        }
+        Fault {
+            misshapen: true,
+            ..fault
+        }
     }
 
-    /// A number or boolean: only unquoted text can be one, or the value of a variable.
+    /// A number or boolean: only unquoted text can be one. In a variable's value, quotes keep only the
+    /// braces of `${NAME}` apart from YAML's own.
     fn parsed<T: std::str::FromStr>(&self, wanted: &str) -> Result<T, Fault> {
         let scalar = self.scalar(wanted)?;
-        let text = if scalar.plain || scalar.written.is_some() {
-            scalar.text.trim().parse().ok()
-        } else {
-            None
+        let is_quoted = !scalar.plain && scalar.written.is_none();
+        match scalar.text.trim().parse() {
+            Ok(_) if is_quoted => {
+                let text = &scalar.text;
+                let fault = Fault::new(format!("expected {wanted}, found the text \"{text}\""));
+                Err(fault.hint(format!("leave the quotes out: `{text}`")))
+            }
+            Ok(value) => Ok(value),
+            Err(_) => {
+                let found = match &scalar.written {
+                    Some(written) => format!("and the value of `{written}` is something else"),
+                    None => format!("found {}", shown(&scalar.text)),
+                };
+                Err(Fault::new(format!("expected {wanted}, {found}")))
+            }
+        }
+        .map_err(|fault| fault.at(self.place.clone()))
+    }
+
+    fn boolean(&self) -> Result<bool, Fault> {
+        let meant = |fault: Fault| {
+            let text = self.text().unwrap_or_default().to_ascii_lowercase();
+            match text.as_str() {
+                "yes" | "y" | "on" | "1" | "true" => fault.hint("write `true`, without quotes"),
+                "no" | "n" | "off" | "0" | "false" => fault.hint("write `false`, without quotes"),
+                _ => fault,
+            }
         };
-        text.ok_or_else(|| {
-            let found = match &scalar.written {
-                Some(written) => format!("and the value of `{written}` is something else"),
-                None => format!("found `{}`", scalar.text),
-            };
-            Fault::new(format!("expected {wanted}, {found}")).at(self.place.clone())
-        })
+        self.parsed("`true` or `false`").map_err(meant)
+    }
+
+    /// A whole number, within bounds.
+    fn whole(&self, least: i128, most: i128) -> Result<i128, Fault> {
+        let number: i128 = self.parsed("a whole number")?;
+        if (least..=most).contains(&number) {
+            return Ok(number);
+        }
+        let bounds = match least {
+            0 if number < 0 => "from 0".to_owned(),
+            _ if most <= i128::from(u16::MAX) => format!("from {least} to {most}"),
+            _ => format!("up to {most}"),
+        };
+        let message = format!("expected a whole number {bounds}, found `{number}`");
+        Err(self.veiled(Fault::new(message)).at(self.place.clone()))
     }
 
     /// An error about a number, which does not show a variable's value.
@@ -76,11 +118,13 @@ impl Scalar {
 }
 
 macro_rules! number {
-    ($($method:ident $visit:ident $type:ty, $wanted:literal;)*) => {$(
+    ($($method:ident $visit:ident $type:ty;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            visitor
-                .$visit(self.parsed::<$type>($wanted)?)
-                .map_err(|fault| self.veiled(fault))
+            let number = self.whole(<$type>::MIN.into(), <$type>::MAX.into())?;
+            match <$type>::try_from(number) {
+                Ok(number) => visitor.$visit(number).map_err(|fault| self.veiled(fault)),
+                Err(error) => Err(Fault::new(error.to_string())),
+            }
         }
     )*};
 }
@@ -98,20 +142,26 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_bool(self.parsed("true or false")?)
+        visitor.visit_bool(self.boolean()?)
     }
 
     number! {
-        deserialize_i8 visit_i64 i64, "a whole number";
-        deserialize_i16 visit_i64 i64, "a whole number";
-        deserialize_i32 visit_i64 i64, "a whole number";
-        deserialize_i64 visit_i64 i64, "a whole number";
-        deserialize_u8 visit_u64 u64, "a whole number";
-        deserialize_u16 visit_u64 u64, "a whole number";
-        deserialize_u32 visit_u64 u64, "a whole number";
-        deserialize_u64 visit_u64 u64, "a whole number";
-        deserialize_f32 visit_f64 f64, "a number";
-        deserialize_f64 visit_f64 f64, "a number";
+        deserialize_i8 visit_i8 i8;
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+        deserialize_u8 visit_u8 u8;
+        deserialize_u16 visit_u16 u16;
+        deserialize_u32 visit_u32 u32;
+        deserialize_u64 visit_u64 u64;
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_f64(self.parsed("a number")?)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -172,10 +222,13 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let word = Word(&self.scalar("a word")?.text);
+        let word = match self.scalar("") {
+            Ok(scalar) => Word(&scalar.text),
+            Err(_) => return Err(self.unexpected(&format!("one of {}", listed(known)))),
+        };
         visitor
             .visit_enum(word)
             .map_err(|fault| fault.at(self.place.clone()))

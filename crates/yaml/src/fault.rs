@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::de::Unexpected;
+
 use crate::place::Place;
 
 /// What is wrong in a text, where, and what was probably meant.
@@ -14,6 +16,10 @@ pub struct Fault {
     pub unset: Vec<String>,
     /// The key that is not known, where that is what is wrong.
     pub unknown: Option<UnknownKey>,
+    /// The key that must be there and is not, where that is what is wrong.
+    pub missing: Option<&'static str>,
+    /// Whether a list, a mapping or one value stands where another of them must.
+    pub misshapen: bool,
 }
 
 impl Fault {
@@ -24,6 +30,8 @@ impl Fault {
             place: None,
             unset: Vec::new(),
             unknown: None,
+            missing: None,
+            misshapen: false,
         }
     }
 
@@ -70,6 +78,7 @@ impl serde::de::Error for Fault {
         };
         match nearest(field, expected) {
             Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None if expected.is_empty() => fault.hint("no key is known here"),
             None => fault.hint(format!("known keys here: {}", listed(expected))),
         }
     }
@@ -83,18 +92,85 @@ impl serde::de::Error for Fault {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Fault::new(format!("missing key `{field}`"))
+        Fault {
+            missing: Some(field),
+            ..Fault::new(format!("missing key `{field}`"))
+        }
     }
 
     fn duplicate_field(field: &'static str) -> Self {
         Fault::new(format!("duplicate key `{field}`"))
     }
 
-    fn invalid_type(
-        unexpected: serde::de::Unexpected<'_>,
-        expected: &dyn serde::de::Expected,
-    ) -> Self {
-        Fault::new(format!("expected {expected}, found {unexpected}"))
+    fn invalid_type(found: Unexpected<'_>, wanted: &dyn serde::de::Expected) -> Self {
+        Fault::new(format!(
+            "expected {}, found {}",
+            in_words(&wanted.to_string()),
+            Found(found)
+        ))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, wanted: &dyn serde::de::Expected) -> Self {
+        Self::invalid_type(found, wanted)
+    }
+
+    fn invalid_length(length: usize, wanted: &dyn serde::de::Expected) -> Self {
+        Fault::new(format!(
+            "expected {}, found {length} of them",
+            in_words(&wanted.to_string())
+        ))
+    }
+}
+
+/// What serde calls a type, in words that a person uses.
+fn in_words(wanted: &str) -> &str {
+    match wanted {
+        "a nonzero u8" | "a nonzero u16" | "a nonzero u32" | "a nonzero u64"
+        | "a nonzero usize" => "a whole number from 1",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" | "path string" | "a character" => "text",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        "unit" => "nothing",
+        "any valid JSON value" => "a value",
+        _ if wanted.starts_with("struct ") || wanted.starts_with("newtype ") => "a mapping",
+        _ if wanted.starts_with("enum ") || wanted == "variant identifier" => "one word",
+        _ if wanted.starts_with("tuple ") => "a list",
+        wanted => wanted,
+    }
+}
+
+/// What was found, in the same words.
+struct Found<'f>(Unexpected<'f>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Unexpected::Bool(value) => write!(f, "`{value}`"),
+            Unexpected::Unsigned(value) => write!(f, "`{value}`"),
+            Unexpected::Signed(value) => write!(f, "`{value}`"),
+            Unexpected::Float(value) => write!(f, "`{value}`"),
+            Unexpected::Char(value) => write!(f, "`{value}`"),
+            Unexpected::Str(text) => f.write_str(&shown(text)),
+            Unexpected::Unit | Unexpected::Option => f.write_str("nothing"),
+            Unexpected::Seq | Unexpected::Bytes(_) => f.write_str("a list"),
+            Unexpected::Map | Unexpected::NewtypeStruct => f.write_str("a mapping"),
+            Unexpected::Other(what) => f.write_str(what),
+            _ => f.write_str("one word"),
+        }
+    }
+}
+
+/// A value that was found. A long one is not shown in part: of a secret, no part would be found again.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() > LONGEST || text.contains('\n') {
+        "a long text".to_owned()
+    } else {
+        format!("`{text}`")
     }
 }
 

@@ -20,21 +20,9 @@ fn value(node: Node) -> Value {
         Kind::Scalar(scalar) => Value::String(scalar.text),
         Kind::List(items) => items.into_iter().map(value).collect(),
         Kind::Map(entries) => {
-            let mut merged = Vec::new();
             let mut map = Map::new();
             for (key, node) in entries {
-                match (key.name.as_str(), value(node)) {
-                    ("<<", Value::Object(more)) => merged.push(Value::Object(more)),
-                    ("<<", Value::Array(more)) => merged.extend(more),
-                    (_, value) => {
-                        map.insert(key.name, value);
-                    }
-                }
-            }
-            for more in merged {
-                for (key, value) in more.as_object().into_iter().flatten() {
-                    map.entry(key).or_insert_with(|| value.clone());
-                }
+                map.insert(key.name, value(node));
             }
             Value::Object(map)
         }

@@ -8,8 +8,9 @@ mod fault;
 mod json;
 mod node;
 mod place;
+mod scan;
 
 pub use fault::{Fault, UnknownKey, listed, nearest};
 pub use json::read;
-pub use node::{Key, Kind, Node, Scalar, leaves};
+pub use node::{ENTRY, Key, Kind, Node, Scalar, leaves};
 pub use place::Place;

@@ -6,13 +6,20 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, shown};
 use crate::place::Place;
+use crate::scan;
 
 /// Deeper nesting than a configuration needs, far less than a stack holds.
 const MAX_DEPTH: usize = 64;
 /// Aliases may repeat nodes; this bounds what they can grow to.
 const MAX_NODES: usize = 50_000;
+
+/// The key whose value is mappings to merge.
+const MERGE: &str = "<<";
+
+/// An entry of a list, among the keys of a path.
+pub const ENTRY: &str = "-";
 
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -131,14 +138,61 @@ impl Node {
         matches!(&self.kind, Kind::Scalar(s) if s.plain && matches!(s.text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// A key with nothing behind its colon, or a dash with nothing behind it: not even `null`.
+    pub fn is_blank(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(s) if s.plain && s.written.is_none() && s.text.is_empty())
+    }
+
     /// What a person would call this node.
-    pub fn describe(&self) -> &'static str {
+    pub fn describe(&self) -> String {
         match &self.kind {
-            _ if self.is_null() => "nothing",
-            Kind::Scalar(_) => "a value",
-            Kind::List(_) => "a list",
-            Kind::Map(_) => "a mapping",
+            Kind::Scalar(scalar) if self.is_null() && scalar.written.is_some() => {
+                "nothing: its variable is empty".to_owned()
+            }
+            _ if self.is_null() => "nothing".to_owned(),
+            Kind::Scalar(scalar) => shown(&scalar.text),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Map(_) => "a mapping".to_owned(),
         }
+    }
+
+    /// The value at a place.
+    pub fn at(&self, place: &Place) -> Option<&Node> {
+        if self.place == *place {
+            return Some(self);
+        }
+        let below = self.entries().iter().map(|(_, value)| value);
+        self.items()
+            .iter()
+            .chain(below)
+            .find_map(|node| node.at(place))
+    }
+
+    /// The keys that lead to what is at a place: a key, or a value. An entry of a list is [`ENTRY`].
+    pub fn path_to(&self, place: &Place) -> Option<Vec<&str>> {
+        let mut path = Vec::new();
+        self.find(place, &mut path).then_some(path)
+    }
+
+    fn find<'n>(&'n self, place: &Place, path: &mut Vec<&'n str>) -> bool {
+        if self.place == *place {
+            return true;
+        }
+        for item in self.items() {
+            path.push(ENTRY);
+            if item.find(place, path) {
+                return true;
+            }
+            path.pop();
+        }
+        for (key, value) in self.entries() {
+            path.push(&key.name);
+            if key.place == *place || value.find(place, path) {
+                return true;
+            }
+            path.pop();
+        }
+        false
     }
 
     /// This node with `over` laid on it: mappings deeply, everything else replaced.
@@ -166,6 +220,13 @@ impl Node {
         }
     }
 
+    /// Keeps the entries of a mapping whose keys are `wanted`.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        if let Kind::Map(entries) = &mut self.kind {
+            entries.retain(|(key, _)| wanted(&key.name));
+        }
+    }
+
     /// Takes an entry out of a mapping.
     pub fn remove(&mut self, name: &str) -> Option<Node> {
         let Kind::Map(entries) = &mut self.kind else {
@@ -177,6 +238,7 @@ impl Node {
 }
 
 struct Builder<'t> {
+    text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
     /// Byte offset of each character: the parser counts characters, snippets count bytes.
     offsets: Vec<usize>,
@@ -193,6 +255,7 @@ impl<'t> Builder<'t> {
             .chain([text.len()])
             .collect();
         Builder {
+            text,
             parser: Parser::new_from_str(text),
             offsets,
             anchors: HashMap::new(),
@@ -219,7 +282,7 @@ impl<'t> Builder<'t> {
             Some(Err(error)) => {
                 let mark = *error.marker();
                 let place = self.place(Span::empty(mark));
-                Err(Fault::new(format!("not YAML: {}", error.info())).at(place))
+                Err(scan::fault(error.info(), self.text, place.start))
             }
             None => Err(Fault::new("not YAML: the file ends too early")),
         }
@@ -250,7 +313,9 @@ impl<'t> Builder<'t> {
             match event {
                 Event::StreamEnd => return Ok(root),
                 Event::DocumentStart(_) => {
-                    return Err(Fault::new("a second document begins").at(place));
+                    return Err(Fault::new("a second document begins")
+                        .at(place)
+                        .hint("remove the `---`: a file has one document"));
                 }
                 _ => {}
             }
@@ -333,21 +398,56 @@ impl<'t> Builder<'t> {
                     place.end = place
                         .end
                         .max(entries.last().map_or(at.end, |(_, n)| n.place.end));
+                    let entries = with_merged(entries)?;
                     return Ok(Node {
                         place,
                         kind: Kind::Map(entries),
                     });
                 }
                 Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err(Fault::new("a key must be a plain word").at(at)),
+                _ => return Err(scan::odd_key(self.text, at)),
             };
             self.count(1, &at)?;
-            if entries.iter().any(|(key, _)| key.name == name) {
-                return Err(Fault::new(format!("duplicate key `{name}`")).at(at));
+            if let Some((first, _)) = entries.iter().find(|(key, _)| key.name == name) {
+                let line = scan::line_number(self.text, first.place.start);
+                let fault = Fault::new(format!("duplicate key `{name}`")).at(at);
+                return Err(fault.hint(match name.as_str() {
+                    MERGE => "merge several as `<<: [*one, *other]`".to_owned(),
+                    _ => format!("line {line} has it already: keep one of them"),
+                }));
             }
             let (event, value_at) = self.next()?;
             let value = self.node(event, value_at, depth + 1)?;
             entries.push((Key { name, place: at }, value));
         }
     }
+}
+
+/// The entries with those of the mappings that `<<` names, as every editor and Compose read them:
+/// an own key counts more, then that of an earlier mapping.
+fn with_merged(mut entries: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, Fault> {
+    let Some(at) = entries.iter().position(|(key, _)| key.name == MERGE) else {
+        return Ok(entries);
+    };
+    let (_, merged) = entries.remove(at);
+    let parts = match merged.kind {
+        Kind::List(parts) => parts,
+        _ => vec![merged],
+    };
+    for part in parts {
+        let Kind::Map(more) = part.kind else {
+            let found = part.describe();
+            return Err(Fault::new(format!("`<<` takes a mapping, found {found}"))
+                .at(part.place)
+                .hint(
+                    "name one that has an anchor: `<<: *name`, where `&name` is written before",
+                ));
+        };
+        for (key, value) in more {
+            if entries.iter().all(|(own, _)| own.name != key.name) {
+                entries.push((key, value));
+            }
+        }
+    }
+    Ok(entries)
 }

@@ -113,10 +113,26 @@ fn policy(policy: &Policy, spot: Spot<'_>) -> Result<(), Fault> {
         spot.key(key).not_zero(zero)?;
     }
     let Some(Impossible { message, hint }) = policy.impossible() else {
-        return Ok(());
+        return interval(policy, spot);
     };
     // Where the probe changes none of the keys, the stage's own policy was refused before it.
     let keys = Impossible::KEYS.iter().map(|key| spot.key(key));
     let given = { keys }.find(|key| key.is_given());
     Err(given.unwrap_or(spot).fault(message).hint(hint))
+}
+
+/// Where the last measurement is the first one, the interval is a slip. A default may be longer than
+/// a short deadline.
+fn interval(policy: &Policy, spot: Spot<'_>) -> Result<(), Fault> {
+    let given = spot.key("interval");
+    if policy.interval <= policy.deadline || !given.is_given() {
+        return Ok(());
+    }
+    let message = format!(
+        "`interval` ({}) is longer than `deadline` ({}): nothing is measured twice",
+        policy.interval, policy.deadline
+    );
+    Err(given
+        .fault(message)
+        .hint("set a shorter `interval` or a longer `deadline`"))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::spot::Spot;
+use crate::spot::{HTTP_URL, Spot};
 use crate::value::AppId;
 
 /// As whom GitHub is asked, and where. A check that names a `token-env` of its own uses that.
@@ -17,6 +17,7 @@ pub struct Github {
     pub app: Option<GithubApp>,
     /// `https://HOST/api/v3` of a GitHub Enterprise Server. Default: `GITHUB_API_URL`, else
     /// `https://api.github.com`.
+    #[schemars(regex(pattern = HTTP_URL))]
     pub api_url: Option<String>,
 }
 

@@ -28,7 +28,7 @@ pub use systemd::SystemdTarget;
 pub use target_config::TargetConfig;
 pub use workflow::WorkflowTarget;
 
-use target_config::{absolute, machines, pause};
+use target_config::{absolute, folder_there, machines, pause};
 
 /// The kinds of target, a row each: the key under `rollback:` and its type. `$with!` gets the rows.
 #[macro_export]
@@ -60,7 +60,8 @@ macro_rules! section {
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct Rollback {
-            /// Where the state is kept: a path; `ssh://host/path`, with a name under `hosts:`; or
+            /// Where the state is kept: a path; `ssh://host/path`, with a name under `hosts:` (`ssh://host/~/path` is
+            /// below the user's home there); or
             /// `s3://bucket/key`, with the AWS credentials of the environment or the profile. Its backup,
             /// lock and journals are kept beside it.
             pub state: StateAddress,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::pool_rules::{Members, Owner, members, owner};
-use crate::spot::Spot;
+use crate::spot::{HTTP_URL, Spot};
 use crate::value::Span;
 
 /// A self-hosted runner: on which machine it runs, as which service. The key is the name that
@@ -141,6 +141,7 @@ pub struct Pool {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunnerMetric {
     /// The server's base URL.
+    #[schemars(regex(pattern = HTTP_URL))]
     pub server: String,
     /// A query such as `runner_status{environment="production"}`, with a series for each runner;
     /// or one number, which is how many are online. Where GitHub's list may not be read, those are
@@ -227,6 +228,17 @@ impl RunnerCheck {
             ("verify-timeout", self.verify_timeout.get().is_zero()),
         ] {
             spot.key(key).not_zero(zero)?;
+        }
+        if !self.wait.get().is_zero()
+            && self.interval > self.wait
+            && spot.key("interval").is_given()
+        {
+            let message = format!(
+                "`interval` ({}) is longer than `wait` ({}): nothing is asked again",
+                self.interval, self.wait
+            );
+            let fault = spot.key("interval").fault(message);
+            return Err(fault.hint("set a shorter `interval` or a longer `wait`"));
         }
         if self.prune_above > 100 {
             return spot.refuse("prune-above", "more than 100 per cent");

@@ -161,16 +161,6 @@ fn ecs_from_a_good_release_through_a_bad_one_and_back() {
 const TASK: &str = r#"{"family": "shop", "containerDefinitions": [
   {"name": "shop", "image": "IMAGE:v0", "memory": 64, "essential": true,
    "environment": [{"name": "PORT", "value": "8080"}]}]}"#;
-const EXISTING: &str = "on: push
-jobs:
-  deploy:
-    runs-on: ubuntu-latest
-    environment: production
-    steps:
-      - uses: aws-actions/amazon-ecs-deploy-task-definition@v2
-        with: { cluster: production, service: shop }
-";
-
 /// What `init` writes for a task definition: no manual step from the first release on.
 #[test]
 fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
@@ -180,12 +170,14 @@ fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
     let task = TASK.replace("IMAGE", &world.cloud.containers.image());
     let task = task.replace("8080", &world.port.to_string());
     repository.write(".aws/task-definition.json", &task);
-    repository.write(".github/workflows/old.yml", EXISTING);
     let mut init = testkit::bin("deploy-guard");
-    init.current_dir(repository.path("")).arg("init");
+    init.current_dir(repository.path(""))
+        .args(["init", "--kind", "ecs"]);
     init.assert().code(0);
     let example = world
         .reached_by(Example::of(repository))
+        .variable("ECS_CLUSTER", "production")
+        .variable("ECS_SERVICE", "shop")
         .variable("AWS_DEPLOY_ROLE", "arn:aws:iam::123456789012:role/deploy");
     let deploy = |release| example.dispatch("deploy-guard.yml", &[("release", release)]);
     let of = "shop/production.json";
@@ -199,4 +191,85 @@ fn a_task_definition_and_init_guard_a_deployment_with_nothing_by_hand() {
     answers(&url, &version("v1"));
     world.runs(2, "v1", of);
     state(&world.state(of), "v1", &[("v1", "good"), ("v2", "bad")]);
+}
+
+const DEPLOYS: &str = r#"name: Ship
+
+on:
+  workflow_dispatch:
+    inputs:
+      release: { type: string, required: true }
+
+permissions: {}
+
+concurrency: ship
+
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    environment: production
+    permissions:
+      contents: read
+      id-token: write
+    env:
+      IMAGE: REPOSITORY:${{ inputs.release }}
+    steps:
+      - uses: actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1
+        with: { persist-credentials: false }
+
+      - uses: LOG_IN
+        with:
+          role-to-assume: ${{ vars.DEPLOY_ROLE }}
+          aws-region: us-east-1
+
+      # Pushed already.
+      - name: Image
+        if: github.event_name == 'push'
+        run: |
+          docker build -t "$IMAGE" .
+          docker push "$IMAGE"
+
+      - name: Start it
+        run: |
+          definition=$(jq --arg image "$IMAGE" '.containerDefinitions[0].image = $image' .aws/task-definition.json)
+          arn=$(aws ecs register-task-definition --cli-input-json "$definition" --query taskDefinition.taskDefinitionArn --output text)
+          aws ecs update-service --cluster production --service shop --task-definition "$arn"
+"#;
+
+/// A workflow that deploys by AWS's command line, and the steps that `init --patch` adds to it.
+#[test]
+fn a_workflow_that_init_patched_goes_live_and_goes_back() {
+    let world = World::new(&[("v1", "healthy"), ("v3", "healthy")]);
+    let repository = Repository::new();
+    let image = world.cloud.containers.image();
+    let task = TASK.replace("IMAGE", &image);
+    let task = task.replace("8080", &world.port.to_string());
+    repository.write(".aws/task-definition.json", &task);
+    let workflow = DEPLOYS
+        .replace("LOG_IN", LOG_IN.0)
+        .replace("REPOSITORY", &image);
+    repository.write(".github/workflows/ship.yml", &workflow);
+    let mut init = testkit::bin("deploy-guard");
+    init.current_dir(repository.path(""));
+    let printed = init.args(["init", "--yes", "--patch"]).assert().code(0);
+    printed.stdout(predicates::str::contains("gh variable set STATE_BUCKET"));
+    crate::init::lint(&repository.path(".github/workflows/ship.yml"));
+    let example = world
+        .reached_by(Example::of(repository))
+        .variable("DEPLOY_ROLE", "arn:aws:iam::123456789012:role/deploy");
+    let ship = |release| example.dispatch("ship.yml", &[("release", release)]);
+    let of = "shop/production.json";
+    let url = world.url("/api/v1/version");
+
+    ship("v1").passes().succeeded("Gate the release");
+    answers(&url, &version("v1"));
+    world.runs(2, "v1", of);
+
+    // The image of v2 was not pushed: its tasks do not start.
+    let run = ship("v2").fails().failed("Gate the release");
+    run.succeeded("Put the last good release back");
+    answers(&url, &version("v1"));
+    world.runs(2, "v1", of);
+    ship("v3").passes();
+    answers(&url, &version("v3"));
 }

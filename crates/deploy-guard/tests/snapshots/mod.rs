@@ -4,6 +4,7 @@
 
 mod errors;
 mod help;
+mod mistakes;
 mod rules;
 mod stages;
 
@@ -49,6 +50,7 @@ impl Folder {
             .env("USER", "alice")
             .env("HOME", self.path())
             .env("COLUMNS", "100")
+            .env("EMPTY", "")
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -8,7 +8,7 @@ use model::Outcome;
 use super::finding::{ALL, Finding, Who};
 
 /// The workflow's own; some questions need one, and report that.
-const TOKENS: [&str; 4] = [
+pub(super) const TOKENS: [&str; 4] = [
     "GITHUB_TOKEN",
     "GH_TOKEN",
     "ACTIONS_RUNTIME_TOKEN",
@@ -17,11 +17,15 @@ const TOKENS: [&str; 4] = [
 
 pub(super) fn look(job: &Job) -> Vec<Finding> {
     if let Some(broken) = &job.broken {
+        // The lines and the mark are on the terminal already, as every command draws them.
+        let hint = broken
+            .hint()
+            .unwrap_or("fix it; `deploy-guard schema` prints every key");
         let outcome = Outcome::fail("configuration/file", "the configuration")
             .expected("a configuration that every stage reads")
             .actual("it cannot be used")
-            .reason(broken.clone())
-            .hint("fix it; `deploy-guard schema` prints every key");
+            .reason(broken.to_string())
+            .hint(hint);
         return vec![Finding::new(outcome, &ALL)];
     }
     let Some(path) = &job.config_path else {
@@ -71,14 +75,16 @@ pub(super) fn look(job: &Job) -> Vec<Finding> {
             .expected("set")
             .actual("not set, or empty")
             .reason(format!("{shown} names {name}, and it is not set here"))
-            .hint(model::env::mapping_hint(name));
+            .hint(format!(
+                "here: export {name}=…; whether a workflow hands it over: repository/secret-{name}"
+            ));
         findings.push(Finding::new(outcome, &stops));
     }
     findings
 }
 
 /// The stages that a secret is for, as far as the configuration's parts tell.
-fn uses(name: &str, job: &Job) -> Vec<Who> {
+pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
     let config = &job.config;
     let named = |of: &Option<String>| of.as_deref() == Some(name);
     let by_hosts = config

@@ -2,24 +2,29 @@
 
 use cli::Job;
 use model::Outcome;
-use serde_json::Value;
+use survey::{Survey, Workflow};
+use yaml::{Kind, Node};
 
 use super::finding::Finding;
 use super::permission::{Permission, needed};
-use crate::survey::{Seen, look};
 
-pub(super) struct Repository(Option<Seen>);
+pub(super) struct Repository(Option<Survey>);
 
 impl Repository {
     pub(super) fn find() -> Self {
         let folder = std::env::current_dir().ok();
-        Repository(folder.and_then(|folder| look(&folder).ok()))
+        Repository(folder.and_then(|folder| survey::look(&folder).ok()))
     }
 
     /// `owner/name`, of the workflow's run, else of `origin`.
     pub(super) fn name(&self, job: &Job) -> Option<String> {
         let origin = || self.0.as_ref()?.origin.clone();
         job.actions.repository.clone().or_else(origin)
+    }
+
+    /// What it contains, where it is one.
+    pub(super) fn survey(&self) -> Option<&Survey> {
+        self.0.as_ref().filter(|survey| survey.git)
     }
 
     pub(super) fn look(&self, job: &Job) -> Vec<Finding> {
@@ -69,7 +74,7 @@ impl Repository {
             let word = name.replace('_', "-");
             let given = ours
                 .iter()
-                .any(|workflow| gives(&workflow.permissions, &word));
+                .any(|workflow| permissions(workflow).any(|permissions| gives(permissions, &word)));
             let paths: Vec<&str> = ours.iter().map(|workflow| workflow.path.as_str()).collect();
             let id = format!("repository/permission-{word}");
             let expected = format!("`permissions: {{ {word}: read }}` in the job");
@@ -90,10 +95,19 @@ impl Repository {
     }
 }
 
-/// Whether any of the `permissions` gives this one.
-fn gives(all: &[Value], word: &str) -> bool {
-    all.iter().any(|permissions| match permissions {
-        Value::String(text) => matches!(text.as_str(), "read-all" | "write-all"),
-        map => matches!(map[word].as_str(), Some("read" | "write")),
-    })
+/// Every `permissions` of a workflow.
+fn permissions(workflow: &Workflow) -> impl Iterator<Item = &Node> {
+    let of_jobs = workflow.jobs.iter().map(|job| &job.permissions);
+    [&workflow.permissions].into_iter().chain(of_jobs).flatten()
+}
+
+/// Whether `permissions` gives this one.
+fn gives(permissions: &Node, word: &str) -> bool {
+    match &permissions.kind {
+        Kind::Scalar(scalar) => matches!(scalar.text.as_str(), "read-all" | "write-all"),
+        _ => matches!(
+            permissions.get(word).and_then(Node::text),
+            Some("read" | "write")
+        ),
+    }
 }

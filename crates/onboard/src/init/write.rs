@@ -1,4 +1,4 @@
-//! Two new files, or none.
+//! New files, all or none, and a workflow that is replaced whole.
 
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
@@ -6,77 +6,124 @@ use std::path::{Component, Path, PathBuf};
 use model::{Env, ExitCode};
 
 use super::problem::Problem;
-use super::text::line;
+use proposal::text::line;
 
-/// The whole text of each file.
-pub(super) struct Files {
-    pub(super) configuration: String,
-    pub(super) workflow: String,
+/// A file that is not there yet.
+#[derive(Debug)]
+pub(super) struct NewFile {
+    /// From the repository's root.
+    pub(super) path: PathBuf,
+    pub(super) text: String,
 }
 
-/// Where they go.
+/// A file that is there, and what becomes of it.
+#[derive(Debug)]
+pub(super) struct Replaced<'t> {
+    pub(super) path: &'t str,
+    pub(super) old: &'t str,
+    pub(super) new: &'t str,
+}
+
+/// Where the new ones go.
 pub(super) struct Places {
     root: PathBuf,
-    configuration: PathBuf,
-    workflow: PathBuf,
+    paths: Vec<PathBuf>,
 }
 
-impl Files {
-    /// Whether the configuration is one that every stage reads; that it is not would be a mistake
-    /// of ours.
-    pub(super) fn hold(&self, root: &Path, env: &Env) -> Result<(), Problem> {
-        let broken = |why: String| {
-            Problem {
-            code: ExitCode::Error,
-            what: format!("the configuration would not be one: {why}"),
-            hint: "write it by hand: `deploy-guard schema` prints its keys; and tell us what the repository has".to_owned(),
-        }
-        };
-        let folder = tempfile::tempdir().map_err(|error| broken(error.to_string()))?;
-        let path = folder.path().join("deploy-guard.yml");
-        state::atomic::replace(&path, self.configuration.as_bytes())
-            .map_err(|error| broken(error.to_string()))?;
+/// Whether the configuration is one that every stage reads; that it is not would be a mistake
+/// of ours.
+pub(super) fn holds(
+    configuration: &str,
+    root: &Path,
+    environments: &[&str],
+    env: &Env,
+) -> Result<(), Problem> {
+    let broken = |why: String| {
+        Problem {
+        code: ExitCode::Error,
+        what: format!("the configuration would not be one: {why}"),
+        hint: "write it by hand: `deploy-guard schema` prints its keys; and tell us what the repository has".to_owned(),
+    }
+    };
+    let folder = tempfile::tempdir().map_err(|error| broken(error.to_string()))?;
+    let path = folder.path().join("deploy-guard.yml");
+    state::atomic::replace(&path, configuration.as_bytes())
+        .map_err(|error| broken(error.to_string()))?;
+    let load = |environment: Option<&str>, env: &Env| {
         config::load(config::Request {
             fetch: None,
             path: Some(&path),
             folder: root,
-            environment: None,
+            environment,
             variables: config::Variables { env, release: None },
         })
-        .map_err(|refusal| broken(refusal.error.to_string()))?;
-        yaml::read(&self.workflow).map_err(|fault| broken(fault.message))?;
-        Ok(())
+        .map_err(|refusal| broken(refusal.error.to_string()))
+    };
+    let names: Vec<Option<&str>> = if environments.is_empty() {
+        vec![None]
+    } else {
+        environments.iter().copied().map(Some).collect()
+    };
+    for environment in names {
+        let loaded = load(environment, env)?;
+        // What a workflow will hand over is not here: an address where it is one, else a number, which fits
+        // wherever a variable may stand.
+        let mut full = env.clone();
+        for name in &loaded.variables {
+            let is_address = configuration.contains(&format!("url: \"${{{name}}}\""));
+            if full.non_empty(name).is_none() {
+                full.set(
+                    name,
+                    if is_address {
+                        "https://example.com"
+                    } else {
+                        "2222"
+                    },
+                );
+            }
+        }
+        load(environment, &full)?;
     }
+    Ok(())
+}
 
-    pub(super) fn shown(&self, places: &Places) -> String {
-        format!(
-            "\n# {}\n{}\n# {}\n{}",
-            places.configuration.display(),
-            self.configuration,
-            places.workflow.display(),
-            self.workflow
-        )
+/// Replaces a workflow whose text is still what was read.
+pub(super) fn replace(root: &Path, replaced: &Replaced<'_>) -> Result<(), Problem> {
+    let path = root.join(replaced.path);
+    let failed = |code: ExitCode, why: String| Problem {
+        code,
+        what: format!("{} was not changed: {why}", replaced.path),
+        hint: "see who owns the folder: `ls -ld .github/workflows`".to_owned(),
+    };
+    let plain = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    // A link above it may lead out of the repository.
+    let inside = path
+        .canonicalize()
+        .is_ok_and(|real| root.canonicalize().is_ok_and(|root| real.starts_with(root)));
+    if !plain || !inside {
+        return Err(failed(
+            ExitCode::Refused,
+            "it is not a file of this repository".to_owned(),
+        ));
     }
+    let now = files::read_text(&path, 1 << 20)
+        .map_err(|error| failed(ExitCode::Error, error.to_string()))?;
+    if now != replaced.old {
+        return Err(Problem {
+            hint: "call it again".to_owned(),
+            ..failed(ExitCode::Refused, "it was changed meanwhile".to_owned())
+        });
+    }
+    state::atomic::replace(&path, replaced.new.as_bytes())
+        .map_err(|error| failed(ExitCode::Error, error.to_string()))
 }
 
 impl Places {
-    pub(super) fn new(root: &Path, configuration: &Path, workflow: &Path) -> Result<Self, Problem> {
-        for path in [configuration, workflow] {
-            let plain = path
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
-            let good = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
-            if !plain || path.as_os_str().is_empty() || !path.to_string_lossy().chars().all(good) {
-                return Err(Problem::usage(
-                    format!(
-                        "`{}` cannot be written: it is no plain path below the repository's root",
-                        line(&path.display().to_string())
-                    ),
-                    "name a file such as `.github/deploy-guard.yml`",
-                ));
-            }
+    pub(super) fn new(root: &Path, paths: &[&Path]) -> Result<Self, Problem> {
+        for path in paths {
+            is_plain(path)?;
         }
-        if configuration == workflow {
+        if paths.len() > 1 && paths[0] == paths[1] {
             return Err(Problem::usage(
                 "both files have one name",
                 "give `--config` or `--workflow` another",
@@ -84,21 +131,19 @@ impl Places {
         }
         Ok(Places {
             root: root.to_owned(),
-            configuration: configuration.to_owned(),
-            workflow: workflow.to_owned(),
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
         })
     }
 
     /// Refuses where a file is there already, also another configuration that would be read first,
     /// and where a link leads out of the repository.
     pub(super) fn are_free(&self) -> Result<(), Problem> {
-        let usual = config::PLACES.iter().map(PathBuf::from);
-        let others = usual.filter(|_| {
-            config::PLACES
-                .iter()
-                .any(|place| self.configuration == Path::new(place))
-        });
-        for path in others.chain([self.configuration.clone(), self.workflow.clone()]) {
+        let is_usual = |path: &PathBuf| config::PLACES.iter().any(|place| path == Path::new(place));
+        let usual = config::PLACES
+            .iter()
+            .map(PathBuf::from)
+            .filter(|_| self.paths.iter().any(is_usual));
+        for path in usual.chain(self.paths.iter().cloned()) {
             let mut part = self.root.clone();
             let count = path.components().count();
             for (at, name) in path.components().enumerate() {
@@ -125,14 +170,21 @@ impl Places {
         Ok(())
     }
 
-    /// Writes both or none; a file that another process wrote meanwhile stays.
-    pub(super) fn write(&self, files: &Files) -> Result<(), Problem> {
+    /// Writes all or none; a file that another process wrote meanwhile stays.
+    pub(super) fn write(&self, files: &[NewFile]) -> Result<(), Problem> {
         self.are_free()?;
-        self.create(&self.configuration, &files.configuration)?;
-        self.create(&self.workflow, &files.workflow)
-            .inspect_err(|_| {
-                let _ = std::fs::remove_file(self.root.join(&self.configuration));
-            })
+        for (nth, file) in files.iter().enumerate() {
+            self.create(&file.path, &file.text)
+                .inspect_err(|_| self.take_back(&files[..nth]))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what was written a moment ago.
+    pub(super) fn take_back(&self, files: &[NewFile]) {
+        for file in files {
+            let _ = std::fs::remove_file(self.root.join(&file.path));
+        }
     }
 
     fn create(&self, path: &Path, text: &str) -> Result<(), Problem> {
@@ -159,6 +211,24 @@ impl Places {
             Err(error) => Err(failed(error.error)),
         }
     }
+}
+
+/// A path below the root in words that need no quotes.
+pub(super) fn is_plain(path: &Path) -> Result<(), Problem> {
+    let plain = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if plain && !path.as_os_str().is_empty() && path.to_string_lossy().chars().all(good) {
+        return Ok(());
+    }
+    Err(Problem::usage(
+        format!(
+            "`{}` cannot be written: it is no plain path below the repository's root",
+            line(&path.display().to_string())
+        ),
+        "name a file such as `.github/deploy-guard.yml`",
+    ))
 }
 
 fn taken(path: &Path) -> Problem {

@@ -11,6 +11,7 @@ mod examples;
 mod haproxy;
 mod jump;
 mod nginx;
+mod on_hosts;
 mod systemd;
 mod twenty;
 mod workflow;

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use remote::quote;
 use remote::ssh::{self, Limits, Shared, Target};
+use remote::{quote, quote_path};
 use sha2::{Digest as _, Sha256};
 
 use super::part::{BackendError, Blob, JOURNALS, Part, journal_name, journal_number};
@@ -72,7 +72,11 @@ impl Host {
     }
 
     pub(super) fn name(&self) -> String {
-        format!("ssh://{}{}", self.alias, self.path)
+        let address = config::value::StateAddress::Host {
+            host: self.alias.clone(),
+            path: self.path.clone(),
+        };
+        address.to_string()
     }
 
     pub(super) async fn get(&self, part: &Part) -> Result<Option<Blob>, BackendError> {
@@ -253,7 +257,12 @@ impl Host {
         // A function is read to its end before anything of it runs.
         let mut whole = String::from("main() {\n");
         for (name, value) in values {
-            let _ = writeln!(whole, "{name}={}", quote(value));
+            let word = if *name == "path" {
+                quote_path(value)
+            } else {
+                quote(value)
+            };
+            let _ = writeln!(whole, "{name}={word}");
         }
         let token = format!("{:016x}", rand::random::<u64>());
         let _ = write!(whole, "token={token}\n{COMMON}\n{script}\n}}\nmain\n");

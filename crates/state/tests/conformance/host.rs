@@ -77,6 +77,36 @@ impl Place for Server {
     }
 }
 
+/// The same, below the home of the user who logs in.
+struct Home(Server);
+
+impl Place for Home {
+    fn store(&self, name: &str) -> Store {
+        self.0
+            .store_at(Path::new(&format!("~/it's $(here)/{name}")))
+    }
+
+    fn raw(&self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.folder().join(name)).ok()
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        std::fs::create_dir_all(self.folder()).unwrap();
+        std::fs::write(self.folder().join(name), bytes).unwrap();
+    }
+}
+
+impl Home {
+    fn folder(&self) -> PathBuf {
+        self.0.sshd.home().join("it's $(here)")
+    }
+}
+
+#[test]
+fn a_host_conforms_below_the_users_home() {
+    suite::conforms(&Home(Server::start()));
+}
+
 #[test]
 fn a_host_conforms_with_dash() {
     suite::conforms(&Server::start());

@@ -52,7 +52,10 @@ pub(crate) fn override_text(images: &BTreeMap<String, String>) -> String {
 /// A script that calls `absent WHY` where the project is not where the configuration has it.
 pub(crate) fn project_is_there(target: &ComposeTarget) -> String {
     let folder = word(&target.folder);
-    let mut text = format!("[ -d {folder} ] || absent there is no folder {folder}\n");
+    let mut text = format!(
+        "[ -d {folder} ] || absent there is no folder {folder}\n\
+         {{ [ -r {folder} ] && [ -x {folder} ]; }} || absent the user \"$(id -un)\" cannot read the folder {folder}\n"
+    );
     if target.files.is_empty() {
         let any: Vec<String> = FOUND.iter().map(|name| format!("[ -e {name} ]")).collect();
         text.push_str(&format!(

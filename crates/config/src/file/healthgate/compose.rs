@@ -20,8 +20,8 @@ use crate::value::{Portion, Span};
 pub struct ComposeProbe {
     /// The probe's name.
     pub name: String,
-    /// The folder where `docker compose` would be called. Default: the stage's; on a host, the
-    /// user's home.
+    /// The folder where `docker compose` would be called, on a host such as `/srv/shop` or `~/shop`.
+    /// Default: the stage's; on a host, the user's home.
     pub folder: Option<PathBuf>,
     /// The files of the project (`-f`), relative to `folder`. Default: those that Compose finds.
     #[serde(default)]

@@ -13,7 +13,7 @@ use super::{
     Addresses, ClientCertificate, HostList, HttpVersion, Match, MemberError, PolicyOverlay,
     ProbeConfig,
 };
-use crate::spot::Spot;
+use crate::spot::{HTTP_URL, Spot};
 use crate::value::{
     Filter, Json, Member, Method, Pattern, Portion, Proxy, Size, Span, Statuses, has_place,
 };
@@ -25,6 +25,7 @@ pub struct HttpProbe {
     /// The probe's name.
     pub name: String,
     /// `http://` or `https://`.
+    #[schemars(regex(pattern = HTTP_URL))]
     pub url: String,
     /// Default: `GET`, or `POST` with a body.
     pub method: Option<Method>,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{ClientCertificate, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
+use crate::spot::{HTTP_URL, Spot};
 use crate::value::{Quantity, Span};
 
 /// A Prometheus instant query and the range its value must be in.
@@ -19,6 +19,7 @@ pub struct PrometheusProbe {
     pub name: String,
     /// The server's base URL, with its path prefix where it has one:
     /// `https://mimir.internal/prometheus`.
+    #[schemars(regex(pattern = HTTP_URL))]
     pub server: String,
     /// How to log in to the server. Default: no login.
     pub access: Option<PrometheusAccess>,

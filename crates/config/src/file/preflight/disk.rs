@@ -57,7 +57,16 @@ impl CheckConfig for DiskCheck {
     const KEYS: &[&str] = &["path"];
 
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
-        absolute(spot.key("path"), &self.path)
+        absolute(spot.key("path"), &self.path)?;
+        has_unit(spot.key("min-free"), self.min_free)
+    }
+}
+
+/// A few bytes are never meant; inodes are counted, and need no unit.
+pub(super) fn has_unit(spot: Spot<'_>, room: Room) -> Result<(), Fault> {
+    match room.without_unit() {
+        Some(error) => Err(spot.fault(error.to_string())),
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{CheckConfig, RoomCheck, disk::absolute};
+use super::disk::{absolute, has_unit};
+use super::{CheckConfig, RoomCheck};
 use crate::spot::{Spot, is_word};
 use crate::value::{Room, Span, Weight};
 
@@ -51,12 +52,16 @@ impl CheckConfig for HostCheck {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         named_hosts(spot.key("host"), &self.host)?;
         for (nth, rule) in self.disk.iter().enumerate() {
+            has_unit(spot.key("disk").item(nth).key("min-free"), rule.min_free)?;
             let spot = spot.key("disk").item(nth).key("path");
             absolute(spot, &rule.path)?;
             let same = |other: &&RoomCheck| other.path == rule.path;
             if self.disk.iter().filter(same).count() > 1 {
                 return Err(spot.fault(format!("duplicate path `{}`", rule.path.display())));
             }
+        }
+        if let Some(memory) = self.min_memory {
+            has_unit(spot.key("min-memory"), memory)?;
         }
         for (nth, command) in self.commands.iter().enumerate() {
             if !is_word(command) {

@@ -23,6 +23,9 @@ pub struct CommandTarget {
     /// Default: once, with `HOST=localhost`.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Run the commands on the `hosts`, logged in by SSH, instead of here. Default: here, once for each host.
+    #[serde(default)]
+    pub on_hosts: bool,
     /// How long one run may take. Default 5m.
     #[serde(default = "command_timeout")]
     pub timeout: Span,
@@ -34,6 +37,10 @@ fn command_timeout() -> Span {
 
 impl TargetConfig for CommandTarget {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        if self.on_hosts && self.hosts.is_empty() {
+            let fault = spot.key("on-hosts").fault("no host is named");
+            return Err(fault.hint("name the machines that the commands run on: `hosts: [web-01]`"));
+        }
         for (nth, host) in self.hosts.iter().enumerate() {
             let spot = spot.key("hosts").item(nth);
             spot.known_host(host)?;

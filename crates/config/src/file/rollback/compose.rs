@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{TargetConfig, absolute, machines};
+use super::{TargetConfig, folder_there, machines};
 use crate::file::HostList;
 use crate::spot::Spot;
 use crate::value::Span;
@@ -19,7 +19,7 @@ use crate::value::Span;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ComposeTarget {
-    /// The folder where Compose is called, such as `/srv/shop`; without `hosts` also one below the
+    /// The folder where Compose is called, such as `/srv/shop`, or `~/shop` on a host; without `hosts` also one below the
     /// folder that the stage is called in. Default: that folder.
     #[serde(default = "here")]
     pub folder: PathBuf,
@@ -89,7 +89,10 @@ fn timeout() -> Span {
 impl TargetConfig for ComposeTarget {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         if self.hosts.is_some() {
-            absolute(spot.key("folder"), &self.folder)?;
+            folder_there(spot.key("folder"), &self.folder)?;
+        } else if self.folder.starts_with("~") {
+            let message = "`~` is the home of a user on a host, and there are no `hosts`";
+            return spot.refuse("folder", message);
         }
         for file in self.files.iter().chain([&self.override_file]) {
             spot.key("files").a_file(file, true)?;

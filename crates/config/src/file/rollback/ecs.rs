@@ -50,6 +50,6 @@ impl TargetConfig for EcsTarget {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
         spot.key("cluster").a_word(&self.cluster)?;
         spot.key("service").a_word(&self.service)?;
-        pause(spot.key("interval"), self.interval)
+        pause(spot, self.interval, self.timeout)
     }
 }

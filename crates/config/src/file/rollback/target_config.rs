@@ -20,10 +20,22 @@ pub trait TargetConfig {
     fn check(&self, spot: Spot<'_>) -> Result<(), Fault>;
 }
 
-/// Polling without a pause is soon refused.
-pub(super) fn pause(spot: Spot<'_>, pause: Span) -> Result<(), Fault> {
+/// Polling without a pause is soon refused, and after one that is longer than the time there is no look.
+pub(super) fn pause(spot: Spot<'_>, pause: Span, timeout: Span) -> Result<(), Fault> {
+    let interval = spot.key("interval");
     if pause.get().is_zero() {
-        return Err(spot.fault("there is no pause between two looks"));
+        return Err(interval.fault("there is no pause between two looks"));
+    }
+    if pause > timeout {
+        let message = format!("`interval` ({pause}) is longer than `timeout` ({timeout})");
+        let place = if interval.is_given() {
+            interval
+        } else {
+            spot.key("timeout")
+        };
+        return Err(place
+            .fault(message)
+            .hint("set a shorter `interval` or a longer `timeout`"));
     }
     Ok(())
 }
@@ -35,6 +47,16 @@ pub(super) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
     }
     let fault = spot.fault(format!("`{}` is not an absolute path", value.display()));
     Err(fault.hint("write it from the root: `/srv/…`"))
+}
+
+/// A folder on a host: from the root, or from the user's home.
+pub(super) fn folder_there(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
+    if value.starts_with("~") {
+        return Ok(());
+    }
+    absolute(spot, value).map_err(|fault| {
+        fault.hint("write it from the root, `/srv/…`, or from the user's home, `~/…`")
+    })
 }
 
 /// A selector that fits no machine would be a rollback of nothing.

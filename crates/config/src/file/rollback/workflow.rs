@@ -79,6 +79,6 @@ impl TargetConfig for WorkflowTarget {
             let message = format!("the input `{name}` has a value already");
             return spot.refuse("correlation-input", message);
         }
-        pause(spot.key("interval"), self.interval)
+        pause(spot, self.interval, self.timeout)
     }
 }

@@ -1,6 +1,6 @@
 //! docs/guide/README.md: from one step to all of it.
 
-use super::readme::from_init_to_doctor;
+use super::readme::{deploying, from_init_to_doctor};
 use super::shop::Live;
 use crate::docs::walk::{Walk, World, lines, replaced, yaml};
 
@@ -21,6 +21,7 @@ pub(crate) fn page() {
     assert_eq!(shop.release(), "v3");
 
     from_init_to_doctor(&World::new(), &lines(&walk.next("deploy-guard init\n")));
+    forms_of_init(&lines(&walk.next("deploy-guard init  ")));
 
     // As a workflow runs it; here nothing is missing, and nothing has changed.
     let again = lines(&walk.next("deploy-guard reproduce report.json"));
@@ -47,6 +48,29 @@ pub(crate) fn page() {
     );
     said.says("-F _deploy__guard deploy-guard");
     walk.end();
+}
+
+/// Each in a repository that nothing guards yet, but for the comparison.
+fn forms_of_init(commands: &[String]) {
+    let [shown, patch, gate, new, check] = commands else {
+        panic!("{commands:?}");
+    };
+    let steps = |world: &World| {
+        world
+            .read(".github/workflows/ship.yml")
+            .matches("org/deploy-guard@")
+            .count()
+    };
+    for (command, count) in [(shown, 0), (patch, 4), (gate, 1), (new, 0)] {
+        let world = World::new();
+        deploying(&world);
+        world.sh(command).code(0);
+        assert_eq!(steps(&world), count, "{command}");
+    }
+    let world = World::new();
+    deploying(&world);
+    world.sh(shown).code(0);
+    world.sh(check).code(0);
 }
 
 /// The step by the Action's own script, then the same question in a shell.

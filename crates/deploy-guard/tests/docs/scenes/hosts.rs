@@ -32,5 +32,12 @@ pub(crate) fn page() {
         .sh("preflight --only hosts")
         .code(0)
         .says("hosts/web-01/login");
+
+    world.write("hosts.json", &walk.next("[\"web-01\", ").text);
+    world.write(
+        "deploy-guard.yml",
+        "version: 1\nhosts-from: { file: hosts.json }\npreflight: { hosts: [{ host: web }] }\n",
+    );
+    world.sh("preflight list").code(0).says("web-02");
     walk.end();
 }

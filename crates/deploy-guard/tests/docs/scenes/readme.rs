@@ -95,21 +95,32 @@ fn live() -> Live {
     live
 }
 
-/// In a repository with a Compose file: both files are written, and missing parts are reported.
-pub(super) fn from_init_to_doctor(world: &World, lines: &[String]) {
-    let compose = "services:\n  web:\n    image: shop:${TAG:-v1}\n    ports: ['8000:8000']\n";
+/// A repository whose workflow starts a Compose project on the runner.
+pub(super) fn deploying(world: &World) {
+    let compose =
+        "services:\n  web:\n    image: shop:${TAG:-v1}\n    build: .\n    ports: ['8000:8000']\n";
     world.write("compose.yml", compose);
+    let workflow = "on: { push: { tags: ['v*'] } }\njobs:\n  ship:\n    runs-on: [self-hosted, linux]\n    environment: production\n    steps:\n      \
+        - uses: actions/checkout@v4\n        with:\n          clean: false\n      - run: docker compose up -d --build web\n        env:\n          TAG: ${{ github.ref_name }}\n";
+    world.write(".github/workflows/ship.yml", workflow);
+}
+
+/// In a repository that deploys: the configuration is written, the steps are shown, and missing parts are reported.
+pub(super) fn from_init_to_doctor(world: &World, lines: &[String]) {
+    deploying(world);
     let [init, doctor] = lines else {
         panic!("{lines:?}");
     };
-    world.sh(init).code(0).says("compose.yml");
+    let workflow = world.read(".github/workflows/ship.yml");
+    let said = world.sh(init).code(0);
+    let said = said.says("by Compose: .github/workflows/ship.yml:10");
+    said.says("+          stage: healthgate");
     let written = world.read(".github/deploy-guard.yml");
     assert!(
         written.contains("compose:") && written.contains('#'),
         "{written}"
     );
-    let workflow = world.read(".github/workflows/deploy-guard.yml");
-    assert!(workflow.contains("workflow_dispatch"), "{workflow}");
+    assert_eq!(world.read(".github/workflows/ship.yml"), workflow);
     // Whether an engine runs here is the machine's own affair.
     let said = world.sh(doctor);
     assert!(

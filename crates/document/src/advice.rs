@@ -1,0 +1,471 @@
+//! What to write instead: where a key belongs, which one is missing, how a value is written.
+//!
+//! The schema of the file is asked only when something is wrong.
+
+use std::cmp::Reverse;
+
+use serde_json::Value;
+use yaml::{ENTRY, Fault, Kind, Node, Place, UnknownKey, listed};
+
+use crate::keys::Part;
+
+/// The fault with what to write instead, as far as that is known.
+pub(crate) fn advised(fault: Fault, tree: Option<&Node>, schema: fn() -> Value) -> Fault {
+    let (Some(tree), Some(place)) = (tree, &fault.place) else {
+        return fault;
+    };
+    let Some(path) = tree.path_to(place) else {
+        return fault;
+    };
+    let path = in_section(&path);
+    if fault.hint.is_none() && path == ["version"] {
+        return fault.hint("write `version: 1`");
+    }
+    if !fault.misshapen && fault.missing.is_none() && fault.unknown.is_none() {
+        return fault;
+    }
+    let schema = schema();
+    let root = Part::root(&schema);
+    if let Some(unknown) = fault.unknown.clone() {
+        return unknown_key(fault, &unknown, path, root);
+    }
+    if let Some(missing) = fault.missing {
+        return missing_key(fault, missing, path, tree, root);
+    }
+    if fault.hint.is_some() {
+        return fault;
+    }
+    match shape(path, tree, place, root) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
+}
+
+/// A path without the environment that it is in.
+fn in_section<'p, 'k>(path: &'p [&'k str]) -> &'p [&'k str] {
+    match path {
+        ["environments", _, rest @ ..] => rest,
+        path => path,
+    }
+}
+
+fn unknown_key(fault: Fault, key: &UnknownKey, path: &[&str], root: Part<'_>) -> Fault {
+    if let Some(row) = renamed(key) {
+        return Fault {
+            message: format!("`{}` was renamed to `{}`", row.old, row.new),
+            hint: Some(row.hint.to_owned()),
+            ..fault
+        };
+    }
+    if let Some(hint) = other_word(key) {
+        return fault.hint(hint);
+    }
+    if key.written.starts_with("x-") {
+        return fault.hint("keys of your own, `x-…`, are allowed at the top level alone");
+    }
+    let is_slip = fault
+        .hint
+        .as_deref()
+        .is_some_and(|hint| hint.starts_with("did you mean"));
+    if is_slip {
+        return fault;
+    }
+    let parent = path.split_last().map_or(path, |(_, parent)| parent);
+    match belongs(&key.written, parent, root) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
+}
+
+/// Where a key of this name is known, nearest to where it was written.
+fn belongs(written: &str, parent: &[&str], root: Part<'_>) -> Option<String> {
+    const MOST: usize = 3;
+    let key = written.to_ascii_lowercase().replace('_', "-");
+    let parent: Vec<&str> = parent.iter().copied().filter(|key| *key != ENTRY).collect();
+    let rank = |path: &Vec<&str>| {
+        let common = path
+            .iter()
+            .zip(&parent)
+            .take_while(|(one, other)| one == other);
+        (Reverse(common.count()), path.len())
+    };
+    let mut known = root.parents_of(&key);
+    let best = known.iter().map(rank).min()?;
+    known.retain(|path| rank(path) == best);
+    if known.len() > MOST {
+        return None;
+    }
+    if known.iter().any(Vec::is_empty) {
+        return Some(format!(
+            "`{key}` is not part of a section: begin it in column 1"
+        ));
+    }
+    let places: Vec<String> = known
+        .iter()
+        .map(|path| format!("`{}`", path.join(".")))
+        .collect();
+    Some(format!("`{key}` belongs under {}", places.join(" or ")))
+}
+
+fn missing_key(fault: Fault, key: &str, path: &[&str], tree: &Node, root: Part<'_>) -> Fault {
+    if path.is_empty() && key == "version" {
+        let begin = "the first line is `version: 1`";
+        return if tree.entries().is_empty() {
+            Fault {
+                message: "the file is empty".to_owned(),
+                ..fault
+            }
+            .hint(format!("{begin}; `deploy-guard init` writes a whole file"))
+        } else {
+            fault.hint(format!("write `{key}: 1` in the first line"))
+        };
+    }
+    let Some(part) = root.at(path).and_then(|part| part.below(key)) else {
+        return fault;
+    };
+    let example = part.example();
+    let about = part
+        .about()
+        .map(|about| format!(": {}", uncapitalized(about)));
+    fault.hint(format!(
+        "add `{key}: {example}`{}",
+        about.unwrap_or_default()
+    ))
+}
+
+fn uncapitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            format!("{}{}", first.to_lowercase(), chars.as_str())
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// How the value is written that has another shape.
+fn shape(path: &[&str], tree: &Node, place: &Place, root: Part<'_>) -> Option<String> {
+    let part = root.at(path)?;
+    let Some(key) = path.last() else {
+        return Some("a configuration begins with `version: 1`".to_owned());
+    };
+    if !part.is_list() && !part.is_mapping() {
+        return Some("write one value".to_owned());
+    }
+    let example = match part.below(ENTRY).filter(|_| part.is_list()) {
+        Some(entry) if !entry.is_list() && !entry.is_mapping() => {
+            let found = tree.at(place).and_then(Node::text);
+            found.map_or_else(|| part.example(), |text| format!("[{text}]"))
+        }
+        _ => part.example(),
+    };
+    if example == "{ … }" {
+        let known: Vec<&str> = part.properties()?.keys().map(String::as_str).collect();
+        return Some(format!(
+            "write its keys below it, indented: {}",
+            listed(&known)
+        ));
+    }
+    Some(if *key == ENTRY {
+        format!("write the entry as `- {example}`")
+    } else {
+        format!("write it as `{key}: {example}`")
+    })
+}
+
+/// Refuses a section or a list that has nothing below it: what was meant for it would not be used.
+pub fn blank(tree: &Node, schema: fn() -> Value) -> Result<(), Fault> {
+    fn any(node: &Node) -> bool {
+        let entries = node.entries().iter().map(|(_, value)| value);
+        node.is_blank() || node.items().iter().chain(entries).any(any)
+    }
+    if !any(tree) {
+        return Ok(());
+    }
+    let schema = schema();
+    search(tree, &mut Vec::new(), Part::root(&schema))
+}
+
+fn search<'n>(node: &'n Node, path: &mut Vec<&'n str>, root: Part<'_>) -> Result<(), Fault> {
+    // What an environment is called needs nothing below it.
+    let part = |path: &[&str]| match path {
+        ["environments", _] => None,
+        path => root.at(in_section(path)),
+    };
+    for item in node.items() {
+        path.push(ENTRY);
+        if item.is_blank() && part(path).is_some_and(|part| part.is_mapping() || part.is_list()) {
+            return Err(Fault::new("an entry of the list is empty")
+                .at(item.place.clone())
+                .hint("write it behind the `- `, or remove the line"));
+        }
+        search(item, path, root)?;
+        path.pop();
+    }
+    for (key, value) in node.entries() {
+        path.push(&key.name);
+        let part = part(path).filter(|_| value.is_blank());
+        if let Some(part) = part.filter(|part| part.is_mapping() || part.is_list()) {
+            let fault = Fault::new(format!("`{}` is empty", key.name)).at(key.place.clone());
+            return Err(fault.hint(if part.is_list() {
+                "write its entries below it, each behind `- `, or remove the line"
+            } else if part.properties().is_some() && part.required().is_empty() {
+                "write its keys below it, indented; `{}` takes the defaults; or remove the line"
+            } else {
+                "write its keys below it, indented, or remove the line"
+            }));
+        }
+        search(value, path, root)?;
+        path.pop();
+    }
+    Ok(())
+}
+
+/// What is known of files that are not ours, by what is in them.
+pub fn foreign(text: &str, tree: Option<&Node>) -> Option<Fault> {
+    match tree {
+        Some(tree) if matches!(tree.kind, Kind::Map(_)) => foreign_yaml(tree),
+        _ => foreign_text(text),
+    }
+}
+
+fn foreign_yaml(tree: &Node) -> Option<Fault> {
+    let has = |node: &Node, key: &str| node.get(key).is_some();
+    if [
+        "healthgate",
+        "preflight",
+        "rollback",
+        "runner-check",
+        "hosts",
+        "deploy",
+    ]
+    .iter()
+    .any(|key| has(tree, key))
+    {
+        return None;
+    }
+    let is_service = |node: &Node| has(node, "image") || has(node, "build");
+    let services = tree.get("services").map(Node::entries).unwrap_or_default();
+    let (what, key) = if has(tree, "jobs") && has(tree, "on") {
+        ("a workflow of GitHub Actions", "jobs")
+    } else if services.iter().any(|(_, service)| is_service(service)) {
+        ("a file of Docker Compose", "services")
+    } else if has(tree, "apiVersion") && has(tree, "kind") {
+        ("a manifest of Kubernetes", "apiVersion")
+    } else if tree.get("runs").is_some_and(|runs| has(runs, "using")) {
+        ("an action of GitHub Actions", "runs")
+    } else {
+        return None;
+    };
+    let (key, _) = tree.entries().iter().find(|(one, _)| one.name == key)?;
+    Some(not_ours(what).at(key.place.clone()))
+}
+
+fn foreign_text(text: &str) -> Option<Fault> {
+    let blank = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with(['#', ';']);
+    let line = text.lines().find(blank)?;
+    let start = line.as_ptr().addr() - text.as_ptr().addr();
+    let content = line.trim();
+    let is_header =
+        content.starts_with('[') && content.ends_with(']') && !content.contains([',', '{', ':']);
+    let is_setting = content.split_once('=').is_some_and(|(key, _)| {
+        let key = key.trim();
+        !key.is_empty()
+            && key
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+    });
+    let fault = if content.starts_with('<') && !content.starts_with("<<") {
+        not_ours("HTML or XML")
+    } else if is_header || is_setting {
+        let fault = Fault::new("this is TOML, an INI file or `.env`, and not YAML");
+        fault.hint("write `key: value`, with sections as keys that others are indented below")
+    } else {
+        return None;
+    };
+    Some(fault.at(start..start + line.trim_end().len()))
+}
+
+fn not_ours(what: &str) -> Fault {
+    Fault::new(format!(
+        "this is {what}, and not a configuration of deploy-guard"
+    ))
+    .hint("name the configuration with `--config FILE`; `deploy-guard init` writes one")
+}
+
+/// The new name of a key, where it is allowed; elsewhere the same word is an unknown key like any other.
+fn renamed(key: &UnknownKey) -> Option<&'static Renamed> {
+    let is = |row: &&Renamed| row.old == key.written && key.known.contains(&row.new);
+    RENAMED.iter().find(is)
+}
+
+/// What other tools call it, where the key is allowed that is meant.
+fn other_word(key: &UnknownKey) -> Option<String> {
+    let word = key.written.to_ascii_lowercase().replace('_', "-");
+    let own = format!("{word}-env");
+    if key.known.contains(&own.as_str()) {
+        return Some(format!(
+            "it is not written in the file: set a variable in the step's `env:`, and name it with `{own}: NAME`"
+        ));
+    }
+    let row = OTHER_WORDS
+        .iter()
+        .find(|row| row.words.contains(&word.as_str()) && key.known.contains(&row.key))?;
+    Some(
+        row.hint
+            .map_or_else(|| format!("did you mean `{}`?", row.key), str::to_owned),
+    )
+}
+
+struct OtherWord {
+    words: &'static [&'static str],
+    key: &'static str,
+    hint: Option<&'static str>,
+}
+
+const OTHER_WORDS: &[OtherWord] = &[
+    OtherWord {
+        words: &["environment", "env"],
+        key: "environments",
+        hint: Some(
+            "`--environment NAME` chooses one; what differs in it is under `environments: { NAME: … }`",
+        ),
+    },
+    OtherWord {
+        words: &[
+            "healthcheck",
+            "healthchecks",
+            "health-check",
+            "health-checks",
+            "health",
+        ],
+        key: "healthgate",
+        hint: None,
+    },
+    OtherWord {
+        words: &["retries", "attempts", "max-retries", "retry"],
+        key: "failure-limit",
+        hint: Some(
+            "`failure-limit` is how many failures are allowed, `success-threshold` how many successes pass",
+        ),
+    },
+    OtherWord {
+        words: &["start-period", "grace-period", "delay"],
+        key: "startup",
+        hint: Some(
+            "`startup` is the time in which failures count for nothing, `initial-delay` the time without measurements",
+        ),
+    },
+    OtherWord {
+        words: &["ping", "icmp", "port"],
+        key: "tcp",
+        hint: Some("`tcp` asks whether a port is open: `tcp: [{ name: …, address: host:port }]`"),
+    },
+    OtherWord {
+        words: &["script", "shell", "exec", "cmd"],
+        key: "command",
+        hint: None,
+    },
+    OtherWord {
+        words: &["script", "shell", "exec", "cmd", "command"],
+        key: "run",
+        hint: None,
+    },
+    OtherWord {
+        words: &[
+            "status-code",
+            "expected-status",
+            "expect-status",
+            "code",
+            "expect",
+        ],
+        key: "status",
+        hint: None,
+    },
+    OtherWord {
+        words: &["endpoint", "uri", "address", "target"],
+        key: "url",
+        hint: None,
+    },
+    OtherWord {
+        words: &["host", "hostname", "ip", "ip-address", "url"],
+        key: "address",
+        hint: None,
+    },
+    OtherWord {
+        words: &["password", "pass"],
+        key: "key-env",
+        hint: Some(
+            "a host is reached with a key: `key-env: NAME` names the variable that holds it",
+        ),
+    },
+    OtherWord {
+        words: &[
+            "password",
+            "token",
+            "auth",
+            "basic-auth",
+            "bearer",
+            "bearer-token",
+        ],
+        key: "headers",
+        hint: Some(
+            "send it in a header: `headers: { Authorization: \"Bearer ${API_TOKEN}\" }`, with the variable in the step's `env:`",
+        ),
+    },
+    OtherWord {
+        words: &["username", "login"],
+        key: "user",
+        hint: None,
+    },
+];
+
+/// A key that had another name before 1.0.
+struct Renamed {
+    old: &'static str,
+    new: &'static str,
+    hint: &'static str,
+}
+
+const RENAMED: &[Renamed] = &[
+    Renamed {
+        old: "drilled-within",
+        new: "max-drill-age",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "forget-after",
+        new: "stale-after",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "fresh",
+        new: "max-evidence-age",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "leave",
+        new: "drain",
+        hint: "`drain: true` is what `leave: drain` was, `drain: false` what `leave: maint` was",
+    },
+    Renamed {
+        old: "patience",
+        new: "max-queue-time",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "prove-within",
+        new: "verify-timeout",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "starts-within",
+        new: "max-start-time",
+        hint: "its value stays the same",
+    },
+    Renamed {
+        old: "within",
+        new: "max-age",
+        hint: "its value stays the same",
+    },
+];

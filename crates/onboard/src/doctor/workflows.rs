@@ -1,0 +1,248 @@
+//! What the workflows that use us ask of the runners, of GitHub and of the folder that they run in.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cli::Job;
+use model::Outcome;
+use survey::{Line, Survey, Tool};
+use yaml::Node;
+
+use super::finding::{ALL, Finding};
+use super::guarded::{Guarded, jobs};
+use super::repository::Repository;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A Compose file is shorter.
+const MAX_FILE: u64 = 1 << 20;
+
+pub(super) async fn look(job: &Job, repository: &Repository) -> Vec<Finding> {
+    let Some(survey) = repository.survey() else {
+        return Vec::new();
+    };
+    let guarded = jobs(survey);
+    let mut findings = labels(survey, &guarded);
+    findings.extend(environments(job, repository, &guarded).await);
+    findings.extend(unused_compose_files(job, survey));
+    findings.extend(cleaned_away(survey, &guarded));
+    findings
+}
+
+/// A job waits for a runner that has all of its labels. One that no other job asks for may be a runner that is not
+/// there.
+fn labels(survey: &Survey, guarded: &[Guarded<'_>]) -> Vec<Finding> {
+    let is_guarded = |path: &str, id: &str| {
+        (guarded.iter()).any(|one| one.workflow.path == path && one.job.id == id)
+    };
+    let others = survey.workflows.iter().flat_map(|workflow| {
+        let jobs = workflow.jobs.iter();
+        jobs.filter(move |job| !is_guarded(&workflow.path, &job.id))
+    });
+    let known: BTreeSet<&str> = (others.flat_map(|job| &job.labels))
+        .filter_map(survey::Value::literal)
+        .collect();
+    // Without another job there is nothing to compare with.
+    if known.is_empty() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for one in guarded.iter().filter(|one| one.is_on_own_runner()) {
+        for label in one.labels().filter(|label| !known.contains(label)) {
+            let at = one.line();
+            let outcome = Outcome::fail(format!("repository/label-{label}"), at.to_string())
+                .expected("labels that another job of this repository has, too")
+                .actual(format!("`{label}` is in no other job"))
+                .reason(format!("{at} waits for a runner with the label `{label}`, which no other workflow asks for"))
+                .hint("use the labels of the job that deploys today; `gh api repos/{owner}/{repo}/actions/runners` lists the runners");
+            findings.push(Finding::new(outcome, &ALL));
+        }
+    }
+    findings
+}
+
+/// GitHub makes an environment that a job names and that is not there: without secrets and without protection.
+async fn environments(job: &Job, repository: &Repository, guarded: &[Guarded<'_>]) -> Vec<Finding> {
+    let written: Vec<(Line, &str)> = guarded.iter().filter_map(|one| one.environment()).collect();
+    let parsed = repository
+        .name(job)
+        .and_then(|name| github::Repository::parse(&name).ok());
+    let (Some(parsed), false) = (parsed, written.is_empty()) else {
+        return Vec::new();
+    };
+    let client = match job.github(None, PATIENCE, Instant::now() + PATIENCE) {
+        Ok(client) if client.has_token() => client,
+        _ => return Vec::new(),
+    };
+    let mut findings = Vec::new();
+    let there = client.environments(&parsed).await;
+    let mut told = BTreeSet::new();
+    for (at, name) in written {
+        if !told.insert(name) {
+            continue;
+        }
+        let outcome = |outcome: fn(String, String) -> Outcome| {
+            outcome(format!("repository/environment-{name}"), at.to_string())
+                .expected("an environment of this repository")
+        };
+        let outcome = match &there {
+            // Names of environments know no case.
+            Ok(names) if names.iter().any(|one| one.eq_ignore_ascii_case(name)) => {
+                outcome(Outcome::pass).actual("one")
+            }
+            Ok(names) => outcome(Outcome::fail)
+                .actual(format!("`{name}` is not one of: {}", names.join(", ")))
+                .reason(format!(
+                    "{at} names the environment `{name}`, which does not exist: GitHub would make it, without secrets and without protection"
+                ))
+                .hint("write the name of one that exists, or make it under Settings, Environments"),
+            Err(error) => outcome(Outcome::error)
+                .actual("not known")
+                .reason(format!("the environments could not be listed: {error}"))
+                .hint(error.hint()),
+        };
+        // Where the list cannot be read, nothing is known to be wrong.
+        let stops: &[_] = if there.is_ok() { &ALL } else { &[] };
+        findings.push(Finding::new(outcome, stops));
+    }
+    findings
+}
+
+/// A Compose file that the configuration names, while the workflows deploy with others.
+fn unused_compose_files(job: &Job, survey: &Survey) -> Vec<Finding> {
+    let back = job
+        .config
+        .rollback()
+        .ok()
+        .flatten()
+        .and_then(|back| back.compose.as_ref());
+    let files: Vec<String> = (back.into_iter().flat_map(|target| &target.files))
+        .map(|file| file.display().to_string())
+        .collect();
+    let used: Vec<String> = (survey.deployments.iter())
+        .filter_map(|one| match &one.tool {
+            Tool::Compose(call) => Some((one, call)),
+            _ => None,
+        })
+        .flat_map(|(one, call)| {
+            call.known_files
+                .iter()
+                .map(move |file| format!("{file} ({})", one.at))
+        })
+        .collect();
+    let mut findings = Vec::new();
+    for file in files {
+        let unused = survey
+            .unused
+            .iter()
+            .find(|one| one.path == file || one.path.ends_with(&format!("/{file}")));
+        let Some(unused) = unused else {
+            continue;
+        };
+        let instead = if used.is_empty() {
+            String::new()
+        } else {
+            format!(": they deploy with {}", used.join(", "))
+        };
+        let outcome = Outcome::fail(format!("repository/compose-{file}"), &unused.path)
+            .expected("a Compose file that a workflow deploys with")
+            .actual("no workflow uses it")
+            .reason(format!(
+                "`rollback.compose.files` names {file}, which no workflow uses{instead}"
+            ))
+            .hint("name the files that the deployment names with `-f`, in the same order");
+        findings.push(Finding::new(outcome, &[super::finding::Who::Rollback]));
+    }
+    findings
+}
+
+/// Files that the project needs, that Git does not have, and that a checkout deletes before each run.
+fn cleaned_away(survey: &Survey, guarded: &[Guarded<'_>]) -> Vec<Finding> {
+    let Some((one, at)) = guarded.iter().find_map(|one| Some((one, one.cleans()?))) else {
+        return Vec::new();
+    };
+    if !one.is_on_own_runner() {
+        return Vec::new();
+    }
+    let here = survey
+        .deployments
+        .iter()
+        .filter(|deployment| deployment.login.is_none() && deployment.folder.is_none());
+    let mut findings = Vec::new();
+    for deployment in here {
+        let Tool::Compose(call) = &deployment.tool else {
+            continue;
+        };
+        for file in &call.known_files {
+            for (path, line) in local_paths(&survey.root, file) {
+                if is_tracked(&survey.root, &path) != Some(false) {
+                    continue;
+                }
+                let outcome = Outcome::fail(format!("repository/checkout-{path}"), at.to_string())
+                    .expected("a checkout that deletes nothing that the project needs")
+                    .actual(format!("{path} is not in Git ({file}:{line})"))
+                    .reason(format!(
+                        "the checkout of {at} deletes {path} before each run: Git does not have it, and {file}:{line} uses it"
+                    ))
+                    .hint("add `clean: false` to the checkout's `with:`, or keep it outside the checkout");
+                findings.push(Finding::new(outcome, &ALL));
+            }
+        }
+    }
+    findings
+}
+
+/// The relative paths that a Compose file mounts or reads, from the root, with their lines.
+fn local_paths(root: &Path, file: &str) -> Vec<(String, usize)> {
+    let Ok(whole) = files::read_text(&root.join(file), MAX_FILE) else {
+        return Vec::new();
+    };
+    let Ok(tree) = Node::parse(&whole) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (_, service) in tree.get("services").map_or(&[][..], Node::entries) {
+        let mounts = service.get("volumes").map_or(&[][..], Node::items);
+        let mounts = mounts
+            .iter()
+            .map(|mount| mount.get("source").unwrap_or(mount));
+        let mounts = mounts.filter(|mount| mount.text().is_some_and(|text| text.starts_with("./")));
+        let env = service.get("env_file").into_iter().flat_map(|env| {
+            let items = env
+                .items()
+                .iter()
+                .map(|item| item.get("path").unwrap_or(item));
+            items.chain([env])
+        });
+        for node in mounts.chain(env) {
+            let Some(text) = node.text() else {
+                continue;
+            };
+            let path = text.split(':').next().unwrap_or_default();
+            let path = path.trim_start_matches("./").trim_end_matches('/');
+            let plain = !path.is_empty() && !path.starts_with(['/', '~', '.', '$'])
+                || path.starts_with(".env");
+            let number = whole[..node.place.start].matches('\n').count() + 1;
+            if plain && !found.iter().any(|(known, _)| known == path) {
+                found.push((path.to_owned(), number));
+            }
+        }
+    }
+    found
+}
+
+/// Whether Git has the file or something below the folder. Its index alone is asked: no hook and no monitor runs.
+fn is_tracked(root: &Path, path: &str) -> Option<bool> {
+    let git = which::which("git").ok()?;
+    let output = Command::new(git)
+        .arg("-C")
+        .arg(root)
+        .args(["-c", "core.fsmonitor=false", "ls-files", "-z", "--"])
+        .arg(format!(":(top,literal){path}"))
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then_some(!output.stdout.is_empty())
+}

@@ -1,0 +1,290 @@
+//! `init --check`: whether what the configuration says is still what the workflows do.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use model::ExitCode;
+use survey::{Line, Survey, Tool};
+use yaml::Node;
+
+use super::choose::Chosen;
+use super::output::tell;
+use super::problem::Problem;
+use super::propose;
+use super::wishes::Wishes;
+use proposal::proposal::{Gate, Part};
+use proposal::text::line;
+
+/// A configuration is shorter.
+const MAX_FILE: u64 = 1 << 20;
+
+pub(super) fn run(survey: &Survey, chosen: Chosen<'_>, wishes: &Wishes) -> Result<(), Problem> {
+    let (path, text) = configuration(survey, wishes)?;
+    let unreadable = |why: String| Problem {
+        code: ExitCode::Usage,
+        what: format!("{} cannot be compared: {why}", path.display()),
+        hint: "`deploy-guard doctor` shows what is wrong with it".to_owned(),
+    };
+    let ours = Node::parse(&text).map_err(|fault| unreadable(fault.message))?;
+    let (proposal, _) = propose::proposal(survey, chosen, wishes)?;
+    let proposed = if proposal.is_configured() {
+        let text = propose::configuration(&proposal);
+        Node::parse(&text).map_err(|fault| unreadable(fault.message))?
+    } else {
+        Node::parse("").map_err(|fault| unreadable(fault.message))?
+    };
+    let mut rows = Vec::new();
+    let several = proposal.has_environments();
+    for part in &proposal.parts {
+        let name = part.group.environment();
+        let there = name.and_then(|name| ours.get("environments")?.get(name));
+        if let (true, Some(name), None) = (several, name, there) {
+            rows.push(Row {
+                what: format!("{name}: environment"),
+                ours: None,
+                theirs: name.to_owned(),
+                at: part
+                    .group
+                    .lead
+                    .environment
+                    .as_ref()
+                    .map(|it| it.name.at.clone()),
+            });
+            continue;
+        }
+        let laid = |tree: &Node| {
+            let over = name.and_then(|name| tree.get("environments")?.get(name));
+            match over {
+                Some(over) => tree.clone().merged(over.clone()),
+                None => tree.clone(),
+            }
+        };
+        let before = rows.len();
+        compare(&laid(&ours), &laid(&proposed), part, &mut rows);
+        if let (true, Some(name)) = (several, name) {
+            for row in &mut rows[before..] {
+                row.what = format!("{name}: {}", row.what);
+            }
+        }
+    }
+    let file = path.display().to_string();
+    if rows.is_empty() {
+        return tell(&format!("{file} says what the workflows do.\n"));
+    }
+    tell(&table(&rows, &file, &text))?;
+    Err(Problem {
+        code: ExitCode::Fail,
+        what: format!("{file} differs from what the workflows do in {} places", rows.len()),
+        hint: "correct the one that is wrong; `deploy-guard init --dry-run` shows what would be written now".to_owned(),
+    })
+}
+
+fn configuration(survey: &Survey, wishes: &Wishes) -> Result<(PathBuf, String), Problem> {
+    let places = [wishes.config.clone()]
+        .into_iter()
+        .chain(config::PLACES.iter().map(PathBuf::from));
+    let path = places
+        .into_iter()
+        .find(|path| survey.root.join(path).is_file())
+        .ok_or_else(|| {
+            Problem::usage(
+                "there is no configuration to compare",
+                "`deploy-guard init` proposes one; `--config FILE` names another",
+            )
+        })?;
+    let text = files::read_text(&survey.root.join(&path), MAX_FILE).map_err(|error| Problem {
+        code: ExitCode::Error,
+        what: format!("{} cannot be read: {error}", path.display()),
+        hint: "see who owns it: `ls -l .github`".to_owned(),
+    })?;
+    Ok((path, text))
+}
+
+struct Row {
+    what: String,
+    /// The configuration's value, and its first byte.
+    ours: Option<(String, usize)>,
+    theirs: String,
+    at: Option<Line>,
+}
+
+fn compare(ours: &Node, proposed: &Node, part: &Part<'_>, rows: &mut Vec<Row>) {
+    for what in FACTS {
+        let theirs = (what.values)(proposed);
+        let mut theirs: Vec<String> = theirs.into_iter().map(|(text, _)| text).collect();
+        if what.name == "health"
+            && let Gate::Step(urls) = &part.gate
+        {
+            theirs.clone_from(urls);
+        }
+        if theirs.is_empty() {
+            continue;
+        }
+        let found = (what.values)(ours);
+        let same = |text: &String| {
+            found
+                .iter()
+                // What a variable holds is not known here.
+                .any(|(there, _)| there == text || (is_variable(text) && is_variable(there)))
+        };
+        // More addresses than those of the workflows are no contradiction.
+        let alike = theirs.iter().all(same) && (what.may_say_more || found.len() == theirs.len());
+        if alike {
+            continue;
+        }
+        let place = found.first().map(|(_, place)| *place);
+        let shown: Vec<String> = found.into_iter().map(|(text, _)| text).collect();
+        rows.push(Row {
+            what: what.name.to_owned(),
+            ours: place.map(|place| (shown.join(", "), place)),
+            theirs: theirs.join(", "),
+            at: evidence(what.name, part),
+        });
+    }
+}
+
+fn is_variable(text: &str) -> bool {
+    text.starts_with("${") && text.ends_with('}')
+}
+
+struct What {
+    name: &'static str,
+    values: fn(&Node) -> Vec<(String, usize)>,
+    may_say_more: bool,
+}
+
+/// What a configuration can say that the workflows say, too.
+const FACTS: &[What] = &[
+    exact("machine", |tree| of_hosts(tree, "address")),
+    exact("user", |tree| of_hosts(tree, "user")),
+    exact("port", |tree| of_hosts(tree, "port")),
+    exact("key", |tree| of_hosts(tree, "key-env")),
+    exact("folder", |tree| of_project(tree, "folder")),
+    exact("files", |tree| of_project(tree, "files")),
+    exact("project", |tree| of_project(tree, "project")),
+    exact("env files", |tree| of_project(tree, "env-files")),
+    exact("services", |tree| of_project(tree, "services")),
+    What {
+        name: "units",
+        values: |tree| of_probes(tree, "systemd", "unit"),
+        may_say_more: true,
+    },
+    exact("cluster", |tree| of_probes(tree, "ecs", "cluster")),
+    exact("service", |tree| of_probes(tree, "ecs", "service")),
+    What {
+        name: "health",
+        values: |tree| of_probes(tree, "http", "url"),
+        may_say_more: true,
+    },
+    exact("way back", |tree| {
+        let run = tree
+            .get("rollback")
+            .and_then(|it| it.get("command")?.get("run"));
+        run.into_iter().flat_map(texts).collect()
+    }),
+];
+
+const fn exact(name: &'static str, values: fn(&Node) -> Vec<(String, usize)>) -> What {
+    What {
+        name,
+        values,
+        may_say_more: false,
+    }
+}
+
+/// A scalar, the items of a list, the entries of a map as `key: value`.
+fn texts(node: &Node) -> Vec<(String, usize)> {
+    if let Some(text) = node.text() {
+        return vec![(text.to_owned(), node.place.start)];
+    }
+    let items = node.items().iter().filter_map(|item| {
+        let text = item.text()?;
+        Some((text.to_owned(), item.place.start))
+    });
+    let entries = node.entries().iter().filter_map(|(key, value)| {
+        Some((format!("{}: {}", key.name, value.text()?), key.place.start))
+    });
+    items.chain(entries).collect()
+}
+
+fn of_hosts(tree: &Node, key: &str) -> Vec<(String, usize)> {
+    let hosts = tree.get("hosts").map_or(&[][..], Node::entries);
+    let mut all: Vec<(String, usize)> = Vec::new();
+    for (_, host) in hosts {
+        let found = host.get(key).map(texts).unwrap_or_default();
+        for one in found {
+            if !all.iter().any(|(text, _)| *text == one.0) {
+                all.push(one);
+            }
+        }
+    }
+    all
+}
+
+/// Of the target, else of the probe.
+fn of_project(tree: &Node, key: &str) -> Vec<(String, usize)> {
+    let target = tree.get("rollback").and_then(|it| it.get("compose"));
+    let probe = || tree.get("healthgate")?.get("compose")?.items().first();
+    let project = target.or_else(probe);
+    let value = project.and_then(|project| project.get(key));
+    value.map(texts).unwrap_or_default()
+}
+
+fn of_probes(tree: &Node, kind: &str, key: &str) -> Vec<(String, usize)> {
+    let probes = tree.get("healthgate").and_then(|it| it.get(kind));
+    let probes = probes.map_or(&[][..], Node::items);
+    probes
+        .iter()
+        .filter_map(|probe| probe.get(key))
+        .flat_map(texts)
+        .collect()
+}
+
+/// The line of the workflow that tells.
+fn evidence(what: &str, part: &Part<'_>) -> Option<Line> {
+    let lead = part.group.lead;
+    let login = lead.login.as_ref();
+    match (what, &lead.tool) {
+        ("machine", _) => login.map(|login| login.address.at.clone()),
+        ("user", _) => login?.user.as_ref().map(|user| user.at.clone()),
+        ("port", _) => login?.port.as_ref().map(|port| port.at.clone()),
+        ("key", _) => login?.key.as_ref().map(|key| key.at.clone()),
+        ("folder", _) => lead.folder.as_ref().map(|folder| folder.at.clone()),
+        ("files", Tool::Compose(call)) => call.files.first().map(|file| file.at.clone()),
+        ("project", Tool::Compose(call)) => call.project.as_ref().map(|name| name.at.clone()),
+        ("env files", Tool::Compose(call)) => call.env_files.first().map(|file| file.at.clone()),
+        ("services", Tool::Compose(call)) => call.services.first().map(|one| one.at.clone()),
+        ("units", Tool::Systemd { units, .. }) => units.first().map(|unit| unit.at.clone()),
+        ("cluster", Tool::Ecs(call)) => call.cluster.as_ref().map(|it| it.at.clone()),
+        ("service", Tool::Ecs(call)) => call.service.as_ref().map(|it| it.at.clone()),
+        ("health", _) => part.asked.first()?.at.first().cloned(),
+        _ => Some(lead.at.clone()),
+    }
+}
+
+fn table(rows: &[Row], file: &str, text: &str) -> String {
+    let mut shown = String::new();
+    for row in rows {
+        let ours = match &row.ours {
+            Some((value, place)) => {
+                let number = text
+                    .get(..*place)
+                    .map_or(1, |before| before.matches('\n').count() + 1);
+                format!("{value} ({file}:{number})")
+            }
+            None => "nothing".to_owned(),
+        };
+        let at = row
+            .at
+            .as_ref()
+            .map_or(String::new(), |at| format!(" ({at})"));
+        let _ = writeln!(
+            shown,
+            "{}\n  configuration  {}\n  workflows      {}{at}",
+            line(&row.what),
+            line(&ours),
+            line(&row.theirs)
+        );
+    }
+    shown
+}

@@ -1,0 +1,145 @@
+//! Which deployment is guarded: the one of the best rank, else the one that a flag or a person names.
+
+use proposal::group::{Group, groups, shown};
+use proposal::tools;
+use survey::{Rank, Survey, Tool};
+
+use super::ask::Ask;
+use super::problem::Problem;
+use super::wishes::Wishes;
+
+/// What is guarded.
+#[derive(Debug)]
+pub(super) struct Chosen<'s> {
+    /// The chosen one first; then the same service's other environments.
+    pub(super) groups: Vec<Group<'s>>,
+    /// What else deploys, and is not guarded now.
+    pub(super) others: Vec<Group<'s>>,
+}
+
+/// `None` where nothing is deployed that the wishes speak of.
+pub(super) fn choose<'s>(
+    survey: &'s Survey,
+    wishes: &Wishes,
+    ask: &mut Ask,
+) -> Result<Option<Chosen<'s>>, Problem> {
+    let all = groups(survey);
+    let mut fit: Vec<Group<'s>> = all.clone();
+    if let Some(path) = &wishes.workflow {
+        let path = path.to_string_lossy();
+        let known = survey
+            .workflows
+            .iter()
+            .any(|workflow| workflow.path == path);
+        if known {
+            fit.retain(|group| leads_through(survey, group, &path));
+            if fit.is_empty() {
+                return Err(Problem::usage(
+                    format!("nothing in {path} deploys, as far as it can be read"),
+                    "name another with `--workflow`, or insist with `--kind`",
+                ));
+            }
+        }
+    }
+    if let Some(kind) = wishes.kind.as_deref().filter(|kind| *kind != "gate") {
+        fit.retain(|group| tools::kind(&group.lead.tool) == Some(kind));
+    }
+    if !wishes.files.is_empty() {
+        fit.retain(|group| uses(&group.lead.tool, &wishes.files));
+    }
+    if let Some(wanted) = &wishes.environment
+        && fit.iter().any(|group| group.environment().is_some())
+    {
+        let names: Vec<String> = fit
+            .iter()
+            .filter_map(|group| group.environment().map(str::to_owned))
+            .collect();
+        fit.retain(|group| {
+            group
+                .environment()
+                .is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+        });
+        if fit.is_empty() {
+            return Err(Problem::usage(
+                format!("no workflow deploys to the environment `{wanted}`"),
+                format!("the workflows name {}", names.join(", ")),
+            ));
+        }
+    }
+    // A site for readers is guarded where nothing else is.
+    fit.sort_by_key(|group| {
+        let tool = &group.lead.tool;
+        (
+            matches!(tool, Tool::Site { .. }),
+            group.rank(),
+            tools::weight(tool),
+        )
+    });
+    if fit.is_empty() {
+        return Ok(None);
+    }
+    // A person chooses among what could be meant; elsewhere it is the first.
+    let shown: Vec<String> = fit.iter().map(shown).collect();
+    let at = ask.choose("Which deployment is guarded?", &shown)?;
+    let first = fit.remove(at);
+    let mut groups = vec![first];
+    let mut others = Vec::new();
+    for group in all {
+        if group.lead.at == groups[0].lead.at && group.environment() == groups[0].environment() {
+            continue;
+        }
+        let one_is_named = wishes.environment.is_some() || wishes.workflow.is_some();
+        if !one_is_named && is_sibling(&groups, &group) {
+            groups.push(group);
+        } else {
+            others.push(group);
+        }
+    }
+    Ok(Some(Chosen { groups, others }))
+}
+
+fn leads_through(survey: &Survey, group: &Group<'_>, path: &str) -> bool {
+    let own = survey
+        .workflows
+        .get(group.job().workflow)
+        .is_some_and(|workflow| workflow.path == path);
+    own || group.lead.by.iter().any(|line| line.path == path)
+}
+
+fn uses(tool: &Tool, files: &[String]) -> bool {
+    let Tool::Compose(call) = tool else {
+        return false;
+    };
+    let named = |wanted: &String| {
+        let wanted = wanted.trim_start_matches("./");
+        call.known_files.iter().any(|file| file == wanted)
+            || call.files.iter().any(|file| file.value == wanted)
+    };
+    files.iter().all(named)
+}
+
+/// The same service in another environment: one file of ours holds both.
+fn is_sibling(groups: &[Group<'_>], other: &Group<'_>) -> bool {
+    let first = &groups[0];
+    let (Some(_), Some(name)) = (first.environment(), other.environment()) else {
+        return false;
+    };
+    let is_new = groups.iter().all(|group| group.environment() != Some(name));
+    let same_tool = tools::by(&first.lead.tool) == tools::by(&other.lead.tool);
+    if !is_new || !same_tool {
+        return false;
+    }
+    // A reusable workflow is one job for all of them, whatever they are for.
+    if first.job() == other.job() {
+        return first.lead.at == other.lead.at;
+    }
+    let images = |group: &Group<'_>| {
+        let images = group.rows.iter().flat_map(|row| &row.images);
+        images
+            .map(|own| own.image.text().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (one, two) = (images(first), images(other));
+    let same_images = one.iter().all(|image| two.contains(image));
+    other.rank() != Rank::Preview && !one.is_empty() && same_images
+}

@@ -1,0 +1,41 @@
+//! What is printed, and a person's consent.
+
+use cli::write_stdout;
+use model::ExitCode;
+
+use super::ask::Ask;
+use super::problem::Problem;
+use super::write::NewFile;
+
+/// Text on standard output; half of it would be worse than none.
+pub(super) fn tell(text: &str) -> Result<(), Problem> {
+    match write_stdout(text) {
+        ExitCode::Pass => Ok(()),
+        code => Err(Problem {
+            code,
+            what: "the output was not written whole".to_owned(),
+            hint: "see what is there with `git status`, and call it again".to_owned(),
+        }),
+    }
+}
+
+/// New files, whole.
+pub(super) fn files(files: &[NewFile]) -> Result<(), Problem> {
+    let mut text = String::new();
+    for file in files {
+        text.push_str(&format!("\n# {}\n{}", file.path.display(), file.text));
+    }
+    tell(&text)
+}
+
+/// Leaves unless a person agrees; elsewhere the command is the agreement.
+pub(super) fn agree(ask: &mut Ask) -> Result<(), Problem> {
+    if ask.yes("Write it?")? {
+        return Ok(());
+    }
+    Err(Problem {
+        code: ExitCode::Refused,
+        what: "not written: the answer was not yes".to_owned(),
+        hint: "`deploy-guard init --dry-run` shows what would be written".to_owned(),
+    })
+}

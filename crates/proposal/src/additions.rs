@@ -1,0 +1,357 @@
+//! The steps that a proposal adds to each workflow.
+
+use survey::{HealthSource, JobId, Workflow};
+
+use crate::back::Back;
+use crate::group::shares_job;
+use crate::handed::Handed;
+use crate::patch::{Addition, Spot, Unpatchable, patched};
+use crate::proposal::{Gate, Part, Proposal, has_checkout, release};
+use crate::steps::{Frame, Stage, free_id};
+use crate::text::{expression, scalar};
+
+/// A workflow and what becomes of it.
+#[derive(Debug)]
+pub struct Change<'s> {
+    pub workflow: &'s Workflow,
+    /// Each job and its steps, in case a person adds them.
+    pub jobs: Vec<(String, Vec<Addition>)>,
+    pub new: Result<String, Unpatchable>,
+    /// Whether a step has a gap that a person fills in.
+    pub has_gap: bool,
+}
+
+/// What is alike for all steps of this proposal.
+#[derive(Clone, Debug)]
+pub struct Means {
+    pub action: String,
+    pub bin_dir: Option<String>,
+    pub config: Option<String>,
+}
+
+/// The stand-in for an address that is not known; preflight and the gate refuse it.
+pub const GAP: &str = "TODO: the address that answers 200 to 299 when it is healthy";
+
+pub fn changes<'s>(proposal: &Proposal<'s>, means: &Means) -> Vec<Change<'s>> {
+    let mut jobs: Vec<(JobId, Vec<&Part<'s>>)> = Vec::new();
+    for part in &proposal.parts {
+        let id = part.group.job();
+        match jobs.iter_mut().find(|(there, _)| *there == id) {
+            Some((_, parts)) => parts.push(part),
+            None => jobs.push((id, vec![part])),
+        }
+    }
+    let mut changes: Vec<Change<'s>> = Vec::new();
+    for (_, parts) in jobs {
+        let first = parts[0];
+        let has_gap = parts
+            .iter()
+            .all(|part| matches!(part.gate, Gate::Unknown(_)));
+        let additions = additions(proposal, &parts, means);
+        let entry = (first.job.id.clone(), additions);
+        let there = changes
+            .iter_mut()
+            .find(|change| change.workflow.path == first.workflow.path);
+        match there {
+            Some(change) => {
+                change.jobs.push(entry);
+                change.has_gap |= has_gap;
+            }
+            None => changes.push(Change {
+                workflow: first.workflow,
+                jobs: vec![entry],
+                new: Ok(String::new()),
+                has_gap,
+            }),
+        }
+    }
+    for change in &mut changes {
+        let text = change.workflow.text.clone();
+        change.new = change.jobs.iter().try_fold(text, |text, (job, additions)| {
+            patched(&text, job, additions)
+        });
+    }
+    changes
+}
+
+fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec<Addition> {
+    let part = parts[0];
+    let lead = part.group.lead;
+    let job = part.job;
+    let first = lead.steps.iter().min().copied().unwrap_or_default();
+    let frame = Frame {
+        action: means.action.clone(),
+        bin_dir: means.bin_dir.clone(),
+        config: means.config.clone(),
+        environment: proposal
+            .has_environments()
+            .then(|| {
+                lead.environment
+                    .as_ref()
+                    .map(|it| it.written.text().to_owned())
+            })
+            .flatten(),
+        condition: condition(proposal, parts, job.steps.get(first)),
+    };
+    let mut all = Vec::new();
+    let mut add = |spot: Spot, step: String| all.push(Addition { spot, step });
+    let gate = free_id(job, "gate");
+    let preflight = free_id(job, "preflight");
+    let handed = handed(parts);
+    let release = release(&part.group).map(|value| expression(value.text()));
+    let is_configured = part.is_configured();
+    if is_configured && !has_checkout(job, first) {
+        add(Spot::Before(0), frame.checkout());
+    }
+    let back = matches!(part.back, Back::Configured);
+    if back {
+        let mut with = vec![("stage", "preflight".to_owned())];
+        with.extend(release.clone().map(|release| ("release", release)));
+        let stage = Stage {
+            note: "Before anything is touched: secrets, machines, and whether the release is known to be bad.",
+            name: "Check before the deployment",
+            id: Some(&preflight),
+            with,
+            configured: true,
+            handed: handed.clone(),
+            ..Stage::default()
+        };
+        add(Spot::Before(first), frame.step(stage));
+    }
+    let after = Spot::After(lead.last_step);
+    let for_gate = of_gate(parts, &handed);
+    add(
+        after,
+        gate_step(&frame, parts, &gate, release.as_ref(), &for_gate),
+    );
+    match &part.back {
+        Back::Configured => {
+            let mut with = vec![("stage", "rollback".to_owned())];
+            with.extend(release.map(|release| ("release", release)));
+            with.push(("args", "record".to_owned()));
+            let stage = Stage {
+                note: "What passed its gate is what a later failure goes back to.",
+                name: "Record the release as good",
+                with,
+                configured: true,
+                handed: handed.clone(),
+                ..Stage::default()
+            };
+            add(after, frame.step(stage));
+            let stage = Stage {
+                note: "Refused where nothing was deployed yet.",
+                name: "Put the last good release back",
+                condition: Some(format!(
+                    "(failure() || cancelled()) && steps.{preflight}.outcome == 'success'"
+                )),
+                with: vec![("stage", "rollback".to_owned())],
+                configured: true,
+                handed,
+                ..Stage::default()
+            };
+            add(after, frame.step(stage));
+        }
+        Back::Step(_) | Back::None(_) => {
+            for step in own_steps(&frame, parts, &gate) {
+                add(after, step);
+            }
+        }
+    }
+    all
+}
+
+/// The tool's own way back, once for each environment that has another.
+fn own_steps(frame: &Frame, parts: &[&Part<'_>], gate: &str) -> Vec<String> {
+    let own = |part: &&Part<'_>| match &part.back {
+        Back::Step(own) => Some(own.clone()),
+        _ => None,
+    };
+    let all: Vec<_> = parts.iter().map(own).collect();
+    let alike = all.iter().all(|one| {
+        let same = |other: &crate::back::OwnStep| {
+            one.as_ref()
+                .is_some_and(|one| one.run == other.run && one.handed == other.handed)
+        };
+        all[0].as_ref().is_some_and(same)
+    });
+    let each = parts
+        .iter()
+        .zip(&all)
+        .take(if alike { 1 } else { all.len() });
+    each.filter_map(|(part, own)| {
+        let own = own.as_ref()?;
+        let mut condition = format!("failure() && steps.{gate}.outcome == 'failure'");
+        let mut name = own.name.clone();
+        if !alike {
+            condition.push_str(&format!(" && {}", is_for(part)?));
+            name.push_str(&format!(" in {}", part.group.environment()?));
+        }
+        Some(frame.run(
+            "Only what the gate refused: an undo where nothing was deployed would take a good release back.",
+            &name,
+            &condition,
+            own.folder.as_deref(),
+            &own.run,
+            &own.handed,
+        ))
+    })
+    .collect()
+}
+
+/// A condition that holds where the job deploys into the part's environment.
+fn is_for(part: &Part<'_>) -> Option<String> {
+    let environment = part.group.lead.environment.as_ref()?;
+    let written = environment.written.expression()?;
+    let name = environment.name.value.replace('\'', "''");
+    Some(format!("{written} == '{name}'"))
+}
+
+/// What the deploying step skips, ours skip; and the environments that are not guarded.
+fn condition(
+    proposal: &Proposal<'_>,
+    parts: &[&Part<'_>],
+    deploying: Option<&survey::Step>,
+) -> Option<String> {
+    let own = deploying.and_then(|step| step.condition.clone());
+    let others = proposal
+        .others
+        .iter()
+        .any(|other| shares_job(&parts[0].group, other));
+    let only = parts
+        .iter()
+        .filter(|_| others)
+        .filter_map(|part| is_for(part))
+        .collect::<Vec<_>>()
+        .join(" || ");
+    match (own, only.as_str()) {
+        (own, "") => own,
+        (None, only) => Some(only.to_owned()),
+        (Some(own), only) => {
+            let own = own
+                .trim()
+                .trim_start_matches("${{")
+                .trim_end_matches("}}")
+                .trim();
+            Some(format!("({own}) && ({only})"))
+        }
+    }
+}
+
+/// What the gate's own sections name.
+fn of_gate(parts: &[&Part<'_>], handed: &Handed) -> Handed {
+    let texts: String = parts
+        .iter()
+        .map(|part| part.map.of(&["hosts", "healthgate"]).yaml())
+        .collect();
+    let words: Vec<&str> = texts
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .collect();
+    handed.only(|name| words.contains(&name))
+}
+
+/// All that the parts of one job are handed: a reusable workflow hands the same to each.
+fn handed(parts: &[&Part<'_>]) -> Handed {
+    let mut all = Handed::default();
+    for (name, text) in parts.iter().flat_map(|part| part.handed.iter()) {
+        all.set(name, text);
+    }
+    if parts.iter().any(|part| names_bucket(part)) {
+        all.set("STATE_BUCKET", "${{ vars.STATE_BUCKET }}");
+    }
+    all
+}
+
+fn names_bucket(part: &Part<'_>) -> bool {
+    part.map.yaml().contains("${STATE_BUCKET}")
+}
+
+fn gate_step(
+    frame: &Frame,
+    parts: &[&Part<'_>],
+    id: &str,
+    release: Option<&String>,
+    handed: &Handed,
+) -> String {
+    let part = parts[0];
+    let note = gate_note(parts);
+    let mut stage = Stage {
+        note: &note,
+        name: "Gate the release",
+        id: Some(id),
+        with: vec![("stage", "healthgate".to_owned())],
+        ..Stage::default()
+    };
+    if part.is_configured() {
+        stage.configured = true;
+        stage.handed = handed.clone();
+        // Elsewhere an address may name its own version, which is another name for the same release.
+        let by_release = matches!(part.group.lead.tool, survey::Tool::Ecs(_));
+        if let (true, Some(release)) = (by_release, release) {
+            stage.with.push(("release", release.clone()));
+        }
+        return frame.step(stage);
+    }
+    let written = part
+        .group
+        .lead
+        .environment
+        .as_ref()
+        .and_then(|environment| environment.written.expression());
+    let known: Vec<(&str, &str)> = parts
+        .iter()
+        .filter_map(|part| match &part.gate {
+            Gate::Step(urls) => Some((part.group.environment()?, urls.first()?.as_str())),
+            _ => None,
+        })
+        .collect();
+    let url = match (written, &part.gate) {
+        (Some(written), _) if parts.len() > 1 && !known.is_empty() => {
+            if known.len() < parts.len() {
+                let each = known
+                    .iter()
+                    .map(|(name, _)| format!("{written} == '{name}'"));
+                let only = each.collect::<Vec<_>>().join(" || ");
+                stage.condition = Some(match &frame.condition {
+                    Some(own) => format!("({own}) && ({only})"),
+                    None => only,
+                });
+            }
+            by_environment(written, &known)
+        }
+        (_, Gate::Step(urls)) if urls.len() > 1 => urls.join("\n"),
+        (_, Gate::Step(urls)) => expression(urls.first().map_or("", String::as_str)),
+        _ => scalar(GAP),
+    };
+    stage.with.push(("url", url));
+    stage.with.push(("deadline", "3m".to_owned()));
+    frame.step(stage)
+}
+
+/// What the gate does, and how far its address is known.
+fn gate_note(parts: &[&Part<'_>]) -> String {
+    let mut note = "Fails the job unless three answers in a row are good.".to_owned();
+    for asked in parts.iter().flat_map(|part| &part.asked) {
+        let doubtful = matches!(asked.from, HealthSource::Guess | HealthSource::Environment);
+        let line = format!("\n{}: {}.", asked.url, asked.evidence());
+        if doubtful && !note.contains(&line) {
+            note.push_str(&line);
+        }
+    }
+    note
+}
+
+/// The address of the environment that the job is called for.
+fn by_environment(written: &str, known: &[(&str, &str)]) -> String {
+    let first = known.first().map_or("", |(_, url)| url);
+    if known.iter().all(|(_, url)| *url == first) {
+        return expression(first);
+    }
+    let mut parts: Vec<String> = known
+        .iter()
+        .map(|(name, url)| format!("{written} == '{name}' && '{url}'"))
+        .collect();
+    if let (Some(last), Some((_, url))) = (parts.last_mut(), known.last()) {
+        *last = format!("'{url}'");
+    }
+    expression(&format!("${{{{ {} }}}}", parts.join(" || ")))
+}

@@ -1,0 +1,465 @@
+//! The way back: by our configuration, by the tool's own command, or a true sentence why there is none.
+
+use survey::{ComposeCall, Job, OwnImage, Step, Survey, Tool, Value, Workflow};
+
+use crate::group::Group;
+use crate::handed::Handed;
+use crate::hosts::{Reached, Unreachable};
+
+/// Where our programs can act.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// The job's runner is the machine.
+    Here,
+    Hosts(Vec<Reached>),
+    /// GitHub's runner, which is gone after the job.
+    Nowhere(Option<Unreachable>),
+}
+
+#[derive(Clone, Debug)]
+pub enum Back {
+    /// `rollback:` of the configuration.
+    Configured,
+    /// The tool's own command, in a step after a gate that failed.
+    Step(OwnStep),
+    None(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct OwnStep {
+    pub name: String,
+    pub run: String,
+    pub folder: Option<String>,
+    pub handed: Handed,
+}
+
+pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
+    let lead = group.lead;
+    let Some(workflow) = survey.workflows.get(lead.job.workflow) else {
+        return Back::None("the workflow is not known".to_owned());
+    };
+    let job = workflow.jobs.get(lead.job.job);
+    let again = again(workflow, job, group);
+    match &lead.tool {
+        Tool::Compose(call) => compose(group, call, reach, has_matrix(workflow, job), &again),
+        Tool::Ecs(call) => {
+            if call.cluster.is_some() && call.service.is_some() && usable(lead.release.as_ref()) {
+                Back::Configured
+            } else {
+                Back::None(format!(
+                    "cluster, service or release are only known to the workflow's shell; the way back is {again}"
+                ))
+            }
+        }
+        Tool::Kamal(call) => {
+            let known = matches!(reach, Reach::Hosts(all) if !all.is_empty());
+            if usable(lead.release.as_ref()) && known {
+                Back::Configured
+            } else {
+                Back::None(format!(
+                    "`{0} rollback VERSION` goes back by hand, and `{0} app version` tells what runs; it is not written \
+                     because {1}",
+                    call.program,
+                    if known {
+                        "the version that the workflow gives to Kamal is only known to its shell"
+                    } else {
+                        "no key for its hosts is seen, where the last good version would be kept"
+                    }
+                ))
+            }
+        }
+        Tool::Kubectl(call) => kubectl(call, job, group, &again),
+        Tool::Helm(call) => helm(call, job, group),
+        Tool::Deployer { stage } => deployer(stage.as_ref(), job, group),
+        Tool::Capistrano { stage } => Back::None(format!(
+            "`cap {} deploy:rollback` goes back by hand",
+            stage.as_ref().and_then(Value::literal).unwrap_or("STAGE")
+        )),
+        Tool::CodeDeploy { .. } => Back::None(format!(
+            "`aws deploy create-deployment` with the bundle of the release before goes back, or {again}; whether CodeDeploy goes back by \
+             itself is a setting of the deployment group, and not in the repository"
+        )),
+        Tool::Swarm { .. } => Back::None(format!(
+            "`docker service rollback SERVICE` goes back by hand, or {again}"
+        )),
+        Tool::Container { .. } => Back::None(format!(
+            "the container of before is gone once the new one runs; the way back is {again}"
+        )),
+        Tool::Commands => Back::None(format!("{OVERWRITTEN}; the way back is {again}")),
+        Tool::Systemd { .. } if script_on_hosts(group, reach).is_some() => Back::Configured,
+        Tool::Systemd { .. } | Tool::Copy { .. } if lead.script.is_none() => {
+            Back::None(format!("{OVERWRITTEN}; the way back is {again}"))
+        }
+        Tool::Systemd { .. } | Tool::Copy { .. } => Back::None(format!(
+            "{OVERWRITTEN}; the way back is {again}. With a folder for each release and a link to the one that runs, `rollback: systemd:` could \
+             switch: that is a proposal"
+        )),
+        Tool::Script { path } => script(group, reach, path, &again),
+        Tool::Pm2 { .. } | Tool::Supervisor { .. } => match &lead.script {
+            Some(_) if script_on_hosts(group, reach).is_some() => Back::Configured,
+            Some(script) => script_of(script.takes_release, &script.path, &again),
+            None => Back::None(format!("{OVERWRITTEN}; the way back is {again}")),
+        },
+        Tool::Ansible { .. } => Back::None(format!(
+            "the playbook goes back with the release before: {again}"
+        )),
+        Tool::Platform(call) => Back::None(match call.back {
+            Some(command) => {
+                let app = call.app.as_ref().map_or("APP", |app| app.value.text());
+                format!(
+                    "{} goes back by hand, with what the job logs in with; or {again}",
+                    quoted(&command.replace("APP", app))
+                )
+            }
+            None => format!("{} goes back in its own console; or {again}", call.name),
+        }),
+        Tool::Site { host } => Back::None(format!(
+            "{host} is a static site: the gate is all there is to guard, and the way back is {again}"
+        )),
+        Tool::Hook { .. } => Back::None(format!(
+            "what the request starts is not in this repository; the way back is {again}"
+        )),
+    }
+}
+
+const OVERWRITTEN: &str =
+    "the deployment overwrites its only copy, so there is nothing to switch back to";
+
+/// How the same workflow deploys an earlier release.
+fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
+    let file = workflow.path.rsplit('/').next().unwrap_or_default();
+    let deploying = group
+        .lead
+        .steps
+        .iter()
+        .filter_map(|nth| job?.steps.get(*nth));
+    let texts = deploying.flat_map(|step| {
+        let inputs = step.with.iter().map(|(_, text)| text.value.text());
+        inputs.chain(step.run.as_ref().map(|run| run.value.text()))
+    });
+    // The machine takes the branch as it is then, whichever commit the run is for.
+    let pulls = ["git pull", "reset --hard origin", "reset --hard \"origin"];
+    let takes_branch = texts
+        .into_iter()
+        .any(|text| pulls.iter().any(|pull| text.contains(pull)));
+    if takes_branch {
+        return "a revert on its branch, which the same workflow deploys".to_owned();
+    }
+    if workflow
+        .triggers
+        .iter()
+        .any(|trigger| trigger == "workflow_dispatch")
+    {
+        format!(
+            "the same workflow for the earlier tag or commit (`gh workflow run {file} --ref EARLIER`)"
+        )
+    } else {
+        format!(
+            "the same workflow's run of the earlier commit, made again (`gh run list -w {file}`, then `gh run rerun ID`)"
+        )
+    }
+}
+
+/// In backquotes, unless it has its own.
+fn quoted(command: &str) -> String {
+    if command.contains('`') {
+        command.to_owned()
+    } else {
+        format!("`{command}`")
+    }
+}
+
+/// A release that a step can be given.
+pub fn usable(release: Option<&survey::Fact<Value>>) -> bool {
+    release.is_some_and(|release| {
+        Handed::default()
+            .filled(&release.value, "RELEASE")
+            .is_some()
+    })
+}
+
+/// The services of the project that a release changes, with its image.
+pub fn released<'s>(group: &Group<'s>, call: &ComposeCall) -> Vec<(String, &'s OwnImage)> {
+    let started: Vec<&str> = call
+        .services
+        .iter()
+        .map(|service| service.value.as_str())
+        .collect();
+    let mut all: Vec<(String, &OwnImage)> = Vec::new();
+    let images = group.rows.iter().flat_map(|row| &row.images);
+    for own in images.filter(|own| own.fixed_tag.is_none()) {
+        let service = match (own.service.as_str(), started.as_slice()) {
+            ("", [only]) => *only,
+            ("", _) => continue,
+            (service, _) => service,
+        };
+        let goes_live = started.is_empty() || group.rows.len() > 1 || started.contains(&service);
+        if goes_live && !all.iter().any(|(there, _)| there == service) {
+            all.push((service.to_owned(), own));
+        }
+    }
+    all
+}
+
+/// Whether the job is made once for each row of a matrix.
+pub fn has_matrix(workflow: &Workflow, job: Option<&Job>) -> bool {
+    let tree = yaml::Node::parse(&workflow.text).ok();
+    let matrix = tree.as_ref().and_then(|tree| {
+        let job = tree.get("jobs")?.get(&job?.id)?;
+        job.get("strategy")?.get("matrix")
+    });
+    matrix.is_some()
+}
+
+fn compose(
+    group: &Group<'_>,
+    call: &ComposeCall,
+    reach: &Reach,
+    in_matrix: bool,
+    again: &str,
+) -> Back {
+    let lead = group.lead;
+    let none = |why: String| Back::None(format!("{why}; the way back is {again}"));
+    let released = released(group, call);
+    if group.rows.len() > 1 || (in_matrix && released.len() > 1) {
+        return none(
+            "the services go live one after the other, each in a job of its own: where a later one fails, the ones before it \
+             are on the new release already, and a way back for all would have to know it"
+                .to_owned(),
+        );
+    }
+    if released.is_empty() && call.builds.is_some() {
+        return none(
+            "no image has a release's name: each build replaces the one before".to_owned(),
+        );
+    }
+    let fixed = group
+        .rows
+        .iter()
+        .flat_map(|row| &row.images)
+        .find_map(|own| own.fixed_tag.as_ref().map(|tag| (own, tag)));
+    // A service that stays on `latest` while the others go back is neither release.
+    if let Some((own, tag)) = fixed {
+        return none(format!(
+            "the machine starts {}:{tag}, a tag that each release overwrites; a tag by the commit would make a way back",
+            own.image
+        ));
+    }
+    if released.is_empty() {
+        return none("no image is seen that this repository builds or pushes for it".to_owned());
+    }
+    // What is started by another tag than the release's could never be recorded as the release.
+    if lead.release_variables.is_empty() {
+        return none(
+            "nothing hands the release to Compose in a way that is seen, so the machine starts the tag that its files name".to_owned(),
+        );
+    }
+    if !usable(lead.release.as_ref()) {
+        return none(
+            "what the machine starts has no name of a release that the job could give, such as a tag by the commit".to_owned(),
+        );
+    }
+    let known = |value: &Value| Handed::default().filled(value, "X").is_some();
+    if released.iter().any(|(_, own)| !known(&own.image)) {
+        return none("only the workflow's shell knows the image's name".to_owned());
+    }
+    if call
+        .project
+        .as_ref()
+        .is_some_and(|project| !known(&project.value))
+    {
+        return none("only the workflow's shell knows the project's name".to_owned());
+    }
+    match reach {
+        Reach::Nowhere(Some(why)) => none(why.to_string()),
+        Reach::Nowhere(None) => none(
+            "Compose is called on a runner of GitHub's and reaches its engine in a way of its own"
+                .to_owned(),
+        ),
+        Reach::Hosts(_) if !folder_is_known(group) => {
+            none("the folder of the project on the machine is not seen".to_owned())
+        }
+        Reach::Hosts(_) | Reach::Here => Back::Configured,
+    }
+}
+
+fn folder_is_known(group: &Group<'_>) -> bool {
+    let folder = group.lead.folder.as_ref();
+    folder.is_some_and(|folder| folder_on_host(&folder.value).is_some())
+}
+
+/// A folder on a machine: from the root, or from the user's home.
+pub fn folder_on_host(folder: &str) -> Option<String> {
+    let folder = folder.trim_end_matches('/');
+    let folder = folder
+        .strip_prefix("$HOME")
+        .or_else(|| folder.strip_prefix("${HOME}"))
+        .map_or_else(|| folder.to_owned(), |rest| format!("~{rest}"));
+    let plain = !folder.is_empty() && !folder.contains(['$', '`', '*', '?', '"', '\'', '\n']);
+    let expressions = folder.contains("${{");
+    if expressions {
+        let known = Handed::default().filled(&Value::new(&*folder), "DEPLOY_FOLDER");
+        return known.map(|_| folder);
+    }
+    if !plain || (folder.starts_with('~') && folder != "~" && !folder.starts_with("~/")) {
+        return None;
+    }
+    if folder.starts_with(['/', '~']) {
+        Some(folder)
+    } else {
+        // A login begins in the user's home.
+        Some(format!("~/{}", folder.trim_start_matches("./")))
+    }
+}
+
+fn kubectl(call: &survey::KubectlCall, job: Option<&Job>, group: &Group<'_>, again: &str) -> Back {
+    if call.workloads.is_empty() {
+        return Back::None(format!(
+            "`kubectl rollout undo deployment/NAME` goes back by hand; which workloads change is not seen; or {again}"
+        ));
+    }
+    let mut handed = Handed::default();
+    let mut options = String::new();
+    for (flag, value, usual) in [
+        ("--context", call.context.as_ref(), "KUBE_CONTEXT"),
+        ("--namespace", call.namespace.as_ref(), "NAMESPACE"),
+    ] {
+        let Some(value) = value else { continue };
+        let Some(word) = handed.shell_word(value, usual) else {
+            return Back::None(format!(
+                "`kubectl rollout undo` goes back by hand; only the workflow's shell knows the {usual}; or {again}"
+            ));
+        };
+        options.push_str(&format!(" {flag} {word}"));
+    }
+    let mut run = String::new();
+    for verb in ["undo", "status --timeout=5m"] {
+        for workload in &call.workloads {
+            let Some(word) = handed.shell_word(&workload.value, "WORKLOAD") else {
+                return Back::None(format!(
+                    "`kubectl rollout undo` goes back by hand; only the workflow's shell knows the workload; or {again}"
+                ));
+            };
+            run.push_str(&format!("kubectl rollout {verb}{options} {word}\n"));
+        }
+    }
+    own_step("Undo the rollout", run, handed, job, group)
+}
+
+fn helm(call: &survey::HelmCall, job: Option<&Job>, group: &Group<'_>) -> Back {
+    let mut handed = Handed::default();
+    let release = handed.shell_word(&call.release, "HELM_RELEASE");
+    let namespace = match &call.namespace {
+        Some(namespace) => handed
+            .shell_word(&namespace.value, "NAMESPACE")
+            .map(|word| format!(" --namespace {word}")),
+        None => Some(String::new()),
+    };
+    match (release, namespace) {
+        (Some(release), Some(namespace)) => {
+            let run = format!("helm rollback {release}{namespace} --wait --timeout 5m\n");
+            own_step("Roll the chart back", run, handed, job, group)
+        }
+        _ => Back::None(format!(
+            "`helm rollback {}` goes back by hand, and `helm history` tells what runs; it is not written because only the workflow's \
+             shell knows its release or namespace",
+            call.release
+        )),
+    }
+}
+
+fn deployer(stage: Option<&Value>, job: Option<&Job>, group: &Group<'_>) -> Back {
+    let mut handed = Handed::default();
+    let stage = match stage {
+        Some(stage) => handed.shell_word(stage, "STAGE"),
+        None => Some(String::new()),
+    };
+    let step = job.and_then(|job| job.steps.get(*group.lead.steps.first()?));
+    let text = step
+        .and_then(|step| step.run.as_ref())
+        .map(|run| run.value.text());
+    let mut words = text.unwrap_or_default().split_whitespace();
+    let program = words.find(|word| *word == "dep" || word.ends_with("/dep"));
+    let plain = |word: &&str| {
+        word.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+    };
+    match (stage, program.filter(plain)) {
+        (Some(stage), Some(program)) => {
+            let run = format!("{program} rollback {stage}").trim_end().to_owned() + "\n";
+            own_step("Go back to the release before", run, handed, job, group)
+        }
+        _ => Back::None("`dep rollback STAGE` goes back by hand".to_owned()),
+    }
+}
+
+/// A step of the tool itself, with what its own step has.
+fn own_step(
+    name: &str,
+    run: String,
+    mut handed: Handed,
+    job: Option<&Job>,
+    group: &Group<'_>,
+) -> Back {
+    let step: Option<&Step> = job.and_then(|job| job.steps.get(*group.lead.steps.last()?));
+    for (name, text) in step.iter().flat_map(|step| &step.env) {
+        handed.set(name, text.value.text());
+    }
+    Back::Step(OwnStep {
+        name: name.to_owned(),
+        run,
+        folder: step.and_then(|step| step.folder.clone()),
+        handed,
+    })
+}
+
+/// The command that makes `$RELEASE` live on the machine: the script that is there, called as the workflow calls
+/// it, with the release in its place. `None` where only the workflow knows how.
+pub(crate) fn script_on_hosts(group: &Group<'_>, reach: &Reach) -> Option<String> {
+    let lead = group.lead;
+    let script = lead.script.as_ref().filter(|script| script.takes_release)?;
+    let folder = folder_on_host(&lead.folder.as_ref()?.value)?;
+    let there = matches!(reach, Reach::Hosts(all) if !all.is_empty()) && lead.login.is_some();
+    let known = !folder.contains("${{") && !script.path.contains(' ');
+    if !there || !known || !usable(lead.release.as_ref()) {
+        return None;
+    }
+    let release = lead.release.as_ref()?;
+    let mut command = format!("cd {} && ", remote::quote_path(&folder));
+    for name in &lead.release_variables {
+        command.push_str(&format!("{name}=\"$RELEASE\" "));
+    }
+    command.push_str(&format!("./{}", script.path));
+    for argument in &script.arguments {
+        let word = if argument == &release.value {
+            "\"$RELEASE\"".to_owned()
+        } else {
+            remote::quote(argument.literal()?)
+        };
+        command.push_str(&format!(" {word}"));
+    }
+    Some(command)
+}
+
+fn script(group: &Group<'_>, reach: &Reach, path: &str, again: &str) -> Back {
+    if script_on_hosts(group, reach).is_some() {
+        return Back::Configured;
+    }
+    match &group.lead.script {
+        Some(script) => script_of(script.takes_release, &script.path, again),
+        None => Back::None(format!(
+            "{path} is not in this repository, so whether it can go to an earlier release is not seen; the way back is {again}"
+        )),
+    }
+}
+
+fn script_of(takes_release: bool, path: &str, again: &str) -> Back {
+    Back::None(if takes_release {
+        format!("{path} takes the release, so it goes back with the earlier one: {again}")
+    } else {
+        format!(
+            "{path} takes no release, so it cannot be told to go to an earlier one. A revert on its branch, which the same workflow \
+             deploys, goes back; with the commit as an argument, the script could: that is a proposal"
+        )
+    })
+}

@@ -1,0 +1,23 @@
+//! From what the workflows of a repository do to steps that guard it: the gate, the way back, the configuration, and
+//! the change of the workflow. Nothing is asked, read or written here.
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")
+)]
+
+pub mod additions;
+pub mod back;
+pub mod group;
+pub mod handed;
+pub mod health;
+pub mod hosts;
+pub mod machine;
+pub mod new_workflow;
+pub mod patch;
+pub mod proposal;
+pub mod section;
+pub mod steps;
+pub mod text;
+pub mod tools;
+pub mod tree;
+pub mod words;

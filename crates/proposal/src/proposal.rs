@@ -1,0 +1,273 @@
+//! What is proposed for a deployment: the gate, the way back, and what the configuration says for them.
+
+use survey::{HealthSource, Job, Survey, Tool, Value, Workflow};
+
+use crate::back::{self, Back, Reach};
+use crate::group::Group;
+use crate::handed::Handed;
+use crate::health::{self, Asked};
+use crate::hosts;
+use crate::machine::Machine;
+use crate::section;
+use crate::tree::Map;
+
+/// What the gate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Addresses that any machine can ask: a step alone.
+    Step(Vec<String>),
+    /// Probes of the configuration.
+    Configured,
+    /// What to ask is not known.
+    Unknown(String),
+}
+
+/// A deployment into one environment, and what guards it.
+#[derive(Debug)]
+pub struct Part<'s> {
+    pub group: Group<'s>,
+    pub workflow: &'s Workflow,
+    pub job: &'s Job,
+    pub asked: Vec<Asked>,
+    pub reach: Reach,
+    pub gate: Gate,
+    pub back: Back,
+    /// The configuration, but for what all have alike; empty where none is needed.
+    pub map: Map,
+    /// All that the configuration names of the step's environment.
+    pub handed: Handed,
+}
+
+#[derive(Debug)]
+pub struct Proposal<'s> {
+    pub service: String,
+    /// The chosen one first.
+    pub parts: Vec<Part<'s>>,
+    pub others: Vec<Group<'s>>,
+}
+
+/// What flags and answers say of it.
+#[derive(Clone, Debug, Default)]
+pub struct Asks<'w> {
+    pub service: String,
+    pub url: Option<&'w str>,
+    pub gate_only: bool,
+    pub machines: &'w [Machine],
+}
+
+impl<'s> Proposal<'s> {
+    pub fn make(
+        survey: &'s Survey,
+        groups: Vec<Group<'s>>,
+        others: Vec<Group<'s>>,
+        asks: &Asks<'_>,
+    ) -> Proposal<'s> {
+        let parts = groups.into_iter().enumerate();
+        let parts = parts.filter_map(|(nth, group)| {
+            // An address that a flag names is that of the chosen one.
+            let asks = Asks {
+                url: asks.url.filter(|_| nth == 0),
+                ..asks.clone()
+            };
+            part(survey, group, &asks)
+        });
+        let mut parts: Vec<Part<'s>> = parts.collect();
+        // What cannot have one file with the chosen one is guarded by itself.
+        let configured = parts.first().is_some_and(Part::is_configured);
+        let job = parts.first().map(|part| part.group.job());
+        parts.retain(|part| part.is_configured() == configured || Some(part.group.job()) == job);
+        Proposal {
+            service: asks.service.clone(),
+            parts,
+            others,
+        }
+    }
+
+    pub fn is_configured(&self) -> bool {
+        self.parts.iter().any(Part::is_configured)
+    }
+
+    /// Whether the configuration has a part for each environment.
+    pub fn has_environments(&self) -> bool {
+        self.is_configured() && self.parts.len() > 1
+    }
+}
+
+impl Part<'_> {
+    pub fn is_configured(&self) -> bool {
+        !self.map.is_empty()
+    }
+}
+
+/// Whether the job runs on machines of one's own.
+pub fn is_own_runner(job: &Job) -> bool {
+    job.labels
+        .iter()
+        .any(|label| label.text().eq_ignore_ascii_case("self-hosted"))
+}
+
+/// Whether the whole of the repository is checked out before a step.
+pub fn has_checkout(job: &Job, before: usize) -> bool {
+    job.steps.iter().take(before).any(|step| {
+        let input = |wanted: &str| step.with.iter().find(|(name, _)| name == wanted);
+        let sparse = input("sparse-checkout");
+        let has_ours = sparse.is_none_or(|(_, folders)| folders.value.text().contains(".github"));
+        is_checkout(step) && input("path").is_none() && input("repository").is_none() && has_ours
+    })
+}
+
+/// Whether another checkout replaces what is in the folder.
+fn has_other_checkout(job: &Job) -> bool {
+    job.steps
+        .iter()
+        .any(|step| is_checkout(step) && !step.with.iter().any(|(name, _)| name == "path"))
+}
+
+fn is_checkout(step: &survey::Step) -> bool {
+    let uses = step.uses.as_ref().map(|uses| uses.value.text());
+    uses.is_some_and(|uses| uses.starts_with("actions/checkout@"))
+}
+
+fn part<'s>(survey: &'s Survey, group: Group<'s>, asks: &Asks<'_>) -> Option<Part<'s>> {
+    let id = group.job();
+    let workflow = survey.workflows.get(id.workflow)?;
+    let job = workflow.jobs.get(id.job)?;
+    let mut handed = Handed::default();
+    let asked = health::asked(&group, asks.url);
+    let reach = reach(&group, job, asks.machines, &mut handed);
+    let back = if asks.gate_only {
+        Back::None("only the gate was asked for".to_owned())
+    } else {
+        back::decide(survey, &group, &reach)
+    };
+    let configurable = can_be_configured(job, &group, &reach);
+    let back = match (back, &configurable) {
+        (Back::Configured, Err(why)) => Back::None(why.clone()),
+        (back, _) => back,
+    };
+    let gate = gate(&group, &asked, &reach, &back, &configurable, asks.gate_only);
+    let mut map = Map::default();
+    if gate == Gate::Configured || matches!(back, Back::Configured) {
+        map = section::of(
+            &section::Facts {
+                service: &asks.service,
+                group: &group,
+                asked: &asked,
+                reach: &reach,
+                back: &back,
+                job,
+                in_matrix: back::has_matrix(workflow, Some(job)),
+            },
+            &mut handed,
+        );
+    } else {
+        handed = Handed::default();
+    }
+    Some(Part {
+        group,
+        workflow,
+        job,
+        asked,
+        reach,
+        gate,
+        back,
+        map,
+        handed,
+    })
+}
+
+fn reach(group: &Group<'_>, job: &Job, machines: &[Machine], handed: &mut Handed) -> Reach {
+    match hosts::reached(group.lead, Some(job), machines, handed) {
+        Ok(all) if !all.is_empty() => Reach::Hosts(all),
+        Ok(_) if is_own_runner(job) => Reach::Here,
+        Ok(_) => Reach::Nowhere(None),
+        Err(why) => Reach::Nowhere(Some(why)),
+    }
+}
+
+/// The configuration comes by a checkout; one that is added must clean nothing away.
+fn can_be_configured(job: &Job, group: &Group<'_>, reach: &Reach) -> Result<(), String> {
+    let first = group.lead.steps.iter().min().copied().unwrap_or_default();
+    if has_checkout(job, first) {
+        return Ok(());
+    }
+    if has_other_checkout(job) {
+        return Err(
+            "the job checks out something else than the whole of this repository into its folder, and our configuration comes by a \
+             checkout"
+                .to_owned(),
+        );
+    }
+    if is_own_runner(job) || matches!(reach, Reach::Here) {
+        return Err(
+            "the job has no checkout, which our configuration comes by; one that is added would clean the runner's folder, which may \
+             hold data"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn gate(
+    group: &Group<'_>,
+    asked: &[Asked],
+    reach: &Reach,
+    back: &Back,
+    configurable: &Result<(), String>,
+    gate_only: bool,
+) -> Gate {
+    let on_host = asked.iter().any(|asked| asked.on_host);
+    let can_reach = !matches!(reach, Reach::Nowhere(_));
+    let probes = match &group.lead.tool {
+        Tool::Ecs(call) => {
+            let known = call.cluster.is_some() && call.service.is_some();
+            known && back::usable(group.lead.release.as_ref())
+        }
+        Tool::Systemd { units, .. } => !units.is_empty() && can_reach,
+        Tool::Compose(_) => can_reach && asked.is_empty(),
+        _ => false,
+    };
+    let configured = matches!(back, Back::Configured);
+    if configurable.is_ok() && (configured || (on_host && can_reach)) {
+        return Gate::Configured;
+    }
+    let open: Vec<String> = asked
+        .iter()
+        .filter(|asked| !asked.on_host)
+        .map(|asked| asked.url.text().to_owned())
+        .collect();
+    if gate_only && !open.is_empty() {
+        return Gate::Step(open);
+    }
+    if configurable.is_ok() && probes {
+        return Gate::Configured;
+    }
+    if !open.is_empty() {
+        return Gate::Step(open);
+    }
+    Gate::Unknown(match (configurable, reach, on_host) {
+        (Err(why), ..) if on_host || probes => why.clone(),
+        (_, Reach::Nowhere(Some(why)), _) => {
+            format!(
+                "no address is seen that any machine can ask, and the machine itself cannot be asked: {why}"
+            )
+        }
+        _ => "no address is seen that tells whether it is healthy".to_owned(),
+    })
+}
+
+impl Gate {
+    /// Whether the address tells only that something answers.
+    pub fn is_weak(&self, asked: &[Asked]) -> bool {
+        matches!(self, Gate::Step(_))
+            && asked
+                .iter()
+                .all(|asked| asked.from == HealthSource::Environment)
+    }
+}
+
+/// The release as the step is given it.
+pub fn release(group: &Group<'_>) -> Option<Value> {
+    let release = group.lead.release.as_ref()?;
+    Some(release.value.clone())
+}

@@ -1,0 +1,459 @@
+//! What the configuration says for one deployment.
+
+use survey::{ComposeCall, EcsCall, HealthSource, Job, Tool, Value};
+
+use crate::back::{Back, Reach, folder_on_host, released, script_on_hosts};
+use crate::group::Group;
+use crate::handed::Handed;
+use crate::health::Asked;
+use crate::hosts::Reached;
+use crate::tree::{Map, Tree};
+
+pub struct Facts<'f, 's> {
+    pub service: &'f str,
+    pub group: &'f Group<'s>,
+    pub asked: &'f [Asked],
+    pub reach: &'f Reach,
+    pub back: &'f Back,
+    pub job: &'f Job,
+    pub in_matrix: bool,
+}
+
+/// All sections; `handed` gets what they name of the step's environment.
+pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
+    let mut map = Map::default();
+    if let Reach::Hosts(all) = facts.reach
+        && needs_hosts(facts)
+    {
+        let mut hosts = Map::default();
+        for one in all {
+            hosts.add(&one.name, Tree::Map(one.entry.clone()));
+        }
+        map.add_noted(
+            "The login of the workflow that deploys.",
+            "hosts",
+            Tree::Map(hosts),
+        );
+    }
+    if matches!(facts.back, Back::Configured) {
+        map.add_noted(
+            "Before: where this does not pass, nothing is touched.",
+            "preflight",
+            Tree::Map(preflight(facts)),
+        );
+    }
+    map.add_noted(
+        "After: whether it is healthy.",
+        "healthgate",
+        Tree::Map(healthgate(facts, handed)),
+    );
+    if matches!(facts.back, Back::Configured) {
+        map.add_noted(
+            "Back: to the newest release that passed its gate.",
+            "rollback",
+            Tree::Map(rollback(facts, handed)),
+        );
+    }
+    map
+}
+
+/// An environment that is not asked for anything on a machine does not need its login.
+fn needs_hosts(facts: &Facts<'_, '_>) -> bool {
+    let tool = &facts.group.lead.tool;
+    matches!(facts.back, Back::Configured)
+        || facts.asked.iter().any(|asked| asked.on_host)
+        || matches!(tool, Tool::Compose(_) | Tool::Systemd { .. })
+}
+
+fn hosts<'f>(facts: &'f Facts<'_, '_>) -> &'f [Reached] {
+    match facts.reach {
+        Reach::Hosts(all) => all,
+        Reach::Here | Reach::Nowhere(_) => &[],
+    }
+}
+
+fn preflight(facts: &Facts<'_, '_>) -> Map {
+    let mut map = Map::default();
+    let hosts = hosts(facts);
+    if let Some(first) = hosts.first() {
+        let names = hosts.iter().map(|one| one.name.as_str());
+        let key = Map::default()
+            .with("name", Tree::text(&first.key_env))
+            .with("kind", Tree::plain("ssh-private-key"))
+            .with("hosts", Tree::texts(names));
+        map.add("secrets", Tree::List(vec![Tree::Map(key)]));
+        let docker = matches!(facts.group.lead.tool, Tool::Compose(_) | Tool::Kamal(_));
+        let each = hosts.iter().map(|one| {
+            let mut check = Map::default().with("host", Tree::text(&one.name));
+            if docker {
+                check.add("commands", Tree::texts(["docker"]));
+            }
+            Tree::Map(check)
+        });
+        map.add("hosts", Tree::List(each.collect()));
+    }
+    if matches!(facts.group.lead.tool, Tool::Ecs(_)) {
+        let bucket = Map::default().with("name", Tree::plain("STATE_BUCKET"));
+        map.add("variables", Tree::List(vec![Tree::Map(bucket)]));
+    }
+    if matches!(facts.reach, Reach::Here) {
+        let disk = Map::default()
+            .with("path", Tree::text("/"))
+            .with("min-free", Tree::plain("1GiB"));
+        map.add("disk", Tree::List(vec![Tree::Map(disk)]));
+    }
+    map
+}
+
+fn healthgate(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
+    let ecs = matches!(facts.group.lead.tool, Tool::Ecs(_));
+    let policy = if ecs {
+        [
+            ("interval", "5s"),
+            ("success-threshold", "3"),
+            ("deadline", "15m"),
+        ]
+        .as_slice()
+    } else {
+        [
+            ("interval", "2s"),
+            ("timeout", "5s"),
+            ("success-threshold", "3"),
+            ("failure-limit", "3"),
+            ("startup", "30s"),
+            ("deadline", "3m"),
+        ]
+        .as_slice()
+    };
+    let mut keys = Map::default();
+    for (key, value) in policy {
+        keys.add(key, Tree::plain(value));
+    }
+    let mut map = Map::default().with("policy", Tree::Map(keys));
+    if !ecs {
+        map.add_noted(
+            "A release is compared where an answer names one, in X-Version or {\"version\": …}; `required` insists on it.",
+            "release-identity",
+            Tree::plain("optional"),
+        );
+    }
+    let http = http(facts, handed);
+    if !http.is_empty() {
+        map.add("http", Tree::List(http));
+    }
+    match &facts.group.lead.tool {
+        Tool::Compose(call) if !one_of_several(facts) || facts.asked.is_empty() => {
+            if let Some(probe) = compose_probe(facts, call, handed) {
+                map.add_noted(
+                    "Each container runs, is healthy where it has a health check, and is not started again.",
+                    "compose",
+                    Tree::List(vec![Tree::Map(probe)]),
+                );
+            }
+        }
+        Tool::Systemd { units, .. } if !matches!(facts.reach, Reach::Nowhere(_)) => {
+            let each = units.iter().map(|unit| {
+                let name = unit.value.trim_end_matches(".service");
+                let mut probe = Map::default()
+                    .with("name", Tree::text(name))
+                    .with("unit", Tree::text(&unit.value));
+                on_hosts(facts, &mut probe);
+                Tree::Map(probe)
+            });
+            map.add_noted("The units stay up.", "systemd", Tree::List(each.collect()));
+        }
+        Tool::Ecs(call) => {
+            if let Some(mut probe) = service(call, handed) {
+                if let Some(container) = &call.container
+                    && let Some(text) = handed.filled(&container.value, "CONTAINER_NAME")
+                {
+                    probe.add("container", Tree::filled(&text));
+                }
+                let mut named = Map::default().with("name", Tree::plain("service"));
+                named.append(probe);
+                map.add_noted(
+                    "Its PRIMARY deployment is ours, because the image's tag is the release, and is rolled out.",
+                    "ecs",
+                    Tree::List(vec![Tree::Map(named)]),
+                );
+            }
+        }
+        _ => {}
+    }
+    map
+}
+
+/// Whether each run of the job starts one of several services: the containers of the others come and go meanwhile.
+fn one_of_several(facts: &Facts<'_, '_>) -> bool {
+    facts.in_matrix || facts.group.rows.len() > 1
+}
+
+fn http(facts: &Facts<'_, '_>, handed: &mut Handed) -> Vec<Tree> {
+    let mut all = Vec::new();
+    let ecs = matches!(facts.group.lead.tool, Tool::Ecs(_));
+    let asked: Vec<&Asked> = facts
+        .asked
+        .iter()
+        // Until the rollout is over the tasks of before answer too, and name no release.
+        .filter(|asked| !ecs || asked.from != HealthSource::Environment)
+        .collect();
+    let count = asked.len();
+    for (nth, asked) in asked.iter().enumerate() {
+        let Some(url) = handed.filled(&asked.url, "HEALTH_URL") else {
+            continue;
+        };
+        let name = if count == 1 {
+            "ready".to_owned()
+        } else {
+            format!("ready-{}", nth + 1)
+        };
+        let mut probe = Map::default()
+            .with("name", Tree::text(&name))
+            .with("url", Tree::filled(&url));
+        if asked.on_host
+            && let Some(first) = hosts(facts).first()
+        {
+            probe.add("via", Tree::text(&first.name));
+        }
+        if ecs {
+            probe.add("severity", Tree::plain("advisory"));
+        }
+        all.push(Tree::Map(probe));
+    }
+    all
+}
+
+fn compose_probe(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut Handed) -> Option<Map> {
+    let mut probe = Map::default().with("name", Tree::plain("containers"));
+    // Compose takes its time on a busy machine.
+    probe.add(
+        "policy",
+        Tree::Map(Map::default().with("timeout", Tree::plain("30s"))),
+    );
+    project(facts, call, handed, &mut probe)?;
+    let mut services: Vec<String> = call
+        .services
+        .iter()
+        .map(|service| service.value.clone())
+        .collect();
+    if services.is_empty() {
+        services = released(facts.group, call)
+            .into_iter()
+            .map(|(service, _)| service)
+            .collect();
+    }
+    if !services.is_empty() {
+        probe.add("services", Tree::texts(services.iter().map(String::as_str)));
+    }
+    on_hosts(facts, &mut probe);
+    Some(probe)
+}
+
+/// Folder, files, name and environment files, as the workflow calls Compose.
+fn project(
+    facts: &Facts<'_, '_>,
+    call: &ComposeCall,
+    handed: &mut Handed,
+    map: &mut Map,
+) -> Option<()> {
+    let folder = facts.group.lead.folder.as_ref();
+    match facts.reach {
+        Reach::Hosts(_) => {
+            let folder = folder_on_host(&folder?.value)?;
+            let text = handed.filled(&Value::new(folder), "DEPLOY_FOLDER")?;
+            map.add("folder", Tree::filled(&text));
+        }
+        Reach::Here => {
+            if let Some(folder) = folder.filter(|folder| !matches!(folder.value.as_str(), "" | "."))
+            {
+                let text = handed.filled(&Value::new(&*folder.value), "DEPLOY_FOLDER")?;
+                map.add("folder", Tree::filled(&text));
+            }
+        }
+        Reach::Nowhere(_) => return None,
+    }
+    if !call.files.is_empty() {
+        map.add(
+            "files",
+            Tree::texts(call.files.iter().map(|file| file.value.as_str())),
+        );
+    }
+    if let Some(name) = &call.project {
+        let text = handed.filled(&name.value, "COMPOSE_PROJECT_NAME")?;
+        map.add("project", Tree::filled(&text));
+    }
+    if !call.env_files.is_empty() {
+        map.add(
+            "env-files",
+            Tree::texts(call.env_files.iter().map(|file| file.value.as_str())),
+        );
+    }
+    Some(())
+}
+
+fn on_hosts(facts: &Facts<'_, '_>, map: &mut Map) {
+    match hosts(facts) {
+        [] => {}
+        [one] => map.add("host", Tree::text(&one.name)),
+        _ => map.add("hosts", Tree::plain("all")),
+    }
+}
+
+fn service(call: &EcsCall, handed: &mut Handed) -> Option<Map> {
+    let mut map = Map::default();
+    for (key, fact, usual) in [
+        ("cluster", call.cluster.as_ref(), "ECS_CLUSTER"),
+        ("service", call.service.as_ref(), "ECS_SERVICE"),
+        ("region", call.region.as_ref(), "AWS_REGION"),
+    ] {
+        if let Some(fact) = fact {
+            map.add(key, Tree::filled(&handed.filled(&fact.value, usual)?));
+        }
+    }
+    Some(map)
+}
+
+fn rollback(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
+    let mut map = Map::default();
+    let (note, state) = state(facts, handed);
+    map.add_noted(&note, "state", Tree::filled(&state));
+    match &facts.group.lead.tool {
+        Tool::Compose(call) => {
+            let target = compose_target(facts, call, handed);
+            map.add_noted(
+                "Only these services are made again; all others stay as they are.",
+                "compose",
+                Tree::Map(target.unwrap_or_default()),
+            );
+        }
+        Tool::Ecs(call) => {
+            map.add("deadline", Tree::plain("20m"));
+            map.add("ecs", Tree::Map(service(call, handed).unwrap_or_default()));
+        }
+        Tool::Kamal(call) => {
+            let deploying = facts.group.lead.steps.last();
+            let step = deploying.and_then(|nth| facts.job.steps.get(*nth));
+            for (name, text) in step.iter().flat_map(|step| &step.env) {
+                handed.set(name, text.value.text());
+            }
+            let destination = call
+                .destination
+                .as_ref()
+                .and_then(Value::literal)
+                .map_or(String::new(), |name| format!(" -d {}", remote::quote(name)));
+            let program = &call.program;
+            // Shell text: the shell fills in its variables.
+            let command = Map::default()
+                .with(
+                    "run",
+                    Tree::filled(&format!("{program} rollback \"$RELEASE\"{destination}")),
+                )
+                .with(
+                    "current",
+                    // Its last word: the lines before say which host was asked.
+                    Tree::filled(&format!(
+                        "{program} app version --primary{destination} | awk 'NF {{ last = $NF }} END {{ print last }}'"
+                    )),
+                );
+            map.add("command", Tree::Map(command));
+        }
+        _ => {
+            if let Some(run) = script_on_hosts(facts.group, facts.reach) {
+                let names = hosts(facts).iter().map(|one| one.name.as_str());
+                let command = Map::default()
+                    .with("hosts", Tree::texts(names))
+                    .with("on-hosts", Tree::plain("true"))
+                    .with("run", Tree::filled(&run));
+                map.add_noted(
+                    "The script that is on the machine, with the release to go back to.",
+                    "command",
+                    Tree::Map(command),
+                );
+            }
+        }
+    }
+    map
+}
+
+fn compose_target(facts: &Facts<'_, '_>, call: &ComposeCall, handed: &mut Handed) -> Option<Map> {
+    let mut target = Map::default();
+    if !hosts(facts).is_empty() {
+        let names = hosts(facts).iter().map(|one| one.name.as_str());
+        target.add("hosts", Tree::texts(names));
+    }
+    project(facts, call, handed, &mut target)?;
+    let mut env = Map::default();
+    for name in &facts.group.lead.release_variables {
+        env.add(name, Tree::text("{release}"));
+    }
+    let profiles: Vec<&str> = call
+        .profiles
+        .iter()
+        .map(|profile| profile.value.as_str())
+        .collect();
+    if !profiles.is_empty() {
+        env.add("COMPOSE_PROFILES", Tree::text(&profiles.join(",")));
+    }
+    if !env.is_empty() {
+        target.add("env", Tree::Map(env));
+    }
+    let mut services = Map::default();
+    for (service, own) in released(facts.group, call) {
+        let image = handed.filled(&own.image, "IMAGE")?;
+        let text = format!("{image}:{}{{release}}{}", own.before, own.after);
+        services.add(&service, Tree::filled(&text));
+    }
+    target.add("services", Tree::Map(services));
+    Some(target)
+}
+
+/// Whether the job empties the folder there of files that the repository does not have.
+fn clears_folder(job: &Job) -> bool {
+    let clears = |text: &str| text.contains("--delete") || text.contains("git clean");
+    job.steps.iter().any(|step| {
+        let inputs = step.with.iter().map(|(_, text)| text);
+        inputs
+            .chain(&step.run)
+            .any(|text| clears(text.value.text()))
+    })
+}
+
+/// Where the state is kept, and why there.
+fn state(facts: &Facts<'_, '_>, handed: &mut Handed) -> (String, String) {
+    let service = facts.service;
+    let name = facts
+        .group
+        .environment()
+        .map_or_else(|| service.to_owned(), |name| name.replace('/', "-"));
+    let home = format!("~/.deploy-guard/{service}-{name}.json");
+    match (&facts.group.lead.tool, hosts(facts).first()) {
+        (Tool::Ecs(_), _) => (
+            "A bucket is the one thing that the repository does not say: the variable STATE_BUCKET.".to_owned(),
+            format!("s3://${{STATE_BUCKET}}/{service}/{name}.json"),
+        ),
+        (_, Some(host)) => {
+            let folder = facts.group.lead.folder.as_ref();
+            let folder = folder
+                .filter(|_| !clears_folder(facts.job))
+                .filter(|_| matches!(facts.group.lead.tool, Tool::Compose(_)))
+                .and_then(|folder| folder_on_host(&folder.value))
+                .and_then(|folder| handed.filled(&Value::new(folder), "DEPLOY_FOLDER"));
+            let path = folder.map_or(home, |folder| {
+                format!("{folder}/.deploy-guard/{name}.json")
+            });
+            let path = if path.starts_with('/') {
+                path
+            } else {
+                format!("/{path}")
+            };
+            (
+                "A proposal: on the machine, where each runner finds it.".to_owned(),
+                format!("ssh://{}{path}", host.name),
+            )
+        }
+        (_, None) => (
+            "A proposal: on the runner, outside the checkout.".to_owned(),
+            format!("${{HOME}}/.local/state/deploy-guard/{service}/{name}.json"),
+        ),
+    }
+}

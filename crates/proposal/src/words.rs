@@ -1,0 +1,449 @@
+//! What `init` tells a person: how the repository deploys, with the line of each claim, and what is proposed.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use survey::{Deployment, Fact, Job, OwnImage, Survey, Tool, Value};
+
+use crate::additions::Change;
+use crate::back::Back;
+use crate::group::{self, Group};
+use crate::health;
+use crate::proposal::{Gate, Part, Proposal};
+use crate::text::{indented, line};
+
+/// What was seen.
+pub fn told(survey: &Survey) -> String {
+    let mut text = format!(
+        "Looked at {}\n",
+        survey
+            .root
+            .join(&survey.below)
+            .components()
+            .collect::<PathBuf>()
+            .display()
+    );
+    if !survey.git {
+        text.push_str(
+            "  no Git repository: GitHub runs the workflow once this is one (`git init`)\n",
+        );
+    }
+    for group in group::groups(survey) {
+        deployment(survey, &group, &mut text);
+    }
+    for one in &survey.published {
+        let _ = writeln!(
+            text,
+            "  published, not deployed: {} ({})",
+            line(&one.value),
+            one.at
+        );
+    }
+    for one in &survey.unused {
+        let _ = writeln!(
+            text,
+            "  there, unused by any workflow: {} ({})",
+            line(&one.path),
+            one.what
+        );
+    }
+    for note in &survey.passed_over {
+        let _ = writeln!(text, "  passed over: {}", line(note));
+    }
+    if survey.workflows.is_empty() {
+        text.push_str("  no workflow below .github/workflows\n");
+    }
+    text
+}
+
+struct Table<'t>(&'t mut String);
+
+impl Table<'_> {
+    fn row(&mut self, what: &str, which: &str) {
+        let _ = writeln!(self.0, "    {what:<15}{}", line(which));
+    }
+
+    fn fact(&mut self, what: &str, fact: Option<&Fact<Value>>) {
+        if let Some(fact) = fact {
+            self.row(what, &format!("{} ({})", fact.value, fact.at));
+        }
+    }
+
+    fn facts(&mut self, what: &str, facts: &[Fact<String>]) {
+        let each = facts
+            .iter()
+            .map(|fact| format!("{} ({})", fact.value, fact.at));
+        let all: Vec<String> = each.collect();
+        if !all.is_empty() {
+            self.row(what, &all.join(", "));
+        }
+    }
+}
+
+fn deployment(survey: &Survey, group: &Group<'_>, text: &mut String) {
+    let lead = group.lead;
+    let _ = writeln!(text, "  deploys {}", line(&group::shown(group)));
+    let mut table = Table(text);
+    for by in &lead.by {
+        table.row("called at", &by.to_string());
+    }
+    let workflow = survey.workflows.get(lead.job.workflow);
+    let job = workflow.and_then(|workflow| workflow.jobs.get(lead.job.job));
+    if let (Some(workflow), Some(job)) = (workflow, job) {
+        let labels: Vec<&str> = job.labels.iter().map(Value::text).collect();
+        table.row(
+            "job",
+            &format!(
+                "{} on {} ({}:{})",
+                job.id,
+                labels.join(", "),
+                workflow.path,
+                job.line
+            ),
+        );
+    }
+    if let Some(environment) = &lead.environment {
+        table.row(
+            "environment",
+            &format!("{} ({})", environment.name.value, environment.name.at),
+        );
+    }
+    login(lead, &mut table);
+    if let Some(folder) = &lead.folder {
+        table.row("folder", &format!("{} ({})", folder.value, folder.at));
+    }
+    let own: Vec<&str> = images(group)
+        .iter()
+        .map(|own| own.service.as_str())
+        .collect();
+    tool(&lead.tool, &own, &mut table);
+    if let Some(script) = &lead.script {
+        let arguments: Vec<&str> = script.arguments.iter().map(Value::text).collect();
+        let words = format!("{} {}", script.path, arguments.join(" "));
+        let release = if script.takes_release {
+            "takes the release"
+        } else {
+            "takes no release"
+        };
+        table.row(
+            "script",
+            &format!("{} ({}), {release}", words.trim_end(), script.called_at),
+        );
+    }
+    for file in lead.script.iter().flat_map(|script| &script.files) {
+        table.row("its file", &format!("{} ({})", file.value, file.at));
+    }
+    for own in images(group) {
+        let service = if own.service.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", own.service)
+        };
+        table.row(
+            "releases",
+            &match &own.fixed_tag {
+                Some(tag) => format!(
+                    "{service}{}:{tag}, which each one overwrites ({})",
+                    own.image, own.at
+                ),
+                None => format!(
+                    "{service}{}:{}RELEASE{} ({})",
+                    own.image, own.before, own.after, own.at
+                ),
+            },
+        );
+    }
+    table.fact("release", lead.release.as_ref());
+    if let Some(at) = &lead.migration {
+        table.row(
+            "migration",
+            &format!("{} ({}): no way back takes it back", at.value, at.at),
+        );
+    }
+    for asked in health::asked(group, None) {
+        table.row("health", &format!("{} ({})", asked.url, asked.evidence()));
+    }
+    if let (Some(workflow), Some(job)) = (workflow, job) {
+        let used: Vec<String> = secrets(job, lead.last_step)
+            .into_iter()
+            .map(|(name, line)| format!("{name} ({}:{line})", workflow.path))
+            .collect();
+        if !used.is_empty() {
+            table.row("secrets", &used.join(", "));
+        }
+    }
+}
+
+fn login(lead: &Deployment, table: &mut Table<'_>) {
+    let Some(login) = &lead.login else { return };
+    let user = login
+        .user
+        .as_ref()
+        .map_or(String::new(), |user| format!("{}@", user.value));
+    let at = |fact: &Fact<Value>| fact.at.to_string();
+    let mut lines = vec![at(&login.address)];
+    lines.extend(login.user.iter().map(at));
+    lines.dedup();
+    table.row(
+        "reaches",
+        &format!("{user}{} ({})", login.address.value, lines.join(", ")),
+    );
+    table.fact("port", login.port.as_ref());
+    table.fact("key", login.key.as_ref());
+    table.fact("password", login.password.as_ref());
+    table.fact("by way of", login.jump.as_ref());
+}
+
+fn images<'g>(group: &'g Group<'_>) -> Vec<&'g OwnImage> {
+    let mut all: Vec<&OwnImage> = Vec::new();
+    for own in group.rows.iter().flat_map(|row| &row.images) {
+        if !all
+            .iter()
+            .any(|there| there.service == own.service && there.image == own.image)
+        {
+            all.push(own);
+        }
+    }
+    all
+}
+
+fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
+    match tool {
+        Tool::Compose(call) => {
+            table.facts("files", &call.files);
+            table.fact("project", call.project.as_ref());
+            table.facts("env files", &call.env_files);
+            table.facts("profiles", &call.profiles);
+            table.facts("services", &call.services);
+            let stay = call
+                .standing
+                .iter()
+                .filter(|name| !own.contains(&name.as_str()));
+            let stay: Vec<&str> = stay.map(String::as_str).collect();
+            if !stay.is_empty() {
+                table.row("stay as are", &stay.join(", "));
+            }
+            if let Some(at) = &call.builds {
+                table.row("builds", &format!("where it runs ({at})"));
+            }
+            for argument in &call.build_arguments {
+                table.fact("build arg", Some(argument));
+            }
+        }
+        Tool::Kamal(call) => {
+            table.facts("hosts", &call.hosts);
+            let named = call.image.iter().chain(&call.registry).cloned();
+            table.facts("image", &named.collect::<Vec<_>>());
+        }
+        Tool::Kubectl(call) => {
+            for (what, value) in [("namespace", &call.namespace), ("context", &call.context)] {
+                if let Some(value) = value {
+                    table.row(what, value.text());
+                }
+            }
+            for workload in &call.workloads {
+                table.fact("workload", Some(workload));
+            }
+        }
+        Tool::Helm(call) => {
+            table.row("chart", &format!("{} as {}", call.chart, call.release));
+            table.fact("namespace", call.namespace.as_ref());
+            for values in &call.values {
+                table.row("values", values.text());
+            }
+        }
+        Tool::Ecs(call) => {
+            table.fact("cluster", call.cluster.as_ref());
+            table.fact("service", call.service.as_ref());
+            table.fact("region", call.region.as_ref());
+            // What a command prints is no name that tells a reader something.
+            let named = |fact: &&survey::Fact<Value>| !fact.value.text().contains("$(");
+            table.fact("definition", call.task_definition.as_ref().filter(named));
+            table.fact("container", call.container.as_ref());
+            table.fact("role", call.role.as_ref());
+        }
+        Tool::CodeDeploy { application, group } => {
+            table.row("application", &format!("{application}, group {group}"));
+        }
+        Tool::Systemd { units, sudo } => {
+            table.facts(if *sudo { "units, sudo" } else { "units" }, units);
+        }
+        Tool::Platform(call) => table.fact("app", call.app.as_ref()),
+        Tool::Swarm { stack } => table.row("stack", stack.text()),
+        Tool::Container { name, image } => {
+            let name = name.as_ref().map_or("", Value::text);
+            table.row("container", &format!("{name} of {image}"));
+        }
+        Tool::Pm2 { app } => {
+            if let Some(app) = app {
+                table.row("process", app.text());
+            }
+        }
+        Tool::Supervisor { program } => table.row("program", program.text()),
+        Tool::Deployer { stage } | Tool::Capistrano { stage } => {
+            if let Some(stage) = stage {
+                table.row("stage", stage.text());
+            }
+        }
+        Tool::Ansible { playbook, .. } => table.row("playbook", playbook.text()),
+        Tool::Copy { target, .. } => table.row("to", target.text()),
+        Tool::Commands | Tool::Script { .. } | Tool::Site { .. } => {}
+        Tool::Hook { url } => table.row("asks", url.text()),
+    }
+}
+
+/// The secrets of the job until its release is live, with the line of each.
+fn secrets(job: &Job, last: usize) -> Vec<(String, usize)> {
+    let of_job = job.env.iter().chain(&job.with).map(|(_, text)| text);
+    let of_steps = job.steps.iter().take(last + 1).flat_map(|step| {
+        let named = step.with.iter().chain(&step.env).map(|(_, text)| text);
+        named.chain(&step.run)
+    });
+    let mut all: Vec<(String, usize)> = Vec::new();
+    for text in of_job.chain(of_steps) {
+        for mut name in text.value.secrets() {
+            if text.value.has_default() {
+                name.push_str(" or its default");
+            }
+            if !all.iter().any(|(there, _)| *there == name) {
+                all.push((name, text.line(0)));
+            }
+        }
+    }
+    all
+}
+
+/// What is proposed.
+pub fn decided(proposal: &Proposal<'_>, config: &str) -> String {
+    let mut text = String::new();
+    for part in &proposal.parts {
+        let _ = writeln!(
+            text,
+            "\nProposed for {}: {}",
+            proposal.service,
+            line(&group::shown(&part.group))
+        );
+        let mut table = Table(&mut text);
+        table.row("gate", &gate(part));
+        table.row("way back", &back(part));
+        if part.is_configured() && part.group.environment().is_none() {
+            table.row(
+                "environment",
+                "the workflow names none, and none is written",
+            );
+        }
+    }
+    if proposal.is_configured() {
+        Table(&mut text).row("configuration", config);
+    }
+    for other in &proposal.others {
+        let _ = writeln!(
+            text,
+            "  also deploys {}; `--workflow` and `--environment` choose it",
+            line(&group::shown(other))
+        );
+    }
+    text
+}
+
+fn gate(part: &Part<'_>) -> String {
+    let asked: Vec<String> = part
+        .asked
+        .iter()
+        .map(|asked| {
+            let from = if asked.on_host {
+                ", asked on the machine"
+            } else {
+                ""
+            };
+            format!("{}{from} ({})", asked.url, asked.evidence())
+        })
+        .collect();
+    let is_site = matches!(part.group.lead.tool, Tool::Site { .. });
+    let weak = if part.gate.is_weak(&part.asked) && !is_site {
+        "; `--url` names a better one"
+    } else {
+        ""
+    };
+    match &part.gate {
+        Gate::Step(_) => format!("one step that asks {}{weak}", asked.join(", ")),
+        Gate::Configured => {
+            let mut all = asked;
+            match &part.group.lead.tool {
+                Tool::Compose(_) if part.map.yaml().contains("name: containers") => {
+                    all.push("the containers of its services".to_owned());
+                }
+                Tool::Systemd { .. } => all.push("its units".to_owned()),
+                Tool::Ecs(_) => all.push("the service's PRIMARY deployment".to_owned()),
+                _ => {}
+            }
+            all.join(", and ")
+        }
+        Gate::Unknown(why) => format!("still without an address: {why}; `--url` names it"),
+    }
+}
+
+fn back(part: &Part<'_>) -> String {
+    match &part.back {
+        Back::Configured => match &part.group.lead.tool {
+            Tool::Kamal(call) => format!(
+                "`{0} rollback` to the newest release that passed its gate, and `{0} app version` tells what runs",
+                call.program
+            ),
+            _ => "to the newest release that passed its gate".to_owned(),
+        },
+        Back::Step(own) => format!(
+            "where the gate fails: {}",
+            own.run.lines().collect::<Vec<_>>().join("; ")
+        ),
+        Back::None(why) => format!("none is written: {why}"),
+    }
+}
+
+/// Each workflow's change, or the steps that a person adds where it cannot be made.
+pub fn shown(changes: &[Change<'_>]) -> String {
+    let mut text = String::new();
+    for change in changes {
+        match &change.new {
+            Ok(new) => {
+                text.push('\n');
+                text.push_str(&crate::patch::diff(
+                    &change.workflow.path,
+                    &change.workflow.text,
+                    new,
+                ));
+            }
+            Err(why) => {
+                let _ = writeln!(
+                    text,
+                    "\n{} is not changed: {why}. To add by hand:",
+                    change.workflow.path
+                );
+                for (job, additions) in &change.jobs {
+                    let _ = writeln!(text, "  in the job {}:", line(job));
+                    for addition in additions {
+                        text.push_str(&indented(&as_item(&addition.step), 4));
+                    }
+                }
+            }
+        }
+    }
+    text
+}
+
+fn as_item(step: &str) -> String {
+    let mut begun = false;
+    let mut text = String::new();
+    for line in step.lines() {
+        let lead = match (begun, line.starts_with('#')) {
+            (true, _) => "  ",
+            (false, true) => "",
+            (false, false) => {
+                begun = true;
+                "- "
+            }
+        };
+        text.push_str(&format!("{lead}{line}\n"));
+    }
+    text
+}

@@ -1,0 +1,39 @@
+//! A command as it is called.
+
+/// What `lookup` is asked for the commit that is checked out.
+pub const HEAD: &str = "git rev-parse HEAD";
+
+/// One command, without its wrapping in conditions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// `NAME=value` before the command, or alone.
+    pub assignments: Vec<(String, String)>,
+    pub words: Vec<Word>,
+    /// `bundle exec` and `npx`, which the program needs.
+    pub runner: String,
+    /// What it reads: a here-document, by its first line of text, or the file behind `<`.
+    pub input: Option<Input>,
+    /// The files behind `>` and `>>`.
+    pub outputs: Vec<String>,
+    /// Whether it takes what the command before it prints.
+    pub piped: bool,
+    /// The subshells that it is in, the outermost first: what one changes is its own.
+    pub groups: Vec<usize>,
+    /// From 0, in the program's text.
+    pub line: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    pub text: String,
+    pub line: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    Text(Word),
+    File(String),
+}
+
+/// What the value of a variable is, where it is known.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -1,0 +1,18 @@
+//! Shell programs as the commands that they call, in the order of their text.
+//!
+//! Not a shell's grammar: conditions and loops are read through, because what is behind an `if` may run. What counts is
+//! that a command's words come out whole, with the variables that are known and the line of each. Nothing is run, and a
+//! text that is no program ends too. Expressions of GitHub Actions (`${{ … }}`) stay as they are.
+
+mod command;
+mod program;
+mod word;
+mod wrapping;
+
+pub use command::{Command, HEAD, Input, Lookup, Word};
+pub use program::Program;
+
+/// A text with its variables filled in, as in a here-document.
+pub fn filled(text: &str, lookup: Lookup<'_>) -> String {
+    Program::new(text).filled(lookup)
+}

@@ -1,0 +1,310 @@
+//! The commands of a program, one after the other.
+
+use crate::command::{Command, Input, Lookup, Word};
+use crate::wrapping::{assignment, unwrap};
+
+/// Longer programs are cut here: deployments are short.
+const MAX_COMMANDS: usize = 2_000;
+pub(crate) const MAX_TEXT: usize = 1 << 18;
+const MAX_WORDS: usize = 1_000;
+/// Subshells within subshells.
+const MAX_GROUPS: usize = 32;
+/// A longer value is not filled in.
+pub(crate) const MAX_VALUE: usize = 1 << 13;
+/// Substitutions within substitutions.
+pub(crate) const MAX_DEPTH: usize = 8;
+
+/// Where a shell splits the value of a variable that is not quoted: `$COMPOSE up`.
+pub(crate) const FIELD: char = '\u{1f}';
+
+/// Reads the next command each time, so that its assignments count for those after it.
+pub struct Program {
+    pub(crate) text: Vec<char>,
+    pub(crate) at: usize,
+    pub(crate) line: usize,
+    /// Here-documents whose text begins at the next line: the delimiter, whether variables are filled in, and
+    /// whether tabs before its lines are dropped.
+    pub(crate) pending: Vec<(String, bool, bool)>,
+    /// Commands within substitutions, which come before the one that they are in.
+    pub(crate) inner: Vec<Command>,
+    /// Commands that are read already.
+    pub(crate) ready: std::collections::VecDeque<Command>,
+    pub(crate) read: usize,
+    pub(crate) depth: usize,
+    /// Groups that are not closed yet, each by its number.
+    pub(crate) open: Vec<usize>,
+    /// Groups that were opened.
+    pub(crate) groups: usize,
+}
+
+impl Program {
+    pub fn new(text: &str) -> Program {
+        Program::at_depth(text, 0)
+    }
+
+    pub(crate) fn at_depth(text: &str, depth: usize) -> Program {
+        Program {
+            text: text.replace("\r\n", "\n").chars().take(MAX_TEXT).collect(),
+            at: 0,
+            line: 0,
+            pending: Vec::new(),
+            inner: Vec::new(),
+            ready: std::collections::VecDeque::new(),
+            read: 0,
+            depth,
+            open: Vec::new(),
+            groups: 0,
+        }
+    }
+
+    pub fn next(&mut self, lookup: Lookup<'_>) -> Option<Command> {
+        if let Some(command) = self.ready.pop_front() {
+            return Some(command);
+        }
+        let mut piped = false;
+        while self.at < self.text.len() {
+            self.read += 1;
+            if self.read > MAX_COMMANDS {
+                return None;
+            }
+            let mut command = self.command(lookup);
+            command.piped = piped;
+            piped = self.peek() == Some('|') && self.peek_after(1) != Some('|');
+            self.separator(&mut command, lookup);
+            self.ready.extend(self.inner.drain(..));
+            unwrap(&mut command);
+            if !command.words.is_empty() || !command.assignments.is_empty() {
+                self.ready.push_back(command);
+            }
+            if piped && let Some(next) = self.ready.pop_front() {
+                // The command after the pipe must know of it: read it now.
+                self.ready.push_front(next);
+                let mut after = self.command(lookup);
+                after.piped = true;
+                self.separator(&mut after, lookup);
+                self.ready.extend(self.inner.drain(..));
+                unwrap(&mut after);
+                if !after.words.is_empty() {
+                    self.ready.push_back(after);
+                }
+                piped = false;
+            }
+            if let Some(command) = self.ready.pop_front() {
+                return Some(command);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn peek(&self) -> Option<char> {
+        self.text.get(self.at).copied()
+    }
+
+    pub(crate) fn peek_after(&self, more: usize) -> Option<char> {
+        self.text.get(self.at + more).copied()
+    }
+
+    pub(crate) fn take(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += 1;
+        if c == '\n' {
+            self.line += 1;
+        }
+        Some(c)
+    }
+
+    pub(crate) fn starts_with(&self, text: &str) -> bool {
+        text.chars()
+            .enumerate()
+            .all(|(at, c)| self.peek_after(at) == Some(c))
+    }
+
+    /// Ends a command; after a line's end the here-documents that it named follow.
+    pub(crate) fn separator(&mut self, command: &mut Command, lookup: Lookup<'_>) {
+        match self.peek() {
+            Some('\n') => {
+                self.take();
+                for (delimiter, fill, tabs) in std::mem::take(&mut self.pending) {
+                    let word = self.here_document(&delimiter, fill, tabs, lookup);
+                    command.input = Some(Input::Text(word));
+                }
+            }
+            Some('&' | '|' | ';') => {
+                while matches!(self.peek(), Some('&' | '|' | ';')) {
+                    self.take();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn here_document(
+        &mut self,
+        delimiter: &str,
+        fill: bool,
+        tabs: bool,
+        lookup: Lookup<'_>,
+    ) -> Word {
+        let line = self.line;
+        let mut text = String::new();
+        while self.peek().is_some() {
+            let mut one = String::new();
+            while let Some(c) = self.take() {
+                if c == '\n' {
+                    break;
+                }
+                one.push(c);
+            }
+            let one = if tabs {
+                one.trim_start_matches('\t')
+            } else {
+                &one
+            };
+            if one.trim() == delimiter {
+                break;
+            }
+            text.push_str(one);
+            text.push('\n');
+        }
+        if fill {
+            text = Program::new(&text).filled(lookup);
+        }
+        Word { text, line }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm for each sign of a shell")]
+    pub(crate) fn command(&mut self, lookup: Lookup<'_>) -> Command {
+        let mut command = Command::default();
+        let mut redirect = None;
+        loop {
+            self.blanks();
+            if command.words.is_empty() && command.assignments.is_empty() {
+                command.line = self.line;
+                command.groups.clone_from(&self.open);
+            }
+            match self.peek() {
+                None | Some('\n' | ';' | '&' | '|') => {
+                    // `&>` and `2>&1` are no ends.
+                    if self.starts_with("&>") {
+                        self.at += 2;
+                        redirect = Some('>');
+                        continue;
+                    }
+                    return command;
+                }
+                c @ Some('(' | ')') => {
+                    self.take();
+                    // A group, a function or a pattern of `case`: what is in it is read like the rest.
+                    if c == Some('(') {
+                        self.groups += 1;
+                        if self.open.len() < MAX_GROUPS {
+                            self.open.push(self.groups);
+                        }
+                        if command.words.is_empty() {
+                            continue;
+                        }
+                        command.words.clear();
+                    } else if self.open.pop().is_some() {
+                        if command.words.is_empty() && command.assignments.is_empty() {
+                            continue;
+                        }
+                    } else {
+                        command.words.clear();
+                    }
+                    return command;
+                }
+                Some('#') => {
+                    while self.peek().is_some_and(|c| c != '\n') {
+                        self.take();
+                    }
+                }
+                Some('<') => {
+                    self.take();
+                    if self.peek() == Some('<') && self.peek_after(1) == Some('<') {
+                        self.at += 2;
+                        self.blanks();
+                        let mut word = self.word(lookup);
+                        word.text = word.text.replace(FIELD, " ");
+                        command.input = Some(Input::Text(word));
+                    } else if self.peek() == Some('<') {
+                        self.take();
+                        let tabs = self.peek() == Some('-');
+                        if tabs {
+                            self.take();
+                        }
+                        self.blanks();
+                        let quoted = matches!(self.peek(), Some('\'' | '"' | '\\'));
+                        let word = self.word(&|_| None);
+                        if self.pending.len() < MAX_DEPTH {
+                            self.pending.push((word.text, !quoted, tabs));
+                        }
+                    } else if self.peek() == Some('(') {
+                        self.take();
+                    } else {
+                        redirect = Some('<');
+                    }
+                }
+                Some('>') => {
+                    self.take();
+                    while matches!(self.peek(), Some('>' | '|')) {
+                        self.take();
+                    }
+                    if self.peek() == Some('&') {
+                        self.take();
+                        // `2>&1` and `>&-` name no file.
+                        if self.peek().is_some_and(|c| c.is_ascii_digit() || c == '-') {
+                            self.take();
+                            continue;
+                        }
+                    }
+                    redirect = Some('>');
+                }
+                Some(_) => {
+                    let split = self.word(lookup);
+                    let word = Word {
+                        text: split.text.replace(FIELD, " "),
+                        line: split.line,
+                    };
+                    match redirect.take() {
+                        Some('<') => command.input = Some(Input::File(word.text)),
+                        Some(_) => command.outputs.push(word.text),
+                        // The number before `>`.
+                        None if matches!(self.peek(), Some('>' | '<'))
+                            && matches!(word.text.as_str(), "0" | "1" | "2") => {}
+                        None if command.words.len() > MAX_WORDS => {}
+                        None => match assignment(&word.text) {
+                            Some(pair) if command.words.is_empty() => {
+                                command.assignments.push(pair);
+                            }
+                            _ if split.text.contains(FIELD) => {
+                                let fields =
+                                    split.text.split(FIELD).filter(|field| !field.is_empty());
+                                let line = split.line;
+                                command.words.extend(fields.map(|field| Word {
+                                    text: field.to_owned(),
+                                    line,
+                                }));
+                            }
+                            _ => command.words.push(word),
+                        },
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn blanks(&mut self) {
+        loop {
+            match self.peek() {
+                Some(' ' | '\t' | '\r') => {
+                    self.take();
+                }
+                Some('\\') if self.peek_after(1) == Some('\n') => {
+                    self.take();
+                    self.take();
+                }
+                _ => return,
+            }
+        }
+    }
+}

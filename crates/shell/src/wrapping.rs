@@ -1,0 +1,77 @@
+//! What leads to a command and is none of it.
+
+use crate::command::Command;
+
+pub(crate) fn assignment(word: &str) -> Option<(String, String)> {
+    let (name, value) = word.split_once('=')?;
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    (starts && name.chars().all(good)).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// Drops what leads to a command and is none: `if`, `then`, `sudo -n`, `env A=b`, `timeout 30`.
+pub(crate) fn unwrap(command: &mut Command) {
+    const LEADING: [&str; 12] = [
+        "if", "elif", "then", "else", "do", "while", "until", "!", "{", "}", "time", "fi",
+    ];
+    const WRAPPING: [&str; 11] = [
+        "sudo", "doas", "env", "nohup", "exec", "command", "nice", "timeout", "bundle", "npx",
+        "retry",
+    ];
+    loop {
+        let Some(first) = command.words.first().map(|word| word.text.clone()) else {
+            return;
+        };
+        let name = first.rsplit('/').next().unwrap_or_default();
+        if LEADING.contains(&first.as_str()) || matches!(name, "done" | "esac") {
+            command.words.remove(0);
+        } else if first == "for" || first == "case" || first == "function" {
+            command.words.clear();
+            return;
+        } else if WRAPPING.contains(&name) && command.words.len() > 1 {
+            // `bundle install` is no wrapping; `bundle exec` is.
+            if name == "bundle" && command.words[1].text != "exec" {
+                return;
+            }
+            command.words.remove(0);
+            if name == "bundle" {
+                command.words.remove(0);
+                command.runner.push_str("bundle exec ");
+            } else if name == "npx" {
+                command.runner.push_str("npx ");
+            }
+            wrapping(name, command);
+        } else {
+            return;
+        }
+        // `env A=b`, `then A=b`.
+        while let Some(pair) = (command.words.first()).and_then(|word| assignment(&word.text)) {
+            command.assignments.push(pair);
+            command.words.remove(0);
+        }
+    }
+}
+
+/// The options of a wrapping command.
+fn wrapping(name: &str, command: &mut Command) {
+    while let Some(word) = command.words.first().map(|word| word.text.clone())
+        && word.starts_with('-')
+        && word.len() > 1
+    {
+        command.words.remove(0);
+        let takes_value = match name {
+            "sudo" | "doas" => matches!(word.as_str(), "-u" | "-g" | "-h" | "-p" | "-C"),
+            "env" => matches!(word.as_str(), "-u" | "-C"),
+            "nice" => word == "-n",
+            "timeout" => matches!(word.as_str(), "-s" | "-k"),
+            "npx" => matches!(word.as_str(), "-p" | "--package"),
+            _ => false,
+        };
+        if takes_value && !command.words.is_empty() {
+            command.words.remove(0);
+        }
+    }
+    if name == "timeout" && !command.words.is_empty() {
+        command.words.remove(0);
+    }
+}

@@ -1,0 +1,135 @@
+//! The actions that a job uses: those that run a program on a machine, and those of the repository.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{Place, What};
+use crate::repository::joined;
+use crate::run::{MAX_DEPTH, Reader};
+use crate::session::Shell;
+use workflow::Value;
+use workflow::{Fact, Line};
+use workflow::{Step, Text};
+
+impl Reader<'_> {
+    pub(crate) fn action(
+        &mut self,
+        step: &Step,
+        uses: &Text,
+        with: BTreeMap<String, Fact<Value>>,
+        path: &str,
+        by: &[Line],
+        depth: usize,
+    ) {
+        let name = uses.value.text();
+        let at = Line::new(path, uses.key_line);
+        if let Some(folder) = name.strip_prefix("./") {
+            if depth < MAX_DEPTH {
+                self.composite(step, folder, &with, &at, by, depth);
+            }
+            return;
+        }
+        let name = name
+            .split('@')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        crate::leaves::left_behind(&name, &with, step.id.as_deref(), &mut self.scope);
+        if let Some((login, program)) = crate::uses::remote_program(&name, &with, &at, &self.scope)
+        {
+            // Its own `with:` is a mapping of this step; the lines of `script:` are the workflow's.
+            let text = (step.with.iter().chain(&step.env))
+                .find(|(key, _)| key.eq_ignore_ascii_case(program))
+                .map(|(_, text)| text.clone());
+            let Some(text) = text else {
+                return;
+            };
+            let handed = with
+                .get("envs")
+                .map(|envs| envs.value.text().to_owned())
+                .unwrap_or_default();
+            let vars = (handed.split(','))
+                .filter_map(|name| {
+                    Some((
+                        name.trim().to_owned(),
+                        self.scope.env.get(name.trim())?.clone(),
+                    ))
+                })
+                .collect();
+            let mut there = Shell {
+                place: Place {
+                    login: Some(login),
+                    folder: None,
+                },
+                vars,
+                runner: false,
+                assigned: BTreeSet::new(),
+            };
+            let program = self.scope.fill_program(text.value.text());
+            let line = |nth: usize| Line::new(path, text.line(nth));
+            let with_copy = What::Action {
+                name,
+                with,
+                env: self.scope.env.clone(),
+            };
+            self.event(at, by, Place::default(), with_copy);
+            self.program(&program, &line, by, &mut there, None, depth);
+            return;
+        }
+        let env = self.scope.env.clone();
+        self.event(at, by, Place::default(), What::Action { name, with, env });
+    }
+
+    /// An action of the repository that is made of steps.
+    fn composite(
+        &mut self,
+        step: &Step,
+        folder: &str,
+        with: &BTreeMap<String, Fact<Value>>,
+        at: &Line,
+        by: &[Line],
+        depth: usize,
+    ) {
+        let path = ["action.yml", "action.yaml"]
+            .iter()
+            .find_map(|name| joined(folder, name).filter(|path| self.repository.has(path)));
+        let Some((path, tree)) =
+            path.and_then(|path| Some((path.clone(), self.repository.tree(&path)?)))
+        else {
+            return;
+        };
+        let Some(text) = self.repository.text(&path) else {
+            return;
+        };
+        let Some(runs) = tree.get("runs") else {
+            return;
+        };
+        // A composite action's `runs:` has the form of a job.
+        let action = workflow::steps_of(&text, runs);
+        let outer = self.scope.inputs.clone();
+        for (name, input) in tree.get("inputs").map_or(&[][..], yaml::Node::entries) {
+            let given = with.get(&name.name.to_ascii_lowercase());
+            let default = input.get("default").and_then(yaml::Node::text);
+            if let Some(value) = given.map(|fact| fact.value.text()).or(default) {
+                self.scope
+                    .inputs
+                    .insert(name.name.clone(), value.to_owned());
+            }
+        }
+        let mut by = by.to_vec();
+        by.push(at.clone());
+        for inner in &action {
+            self.one_step(inner, &path, &by, depth + 1);
+        }
+        if let Some(id) = &step.id {
+            for (name, output) in tree.get("outputs").map_or(&[][..], yaml::Node::entries) {
+                if let Some(text) = output.get("value").and_then(yaml::Node::text) {
+                    let value = self.scope.fill(text);
+                    self.scope
+                        .outputs
+                        .insert((id.clone(), name.name.clone()), value);
+                }
+            }
+        }
+        self.scope.inputs = outer;
+    }
+}

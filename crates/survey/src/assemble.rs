@@ -1,0 +1,334 @@
+//! From what jobs do to how they deploy.
+
+use std::collections::BTreeMap;
+
+use crate::calls::kamal_login;
+use crate::deed::Deed;
+use crate::deployment::{Deployment, Login};
+use crate::event::{Event, What};
+use crate::jobs::Run;
+use crate::record::{Assembly, COPY, Done, copied_to, is_own, machine, rank, same_machine};
+use crate::release::{named_in, named_release, release_variables};
+use crate::tool::Tool;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+/// More than a person reads.
+const MAX_DEPLOYMENTS: usize = 64;
+
+/// What one job adds to the survey.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) deployments: Vec<Deployment>,
+    pub(crate) published: Vec<Fact<String>>,
+}
+
+impl Assembly<'_> {
+    pub(crate) fn all(&self) -> Found {
+        let mut found = Found::default();
+        for run in self.runs {
+            if found.deployments.len() >= MAX_DEPLOYMENTS {
+                let note = "more deployments than are told: the rest was not looked at";
+                self.repository
+                    .pass_over(&self.workflows[run.id.workflow].path, note);
+                break;
+            }
+            self.one(run, &mut found);
+        }
+        if found.deployments.is_empty() {
+            let pushed = self.runs.iter().flat_map(|run| {
+                self.own_images(run)
+                    .iter()
+                    .filter(|image| image.pushed)
+                    .cloned()
+                    .collect::<Vec<_>>()
+            });
+            for image in pushed {
+                let fact = Fact::new("an image".to_owned(), image.at);
+                if !found.published.contains(&fact) {
+                    found.published.push(fact);
+                }
+            }
+        }
+        found
+    }
+
+    fn one(&self, run: &Run, found: &mut Found) {
+        let workflow = &self.workflows[run.id.workflow];
+        let job = &workflow.jobs[run.id.job];
+        let done = self.done(run);
+        for one in done {
+            if let Deed::Publishes { what } = one.deed {
+                let fact = Fact::new(what.to_owned(), one.event.at.clone());
+                if !found.published.contains(&fact) {
+                    found.published.push(fact);
+                }
+            }
+        }
+        if !self.may_deploy(run) {
+            return;
+        }
+        let deploying = self.deploying(run, done);
+        let mut scripts = self.scripts(run, is_own(job));
+        if self.is_upkeep(run) {
+            scripts.clear();
+        }
+        if deploying.is_empty() && scripts.is_empty() {
+            return;
+        }
+        // One proposal a machine; a job that goes to several has several.
+        let mut machines: Vec<Option<Login>> = Vec::new();
+        for one in &deploying {
+            let login = machine(one.event, run);
+            if rank(&one.deed) < COPY
+                && !machines
+                    .iter()
+                    .any(|known| same_machine(known.as_ref(), login.as_ref()))
+            {
+                machines.push(login);
+            }
+        }
+        if machines.is_empty() {
+            machines.push(deploying.first().map_or_else(
+                || scripts[0].place.login.clone(),
+                |one| machine(one.event, run),
+            ));
+        }
+        for place in machines {
+            let here: Vec<&Done<'_>> = (deploying.iter().copied())
+                .filter(|one| {
+                    rank(&one.deed) >= COPY
+                        || same_machine(machine(one.event, run).as_ref(), place.as_ref())
+                })
+                .collect();
+            if let Some(deployment) = self.deployment(run, done, &here, &scripts, place) {
+                found.deployments.push(deployment);
+            }
+        }
+    }
+
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a deployment has many parts, and each is a few lines"
+    )]
+    fn deployment(
+        &self,
+        run: &Run,
+        done: &[Done<'_>],
+        deploying: &[&Done<'_>],
+        scripts: &[&Event],
+        login: Option<Login>,
+    ) -> Option<Deployment> {
+        let best = deploying.iter().map(|one| rank(&one.deed)).min();
+        let mut calls: Vec<&Done<'_>> = (deploying.iter().copied())
+            .filter(|one| Some(rank(&one.deed)) == best)
+            .collect();
+        // A script that is called again, such as for the way back, does the same once more.
+        let mut seen: Vec<(&Line, &[Line])> = Vec::new();
+        calls.retain(|one| {
+            let (at, by) = (&one.event.at, &one.event.by[..]);
+            let again = seen.iter().any(|(line, way)| *line == at && *way != by);
+            seen.push((at, by));
+            !again
+        });
+        let script = self.script(scripts, &calls, run);
+        // A copy and a script on the machine: the script is what makes it live. So it is where what it calls depends on
+        // what it finds there.
+        let best = best.filter(|_| {
+            !calls.iter().all(
+                |one| matches!(&one.deed, Deed::Deploys(tool) if matches!(**tool, Tool::Commands)),
+            )
+        });
+        let depends = calls
+            .iter()
+            .any(|one| matches!(&one.deed, Deed::Deploys(tool) if depends(tool)));
+        let scripted = script.is_some() && (depends || best.is_none_or(|best| best >= COPY));
+        let (tool, at) = if scripted || calls.is_empty() {
+            let (script, event) = script.as_ref()?;
+            calls.clear();
+            (
+                Tool::Script {
+                    path: script.path.clone(),
+                },
+                event.at.clone(),
+            )
+        } else {
+            self.tool(&calls, run, done)?
+        };
+        let mut steps: Vec<usize> = (deploying.iter().map(|one| one.event.step))
+            .chain(script.iter().map(|(_, event)| event.step))
+            .collect();
+        steps.sort_unstable();
+        steps.dedup();
+        let main = calls
+            .last()
+            .map(|one| one.event)
+            .or(script.as_ref().map(|(_, event)| *event))?;
+        let first = *steps.first()?;
+        let last_deploying = *steps.last()?;
+        // What is asked before anything is changed tells of the release before.
+        let place = |event: &Event| run.events.iter().position(|one| std::ptr::eq(one, event));
+        let start = deploying
+            .iter()
+            .map(|one| one.event)
+            .chain(script.iter().map(|(_, event)| *event))
+            .filter_map(place)
+            .min();
+        let is_after = |one: &&Done<'_>| place(one.event) > start;
+        let asks: Vec<&Done<'_>> = (done.iter())
+            .filter(|one| matches!(one.deed, Deed::Asks { .. }) && one.event.step >= first)
+            .filter(|one| {
+                is_after(one) && !self.is_undone(run, one.event) && !self.is_always(run, one.event)
+            })
+            .collect();
+        let job = &self.workflows[run.id.workflow].jobs[run.id.job];
+        let mut last_step = last_deploying;
+        while asks.iter().any(|one| one.event.step == last_step + 1) {
+            last_step += 1;
+        }
+        let environment = self.environment(run, job);
+        let login = login
+            .or_else(|| main.place.login.clone())
+            .or_else(|| match &tool {
+                Tool::Kamal(call) => kamal_login(call, run),
+                _ => None,
+            });
+        let copied = || deploying.iter().find_map(|one| copied_to(one, run));
+        let folder = main.place.folder.clone().filter(|_| login.is_some());
+        let folder = folder.or_else(|| main.place.folder.clone()).or_else(copied);
+        let env = match &main.what {
+            What::Command { env, .. } | What::Action { env, .. } | What::Script { env, .. } => {
+                env.clone()
+            }
+            What::Writes { .. } => BTreeMap::new(),
+        };
+        let own = self.own_images(run);
+        let (images, tag) = self.images(run, &tool, &own, &env);
+        let named = || named_in(main).or_else(|| named_release(&env, &run.scope.env, &main.at));
+        let named = || named().filter(|release| !self.moves(run, release.value.text()));
+        let release = self.release(run, &tool, tag, &named, first);
+        let release = release.and_then(|release| self.as_job_writes(run, job, release));
+        let release_variables = release_variables(release.as_ref(), &env, &run.scope.env);
+        let health = self.health(
+            run,
+            &tool,
+            &asks,
+            environment.as_ref(),
+            login.is_some(),
+            &env,
+        );
+        let script = script.map(|(mut script, event)| {
+            let handed = |value: &Value| release.as_ref().is_some_and(|release| {
+                !release.value.text().is_empty() && value.text().contains(release.value.text())
+            });
+            // A variable that the program never reads is handed over in vain.
+            let text = self.repository.text(&script.path).unwrap_or_default();
+            let reads = |name: &str| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
+            script.takes_release = script.arguments.iter().any(handed)
+                || matches!(&event.what, What::Script { env, .. }
+                    if env.iter().any(|(name, value)| handed(&Value::new(&**value)) && reads(name)));
+            script
+        });
+        let migration = migration(done, first, is_own(job));
+        let deploying_steps = steps.iter().filter_map(|step| job.steps.get(*step));
+        let mut handed: Vec<(String, Value)> = Vec::new();
+        for (name, text) in job
+            .env
+            .iter()
+            .chain(deploying_steps.flat_map(|step| &step.env))
+        {
+            if !release_variables.contains(name) && !handed.iter().any(|(known, _)| known == name) {
+                handed.push((name.clone(), text.value.clone()));
+            }
+        }
+        let mut by = run.by.clone();
+        by.extend(
+            main.by
+                .iter()
+                .filter(|line| !run.by.contains(line))
+                .cloned(),
+        );
+        Some(Deployment {
+            tool,
+            at,
+            by,
+            job: run.id,
+            steps,
+            last_step,
+            environment,
+            login,
+            folder,
+            release,
+            images,
+            health,
+            script,
+            migration,
+            release_variables,
+            env: handed,
+        })
+    }
+
+    /// How the release is called, by what is known of the tool and of the images that it starts.
+    fn release(
+        &self,
+        run: &Run,
+        tool: &Tool,
+        tag: Option<Fact<Value>>,
+        named: &dyn Fn() -> Option<Fact<Value>>,
+        first: usize,
+    ) -> Option<Fact<Value>> {
+        let own = !self.own_images(run).is_empty();
+        if matches!(tool, Tool::Kubectl(_) | Tool::Helm(_))
+            && let Some(image) = self.handed_tags(run).first()
+        {
+            let known = self.handed_release(run, image);
+            let same =
+                |tag: &Fact<Value>| known.as_ref().is_some_and(|known| known.value == tag.value);
+            return tag.filter(same).or(known);
+        }
+        match tool {
+            // What it starts again is the task that it has.
+            Tool::Ecs(call) if call.task_definition.is_none() => None,
+            _ if tag.is_some() => tag,
+            // Images that each release overwrites have no name to go back to.
+            Tool::Compose(call) if call.builds.is_none() && own => None,
+            Tool::Container { .. }
+            | Tool::Swarm { .. }
+            | Tool::Kubectl(_)
+            | Tool::Helm(_)
+            | Tool::Ecs(_)
+                if own =>
+            {
+                None
+            }
+            Tool::Kamal(_) => named().or_else(|| self.commit(run, first)),
+            _ => named().or_else(|| self.checked_out(run, first)),
+        }
+    }
+}
+
+/// A migration of the job: one on its machine, or one that comes with the deployment.
+fn migration(done: &[Done<'_>], first: usize, own: bool) -> Option<Fact<String>> {
+    let one = done.iter().find(|one| {
+        let here = one.event.place.login.is_some() || own;
+        matches!(one.deed, Deed::Migrates) && (one.event.step >= first || here)
+    })?;
+    let text = match &one.event.what {
+        What::Command { words, .. } => words.join(" "),
+        _ => String::new(),
+    };
+    Some(Fact::new(text, one.event.at.clone()))
+}
+
+/// A tool whose files or project only the machine knows.
+fn depends(tool: &Tool) -> bool {
+    let Tool::Compose(call) = tool else {
+        return false;
+    };
+    let unknown = |text: &str| text.replace("${{", "").contains('$');
+    call.files.iter().any(|file| unknown(&file.value))
+        || call
+            .project
+            .as_ref()
+            .is_some_and(|name| unknown(name.value.text()))
+}

@@ -1,0 +1,196 @@
+//! The programs of the repository that a job calls: scripts, targets of a Makefile, scripts of `package.json`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::What;
+use crate::repository::{Repository, joined};
+use crate::run::{MAX_DEPTH, Reader};
+use crate::session::Shell;
+use workflow::Line;
+use workflow::Value;
+
+impl Reader<'_> {
+    /// The program of the repository that a command is, by its path from the root, and its arguments.
+    pub(crate) fn called(
+        &self,
+        name: &str,
+        program: &str,
+        words: &[String],
+        shell: &Shell,
+    ) -> Option<(String, Vec<String>)> {
+        let (path, rest) = match name {
+            "bash" | "sh" | "zsh" | "dash" | "source" | "." => {
+                let at = words
+                    .iter()
+                    .skip(1)
+                    .position(|word| !word.starts_with('-'))?
+                    + 1;
+                (words[at].as_str(), &words[at + 1..])
+            }
+            "make" => {
+                let target = words
+                    .iter()
+                    .skip(1)
+                    .find(|word| !word.starts_with('-') && !word.contains('='))?;
+                return Some((format!("make {target}"), words[1..].to_vec()));
+            }
+            "npm" | "yarn" | "pnpm" => {
+                let mut rest = words.iter().skip(1).filter(|word| !word.starts_with('-'));
+                let first = rest.next()?;
+                let script = if matches!(first.as_str(), "run" | "run-script") {
+                    rest.next()?
+                } else if name != "npm" {
+                    first
+                } else {
+                    return None;
+                };
+                return Some((format!("npm {script}"), Vec::new()));
+            }
+            _ if program.contains('/')
+                && !program.starts_with("/usr/")
+                && !program.starts_with("/bin/") =>
+            {
+                (program, &words[1..])
+            }
+            _ => return None,
+        };
+        // Programs that packages put there are the tools themselves.
+        if [
+            "vendor/bin/",
+            "node_modules/",
+            "bin/kamal",
+            "/kustomize",
+            "venv/",
+        ]
+        .iter()
+        .any(|tool| path.contains(tool))
+        {
+            return None;
+        }
+        Some((shell.in_repository(path, self.repository), rest.to_vec()))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a command is read with")]
+    pub(crate) fn script(
+        &mut self,
+        path: &str,
+        arguments: Vec<String>,
+        at: &Line,
+        by: &[Line],
+        shell: &mut Shell,
+        env: BTreeMap<String, String>,
+        step_id: Option<&str>,
+        depth: usize,
+    ) {
+        let below = shell
+            .place
+            .folder
+            .as_ref()
+            .map_or("", |folder| &*folder.value);
+        let below = if shell.runner { below } else { "" };
+        let found = if let Some(target) = path.strip_prefix("make ") {
+            let file = ["Makefile", "makefile", "GNUmakefile"]
+                .iter()
+                .find_map(|name| {
+                    let path = joined(below, name)?;
+                    Some((self.repository.text(&path)?, path))
+                });
+            let Some(found) =
+                file.and_then(|(text, path)| recipe(&text, target).map(|one| (one, path)))
+            else {
+                return;
+            };
+            Some(found)
+        } else if let Some(name) = path.strip_prefix("npm ") {
+            let Some(found) = package_script(self.repository, below, name) else {
+                return;
+            };
+            Some(found)
+        } else {
+            (self.repository.text(path)).map(|text| ((text, 0), path.to_owned()))
+        };
+        let interpreter = (found.as_ref())
+            .and_then(|((text, _), _)| text.lines().next()?.strip_prefix("#!"))
+            .and_then(|line| {
+                line.trim_start_matches("/usr/bin/env")
+                    .split_whitespace()
+                    .next()
+            })
+            .map(|program| program.rsplit('/').next().unwrap_or_default().to_owned());
+        let what = What::Script {
+            path: path.to_owned(),
+            interpreter: interpreter.clone(),
+            arguments: arguments.iter().map(|word| Value::new(&**word)).collect(),
+            known: found.is_some(),
+            env: env.clone(),
+        };
+        self.event(at.clone(), by, shell.place.clone(), what);
+        let Some(((text, first), file)) = found else {
+            return;
+        };
+        let is_shell = interpreter
+            .is_none_or(|name| matches!(name.as_str(), "bash" | "sh" | "dash" | "zsh" | "ash"));
+        if depth >= MAX_DEPTH || !is_shell {
+            return;
+        }
+        let mut by = by.to_vec();
+        by.push(at.clone());
+        let mut vars = env;
+        let whole = vars.remove("0").filter(|_| !shell.runner);
+        let whole = whole.or_else(|| {
+            let folder = shell.place.folder.as_ref().filter(|_| !shell.runner)?;
+            (!path.starts_with('/')).then(|| crate::session::below(&folder.value, &file))
+        });
+        vars.insert("0".to_owned(), whole.unwrap_or_else(|| file.clone()));
+        for (nth, argument) in arguments.iter().enumerate() {
+            vars.insert((nth + 1).to_string(), argument.clone());
+        }
+        let mut inner = Shell {
+            vars,
+            assigned: BTreeSet::new(),
+            ..shell.clone()
+        };
+        let line = |nth: usize| Line::new(&file, first + nth + 1);
+        self.program(&text, &line, &by, &mut inner, step_id, depth + 1);
+    }
+}
+
+/// The recipe of a Makefile's target, and the lines before it.
+fn recipe(text: &str, target: &str) -> Option<(String, usize)> {
+    let head = |line: &str| {
+        line.split_once(':')
+            .is_some_and(|(names, _)| names.split_whitespace().any(|name| name == target))
+    };
+    let at = text.lines().position(head)?;
+    let lines = text
+        .lines()
+        .skip(at + 1)
+        .take_while(|line| line.starts_with('\t') || line.trim().is_empty());
+    let plain = |line: &str| {
+        let line = line
+            .trim_start_matches('\t')
+            .trim_start_matches(['@', '-', '+']);
+        line.replace("$(", "${")
+            .replace("$$", "$")
+            .replace(')', "}")
+    };
+    let recipe: Vec<String> = lines.map(plain).collect();
+    Some((recipe.join("\n"), at + 1))
+}
+
+/// A script of `package.json`, and the lines before it.
+fn package_script(
+    repository: &Repository,
+    below: &str,
+    name: &str,
+) -> Option<((String, usize), String)> {
+    let path = joined(below, "package.json")?;
+    let text = repository.text(&path)?;
+    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let script = json["scripts"][name].as_str()?.to_owned();
+    let key = format!("\"{name}\"");
+    let line = text
+        .lines()
+        .position(|line| line.trim_start().starts_with(&key))?;
+    Some(((script, line), path))
+}

@@ -1,0 +1,224 @@
+//! The tool that the calls of a job make together.
+
+use crate::compose;
+use crate::deed::Deed;
+use crate::deployment::Login;
+use crate::event::{Event, What};
+use crate::jobs::Run;
+use crate::record::{Assembly, Done};
+use crate::tool::{ComposeCall, EcsCall, KubectlCall, Tool};
+use workflow::Value;
+use workflow::{Fact, Line};
+
+impl Assembly<'_> {
+    /// The tool that calls make together.
+    pub(crate) fn tool(
+        &self,
+        calls: &[&Done<'_>],
+        run: &Run,
+        done: &[Done<'_>],
+    ) -> Option<(Tool, Line)> {
+        let tools: Vec<(&Tool, &Event)> = (calls.iter())
+            .filter_map(|one| match &one.deed {
+                Deed::Deploys(tool) => Some((&**tool, one.event)),
+                _ => None,
+            })
+            .collect();
+        let (first, event) = *tools.first()?;
+        let at = event.at.clone();
+        Some(match first {
+            Tool::Compose(_) => self.compose(&tools, run)?,
+            Tool::Systemd { .. } => {
+                let mut units: Vec<Fact<String>> = Vec::new();
+                for (tool, _) in &tools {
+                    if let Tool::Systemd { units: more, .. } = tool {
+                        for unit in more {
+                            if !units.iter().any(|known| known.value == unit.value) {
+                                units.push(unit.clone());
+                            }
+                        }
+                    }
+                }
+                (Tool::Systemd { units, sudo: false }, at)
+            }
+            Tool::Kubectl(_) => {
+                let mut call = KubectlCall::default();
+                for (tool, _) in &tools {
+                    if let Tool::Kubectl(one) = tool {
+                        call.namespace = call.namespace.or_else(|| one.namespace.clone());
+                        call.context = call.context.or_else(|| one.context.clone());
+                        for workload in &one.workloads {
+                            if !call
+                                .workloads
+                                .iter()
+                                .any(|known| known.value == workload.value)
+                            {
+                                call.workloads.push(workload.clone());
+                            }
+                        }
+                    }
+                }
+                (Tool::Kubectl(call), at)
+            }
+            Tool::Ecs(_) => (self.ecs(&tools, done), at),
+            Tool::Kamal(call) => (
+                Tool::Kamal(crate::kamal::completed(self.repository, call.clone())),
+                at,
+            ),
+            Tool::Helm(call) => {
+                let mut call = call.clone();
+                if call.namespace.is_none() {
+                    call.namespace = namespace_of_context(run);
+                }
+                (Tool::Helm(call), at)
+            }
+            Tool::Platform(call) => {
+                let mut call = call.clone();
+                if call.name == "Fly" && call.app.is_none() {
+                    call.app = crate::fly::app(self.repository);
+                }
+                (Tool::Platform(call), at)
+            }
+            other => (other.clone(), at),
+        })
+    }
+
+    /// The calls of Compose that make one project: the files of the last `up`, the services of all.
+    fn compose(&self, tools: &[(&Tool, &Event)], run: &Run) -> Option<(Tool, Line)> {
+        let verb = |event: &Event, verbs: &[&str]| match &event.what {
+            What::Command { words, .. } => words.iter().any(|word| verbs.contains(&word.as_str())),
+            _ => false,
+        };
+        let ups: Vec<_> = tools
+            .iter()
+            .filter(|(_, event)| verb(event, &["up", "restart", "start"]))
+            .collect();
+        let (Tool::Compose(last), event) = **ups.last()? else {
+            return None;
+        };
+        let mut call: ComposeCall = last.clone();
+        for (tool, _) in &ups {
+            if let Tool::Compose(one) = tool
+                && !call.services.is_empty()
+            {
+                if one.services.is_empty() {
+                    call.services.clear();
+                }
+                for service in &one.services {
+                    if !call
+                        .services
+                        .iter()
+                        .any(|known| known.value == service.value)
+                    {
+                        call.services.push(service.clone());
+                    }
+                }
+            }
+        }
+        for (tool, build) in tools {
+            if let Tool::Compose(one) = tool
+                && (verb(build, &["build"]) || one.builds.is_some())
+            {
+                call.builds = call.builds.or_else(|| Some(build.at.clone()));
+                call.build_arguments
+                    .extend(one.build_arguments.iter().cloned());
+            }
+        }
+        call.build_arguments.dedup();
+        call.known_files = self.compose_files(&call, event, run);
+        let project = compose::project(self.repository, &call.known_files);
+        let started: Vec<&str> = call
+            .services
+            .iter()
+            .map(|service| service.value.as_str())
+            .collect();
+        call.standing = (project.services.iter())
+            .filter(|(name, service)| {
+                let image = service.image.as_ref().map_or("", |image| &image.value);
+                let others = !image.contains('$') && !self.is_own_image(run, image);
+                !service.builds
+                    && !started.contains(&name.as_str())
+                    && (others || !started.is_empty())
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        if call.project.is_none() {
+            call.project = project
+                .name
+                .map(|name| Fact::new(Value::new(name.value), name.at));
+        }
+        Some((Tool::Compose(call), event.at.clone()))
+    }
+
+    fn ecs(&self, tools: &[(&Tool, &Event)], done: &[Done<'_>]) -> Tool {
+        let mut call = EcsCall::default();
+        for (tool, _) in tools {
+            if let Tool::Ecs(one) = tool {
+                call.cluster = call.cluster.or_else(|| one.cluster.clone());
+                call.service = call.service.or_else(|| one.service.clone());
+                call.region = call.region.or_else(|| one.region.clone());
+                call.task_definition = call.task_definition.or_else(|| one.task_definition.clone());
+            }
+        }
+        for one in done {
+            match &one.deed {
+                Deed::LogsInToAws {
+                    role,
+                    key_pair,
+                    region,
+                } => {
+                    call.region = call.region.or_else(|| region.clone());
+                    call.role.clone_from(role);
+                    // A role may be taken with a pair of keys; the role is what the job is then.
+                    call.key_pair = key_pair.clone().filter(|_| role.is_none());
+                }
+                Deed::RendersTask {
+                    file, container, ..
+                } => {
+                    call.task_definition = file.clone().or(call.task_definition);
+                    call.container = container.clone().or(call.container);
+                }
+                _ => {}
+            }
+        }
+        if let Some(file) = call
+            .task_definition
+            .as_ref()
+            .and_then(|fact| fact.value.literal())
+            && let Some(text) = self.repository.text(file.trim_start_matches("./"))
+            && let Ok(json) = serde_json::from_str::<serde_json::Value>(&text)
+        {
+            call.family = json["family"].as_str().map(str::to_owned);
+        }
+        Tool::Ecs(call)
+    }
+}
+
+/// The first server of Kamal, as whom it logs in, with the key that the job has.
+pub(crate) fn kamal_login(call: &crate::tool::KamalCall, run: &Run) -> Option<Login> {
+    let fact = |text: &Fact<String>| Fact::new(Value::new(&*text.value), text.at.clone());
+    Some(Login {
+        address: fact(call.hosts.first()?),
+        user: call.user.as_ref().map(fact),
+        port: None,
+        key: run.scope.key(None),
+        known_hosts: run.scope.known_hosts.clone(),
+        password: None,
+        jump: None,
+    })
+}
+
+/// The namespace that the job's context has.
+fn namespace_of_context(run: &Run) -> Option<Fact<Value>> {
+    run.events.iter().find_map(|event| {
+        let What::Command { words, .. } = &event.what else {
+            return None;
+        };
+        let sets = words.first().is_some_and(|word| word == "kubectl")
+            && words.iter().any(|word| word == "config");
+        let value = words
+            .iter()
+            .find_map(|word| word.strip_prefix("--namespace="))?;
+        sets.then(|| Fact::new(Value::new(value), event.at.clone()))
+    })
+}

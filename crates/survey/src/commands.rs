@@ -1,0 +1,348 @@
+//! Commands: what a command line does, by its program.
+
+use std::collections::BTreeMap;
+
+use crate::arguments::Arguments;
+use crate::clusters::{aws, helm, kubectl};
+use crate::containers::{compose, docker, kamal};
+use crate::deed::Deed;
+use crate::tool::{FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, Tool};
+use crate::web::web;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+/// What a command line does; its first word is the program's name.
+#[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
+pub(crate) fn deeds(
+    words: &[String],
+    program: &str,
+    env: &BTreeMap<String, String>,
+    at: &Line,
+) -> Vec<Deed> {
+    let Some((name, rest)) = words.split_first() else {
+        return Vec::new();
+    };
+    let plain = |valued: &'static str| Arguments {
+        words: rest,
+        valued,
+    };
+    let first = rest.first().map(String::as_str).unwrap_or_default();
+    let second = rest.get(1).map(String::as_str).unwrap_or_default();
+    let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
+    let fact = |text: &str| Fact::new(Value::new(text), at.clone());
+    let value = |text: Option<&str>| text.map(Value::new);
+    let app = |names: &[&str]| plain("").one(names).map(fact);
+    let platform = |name, app: Option<Fact<Value>>, back| {
+        deploys(Tool::Platform(PlatformCall { name, app, back }))
+    };
+    match name.as_str() {
+        "docker" | "podman" | "nerdctl" => docker(rest, env, at),
+        "docker-compose" | "podman-compose" => compose(rest, true, env, at),
+        "kamal" | "mrsk" => kamal(rest, program, env),
+        "kubectl" | "oc" => kubectl(rest, at),
+        "helm" => helm(rest, at),
+        "kustomize" if (first, second) == ("edit", "set") => {
+            let pairs = rest.iter().skip(3).filter_map(|pair| pair.split_once('='));
+            pairs
+                .map(|(_, image)| Deed::Image {
+                    name: Value::new(image),
+                    pushed: false,
+                    at: None,
+                })
+                .collect()
+        }
+        "helmfile" if matches!(first, "apply" | "sync") => deploys(Tool::Helm(HelmCall {
+            release: Value::default(),
+            chart: Value::new("helmfile"),
+            namespace: None,
+            values: Vec::new(),
+        })),
+        "aws" => aws(rest, at),
+        "systemctl" | "service" => systemd(name, rest, at),
+        "supervisorctl" if matches!(first, "restart" | "start" | "update") => {
+            deploys(Tool::Supervisor {
+                program: Value::new(second),
+            })
+        }
+        "pm2"
+            if matches!(
+                first,
+                "reload"
+                    | "restart"
+                    | "start"
+                    | "startOrReload"
+                    | "startOrRestart"
+                    | "startOrGracefulReload"
+                    | "gracefulReload"
+                    | "deploy"
+            ) =>
+        {
+            let only = plain("").one(&["--only", "--name"]);
+            let is_file = [
+                ".js", ".cjs", ".mjs", ".json", ".yml", ".yaml", ".ts", ".py", ".sh",
+            ]
+            .iter()
+            .any(|end| second.ends_with(end));
+            let operand =
+                (!second.starts_with('-') && !is_file && second != "npm").then_some(second);
+            deploys(Tool::Pm2 {
+                app: value(only.or(operand).filter(|app| !app.is_empty())),
+            })
+        }
+        "dep" | "deployer" if first.starts_with("deploy") => deploys(Tool::Deployer {
+            stage: value(
+                rest.get(1)
+                    .map(String::as_str)
+                    .filter(|word| !word.starts_with('-')),
+            ),
+        }),
+        "cap" => {
+            let operands = plain("").operands();
+            let stage = operands
+                .iter()
+                .find(|word| !word.contains("deploy"))
+                .copied();
+            if operands.iter().any(|word| word.starts_with("deploy")) {
+                deploys(Tool::Capistrano {
+                    stage: value(stage),
+                })
+            } else {
+                Vec::new()
+            }
+        }
+        "ansible-playbook" => {
+            let arguments = plain(
+                "-i --inventory -e --extra-vars -u --user -l --limit -t --tags --private-key \
+            --key-file --vault-password-file --skip-tags -f --forks",
+            );
+            if arguments.has("--check") || arguments.has("--syntax-check") {
+                return Vec::new();
+            }
+            deploys(Tool::Ansible {
+                playbook: value(arguments.operands().first().copied()).unwrap_or_default(),
+                inventory: value(arguments.one(&["-i", "--inventory"])),
+            })
+        }
+        "rsync" | "scp" => {
+            let valued = "-e --rsh -P -i -o --exclude --include --filter --exclude-from";
+            let operands = plain(valued).operands();
+            let target = operands.last().copied().unwrap_or_default();
+            if operands.len() < 2 || !target.contains(':') {
+                return Vec::new();
+            }
+            let with = if name == "scp" { "scp" } else { "rsync" };
+            deploys(Tool::Copy {
+                with,
+                target: Value::new(target),
+            })
+        }
+        "lftp" | "ncftpput" => deploys(Tool::Copy {
+            with: "FTP",
+            target: Value::default(),
+        }),
+        "flyctl" | "fly" if first == "deploy" => platform("Fly", app(&["-a", "--app"]), FLY_BACK),
+        "heroku" if matches!(first, "container:release" | "deploy:jar") => {
+            platform("Heroku", app(&["-a", "--app"]), HEROKU_BACK)
+        }
+        "git"
+            if first == "push"
+                && rest
+                    .iter()
+                    .any(|word| word.contains("heroku") || word.contains("dokku")) =>
+        {
+            let dokku = rest.iter().any(|word| word.contains("dokku"));
+            if dokku {
+                platform("Dokku", None, Some("dokku ps:rollback APP"))
+            } else {
+                platform("Heroku", None, HEROKU_BACK)
+            }
+        }
+        "vercel" if first.is_empty() || first == "deploy" || first.starts_with('-') => {
+            if plain("").has("--prod") || plain("").has("--prod=true") {
+                platform("Vercel", None, Some("vercel rollback"))
+            } else {
+                Vec::new()
+            }
+        }
+        "netlify" | "netlify-cli" if first == "deploy" => deploys(Tool::Site { host: "Netlify" }),
+        "firebase" if first == "deploy" => deploys(Tool::Site { host: "Firebase" }),
+        "wrangler" if first == "pages" => deploys(Tool::Site {
+            host: "Cloudflare Pages",
+        }),
+        "wrangler" if matches!(first, "deploy" | "publish") => {
+            platform("Cloudflare Workers", None, Some("wrangler rollback"))
+        }
+        "gcloud" => match (
+            first,
+            second,
+            rest.get(2).map(String::as_str).unwrap_or_default(),
+        ) {
+            ("run", "deploy", service) | ("beta", "run", service) => platform(
+                "Cloud Run",
+                Some(fact(service)),
+                Some("gcloud run services update-traffic APP --to-revisions REVISION=100"),
+            ),
+            ("run", "services", "update" | "replace") => platform(
+                "Cloud Run",
+                rest.get(3).map(|word| fact(word)),
+                Some("gcloud run services update-traffic APP --to-revisions REVISION=100"),
+            ),
+            ("app", "deploy", _) => platform(
+                "App Engine",
+                None,
+                Some("gcloud app services set-traffic default --splits VERSION=1"),
+            ),
+            ("functions", "deploy", function) => {
+                platform("Cloud Functions", Some(fact(function)), None)
+            }
+            _ => Vec::new(),
+        },
+        "az" => match (first, second) {
+            ("webapp", "deploy" | "deployment" | "up" | "config" | "restart") => platform(
+                "Azure App Service",
+                app(&["-n", "--name"]),
+                Some("az webapp deployment slot swap --name APP --slot staging"),
+            ),
+            ("containerapp", "update" | "up") => platform(
+                "Azure Container Apps",
+                app(&["-n", "--name"]),
+                Some("az containerapp revision activate --revision REVISION"),
+            ),
+            ("functionapp", "deployment") => {
+                platform("Azure Functions", app(&["-n", "--name"]), None)
+            }
+            _ => Vec::new(),
+        },
+        "railway" if first == "up" => platform("Railway", app(&["-s", "--service"]), None),
+        "eb" if first == "deploy" => platform(
+            "Elastic Beanstalk",
+            value(Some(second)).map(|one| Fact::new(one, at.clone())),
+            Some("eb deploy --version VERSION"),
+        ),
+        "sam" if first == "deploy" => platform("AWS SAM", app(&["--stack-name"]), None),
+        "cdk" if first == "deploy" => platform("AWS CDK", None, None),
+        "copilot" if matches!(first, "deploy" | "svc") => {
+            platform("AWS Copilot", app(&["-n", "--name"]), None)
+        }
+        "serverless" | "sls" if first == "deploy" => {
+            platform("Serverless Framework", None, Some("serverless rollback"))
+        }
+        "terraform" | "tofu" if first == "apply" => platform("Terraform", None, None),
+        "pulumi" if first == "up" => platform("Pulumi", None, None),
+        "nomad" if matches!((first, second), ("job", "run") | ("run", _)) => {
+            platform("Nomad", None, Some("nomad job revert APP VERSION"))
+        }
+        "argocd" if (first, second) == ("app", "sync") => platform(
+            "Argo CD",
+            rest.get(2).map(|word| fact(word)),
+            Some("argocd app rollback APP"),
+        ),
+        "caprover" if first == "deploy" => {
+            platform("CapRover", app(&["-a", "--caproverApp"]), None)
+        }
+        "curl" | "wget" | "http" => web(rest),
+        "cargo" if first == "publish" => publishes("a crate"),
+        "npm" | "yarn" | "pnpm" if first == "publish" => publishes("an npm package"),
+        "twine" if first == "upload" => publishes("a Python package"),
+        "gem" if first == "push" => publishes("a gem"),
+        "gh" if first == "release" => publishes("the files of a release"),
+        "goreleaser" => publishes("the files of a release"),
+        "mvn" | "mvnw" if rest.iter().any(|word| word == "deploy") => publishes("a Maven artifact"),
+        "migrate" | "flyway" | "alembic" | "sqitch" | "dbmate" | "goose" => vec![Deed::Migrates],
+        "git"
+            if matches!(
+                first,
+                "pull" | "reset" | "checkout" | "clone" | "switch" | "merge"
+            ) || rest.iter().any(|word| word == "pull") =>
+        {
+            deploys(Tool::Commands)
+        }
+        "composer" | "unzip" | "tar" | "ln" | "passenger-config" => deploys(Tool::Commands),
+        "php" if first == "artisan" && !rest.iter().any(|word| word.contains("migrat")) => {
+            deploys(Tool::Commands)
+        }
+        "rails" | "rake" | "php" | "python" | "python3" | "npm" | "yarn" | "npx" | "prisma"
+        | "knex" | "artisan"
+            if rest.iter().any(|word| word.contains("migrat")) =>
+        {
+            vec![Deed::Migrates]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a command on a machine changes what runs there, though it is no known tool.
+pub(crate) fn changes(words: &[String]) -> bool {
+    const PROGRAMS: [&str; 30] = [
+        "java", "node", "nodejs", "npm", "yarn", "pnpm", "bun", "deno", "pip", "pip3", "poetry",
+        "pipenv", "uv", "python", "python3", "mvn", "mvnw", "gradle", "gradlew", "go", "cargo",
+        "dotnet", "forever", "gunicorn", "uvicorn", "bundle", "rails", "kill", "pkill", "fuser",
+    ];
+    words
+        .first()
+        .is_some_and(|name| PROGRAMS.contains(&name.as_str()))
+}
+
+fn publishes(what: &'static str) -> Vec<Deed> {
+    vec![Deed::Publishes { what }]
+}
+
+fn systemd(name: &str, words: &[String], at: &Line) -> Vec<Deed> {
+    let arguments = Arguments {
+        words,
+        valued: "-H -M -p -t",
+    };
+    let operands = arguments.operands();
+    let verb = |word: &str| {
+        matches!(
+            word,
+            "restart" | "reload" | "start" | "reload-or-restart" | "try-restart"
+        )
+    };
+    let units: Vec<&str> = if name == "service" {
+        match operands[..] {
+            [unit, action] if verb(action) => vec![unit],
+            _ => return Vec::new(),
+        }
+    } else {
+        match operands.split_first() {
+            Some((action, units)) if verb(action) => units.to_vec(),
+            _ => return Vec::new(),
+        }
+    };
+    // The machine's own services are not what is released.
+    let machine = [
+        "nginx",
+        "docker",
+        "ssh",
+        "sshd",
+        "apache2",
+        "httpd",
+        "caddy",
+        "haproxy",
+        "cron",
+        "redis",
+        "postgresql",
+        "mysql",
+        "containerd",
+        "traefik",
+    ];
+    let units: Vec<Fact<String>> = (units.into_iter())
+        .filter(|unit| !machine.contains(&unit.trim_end_matches(".service")))
+        .map(|unit| {
+            let whole = if unit.contains('.') || unit.contains('$') {
+                unit.to_owned()
+            } else {
+                format!("{unit}.service")
+            };
+            Fact::new(whole, at.clone())
+        })
+        .collect();
+    if units.is_empty() {
+        return Vec::new();
+    }
+    vec![Deed::Deploys(Box::new(Tool::Systemd {
+        units,
+        sudo: false,
+    }))]
+}

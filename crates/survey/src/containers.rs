@@ -1,0 +1,216 @@
+//! The command lines of Docker, Compose and Kamal.
+
+use std::collections::BTreeMap;
+
+use crate::arguments::Arguments;
+use crate::deed::Deed;
+use crate::tool::{ComposeCall, KamalCall, Tool};
+use workflow::Value;
+use workflow::{Fact, Line};
+
+pub(crate) fn docker(words: &[String], env: &BTreeMap<String, String>, at: &Line) -> Vec<Deed> {
+    // `docker --host ssh://… compose`: the options before the command.
+    let mut at_command = 0;
+    while let Some(word) = words.get(at_command).filter(|word| word.starts_with('-')) {
+        let valued = matches!(
+            word.as_str(),
+            "-H" | "--host" | "--context" | "-c" | "--config" | "-l"
+        );
+        at_command += if valued { 2 } else { 1 };
+    }
+    let words = words.get(at_command..).unwrap_or_default();
+    let Some((first, rest)) = words.split_first() else {
+        return Vec::new();
+    };
+    let arguments = Arguments {
+        words: rest,
+        valued: "-t --tag -f --file --build-arg --platform --target --cache-from --cache-to --name -p \
+            --publish -e --env -v --volume --network --restart --env-file -l --label --mount \
+            --user -u --memory -m --hostname -h -w --add-host --log-opt --log-driver --cpus -c \
+            --compose-file --image",
+    };
+    let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
+    let image = |name: &str, pushed| Deed::Image {
+        name: Value::new(name),
+        pushed,
+        at: None,
+    };
+    match first.as_str() {
+        "compose" => compose(rest, false, env, at),
+        "build" => arguments
+            .all(&["-t", "--tag"])
+            .into_iter()
+            .map(|name| image(name, false))
+            .collect(),
+        "buildx" if rest.first().is_some_and(|word| word == "build") => {
+            let pushed = arguments.has("--push");
+            arguments
+                .all(&["-t", "--tag"])
+                .into_iter()
+                .map(|name| image(name, pushed))
+                .collect()
+        }
+        "push" => arguments
+            .operands()
+            .last()
+            .map(|name| image(name, true))
+            .into_iter()
+            .collect(),
+        "stack" if rest.first().is_some_and(|word| word == "deploy") => {
+            let stack = arguments.operands().last().map(|name| Value::new(*name));
+            deploys(Tool::Swarm {
+                stack: stack.unwrap_or_default(),
+            })
+        }
+        "service" if rest.first().is_some_and(|word| word == "update") => {
+            let service = arguments.operands().last().map(|name| Value::new(*name));
+            deploys(Tool::Swarm {
+                stack: service.unwrap_or_default(),
+            })
+        }
+        "restart" | "load" => deploys(Tool::Commands),
+        "run" | "exec" if rest.iter().any(|word| word.contains("migrat")) => vec![Deed::Migrates],
+        "run"
+            if arguments.has("-d")
+                || arguments.has("--detach")
+                || rest
+                    .iter()
+                    .any(|word| word.starts_with("-d") || word == "-itd" || word == "-td") =>
+        {
+            let operands = arguments.operands();
+            deploys(Tool::Container {
+                name: arguments.one(&["--name"]).map(Value::new),
+                image: operands
+                    .first()
+                    .map(|name| Value::new(*name))
+                    .unwrap_or_default(),
+            })
+        }
+        _ => Vec::new(),
+    }
+}
+
+pub(crate) fn compose(
+    words: &[String],
+    old: bool,
+    env: &BTreeMap<String, String>,
+    at: &Line,
+) -> Vec<Deed> {
+    const BEFORE: [&str; 12] = [
+        "-f",
+        "--file",
+        "-p",
+        "--project-name",
+        "--env-file",
+        "--profile",
+        "--project-directory",
+        "-H",
+        "--host",
+        "--parallel",
+        "--ansi",
+        "-c",
+    ];
+    let mut command = 0;
+    while let Some(word) = words.get(command).filter(|word| word.starts_with('-')) {
+        command += if BEFORE.contains(&word.as_str()) {
+            2
+        } else {
+            1
+        };
+    }
+    let before = Arguments {
+        words: &words[..command.min(words.len())],
+        valued: "",
+    };
+    let Some((verb, rest)) = words.get(command..).and_then(<[String]>::split_first) else {
+        return Vec::new();
+    };
+    let after = Arguments {
+        words: rest,
+        valued: "-t --timeout --scale --pull --build-arg --wait-timeout --exit-code-from --attach \
+            --no-attach -e --env --name -u --user -v -p --entrypoint -w",
+    };
+    let texts = |found: Vec<&str>| -> Vec<Fact<String>> {
+        found
+            .into_iter()
+            .map(|text| Fact::new(text.to_owned(), at.clone()))
+            .collect()
+    };
+    let mut files = texts(before.all(&["-f", "--file"]));
+    if files.is_empty()
+        && let Some(named) = env.get("COMPOSE_FILE")
+    {
+        files = texts(named.split(':').collect());
+    }
+    let mut profiles = texts(before.all(&["--profile"]));
+    if profiles.is_empty()
+        && let Some(named) = env.get("COMPOSE_PROFILES")
+    {
+        profiles = texts(named.split(',').collect());
+    }
+    let project = before
+        .one(&["-p", "--project-name"])
+        .or_else(|| env.get("COMPOSE_PROJECT_NAME").map(String::as_str));
+    let call = ComposeCall {
+        files,
+        project: project.map(|name| Fact::new(Value::new(name), at.clone())),
+        env_files: texts(before.all(&["--env-file"])),
+        profiles,
+        services: texts(after.operands()),
+        no_deps: after.has("--no-deps"),
+        builds: (verb == "build" || after.has("--build")).then(|| at.clone()),
+        build_arguments: after
+            .all(&["--build-arg"])
+            .into_iter()
+            .map(|text| Fact::new(Value::new(text), at.clone()))
+            .collect(),
+        known_files: Vec::new(),
+        standing: Vec::new(),
+        old,
+    };
+    match verb.as_str() {
+        "run" => {
+            let operands = after.operands();
+            let migrates = operands.iter().any(|word| word.contains("migrat"));
+            if migrates {
+                vec![Deed::Migrates]
+            } else {
+                Vec::new()
+            }
+        }
+        "up" | "restart" | "start" | "build" | "pull" | "create" => {
+            vec![Deed::Deploys(Box::new(Tool::Compose(call)))]
+        }
+        "exec" if rest.iter().any(|word| word.contains("migrat")) => vec![Deed::Migrates],
+        _ => Vec::new(),
+    }
+}
+
+pub(crate) fn kamal(words: &[String], program: &str, env: &BTreeMap<String, String>) -> Vec<Deed> {
+    let arguments = Arguments {
+        words,
+        valued: "-d --destination -c --config-file --version",
+    };
+    let operands = arguments.operands();
+    if matches!(operands[..], ["app", "exec", ..])
+        && words.iter().any(|word| word.contains("migrat"))
+    {
+        return vec![Deed::Migrates];
+    }
+    if !matches!(operands.first(), Some(&"deploy" | &"redeploy" | &"setup")) {
+        return Vec::new();
+    }
+    let destination = arguments
+        .one(&["-d", "--destination"])
+        .or_else(|| env.get("KAMAL_DESTINATION").map(String::as_str));
+    vec![Deed::Deploys(Box::new(Tool::Kamal(KamalCall {
+        config: arguments.one(&["-c", "--config-file"]).map(str::to_owned),
+        destination: destination.map(Value::new),
+        service: None,
+        image: None,
+        registry: None,
+        hosts: Vec::new(),
+        user: None,
+        program: program.to_owned(),
+    })))]
+}

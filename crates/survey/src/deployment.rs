@@ -1,0 +1,148 @@
+//! How a workflow deploys: the tool, the place, the release, and the line that tells each.
+
+use crate::tool::Tool;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+/// One job that makes a release live in one environment.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    pub tool: Tool,
+    /// Where the tool is called.
+    pub at: Line,
+    /// What leads there, the first first: the script that the workflow runs, the workflow that calls this one.
+    pub by: Vec<Line>,
+    /// The job, by its place among the survey's workflows.
+    pub job: JobId,
+    /// The steps that deploy, by their places among the job's; never empty. Those of a script are the step
+    /// that calls it.
+    pub steps: Vec<usize>,
+    /// The step after which the release is live and the workflow's own questions are answered.
+    pub last_step: usize,
+    pub environment: Option<Environment>,
+    /// The machine that is reached by SSH, for Kamal its first server; `None` where the tool runs on the job's
+    /// runner.
+    pub login: Option<Login>,
+    /// Where the tool is called there: `/opt/shop`, `~/orders`.
+    pub folder: Option<Fact<String>>,
+    /// How the job itself can name the release: `${{ github.sha }}`, `${{ inputs.version }}`.
+    pub release: Option<Fact<Value>>,
+    /// The images that this repository builds or pushes and that the tool starts, without the tag.
+    pub images: Vec<OwnImage>,
+    /// Where it answers, the best first.
+    pub health: Vec<Health>,
+    /// The program of the repository that deploys, where there is one.
+    pub script: Option<Script>,
+    /// A migration that is made before, which no way back takes back.
+    pub migration: Option<Fact<String>>,
+    /// Variables that the job or its step hands to the tool and that name the release: `SHOP_TAG`.
+    pub release_variables: Vec<String>,
+    /// The rest of what the job hands to its deploying steps: names and values of `env:`, without those
+    /// above.
+    pub env: Vec<(String, Value)>,
+}
+
+/// A job, by its places: `survey.workflows[workflow].jobs[job]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobId {
+    pub workflow: usize,
+    pub job: usize,
+}
+
+/// An environment of GitHub.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    pub name: Fact<String>,
+    /// Where the job itself names it: `${{ inputs.environment }}` or the name.
+    pub written: Value,
+    pub url: Option<Fact<Value>>,
+    pub rank: Rank,
+}
+
+/// What an environment is for, by its name: the lowest is guarded first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// `production`, `prod`, `live`.
+    Production,
+    /// A name that says neither.
+    Unknown,
+    /// `staging`, `qa`, `demo`.
+    Staging,
+    /// `dev`, `preview`, `pr-12`, `github-pages`: never taken for production.
+    Preview,
+}
+
+/// How a machine is reached by SSH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub address: Fact<Value>,
+    pub user: Option<Fact<Value>>,
+    pub port: Option<Fact<Value>>,
+    /// The secret with the private key: `${{ secrets.VPS_SSH_KEY }}`.
+    pub key: Option<Fact<Value>>,
+    /// The secret or text with the host's key, where the workflow has one.
+    pub known_hosts: Option<Fact<Value>>,
+    /// The secret with a password, where there is no key: we log in by keys alone.
+    pub password: Option<Fact<Value>>,
+    /// The machine in between.
+    pub jump: Option<Fact<Value>>,
+}
+
+/// An image that a release changes.
+#[derive(Clone, Debug)]
+pub struct OwnImage {
+    /// The service of Compose, the container of the task or deployment; empty where there is only one.
+    pub service: String,
+    /// Without its tag: `ghcr.io/acme/shop`, `${{ secrets.REGISTRY_USER }}/orders-api`.
+    pub image: Value,
+    /// What comes before and after the release in its tag: both empty where the tag is the release.
+    pub before: String,
+    pub after: String,
+    /// The tag where it is none of the release's: each one overwrites `latest`, and there is no going back by it.
+    pub fixed_tag: Option<String>,
+    /// Where the workflow pushes it, or where it is started if it is only there.
+    pub at: Line,
+    /// Whether a registry has it: it is pushed, not only built where it runs.
+    pub pushed: bool,
+}
+
+/// An address that tells whether the release is healthy.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// `https://shop.example.com/healthz`, `http://127.0.0.1:8080/actuator/health`.
+    pub url: Value,
+    /// The lines that it is put together from; more than one makes it a guess.
+    pub at: Vec<Line>,
+    pub from: HealthSource,
+    /// Whether only the machine itself can ask: an address such as 127.0.0.1 of a machine reached by SSH.
+    pub on_host: bool,
+}
+
+/// What told of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthSource {
+    /// The workflow asks it itself after the deployment.
+    Workflow,
+    /// The configuration of the tool (Kamal's proxy, Fly's checks, a health check of Compose, a Dockerfile).
+    Tool,
+    /// Put together from several files, such as an ingress's host and a readiness probe's path.
+    Guess,
+    /// `environment.url`: that it answers says something, that it is healthy it may not.
+    Environment,
+}
+
+/// A program of the repository that deploys.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// From the repository's root.
+    pub path: String,
+    /// By its first line: `bash`, `sh`, `python3`.
+    pub interpreter: Option<String>,
+    /// As the workflow gives them.
+    pub arguments: Vec<Value>,
+    pub called_at: Line,
+    /// Whether an argument or a variable names the release, so that it can go to an earlier one.
+    pub takes_release: bool,
+    /// The files that it uses or writes, and that tell a reader what it does.
+    pub files: Vec<Fact<String>>,
+}

@@ -1,0 +1,61 @@
+//! What a job does, before it is known what that means.
+
+use std::collections::BTreeMap;
+
+use crate::deployment::Login;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+/// Something that a job does.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// The step, by its place in the job.
+    pub(crate) step: usize,
+    pub(crate) at: Line,
+    /// The lines that lead there, the first first.
+    pub(crate) by: Vec<Line>,
+    pub(crate) place: Place,
+    pub(crate) what: What,
+}
+
+/// Where something is done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// The machine that is reached by SSH; the runner otherwise.
+    pub(crate) login: Option<Login>,
+    pub(crate) folder: Option<Fact<String>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Command {
+        /// The program's name without its folder, then its arguments.
+        words: Vec<String>,
+        /// The first word as it is written.
+        program: String,
+        env: BTreeMap<String, String>,
+    },
+    /// An action with its inputs.
+    Action {
+        name: String,
+        with: BTreeMap<String, Fact<Value>>,
+        env: BTreeMap<String, String>,
+    },
+    /// Text that is written into a file.
+    Writes { file: String },
+    /// A program of the repository that is read from here on, or one that is not in it.
+    Script {
+        path: String,
+        interpreter: Option<String>,
+        arguments: Vec<Value>,
+        known: bool,
+        env: BTreeMap<String, String>,
+    },
+}
+
+/// What a job did, and what others take from it.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) events: Vec<Event>,
+    pub(crate) outputs: BTreeMap<String, String>,
+}

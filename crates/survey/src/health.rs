@@ -1,0 +1,232 @@
+//! Where a deployment can be asked whether it is healthy.
+
+use std::collections::BTreeMap;
+
+use crate::compose;
+use crate::deed::Deed;
+use crate::deployment::{Environment, Health, HealthSource};
+use crate::jobs::Run;
+use crate::record::{Assembly, Done, is_own};
+use crate::tool::{ComposeCall, Tool};
+use workflow::Fact;
+use workflow::Value;
+
+impl Assembly<'_> {
+    pub(crate) fn health(
+        &self,
+        run: &Run,
+        tool: &Tool,
+        asks: &[&Done<'_>],
+        environment: Option<&Environment>,
+        remote: bool,
+        env: &BTreeMap<String, String>,
+    ) -> Vec<Health> {
+        let mut all: Vec<Health> = Vec::new();
+        let job = &self.workflows[run.id.workflow].jobs[run.id.job];
+        for one in asks {
+            let Deed::Asks { url } = &one.deed else {
+                continue;
+            };
+            let text = run.scope.fill_shell(url.text());
+            let text = if text.contains("://") || text.starts_with("${{") {
+                text
+            } else {
+                format!("http://{text}")
+            };
+            let there = one.event.place.login.is_some();
+            let local = is_local(&text)
+                || there && text.contains("'http://127.0.0.1")
+                || there && text.contains("'http://localhost");
+            if is_of_others(&text)
+                || text.replace("${{", "").contains('$')
+                || local && !there && !is_own(job)
+            {
+                continue;
+            }
+            all.push(Health {
+                url: Value::new(text),
+                at: vec![one.event.at.clone()],
+                from: HealthSource::Workflow,
+                on_host: local && there,
+            });
+        }
+        all.extend(self.of_jobs_after(run));
+        // A path that is called so tells more than a page.
+        let is_check = |health: &Health| {
+            let text = health.url.text().to_ascii_lowercase();
+            !["health", "ready", "live", "/up", "ping", "status"]
+                .iter()
+                .any(|word| text.contains(word))
+        };
+        all.sort_by_key(is_check);
+        match tool {
+            Tool::Compose(call) => self.compose_health(call, remote, env, &mut all),
+            Tool::Kamal(call) => all.extend(crate::kamal::health(self.repository, call)),
+            Tool::Platform(call) if call.name == "Fly" => {
+                all.extend(crate::fly::health(self.repository, call));
+            }
+            Tool::Kubectl(_) | Tool::Helm(_) => {
+                all.extend(crate::kubernetes::health(
+                    self.repository,
+                    tool,
+                    environment,
+                ));
+            }
+            _ => {}
+        }
+        if let Some(url) = environment.and_then(|environment| environment.url.clone()) {
+            all.push(Health {
+                url: url.value,
+                at: vec![url.at],
+                from: HealthSource::Environment,
+                on_host: false,
+            });
+        }
+        if all.is_empty() {
+            let path = asks.iter().find_map(|one| match &one.deed {
+                Deed::Asks { url } => {
+                    let (_, rest) = url.text().split_once("://")?;
+                    let path = rest.find('/').map(|at| &rest[at..])?;
+                    (!path.contains('$')).then(|| Fact::new(path.to_owned(), one.event.at.clone()))
+                }
+                _ => None,
+            });
+            all.extend(crate::nginx::health(self.repository, tool, path.as_ref()));
+        }
+        // The same address from two places is one.
+        let mut unique: Vec<Health> = Vec::new();
+        for one in all {
+            if !unique
+                .iter()
+                .any(|known| known.url == one.url && known.on_host == one.on_host)
+            {
+                unique.push(one);
+            }
+        }
+        unique
+    }
+
+    /// What a job that waits for this one asks: a smoke test of its own.
+    fn of_jobs_after(&self, run: &Run) -> Vec<Health> {
+        let job = &self.workflows[run.id.workflow].jobs[run.id.job];
+        let mut found = Vec::new();
+        for other in self
+            .runs
+            .iter()
+            .filter(|other| other.started == run.started && other.id.workflow == run.id.workflow)
+        {
+            let after = &self.workflows[other.id.workflow].jobs[other.id.job];
+            if !after.needs.contains(&job.id) {
+                continue;
+            }
+            for one in self.done(other) {
+                if let Deed::Asks { url } = &one.deed {
+                    let text = other.scope.fill_shell(url.text());
+                    if !is_local(&text)
+                        && !is_of_others(&text)
+                        && !text.contains("$(")
+                        && text.contains("://")
+                    {
+                        found.push(Health {
+                            url: Value::new(text),
+                            at: vec![one.event.at.clone()],
+                            from: HealthSource::Workflow,
+                            on_host: false,
+                        });
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// What the services' own health checks ask, by the port of the machine.
+    fn compose_health(
+        &self,
+        call: &ComposeCall,
+        remote: bool,
+        env: &BTreeMap<String, String>,
+        all: &mut Vec<Health>,
+    ) {
+        let project = compose::project(self.repository, &call.known_files);
+        let dockerfile = |name: &str| {
+            let near = |path: &&String| {
+                path.rsplit('/')
+                    .next()
+                    .is_some_and(|base| base == "Dockerfile")
+            };
+            let of_name = self.repository.files.iter().filter(near);
+            let in_folder = of_name
+                .clone()
+                .find(|path| path.contains(&format!("{name}/")));
+            in_folder
+                .or_else(|| of_name.clone().next())
+                .and_then(|path| compose::of_dockerfile(self.repository, path))
+        };
+        for (name, service) in &project.services {
+            let started =
+                call.services.is_empty() || call.services.iter().any(|one| one.value == *name);
+            let own = service.builds
+                || service
+                    .image
+                    .as_ref()
+                    .is_some_and(|image| image.value.contains('$'));
+            if !started || !own {
+                continue;
+            }
+            let check = service.health.clone().or_else(|| dockerfile(name));
+            let Some(check) = check else {
+                continue;
+            };
+            let port = if service.host_network {
+                Some((check.value.port.to_string(), check.at.clone()))
+            } else {
+                let of = |(published, inside): &(Fact<String>, String)| {
+                    let inside = compose::filled(inside, env);
+                    let published_text = compose::filled(&published.value, env);
+                    (inside == check.value.port.to_string()
+                        && published_text.parse::<u16>().is_ok())
+                    .then(|| (published_text, published.at.clone()))
+                };
+                service.ports.iter().find_map(of)
+            };
+            let Some((port, at)) = port else {
+                continue;
+            };
+            let port = if port == "80" {
+                String::new()
+            } else {
+                format!(":{port}")
+            };
+            all.push(Health {
+                url: Value::new(format!("http://127.0.0.1{port}{}", check.value.path)),
+                at: if at == check.at {
+                    vec![at]
+                } else {
+                    vec![check.at.clone(), at]
+                },
+                from: HealthSource::Tool,
+                on_host: remote,
+            });
+        }
+    }
+}
+
+fn is_local(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or(url);
+    ["localhost", "127.", "0.0.0.0", "[::1]"]
+        .iter()
+        .any(|local| host.starts_with(local))
+}
+
+/// Addresses that workflows fetch from and that tell nothing of the release.
+fn is_of_others(url: &str) -> bool {
+    "api.github.com raw.githubusercontent.com github.com/ ipify checkip ifconfig icanhazip \
+     ipinfo slack.com discord.com discordapp.com telegram.org get.docker.com sentry.io \
+     codecov.io cli.run.pivotal dl.google.com storage.googleapis.com awscli.amazonaws.com \
+     get.helm.sh dl.k8s.io datadoghq newrelic googleapis.com api.cloudflare.com 169.254.169.254 \
+     sonarcloud install ghcr.io ntfy hc-ping healthchecks.io heartbeat api.render.com \
+     api.vercel.com api.netlify.com api.digitalocean.com :2083/"
+        .split_whitespace()
+        .any(|other| url.contains(other))
+}

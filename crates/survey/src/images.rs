@@ -1,0 +1,246 @@
+//! The images that a release changes.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::compose;
+use crate::deed::Deed;
+use crate::deployment::OwnImage;
+use crate::event::{Event, What};
+use crate::jobs::Run;
+use crate::record::{Assembly, Built};
+use crate::tool::Tool;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+/// More than one repository builds.
+const MAX_IMAGES: usize = 200;
+
+impl Assembly<'_> {
+    /// What the workflow that led here builds and pushes; else what any workflow does, as one may start another.
+    pub(crate) fn own_images(&self, run: &Run) -> Rc<Vec<Built>> {
+        let own = self.built(Some(run.started));
+        if own.is_empty() {
+            self.built(None)
+        } else {
+            own
+        }
+    }
+
+    fn built(&self, started: Option<usize>) -> Rc<Vec<Built>> {
+        if let Some(known) = self.images.borrow().get(&started) {
+            return Rc::clone(known);
+        }
+        let mut images: Vec<Built> = Vec::new();
+        let mut places: BTreeMap<Value, usize> = BTreeMap::new();
+        for other in self
+            .runs
+            .iter()
+            .filter(|other| started.is_none_or(|at| other.started == at))
+        {
+            for one in self.done(other) {
+                let Deed::Image { name, pushed, at } = &one.deed else {
+                    continue;
+                };
+                if !is_built(one.event) || name.is_empty() {
+                    continue;
+                }
+                if let Some(known) = places.get(name) {
+                    images[*known].pushed |= pushed;
+                    continue;
+                }
+                if images.len() >= MAX_IMAGES {
+                    continue;
+                }
+                places.insert(name.clone(), images.len());
+                images.push(Built {
+                    name: name.clone(),
+                    plain: compose::split_tag(name.text()).0.to_ascii_lowercase(),
+                    pushed: *pushed,
+                    at: at.clone().unwrap_or_else(|| one.event.at.clone()),
+                    job: other.id,
+                });
+            }
+        }
+        // `docker push --all-tags NAME` pushes them all.
+        let all: Vec<Value> = (images
+            .iter()
+            .filter(|one| one.pushed && compose::split_tag(one.name.text()).1.is_none()))
+        .map(|one| one.name.clone())
+        .collect();
+        if !all.is_empty() {
+            for one in &mut images {
+                one.pushed |= all
+                    .iter()
+                    .any(|name| name.text() == compose::split_tag(one.name.text()).0);
+            }
+        }
+        let images = Rc::new(images);
+        self.images.borrow_mut().insert(started, Rc::clone(&images));
+        images
+    }
+
+    /// The images that a release changes, and the release's name as the tag of the first. A tag that moves from one
+    /// release to the next is no name.
+    pub(crate) fn images(
+        &self,
+        run: &Run,
+        tool: &Tool,
+        own: &[Built],
+        env: &BTreeMap<String, String>,
+    ) -> (Vec<OwnImage>, Option<Fact<Value>>) {
+        let tag_of = |image: &Value| {
+            tag_of_release(image)
+                .filter(|tag| !self.moves(run, tag))
+                .map(str::to_owned)
+        };
+        let mut images: Vec<OwnImage> = Vec::new();
+        let mut release: Option<Fact<Value>> = None;
+        let mut add = |release: &mut Option<Fact<Value>>,
+                       service: &str,
+                       name: Value,
+                       built: Option<&Built>,
+                       tag: Option<&str>,
+                       at: &Line| {
+            let at = built.map_or(at, |built| &built.at).clone();
+            let tag = tag.map(str::to_owned).or_else(|| tag_of(&built?.name));
+            if let Some(tag) = &tag
+                && release.is_none()
+            {
+                *release = Some(Fact::new(Value::new(tag.as_str()), at.clone()));
+            }
+            let own_tag = built.and_then(|built| compose::split_tag(built.name.text()).1);
+            images.push(OwnImage {
+                service: service.to_owned(),
+                image: name,
+                before: String::new(),
+                after: String::new(),
+                fixed_tag: tag
+                    .is_none()
+                    .then(|| own_tag.unwrap_or("latest").to_owned()),
+                at,
+                pushed: built.is_some_and(|built| built.pushed),
+            });
+        };
+        // Of the tags of an image, the one that names a release.
+        let best = |fits: &dyn Fn(&Built) -> bool| {
+            let fitting = || own.iter().filter(|one| fits(one));
+            fitting()
+                .find(|one| tag_of(&one.name).is_some())
+                .or_else(|| fitting().next())
+        };
+        let name_of = |built: &Built| compose::split_tag(built.name.text()).0.to_owned();
+        if let Tool::Compose(call) = tool
+            && !call.known_files.is_empty()
+        {
+            let project = compose::project(self.repository, &call.known_files);
+            let started = |name: &String| {
+                call.services.is_empty()
+                    || call.services.iter().any(|service| service.value == *name)
+            };
+            for (service_name, service) in project.services.iter().filter(|(name, _)| started(name))
+            {
+                let Some(written) = &service.image else {
+                    continue;
+                };
+                let image = compose::filled(&written.value, env);
+                let (image, tag) = compose::split_tag(&image);
+                let plain = image.to_ascii_lowercase();
+                let built = best(&|one| same_image(&one.plain, &plain));
+                if built.is_none() && !service.builds {
+                    continue;
+                }
+                let name = built.map_or_else(|| image.to_owned(), name_of);
+                // What is built where it runs, each time by the same name, has no release's name.
+                let tag = tag.filter(|tag| tag.contains("${{") && !self.moves(run, tag));
+                if built.is_none() && tag.is_none() {
+                    continue;
+                }
+                add(
+                    &mut release,
+                    service_name,
+                    Value::new(name),
+                    built,
+                    tag,
+                    &written.at,
+                );
+            }
+            return (images, release);
+        }
+        // A job that builds its own image starts that one.
+        let here = own.iter().any(|one| one.job == run.id);
+        let mut seen: Vec<String> = Vec::new();
+        for one in own.iter().filter(|one| !here || one.job == run.id) {
+            let name = name_of(one);
+            // A name that a command prints is not known.
+            let printed = name.contains("$(") || name.contains('`');
+            if printed && release.is_none() {
+                let tag = tag_of(&one.name).filter(|tag| !tag.contains("$("));
+                release = tag.map(|tag| Fact::new(Value::new(tag), one.at.clone()));
+            }
+            if name.is_empty() || printed || seen.contains(&name) {
+                continue;
+            }
+            let built = best(&|other| name_of(other) == name && (!here || other.job == run.id));
+            add(&mut release, "", Value::new(&*name), built, None, &one.at);
+            seen.push(name);
+        }
+        (images, release)
+    }
+
+    /// The images that a job gives to Kubernetes, by their tags.
+    pub(crate) fn handed_tags(&self, run: &Run) -> Vec<Fact<Value>> {
+        let images = self.done(run).iter().filter_map(|one| match &one.deed {
+            Deed::Image { name, .. } if !is_built(one.event) => {
+                Some(Fact::new(name.clone(), one.event.at.clone()))
+            }
+            _ => None,
+        });
+        images
+            .filter(|name| !name.value.text().contains('@'))
+            .collect()
+    }
+
+    /// The release that such an image's tag is.
+    pub(crate) fn handed_release(&self, run: &Run, image: &Fact<Value>) -> Option<Fact<Value>> {
+        let tag = tag_of_release(&image.value).filter(|tag| !self.moves(run, tag))?;
+        Some(Fact::new(Value::new(tag), image.at.clone()))
+    }
+
+    /// Whether an image of a Compose file is one of this repository's.
+    pub(crate) fn is_own_image(&self, run: &Run, image: &str) -> bool {
+        let image = compose::split_tag(image).0.to_ascii_lowercase();
+        self.own_images(run)
+            .iter()
+            .any(|one| same_image(&one.plain, &image))
+    }
+}
+
+/// An image is named where it is built or pushed, and also where Kubernetes is told of it.
+fn is_built(event: &Event) -> bool {
+    match &event.what {
+        What::Command { words, .. } => !matches!(
+            words.first().map(String::as_str),
+            Some("kubectl" | "helm" | "oc" | "kustomize")
+        ),
+        What::Action { name, .. } => name != "azure/k8s-deploy",
+        What::Script { .. } | What::Writes { .. } => false,
+    }
+}
+
+/// Whether an image of a Compose file is one that a workflow builds: the same name, or the same last part where
+/// a variable stands before it.
+fn same_image(pushed: &str, started: &str) -> bool {
+    if pushed == started || pushed.strip_prefix("docker.io/") == Some(started) {
+        return true;
+    }
+    let last = |name: &str| name.rfind('/').map_or(0, |at| at + 1);
+    let (one, other) = (&pushed[last(pushed)..], &started[last(started)..]);
+    one == other && !one.contains('$') && (pushed.contains('$') || started.contains('$'))
+}
+
+/// The tag that a release brings: one with an expression in it.
+fn tag_of_release(image: &Value) -> Option<&str> {
+    let tag = compose::split_tag(image.text()).1?;
+    (tag.contains("${{") && !tag.contains("secrets.")).then_some(tag)
+}

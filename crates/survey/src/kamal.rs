@@ -1,0 +1,119 @@
+//! `config/deploy.yml` of Kamal.
+
+use std::rc::Rc;
+
+use yaml::Node;
+
+use crate::deployment::{Health, HealthSource};
+use crate::repository::Repository;
+use crate::tool::KamalCall;
+use workflow::Lines;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+const USUAL: &str = "config/deploy.yml";
+
+struct File {
+    path: String,
+    tree: Rc<Node>,
+    lines: Lines,
+}
+
+impl File {
+    fn read(repository: &Repository, path: &str) -> Option<File> {
+        let text = repository.text(path)?;
+        // Kamal fills in ERB before it reads the file; what is left of it here is text.
+        let tree = repository.tree(path)?;
+        Some(File {
+            path: path.to_owned(),
+            tree,
+            lines: Lines::of(&text),
+        })
+    }
+
+    fn line(&self, node: &Node) -> Line {
+        Line::new(&self.path, self.lines.at(node.place.start))
+    }
+
+    fn text(&self, keys: &[&str]) -> Option<Fact<String>> {
+        let mut node = &*self.tree;
+        for key in keys {
+            node = node.get(key)?;
+        }
+        let text = node.text()?.to_owned();
+        (!text.contains("<%")).then(|| Fact::new(text, self.line(node)))
+    }
+}
+
+/// The files that a call reads: that of the destination counts more.
+fn files(repository: &Repository, call: &KamalCall) -> Vec<File> {
+    let path = call.config.clone().unwrap_or_else(|| USUAL.to_owned());
+    let destination = call.destination.as_ref().and_then(Value::literal);
+    let over = destination.map(|name| path.replace(".yml", &format!(".{name}.yml")));
+    over.into_iter()
+        .chain([path])
+        .filter_map(|path| File::read(repository, &path))
+        .collect()
+}
+
+/// The call with what Kamal's own file adds to it.
+pub(crate) fn completed(repository: &Repository, mut call: KamalCall) -> KamalCall {
+    let files = files(repository, &call);
+    let first = |keys: &[&str]| files.iter().find_map(|file| file.text(keys));
+    call.service = first(&["service"]);
+    call.image = first(&["image"]);
+    call.registry = first(&["registry", "server"]);
+    call.user = first(&["ssh", "user"]);
+    for file in &files {
+        let Some(servers) = file.tree.get("servers") else {
+            continue;
+        };
+        let mut nodes: Vec<&Node> = servers.items().iter().collect();
+        for (_, role) in servers.entries() {
+            nodes.extend(role.items());
+            nodes.extend(role.get("hosts").map_or(&[][..], Node::items));
+        }
+        for node in nodes {
+            let name = node
+                .text()
+                .map(str::to_owned)
+                .or_else(|| Some(node.entries().first()?.0.name.clone()));
+            if let Some(name) = name.filter(|name| !name.contains("<%"))
+                && !call.hosts.iter().any(|known| known.value == name)
+            {
+                call.hosts.push(Fact::new(name, file.line(node)));
+            }
+        }
+        if !call.hosts.is_empty() {
+            break;
+        }
+    }
+    if call.config.is_none() && !files.is_empty() {
+        call.config = Some(USUAL.to_owned());
+    }
+    call
+}
+
+/// What its proxy asks: the host, and the path of the health check.
+pub(crate) fn health(repository: &Repository, call: &KamalCall) -> Option<Health> {
+    let files = files(repository, call);
+    let first = |keys: &[&str]| files.iter().find_map(|file| file.text(keys));
+    let host = first(&["proxy", "host"]).or_else(|| {
+        files.iter().find_map(|file| {
+            let node = file.tree.get("proxy")?.get("hosts")?.items().first()?;
+            Some(Fact::new(node.text()?.to_owned(), file.line(node)))
+        })
+    })?;
+    let path = first(&["proxy", "healthcheck", "path"]);
+    let tls = first(&["proxy", "ssl"]).is_some_and(|ssl| ssl.value == "true");
+    let scheme = if tls { "https" } else { "http" };
+    let mut at = vec![host.at];
+    at.extend(path.as_ref().map(|path| path.at.clone()));
+    let path = path.map_or_else(|| "/up".to_owned(), |path| path.value);
+    Some(Health {
+        url: Value::new(format!("{scheme}://{}{path}", host.value)),
+        at,
+        from: HealthSource::Tool,
+        on_host: false,
+    })
+}

@@ -1,0 +1,88 @@
+//! What an action leaves for the steps after it.
+
+use crate::scope::Scope;
+use crate::uses::With;
+
+/// What an action leaves for the steps after it: keys, and outputs that a workflow alone tells.
+pub(crate) fn left_behind(name: &str, with: &With, id: Option<&str>, scope: &mut Scope) {
+    let input = |key: &str| with.get(key).cloned();
+    match name {
+        "actions/checkout" => {
+            scope.checked_out = input("ref").map(|fact| fact.value.text().to_owned());
+        }
+        "webfactory/ssh-agent" => {
+            if let Some(key) = input("ssh-private-key") {
+                scope.keys.push((None, key));
+            }
+        }
+        "shimataro/ssh-key-action" | "kielabokkie/ssh-key-and-known-hosts-action" => {
+            let key = input("key").or_else(|| input("ssh-private-key"));
+            scope.known_hosts = input("known_hosts").or_else(|| scope.known_hosts.take());
+            if let Some(key) = key {
+                let file = input("name").map(|name| name.value.text().to_owned());
+                scope.keys.push((file, key));
+            }
+        }
+        "docker/metadata-action" => {
+            let (Some(id), Some(images)) = (id, input("images")) else {
+                return;
+            };
+            let tags = with.get("tags").map_or("", |tags| tags.value.text());
+            let version = metadata_tag(tags);
+            let names = images.value.text().split([',', '\n']).map(str::trim);
+            let names = names.map(|name| {
+                name.trim_start_matches("name=")
+                    .split(',')
+                    .next()
+                    .unwrap_or_default()
+            });
+            let tagged: Vec<String> = names
+                .filter(|name| !name.is_empty())
+                .map(|name| format!("{name}:{version}"))
+                .collect();
+            let mut set = |key: &str, value: String| {
+                scope.outputs.insert((id.to_owned(), key.to_owned()), value);
+            };
+            set("tags", tagged.join("\n"));
+            set("version", version);
+        }
+        _ => {}
+    }
+}
+
+/// The tag that `docker/metadata-action` makes, where the workflow alone tells it.
+fn metadata_tag(tags: &str) -> String {
+    let mut unknown = "${{ steps.meta.outputs.version }}".to_owned();
+    for line in tags.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut parts = line.split(',').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let of = |key: &str| {
+            line.split(',')
+                .find_map(|part| part.trim().strip_prefix(key)?.strip_prefix('='))
+        };
+        if of("enable") == Some("false") {
+            continue;
+        }
+        let (prefix, suffix) = (of("prefix"), of("suffix").unwrap_or_default());
+        match (kind, of("format")) {
+            ("type=raw", _) if of("value").is_some_and(|value| value != "latest") => {
+                return format!(
+                    "{}{}{suffix}",
+                    prefix.unwrap_or_default(),
+                    of("value").unwrap_or_default()
+                );
+            }
+            ("type=sha", Some("long")) => {
+                return format!("{}${{{{ github.sha }}}}{suffix}", prefix.unwrap_or("sha-"));
+            }
+            ("type=ref", _) if matches!(of("event"), Some("tag" | "branch")) => {
+                unknown = format!(
+                    "{}${{{{ github.ref_name }}}}{suffix}",
+                    prefix.unwrap_or_default()
+                );
+            }
+            _ => {}
+        }
+    }
+    unknown
+}

@@ -1,0 +1,85 @@
+//! What a repository contains, and how its workflows deploy.
+//!
+//! The workflows are read as programs: jobs, steps, shell commands, the scripts and other workflows that they call. A
+//! claim carries the line that it is read from. Nothing of the repository is run. All of it may be hostile: files,
+//! depths and numbers are bounded, and a text that cannot be read is said to be passed over.
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")
+)]
+
+mod actions;
+mod arguments;
+mod assemble;
+mod called;
+mod calls;
+mod clusters;
+mod commands;
+mod compose;
+mod containers;
+mod counts;
+mod deed;
+mod deployment;
+mod environment;
+mod event;
+mod files_of;
+mod fly;
+mod health;
+mod images;
+mod jobs;
+mod kamal;
+mod kubernetes;
+mod leaves;
+mod look;
+mod nginx;
+mod record;
+mod release;
+mod remote;
+mod repository;
+mod run;
+mod scope;
+mod script;
+mod session;
+mod ssh;
+mod tool;
+mod uses;
+mod web;
+
+use std::path::PathBuf;
+
+pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
+
+pub use deployment::{
+    Deployment, Environment, Health, HealthSource, JobId, Login, OwnImage, Rank, Script,
+};
+pub use look::look;
+pub use tool::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The repository's root.
+    pub root: PathBuf,
+    /// The folder that was looked at, from the root; empty for all of it.
+    pub below: PathBuf,
+    pub git: bool,
+    /// `owner/name` at the end of `origin`'s address.
+    pub origin: Option<String>,
+    pub workflows: Vec<Workflow>,
+    /// How the workflows deploy: production first, then the others in their order.
+    pub deployments: Vec<Deployment>,
+    /// Files that could deploy something and that no workflow and no script of one uses.
+    pub unused: Vec<Unused>,
+    /// What workflows hand out instead of deploying it: a package, a crate, an image, files of a release.
+    pub published: Vec<Fact<String>>,
+    /// What could not be read, and why.
+    pub passed_over: Vec<String>,
+}
+
+/// A file that is there and that nothing uses.
+#[derive(Clone, Debug)]
+pub struct Unused {
+    pub path: String,
+    /// "Compose file", "systemd unit", "ECS task definition", "nginx upstream".
+    pub what: &'static str,
+}

@@ -1,0 +1,221 @@
+//! From a folder to what its repository contains.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::compose;
+use crate::deployment::{Deployment, Rank};
+use crate::event::What;
+use crate::jobs;
+use crate::record::Assembly;
+use crate::repository::{Repository, ends_in};
+use crate::tool::Tool;
+use crate::{Survey, Unused};
+use workflow::Workflow;
+
+/// Looks at a folder, and at the repository that it belongs to.
+pub fn look(folder: &Path) -> std::io::Result<Survey> {
+    let repository = Repository::of(folder)?;
+    let origin = repository.origin();
+    let workflows = workflows(&repository);
+    let runs = jobs::read(&repository, &workflows, origin.as_deref());
+    let assembly = Assembly::of(&repository, &workflows, &runs);
+    let mut found = assembly.all();
+    found.deployments = merged(found.deployments);
+    found
+        .deployments
+        .sort_by_key(|one| (weight(one, &workflows), one.job));
+    let used = used(&assembly, &found.deployments);
+    Ok(Survey {
+        unused: unused(&repository, &used),
+        root: repository.root.clone(),
+        below: repository.below.clone(),
+        git: repository.git,
+        origin,
+        deployments: found.deployments,
+        published: found.published,
+        passed_over: repository.passed_over.take(),
+        workflows,
+    })
+}
+
+/// The rows of a matrix that call one tool at one line of one machine are one deployment.
+fn merged(all: Vec<Deployment>) -> Vec<Deployment> {
+    let mut merged: Vec<Deployment> = Vec::new();
+    for one in all {
+        let environment =
+            |one: &Deployment| one.environment.as_ref().map(|it| it.name.value.clone());
+        let address =
+            |one: &Deployment| one.login.as_ref().map(|login| login.address.value.clone());
+        let same = |other: &&mut Deployment| {
+            (other.job, &other.at) == (one.job, &one.at)
+                && environment(other) == environment(&one)
+                && address(other) == address(&one)
+        };
+        let Some(other) = merged.iter_mut().find(same) else {
+            merged.push(one);
+            continue;
+        };
+        if let (Tool::Compose(other), Tool::Compose(one)) = (&mut other.tool, &one.tool) {
+            for service in &one.services {
+                if !other
+                    .services
+                    .iter()
+                    .any(|known| known.value == service.value)
+                {
+                    other.services.push(service.clone());
+                }
+            }
+            other.standing.retain(|name| one.standing.contains(name));
+        }
+        for image in one.images {
+            if !other
+                .images
+                .iter()
+                .any(|known| (&known.service, &known.image) == (&image.service, &image.image))
+            {
+                other.images.push(image);
+            }
+        }
+        for health in one.health {
+            if !other.health.iter().any(|known| known.url == health.url) {
+                other.health.push(health);
+            }
+        }
+    }
+    merged
+}
+
+/// Production first; where no environment tells, a name of the workflow or the job that says so.
+fn weight(deployment: &Deployment, workflows: &[Workflow]) -> (Rank, bool) {
+    let workflow = &workflows[deployment.job.workflow];
+    let job = &workflow.jobs[deployment.job.job];
+    let site = matches!(deployment.tool, Tool::Site { .. });
+    if let Some(environment) = &deployment.environment {
+        return (environment.rank, site);
+    }
+    let names = [
+        Some(&workflow.path),
+        workflow.name.as_ref(),
+        Some(&job.id),
+        job.name.as_ref(),
+    ];
+    let ranks = names
+        .into_iter()
+        .flatten()
+        .map(|name| crate::environment::rank_of(name));
+    let rank = ranks
+        .max_by_key(|rank| (*rank != Rank::Unknown, *rank))
+        .unwrap_or(Rank::Unknown);
+    (rank, site)
+}
+
+fn workflows(repository: &Repository) -> Vec<Workflow> {
+    let is_one = |path: &&String| {
+        let name = path.strip_prefix(".github/workflows/");
+        name.is_some_and(|name| !name.contains('/') && ends_in(name, &["yml", "yaml"]))
+    };
+    (repository.files.iter().filter(is_one))
+        .filter_map(|path| {
+            let (text, tree) = (repository.text(path)?, repository.tree(path)?);
+            Some(Workflow::read(path, &text, &tree))
+        })
+        .collect()
+}
+
+/// The files that workflows and their scripts use, for tests too.
+fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut ends_of_unsure: BTreeSet<String> = BTreeSet::new();
+    let events = assembly
+        .runs
+        .iter()
+        .flat_map(|run| run.events.iter().map(move |event| (run, event)));
+    for (run, event) in events {
+        match &event.what {
+            What::Command {
+                words,
+                program,
+                env,
+            } => {
+                // The same call in the same place reads the same files.
+                let address = event.place.login.as_ref().map(|login| &login.address.value);
+                let folder = event.place.folder.as_ref().map(|folder| &folder.value);
+                if !seen.insert((run.started, words, folder, address)) {
+                    continue;
+                }
+                for deed in crate::commands::deeds(words, program, env, &event.at) {
+                    if let crate::deed::Deed::Deploys(tool) = deed
+                        && let Tool::Compose(call) = *tool
+                    {
+                        let files = assembly.compose_files(&call, event, run);
+                        used.extend(compose::project(assembly.repository, &files).files);
+                    }
+                }
+                let named = words
+                    .iter()
+                    .filter_map(|word| crate::repository::joined("", word));
+                used.extend(named.filter(|path| assembly.repository.has(path)));
+                // What a variable leads to may be a file of this name.
+                let ends = words
+                    .iter()
+                    .filter(|word| word.contains('$'))
+                    .filter_map(|word| Some(word.rsplit_once('/')?.1));
+                ends_of_unsure.extend(ends.filter(|end| end.contains('.')).map(str::to_owned));
+            }
+            What::Action { with, .. } => {
+                let named = with
+                    .values()
+                    .filter_map(|fact| crate::repository::joined("", fact.value.literal()?));
+                used.extend(named.filter(|path| assembly.repository.has(path)));
+            }
+            What::Script { path, .. } => {
+                used.insert(path.clone());
+            }
+            What::Writes { .. } => {}
+        }
+    }
+    let unsure = assembly.repository.files.iter().filter(|path| {
+        path.rsplit('/')
+            .next()
+            .is_some_and(|name| ends_of_unsure.contains(name))
+    });
+    used.extend(unsure.cloned());
+    for one in deployments {
+        used.extend(
+            one.script
+                .iter()
+                .flat_map(|script| &script.files)
+                .map(|file| file.value.clone()),
+        );
+        if let Tool::Compose(call) = &one.tool {
+            used.extend(compose::project(assembly.repository, &call.known_files).files);
+        }
+    }
+    used
+}
+
+fn unused(repository: &Repository, used: &BTreeSet<String>) -> Vec<Unused> {
+    let kind = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if compose::is_one(path) && !name.contains("deploy-guard") {
+            Some("Compose file")
+        } else if ends_in(name, &["json"]) && name.contains("task") && name.contains("def") {
+            Some("ECS task definition")
+        } else if matches!(name, "deploy.sh" | "deploy") {
+            Some("script")
+        } else {
+            None
+        }
+    };
+    (repository.files.iter())
+        .filter(|path| !used.contains(*path) && !path.starts_with(".github/"))
+        .filter_map(|path| {
+            Some(Unused {
+                path: path.clone(),
+                what: kind(path)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,208 @@
+//! What every job does, for those that put a deployment together from it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::commands;
+use crate::deed::Deed;
+use crate::deployment::{JobId, Login};
+use crate::event::{Event, What};
+use crate::jobs::Run;
+use crate::repository::Repository;
+use crate::tool::Tool;
+use crate::uses;
+use workflow::Value;
+use workflow::{Fact, Line};
+use workflow::{Job, Workflow};
+
+/// An event with what it does.
+pub(crate) struct Done<'e> {
+    pub(crate) event: &'e Event,
+    pub(crate) deed: Deed,
+}
+
+/// All that was read, for one run at a time.
+pub(crate) struct Assembly<'s> {
+    pub(crate) repository: &'s Repository,
+    pub(crate) workflows: &'s [Workflow],
+    pub(crate) runs: &'s [Run],
+    all: Vec<Vec<Done<'s>>>,
+    /// What is built, by the workflow that is started.
+    pub(crate) images: RefCell<BTreeMap<Option<usize>, Rc<Vec<Built>>>>,
+}
+
+/// An image that a workflow builds or pushes.
+#[derive(Clone, Debug)]
+pub(crate) struct Built {
+    /// With its tag.
+    pub(crate) name: Value,
+    /// Without its tag, in small letters: registries know no case.
+    pub(crate) plain: String,
+    pub(crate) pushed: bool,
+    pub(crate) at: Line,
+    /// The job that does.
+    pub(crate) job: JobId,
+}
+
+/// Every event of a job with what it does.
+fn done(run: &Run) -> Vec<Done<'_>> {
+    let mut all = Vec::new();
+    for event in &run.events {
+        let mut deeds = match &event.what {
+            What::Command {
+                words,
+                program,
+                env,
+            } => commands::deeds(words, program, env, &event.at),
+            What::Action { name, with, env } => uses::deeds(name, with, env, &event.at),
+            What::Script { .. } | What::Writes { .. } => Vec::new(),
+        };
+        // On a machine that is logged in to, a program that is no known tool changes something, too.
+        if let What::Command { words, .. } = &event.what
+            && event.place.login.is_some()
+            && deeds.is_empty()
+            && commands::changes(words)
+        {
+            deeds.push(Deed::Deploys(Box::new(Tool::Commands)));
+        }
+        all.extend(deeds.into_iter().map(|deed| Done { event, deed }));
+    }
+    all
+}
+
+impl<'s> Assembly<'s> {
+    pub(crate) fn of(
+        repository: &'s Repository,
+        workflows: &'s [Workflow],
+        runs: &'s [Run],
+    ) -> Assembly<'s> {
+        Assembly {
+            repository,
+            workflows,
+            runs,
+            all: runs.iter().map(done).collect(),
+            images: RefCell::default(),
+        }
+    }
+
+    /// Every event with what it does.
+    pub(crate) fn done(&self, run: &Run) -> &[Done<'s>] {
+        let at = self.runs.iter().position(|one| std::ptr::eq(one, run));
+        at.and_then(|at| self.all.get(at))
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The machine that an event is about: where it runs, or where it copies to, or the engine that it calls.
+pub(crate) fn machine(event: &Event, run: &Run) -> Option<Login> {
+    if event.place.login.is_some() {
+        return event.place.login.clone();
+    }
+    match &event.what {
+        What::Command { words, env, .. } => match words.first().map(String::as_str) {
+            Some("rsync" | "scp") => {
+                crate::ssh::copy(words, &event.at, &run.scope).map(|(login, _)| login)
+            }
+            Some("docker" | "docker-compose") => {
+                let host = words
+                    .iter()
+                    .position(|word| matches!(word.as_str(), "-H" | "--host"));
+                let host = host.and_then(|at| words.get(at + 1).cloned());
+                let host = host.or_else(|| env.get("DOCKER_HOST").cloned());
+                let host = host.or_else(|| run.scope.env.get("DOCKER_HOST").cloned());
+                let words = [
+                    "ssh".to_owned(),
+                    host.filter(|host| host.starts_with("ssh://"))?,
+                ];
+                crate::ssh::ssh(&words, &event.at, &run.scope).map(|(login, _)| login)
+            }
+            _ => None,
+        },
+        What::Action { name, with, .. } => {
+            let copies =
+                name.contains("scp") || name.contains("rsync") || name == "easingthemes/ssh-deploy";
+            copies.then(|| uses::copy_login(name, with, &event.at, &run.scope))?
+        }
+        What::Script { .. } | What::Writes { .. } => None,
+    }
+}
+
+pub(crate) const COPY: usize = 20;
+
+/// What tells more of a deployment comes first.
+pub(crate) fn rank(deed: &Deed) -> usize {
+    let Deed::Deploys(tool) = deed else {
+        return usize::MAX;
+    };
+    match **tool {
+        Tool::Kamal(_) => 0,
+        Tool::Ecs(_) | Tool::CodeDeploy { .. } => 1,
+        Tool::Helm(_) => 2,
+        Tool::Kubectl(_) => 3,
+        Tool::Compose(_) => 4,
+        Tool::Swarm { .. } => 5,
+        Tool::Ansible { .. } => 6,
+        Tool::Deployer { .. } | Tool::Capistrano { .. } => 7,
+        Tool::Platform(_) => 8,
+        Tool::Systemd { .. } => 9,
+        Tool::Pm2 { .. } => 10,
+        Tool::Supervisor { .. } => 11,
+        Tool::Container { .. } => 12,
+        Tool::Script { .. } => 13,
+        Tool::Commands => 16,
+        Tool::Site { .. } => 14,
+        Tool::Hook { .. } => 15,
+        Tool::Copy { .. } => COPY,
+    }
+}
+
+pub(crate) fn same_machine(one: Option<&Login>, other: Option<&Login>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.address.value == other.address.value,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// Whether the job's runner is a machine of one's own: not GitHub's, and not one that is rented for a job.
+pub(crate) fn is_own(job: &Job) -> bool {
+    let labels: Vec<&str> = job.labels.iter().map(Value::text).collect();
+    if job.container || labels.is_empty() {
+        return false;
+    }
+    labels.contains(&"self-hosted")
+        || !labels.iter().any(|label| {
+            ["ubuntu", "macos", "windows", "${{"]
+                .iter()
+                .any(|hosted| label.to_ascii_lowercase().contains(hosted))
+        })
+}
+
+/// The folder of the machine that files are copied to.
+pub(crate) fn copied_to(one: &Done<'_>, run: &Run) -> Option<Fact<String>> {
+    let Deed::Deploys(tool) = &one.deed else {
+        return None;
+    };
+    let Tool::Copy { target, .. } = &**tool else {
+        return None;
+    };
+    let path = match &one.event.what {
+        What::Command { words, .. } => crate::ssh::copy(words, &one.event.at, &run.scope)?.1,
+        // A server of FTP is no folder.
+        _ if matches!(&**tool, Tool::Copy { with: "FTP", .. }) => return None,
+        _ => {
+            let whole = target.text();
+            crate::ssh::split_target(whole)
+                .map_or(whole, |(_, path)| path)
+                .to_owned()
+        }
+    };
+    let path = if path.len() > 1 {
+        path.trim_end_matches('/')
+    } else {
+        &path
+    };
+    (!path.is_empty() && !path.starts_with("/tmp"))
+        .then(|| Fact::new(path.to_owned(), one.event.at.clone()))
+}

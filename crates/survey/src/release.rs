@@ -1,0 +1,194 @@
+//! How a job names the release.
+
+use std::collections::BTreeMap;
+
+use crate::event::{Event, What};
+use crate::jobs::Run;
+use crate::record::Assembly;
+use workflow::Job;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+const RELEASES: [&str; 5] = [
+    "github.sha",
+    "github.ref_name",
+    "github.run_number",
+    "github.event.release.tag_name",
+    "github.event.workflow_run.head_sha",
+];
+
+impl Assembly<'_> {
+    /// What the job has checked out and hands over as it is: the commit, or the tag that started it.
+    pub(crate) fn checked_out(&self, run: &Run, before: usize) -> Option<Fact<Value>> {
+        let (checkout, named) = self.checkout(run, before)?;
+        let branch = ["${{ github.ref }}", "${{ github.ref_name }}"];
+        if let Some(named) = named.filter(|named| !branch.contains(&named.value.text())) {
+            // A branch or a tag that is written down is the same for every release.
+            let text = named.value.text();
+            return (text.contains("${{") && !self.moves(run, text)).then_some(named);
+        }
+        let started = &self.workflows[run.started];
+        let name = match started.triggers.iter().any(|trigger| trigger == "release") {
+            true if !started.is_of_branches() => "github.event.release.tag_name",
+            _ if started.is_of_tags() => "github.ref_name",
+            _ => "github.sha",
+        };
+        Some(Fact::new(
+            Value::new(format!("${{{{ {name} }}}}")),
+            checkout.at.clone(),
+        ))
+    }
+
+    /// The commit that is checked out, as Kamal names a version.
+    pub(crate) fn commit(&self, run: &Run, before: usize) -> Option<Fact<Value>> {
+        let (checkout, named) = self.checkout(run, before)?;
+        let sha = |fact: &Fact<Value>| fact.value.text().contains("sha }}");
+        named.filter(sha).or_else(|| {
+            Some(Fact::new(
+                Value::new("${{ github.sha }}"),
+                checkout.at.clone(),
+            ))
+        })
+    }
+
+    /// The checkout before the deployment, and the `ref` that it names: as it is known, else as it is written.
+    fn checkout<'r>(
+        &self,
+        run: &'r Run,
+        before: usize,
+    ) -> Option<(&'r Event, Option<Fact<Value>>)> {
+        let (checkout, with) = run.events.iter().find_map(|event| match &event.what {
+            What::Action { name, with, .. }
+                if name == "actions/checkout" && event.step <= before =>
+            {
+                (!with.contains_key("repository")).then_some((event, with))
+            }
+            _ => None,
+        })?;
+        let job = &self.workflows[run.id.workflow].jobs[run.id.job];
+        let named = with.get("ref").map(|filled| {
+            let step = job.steps.get(checkout.step);
+            let written = step.and_then(|step| step.with.iter().find(|(name, _)| name == "ref"));
+            match written {
+                Some((_, text)) if !filled.value.text().contains("${{") => {
+                    Fact::new(text.value.clone(), filled.at.clone())
+                }
+                _ => filled.clone(),
+            }
+        });
+        Some((checkout, named))
+    }
+
+    /// Whether a name is the same for one release and the next: a branch's.
+    pub(crate) fn moves(&self, run: &Run, name: &str) -> bool {
+        let started = &self.workflows[run.started];
+        let branch = [
+            "github.ref_name",
+            "github.ref",
+            "github.head_ref",
+            "github.base_ref",
+        ];
+        let of_branch = workflow::expression::inners(name).any(|inner| {
+            // What is taken at last where nothing else is given.
+            let last = inner.rsplit("||").next().unwrap_or_default().trim();
+            branch.contains(&last) || last.ends_with("head_branch")
+        });
+        let more = |inner: &str| {
+            ["sha", "run_number", "run_id"]
+                .iter()
+                .any(|word| inner.contains(word))
+        };
+        let named = workflow::expression::inners(name).any(more);
+        of_branch && !named && started.is_of_branches()
+    }
+
+    /// The release as a step of this job can write it: what other jobs and callers made of it has another name here.
+    pub(crate) fn as_job_writes(
+        &self,
+        run: &Run,
+        job: &Job,
+        release: Fact<Value>,
+    ) -> Option<Fact<Value>> {
+        let text = release.value.text();
+        // The inputs of a workflow that events start are those of all its jobs.
+        let here = |inner: &str| {
+            inner.starts_with("github.") || run.by.is_empty() && inner.starts_with("inputs.")
+        };
+        let plain = workflow::expression::inners(text).all(|inner| here(inner.trim()));
+        if plain && !text.contains("$(") && !text.replace("${{", "").contains('$') {
+            return Some(release);
+        }
+        let workflow = &self.workflows[run.id.workflow];
+        let texts = (job.steps.iter())
+            .flat_map(|step| step.env.iter().chain(&step.with))
+            .chain(&job.env);
+        let expressions = texts.flat_map(|(_, written)| {
+            workflow::expression::inners(written.value.text())
+                .map(move |inner| (inner.trim(), written.key_line))
+        });
+        let mut found = expressions.filter(|(inner, _)| {
+            !inner.starts_with("env.") && run.scope.fill(&format!("${{{{ {inner} }}}}")) == text
+        });
+        let (inner, line) = found.next()?;
+        Some(Fact::new(
+            Value::new(format!("${{{{ {inner} }}}}")),
+            workflow.line(line),
+        ))
+    }
+}
+
+/// The release as a command's own words name it: `--version ${{ github.sha }}`.
+pub(crate) fn named_in(event: &Event) -> Option<Fact<Value>> {
+    let What::Command { words, .. } = &event.what else {
+        return None;
+    };
+    let found = words
+        .iter()
+        .flat_map(|word| workflow::expression::inners(word));
+    let name = found
+        .map(str::trim)
+        .find(|inner| RELEASES.contains(inner))?;
+    Some(Fact::new(
+        Value::new(format!("${{{{ {name} }}}}")),
+        event.at.clone(),
+    ))
+}
+
+/// The release as variables that are handed over name it.
+pub(crate) fn named_release(
+    env: &BTreeMap<String, String>,
+    scope: &BTreeMap<String, String>,
+    at: &Line,
+) -> Option<Fact<Value>> {
+    let names = |value: &str| {
+        RELEASES.iter().any(|name| value.contains(name))
+            && !value.contains("://")
+            && value.len() < 200
+    };
+    let whole = |value: &str| Value::new(value).expression().is_some();
+    let all = || env.iter().chain(scope).filter(|(_, value)| names(value));
+    // The name alone tells more than a path that it is a part of.
+    let found = all()
+        .find(|(_, value)| whole(value))
+        .or_else(|| all().find(|(_, value)| !value.contains('/')));
+    found.map(|(_, value)| Fact::new(Value::new(&**value), at.clone()))
+}
+
+pub(crate) fn release_variables(
+    release: Option<&Fact<Value>>,
+    env: &BTreeMap<String, String>,
+    scope: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let Some(release) = release else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = (env.iter().chain(scope))
+        .filter(|(name, value)| {
+            **value == release.value.text() && !name.starts_with(|c: char| c.is_ascii_digit())
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,218 @@
+//! What `ssh` runs on a machine, and what commands leave behind for it: keys, settings, variables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shell::{Command, Input, Program};
+
+use crate::event::Place;
+use crate::repository::joined;
+use crate::run::{MAX_DEPTH, Reader};
+use crate::session::Shell;
+use crate::ssh;
+use workflow::Value;
+use workflow::{Fact, Line};
+
+impl Reader<'_> {
+    /// Outputs, variables, keys and settings of `ssh` that a command writes for those after it.
+    #[expect(clippy::too_many_arguments, reason = "what a command is read with")]
+    pub(crate) fn left_behind(
+        &mut self,
+        command: &Command,
+        before: Option<&Command>,
+        name: &str,
+        arguments: &[String],
+        at: &Line,
+        shell: &Shell,
+        step_id: Option<&str>,
+    ) {
+        if !shell.runner {
+            return;
+        }
+        let secret = |words: &mut dyn Iterator<Item = &String>| {
+            words
+                .map(|word| Value::new(&**word))
+                .find(|value| !value.secrets().is_empty())
+        };
+        let here = match &command.input {
+            Some(Input::Text(word)) => Some(word.text.clone()),
+            _ => None,
+        };
+        let piped = before.filter(|_| command.piped);
+        let piped_words = || {
+            piped
+                .iter()
+                .flat_map(|one| one.words.iter().map(|word| &word.text))
+        };
+        for output in &command.outputs {
+            let pairs = || {
+                let texts = arguments.iter().chain(&here);
+                texts
+                    .flat_map(|text| text.lines())
+                    .filter_map(|line| line.split_once('='))
+            };
+            if output.contains("GITHUB_OUTPUT") {
+                for (key, value) in pairs() {
+                    if let Some(id) = step_id {
+                        let key = (id.to_owned(), key.trim().to_owned());
+                        self.scope.output(key, value);
+                    }
+                }
+            } else if output.contains("GITHUB_ENV") {
+                for (key, value) in pairs() {
+                    self.scope.hand_on(key.trim(), value);
+                }
+            }
+        }
+        let tee = (name == "tee").then(|| arguments.last()).flatten();
+        let outputs = command.outputs.iter().chain(tee);
+        for output in outputs.filter(|output| output.contains(".ssh/") || output.contains("key")) {
+            let found =
+                secret(&mut arguments.iter().chain(&here)).or_else(|| secret(&mut piped_words()));
+            if output.ends_with(".ssh/config") {
+                let text = here
+                    .clone()
+                    .unwrap_or_else(|| arguments.join("\n").replace("\\n", "\n"));
+                ssh::config(&text, at, &mut self.scope);
+            } else if output.ends_with("known_hosts") {
+                // What `ssh-keyscan` prints is whatever answers: no known key.
+                if let Some(value) = found.filter(|_| WRITERS.contains(&name)) {
+                    self.scope.known_hosts = Some(Fact::new(value, at.clone()));
+                }
+            } else if let Some(value) = found {
+                let key = Fact::new(value, at.clone());
+                self.scope.keys.push((Some(output.clone()), key));
+            }
+        }
+        if name == "ssh-add"
+            && let Some(value) = secret(&mut here.iter()).or_else(|| secret(&mut piped_words()))
+        {
+            self.scope.keys.push((None, Fact::new(value, at.clone())));
+        }
+    }
+
+    /// What `ssh` runs on the machine that it goes to: its words, what it reads, or a file of the repository.
+    #[expect(clippy::too_many_arguments, reason = "what a command is read with")]
+    pub(crate) fn over_ssh(
+        &mut self,
+        command: &Command,
+        before: Option<&Command>,
+        name: &str,
+        words: &[String],
+        line: &dyn Fn(usize) -> Line,
+        by: &[Line],
+        shell: &Shell,
+        step_id: Option<&str>,
+        depth: usize,
+    ) {
+        let at = line(command.line);
+        let mut from = 0;
+        let mut password = None;
+        if name == "sshpass" {
+            let Some(nth) = words
+                .iter()
+                .position(|word| word == "ssh" || word.ends_with("/ssh"))
+            else {
+                return;
+            };
+            from = nth;
+            let texts = words[..nth].iter().chain(self.scope.env.get("SSHPASS"));
+            password = (texts.map(|word| Value::new(&**word)))
+                .find(|value| !value.secrets().is_empty())
+                .map(|value| Fact::new(value, at.clone()));
+        }
+        let Some((mut login, remote)) = ssh::ssh(&words[from..], &at, &self.scope) else {
+            return;
+        };
+        if password.is_some() {
+            login.key = None;
+            login.password = password;
+        }
+        if depth >= MAX_DEPTH {
+            return;
+        }
+        let mut there = Shell {
+            place: Place {
+                login: Some(login),
+                folder: None,
+            },
+            vars: BTreeMap::new(),
+            runner: false,
+            assigned: BTreeSet::new(),
+        };
+        // The program's words, what is set for it, and whether it is a shell that reads what it is given.
+        let mut inner = Program::new(&remote.join(" "));
+        let first = inner.next(&|_| None);
+        let reads = remote.is_empty()
+            || inner.next(&|_| None).is_none() && first.as_ref().is_some_and(reads_program);
+        there.vars.extend(
+            first
+                .into_iter()
+                .filter(|_| reads)
+                .flat_map(|command| command.assignments),
+        );
+        if reads {
+            let piped = before.filter(|_| command.piped);
+            let file = match (&command.input, piped) {
+                (Some(Input::Text(word)), _) => {
+                    let first = word.line;
+                    let inner = |nth: usize| line(first + nth);
+                    self.program(&word.text, &inner, by, &mut there, step_id, depth + 1);
+                    return;
+                }
+                (Some(Input::File(file)), _) => Some(file.clone()),
+                (None, Some(cat)) if cat.words.first().is_some_and(|word| word.text == "cat") => {
+                    cat.words.get(1).map(|word| word.text.clone())
+                }
+                (None, _) => None,
+            };
+            let folder = shell
+                .place
+                .folder
+                .as_ref()
+                .map_or("", |folder| &*folder.value);
+            if let Some(path) = file.and_then(|file| joined(folder, &file)) {
+                let env = shell.vars.clone();
+                self.script(&path, Vec::new(), &at, by, &mut there, env, step_id, depth);
+            }
+            return;
+        }
+        let first = (command.words.len()).saturating_sub(remote.len());
+        let first = command
+            .words
+            .get(first)
+            .map_or(command.line, |word| word.line);
+        let inner = |nth: usize| line(first + nth);
+        self.program(
+            &remote.join(" "),
+            &inner,
+            by,
+            &mut there,
+            step_id,
+            depth + 1,
+        );
+    }
+}
+
+/// `bash -s`, `sudo -u app sh`, `/bin/sh -se -- ARGUMENT`: not `bash deploy.sh` and not `bash -c TEXT`.
+fn reads_program(command: &Command) -> bool {
+    let mut words = command.words.iter().map(|word| word.text.as_str());
+    let is_shell = words.next().is_some_and(|name| {
+        matches!(
+            name.rsplit('/').next(),
+            Some("bash" | "sh" | "zsh" | "dash" | "ash")
+        )
+    });
+    let mut reads = is_shell;
+    for word in words {
+        let letters = word.strip_prefix('-').unwrap_or_default();
+        let long = letters.starts_with('-');
+        if !long && letters.contains('s') {
+            return is_shell;
+        }
+        reads &= long || !letters.is_empty() && !letters.contains('c');
+    }
+    reads
+}
+
+/// Programs that write what they are given.
+const WRITERS: [&str; 6] = ["echo", "printf", "cat", "tee", "install", "base64"];

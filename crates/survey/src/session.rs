@@ -1,0 +1,151 @@
+//! A shell on the runner or on a machine: its variables and its folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shell::HEAD;
+
+use crate::event::Place;
+use crate::repository::{Repository, joined};
+use crate::scope::Scope;
+use workflow::{Fact, Line};
+
+/// A shell on the runner or on a machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Shell {
+    pub(crate) place: Place,
+    pub(crate) vars: BTreeMap<String, String>,
+    pub(crate) runner: bool,
+    /// What the program itself has set.
+    pub(crate) assigned: BTreeSet<String>,
+}
+
+impl Shell {
+    pub(crate) fn lookup(&self, name: &str, scope: &Scope) -> Option<String> {
+        if let Some(value) = self.vars.get(name) {
+            return Some(value.clone());
+        }
+        if !self.runner && name == HEAD {
+            // The commit that a machine has is not the run's.
+            return Some(format!("$({HEAD})"));
+        }
+        if self.runner {
+            scope.variable(name)
+        } else {
+            None
+        }
+    }
+
+    /// A variable that a program sets to two values has the one or the other: it is not known.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let old = self.vars.get(name).filter(|_| self.assigned.contains(name));
+        let unsure = old.is_some_and(|old| old != value) && !value.contains(&format!("${name}"));
+        let value = if unsure {
+            format!("${{{name}}}")
+        } else {
+            value.to_owned()
+        };
+        self.vars.insert(name.to_owned(), value);
+        self.assigned.insert(name.to_owned());
+    }
+
+    /// The folder that `$(dirname "$0")/..` is.
+    fn beside_script(&self, to: &str) -> Option<String> {
+        let (inner, rest) = to.strip_prefix("$(")?.rsplit_once(')')?;
+        let own =
+            inner.contains("dirname") && (inner.contains("$0") || inner.contains("BASH_SOURCE"));
+        let script = self.vars.get("0").filter(|_| own)?;
+        let folder = script.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let rest = rest.trim_start_matches('/');
+        if self.runner {
+            return joined(folder, rest);
+        }
+        (!folder.is_empty()).then(|| below(folder, rest))
+    }
+
+    pub(crate) fn cd(&mut self, to: Option<&String>, at: &Line) {
+        let Some(to) = to else {
+            return;
+        };
+        let of_script = self.beside_script(to);
+        let to = of_script.as_ref().unwrap_or(to);
+        if to.contains("$(") || to == "." || to == "-" {
+            return;
+        }
+        let old = self
+            .place
+            .folder
+            .as_ref()
+            .map(|folder| folder.value.clone());
+        let value = if of_script.is_some() || to.starts_with(['/', '~', '$']) {
+            to.clone()
+        } else if self.runner {
+            joined(&old.unwrap_or_default(), to).unwrap_or_else(|| to.clone())
+        } else {
+            below(&old.unwrap_or_else(|| "~".to_owned()), to)
+        };
+        let value = value.replace("$HOME", "~").replace("${HOME}", "~");
+        let value = if value.len() > 1 {
+            value.trim_end_matches('/').to_owned()
+        } else {
+            value
+        };
+        if self
+            .place
+            .folder
+            .as_ref()
+            .is_none_or(|folder| folder.value != value)
+        {
+            self.place.folder = Some(Fact::new(value, at.clone()));
+        }
+    }
+
+    /// The path in the repository that a path of this place is, where the folder there is a copy of the repository.
+    pub(crate) fn in_repository(&self, path: &str, repository: &Repository) -> String {
+        let folder = self
+            .place
+            .folder
+            .as_ref()
+            .map_or("", |folder| &*folder.value);
+        if self.runner {
+            return joined(folder, path).unwrap_or_else(|| path.to_owned());
+        }
+        // `/srv/app/current/scripts/deploy.sh` is `scripts/deploy.sh` of a copy.
+        if path.starts_with(['/', '~', '$']) {
+            let ends = path.match_indices('/').map(|(at, _)| &path[at + 1..]);
+            if let Some(end) = ends
+                .filter(|end| end.contains('/'))
+                .find(|end| repository.has(end))
+            {
+                return end.to_owned();
+            }
+        }
+        let inner = path
+            .strip_prefix(folder)
+            .map(|rest| rest.trim_start_matches('/'));
+        let path = inner.filter(|_| !folder.is_empty()).unwrap_or(path);
+        joined("", path).unwrap_or_else(|| path.to_owned())
+    }
+}
+
+/// A folder of a machine and a path from it, with `..` taken away.
+pub(crate) fn below(folder: &str, to: &str) -> String {
+    let mut whole = folder.trim_end_matches('/').to_owned();
+    for part in to.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        // Above a home or a variable is a folder without a name here.
+        let last = whole
+            .rsplit_once('/')
+            .filter(|(_, last)| !matches!(*last, ".." | "~") && !last.contains(['$', '}']));
+        match last {
+            Some((above, _)) if part == ".." => whole = above.to_owned(),
+            _ => {
+                whole.push('/');
+                whole.push_str(part);
+            }
+        }
+    }
+    if whole.is_empty() {
+        "/".to_owned()
+    } else {
+        whole
+    }
+}

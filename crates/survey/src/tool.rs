@@ -1,0 +1,149 @@
+//! What makes a release live.
+
+use workflow::Value;
+use workflow::{Fact, Line};
+
+/// A tool as a workflow calls it.
+#[derive(Clone, Debug)]
+pub enum Tool {
+    Compose(ComposeCall),
+    /// `docker stack deploy`, `docker service update`.
+    Swarm {
+        stack: Value,
+    },
+    /// `docker run` on the machine.
+    Container {
+        name: Option<Value>,
+        image: Value,
+    },
+    Kamal(KamalCall),
+    Kubectl(KubectlCall),
+    Helm(HelmCall),
+    Ecs(EcsCall),
+    CodeDeploy {
+        application: Value,
+        group: Value,
+    },
+    /// Units that are restarted.
+    Systemd {
+        units: Vec<Fact<String>>,
+        sudo: bool,
+    },
+    Pm2 {
+        app: Option<Value>,
+    },
+    Supervisor {
+        program: Value,
+    },
+    /// PHP Deployer: `dep deploy STAGE`.
+    Deployer {
+        stage: Option<Value>,
+    },
+    Capistrano {
+        stage: Option<Value>,
+    },
+    Ansible {
+        playbook: Value,
+        inventory: Option<Value>,
+    },
+    /// Files that are copied to a machine, and nothing is restarted.
+    Copy {
+        with: &'static str,
+        target: Value,
+    },
+    /// Commands on the machine that are none of these: `git pull`, `composer install`, `php artisan`.
+    Commands,
+    /// A program whose text says nothing more: `./deploy.sh`, or one that is only on the machine.
+    Script {
+        path: String,
+    },
+    /// A platform that runs the release: Fly, Heroku, Cloud Run, App Service, Vercel and others.
+    Platform(PlatformCall),
+    /// Files for browsers: GitHub Pages, a bucket, Netlify.
+    Site {
+        host: &'static str,
+    },
+    /// A request to an address that starts a deployment elsewhere.
+    Hook {
+        url: Value,
+    },
+}
+
+/// `docker compose … up`.
+#[derive(Clone, Debug, Default)]
+pub struct ComposeCall {
+    /// As `-f` names them, in order; empty where Compose reads its own. From `folder`.
+    pub files: Vec<Fact<String>>,
+    pub project: Option<Fact<Value>>,
+    pub env_files: Vec<Fact<String>>,
+    pub profiles: Vec<Fact<String>>,
+    /// The services that are started; empty for all.
+    pub services: Vec<Fact<String>>,
+    pub no_deps: bool,
+    /// It builds where it runs, with these build arguments.
+    pub builds: Option<Line>,
+    pub build_arguments: Vec<Fact<Value>>,
+    /// The files of the repository that these are, and why one is not there.
+    pub known_files: Vec<String>,
+    /// Services that a release does not change, for the sentence that says so.
+    pub standing: Vec<String>,
+    /// Called as `docker-compose`, or by a name that is a variable.
+    pub old: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct KamalCall {
+    /// `config/deploy.yml`, and the one of a destination.
+    pub config: Option<String>,
+    pub destination: Option<Value>,
+    pub service: Option<Fact<String>>,
+    pub image: Option<Fact<String>>,
+    pub registry: Option<Fact<String>>,
+    pub hosts: Vec<Fact<String>>,
+    pub user: Option<Fact<String>>,
+    /// `kamal`, `bundle exec kamal`, `bin/kamal`: as the workflow calls it.
+    pub program: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct KubectlCall {
+    pub namespace: Option<Value>,
+    /// `deployment/web`, `statefulset/db`.
+    pub workloads: Vec<Fact<Value>>,
+    pub context: Option<Value>,
+}
+
+#[derive(Clone, Debug)]
+pub struct HelmCall {
+    pub release: Value,
+    pub chart: Value,
+    pub namespace: Option<Fact<Value>>,
+    pub values: Vec<Value>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct EcsCall {
+    pub cluster: Option<Fact<Value>>,
+    pub service: Option<Fact<Value>>,
+    pub region: Option<Fact<Value>>,
+    pub task_definition: Option<Fact<Value>>,
+    pub container: Option<Fact<Value>>,
+    pub family: Option<String>,
+    /// The role that the job takes, or the key pair it has; never both.
+    pub role: Option<Fact<Value>>,
+    pub key_pair: Option<(Fact<Value>, Fact<Value>)>,
+}
+
+/// A platform and the app on it.
+#[derive(Clone, Debug)]
+pub struct PlatformCall {
+    pub name: &'static str,
+    pub app: Option<Fact<Value>>,
+    /// The command that goes back there, as its documents name it, with `APP` in the place of the app.
+    pub back: Option<&'static str>,
+}
+
+pub(crate) const FLY_BACK: Option<&str> = Some(
+    "flyctl deploy --app APP --image IMAGE-OF-THE-EARLIER-RELEASE (`flyctl releases --image` lists them)",
+);
+pub(crate) const HEROKU_BACK: Option<&str> = Some("heroku rollback --app APP");

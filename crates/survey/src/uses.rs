@@ -1,0 +1,361 @@
+//! Actions: what those of the marketplace do, by their names.
+
+use std::collections::BTreeMap;
+
+use crate::deed::Deed;
+use crate::deployment::Login;
+use crate::scope::Scope;
+use crate::tool::{EcsCall, FLY_BACK, HEROKU_BACK, HelmCall, KubectlCall, PlatformCall, Tool};
+use workflow::Value;
+use workflow::{Fact, Line};
+
+pub(crate) type With = BTreeMap<String, Fact<Value>>;
+
+/// The machine that an action logs in to, and the name of the input that is the program it runs there.
+pub(crate) fn remote_program(
+    name: &str,
+    with: &With,
+    at: &Line,
+    scope: &Scope,
+) -> Option<(Login, &'static str)> {
+    let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
+    let of_env = |key: &str| {
+        let value = scope.env.get(key)?;
+        Some(Fact::new(Value::new(&**value), at.clone()))
+    };
+    let program = match name {
+        "appleboy/ssh-action"
+        | "appleboy-ssh-action"
+        | "cross-the-world/ssh-pipeline"
+        | "cross-the-world/ssh-scp-ssh-pipelines"
+        | "kostya-ten/ssh-server-deploy" => "script",
+        "fifsky/ssh-action"
+        | "garygrossgarten/github-action-ssh"
+        | "jumptest/ssh-action"
+        | "d3rhase/ssh-command-action"
+        | "antonyurchenko/ssh-action"
+        | "matheusvanzan/sshpass-action"
+        | "tiyee/action-ssh"
+        | "nightmodealways/ssh-action" => "command",
+        "easingthemes/ssh-deploy" => "script_after",
+        _ => return None,
+    };
+    let program = if program == "command" && with.contains_key("run") {
+        "run"
+    } else {
+        program
+    };
+    let login = login(&first, &of_env, name)?;
+    Some((login, program))
+}
+
+fn login(
+    first: &dyn Fn(&[&str]) -> Option<Fact<Value>>,
+    of_env: &dyn Fn(&str) -> Option<Fact<Value>>,
+    name: &str,
+) -> Option<Login> {
+    let env = |key: &str| of_env(key).filter(|_| name == "easingthemes/ssh-deploy");
+    let address = first(&["host", "remote_host", "hostname", "server", "ssh_host"])
+        .or_else(|| env("REMOTE_HOST"))?;
+    Some(Login {
+        address,
+        user: first(&["username", "user", "remote_user", "ssh_user"])
+            .or_else(|| env("REMOTE_USER")),
+        port: first(&["port", "remote_port", "ssh_port"]).or_else(|| env("REMOTE_PORT")),
+        key: first(&[
+            "key",
+            "privatekey",
+            "private_key",
+            "private-key",
+            "ssh_private_key",
+            "remote_key",
+            "ssh_key",
+            "host_key",
+        ])
+        .or_else(|| env("SSH_PRIVATE_KEY")),
+        known_hosts: first(&["known_hosts"]),
+        password: first(&["password", "pass"]),
+        jump: first(&["proxy_host"]),
+    })
+}
+
+/// What an action does.
+#[expect(clippy::too_many_lines, reason = "a table: a row for each program")]
+pub(crate) fn deeds(
+    name: &str,
+    with: &With,
+    env: &BTreeMap<String, String>,
+    at: &Line,
+) -> Vec<Deed> {
+    let input = |key: &str| with.get(key).cloned();
+    let text = |key: &str| {
+        with.get(key)
+            .map(|fact| fact.value.text().to_owned())
+            .unwrap_or_default()
+    };
+    let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
+    let platform = |name: &'static str, app: &[&str], back: Option<&'static str>| {
+        let app = app.iter().find_map(|key| with.get(*key)).cloned();
+        deploys(Tool::Platform(PlatformCall { name, app, back }))
+    };
+    match name {
+        "actions/checkout" => vec![Deed::ChecksOut],
+        "docker/build-push-action" => {
+            let pushed = text("push") == "true"
+                || text("push").starts_with("${{")
+                || text("outputs").contains("type=registry");
+            let tags = text("tags");
+            let names = tags
+                .split([',', '\n'])
+                .map(str::trim)
+                .filter(|name| !name.is_empty());
+            let at = with.get("tags").map(|fact| fact.at.clone());
+            names
+                .map(|name| Deed::Image {
+                    name: Value::new(name),
+                    pushed,
+                    at: at.clone(),
+                })
+                .collect()
+        }
+        "aws-actions/configure-aws-credentials" => {
+            let pair = input("aws-access-key-id").zip(input("aws-secret-access-key"));
+            vec![Deed::LogsInToAws {
+                role: input("role-to-assume"),
+                key_pair: pair,
+                region: input("aws-region"),
+            }]
+        }
+        "aws-actions/amazon-ecs-render-task-definition" => vec![Deed::RendersTask {
+            file: input("task-definition"),
+            container: input("container-name"),
+        }],
+        "aws-actions/amazon-ecs-deploy-task-definition" => deploys(Tool::Ecs(EcsCall {
+            cluster: input("cluster"),
+            service: input("service"),
+            task_definition: input("task-definition"),
+            ..EcsCall::default()
+        })),
+        "easingthemes/ssh-deploy"
+        | "burnett01/rsync-deployments"
+        | "pendect/action-rsyncer"
+        | "appleboy/scp-action"
+        | "contention/rsync-deployments" => {
+            let target = ["target", "remote_path", "remote-path", "dest"]
+                .iter()
+                .find_map(|key| with.get(*key));
+            let target = target.map(|fact| fact.value.clone());
+            let target = target.or_else(|| env.get("TARGET").map(|text| Value::new(&**text)));
+            deploys(Tool::Copy {
+                with: if name.contains("scp") { "scp" } else { "rsync" },
+                target: target.unwrap_or_default(),
+            })
+        }
+        "samkirkland/ftp-deploy-action" => deploys(Tool::Copy {
+            with: "FTP",
+            target: input("server").map(|fact| fact.value).unwrap_or_default(),
+        }),
+        "azure/webapps-deploy" => platform(
+            "Azure App Service",
+            &["app-name"],
+            Some("az webapp deployment slot swap --name APP --slot staging"),
+        ),
+        "azure/functions-action" => platform("Azure Functions", &["app-name"], None),
+        "azure/container-apps-deploy-action" => platform(
+            "Azure Container Apps",
+            &["containerappname"],
+            Some("az containerapp revision activate --revision REVISION"),
+        ),
+        "azure/static-web-apps-deploy" => deploys(Tool::Site {
+            host: "Azure Static Web Apps",
+        }),
+        "azure/k8s-deploy" => {
+            let namespace = input("namespace").map(|fact| fact.value);
+            let mut deeds = deploys(Tool::Kubectl(KubectlCall {
+                namespace,
+                ..KubectlCall::default()
+            }));
+            let images = text("images");
+            let names = images
+                .split(['\n', ','])
+                .map(str::trim)
+                .filter(|name| !name.is_empty());
+            deeds.extend(names.map(|name| Deed::Image {
+                name: Value::new(name),
+                pushed: false,
+                at: None,
+            }));
+            deeds
+        }
+        "google-github-actions/deploy-cloudrun" => platform(
+            "Cloud Run",
+            &["service"],
+            Some("gcloud run services update-traffic APP --to-revisions REVISION=100"),
+        ),
+        "google-github-actions/deploy-appengine" => platform(
+            "App Engine",
+            &["project_id"],
+            Some("gcloud app services set-traffic default --splits VERSION=1"),
+        ),
+        "google-github-actions/deploy-cloud-functions" => {
+            platform("Cloud Functions", &["name"], None)
+        }
+        "superfly/flyctl-actions" | "superfly/flyctl-actions/1.5"
+            if text("args").contains("deploy") =>
+        {
+            platform("Fly", &[], FLY_BACK)
+        }
+        "akhileshns/heroku-deploy" => platform("Heroku", &["heroku_app_name"], HEROKU_BACK),
+        "amondnet/vercel-action" | "vercel/action" => {
+            platform("Vercel", &[], Some("vercel rollback"))
+        }
+        "digitalocean/app_action" | "digitalocean/app_action/deploy" => {
+            platform("DigitalOcean App Platform", &["app_name"], None)
+        }
+        "johnbeynon/render-deploy-action" | "bounceapp/render-action" => {
+            platform("Render", &[], None)
+        }
+        "dokku/github-action" => {
+            platform("Dokku", &["git_remote_url"], Some("dokku ps:rollback APP"))
+        }
+        "caprover/deploy-from-github" => platform("CapRover", &["app"], None),
+        "einaregilsson/beanstalk-deploy" => platform(
+            "Elastic Beanstalk",
+            &["application_name"],
+            Some("aws elasticbeanstalk update-environment --version-label VERSION"),
+        ),
+        "serverless/github-action" if text("args").contains("deploy") => {
+            platform("Serverless Framework", &[], Some("serverless rollback"))
+        }
+        "appleboy/lambda-action" | "aws-actions/aws-lambda-deploy" => {
+            platform("AWS Lambda", &["function_name", "function-name"], None)
+        }
+        "cloudflare/wrangler-action" => {
+            if text("command").contains("pages") {
+                deploys(Tool::Site {
+                    host: "Cloudflare Pages",
+                })
+            } else {
+                platform("Cloudflare Workers", &[], Some("wrangler rollback"))
+            }
+        }
+        "cloudflare/pages-action" => deploys(Tool::Site {
+            host: "Cloudflare Pages",
+        }),
+        "nwtgck/actions-netlify" | "netlify/actions/cli" => deploys(Tool::Site { host: "Netlify" }),
+        "firebaseextended/action-hosting-deploy" => deploys(Tool::Site {
+            host: "Firebase Hosting",
+        }),
+        "actions/deploy-pages"
+        | "peaceiris/actions-gh-pages"
+        | "jamesives/github-pages-deploy-action"
+        | "crazy-max/ghaction-github-pages"
+        | "shalzz/zola-deploy-action" => deploys(Tool::Site {
+            host: "GitHub Pages",
+        }),
+        "jakejarvis/s3-sync-action" | "reggionick/s3-deploy" => {
+            deploys(Tool::Site { host: "a bucket" })
+        }
+        "deployphp/action" => {
+            let stage = text("dep");
+            let stage = stage
+                .strip_prefix("deploy")
+                .map(|rest| rest.trim().to_owned());
+            match stage {
+                Some(stage) => {
+                    let stage = (!stage.is_empty()).then(|| Value::new(stage));
+                    deploys(Tool::Deployer { stage })
+                }
+                None => Vec::new(),
+            }
+        }
+        "bitovi/github-actions-deploy-docker-to-ec2" => {
+            platform("an EC2 instance by bitovi", &[], None)
+        }
+        "deliverybot/helm" | "bitovi/github-actions-deploy-eks-helm" | "vimeda/helm" => {
+            let namespace = input("namespace");
+            deploys(Tool::Helm(HelmCall {
+                release: ["release", "name"]
+                    .iter()
+                    .find_map(|key| with.get(*key))
+                    .map(|fact| fact.value.clone())
+                    .unwrap_or_default(),
+                chart: input("chart").map(|fact| fact.value).unwrap_or_default(),
+                namespace,
+                values: Vec::new(),
+            }))
+        }
+        "kodermax/kubectl-aws-eks" | "actions-hub/kubectl" | "steebchen/kubectl" => {
+            let args = text("args");
+            let words: Vec<String> = ["kubectl"]
+                .into_iter()
+                .chain(args.split_whitespace())
+                .map(str::to_owned)
+                .collect();
+            crate::commands::deeds(&words, &words[0], env, at)
+        }
+        "dawidd6/action-ansible-playbook" => deploys(Tool::Ansible {
+            playbook: input("playbook").map(|fact| fact.value).unwrap_or_default(),
+            inventory: input("inventory").map(|fact| fact.value),
+        }),
+        "hashicorp/tfc-workflows-github" => platform("Terraform Cloud", &[], None),
+        "softprops/action-gh-release"
+        | "ncipollo/release-action"
+        | "goreleaser/goreleaser-action"
+        | "actions/create-release" => {
+            vec![Deed::Publishes {
+                what: "the files of a release",
+            }]
+        }
+        "pypa/gh-action-pypi-publish" => vec![Deed::Publishes {
+            what: "a Python package",
+        }],
+        "js-devtools/npm-publish" | "changesets/action" => vec![Deed::Publishes {
+            what: "an npm package",
+        }],
+        "rubygems/release-gem" => vec![Deed::Publishes { what: "a gem" }],
+        "distributhor/workflow-webhook" | "joelwmale/webhook-action" => deploys(Tool::Hook {
+            url: ["webhook_url", "url"]
+                .iter()
+                .find_map(|key| with.get(*key))
+                .map(|fact| fact.value.clone())
+                .unwrap_or_default(),
+        }),
+        "jtalk/url-health-check-action"
+        | "cygnetdigital/wait_for_response"
+        | "emilioschepis/wait-for-endpoint" => {
+            vec![Deed::Asks {
+                url: input("url").map(|fact| fact.value).unwrap_or_default(),
+            }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The machine that an action copies files to.
+pub(crate) fn copy_login(name: &str, with: &With, at: &Line, scope: &Scope) -> Option<Login> {
+    let first = |keys: &[&str]| keys.iter().find_map(|key| with.get(*key)).cloned();
+    let of_env = |key: &str| {
+        let value = scope.env.get(key)?;
+        Some(Fact::new(Value::new(&**value), at.clone()))
+    };
+    login(&first, &of_env, name).or_else(|| {
+        // `dest: user@host:/path`.
+        let target = first(&["dest", "target"])?;
+        let (destination, _) = crate::ssh::split_target(target.value.text())?;
+        let part = |text: &str| Fact::new(Value::new(text), target.at.clone());
+        let (user, address) = match destination.rsplit_once('@') {
+            Some((user, address)) => (Some(part(user)), part(address)),
+            None => (None, part(destination)),
+        };
+        Some(Login {
+            address,
+            user,
+            port: None,
+            key: of_env("DEPLOY_KEY"),
+            known_hosts: None,
+            password: None,
+            jump: None,
+        })
+    })
+}

@@ -1,0 +1,95 @@
+//! The command lines of `curl` and `wget`.
+
+use crate::arguments::Arguments;
+use crate::deed::Deed;
+use crate::tool::Tool;
+use workflow::Value;
+
+/// `curl`: a question whether it answers, or a request that starts a deployment.
+pub(crate) fn web(words: &[String]) -> Vec<Deed> {
+    let arguments = Arguments {
+        words,
+        valued: "-X --request -H --header -d --data --data-raw -o --output -w --write-out -m \
+            --max-time --retry --retry-delay --connect-timeout -u --user -A --retry-max-time -F \
+            --form -T --upload-file -O --tries --timeout -t --waitretry --data-binary --json \
+            --cacert -e -b -c --resolve",
+    };
+    let urls = arguments.operands();
+    let Some(url) = urls
+        .iter()
+        .find(|url| url.contains("://") || url.contains('$') || url.contains("localhost"))
+    else {
+        return Vec::new();
+    };
+    let method = arguments.one(&["-X", "--request"]).unwrap_or_default();
+    let sends = words.iter().any(|word| {
+        word.starts_with("--data")
+            || matches!(word.as_str(), "-d" | "-F" | "--form" | "--json" | "-T")
+    }) || words.iter().any(|word| {
+        word.starts_with("-d") && !word.starts_with("--") && word.len() > 2 && !word.contains('/')
+    });
+    let lower = url.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let chat = has(&[
+        "slack",
+        "discord",
+        "telegram",
+        "chat",
+        "teams",
+        "notify",
+        "mattermost",
+    ]);
+    let posts = method.eq_ignore_ascii_case("post") || sends;
+    // An address that starts a deployment is asked by no gate, whatever the method.
+    let hook = has(&[
+        "deploy_hook",
+        "deploy-hook",
+        "deployhook",
+        "deploy_webhook",
+        "webhook",
+        "deploy/srv-",
+        "/webhooks/",
+    ]) || posts
+        && has(&[
+            "deploy",
+            "hook",
+            "render.com",
+            "coolify",
+            "portainer",
+            "watchtower",
+            "/v1/update",
+        ]);
+    if hook && !chat {
+        return vec![Deed::Deploys(Box::new(Tool::Hook {
+            url: Value::new(*url),
+        }))];
+    }
+    // What needs a login is the interface of something, and what changes something is no question.
+    let header = arguments.all(&["-H", "--header"]);
+    let logs_in = header.iter().any(|header| {
+        let header = header.to_ascii_lowercase();
+        header.starts_with("authorization")
+            || header.contains("token")
+            || header.contains("api-key")
+    });
+    let changes = ["put", "delete", "patch"]
+        .iter()
+        .any(|verb| method.eq_ignore_ascii_case(verb));
+    if posts || changes || chat || logs_in || arguments.one(&["-u", "--user"]).is_some() {
+        return Vec::new();
+    }
+    let fetches = arguments.has("-o")
+        || arguments.has("-O")
+        || arguments.has("--output")
+        || words
+            .iter()
+            .any(|word| word.ends_with("LO") || word.ends_with("-o"));
+    let status = arguments.one(&["-w", "--write-out"]).is_some()
+        || arguments.one(&["-o", "--output"]) == Some("/dev/null");
+    if fetches && !status {
+        return Vec::new();
+    }
+    vec![Deed::Asks {
+        url: Value::new(*url),
+    }]
+}

@@ -1,0 +1,387 @@
+//! Small repositories, each with what a real one had that was read wrong.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
+
+use survey::{Deployment, HealthSource, Survey, Tool, look};
+
+fn read(files: &[(&str, &str)]) -> Survey {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".git")).unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    look(folder.path()).unwrap()
+}
+
+const FLOW: &str = ".github/workflows/deploy.yml";
+
+/// A workflow with one job of these steps.
+fn steps(text: &str) -> String {
+    format!(
+        "on: {{ push: {{ branches: [main] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n{text}"
+    )
+}
+
+fn only(survey: &Survey) -> &Deployment {
+    let [one] = &survey.deployments[..] else {
+        panic!("{:#?}", survey.deployments);
+    };
+    one
+}
+
+fn compose(one: &Deployment) -> &survey::ComposeCall {
+    let Tool::Compose(call) = &one.tool else {
+        panic!("{:?}", one.tool);
+    };
+    call
+}
+
+fn text(fact: Option<&survey::Fact<survey::Value>>) -> Option<String> {
+    fact.map(|fact| format!("{} {}", fact.value, fact.at.number))
+}
+
+#[test]
+fn a_program_for_bash_behind_variables_is_read_on_its_machine() {
+    let flow = steps(concat!(
+        "      - run: rsync -a ./ ops@box.example:/srv/mill/\n",
+        "      - env: { NAME: mill, PORT: \"${{ secrets.BOX_PORT }}\" }\n",
+        "        run: |\n",
+        "          ssh -p \"${PORT:-2222}\" ops@box.example \"NAME='$NAME' bash -s\" <<'END'\n",
+        "          cd \"/srv/$NAME\"\n",
+        "          docker compose up -d --build\n",
+        "          END\n",
+    ));
+    let survey = read(&[
+        (FLOW, &flow),
+        (
+            "compose.yaml",
+            "services:\n  mill: { build: . }\n  db: { image: \"postgres:16\" }\n",
+        ),
+    ]);
+    let one = only(&survey);
+    assert_eq!(compose(one).known_files, ["compose.yaml"]);
+    assert_eq!(compose(one).standing, ["db"]);
+    assert_eq!(
+        (one.at.number, &*one.steps, one.last_step),
+        (11, &[0, 1][..], 1)
+    );
+    assert_eq!(one.folder.as_ref().unwrap().value, "/srv/mill");
+    let login = one.login.as_ref().unwrap();
+    assert_eq!(
+        text(login.port.as_ref()).unwrap(),
+        "${{ secrets.BOX_PORT || 2222 }} 9"
+    );
+}
+
+#[test]
+fn files_of_another_folder_are_not_this_repositorys() {
+    let flow = steps(concat!(
+        "      - run: rsync -a ./ ops@box.example:/srv/mill/source/\n",
+        "      - run: ssh ops@box.example 'cd /srv/mill/stack && docker compose up -d api'\n",
+    ));
+    let survey = read(&[
+        (FLOW, &flow),
+        (
+            "compose.yaml",
+            "services:\n  db: { image: \"postgres:16\" }\n",
+        ),
+    ]);
+    let call = compose(only(&survey));
+    assert!(
+        call.known_files.is_empty() && call.standing.is_empty(),
+        "{call:?}"
+    );
+    assert_eq!(survey.unused.len(), 1);
+    // Above the checkout is outside of it.
+    let flow = steps(
+        "      - run: ssh ops@box.example 'cd /srv/mill && git pull && cd .. && docker compose up -d'\n",
+    );
+    let survey = read(&[
+        (FLOW, &flow),
+        ("compose.yaml", "services:\n  db: { build: . }\n"),
+    ]);
+    let one = only(&survey);
+    assert_eq!(one.folder.as_ref().unwrap().value, "/srv");
+    assert!(compose(one).known_files.is_empty());
+}
+
+#[test]
+fn what_ssh_keyscan_prints_is_no_known_key() {
+    let flow = steps(concat!(
+        "      - env: { BOX: \"${{ secrets.BOX }}\", KEY: \"${{ secrets.BOX_KEY }}\" }\n",
+        "        run: |\n",
+        "          echo \"$KEY\" > ~/.ssh/box\n",
+        "          ssh-keyscan -H \"$BOX\" >> ~/.ssh/known_hosts\n",
+        "          ssh -i ~/.ssh/box ops@$BOX 'systemctl restart mill'\n",
+    ));
+    let survey = read(&[(FLOW, &flow)]);
+    let login = only(&survey).login.clone().unwrap();
+    assert_eq!(
+        text(login.key.as_ref()).unwrap(),
+        "${{ secrets.BOX_KEY }} 8"
+    );
+    assert_eq!(login.known_hosts, None);
+}
+
+#[test]
+fn what_a_subshell_changes_is_its_own() {
+    let script = "#!/bin/sh\ncd /srv/mill\n(cd web && npm ci)\npm2 reload mill\n";
+    let flow = steps("      - run: ssh ops@box.example '/srv/mill/ops/deploy.sh'\n");
+    let survey = read(&[(FLOW, &flow), ("ops/deploy.sh", script)]);
+    let one = only(&survey);
+    assert!(
+        matches!(&one.tool, Tool::Pm2 { app: Some(app) } if app.text() == "mill"),
+        "{:?}",
+        one.tool
+    );
+    assert_eq!(one.at.to_string(), "ops/deploy.sh:4");
+    assert_eq!(one.folder.as_ref().unwrap().value, "/srv/mill");
+}
+
+#[test]
+fn a_command_in_a_variable_is_split_into_words() {
+    let flow = steps(
+        "      - run: |\n          ssh ops@box.example '\n          cd /srv/mill && git pull\n          DC=\"docker compose -f live.yml\"\n          $DC up -d web'\n",
+    );
+    let survey = read(&[
+        (FLOW, &flow),
+        ("live.yml", "services:\n  web: { build: . }\n"),
+    ]);
+    let call = compose(only(&survey)).clone();
+    assert_eq!(
+        (
+            call.files[0].value.as_str(),
+            call.services[0].value.as_str()
+        ),
+        ("live.yml", "web")
+    );
+    assert_eq!(call.known_files, ["live.yml"]);
+}
+
+#[test]
+fn outputs_with_two_values_are_not_known() {
+    let flow = steps(concat!(
+        "      - id: where\n",
+        "        run: |\n",
+        "          if [ \"$GITHUB_REF_NAME\" = main ]; then\n",
+        "            echo \"service=mill-live\" >> $GITHUB_OUTPUT\n",
+        "          else\n",
+        "            echo \"service=mill-dev\" >> $GITHUB_OUTPUT\n",
+        "          fi\n",
+        "      - run: aws ecs update-service --cluster mills --service ${{ steps.where.outputs.service }} --force-new-deployment\n",
+    ));
+    let survey = read(&[(FLOW, &flow)]);
+    let one = only(&survey);
+    let Tool::Ecs(call) = &one.tool else {
+        panic!("{:?}", one.tool);
+    };
+    assert_eq!(
+        text(call.service.as_ref()).unwrap(),
+        "${{ steps.where.outputs.service }} 13"
+    );
+    // The same task once more: the commit is not what it is called by.
+    assert_eq!(one.release, None);
+}
+
+#[test]
+fn a_tag_that_moves_names_no_release() {
+    for (tag, fixed) in [
+        ("mill/web", "latest"),
+        ("mill/web:staging", "staging"),
+        ("mill/web:${{ github.ref_name }}", "${{ github.ref_name }}"),
+    ] {
+        let flow = steps(&format!(
+            "      - uses: actions/checkout@v4\n      - uses: docker/build-push-action@v6\n        with: {{ push: true, tags: \"{tag}\" }}\n      - run: ssh ops@box.example 'docker run -d --name web {tag}'\n"
+        ));
+        let survey = read(&[(FLOW, &flow)]);
+        let one = only(&survey);
+        assert_eq!(one.release, None, "{tag}");
+        assert_eq!(one.images[0].fixed_tag.as_deref(), Some(fixed));
+    }
+}
+
+#[test]
+fn of_two_tags_the_release_is_the_one_that_does_not_move() {
+    let flow = steps(concat!(
+        "      - uses: docker/build-push-action@v6\n",
+        "        with: { push: true, tags: \"mill/web:latest,mill/web:${{ github.sha }}\" }\n",
+        "      - run: ssh ops@box.example 'cd /srv/mill && docker compose up -d'\n",
+    ));
+    let survey = read(&[
+        (FLOW, &flow),
+        (
+            "compose.yaml",
+            "services:\n  web: { image: \"mill/web:latest\" }\n  db: { image: postgres }\n",
+        ),
+    ]);
+    let one = only(&survey);
+    assert_eq!(text(one.release.as_ref()).unwrap(), "${{ github.sha }} 7");
+    assert_eq!(one.images[0].fixed_tag, None);
+    assert_eq!(compose(one).standing, ["db"]);
+}
+
+#[test]
+fn a_branch_that_is_checked_out_names_no_release() {
+    let flow = "on:\n  push: { branches: [main] }\n  workflow_dispatch: { inputs: { ref: { default: main } } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n        with: { ref: \"${{ inputs.ref || github.ref }}\" }\n      - run: ssh ops@box.example 'cd /srv/mill && git pull && systemctl restart mill'\n";
+    assert_eq!(only(&read(&[(FLOW, flow)])).release, None);
+}
+
+#[test]
+fn ways_back_upkeep_and_tests_are_no_deployments() {
+    let cases = [
+        (
+            "rollback",
+            "on: workflow_dispatch\njobs:\n  rollback:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'cd /srv/mill && docker compose up -d'\n",
+        ),
+        (
+            "clock",
+            "on: { schedule: [{ cron: \"0 2 * * *\" }] }\njobs:\n  night:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'systemctl restart mill && docker system prune -f'\n",
+        ),
+        (
+            "backup",
+            "on: [push]\njobs:\n  backup:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'python3 dump.py'\n",
+        ),
+        (
+            "test",
+            "on: [push]\njobs:\n  check:\n    runs-on: self-hosted\n    steps:\n      - run: docker compose up -d\n      - run: docker compose down -v\n",
+        ),
+        (
+            "requests",
+            "on: [push, pull_request]\njobs:\n  check:\n    runs-on: self-hosted\n    steps:\n      - run: git fetch --tags && composer install && docker compose up -d\n",
+        ),
+        (
+            "preview",
+            "on: [push, pull_request]\njobs:\n  show:\n    if: github.event_name == 'pull_request'\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'docker compose up -d'\n",
+        ),
+        (
+            "never",
+            "on: [push]\njobs:\n  live:\n    if: ${{ false }}\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'docker compose up -d'\n",
+        ),
+    ];
+    for (name, flow) in cases {
+        let survey = read(&[(&format!(".github/workflows/{name}.yml"), flow)]);
+        assert!(
+            survey.deployments.is_empty(),
+            "{name}: {:#?}",
+            survey.deployments
+        );
+    }
+}
+
+#[test]
+fn a_merged_request_deploys() {
+    let flow = "on: { pull_request: { types: [closed], branches: [live] } }\njobs:\n  live:\n    if: github.event.pull_request.merged == true\n    runs-on: ubuntu-latest\n    steps:\n      - run: ssh ops@box.example 'cd mill && git pull && npm ci'\n";
+    assert_eq!(only(&read(&[(FLOW, flow)])).at.number, 7);
+}
+
+#[test]
+fn steps_after_a_failure_are_not_the_deployment() {
+    let flow = steps(concat!(
+        "      - run: ssh ops@box.example 'cd /srv/mill && docker compose up -d'\n",
+        "      - run: curl -f https://mill.example/health\n",
+        "      - if: failure()\n",
+        "        run: ssh ops@box.example 'cd /srv/mill && TAG=old docker compose up -d'\n",
+        "      - if: always()\n",
+        "        run: curl -f https://panel.example/close\n",
+    ));
+    let survey = read(&[(FLOW, &flow)]);
+    let one = only(&survey);
+    assert_eq!(
+        (&*one.steps, one.last_step, one.at.number),
+        (&[0][..], 1, 6)
+    );
+    let urls: Vec<&str> = one.health.iter().map(|health| health.url.text()).collect();
+    assert_eq!(urls, ["https://mill.example/health"]);
+}
+
+#[test]
+fn programs_that_are_started_on_the_machine_are_the_last_step() {
+    let flow = steps(concat!(
+        "      - uses: appleboy/scp-action@v1\n",
+        "        with: { host: box.example, username: ops, key: \"${{ secrets.KEY }}\", source: mill.jar, target: /srv/mill }\n",
+        "      - run: ssh ops@box.example 'cd /srv/mill && pkill java; nohup java -jar mill.jar &'\n",
+    ));
+    let survey = read(&[(FLOW, &flow)]);
+    let one = only(&survey);
+    assert!(matches!(one.tool, Tool::Commands), "{:?}", one.tool);
+    assert_eq!((&*one.steps, one.last_step), (&[0, 1][..], 1));
+}
+
+#[test]
+fn addresses_that_say_nothing_of_the_release_are_not_asked() {
+    let flow = steps(concat!(
+        "      - run: curl -f https://mill.example/health/before\n",
+        "      - run: |\n",
+        "          ssh ops@box.example 'cd /srv/mill && docker compose up -d'\n",
+        "          curl -H 'Authorization: Bearer x' https://panel.example/allow\n",
+        "          curl -X POST https://chat.example/say -d done\n",
+        "          curl \"$ADDRESS/health\"\n",
+        "          curl https://mill.example/\n",
+        "          curl https://mill.example/ready\n",
+    ));
+    let survey = read(&[(FLOW, &flow)]);
+    let health = &only(&survey).health;
+    let urls: Vec<&str> = health.iter().map(|health| health.url.text()).collect();
+    assert_eq!(
+        urls,
+        ["https://mill.example/ready", "https://mill.example/"]
+    );
+    assert!(
+        health
+            .iter()
+            .all(|health| health.from == HealthSource::Workflow)
+    );
+    // A request that starts a deployment must not be made by a gate.
+    let survey = read(&[(
+        FLOW,
+        &steps("      - run: curl \"${{ secrets.DEPLOY_HOOK }}\"\n"),
+    )]);
+    let one = only(&survey);
+    assert!(
+        matches!(&one.tool, Tool::Hook { .. }) && one.health.is_empty(),
+        "{one:#?}"
+    );
+}
+
+#[test]
+fn an_environment_by_a_condition_is_production_and_not_the_first_word() {
+    let flow = "on: { push: { branches: [main, next] } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    environment: ${{ github.ref == 'refs/heads/next' && 'staging' || 'production' }}\n    steps:\n      - run: ssh ops@box.example 'docker compose up -d'\n";
+    let survey = read(&[(FLOW, flow)]);
+    let environment = only(&survey).environment.clone().unwrap();
+    assert_eq!(
+        (environment.name.value.as_str(), environment.name.at.number),
+        ("production", 5)
+    );
+}
+
+#[test]
+fn an_image_that_is_only_pushed_is_published() {
+    let flow = steps(
+        "      - uses: docker/build-push-action@v6\n        with: { push: true, tags: \"mill/web:${{ github.sha }}\" }\n",
+    );
+    let survey = read(&[(FLOW, &flow)]);
+    assert!(survey.deployments.is_empty());
+    assert_eq!(survey.published[0].value, "an image");
+    assert_eq!(survey.published[0].at.number, 7);
+}
+
+#[test]
+fn what_is_handed_to_kubernetes_is_the_release() {
+    let flow = steps(concat!(
+        "      - uses: actions/checkout@v4\n",
+        "      - run: kubectl create secret generic a --from-literal=a=b --dry-run=client -o yaml | kubectl apply -f -\n",
+        "      - run: echo \"TAG=v$(date +%s)\" >> $GITHUB_ENV\n",
+        "      - run: helm -n mills upgrade --install mill ./chart --set image.tag=$TAG\n",
+    ));
+    let survey = read(&[(FLOW, &flow)]);
+    let one = only(&survey);
+    assert_eq!((&*one.steps, one.at.number), (&[3][..], 9));
+    assert_eq!(one.release, None);
+    let flow = "on: { workflow_dispatch: { inputs: { sha: { required: true } } } }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - run: |\n          ./kustomize edit set image mill=mill/web:${{ inputs.sha }}\n          kubectl apply -k .\n";
+    let survey = read(&[(FLOW, flow)]);
+    assert_eq!(
+        text(only(&survey).release.as_ref()).unwrap(),
+        "${{ inputs.sha }} 8"
+    );
+}

@@ -1,0 +1,307 @@
+//! A workflow as it is written: jobs and steps, each with its place in the text.
+
+use yaml::{Kind, Node, Place};
+
+use crate::fact::Line;
+use crate::value::Value;
+
+/// A file below `.github/workflows`.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    /// From the root.
+    pub path: String,
+    /// The whole file.
+    pub text: String,
+    pub name: Option<String>,
+    /// The events that start it, by name: `push`, `workflow_dispatch`.
+    pub triggers: Vec<String>,
+    /// The inputs of `workflow_dispatch`, by name.
+    pub inputs: Vec<String>,
+    /// `permissions` at its top.
+    pub permissions: Option<Node>,
+    pub env: Vec<(String, Text)>,
+    pub jobs: Vec<Job>,
+    /// A step of it uses us.
+    pub guards: bool,
+    pub on: Option<Node>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub id: String,
+    pub line: usize,
+    pub name: Option<String>,
+    pub needs: Vec<String>,
+    /// The labels of `runs-on`, with expressions as they are.
+    pub labels: Vec<Value>,
+    pub permissions: Option<Node>,
+    pub environment: Option<Text>,
+    pub environment_url: Option<Text>,
+    pub env: Vec<(String, Text)>,
+    pub steps: Vec<Step>,
+    /// The reusable workflow that it is.
+    pub uses: Option<Text>,
+    pub with: Vec<(String, Text)>,
+    /// Runs in a container, in which there is only what its image has.
+    pub container: bool,
+    pub condition: Option<String>,
+    pub matrix: Option<Node>,
+    pub outputs: Vec<(String, Text)>,
+    pub defaults_folder: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub condition: Option<String>,
+    pub uses: Option<Text>,
+    pub run: Option<Text>,
+    pub shell: Option<String>,
+    pub folder: Option<String>,
+    pub with: Vec<(String, Text)>,
+    pub env: Vec<(String, Text)>,
+    /// The line of its first key, from 1.
+    pub line: usize,
+    /// Its bytes in the workflow's text: from its first key to the end of its last value.
+    pub place: Place,
+    /// Whether it is written as a block, so that lines can follow it; `- { run: make }` is not.
+    pub block: bool,
+}
+
+/// A scalar, and where its lines are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    pub value: Value,
+    /// The line of its key or item.
+    pub key_line: usize,
+    /// The line of its first line of text, where each of its lines is one of the file.
+    first_line: Option<usize>,
+}
+
+impl Text {
+    /// The line of the file for a line of the text, from 0; the key's line where folding joined them.
+    pub fn line(&self, nth: usize) -> usize {
+        self.first_line.map_or(self.key_line, |first| first + nth)
+    }
+}
+
+/// The lines of a text, by their first bytes.
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    pub fn of(text: &str) -> Lines {
+        let after = text.match_indices('\n').map(|(at, _)| at + 1);
+        Lines([0].into_iter().chain(after).collect())
+    }
+
+    /// The line of a byte, from 1.
+    pub fn at(&self, byte: usize) -> usize {
+        self.0.partition_point(|start| *start <= byte)
+    }
+}
+
+impl Workflow {
+    pub fn read(path: &str, text: &str, tree: &Node) -> Workflow {
+        let source = Source {
+            text,
+            lines: Lines::of(text),
+        };
+        let on = tree.get("on").cloned();
+        let jobs = tree.get("jobs").map_or(&[][..], Node::entries);
+        let jobs: Vec<Job> = (jobs.iter())
+            .map(|(key, job)| source.job(&key.name, source.lines.at(key.place.start), job))
+            .collect();
+        let guards = jobs.iter().flat_map(|job| &job.steps).any(|step| {
+            let says = |text: &Option<Text>| {
+                (text.as_ref()).is_some_and(|text| text.value.text().contains("deploy-guard"))
+            };
+            says(&step.uses) || says(&step.run)
+        });
+        Workflow {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            name: tree.get("name").and_then(Node::text).map(str::to_owned),
+            triggers: on.as_ref().map(words).unwrap_or_default(),
+            inputs: (on.as_ref())
+                .and_then(|on| on.get("workflow_dispatch")?.get("inputs"))
+                .map(words)
+                .unwrap_or_default(),
+            permissions: tree.get("permissions").cloned(),
+            env: source.texts(tree.get("env")),
+            jobs,
+            guards,
+            on,
+        }
+    }
+
+    /// Where it is started by events of a pull request alone: what it deploys is a preview.
+    pub fn is_of_pull_requests(&self) -> bool {
+        !self.triggers.is_empty()
+            && (self.triggers.iter()).all(|trigger| trigger.starts_with("pull_request"))
+    }
+
+    /// The only events are that a pull request is closed.
+    pub fn is_of_closed_requests(&self) -> bool {
+        let types = self.on.as_ref().and_then(|on| {
+            let event = on
+                .get("pull_request")
+                .or_else(|| on.get("pull_request_target"))?;
+            Some(words(event.get("types")?))
+        });
+        types.is_some_and(|types| types == ["closed"])
+    }
+
+    /// Tags or releases start it, and no branch does.
+    pub fn is_of_tags(&self) -> bool {
+        let on = |key: &str| self.on.as_ref().and_then(|on| on.get(key));
+        let tags = on("push")
+            .is_some_and(|push| push.get("tags").is_some() && push.get("branches").is_none());
+        tags || on("push").is_none() && (on("release").is_some() || on("create").is_some())
+    }
+
+    /// A push to a branch starts it.
+    pub fn is_of_branches(&self) -> bool {
+        let push = self.triggers.iter().any(|trigger| trigger == "push");
+        let of = self.on.as_ref().and_then(|on| on.get("push"));
+        push && of.is_none_or(|push| push.get("tags").is_none())
+    }
+
+    /// Only other workflows start it.
+    pub fn is_only_called(&self) -> bool {
+        self.triggers == ["workflow_call"]
+    }
+
+    pub fn line(&self, number: usize) -> Line {
+        Line::new(&self.path, number)
+    }
+}
+
+struct Source<'t> {
+    text: &'t str,
+    lines: Lines,
+}
+
+impl Source<'_> {
+    fn job(&self, id: &str, line: usize, node: &Node) -> Job {
+        let environment = self.entry(node, "environment");
+        let of_environment = |key: &str| self.entry(node.get("environment")?, key);
+        Job {
+            id: id.to_owned(),
+            line,
+            name: node.get("name").and_then(Node::text).map(str::to_owned),
+            needs: node.get("needs").map(words).unwrap_or_default(),
+            labels: labels(node.get("runs-on")),
+            permissions: node.get("permissions").cloned(),
+            environment: of_environment("name").or(environment),
+            environment_url: of_environment("url"),
+            env: self.texts(node.get("env")),
+            steps: (node.get("steps").map_or(&[][..], Node::items).iter())
+                .map(|step| self.step(step))
+                .collect(),
+            uses: self.entry(node, "uses"),
+            with: self.texts(node.get("with")),
+            container: node.get("container").is_some(),
+            condition: node.get("if").and_then(Node::text).map(str::to_owned),
+            matrix: node
+                .get("strategy")
+                .and_then(|it| it.get("matrix"))
+                .cloned(),
+            outputs: self.texts(node.get("outputs")),
+            defaults_folder: (node.get("defaults"))
+                .and_then(|it| it.get("run")?.get("working-directory")?.text())
+                .map(str::to_owned),
+        }
+    }
+
+    fn step(&self, node: &Node) -> Step {
+        let plain = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+        Step {
+            id: plain("id"),
+            name: plain("name"),
+            condition: plain("if"),
+            uses: self.entry(node, "uses"),
+            run: self.entry(node, "run"),
+            shell: plain("shell"),
+            folder: plain("working-directory"),
+            with: self.texts(node.get("with")),
+            env: self.texts(node.get("env")),
+            line: self.lines.at(node.place.start),
+            place: node.place.clone(),
+            block: !self.text[node.place.start..].starts_with(['{', '*', '&']),
+        }
+    }
+
+    /// The scalars of a mapping, in its order.
+    fn texts(&self, node: Option<&Node>) -> Vec<(String, Text)> {
+        let entries = node.map_or(&[][..], Node::entries);
+        (entries.iter())
+            .filter_map(|(key, value)| {
+                let text = self.scalar(self.lines.at(key.place.start), key.place.end, value)?;
+                Some((key.name.clone(), text))
+            })
+            .collect()
+    }
+
+    fn entry(&self, node: &Node, name: &str) -> Option<Text> {
+        let (key, value) = (node.entries().iter()).find(|(key, _)| key.name == name)?;
+        self.scalar(self.lines.at(key.place.start), key.place.end, value)
+    }
+
+    fn scalar(&self, key_line: usize, after_key: usize, node: &Node) -> Option<Text> {
+        let Kind::Scalar(scalar) = &node.kind else {
+            return None;
+        };
+        // What follows the key on its line: an anchor or a tag may come before the sign of a block.
+        let rest = self.text.get(after_key..).unwrap_or_default();
+        let rest = rest.lines().next().unwrap_or_default();
+        let rest = rest.trim_start_matches(['"', '\'']).trim_start();
+        let sign = (rest
+            .strip_prefix(':')
+            .unwrap_or_default()
+            .split_whitespace())
+        .find(|word| !word.starts_with(['&', '!']));
+        let first_line = match sign {
+            Some(sign) if sign.starts_with('|') => Some(key_line + 1),
+            _ if !scalar.text.contains('\n') => Some(key_line),
+            _ => None,
+        };
+        Some(Text {
+            value: Value::new(&*scalar.text),
+            key_line,
+            first_line,
+        })
+    }
+}
+
+/// A word, the words of a list, or the keys of a mapping.
+fn words(node: &Node) -> Vec<String> {
+    match &node.kind {
+        Kind::Scalar(scalar) => vec![scalar.text.clone()],
+        Kind::List(items) => {
+            let texts = items.iter().filter_map(Node::text);
+            texts.map(str::to_owned).collect()
+        }
+        Kind::Map(entries) => entries.iter().map(|(key, _)| key.name.clone()).collect(),
+    }
+}
+
+fn labels(node: Option<&Node>) -> Vec<Value> {
+    let Some(node) = node else {
+        return Vec::new();
+    };
+    match &node.kind {
+        Kind::Map(_) => labels(node.get("labels")),
+        _ => words(node).into_iter().map(Value::new).collect(),
+    }
+}
+
+/// The steps of a composite action's `runs:`.
+pub fn steps_of(text: &str, runs: &Node) -> Vec<Step> {
+    let source = Source {
+        text,
+        lines: Lines::of(text),
+    };
+    let steps = runs.get("steps").map_or(&[][..], Node::items);
+    steps.iter().map(|step| source.step(step)).collect()
+}

@@ -1,0 +1,126 @@
+//! Expressions of GitHub Actions, as far as a workflow alone says their values.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Where values have made a text longer than this, the rest stays as it is written.
+const MAX_FILLED: usize = 1 << 18;
+
+/// The names that `text` reads from a context: `secrets.KEY`, `vars['HOST']`. Expressions know no case.
+pub fn names(text: &str, context: &str) -> Vec<String> {
+    static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)(^|[^A-Za-z0-9_.-])(secrets|vars)(?:\.|\[')([a-z_][a-z0-9_]{0,99})").ok()
+    });
+    let mut found: Vec<String> = Vec::new();
+    for inner in inners(text) {
+        let all = NAMES.iter().flat_map(|names| names.captures_iter(inner));
+        for one in all.filter(|one| one[2].eq_ignore_ascii_case(context)) {
+            let name = one[3].to_ascii_uppercase();
+            if name != "GITHUB_TOKEN" && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
+/// The texts between `${{` and `}}`.
+pub fn inners(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (_, after) = rest.split_once("${{")?;
+        let (inner, after) = after.split_once("}}")?;
+        rest = after;
+        Some(inner)
+    })
+}
+
+/// `text` with each expression that `known` has a value for replaced by it; the others are written in one form,
+/// `${{ github.sha }}`.
+pub fn fill(text: &str, known: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${{") {
+        let Some((inner, after)) = after.split_once("}}") else {
+            break;
+        };
+        out.push_str(before);
+        let inner = inner.trim();
+        if let Some(value) =
+            value(inner, known).filter(|value| out.len() + value.len() < MAX_FILLED)
+        {
+            out.push_str(&value);
+        } else {
+            out.push_str("${{ ");
+            out.push_str(inner);
+            out.push_str(" }}");
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The value of an expression: a literal, a context's value, or the first of `a || b` that is one.
+fn value(expression: &str, known: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    if let Some(text) = literal(expression) {
+        return Some(text);
+    }
+    let path = |c: char| c.is_ascii_alphanumeric() || "._-*".contains(c);
+    if !expression.is_empty() && expression.chars().all(path) {
+        return known(expression);
+    }
+    // What a person who starts the workflow chose comes before what follows it.
+    let (first, rest) = expression.split_once("||")?;
+    let first = first.trim();
+    let empty = first.starts_with("github.event.inputs.") || first.starts_with("inputs.");
+    match value(first, known) {
+        Some(text) if !text.is_empty() => Some(text),
+        Some(_) => value(rest.trim(), known),
+        None if empty && known(first).is_none() => value(rest.trim(), known).or_else(|| {
+            let rest = rest.trim();
+            (!rest.contains("||") && rest.chars().all(path)).then(|| format!("${{{{ {rest} }}}}"))
+        }),
+        None => None,
+    }
+}
+
+fn literal(expression: &str) -> Option<String> {
+    let quoted = expression.strip_prefix('\'')?.strip_suffix('\'')?;
+    // Two quotes are one; one alone ends the text.
+    let whole = quoted.replace("''", "");
+    (!whole.contains('\'')).then(|| quoted.replace("''", "'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_workflow_alone_says_is_filled_in() {
+        let known = |path: &str| (path == "env.IMAGE").then(|| "acme/shop".to_owned());
+        let cases = [
+            (
+                "${{env.IMAGE}}:${{ github.sha }}",
+                "acme/shop:${{ github.sha }}",
+            ),
+            ("${{ secrets.PORT || 22 }}", "${{ secrets.PORT || 22 }}"),
+            ("${{ inputs.tag || 'v1' }}", "v1"),
+            ("${{ inputs.tag || github.sha }}", "${{ github.sha }}"),
+            ("${{ 'it''s' }}", "it's"),
+            ("${{ broken", "${{ broken"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(fill(text, &known), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_secrets_and_of_nothing_else() {
+        let names = |text| names(text, "secrets");
+        assert_eq!(names("${{ secrets.A || SECRETS['b'] }}"), ["A", "B"]);
+        assert!(names("${{ steps.secrets.outputs.KEY }} secrets.A").is_empty());
+        assert!(names("${{ secrets.GITHUB_TOKEN }}").is_empty());
+    }
+}
