@@ -648,3 +648,18 @@ fn a_person_at_a_terminal_is_asked() {
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
+
+#[test]
+fn a_workflow_that_cannot_be_read_is_not_taken_for_none() {
+    let broken = "on: push\njobs:\n  a:\n   - x: [\n";
+    let repository = Repository::new(&[(".github/workflows/a.yml", broken)]);
+    repository
+        .init(&[])
+        .code(3)
+        .stdout(contains("passed over: .github/workflows/a.yml"))
+        .stderr(
+            contains("what a workflow does is not known: .github/workflows/a.yml")
+                .and(contains("there is no workflow").not()),
+        );
+    assert_eq!(repository.read(".github/deploy-guard.yml"), "");
+}

@@ -103,7 +103,12 @@ fn nothing(survey: &Survey) -> Problem {
             .take(5)
             .map(|one| format!("no workflow deploys {}", text::line(&one.path))),
     );
-    if survey.workflows.is_empty() {
+    if let Some(note) = words::unread_workflow(survey) {
+        why.push(format!(
+            "what a workflow does is not known: {}",
+            text::line(note)
+        ));
+    } else if survey.workflows.is_empty() {
         why.push("there is no workflow".to_owned());
     } else if why.is_empty() {
         why.push(

@@ -50,10 +50,16 @@ pub fn told(survey: &Survey) -> String {
     for note in &survey.passed_over {
         let _ = writeln!(text, "  passed over: {}", line(note));
     }
-    if survey.workflows.is_empty() {
+    if survey.workflows.is_empty() && unread_workflow(survey).is_none() {
         text.push_str("  no workflow below .github/workflows\n");
     }
     text
+}
+
+/// A workflow that is there and cannot be read, and why.
+pub fn unread_workflow(survey: &Survey) -> Option<&str> {
+    let mut notes = survey.passed_over.iter().map(String::as_str);
+    notes.find(|note| note.starts_with(".github/workflows/"))
 }
 
 struct Table<'t>(&'t mut String);
