@@ -113,7 +113,7 @@ impl Vars {
     }
 }
 
-/// A value whose type is left to whoever wrote it.
+/// A value whose type is not fixed.
 #[derive(Clone, Default)]
 enum Loose {
     #[default]

@@ -1,4 +1,4 @@
-//! What leads to a command and is none of it.
+//! What leads to a command and is not part of it.
 
 use crate::command::Command;
 
@@ -9,7 +9,7 @@ pub(crate) fn assignment(word: &str) -> Option<(String, String)> {
     (starts && name.chars().all(good)).then(|| (name.to_owned(), value.to_owned()))
 }
 
-/// Drops what leads to a command and is none: `if`, `then`, `sudo -n`, `env A=b`, `timeout 30`.
+/// Drops what leads to a command and is not one: `if`, `then`, `sudo -n`, `env A=b`, `timeout 30`.
 pub(crate) fn unwrap(command: &mut Command) {
     const LEADING: [&str; 12] = [
         "if", "elif", "then", "else", "do", "while", "until", "!", "{", "}", "time", "fi",

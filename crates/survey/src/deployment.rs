@@ -98,7 +98,7 @@ pub struct OwnImage {
     /// What comes before and after the release in its tag: both empty where the tag is the release.
     pub before: String,
     pub after: String,
-    /// The tag where it is none of the release's: each one overwrites `latest`, and there is no going back by it.
+    /// The tag that is the same for every release, such as `latest`: nothing can go back by it.
     pub fixed_tag: Option<String>,
     /// Where the workflow pushes it, or where it is started if it is only there.
     pub at: Line,

@@ -76,7 +76,7 @@ pub(crate) fn split_target(target: &str) -> Option<(&str, &str)> {
 }
 
 impl Options {
-    /// Reads options up to the first word that is none, and gives that and what follows.
+    /// Reads options up to the first operand, and gives it and what follows.
     fn read(&mut self, words: &[String], with_value: &str, port: char) -> Vec<String> {
         let mut at = 0;
         while let Some(word) = words.get(at) {

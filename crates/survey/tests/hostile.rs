@@ -1,4 +1,4 @@
-//! Repositories that somebody made to stop the reader: it ends soon, and it does not panic.
+//! Hostile repositories: reading one ends soon, and does not panic.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
 use std::fmt::Write;
