@@ -25,6 +25,7 @@ const OURS: &[&str] = &[
     "healthgate",
     "inventory",
     "jq",
+    "judge",
     "model",
     "net",
     "onboard",

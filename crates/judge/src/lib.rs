@@ -1,0 +1,12 @@
+//! Canary against stable: is the new release worse than the one before it?
+//!
+//! Pure statistics: no input, no output, no clock. One interval's data comes in at a time, and the
+//! verdict keeps its error bounds although it is looked at after every interval.
+#![allow(clippy::cast_precision_loss, reason = "no count is above 2^53")]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+pub mod reading;
+
+pub use reading::{
+    Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides, whole,
+};
