@@ -1,10 +1,12 @@
 //! JSON Schemas and the reference pages, generated from the types.
+//!
+//! A release has the generated schemas within and not the code that makes them, which would take half a megabyte.
 
 pub mod checks;
 mod markdown;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
 use model::ExitCode;
@@ -13,23 +15,34 @@ use serde_json::Value;
 
 use markdown::{table, words};
 
+/// The committed schemas; a test compares them with the types.
+const COMMITTED: [(&str, &str); 3] = [
+    (
+        "config",
+        include_str!("../../../schema/deploy-guard.schema.json"),
+    ),
+    ("report", include_str!("../../../schema/report.schema.json")),
+    ("state", state::document::JSON_SCHEMA),
+];
+
 /// `deploy-guard schema`.
 pub(crate) fn schema_command() -> Command {
     Command::new("schema")
         .about("Print a JSON Schema: config, report or state")
         .arg(
             Arg::new("of")
-                .value_parser(["config", "report", "state"])
+                .value_parser(COMMITTED.map(|(name, _)| name))
                 .default_value("config"),
         )
 }
 
 /// `deploy-guard generate`, for `cargo xtask generate`.
+#[cfg(debug_assertions)]
 pub(crate) fn command() -> Command {
     Command::new("generate").hide(true).arg(
         Arg::new("folder")
             .required(true)
-            .value_parser(clap::value_parser!(PathBuf)),
+            .value_parser(clap::value_parser!(std::path::PathBuf)),
     )
 }
 
@@ -37,16 +50,14 @@ pub(crate) fn print_schema(matches: &ArgMatches) -> ExitCode {
     let of = matches
         .get_one::<String>("of")
         .map_or("config", String::as_str);
-    let text = schemas()
-        .into_iter()
-        .find(|(name, _)| *name == of)
-        .map(|(_, schema)| json(&schema));
-    cli::write_stdout(&text.unwrap_or_default())
+    let text = COMMITTED.iter().find(|(name, _)| *name == of);
+    cli::write_stdout(text.map_or("", |(_, text)| text))
 }
 
 /// Writes all generated files below a folder.
+#[cfg(debug_assertions)]
 pub(crate) fn main(matches: &ArgMatches, command: Command) -> ExitCode {
-    let Some(folder) = matches.get_one::<PathBuf>("folder") else {
+    let Some(folder) = matches.get_one::<std::path::PathBuf>("folder") else {
         return ExitCode::Usage;
     };
     for (path, text) in files(command) {

@@ -25,7 +25,12 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 parti
 
 /// The whole command line.
 pub fn command() -> Command {
-    let own = [generate::command(), serve::command()];
+    let own = [
+        // The code that writes the schemas from the types stays out of a release.
+        #[cfg(debug_assertions)]
+        generate::command(),
+        serve::command(),
+    ];
     cli::exemplified(for_people().subcommands(own))
 }
 
@@ -125,6 +130,7 @@ pub fn main() -> ExitCode {
         "schema" => generate::print_schema(matches),
         "completions" => shell::completions(matches, for_people()),
         "man" => shell::man(matches, for_people(), command()),
+        #[cfg(debug_assertions)]
         "generate" => generate::main(matches, command()),
         _ => serve::main(matches),
     }

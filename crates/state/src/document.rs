@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Holder;
 
+/// The form of a document, as `cargo xtask generate` writes it from the types below.
+pub const JSON_SCHEMA: &str = include_str!("../../../schema/state.schema.json");
+
 /// The value of `schema`.
 pub const SCHEMA: &str = "deploy-guard/state/v1";
 
