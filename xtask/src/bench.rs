@@ -5,11 +5,11 @@ mod gate;
 mod hosts;
 mod rollback;
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::command::{Failure, cargo, program, run, succeeds, target};
+use crate::size;
 
 /// One line of the table.
 struct Figure {
@@ -35,7 +35,7 @@ pub(crate) fn all() -> Result<(), Failure> {
     figures.extend(gate::figures(&binary("healthgate"))?);
     figures.extend(rollback::figures(&binary("rollback"))?);
     show(figures);
-    Ok(())
+    size::check()
 }
 
 fn show(figures: Vec<Figure>) {
@@ -100,13 +100,9 @@ fn sizes() -> Result<Vec<Figure>, Failure> {
     ]
     .into_iter()
     .map(|name| {
-        let path = binary(name);
-        let length = fs::metadata(&path)
-            .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?
-            .len();
         Ok(Figure {
             what: name,
-            ours: format!("{}.{} MB", length / 1_000_000, length / 100_000 % 10),
+            ours: size::of(&binary(name))?,
             peer: String::new(),
             ratio: None,
         })

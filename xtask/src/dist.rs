@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::bench::{median, milliseconds};
 use crate::command::{Failure, cargo, output, program, root, run, succeeds, target as target_dir};
+use crate::size;
 
 /// Builds and packs this machine's archive, and proves that it can be used.
 pub(crate) fn archive(to: Option<&Path>, binary: Option<&Path>) -> Result<(), Failure> {
@@ -28,7 +29,11 @@ pub(crate) fn archive(to: Option<&Path>, binary: Option<&Path>) -> Result<(), Fa
     checksums(to, "")?;
     install(to, &archive)?;
     println!("{}", archive.display());
-    println!("  archive {}, binary {}", size(&archive)?, size(&binary)?);
+    println!(
+        "  archive {}, binary {}",
+        size::of(&archive)?,
+        size::of(&binary)?
+    );
     println!("  starts in {}", start(&binary)?);
     Ok(())
 }
@@ -133,15 +138,6 @@ fn start(binary: &Path) -> Result<String, Failure> {
         times.push(started.elapsed());
     }
     Ok(milliseconds(median(times)))
-}
-
-fn size(path: &Path) -> Result<String, Failure> {
-    let length = fs::metadata(path).map_err(cannot(path))?.len();
-    Ok(format!(
-        "{}.{} MB",
-        length / 1_000_000,
-        length / 100_000 % 10
-    ))
 }
 
 fn cannot(path: &Path) -> impl Fn(std::io::Error) -> Failure + '_ {

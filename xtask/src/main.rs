@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test`, `setup`, `deny`, `generate`, `demo`, `bench`, `dist`.
+//! The repository's own commands: `cargo xtask test`, `setup`, `deny`, `generate`, `demo`, `size`, `bench`, `dist`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -16,6 +16,7 @@ mod dist;
 mod generate;
 mod lint;
 mod setup;
+mod size;
 mod test;
 
 use std::process::ExitCode;
@@ -74,6 +75,8 @@ enum Task {
         #[arg(long, value_name = "URL", default_value = "")]
         repository: String,
     },
+    /// Hold the size of the release build against its limit, after `cargo build --release`
+    Size,
     /// Each figure as a ratio to a peer in the same run
     Bench {
         /// Only the logins at a hundred hosts, with this `preflight`
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
             .args(args)),
         Task::Dist { to, binary } => dist::archive(to.as_deref(), binary.as_deref()),
         Task::Checksums { dir, repository } => dist::checksums(&dir, &repository),
+        Task::Size => size::check(),
         Task::Bench {
             hosts: Some(preflight),
             ..

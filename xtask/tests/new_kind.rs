@@ -443,6 +443,7 @@ impl Tree {
                 "--",
                 "Cargo.*",
                 "crates",
+                "schema",
                 "xtask",
             ])
             .current_dir(root)
