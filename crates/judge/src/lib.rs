@@ -5,8 +5,12 @@
 #![allow(clippy::cast_precision_loss, reason = "no count is above 2^53")]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+pub mod kayenta;
+mod measure;
 pub mod reading;
+pub mod threshold;
 
+pub use measure::Measure;
 pub use reading::{
     Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides, whole,
 };

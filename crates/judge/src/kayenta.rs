@@ -1,0 +1,21 @@
+//! `NetflixACAJudge-v1.0`, the judge of Kayenta, for teams that compare with it or come from it.
+//!
+//! It takes each metric as two heaps of points, tests whether one is shifted against the other
+//! (Mann-Whitney), and sums the metrics up into a score. The rules are those of its sources
+//! (`NetflixACAJudge`, `MannWhitney`, `WeightedSumScorer` in spinnaker/kayenta). The tolerance of a
+//! quarter and the confidence of 0.98 are fixed there, whatever its configuration says, and here
+//! too. It bounds the chance of a wrong verdict for no number of looks.
+#![allow(clippy::float_cmp, reason = "ties are of equal numbers")]
+
+mod brent;
+mod classify;
+mod mann_whitney;
+mod prepare;
+mod score;
+mod watch;
+
+pub use classify::{Classification, Classified, Direction, Effect, Metric, Thresholds, classify};
+pub use mann_whitney::{Shift, ShiftError, Z_98, shift};
+pub use prepare::{Missing, Outliers};
+pub use score::{Grade, Graded, Score, ScoreLimits, Zero, score};
+pub use watch::{Look, Settings, Watch, Watched};
