@@ -203,6 +203,9 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::reading::{Buckets, Counts, Side, Sides};
 
@@ -360,5 +363,26 @@ mod tests {
             of: 2,
         };
         assert_eq!(after(rule, &[Some(ratio((0, 100), (0, 0))), None]), unknown);
+    }
+
+    proptest! {
+        #[test]
+        fn more_failures_never_help(
+            counts in vec((0_u64..20, 0_u64..20), 1..10),
+            at in 0_usize..10,
+            more in 0_u64..80,
+            window in 1_usize..4,
+        ) {
+            let rule = Rule { window, ..RUNBOOK_003.errors };
+            let readings = |extra: u64| -> Vec<Option<Reading>> {
+                let with = |(n, (canary, stable)): (usize, &(u64, u64))| {
+                    let canary = canary + if n == at { extra } else { 0 };
+                    Some(ratio((canary, 100), (*stable, 100)))
+                };
+                counts.iter().enumerate().map(with).collect()
+            };
+            let held = |extra| matches!(after(rule, &readings(extra)), Standing::Held { .. });
+            prop_assert!(held(0) || !held(more));
+        }
     }
 }

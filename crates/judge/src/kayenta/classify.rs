@@ -190,6 +190,9 @@ fn compared(
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn as_is(canary: &[f64], stable: &[f64]) -> Classification {
@@ -344,5 +347,65 @@ mod tests {
         assert_eq!(as_is(&[2.0], &[1.0]), Classification::Error);
         let endless = [f64::INFINITY, 1.0, 2.0];
         assert_eq!(as_is(&endless, &[1.0, 2.0, 3.0]), Classification::Error);
+    }
+
+    /// Points of a lognormal distribution with a deviation of a half, the same in every run.
+    fn lognormal(state: &mut u64, number: usize) -> Vec<f64> {
+        let mut uniform = || {
+            *state = state
+                .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                .wrapping_add(0x1405_7b7e_f767_814f);
+            ((*state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        };
+        let mut normal =
+            || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+        (0..number).map(|_| (0.5 * normal()).exp()).collect()
+    }
+
+    #[test]
+    fn quiet_canaries_are_high_or_low_the_more_often_the_fewer_points_they_have() {
+        const RUNS: u32 = 2000;
+        let mut state = 7;
+        let mut percent = |number| {
+            let wrong = (0..RUNS).filter(|_| {
+                let (canary, stable) =
+                    (lognormal(&mut state, number), lognormal(&mut state, number));
+                as_is(&canary, &stable) != Classification::Pass
+            });
+            100.0 * wrong.count() as f64 / f64::from(RUNS)
+        };
+        let near = |is: f64, wanted: f64| assert!((is - wanted).abs() < 2.0, "{is} % of {wanted}");
+        near(percent(2), 22.5);
+        near(percent(3), 5.4);
+        near(percent(4), 1.2);
+        assert!(percent(5) < 0.8);
+    }
+
+    proptest! {
+        #[test]
+        fn no_side_is_higher_than_one_that_is_higher(
+            canary in vec(-50_i32..50, 1..12),
+            stable in vec(-50_i32..50, 1..12),
+        ) {
+            let points = |side: &[i32]| side.iter().copied().map(f64::from).collect::<Vec<f64>>();
+            let (canary, stable) = (points(&canary), points(&stable));
+            // A ratio of means says nothing where they are negative.
+            let metric = Metric { effect: Effect::Cles, ..Metric::default() };
+            let found = classify(&metric, &canary, &stable).classification;
+            let turned = classify(&metric, &stable, &canary).classification;
+            prop_assert!(found == Classification::Pass || found != turned || found == Classification::Error);
+        }
+
+        #[test]
+        fn any_numbers_have_an_answer(canary in vec(any::<f64>(), 0..9), stable in vec(any::<f64>(), 0..9)) {
+            let metric = Metric {
+                outliers: Outliers::Remove { factor: 3.0 },
+                ..Metric::default()
+            };
+            let found = classify(&metric, &canary, &stable);
+            if let Some(shift) = found.shift {
+                prop_assert!(shift.lower.is_finite() && shift.upper.is_finite());
+            }
+        }
     }
 }
