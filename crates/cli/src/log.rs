@@ -19,6 +19,7 @@ const OURS: &[&str] = &[
     "document",
     "dotenv",
     "engine",
+    "feed",
     "files",
     "gate",
     "github",

@@ -82,13 +82,66 @@ pub enum Reading {
     Count(Sides<Events>),
 }
 
-/// What makes two sides hard to compare, as the source of the data saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What makes two sides hard to compare, as the source of the data saw it. Beside a reading it keeps
+/// the metric from passing for good: what was not seen may be what was wrong. Without a reading it
+/// is why there is none, and data that comes later may still decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Doubt {
-    /// The sides' series have different label sets.
+    #[error("the label sets of the sides differ")]
     LabelSets,
-    /// The sides were scraped at different times.
+    #[error("the scrape times of the sides differ")]
     ScrapeTimes,
+    #[error("a counter was reset")]
+    Reset,
+    #[error("there is a gap in the data")]
+    Gap,
+    #[error("a side is not scraped, or its data is stale")]
+    Stale,
+    #[error("there are two series where one is expected")]
+    Duplicate,
+    #[error("clocks differ (clock skew)")]
+    Clocks,
+    #[error("a count is no whole number")]
+    NotWhole,
+    #[error("a value is not a number, or cannot be read as what it is to be")]
+    Unreadable,
+    #[error("the data is partial")]
+    Partial,
+}
+
+impl Doubt {
+    pub const ALL: [Doubt; 10] = [
+        Doubt::LabelSets,
+        Doubt::ScrapeTimes,
+        Doubt::Reset,
+        Doubt::Gap,
+        Doubt::Stale,
+        Doubt::Duplicate,
+        Doubt::Clocks,
+        Doubt::NotWhole,
+        Doubt::Unreadable,
+        Doubt::Partial,
+    ];
+
+    /// Its name in a recorded trace.
+    pub fn name(self) -> &'static str {
+        match self {
+            Doubt::LabelSets => "label-sets",
+            Doubt::ScrapeTimes => "scrape-times",
+            Doubt::Reset => "reset",
+            Doubt::Gap => "gap",
+            Doubt::Stale => "stale",
+            Doubt::Duplicate => "duplicate",
+            Doubt::Clocks => "clocks",
+            Doubt::NotWhole => "not-whole",
+            Doubt::Unreadable => "unreadable",
+            Doubt::Partial => "partial",
+        }
+    }
+
+    pub fn of_name(name: &str) -> Option<Doubt> {
+        Doubt::ALL.into_iter().find(|doubt| doubt.name() == name)
+    }
 }
 
 /// One metric within one interval.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::Error;
 
 /// More series than a question about a few things gives.
-const MAX_SERIES: usize = 10_000;
+pub(crate) const MAX_SERIES: usize = 10_000;
 const PARTIAL: &str = "the answer is partial: a part of the storage did not answer (`isPartial`)";
 
 /// A good answer.
@@ -31,8 +31,43 @@ pub struct Series {
 }
 
 impl Answer {
-    /// An answer may come with a good status and say that there was an error.
     pub fn parse(body: &[u8]) -> Result<Answer, Error> {
+        let Envelope {
+            json,
+            warnings,
+            infos,
+        } = Envelope::parse(body)?;
+        Ok(Answer {
+            series: series(&json["data"])?,
+            warnings,
+            infos,
+        })
+    }
+
+    /// The warning that a part of the data was not read.
+    pub fn lacks_data(&self) -> Option<&str> {
+        lacks_data(&self.warnings)
+    }
+
+    /// The one number of an answer that has one.
+    pub fn number(&self) -> Option<f64> {
+        match &self.series[..] {
+            [one] => one.value,
+            _ => None,
+        }
+    }
+}
+
+/// What is around the data of any answer.
+pub(crate) struct Envelope {
+    pub(crate) json: Value,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) infos: Vec<String>,
+}
+
+impl Envelope {
+    /// An answer may come with a good status and say that there was an error.
+    pub(crate) fn parse(body: &[u8]) -> Result<Envelope, Error> {
         let json: Value = serde_json::from_slice(body).map_err(|_| Error::NotJson)?;
         if json["status"] != "success" {
             return Err(Error::Refused(refusal(&json)));
@@ -47,26 +82,19 @@ impl Answer {
         if !matches!(json["isPartial"], Value::Null | Value::Bool(false)) {
             warnings.insert(0, PARTIAL.to_owned());
         }
-        Ok(Answer {
-            series: series(&json["data"])?,
+        let infos = texts("infos");
+        Ok(Envelope {
+            json,
             warnings,
-            infos: texts("infos"),
+            infos,
         })
     }
+}
 
-    /// The warning that a part of the data was not read; those of PromQL are about the query.
-    pub fn lacks_data(&self) -> Option<&str> {
-        let mut all = self.warnings.iter().map(String::as_str);
-        all.find(|warning| !warning.starts_with("PromQL"))
-    }
-
-    /// The one number of an answer that has one.
-    pub fn number(&self) -> Option<f64> {
-        match &self.series[..] {
-            [one] => one.value,
-            _ => None,
-        }
-    }
+/// The warning that a part of the data was not read; those of PromQL are about the query.
+pub(crate) fn lacks_data(warnings: &[String]) -> Option<&str> {
+    let mut all = warnings.iter().map(String::as_str);
+    all.find(|warning| !warning.starts_with("PromQL"))
 }
 
 /// The server's own words for why it does not answer.
@@ -120,7 +148,7 @@ fn one(metric: &Value, pair: &Value) -> Result<Series, Error> {
     })
 }
 
-fn labels(metric: &Value) -> BTreeMap<String, String> {
+pub(crate) fn labels(metric: &Value) -> BTreeMap<String, String> {
     let labels = metric.as_object().into_iter().flatten();
     labels
         .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))

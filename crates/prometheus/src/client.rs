@@ -22,9 +22,12 @@ use url::Url;
 
 use crate::answer::{Answer, Series, refusal};
 use crate::error::Error;
+use crate::raw::Raw;
 
 /// A few numbers are small; this leaves room for labels and warnings.
 const MAX_BODY: u64 = 4 << 20;
+/// Histograms of many instances, with a few samples of each bucket.
+const MAX_RAW: u64 = 16 << 20;
 /// The list of a large server's targets.
 const MAX_TARGETS: u64 = 16 << 20;
 /// Longer queries are sent as a form: proxies and servers cut long addresses.
@@ -135,7 +138,39 @@ impl Client {
         self.query(query, Some(at)).await
     }
 
+    /// The samples of a selector's series as they were scraped, within `window` before an instant.
+    pub async fn raw(&self, selector: &str, window: Duration, at: Timestamp) -> Result<Raw, Error> {
+        let query = format!("{selector}[{}ms]", window.as_millis().max(1));
+        let (body, head, _share) = self.get(&query, Some(at), MAX_RAW).await?;
+        let _parsing = budget::parsing(body.len()).await;
+        Raw::parse(&body).map_err(|error| error.answered(head))
+    }
+
+    /// The server's time, asked of it.
+    pub async fn time(&self) -> Result<Timestamp, Error> {
+        let (answer, head) = self.query("time()", None).await?;
+        let time = answer.number().and_then(|seconds| {
+            let since = SignedDuration::try_from_secs_f64(seconds).ok()?;
+            Timestamp::from_duration(since).ok()
+        });
+        time.ok_or_else(|| Error::NoNumber.answered(head))
+    }
+
     async fn query(&self, query: &str, at: Option<Timestamp>) -> Result<(Answer, String), Error> {
+        let (body, head, _share) = self.get(query, at, MAX_BODY).await?;
+        let _parsing = budget::parsing(body.len()).await;
+        match Answer::parse(&body) {
+            Ok(answer) => Ok((answer, head)),
+            Err(error) => Err(error.answered(head)),
+        }
+    }
+
+    async fn get(
+        &self,
+        query: &str,
+        at: Option<Timestamp>,
+        limit: u64,
+    ) -> Result<(Vec<u8>, String, Share), Error> {
         let url = self.at("api/v1/query")?;
         let at = at.map(|at| ("time", format!("{at:.3}")));
         let at = at.iter().map(|(name, at)| (*name, at.as_str()));
@@ -151,12 +186,7 @@ impl Client {
             url.query_pairs_mut().extend_pairs(pairs);
             self.http.get(url)
         };
-        let (body, head, _share) = self.ask(request, MAX_BODY).await?;
-        let _parsing = budget::parsing(body.len()).await;
-        match Answer::parse(&body) {
-            Ok(answer) => Ok((answer, head)),
-            Err(error) => Err(error.answered(head)),
-        }
+        self.ask(request, limit).await
     }
 
     /// The targets that the server scrapes.

@@ -49,6 +49,8 @@ pub enum Error {
     NoType,
     #[error("the query gives {}, not an instant's values", what(.0))]
     Type(String),
+    #[error("the query gives {}, not the samples of a selector", what(.0))]
+    NotSamples(String),
     #[error("the answer has no list of results (`data.result`)")]
     NoResults,
     #[error("{count} series, more than {limit}")]
@@ -140,6 +142,7 @@ fn unsuccessful(status: u16, said: Option<&str>) -> String {
 
 fn what(result_type: &str) -> &'static str {
     match result_type {
+        "vector" => "an instant's values (a vector)",
         "matrix" => "a range of values (a matrix)",
         "string" => "a text (a string)",
         _ => "something else",

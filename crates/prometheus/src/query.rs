@@ -118,6 +118,18 @@ pub fn selectors(query: &str) -> Result<Vec<Selector>, Error> {
     Ok(different)
 }
 
+/// Whether a query is one selector and nothing else: its samples can be asked for as they are.
+pub fn is_selector(query: &str) -> bool {
+    let letters = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace()).collect() };
+    match selectors(query).as_deref() {
+        Ok([one]) => {
+            let plain = one.window.is_none() && one.looks == Looks::default();
+            plain && letters(&one.text) == letters(query)
+        }
+        _ => false,
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token<'q> {
     Word(&'q str),
@@ -524,6 +536,24 @@ pub fn duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_selector_alone_is_told_from_what_is_made_of_it() {
+        for (query, is) in [
+            ("x", true),
+            (r#" x { a="b c" , d=~"5.." } "#, true),
+            (r#"{__name__="x"}"#, true),
+            ("sum(x)", false),
+            ("(x)", false),
+            ("x + y", false),
+            ("x[5m]", false),
+            ("x offset 5m", false),
+            ("5", false),
+            ("x{", false),
+        ] {
+            assert_eq!(is_selector(query), is, "{query}");
+        }
+    }
     use proptest::prelude::*;
 
     /// Each selector with its window and reach in seconds, and how long ago it looks.

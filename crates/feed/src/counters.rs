@@ -1,0 +1,468 @@
+//! What counters counted in an interval, series by series, from their samples.
+//!
+//! Nothing is extrapolated: a count is the difference of two samples. A sample that has not come
+//! yet counts in the interval in which it comes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prometheus::raw::RawSeries;
+
+use crate::flaw::Flaw;
+use crate::native;
+use crate::replicas::{Deduplicated, one_of_each};
+use crate::series::{Labels, instance, shown};
+use crate::side::SideName;
+
+/// Series that are remembered of one metric at one side.
+const MOST_SERIES: usize = 50_000;
+/// Scrapes that may be missed: what comes after more of them is no longer counted.
+const MISSED: f64 = 3.5;
+/// Above it a float skips whole numbers.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What a series counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Failed,
+    /// Requests, or events of which there is no total.
+    Total,
+    /// Requests that took at most so long; the bits of its bound.
+    Bucket(u64),
+}
+
+/// What was asked for, and what came.
+pub(crate) struct Asked<'q> {
+    pub(crate) part: Asks,
+    pub(crate) query: &'q str,
+    pub(crate) series: Vec<RawSeries>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asks {
+    Failed,
+    Total,
+    Buckets,
+}
+
+/// How long things take, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) interval: f64,
+    /// Of a new instance, which is not counted.
+    pub(crate) warm_up: f64,
+}
+
+/// When is looked, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// From when on samples were asked for.
+    pub(crate) from: f64,
+    /// The server's time.
+    pub(crate) now: f64,
+}
+
+/// The counters of one metric at one side.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    side: SideName,
+    times: Times,
+    looked: bool,
+    instances: BTreeMap<String, Instance>,
+    series: BTreeMap<(Asks, Labels), Last>,
+    /// Counted, and not yet taken.
+    pending: BTreeMap<String, BTreeMap<Part, f64>>,
+    /// The time of the newest sample of all.
+    newest: Option<f64>,
+    /// Between two scrapes, as far as is seen.
+    spacing: f64,
+    /// The names of the labels that its requests have.
+    pub(crate) label_names: BTreeSet<String>,
+    /// Whether a series of failed requests was ever there.
+    pub(crate) failed_seen: bool,
+}
+
+#[derive(Debug)]
+struct Instance {
+    /// When it was new, if it was seen to begin.
+    born: Option<f64>,
+    /// Its newest sample.
+    newest: f64,
+}
+
+#[derive(Debug)]
+struct Last {
+    at: f64,
+    value: f64,
+    replica: Option<String>,
+}
+
+/// How the samples of an instance are counted in one look.
+#[derive(Clone, Copy)]
+struct Counted {
+    /// Samples up to this time are not counted but counted from.
+    from: f64,
+    /// Later samples belong to the next interval.
+    until: f64,
+    /// What a series that was not there before is counted from.
+    new: New,
+}
+
+#[derive(Clone, Copy)]
+enum New {
+    /// Its instance was there without it: it began at zero.
+    Zero,
+    /// Its instance is seen for the first time, or again after too long, at this time: from then
+    /// on.
+    Since(f64),
+}
+
+impl Counters {
+    pub(crate) fn new(side: SideName, times: Times) -> Counters {
+        Counters {
+            side,
+            times,
+            looked: false,
+            instances: BTreeMap::new(),
+            series: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            newest: None,
+            spacing: 0.0,
+            label_names: BTreeSet::new(),
+            failed_seen: false,
+        }
+    }
+
+    pub(crate) fn newest(&self) -> Option<f64> {
+        self.newest
+    }
+
+    pub(crate) fn spacing(&self) -> f64 {
+        self.spacing
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// What was counted, by instance.
+    pub(crate) fn take(&mut self) -> BTreeMap<String, BTreeMap<Part, f64>> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// So long without a sample is a gap.
+    pub(crate) fn gap(&self) -> f64 {
+        (self.spacing * MISSED).max(self.times.interval * 2.5)
+    }
+
+    /// Looks at the samples of one interval. The first of `asked` are the requests themselves: the
+    /// others count up to the same scrape.
+    pub(crate) fn look(
+        &mut self,
+        asked: Vec<Asked<'_>>,
+        look: Look,
+        replica: &mut Option<String>,
+    ) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        let mut kept = Vec::new();
+        for Asked {
+            part,
+            query,
+            series,
+        } in asked
+        {
+            flaws.extend(ahead(self.side, &series, look.now));
+            if let Some(spacing) = spacing(&series) {
+                self.spacing = spacing;
+            }
+            let series = match classic(self.side, series) {
+                Ok(series) => series,
+                Err(flaw) => {
+                    flaws.push(flaw);
+                    continue;
+                }
+            };
+            let Deduplicated {
+                series,
+                flaws: differ,
+            } = one_of_each(series, self.side, self.spacing, replica);
+            flaws.extend(differ);
+            flaws.extend(scraped_twice(self.side, &series));
+            flaws.extend(uncountable(query, &series));
+            kept.push((part, series));
+        }
+        let Some((_, leading)) = kept.first() else {
+            return flaws;
+        };
+        self.label_names.extend(
+            leading
+                .iter()
+                .flat_map(|(one, _)| one.labels.keys().cloned()),
+        );
+        let (counted, gap) = self.instances_of(leading, look);
+        flaws.extend(gap);
+        for (part, series) in kept {
+            self.failed_seen |= part == Asks::Failed && !series.is_empty();
+            for (one, replica) in series {
+                // A failure of an instance that has no request belongs to none.
+                if let Some(counted) = counted.get(instance(&one.labels)) {
+                    flaws.extend(self.count(part, one, replica, *counted));
+                }
+            }
+        }
+        self.looked = true;
+        if self.series.len() > MOST_SERIES {
+            let old = look.now - 10.0 * self.gap();
+            self.series.retain(|_, last| last.at > old);
+        }
+        flaws
+    }
+
+    /// How each instance is counted, and whether there was nothing of the side for too long.
+    fn instances_of(
+        &mut self,
+        leading: &[(RawSeries, Option<String>)],
+        look: Look,
+    ) -> (BTreeMap<String, Counted>, Option<Flaw>) {
+        let mut seen: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for (one, _) in leading {
+            let name = instance(&one.labels);
+            let known = self.instances.get(name).map(|it| it.newest);
+            let times = one.samples.iter().map(|(at, _)| *at);
+            for at in times.filter(|at| *at <= look.now && known.is_none_or(|known| *at > known)) {
+                let (first, last) = seen.entry(name).or_insert((at, at));
+                (*first, *last) = (first.min(at), last.max(at));
+            }
+        }
+        let limit = self.gap();
+        let first = seen.values().map(|(first, _)| *first).reduce(f64::min);
+        let gap = self.newest.zip(first).map(|(newest, first)| first - newest);
+        let gap = gap.filter(|gap| *gap > limit);
+        if gap.is_some() {
+            self.pending.clear();
+        }
+        let mut counted = BTreeMap::new();
+        for (name, (first, last)) in seen {
+            let new = match self.instances.get(name) {
+                // What happened meanwhile is not known.
+                Some(known) if first - known.newest > limit => New::Since(first),
+                Some(_) => New::Zero,
+                None if self.looked && self.times.warm_up <= 0.0 => New::Zero,
+                None => New::Since(first),
+            };
+            let began = self.looked || first > look.from + MISSED * self.spacing;
+            let known = self.instances.entry(name.to_owned());
+            let known = known.or_insert(Instance {
+                born: began.then_some(first),
+                newest: last,
+            });
+            known.newest = last;
+            let warm = known.born.map_or(f64::NEG_INFINITY, |born| {
+                if self.times.warm_up > 0.0 {
+                    born + self.times.warm_up
+                } else {
+                    f64::NEG_INFINITY
+                }
+            });
+            let from = if self.looked { warm } else { f64::INFINITY };
+            counted.insert(
+                name.to_owned(),
+                Counted {
+                    from,
+                    until: last,
+                    new,
+                },
+            );
+            self.newest = Some(self.newest.unwrap_or(last).max(last));
+            // Also an instance without a request in this interval was there.
+            if last > from {
+                self.pending.entry(name.to_owned()).or_default();
+            }
+        }
+        let gap = gap.map(|seconds| Flaw::Gap {
+            side: self.side,
+            seconds,
+        });
+        (counted, gap)
+    }
+
+    fn count(
+        &mut self,
+        asks: Asks,
+        one: RawSeries,
+        replica: Option<String>,
+        counted: Counted,
+    ) -> Option<Flaw> {
+        let name = instance(&one.labels).to_owned();
+        let part = part(asks, &one.labels)?;
+        let key = (asks, one.labels);
+        let known = self.series.remove(&key);
+        let (known, from) = match known {
+            // Another replica has counted up to another scrape.
+            Some(last) if last.replica != replica => {
+                let begin = New::Since(one.samples.first().map_or(last.at, |(at, _)| *at));
+                (None, begin)
+            }
+            known => (known, counted.new),
+        };
+        let since = known.as_ref().map_or(f64::NEG_INFINITY, |last| last.at);
+        let new = one.samples.iter();
+        let new: Vec<_> = new
+            .filter(|(at, _)| *at > since && *at <= counted.until)
+            .collect();
+        let mut last = match (known, from) {
+            (Some(last), New::Zero) => Some(last.value),
+            (None, New::Zero) => Some(0.0),
+            (known, New::Since(begin)) => {
+                let later = new.first().is_some_and(|(at, _)| *at > begin);
+                (known.is_none() && later).then_some(0.0)
+            }
+        };
+        let (mut flaw, mut increase, mut newest) = (None, 0.0, since);
+        for (at, value) in new {
+            let step = match last {
+                None => 0.0,
+                Some(before) if *value < before => {
+                    flaw = Some(Flaw::Reset {
+                        side: self.side,
+                        instance: name.clone(),
+                        from: before,
+                        to: *value,
+                    });
+                    *value
+                }
+                Some(before) => *value - before,
+            };
+            if *at > counted.from {
+                increase += step;
+            }
+            (last, newest) = (Some(*value), *at);
+        }
+        if let Some(value) = last.filter(|_| newest > f64::NEG_INFINITY) {
+            self.series.insert(
+                key,
+                Last {
+                    at: newest,
+                    value,
+                    replica,
+                },
+            );
+        }
+        if let Some(parts) = self.pending.get_mut(&name) {
+            *parts.entry(part).or_default() += increase;
+        }
+        flaw
+    }
+}
+
+fn part(asks: Asks, labels: &Labels) -> Option<Part> {
+    Some(match asks {
+        Asks::Failed => Part::Failed,
+        Asks::Total => Part::Total,
+        Asks::Buckets => {
+            let bound: f64 = labels.get("le")?.parse().ok()?;
+            Part::Bucket(bound.to_bits())
+        }
+    })
+}
+
+/// Samples of a time that has not come: their scraper runs by another clock than the server.
+pub(crate) fn ahead(side: SideName, series: &[RawSeries], now: f64) -> Option<Flaw> {
+    /// The server's time is asked before the samples are.
+    const LATE: f64 = 5.0;
+    let newest = series.iter().filter_map(newest).reduce(f64::max)?;
+    let seconds = newest - now;
+    (seconds > LATE).then_some(Flaw::Ahead { side, seconds })
+}
+
+pub(crate) fn newest(series: &RawSeries) -> Option<f64> {
+    let value = series.samples.last().map(|(at, _)| *at);
+    let histogram = series.histograms.last().map(|(at, _)| *at);
+    value.into_iter().chain(histogram).reduce(f64::max)
+}
+
+/// Between two scrapes. Those that were missed only make it longer, so it is taken from the lower
+/// part of all that are seen.
+pub(crate) fn spacing(series: &[RawSeries]) -> Option<f64> {
+    let values = series.iter().flat_map(|one| {
+        let of_values = one.samples.windows(2).map(|pair| pair[1].0 - pair[0].0);
+        let histograms = one.histograms.windows(2);
+        of_values.chain(histograms.map(|pair| pair[1].0 - pair[0].0))
+    });
+    let mut all: Vec<f64> = values.filter(|apart| *apart > 0.0).take(5000).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 4).copied()
+}
+
+/// Native histograms as series of buckets; what is none stays as it is.
+fn classic(side: SideName, all: Vec<RawSeries>) -> Result<Vec<RawSeries>, Flaw> {
+    let mut series = Vec::with_capacity(all.len());
+    for one in all {
+        if one.histograms.is_empty() {
+            series.push(one);
+            continue;
+        }
+        let mut by_bound: BTreeMap<u64, RawSeries> = BTreeMap::new();
+        for (at, histogram) in &one.histograms {
+            let buckets = native::classic(histogram);
+            for (bound, count) in buckets.map_err(|why| Flaw::Native { side, why })? {
+                let bucket = by_bound.entry(bound.to_bits()).or_insert_with(|| {
+                    let mut labels = one.labels.clone();
+                    labels.insert("le".to_owned(), bound.to_string());
+                    RawSeries {
+                        labels,
+                        ..RawSeries::default()
+                    }
+                });
+                bucket.samples.push((*at, count));
+            }
+        }
+        series.extend(by_bound.into_values());
+    }
+    Ok(series)
+}
+
+/// A target under two jobs, which would be counted twice.
+fn scraped_twice(side: SideName, series: &[(RawSeries, Option<String>)]) -> Option<Flaw> {
+    let mut seen: BTreeMap<Labels, &str> = BTreeMap::new();
+    for (one, _) in series {
+        let (Some(job), name) = (one.labels.get("job"), instance(&one.labels)) else {
+            continue;
+        };
+        if name.is_empty() {
+            continue;
+        }
+        let mut rest = one.labels.clone();
+        rest.remove("job");
+        match seen.get(&rest) {
+            Some(other) if other != job => {
+                return Some(Flaw::Duplicate {
+                    side,
+                    instance: name.to_owned(),
+                    what: format!(
+                        "series of two jobs, `{other}` and `{job}`: {}",
+                        shown(&rest)
+                    ),
+                });
+            }
+            _ => {
+                seen.insert(rest, job);
+            }
+        }
+    }
+    None
+}
+
+/// A value that no counter of events has.
+fn uncountable(query: &str, series: &[(RawSeries, Option<String>)]) -> Option<Flaw> {
+    let mut values = series.iter().flat_map(|(one, _)| &one.samples);
+    values.find_map(|(_, value)| {
+        let (query, value) = (query.to_owned(), *value);
+        if !value.is_finite() || value < 0.0 || value > MAX_EXACT {
+            Some(Flaw::NoCounter { query, value })
+        } else if value.fract() != 0.0 {
+            Some(Flaw::Fraction { query, value })
+        } else {
+            None
+        }
+    })
+}

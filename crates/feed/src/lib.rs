@@ -1,0 +1,24 @@
+//! Where the numbers of a canary and of stable come from while both serve: one interval at a time,
+//! as the judge wants them.
+//!
+//! A source measures and counts; it does not judge. What is wrong with its numbers is a [`Flaw`]:
+//! some take an interval's numbers away, and none is left out silently.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod counters;
+mod error;
+mod flaw;
+mod gauges;
+mod metric;
+mod native;
+mod prometheus_source;
+mod replicas;
+mod series;
+mod side;
+mod source;
+
+pub use error::Error;
+pub use flaw::Flaw;
+pub use prometheus_source::{PrometheusMetric, PrometheusSource, Queries, Settings};
+pub use side::{PerSide, SideName};
+pub use source::Look;

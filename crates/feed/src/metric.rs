@@ -1,0 +1,116 @@
+//! One metric's sample of an interval, from what both sides counted.
+
+use std::collections::BTreeMap;
+
+use judge::{Buckets, Counts, Doubt, Events, Reading, ReadingError, Sample, Side, Sides};
+
+use crate::counters::Part;
+use crate::flaw::Flaw;
+use crate::side::SideName;
+
+/// What was counted, by instance; an empty name where series have no instance.
+pub(crate) type Increases = BTreeMap<String, BTreeMap<Part, f64>>;
+
+/// What a metric's counts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counting {
+    Ratio,
+    Histogram,
+    Count { of_total: bool },
+}
+
+/// The reading of one interval; else what is wrong with it.
+pub(crate) fn reading(
+    counting: Counting,
+    canary: &Increases,
+    stable: &Increases,
+) -> Result<Reading, Flaw> {
+    fn sides<T>(
+        canary: &Increases,
+        stable: &Increases,
+        one: impl Fn(&BTreeMap<Part, f64>) -> Result<T, ReadingError>,
+    ) -> Result<Sides<T>, Flaw> {
+        let side = |side, increases: &Increases| {
+            self::side(increases, &one).map_err(|error| Flaw::Reading { side, error })
+        };
+        Ok(Sides {
+            canary: side(SideName::Canary, canary)?,
+            stable: side(SideName::Stable, stable)?,
+        })
+    }
+    let of = |parts: &BTreeMap<Part, f64>, part| parts.get(&part).copied().unwrap_or_default();
+    Ok(match counting {
+        Counting::Ratio => Reading::Ratio(sides(canary, stable, |parts| {
+            Counts::from_floats(of(parts, Part::Failed), of(parts, Part::Total))
+        })?),
+        Counting::Count { of_total: true } => Reading::Count(sides(canary, stable, |parts| {
+            let total = of(parts, Part::Total);
+            Events::from_floats(of(parts, Part::Failed), Some(total))
+        })?),
+        Counting::Count { of_total: false } => Reading::Count(sides(canary, stable, |parts| {
+            Events::from_floats(of(parts, Part::Total), None)
+        })?),
+        Counting::Histogram => Reading::Histogram(sides(canary, stable, buckets)?),
+    })
+}
+
+fn side<T>(
+    increases: &Increases,
+    one: &impl Fn(&BTreeMap<Part, f64>) -> Result<T, ReadingError>,
+) -> Result<Side<T>, ReadingError> {
+    let parts = increases.values().map(one);
+    let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
+    if parts.is_empty() {
+        return Err(ReadingError::NoInstances);
+    }
+    let unnamed = increases.len() == 1 && increases.contains_key("");
+    Ok(match (unnamed, parts.pop()) {
+        (true, Some(whole)) => Side::Whole(whole),
+        (_, last) => {
+            parts.extend(last);
+            Side::Instances(parts)
+        }
+    })
+}
+
+/// Buckets of series that were added up: where one was scraped a moment before another, a bucket
+/// may seem to hold more than the one above it.
+fn buckets(parts: &BTreeMap<Part, f64>) -> Result<Buckets, ReadingError> {
+    let buckets = parts.iter().filter_map(|(part, count)| match part {
+        Part::Bucket(bits) => Some((f64::from_bits(*bits), *count)),
+        Part::Failed | Part::Total => None,
+    });
+    Buckets::from_floats(buckets)
+}
+
+/// A sample with what was found wrong around it.
+pub(crate) fn sample(reading: Option<Reading>, flaws: &[Flaw]) -> Sample {
+    Sample {
+        reading,
+        doubts: flaws.iter().map(doubt).collect(),
+    }
+}
+
+fn doubt(flaw: &Flaw) -> Doubt {
+    match flaw {
+        Flaw::Reset { .. } => Doubt::Reset,
+        Flaw::Fraction { .. }
+        | Flaw::Reading {
+            error: ReadingError::Fraction(_),
+            ..
+        } => Doubt::NotWhole,
+        Flaw::NoCounter { .. }
+        | Flaw::NotANumber { .. }
+        | Flaw::Native { .. }
+        | Flaw::Reading { .. } => Doubt::Unreadable,
+        Flaw::Gap { .. } => Doubt::Gap,
+        Flaw::Stale { .. } | Flaw::NoData { .. } => Doubt::Stale,
+        Flaw::Ahead { .. } | Flaw::ReplicaClocks { .. } => Doubt::Clocks,
+        Flaw::ScrapeTimes { .. } => Doubt::ScrapeTimes,
+        Flaw::Replicas { .. } | Flaw::Duplicate { .. } | Flaw::BothSides(_) => Doubt::Duplicate,
+        Flaw::LabelSets { .. } | Flaw::LabelMissing { .. } | Flaw::NeverThere { .. } => {
+            Doubt::LabelSets
+        }
+        Flaw::Partial(_) => Doubt::Partial,
+    }
+}

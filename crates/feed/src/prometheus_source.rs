@@ -1,0 +1,472 @@
+//! Counters and gauges of a Prometheus server, both sides as they were at one time of the server.
+//!
+//! Numbers that cannot be compared yet wait: what a side counted until the other one was scraped,
+//! or until its labels are as they should be, falls into the interval in which they can.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use jiff::{SignedDuration, Timestamp};
+use judge::{Interval, Sample};
+use prometheus::age::Sources;
+use prometheus::matchers::label_names;
+use prometheus::raw::{Raw, RawSeries};
+use prometheus::{Client, query};
+
+use crate::counters::{Asked, Asks, Counters, Look as At, Times};
+use crate::error::Error;
+use crate::flaw::Flaw;
+use crate::gauges::Gauges;
+use crate::metric::{self, Counting};
+use crate::side::{PerSide, SideName};
+use crate::source::Look;
+
+/// Samples of a later time than the server's are looked for within this.
+const AHEAD: Duration = Duration::from_secs(30);
+/// Samples that arrive late, as by remote write, are found within this.
+const LATE: Duration = Duration::from_mins(1);
+/// Why a side has no data is asked again after so many looks.
+const ASK_WHY: u32 = 10;
+
+/// What a metric asks, for each side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Queries {
+    Ratio {
+        failed: PerSide<String>,
+        total: PerSide<String>,
+    },
+    Histogram {
+        buckets: PerSide<String>,
+    },
+    Count {
+        events: PerSide<String>,
+        total: Option<PerSide<String>>,
+    },
+    Gauge {
+        query: PerSide<String>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrometheusMetric {
+    pub name: String,
+    pub queries: Queries,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub interval: Duration,
+    pub warm_up: Duration,
+    /// The matchers that choose a side, as in `release="v2"`.
+    pub sides: PerSide<String>,
+}
+
+/// Looks at a server, interval by interval.
+pub struct PrometheusSource {
+    client: Client,
+    settings: Settings,
+    metrics: Vec<Watched>,
+    /// Names of labels that differ between the sides because they choose them.
+    chosen_by: BTreeSet<String>,
+    /// Which of several replicas is counted.
+    replica: Option<String>,
+    last: Option<Timestamp>,
+}
+
+struct Watched {
+    queries: Queries,
+    of: Of,
+}
+
+enum Of {
+    Counters(Counting, PerSide<CountersOfSide>),
+    Gauges(Gauges),
+}
+
+struct CountersOfSide {
+    counters: Counters,
+    /// Why there is no data, and after how many looks it is asked again.
+    why: Option<(String, u32)>,
+}
+
+/// The answers to a metric's questions, in their order, for each side.
+type Answers = PerSide<Vec<Raw>>;
+
+impl PrometheusSource {
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        metrics: Vec<PrometheusMetric>,
+    ) -> Result<PrometheusSource, Error> {
+        let names = |text: &String| label_names(&format!("{{{text}}}"));
+        let mut chosen_by = names(&settings.sides.canary);
+        chosen_by.extend(names(&settings.sides.stable));
+        let metrics = metrics
+            .into_iter()
+            .map(|metric| Watched::new(metric, &settings))
+            .collect::<Result<_, _>>()?;
+        Ok(PrometheusSource {
+            client,
+            settings,
+            metrics,
+            chosen_by,
+            replica: None,
+            last: None,
+        })
+    }
+
+    /// What happened since the last look; the first one only shows where counters stand.
+    pub async fn look(&mut self, timeout: Duration) -> Result<Look, Error> {
+        let asked = tokio::time::timeout(timeout, self.ask());
+        let (now, window, answers) = asked.await.map_err(|_| Error::Late(timeout))??;
+        let at = At {
+            from: seconds(now) - window.as_secs_f64(),
+            now: seconds(now),
+        };
+        let (mut samples, mut flaws) = (Vec::new(), Vec::new());
+        for (metric, answers) in self.metrics.iter_mut().zip(answers) {
+            let (sample, of_metric) = metric.look(answers, at, &self.chosen_by, &mut self.replica);
+            samples.push(sample);
+            flaws.push(of_metric);
+        }
+        let silent = self.metrics.iter_mut().zip(&mut flaws);
+        join_all(silent.map(|(metric, flaws)| metric.silence(&self.client, now, flaws))).await;
+        self.last = Some(now);
+        Ok(Look {
+            at: now,
+            interval: Interval { metrics: samples },
+            flaws,
+        })
+    }
+
+    async fn ask(&self) -> Result<(Timestamp, Duration, Vec<Answers>), Error> {
+        let now = self.client.time().await?;
+        let Settings {
+            interval, warm_up, ..
+        } = self.settings;
+        let since = match self.last {
+            Some(last) => Duration::try_from(now.duration_since(last)).unwrap_or_default(),
+            None => warm_up + 4 * interval,
+        };
+        let window = since + interval.max(LATE);
+        let until = now.checked_add(SignedDuration::try_from(AHEAD).unwrap_or_default());
+        let until = until.unwrap_or(now);
+        let answers = self.metrics.iter().map(|metric| async move {
+            let [canary, stable] = SideName::BOTH.map(|side| async move {
+                let mut answers = Vec::new();
+                // The requests first: what failed is then seen of every scrape that is counted.
+                for query in metric.asked(side) {
+                    let raw = if query::is_selector(query) {
+                        self.client.raw(query, window + AHEAD, until).await?
+                    } else {
+                        Raw::at(self.client.instant(query, now).await?.0, seconds(now))
+                    };
+                    answers.push(raw);
+                }
+                Ok::<_, Error>(answers)
+            });
+            let (canary, stable) = futures_util::future::try_join(canary, stable).await?;
+            Ok::<_, Error>(PerSide { canary, stable })
+        });
+        let answers = try_join_all(answers).await?;
+        Ok((now, window, answers))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this century")]
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}
+
+impl Watched {
+    fn new(metric: PrometheusMetric, settings: &Settings) -> Result<Watched, Error> {
+        let PrometheusMetric { name, queries } = metric;
+        let times = Times {
+            interval: settings.interval.as_secs_f64(),
+            warm_up: settings.warm_up.as_secs_f64(),
+        };
+        let counters = |counting| {
+            let side = |side| CountersOfSide {
+                counters: Counters::new(side, times),
+                why: None,
+            };
+            Of::Counters(
+                counting,
+                PerSide {
+                    canary: side(SideName::Canary),
+                    stable: side(SideName::Stable),
+                },
+            )
+        };
+        let of = match &queries {
+            Queries::Ratio { .. } => counters(Counting::Ratio),
+            Queries::Histogram { .. } => counters(Counting::Histogram),
+            Queries::Count { total, .. } => counters(Counting::Count {
+                of_total: total.is_some(),
+            }),
+            Queries::Gauge { .. } => Of::Gauges(Gauges::new(times)),
+        };
+        let watched = Watched { queries, of };
+        if let Of::Counters(..) = watched.of {
+            let mut all = SideName::BOTH
+                .into_iter()
+                .flat_map(|side| watched.asked(side));
+            if let Some(query) = all.find(|query| !query::is_selector(query)) {
+                return Err(Error::NotASelector {
+                    metric: name,
+                    query: query.to_owned(),
+                });
+            }
+        }
+        Ok(watched)
+    }
+
+    /// The questions for a side; that for the requests comes first.
+    fn asked(&self, side: SideName) -> Vec<&str> {
+        match &self.queries {
+            Queries::Ratio { failed, total } => vec![total.of(side), failed.of(side)],
+            Queries::Histogram { buckets } => vec![buckets.of(side)],
+            Queries::Count {
+                events,
+                total: Some(total),
+            } => vec![total.of(side), events.of(side)],
+            Queries::Count {
+                events,
+                total: None,
+            } => vec![events.of(side)],
+            Queries::Gauge { query } => vec![query.of(side)],
+        }
+    }
+
+    fn asks(&self) -> [Asks; 2] {
+        match &self.queries {
+            Queries::Histogram { .. } => [Asks::Buckets, Asks::Buckets],
+            _ => [Asks::Total, Asks::Failed],
+        }
+    }
+
+    fn look(
+        &mut self,
+        answers: Answers,
+        at: At,
+        chosen_by: &BTreeSet<String>,
+        replica: &mut Option<String>,
+    ) -> (Sample, Vec<Flaw>) {
+        let PerSide { canary, stable } = &answers;
+        // A part of the series does not show what the others counted.
+        if let Some(warning) = canary.iter().chain(stable).find_map(Raw::lacks_data) {
+            let flaws = vec![Flaw::Partial(warning.to_owned())];
+            return (metric::sample(None, &flaws), flaws);
+        }
+        let mut flaws = on_both_sides(&answers);
+        let asked = PerSide {
+            canary: self
+                .asked(SideName::Canary)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            stable: self
+                .asked(SideName::Stable)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        };
+        let asks = self.asks();
+        let reading = match &mut self.of {
+            Of::Gauges(gauges) => gauges.look(answers, &asked, at, replica, &mut flaws),
+            Of::Counters(counting, sides) => {
+                look_at_counters(
+                    *counting,
+                    sides,
+                    answers,
+                    (&asked, asks),
+                    at,
+                    replica,
+                    &mut flaws,
+                );
+                flaws.extend(label_sets(sides, chosen_by));
+                flaws.extend(labels_of_failed(sides, &asked, chosen_by));
+                taken(*counting, sides, &mut flaws)
+            }
+        };
+        (metric::sample(reading, &flaws), flaws)
+    }
+
+    /// Why a side that never had data has none.
+    async fn silence(&mut self, client: &Client, now: Timestamp, flaws: &mut Vec<Flaw>) {
+        let asked =
+            SideName::BOTH.map(|side| self.asked(side).first().map(|query| (*query).to_owned()));
+        let Of::Counters(_, sides) = &mut self.of else {
+            return;
+        };
+        for (side, query) in SideName::BOTH.into_iter().zip(asked) {
+            let of_side = sides.of_mut(side);
+            let Some(query) = query.filter(|_| of_side.counters.newest().is_none()) else {
+                continue;
+            };
+            let why = match of_side.why.take() {
+                Some((why, left)) if left > 0 => (why, left - 1),
+                _ => {
+                    let selectors = query::selectors(&query);
+                    let sources = Sources {
+                        client,
+                        selectors: &selectors,
+                        each_series: false,
+                        max_age: Duration::MAX,
+                        accepts_a_part: false,
+                    };
+                    (sources.why_no_data(now).await.what, ASK_WHY)
+                }
+            };
+            flaws.push(Flaw::NoData {
+                side,
+                why: why.0.clone(),
+            });
+            of_side.why = Some(why);
+        }
+    }
+}
+
+type Questions<'a> = (&'a PerSide<Vec<String>>, [Asks; 2]);
+
+fn look_at_counters(
+    _counting: Counting,
+    sides: &mut PerSide<CountersOfSide>,
+    answers: Answers,
+    (asked, asks): Questions<'_>,
+    at: At,
+    replica: &mut Option<String>,
+    flaws: &mut Vec<Flaw>,
+) {
+    let PerSide { canary, stable } = answers;
+    for (side, answers) in [(SideName::Canary, canary), (SideName::Stable, stable)] {
+        let questions = asked.of(side).iter().zip(asks);
+        let asked = questions.zip(answers).map(|((query, part), raw)| Asked {
+            part,
+            query,
+            series: raw.series,
+        });
+        let counters = &mut sides.of_mut(side).counters;
+        flaws.extend(counters.look(asked.collect(), at, replica));
+        let stale = counters.newest().map(|newest| at.now - newest);
+        let seconds = stale.filter(|_| !counters.has_news());
+        flaws.extend(
+            seconds
+                .filter(|seconds| *seconds > counters.gap())
+                .map(|seconds| Flaw::Stale { side, seconds }),
+        );
+    }
+    let newest = |side| sides.of(side).counters.newest();
+    if let (Some(canary), Some(stable)) = (newest(SideName::Canary), newest(SideName::Stable)) {
+        let spacing = |side| sides.of(side).counters.spacing();
+        let spacing = spacing(SideName::Canary).max(spacing(SideName::Stable));
+        let seconds = (canary - stable).abs();
+        if seconds > 1.5 * spacing + 2.0 {
+            flaws.push(Flaw::ScrapeTimes { seconds });
+        }
+    }
+}
+
+/// The reading, if both sides have something new and nothing forbids to compare them now.
+fn taken(
+    counting: Counting,
+    sides: &mut PerSide<CountersOfSide>,
+    flaws: &mut Vec<Flaw>,
+) -> Option<judge::Reading> {
+    let broken = flaws.iter().any(Flaw::spoils);
+    if broken {
+        let _ = SideName::BOTH.map(|side| sides.of_mut(side).counters.take());
+        return None;
+    }
+    let waits = flaws.iter().any(Flaw::waits);
+    let both = SideName::BOTH
+        .iter()
+        .all(|side| sides.of(*side).counters.has_news());
+    if waits || !both {
+        return None;
+    }
+    let canary = sides.canary.counters.take();
+    let stable = sides.stable.counters.take();
+    match metric::reading(counting, &canary, &stable) {
+        Ok(reading) => Some(reading),
+        Err(flaw) => {
+            flaws.push(flaw);
+            None
+        }
+    }
+}
+
+/// A series that both sides' matchers choose.
+fn on_both_sides(answers: &Answers) -> Vec<Flaw> {
+    let labels = |raw: &Vec<Raw>| -> BTreeSet<_> {
+        let first = raw.first().into_iter().flat_map(|raw| &raw.series);
+        first.map(|one: &RawSeries| one.labels.clone()).collect()
+    };
+    let canary = labels(&answers.canary);
+    let both = labels(&answers.stable);
+    let both = both.intersection(&canary).next();
+    both.map(|labels| Flaw::BothSides(crate::series::shown(labels)))
+        .into_iter()
+        .collect()
+}
+
+/// A label that only one of the sides has.
+fn label_sets(sides: &PerSide<CountersOfSide>, chosen_by: &BTreeSet<String>) -> Option<Flaw> {
+    let names = |side| &sides.of(side).counters.label_names;
+    let (canary, stable) = (names(SideName::Canary), names(SideName::Stable));
+    if canary.is_empty() || stable.is_empty() {
+        return None;
+    }
+    let only = |has: &BTreeSet<String>, lacks: &BTreeSet<String>| {
+        let mut only = has.difference(lacks);
+        only.find(|label| !chosen_by.contains(*label)).cloned()
+    };
+    let missing = |side, label| Flaw::LabelSets { side, label };
+    only(stable, canary)
+        .map(|label| missing(SideName::Canary, label))
+        .or_else(|| only(canary, stable).map(|label| missing(SideName::Stable, label)))
+}
+
+/// Whether failed requests can be told at all: by labels that the requests have, or by a metric
+/// that was there once.
+fn labels_of_failed(
+    sides: &PerSide<CountersOfSide>,
+    asked: &PerSide<Vec<String>>,
+    chosen_by: &BTreeSet<String>,
+) -> Option<Flaw> {
+    let name = |query: &str| {
+        query
+            .split('{')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    for side in SideName::BOTH {
+        let [total, failed] = &asked.of(side)[..] else {
+            return None;
+        };
+        if name(total) != name(failed) || name(total).is_empty() {
+            let seen = |side| sides.of(side).counters.failed_seen;
+            let never = !SideName::BOTH.into_iter().any(seen);
+            return never.then(|| Flaw::NeverThere {
+                query: failed.clone(),
+            });
+        }
+        let has = &sides.of(side).counters.label_names;
+        let mut by = label_names(failed).into_iter();
+        let missing = by.find(|label| !has.contains(label) && !chosen_by.contains(label));
+        if let Some(label) = missing.filter(|_| !has.is_empty()) {
+            return Some(Flaw::LabelMissing {
+                side,
+                label,
+                query: failed.clone(),
+            });
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

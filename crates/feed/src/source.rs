@@ -1,0 +1,17 @@
+//! What one look at a source gives.
+
+use jiff::Timestamp;
+use judge::Interval;
+
+use crate::flaw::Flaw;
+
+/// One interval.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The source's time.
+    pub at: Timestamp,
+    /// A sample for each metric, as they are declared.
+    pub interval: Interval,
+    /// What is wrong with each of them.
+    pub flaws: Vec<Vec<Flaw>>,
+}
