@@ -40,15 +40,6 @@ pub struct Rule {
     pub no_data: NoData,
 }
 
-/// Runbook 003's table, each metric over five intervals of a minute: fail if the canary's error rate
-/// is more than five points above stable's, its p95 latency more than three seconds above stable's
-/// (in seconds), or its availability below 95 %.
-pub const RUNBOOK_003: Runbook = Runbook {
-    errors: runbook_rule(Measure::FailureRate, Limit::AtMostAboveStable(0.05)),
-    latency: runbook_rule(Measure::Quantile(0.95), Limit::AtMostAboveStable(3.0)),
-    availability: runbook_rule(Measure::Availability, Limit::AtLeast(0.95)),
-};
-
 /// The rules of runbook 003 by what they are called there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Runbook {
@@ -57,13 +48,27 @@ pub struct Runbook {
     pub availability: Rule,
 }
 
-const fn runbook_rule(measure: Measure, limit: Limit) -> Rule {
-    Rule {
-        measure,
-        limit,
-        window: 5,
-        failures: 1,
-        no_data: NoData::Inconclusive,
+/// Runbook 003's table: fail if the canary's error rate is more than five points above stable's, its
+/// p95 latency more than three seconds above stable's (in seconds), or its availability below 95 %.
+/// The page has windows of five minutes: `window` is how many intervals these are.
+pub const fn runbook_003(window: usize) -> Runbook {
+    const fn rule(measure: Measure, limit: Limit, window: usize) -> Rule {
+        Rule {
+            measure,
+            limit,
+            window,
+            failures: 1,
+            no_data: NoData::Inconclusive,
+        }
+    }
+    Runbook {
+        errors: rule(Measure::FailureRate, Limit::AtMostAboveStable(0.05), window),
+        latency: rule(
+            Measure::Quantile(0.95),
+            Limit::AtMostAboveStable(3.0),
+            window,
+        ),
+        availability: rule(Measure::Availability, Limit::AtLeast(0.95), window),
     }
 }
 
@@ -209,6 +214,8 @@ mod tests {
     use super::*;
     use crate::reading::{Buckets, Counts, Side, Sides};
 
+    const RUNBOOK: Runbook = runbook_003(5);
+
     fn ratio(canary: (u64, u64), stable: (u64, u64)) -> Reading {
         let side = |(failed, total)| Side::Whole(Counts::new(failed, total).unwrap());
         Reading::Ratio(Sides {
@@ -236,7 +243,7 @@ mod tests {
     /// Abort or promote: `canary_error_rate > stable_error_rate + 0.05`.
     #[test]
     fn the_runbook_aborts_above_five_points_more_errors_than_stable() {
-        let after = |failed| after(RUNBOOK_003.errors, &[Some(ratio((failed, 100), (1, 100)))]);
+        let after = |failed| after(RUNBOOK.errors, &[Some(ratio((failed, 100), (1, 100)))]);
         assert_eq!(after(6), Standing::Held { failed: 0, of: 1 });
         let check = Check::Exceeded {
             canary: 0.07,
@@ -256,7 +263,7 @@ mod tests {
         let stable = [(0.5, 96), (5.0, 100), (f64::INFINITY, 100)];
         let slow = [(0.5, 90), (5.0, 100), (f64::INFINITY, 100)];
         let slower = [(0.5, 10), (5.0, 100), (f64::INFINITY, 100)];
-        let rule = RUNBOOK_003.latency;
+        let rule = RUNBOOK.latency;
         let held = after(rule, &[Some(latency(&slow, &stable))]);
         assert_eq!(held, Standing::Held { failed: 0, of: 1 });
         let failed = after(rule, &[Some(latency(&slower, &stable))]);
@@ -268,7 +275,7 @@ mod tests {
     fn the_runbook_aborts_below_95_percent_availability() {
         let after = |failed| {
             let reading = ratio((failed, 100), (failed, 100));
-            after(RUNBOOK_003.availability, &[Some(reading)])
+            after(RUNBOOK.availability, &[Some(reading)])
         };
         assert_eq!(after(5), Standing::Held { failed: 0, of: 1 });
         assert!(matches!(after(6), Standing::Failed { .. }));
@@ -278,11 +285,11 @@ mod tests {
     fn a_window_is_the_rate_of_its_intervals_together() {
         let (bad, good) = (ratio((10, 100), (1, 100)), ratio((1, 100), (1, 100)));
         let one_bad_of_three = [Some(good.clone()), Some(good), Some(bad)];
-        let standing = after(RUNBOOK_003.errors, &one_bad_of_three);
+        let standing = after(RUNBOOK.errors, &one_bad_of_three);
         assert_eq!(standing, Standing::Held { failed: 0, of: 3 });
         let each = Rule {
             window: 1,
-            ..RUNBOOK_003.errors
+            ..RUNBOOK.errors
         };
         assert!(matches!(
             after(each, &one_bad_of_three),
@@ -298,7 +305,7 @@ mod tests {
     #[test]
     fn without_data_nothing_passes() {
         let good = Some(ratio((1, 100), (1, 100)));
-        let rule = RUNBOOK_003.errors;
+        let rule = RUNBOOK.errors;
         let unknown = |without_data, of| Standing::Unknown { without_data, of };
         assert_eq!(after(rule, &[]), unknown(0, 0));
         assert_eq!(after(rule, &[None, None]), unknown(2, 2));
@@ -313,7 +320,7 @@ mod tests {
         assert_eq!(after(rule, &[good, Some(no_stable)]), unknown(1, 2));
         // No request is no availability.
         let silent = Some(ratio((0, 0), (1, 100)));
-        assert_eq!(after(RUNBOOK_003.availability, &[silent]), unknown(1, 1));
+        assert_eq!(after(RUNBOOK.availability, &[silent]), unknown(1, 1));
     }
 
     #[test]
@@ -373,7 +380,7 @@ mod tests {
             more in 0_u64..80,
             window in 1_usize..4,
         ) {
-            let rule = Rule { window, ..RUNBOOK_003.errors };
+            let rule = runbook_003(window).errors;
             let readings = |extra: u64| -> Vec<Option<Reading>> {
                 let with = |(n, (canary, stable)): (usize, &(u64, u64))| {
                     let canary = canary + if n == at { extra } else { 0 };
