@@ -7,7 +7,9 @@
 
 pub mod kayenta;
 mod measure;
+pub mod random;
 pub mod reading;
+pub mod sequential;
 pub mod threshold;
 
 pub use measure::Measure;

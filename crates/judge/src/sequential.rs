@@ -1,0 +1,33 @@
+//! The judge that keeps its error bounds although it looks after every interval.
+//!
+//! A [`Watch`] takes one interval at a time and holds evidence for a fail and for a pass: e-values,
+//! of which the true one is ever larger than `1/α` with a chance of at most `α` (Ville 1939;
+//! Ramdas, Grünwald, Vovk & Shafer, "Game-theoretic statistics and safe anytime-valid inference",
+//! Statistical Science 2023). So the verdict may be taken as soon as a limit is reached, and no
+//! schedule of looks has to be known.
+
+mod absolute;
+mod band;
+mod clustering;
+mod combine;
+mod finding;
+mod gauge;
+mod latency;
+mod load;
+mod mixture;
+mod numbers;
+mod outlook;
+mod part;
+mod plan;
+mod rates;
+mod settings;
+mod test;
+mod watch;
+
+pub use band::Band;
+pub use finding::{Assumption, BoundFigures, Evidence, Figures, Finding, Reason, Verdict};
+pub use gauge::Margin;
+pub use outlook::Outlook;
+pub use plan::{Plan, Reach, Traffic, plan};
+pub use settings::{Chance, Metric, Rule, Settings, SettingsError, Tolerance};
+pub use watch::{Watch, WatchError};

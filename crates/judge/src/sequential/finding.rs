@@ -1,0 +1,176 @@
+//! What is known of a metric: data for reports, whose words are made at the edge.
+
+use std::fmt;
+
+use crate::reading::Doubt;
+use crate::sequential::band::Band;
+use crate::sequential::gauge::FEWEST_BLOCKS;
+use crate::sequential::outlook::Outlook;
+
+/// Fail is the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Pass,
+    Inconclusive,
+    Fail,
+}
+
+/// The logarithm of an e-value, and of what it must be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    pub ln_e: f64,
+    pub limit: f64,
+}
+
+/// How much more than by chance the counts are taken to vary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Assumption {
+    /// Without stable's instances there is nothing to measure it by: errors are taken to be
+    /// independent.
+    Independent,
+    /// From stable's instances against each other: the variance is so many times the mean.
+    Variance(f64),
+}
+
+impl fmt::Display for Assumption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Assumption::Independent => write!(
+                f,
+                "assumes independent errors: without the instances of stable, clusters cannot be seen"
+            ),
+            Assumption::Variance(variance) => write!(
+                f,
+                "errors vary {variance:.1} times as much as by chance, estimated from the instances of stable"
+            ),
+        }
+    }
+}
+
+/// A bound of a histogram, with the requests slower than it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoundFigures {
+    /// In the histogram's unit, mostly seconds.
+    pub bound: f64,
+    /// Parts of the requests: 0.031 for 3.1 %.
+    pub canary: f64,
+    pub stable: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Figures {
+    Rates {
+        ratio: Band,
+        /// Errors, and what they are errors of: requests, or instances times intervals.
+        canary: (f64, f64),
+        stable: (f64, f64),
+        assumption: Assumption,
+    },
+    Latency {
+        /// Where the evidence of harm is largest, with the ratio there.
+        worst: BoundFigures,
+        ratio: Band,
+        assumption: Assumption,
+        /// Where the evidence against harm is smallest.
+        last_to_pass: BoundFigures,
+    },
+    Gauge {
+        /// Means over the scrapes.
+        canary: f64,
+        stable: f64,
+        /// Of neighbouring scrapes, an upper estimate.
+        correlation: f64,
+        /// Scrapes in a block, and the blocks so far.
+        block: f64,
+        blocks: usize,
+    },
+    /// There was nothing to compute with yet.
+    None,
+}
+
+/// Why a metric is not decided, or what a reader of the verdict should know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// There was no interval with data of both sides.
+    NoData,
+    /// Of so many intervals some had no data.
+    Missing {
+        missing: u32,
+        intervals: u32,
+    },
+    Doubt(Doubt),
+    /// The same test found a difference between two halves of stable.
+    HalvesOfStable,
+    /// Requests of an instance and interval.
+    RequestsPerInstance {
+        canary: f64,
+        stable: f64,
+    },
+    NoCommonBounds,
+    FewBlocks {
+        blocks: usize,
+        scrapes: f64,
+    },
+    /// Neither limit was reached.
+    Undecided,
+    /// Neither limit will be reached before the deadline.
+    Futile {
+        missing_requests: Option<u64>,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::NoData => write!(f, "no interval has data of both sides"),
+            Reason::Missing { missing, intervals } => {
+                write!(f, "{missing} of {intervals} intervals have no data")
+            }
+            Reason::Doubt(doubt) => doubt.fmt(f),
+            Reason::HalvesOfStable => write!(
+                f,
+                "the two halves of stable differ as a bad canary would: the comparison cannot be trusted"
+            ),
+            Reason::RequestsPerInstance { canary, stable } => write!(
+                f,
+                "requests per instance differ more than twofold: {canary:.1} on the canary, {stable:.1} on stable in an interval"
+            ),
+            Reason::NoCommonBounds => write!(f, "the histograms have no bound in common"),
+            Reason::FewBlocks { blocks, scrapes } => write!(
+                f,
+                "{blocks} blocks of {scrapes:.0} scrapes are too few, {FEWEST_BLOCKS} are needed: neighbouring scrapes are alike"
+            ),
+            Reason::Undecided => write!(f, "neither limit is reached"),
+            Reason::Futile {
+                missing_requests: Some(requests),
+            } => write!(
+                f,
+                "it cannot be decided before the deadline: about {requests} more requests are needed"
+            ),
+            Reason::Futile {
+                missing_requests: None,
+            } => {
+                write!(f, "it cannot be decided before the deadline")
+            }
+        }
+    }
+}
+
+/// All about one metric after the intervals so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding<'a> {
+    pub name: &'a str,
+    pub required: bool,
+    pub verdict: Verdict,
+    /// The interval that decided, from 1.
+    pub decided_at: Option<u32>,
+    /// Intervals with data of both sides.
+    pub intervals: u32,
+    /// Of several required metrics, adjusted for the others: it is what decides.
+    pub fail: Evidence,
+    pub pass: Evidence,
+    pub figures: Figures,
+    /// The most important one first.
+    pub reasons: Vec<Reason>,
+    pub outlook: Option<Outlook>,
+}

@@ -1,0 +1,138 @@
+//! Latency, without a quantile: for each bound of the histogram, "slower than the bound" is an
+//! error.
+//!
+//! FAIL averages the e-values of all bounds, which is an e-value whatever they have to do with one
+//! another. The bounds are those that both sides had in the first interval: none is left out for
+//! what was measured, so that the choice cannot break the guarantee, and a bound that stable never
+//! exceeds shows a new tail. A bound that decides nothing costs little: `ln` of the number of
+//! bounds at most.
+//!
+//! PASS needs every bound, at `β` each (harm at any bound is refuted for every one). Where stable
+//! is hardly ever so slow, no ordinary traffic can show that the ratio is below the tolerance.
+//! Therefore harm means more than the tolerance and more than [`NEGLIGIBLE`] of the canary's
+//! requests, unless an absolute limit is set. What a pass guarantees with a certainty of `1 − β`:
+//! at no bound is the canary's share of slower requests both above the tolerance times stable's
+//! and above 1 %.
+
+use crate::reading::{Buckets, Sides};
+use crate::sequential::clustering::ASSUMED;
+use crate::sequential::numbers::ln_mean_exp;
+use crate::sequential::part::Part;
+use crate::sequential::rates::{Limits, Rates};
+
+/// So many slower requests are no harm to a pass.
+pub(crate) const NEGLIGIBLE: f64 = 0.01;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Latency {
+    limits: Limits,
+    bounds: Vec<(f64, Rates)>,
+}
+
+impl Latency {
+    pub(crate) fn new(tolerance: f64, at_most: Option<f64>) -> Latency {
+        let negligible = at_most.is_none().then_some(NEGLIGIBLE);
+        Latency {
+            limits: Limits {
+                tolerance,
+                at_most,
+                negligible,
+            },
+            bounds: Vec::new(),
+        }
+    }
+
+    /// One interval; whether there was a bound that both sides have.
+    pub(crate) fn add(&mut self, sides: &Sides<Buckets>) -> bool {
+        let (canary, stable) = (sides.canary.parts(), sides.stable.parts());
+        if self.bounds.is_empty() {
+            let mut common: Vec<f64> = canary
+                .first()
+                .map_or(Vec::new(), |part| part.bounds().collect());
+            common.retain(|bound| {
+                canary
+                    .iter()
+                    .chain(stable)
+                    .all(|part| part.above(*bound).is_some())
+            });
+            self.bounds = common
+                .into_iter()
+                .map(|bound| (bound, Rates::new(self.limits)))
+                .collect();
+        }
+        let mut is_common = false;
+        for (bound, rates) in &mut self.bounds {
+            let slower = |parts: &[Buckets]| -> Option<Vec<Part>> {
+                let slower = parts.iter().map(|part| {
+                    Some(Part {
+                        failed: part.above(*bound)? as f64,
+                        exposure: part.total() as f64,
+                    })
+                });
+                slower.collect()
+            };
+            if let (Some(canary), Some(stable)) = (slower(canary), slower(stable)) {
+                rates.add(Part::sum(&canary), &stable);
+                is_common = true;
+            }
+        }
+        is_common
+    }
+
+    /// The variance of the slow requests at each bound, where stable's instances are known. A
+    /// bound that few requests exceed takes over what the best known bound shows.
+    pub(crate) fn variances(&self) -> Vec<Option<f64>> {
+        let known = self
+            .bounds
+            .iter()
+            .filter_map(|(_, rates)| rates.clustering());
+        let best = known.max_by(|a, b| a.freedom().total_cmp(&b.freedom()));
+        let assumed = best.map_or(ASSUMED, |best| best.variance(ASSUMED));
+        let of = |rates: &Rates| Some(rates.clustering()?.variance(assumed));
+        self.bounds.iter().map(|(_, rates)| of(rates)).collect()
+    }
+
+    pub(crate) fn bounds(&self) -> &[(f64, Rates)] {
+        &self.bounds
+    }
+
+    pub(crate) fn ln_fail(&self, variances: &[Option<f64>]) -> f64 {
+        self.average(variances, Rates::ln_fail)
+    }
+
+    pub(crate) fn ln_pass(&self, variances: &[Option<f64>]) -> f64 {
+        if self.bounds.is_empty() {
+            return 0.0;
+        }
+        let each = self.bounds.iter().zip(variances);
+        let each = each.map(|((_, rates), variance)| rates.ln_pass(*variance));
+        each.fold(f64::INFINITY, f64::min)
+    }
+
+    pub(crate) fn ln_placebo(&self, variances: &[Option<f64>]) -> f64 {
+        self.average(variances, Rates::ln_placebo)
+    }
+
+    fn average(&self, variances: &[Option<f64>], ln: impl Fn(&Rates, Option<f64>) -> f64) -> f64 {
+        if self.bounds.is_empty() {
+            return 0.0;
+        }
+        let each = self.bounds.iter().zip(variances);
+        let each: Vec<f64> = each
+            .map(|((_, rates), variance)| ln(rates, *variance))
+            .collect();
+        ln_mean_exp(&each)
+    }
+
+    /// Where the evidence of harm is largest.
+    pub(crate) fn worst(&self, variances: &[Option<f64>]) -> Option<usize> {
+        let ln = |at: &usize| self.bounds[*at].1.ln_fail(variances[*at]);
+        (0..self.bounds.len()).max_by(|a, b| ln(a).total_cmp(&ln(b)))
+    }
+
+    /// Where the evidence against harm is smallest.
+    pub(crate) fn slowest_pass(&self, variances: &[Option<f64>]) -> Option<usize> {
+        let ln = |at: &usize| self.bounds[*at].1.ln_pass(variances[*at]);
+        (0..self.bounds.len()).min_by(|a, b| ln(a).total_cmp(&ln(b)))
+    }
+}

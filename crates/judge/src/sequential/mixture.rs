@@ -1,0 +1,325 @@
+//! The ratio of two error rates: an e-process with one stratum per interval.
+//!
+//! Of the `t = x + y` errors of an interval the canary has `x`, and `s` is its share of the
+//! requests. With `r` the ratio of the error rates, `x` given `t` is binomial with the chance
+//! `s·r / (s·r + 1 − s)`, whatever the rate itself does in time (Lindon & Malek, "Anytime-valid
+//! inference for multinomial count data", NeurIPS 2022). The likelihood ratio of `r` against `r0`
+//! therefore has the factor `A^x · B^y` per interval:
+//!
+//! ```text
+//! A = r/r0 · (s·r0 + 1 − s) / (s·r + 1 − s)      B = (s·r0 + 1 − s) / (s·r + 1 − s)
+//! ```
+//!
+//! It needs neither Poisson counts nor rare errors: for independent requests with chances that sum
+//! to `a` and `b` on the two sides, `E[A^x B^y] = Π(1 + p(A−1)) · Π(1 + p(B−1)) ≤
+//! exp(a(A−1) + b(B−1))`, and the exponent is 0 at `r0` and negative on the side of the null. So
+//! the process is a supermartingale at every rate, and by Ville's inequality it ever exceeds `1/α`
+//! with a chance of at most `α`.
+//!
+//! **Errors in clusters.** One client with a broken request makes many errors. Where the variance
+//! of the counts is `φ = 1/v` times their mean, the factor `A > 1` counts for `Θ(A)` and not for
+//! `ln A`, and `B < 1` for `v·ln B`:
+//!
+//! ```text
+//! Θ(A) = ln[ (1 − v·exp(−(A−1)(1−v))) / (1−v) ]
+//! ```
+//!
+//! For negative binomial counts `E[exp(x·Θ(A))] = exp(v·a·(A−1))` exactly, and
+//! `E[B^(v·y)] ≤ exp(v·b·(B−1))` (the chance of clusters of one size is the worst for `B < 1`), so
+//! that the exponents cancel again and the process is a supermartingale for every variance up to
+//! `φ` times the mean. Dividing all evidence by `φ` is not one: it has no finite mean for large `A`.
+//!
+//! A second process needs no `φ`: whatever the sizes of the clusters, at least one of them hit a
+//! canary with errors, and at most `y` hit stable; so `A^min(x,1) · B^y` is valid, and as strong as
+//! the first where errors are rare.
+
+use crate::sequential::numbers::{ln_mean_exp, ln_sum_exp};
+
+const POINTS: usize = 24;
+
+/// `1/φ` of the sums of `Θ` that are kept. Between them `Θ` is interpolated over `−ln(1−v)`, in
+/// which it is concave: never too large.
+const LEVELS: [f64; 8] = [0.98, 0.9, 0.75, 0.5, 0.25, 0.125, 0.0625, 0.015_625];
+
+/// Evidence that the ratio is on one side of `r0`, mixed over the ratios of a grid.
+#[derive(Clone, Debug)]
+pub(crate) struct Mixture {
+    null: f64,
+    grid: [Point; POINTS],
+    plain: [f64; POINTS],
+    deflated: Option<Box<Deflated>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Point {
+    ratio: f64,
+    /// `ln(ratio / r0)`.
+    step: f64,
+    ln_weight: f64,
+}
+
+#[derive(Clone, Debug)]
+struct Deflated {
+    /// `Θ` times the errors of the side that is the worse one at the points of the grid.
+    rising: [[f64; POINTS]; LEVELS.len()],
+    /// The logarithm of the factor times the errors of the other side.
+    falling: [f64; POINTS],
+    once: [f64; POINTS],
+}
+
+impl Mixture {
+    /// Evidence against `r ≤ null`: a grid up to 32 times the null, with most of the weight within
+    /// the first factor of 4.
+    pub(crate) fn above(null: f64) -> Mixture {
+        let points = std::array::from_fn(|n| {
+            let step = (n + 1) as f64 * 32_f64.ln() / POINTS as f64;
+            (step, -square(step) / (2.0 * square(4_f64.ln())))
+        });
+        Mixture::new(null, &points)
+    }
+
+    /// Evidence against `r ≥ null`: a grid from an eighth to just below the null, with most of the
+    /// weight around 1.
+    pub(crate) fn below(null: f64) -> Mixture {
+        let low = -8_f64.ln();
+        let points = std::array::from_fn(|n| {
+            let ln_ratio = low + n as f64 * (null.ln() - low) / POINTS as f64;
+            let weight = -square(ln_ratio) / (2.0 * square(2_f64.ln()));
+            (ln_ratio - null.ln(), weight)
+        });
+        Mixture::new(null, &points)
+    }
+
+    fn new(null: f64, points: &[(f64, f64); POINTS]) -> Mixture {
+        let total = ln_sum_exp(points.iter().map(|(_, weight)| *weight));
+        Mixture {
+            null,
+            grid: points.map(|(step, weight)| Point {
+                ratio: null * step.exp(),
+                step,
+                ln_weight: weight - total,
+            }),
+            plain: [0.0; POINTS],
+            deflated: None,
+        }
+    }
+
+    /// One interval, or several alike: the errors of both sides in all of them, and the canary's
+    /// share of the requests.
+    pub(crate) fn add(&mut self, canary: f64, stable: f64, share: f64, intervals: f64) {
+        if canary + stable == 0.0 {
+            return;
+        }
+        let base = (share * self.null + 1.0 - share).ln();
+        for (n, point) in self.grid.iter().enumerate() {
+            let ln_b = base - (share * point.ratio + 1.0 - share).ln();
+            let ln_a = point.step + ln_b;
+            self.plain[n] += canary * ln_a + stable * ln_b;
+            let Some(deflated) = &mut self.deflated else {
+                continue;
+            };
+            let ((worse, ln_worse), (better, ln_better)) = if ln_a > 0.0 {
+                ((canary, ln_a), (stable, ln_b))
+            } else {
+                ((stable, ln_b), (canary, ln_a))
+            };
+            let excess = ln_worse.exp_m1();
+            for (sums, v) in deflated.rising.iter_mut().zip(LEVELS) {
+                sums[n] += worse * damped(excess, v);
+            }
+            deflated.falling[n] += better * ln_better;
+            deflated.once[n] += worse.min(intervals) * ln_worse + better * ln_better;
+        }
+    }
+
+    /// From here on the sums for errors in clusters are kept, too. What came before counts for
+    /// nothing in them.
+    pub(crate) fn deflate(&mut self) {
+        if self.deflated.is_none() {
+            self.deflated = Some(Box::new(Deflated {
+                rising: [[0.0; POINTS]; LEVELS.len()],
+                falling: [0.0; POINTS],
+                once: [0.0; POINTS],
+            }));
+        }
+    }
+
+    /// The logarithm of the e-value. With `variance`, the counts vary so many times more than
+    /// chance alone.
+    pub(crate) fn ln_e(&self, variance: Option<f64>) -> f64 {
+        let (Some(variance), Some(deflated)) = (variance, &self.deflated) else {
+            return self.mix(|n| self.plain[n]);
+        };
+        let v = (1.0 / variance).min(LEVELS[0]);
+        let last = LEVELS.len() - 1;
+        let below = LEVELS.iter().position(|level| *level <= v).unwrap_or(last);
+        let low = &deflated.rising[below];
+        let scaled = match below.checked_sub(1) {
+            // By Jensen's inequality a power below 1 is valid, too.
+            _ if v < LEVELS[last] => {
+                self.mix(|n| low[n] * v / LEVELS[last] + deflated.falling[n] * v)
+            }
+            Some(above) if v > LEVELS[below] => {
+                let high = &deflated.rising[above];
+                let [at, from, to] = [v, LEVELS[below], LEVELS[above]].map(|v| -(-v).ln_1p());
+                let part = (at - from) / (to - from);
+                self.mix(|n| low[n] + part * (high[n] - low[n]) + deflated.falling[n] * v)
+            }
+            _ => self.mix(|n| low[n] + deflated.falling[n] * v),
+        };
+        ln_mean_exp(&[scaled, self.mix(|n| deflated.once[n])])
+    }
+
+    fn mix(&self, sum: impl Fn(usize) -> f64) -> f64 {
+        let terms: [f64; POINTS] = std::array::from_fn(|n| self.grid[n].ln_weight + sum(n));
+        ln_sum_exp(terms.iter().copied())
+    }
+}
+
+/// `Θ(1 + excess)` for a variance of `1/v` times the mean.
+pub(crate) fn damped(excess: f64, v: f64) -> f64 {
+    ((1.0 - v * (-excess * (1.0 - v)).exp()) / (1.0 - v)).ln()
+}
+
+fn square(number: f64) -> f64 {
+    number * number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(got: f64, wanted: f64, digits: i32) {
+        assert!(
+            (got - wanted).abs() <= 0.6 * 10_f64.powi(-digits),
+            "{got} is not {wanted}"
+        );
+    }
+
+    fn of(mut mixture: Mixture, intervals: &[(f64, f64, f64)]) -> Mixture {
+        for (x, y, share) in intervals {
+            mixture.add(*x, *y, *share, 1.0);
+        }
+        mixture
+    }
+
+    #[test]
+    fn the_grids_have_the_points_and_weights_of_the_reference() {
+        let up = Mixture::above(1.0).grid;
+        close(up[0].ratio, 1.155_352_7, 7);
+        close(up[1].ratio, 1.334_839_8, 7);
+        close(up[23].ratio, 32.0, 9);
+        close(up[0].ln_weight.exp(), 0.087_218_6, 7);
+        close(up[23].ln_weight.exp(), 0.003_853_0, 7);
+        let down = Mixture::below(2.0).grid;
+        close(down[0].ratio, 0.125, 9);
+        close(down[23].ratio, 1.781_797_4, 7);
+        close(down[0].ln_weight.exp(), 0.000_901_2, 7);
+        close(down[23].ln_weight.exp(), 0.057_326_5, 7);
+    }
+
+    #[test]
+    fn evidence_of_one_interval_is_that_of_the_reference() {
+        for (x, y, share, ln, digits) in [
+            (6.0, 1.0, 0.5, 1.53271, 5),
+            (5.0, 10.0, 0.1, 2.28490, 5),
+            (30.0, 10.0, 0.5, 4.30756, 5),
+            (20.0, 60.0, 0.1, 6.14524, 5),
+            (0.0, 20.0, 0.5, -3.72000, 5),
+            (0.0, 0.0, 0.5, 0.0, 9),
+        ] {
+            close(
+                of(Mixture::above(1.0), &[(x, y, share)]).ln_e(None),
+                ln,
+                digits,
+            );
+        }
+        for (x, y, tolerance, ln) in [
+            (0.0, 20.0, 2.0, 15.2568),
+            (100.0, 100.0, 2.0, 10.3685),
+            (100.0, 100.0, 1.5, 2.8338),
+        ] {
+            close(
+                of(Mixture::below(tolerance), &[(x, y, 0.5)]).ln_e(None),
+                ln,
+                4,
+            );
+        }
+    }
+
+    #[test]
+    fn evidence_interval_by_interval_is_that_of_the_reference() {
+        let intervals = [(3.0, 10.0, 0.1), (0.0, 12.0, 0.1), (5.0, 9.0, 0.25)];
+        for (mixture, wanted) in [
+            (Mixture::above(1.0), [0.518_500, -0.739_910, -0.481_730]),
+            (Mixture::above(1.5), [-0.121_799, -1.345_895, -1.515_735]),
+            (Mixture::below(2.0), [-0.967_453, 0.025_377, -0.367_940]),
+        ] {
+            for n in 1..=3 {
+                close(
+                    of(mixture.clone(), &intervals[..n]).ln_e(None),
+                    wanted[n - 1],
+                    6,
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_ramp_on_a_moving_background_is_no_evidence() {
+        let simpson = [(1.0, 9.0, 0.1), (50.0, 50.0, 0.5)];
+        close(of(Mixture::above(1.0), &simpson).ln_e(None), -2.26016, 5);
+        close(of(Mixture::below(2.0), &simpson).ln_e(None), 5.0504, 4);
+    }
+
+    /// The mean of the factor over negative binomial counts, summed: at most 1 up to the assumed
+    /// variance, while a plain division of the evidence exceeds it.
+    #[test]
+    fn clusters_keep_the_mean_of_the_factor_below_one() {
+        let mean_of = |weight: f64, mean: f64, variance: f64| -> f64 {
+            let size = mean / (variance - 1.0);
+            let q = 1.0 - 1.0 / variance;
+            let mut chance = -size * variance.ln();
+            let mut sum = 0.0;
+            for n in 0..2000 {
+                sum += (chance + weight * f64::from(n)).exp();
+                chance += (q * (size + f64::from(n)) / f64::from(n + 1)).ln();
+            }
+            sum
+        };
+        let (share, null) = (0.1_f64, 1.0);
+        let mut divided: f64 = 0.0;
+        for ratio in [1.2_f64, 2.0, 5.0, 32.0] {
+            let ln_b = -(share * ratio + 1.0 - share).ln();
+            let ln_a = (ratio / null).ln() + ln_b;
+            for variance in [1.5, 3.0, 10.0] {
+                for at_most in [variance, 1.3 * variance] {
+                    let v = 1.0 / at_most;
+                    let factor = mean_of(damped(ln_a.exp_m1(), v), 5.0, variance)
+                        * mean_of(ln_b * v, 45.0, variance);
+                    assert!(factor <= 1.0 + 1e-9, "{ratio} {variance}: {factor}");
+                }
+                let v = 1.0 / variance;
+                let factor = mean_of(ln_a * v, 5.0, variance) * mean_of(ln_b * v, 45.0, variance);
+                divided = divided.max(factor);
+            }
+        }
+        assert!(divided > 2.0, "{divided}");
+    }
+
+    /// Interpolated weights are at most those of the formula.
+    #[test]
+    fn between_two_levels_the_weight_is_conservative() {
+        for excess in [0.01, 0.2, 1.0, 4.0, 8.0, 31.0] {
+            for pair in LEVELS.windows(2) {
+                let [from, to] = [pair[1], pair[0]].map(|v: f64| -(-v).ln_1p());
+                for part in [0.1, 0.3, 0.5, 0.7, 0.9] {
+                    let v = -(-(from + part * (to - from))).exp_m1();
+                    let (low, high) = (damped(excess, pair[1]), damped(excess, pair[0]));
+                    let drawn = low + part * (high - low);
+                    assert!(drawn <= damped(excess, v) + 1e-12, "{excess} at {v}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! One kind of error on both sides: whether the canary's rate is worse, or is not.
+//!
+//! Harm means that the ratio of the rates is above the tolerance and, where there is an absolute
+//! limit, that the canary's rate is above that, too.
+//!
+//! - FAIL refutes "no harm", which either of the two may make true: the smaller of the two
+//!   e-values is one for it.
+//! - PASS refutes "harm", under which both e-values are valid: so is their mean. It is reached at
+//!   the latest where one of them exceeds `2/β`.
+
+use crate::sequential::absolute::{Absolute, Shown};
+use crate::sequential::band::{Band, Strata};
+use crate::sequential::clustering::Clustering;
+use crate::sequential::mixture::Mixture;
+use crate::sequential::numbers::ln_mean_exp;
+use crate::sequential::part::Part;
+
+/// What is worse than tolerated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Limits {
+    pub(crate) tolerance: f64,
+    /// Needed for a fail as well as refuted for a pass.
+    pub(crate) at_most: Option<f64>,
+    /// Refuted for a pass only.
+    pub(crate) negligible: Option<f64>,
+}
+
+/// Evidence of harm.
+#[derive(Clone, Debug)]
+struct Harm {
+    ratio: Mixture,
+    absolute: Option<Absolute>,
+    canary: Shown,
+}
+
+impl Harm {
+    fn new(limits: Limits) -> Harm {
+        Harm {
+            ratio: Mixture::above(limits.tolerance),
+            absolute: limits.at_most.map(Absolute::above),
+            canary: Shown::default(),
+        }
+    }
+
+    fn add(&mut self, canary: Part, stable: Part, intervals: f64) {
+        let share = canary.exposure / (canary.exposure + stable.exposure);
+        self.ratio
+            .add(canary.failed, stable.failed, share, intervals);
+        self.canary.add(canary.failed, canary.exposure, intervals);
+    }
+
+    fn ln_e(&self, variance: Option<f64>) -> f64 {
+        let ratio = self.ratio.ln_e(variance);
+        match &self.absolute {
+            None => ratio,
+            Some(absolute) => ratio.min(absolute.ln_e(self.canary, variance)),
+        }
+    }
+}
+
+/// Both tests of one kind of error, with what their guarantee rests on.
+#[derive(Clone, Debug)]
+pub(crate) struct Rates {
+    harm: Harm,
+    harmless: Mixture,
+    negligible: Option<Absolute>,
+    /// Present once stable was seen by instance: the errors' variance, and the two halves of
+    /// stable, each as if it were the canary.
+    instances: Option<Box<Instances>>,
+    strata: Strata,
+    stable: Part,
+    limits: Limits,
+}
+
+#[derive(Clone, Debug)]
+struct Instances {
+    clustering: Clustering,
+    halves: [Harm; 2],
+}
+
+impl Rates {
+    pub(crate) fn new(limits: Limits) -> Rates {
+        Rates {
+            harm: Harm::new(limits),
+            harmless: Mixture::below(limits.tolerance),
+            negligible: limits.at_most.or(limits.negligible).map(Absolute::below),
+            instances: None,
+            strata: Strata::default(),
+            stable: Part::default(),
+            limits,
+        }
+    }
+
+    /// One interval; `stable` by instance where they are known.
+    pub(crate) fn add(&mut self, canary: Part, stable: &[Part]) {
+        let all = Part::sum(stable);
+        if canary.exposure + all.exposure <= 0.0 {
+            return;
+        }
+        if stable.len() > 1 {
+            self.add_instances(stable);
+        }
+        self.add_sides(canary, all, 1.0);
+    }
+
+    fn add_sides(&mut self, canary: Part, stable: Part, intervals: f64) {
+        let share = canary.exposure / (canary.exposure + stable.exposure);
+        self.harm.add(canary, stable, intervals);
+        self.harmless
+            .add(canary.failed, stable.failed, share, intervals);
+        self.strata.add(canary.failed, stable.failed, share);
+        self.stable = Part::sum([&self.stable, &stable]);
+    }
+
+    /// What would be known after so many further intervals with these errors in all of them.
+    pub(crate) fn after(&self, canary: Part, stable: Part, intervals: f64) -> Rates {
+        let mut after = self.clone();
+        if canary.exposure + stable.exposure > 0.0 {
+            after.add_sides(canary, stable, intervals);
+        }
+        after
+    }
+
+    fn add_instances(&mut self, stable: &[Part]) {
+        let limits = self.limits;
+        let instances = self.instances.get_or_insert_with(|| {
+            self.harm.ratio.deflate();
+            self.harmless.deflate();
+            let half = || {
+                let mut half = Harm::new(limits);
+                half.ratio.deflate();
+                half
+            };
+            Box::new(Instances {
+                clustering: Clustering::default(),
+                halves: [half(), half()],
+            })
+        });
+        instances.clustering.add(stable);
+        let even = Part::sum(stable.iter().step_by(2));
+        let odd = Part::sum(stable.iter().skip(1).step_by(2));
+        if even.exposure > 0.0 && odd.exposure > 0.0 {
+            instances.halves[0].add(even, odd, 1.0);
+            instances.halves[1].add(odd, even, 1.0);
+        }
+    }
+
+    pub(crate) fn band(&self, chance: f64, variance: Option<f64>) -> Band {
+        self.strata.band(chance, variance.unwrap_or(1.0))
+    }
+
+    /// What both sides have shown: canary, then stable.
+    pub(crate) fn shown(&self) -> (Part, Part) {
+        let Shown { failed, total, .. } = self.harm.canary;
+        (
+            Part {
+                failed,
+                exposure: total,
+            },
+            self.stable,
+        )
+    }
+
+    pub(crate) fn clustering(&self) -> Option<&Clustering> {
+        self.instances
+            .as_ref()
+            .map(|instances| &instances.clustering)
+    }
+
+    /// Evidence of harm, for a variance of the errors of so many times the mean.
+    pub(crate) fn ln_fail(&self, variance: Option<f64>) -> f64 {
+        self.harm.ln_e(variance)
+    }
+
+    /// Evidence that there is none.
+    pub(crate) fn ln_pass(&self, variance: Option<f64>) -> f64 {
+        let ratio = self.harmless.ln_e(variance);
+        match &self.negligible {
+            None => ratio,
+            Some(negligible) => ln_mean_exp(&[ratio, negligible.ln_e(self.harm.canary, variance)]),
+        }
+    }
+
+    /// Evidence that one half of stable does the other one harm, which would be an error of the
+    /// data or of the assumptions.
+    pub(crate) fn ln_placebo(&self, variance: Option<f64>) -> f64 {
+        match &self.instances {
+            None => 0.0,
+            Some(instances) => {
+                let [even, odd] = &instances.halves;
+                ln_mean_exp(&[even.ln_e(variance), odd.ln_e(variance)])
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The test of one metric, whatever its kind: one interval in, evidence out.
+
+use crate::reading::{Counts, Events, Reading, ReadingError, Side, Sides};
+use crate::sequential::clustering::ASSUMED;
+use crate::sequential::gauge::Gauge;
+use crate::sequential::latency::Latency;
+use crate::sequential::load::Load;
+use crate::sequential::part::Part;
+use crate::sequential::rates::{Limits, Rates};
+use crate::sequential::settings::{Chance, Rule, is_level};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Test {
+    Rates(Box<Rates>),
+    Latency(Latency),
+    Gauge(Box<Gauge>),
+}
+
+/// The logarithms of the e-values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Weighed {
+    pub(crate) fail: f64,
+    pub(crate) pass: f64,
+    /// Of one half of stable against the other one.
+    pub(crate) placebo: f64,
+}
+
+/// What an interval was to a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    Data,
+    /// A side has no instances, or had no requests.
+    Nothing,
+    NoCommonBounds,
+}
+
+impl Test {
+    pub(crate) fn new(rule: &Rule) -> Test {
+        let limits = |tolerance: f64, at_most: &Option<Chance>| Limits {
+            tolerance,
+            at_most: at_most.map(Chance::get),
+            negligible: None,
+        };
+        match rule {
+            Rule::Ratio { tolerance, at_most } => {
+                Test::Rates(Box::new(Rates::new(limits(tolerance.get(), at_most))))
+            }
+            Rule::Count { tolerance } => {
+                Test::Rates(Box::new(Rates::new(limits(tolerance.get(), &None))))
+            }
+            Rule::Histogram { tolerance, at_most } => {
+                Test::Latency(Latency::new(tolerance.get(), at_most.map(Chance::get)))
+            }
+            Rule::Gauge { margin, before } => {
+                Test::Gauge(Box::new(Gauge::new(*margin, before.clone())))
+            }
+        }
+    }
+
+    pub(crate) fn add(&mut self, reading: &Reading, load: &mut Load) -> Added {
+        match (self, reading) {
+            (Test::Rates(rates), Reading::Ratio(sides)) => {
+                serve(load, sides, |counts: &Counts| Some(counts.total()));
+                add_parts(rates, sides, |counts| Part::from(*counts))
+            }
+            (Test::Rates(rates), Reading::Count(sides)) => {
+                serve(load, sides, |events: &Events| events.total());
+                let parts = [sides.canary.parts(), sides.stable.parts()].concat();
+                if parts.iter().all(|events| events.total().is_some()) {
+                    return add_parts(rates, sides, |events| Part::of_events(*events));
+                }
+                // Where one has no total, the totals of the others are no measure.
+                let exposed = |events: &Events| Part {
+                    failed: events.events() as f64,
+                    exposure: 1.0,
+                };
+                add_parts(rates, sides, exposed)
+            }
+            (Test::Latency(latency), Reading::Histogram(sides)) => {
+                serve(load, sides, |buckets| Some(buckets.total()));
+                if sides.canary.parts().is_empty() || sides.stable.parts().is_empty() {
+                    Added::Nothing
+                } else if latency.add(sides) {
+                    Added::Data
+                } else {
+                    Added::NoCommonBounds
+                }
+            }
+            (Test::Gauge(gauge), Reading::Gauge { canary, stable })
+                if !canary.is_empty() && !stable.is_empty() =>
+            {
+                gauge.add(canary, stable);
+                Added::Data
+            }
+            _ => Added::Nothing,
+        }
+    }
+
+    pub(crate) fn weigh(&self) -> Weighed {
+        match self {
+            Test::Rates(rates) => {
+                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+                Weighed {
+                    fail: rates.ln_fail(variance),
+                    pass: rates.ln_pass(variance),
+                    placebo: rates.ln_placebo(variance),
+                }
+            }
+            Test::Latency(latency) => {
+                let variances = latency.variances();
+                Weighed {
+                    fail: latency.ln_fail(&variances),
+                    pass: latency.ln_pass(&variances),
+                    placebo: latency.ln_placebo(&variances),
+                }
+            }
+            Test::Gauge(gauge) => {
+                let (fail, pass) = gauge.ln_e();
+                Weighed {
+                    fail,
+                    pass,
+                    placebo: gauge.ln_placebo(),
+                }
+            }
+        }
+    }
+
+    /// Whether a reading is of the kind that the test is for, and all its numbers are.
+    pub(crate) fn check(&self, reading: &Reading) -> Result<bool, ReadingError> {
+        if let Reading::Gauge { canary, stable } = reading {
+            let mut levels = canary.iter().chain(stable);
+            if let Some(level) = levels.find(|level| !is_level(**level)) {
+                return Err(ReadingError::Gauge(*level));
+            }
+        }
+        Ok(matches!(
+            (self, reading),
+            (Test::Rates(_), Reading::Ratio(_) | Reading::Count(_))
+                | (Test::Latency(_), Reading::Histogram(_))
+                | (Test::Gauge(_), Reading::Gauge { .. })
+        ))
+    }
+}
+
+fn add_parts<T>(rates: &mut Rates, sides: &Sides<T>, part: impl Fn(&T) -> Part) -> Added {
+    let parts = |side: &Side<T>| -> Vec<Part> { side.parts().iter().map(&part).collect() };
+    let (canary, stable) = (Part::sum(&parts(&sides.canary)), parts(&sides.stable));
+    rates.add(canary, &stable);
+    if canary.exposure > 0.0 && Part::sum(&stable).exposure > 0.0 {
+        Added::Data
+    } else {
+        Added::Nothing
+    }
+}
+
+fn serve<T>(load: &mut Load, sides: &Sides<T>, total: impl Fn(&T) -> Option<u64>) {
+    let served = |side: &Side<T>| -> Option<(f64, usize)> {
+        let totals: Option<Vec<u64>> = side.parts().iter().map(&total).collect();
+        let requests = totals?.iter().map(|total| *total as f64).sum();
+        Some((requests, side.instances()?))
+    };
+    if let (Some(canary), Some(stable)) = (served(&sides.canary), served(&sides.stable)) {
+        load.add(canary, stable);
+    }
+}

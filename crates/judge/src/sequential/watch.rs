@@ -1,0 +1,486 @@
+//! The watch over a canary: one interval after the other, until a verdict.
+
+use std::collections::BTreeSet;
+
+use crate::reading::{Doubt, Interval, ReadingError, Sample};
+use crate::sequential::band::Band;
+use crate::sequential::clustering::ASSUMED;
+use crate::sequential::combine::adjusted;
+use crate::sequential::finding::{
+    Assumption, BoundFigures, Evidence, Figures, Finding, Reason, Verdict,
+};
+use crate::sequential::latency::Latency;
+use crate::sequential::load::Load;
+use crate::sequential::numbers::ln_mean_exp;
+use crate::sequential::outlook::{Outlook, Time, at_best, missing_requests};
+use crate::sequential::rates::Rates;
+use crate::sequential::settings::{Chance, Metric, Rule, Settings, SettingsError};
+use crate::sequential::test::{Added, Test, Weighed};
+
+/// Why an interval cannot be taken in. Nothing of it was.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum WatchError {
+    #[error("{got} samples for {metrics} metrics")]
+    Samples { got: usize, metrics: usize },
+    #[error("`{metric}`: the reading is of another kind than the metric")]
+    Kind { metric: String },
+    #[error("`{metric}`: {source}")]
+    Reading {
+        metric: String,
+        source: ReadingError,
+    },
+}
+
+/// Takes the intervals in and holds the evidence, in constant memory.
+///
+/// The first verdict stands: a pass is not taken back by what comes later, nor is a fail. A metric
+/// that passed waits for the other required ones, and until they have passed, too, a fail of all
+/// metrics together takes it back.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    settings: Settings,
+    metrics: Vec<State>,
+    intervals: u32,
+    verdict: Option<(Verdict, u32)>,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    test: Test,
+    load: Load,
+    weighed: Weighed,
+    /// Intervals with data of both sides, and those without a reading.
+    seen: u32,
+    missing: u32,
+    no_common_bounds: bool,
+    /// Of intervals that have data; for good.
+    doubts: BTreeSet<Doubt>,
+    /// Of intervals that have none.
+    causes: BTreeSet<Doubt>,
+    halves_differ: bool,
+    verdict: Option<(Verdict, u32)>,
+}
+
+impl Watch {
+    pub fn new(settings: Settings) -> Result<Watch, SettingsError> {
+        settings.check()?;
+        let metrics = settings
+            .metrics
+            .iter()
+            .map(|metric| State::new(&metric.rule));
+        Ok(Watch {
+            metrics: metrics.collect(),
+            settings,
+            intervals: 0,
+            verdict: None,
+        })
+    }
+
+    /// Takes an interval in; an interval without data counts as one, and adds nothing.
+    pub fn observe(&mut self, interval: &Interval) -> Result<(), WatchError> {
+        self.check(interval)?;
+        self.intervals += 1;
+        let limit = self.settings.alpha.limit();
+        for (state, sample) in self.metrics.iter_mut().zip(&interval.metrics) {
+            state.observe(sample, limit);
+        }
+        self.decide();
+        Ok(())
+    }
+
+    fn check(&self, interval: &Interval) -> Result<(), WatchError> {
+        let (got, metrics) = (interval.metrics.len(), self.metrics.len());
+        if got != metrics {
+            return Err(WatchError::Samples { got, metrics });
+        }
+        for (at, sample) in interval.metrics.iter().enumerate() {
+            let Some(reading) = &sample.reading else {
+                continue;
+            };
+            let metric = || self.settings.metrics[at].name.clone();
+            match self.metrics[at].test.check(reading) {
+                Ok(true) => {}
+                Ok(false) => return Err(WatchError::Kind { metric: metric() }),
+                Err(source) => {
+                    return Err(WatchError::Reading {
+                        metric: metric(),
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self) {
+        let Settings {
+            alpha,
+            beta,
+            most_missing,
+            ..
+        } = self.settings;
+        let most_missing = most_missing * f64::from(self.intervals);
+        let at = self.intervals;
+        let ln_fail = self.ln_fail();
+        let is_open = self.verdict.is_none();
+        let fails = is_open && ln_mean_exp(&self.own_of_required()) >= alpha.limit();
+        for (n, state) in self.metrics.iter_mut().enumerate() {
+            let required = self.settings.metrics[n].required;
+            if required && !is_open {
+                continue;
+            }
+            if ln_fail[n] >= alpha.limit() && (!required || fails) {
+                let is_later = state
+                    .verdict
+                    .is_some_and(|(verdict, _)| verdict == Verdict::Fail);
+                if !is_later && (required || state.verdict.is_none()) {
+                    state.verdict = Some((Verdict::Fail, at));
+                }
+            } else if state.verdict.is_none()
+                && state.seen > 0
+                && f64::from(state.missing) <= most_missing
+                && state.ln_pass() >= beta.limit()
+            {
+                state.verdict = Some((Verdict::Pass, at));
+            }
+        }
+        if !is_open {
+            return;
+        }
+        if fails {
+            self.verdict = Some((Verdict::Fail, at));
+            // All metrics together are worse, and none of them is by itself: the worst is named.
+            let required = self.required();
+            if !required.iter().any(|n| self.metrics[*n].is(Verdict::Fail)) {
+                let worst = required
+                    .into_iter()
+                    .max_by(|a, b| ln_fail[*a].total_cmp(&ln_fail[*b]));
+                if let Some(worst) = worst {
+                    self.metrics[worst].verdict = Some((Verdict::Fail, at));
+                }
+            }
+        } else if self
+            .required()
+            .iter()
+            .all(|n| self.metrics[*n].is(Verdict::Pass))
+        {
+            self.verdict = Some((Verdict::Pass, at));
+        }
+    }
+
+    fn required(&self) -> Vec<usize> {
+        let metrics = self.settings.metrics.iter().enumerate();
+        let required = metrics.filter(|(_, metric)| metric.required);
+        required.map(|(n, _)| n).collect()
+    }
+
+    /// Evidence of harm for each metric, of a required one adjusted for the others.
+    fn ln_fail(&self) -> Vec<f64> {
+        let mut ln_fail: Vec<f64> = self.metrics.iter().map(State::ln_fail).collect();
+        for (n, ln) in self
+            .required()
+            .into_iter()
+            .zip(adjusted(&self.own_of_required()))
+        {
+            ln_fail[n] = ln;
+        }
+        ln_fail
+    }
+
+    fn own_of_required(&self) -> Vec<f64> {
+        let required = self.required().into_iter();
+        required.map(|n| self.metrics[n].ln_fail()).collect()
+    }
+
+    /// Inconclusive until it is decided.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+            .map_or(Verdict::Inconclusive, |(verdict, _)| verdict)
+    }
+
+    /// The interval that decided, from 1.
+    pub fn decided_at(&self) -> Option<u32> {
+        self.verdict.map(|(_, at)| at)
+    }
+
+    pub fn intervals(&self) -> u32 {
+        self.intervals
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Evidence of harm and against it for a metric, as it is after this interval. Cheap, for a
+    /// caller that draws it.
+    pub fn evidence(&self, metric: usize) -> Option<(Evidence, Evidence)> {
+        let ln_e = *self.ln_fail().get(metric)?;
+        let state = &self.metrics[metric];
+        let pass = state.ln_pass();
+        Some((
+            Evidence {
+                ln_e,
+                limit: self.settings.alpha.limit(),
+            },
+            Evidence {
+                ln_e: pass,
+                limit: self.settings.beta.limit(),
+            },
+        ))
+    }
+
+    /// The ratio of the rates of a metric with the band that holds over all intervals with a
+    /// certainty of 1 − `alpha`; of a histogram, that of its worst bound. `None` for gauges.
+    pub fn band(&self, metric: usize) -> Option<Band> {
+        match self.metrics.get(metric)?.figures(self.settings.alpha) {
+            Figures::Rates { ratio, .. } | Figures::Latency { ratio, .. } => Some(ratio),
+            Figures::Gauge { .. } | Figures::None => None,
+        }
+    }
+
+    /// All that is known of each metric.
+    pub fn findings(&self) -> Vec<Finding<'_>> {
+        (0..self.metrics.len()).map(|n| self.finding(n)).collect()
+    }
+
+    fn finding(&self, n: usize) -> Finding<'_> {
+        let (state, Metric { name, required, .. }) = (&self.metrics[n], &self.settings.metrics[n]);
+        let never = Evidence {
+            ln_e: f64::NEG_INFINITY,
+            limit: f64::INFINITY,
+        };
+        let (fail, pass) = self.evidence(n).unwrap_or((never, never));
+        let outlook = self.outlook_of(n);
+        let mut reasons = state.reasons(self.intervals);
+        if state.verdict.is_none() {
+            let reason = match outlook {
+                Some(Outlook {
+                    fail_in_reach: false,
+                    pass_in_reach: false,
+                    missing_requests,
+                }) => Reason::Futile { missing_requests },
+                _ => Reason::Undecided,
+            };
+            reasons.push(reason);
+        }
+        Finding {
+            name,
+            required: *required,
+            verdict: state
+                .verdict
+                .map_or(Verdict::Inconclusive, |(verdict, _)| verdict),
+            decided_at: state.verdict.map(|(_, at)| at),
+            intervals: state.seen,
+            fail,
+            pass,
+            figures: state.figures(self.settings.alpha),
+            reasons,
+            outlook,
+        }
+    }
+
+    /// Whether neither verdict can be reached any more before the deadline.
+    pub fn is_futile(&self) -> bool {
+        let Some(left) = self.left() else {
+            return false;
+        };
+        if self.verdict.is_some() {
+            return false;
+        }
+        let required = self.required();
+        let best: Vec<_> = required
+            .iter()
+            .map(|n| self.metrics[*n].at_best(self.time(left)))
+            .collect();
+        let fails: Vec<f64> = best.iter().map(|(fail, _)| *fail).collect();
+        let cannot_pass = required.iter().zip(&best).any(|(n, (_, pass))| {
+            self.metrics[*n].verdict.is_none() && *pass < self.settings.beta.limit()
+        });
+        cannot_pass && ln_mean_exp(&fails) < self.settings.alpha.limit()
+    }
+
+    /// Intervals until the deadline.
+    fn left(&self) -> Option<u32> {
+        (self.intervals > 0).then_some(self.settings.deadline?.saturating_sub(self.intervals))
+    }
+
+    fn time(&self, left: u32) -> Time {
+        Time {
+            past: f64::from(self.intervals),
+            left: f64::from(left),
+        }
+    }
+
+    fn outlook_of(&self, n: usize) -> Option<Outlook> {
+        let state = &self.metrics[n];
+        if state.verdict.is_some() || self.intervals == 0 {
+            return None;
+        }
+        let time = self.time(self.left()?);
+        let (alpha, beta) = (self.settings.alpha.limit(), self.settings.beta.limit());
+        let (fail, pass) = state.at_best(time);
+        let counts_requests = !matches!(self.settings.metrics[n].rule, Rule::Count { .. });
+        let missing = missing_requests(&state.test, time, (alpha, beta));
+        Some(Outlook {
+            fail_in_reach: fail >= alpha,
+            pass_in_reach: pass >= beta,
+            missing_requests: missing.filter(|_| counts_requests && state.is_trusted()),
+        })
+    }
+}
+
+impl State {
+    fn new(rule: &Rule) -> State {
+        State {
+            test: Test::new(rule),
+            load: Load::default(),
+            weighed: Weighed::default(),
+            seen: 0,
+            missing: 0,
+            no_common_bounds: false,
+            doubts: BTreeSet::new(),
+            causes: BTreeSet::new(),
+            halves_differ: false,
+            verdict: None,
+        }
+    }
+
+    fn observe(&mut self, sample: &Sample, limit: f64) {
+        let Some(reading) = &sample.reading else {
+            self.missing += 1;
+            self.causes.extend(&sample.doubts);
+            return;
+        };
+        self.doubts.extend(&sample.doubts);
+        match self.test.add(reading, &mut self.load) {
+            Added::Data => self.seen += 1,
+            Added::Nothing => {}
+            Added::NoCommonBounds => {
+                self.no_common_bounds = true;
+                self.missing += 1;
+            }
+        }
+        self.weighed = self.test.weigh();
+        self.halves_differ |= self.weighed.placebo >= limit;
+    }
+
+    fn is(&self, verdict: Verdict) -> bool {
+        self.verdict.is_some_and(|(own, _)| own == verdict)
+    }
+
+    /// Whether the sides may be compared.
+    fn is_trusted(&self) -> bool {
+        !self.halves_differ && self.doubts.is_empty() && self.load.unequal().is_none()
+    }
+
+    /// Evidence of harm; what cannot be trusted is none.
+    fn ln_fail(&self) -> f64 {
+        if self.is_trusted() {
+            self.weighed.fail
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+
+    fn ln_pass(&self) -> f64 {
+        if self.is_trusted() {
+            self.weighed.pass
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+
+    fn at_best(&self, time: Time) -> (f64, f64) {
+        if self.is_trusted() {
+            at_best(&self.test, time)
+        } else {
+            (f64::NEG_INFINITY, f64::NEG_INFINITY)
+        }
+    }
+
+    fn reasons(&self, intervals: u32) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if self.halves_differ {
+            reasons.push(Reason::HalvesOfStable);
+        }
+        if let Some((canary, stable)) = self.load.unequal() {
+            reasons.push(Reason::RequestsPerInstance { canary, stable });
+        }
+        let doubts = self
+            .doubts
+            .iter()
+            .chain(self.causes.difference(&self.doubts));
+        reasons.extend(doubts.map(|doubt| Reason::Doubt(*doubt)));
+        if self.seen == 0 {
+            reasons.push(Reason::NoData);
+        }
+        if self.no_common_bounds {
+            reasons.push(Reason::NoCommonBounds);
+        }
+        if self.missing > 0 {
+            reasons.push(Reason::Missing {
+                missing: self.missing,
+                intervals,
+            });
+        }
+        if let Test::Gauge(gauge) = &self.test
+            && self.verdict.is_none()
+            && !gauge.has_enough_blocks()
+        {
+            let (blocks, scrapes) = (gauge.blocks(), gauge.block());
+            reasons.push(Reason::FewBlocks { blocks, scrapes });
+        }
+        reasons
+    }
+
+    fn figures(&self, alpha: Chance) -> Figures {
+        match &self.test {
+            Test::Rates(rates) => of_rates(rates, alpha),
+            Test::Latency(latency) => of_latency(latency, alpha).unwrap_or(Figures::None),
+            Test::Gauge(gauge) => match gauge.levels() {
+                None => Figures::None,
+                Some((canary, stable)) => Figures::Gauge {
+                    canary,
+                    stable,
+                    correlation: gauge.correlation(),
+                    block: gauge.block(),
+                    blocks: gauge.blocks(),
+                },
+            },
+        }
+    }
+}
+
+fn of_rates(rates: &Rates, alpha: Chance) -> Figures {
+    let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+    let (canary, stable) = rates.shown();
+    Figures::Rates {
+        ratio: rates.band(alpha.get(), variance),
+        canary: (canary.failed, canary.exposure),
+        stable: (stable.failed, stable.exposure),
+        assumption: variance.map_or(Assumption::Independent, Assumption::Variance),
+    }
+}
+
+fn of_latency(latency: &Latency, alpha: Chance) -> Option<Figures> {
+    let variances = latency.variances();
+    let figures = |at: usize| {
+        let (bound, rates) = &latency.bounds()[at];
+        let (canary, stable) = rates.shown();
+        let bound = *bound;
+        BoundFigures {
+            bound,
+            canary: canary.rate(),
+            stable: stable.rate(),
+        }
+    };
+    let worst = latency.worst(&variances)?;
+    Some(Figures::Latency {
+        worst: figures(worst),
+        ratio: latency.bounds()[worst]
+            .1
+            .band(alpha.get(), variances[worst]),
+        assumption: variances[worst].map_or(Assumption::Independent, Assumption::Variance),
+        last_to_pass: figures(latency.slowest_pass(&variances)?),
+    })
+}
