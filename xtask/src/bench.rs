@@ -3,6 +3,7 @@
 
 mod gate;
 mod hosts;
+mod judge;
 mod rollback;
 
 use std::path::PathBuf;
@@ -126,6 +127,15 @@ pub(crate) fn gate_with(healthgate: &std::path::Path) -> Result<(), Failure> {
 pub(crate) fn rollback_with(rollback: &std::path::Path) -> Result<(), Failure> {
     crate::setup::peers()?;
     rollback::figures(rollback).map(show)
+}
+
+/// Our judge of canaries beside others, each situation so many times.
+pub(crate) fn judge_with(runs: usize) -> Result<(), Failure> {
+    if runs == 0 {
+        return Err(Failure::new("no runs to compare".to_owned()));
+    }
+    judge::compare(runs);
+    Ok(())
 }
 
 fn binary(name: &str) -> PathBuf {

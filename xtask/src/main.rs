@@ -88,6 +88,12 @@ enum Task {
         /// Only how soon the last release is back, with this `rollback`
         #[arg(long, value_name = "ROLLBACK", conflicts_with_all = ["hosts", "gate"])]
         rollback: Option<std::path::PathBuf>,
+        /// Only the comparison of our judge of canaries with others, on made-up traffic
+        #[arg(long, conflicts_with_all = ["hosts", "gate", "rollback"])]
+        judge: bool,
+        /// Runs of each situation that `--judge` compares
+        #[arg(long, value_name = "N", requires = "judge", default_value_t = 1000)]
+        runs: usize,
     },
 }
 
@@ -126,6 +132,9 @@ fn main() -> ExitCode {
             rollback: Some(rollback),
             ..
         } => bench::rollback_with(&rollback),
+        Task::Bench {
+            judge: true, runs, ..
+        } => bench::judge_with(runs),
         Task::Bench { .. } => bench::all(),
     };
     match result {

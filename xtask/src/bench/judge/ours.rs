@@ -1,0 +1,60 @@
+//! Our judge, with the guarantees that the examples have.
+
+use judge::Interval;
+use judge::sequential::{Chance, Metric, Rule, Settings, SettingsError, Tolerance, Verdict, Watch};
+
+use super::peers::{Ending, Judge};
+use super::traffic::Minute;
+
+pub(super) struct Ours(Watch);
+
+impl Ours {
+    pub(super) fn errors(tolerance: f64) -> Ours {
+        let rule = |tolerance| Rule::Ratio {
+            tolerance,
+            at_most: None,
+        };
+        Ours(watch(tolerance, rule).expect("settings in their range"))
+    }
+
+    pub(super) fn latency(tolerance: f64) -> Ours {
+        let rule = |tolerance| Rule::Histogram {
+            tolerance,
+            at_most: None,
+        };
+        Ours(watch(tolerance, rule).expect("settings in their range"))
+    }
+
+    pub(super) fn observe(&mut self, interval: &Interval) -> Option<Ending> {
+        self.0.observe(interval).expect("readings of the metric");
+        match self.0.verdict() {
+            Verdict::Fail => Some(Ending::Fail),
+            Verdict::Pass => Some(Ending::Pass),
+            Verdict::Inconclusive => None,
+        }
+    }
+}
+
+fn watch(tolerance: f64, rule: fn(Tolerance) -> Rule) -> Result<Watch, SettingsError> {
+    Watch::new(Settings {
+        alpha: Chance::new(0.01)?,
+        beta: Chance::new(0.05)?,
+        deadline: None,
+        most_missing: Settings::MOST_MISSING,
+        metrics: vec![Metric {
+            name: "canary".to_owned(),
+            rule: rule(Tolerance::new(tolerance)?),
+            required: true,
+        }],
+    })
+}
+
+impl Judge for Ours {
+    fn see(&mut self, minute: &Minute) -> Option<Ending> {
+        self.observe(&minute.against_stable)
+    }
+
+    fn end(&mut self) -> Ending {
+        Ending::Inconclusive
+    }
+}
