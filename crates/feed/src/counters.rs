@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prometheus::raw::RawSeries;
 
 use crate::flaw::Flaw;
+use crate::increases::{Increases, Part};
 use crate::native;
 use crate::replicas::{Deduplicated, one_of_each};
 use crate::series::{Labels, instance, shown};
@@ -19,16 +20,6 @@ const MOST_SERIES: usize = 50_000;
 const MISSED: f64 = 3.5;
 /// Above it a float skips whole numbers.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// What a series counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
-    Failed,
-    /// Requests, or events of which there is no total.
-    Total,
-    /// Requests that took at most so long; the bits of its bound.
-    Bucket(u64),
-}
 
 /// What was asked for, and what came.
 pub(crate) struct Asked<'q> {
@@ -70,7 +61,7 @@ pub(crate) struct Counters {
     instances: BTreeMap<String, Instance>,
     series: BTreeMap<(Asks, Labels), Last>,
     /// Counted, and not yet taken.
-    pending: BTreeMap<String, BTreeMap<Part, f64>>,
+    pending: Increases,
     /// The time of the newest sample of all.
     newest: Option<f64>,
     /// Between two scrapes, as far as is seen.
@@ -145,7 +136,7 @@ impl Counters {
     }
 
     /// What was counted, by instance.
-    pub(crate) fn take(&mut self) -> BTreeMap<String, BTreeMap<Part, f64>> {
+    pub(crate) fn take(&mut self) -> Increases {
         std::mem::take(&mut self.pending)
     }
 

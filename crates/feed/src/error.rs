@@ -1,5 +1,8 @@
 //! Why a source gives no interval.
 
+use net::Problem;
+
+/// An interval that could not be had.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error(
@@ -10,6 +13,13 @@ pub enum Error {
     NotASelector { metric: String, query: String },
     #[error("{0}")]
     Prometheus(#[from] prometheus::Error),
+    /// The shell in which a log is read or a command runs.
+    #[error("{0}")]
+    Shell(Problem),
+    #[error("the log `{file}`: {why}")]
+    Log { file: String, why: String },
+    #[error("{why}")]
+    Command { by_hand: String, why: String },
     #[error("no complete interval within {} ms", .0.as_millis())]
     Late(std::time::Duration),
 }
@@ -20,7 +30,7 @@ impl Error {
         match self {
             Error::NotASelector { .. } => true,
             Error::Prometheus(error) => error.is_refusal(),
-            Error::Late(_) => false,
+            Error::Shell(_) | Error::Log { .. } | Error::Command { .. } | Error::Late(_) => false,
         }
     }
 
@@ -30,7 +40,15 @@ impl Error {
                 Some("name the counter alone; the judge counts by itself".to_owned())
             }
             Error::Prometheus(error) => error.hint(),
-            Error::Late(_) => None,
+            Error::Log { file, .. } => Some(format!("look at it: `tail -n 3 {file}`")),
+            Error::Command { by_hand, .. } => Some(format!("run it {by_hand}")),
+            Error::Shell(_) | Error::Late(_) => None,
         }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Shell(problem)
     }
 }

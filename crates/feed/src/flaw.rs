@@ -78,6 +78,14 @@ pub enum Flaw {
     Partial(String),
     #[error("a native histogram of {side} cannot be converted: {why}")]
     Native { side: SideName, why: &'static str },
+    #[error("{lines} of {of} lines of the log cannot be read, such as `{example}`")]
+    Unreadable {
+        lines: usize,
+        of: usize,
+        example: String,
+    },
+    #[error("the log grows faster than it can be read")]
+    Behind,
     #[error("{side}: {error}")]
     Reading { side: SideName, error: ReadingError },
 }
@@ -104,6 +112,8 @@ impl Flaw {
             | Flaw::LabelSets { .. }
             | Flaw::LabelMissing { .. }
             | Flaw::NeverThere { .. }
+            | Flaw::Unreadable { .. }
+            | Flaw::Behind
             | Flaw::Partial(_) => false,
         }
     }

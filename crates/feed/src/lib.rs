@@ -5,10 +5,13 @@
 //! some take an interval's numbers away, and none is left out silently.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod access_log;
+mod command;
 mod counters;
 mod error;
 mod flaw;
 mod gauges;
+mod increases;
 mod metric;
 mod native;
 mod prometheus_source;
@@ -17,6 +20,8 @@ mod series;
 mod side;
 mod source;
 
+pub use access_log::{AccessLog, Field, Format, Layout, LogMetric, LogSettings, TimeUnit};
+pub use command::Command;
 pub use error::Error;
 pub use flaw::Flaw;
 pub use prometheus_source::{PrometheusMetric, PrometheusSource, Queries, Settings};

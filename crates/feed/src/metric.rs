@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use judge::{Buckets, Counts, Doubt, Events, Reading, ReadingError, Sample, Side, Sides};
 
-use crate::counters::Part;
 use crate::flaw::Flaw;
+use crate::increases::{Increases, Part};
 use crate::side::SideName;
-
-/// What was counted, by instance; an empty name where series have no instance.
-pub(crate) type Increases = BTreeMap<String, BTreeMap<Part, f64>>;
 
 /// What a metric's counts are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +108,6 @@ fn doubt(flaw: &Flaw) -> Doubt {
         Flaw::LabelSets { .. } | Flaw::LabelMissing { .. } | Flaw::NeverThere { .. } => {
             Doubt::LabelSets
         }
-        Flaw::Partial(_) => Doubt::Partial,
+        Flaw::Partial(_) | Flaw::Unreadable { .. } | Flaw::Behind => Doubt::Partial,
     }
 }

@@ -23,7 +23,7 @@ mod redis;
 pub mod release;
 mod restarts;
 pub mod settle;
-mod shell;
+pub mod shell;
 mod smoke;
 mod systemd;
 mod tcp;

@@ -15,14 +15,14 @@ use crate::probe::ProbeContext;
 const GRACE: Duration = Duration::from_millis(200);
 
 /// Where commands are run.
-pub(crate) struct Shell {
+pub struct Shell {
     /// Default: here.
     host: Option<Host>,
     pub(crate) redactor: Redactor,
 }
 
 impl Shell {
-    pub(crate) fn new(host: Option<&str>, around: &ProbeContext) -> Result<Shell, Error> {
+    pub fn new(host: Option<&str>, around: &ProbeContext) -> Result<Shell, Error> {
         let host = host.map(|name| around.hosts.get(name)).transpose();
         Ok(Shell {
             host: host.map_err(Error::Host)?,
@@ -31,7 +31,7 @@ impl Shell {
     }
 
     /// Runs a text: in `sh` here, in the user's login shell at a host.
-    pub(crate) async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
+    pub async fn run(&self, text: &str, timeout: Duration) -> Result<Ran, Problem> {
         let ran = match &self.host {
             None => here(text, timeout).await,
             Some(host) => at(host, host.run(text, limits(timeout)).await, timeout).await,
@@ -48,8 +48,23 @@ impl Shell {
         ran.map(|ran| self.redacted(ran))
     }
 
+    /// Runs a script of ours that prints much: all of it, up to so many bytes.
+    pub async fn whole(&self, text: &str, timeout: Duration, most: usize) -> Result<Ran, Problem> {
+        let ran = match &self.host {
+            None => here_whole(text, timeout, most).await,
+            Some(host) => {
+                let limits = Limits {
+                    timeout,
+                    max_output: most,
+                };
+                at(host, host.read(text, limits).await, timeout).await
+            }
+        };
+        ran.map(|ran| self.redacted(ran))
+    }
+
     /// A command as a person would give it, from where they sit.
-    pub(crate) fn by_hand(&self, command: &str) -> String {
+    pub fn by_hand(&self, command: &str) -> String {
         match &self.host {
             None => format!("`{command}`"),
             Some(host) => format!("at {}: `{command}`", host.name()),
@@ -93,6 +108,28 @@ async fn here(text: &str, timeout: Duration) -> Result<Ran, Problem> {
     ran.map(Ran::from).map_err(|error| {
         let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
         Problem::of_way("not run", format!("`sh` cannot be started: {why}"))
+    })
+}
+
+async fn here_whole(text: &str, timeout: Duration, most: usize) -> Result<Ran, Problem> {
+    let script = local::Script {
+        text,
+        env: Vec::new(),
+        timeout,
+    };
+    let whole = local::whole(&script, most as u64).await.map_err(|error| {
+        let why = ours::fault(&error).map_or_else(|| error.to_string(), str::to_owned);
+        Problem::of_way("not run", format!("`sh` cannot be started: {why}"))
+    })?;
+    Ok(Ran {
+        status: match whole.exit {
+            local::Exit::Code(code) => Some(code),
+            local::Exit::Signal(_) | local::Exit::TimedOut => None,
+        },
+        exit: whole.exit.to_string(),
+        stdout: whole.stdout,
+        dropped: whole.is_cut,
+        tail: whole.tail,
     })
 }
 
