@@ -3,8 +3,7 @@
 mod follow;
 mod line;
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,16 +30,16 @@ const MOST_UNREADABLE: usize = 1;
 /// What is counted of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogMetric {
-    /// Requests whose status is in one of these.
-    Failures(Vec<RangeInclusive<u16>>),
+    /// Requests with one of these statuses.
+    Failures(BTreeSet<u16>),
     Times,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     pub layout: Layout,
-    /// The values of the side's field.
-    pub sides: PerSide<Vec<String>>,
+    /// The values of the side's field, in which `*` is any text.
+    pub sides: PerSide<String>,
     pub metrics: Vec<LogMetric>,
 }
 
@@ -114,7 +113,7 @@ impl AccessLog {
     }
 
     fn not_seen(&self, side: SideName) -> String {
-        let wanted = self.settings.sides.of(side).join(", ");
+        let wanted = self.settings.sides.of(side);
         let seen: Vec<&str> = self.others.keys().take(5).map(String::as_str).collect();
         if seen.is_empty() {
             format!("no line names `{wanted}`")
@@ -127,7 +126,7 @@ impl AccessLog {
     fn count(&mut self, line: &line::Line) {
         let last = line.servers.len().saturating_sub(1);
         for (nth, server) in line.servers.iter().enumerate() {
-            let of = |side: &SideName| self.settings.sides.of(*side).contains(server);
+            let of = |side: &SideName| fits(self.settings.sides.of(*side), server);
             let Some(side) = SideName::BOTH.iter().find(|side| of(side)).copied() else {
                 if self.others.len() < 100 {
                     *self.others.entry(server.clone()).or_default() += 1;
@@ -140,8 +139,7 @@ impl AccessLog {
                 let parts = instances.entry(server.clone()).or_default();
                 match metric {
                     LogMetric::Failures(statuses) => {
-                        let failed =
-                            nth < last || statuses.iter().any(|range| range.contains(&line.status));
+                        let failed = nth < last || statuses.contains(&line.status);
                         *parts.entry(Part::Total).or_default() += 1.0;
                         *parts.entry(Part::Failed).or_default() += f64::from(u8::from(failed));
                     }
@@ -159,6 +157,27 @@ impl AccessLog {
             }
         }
     }
+}
+
+/// Whether a text is as a pattern has it.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return text.ends_with(part);
+        }
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
 }
 
 fn taken(metric: &LogMetric, pending: &mut PerSide<Increases>, flaws: &mut Vec<Flaw>) -> Sample {
@@ -196,6 +215,22 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_star_is_any_text() {
+        for (pattern, text, is) in [
+            ("10.0.0.7:80", "10.0.0.7:80", true),
+            ("10.0.0.7:80", "10.0.0.7:8080", false),
+            ("10.0.0.7:*", "10.0.0.7:8080", true),
+            ("10.0.0.7:*", "10.0.0.77:80", false),
+            ("*:80", "[::1]:80", true),
+            ("a*b*c", "a1b2b3c", true),
+            ("a*b*c", "a1c", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(fits(pattern, text), is, "{pattern} {text}");
+        }
+    }
+
     #[tokio::test]
     async fn requests_are_counted_by_the_server_that_answered() {
         let folder = tempfile::tempdir().unwrap();
@@ -211,10 +246,10 @@ mod tests {
                 time: Some((Field::Column(11), TimeUnit::Seconds)),
             },
             sides: PerSide {
-                canary: vec!["c:1".to_owned()],
-                stable: vec!["s:1".to_owned(), "s:2".to_owned()],
+                canary: "c:1".to_owned(),
+                stable: "s:*".to_owned(),
             },
-            metrics: vec![LogMetric::Failures(vec![500..=599]), LogMetric::Times],
+            metrics: vec![LogMetric::Failures((500..600).collect()), LogMetric::Times],
         };
         let mut log = AccessLog::new(shell, file.display().to_string(), settings);
         let mut look = async |lines: &[&str]| {

@@ -448,7 +448,7 @@ fn uncountable(query: &str, series: &[(RawSeries, Option<String>)]) -> Option<Fl
     let mut values = series.iter().flat_map(|(one, _)| &one.samples);
     values.find_map(|(_, value)| {
         let (query, value) = (query.to_owned(), *value);
-        if !value.is_finite() || value < 0.0 || value > MAX_EXACT {
+        if !(0.0..=MAX_EXACT).contains(&value) {
             Some(Flaw::NoCounter { query, value })
         } else if value.fract() != 0.0 {
             Some(Flaw::Fraction { query, value })

@@ -27,8 +27,11 @@ pub(crate) fn reading(
         stable: &Increases,
         one: impl Fn(&BTreeMap<Part, f64>) -> Result<T, ReadingError>,
     ) -> Result<Sides<T>, Flaw> {
+        // One instance on each side tells nothing of how instances differ, and a router may send
+        // them different shares: each side is one whole.
+        let one_each = canary.len() == 1 && stable.len() == 1;
         let side = |side, increases: &Increases| {
-            self::side(increases, &one).map_err(|error| Flaw::Reading { side, error })
+            self::side(increases, one_each, &one).map_err(|error| Flaw::Reading { side, error })
         };
         Ok(Sides {
             canary: side(SideName::Canary, canary)?,
@@ -53,6 +56,7 @@ pub(crate) fn reading(
 
 fn side<T>(
     increases: &Increases,
+    one_each: bool,
     one: &impl Fn(&BTreeMap<Part, f64>) -> Result<T, ReadingError>,
 ) -> Result<Side<T>, ReadingError> {
     let parts = increases.values().map(one);
@@ -60,13 +64,10 @@ fn side<T>(
     if parts.is_empty() {
         return Err(ReadingError::NoInstances);
     }
-    let unnamed = increases.len() == 1 && increases.contains_key("");
-    Ok(match (unnamed, parts.pop()) {
-        (true, Some(whole)) => Side::Whole(whole),
-        (_, last) => {
-            parts.extend(last);
-            Side::Instances(parts)
-        }
+    let unnamed = increases.contains_key("");
+    Ok(match &mut parts[..] {
+        [_] if one_each || unnamed => Side::Whole(parts.remove(0)),
+        _ => Side::Instances(parts),
     })
 }
 

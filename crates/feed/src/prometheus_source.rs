@@ -80,7 +80,7 @@ struct Watched {
 }
 
 enum Of {
-    Counters(Counting, PerSide<CountersOfSide>),
+    Counters(Counting, Box<PerSide<CountersOfSide>>),
     Gauges(Gauges),
 }
 
@@ -193,10 +193,10 @@ impl Watched {
             };
             Of::Counters(
                 counting,
-                PerSide {
+                Box::new(PerSide {
                     canary: side(SideName::Canary),
                     stable: side(SideName::Stable),
-                },
+                }),
             )
         };
         let of = match &queries {
@@ -276,15 +276,7 @@ impl Watched {
         let reading = match &mut self.of {
             Of::Gauges(gauges) => gauges.look(answers, &asked, at, replica, &mut flaws),
             Of::Counters(counting, sides) => {
-                look_at_counters(
-                    *counting,
-                    sides,
-                    answers,
-                    (&asked, asks),
-                    at,
-                    replica,
-                    &mut flaws,
-                );
+                look_at_counters(sides, answers, (&asked, asks), at, replica, &mut flaws);
                 flaws.extend(label_sets(sides, chosen_by));
                 flaws.extend(labels_of_failed(sides, &asked, chosen_by));
                 taken(*counting, sides, &mut flaws)
@@ -331,7 +323,6 @@ impl Watched {
 type Questions<'a> = (&'a PerSide<Vec<String>>, [Asks; 2]);
 
 fn look_at_counters(
-    _counting: Counting,
     sides: &mut PerSide<CountersOfSide>,
     answers: Answers,
     (asked, asks): Questions<'_>,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use prometheus::raw::RawSeries;
 
 use crate::flaw::Flaw;
-use crate::series::instance;
+use crate::series::{Labels, instance};
 use crate::side::SideName;
 
 /// The labels by which stores tell replicas apart.
@@ -26,6 +26,9 @@ pub(crate) struct Deduplicated {
     pub(crate) flaws: Vec<Flaw>,
 }
 
+/// Its name, the label that has it, and what it scraped.
+type Replica = (String, &'static str, RawSeries);
+
 /// One series of each target. `preferred` is the replica that was used before, so that the same is
 /// used from beginning to end and on both sides.
 pub(crate) fn one_of_each(
@@ -34,8 +37,7 @@ pub(crate) fn one_of_each(
     spacing: f64,
     preferred: &mut Option<String>,
 ) -> Deduplicated {
-    let mut groups: BTreeMap<BTreeMap<String, String>, Vec<(String, &'static str, RawSeries)>> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<Labels, Vec<Replica>> = BTreeMap::new();
     let mut kept = Vec::new();
     for mut series in all {
         let label = LABELS

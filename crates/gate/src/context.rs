@@ -15,6 +15,8 @@ pub struct GateContext<'a> {
     pub observer: &'a dyn Observer,
     /// Gives a future that ends when the gate must stop.
     pub interrupted: &'a dyn Fn() -> Interrupted,
+    /// What failed beside the probes, so that the gate was stopped for it.
+    pub failed_beside: &'a dyn Fn() -> Option<String>,
     /// What the probes find around them.
     pub around: ProbeContext,
     /// The part of the endpoints that is asked here.

@@ -19,7 +19,7 @@ pub(crate) struct ProbeEnd {
 impl GateLoop<'_> {
     /// `common` is the stage's policy.
     pub(crate) fn finish(mut self, common: &Policy) -> Vec<ProbeEnd> {
-        let first_failed = self.first_failed.map(|n| &self.watched[n].id);
+        let open = self.open();
         let mut endpoints = std::mem::take(&mut self.endpoints).into_iter().peekable();
         let probes = std::mem::take(&mut self.probes);
         let mut ends = Vec::new();
@@ -28,11 +28,6 @@ impl GateLoop<'_> {
             while let Some(endpoint) = endpoints.next_if(|endpoint| endpoint.probe == n) {
                 own.push(endpoint);
             }
-            let open = match first_failed {
-                _ if self.is_interrupted => "interrupted".to_owned(),
-                Some(first_failed) => format!("not decided when {first_failed} had failed"),
-                None => "not decided".to_owned(),
-            };
             let decided = state.end.is_some();
             let end = self.end(one, state, own, &open, common);
             if !decided {

@@ -59,6 +59,7 @@ pub(crate) struct GateLoop<'a> {
     /// The newest answer of a required probe that came from another release.
     pub(crate) other_release: Option<OtherRelease>,
     pub(crate) is_interrupted: bool,
+    failed_beside: &'a dyn Fn() -> Option<String>,
 }
 
 /// An answer from a release that is not the expected one.
@@ -168,6 +169,7 @@ impl<'a> GateLoop<'a> {
             first_failed: None,
             other_release: None,
             is_interrupted: false,
+            failed_beside: context.failed_beside,
         }
     }
 
@@ -597,6 +599,19 @@ impl<'a> GateLoop<'a> {
     }
 
     /// Nothing that can still be measured changes the gate's verdict.
+    /// Why what is open was not decided.
+    pub(crate) fn open(&self) -> String {
+        let beside = (self.failed_beside)().filter(|_| self.is_interrupted);
+        let first = self.first_failed.map(|n| self.watched[n].id.clone());
+        match (beside, first) {
+            (None, _) if self.is_interrupted => "interrupted".to_owned(),
+            (Some(failed), _) | (None, Some(failed)) => {
+                format!("not decided when {failed} had failed")
+            }
+            (None, None) => "not decided".to_owned(),
+        }
+    }
+
     fn is_decided(&self) -> bool {
         let decided = self.first_failed.is_some() || self.ended == self.probes.len();
         self.endpoints.is_empty() || (decided && !self.forever)

@@ -14,19 +14,17 @@ pub fn label_names(selector: &str) -> BTreeSet<String> {
             (Some(_), _) if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
             (Some(open), c) if open == c => quote = None,
-            (Some(_), c) => word.push(c),
             (None, '"' | '\'' | '`') => {
                 word.clear();
                 quote = Some(c);
             }
+            (None, '=' | '!' | '~') if word.is_empty() => {}
             (None, '=' | '!' | '~') => {
-                if !word.is_empty() {
-                    names.insert(std::mem::take(&mut word));
-                }
+                names.insert(std::mem::take(&mut word));
             }
             (None, ',' | '}') => word.clear(),
             (None, c) if c.is_whitespace() => {}
-            (None, c) => word.push(c),
+            (_, c) => word.push(c),
         }
     }
     names.remove("__name__");
@@ -41,7 +39,7 @@ mod tests {
     fn labels_are_found_beside_any_value() {
         for (selector, names) in [
             ("x", vec![]),
-            (r#"x{}"#, vec![]),
+            ("x{}", vec![]),
             (
                 r#"x{ release="v=1,a=\"}" , status=~'5..',}"#,
                 vec!["release", "status"],

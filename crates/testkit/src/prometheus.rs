@@ -29,8 +29,20 @@ impl Prometheus {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let metrics = Arc::new(Mutex::new(Some(metrics.to_owned())));
         let exporter = export(Arc::clone(&metrics));
-        let server = Prometheus::launch(folder, metrics, exporter, &[]);
+        let targets = [(format!("127.0.0.1:{exporter}"), String::new())];
+        let server = Prometheus::launch(folder, metrics, exporter, &jobs(&targets), &[]);
         server.wait_for_scrapes(1);
+        server
+    }
+
+    /// Started with these targets, each an `address:port` with labels such as `release: v2`, and ready
+    /// when each was scraped twice.
+    pub fn watching(targets: &[(String, String)]) -> Prometheus {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let server = Prometheus::launch(folder, Arc::default(), 0, &jobs(targets), &[]);
+        let twice = format!("count(count_over_time(up[1h]) > 1) == {}", targets.len());
+        let seen = wait_until(Duration::from_mins(1), || server.number(&twice).is_some());
+        assert!(seen, "not all is scraped: {}", server.process.log());
         server
     }
 
@@ -48,7 +60,7 @@ impl Prometheus {
             .output()
             .expect("promtool runs");
         assert!(made.status.success(), "{made:?}");
-        Prometheus::launch(folder, Arc::default(), 0, args)
+        Prometheus::launch(folder, Arc::default(), 0, "", args)
     }
 
     /// `exporter` 0 means no exporter.
@@ -56,16 +68,12 @@ impl Prometheus {
         folder: TempDir,
         metrics: Arc<Mutex<Option<String>>>,
         exporter: u16,
+        jobs: &str,
         args: &[&str],
     ) -> Prometheus {
         let port = free_port();
         let config = folder.path().join("prometheus.yml");
-        let mut text = "global: { scrape_interval: 1s, scrape_timeout: 1s }\n".to_owned();
-        if exporter != 0 {
-            text.push_str(&format!(
-                "scrape_configs:\n  - {{ job_name: test, static_configs: [{{ targets: ['127.0.0.1:{exporter}'] }}] }}\n"
-            ));
-        }
+        let text = format!("global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n{jobs}");
         fs::write(&config, text).expect("the file can be written");
         let mut command = Command::new(tool("prometheus"));
         command
@@ -150,6 +158,18 @@ impl Prometheus {
         // Whole, and few.
         format!("{count:.0}").parse().unwrap_or(0)
     }
+}
+
+/// One job with these targets and their labels.
+fn jobs(targets: &[(String, String)]) -> String {
+    let targets: Vec<String> = targets
+        .iter()
+        .map(|(target, labels)| format!("{{ targets: ['{target}'], labels: {{ {labels} }} }}"))
+        .collect();
+    format!(
+        "scrape_configs:\n  - {{ job_name: test, static_configs: [{}] }}\n",
+        targets.join(", ")
+    )
 }
 
 /// A query within a URL.

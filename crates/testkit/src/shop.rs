@@ -1,13 +1,15 @@
 //! A small shop service whose release and health a test can change while it runs.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// One colour of the shop: `/health/ready`, `/api/v1/version`, and a page anywhere else.
+/// One colour of the shop: `/health/ready`, `/api/v1/version`, `/metrics` in Prometheus' text format,
+/// and a page anywhere else.
 ///
 /// Each answer names the release in `X-Version`. The server ends with the value.
 #[derive(Debug)]
@@ -19,10 +21,25 @@ pub struct Shop {
 #[derive(Debug)]
 struct Shared {
     behaviour: Mutex<Behaviour>,
+    pages: Mutex<Pages>,
     requests: AtomicU64,
     refused: AtomicU64,
     stop: AtomicBool,
 }
+
+/// The pages that were answered, as `/metrics` tells of them.
+#[derive(Debug, Default)]
+struct Pages {
+    good: u64,
+    bad: u64,
+    /// How many took at most so long.
+    within: [u64; BOUNDS.len()],
+}
+
+/// The bounds of its histogram, in seconds: Prometheus' own.
+const BOUNDS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 #[derive(Clone, Debug)]
 struct Behaviour {
@@ -32,6 +49,8 @@ struct Behaviour {
     ready: u16,
     /// Every so-manieth page request is answered with 500.
     fail_one_in: Option<u64>,
+    /// Every so-manieth page request waits so long.
+    slow_one_in: Option<(u64, Duration)>,
     delay: Duration,
 }
 
@@ -51,8 +70,10 @@ impl Shop {
                 health: "healthy".to_owned(),
                 ready: 200,
                 fail_one_in: None,
+                slow_one_in: None,
                 delay: Duration::ZERO,
             }),
+            pages: Mutex::default(),
             requests: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -102,6 +123,16 @@ impl Shop {
         self.shared.behaviour().fail_one_in = n;
     }
 
+    /// Answers every `n`th page request so much later; `None` ends that.
+    pub fn slow_one_in(&self, slow: Option<(u64, Duration)>) {
+        self.shared.behaviour().slow_one_in = slow;
+    }
+
+    /// The counters of `/metrics` begin anew, as after a restart.
+    pub fn forget(&self) {
+        *self.shared.pages() = Pages::default();
+    }
+
     /// Waits this long before each answer.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.behaviour().delay = delay;
@@ -133,7 +164,43 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In Prometheus' text format. Both statuses are there from the start, as a careful service has it.
+    fn metrics(&self) -> String {
+        let pages = self.pages();
+        let mut text = String::new();
+        for (status, count) in [("200", pages.good), ("500", pages.bad)] {
+            let _ = writeln!(text, "http_requests_total{{status=\"{status}\"}} {count}");
+        }
+        let all = pages.good + pages.bad;
+        let name = "http_request_duration_seconds";
+        for (bound, count) in BOUNDS.iter().zip(pages.within) {
+            let _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {count}");
+        }
+        let _ = writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {all}");
+        text
+    }
+
+    fn page(&self, status: u16, took: Duration) {
+        let mut pages = self.pages();
+        if status < 500 {
+            pages.good += 1;
+        } else {
+            pages.bad += 1;
+        }
+        for (bound, count) in BOUNDS.iter().zip(&mut pages.within) {
+            *count += u64::from(took.as_secs_f64() <= *bound);
+        }
+    }
+
     fn answer(&self, path: &str) -> (u16, String) {
+        if path == "/metrics" {
+            return (200, self.metrics());
+        }
+        let begin = Instant::now();
         let count = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let now = self.behaviour().clone();
         thread::sleep(now.delay);
@@ -144,14 +211,20 @@ impl Shared {
                 (now.ready, body.to_string())
             }
             "/api/v1/version" => (200, serde_json::json!({"version": release}).to_string()),
-            _ if now
-                .fail_one_in
-                .is_some_and(|n| n > 0 && count.is_multiple_of(n)) =>
-            {
-                self.refused.fetch_add(1, Ordering::SeqCst);
-                (500, "the shop is broken\n".to_owned())
+            _ => {
+                let every = |n: u64| n > 0 && count.is_multiple_of(n);
+                if let Some((_, delay)) = now.slow_one_in.filter(|(n, _)| every(*n)) {
+                    thread::sleep(delay);
+                }
+                let answer = if now.fail_one_in.is_some_and(every) {
+                    self.refused.fetch_add(1, Ordering::SeqCst);
+                    (500, "the shop is broken\n".to_owned())
+                } else {
+                    (200, format!("welcome to the shop {release}\n"))
+                };
+                self.page(answer.0, begin.elapsed());
+                answer
             }
-            _ => (200, format!("welcome to the shop {release}\n")),
         }
     }
 }

@@ -102,6 +102,7 @@ impl Rollback<'_> {
             shard: None,
             observer: &gate::observer::StatusLine::new(&|_| ()),
             interrupted: &interrupted,
+            failed_beside: &|| None,
             around: self.around(),
             forever: false,
         };

@@ -95,6 +95,7 @@ impl Rollback<'_> {
             shard: None,
             observer: &gate::observer::StatusLine::new(&say),
             interrupted: &interrupted,
+            failed_beside: &|| None,
             around: self.around(),
             forever: false,
         };

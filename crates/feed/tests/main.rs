@@ -1,0 +1,4 @@
+//! Sources against real servers.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod prometheus;
