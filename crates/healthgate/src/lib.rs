@@ -110,6 +110,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         selects: &|id| job.only.selects(id),
         observer: &view,
         interrupted: &interrupted,
+        failed_beside: &|| None,
         around: probe::ProbeContext {
             env: job.env.clone(),
             hosts: net::hosts::Hosts::new(&job.config.hosts, &job.env),
