@@ -30,6 +30,7 @@ const OURS: &[&str] = &[
     "model",
     "net",
     "onboard",
+    "openssh",
     "page",
     "preflight",
     "probe",

@@ -7,7 +7,7 @@ use crate::job::act::{Repository, Run};
 use testkit::{Compose, Docker, free_port};
 
 /// A release whose health check passes, and one whose does not.
-fn images(docker: &Docker) {
+pub(crate) fn images(docker: &Docker) {
     for (release, ready) in [("v1", "www/ready"), ("v2", "www/not-ready")] {
         let files = [
             ("run.sh", "exec busybox httpd -f -p 127.0.0.1:$1 -h /www"),
@@ -39,7 +39,7 @@ fn deploy(repository: &Repository, docker: &Docker, compose: Compose, release: &
 }
 
 /// The release that answers, or why none does.
-fn live(port: u16) -> String {
+pub(crate) fn live(port: u16) -> String {
     let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));
     answer.map_or_else(|error| error.to_string(), |answer| answer.text())
 }

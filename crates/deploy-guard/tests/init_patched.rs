@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::init_guards::{images, live};
 use crate::job::act::{Repository, Run};
 use testkit::{Compose, Docker, Sshd, SshdSetup, free_port};
 
@@ -31,31 +32,49 @@ jobs:
         run: |
           install -d -m 700 ~/.ssh
           printf '%s\n' "$KEY" > ~/.ssh/shop && chmod 600 ~/.ssh/shop
-
+BETWEEN
       - name: Start the release
         run: |
-          ssh -i ~/.ssh/shop -p PORT -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null USER@127.0.0.1 "cd FOLDER && COMMAND"
+          ssh -i ~/.ssh/shop WAY-p PORT -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null USER@127.0.0.1 "cd FOLDER && COMMAND"
 "#;
 
-/// The release that answers, or why none does.
-fn live(port: u16) -> String {
-    let answer = testkit::get(&format!("http://127.0.0.1:{port}/version"));
-    answer.map_or_else(|error| error.to_string(), |answer| answer.text())
-}
+/// The key of a machine in between, which has its own.
+const BETWEEN: &str = r#"
+      - name: Key of the machine in between
+        env:
+          KEY: ${{ secrets.EDGE_KEY }}
+        run: printf '%s\n' "$KEY" > ~/.ssh/edge && chmod 600 ~/.ssh/edge
+"#;
 
-/// A repository whose workflow logs in to a machine, and that machine.
+/// A repository whose workflow logs in to a machine, that machine, and the one in between.
 struct Shop {
     repository: Repository,
     sshd: Sshd,
+    edge: Option<Sshd>,
 }
 
 impl Shop {
     fn new(setup: SshdSetup, command: &str) -> Shop {
+        Shop::behind(None, setup, command)
+    }
+
+    /// By way of another machine, where there is one.
+    fn behind(edge: Option<Sshd>, setup: SshdSetup, command: &str) -> Shop {
         let sshd = setup.start();
         let folder = sshd.folder().join("shop");
         fs::create_dir(&folder).unwrap();
         let repository = Repository::new();
+        let way = edge.as_ref().map_or_else(String::new, |edge| {
+            format!(
+                "-o ProxyCommand='ssh -i ~/.ssh/edge -p {} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -W %h:%p {}@127.0.0.1' ",
+                edge.port(),
+                edge.user()
+            )
+        });
+        let between = edge.as_ref().map_or("", |_| BETWEEN);
         let workflow = WORKFLOW
+            .replace("BETWEEN\n", between)
+            .replace("WAY", &way)
             .replace("PORT", &sshd.port().to_string())
             .replace("USER", sshd.user())
             .replace("FOLDER", folder.to_str().unwrap())
@@ -65,7 +84,11 @@ impl Shop {
                 "UserKnownHostsFile",
             );
         repository.write(".github/workflows/deploy.yml", &workflow);
-        Shop { repository, sshd }
+        Shop {
+            repository,
+            sshd,
+            edge,
+        }
     }
 
     /// Adds the steps, and the keys that a person fetches.
@@ -78,7 +101,10 @@ impl Shop {
             .args(more)
             .assert()
             .code(0);
-        let known = self.sshd.known_hosts();
+        let mut known = self.sshd.known_hosts();
+        if let Some(edge) = &self.edge {
+            known.push_str(&edge.known_hosts());
+        }
         self.repository.write(".github/known_hosts", &known);
         String::from_utf8_lossy(&output.get_output().stdout).into_owned()
     }
@@ -86,20 +112,11 @@ impl Shop {
     fn deploy(&self, release: &str) -> Run {
         let (release, key) = (format!("release={release}"), self.sshd.private_key());
         let key = format!("SHOP_KEY={key}");
-        let words = ["workflow_dispatch", "--input", &release, "--secret", &key];
+        let mut words = vec!["workflow_dispatch", "--input", &release, "--secret", &key];
+        let edge = self.edge.as_ref();
+        let edge = edge.map(|edge| format!("EDGE_KEY={}", edge.private_key()));
+        words.extend(edge.iter().flat_map(|key| ["--secret", key]));
         self.repository.act(&words)
-    }
-}
-
-/// A release whose health check passes, and one whose does not.
-fn images(docker: &Docker) {
-    for (release, ready) in [("v1", "www/ready"), ("v2", "www/not-ready")] {
-        let files = [
-            ("run.sh", "exec busybox httpd -f -p 127.0.0.1:$1 -h /www"),
-            ("www/version", release),
-            (ready, "ok"),
-        ];
-        docker.image(&format!("shop:{release}"), &files);
     }
 }
 
@@ -190,8 +207,20 @@ fn a_script_over_ssh_is_gated_from_its_machine() {
 /// The script takes the release, so the same script on the same machine goes back.
 #[test]
 fn a_script_over_ssh_that_takes_the_release_goes_back_where_it_is() {
+    goes_back_where_it_is(None);
+}
+
+/// And so it does by way of another machine, as the workflow goes it.
+#[test]
+fn a_machine_behind_a_jump_host_is_reached_as_the_workflow_reaches_it() {
+    let config = goes_back_where_it_is(Some(Sshd::start()));
+    assert!(config.contains("jump: bastion"), "{config}");
+}
+
+fn goes_back_where_it_is(edge: Option<Sshd>) -> String {
     let port = free_port();
-    let shop = Shop::new(SshdSetup::default(), "TAG=$SHOP_TAG ./switch.sh");
+    let setup = SshdSetup::default();
+    let shop = Shop::behind(edge, setup, "TAG=$SHOP_TAG ./switch.sh");
     let script = "#!/bin/sh\n# Makes $TAG live.\nset -eu\ntest -d \"releases/$TAG\"\nln -sfn \"releases/$TAG\" new\nmv -T new live\n";
     shop.repository.write("switch.sh", script);
     let there = shop.sshd.folder().join("shop");
@@ -226,4 +255,5 @@ fn a_script_over_ssh_that_takes_the_release_goes_back_where_it_is() {
     assert_eq!(live(port), "v3", "{}", run.log);
     server.kill().unwrap();
     server.wait().unwrap();
+    config
 }

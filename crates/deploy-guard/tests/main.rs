@@ -15,6 +15,7 @@ mod init;
 mod init_cases;
 mod init_guards;
 mod init_patched;
+mod init_ways;
 mod install;
 mod job;
 mod masking;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use openssh::{Hop, Options, Program, Way};
+
 use crate::host::Host;
 
 /// What the options tell.
@@ -44,123 +46,35 @@ impl Told {
 
 /// `None` where the way is told in a form that is not known; other options change nothing here.
 pub(crate) fn read(text: &str) -> Option<Told> {
-    let mut told = Told::default();
-    let mut words = words(text)?.into_iter();
-    while let Some(word) = words.next() {
-        let option = match word.strip_prefix("-o") {
-            Some("") => words.next()?,
-            Some(option) => option.to_owned(),
-            None if word == "-J" => format!("ProxyJump={}", words.next()?),
-            None => continue,
-        };
-        let (key, value) = option.split_once(['=', ' '])?;
-        let value = value.trim_start_matches(['=', ' ']).trim();
-        match key.trim().to_ascii_lowercase().as_str() {
-            "proxyjump" | "proxycommand" if value.eq_ignore_ascii_case("none") => {
-                told.jumps.clear();
-            }
-            "proxyjump" => {
-                let jumps: Option<Vec<Jump>> = value.split(',').map(jump).collect();
-                told.jumps = jumps?;
-            }
-            "proxycommand" => told.jumps = vec![command(value)?],
-            // Which is how checks are turned off.
-            "userknownhostsfile" if value != "/dev/null" && value != "none" => {
-                told.known_hosts = Some(value.to_owned());
-            }
-            _ => {}
-        }
-    }
-    Some(told)
+    let mut options = Options::default();
+    options.read_all(&openssh::words(text)?, Program::Ssh)?;
+    let hops = match options.way {
+        None => Vec::new(),
+        Some(Way::Through(hops)) => hops,
+        Some(Way::Command(_)) => return None,
+    };
+    let jumps: Option<Vec<Jump>> = hops.into_iter().map(jump).collect();
+    Some(Told {
+        known_hosts: options.known_hosts,
+        jumps: jumps?,
+    })
 }
 
-/// `user@host:port`, or the same as an `ssh://` URL.
-fn jump(text: &str) -> Option<Jump> {
-    let text = text.trim();
-    let text = text.strip_prefix("ssh://").unwrap_or(text);
-    let (user, place) = match text.rsplit_once('@') {
-        Some((user, place)) => (Some(user.to_owned()), place),
-        None => (None, text),
-    };
-    let (host, port) = match place.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']')?;
-            (host, rest.strip_prefix(':'))
-        }
-        None => match place.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (place, None),
-        },
-    };
-    let port = match port {
+fn jump(hop: Hop) -> Option<Jump> {
+    let good = |c: char| c.is_alphanumeric() || "-_.:%".contains(c);
+    if !hop.host.chars().all(good) {
+        return None;
+    }
+    let port = match hop.port {
         Some(port) => Some(port.parse().ok()?),
         None => None,
     };
     Some(Jump {
-        user,
-        host: a_host(host)?,
+        user: hop.user,
+        host: hop.host,
         port,
-        key: None,
+        key: hop.key,
     })
-}
-
-fn a_host(text: &str) -> Option<String> {
-    let good = |c: char| c.is_alphanumeric() || "-_.:%".contains(c);
-    (!text.is_empty() && !text.starts_with('-') && text.chars().all(good)).then(|| text.to_owned())
-}
-
-/// `ssh -W %h:%p user@host`, with options that tell of that host alone.
-fn command(text: &str) -> Option<Jump> {
-    let words = words(text)?;
-    let (program, rest) = words.split_first()?;
-    if program != "ssh" && !program.ends_with("/ssh") {
-        return None;
-    }
-    let mut rest = rest.iter();
-    let (mut found, mut forwards): (Option<Jump>, bool) = (None, false);
-    let (mut port, mut user, mut key) = (None, None, None);
-    while let Some(word) = rest.next() {
-        match word.as_str() {
-            "-W" => forwards = matches!(rest.next()?.as_str(), "%h:%p" | "[%h]:%p"),
-            "-p" => port = Some(rest.next()?.parse().ok()?),
-            "-l" => user = Some(rest.next()?.clone()),
-            "-i" => key = Some(rest.next()?.clone()),
-            // How it checks and asks is ours.
-            "-o" => drop(rest.next()?),
-            "-q" | "-T" | "-4" | "-6" | "-C" => {}
-            word if word.starts_with("-o") => {}
-            word if word.starts_with('-') => return None,
-            word if found.is_none() => found = Some(jump(word)?),
-            _ => return None,
-        }
-    }
-    let found = found?;
-    forwards.then_some(Jump {
-        user: user.or(found.user),
-        port: port.or(found.port),
-        key,
-        ..found
-    })
-}
-
-/// The words of a command line, with quotes as a shell has them.
-fn words(text: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '\\') => word.get_or_insert_default().push(chars.next()?),
-            (None, _) if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The machines of `hosts:`, as the workflow logs in to them.
 
-use survey::{Deployment, Fact, Job, Tool, Value};
+use survey::{Client, Deployment, Fact, Job, Login, Need, SetUp, Value};
 
 use crate::handed::Handed;
 use crate::machine::Machine;
@@ -14,11 +14,15 @@ pub const KNOWN_HOSTS: &str = ".github/known_hosts";
 pub struct Reached {
     pub name: String,
     pub entry: Map,
-    /// The variable with the private key.
-    pub key_env: String,
-    /// For `ssh-keyscan`: what a person puts there, and the port.
+    /// The variable with the private key, unless the `ssh` program finds one by itself.
+    pub key_env: Option<String>,
+    /// The machines by way of which it is reached, the first first.
+    pub between: Vec<Reached>,
+    /// For a person who fetches its key: what the program is called with, and the port.
     pub address: Value,
+    pub user: Option<Value>,
     pub port: Option<Value>,
+    pub by_program: bool,
     /// A secret of the workflow that holds its key already.
     pub known: Option<Fact<Value>>,
     /// Whether a person has to fetch its key.
@@ -34,12 +38,22 @@ pub enum Unreachable {
         "the secret with the key of the login is encoded (base64), and deploy-guard reads a key as it is"
     )]
     Encoded,
-    #[error("the machine is reached by way of another one")]
-    Jump,
     #[error("no secret with the key of the login is seen in the job")]
     NoKey,
+    #[error("no secret with the key of the machine in between is seen in the job")]
+    NoKeyBetween,
     #[error("only the shell of the workflow knows the login's {0}")]
     Unknown(&'static str),
+    #[error(
+        "the `ssh` program is told the way by an option ({0}); in `~/.ssh/config`, or in a file that `ssh-config` names, `ssh: openssh` \
+         would go the same way"
+    )]
+    Options(Need),
+    #[error(
+        "the step that deploys tells the `ssh` program the way ({0}), and a check before that step would not know it; in a step of its \
+         own before, `ssh: openssh` would go the same way"
+    )]
+    Late(Need),
 }
 
 /// The machines that the deployment logs in to; none where it runs on the runner.
@@ -54,42 +68,35 @@ pub fn reached(
         .and_then(|login| login.key.as_ref())
         .map(|key| key.value.clone())
         .or_else(|| job.and_then(agent_key));
-    let (addresses, user, port) = if !machines.is_empty() {
+    if !machines.is_empty() {
         return named(machines, key.as_ref(), handed);
-    } else if let Some(login) = login {
-        let address = &login.address.value;
-        // Actions take several machines in one input.
-        let addresses = match address.literal() {
-            Some(all) if all.contains(',') => {
-                all.split(',').map(str::trim).map(Value::new).collect()
-            }
-            _ => vec![address.clone()],
-        };
-        let value = |fact: &Option<Fact<Value>>| fact.as_ref().map(|fact| fact.value.clone());
-        (addresses, value(&login.user), value(&login.port))
-    } else if let Tool::Kamal(call) = &deployment.tool {
-        let hosts = call.hosts.iter().map(|host| Value::new(&*host.value));
-        let user = call.user.as_ref().map(|user| Value::new(&*user.value));
-        (hosts.collect(), user, None)
-    } else {
+    }
+    let Some(login) = login else {
         return Ok(Vec::new());
     };
-    let has_password = login.is_some_and(|login| login.password.is_some());
-    let key = match key {
-        Some(key) => key,
-        None if has_password => return Err(Unreachable::Password),
-        None => return Err(Unreachable::NoKey),
+    let first = deployment.steps.iter().min().copied().unwrap_or_default();
+    let means = Means {
+        client: login.client.as_ref(),
+        to_fetch: !job.is_some_and(writes_known_hosts),
     };
-    if job.is_some_and(decodes_a_key) {
+    means.can_be_told(first)?;
+    if key.is_none() && login.password.is_some() {
+        return Err(Unreachable::Password);
+    }
+    if means.client.is_none() && job.is_some_and(decodes_a_key) {
         return Err(Unreachable::Encoded);
     }
-    if login.is_some_and(|login| login.jump.is_some()) {
-        return Err(Unreachable::Jump);
-    }
-    let key_env = variable(&key, "DEPLOY_SSH_KEY", handed).ok_or(Unreachable::NoKey)?;
-    let passphrase = passphrase(deployment, job)
-        .and_then(|value| variable(&value, "DEPLOY_SSH_PASSPHRASE", handed));
+    let between = between(login, &means, handed)?;
+    // Actions take several machines in one input.
+    let addresses = match login.address.value.literal() {
+        Some(all) if all.contains(',') => all.split(',').map(str::trim).map(Value::new).collect(),
+        _ => vec![login.address.value.clone()],
+    };
     let several = addresses.len() > 1;
+    let key = key.filter(|_| means.takes_key());
+    if key.is_none() && means.client.is_none() {
+        return Err(Unreachable::NoKey);
+    }
     let mut all = Vec::new();
     for (nth, address) in addresses.into_iter().enumerate() {
         let name = if several {
@@ -97,6 +104,100 @@ pub fn reached(
         } else {
             "server".to_owned()
         };
+        let known = login.known_hosts.clone();
+        let one = means.machine(name, login, address, key.as_ref(), handed)?;
+        all.push(one.behind(between.clone(), known));
+    }
+    Ok(all)
+}
+
+/// The machines in between, the first first.
+fn between(
+    login: &Login,
+    means: &Means<'_>,
+    handed: &mut Handed,
+) -> Result<Vec<Reached>, Unreachable> {
+    let mut chain: Vec<&Login> =
+        std::iter::successors(login.jump.as_deref(), |jump| jump.jump.as_deref()).collect();
+    chain.reverse();
+    let several = chain.len() > 1;
+    let mut all: Vec<Reached> = Vec::new();
+    for (nth, jump) in chain.into_iter().enumerate() {
+        let key = jump.key.as_ref().map(|key| &key.value);
+        if key.is_none() && jump.password.is_some() {
+            return Err(Unreachable::Password);
+        }
+        if key.is_none() && means.client.is_none() {
+            return Err(Unreachable::NoKeyBetween);
+        }
+        let name = if several {
+            format!("bastion-{}", nth + 1)
+        } else {
+            "bastion".to_owned()
+        };
+        let key = key.filter(|_| means.takes_key());
+        let one = means.machine(name, jump, jump.address.value.clone(), key, handed)?;
+        all.push(one.behind(all.clone(), None));
+    }
+    Ok(all)
+}
+
+impl Reached {
+    /// The same by way of others.
+    fn behind(mut self, between: Vec<Reached>, known: Option<Fact<Value>>) -> Reached {
+        if let Some(last) = between.last() {
+            self.entry.add("jump", Tree::text(&last.name));
+        }
+        Reached {
+            between,
+            known,
+            ..self
+        }
+    }
+}
+
+/// How all machines of a deployment are reached.
+struct Means<'d> {
+    /// Where only the `ssh` program gets there.
+    client: Option<&'d Client>,
+    to_fetch: bool,
+}
+
+impl Means<'_> {
+    /// Whether what the program is told is there before the first step that deploys.
+    fn can_be_told(&self, first: usize) -> Result<(), Unreachable> {
+        let Some(client) = self.client else {
+            return Ok(());
+        };
+        let need = || client.need.value.clone();
+        match client.set_up {
+            SetUp::Options => Err(Unreachable::Options(need())),
+            SetUp::Step(step) if step >= first => Err(Unreachable::Late(need())),
+            SetUp::Step(_) | SetUp::File(_) => Ok(()),
+        }
+    }
+
+    /// Whether a key of a variable logs in: one that has a certificate needs its file.
+    fn takes_key(&self) -> bool {
+        let needs_file = |client: &&Client| {
+            matches!(
+                client.need.value,
+                Need::Certificate(_) | Need::Agent | Need::File(_)
+            )
+        };
+        self.client.filter(needs_file).is_none()
+    }
+
+    fn machine(
+        &self,
+        name: String,
+        login: &Login,
+        address: Value,
+        key: Option<&Value>,
+        handed: &mut Handed,
+    ) -> Result<Reached, Unreachable> {
+        let value = |fact: &Option<Fact<Value>>| fact.as_ref().map(|fact| fact.value.clone());
+        let (user, port) = (value(&login.user), value(&login.port));
         let text = handed
             .filled(&address, "DEPLOY_HOST")
             .ok_or(Unreachable::Unknown("address"))?;
@@ -113,26 +214,57 @@ pub fn reached(
                 .ok_or(Unreachable::Unknown("port"))?;
             entry.add("port", number(&text));
         }
-        entry.add("key-env", Tree::text(&key_env));
-        if let Some(passphrase) = &passphrase {
-            entry.add("passphrase-env", Tree::text(passphrase));
+        if let Some(client) = self.client {
+            let note = format!("For {} ({}).", client.need.value, client.need.at);
+            entry.add_noted(&note, "ssh", Tree::plain("openssh"));
+            if let SetUp::File(file) = &client.set_up {
+                let file = at_home(file).ok_or(Unreachable::Unknown("configuration"))?;
+                entry.add("ssh-config", Tree::filled(&file));
+            }
+        }
+        let key_env = match key {
+            Some(key) => Some(variable(key, "DEPLOY_SSH_KEY", handed).ok_or(Unreachable::NoKey)?),
+            None => None,
+        };
+        if let Some(key_env) = &key_env {
+            entry.add("key-env", Tree::text(key_env));
+            let passphrase = login.passphrase.as_ref();
+            let passphrase =
+                passphrase.and_then(|fact| variable(&fact.value, "DEPLOY_SSH_PASSPHRASE", handed));
+            if let Some(passphrase) = &passphrase {
+                entry.add("passphrase-env", Tree::text(passphrase));
+            }
+        } else if let Some(file) = self.client.and_then(|client| client.key_file.as_ref())
+            && login.client.is_some()
+        {
+            let file = at_home(file).ok_or(Unreachable::Unknown("key"))?;
+            entry.add("key-file", Tree::filled(&file));
         }
         // Else the job itself writes the usual file, before our steps.
-        let to_fetch = !job.is_some_and(writes_known_hosts);
-        if to_fetch {
+        if self.to_fetch {
             entry.add("known-hosts", Tree::text(KNOWN_HOSTS));
         }
-        all.push(Reached {
-            to_fetch,
+        Ok(Reached {
             name,
             entry,
-            key_env: key_env.clone(),
+            key_env,
+            between: Vec::new(),
             address,
-            port: port.clone(),
-            known: login.and_then(|login| login.known_hosts.clone()),
-        });
+            user,
+            port,
+            by_program: self.client.is_some(),
+            known: None,
+            to_fetch: self.to_fetch,
+        })
     }
-    Ok(all)
+}
+
+/// A path as the configuration has it: a shell's `~` is no folder there.
+fn at_home(path: &str) -> Option<String> {
+    match path.strip_prefix("~/") {
+        Some(rest) => (!rest.contains('$')).then(|| format!("${{HOME}}/{rest}")),
+        None => (!path.contains(['$', '~', '`'])).then(|| path.to_owned()),
+    }
 }
 
 /// Those of `--host`, with the key that the workflow has.
@@ -155,9 +287,12 @@ fn named(
         Reached {
             name: machine.name.clone(),
             entry,
-            key_env: key_env.clone(),
+            key_env: Some(key_env.clone()),
+            between: Vec::new(),
             address: Value::new(&*machine.address),
+            user: Some(Value::new(&*machine.user)),
             port: machine.port.map(|port| Value::new(port.to_string())),
+            by_program: false,
             known: None,
             to_fetch: true,
         }
@@ -185,17 +320,6 @@ fn agent_key(job: &Job) -> Option<Value> {
     let inputs = job.steps.iter().flat_map(|step| &step.with);
     let mut keys = inputs.filter(|(name, _)| name == "ssh-private-key");
     keys.next().map(|(_, text)| text.value.clone())
-}
-
-/// The key's passphrase, as a deploying step has it.
-fn passphrase(deployment: &Deployment, job: Option<&Job>) -> Option<Value> {
-    let steps = deployment
-        .steps
-        .iter()
-        .filter_map(|nth| job?.steps.get(*nth));
-    let mut inputs = steps.flat_map(|step| &step.with);
-    let found = inputs.find(|(name, _)| matches!(name.as_str(), "passphrase" | "ssh_passphrase"));
-    found.map(|(_, text)| text.value.clone())
 }
 
 /// Whether a step writes a key that it decodes first.
@@ -234,9 +358,49 @@ fn writes_known_hosts(job: &Job) -> bool {
     })
 }
 
-/// `ssh-keyscan`, for a person: what only a secret holds is in capitals.
+/// Commands with which a person fetches the keys: what only a secret holds is in capitals.
 pub fn keyscan(all: &[Reached]) -> String {
-    let word = |value: &Value| match value.literal() {
+    let Some(first) = all.first() else {
+        return String::new();
+    };
+    let addresses: Vec<String> = all.iter().map(|one| word(&one.address)).collect();
+    let addresses = addresses.join(" ");
+    // By way of others, only the program itself gets there.
+    if first.by_program {
+        let hops = first.between.iter().map(|jump| {
+            let port = jump.port.as_ref();
+            let port = port.map_or(String::new(), |port| format!(":{}", word(port)));
+            format!("{}{}{port}", user_at(jump), word(&jump.address))
+        });
+        let hops = hops.collect::<Vec<_>>().join(",");
+        let way = if hops.is_empty() {
+            String::new()
+        } else {
+            format!("-J {hops} ")
+        };
+        let (user, port) = (user_at(first), port_option(first));
+        return format!(
+            "ssh -o UserKnownHostsFile={KNOWN_HOSTS} {way}{port}{user}{addresses} true"
+        );
+    }
+    let mut commands: Vec<String> = Vec::new();
+    let machines = first.between.iter().map(|one| (one, word(&one.address)));
+    for (nth, (one, addresses)) in machines.chain([(first, addresses)]).enumerate() {
+        let way = first.between[..nth].iter().map(|jump| {
+            let (user, port) = (user_at(jump), port_option(jump));
+            format!("ssh {port}{user}{} ", word(&jump.address))
+        });
+        let into = if nth == 0 { ">" } else { ">>" };
+        let (way, port) = (way.collect::<String>(), port_option(one));
+        commands.push(format!(
+            "{way}ssh-keyscan {port}{addresses} {into}{KNOWN_HOSTS}"
+        ));
+    }
+    commands.join(" && ")
+}
+
+fn word(value: &Value) -> String {
+    match value.literal() {
         Some(literal) => remote::quote(literal),
         None => value
             .secrets()
@@ -244,16 +408,18 @@ pub fn keyscan(all: &[Reached]) -> String {
             .chain(value.variables())
             .next()
             .unwrap_or_else(|| "ADDRESS".to_owned()),
-    };
-    let port = all
-        .iter()
-        .find_map(|one| one.port.as_ref())
-        .filter(|port| port.literal() != Some("22"))
-        .map(|port| format!("-p {} ", word(port)));
-    let addresses: Vec<String> = all.iter().map(|one| word(&one.address)).collect();
-    format!(
-        "ssh-keyscan {}{} >{KNOWN_HOSTS}",
-        port.unwrap_or_default(),
-        addresses.join(" ")
-    )
+    }
+}
+
+fn user_at(one: &Reached) -> String {
+    let user = one.user.as_ref();
+    user.map_or_else(String::new, |user| format!("{}@", word(user)))
+}
+
+fn port_option(one: &Reached) -> String {
+    let port = one
+        .port
+        .as_ref()
+        .filter(|port| port.literal() != Some("22"));
+    port.map_or_else(String::new, |port| format!("-p {} ", word(port)))
 }

@@ -26,8 +26,10 @@ pub fn of(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {
         && needs_hosts(facts)
     {
         let mut hosts = Map::default();
-        for one in all {
-            hosts.add(&one.name, Tree::Map(one.entry.clone()));
+        for one in all.iter().flat_map(|one| one.between.iter().chain([one])) {
+            if hosts.get(&one.name).is_none() {
+                hosts.add(&one.name, Tree::Map(one.entry.clone()));
+            }
         }
         map.add_noted(
             "The login of the workflow that deploys.",
@@ -75,13 +77,11 @@ fn hosts<'f>(facts: &'f Facts<'_, '_>) -> &'f [Reached] {
 fn preflight(facts: &Facts<'_, '_>) -> Map {
     let mut map = Map::default();
     let hosts = hosts(facts);
-    if let Some(first) = hosts.first() {
-        let names = hosts.iter().map(|one| one.name.as_str());
-        let key = Map::default()
-            .with("name", Tree::text(&first.key_env))
-            .with("kind", Tree::plain("ssh-private-key"))
-            .with("hosts", Tree::texts(names));
-        map.add("secrets", Tree::List(vec![Tree::Map(key)]));
+    if !hosts.is_empty() {
+        let keys = keys(hosts);
+        if !keys.is_empty() {
+            map.add("secrets", Tree::List(keys));
+        }
         let docker = matches!(facts.group.lead.tool, Tool::Compose(_) | Tool::Kamal(_));
         let each = hosts.iter().map(|one| {
             let mut check = Map::default().with("host", Tree::text(&one.name));
@@ -103,6 +103,28 @@ fn preflight(facts: &Facts<'_, '_>) -> Map {
         map.add("disk", Tree::List(vec![Tree::Map(disk)]));
     }
     map
+}
+
+/// Each key with the machines that it opens.
+fn keys(hosts: &[Reached]) -> Vec<Tree> {
+    let mut keys: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in hosts.iter().flat_map(|one| one.between.iter().chain([one])) {
+        let Some(key) = &one.key_env else { continue };
+        match keys.iter_mut().find(|(there, _)| there == key) {
+            Some((_, names)) if names.contains(&one.name.as_str()) => {}
+            Some((_, names)) => names.push(&one.name),
+            None => keys.push((key, vec![&one.name])),
+        }
+    }
+    let each = keys.into_iter().map(|(key, names)| {
+        Tree::Map(
+            Map::default()
+                .with("name", Tree::text(key))
+                .with("kind", Tree::plain("ssh-private-key"))
+                .with("hosts", Tree::texts(names)),
+        )
+    });
+    each.collect()
 }
 
 fn healthgate(facts: &Facts<'_, '_>, handed: &mut Handed) -> Map {

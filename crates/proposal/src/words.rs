@@ -197,7 +197,27 @@ fn login(lead: &Deployment, table: &mut Table<'_>) {
     table.fact("port", login.port.as_ref());
     table.fact("key", login.key.as_ref());
     table.fact("password", login.password.as_ref());
-    table.fact("by way of", login.jump.as_ref());
+    for jump in std::iter::successors(login.jump.as_deref(), |jump| jump.jump.as_deref()) {
+        let user = jump.user.as_ref();
+        let user = user.map_or(String::new(), |user| format!("{}@", user.value));
+        let port = jump.port.as_ref();
+        let port = port.map_or(String::new(), |port| format!(":{}", port.value));
+        let key = jump.key.as_ref();
+        let key = key.map_or(String::new(), |key| format!(", with {}", key.value));
+        table.row(
+            "by way of",
+            &format!(
+                "{user}{}{port}{key} ({})",
+                jump.address.value, jump.address.at
+            ),
+        );
+    }
+    if let Some(client) = &login.client {
+        table.row(
+            "by `ssh` alone",
+            &format!("for {} ({})", client.need.value, client.need.at),
+        );
+    }
 }
 
 fn images<'g>(group: &'g Group<'_>) -> Vec<&'g OwnImage> {

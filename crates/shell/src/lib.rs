@@ -4,11 +4,13 @@
 //! that a command's words come out whole, with the variables that are known and the line of each. Nothing is run, and a
 //! text that is no program ends too. Expressions of GitHub Actions (`${{ … }}`) stay as they are.
 
+mod arguments;
 mod command;
 mod program;
 mod word;
 mod wrapping;
 
+pub use arguments::Arguments;
 pub use command::{Command, HEAD, Input, Lookup, Word};
 pub use program::Program;
 

@@ -33,7 +33,7 @@ impl Reader<'_> {
             .next()
             .unwrap_or_default()
             .to_ascii_lowercase();
-        crate::leaves::left_behind(&name, &with, step.id.as_deref(), &mut self.scope);
+        crate::leaves::left_behind(&name, &with, step.id.as_deref(), self.step, &mut self.scope);
         if let Some((login, program)) = crate::uses::remote_program(&name, &with, &at, &self.scope)
         {
             // Its own `with:` is a mapping of this step; the lines of `script:` are the workflow's.

@@ -203,8 +203,13 @@ pub(crate) fn kamal_login(call: &crate::tool::KamalCall, run: &Run) -> Option<Lo
         port: None,
         key: run.scope.key(None),
         known_hosts: run.scope.known_hosts.clone(),
+        passphrase: None,
         password: None,
-        jump: None,
+        jump: call
+            .proxy
+            .as_ref()
+            .and_then(|proxy| crate::ssh::proxy(proxy, &run.scope)),
+        client: None,
     })
 }
 

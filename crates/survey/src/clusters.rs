@@ -1,8 +1,8 @@
 //! The command lines of Kubernetes, Helm and AWS.
 
-use crate::arguments::Arguments;
 use crate::deed::Deed;
 use crate::tool::{EcsCall, HelmCall, KubectlCall, PlatformCall, Tool};
+use shell::Arguments;
 use workflow::Value;
 use workflow::{Fact, Line};
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::arguments::Arguments;
 use crate::clusters::{aws, helm, kubectl};
 use crate::containers::{compose, docker, kamal};
 use crate::deed::Deed;
 use crate::tool::{FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, Tool};
 use crate::web::web;
+use shell::Arguments;
 use workflow::Value;
 use workflow::{Fact, Line};
 

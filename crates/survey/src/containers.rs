@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::arguments::Arguments;
 use crate::deed::Deed;
 use crate::tool::{ComposeCall, KamalCall, Tool};
+use shell::Arguments;
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -211,6 +211,7 @@ pub(crate) fn kamal(words: &[String], program: &str, env: &BTreeMap<String, Stri
         registry: None,
         hosts: Vec::new(),
         user: None,
+        proxy: None,
         program: program.to_owned(),
     })))]
 }

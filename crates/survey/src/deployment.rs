@@ -1,5 +1,7 @@
 //! How a workflow deploys: the tool, the place, the release, and the line that tells each.
 
+use std::fmt;
+
 use crate::tool::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -80,12 +82,65 @@ pub struct Login {
     pub port: Option<Fact<Value>>,
     /// The secret with the private key: `${{ secrets.VPS_SSH_KEY }}`.
     pub key: Option<Fact<Value>>,
+    pub passphrase: Option<Fact<Value>>,
     /// The secret or text with the host's key, where the workflow has one.
     pub known_hosts: Option<Fact<Value>>,
     /// The secret with a password, where there is no key: we log in by keys alone.
     pub password: Option<Fact<Value>>,
-    /// The machine in between.
-    pub jump: Option<Fact<Value>>,
+    /// The machine in between, which may be behind another one.
+    pub jump: Option<Box<Login>>,
+    /// Where only the `ssh` program gets there: the address is then the name that it is called with.
+    pub client: Option<Client>,
+}
+
+/// What only the `ssh` program of the job can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub need: Fact<Need>,
+    pub set_up: SetUp,
+    /// The file with the key that its options name.
+    pub key_file: Option<String>,
+}
+
+/// For what the `ssh` program is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The keys of its agent: which of them logs in is not known.
+    Agent,
+    /// The certificate of a key, in a file beside it.
+    Certificate(String),
+    /// Hosts that present a certificate.
+    Authority,
+    /// `ProxyCommand`.
+    Command(String),
+    /// `Match exec …`: only the program can tell whether it holds.
+    Condition(String),
+    /// A configuration of its own, which `-F` names.
+    File(String),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Need::Agent => out.write_str("the keys of its agent"),
+            Need::Certificate(file) => write!(out, "the certificate {file}"),
+            Need::Authority => out.write_str("@cert-authority in known_hosts"),
+            Need::Command(text) => write!(out, "ProxyCommand {text}"),
+            Need::Condition(text) => out.write_str(text),
+            Need::File(file) => write!(out, "-F {file}"),
+        }
+    }
+}
+
+/// Where the job tells the `ssh` program the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// In options of its command line.
+    Options,
+    /// In a file that `-F` names.
+    File(String),
+    /// In its usual places, which a step of the job fills.
+    Step(usize),
 }
 
 /// An image that a release changes.

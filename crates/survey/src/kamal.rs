@@ -64,6 +64,7 @@ pub(crate) fn completed(repository: &Repository, mut call: KamalCall) -> KamalCa
     call.image = first(&["image"]);
     call.registry = first(&["registry", "server"]);
     call.user = first(&["ssh", "user"]);
+    call.proxy = first(&["ssh", "proxy"]);
     for file in &files {
         let Some(servers) = file.tree.get("servers") else {
             continue;

@@ -1,18 +1,32 @@
 //! What an action leaves for the steps after it.
 
+use crate::deployment::Need;
 use crate::scope::Scope;
 use crate::uses::With;
+use workflow::Fact;
 
 /// What an action leaves for the steps after it: keys, and outputs that a workflow alone tells.
-pub(crate) fn left_behind(name: &str, with: &With, id: Option<&str>, scope: &mut Scope) {
+pub(crate) fn left_behind(
+    name: &str,
+    with: &With,
+    id: Option<&str>,
+    step: usize,
+    scope: &mut Scope,
+) {
     let input = |key: &str| with.get(key).cloned();
     match name {
         "actions/checkout" => {
             scope.checked_out = input("ref").map(|fact| fact.value.text().to_owned());
         }
         "webfactory/ssh-agent" => {
-            if let Some(key) = input("ssh-private-key") {
+            let Some(key) = input("ssh-private-key") else {
+                return;
+            };
+            // Several keys in one agent: which of them logs in is not known.
+            if key.value.expression().is_some() {
                 scope.keys.push((None, key));
+            } else {
+                scope.agent = Some((Fact::new(Need::Agent, key.at), step));
             }
         }
         "shimataro/ssh-key-action" | "kielabokkie/ssh-key-and-known-hosts-action" => {

@@ -9,7 +9,6 @@
 )]
 
 mod actions;
-mod arguments;
 mod assemble;
 mod called;
 mod calls;
@@ -50,7 +49,8 @@ use std::path::PathBuf;
 pub use workflow::{Fact, Job, Line, Step, Text, Value, Workflow};
 
 pub use deployment::{
-    Deployment, Environment, Health, HealthSource, JobId, Login, OwnImage, Rank, Script,
+    Client, Deployment, Environment, Health, HealthSource, JobId, Login, Need, OwnImage, Rank,
+    Script, SetUp,
 };
 pub use look::look;
 pub use tool::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool};

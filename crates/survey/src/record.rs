@@ -193,7 +193,7 @@ pub(crate) fn copied_to(one: &Done<'_>, run: &Run) -> Option<Fact<String>> {
         _ if matches!(&**tool, Tool::Copy { with: "FTP", .. }) => return None,
         _ => {
             let whole = target.text();
-            crate::ssh::split_target(whole)
+            openssh::split_target(whole)
                 .map_or(whole, |(_, path)| path)
                 .to_owned()
         }

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use openssh::Config;
 use shell::{Command, Input, Program};
 
+use crate::deployment::Need;
 use crate::event::Place;
 use crate::repository::joined;
 use crate::run::{MAX_DEPTH, Reader};
+use crate::scope::Written;
 use crate::session::Shell;
 use crate::ssh;
 use workflow::Value;
@@ -71,9 +74,17 @@ impl Reader<'_> {
             if output.ends_with(".ssh/config") {
                 let text = here
                     .clone()
+                    .or_else(|| self.file_among(arguments))
                     .unwrap_or_else(|| arguments.join("\n").replace("\\n", "\n"));
-                ssh::config(&text, at, &mut self.scope);
+                self.ssh_config(&text, at);
+            } else if output.ends_with("-cert.pub") {
+                self.by_program(Need::Certificate(output.clone()), at);
             } else if output.ends_with("known_hosts") {
+                let mut texts = arguments.iter().chain(&here).chain(piped_words());
+                let signed = texts.any(|text| text.contains("@cert-authority"));
+                if signed && self.scope.by_program.is_none() {
+                    self.by_program(Need::Authority, at);
+                }
                 // What `ssh-keyscan` prints is whatever answers: no known key.
                 if let Some(value) = found.filter(|_| WRITERS.contains(&name)) {
                     self.scope.known_hosts = Some(Fact::new(value, at.clone()));
@@ -83,11 +94,45 @@ impl Reader<'_> {
                 self.scope.keys.push((Some(output.clone()), key));
             }
         }
+        let copied = matches!(name, "cp" | "install" | "mv").then(|| arguments.last());
+        if copied
+            .flatten()
+            .is_some_and(|to| to.ends_with(".ssh/config"))
+            && let Some(text) = self.file_among(arguments)
+        {
+            self.ssh_config(&text, at);
+        }
         if name == "ssh-add"
             && let Some(value) = secret(&mut here.iter()).or_else(|| secret(&mut piped_words()))
         {
             self.scope.keys.push((None, Fact::new(value, at.clone())));
         }
+    }
+
+    fn ssh_config(&mut self, text: &str, at: &Line) {
+        // One `echo` after the other.
+        if !Config::begins(text)
+            && let Some(last) = self.scope.client.last_mut()
+        {
+            last.config.append(text);
+            return;
+        }
+        self.scope.client.push(Written {
+            config: Config::read(text),
+            at: at.clone(),
+            step: self.step,
+        });
+    }
+
+    fn by_program(&mut self, need: Need, at: &Line) {
+        self.scope.by_program = Some((Fact::new(need, at.clone()), self.step));
+    }
+
+    /// The text of the first argument that is a file of the repository.
+    fn file_among(&self, arguments: &[String]) -> Option<String> {
+        let paths = arguments.iter().filter_map(|word| joined("", word));
+        let mut texts = paths.filter_map(|path| self.repository.text(&path));
+        texts.next()
     }
 
     /// What `ssh` runs on the machine that it goes to: its words, what it reads, or a file of the repository.

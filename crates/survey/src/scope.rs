@@ -2,13 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deployment::Login;
-use workflow::Fact;
+use crate::deployment::Need;
+use openssh::Config;
 use workflow::Value;
 use workflow::expression;
+use workflow::{Fact, Line};
 
 /// A longer value is not kept.
 const MAX_VALUE: usize = 1 << 13;
+
+/// A configuration of the `ssh` program that the job writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) config: Config,
+    pub(crate) at: Line,
+    pub(crate) step: usize,
+}
 
 /// The contexts of a job, and what its steps have left behind.
 #[derive(Clone, Debug, Default)]
@@ -27,10 +36,11 @@ pub(crate) struct Scope {
     pub(crate) known_hosts: Option<Fact<Value>>,
     /// The `ref` that is checked out, where it is not the one of the run.
     pub(crate) checked_out: Option<String>,
-    /// What `~/.ssh/config` calls a machine.
-    pub(crate) aliases: BTreeMap<String, Login>,
-    /// Key files of an alias.
-    pub(crate) alias_keys: BTreeMap<String, String>,
+    /// What is written into `~/.ssh/config`.
+    pub(crate) client: Vec<Written>,
+    /// Keys in an agent that no single secret is, and a certificate: with the step that brings it.
+    pub(crate) agent: Option<(Fact<Need>, usize)>,
+    pub(crate) by_program: Option<(Fact<Need>, usize)>,
     pub(crate) unsure_outputs: BTreeSet<(String, String)>,
     /// Variables that steps have handed on.
     pub(crate) handed: BTreeSet<String>,
@@ -129,7 +139,7 @@ impl Scope {
         shell::filled(&self.fill(text), &|name| self.variable(name))
     }
 
-    /// The key that `ssh` would use: of the named file, else the last one.
+    /// The key that `ssh` would use: of the named file, else the usual one, else the last.
     pub(crate) fn key(&self, file: Option<&str>) -> Option<Fact<Value>> {
         let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let named = file.and_then(|file| {
@@ -138,6 +148,24 @@ impl Scope {
             };
             self.keys.iter().rev().find(of_file)
         });
-        named.or(self.keys.last()).map(|(_, key)| key.clone())
+        let named = named.map(|(_, key)| key.clone());
+        let last = || self.keys.last().map(|(_, key)| key.clone());
+        named.or_else(|| self.usual_key()).or_else(last)
+    }
+
+    /// The key that `ssh` tries where no file is named: an agent's, or one in a usual file; else the only one.
+    pub(crate) fn usual_key(&self) -> Option<Fact<Value>> {
+        let is_usual = |path: &str| {
+            path.rsplit('/')
+                .next()
+                .is_some_and(|name| name.starts_with("id_"))
+        };
+        let usual = |(path, _): &&(Option<String>, _)| path.as_deref().is_none_or(is_usual);
+        let only = match &self.keys[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        let found = self.keys.iter().rev().find(usual).or(only);
+        found.map(|(_, key)| key.clone())
     }
 }

@@ -1,201 +1,207 @@
-//! The command lines of `ssh`, `scp` and `rsync`: where they go, as whom, with which key.
+//! The machines that `ssh`, `scp` and `rsync` go to: as whom, with which key, and by way of which others.
 
-use crate::deployment::Login;
+use openssh::{Copy, Options, Program, Settings, Way};
+
+use crate::deployment::{Client, Login, Need, SetUp};
 use crate::scope::Scope;
 use workflow::Value;
 use workflow::{Fact, Line};
 
-/// Where a command line goes.
+/// More machines in a row than any network has.
+const MAX_HOPS: usize = 8;
+
+/// What the job's configurations say of a machine by its name.
 #[derive(Debug, Default)]
-struct Options {
-    port: Option<String>,
-    user: Option<String>,
+struct Known {
+    host_name: Option<Fact<Value>>,
+    user: Option<Fact<Value>>,
+    port: Option<Fact<Value>>,
     identity: Option<String>,
-    jump: Option<String>,
+    way: Option<Fact<Way>>,
+    /// What only the `ssh` program can do.
+    own: Option<(Fact<Need>, usize)>,
 }
 
 /// `ssh OPTIONS DESTINATION COMMAND…`: the machine, and the command's words.
 pub(crate) fn ssh(words: &[String], at: &Line, scope: &Scope) -> Option<(Login, Vec<String>)> {
     let mut options = Options::default();
-    let rest = options.read(words.get(1..)?, "BbcDEeFIiJLlmOoPpQRSWw", 'p');
+    let rest = options.read(words.get(1..)?, Program::Ssh);
     let (destination, command) = rest.split_first()?;
-    Some((options.login(destination, at, scope)?, command.to_vec()))
+    Some((login(options, destination, at, scope)?, command.to_vec()))
 }
 
 /// `scp` or `rsync`: the machine and the path that files go to.
 pub(crate) fn copy(words: &[String], at: &Line, scope: &Scope) -> Option<(Login, String)> {
-    let mut options = Options::default();
-    let target = if words.first()?.rsplit('/').next()? == "scp" {
-        let rest = options.read(&words[1..], "cDFiJloPSX", 'P');
-        rest.last()?.clone()
-    } else {
-        // `-e "ssh -p 2222 -i KEY"`, `--rsh=ssh`, and `--port`.
-        let shell = words.iter().enumerate().find_map(|(nth, word)| {
-            let next = || words.get(nth + 1).cloned();
-            let bundled = word.starts_with('-') && !word.starts_with("--") && word.ends_with('e');
-            if bundled || word == "--rsh" {
-                return next();
-            }
-            word.strip_prefix("--rsh=")
-                .or_else(|| word.strip_prefix("-e"))
-                .map(str::to_owned)
-        });
-        if let Some(shell) = shell {
-            let words: Vec<String> = shell.split_whitespace().map(str::to_owned).collect();
-            let from = words
-                .iter()
-                .position(|word| word.ends_with("ssh"))
-                .map_or(0, |at| at + 1);
-            options.read(
-                words.get(from..).unwrap_or_default(),
-                "BbcDEeFIiJLlmOoPpQRSWw",
-                'p',
-            );
-        }
-        let mut operands = words[1..].iter().filter(|word| !word.starts_with('-'));
-        operands.next_back()?.clone()
+    let Copy {
+        options,
+        destination,
+        path,
+    } = Copy::read(words)?;
+    Some((login(options, &destination, at, scope)?, path))
+}
+
+fn login(options: Options, destination: &str, at: &Line, scope: &Scope) -> Option<Login> {
+    let destination = destination.strip_prefix("ssh://").unwrap_or(destination);
+    let (user, name) = match destination.rsplit_once('@') {
+        Some((user, name)) => (Some(user.to_owned()), name),
+        None => (None, destination),
     };
-    let (destination, path) = split_target(&target)?;
-    Some((options.login(destination, at, scope)?, path.to_owned()))
+    if name.is_empty() || name.starts_with('-') {
+        return None;
+    }
+    let fact = |text: String| Fact::new(Value::new(text), at.clone());
+    let (user, port) = (user.or(options.user).map(fact), options.port.map(fact));
+    let file = options.config.filter(|file| !file.ends_with(".ssh/config"));
+    let known = match &file {
+        None => known(name, scope),
+        Some(_) => Known::default(),
+    };
+    let key = scope.key(options.identity.as_deref().or(known.identity.as_deref()));
+    let named = options.way.map(|way| Fact::new(way, at.clone()));
+    let by_options = |need: Need| (Fact::new(need, at.clone()), SetUp::Options);
+    let in_step = |(need, step): (Fact<Need>, usize)| (need, SetUp::Step(step));
+    let is_named = named.is_some();
+    let own_name = (!is_named).then_some(name);
+    let (jump, own) = match named
+        .or(known.way)
+        .map(|way| by_way(own_name, &way, scope, 0))
+    {
+        None => (None, None),
+        Some(Ok(jump)) => (jump, None),
+        Some(Err((need, _))) if is_named => (None, Some(by_options(need.value))),
+        Some(Err(own)) => (None, Some(in_step(own))),
+    };
+    let own = match file {
+        Some(file) if matches!(file.as_str(), "none" | "/dev/null") => own,
+        Some(file) => {
+            let need = Fact::new(Need::File(file.clone()), at.clone());
+            Some((need, SetUp::File(file)))
+        }
+        None => own,
+    };
+    let own = own
+        .or_else(|| {
+            let unclear = || Need::Condition("ProxyJump".to_owned());
+            let way = options.is_unclear.then(unclear);
+            way.or(options.certificate.map(Need::Certificate))
+                .map(by_options)
+        })
+        .or_else(|| known.own.map(in_step))
+        .or_else(|| scope.by_program.clone().map(in_step))
+        .or_else(|| scope.agent.clone().filter(|_| key.is_none()).map(in_step));
+    let client = own.map(|(need, set_up)| Client {
+        need,
+        set_up,
+        key_file: options.identity,
+    });
+    // What its own configuration says, the program reads by itself.
+    let by_name = client.is_some();
+    let told = |fact: Option<Fact<Value>>| fact.filter(|_| !by_name);
+    Some(Login {
+        address: told(known.host_name).unwrap_or_else(|| fact(name.to_owned())),
+        user: user.or_else(|| told(known.user)),
+        port: port.or_else(|| told(known.port)),
+        key,
+        passphrase: None,
+        known_hosts: scope.known_hosts.clone(),
+        password: None,
+        jump: jump.filter(|_| !by_name || is_named),
+        client,
+    })
 }
 
-/// `user@host:/path`; not a path with a colon in it.
-pub(crate) fn split_target(target: &str) -> Option<(&str, &str)> {
-    let mut depth = 0_usize;
-    let at = target.char_indices().find_map(|(at, c)| {
-        match c {
-            '{' | '[' => depth += 1,
-            '}' | ']' => depth = depth.saturating_sub(1),
-            '/' if depth == 0 => return Some(None),
-            ':' if depth == 0 => return Some(Some(at)),
-            _ => {}
+/// The last machine on a way. What only the `ssh` program can do is the error.
+fn by_way(
+    name: Option<&str>,
+    way: &Fact<Way>,
+    scope: &Scope,
+    depth: usize,
+) -> Result<Option<Box<Login>>, (Fact<Need>, usize)> {
+    let hops = match &way.value {
+        Way::Command(text) => {
+            return Err((
+                Fact::new(Need::Command(text.clone()), way.at.clone()),
+                step_of(&way.at, scope),
+            ));
         }
-        None
-    })??;
-    Some((&target[..at], &target[at + 1..]))
-}
-
-impl Options {
-    /// Reads options up to the first operand, and gives it and what follows.
-    fn read(&mut self, words: &[String], with_value: &str, port: char) -> Vec<String> {
-        let mut at = 0;
-        while let Some(word) = words.get(at) {
-            let Some(letters) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
-                return words[at..].to_vec();
-            };
-            at += 1;
-            if letters == "-" {
-                return words[at..].to_vec();
-            }
-            for (nth, letter) in letters.char_indices() {
-                if !with_value.contains(letter) {
-                    continue;
-                }
-                let mut value = letters[nth + letter.len_utf8()..].to_owned();
-                if value.is_empty() {
-                    value = words.get(at).cloned().unwrap_or_default();
-                    at += 1;
-                }
-                self.set(letter, port, value);
-                break;
-            }
+        Way::Through(hops) => hops,
+    };
+    // As the program does: what a pattern says of all hosts leads no host through itself.
+    let mut before = None;
+    for (nth, hop) in hops.iter().take(MAX_HOPS).enumerate() {
+        if name == Some(&*hop.host) {
+            continue;
         }
-        Vec::new()
-    }
-
-    fn set(&mut self, letter: char, port: char, value: String) {
-        match letter {
-            'i' => self.identity = Some(value),
-            'l' => self.user = Some(value),
-            'J' => self.jump = Some(value),
-            'o' => {
-                let (key, value) = value.split_once(['=', ' ']).unwrap_or((&value, ""));
-                let value = value.trim().to_owned();
-                match key.trim().to_ascii_lowercase().as_str() {
-                    "port" => self.port = Some(value),
-                    "user" => self.user = Some(value),
-                    "identityfile" => self.identity = Some(value),
-                    "proxyjump" => self.jump = Some(value),
-                    _ => {}
-                }
-            }
-            letter if letter == port => self.port = Some(value),
-            _ => {}
+        let known = known(&hop.host, scope);
+        if let Some(own) = known.own {
+            return Err(own);
         }
-    }
-
-    fn login(self, destination: &str, at: &Line, scope: &Scope) -> Option<Login> {
-        let destination = destination.strip_prefix("ssh://").unwrap_or(destination);
-        let (user, address) = match destination.rsplit_once('@') {
-            Some((user, address)) => (Some(user.to_owned()), address),
-            None => (None, destination),
-        };
-        if address.is_empty() || address.starts_with('-') {
-            return None;
+        if nth == 0
+            && depth < MAX_HOPS
+            && let Some(way) = &known.way
+        {
+            before = by_way(Some(&hop.host), way, scope, depth + 1)?;
         }
-        let fact = |text: String| Fact::new(Value::new(text), at.clone());
-        let alias = scope.aliases.get(address);
-        let identity = (self.identity).or_else(|| scope.alias_keys.get(address).cloned());
-        let of_alias = |part: fn(&Login) -> &Option<Fact<Value>>| part(alias?).clone();
-        Some(Login {
-            address: alias.map_or_else(|| fact(address.to_owned()), |alias| alias.address.clone()),
-            user: user
-                .or(self.user)
-                .map(fact)
-                .or_else(|| of_alias(|it| &it.user)),
-            port: self.port.map(fact).or_else(|| of_alias(|it| &it.port)),
-            key: scope.key(identity.as_deref()),
+        let fact = |text: &String| Fact::new(Value::new(&**text), way.at.clone());
+        let identity = hop.key.as_deref().or(known.identity.as_deref());
+        before = Some(Box::new(Login {
+            address: known.host_name.unwrap_or_else(|| fact(&hop.host)),
+            user: hop.user.as_ref().map(fact).or(known.user),
+            port: hop.port.as_ref().map(fact).or(known.port),
+            key: match identity {
+                Some(file) => scope.key(Some(file)),
+                None => scope.usual_key(),
+            },
+            passphrase: None,
             known_hosts: scope.known_hosts.clone(),
             password: None,
-            jump: self.jump.map(fact).or_else(|| of_alias(|it| &it.jump)),
-        })
+            jump: before,
+            client: None,
+        }));
     }
+    Ok(before)
 }
 
-/// Reads a `~/.ssh/config` that a workflow writes.
-pub(crate) fn config(text: &str, at: &Line, scope: &mut Scope) {
-    let mut names: Vec<String> = Vec::new();
-    for line in text.lines() {
-        let mut words = line.trim().splitn(2, [' ', '=', '\t']);
-        let (Some(key), Some(value)) = (words.next(), words.next()) else {
-            continue;
-        };
-        let value = value
-            .trim()
-            .trim_start_matches('=')
-            .trim()
-            .trim_matches('"');
-        if key.eq_ignore_ascii_case("host") {
-            let plain = value
-                .split_whitespace()
-                .filter(|name| !name.contains(['*', '?', '!']));
-            names = plain.map(str::to_owned).collect();
-            continue;
-        }
-        for name in &names {
-            let fact = Fact::new(Value::new(value), at.clone());
-            if key.eq_ignore_ascii_case("identityfile") {
-                scope.alias_keys.insert(name.clone(), value.to_owned());
-                continue;
-            }
-            let login = scope.aliases.entry(name.clone()).or_insert_with(|| Login {
-                address: Fact::new(Value::new(&**name), at.clone()),
-                user: None,
-                port: None,
-                key: None,
-                known_hosts: None,
-                password: None,
-                jump: None,
-            });
-            match key.to_ascii_lowercase().as_str() {
-                "hostname" => login.address = fact,
-                "user" => login.user = Some(fact),
-                "port" => login.port = Some(fact),
-                "proxyjump" => login.jump = Some(fact),
-                _ => {}
-            }
-        }
+/// The machine in between that Kamal's own file names: as root, where it names no user.
+pub(crate) fn proxy(proxy: &Fact<String>, scope: &Scope) -> Option<Box<Login>> {
+    let way = Fact::new(Way::jump(&proxy.value)?, proxy.at.clone());
+    by_way(None, &way, scope, 0).ok()?
+}
+
+/// The step that writes the configuration at a line.
+fn step_of(at: &Line, scope: &Scope) -> usize {
+    let written = scope.client.iter().find(|written| written.at == *at);
+    written.map_or(0, |written| written.step)
+}
+
+fn known(name: &str, scope: &Scope) -> Known {
+    let mut all = Known::default();
+    for written in &scope.client {
+        let at = &written.at;
+        let fact = |text: Option<String>| text.map(|text| Fact::new(Value::new(text), at.clone()));
+        let Settings {
+            host_name,
+            user,
+            port,
+            identity,
+            certificate,
+            way,
+            unclear,
+        } = written.config.of(name);
+        all.host_name = all.host_name.or_else(|| fact(host_name));
+        all.user = all.user.or_else(|| fact(user));
+        all.port = all.port.or_else(|| fact(port));
+        all.identity = all.identity.or(identity);
+        all.way = all
+            .way
+            .or_else(|| way.map(|way| Fact::new(way, at.clone())));
+        let own = unclear.map(Need::Condition);
+        let own = own.or(certificate.map(Need::Certificate));
+        all.own = all
+            .own
+            .or_else(|| own.map(|need| (Fact::new(need, at.clone()), written.step)));
     }
+    all
 }
 
 #[cfg(test)]
@@ -227,36 +233,5 @@ mod tests {
         assert_eq!(login.port.unwrap().value.text(), "2222");
         assert_eq!(login.key, Some(key));
         assert_eq!(command, ["cd x", "&& y"]);
-        config(
-            "Host prod\n  HostName 192.0.2.1\n  User app\n  Port 22022\n",
-            &at,
-            &mut scope,
-        );
-        let (login, _) = ssh(&words("ssh|prod|true"), &at, &scope).unwrap();
-        assert_eq!(login.address.value.text(), "192.0.2.1");
-        assert_eq!(login.port.unwrap().value.text(), "22022");
-    }
-
-    #[test]
-    fn where_files_go() {
-        let at = Line::new("a.yml", 3);
-        let scope = Scope::default();
-        for (text, host, path) in [
-            (
-                "rsync|-az|--delete|-e|ssh -p 2222|./|a@h:/srv/x/",
-                "h",
-                "/srv/x/",
-            ),
-            (
-                "rsync|-avze|ssh|out/|${{ secrets.H }}:~/x",
-                "${{ secrets.H }}",
-                "~/x",
-            ),
-            ("scp|-q|-P|22|a|b|u@h:x", "h", "x"),
-        ] {
-            let (login, to) = copy(&words(text), &at, &scope).unwrap();
-            assert_eq!((login.address.value.text(), &*to), (host, path), "{text}");
-        }
-        assert!(copy(&words("rsync|-a|x|./y:z"), &at, &scope).is_none());
     }
 }

@@ -101,6 +101,8 @@ pub struct KamalCall {
     pub registry: Option<Fact<String>>,
     pub hosts: Vec<Fact<String>>,
     pub user: Option<Fact<String>>,
+    /// `user@host` of the machine in between.
+    pub proxy: Option<Fact<String>>,
     /// `kamal`, `bundle exec kamal`, `bin/kamal`: as the workflow calls it.
     pub program: String,
 }

@@ -74,8 +74,22 @@ fn login(
         ])
         .or_else(|| env("SSH_PRIVATE_KEY")),
         known_hosts: first(&["known_hosts"]),
+        passphrase: first(&["passphrase", "ssh_passphrase"]),
         password: first(&["password", "pass"]),
-        jump: first(&["proxy_host"]),
+        jump: first(&["proxy_host"]).map(|address| {
+            Box::new(Login {
+                address,
+                user: first(&["proxy_username"]),
+                port: first(&["proxy_port"]),
+                key: first(&["proxy_key"]),
+                passphrase: first(&["proxy_passphrase"]),
+                known_hosts: None,
+                password: first(&["proxy_password"]),
+                jump: None,
+                client: None,
+            })
+        }),
+        client: None,
     })
 }
 
@@ -342,7 +356,7 @@ pub(crate) fn copy_login(name: &str, with: &With, at: &Line, scope: &Scope) -> O
     login(&first, &of_env, name).or_else(|| {
         // `dest: user@host:/path`.
         let target = first(&["dest", "target"])?;
-        let (destination, _) = crate::ssh::split_target(target.value.text())?;
+        let (destination, _) = openssh::split_target(target.value.text())?;
         let part = |text: &str| Fact::new(Value::new(text), target.at.clone());
         let (user, address) = match destination.rsplit_once('@') {
             Some((user, address)) => (Some(part(user)), part(address)),
@@ -353,9 +367,11 @@ pub(crate) fn copy_login(name: &str, with: &With, at: &Line, scope: &Scope) -> O
             user,
             port: None,
             key: of_env("DEPLOY_KEY"),
+            passphrase: None,
             known_hosts: None,
             password: None,
             jump: None,
+            client: None,
         })
     })
 }

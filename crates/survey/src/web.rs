@@ -1,8 +1,8 @@
 //! The command lines of `curl` and `wget`.
 
-use crate::arguments::Arguments;
 use crate::deed::Deed;
 use crate::tool::Tool;
+use shell::Arguments;
 use workflow::Value;
 
 /// `curl`: a question whether it answers, or a request that starts a deployment.

@@ -385,3 +385,121 @@ fn what_is_handed_to_kubernetes_is_the_release() {
         "${{ inputs.sha }} 8"
     );
 }
+
+/// What is told of a way, without the lines.
+fn way(login: &survey::Login) -> String {
+    let value = |fact: &Option<survey::Fact<survey::Value>>| {
+        fact.as_ref()
+            .map_or("-".to_owned(), |fact| fact.value.to_string())
+    };
+    let one = |login: &survey::Login| {
+        format!(
+            "{}@{}:{} with {}",
+            value(&login.user),
+            login.address.value,
+            value(&login.port),
+            value(&login.key)
+        )
+    };
+    let chain = std::iter::successors(Some(login), |login| login.jump.as_deref());
+    let mut text = chain.map(one).collect::<Vec<_>>().join(" by way of ");
+    if let Some(client) = &login.client {
+        text.push_str(&format!(
+            " by ssh: {} {:?}",
+            client.need.value, client.set_up
+        ));
+    }
+    text.replace("secrets.", "")
+        .replace("${{ ", "")
+        .replace(" }}", "")
+}
+
+#[test]
+fn a_way_through_other_machines_is_read_in_every_form() {
+    const KEYS: &str = concat!(
+        "      - run: |\n",
+        "          echo \"${{ secrets.KEY }}\" > ~/.ssh/id_ed25519\n",
+        "          echo \"${{ secrets.EDGE_KEY }}\" > ~/.ssh/edge\n",
+    );
+    let config = |text: &str| {
+        format!("      - run: |\n          cat > ~/.ssh/config <<'END'\n{text}          END\n")
+    };
+    let run = |text: &str| format!("      - run: {text}\n");
+    let on_box = "ops@box 'cd /srv && docker compose up -d'";
+    let cases = [
+        (
+            run(&format!("ssh -J hop@edge.example:2222 {on_box}")),
+            "ops@box:- with KEY by way of hop@edge.example:2222 with KEY",
+        ),
+        (
+            run(&format!("ssh -i ~/.ssh/id_ed25519 -o ProxyJump=a,b@edge.example {on_box}")),
+            "ops@box:- with KEY by way of b@edge.example:- with KEY by way of -@a:- with KEY",
+        ),
+        (
+            run(&format!("ssh -p 22022 -i ~/.ssh/id_ed25519 -o ProxyCommand=\"ssh -q -W %h:%p -i ~/.ssh/edge ${{{{ secrets.EDGE_USER }}}}@${{{{ vars.EDGE }}}}\" {on_box}")),
+            "ops@box:22022 with KEY by way of EDGE_USER@vars.EDGE:- with EDGE_KEY",
+        ),
+        (
+            config("          Host edge\n            HostName edge.example\n            User hop\n            IdentityFile ~/.ssh/edge\n          Host b*\n            HostName 10.0.0.5\n            ProxyJump edge\n")
+                + &run(&format!("ssh -i ~/.ssh/id_ed25519 {on_box}")),
+            "ops@10.0.0.5:- with KEY by way of hop@edge.example:- with EDGE_KEY",
+        ),
+        (
+            "      - run: printf 'Host box\\n' >> ~/.ssh/config\n      - run: echo '  ProxyJump edge' >> ~/.ssh/config\n".to_owned()
+                + &run(&format!("ssh -i ~/.ssh/id_ed25519 {on_box}")),
+            "ops@box:- with KEY by way of -@edge:- with KEY",
+        ),
+        (
+            "      - uses: appleboy/ssh-action@v1\n        with: { host: box, username: ops, key: \"${{ secrets.KEY }}\", proxy_host: edge, proxy_username: hop, proxy_port: 2222, proxy_key: \"${{ secrets.EDGE_KEY }}\", script: docker compose up -d }\n".to_owned(),
+            "ops@box:- with KEY by way of hop@edge:2222 with EDGE_KEY",
+        ),
+        (
+            config("          Host box\n            User ops\n            ProxyCommand cloudflared access ssh --hostname %h\n")
+                + &run("ssh box 'docker compose up -d'"),
+            "-@box:- with KEY by ssh: ProxyCommand cloudflared access ssh --hostname %h Step(1)",
+        ),
+        (
+            config("          Match exec \"test -f /tmp/x\"\n            ProxyJump edge\n")
+                + &run(&format!("ssh {on_box}")),
+            "ops@box:- with KEY by ssh: Match exec \"test -f /tmp/x\" Step(1)",
+        ),
+        (
+            run("echo \"${{ secrets.CERT }}\" > ~/.ssh/id_ed25519-cert.pub")
+                + &run(&format!("ssh -J hop@edge {on_box}")),
+            "ops@box:- with KEY by way of hop@edge:- with KEY by ssh: the certificate ~/.ssh/id_ed25519-cert.pub Step(1)",
+        ),
+        (
+            run(&format!("ssh -o ProxyCommand='nc -x proxy:1080 %h %p' {on_box}")),
+            "ops@box:- with KEY by ssh: ProxyCommand nc -x proxy:1080 %h %p Options",
+        ),
+        (
+            run(&format!("ssh -F ops/ssh_config {on_box}")),
+            "ops@box:- with KEY by ssh: -F ops/ssh_config File(\"ops/ssh_config\")",
+        ),
+    ];
+    for (text, expected) in cases {
+        let survey = read(&[(FLOW, &steps(&format!("{KEYS}{text}")))]);
+        assert_eq!(
+            way(only(&survey).login.as_ref().unwrap()),
+            expected,
+            "{text}"
+        );
+    }
+    // Two keys in one agent: which of them logs in is not known.
+    let flow = steps(
+        &(concat!(
+            "      - uses: webfactory/ssh-agent@v0.9.1\n",
+            "        with:\n",
+            "          ssh-private-key: |\n",
+            "            ${{ secrets.A }}\n",
+            "            ${{ secrets.B }}\n",
+        )
+        .to_owned()
+            + &run(&format!("ssh {on_box}"))),
+    );
+    let survey = read(&[(FLOW, &flow)]);
+    assert_eq!(
+        way(only(&survey).login.as_ref().unwrap()),
+        "ops@box:- with - by ssh: the keys of its agent Step(0)"
+    );
+}

@@ -1,15 +1,15 @@
 //! A command line as options and operands.
 
 /// A command line as options and operands.
-pub(crate) struct Arguments<'w> {
-    pub(crate) words: &'w [String],
+pub struct Arguments<'w> {
+    pub words: &'w [String],
     /// Options that take a value, with blanks between them.
-    pub(crate) valued: &'static str,
+    pub valued: &'static str,
 }
 
 impl<'w> Arguments<'w> {
     /// The values of an option, by any of its names: `-f x`, `-fx`, `--file x`, `--file=x`.
-    pub(crate) fn all(&self, names: &[&str]) -> Vec<&'w str> {
+    pub fn all(&self, names: &[&str]) -> Vec<&'w str> {
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(word) = self.words.get(at) {
@@ -30,16 +30,16 @@ impl<'w> Arguments<'w> {
         found
     }
 
-    pub(crate) fn one(&self, names: &[&str]) -> Option<&'w str> {
+    pub fn one(&self, names: &[&str]) -> Option<&'w str> {
         self.all(names).last().copied()
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.words.iter().any(|word| word == name)
     }
 
     /// The words that are neither options nor their values.
-    pub(crate) fn operands(&self) -> Vec<&'w str> {
+    pub fn operands(&self) -> Vec<&'w str> {
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(word) = self.words.get(at) {

@@ -1,0 +1,117 @@
+//! `deploy-guard init` where the workflow's machine is not reached directly: by way of another one, or only by the `ssh`
+//! program with what the job tells it.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+/// The steps that a form begins with, and the words between `ssh` and the machine.
+struct Form {
+    name: &'static str,
+    steps: &'static str,
+    call: &'static str,
+}
+
+const FORMS: [Form; 6] = [
+    Form {
+        name: "option",
+        steps: "      - env: { KEY: \"${{ secrets.BOX_KEY }}\" }\n        run: echo \"$KEY\" > ~/.ssh/id_ed25519\n",
+        call: "ssh -J ${{ secrets.HOP_USER }}@${{ vars.HOP }}:2222 ops@10.0.0.5",
+    },
+    Form {
+        name: "configuration",
+        steps: "      - env: { KEY: \"${{ secrets.BOX_KEY }}\", HOP_KEY: \"${{ secrets.HOP_KEY }}\" }\n        run: |\n          echo \"$KEY\" > ~/.ssh/box\n          echo \"$HOP_KEY\" > ~/.ssh/hop\n          cat > ~/.ssh/config <<'END'\n          Host hop\n            HostName hop.example.com\n            User jump\n            IdentityFile ~/.ssh/hop\n          Host box\n            HostName 10.0.0.5\n            User ops\n            IdentityFile ~/.ssh/box\n            ProxyCommand ssh -W %h:%p hop\n          END\n",
+        call: "ssh box",
+    },
+    Form {
+        name: "agent",
+        steps: "      - uses: webfactory/ssh-agent@v0.9.1\n        with:\n          ssh-private-key: |\n            ${{ secrets.BOX_KEY }}\n            ${{ secrets.OTHER_KEY }}\n",
+        call: "ssh -J jump@hop.example.com ops@10.0.0.5",
+    },
+    Form {
+        name: "program",
+        steps: "      - env: { KEY: \"${{ secrets.BOX_KEY }}\" }\n        run: |\n          echo \"$KEY\" > ~/.ssh/id_ed25519\n          cat >> ~/.ssh/config <<'END'\n          Host box\n            User ops\n            ProxyCommand cloudflared access ssh --hostname %h\n          END\n",
+        call: "ssh box",
+    },
+    Form {
+        name: "certificate",
+        steps: "      - env: { KEY: \"${{ secrets.BOX_KEY }}\", CERT: \"${{ secrets.BOX_CERT }}\" }\n        run: |\n          echo \"$KEY\" > ~/.ssh/box\n          echo \"$CERT\" > ~/.ssh/box-cert.pub\n          echo \"@cert-authority *.example.com ${{ vars.AUTHORITY }}\" > ~/.ssh/known_hosts\n",
+        call: "ssh -i ~/.ssh/box ops@box.example.com",
+    },
+    Form {
+        name: "too-late",
+        steps: "",
+        call: "ssh -o ProxyCommand='nc -x proxy.example.com:1080 %h %p' ops@10.0.0.5",
+    },
+];
+
+/// `init` in a repository with this workflow: what it says of the login, the configuration, and what is next.
+fn told(steps: &str, deploying: &str) -> String {
+    let folder = TempDir::new().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write(".git/config", "[core]\n\tbare = false\n");
+    write(
+        "compose.prod.yml",
+        "services:\n  web: { image: \"ghcr.io/acme/shop:${TAG}\" }\n",
+    );
+    write(
+        ".github/workflows/deploy.yml",
+        &format!(
+            "on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - uses: docker/build-push-action@v6\n        with: {{ push: true, tags: \"ghcr.io/acme/shop:${{{{ github.ref_name }}}}\" }}\n{steps}{deploying}"
+        ),
+    );
+    let output = testkit::bin("deploy-guard")
+        .current_dir(folder.path())
+        .args(["init", "--yes"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let rows = [
+        "reaches",
+        "port",
+        "key",
+        "by way of",
+        "by `ssh`",
+        "way back",
+    ];
+    let said = printed.lines().map(str::trim);
+    let said = said.filter(|line| {
+        rows.iter().any(|row| line.starts_with(row))
+            || line.starts_with("- ssh")
+            || line.starts_with("- `ssh")
+    });
+    let said: Vec<&str> = said.collect();
+    let config = fs::read_to_string(folder.path().join(".github/deploy-guard.yml"));
+    let config = config.unwrap_or_default();
+    let part = |from: &str, to: &str| {
+        let lines = config.lines().skip_while(|line| !line.starts_with(from));
+        let lines = lines.take_while(|line| !line.starts_with(to));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    format!(
+        "{}\n{}{}",
+        said.join("\n"),
+        part("hosts:", "# Before"),
+        part("preflight:", "# After")
+    )
+}
+
+#[test]
+fn a_machine_that_is_not_reached_directly_is_reached_as_the_workflow_does() {
+    for Form { name, steps, call } in FORMS {
+        let deploying = format!(
+            "      - env: {{ TAG: \"${{{{ github.ref_name }}}}\" }}\n        run: {call} \"cd /srv/shop && TAG=$TAG docker compose -f compose.prod.yml up -d web\"\n"
+        );
+        insta::with_settings!({ snapshot_path => "init/snapshots", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(format!("way-{name}"), told(steps, &deploying));
+        });
+    }
+    let action = "      - uses: appleboy/ssh-action@v1\n        env: { TAG: \"${{ github.ref_name }}\" }\n        with:\n          host: 10.0.0.5\n          username: ops\n          key: ${{ secrets.BOX_KEY }}\n          proxy_host: ${{ secrets.HOP }}\n          proxy_username: jump\n          proxy_port: ${{ secrets.HOP_PORT || 22 }}\n          proxy_key: ${{ secrets.HOP_KEY }}\n          proxy_passphrase: ${{ secrets.HOP_PASSPHRASE }}\n          envs: TAG\n          script: |\n            cd /srv/shop\n            docker compose -f compose.prod.yml up -d web\n";
+    insta::with_settings!({ snapshot_path => "init/snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("way-action", told("", action));
+    });
+}
