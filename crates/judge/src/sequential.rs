@@ -20,6 +20,7 @@ mod outlook;
 mod part;
 mod plan;
 mod rates;
+mod series;
 mod settings;
 mod test;
 mod watch;

@@ -45,10 +45,6 @@ impl Clustering {
         self.freedom += (serving - 1.0) * failed / (failed + HALF * serving);
     }
 
-    pub(crate) fn freedom(&self) -> f64 {
-        self.freedom
-    }
-
     /// The ratio of variance and mean to reckon with, where nothing is known but an assumption.
     pub(crate) fn variance(&self, assumed: f64) -> f64 {
         if self.expected == 0.0 {

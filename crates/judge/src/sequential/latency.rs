@@ -15,17 +15,21 @@
 //! and above 1 %.
 
 use crate::reading::{Buckets, Sides};
-use crate::sequential::clustering::ASSUMED;
+use crate::sequential::clustering::{ASSUMED, Clustering};
 use crate::sequential::numbers::ln_mean_exp;
 use crate::sequential::part::Part;
 use crate::sequential::rates::{Limits, Rates};
 
 /// So many slower requests are no harm to a pass.
 pub(crate) const NEGLIGIBLE: f64 = 0.01;
+/// A new tail may be any number of times as frequent as before.
+const RATIOS: f64 = 8.0;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
     limits: Limits,
+    /// Stable's instances against each other, in all buckets.
+    buckets: Clustering,
     bounds: Vec<(f64, Rates)>,
 }
 
@@ -37,7 +41,9 @@ impl Latency {
                 tolerance,
                 at_most,
                 negligible,
+                spread: RATIOS,
             },
+            buckets: Clustering::default(),
             bounds: Vec::new(),
         }
     }
@@ -60,6 +66,7 @@ impl Latency {
                 .map(|bound| (bound, Rates::new(self.limits)))
                 .collect();
         }
+        self.add_buckets(stable);
         let mut is_common = false;
         for (bound, rates) in &mut self.bounds {
             let slower = |parts: &[Buckets]| -> Option<Vec<Part>> {
@@ -80,16 +87,35 @@ impl Latency {
     }
 
     /// The variance of the slow requests at each bound, where stable's instances are known. A
-    /// bound that few requests exceed takes over what the best known bound shows.
+    /// bound that few requests exceed takes over what the buckets show together.
     pub(crate) fn variances(&self) -> Vec<Option<f64>> {
-        let known = self
-            .bounds
-            .iter()
-            .filter_map(|(_, rates)| rates.clustering());
-        let best = known.max_by(|a, b| a.freedom().total_cmp(&b.freedom()));
-        let assumed = best.map_or(ASSUMED, |best| best.variance(ASSUMED));
+        let assumed = self.buckets.variance(ASSUMED);
         let of = |rates: &Rates| Some(rates.clustering()?.variance(assumed));
         self.bounds.iter().map(|(_, rates)| of(rates)).collect()
+    }
+
+    pub(crate) fn buckets(&self) -> &Clustering {
+        &self.buckets
+    }
+
+    /// What is between two bounds is independent of what is between two others, as far as requests
+    /// are of each other: each bucket tells of its own.
+    fn add_buckets(&mut self, stable: &[Buckets]) {
+        let mut faster = vec![0; stable.len()];
+        for (bound, _) in &self.bounds {
+            let parts = stable.iter().zip(&mut faster).map(|(part, faster)| {
+                let up_to = part.total() - part.above(*bound)?;
+                let within = up_to.saturating_sub(*faster);
+                *faster = up_to;
+                Some(Part {
+                    failed: within as f64,
+                    exposure: part.total() as f64,
+                })
+            });
+            if let Some(parts) = parts.collect::<Option<Vec<_>>>() {
+                self.buckets.add(&parts);
+            }
+        }
     }
 
     pub(crate) fn bounds(&self) -> &[(f64, Rates)] {

@@ -33,9 +33,12 @@
 //! canary with errors, and at most `y` hit stable; so `A^min(x,1) · B^y` is valid, and as strong as
 //! the first where errors are rare.
 
-use crate::sequential::numbers::{ln_mean_exp, ln_sum_exp};
+use crate::sequential::numbers::ln_sum_exp;
 
 const POINTS: usize = 24;
+
+/// The weight of the process that counts an interval's errors once: it needs to know the least.
+const ONCE: f64 = 0.75;
 
 /// `1/φ` of the sums of `Θ` that are kept. Between them `Θ` is interpolated over `−ln(1−v)`, in
 /// which it is concave: never too large.
@@ -69,11 +72,11 @@ struct Deflated {
 
 impl Mixture {
     /// Evidence against `r ≤ null`: a grid up to 32 times the null, with most of the weight within
-    /// the first factor of 4.
-    pub(crate) fn above(null: f64) -> Mixture {
+    /// the first factor of `spread`.
+    pub(crate) fn above(null: f64, spread: f64) -> Mixture {
         let points = std::array::from_fn(|n| {
             let step = (n + 1) as f64 * 32_f64.ln() / POINTS as f64;
-            (step, -square(step) / (2.0 * square(4_f64.ln())))
+            (step, -square(step) / (2.0 * square(spread.ln())))
         });
         Mixture::new(null, &points)
     }
@@ -167,7 +170,8 @@ impl Mixture {
             }
             _ => self.mix(|n| low[n] + deflated.falling[n] * v),
         };
-        ln_mean_exp(&[scaled, self.mix(|n| deflated.once[n])])
+        let once = self.mix(|n| deflated.once[n]);
+        ln_sum_exp([ONCE.ln() + once, (1.0 - ONCE).ln() + scaled].into_iter())
     }
 
     fn mix(&self, sum: impl Fn(usize) -> f64) -> f64 {
@@ -205,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_grids_have_the_points_and_weights_of_the_reference() {
-        let up = Mixture::above(1.0).grid;
+        let up = Mixture::above(1.0, 4.0).grid;
         close(up[0].ratio, 1.155_352_7, 7);
         close(up[1].ratio, 1.334_839_8, 7);
         close(up[23].ratio, 32.0, 9);
@@ -229,7 +233,7 @@ mod tests {
             (0.0, 0.0, 0.5, 0.0, 9),
         ] {
             close(
-                of(Mixture::above(1.0), &[(x, y, share)]).ln_e(None),
+                of(Mixture::above(1.0, 4.0), &[(x, y, share)]).ln_e(None),
                 ln,
                 digits,
             );
@@ -251,8 +255,14 @@ mod tests {
     fn evidence_interval_by_interval_is_that_of_the_reference() {
         let intervals = [(3.0, 10.0, 0.1), (0.0, 12.0, 0.1), (5.0, 9.0, 0.25)];
         for (mixture, wanted) in [
-            (Mixture::above(1.0), [0.518_500, -0.739_910, -0.481_730]),
-            (Mixture::above(1.5), [-0.121_799, -1.345_895, -1.515_735]),
+            (
+                Mixture::above(1.0, 4.0),
+                [0.518_500, -0.739_910, -0.481_730],
+            ),
+            (
+                Mixture::above(1.5, 4.0),
+                [-0.121_799, -1.345_895, -1.515_735],
+            ),
             (Mixture::below(2.0), [-0.967_453, 0.025_377, -0.367_940]),
         ] {
             for n in 1..=3 {
@@ -268,7 +278,11 @@ mod tests {
     #[test]
     fn a_ramp_on_a_moving_background_is_no_evidence() {
         let simpson = [(1.0, 9.0, 0.1), (50.0, 50.0, 0.5)];
-        close(of(Mixture::above(1.0), &simpson).ln_e(None), -2.26016, 5);
+        close(
+            of(Mixture::above(1.0, 4.0), &simpson).ln_e(None),
+            -2.26016,
+            5,
+        );
         close(of(Mixture::below(2.0), &simpson).ln_e(None), 5.0504, 4);
     }
 

@@ -94,10 +94,7 @@ fn projected(test: &Test, time: Time, lean: Lean) -> (f64, f64) {
     match test {
         Test::Rates(rates) => of_rates(rates, ASSUMED, time, lean),
         Test::Latency(latency) => {
-            let known = latency.bounds().iter();
-            let known = known.filter_map(|(_, rates)| rates.clustering());
-            let best = known.max_by(|a, b| a.freedom().total_cmp(&b.freedom()));
-            let assumed = best.map_or(ASSUMED, |best| later(best, time).variance(ASSUMED));
+            let assumed = later(latency.buckets(), time).variance(ASSUMED);
             let of = |rates: &Rates| of_rates(rates, assumed, time, lean);
             let each: Vec<_> = latency
                 .bounds()

@@ -4,7 +4,7 @@
 
 use crate::random::Random;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{Limits, Rates};
+use crate::sequential::rates::{Limits, RATIOS, Rates};
 use crate::sequential::settings::{Chance, SettingsError, Tolerance};
 
 /// What is known of a metric's traffic, and what is asked of the judge.
@@ -128,6 +128,7 @@ fn first_verdict(
     let mut rates = Rates::new(Limits {
         tolerance: traffic.tolerance.get(),
         at_most: traffic.at_most.map(Chance::get),
+        spread: RATIOS,
         negligible: None,
     });
     let mut drawn = |part: Part| {

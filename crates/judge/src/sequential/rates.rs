@@ -14,6 +14,10 @@ use crate::sequential::clustering::Clustering;
 use crate::sequential::mixture::Mixture;
 use crate::sequential::numbers::ln_mean_exp;
 use crate::sequential::part::Part;
+use crate::sequential::series::Series;
+
+/// Most bad releases have up to four times the errors of stable.
+pub(crate) const RATIOS: f64 = 4.0;
 
 /// What is worse than tolerated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +25,8 @@ pub(crate) struct Limits {
     pub(crate) tolerance: f64,
     /// Needed for a fail as well as refuted for a pass.
     pub(crate) at_most: Option<f64>,
+    /// How many times above the tolerance harm is mostly looked for.
+    pub(crate) spread: f64,
     /// Refuted for a pass only.
     pub(crate) negligible: Option<f64>,
 }
@@ -36,7 +42,7 @@ struct Harm {
 impl Harm {
     fn new(limits: Limits) -> Harm {
         Harm {
-            ratio: Mixture::above(limits.tolerance),
+            ratio: Mixture::above(limits.tolerance, limits.spread),
             absolute: limits.at_most.map(Absolute::above),
             canary: Shown::default(),
         }
@@ -75,7 +81,36 @@ pub(crate) struct Rates {
 #[derive(Clone, Debug)]
 struct Instances {
     clustering: Clustering,
-    halves: [Harm; 2],
+    halves: [Half; 2],
+}
+
+/// One half of stable as if it were the canary. Halves that always differ look like clusters of
+/// errors; a t-test over the intervals, which needs no variance, tells them from those.
+#[derive(Clone, Debug)]
+struct Half {
+    harm: Harm,
+    excess: Series,
+}
+
+impl Half {
+    fn new(limits: Limits) -> Half {
+        let mut harm = Harm::new(limits);
+        harm.ratio.deflate();
+        Half {
+            harm,
+            excess: Series::default(),
+        }
+    }
+
+    fn add(&mut self, own: Part, other: Part, limits: Limits) {
+        self.harm.add(own, other, 1.0);
+        let tolerated = (limits.tolerance * other.rate()).max(limits.at_most.unwrap_or(0.0));
+        self.excess.add(own.rate() - tolerated, 1);
+    }
+
+    fn ln_e(&self, variance: Option<f64>) -> f64 {
+        ln_mean_exp(&[self.harm.ln_e(variance), self.excess.ln_e().0])
+    }
 }
 
 impl Rates {
@@ -126,22 +161,17 @@ impl Rates {
         let instances = self.instances.get_or_insert_with(|| {
             self.harm.ratio.deflate();
             self.harmless.deflate();
-            let half = || {
-                let mut half = Harm::new(limits);
-                half.ratio.deflate();
-                half
-            };
             Box::new(Instances {
                 clustering: Clustering::default(),
-                halves: [half(), half()],
+                halves: [Half::new(limits), Half::new(limits)],
             })
         });
         instances.clustering.add(stable);
         let even = Part::sum(stable.iter().step_by(2));
         let odd = Part::sum(stable.iter().skip(1).step_by(2));
         if even.exposure > 0.0 && odd.exposure > 0.0 {
-            instances.halves[0].add(even, odd, 1.0);
-            instances.halves[1].add(odd, even, 1.0);
+            instances.halves[0].add(even, odd, limits);
+            instances.halves[1].add(odd, even, limits);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::sequential::gauge::Gauge;
 use crate::sequential::latency::Latency;
 use crate::sequential::load::Load;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{Limits, Rates};
+use crate::sequential::rates::{Limits, RATIOS, Rates};
 use crate::sequential::settings::{Chance, Rule, is_level};
 
 #[derive(Clone, Debug)]
@@ -39,6 +39,7 @@ impl Test {
         let limits = |tolerance: f64, at_most: &Option<Chance>| Limits {
             tolerance,
             at_most: at_most.map(Chance::get),
+            spread: RATIOS,
             negligible: None,
         };
         match rule {

@@ -1,0 +1,263 @@
+//! Data that must not decide, and the reason that is named.
+
+use judge::random::Random;
+use judge::sequential::{Reason, Rule, Tolerance, Verdict, Watch};
+use judge::{Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides};
+
+use crate::support::{counted, counts, one, ratio, settings, watch};
+
+fn reasons(watch: &Watch) -> Vec<Reason> {
+    watch.findings()[0].reasons.clone()
+}
+
+fn by_instance(canary: &[(u64, u64)], stable: &[(u64, u64)]) -> Interval {
+    let side = |parts: &[(u64, u64)]| {
+        Side::Instances(
+            parts
+                .iter()
+                .map(|(failed, total)| counts(*failed, *total))
+                .collect(),
+        )
+    };
+    one(Reading::Ratio(Sides {
+        canary: side(canary),
+        stable: side(stable),
+    }))
+}
+
+#[test]
+fn no_interval_is_inconclusive() {
+    let watch = watch(ratio(1.5, None));
+    assert_eq!(watch.verdict(), Verdict::Inconclusive);
+    assert!(reasons(&watch).contains(&Reason::NoData));
+}
+
+#[test]
+fn no_data_never_passes() {
+    let empty = Interval {
+        metrics: vec![Sample::default()],
+    };
+    let none = one(Reading::Ratio(Sides {
+        canary: Side::Instances(Vec::<Counts>::new()),
+        stable: Side::Instances(Vec::new()),
+    }));
+    for interval in [
+        empty,
+        none,
+        counted((0, 0), (0, 0)),
+        counted((0, 0), (5, 900)),
+    ] {
+        let mut watch = watch(ratio(1.5, Some(0.5)));
+        for _ in 0..1000 {
+            watch.observe(&interval).unwrap();
+        }
+        assert_eq!(watch.verdict(), Verdict::Inconclusive, "{interval:?}");
+        assert!(reasons(&watch).contains(&Reason::NoData));
+    }
+}
+
+#[test]
+fn many_intervals_without_data_keep_a_metric_from_passing() {
+    let run = |gap: bool| {
+        let mut watch = watch(ratio(2.0, None));
+        for n in 0..60 {
+            let interval = if gap && n % 4 == 3 {
+                Interval {
+                    metrics: vec![Sample {
+                        reading: None,
+                        doubts: [Doubt::Gap].into(),
+                    }],
+                }
+            } else {
+                counted((1, 100), (9, 900))
+            };
+            watch.observe(&interval).unwrap();
+        }
+        watch
+    };
+    assert_eq!(run(false).verdict(), Verdict::Pass);
+    let watch = run(true);
+    assert_eq!(watch.verdict(), Verdict::Inconclusive);
+    let reasons = reasons(&watch);
+    assert!(
+        reasons.contains(&Reason::Missing {
+            missing: 15,
+            intervals: 60
+        }),
+        "{reasons:?}"
+    );
+    assert!(reasons.contains(&Reason::Doubt(Doubt::Gap)));
+}
+
+#[test]
+fn doubtful_data_decides_nothing() {
+    for failed in [1, 30] {
+        let mut watch = watch(ratio(2.0, None));
+        for n in 0..60 {
+            let mut interval = counted((failed, 100), (9, 900));
+            if n == 0 {
+                interval.metrics[0].doubts.insert(Doubt::LabelSets);
+            }
+            watch.observe(&interval).unwrap();
+        }
+        assert_eq!(watch.verdict(), Verdict::Inconclusive);
+        assert!(reasons(&watch).contains(&Reason::Doubt(Doubt::LabelSets)));
+    }
+}
+
+#[test]
+fn different_halves_of_stable_are_no_ground_for_a_verdict() {
+    // The canary is as stable is on average, or as one of its halves.
+    for (canary, stable) in [
+        (0.05, &[0.1, 0.01, 0.1, 0.01][..]),
+        (0.02, &[0.04, 0.002]),
+        (0.01, &[0.02, 0.002]),
+        (0.04, &[0.04, 0.002]),
+        (0.03, &[0.05, 0.01]),
+    ] {
+        let mut random = Random::new(70);
+        let mut wrong = Vec::new();
+        for _ in 0..50 {
+            let mut watch = watch(ratio(1.5, None));
+            for _ in 0..60 {
+                let mut draw = |rate: f64| (random.poisson(300.0 * rate), 300);
+                let canary = draw(canary);
+                let stable: Vec<_> = stable.iter().map(|rate| draw(*rate)).collect();
+                watch.observe(&by_instance(&[canary], &stable)).unwrap();
+            }
+            if watch.verdict() == Verdict::Inconclusive {
+                let words = reasons(&watch)[0].to_string();
+                assert!(words.contains("halves of stable"), "{words}");
+            } else {
+                wrong.push((watch.verdict(), watch.decided_at()));
+            }
+        }
+        assert!(wrong.len() <= 2, "{canary} {stable:?}: {wrong:?}");
+    }
+}
+
+#[test]
+fn unequal_requests_per_instance_are_no_ground_for_a_verdict() {
+    for (requests, verdict) in [(700, Verdict::Inconclusive), (550, Verdict::Pass)] {
+        let mut watch = watch(ratio(2.0, None));
+        for _ in 0..60 {
+            let canary = (requests / 100, requests);
+            watch
+                .observe(&by_instance(&[canary], &[(3, 300), (3, 300), (3, 300)]))
+                .unwrap();
+        }
+        assert_eq!(watch.verdict(), verdict);
+        let words: Vec<String> = reasons(&watch).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            words
+                .iter()
+                .any(|words| words.contains("requests per instance")),
+            verdict != Verdict::Pass
+        );
+    }
+    // Where the canary's instances are not known, its share says nothing of them.
+    let mut watch = watch(ratio(2.0, None));
+    for _ in 0..60 {
+        let mut interval = by_instance(&[], &[(3, 300), (3, 300)]);
+        if let Some(Reading::Ratio(sides)) = &mut interval.metrics[0].reading {
+            sides.canary = Side::Whole(counts(10, 1000));
+        }
+        watch.observe(&interval).unwrap();
+    }
+    assert_eq!(watch.verdict(), Verdict::Pass);
+}
+
+#[test]
+fn hostile_numbers_are_refused_where_they_come_in() {
+    let words = Counts::from_floats(2.5, 10.0).unwrap_err().to_string();
+    assert!(words.contains("whole number"), "{words}");
+    for (failed, total) in [
+        (f64::NAN, 1.0),
+        (1.0, f64::INFINITY),
+        (-1.0, 1.0),
+        (2.0, 1.0),
+        (1.0, 1e300),
+    ] {
+        assert!(
+            Counts::from_floats(failed, total).is_err(),
+            "{failed} of {total}"
+        );
+    }
+    assert!(Counts::new(1, u64::MAX).is_err());
+    assert!(Events::new(u64::MAX, None).is_err());
+    assert!(Events::from_floats(0.5, None).is_err());
+    let inf = f64::INFINITY;
+    for (buckets, error) in [
+        (vec![], ReadingError::NoBuckets),
+        (vec![(0.1, 1)], ReadingError::NoInfiniteBucket),
+        (
+            vec![(0.1, 2), (inf, 1)],
+            ReadingError::DecreasingBuckets { bound: inf },
+        ),
+        (
+            vec![(0.1, 1), (0.1, 1), (inf, 1)],
+            ReadingError::SameBound(0.1),
+        ),
+        (vec![(-inf, 0), (inf, 1)], ReadingError::Bound(-inf)),
+    ] {
+        assert_eq!(Buckets::new(buckets).unwrap_err(), error);
+    }
+    assert!(Buckets::new([(f64::NAN, 1), (inf, 1)]).is_err());
+}
+
+/// The largest numbers that are allowed leave no infinity and no NaN behind.
+#[test]
+fn the_largest_counts_are_counted() {
+    let most = 1 << 53;
+    for (canary, stable) in [
+        ((most, most), (0, most)),
+        ((0, most), (most, most)),
+        ((most, most), (most, most)),
+    ] {
+        let mut watch = watch(ratio(1.5, Some(0.01)));
+        for _ in 0..60 {
+            watch
+                .observe(&by_instance(&[canary, canary], &[stable, stable]))
+                .unwrap();
+        }
+        let findings = watch.findings();
+        assert!(
+            !findings[0].fail.ln_e.is_nan() && !findings[0].pass.ln_e.is_nan(),
+            "{findings:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reading_of_another_kind_is_refused() {
+    let mut watch = watch(ratio(1.5, None));
+    let gauge = one(Reading::Gauge {
+        canary: vec![1.0],
+        stable: vec![1.0],
+    });
+    assert!(watch.observe(&gauge).is_err());
+    assert!(watch.observe(&Interval::default()).is_err());
+    assert_eq!(watch.intervals(), 0);
+}
+
+#[test]
+fn events_without_a_total_are_compared_by_instance() {
+    let rule = || Rule::Count {
+        tolerance: Tolerance::new(2.0).unwrap(),
+    };
+    let events = |n: u64| Events::new(n, None).unwrap();
+    let run = |canary: u64, stable: &[u64]| {
+        let mut watch = Watch::new(settings([rule()])).unwrap();
+        for _ in 0..60 {
+            watch
+                .observe(&one(Reading::Count(Sides {
+                    canary: Side::Instances(vec![events(canary)]),
+                    stable: Side::Instances(stable.iter().map(|n| events(*n)).collect()),
+                })))
+                .unwrap();
+        }
+        watch.verdict()
+    };
+    assert_eq!(run(4, &[4, 5, 3]), Verdict::Pass);
+    assert_eq!(run(20, &[4, 5, 3]), Verdict::Fail);
+}

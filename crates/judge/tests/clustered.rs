@@ -1,0 +1,145 @@
+//! Errors in clusters: their variance is several times their mean.
+
+use judge::random::Random;
+use judge::sequential::{Assumption, Figures, Verdict};
+use judge::{Counts, Reading, Side, Sides};
+
+use crate::support::{at_most, counts, one, ratio, report, runs, watch};
+
+struct Clustered {
+    canary: u64,
+    stable: u64,
+    rate: f64,
+    variance: f64,
+    instances: u64,
+}
+
+impl Clustered {
+    fn draw(&self, times: f64, random: &mut Random) -> judge::Interval {
+        let mut failed = |total: u64, rate: f64| -> Counts {
+            counts(
+                random.negative_binomial(total as f64 * rate, self.variance),
+                total,
+            )
+        };
+        let canary = failed(self.canary, self.rate * times);
+        let each = self.stable / self.instances;
+        let stable = (0..self.instances)
+            .map(|_| failed(each, self.rate))
+            .collect();
+        one(Reading::Ratio(Sides {
+            canary: Side::Whole(canary),
+            stable: Side::Instances(stable),
+        }))
+    }
+}
+
+/// Wrong verdicts in per cent: a fail at equal rates, a pass at the tolerance.
+fn wrong(traffic: &Clustered, verdict: Verdict, times: f64, runs: u64) -> f64 {
+    let mut random = Random::new(7);
+    let wrong = (0..runs).filter(|_| {
+        let mut watch = watch(ratio(if times > 1.0 { times } else { 1.01 }, None));
+        (0..60).any(|_| {
+            watch.observe(&traffic.draw(times, &mut random)).unwrap();
+            let (fail, pass) = watch.evidence(0).unwrap();
+            match verdict {
+                Verdict::Fail => fail.ln_e >= fail.limit,
+                _ => pass.ln_e >= pass.limit,
+            }
+        })
+    });
+    100.0 * wrong.count() as f64 / runs as f64
+}
+
+#[test]
+fn clustered_errors_of_a_quiet_canary_fail_in_at_most_two_of_a_hundred_rollouts() {
+    let runs = runs(12);
+    for (canary, stable, rate) in [
+        (100, 900, 0.01),
+        (500, 500, 0.05),
+        (1000, 9000, 0.01),
+        (100, 900, 0.002),
+    ] {
+        for variance in [3.0, 10.0] {
+            for instances in [2, 3, 5, 9] {
+                let traffic = Clustered {
+                    canary,
+                    stable,
+                    rate,
+                    variance,
+                    instances,
+                };
+                let fails = wrong(&traffic, Verdict::Fail, 1.0, runs);
+                let passes = wrong(&traffic, Verdict::Pass, 2.0, runs);
+                report(format_args!(
+                    "{canary}+{stable}, {rate}, variance {variance}, {instances} instances: \
+                     false fail {fails:.2} %, false pass {passes:.2} %"
+                ));
+                assert!(
+                    fails <= at_most(2.0, runs),
+                    "{variance}, {instances}: {fails} %"
+                );
+                assert!(
+                    passes <= at_most(5.0, runs),
+                    "{variance}, {instances}: {passes} %"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn clusters_delay_the_verdict_of_a_bad_release_and_do_not_hide_it() {
+    let runs = runs(40);
+    for (variance, latest) in [(1.0, 6), (3.0, 7), (10.0, 15)] {
+        let traffic = Clustered {
+            canary: 1000,
+            stable: 9000,
+            rate: 0.01,
+            variance,
+            instances: 3,
+        };
+        let mut random = Random::new(8);
+        let got = crate::support::found(Verdict::Fail, runs, |_| {
+            crate::support::follow(ratio(1.01, None), &mut random, |_, random| {
+                traffic.draw(3.0, random)
+            })
+        });
+        report(format_args!(
+            "three times worse, variance {variance}: {:.1} % ({})",
+            got.percent, got.median
+        ));
+        assert!(got.median <= latest, "{variance}: {got:?}");
+    }
+}
+
+#[test]
+fn the_assumption_is_part_of_the_report() {
+    let traffic = Clustered {
+        canary: 1000,
+        stable: 9000,
+        rate: 0.01,
+        variance: 3.0,
+        instances: 5,
+    };
+    let mut random = Random::new(9);
+    let mut by_instance = watch(ratio(1.5, None));
+    let mut as_a_whole = watch(ratio(1.5, None));
+    for _ in 0..60 {
+        by_instance
+            .observe(&traffic.draw(1.0, &mut random))
+            .unwrap();
+        as_a_whole
+            .observe(&crate::support::counted((10, 1000), (90, 9000)))
+            .unwrap();
+    }
+    let assumption = |watch: &judge::sequential::Watch| match watch.findings()[0].figures {
+        Figures::Rates { assumption, .. } => assumption,
+        _ => unreachable!(),
+    };
+    assert_eq!(assumption(&as_a_whole), Assumption::Independent);
+    let Assumption::Variance(variance) = assumption(&by_instance) else {
+        unreachable!()
+    };
+    assert!((2.5..6.0).contains(&variance), "{variance}");
+}

@@ -1,0 +1,72 @@
+//! What cannot be decided before the deadline is told early, and rarely wrongly.
+
+use judge::random::Random;
+use judge::sequential::{Reason, Verdict};
+
+use crate::support::{Minute, at_most, counted, ratio, report, runs, watch};
+
+#[test]
+fn few_rollouts_that_were_called_futile_are_decided_after_all() {
+    let runs = runs(60).min(2000);
+    for (canary, stable, rate, tolerance, times) in [
+        (100, 900, 0.01, 2.0, 1.0),
+        (100, 900, 0.01, 1.5, 1.0),
+        (100, 900, 0.01, 1.5, 2.0),
+        (20, 180, 0.01, 1.5, 1.0),
+        (20, 180, 0.01, 1.5, 3.0),
+        (100, 900, 0.001, 1.5, 1.0),
+        (100, 900, 0.001, 2.0, 5.0),
+        (100, 900, 0.01, 1.5, 1.4),
+    ] {
+        let traffic = Minute {
+            canary,
+            stable,
+            rate,
+        };
+        let mut random = Random::new(40);
+        let (mut futile, mut wrong, mut undecided, mut first) = (0, 0, 0, Vec::new());
+        for _ in 0..runs {
+            let mut watch = watch(ratio(tolerance, None));
+            let mut called = None;
+            for n in 0..60 {
+                watch.observe(&traffic.draw(times, &mut random)).unwrap();
+                if called.is_none() && watch.is_futile() {
+                    called = Some(n + 1);
+                }
+            }
+            let decided = watch.verdict() != Verdict::Inconclusive;
+            undecided += u64::from(!decided);
+            futile += u64::from(called.is_some_and(|at| at < 60));
+            wrong += u64::from(called.is_some() && decided && watch.decided_at() > called);
+            first.extend(called);
+        }
+        first.sort_unstable();
+        let median = first.get(first.len() / 2);
+        report(format_args!(
+            "{canary}+{stable}, {rate}, {tolerance}, {times} times: {futile} of {runs} futile ({median:?}), \
+             {wrong} wrongly, {undecided} undecided"
+        ));
+        let percent = 100.0 * wrong as f64 / runs as f64;
+        assert!(percent <= at_most(4.0, runs), "{wrong} of {runs}");
+    }
+}
+
+#[test]
+fn hopeless_traffic_is_told_at_once_with_what_is_missing() {
+    let mut watch = watch(ratio(1.5, None));
+    let mut at = None;
+    for n in 0..60 {
+        let failed = u64::from(n % 20 == 0);
+        watch.observe(&counted((0, 10), (failed, 90))).unwrap();
+        if at.is_none() && watch.is_futile() {
+            at = Some(n + 1);
+        }
+    }
+    assert!(at.unwrap() <= 25, "{at:?}");
+    let finding = &watch.findings()[0];
+    let missing = finding.reasons.iter().find_map(|reason| match reason {
+        Reason::Futile { missing_requests } => *missing_requests,
+        _ => None,
+    });
+    assert!(missing.unwrap() > 1000, "{finding:?}");
+}

@@ -1,0 +1,233 @@
+//! Latency by histograms.
+
+use judge::random::Random;
+use judge::sequential::{Figures, Reason, Rule, Tolerance, Verdict, Watch};
+use judge::{Buckets, Reading, Side, Sides};
+
+use crate::support::{found, one, report, runs, watch};
+
+/// Prometheus' default bounds.
+const BOUNDS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+fn rule(tolerance: f64) -> Rule {
+    Rule::Histogram {
+        tolerance: Tolerance::new(tolerance).unwrap(),
+        at_most: None,
+    }
+}
+
+fn buckets(durations: &[f64]) -> Buckets {
+    let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+    Buckets::new(bounds.map(|bound| {
+        let below = durations.iter().filter(|duration| **duration <= bound);
+        (bound, below.count() as u64)
+    }))
+    .unwrap()
+}
+
+/// How long requests take.
+#[derive(Clone, Copy, Debug)]
+enum Service {
+    /// Lognormal, with a tail above half a second.
+    Tailed,
+    /// Never above half a second.
+    Fast,
+}
+
+impl Service {
+    fn duration(self, random: &mut Random) -> f64 {
+        match self {
+            Service::Tailed => (-2.5 + 0.8 * random.normal()).exp(),
+            Service::Fast => 0.02 + 0.3 * random.uniform(),
+        }
+    }
+}
+
+struct Fault {
+    /// The part of requests that are a second slower.
+    slow: f64,
+    /// How many times slower all of them are.
+    times: f64,
+}
+
+const QUIET: Fault = Fault {
+    slow: 0.0,
+    times: 1.0,
+};
+
+fn minute(
+    service: Service,
+    fault: &Fault,
+    instances: usize,
+    random: &mut Random,
+) -> judge::Interval {
+    let canary: Vec<f64> = (0..100)
+        .map(|_| {
+            let slow = if random.uniform() < fault.slow {
+                1.0
+            } else {
+                0.0
+            };
+            service.duration(random) * fault.times + slow
+        })
+        .collect();
+    let mut side = |requests: usize| -> Buckets {
+        let durations: Vec<f64> = (0..requests).map(|_| service.duration(random)).collect();
+        buckets(&durations)
+    };
+    let stable = match instances {
+        1 => Side::Whole(side(900)),
+        n => Side::Instances((0..n).map(|_| side(900 / n)).collect()),
+    };
+    one(Reading::Histogram(Sides {
+        canary: Side::Whole(buckets(&canary)),
+        stable,
+    }))
+}
+
+fn rollout(
+    service: Service,
+    tolerance: f64,
+    fault: &Fault,
+    instances: usize,
+    random: &mut Random,
+) -> Watch {
+    crate::support::follow(rule(tolerance), random, |_, random| {
+        minute(service, fault, instances, random)
+    })
+}
+
+#[test]
+fn one_request_of_a_hundred_a_second_slower_is_found_in_six_minutes() {
+    let runs = runs(100).min(1000);
+    let mut late = Vec::new();
+    for (service, tolerance, instances) in [
+        (Service::Tailed, 1.01, 1),
+        (Service::Fast, 1.01, 1),
+        (Service::Fast, 1.5, 1),
+        (Service::Fast, 1.5, 2),
+        (Service::Fast, 1.5, 3),
+    ] {
+        let mut random = Random::new(20);
+        let fault = Fault {
+            slow: 0.01,
+            times: 1.0,
+        };
+        let got = found(Verdict::Fail, runs, |_| {
+            rollout(service, tolerance, &fault, instances, &mut random)
+        });
+        let name = format!("{service:?}, tolerance {tolerance}, {instances} instances");
+        report(format_args!(
+            "1 % a second slower, {name}: {:.1} % ({})",
+            got.percent, got.median
+        ));
+        // Among a tail of its own, or where clusters have to be ruled out by instance, a minute
+        // later.
+        let is_plain = matches!(service, Service::Fast) && instances == 1;
+        let latest = if is_plain { 6 } else { 7 };
+        if got.median > latest || got.percent < 90.0 {
+            late.push(name);
+        }
+    }
+    assert!(late.is_empty(), "{late:?}");
+}
+
+#[test]
+fn a_quiet_histogram_never_fails() {
+    let runs = runs(20).min(300);
+    for (service, instances) in [
+        (Service::Tailed, 1),
+        (Service::Fast, 1),
+        (Service::Tailed, 3),
+    ] {
+        let mut random = Random::new(21);
+        let fails = (0..runs).filter(|_| {
+            let mut watch = watch(rule(1.01));
+            for _ in 0..60 {
+                watch
+                    .observe(&minute(service, &QUIET, instances, &mut random))
+                    .unwrap();
+            }
+            watch.verdict() == Verdict::Fail
+        });
+        let fails = fails.count();
+        report(format_args!("quiet histograms: {fails} of {runs} fail"));
+        assert_eq!(fails, 0);
+    }
+}
+
+#[test]
+fn a_quiet_histogram_passes_at_ordinary_traffic() {
+    let mut random = Random::new(22);
+    let got = found(Verdict::Pass, 20, |_| {
+        rollout(Service::Fast, 1.5, &QUIET, 1, &mut random)
+    });
+    report(format_args!(
+        "quiet histogram, tolerance 1.5: pass {:.0} % ({})",
+        got.percent, got.median
+    ));
+    assert!(got.percent >= 95.0 && got.median <= 20, "{got:?}");
+}
+
+#[test]
+fn the_verdict_names_the_bound() {
+    let mut random = Random::new(23);
+    let fault = Fault {
+        slow: 0.05,
+        times: 1.0,
+    };
+    let watch = rollout(Service::Fast, 1.5, &fault, 1, &mut random);
+    assert_eq!(watch.verdict(), Verdict::Fail);
+    let Figures::Latency { worst, .. } = watch.findings()[0].figures else {
+        unreachable!()
+    };
+    assert!((0.5..=1.0).contains(&worst.bound), "{worst:?}");
+    assert!(worst.canary > 0.02 && worst.stable < 0.001, "{worst:?}");
+}
+
+fn with_bounds(bounds: &[(f64, u64)]) -> Buckets {
+    Buckets::new(bounds.iter().copied()).unwrap()
+}
+
+#[test]
+fn different_bounds_are_compared_where_they_are_common() {
+    let interval = |slow: u64| {
+        one(Reading::Histogram(Sides {
+            canary: Side::Whole(with_bounds(&[
+                (0.1, 50),
+                (0.3, 100 - slow),
+                (f64::INFINITY, 100),
+            ])),
+            stable: Side::Whole(with_bounds(&[(0.2, 700), (0.3, 890), (f64::INFINITY, 900)])),
+        }))
+    };
+    let mut watch = watch(rule(1.5));
+    for _ in 0..10 {
+        watch.observe(&interval(20)).unwrap();
+    }
+    assert_eq!(watch.verdict(), Verdict::Fail);
+    let Figures::Latency { worst, .. } = watch.findings()[0].figures else {
+        unreachable!()
+    };
+    assert!((worst.bound - 0.3).abs() < 1e-9);
+}
+
+#[test]
+fn histograms_without_a_common_bound_decide_nothing() {
+    let mut watch = watch(rule(1.5));
+    for _ in 0..60 {
+        let interval = one(Reading::Histogram(Sides {
+            canary: Side::Whole(with_bounds(&[(0.1, 50), (f64::INFINITY, 100)])),
+            stable: Side::Whole(with_bounds(&[(0.2, 700), (f64::INFINITY, 900)])),
+        }));
+        watch.observe(&interval).unwrap();
+    }
+    assert_eq!(watch.verdict(), Verdict::Inconclusive);
+    assert!(
+        watch.findings()[0]
+            .reasons
+            .contains(&Reason::NoCommonBounds)
+    );
+}

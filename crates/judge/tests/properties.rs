@@ -1,0 +1,107 @@
+//! What holds for all data.
+
+use judge::sequential::{Verdict, Watch};
+use judge::{Interval, Reading, Side, Sides};
+use proptest::prelude::*;
+
+use crate::support::{counts, one, ratio, watch};
+
+/// One interval: failures and requests of the canary, and of each instance of stable.
+type Numbers = ((u64, u64), Vec<(u64, u64)>);
+
+fn part() -> impl Strategy<Value = (u64, u64)> {
+    (0..2000_u64, 0.0..1.0_f64).prop_map(|(total, rate)| {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a part of it"
+        )]
+        let failed = (total as f64 * rate * rate * rate) as u64;
+        (failed, total)
+    })
+}
+
+fn rollout() -> impl Strategy<Value = Vec<Numbers>> {
+    (1..4_usize).prop_flat_map(|instances| {
+        let interval = (part(), proptest::collection::vec(part(), instances));
+        proptest::collection::vec(interval, 1..30)
+    })
+}
+
+fn interval((canary, stable): &Numbers) -> Interval {
+    let stable: Vec<_> = stable
+        .iter()
+        .map(|(failed, total)| counts(*failed, *total))
+        .collect();
+    one(Reading::Ratio(Sides {
+        canary: Side::Whole(counts(canary.0, canary.1)),
+        stable: if stable.len() == 1 {
+            Side::Whole(stable[0])
+        } else {
+            Side::Instances(stable)
+        },
+    }))
+}
+
+fn watched(numbers: &[Numbers], at_most: Option<f64>) -> Watch {
+    let mut watch = watch(ratio(1.5, at_most));
+    for numbers in numbers {
+        watch.observe(&interval(numbers)).unwrap();
+    }
+    watch
+}
+
+fn evidence(watch: &Watch) -> (f64, f64) {
+    let (fail, pass) = watch.evidence(0).unwrap();
+    (fail.ln_e, pass.ln_e)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn more_errors_never_help_the_canary(
+        numbers in rollout(), at in any::<prop::sample::Index>(), more in 1..50_u64, limited in any::<bool>(),
+    ) {
+        let at_most = limited.then_some(0.02);
+        let mut worse = numbers.clone();
+        let canary = &mut worse[at.index(numbers.len())].0;
+        canary.0 = (canary.0 + more).min(canary.1);
+        let (before, after) = (evidence(&watched(&numbers, at_most)), evidence(&watched(&worse, at_most)));
+        let slack = 1e-9 * (1.0 + before.0.abs() + before.1.abs());
+        prop_assert!(after.0 >= before.0 - slack, "{before:?} {after:?}");
+        prop_assert!(after.1 <= before.1 + slack, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn the_order_of_the_intervals_is_no_evidence(
+        numbers in rollout(), one in any::<prop::sample::Index>(), other in any::<prop::sample::Index>(),
+    ) {
+        let mut swapped = numbers.clone();
+        swapped.swap(one.index(numbers.len()), other.index(numbers.len()));
+        let (a, b) = (watched(&numbers, None), watched(&swapped, None));
+        // Whether the halves of stable ever differed depends on when one looked.
+        prop_assume!(evidence(&a).0.is_finite() && evidence(&b).0.is_finite());
+        let slack = 1e-6 * (1.0 + evidence(&a).0.abs() + evidence(&a).1.abs());
+        prop_assert!((evidence(&a).0 - evidence(&b).0).abs() < slack);
+        prop_assert!((evidence(&a).1 - evidence(&b).1).abs() < slack);
+    }
+
+    #[test]
+    fn an_interval_without_requests_changes_nothing(numbers in rollout()) {
+        let mut more = numbers.clone();
+        more.push(((0, 0), vec![(0, 0); numbers[0].1.len()]));
+        prop_assert_eq!(evidence(&watched(&numbers, None)), evidence(&watched(&more, None)));
+    }
+
+    #[test]
+    fn no_number_is_ever_lost(numbers in rollout(), limited in any::<bool>()) {
+        let watch = watched(&numbers, limited.then_some(0.02));
+        for finding in watch.findings() {
+            prop_assert!(!finding.fail.ln_e.is_nan() && !finding.pass.ln_e.is_nan());
+        }
+        let band = watch.band(0).unwrap();
+        prop_assert!(band.low <= band.high, "{band:?}");
+        prop_assert!(watch.verdict() != Verdict::Pass || watch.findings()[0].intervals > 0);
+    }
+}
