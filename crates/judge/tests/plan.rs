@@ -79,6 +79,60 @@ fn rollouts_take_half_to_twice_the_planned_time() {
     }
 }
 
+/// Whatever the traffic: the median of a few rollouts is near the planned one.
+#[test]
+fn plans_for_any_traffic_come_true() {
+    let plans = runs(8).min(500);
+    let mut random = Random::new(51);
+    let mut near = 0;
+    for _ in 0..plans {
+        let mut between = |low: f64, high: f64| low * (high / low).powf(random.uniform());
+        let (requests, rate) = (between(500.0, 20_000.0).round(), between(0.002, 0.05));
+        let (share, tolerance) = (between(0.1, 0.5), between(1.3, 3.0));
+        let plan = plan(&traffic(requests, share, rate, tolerance)).unwrap();
+        let (times, reach) = match plan.pass {
+            Reach::Within { .. } => (1.0, plan.pass),
+            _ => (5.0, plan.fivefold),
+        };
+        let Reach::Within { median, .. } = reach else {
+            near += 1;
+            continue;
+        };
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small numbers"
+        )]
+        let canary = (requests * share) as u64;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small numbers"
+        )]
+        let stable = requests as u64 - canary;
+        let minute = Minute {
+            canary,
+            stable,
+            rate,
+        };
+        let mut taken: Vec<u32> = (0..15)
+            .map(|_| {
+                let rule = ratio(tolerance, None);
+                let watch = follow(rule, &mut random, |_, random| minute.draw(times, random));
+                watch.decided_at().unwrap_or(u32::MAX)
+            })
+            .collect();
+        taken.sort_unstable();
+        let realised = taken[7];
+        near += u64::from(realised.saturating_mul(2) >= median && realised <= 2 * median);
+    }
+    let percent = 100.0 * near as f64 / plans as f64;
+    report(format_args!(
+        "{percent:.1} % of {plans} plans within half to twice"
+    ));
+    assert!(percent >= 80.0, "{percent} %");
+}
+
 #[test]
 fn what_the_traffic_cannot_show_is_not_promised() {
     let little = plan(&traffic(100.0, 0.1, 0.001, 1.5)).unwrap();

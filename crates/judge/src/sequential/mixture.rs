@@ -40,9 +40,15 @@ const POINTS: usize = 24;
 /// The weight of the process that counts an interval's errors once: it needs to know the least.
 const ONCE: f64 = 0.75;
 
-/// `1/φ` of the sums of `Θ` that are kept. Between them `Θ` is interpolated over `−ln(1−v)`, in
-/// which it is concave: never too large.
-const LEVELS: [f64; 8] = [0.98, 0.9, 0.75, 0.5, 0.25, 0.125, 0.0625, 0.015_625];
+/// `1 − v` of the sums of `Θ` that are kept, in units of [`UNIT`]: so one exponential gives all.
+/// Between them `Θ` is interpolated over `−ln(1−v)`, in which it is concave: never too large.
+const LEVELS: [i32; 7] = [1, 5, 15, 30, 40, 47, 49];
+const UNIT: f64 = 0.02;
+
+/// `v` of a level.
+fn of_level(level: i32) -> f64 {
+    1.0 - UNIT * f64::from(level)
+}
 
 /// Evidence that the ratio is on one side of `r0`, mixed over the ratios of a grid.
 #[derive(Clone, Debug)]
@@ -126,9 +132,12 @@ impl Mixture {
             } else {
                 ((stable, ln_b), (canary, ln_a))
             };
-            let excess = ln_worse.exp_m1();
-            for (sums, v) in deflated.rising.iter_mut().zip(LEVELS) {
-                sums[n] += worse * damped(excess, v);
+            if worse > 0.0 {
+                let unit = (-UNIT * ln_worse.exp_m1()).exp();
+                for (sums, level) in deflated.rising.iter_mut().zip(LEVELS) {
+                    let within = UNIT * f64::from(level);
+                    sums[n] += worse * ((1.0 - (1.0 - within) * unit.powi(level)) / within).ln();
+                }
             }
             deflated.falling[n] += better * ln_better;
             deflated.once[n] += worse.min(intervals) * ln_worse + better * ln_better;
@@ -153,18 +162,18 @@ impl Mixture {
         let (Some(variance), Some(deflated)) = (variance, &self.deflated) else {
             return self.mix(|n| self.plain[n]);
         };
-        let v = (1.0 / variance).min(LEVELS[0]);
         let last = LEVELS.len() - 1;
-        let below = LEVELS.iter().position(|level| *level <= v).unwrap_or(last);
-        let low = &deflated.rising[below];
+        let v = (1.0 / variance).min(of_level(LEVELS[0]));
+        let below = LEVELS.iter().position(|level| of_level(*level) <= v);
+        let below = below.unwrap_or(last);
+        let (low, at_low) = (&deflated.rising[below], of_level(LEVELS[below]));
         let scaled = match below.checked_sub(1) {
             // By Jensen's inequality a power below 1 is valid, too.
-            _ if v < LEVELS[last] => {
-                self.mix(|n| low[n] * v / LEVELS[last] + deflated.falling[n] * v)
-            }
-            Some(above) if v > LEVELS[below] => {
+            _ if v < at_low => self.mix(|n| low[n] * v / at_low + deflated.falling[n] * v),
+            Some(above) if v > at_low => {
                 let high = &deflated.rising[above];
-                let [at, from, to] = [v, LEVELS[below], LEVELS[above]].map(|v| -(-v).ln_1p());
+                let [at, from, to] =
+                    [v, at_low, of_level(LEVELS[above])].map(|v: f64| -(-v).ln_1p());
                 let part = (at - from) / (to - from);
                 self.mix(|n| low[n] + part * (high[n] - low[n]) + deflated.falling[n] * v)
             }
@@ -172,6 +181,12 @@ impl Mixture {
         };
         let once = self.mix(|n| deflated.once[n]);
         ln_sum_exp([ONCE.ln() + once, (1.0 - ONCE).ln() + scaled].into_iter())
+    }
+
+    /// With all evidence divided by a variance: not a valid process for it, and near enough for a
+    /// look at whether stable can be trusted.
+    pub(crate) fn ln_e_divided(&self, variance: f64) -> f64 {
+        self.mix(|n| self.plain[n] / variance.max(1.0))
     }
 
     fn mix(&self, sum: impl Fn(usize) -> f64) -> f64 {
@@ -325,7 +340,7 @@ mod tests {
     #[test]
     fn between_two_levels_the_weight_is_conservative() {
         for excess in [0.01, 0.2, 1.0, 4.0, 8.0, 31.0] {
-            for pair in LEVELS.windows(2) {
+            for pair in LEVELS.map(of_level).windows(2) {
                 let [from, to] = [pair[1], pair[0]].map(|v: f64| -(-v).ln_1p());
                 for part in [0.1, 0.3, 0.5, 0.7, 0.9] {
                     let v = -(-(from + part * (to - from))).exp_m1();

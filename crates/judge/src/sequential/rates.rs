@@ -94,10 +94,8 @@ struct Half {
 
 impl Half {
     fn new(limits: Limits) -> Half {
-        let mut harm = Harm::new(limits);
-        harm.ratio.deflate();
         Half {
-            harm,
+            harm: Harm::new(limits),
             excess: Series::default(),
         }
     }
@@ -109,7 +107,13 @@ impl Half {
     }
 
     fn ln_e(&self, variance: Option<f64>) -> f64 {
-        ln_mean_exp(&[self.harm.ln_e(variance), self.excess.ln_e().0])
+        let variance = variance.unwrap_or(1.0);
+        let ratio = self.harm.ratio.ln_e_divided(variance);
+        let harm = match &self.harm.absolute {
+            None => ratio,
+            Some(absolute) => ratio.min(absolute.ln_e(self.harm.canary, Some(variance))),
+        };
+        ln_mean_exp(&[harm, self.excess.ln_e().0])
     }
 }
 
