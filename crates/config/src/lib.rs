@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod check;
+mod committed;
 pub mod file;
 pub mod freeze;
 mod load;
@@ -14,6 +15,7 @@ mod source;
 mod spot;
 mod unset;
 
+pub use committed::committed_schema;
 pub use document::{Error, Secrets, Variables};
 pub use file::Config;
 pub use load::{Fetch, LoadError, Loaded, PLACES, Request, healthgate_for, load};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use inventory::{HostsFrom, Inventory, Way};
 
 use crate::check::check;
+use crate::committed;
 
 use crate::file::{Config, Healthgate, Overlay};
 
@@ -107,7 +108,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
         tree: parsed.as_ref().ok().cloned(),
         text,
         hidden: found.places,
-        schema,
+        schema: committed::value,
     };
     let mut variables = BTreeSet::new();
     let config = match document::foreign(&document.text, document.tree.as_ref()) {
@@ -158,10 +159,6 @@ pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgat
     let of_release = typed(source.tree.clone(), inventory, variables, &source.document);
     let of_release = of_release.map_err(|fault| source.document.error(fault))?;
     of_release.healthgate().map(Option::<&_>::cloned)
-}
-
-fn schema() -> serde_json::Value {
-    crate::schema::schema().to_value()
 }
 
 /// The path as a person would type it.

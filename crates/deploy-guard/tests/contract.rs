@@ -146,6 +146,20 @@ fn the_committed_schemas_and_pages_are_current() {
     }
 }
 
+#[test]
+fn each_schema_is_printed_as_it_is_committed() {
+    for (name, file) in [
+        ("config", "deploy-guard"),
+        ("report", "report"),
+        ("state", "state"),
+    ] {
+        let path = testkit::workspace().join(format!("schema/{file}.schema.json"));
+        let committed = std::fs::read_to_string(path).unwrap();
+        let printed = testkit::bin("deploy-guard").args(["schema", name]).assert();
+        printed.code(0).stdout(committed);
+    }
+}
+
 fn validator(name: &str) -> jsonschema::Validator {
     let path = testkit::workspace().join("schema").join(name);
     let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
