@@ -5,38 +5,13 @@
 
 mod buckets;
 mod counts;
+mod error;
 
 use std::collections::BTreeSet;
 
 pub use buckets::Buckets;
 pub use counts::{Counts, Events, whole};
-
-/// Why numbers are no reading.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ReadingError {
-    #[error("{0} is not a whole number of events")]
-    Fraction(f64),
-    #[error("a count of {0} is negative")]
-    Negative(f64),
-    #[error("a count of {0} is too large to be exact")]
-    TooLarge(f64),
-    #[error("{failed} of {total} failed: more failures than requests")]
-    MoreFailedThanTotal { failed: u64, total: u64 },
-    #[error("a histogram without buckets")]
-    NoBuckets,
-    #[error("a histogram without the bucket `+Inf`")]
-    NoInfiniteBucket,
-    #[error("{0} is not a bound of a bucket")]
-    Bound(f64),
-    #[error("two buckets with the bound {0}")]
-    SameBound(f64),
-    #[error("the bucket of {bound} holds less than the one below it: buckets are cumulative")]
-    DecreasingBuckets { bound: f64 },
-    #[error("{0} is not a value of a gauge")]
-    Gauge(f64),
-    #[error("a side without instances")]
-    NoInstances,
-}
+pub use error::ReadingError;
 
 /// One side's data: as a whole, or by instance. The statistics need the instances to see how much
 /// more than chance the counts vary.
@@ -136,6 +111,20 @@ impl Doubt {
             Doubt::NotWhole => "not-whole",
             Doubt::Unreadable => "unreadable",
             Doubt::Partial => "partial",
+        }
+    }
+
+    /// Whether it is about how the sides compare. The others are about what was not seen, which
+    /// makes what was seen no better.
+    pub fn is_of_comparison(self) -> bool {
+        match self {
+            Doubt::LabelSets | Doubt::ScrapeTimes | Doubt::Duplicate | Doubt::Clocks => true,
+            Doubt::Reset
+            | Doubt::Gap
+            | Doubt::Stale
+            | Doubt::NotWhole
+            | Doubt::Unreadable
+            | Doubt::Partial => false,
         }
     }
 

@@ -22,6 +22,7 @@ mod plan;
 mod rates;
 mod series;
 mod settings;
+mod state;
 mod test;
 mod watch;
 

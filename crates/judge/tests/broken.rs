@@ -90,18 +90,25 @@ fn many_intervals_without_data_keep_a_metric_from_passing() {
 }
 
 #[test]
-fn doubtful_data_decides_nothing() {
-    for failed in [1, 30] {
-        let mut watch = watch(ratio(2.0, None));
-        for n in 0..60 {
-            let mut interval = counted((failed, 100), (9, 900));
-            if n == 0 {
-                interval.metrics[0].doubts.insert(Doubt::LabelSets);
+fn doubtful_data_never_passes_and_fails_only_where_the_sides_compare() {
+    for doubt in Doubt::ALL {
+        for failed in [1, 30] {
+            let mut watch = watch(ratio(2.0, None));
+            for n in 0..60 {
+                let mut interval = counted((failed, 100), (9, 900));
+                if n == 0 {
+                    interval.metrics[0].doubts.insert(doubt);
+                }
+                watch.observe(&interval).unwrap();
             }
-            watch.observe(&interval).unwrap();
+            let verdict = if failed == 30 && !doubt.is_of_comparison() {
+                Verdict::Fail
+            } else {
+                Verdict::Inconclusive
+            };
+            assert_eq!(watch.verdict(), verdict, "{doubt}");
+            assert!(reasons(&watch).contains(&Reason::Doubt(doubt)));
         }
-        assert_eq!(watch.verdict(), Verdict::Inconclusive);
-        assert!(reasons(&watch).contains(&Reason::Doubt(Doubt::LabelSets)));
     }
 }
 

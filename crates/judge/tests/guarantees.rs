@@ -3,7 +3,7 @@
 use judge::random::Random;
 use judge::sequential::Verdict;
 
-use crate::support::{Minute, at_most, follow, found, ratio, report, runs};
+use crate::support::{Minute, at_most, counted, follow, found, ratio, report, runs};
 
 const fn minute(canary: u64, stable: u64, rate: f64) -> Minute {
     Minute {
@@ -107,5 +107,41 @@ fn an_absolute_limit_keeps_both_bounds() {
             got.percent
         ));
         assert!(got.percent <= at_most(bound, runs), "{got:?}");
+    }
+}
+
+/// Requests that fail one by one, however many do: nothing is assumed to be rare.
+#[test]
+fn frequent_errors_keep_both_bounds() {
+    let runs = runs(40).min(2000);
+    for (rate, ratio_of_rates) in [(0.2, 2.0), (0.4, 1.5), (0.6, 1.5), (0.9, 1.05)] {
+        let mut random = Random::new(5);
+        let mut interval = |times: f64| {
+            let mut failed = |total: u64, rate: f64| {
+                let failed = (0..total).filter(|_| random.uniform() < rate);
+                (failed.count() as u64, total)
+            };
+            let canary = failed(100, (rate * times).min(1.0));
+            counted(canary, failed(300, rate))
+        };
+        let (mut fails, mut passes) = (0, 0);
+        for _ in 0..runs {
+            let mut quiet = crate::support::watch(ratio(1.01, None));
+            let mut bad = crate::support::watch(ratio(ratio_of_rates, None));
+            for _ in 0..60 {
+                quiet.observe(&interval(1.0)).unwrap();
+                bad.observe(&interval(ratio_of_rates)).unwrap();
+            }
+            fails += u64::from(quiet.verdict() == Verdict::Fail);
+            passes += u64::from(bad.verdict() == Verdict::Pass);
+        }
+        let [fails, passes] = [fails, passes].map(|n| 100.0 * n as f64 / runs as f64);
+        report(format_args!(
+            "{rate} fail: false fail {fails:.2} %, false pass {passes:.2} %"
+        ));
+        assert!(
+            fails <= at_most(1.0, runs) && passes <= at_most(5.0, runs),
+            "{rate}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! A histogram of one interval: how many were at most so slow.
 
-use super::ReadingError;
-use super::counts::{exact, whole};
+use crate::reading::counts::{exact, whole};
+use crate::reading::error::ReadingError;
 
 /// Cumulative buckets by their upper bounds, which rise; the last one is infinite and holds all.
 #[derive(Clone, Debug, PartialEq)]

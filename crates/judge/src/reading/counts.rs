@@ -1,6 +1,6 @@
 //! Whole numbers of events.
 
-use super::ReadingError;
+use crate::reading::error::ReadingError;
 
 /// Above it a float skips whole numbers.
 const MAX_EXACT: u64 = 1 << 53;

@@ -1,21 +1,13 @@
 //! The watch over a canary: one interval after the other, until a verdict.
 
-use std::collections::BTreeSet;
-
-use crate::reading::{Doubt, Interval, ReadingError, Sample};
+use crate::reading::{Interval, ReadingError};
 use crate::sequential::band::Band;
-use crate::sequential::clustering::ASSUMED;
 use crate::sequential::combine::adjusted;
-use crate::sequential::finding::{
-    Assumption, BoundFigures, Evidence, Figures, Finding, Reason, Verdict,
-};
-use crate::sequential::latency::Latency;
-use crate::sequential::load::Load;
+use crate::sequential::finding::{Evidence, Figures, Finding, Reason, Verdict};
 use crate::sequential::numbers::ln_mean_exp;
-use crate::sequential::outlook::{Outlook, Time, at_best, missing_requests};
-use crate::sequential::rates::Rates;
-use crate::sequential::settings::{Chance, Metric, Rule, Settings, SettingsError};
-use crate::sequential::test::{Added, Test, Weighed};
+use crate::sequential::outlook::{Outlook, Time, missing_requests};
+use crate::sequential::settings::{Metric, Rule, Settings, SettingsError};
+use crate::sequential::state::State;
 
 /// Why an interval cannot be taken in. Nothing of it was.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -41,23 +33,6 @@ pub struct Watch {
     settings: Settings,
     metrics: Vec<State>,
     intervals: u32,
-    verdict: Option<(Verdict, u32)>,
-}
-
-#[derive(Clone, Debug)]
-struct State {
-    test: Test,
-    load: Load,
-    weighed: Weighed,
-    /// Intervals with data of both sides, and those without a reading.
-    seen: u32,
-    missing: u32,
-    no_common_bounds: bool,
-    /// Of intervals that have data; for good.
-    doubts: BTreeSet<Doubt>,
-    /// Of intervals that have none.
-    causes: BTreeSet<Doubt>,
-    halves_differ: bool,
     verdict: Option<(Verdict, u32)>,
 }
 
@@ -324,163 +299,7 @@ impl Watch {
         Some(Outlook {
             fail_in_reach: fail >= alpha,
             pass_in_reach: pass >= beta,
-            missing_requests: missing.filter(|_| counts_requests && state.is_trusted()),
+            missing_requests: missing.filter(|_| counts_requests && state.is_comparable()),
         })
     }
-}
-
-impl State {
-    fn new(rule: &Rule) -> State {
-        State {
-            test: Test::new(rule),
-            load: Load::default(),
-            weighed: Weighed::default(),
-            seen: 0,
-            missing: 0,
-            no_common_bounds: false,
-            doubts: BTreeSet::new(),
-            causes: BTreeSet::new(),
-            halves_differ: false,
-            verdict: None,
-        }
-    }
-
-    fn observe(&mut self, sample: &Sample, limit: f64) {
-        let Some(reading) = &sample.reading else {
-            self.missing += 1;
-            self.causes.extend(&sample.doubts);
-            return;
-        };
-        self.doubts.extend(&sample.doubts);
-        match self.test.add(reading, &mut self.load) {
-            Added::Data => self.seen += 1,
-            Added::Nothing => {}
-            Added::NoCommonBounds => {
-                self.no_common_bounds = true;
-                self.missing += 1;
-            }
-        }
-        self.weighed = self.test.weigh();
-        self.halves_differ |= self.weighed.placebo >= limit;
-    }
-
-    fn is(&self, verdict: Verdict) -> bool {
-        self.verdict.is_some_and(|(own, _)| own == verdict)
-    }
-
-    /// Whether the sides may be compared.
-    fn is_trusted(&self) -> bool {
-        !self.halves_differ && self.doubts.is_empty() && self.load.unequal().is_none()
-    }
-
-    /// Evidence of harm; what cannot be trusted is none.
-    fn ln_fail(&self) -> f64 {
-        if self.is_trusted() {
-            self.weighed.fail
-        } else {
-            f64::NEG_INFINITY
-        }
-    }
-
-    fn ln_pass(&self) -> f64 {
-        if self.is_trusted() {
-            self.weighed.pass
-        } else {
-            f64::NEG_INFINITY
-        }
-    }
-
-    fn at_best(&self, time: Time) -> (f64, f64) {
-        if self.is_trusted() {
-            at_best(&self.test, time)
-        } else {
-            (f64::NEG_INFINITY, f64::NEG_INFINITY)
-        }
-    }
-
-    fn reasons(&self, intervals: u32) -> Vec<Reason> {
-        let mut reasons = Vec::new();
-        if self.halves_differ {
-            reasons.push(Reason::HalvesOfStable);
-        }
-        if let Some((canary, stable)) = self.load.unequal() {
-            reasons.push(Reason::RequestsPerInstance { canary, stable });
-        }
-        let doubts = self
-            .doubts
-            .iter()
-            .chain(self.causes.difference(&self.doubts));
-        reasons.extend(doubts.map(|doubt| Reason::Doubt(*doubt)));
-        if self.seen == 0 {
-            reasons.push(Reason::NoData);
-        }
-        if self.no_common_bounds {
-            reasons.push(Reason::NoCommonBounds);
-        }
-        if self.missing > 0 {
-            reasons.push(Reason::Missing {
-                missing: self.missing,
-                intervals,
-            });
-        }
-        if let Test::Gauge(gauge) = &self.test
-            && self.verdict.is_none()
-            && !gauge.has_enough_blocks()
-        {
-            let (blocks, scrapes) = (gauge.blocks(), gauge.block());
-            reasons.push(Reason::FewBlocks { blocks, scrapes });
-        }
-        reasons
-    }
-
-    fn figures(&self, alpha: Chance) -> Figures {
-        match &self.test {
-            Test::Rates(rates) => of_rates(rates, alpha),
-            Test::Latency(latency) => of_latency(latency, alpha).unwrap_or(Figures::None),
-            Test::Gauge(gauge) => match gauge.levels() {
-                None => Figures::None,
-                Some((canary, stable)) => Figures::Gauge {
-                    canary,
-                    stable,
-                    correlation: gauge.correlation(),
-                    block: gauge.block(),
-                    blocks: gauge.blocks(),
-                },
-            },
-        }
-    }
-}
-
-fn of_rates(rates: &Rates, alpha: Chance) -> Figures {
-    let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
-    let (canary, stable) = rates.shown();
-    Figures::Rates {
-        ratio: rates.band(alpha.get(), variance),
-        canary: (canary.failed, canary.exposure),
-        stable: (stable.failed, stable.exposure),
-        assumption: variance.map_or(Assumption::Independent, Assumption::Variance),
-    }
-}
-
-fn of_latency(latency: &Latency, alpha: Chance) -> Option<Figures> {
-    let variances = latency.variances();
-    let figures = |at: usize| {
-        let (bound, rates) = &latency.bounds()[at];
-        let (canary, stable) = rates.shown();
-        let bound = *bound;
-        BoundFigures {
-            bound,
-            canary: canary.rate(),
-            stable: stable.rate(),
-        }
-    };
-    let worst = latency.worst(&variances)?;
-    Some(Figures::Latency {
-        worst: figures(worst),
-        ratio: latency.bounds()[worst]
-            .1
-            .band(alpha.get(), variances[worst]),
-        assumption: variances[worst].map_or(Assumption::Independent, Assumption::Variance),
-        last_to_pass: figures(latency.slowest_pass(&variances)?),
-    })
 }

@@ -1,0 +1,188 @@
+//! What is held of one metric during a watch.
+
+use std::collections::BTreeSet;
+
+use crate::reading::{Doubt, Sample};
+use crate::sequential::clustering::ASSUMED;
+use crate::sequential::finding::{Assumption, BoundFigures, Figures, Reason, Verdict};
+use crate::sequential::latency::Latency;
+use crate::sequential::load::Load;
+use crate::sequential::outlook::{Time, at_best};
+use crate::sequential::rates::Rates;
+use crate::sequential::settings::{Chance, Rule};
+use crate::sequential::test::{Added, Test, Weighed};
+
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) test: Test,
+    pub(crate) load: Load,
+    pub(crate) weighed: Weighed,
+    /// Intervals with data of both sides, and those without a reading.
+    pub(crate) seen: u32,
+    pub(crate) missing: u32,
+    pub(crate) no_common_bounds: bool,
+    /// Of intervals that have data; for good.
+    pub(crate) doubts: BTreeSet<Doubt>,
+    /// Of intervals that have none.
+    pub(crate) causes: BTreeSet<Doubt>,
+    pub(crate) halves_differ: bool,
+    pub(crate) verdict: Option<(Verdict, u32)>,
+}
+
+impl State {
+    pub(crate) fn new(rule: &Rule) -> State {
+        State {
+            test: Test::new(rule),
+            load: Load::default(),
+            weighed: Weighed::default(),
+            seen: 0,
+            missing: 0,
+            no_common_bounds: false,
+            doubts: BTreeSet::new(),
+            causes: BTreeSet::new(),
+            halves_differ: false,
+            verdict: None,
+        }
+    }
+
+    pub(crate) fn observe(&mut self, sample: &Sample, limit: f64) {
+        let Some(reading) = &sample.reading else {
+            self.missing += 1;
+            self.causes.extend(&sample.doubts);
+            return;
+        };
+        self.doubts.extend(&sample.doubts);
+        match self.test.add(reading, &mut self.load) {
+            Added::Data => self.seen += 1,
+            Added::Nothing => {}
+            Added::NoCommonBounds => {
+                self.no_common_bounds = true;
+                self.missing += 1;
+            }
+        }
+        self.weighed = self.test.weigh();
+        self.halves_differ |= self.weighed.placebo >= limit;
+    }
+
+    pub(crate) fn is(&self, verdict: Verdict) -> bool {
+        self.verdict.is_some_and(|(own, _)| own == verdict)
+    }
+
+    /// Whether the sides may be compared.
+    pub(crate) fn is_comparable(&self) -> bool {
+        !self.halves_differ
+            && !self.doubts.iter().any(|doubt| doubt.is_of_comparison())
+            && self.load.unequal().is_none()
+    }
+
+    /// Evidence of harm; where the sides cannot be compared, there is none.
+    pub(crate) fn ln_fail(&self) -> f64 {
+        if self.is_comparable() {
+            self.weighed.fail
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+
+    /// Evidence against harm. What a doubt is about may hide harm.
+    pub(crate) fn ln_pass(&self) -> f64 {
+        if self.is_comparable() && self.doubts.is_empty() {
+            self.weighed.pass
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+
+    /// The evidence for a fail and for a pass at the deadline, if all goes as far that way as it may.
+    pub(crate) fn at_best(&self, time: Time) -> (f64, f64) {
+        let (fail, pass) = at_best(&self.test, time);
+        let or_none = |ln: f64, now: f64| if now.is_finite() { ln } else { now };
+        (or_none(fail, self.ln_fail()), or_none(pass, self.ln_pass()))
+    }
+
+    pub(crate) fn reasons(&self, intervals: u32) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if self.halves_differ {
+            reasons.push(Reason::HalvesOfStable);
+        }
+        if let Some((canary, stable)) = self.load.unequal() {
+            reasons.push(Reason::RequestsPerInstance { canary, stable });
+        }
+        let doubts = self
+            .doubts
+            .iter()
+            .chain(self.causes.difference(&self.doubts));
+        reasons.extend(doubts.map(|doubt| Reason::Doubt(*doubt)));
+        if self.seen == 0 {
+            reasons.push(Reason::NoData);
+        }
+        if self.no_common_bounds {
+            reasons.push(Reason::NoCommonBounds);
+        }
+        if self.missing > 0 {
+            reasons.push(Reason::Missing {
+                missing: self.missing,
+                intervals,
+            });
+        }
+        if let Test::Gauge(gauge) = &self.test
+            && self.verdict.is_none()
+            && !gauge.has_enough_blocks()
+        {
+            let (blocks, scrapes) = (gauge.blocks(), gauge.block());
+            reasons.push(Reason::FewBlocks { blocks, scrapes });
+        }
+        reasons
+    }
+
+    pub(crate) fn figures(&self, alpha: Chance) -> Figures {
+        match &self.test {
+            Test::Rates(rates) => of_rates(rates, alpha),
+            Test::Latency(latency) => of_latency(latency, alpha).unwrap_or(Figures::None),
+            Test::Gauge(gauge) => match gauge.levels() {
+                None => Figures::None,
+                Some((canary, stable)) => Figures::Gauge {
+                    canary,
+                    stable,
+                    correlation: gauge.correlation(),
+                    block: gauge.block(),
+                    blocks: gauge.blocks(),
+                },
+            },
+        }
+    }
+}
+
+fn of_rates(rates: &Rates, alpha: Chance) -> Figures {
+    let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+    let (canary, stable) = rates.shown();
+    Figures::Rates {
+        ratio: rates.band(alpha.get(), variance),
+        canary: (canary.failed, canary.exposure),
+        stable: (stable.failed, stable.exposure),
+        assumption: variance.map_or(Assumption::Independent, Assumption::Variance),
+    }
+}
+
+fn of_latency(latency: &Latency, alpha: Chance) -> Option<Figures> {
+    let variances = latency.variances();
+    let figures = |at: usize| {
+        let (bound, rates) = &latency.bounds()[at];
+        let (canary, stable) = rates.shown();
+        let bound = *bound;
+        BoundFigures {
+            bound,
+            canary: canary.rate(),
+            stable: stable.rate(),
+        }
+    };
+    let worst = latency.worst(&variances)?;
+    Some(Figures::Latency {
+        worst: figures(worst),
+        ratio: latency.bounds()[worst]
+            .1
+            .band(alpha.get(), variances[worst]),
+        assumption: variances[worst].map_or(Assumption::Independent, Assumption::Variance),
+        last_to_pass: figures(latency.slowest_pass(&variances)?),
+    })
+}
