@@ -1,7 +1,7 @@
 //! Errors in clusters: their variance is several times their mean.
 
 use judge::random::Random;
-use judge::sequential::{Assumption, Figures, Verdict};
+use judge::sequential::{Assumption, Figures, Reason, Verdict};
 use judge::{Counts, Reading, Side, Sides};
 
 use crate::support::{at_most, counts, one, ratio, report, runs, watch};
@@ -110,6 +110,40 @@ fn clusters_delay_the_verdict_of_a_bad_release_and_do_not_hide_it() {
             got.percent, got.median
         ));
         assert!(got.median <= latest, "{variance}: {got:?}");
+    }
+}
+
+#[test]
+fn halves_of_stable_that_are_alike_stay_quiet() {
+    let runs = runs(20);
+    for (stable, rate) in [(900, 0.01), (9000, 0.01), (900, 0.001)] {
+        for variance in [1.0, 3.0, 10.0] {
+            for instances in [2, 3, 9] {
+                let traffic = Clustered {
+                    canary: stable / 9,
+                    stable,
+                    rate,
+                    variance,
+                    instances,
+                };
+                let mut random = Random::new(10);
+                let loud = (0..runs).filter(|_| {
+                    let mut watch = watch(ratio(1.01, None));
+                    for _ in 0..60 {
+                        watch.observe(&traffic.draw(1.0, &mut random)).unwrap();
+                    }
+                    watch.findings()[0]
+                        .reasons
+                        .contains(&Reason::HalvesOfStable)
+                });
+                let percent = 100.0 * loud.count() as f64 / runs as f64;
+                report(format_args!(
+                    "halves of {stable} at {rate}, variance {variance}, {instances} instances: \
+                     {percent:.2} % loud"
+                ));
+                assert!(percent <= at_most(1.0, runs), "{variance}, {instances}");
+            }
+        }
     }
 }
 
