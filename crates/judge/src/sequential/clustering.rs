@@ -9,6 +9,11 @@
 //! Few errors on few instances tell little. The estimate is therefore mixed with an assumption of
 //! [`ASSUMED`], which weighs as much as [`ASSUMED_WEIGHT`] degrees of freedom, and its excess
 //! over 1 is enlarged by half. The three numbers come from simulations (`tests/clustered.rs`).
+//!
+//! The evidence is kept for every variance, from the first interval on, and looked at for the
+//! estimate of now. For one fixed variance it is a process with the bound `α`; a false fail needs
+//! either that, or an estimate below the truth. Evidence whose past keeps the estimates of its time
+//! would pay for good for the first intervals, in which little is known.
 
 use crate::sequential::part::Part;
 
