@@ -38,6 +38,7 @@ const OURS: &[&str] = &[
     "proposal",
     "registry",
     "remote",
+    "repository",
     "rollback",
     "runner_check",
     "runners",

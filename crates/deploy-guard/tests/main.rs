@@ -12,6 +12,7 @@ mod doctor;
 mod documented;
 mod examples;
 mod init;
+mod init_backs;
 mod init_cases;
 mod init_guards;
 mod init_patched;

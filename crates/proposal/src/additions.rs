@@ -127,8 +127,8 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
     match &part.back {
         Back::Configured => {
             let mut with = vec![("stage", "rollback".to_owned())];
-            with.extend(release.map(|release| ("release", release)));
-            with.push(("args", "record".to_owned()));
+            with.extend(release.clone().map(|release| ("release", release)));
+            with.push(("command", "record".to_owned()));
             let stage = Stage {
                 note: "What passed its gate is what a later failure goes back to.",
                 name: "Record the release as good",
@@ -138,13 +138,16 @@ fn additions(proposal: &Proposal<'_>, parts: &[&Part<'_>], means: &Means) -> Vec
                 ..Stage::default()
             };
             add(after, frame.step(stage));
+            // What did not pass is told: not every tool can tell what runs.
+            let mut back = vec![("stage", "rollback".to_owned())];
+            back.extend(release.map(|release| ("release", release)));
             let stage = Stage {
-                note: "Refused where nothing was deployed yet.",
+                note: "Refused where nothing was deployed yet. The release that failed is not deployed again.",
                 name: "Put the last good release back",
                 condition: Some(format!(
                     "(failure() || cancelled()) && steps.{preflight}.outcome == 'success'"
                 )),
-                with: vec![("stage", "rollback".to_owned())],
+                with: back,
                 configured: true,
                 handed,
                 ..Stage::default()

@@ -71,10 +71,21 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         Tool::Kubectl(call) => kubectl(call, job, group, &again),
         Tool::Helm(call) => helm(call, job, group),
         Tool::Deployer { stage } => deployer(stage.as_ref(), job, group),
-        Tool::Capistrano { stage } => Back::None(format!(
-            "`cap {} deploy:rollback` goes back by hand",
-            stage.as_ref().and_then(Value::literal).unwrap_or("STAGE")
-        )),
+        Tool::Capistrano { program, stage } => {
+            let mut handed = Handed::default();
+            let word = stage
+                .as_ref()
+                .and_then(|stage| handed.shell_word(stage, "STAGE"));
+            match word {
+                Some(stage) => {
+                    let run = format!("{program} {stage} deploy:rollback\n");
+                    own_step("Go back to the release before", run, handed, job, group)
+                }
+                None => Back::None(format!(
+                    "`{program} STAGE deploy:rollback` goes back by hand; only the workflow's shell knows the stage"
+                )),
+            }
+        }
         Tool::CodeDeploy { .. } => Back::None(format!(
             "`aws deploy create-deployment` with the bundle of the release before goes back, or {again}; whether CodeDeploy goes back by \
              itself is a setting of the deployment group, and not in the repository"
@@ -103,16 +114,7 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
         Tool::Ansible { .. } => Back::None(format!(
             "the playbook goes back with the release before: {again}"
         )),
-        Tool::Platform(call) => Back::None(match call.back {
-            Some(command) => {
-                let app = call.app.as_ref().map_or("APP", |app| app.value.text());
-                format!(
-                    "{} goes back by hand, with what the job logs in with; or {again}",
-                    quoted(&command.replace("APP", app))
-                )
-            }
-            None => format!("{} goes back in its own console; or {again}", call.name),
-        }),
+        Tool::Platform(call) => platform(call, job, group, &again),
         Tool::Site { host } => Back::None(format!(
             "{host} is a static site: the gate is all there is to guard, and the way back is {again}"
         )),
@@ -124,6 +126,41 @@ pub fn decide(survey: &Survey, group: &Group<'_>, reach: &Reach) -> Back {
 
 const OVERWRITTEN: &str =
     "the deployment overwrites its only copy, so there is nothing to switch back to";
+
+/// By the platform's own command, where this job can call it and it needs nothing more.
+fn platform(
+    call: &survey::PlatformCall,
+    job: Option<&Job>,
+    group: &Group<'_>,
+    again: &str,
+) -> Back {
+    let by_hand = || {
+        Back::None(match call.back {
+            Some(command) => {
+                let app = call.app.as_ref().map_or("APP", |app| app.value.text());
+                format!(
+                    "{} goes back by hand, with what the job logs in with; or {again}",
+                    quoted(&command.replace("APP", app))
+                )
+            }
+            None => format!("{} goes back in its own console; or {again}", call.name),
+        })
+    };
+    // On a machine it would need the login, too.
+    let Some(undo) = call.undo.as_ref().filter(|_| group.lead.login.is_none()) else {
+        return by_hand();
+    };
+    let mut handed = Handed::default();
+    let mut run = undo.command.clone();
+    for (option, value) in &undo.options {
+        let Some(word) = handed.shell_word(value, "APP") else {
+            return by_hand();
+        };
+        run.push_str(&format!(" {option} {word}"));
+    }
+    run.push('\n');
+    own_step("Go back to the release before", run, handed, job, group)
+}
 
 /// How the same workflow deploys an earlier release.
 fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
@@ -150,6 +187,11 @@ fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
         .iter()
         .any(|trigger| trigger == "workflow_dispatch")
     {
+        if let Some(inputs) = release_input(workflow, group) {
+            return format!(
+                "the same workflow for the earlier release (`gh workflow run {file} {inputs}`)"
+            );
+        }
         format!(
             "the same workflow for the earlier tag or commit (`gh workflow run {file} --ref EARLIER`)"
         )
@@ -158,6 +200,29 @@ fn again(workflow: &Workflow, job: Option<&Job>, group: &Group<'_>) -> String {
             "the same workflow's run of the earlier commit, made again (`gh run list -w {file}`, then `gh run rerun ID`)"
         )
     }
+}
+
+/// The inputs that name what is deployed, and others that the workflow insists on: `-f version=EARLIER`.
+fn release_input(workflow: &Workflow, group: &Group<'_>) -> Option<String> {
+    let release = group.lead.release.as_ref()?;
+    let first = release.value.expression()?.split("||").next()?.trim();
+    let name = first.strip_prefix("github.event.").unwrap_or(first);
+    let name = name.strip_prefix("inputs.")?;
+    let on = workflow.on.as_ref()?;
+    let inputs = on.get("workflow_dispatch")?.get("inputs")?.entries();
+    if !inputs.iter().any(|(key, _)| key.name == name) {
+        return None;
+    }
+    let insisted = inputs.iter().filter(|(key, input)| {
+        let required = input.get("required").and_then(yaml::Node::text);
+        let default = input.get("default").and_then(yaml::Node::text);
+        key.name != name && required == Some("true") && default.is_none()
+    });
+    let mut words = format!("-f {name}=EARLIER");
+    for (key, _) in insisted {
+        words.push_str(&format!(" -f {}=…", key.name));
+    }
+    Some(words)
 }
 
 /// In backquotes, unless it has its own.

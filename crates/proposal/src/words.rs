@@ -306,7 +306,7 @@ fn tool(tool: &Tool, own: &[&str], table: &mut Table<'_>) {
             }
         }
         Tool::Supervisor { program } => table.row("program", program.text()),
-        Tool::Deployer { stage } | Tool::Capistrano { stage } => {
+        Tool::Deployer { stage } | Tool::Capistrano { stage, .. } => {
             if let Some(stage) = stage {
                 table.row("stage", stage.text());
             }

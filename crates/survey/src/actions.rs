@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Place, What};
-use crate::repository::joined;
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
+use repository::joined;
 use workflow::Value;
 use workflow::{Fact, Line};
 use workflow::{Step, Text};

@@ -204,7 +204,9 @@ impl Assembly<'_> {
         };
         let own = self.own_images(run);
         let (images, tag) = self.images(run, &tool, &own, &env);
-        let named = || named_in(main).or_else(|| named_release(&env, &run.scope.env, &main.at));
+        // What the step has for itself, on a machine too, where its commands name it.
+        let own_step = self.step_env(run, job, main.step);
+        let named = || named_in(main).or_else(|| named_release(&env, &own_step, &main.at));
         let named = || named().filter(|release| !self.moves(run, release.value.text()));
         let release = self.release(run, &tool, tag, &named, first);
         let release = release.and_then(|release| self.as_job_writes(run, job, release));

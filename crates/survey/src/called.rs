@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::What;
-use crate::repository::{Repository, joined};
 use crate::run::{MAX_DEPTH, Reader};
 use crate::session::Shell;
+use repository::{Repository, joined};
 use workflow::Line;
 use workflow::Value;
 

@@ -47,6 +47,8 @@ impl Assembly<'_> {
                     if let Tool::Kubectl(one) = tool {
                         call.namespace = call.namespace.or_else(|| one.namespace.clone());
                         call.context = call.context.or_else(|| one.context.clone());
+                        call.files.extend(one.files.iter().cloned());
+                        call.images.extend(one.images.iter().cloned());
                         for workload in &one.workloads {
                             if !call
                                 .workloads
@@ -58,7 +60,10 @@ impl Assembly<'_> {
                         }
                     }
                 }
-                (Tool::Kubectl(call), at)
+                (
+                    Tool::Kubectl(crate::kubernetes::completed(self.repository, call, &at)),
+                    at,
+                )
             }
             Tool::Ecs(_) => (self.ecs(&tools, done), at),
             Tool::Kamal(call) => (

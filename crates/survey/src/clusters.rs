@@ -18,6 +18,7 @@ pub(crate) fn kubectl(words: &[String], at: &Line) -> Vec<Deed> {
         namespace: arguments.one(&["-n", "--namespace"]).map(Value::new),
         workloads: Vec::new(),
         context: arguments.one(&["--context"]).map(Value::new),
+        ..KubectlCall::default()
     };
     let workload = |words: &[&str]| -> Option<Fact<Value>> {
         let first = words.first()?;
@@ -138,7 +139,14 @@ pub(crate) fn aws(words: &[String], at: &Line) -> Vec<Deed> {
         .unwrap_or_default();
     let has = |verb: &str| arguments.has(verb);
     let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
-    let platform = |name, app, back| deploys(Tool::Platform(PlatformCall { name, app, back }));
+    let platform = |name, app, back| {
+        deploys(Tool::Platform(PlatformCall {
+            name,
+            app,
+            back,
+            undo: None,
+        }))
+    };
     match service {
         "ecs" if has("update-service") => deploys(Tool::Ecs(EcsCall {
             cluster: fact(&["--cluster"]),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crate::clusters::{aws, helm, kubectl};
 use crate::containers::{compose, docker, kamal};
 use crate::deed::Deed;
-use crate::tool::{FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall, Tool};
+use crate::tool::{
+    APP_SERVICE_BACK, CLOUD_RUN_BACK, DOKKU_BACK, FLY_BACK, HEROKU_BACK, HelmCall, PlatformCall,
+    SERVERLESS_BACK, Tool, Undo, VERCEL_BACK,
+};
 use crate::web::web;
 use shell::Arguments;
 use workflow::Value;
@@ -33,7 +36,25 @@ pub(crate) fn deeds(
     let value = |text: Option<&str>| text.map(Value::new);
     let app = |names: &[&str]| plain("").one(names).map(fact);
     let platform = |name, app: Option<Fact<Value>>, back| {
-        deploys(Tool::Platform(PlatformCall { name, app, back }))
+        deploys(Tool::Platform(PlatformCall {
+            name,
+            app,
+            back,
+            undo: None,
+        }))
+    };
+    let undone = |name, app: Option<Fact<Value>>, back, undo: Undo| {
+        deploys(Tool::Platform(PlatformCall {
+            name,
+            app,
+            back,
+            undo: Some(undo),
+        }))
+    };
+    // The same option again, where the deploying call has it.
+    let again = |option: &'static str, names: &[&str]| {
+        let value = plain("").one(names)?;
+        Some((option, Value::new(value)))
     };
     match name.as_str() {
         "docker" | "podman" | "nerdctl" => docker(rest, env, at),
@@ -104,6 +125,7 @@ pub(crate) fn deeds(
                 .copied();
             if operands.iter().any(|word| word.starts_with("deploy")) {
                 deploys(Tool::Capistrano {
+                    program: program.to_owned(),
                     stage: value(stage),
                 })
             } else {
@@ -142,7 +164,11 @@ pub(crate) fn deeds(
         }),
         "flyctl" | "fly" if first == "deploy" => platform("Fly", app(&["-a", "--app"]), FLY_BACK),
         "heroku" if matches!(first, "container:release" | "deploy:jar") => {
-            platform("Heroku", app(&["-a", "--app"]), HEROKU_BACK)
+            let undo = Undo {
+                command: format!("{program} rollback"),
+                options: again("--app", &["-a", "--app"]).into_iter().collect(),
+            };
+            undone("Heroku", app(&["-a", "--app"]), HEROKU_BACK, undo)
         }
         "git"
             if first == "push"
@@ -152,14 +178,14 @@ pub(crate) fn deeds(
         {
             let dokku = rest.iter().any(|word| word.contains("dokku"));
             if dokku {
-                platform("Dokku", None, Some("dokku ps:rollback APP"))
+                platform("Dokku", None, DOKKU_BACK)
             } else {
                 platform("Heroku", None, HEROKU_BACK)
             }
         }
         "vercel" if first.is_empty() || first == "deploy" || first.starts_with('-') => {
             if plain("").has("--prod") || plain("").has("--prod=true") {
-                platform("Vercel", None, Some("vercel rollback"))
+                platform("Vercel", None, VERCEL_BACK)
             } else {
                 Vec::new()
             }
@@ -170,22 +196,29 @@ pub(crate) fn deeds(
             host: "Cloudflare Pages",
         }),
         "wrangler" if matches!(first, "deploy" | "publish") => {
-            platform("Cloudflare Workers", None, Some("wrangler rollback"))
+            let options = [
+                again("--name", &["--name"]),
+                again("--env", &["-e", "--env"]),
+                again("--config", &["-c", "--config"]),
+            ];
+            let undo = Undo {
+                command: format!("{program} rollback --yes"),
+                options: options.into_iter().flatten().collect(),
+            };
+            undone("Cloudflare Workers", None, Some("wrangler rollback"), undo)
         }
         "gcloud" => match (
             first,
             second,
             rest.get(2).map(String::as_str).unwrap_or_default(),
         ) {
-            ("run", "deploy", service) | ("beta", "run", service) => platform(
-                "Cloud Run",
-                Some(fact(service)),
-                Some("gcloud run services update-traffic APP --to-revisions REVISION=100"),
-            ),
+            ("run", "deploy", service) | ("beta", "run", service) => {
+                platform("Cloud Run", Some(fact(service)), CLOUD_RUN_BACK)
+            }
             ("run", "services", "update" | "replace") => platform(
                 "Cloud Run",
                 rest.get(3).map(|word| fact(word)),
-                Some("gcloud run services update-traffic APP --to-revisions REVISION=100"),
+                CLOUD_RUN_BACK,
             ),
             ("app", "deploy", _) => platform(
                 "App Engine",
@@ -201,7 +234,7 @@ pub(crate) fn deeds(
             ("webapp", "deploy" | "deployment" | "up" | "config" | "restart") => platform(
                 "Azure App Service",
                 app(&["-n", "--name"]),
-                Some("az webapp deployment slot swap --name APP --slot staging"),
+                APP_SERVICE_BACK,
             ),
             ("containerapp", "update" | "up") => platform(
                 "Azure Container Apps",
@@ -225,7 +258,7 @@ pub(crate) fn deeds(
             platform("AWS Copilot", app(&["-n", "--name"]), None)
         }
         "serverless" | "sls" if first == "deploy" => {
-            platform("Serverless Framework", None, Some("serverless rollback"))
+            platform("Serverless Framework", None, SERVERLESS_BACK)
         }
         "terraform" | "tofu" if first == "apply" => platform("Terraform", None, None),
         "pulumi" if first == "up" => platform("Pulumi", None, None),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use yaml::{Kind, Node};
 
-use crate::repository::{Repository, joined};
+use repository::{Repository, joined};
 use workflow::Lines;
 use workflow::{Fact, Line};
 

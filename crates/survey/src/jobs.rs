@@ -7,9 +7,9 @@ use yaml::{Kind, Node};
 
 use crate::deployment::JobId;
 use crate::event::Event;
-use crate::repository::{Repository, joined};
 use crate::run::Reader;
 use crate::scope::Scope;
+use repository::{Repository, joined};
 use workflow::Line;
 use workflow::{Job, Workflow};
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use yaml::Node;
 
 use crate::deployment::{Health, HealthSource};
-use crate::repository::Repository;
 use crate::tool::KamalCall;
+use repository::Repository;
 use workflow::Lines;
 use workflow::Value;
 use workflow::{Fact, Line};

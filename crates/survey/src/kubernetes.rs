@@ -3,9 +3,10 @@
 use regex::Regex;
 use yaml::Node;
 
+use crate::compose;
 use crate::deployment::{Environment, Health, HealthSource};
-use crate::repository::{Repository, ends_in};
-use crate::tool::Tool;
+use crate::tool::{KubectlCall, Tool};
+use repository::{Repository, ends_in};
 use workflow::Lines;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -130,6 +131,118 @@ fn readiness(repository: &Repository) -> Option<Fact<String>> {
         }
     }
     (found.len() == 1).then(|| found.remove(0))
+}
+
+/// The call with the workloads that it puts a release's image into, where all of them are known. What is only applied
+/// again has no new revision: to undo it would take an older release back.
+pub(crate) fn completed(repository: &Repository, mut call: KubectlCall, at: &Line) -> KubectlCall {
+    if !call.workloads.is_empty() {
+        return call;
+    }
+    let mut found: Vec<Fact<Value>> = Vec::new();
+    let mut spaces: Vec<Option<String>> = Vec::new();
+    for file in &call.files {
+        let folder = at.path.starts_with(".github/").then_some("");
+        let path = folder.zip(file.literal());
+        let Some(path) = path.and_then(|(folder, path)| repository::joined(folder, path)) else {
+            return call;
+        };
+        let below = format!("{path}/");
+        let is_meant = |one: &&String| {
+            **one == path
+                || one
+                    .strip_prefix(&below)
+                    .is_some_and(|rest| !rest.contains('/'))
+        };
+        let files: Vec<&String> = repository.files.iter().filter(is_meant).collect();
+        if files.is_empty() {
+            return call;
+        }
+        for file in files
+            .into_iter()
+            .filter(|file| ends_in(file, &["yaml", "yml"]))
+        {
+            let text = repository.text(file).unwrap_or_default();
+            let Some(workloads) = workloads(&text, &call.images) else {
+                return call;
+            };
+            for (workload, space, line) in workloads {
+                found.push(Fact::new(Value::new(workload), Line::new(file, line)));
+                spaces.push(space);
+            }
+        }
+    }
+    // Workloads in several namespaces would need a call for each.
+    spaces.dedup();
+    match (&call.namespace, spaces.as_slice()) {
+        (_, [None]) => call.workloads = found,
+        (None, [Some(space)]) => {
+            call.namespace = Some(Value::new(&**space));
+            call.workloads = found;
+        }
+        (Some(named), [Some(space)]) if named.text() == space => call.workloads = found,
+        _ => {}
+    }
+    call
+}
+
+/// The workloads of a manifest that start one of these images, with their namespaces and lines; `None` where a name is
+/// filled in later.
+fn workloads(text: &str, images: &[Value]) -> Option<Vec<(String, Option<String>, usize)>> {
+    let mut all = Vec::new();
+    let mut first = 1;
+    for document in text.split("\n---") {
+        let lines: Vec<&str> = document.lines().collect();
+        let top = |key: &str| {
+            let mut values = lines.iter().filter_map(|line| line.strip_prefix(key));
+            values
+                .next()
+                .map(|value| value.trim().trim_matches(['"', '\'']))
+        };
+        let kind = match top("kind:") {
+            Some("Deployment") => Some("deployment"),
+            Some("StatefulSet") => Some("statefulset"),
+            Some("DaemonSet") => Some("daemonset"),
+            _ => None,
+        };
+        let starts = |line: &&str| {
+            let image = line.trim().trim_start_matches("- ").strip_prefix("image:");
+            let image = image.map(|image| image.trim().trim_matches(['"', '\'']));
+            let name = |image| compose::split_tag(image).0;
+            image.is_some_and(|image| images.iter().any(|one| name(one.text()) == name(image)))
+        };
+        if let Some(kind) = kind.filter(|_| lines.iter().any(starts)) {
+            let at = lines
+                .iter()
+                .position(|line| line.trim_end() == "metadata:")?;
+            let inner = lines[at + 1..]
+                .iter()
+                .take_while(|line| line.starts_with(' '));
+            let inner: Vec<&str> = inner.copied().collect();
+            let depth = inner.first()?.len() - inner.first()?.trim_start().len();
+            let of = |key: &str| {
+                inner.iter().find_map(|line| {
+                    let value = line.get(depth..)?.strip_prefix(key)?.strip_prefix(':')?;
+                    let value = value.split(" #").next().unwrap_or_default();
+                    Some(value.trim().trim_matches(['"', '\'']).to_owned())
+                })
+            };
+            let good = |name: &String| {
+                !name.is_empty()
+                    && name
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
+            };
+            let name = of("name").filter(good)?;
+            let space = of("namespace");
+            if space.as_ref().is_some_and(|space| !good(space)) {
+                return None;
+            }
+            all.push((format!("{kind}/{name}"), space, first + at));
+        }
+        first += lines.len();
+    }
+    Some(all)
 }
 
 fn manifests(repository: &Repository) -> impl Iterator<Item = (String, String)> {

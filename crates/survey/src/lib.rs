@@ -34,7 +34,6 @@ mod nginx;
 mod record;
 mod release;
 mod remote;
-mod repository;
 mod run;
 mod scope;
 mod script;
@@ -53,7 +52,7 @@ pub use deployment::{
     Script, SetUp,
 };
 pub use look::look;
-pub use tool::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool};
+pub use tool::{ComposeCall, EcsCall, HelmCall, KamalCall, KubectlCall, PlatformCall, Tool, Undo};
 
 /// What was found.
 #[derive(Debug, Default)]

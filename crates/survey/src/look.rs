@@ -8,9 +8,9 @@ use crate::deployment::{Deployment, Rank};
 use crate::event::What;
 use crate::jobs;
 use crate::record::Assembly;
-use crate::repository::{Repository, ends_in};
 use crate::tool::Tool;
 use crate::{Survey, Unused};
+use repository::{Repository, ends_in};
 use workflow::Workflow;
 
 /// Looks at a folder, and at the repository that it belongs to.
@@ -153,9 +153,7 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
                         used.extend(compose::project(assembly.repository, &files).files);
                     }
                 }
-                let named = words
-                    .iter()
-                    .filter_map(|word| crate::repository::joined("", word));
+                let named = words.iter().filter_map(|word| repository::joined("", word));
                 used.extend(named.filter(|path| assembly.repository.has(path)));
                 // What a variable leads to may be a file of this name.
                 let ends = words
@@ -167,7 +165,7 @@ fn used(assembly: &Assembly<'_>, deployments: &[Deployment]) -> BTreeSet<String>
             What::Action { with, .. } => {
                 let named = with
                     .values()
-                    .filter_map(|fact| crate::repository::joined("", fact.value.literal()?));
+                    .filter_map(|fact| repository::joined("", fact.value.literal()?));
                 used.extend(named.filter(|path| assembly.repository.has(path)));
             }
             What::Script { path, .. } => {

@@ -3,8 +3,8 @@
 use regex::Regex;
 
 use crate::deployment::{Health, HealthSource};
-use crate::repository::{Repository, ends_in};
 use crate::tool::Tool;
+use repository::{Repository, ends_in};
 use workflow::Value;
 use workflow::{Fact, Line};
 

@@ -17,6 +17,31 @@ const RELEASES: [&str; 5] = [
     "github.event.workflow_run.head_sha",
 ];
 
+/// What a person calls the input with the release.
+const INPUTS: [&str; 11] = [
+    "version",
+    "release",
+    "tag",
+    "sha",
+    "commit",
+    "release_version",
+    "release_tag",
+    "image_tag",
+    "docker_tag",
+    "git_sha",
+    "commit_sha",
+];
+
+/// Whether a context names the release: `github.sha`, `inputs.version`.
+fn is_release(context: &str) -> bool {
+    let input = context.strip_prefix("github.event.").unwrap_or(context);
+    let input = input.strip_prefix("inputs.");
+    RELEASES.contains(&context)
+        || input.is_some_and(|name| {
+            INPUTS.contains(&name.to_ascii_lowercase().replace('-', "_").as_str())
+        })
+}
+
 impl Assembly<'_> {
     /// What the job has checked out and hands over as it is: the commit, or the tag that started it.
     pub(crate) fn checked_out(&self, run: &Run, before: usize) -> Option<Fact<Value>> {
@@ -79,6 +104,17 @@ impl Assembly<'_> {
         Some((checkout, named))
     }
 
+    /// The variables of a step: its own, and those of its job and workflow.
+    pub(crate) fn step_env(&self, run: &Run, job: &Job, step: usize) -> BTreeMap<String, String> {
+        let mut env = run.scope.env.clone();
+        let own = job.steps.get(step).map_or(&[][..], |step| &step.env[..]);
+        env.extend(
+            own.iter()
+                .map(|(name, text)| (name.clone(), run.scope.fill(text.value.text()))),
+        );
+        env
+    }
+
     /// Whether a name is the same for one release and the next: a branch's.
     pub(crate) fn moves(&self, run: &Run, name: &str) -> bool {
         let started = &self.workflows[run.started];
@@ -121,7 +157,8 @@ impl Assembly<'_> {
         let workflow = &self.workflows[run.id.workflow];
         let texts = (job.steps.iter())
             .flat_map(|step| step.env.iter().chain(&step.with))
-            .chain(&job.env);
+            .chain(&job.env)
+            .chain(&workflow.env);
         let expressions = texts.flat_map(|(_, written)| {
             workflow::expression::inners(written.value.text())
                 .map(move |inner| (inner.trim(), written.key_line))
@@ -139,15 +176,28 @@ impl Assembly<'_> {
 
 /// The release as a command's own words name it: `--version ${{ github.sha }}`.
 pub(crate) fn named_in(event: &Event) -> Option<Fact<Value>> {
-    let What::Command { words, .. } = &event.what else {
-        return None;
+    let words: Vec<&str> = match &event.what {
+        What::Command { words, .. } => words.iter().map(String::as_str).collect(),
+        // A word of its own is the release as it is: `v${{ github.run_number }}`.
+        What::Script { arguments, .. } => {
+            let words: Vec<&str> = arguments.iter().map(Value::text).collect();
+            let names =
+                |word: &&str| workflow::expression::inners(word).any(|one| is_release(one.trim()));
+            let whole = words.iter().copied().filter(names);
+            let plain =
+                |word: &&str| !word.contains(['/', ':', '=', ' ']) && !word.starts_with('-');
+            let spaced = |word: &str| word.replace("${{ ", "").replace(" }}", "");
+            if let Some(word) = whole.into_iter().find(|word| plain(&spaced(word).as_str())) {
+                return Some(Fact::new(Value::new(word), event.at.clone()));
+            }
+            words
+        }
+        What::Action { .. } | What::Writes { .. } => return None,
     };
     let found = words
         .iter()
         .flat_map(|word| workflow::expression::inners(word));
-    let name = found
-        .map(str::trim)
-        .find(|inner| RELEASES.contains(inner))?;
+    let name = found.map(str::trim).find(|inner| is_release(inner))?;
     Some(Fact::new(
         Value::new(format!("${{{{ {name} }}}}")),
         event.at.clone(),
@@ -161,7 +211,9 @@ pub(crate) fn named_release(
     at: &Line,
 ) -> Option<Fact<Value>> {
     let names = |value: &str| {
-        RELEASES.iter().any(|name| value.contains(name))
+        let inners = workflow::expression::inners(value);
+        let mut words = inners.flat_map(|inner| inner.split("||")).map(str::trim);
+        (words.any(is_release) || RELEASES.iter().any(|name| value.contains(name)))
             && !value.contains("://")
             && value.len() < 200
     };

@@ -7,11 +7,11 @@ use shell::{Command, Input, Program};
 
 use crate::deployment::Need;
 use crate::event::Place;
-use crate::repository::joined;
 use crate::run::{MAX_DEPTH, Reader};
 use crate::scope::Written;
 use crate::session::Shell;
 use crate::ssh;
+use repository::joined;
 use workflow::Value;
 use workflow::{Fact, Line};
 

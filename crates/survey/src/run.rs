@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use shell::{Command, Program};
 
 use crate::event::{Event, Place, Trace, What};
-use crate::repository::Repository;
 use crate::scope::Scope;
 use crate::session::Shell;
+use repository::Repository;
 use workflow::Value;
 use workflow::{Fact, Line};
 use workflow::{Job, Step, Text, Workflow};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shell::HEAD;
 
 use crate::event::Place;
-use crate::repository::{Repository, joined};
 use crate::scope::Scope;
+use repository::{Repository, joined};
 use workflow::{Fact, Line};
 
 /// A shell on the runner or on a machine.

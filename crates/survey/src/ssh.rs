@@ -203,35 +203,3 @@ fn known(name: &str, scope: &Scope) -> Known {
     }
     all
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        text.split('|').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn where_ssh_goes() {
-        let at = Line::new("a.yml", 3);
-        let mut scope = Scope::default();
-        let key = Fact::new(Value::new("${{ secrets.KEY }}"), at.clone());
-        scope
-            .keys
-            .push((Some("~/.ssh/portal".to_owned()), key.clone()));
-        let (login, command) = ssh(
-            &words(
-                "ssh|-tt|-p|2222|-i|~/.ssh/portal|-o|StrictHostKeyChecking=no|release@h|cd x|&& y",
-            ),
-            &at,
-            &scope,
-        )
-        .unwrap();
-        assert_eq!(login.address.value.text(), "h");
-        assert_eq!(login.user.unwrap().value.text(), "release");
-        assert_eq!(login.port.unwrap().value.text(), "2222");
-        assert_eq!(login.key, Some(key));
-        assert_eq!(command, ["cd x", "&& y"]);
-    }
-}

@@ -40,6 +40,8 @@ pub enum Tool {
         stage: Option<Value>,
     },
     Capistrano {
+        /// As the workflow calls it: `bundle exec cap`.
+        program: String,
         stage: Option<Value>,
     },
     Ansible {
@@ -112,6 +114,9 @@ pub struct KubectlCall {
     pub namespace: Option<Value>,
     /// `deployment/web`, `statefulset/db`.
     pub workloads: Vec<Fact<Value>>,
+    /// Manifests into which these images are put, whatever stands there: files or folders.
+    pub files: Vec<Value>,
+    pub images: Vec<Value>,
     pub context: Option<Value>,
 }
 
@@ -143,9 +148,30 @@ pub struct PlatformCall {
     pub app: Option<Fact<Value>>,
     /// The command that goes back there, as its documents name it, with `APP` in the place of the app.
     pub back: Option<&'static str>,
+    /// The command that goes back to the release before and needs nothing more to be known, as this job can call it.
+    pub undo: Option<Undo>,
+}
+
+/// `heroku rollback --app APP`, `npx wrangler rollback --yes`.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    pub command: String,
+    /// Options with their values, as the deploying call has them.
+    pub options: Vec<(&'static str, Value)>,
 }
 
 pub(crate) const FLY_BACK: Option<&str> = Some(
     "flyctl deploy --app APP --image IMAGE-OF-THE-EARLIER-RELEASE (`flyctl releases --image` lists them)",
 );
+pub(crate) const VERCEL_BACK: Option<&str> =
+    Some("vercel rollback URL-OF-THE-EARLIER-DEPLOYMENT (`vercel list --prod` lists them)");
+pub(crate) const CLOUD_RUN_BACK: Option<&str> = Some(
+    "gcloud run services update-traffic APP --to-revisions REVISION=100 (later deployments get no traffic until `--to-latest`)",
+);
+pub(crate) const APP_SERVICE_BACK: Option<&str> = Some(
+    "az webapp deployment slot swap --name APP --slot SLOT (where the slot that was swapped still has the release before)",
+);
+pub(crate) const DOKKU_BACK: Option<&str> = Some("git push --force REMOTE EARLIER-COMMIT:main");
+pub(crate) const SERVERLESS_BACK: Option<&str> =
+    Some("serverless rollback --timestamp TIMESTAMP (`serverless deploy list` lists them)");
 pub(crate) const HEROKU_BACK: Option<&str> = Some("heroku rollback --app APP");

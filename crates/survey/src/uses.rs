@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crate::deed::Deed;
 use crate::deployment::Login;
 use crate::scope::Scope;
-use crate::tool::{EcsCall, FLY_BACK, HEROKU_BACK, HelmCall, KubectlCall, PlatformCall, Tool};
+use crate::tool::{
+    APP_SERVICE_BACK, CLOUD_RUN_BACK, DOKKU_BACK, EcsCall, FLY_BACK, HEROKU_BACK, HelmCall,
+    KubectlCall, PlatformCall, SERVERLESS_BACK, Tool, VERCEL_BACK,
+};
 use workflow::Value;
 use workflow::{Fact, Line};
 
@@ -110,7 +113,12 @@ pub(crate) fn deeds(
     let deploys = |tool: Tool| vec![Deed::Deploys(Box::new(tool))];
     let platform = |name: &'static str, app: &[&str], back: Option<&'static str>| {
         let app = app.iter().find_map(|key| with.get(*key)).cloned();
-        deploys(Tool::Platform(PlatformCall { name, app, back }))
+        deploys(Tool::Platform(PlatformCall {
+            name,
+            app,
+            back,
+            undo: None,
+        }))
     };
     match name {
         "actions/checkout" => vec![Deed::ChecksOut],
@@ -169,11 +177,7 @@ pub(crate) fn deeds(
             with: "FTP",
             target: input("server").map(|fact| fact.value).unwrap_or_default(),
         }),
-        "azure/webapps-deploy" => platform(
-            "Azure App Service",
-            &["app-name"],
-            Some("az webapp deployment slot swap --name APP --slot staging"),
-        ),
+        "azure/webapps-deploy" => platform("Azure App Service", &["app-name"], APP_SERVICE_BACK),
         "azure/functions-action" => platform("Azure Functions", &["app-name"], None),
         "azure/container-apps-deploy-action" => platform(
             "Azure Container Apps",
@@ -185,27 +189,28 @@ pub(crate) fn deeds(
         }),
         "azure/k8s-deploy" => {
             let namespace = input("namespace").map(|fact| fact.value);
+            let all = |key: &str| -> Vec<Value> {
+                let text = text(key);
+                let each = text.split(['\n', ',']).map(str::trim);
+                each.filter(|one| !one.is_empty()).map(Value::new).collect()
+            };
+            let names = all("images");
             let mut deeds = deploys(Tool::Kubectl(KubectlCall {
                 namespace,
+                files: all("manifests"),
+                images: names.clone(),
                 ..KubectlCall::default()
             }));
-            let images = text("images");
-            let names = images
-                .split(['\n', ','])
-                .map(str::trim)
-                .filter(|name| !name.is_empty());
-            deeds.extend(names.map(|name| Deed::Image {
-                name: Value::new(name),
+            deeds.extend(names.into_iter().map(|name| Deed::Image {
+                name,
                 pushed: false,
                 at: None,
             }));
             deeds
         }
-        "google-github-actions/deploy-cloudrun" => platform(
-            "Cloud Run",
-            &["service"],
-            Some("gcloud run services update-traffic APP --to-revisions REVISION=100"),
-        ),
+        "google-github-actions/deploy-cloudrun" => {
+            platform("Cloud Run", &["service"], CLOUD_RUN_BACK)
+        }
         "google-github-actions/deploy-appengine" => platform(
             "App Engine",
             &["project_id"],
@@ -220,18 +225,14 @@ pub(crate) fn deeds(
             platform("Fly", &[], FLY_BACK)
         }
         "akhileshns/heroku-deploy" => platform("Heroku", &["heroku_app_name"], HEROKU_BACK),
-        "amondnet/vercel-action" | "vercel/action" => {
-            platform("Vercel", &[], Some("vercel rollback"))
-        }
+        "amondnet/vercel-action" | "vercel/action" => platform("Vercel", &[], VERCEL_BACK),
         "digitalocean/app_action" | "digitalocean/app_action/deploy" => {
             platform("DigitalOcean App Platform", &["app_name"], None)
         }
         "johnbeynon/render-deploy-action" | "bounceapp/render-action" => {
             platform("Render", &[], None)
         }
-        "dokku/github-action" => {
-            platform("Dokku", &["git_remote_url"], Some("dokku ps:rollback APP"))
-        }
+        "dokku/github-action" => platform("Dokku", &["git_remote_url"], DOKKU_BACK),
         "caprover/deploy-from-github" => platform("CapRover", &["app"], None),
         "einaregilsson/beanstalk-deploy" => platform(
             "Elastic Beanstalk",
@@ -239,7 +240,7 @@ pub(crate) fn deeds(
             Some("aws elasticbeanstalk update-environment --version-label VERSION"),
         ),
         "serverless/github-action" if text("args").contains("deploy") => {
-            platform("Serverless Framework", &[], Some("serverless rollback"))
+            platform("Serverless Framework", &[], SERVERLESS_BACK)
         }
         "appleboy/lambda-action" | "aws-actions/aws-lambda-deploy" => {
             platform("AWS Lambda", &["function_name", "function-name"], None)

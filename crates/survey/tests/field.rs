@@ -428,6 +428,10 @@ fn a_way_through_other_machines_is_read_in_every_form() {
     let on_box = "ops@box 'cd /srv && docker compose up -d'";
     let cases = [
         (
+            run("ssh -tt -p 2222 -i ~/.ssh/edge -o StrictHostKeyChecking=no release@h 'cd x && docker compose up -d'"),
+            "release@h:2222 with EDGE_KEY",
+        ),
+        (
             run(&format!("ssh -J hop@edge.example:2222 {on_box}")),
             "ops@box:- with KEY by way of hop@edge.example:2222 with KEY",
         ),
@@ -501,5 +505,66 @@ fn a_way_through_other_machines_is_read_in_every_form() {
     assert_eq!(
         way(only(&survey).login.as_ref().unwrap()),
         "ops@box:- with - by ssh: the keys of its agent Step(0)"
+    );
+}
+
+/// In a step, its job, its workflow: for a tool it is the same.
+#[test]
+fn a_release_is_found_in_the_environment_at_each_level() {
+    for value in [
+        "${{ github.sha }}",
+        "${{ inputs.version }}",
+        "v1-${{ github.run_number }}",
+    ] {
+        for level in 0..3 {
+            for call in [
+                "ssh ops@box \"cd /srv && ./ship.sh $TAG\"",
+                "ssh ops@box \"cd /srv && TAG=$TAG docker compose up -d\"",
+                "./deploy.sh",
+            ] {
+                let env = |at: usize, indent: &str| {
+                    if at == level {
+                        format!("{indent}env: {{ TAG: \"{value}\" }}\n")
+                    } else {
+                        String::new()
+                    }
+                };
+                let flow = format!(
+                    "on: {{ workflow_dispatch: {{ inputs: {{ version: {{ required: true }} }} }} }}\n{}jobs:\n  live:\n    runs-on: ubuntu-latest\n{}    steps:\n      - name: Ship\n{}        run: |\n          {call}\n",
+                    env(0, ""),
+                    env(1, "    "),
+                    env(2, "        ")
+                );
+                let survey = read(&[
+                    (FLOW, &flow),
+                    ("deploy.sh", "#!/bin/sh\nship \"$TAG\"\n"),
+                    (
+                        "compose.yaml",
+                        "services:\n  web: { image: \"acme/shop:${TAG}\" }\n",
+                    ),
+                ]);
+                let release = only(&survey).release.as_ref();
+                let found = release.map(|release| release.value.text());
+                assert_eq!(found, Some(value), "{flow}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_called_workflow_writes_the_release_by_its_own_environment() {
+    let called = "on: { workflow_call: { inputs: { tag: { type: string } } } }\nenv: { TAG: \"${{ inputs.tag }}\" }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n          ssh ops@box \"cd /srv && TAG=$TAG docker compose up -d\"\n";
+    let caller = "on: [push]\njobs:\n  build:\n    runs-on: ubuntu-latest\n    outputs: { tag: \"${{ steps.made.outputs.tag }}\" }\n    steps:\n      - uses: docker/build-push-action@v6\n        with: { push: true, tags: \"acme/shop:${{ steps.made.outputs.tag }}\" }\n  live:\n    needs: build\n    uses: ./.github/workflows/live.yml\n    with: { tag: \"${{ needs.build.outputs.tag }}\" }\n";
+    let survey = read(&[
+        (FLOW, caller),
+        (".github/workflows/live.yml", called),
+        (
+            "compose.yaml",
+            "services:\n  web: { image: \"acme/shop:${TAG}\" }\n",
+        ),
+    ]);
+    assert_eq!(
+        text(only(&survey).release.as_ref()).unwrap(),
+        "${{ inputs.tag }} 2"
     );
 }

@@ -14,25 +14,25 @@ const MAX_ENTRIES: usize = 20_000;
 
 /// The repository, and what could not be read of it.
 #[derive(Debug)]
-pub(crate) struct Repository {
-    pub(crate) root: PathBuf,
+pub struct Repository {
+    pub root: PathBuf,
     /// The folder that was looked at, from the root.
-    pub(crate) below: PathBuf,
-    pub(crate) git: bool,
+    pub below: PathBuf,
+    pub git: bool,
     /// Files from the root, the nearest to it first.
-    pub(crate) files: Vec<String>,
+    pub files: Vec<String>,
     /// Folders, likewise.
-    pub(crate) folders: Vec<String>,
+    pub folders: Vec<String>,
     /// The same files, to be asked for one.
     known: BTreeSet<String>,
     texts: RefCell<BTreeMap<String, Option<String>>>,
     trees: RefCell<BTreeMap<String, Option<Rc<yaml::Node>>>>,
-    pub(crate) passed_over: RefCell<Vec<String>>,
+    pub passed_over: RefCell<Vec<String>>,
 }
 
 impl Repository {
     /// Finds the repository that a folder belongs to, and lists its files.
-    pub(crate) fn of(folder: &Path) -> std::io::Result<Repository> {
+    pub fn of(folder: &Path) -> std::io::Result<Repository> {
         let folder = folder.canonicalize()?;
         let root = (folder.ancestors()).find(|above| above.join(".git").symlink_metadata().is_ok());
         let git = root.is_some();
@@ -91,12 +91,12 @@ impl Repository {
         }
     }
 
-    pub(crate) fn has(&self, path: &str) -> bool {
+    pub fn has(&self, path: &str) -> bool {
         self.known.contains(path)
     }
 
     /// The text of a file, by its path from the root; `None` where it is not there or cannot be read.
-    pub(crate) fn text(&self, path: &str) -> Option<String> {
+    pub fn text(&self, path: &str) -> Option<String> {
         if !self.has(path) {
             return None;
         }
@@ -115,7 +115,7 @@ impl Repository {
     }
 
     /// The tree of a YAML file.
-    pub(crate) fn tree(&self, path: &str) -> Option<Rc<yaml::Node>> {
+    pub fn tree(&self, path: &str) -> Option<Rc<yaml::Node>> {
         if let Some(tree) = self.trees.borrow().get(path) {
             return tree.clone();
         }
@@ -133,7 +133,7 @@ impl Repository {
         tree
     }
 
-    pub(crate) fn pass_over(&self, path: &str, reason: &str) {
+    pub fn pass_over(&self, path: &str, reason: &str) {
         let path: String = path.chars().flat_map(char::escape_default).collect();
         let reason = reason.lines().next().unwrap_or_default();
         let note = format!("{path}: {reason}");
@@ -144,7 +144,7 @@ impl Repository {
     }
 
     /// `owner/name` at the end of `origin`'s address.
-    pub(crate) fn origin(&self) -> Option<String> {
+    pub fn origin(&self) -> Option<String> {
         let text = files::read_text(&self.root.join(".git/config"), MAX_FILE).ok()?;
         let lines = text.lines().map(str::trim);
         let lines = lines.skip_while(|line| *line != r#"[remote "origin"]"#);
@@ -163,13 +163,13 @@ impl Repository {
 }
 
 /// Whether a file's name ends so: `yml`.
-pub(crate) fn ends_in(path: &str, ends: &[&str]) -> bool {
+pub fn ends_in(path: &str, ends: &[&str]) -> bool {
     path.rsplit_once('.')
         .is_some_and(|(_, end)| ends.contains(&end))
 }
 
 /// A path with `.` and `..` resolved; `None` where it leads out of the repository.
-pub(crate) fn joined(folder: &str, path: &str) -> Option<String> {
+pub fn joined(folder: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     let whole = Path::new(folder).join(path);
     for part in whole.components() {
