@@ -42,6 +42,7 @@ const OURS: &[&str] = &[
     "rollback",
     "runner_check",
     "runners",
+    "sections",
     "shell",
     "state",
     "survey",

@@ -10,7 +10,7 @@ use yaml::{Fault, Node};
 
 use crate::file::{Config, Hook};
 use crate::section::Section;
-use crate::spot::{Defined, Spot};
+use sections::{Defined, Spot};
 
 /// The only version of the file's format.
 pub(crate) const VERSION: u32 = 1;

@@ -12,13 +12,14 @@ mod load;
 mod schema;
 mod section;
 mod source;
-mod spot;
-mod unset;
 
 pub use committed::committed_schema;
 pub use document::{Error, Secrets, Variables};
 pub use file::Config;
-pub use load::{Fetch, LoadError, Loaded, PLACES, Request, healthgate_for, load};
+pub use load::{
+    Fetch, LoadError, Loaded, PLACES, Request, healthgate_for, load, planned_canary,
+    recorded_canary,
+};
 pub use model::Severity;
 pub use schema::{SCHEMA_URL, file_schema, schema};
 pub use section::Section;

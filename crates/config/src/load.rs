@@ -10,14 +10,12 @@ use inventory::{HostsFrom, Inventory, Way};
 use crate::check::check;
 use crate::committed;
 
-use crate::file::{Config, Healthgate, Overlay};
+use crate::file::{Canary, CanaryMetric, Config, Healthgate, Overlay};
 
 use crate::section::Section;
 use crate::source::Source;
-use crate::unset;
-use document::{Document, Error, Secrets, Variables, resolve, secrets};
-use yaml::Node;
-use yaml::{Fault, listed, nearest};
+use document::{Document, Error, Secrets, Variables, resolve, secrets, unset};
+use yaml::{Fault, Kind, Node, listed, nearest};
 
 /// Where the file is searched by default.
 pub const PLACES: &[&str] = &[
@@ -159,6 +157,53 @@ pub fn healthgate_for(config: &Config, release: &str) -> Result<Option<Healthgat
     let of_release = typed(source.tree.clone(), inventory, variables, &source.document);
     let of_release = of_release.map_err(|fault| source.document.error(fault))?;
     of_release.healthgate().map(Option::<&_>::cloned)
+}
+
+/// The section of the canary as far as recorded data is judged by it: what tells where data comes from
+/// is left out, and with it the variables that only a rollout has.
+pub fn recorded_canary(config: &Config) -> Result<Option<Canary>, Error> {
+    canary_without(config, &Canary::OF_SOURCES, &CanaryMetric::QUERIES)
+}
+
+/// The section of the canary before a rollout, when its sides are not there yet.
+pub fn planned_canary(config: &Config) -> Result<Option<Canary>, Error> {
+    canary_without(config, &Canary::OF_SIDES, &[])
+}
+
+fn canary_without(
+    config: &Config,
+    keys: &[&str],
+    of_metrics: &[&str],
+) -> Result<Option<Canary>, Error> {
+    let Some(source) = &config.source else {
+        return Ok(None);
+    };
+    let section = source.tree.get("healthgate");
+    let Some(mut canary) = section.and_then(|section| section.get("canary")).cloned() else {
+        return Ok(None);
+    };
+    if let Kind::Map(entries) = &mut canary.kind {
+        entries.retain(|(key, _)| !keys.contains(&key.name.as_str()));
+        for (key, value) in entries {
+            if let Kind::List(items) = &mut value.kind
+                && key.name == "metrics"
+            {
+                for item in items {
+                    item.retain(|key| !of_metrics.contains(&key));
+                }
+            }
+        }
+    }
+    let variables = Variables {
+        env: &source.env,
+        release: None,
+    };
+    let read = resolve(&mut canary, &mut Vec::new(), variables);
+    let read = read.and_then(|()| match unset::first(&canary) {
+        Some(fault) => Err(fault),
+        None => canary.decode().map(Some),
+    });
+    read.map_err(|fault| source.document.error(fault))
 }
 
 /// The path as a person would type it.
@@ -309,10 +354,10 @@ fn typed(
     document: &Document,
 ) -> Result<Config, Fault> {
     resolve(&mut tree, &mut Vec::new(), variables)?;
-    let mut config = unset::decode_set(&tree)?;
-    let unset = unset::sections(&tree).into_iter();
+    let mut config: Config = unset::decode_set(&tree)?;
+    let unset = unset::sections(&tree, |key| Section::of(key).is_some()).into_iter();
     config.unset = unset
-        .map(|(section, fault)| (section, document.error(fault)))
+        .filter_map(|(key, fault)| Some((Section::of(&key)?, document.error(fault))))
         .collect();
     for section in config.unset.keys() {
         match section {

@@ -44,8 +44,12 @@ const SHELL: &[&[&str]] = &[
     &["rollback", "nginx", "reload"],
 ];
 
-/// Keys in which `${LAST_KNOWN_GOOD}` is left for the check, which knows the state.
-const LATE: &[&[&str]] = &[&["preflight", "rollback-ready", "image"]];
+/// Keys in which `${LAST_KNOWN_GOOD}` is left for the stage, which knows the state.
+const LATE: &[&[&str]] = &[
+    &["preflight", "rollback-ready", "image"],
+    &["healthgate", "canary", "sides", "canary"],
+    &["healthgate", "canary", "sides", "stable"],
+];
 const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
 
 /// Replaces every `${NAME}` below `node`. A scalar with a variable that is not set is marked.

@@ -7,6 +7,7 @@ mod error;
 mod interpolate;
 mod keys;
 pub mod secrets;
+pub mod unset;
 
 pub use advice::{blank, foreign};
 pub use error::{Document, Error};

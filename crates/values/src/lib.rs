@@ -12,6 +12,7 @@ mod portion;
 mod quantity;
 pub mod state_address;
 pub mod template;
+mod url;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use member::{Member, has_place};
 pub use portion::Portion;
 pub use quantity::{Quantity, Unit};
 pub use state_address::StateAddress;
+pub use url::{HTTP_URL, url_problem};
 
 /// A duration, written `90s`, `1m 30s` or `500ms`. Not negative, at most 30 days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

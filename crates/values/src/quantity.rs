@@ -22,6 +22,21 @@ pub enum Unit {
 }
 
 impl Quantity {
+    /// Of a hundred.
+    pub const fn percent(percent: f64) -> Quantity {
+        Quantity {
+            value: percent / 100.0,
+            unit: Unit::Percent,
+        }
+    }
+
+    pub const fn seconds(seconds: f64) -> Quantity {
+        Quantity {
+            value: seconds,
+            unit: Unit::Seconds,
+        }
+    }
+
     /// As Prometheus counts: `5%` is 0.05, `250ms` is 0.25.
     pub const fn get(self) -> f64 {
         self.value

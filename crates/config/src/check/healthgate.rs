@@ -4,8 +4,8 @@
 use yaml::Fault;
 
 use crate::file::{Healthgate, HostList, Impossible, Policy, ProbeConfig, has_place};
-use crate::spot::Spot;
 use crate::value::Portion;
+use sections::Spot;
 
 pub(super) fn section(section: &Healthgate, spot: Spot<'_>) -> Result<(), Fault> {
     policy(&section.policy, spot.key("policy"))?;
@@ -23,6 +23,9 @@ pub(super) fn section(section: &Healthgate, spot: Spot<'_>) -> Result<(), Fault>
             spot.key("policy"),
         )?;
         slo.check(section.prometheus.is_empty(), spot)?;
+    }
+    if let Some(canary) = &section.canary {
+        canary.check(spot.key("canary"))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use yaml::Fault;
 
 use crate::file::Host;
-use crate::spot::Spot;
+use sections::Spot;
 
 /// An address is one word: user and port are keys of their own.
 pub(super) fn host(host: &Host, spot: Spot<'_>) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use yaml::Fault;
 
 use crate::file::{CheckConfig, FreezeWindow, Preflight, Waiver, named_hosts};
-use crate::spot::Spot;
+use sections::Spot;
 
 pub(super) fn section(section: &Preflight, spot: Spot<'_>) -> Result<(), Fault> {
     if !(0.0..=10.0).contains(&section.pass_score) {

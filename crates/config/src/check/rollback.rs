@@ -3,8 +3,8 @@
 use yaml::Fault;
 
 use crate::file::{Hook, Rollback, WayIn};
-use crate::spot::Spot;
 use crate::value::StateAddress;
+use sections::Spot;
 
 pub(super) fn section(section: &Rollback, spot: Spot<'_>) -> Result<(), Fault> {
     let targets = section.targets();

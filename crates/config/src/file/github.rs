@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::spot::{HTTP_URL, Spot};
 use crate::value::AppId;
+use crate::value::HTTP_URL;
+use sections::Spot;
 
 /// As whom GitHub is asked, and where. A check that names a `token-env` of its own uses that.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

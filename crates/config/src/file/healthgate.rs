@@ -38,14 +38,19 @@ pub use model::release::Match;
 pub use policy::{Impossible, Policy, PolicyOverlay};
 pub use postgres::{PostgresProbe, PostgresTls};
 pub use probe_config::{Group, MemberError, ProbeConfig};
-pub use prometheus::{PrometheusAccess, PrometheusProbe, Reduce, Undecided};
+pub use prometheus::{PrometheusProbe, Reduce, Undecided};
 pub use redis::RedisProbe;
-pub use slo::{Slo, SloMetrics, TimeUnit};
+pub use sections::{
+    AccessLog, Canary, CanaryCommand, CanaryKind, CanaryMetric, CanaryPreset, CanarySides,
+    CanaryThresholds, ClientCertificate, Judge, KayentaDirection, KayentaMetric, KayentaScore,
+    LogFormat, LogSide, PrometheusAccess, SloMetrics, TimeUnit,
+};
+pub use slo::Slo;
 pub use smoke::{SmokeProbe, SmokeRequest};
 pub use systemd::SystemdProbe;
 pub use tcp::TcpProbe;
 pub use tls::TlsProbe;
-pub use transport::{Addresses, ClientCertificate, HttpVersion};
+pub use transport::{Addresses, HttpVersion};
 
 /// The kinds of probe, a row each: the key under `healthgate:` and the type of its entries. The
 /// gate asks them in this order. `$with!` gets the rows.
@@ -104,6 +109,8 @@ macro_rules! section {
             )*
             /// Service level objectives, asked of Prometheus.
             pub slo: Option<Slo>,
+            /// The release under test against the one before it, while both serve.
+            pub canary: Option<Canary>,
         }
 
         impl Healthgate {

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// A command of yours beside a rollback or a deployment. It cannot change the verdict.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

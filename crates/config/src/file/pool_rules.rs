@@ -2,8 +2,8 @@
 
 use yaml::Fault;
 
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// More would cost too many requests for evidence.
 const MAX_REPOSITORIES: usize = 20;

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::pool_rules::{Members, Owner, members, owner};
-use crate::spot::{HTTP_URL, Spot};
+use crate::value::HTTP_URL;
 use crate::value::Span;
+use sections::Spot;
 
 /// A self-hosted runner: on which machine it runs, as which service. The key is the name that
 /// GitHub lists.

@@ -7,8 +7,8 @@ use yaml::Fault;
 
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Pattern, Portion};
+use sections::Spot;
 
 /// A command that must end with an expected status and print what is expected.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

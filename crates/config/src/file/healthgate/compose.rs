@@ -9,8 +9,8 @@ use yaml::Fault;
 
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Portion, Span};
+use sections::Spot;
 
 /// Services of a Compose project: every container of each runs, is healthy where it has a health
 /// check, and is not started again while we watch. Asked by `docker compose`, else by

@@ -7,8 +7,8 @@ use yaml::Fault;
 
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Portion, Span};
+use sections::Spot;
 
 /// A container that runs, is healthy where it has a health check, and is not started again while
 /// we watch.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{Match, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
+use sections::Spot;
 
 /// A service of Amazon ECS: its PRIMARY deployment is ours, rolled out, with healthy tasks.
 ///

@@ -11,8 +11,8 @@ use yaml::Fault;
 
 use super::probe_config::port_given;
 use super::{Addresses, ClientCertificate, HostList, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Address, Portion};
+use sections::Spot;
 
 /// A gRPC service that says of itself that it is serving, by the protocol `grpc.health.v1`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -13,10 +13,11 @@ use super::{
     Addresses, ClientCertificate, HostList, HttpVersion, Match, MemberError, PolicyOverlay,
     ProbeConfig,
 };
-use crate::spot::{HTTP_URL, Spot};
+use crate::value::HTTP_URL;
 use crate::value::{
     Filter, Json, Member, Method, Pattern, Portion, Proxy, Size, Span, Statuses, has_place,
 };
+use sections::Spot;
 
 /// An HTTP endpoint and what its answer must be. Each measurement opens a connection of its own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

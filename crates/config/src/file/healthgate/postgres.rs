@@ -8,8 +8,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Address, Pattern, Portion};
+use sections::Spot;
 
 /// A PostgreSQL server that accepts connections, as `pg_isready` asks; with `user`, one that lets
 /// them log in; with `query`, one that answers it as expected.

@@ -8,8 +8,8 @@ use yaml::Fault;
 
 use super::host_list::HostList;
 use super::policy::PolicyOverlay;
-use crate::spot::Spot;
 use crate::value::{Address, Member, Portion};
+use sections::Spot;
 
 /// A kind of probe, by the type of its entries in the file.
 pub trait ProbeConfig: Clone {

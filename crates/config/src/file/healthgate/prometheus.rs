@@ -1,15 +1,14 @@
 //! Prometheus queries.
 
-use std::path::PathBuf;
-
 use model::Severity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{ClientCertificate, PolicyOverlay, ProbeConfig};
-use crate::spot::{HTTP_URL, Spot};
+use super::{PolicyOverlay, ProbeConfig};
+use crate::value::HTTP_URL;
 use crate::value::{Quantity, Span};
+use sections::{PrometheusAccess, Spot};
 
 /// A Prometheus instant query and the range its value must be in.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -66,24 +65,6 @@ pub struct PrometheusProbe {
     pub severity: Severity,
 }
 
-/// How a Prometheus server, or what stands before it, lets us in.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PrometheusAccess {
-    /// Whom to log in as, by basic authentication.
-    pub username: Option<String>,
-    /// The environment variable that holds the user's password.
-    pub password_env: Option<String>,
-    /// The environment variable that holds a bearer token.
-    pub token_env: Option<String>,
-    /// The tenant whose data is asked, sent as `X-Scope-OrgID`.
-    pub tenant: Option<String>,
-    /// The certificates (PEM) that sign the server's, instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Our own certificate, where the server asks for one.
-    pub client_certificate: Option<ClientCertificate>,
-}
-
 /// How several series become one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -136,17 +117,5 @@ impl ProbeConfig for PrometheusProbe {
             Some(access) => access.check(spot.key("access")),
             None => Ok(()),
         }
-    }
-}
-
-impl PrometheusAccess {
-    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
-        if self.username.is_some() && self.token_env.is_some() {
-            return spot.refuse("username", "`username` and `token-env` exclude each other");
-        }
-        if self.password_env.is_some() && self.username.is_none() {
-            return spot.refuse("password-env", "`password-env` needs `username`");
-        }
-        Ok(())
     }
 }

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{Addresses, HostList, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Address, Portion};
+use sections::Spot;
 
 /// A Redis server that answers PING.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

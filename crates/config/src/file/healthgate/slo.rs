@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{PolicyOverlay, PrometheusAccess};
-use crate::spot::Spot;
+use super::PolicyOverlay;
 use crate::value::{Quantity, Span};
+use sections::{PrometheusAccess, SloMetrics, Spot, is_metric};
 
 /// Objectives that the service must meet over a window, each a probe: `slo/error-rate`, `slo/p95`,
 /// `slo/availability`. Without traffic they are inconclusive.
@@ -49,47 +49,6 @@ pub struct Slo {
     /// `advisory` shows them, but they cannot fail the stage. Default: required.
     #[serde(default)]
     pub severity: Severity,
-}
-
-/// What the metrics are called that objectives are counted from.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct SloMetrics {
-    /// The counter of requests. Default `http_requests_total`.
-    pub requests: String,
-    /// Its label that holds a request's status. Default `status`.
-    pub status_label: String,
-    /// The regular expression of the statuses that are failures. Default `5..`.
-    pub errors: String,
-    /// The histogram of answer times, without `_bucket`. Default `http_request_duration_seconds`.
-    pub duration: String,
-    /// What it counts: `s`, or `ms` as Micrometer's or OpenTelemetry's older names end. Default `s`.
-    pub duration_unit: TimeUnit,
-    /// The gauge that is 1 where a target could be scraped. Default `up`.
-    pub up: String,
-}
-
-/// A unit of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum TimeUnit {
-    #[default]
-    #[serde(rename = "s")]
-    Seconds,
-    #[serde(rename = "ms")]
-    Milliseconds,
-}
-
-impl Default for SloMetrics {
-    fn default() -> Self {
-        SloMetrics {
-            requests: "http_requests_total".to_owned(),
-            status_label: "status".to_owned(),
-            errors: "5..".to_owned(),
-            duration: "http_request_duration_seconds".to_owned(),
-            duration_unit: TimeUnit::Seconds,
-            up: "up".to_owned(),
-        }
-    }
 }
 
 fn window() -> Span {
@@ -134,28 +93,11 @@ impl Slo {
                 return spot.refuse(key, "a share is from 0% to 100%");
             }
         }
-        // They become part of a query.
-        let metrics = &self.metrics;
-        for (key, name) in [
-            ("requests", &metrics.requests),
-            ("duration", &metrics.duration),
-            ("up", &metrics.up),
-            ("status-label", &metrics.status_label),
-        ] {
-            if !is_metric(name) {
-                let message = format!("`{name}` is no metric's name");
-                return spot.key("metrics").refuse(key, message);
-            }
-        }
+        self.metrics.check(spot.key("metrics"))?;
         if let Some(name) = self.labels.keys().find(|name| !is_metric(name)) {
             let message = format!("`{name}` is no label's name");
             return spot.refuse("labels", message);
         }
         Ok(())
     }
-}
-
-fn is_metric(name: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    name.chars().all(good) && name.starts_with(|c: char| !c.is_ascii_digit())
 }

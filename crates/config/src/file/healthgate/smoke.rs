@@ -11,9 +11,9 @@ use yaml::{Fault, nearest};
 
 use super::http::max_body;
 use super::{Addresses, ClientCertificate, HttpVersion, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::template::{Piece, is_name, pieces};
 use crate::value::{Filter, Json, Method, Pattern, Proxy, Size, Span, Statuses};
+use sections::Spot;
 
 /// HTTP requests in their order, such as log in, order, look at the order. Cookies are kept from
 /// one to the next, within one measurement.

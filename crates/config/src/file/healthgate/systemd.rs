@@ -7,8 +7,8 @@ use yaml::Fault;
 
 use super::probe_config::one_or_many;
 use super::{HostList, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Portion, Span};
+use sections::Spot;
 
 /// A unit that is active and is not started again while we watch, neither by systemd nor by
 /// anybody else: a service that crashes and comes back is active nearly always.

@@ -9,8 +9,8 @@ use yaml::Fault;
 
 use super::probe_config::{filled, port_given};
 use super::{Addresses, HostList, MemberError, PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
 use crate::value::{Address, Member, Pattern, Portion, has_place};
+use sections::Spot;
 
 /// A TCP port that takes connections, and perhaps says the right thing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -1,7 +1,5 @@
 //! How a server is reached and spoken to.
 
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -27,14 +25,4 @@ pub enum HttpVersion {
     Http1,
     /// HTTP/2 alone; to an `http://` URL without asking first (prior knowledge).
     Http2,
-}
-
-/// What shows a server who we are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ClientCertificate {
-    /// A file of PEM certificates, our own first.
-    pub certificate_file: PathBuf,
-    /// A file with its private key, PEM.
-    pub key_file: PathBuf,
 }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::spot::Spot;
 use crate::value::{Size, Weight};
+use sections::Spot;
 
 /// An artifact of this workflow run, or of the newest successful run of another workflow. Runs of
 /// pull requests and of forks do not count.

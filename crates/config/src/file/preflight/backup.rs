@@ -6,8 +6,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::spot::Spot;
 use crate::value::{Age, Size, Span, Weight};
+use sections::Spot;
 
 /// The newest of the files that a pattern names must be a backup that can be restored.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

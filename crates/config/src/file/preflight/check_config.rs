@@ -2,7 +2,7 @@
 
 use yaml::Fault;
 
-use crate::spot::Spot;
+use sections::Spot;
 
 /// A kind of check, by the type of its entries in the file.
 pub trait CheckConfig {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::spot::Spot;
 use crate::value::{Expiry, Span, Weight};
+use sections::Spot;
 
 /// Check runs and commit statuses of a commit, and open code scanning alerts. Of the check runs of
 /// one app and name the newest counts; what the asking workflow did itself, before, does not.

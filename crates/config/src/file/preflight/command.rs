@@ -6,8 +6,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{CheckConfig, hosts::named_hosts};
-use crate::spot::Spot;
 use crate::value::{Pattern, Span, Weight};
+use sections::Spot;
 
 /// A command that must end with an expected status and print what is expected.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

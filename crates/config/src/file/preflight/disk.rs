@@ -8,8 +8,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::spot::Spot;
 use crate::value::{Room, Weight};
+use sections::Spot;
 
 /// How much room the file system of a path must have, as `df` counts it for a user.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::spot::Spot;
 use crate::value::{Date, TimeOfDay, Weight, Zone};
+use sections::Spot;
 
 /// A calendar window without deployments. It begins on each of its days at `from`, and ends at
 /// `to`; without times it is the whole day.

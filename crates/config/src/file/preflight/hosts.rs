@@ -7,8 +7,8 @@ use yaml::Fault;
 
 use super::disk::{absolute, has_unit};
 use super::{CheckConfig, RoomCheck};
-use crate::spot::{Spot, is_word};
 use crate::value::{Room, Span, Weight};
+use sections::{Spot, is_word};
 
 /// A host that must be reachable, take a login, and have what a deployment needs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

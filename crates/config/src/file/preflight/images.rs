@@ -8,8 +8,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::spot::Spot;
 use crate::value::{Age, Weight};
+use sections::Spot;
 
 /// A container image that must exist before it is deployed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{CheckConfig, RegistryLogin};
-use crate::spot::Spot;
 use crate::value::{Age, Weight};
+use sections::Spot;
 
 /// The way back must be open before we go on: a state that can be read and written and is neither
 /// frozen nor locked, a last-known-good release, the `rollback.window` to go back to it, and a target

@@ -10,8 +10,8 @@ use yaml::Fault;
 use super::CheckConfig;
 use crate::file::RunnerMetric;
 use crate::file::pool_rules::{Members, Owner, members, owner};
-use crate::spot::Spot;
 use crate::value::{Span, Weight};
+use sections::Spot;
 
 /// Runners that must take the job: online, or started for it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

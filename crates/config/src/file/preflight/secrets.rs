@@ -7,8 +7,8 @@ use yaml::Fault;
 
 use super::CheckConfig;
 use super::token::{SecretStore, TokenWish};
-use crate::spot::Spot;
 use crate::value::{Age, Weight};
+use sections::Spot;
 
 /// A secret that the workflow hands over in an environment variable.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

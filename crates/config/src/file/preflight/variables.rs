@@ -8,8 +8,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::CheckConfig;
-use crate::spot::Spot;
 use crate::value::{Pattern, Weight};
+use sections::Spot;
 
 /// An environment variable that must be set, or a file of examples whose every key must be.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use crate::file::ReleaseSource;
-use crate::spot::Spot;
+use sections::Spot;
 
 /// A way in to the service, which `rollback decide` asks for the release that answers.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::TargetConfig;
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// A command that makes a given release live. It is run by `sh -c` with `RELEASE`,
 /// `PREVIOUS_RELEASE` and `HOST` in its environment, and must be safe to run twice.

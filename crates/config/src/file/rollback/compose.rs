@@ -9,8 +9,8 @@ use yaml::Fault;
 
 use super::{TargetConfig, folder_there, machines};
 use crate::file::HostList;
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// Services of a Compose project run the images of a release. Their images stand in an override
 /// file of ours, never in yours, and only these services are recreated: by `docker compose`, else

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{TargetConfig, pause};
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// A service of Amazon ECS runs the task definition that the state recorded for the release:
 /// `rollback record` asks ECS for it, or is told (`--task-definition shop:42`). The deployment that

@@ -8,8 +8,8 @@ use yaml::Fault;
 
 use super::{TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// Blue-green behind HAProxy: two servers of a backend, of which one gets the traffic. Switched
 /// over the runtime socket, without a reload; proved by requests through HAProxy.

@@ -8,8 +8,8 @@ use yaml::Fault;
 
 use super::{TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// Blue-green behind nginx: one upstream file names the colour that gets the traffic, or both with
 /// their weights. The file is replaced whole, nginx tests and reads it, and requests through nginx

@@ -8,8 +8,8 @@ use yaml::Fault;
 
 use super::{TargetConfig, absolute, machines};
 use crate::file::HostList;
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// A folder for each release below `releases`, a symbolic link to the one that runs, and a unit
 /// that runs what is behind the link. The link is replaced in one move, the unit restarted, and

@@ -6,8 +6,8 @@ use model::release::Match;
 use yaml::Fault;
 
 use crate::file::HostList;
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// A kind of target, by its type in the file.
 pub trait TargetConfig {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{TargetConfig, pause};
-use crate::spot::Spot;
 use crate::value::Span;
+use sections::Spot;
 
 /// A workflow that makes a given release live. It is started by `workflow_dispatch`, with the release
 /// among its inputs, and its run is followed to its end. It must be safe to run twice, must not call

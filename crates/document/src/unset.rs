@@ -5,48 +5,56 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::file::Config;
-use crate::section::Section;
-use document::RELEASE;
-use yaml::Fault;
-use yaml::Place;
-use yaml::{Kind, Node};
+use serde::de::DeserializeOwned;
+use yaml::{Fault, Kind, Node, Place};
 
-/// The sections that cannot be used, each with its reason: of its own variables that are not set the
-/// first, else the first of a host that it names.
-pub(crate) fn sections(tree: &Node) -> BTreeMap<Section, Fault> {
+use crate::interpolate::RELEASE;
+
+const HOSTS: &str = "hosts";
+/// The sections that use no host.
+const WITHOUT_HOSTS: [&str; 3] = ["service", HOSTS, "github"];
+
+/// The sections that cannot be used by their keys, each with its reason: of its own variables that are
+/// not set the first, else the first of a host that it names. `is_section` tells a section's key.
+pub fn sections(tree: &Node, is_section: impl Fn(&str) -> bool) -> BTreeMap<String, Fault> {
     let hosts = unusable_hosts(tree);
     let inventory = tree.get("hosts-from").map(variables).unwrap_or_default();
     let mut found = BTreeMap::new();
     for (key, value) in tree.entries() {
-        let Some(section) = Section::of(&key.name) else {
+        let section = key.name.as_str();
+        if !is_section(section) {
             continue;
-        };
+        }
         let mut variables = variables(value);
-        if !matches!(section, Section::Service | Section::Hosts | Section::Github) {
+        if !WITHOUT_HOSTS.contains(&section) {
             // Which hosts there are is not known.
             variables.extend(inventory.iter().copied());
         }
-        if section != Section::Hosts && !hosts.is_empty() {
+        if section != HOSTS && !hosts.is_empty() {
             let mut texts = Vec::new();
             value.texts(&mut texts);
             let named = hosts.iter().filter(|(name, _)| is_named(name, &texts));
             variables.extend(named.flat_map(|(_, host)| self::variables(host)));
         }
-        found.extend(fault(&variables).map(|fault| (section, fault)));
+        found.extend(fault(&variables).map(|fault| (section.to_owned(), fault)));
     }
     found
 }
 
 /// Whether something below holds a variable that is not set.
-pub(crate) fn has_unset(node: &Node) -> bool {
+pub fn has_unset(node: &Node) -> bool {
     !variables(node).is_empty()
+}
+
+/// The first variable below that is not set.
+pub fn first(node: &Node) -> Option<Fault> {
+    fault(&variables(node))
 }
 
 /// The hosts that hold a variable that is not set, or are reached through such a host, and the one
 /// that holds it.
-pub(crate) fn unusable_hosts(tree: &Node) -> Vec<(&str, &Node)> {
-    let hosts = tree.get(Section::Hosts.key()).map(Node::entries);
+pub fn unusable_hosts(tree: &Node) -> Vec<(&str, &Node)> {
+    let hosts = tree.get(HOSTS).map(Node::entries);
     let hosts = hosts.unwrap_or_default().iter();
     let hosts = hosts.map(|(key, host)| (key.name.as_str(), host));
     let is_own = |(_, host): &(&str, &Node)| !variables(host).is_empty();
@@ -65,7 +73,7 @@ pub(crate) fn unusable_hosts(tree: &Node) -> Vec<(&str, &Node)> {
 
 /// The file as types. What holds a variable that is not set is left out, and with it what cannot be
 /// without it.
-pub(crate) fn decode_set(tree: &Node) -> Result<Config, Fault> {
+pub fn decode_set<T: DeserializeOwned>(tree: &Node) -> Result<T, Fault> {
     if variables(tree).is_empty() {
         return tree.decode();
     }
@@ -77,8 +85,8 @@ pub(crate) fn decode_set(tree: &Node) -> Result<Config, Fault> {
         &|node| matches!(&node.kind, Kind::Scalar(scalar) if !scalar.unset.is_empty()),
     );
     loop {
-        let fault = match tree.decode::<Config>() {
-            Ok(config) => return Ok(config),
+        let fault = match tree.decode() {
+            Ok(value) => return Ok(value),
             Err(fault) => fault,
         };
         // What was taken from here may be what is missing.

@@ -1,0 +1,13 @@
+//! Parts of the file that know nothing of its other parts, and what the rules of every part need: the
+//! place of a value.
+
+mod canary;
+mod prometheus;
+mod spot;
+
+pub use canary::{
+    AccessLog, Canary, CanaryCommand, CanaryKind, CanaryMetric, CanaryPreset, CanarySides,
+    CanaryThresholds, Judge, KayentaDirection, KayentaMetric, KayentaScore, LogFormat, LogSide,
+};
+pub use prometheus::{ClientCertificate, PrometheusAccess, SloMetrics, TimeUnit, is_metric};
+pub use spot::{Defined, Spot, is_word};
