@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use crate::measure::{Measure, Tallies, Tally};
 use crate::reading::Reading;
+use crate::sequential::Verdict;
 
 /// What the canary's number may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +108,17 @@ pub enum Standing {
     Held { failed: usize, of: usize },
     /// Intervals without data: the canary has not failed, and nothing says that it is good.
     Unknown { without_data: usize, of: usize },
+}
+
+impl Standing {
+    /// At the end of the watch; a fail ends it.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Standing::Failed { .. } => Verdict::Fail,
+            Standing::Held { .. } => Verdict::Pass,
+            Standing::Unknown { .. } => Verdict::Inconclusive,
+        }
+    }
 }
 
 /// A rule over the intervals of a canary.

@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 
 use judge::Measure;
 use judge::random::Random;
+use judge::sequential::Verdict;
 
 use self::ours::Ours;
-use self::peers::{Against, Ending, Judge, Kayenta, RepeatedTest, Threshold};
+use self::peers::{Against, Judge, Kayenta, RepeatedTest, Threshold};
 use self::tables::Row;
 use self::traffic::{Course, Minute, Traffic};
 
@@ -41,7 +42,7 @@ struct Situation {
 /// How one run ended.
 #[derive(Clone, Copy)]
 struct Run {
-    ending: Ending,
+    verdict: Verdict,
     minute: usize,
     /// Requests that the canary served until it failed, or until the watch would have ended.
     served: u64,
@@ -253,13 +254,13 @@ fn one_run(number: u64, run: u64, situation: &Situation, contenders: &[Contender
     contenders
         .iter()
         .map(|contender| {
-            let (ending, minute) = watch(&mut *(contender.start)(), &minutes);
+            let (verdict, minute) = watch(&mut *(contender.start)(), &minutes);
             Run {
-                ending,
+                verdict,
                 minute,
-                served: until(match ending {
-                    Ending::Fail => minute,
-                    Ending::Pass | Ending::Inconclusive => minutes.len(),
+                served: until(match verdict {
+                    Verdict::Fail => minute,
+                    Verdict::Pass | Verdict::Inconclusive => minutes.len(),
                 }),
             }
         })
@@ -271,7 +272,7 @@ fn seed(situation: u64, run: u64) -> u64 {
     situation << 48 | run
 }
 
-fn watch(judge: &mut dyn Judge, minutes: &[Minute]) -> (Ending, usize) {
+fn watch(judge: &mut dyn Judge, minutes: &[Minute]) -> (Verdict, usize) {
     let seen = |(at, minute)| Some((judge.see(minute)?, at + 1));
     let decided = minutes.iter().enumerate().find_map(seen);
     decided.unwrap_or_else(|| (judge.end(), minutes.len()))

@@ -6,6 +6,7 @@ use super::classify::{Classification, Classified, Metric, classify};
 use super::score::{Grade, Graded, Score, ScoreLimits, Zero, score};
 use crate::measure::{Measure, Tallies, Tally};
 use crate::reading::{Interval, Reading};
+use crate::sequential::Verdict;
 
 /// A metric and the number of each interval that is a point of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +56,16 @@ pub enum Standing {
     Passed,
     /// The last score passes, but Kayenta did not count a metric that it could not compare.
     Unknown { metric: usize },
+}
+
+impl Standing {
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Standing::Failed => Verdict::Fail,
+            Standing::Passed => Verdict::Pass,
+            Standing::Unknown { .. } => Verdict::Inconclusive,
+        }
+    }
 }
 
 /// The points of a metric so far.

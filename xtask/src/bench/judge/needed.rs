@@ -2,9 +2,10 @@
 //! divide by its errors a minute.
 
 use judge::random::Random;
+use judge::sequential::Verdict;
 
 use super::ours::Ours;
-use super::peers::{Ending, Judge as _};
+use super::peers::Judge as _;
 
 use super::traffic::{Traffic, one_error};
 
@@ -34,8 +35,8 @@ pub(super) fn print() {
 
 fn cell(share: u64, tolerance: f64, ratio: f64) -> String {
     let wanted = match ratio {
-        1.0 => Ending::Pass,
-        _ if ratio > tolerance => Ending::Fail,
+        1.0 => Verdict::Pass,
+        _ if ratio > tolerance => Verdict::Fail,
         _ => return "–".to_owned(),
     };
     let mut needed: Vec<usize> = (0..RUNS)
@@ -50,7 +51,7 @@ fn cell(share: u64, tolerance: f64, ratio: f64) -> String {
 }
 
 /// `None` where the judge does not decide so.
-fn errors(share: u64, tolerance: f64, ratio: f64, wanted: Ending, run: u64) -> Option<usize> {
+fn errors(share: u64, tolerance: f64, ratio: f64, wanted: Verdict, run: u64) -> Option<usize> {
     let traffic = Traffic {
         canary: 100 * share,
         stable: 100 * (100 - share),
@@ -59,9 +60,9 @@ fn errors(share: u64, tolerance: f64, ratio: f64, wanted: Ending, run: u64) -> O
     let mut judge = Ours::errors(tolerance);
     (1..=MAX_ERRORS)
         .find_map(|errors| {
-            let ending = judge.see(&one_error(traffic, ratio, &mut random))?;
-            Some((ending, errors))
+            let verdict = judge.see(&one_error(traffic, ratio, &mut random))?;
+            Some((verdict, errors))
         })
-        .filter(|(ending, _)| *ending == wanted)
+        .filter(|(verdict, _)| *verdict == wanted)
         .map(|(_, errors)| errors)
 }

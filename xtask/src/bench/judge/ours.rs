@@ -3,7 +3,7 @@
 use judge::Interval;
 use judge::sequential::{Chance, Metric, Rule, Settings, SettingsError, Tolerance, Verdict, Watch};
 
-use super::peers::{Ending, Judge};
+use super::peers::Judge;
 use super::traffic::Minute;
 
 pub(super) struct Ours(Watch);
@@ -25,13 +25,9 @@ impl Ours {
         Ours(watch(tolerance, rule).expect("settings in their range"))
     }
 
-    pub(super) fn observe(&mut self, interval: &Interval) -> Option<Ending> {
+    pub(super) fn observe(&mut self, interval: &Interval) -> Option<Verdict> {
         self.0.observe(interval).expect("readings of the metric");
-        match self.0.verdict() {
-            Verdict::Fail => Some(Ending::Fail),
-            Verdict::Pass => Some(Ending::Pass),
-            Verdict::Inconclusive => None,
-        }
+        Some(self.0.verdict()).filter(|verdict| *verdict != Verdict::Inconclusive)
     }
 }
 
@@ -50,11 +46,11 @@ fn watch(tolerance: f64, rule: fn(Tolerance) -> Rule) -> Result<Watch, SettingsE
 }
 
 impl Judge for Ours {
-    fn see(&mut self, minute: &Minute) -> Option<Ending> {
+    fn see(&mut self, minute: &Minute) -> Option<Verdict> {
         self.observe(&minute.against_stable)
     }
 
-    fn end(&mut self) -> Ending {
-        Ending::Inconclusive
+    fn end(&mut self) -> Verdict {
+        Verdict::Inconclusive
     }
 }

@@ -2,24 +2,18 @@
 //! it knows.
 
 use judge::kayenta::{self, Direction, Grade, Metric, Watched};
+use judge::sequential::Verdict;
 use judge::threshold::{self, Limit, Rule};
 use judge::{Interval, Measure, Reading, Side};
 
 use super::traffic::Minute;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    Fail,
-    Pass,
-    Inconclusive,
-}
-
 pub(super) trait Judge {
     /// `None` while it goes on.
-    fn see(&mut self, minute: &Minute) -> Option<Ending>;
+    fn see(&mut self, minute: &Minute) -> Option<Verdict>;
 
     /// After the last minute.
-    fn end(&mut self) -> Ending;
+    fn end(&mut self) -> Verdict;
 }
 
 /// What Kayenta compares the canary with.
@@ -54,20 +48,16 @@ impl Kayenta {
 }
 
 impl Judge for Kayenta {
-    fn see(&mut self, minute: &Minute) -> Option<Ending> {
+    fn see(&mut self, minute: &Minute) -> Option<Verdict> {
         let look = self.watch.push(match self.against {
             Against::Stable => &minute.against_stable,
             Against::Baseline => &minute.against_baseline,
         })?;
-        (look.grade == Grade::Fail).then_some(Ending::Fail)
+        (look.grade == Grade::Fail).then_some(Verdict::Fail)
     }
 
-    fn end(&mut self) -> Ending {
-        match self.watch.at_end(&self.watch.look()) {
-            kayenta::Standing::Passed => Ending::Pass,
-            kayenta::Standing::Failed => Ending::Fail,
-            kayenta::Standing::Unknown { .. } => Ending::Inconclusive,
-        }
+    fn end(&mut self) -> Verdict {
+        self.watch.at_end(&self.watch.look()).verdict()
     }
 }
 
@@ -86,24 +76,16 @@ impl Threshold {
         let rule = threshold::runbook_003(window).errors;
         Threshold(threshold::Watch::new(rule))
     }
-
-    fn ending(&self) -> Ending {
-        match self.0.standing() {
-            threshold::Standing::Failed { .. } => Ending::Fail,
-            threshold::Standing::Held { .. } => Ending::Pass,
-            threshold::Standing::Unknown { .. } => Ending::Inconclusive,
-        }
-    }
 }
 
 impl Judge for Threshold {
-    fn see(&mut self, minute: &Minute) -> Option<Ending> {
+    fn see(&mut self, minute: &Minute) -> Option<Verdict> {
         self.0.push(reading(&minute.against_stable));
-        Some(self.ending()).filter(|ending| *ending == Ending::Fail)
+        Some(self.end()).filter(|verdict| *verdict == Verdict::Fail)
     }
 
-    fn end(&mut self) -> Ending {
-        self.ending()
+    fn end(&mut self) -> Verdict {
+        self.0.standing().verdict()
     }
 }
 
@@ -120,7 +102,7 @@ impl RepeatedTest {
 }
 
 impl Judge for RepeatedTest {
-    fn see(&mut self, minute: &Minute) -> Option<Ending> {
+    fn see(&mut self, minute: &Minute) -> Option<Verdict> {
         let Some(Reading::Ratio(sides)) = reading(&minute.against_stable) else {
             return None;
         };
@@ -134,11 +116,11 @@ impl Judge for RepeatedTest {
         add(&mut self.stable, &sides.stable);
         let share = self.canary.1 as f64 / (self.canary.1 + self.stable.1) as f64;
         let chance = tail(self.canary.0, self.canary.0 + self.stable.0, share);
-        (chance <= Self::LEVEL).then_some(Ending::Fail)
+        (chance <= Self::LEVEL).then_some(Verdict::Fail)
     }
 
-    fn end(&mut self) -> Ending {
-        Ending::Pass
+    fn end(&mut self) -> Verdict {
+        Verdict::Pass
     }
 }
 

@@ -1,6 +1,7 @@
 //! The results as Markdown.
 
-use super::peers::Ending;
+use judge::sequential::Verdict;
+
 use super::{Contender, Run};
 
 /// The runs of one situation, for each contender.
@@ -39,7 +40,7 @@ fn table<'a>(
 }
 
 fn failed(row: &Row<'_>, runs: &[Run]) -> String {
-    let share = share(runs, Ending::Fail);
+    let share = share(runs, Verdict::Fail);
     if row.is_same {
         return if is_often(runs) {
             format!("**{share}**")
@@ -49,7 +50,7 @@ fn failed(row: &Row<'_>, runs: &[Run]) -> String {
     }
     let mut minutes: Vec<usize> = runs
         .iter()
-        .filter(|run| run.ending == Ending::Fail)
+        .filter(|run| run.verdict == Verdict::Fail)
         .map(|run| run.minute)
         .collect();
     minutes.sort_unstable();
@@ -63,12 +64,18 @@ fn failed(row: &Row<'_>, runs: &[Run]) -> String {
 
 /// Whether more than one in a hundred failed, which is the `alpha` of the comparison.
 fn is_often(runs: &[Run]) -> bool {
-    let failed = runs.iter().filter(|run| run.ending == Ending::Fail).count();
+    let failed = runs
+        .iter()
+        .filter(|run| run.verdict == Verdict::Fail)
+        .count();
     failed * 100 > runs.len()
 }
 
 fn others(_: &Row<'_>, runs: &[Run]) -> String {
-    let (passed, open) = (share(runs, Ending::Pass), share(runs, Ending::Inconclusive));
+    let (passed, open) = (
+        share(runs, Verdict::Pass),
+        share(runs, Verdict::Inconclusive),
+    );
     format!("{passed} / {open}")
 }
 
@@ -78,8 +85,8 @@ fn served(_: &Row<'_>, runs: &[Run]) -> String {
 }
 
 /// In percent, to a tenth where that says something.
-fn share(runs: &[Run], ending: Ending) -> String {
-    let with = runs.iter().filter(|run| run.ending == ending).count();
+fn share(runs: &[Run], verdict: Verdict) -> String {
+    let with = runs.iter().filter(|run| run.verdict == verdict).count();
     let percent = 100.0 * with as f64 / runs.len().max(1) as f64;
     if with == 0 || with == runs.len() {
         format!("{percent:.0} %")
@@ -92,9 +99,9 @@ fn share(runs: &[Run], ending: Ending) -> String {
 mod tests {
     use super::*;
 
-    fn run(ending: Ending, minute: usize) -> Run {
+    fn run(verdict: Verdict, minute: usize) -> Run {
         Run {
-            ending,
+            verdict,
             minute,
             served: 100,
         }
@@ -107,9 +114,9 @@ mod tests {
             is_same: false,
             results: Vec::new(),
         };
-        let mut runs = vec![run(Ending::Fail, 3); 6];
-        runs.extend(vec![run(Ending::Pass, 60); 3]);
-        runs.push(run(Ending::Inconclusive, 60));
+        let mut runs = vec![run(Verdict::Fail, 3); 6];
+        runs.extend(vec![run(Verdict::Pass, 60); 3]);
+        runs.push(run(Verdict::Inconclusive, 60));
         assert_eq!(failed(&row, &runs), "60.0 % (3 / –)");
         assert_eq!(others(&row, &runs), "30.0 % / 10.0 %");
         assert_eq!(served(&row, &runs), "100");
