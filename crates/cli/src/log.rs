@@ -13,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const OURS: &[&str] = &[
     "actions",
     "aws",
+    "canary",
     "cli",
     "config",
     "deploy_guard",

@@ -5,9 +5,11 @@
 
 mod explain;
 mod flags;
+mod judge;
 mod members;
 mod merge;
 mod picture;
+mod plan;
 mod slowest;
 mod view;
 
@@ -34,6 +36,10 @@ enum Action {
     Explain(explain::Flags),
     /// Put the reports of all shards together into one verdict
     Merge(merge::Flags),
+    /// Judge recorded data by the section `canary`, as the gate would have, without asking a server
+    Judge(judge::Flags),
+    /// Say how long the judge of the section `canary` will take, before the rollout
+    Plan(plan::Flags),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -41,6 +47,8 @@ const EXAMPLES: &str = "Examples:
   healthgate --http http://127.0.0.1:8000/health --status 200 --interval 1s --deadline 30s
   healthgate explain report.json      # why it ended as it did
   healthgate --shard 3/10 --report 3.json && healthgate merge *.json
+  healthgate judge trace.jsonl        # a canary, from recorded data
+  healthgate plan --requests-per-minute 1000 --error-rate 0.5%
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error";
 
@@ -64,13 +72,15 @@ impl cli::Stage for Stage {
     fn tell(&self, format: cli::Format) -> Option<Result<String, Failure>> {
         match self.action.as_ref()? {
             Action::Explain(flags) => Some(flags.tell(format)),
-            Action::Merge(_) => None,
+            Action::Merge(_) | Action::Judge(_) | Action::Plan(_) => None,
         }
     }
 
     async fn run(self, job: &Job) -> Result<Report, Failure> {
         match &self.action {
             Some(Action::Merge(flags)) => flags.merge(job).await,
+            Some(Action::Judge(flags)) => flags.judge(job).await,
+            Some(Action::Plan(flags)) => flags.plan(job).await,
             _ => watched(job, &self.flags).await,
         }
     }

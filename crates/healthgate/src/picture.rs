@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use model::report::{Curve, Stroke};
 use model::{Measurement, Outcome, Verdict};
 
 /// More bars are thinner than a screen shows.
@@ -175,6 +176,74 @@ fn number(value: f64) -> String {
     } else {
         text
     }
+}
+
+/// Blue ratio with its band; red evidence of harm, green of no harm; limits in brown.
+const CURVES: &str = r##"%%{init: {"xyChart": {"width": 900, "height": 300}, "themeVariables": {"xyChart": {"plotColorPalette": "PALETTE"}}}}%%"##;
+/// The end of a band that is so many times beyond the limits is drawn at the edge: it begins without one.
+const BEYOND: f64 = 4.0;
+
+/// A chart of lines with their limits.
+pub(crate) fn curve(curve: &Curve) -> String {
+    let count = curve.lines.iter().map(|line| line.values.len()).max();
+    let count = count.unwrap_or_default();
+    let limits = || curve.limits.iter().map(|(_, limit)| *limit);
+    let most = curve.reach(BEYOND);
+    let values = || {
+        let lines = curve.lines.iter();
+        let values = lines.flat_map(|line| line.values.iter().flatten());
+        values.map(|value| value.clamp(-most, most)).chain(limits())
+    };
+    let low = values().fold(0.0, f64::min);
+    let high = values().fold(low + 1e-3, f64::max);
+    let slots = usize::try_from(SLOTS)
+        .unwrap_or(count)
+        .clamp(1, count.max(1));
+    let mut colours = Vec::new();
+    let mut lines = String::new();
+    for line in &curve.lines {
+        colours.push(match line.stroke {
+            Stroke::Line => "#0969da",
+            Stroke::Edge => "#8ec5ff",
+            Stroke::Good => "#1a7f37",
+            Stroke::Bad => "#cf222e",
+        });
+        // mermaid draws no line with holes: what is not known yet is at the edge.
+        let mut last = if line.name == "upper end" {
+            high
+        } else {
+            low.max(0.0)
+        };
+        let values = (0..slots).map(|slot| {
+            let at = (slot + 1) * count / slots;
+            let value = at.checked_sub(1).and_then(|at| *line.values.get(at)?);
+            last = value.unwrap_or(last).clamp(low, high);
+            last
+        });
+        lines.push_str(&format!("\n    line [{}]", series(values)));
+    }
+    let mut about: Vec<String> = curve
+        .lines
+        .iter()
+        .map(|line| line.name.to_owned())
+        .collect();
+    for (name, limit) in &curve.limits {
+        colours.push("#9a6700");
+        let flat = std::iter::repeat_n(*limit, slots);
+        lines.push_str(&format!("\n    line [{}]", series(flat)));
+        about.push(format!("{name} {}", number(*limit)));
+    }
+    format!(
+        "{}\nxychart-beta\n    title \"{} - {}\"\n    x-axis \"{}\" 1 --> {}\n    y-axis \"{}\" {} --> {}{lines}",
+        CURVES.replace("PALETTE", &colours.join(", ")),
+        plain(&curve.title),
+        about.join(", "),
+        curve.along,
+        count.max(2),
+        curve.upwards,
+        number(low),
+        number(high),
+    )
 }
 
 /// Only what means nothing to mermaid: a `"` ends a title, `%%{` begins a directive.

@@ -11,6 +11,7 @@ mod grpc;
 mod hostile;
 mod http;
 mod identity;
+mod judge;
 mod page;
 mod peers;
 mod ports;

@@ -42,6 +42,75 @@ pub struct Bar {
     pub verdict: Verdict,
 }
 
+/// Numbers over time: lines, and limits that they are held against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    pub title: String,
+    /// What is counted along the picture, and upwards.
+    pub along: &'static str,
+    pub upwards: &'static str,
+    pub lines: Vec<Line>,
+    /// What each is called, and where it is.
+    pub limits: Vec<(&'static str, f64)>,
+}
+
+/// One number over time; `None` where it is not known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    pub name: &'static str,
+    pub stroke: Stroke,
+    pub values: Vec<Option<f64>>,
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    Line,
+    /// The end of a band.
+    Edge,
+    Good,
+    Bad,
+}
+
+impl Curve {
+    pub fn new(title: impl Into<String>, along: &'static str, upwards: &'static str) -> Curve {
+        Curve {
+            title: title.into(),
+            along,
+            upwards,
+            lines: Vec::new(),
+            limits: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn line(mut self, name: &'static str, stroke: Stroke, values: Vec<Option<f64>>) -> Curve {
+        self.lines.push(Line {
+            name,
+            stroke,
+            values,
+        });
+        self
+    }
+
+    /// How far from zero it is drawn: so many times the limits, and whatever a line has but the end of a
+    /// band.
+    pub fn reach(&self, times: f64) -> f64 {
+        let limits = self.limits.iter().map(|(_, limit)| *limit);
+        let lines = self.lines.iter();
+        let lines = lines.filter(|line| line.stroke != Stroke::Edge);
+        let values = lines.flat_map(|line| line.values.iter().flatten());
+        let values = values.map(|value: &f64| value.abs() * 1.1);
+        values.fold(limits.fold(1.0, f64::max) * times, f64::max)
+    }
+
+    #[must_use]
+    pub fn limit(mut self, name: &'static str, at: f64) -> Curve {
+        self.limits.push((name, at));
+        self
+    }
+}
+
 /// A time in which we ourselves were stopped: by a signal, or by a machine that slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
@@ -85,6 +154,8 @@ pub struct Report {
     pub pictures: Vec<String>,
     /// What was done when, of a stage that acts. Not part of the JSON document.
     pub timeline: Vec<Bar>,
+    /// Numbers over time, for the page. Not part of the JSON document.
+    pub curves: Vec<Curve>,
     /// Not part of the JSON document.
     pub tables: Vec<Table>,
     /// A stage's own values for `$GITHUB_OUTPUT`, such as `runs-on`. Not part of the document.
@@ -117,6 +188,7 @@ impl Report {
             inputs: None,
             pictures: Vec::new(),
             timeline: Vec::new(),
+            curves: Vec::new(),
             tables: Vec::new(),
             outputs: Vec::new(),
         }
@@ -148,6 +220,7 @@ impl Report {
             inputs,
             pictures,
             timeline,
+            curves,
             tables,
             outputs,
         } = self;
@@ -192,6 +265,13 @@ impl Report {
             timeline: timeline
                 .into_iter()
                 .map(|bar| bar.redacted(redactor))
+                .collect(),
+            curves: curves
+                .into_iter()
+                .map(|curve| Curve {
+                    title: clean(curve.title),
+                    ..curve
+                })
                 .collect(),
             tables: tables
                 .into_iter()

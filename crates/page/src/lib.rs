@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
 mod chart;
+mod curve;
 mod mark;
 mod scale;
 mod text;
@@ -28,6 +29,7 @@ pub fn render(report: &Report) -> String {
     let outcomes = by_weight(&report.outcomes);
     let main = html! {
         (asked(&outcomes))
+        (curve::of(&report.curves))
         (timeline::of(report, timeline::Order::Name))
         @for table in &report.tables { (rows(table)) }
         (details(&outcomes))
@@ -274,9 +276,11 @@ fn rows(table: &Table) -> Markup {
 
 /// What was measured, unfolded where it was no pass.
 fn details(outcomes: &[&Outcome]) -> Markup {
+    // Where nothing took time and nothing was read, there is nothing to draw.
+    let is_drawn = |one: &Measurement| !one.duration.is_zero() || one.value.is_some();
     let measured: Vec<_> = outcomes
         .iter()
-        .filter(|o| o.measurements.len() > 1)
+        .filter(|o| o.measurements.len() > 1 && o.measurements.iter().any(is_drawn))
         .collect();
     if measured.is_empty() {
         return html! {};

@@ -1,0 +1,193 @@
+//! A canary against stable, by the judge of the configuration.
+
+use config::file::{Canary, CanaryMetric, Judge};
+use judge::Interval;
+use judge::sequential;
+use model::report::Curve;
+use model::{Severity, Verdict};
+
+use crate::curve::Points;
+use crate::finding::Finding;
+use crate::kayenta::Kayenta;
+use crate::settings::{self, SettingsError, intervals};
+use crate::threshold::Thresholds;
+
+/// Takes intervals in until it is over.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    metrics: Vec<CanaryMetric>,
+    by: By,
+    intervals: u32,
+    deadline: u32,
+    /// Of each metric, the first that was wrong with its numbers.
+    problems: Vec<Option<String>>,
+    /// Of each metric, the intervals without data, and the share of them with which it may pass.
+    missing: Vec<u32>,
+    most_missing: f64,
+    points: Option<Points>,
+}
+
+#[derive(Clone, Debug)]
+enum By {
+    Sequential(Box<sequential::Watch>),
+    Kayenta(Box<Kayenta>),
+    Threshold(Thresholds),
+}
+
+impl Comparison {
+    /// `most_missing` is the share of intervals that may lack data where a metric passes.
+    pub fn new(canary: &Canary, most_missing: f64) -> Result<Comparison, SettingsError> {
+        let metrics = canary.compared();
+        if metrics.iter().all(|one| one.severity == Severity::Advisory) {
+            return Err(SettingsError::NothingRequired);
+        }
+        let by = match canary.judge {
+            Judge::Sequential => {
+                let settings = settings::sequential(canary, &metrics, most_missing)?;
+                By::Sequential(Box::new(sequential::Watch::new(settings)?))
+            }
+            Judge::Kayenta => By::Kayenta(Box::new(Kayenta::new(canary, &metrics))),
+            Judge::Threshold => By::Threshold(Thresholds::new(canary, &metrics)),
+        };
+        Ok(Comparison {
+            problems: vec![None; metrics.len()],
+            missing: vec![0; metrics.len()],
+            most_missing,
+            deadline: intervals(canary.deadline, canary.interval),
+            metrics,
+            by,
+            intervals: 0,
+            points: None,
+        })
+    }
+
+    /// What is compared is also drawn.
+    #[must_use]
+    pub fn drawn(mut self) -> Comparison {
+        self.points = Some(Points::new(self.metrics.len()));
+        self
+    }
+
+    pub fn metrics(&self) -> &[CanaryMetric] {
+        &self.metrics
+    }
+
+    /// The intervals so far.
+    pub fn intervals(&self) -> u32 {
+        self.intervals
+    }
+
+    /// Takes the next interval, which has a sample for each metric. After the deadline nothing counts.
+    pub fn observe(&mut self, interval: &Interval) {
+        if self.intervals >= self.deadline {
+            return;
+        }
+        self.intervals += 1;
+        match &mut self.by {
+            By::Sequential(watch) => {
+                if let Err(error) = watch.observe(interval) {
+                    // Nothing of it was taken: without it, the others cannot be trusted either.
+                    for problem in &mut self.problems {
+                        problem.get_or_insert_with(|| error.to_string());
+                    }
+                }
+                if let Some(points) = &mut self.points {
+                    points.add(watch);
+                }
+            }
+            By::Kayenta(kayenta) => kayenta.observe(interval),
+            By::Threshold(thresholds) => thresholds.observe(interval),
+        }
+        if matches!(self.by, By::Sequential(_)) {
+            return;
+        }
+        // The others know of no doubts, and count no gaps.
+        for (nth, sample) in interval.metrics.iter().enumerate() {
+            let doubt = sample.doubts.first().map(ToString::to_string);
+            match (&sample.reading, doubt) {
+                (None, _) => {
+                    if let Some(missing) = self.missing.get_mut(nth) {
+                        *missing += 1;
+                    }
+                }
+                (Some(_), Some(doubt)) => self.note(nth, doubt),
+                (Some(_), None) => {}
+            }
+        }
+    }
+
+    /// Notes why a metric's numbers were not what it counts: it cannot pass any more.
+    pub fn note(&mut self, metric: usize, problem: String) {
+        if let Some(noted) = self.problems.get_mut(metric) {
+            noted.get_or_insert(problem);
+        }
+    }
+
+    /// Whether the required metrics have decided, or the deadline has come.
+    pub fn is_over(&self) -> bool {
+        let is_decided = match &self.by {
+            By::Sequential(watch) => watch.decided_at().is_some(),
+            By::Kayenta(kayenta) => kayenta.has_failed(),
+            By::Threshold(thresholds) => {
+                let metrics = self.metrics.iter().enumerate();
+                { metrics }.any(|(nth, metric)| {
+                    metric.severity == Severity::Required && thresholds.has_failed(nth)
+                })
+            }
+        };
+        is_decided || self.intervals >= self.deadline
+    }
+
+    /// Whether nothing that comes before the deadline can decide.
+    pub fn is_futile(&self) -> bool {
+        match &self.by {
+            By::Sequential(watch) => watch.is_futile(),
+            By::Kayenta(_) | By::Threshold(_) => false,
+        }
+    }
+
+    /// The verdict on each metric.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = match &self.by {
+            By::Sequential(watch) => crate::sequential::findings(watch, &self.metrics),
+            By::Kayenta(kayenta) => kayenta.findings(&self.metrics),
+            By::Threshold(thresholds) => thresholds.findings(&self.metrics),
+        };
+        for (nth, finding) in findings.iter_mut().enumerate() {
+            let missing = self.missing.get(nth).copied().unwrap_or_default();
+            // The rules with fixed limits have counted them.
+            let gap = f64::from(missing) > self.most_missing * f64::from(self.intervals)
+                && !matches!(self.by, By::Threshold(_));
+            let gap = gap.then(|| {
+                let of = self.intervals;
+                format!("a gap: {missing} of {of} intervals have no data")
+            });
+            let problem = self.problems.get(nth).cloned().flatten();
+            let Some(problem) = problem.or(gap) else {
+                continue;
+            };
+            if finding.verdict == Verdict::Pass && !matches!(self.by, By::Sequential(_)) {
+                finding.verdict = Verdict::Inconclusive;
+                finding.decided_at = None;
+            }
+            // What was decided before the first of them stands.
+            if finding.verdict == Verdict::Inconclusive {
+                finding.reason = format!("{problem}; {}", finding.reason);
+            }
+        }
+        findings
+    }
+
+    /// The pictures of a metric, where it is drawn; `of` is what they are called after.
+    pub fn curves(&self, metric: usize, of: &str) -> Vec<Curve> {
+        match (&self.points, &self.by, self.metrics.get(metric)) {
+            (Some(points), By::Sequential(watch), Some(config)) => {
+                points.curves(metric, config, of, watch)
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

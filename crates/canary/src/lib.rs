@@ -1,0 +1,17 @@
+//! A canary against stable: the judge of the configuration over the intervals of a watch or of recorded
+//! data, and its verdict in words.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod comparison;
+mod curve;
+mod finding;
+mod kayenta;
+mod sequential;
+mod settings;
+mod threshold;
+pub mod trace;
+mod words;
+
+pub use comparison::Comparison;
+pub use finding::Finding;
+pub use settings::{SettingsError, intervals};

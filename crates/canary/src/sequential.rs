@@ -1,0 +1,215 @@
+//! The sequential judge's findings in words.
+
+use config::file::{CanaryKind, CanaryMetric};
+use config::value::Unit;
+use judge::sequential::{Assumption, Band, Figures, Margin, Reason, Verdict as Found, Watch};
+use model::Verdict;
+
+use crate::finding::Finding;
+use crate::settings::margin;
+use crate::words::{evidence, number, percent, plural, seconds};
+
+const LONGER: &str =
+    "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`";
+
+pub(crate) fn findings(watch: &Watch, metrics: &[CanaryMetric]) -> Vec<Finding> {
+    let found = watch.findings().into_iter().zip(metrics);
+    let ended = watch.decided_at();
+    found
+        .map(|(found, metric)| finding(&found, metric, ended))
+        .collect()
+}
+
+fn finding(
+    found: &judge::sequential::Finding<'_>,
+    metric: &CanaryMetric,
+    ended: Option<u32>,
+) -> Finding {
+    let verdict = match found.verdict {
+        Found::Pass => Verdict::Pass,
+        Found::Inconclusive => Verdict::Inconclusive,
+        Found::Fail => Verdict::Fail,
+    };
+    let mut parts = Vec::new();
+    let compared = compared(&found.figures);
+    let limit = tolerance(metric);
+    let after = found.decided_at.map(|at| plural(at, "interval"));
+    let after = after.unwrap_or_default();
+    match verdict {
+        Verdict::Fail => parts.push(format!(
+            "{compared} > tolerance {limit}: ln evidence {} of {} after {after}",
+            evidence(found.fail.ln_e.max(found.fail.limit)),
+            evidence(found.fail.limit),
+        )),
+        Verdict::Pass => parts.push(format!(
+            "{compared}, below tolerance {limit}: ln evidence of no harm {} of {} after {after}",
+            evidence(found.pass.ln_e.max(found.pass.limit)),
+            evidence(found.pass.limit),
+        )),
+        _ => {
+            parts.extend(found.reasons.iter().map(reason));
+            if ended.is_some() {
+                // The watch is over; what it would have taken is beside the point.
+                parts.retain(|part| *part != reason(&Reason::Undecided));
+                parts.push("the other metrics decided before this one".to_owned());
+            }
+            parts.push(format!(
+                "ln evidence of harm {} of {}, of no harm {} of {}",
+                evidence(found.fail.ln_e),
+                evidence(found.fail.limit),
+                evidence(found.pass.ln_e),
+                evidence(found.pass.limit),
+            ));
+        }
+    }
+    parts.extend(assumption(&found.figures).map(|one| one.to_string()));
+    Finding {
+        metric: metric.name.clone(),
+        severity: metric.severity,
+        verdict,
+        decided_at: found.decided_at,
+        expected: expected(metric),
+        actual: actual(&found.figures, metric).filter(|_| found.intervals > 0),
+        reason: parts.join("; "),
+        hint: hint(found),
+    }
+}
+
+fn assumption(figures: &Figures) -> Option<Assumption> {
+    match figures {
+        Figures::Rates { assumption, .. } | Figures::Latency { assumption, .. } => {
+            Some(*assumption)
+        }
+        Figures::Gauge { .. } | Figures::None => None,
+    }
+}
+
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Missing { .. } => format!("a gap: {reason}"),
+        _ => reason.to_string(),
+    }
+}
+
+fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
+    if found.verdict != Found::Inconclusive {
+        return None;
+    }
+    let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
+    let hint = match found.reasons.first()? {
+        Reason::Futile { .. } => LONGER,
+        Reason::Undecided => match missing {
+            Some(missing) => {
+                return Some(format!(
+                    "about {missing} more requests are needed: {LONGER}"
+                ));
+            }
+            None => {
+                "set a longer `deadline`, a larger share for the canary, or a larger `tolerance`"
+            }
+        },
+        Reason::HalvesOfStable => {
+            "stable's instances differ from each other: compare instances of one kind, with the same traffic"
+        }
+        Reason::RequestsPerInstance { .. } => {
+            "compare instances that get as many requests each, such as a fresh baseline beside the canary"
+        }
+        Reason::Doubt(judge::Doubt::NotWhole) => {
+            "count with raw counters: `increase()` and `rate()` extrapolate to fractions"
+        }
+        Reason::NoData | Reason::Missing { .. } | Reason::Doubt(_) => {
+            "check that both sides are scraped, and that their series have the same labels"
+        }
+        Reason::NoCommonBounds => "give both releases the same buckets",
+        Reason::FewBlocks { .. } => "set a longer `deadline`, or make the metric `advisory`",
+    };
+    Some(hint.to_owned())
+}
+
+pub(crate) fn tolerance(metric: &CanaryMetric) -> String {
+    match (metric.kind, margin(metric), metric.tolerance) {
+        (CanaryKind::Gauge, Margin::Absolute(_), Some(amount)) => amount.to_string(),
+        (CanaryKind::Gauge, Margin::Relative(part), _) => Unit::Percent.show(part),
+        _ => number(metric.tolerance()),
+    }
+}
+
+fn expected(metric: &CanaryMetric) -> String {
+    let limit = tolerance(metric);
+    let or = metric.at_most.map(|most| format!(", or at most {most}"));
+    let or = or.unwrap_or_default();
+    match metric.kind {
+        CanaryKind::Ratio => format!("at most {limit} times stable's failures{or}"),
+        CanaryKind::Histogram => format!("at most {limit} times stable's slow requests{or}"),
+        CanaryKind::Count => format!("at most {limit} times stable's events"),
+        CanaryKind::Gauge => format!("at most {limit} above stable"),
+    }
+}
+
+/// `ratio 3.1 [1.6, 5.9]`.
+fn band(band: Band) -> String {
+    let estimate = band.estimate.map_or_else(|| "unknown".to_owned(), number);
+    format!(
+        "ratio {estimate} [{}, {}]",
+        number(band.low),
+        number(band.high)
+    )
+}
+
+/// What is held against the tolerance.
+fn compared(figures: &Figures) -> String {
+    match figures {
+        Figures::Rates { ratio, .. } => band(*ratio),
+        Figures::Latency { ratio, worst, .. } => {
+            format!("above {}: {}", seconds(worst.bound), band(*ratio))
+        }
+        Figures::Gauge { canary, stable, .. } => {
+            format!("mean {} against {}", number(*canary), number(*stable))
+        }
+        Figures::None => "nothing".to_owned(),
+    }
+}
+
+fn actual(figures: &Figures, metric: &CanaryMetric) -> Option<String> {
+    Some(match figures {
+        Figures::Rates {
+            ratio,
+            canary,
+            stable,
+            ..
+        } => {
+            let rate = |(failed, of): (f64, f64)| if of > 0.0 { failed / of } else { 0.0 };
+            let (canary, stable) = (rate(*canary), rate(*stable));
+            let rates = if metric.kind == CanaryKind::Ratio {
+                format!("{} against {}", percent(canary), percent(stable))
+            } else {
+                format!(
+                    "{} against {} per request or instance",
+                    number(canary),
+                    number(stable)
+                )
+            };
+            format!("{rates}, {}", band(*ratio))
+        }
+        Figures::Latency { worst, ratio, .. } => format!(
+            "above {}: {} against {}, {}",
+            seconds(worst.bound),
+            percent(worst.canary),
+            percent(worst.stable),
+            band(*ratio)
+        ),
+        Figures::Gauge {
+            canary,
+            stable,
+            blocks,
+            correlation,
+            ..
+        } => format!(
+            "mean {} against {}, {blocks} blocks, correlation of neighbours {}",
+            number(*canary),
+            number(*stable),
+            number(*correlation)
+        ),
+        Figures::None => return None,
+    })
+}

@@ -1,0 +1,180 @@
+//! Recorded data: JSON lines, one interval each.
+//!
+//! `{"run": NAME}` begins another run. What cannot be read as a line ends the reading; a number that is
+//! not what its metric counts spoils that metric of its run alone.
+
+mod line;
+mod reading;
+
+use std::io::{BufRead, Read as _};
+
+use config::file::CanaryMetric;
+use jiff::Timestamp;
+use judge::{Doubt, Interval};
+
+pub use line::Line;
+use reading::Reader;
+
+/// A line with the buckets of hundreds of instances is shorter.
+const MAX_LINE: usize = 1 << 20;
+/// A longer name cannot be told apart on a page.
+const MAX_NAME: usize = 200;
+/// A step between two intervals that is so many times the shortest one is a gap.
+const GAP: f64 = 1.75;
+
+/// Why a recording cannot be read on, and at which line.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Error {
+    pub line: usize,
+    pub cause: Cause,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("longer than {MAX_LINE} bytes")]
+    TooLong,
+    #[error("not a line of recorded data: {0}")]
+    NotALine(#[from] serde_json::Error),
+    #[error("`{0}` is not a time such as 2026-11-21T02:45:00Z")]
+    NoTime(String),
+    #[error("a run's name has 1 to {MAX_NAME} characters")]
+    Name,
+}
+
+/// What a recording has next.
+#[derive(Debug)]
+pub enum Item {
+    /// A run begins.
+    Run {
+        name: String,
+        line: usize,
+    },
+    Interval(Recorded),
+}
+
+/// One interval of a run.
+#[derive(Debug)]
+pub struct Recorded {
+    pub line: usize,
+    pub at: Option<Timestamp>,
+    /// A sample for each metric, as they are declared.
+    pub interval: Interval,
+    /// Of each metric, why its numbers are not what it counts.
+    pub problems: Vec<Option<String>>,
+}
+
+/// Reads a recording, one line at a time.
+pub struct Trace<R> {
+    from: R,
+    buffer: Vec<u8>,
+    line: usize,
+    reader: Reader,
+    clock: Clock,
+}
+
+impl<R: BufRead> Trace<R> {
+    pub fn new(from: R, metrics: &[CanaryMetric]) -> Trace<R> {
+        Trace {
+            from,
+            buffer: Vec::new(),
+            line: 0,
+            reader: Reader::new(metrics),
+            clock: Clock::default(),
+        }
+    }
+
+    /// The next run or interval; `None` at the end.
+    pub fn read(&mut self) -> Result<Option<Item>, Error> {
+        let read = self.next_item();
+        read.map_err(|cause| Error {
+            line: self.line.max(1),
+            cause,
+        })
+    }
+
+    fn next_item(&mut self) -> Result<Option<Item>, Cause> {
+        loop {
+            if !self.next_line()? {
+                return Ok(None);
+            }
+            if !self.buffer.trim_ascii().is_empty() {
+                return self.item().map(Some);
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> Result<bool, Cause> {
+        self.buffer.clear();
+        let limit = MAX_LINE as u64 + 2;
+        let mut from = (&mut self.from).take(limit);
+        if from.read_until(b'\n', &mut self.buffer)? == 0 {
+            return Ok(false);
+        }
+        self.line += 1;
+        if self.buffer.trim_ascii_end().len() > MAX_LINE {
+            return Err(Cause::TooLong);
+        }
+        // The mark that some editors put before a text.
+        if self.line == 1 && self.buffer.starts_with("\u{feff}".as_bytes()) {
+            self.buffer.drain(..3);
+        }
+        Ok(true)
+    }
+
+    fn item(&mut self) -> Result<Item, Cause> {
+        let line = self.line;
+        let parsed = self.reader.line(&self.buffer)?;
+        if let Some(name) = parsed.run {
+            if name.is_empty() || name.chars().count() > MAX_NAME {
+                return Err(Cause::Name);
+            }
+            self.clock = Clock::default();
+            self.reader.begin();
+            return Ok(Item::Run { name, line });
+        }
+        let no_time = |text: &str| Cause::NoTime(model::text::excerpt(text.as_bytes()));
+        let at = match parsed.at {
+            Some(text) => Some(text.parse().map_err(|_| no_time(&text))?),
+            None => None,
+        };
+        let (mut interval, problems) = self.reader.interval(parsed.metrics);
+        if let Some(doubt) = at.and_then(|at| self.clock.doubt(at)) {
+            for sample in &mut interval.metrics {
+                sample.doubts.insert(doubt);
+            }
+        }
+        Ok(Item::Interval(Recorded {
+            line,
+            at,
+            interval,
+            problems,
+        }))
+    }
+}
+
+/// The times of a run's intervals.
+#[derive(Default)]
+struct Clock {
+    last: Option<Timestamp>,
+    shortest: Option<f64>,
+}
+
+impl Clock {
+    /// What is wrong with the time of the next interval.
+    fn doubt(&mut self, at: Timestamp) -> Option<Doubt> {
+        let last = self.last.replace(at)?;
+        let step = at.duration_since(last).as_secs_f64();
+        if step < 0.0 {
+            return Some(Doubt::Clocks);
+        }
+        let shortest = self.shortest.map_or(step, |shortest| shortest.min(step));
+        self.shortest = (step > 0.0).then_some(shortest).or(self.shortest);
+        (shortest > 0.0 && step > GAP * shortest).then_some(Doubt::Gap)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! What each side has, as a reading of its metric.
+
+use config::file::{CanaryKind, CanaryMetric};
+use judge::{Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides};
+use serde::de::DeserializeSeed as _;
+
+use super::line::{Line, Metric, Names, Part, Side as Written};
+
+const MAX_LEVEL: f64 = 1e100;
+
+/// Reads lines with the metrics of a configuration.
+pub(super) struct Reader {
+    names: Vec<String>,
+    kinds: Vec<CanaryKind>,
+    /// Of each metric, whether this run had data of both sides.
+    has_data: Vec<bool>,
+}
+
+impl Reader {
+    pub(super) fn new(metrics: &[CanaryMetric]) -> Reader {
+        Reader {
+            names: metrics.iter().map(|metric| metric.name.clone()).collect(),
+            kinds: metrics.iter().map(|metric| metric.kind).collect(),
+            has_data: vec![false; metrics.len()],
+        }
+    }
+
+    /// Another run begins.
+    pub(super) fn begin(&mut self) {
+        self.has_data.fill(false);
+    }
+
+    pub(super) fn line(&self, text: &[u8]) -> Result<Line, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(text);
+        let line = Names(&self.names).deserialize(&mut json)?;
+        json.end()?;
+        Ok(line)
+    }
+
+    pub(super) fn interval(
+        &mut self,
+        metrics: Vec<Option<Metric>>,
+    ) -> (Interval, Vec<Option<String>>) {
+        let mut interval = Interval::default();
+        let mut problems = Vec::with_capacity(metrics.len());
+        for (nth, metric) in metrics.into_iter().enumerate() {
+            let metric = metric.unwrap_or_default();
+            let (sample, problem) = self.sample(nth, metric);
+            interval.metrics.push(sample);
+            problems.push(problem);
+        }
+        (interval, problems)
+    }
+
+    fn sample(&mut self, nth: usize, metric: Metric) -> (Sample, Option<String>) {
+        let kind = self.kinds[nth];
+        let told = metric.doubts.iter();
+        let mut doubts: std::collections::BTreeSet<Doubt> = told
+            .map(|name| Doubt::of_name(name).unwrap_or(Doubt::Unreadable))
+            .collect();
+        let is_absent = |side: &Written| matches!(side, Written::Absent);
+        if is_absent(&metric.canary) || is_absent(&metric.stable) {
+            doubts.insert(Doubt::Stale);
+            if self.has_data[nth] {
+                doubts.insert(Doubt::Gap);
+            }
+            let reading = None;
+            return (Sample { reading, doubts }, None);
+        }
+        match reading(kind, metric) {
+            Ok(reading) => {
+                self.has_data[nth] = true;
+                let reading = Some(reading);
+                (Sample { reading, doubts }, None)
+            }
+            Err(why) => {
+                doubts.insert(why.doubt());
+                // Beside data, a doubt holds for the whole run.
+                let reading = Some(without_data(kind));
+                (Sample { reading, doubts }, Some(why.to_string()))
+            }
+        }
+    }
+}
+
+/// Why numbers are not what a metric counts.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error(transparent)]
+    Reading(#[from] ReadingError),
+    #[error("`{0}` is not a number")]
+    Odd(String),
+    #[error("a {kind} needs {needs}")]
+    Lacks {
+        kind: &'static str,
+        needs: &'static str,
+    },
+}
+
+impl Problem {
+    fn doubt(&self) -> Doubt {
+        match self {
+            Problem::Reading(ReadingError::Fraction(_)) => Doubt::NotWhole,
+            _ => Doubt::Unreadable,
+        }
+    }
+}
+
+fn reading(kind: CanaryKind, metric: Metric) -> Result<Reading, Problem> {
+    let Metric { canary, stable, .. } = metric;
+    Ok(match kind {
+        CanaryKind::Ratio => Reading::Ratio(sides(canary, stable, counts)?),
+        CanaryKind::Histogram => Reading::Histogram(sides(canary, stable, buckets)?),
+        CanaryKind::Count => Reading::Count(sides(canary, stable, events)?),
+        CanaryKind::Gauge => Reading::Gauge {
+            canary: values(canary)?,
+            stable: values(stable)?,
+        },
+    })
+}
+
+fn sides<T>(
+    canary: Written,
+    stable: Written,
+    read: impl Fn(Part) -> Result<T, Problem>,
+) -> Result<Sides<T>, Problem> {
+    let side = |side: Written| match side {
+        Written::Absent => Err(Problem::Reading(ReadingError::NoInstances)),
+        Written::Whole(part) => read(part).map(Side::Whole),
+        Written::Instances(parts) => {
+            let parts: Result<_, _> = parts.into_iter().map(&read).collect();
+            parts.map(Side::Instances)
+        }
+    };
+    Ok(Sides {
+        canary: side(canary)?,
+        stable: side(stable)?,
+    })
+}
+
+fn number_of(
+    number: Option<f64>,
+    part: &Part,
+    kind: &'static str,
+    needs: &'static str,
+) -> Result<f64, Problem> {
+    match (&part.odd, number) {
+        (Some(odd), _) => Err(Problem::Odd(odd.clone())),
+        (None, Some(number)) => Ok(number),
+        (None, None) => Err(Problem::Lacks { kind, needs }),
+    }
+}
+
+fn counts(part: Part) -> Result<Counts, Problem> {
+    const NEEDS: &str = "`failed` and `total`";
+    let failed = number_of(part.failed, &part, "ratio", NEEDS)?;
+    let total = number_of(part.total, &part, "ratio", NEEDS)?;
+    Ok(Counts::from_floats(failed, total)?)
+}
+
+fn buckets(part: Part) -> Result<Buckets, Problem> {
+    match part.buckets {
+        Some(buckets) => Ok(Buckets::from_floats(buckets)?),
+        None => Err(Problem::Lacks {
+            kind: "histogram",
+            needs: "`buckets`",
+        }),
+    }
+}
+
+fn events(part: Part) -> Result<Events, Problem> {
+    let events = part.number.or(part.failed);
+    let events = number_of(events, &part, "count", "a number, or `failed` and `total`")?;
+    Ok(Events::from_floats(events, part.total)?)
+}
+
+fn values(side: Written) -> Result<Vec<f64>, Problem> {
+    let parts = match side {
+        Written::Absent => Vec::new(),
+        Written::Whole(part) => vec![part],
+        Written::Instances(parts) => parts,
+    };
+    let value = |part: Part| {
+        let value = number_of(part.number, &part, "gauge", "a list of numbers")?;
+        // Beyond it, squares are no longer numbers.
+        if value.abs() > MAX_LEVEL {
+            return Err(ReadingError::Gauge(value).into());
+        }
+        Ok(value)
+    };
+    parts.into_iter().map(value).collect()
+}
+
+/// A reading that adds nothing.
+fn without_data(kind: CanaryKind) -> Reading {
+    fn none<T>() -> Sides<T> {
+        Sides {
+            canary: Side::Instances(Vec::new()),
+            stable: Side::Instances(Vec::new()),
+        }
+    }
+    match kind {
+        CanaryKind::Ratio => Reading::Ratio(none()),
+        CanaryKind::Histogram => Reading::Histogram(none()),
+        CanaryKind::Count => Reading::Count(none()),
+        CanaryKind::Gauge => Reading::Gauge {
+            canary: Vec::new(),
+            stable: Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,292 @@
+//! Recordings, good and hostile.
+
+use config::file::CanaryKind;
+use judge::{Reading, Side};
+use proptest::prelude::*;
+
+use super::*;
+
+fn metrics() -> Vec<CanaryMetric> {
+    vec![
+        CanaryMetric::new("errors", CanaryKind::Ratio),
+        CanaryMetric::new("latency", CanaryKind::Histogram),
+        CanaryMetric::new("memory", CanaryKind::Gauge),
+        CanaryMetric::new("restarts", CanaryKind::Count),
+    ]
+}
+
+fn read(text: &str) -> Result<Vec<Item>, Error> {
+    let metrics = metrics();
+    let mut trace = Trace::new(text.as_bytes(), &metrics);
+    let mut items = Vec::new();
+    while let Some(item) = trace.read()? {
+        items.push(item);
+    }
+    Ok(items)
+}
+
+fn interval(text: &str) -> Recorded {
+    match read(text).unwrap().pop() {
+        Some(Item::Interval(recorded)) => recorded,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is known of a metric, as `reading | doubts | problem`.
+fn metric(name: &str, sides: &str) -> String {
+    let recorded = interval(&format!(r#"{{"metrics": {{"{name}": {sides}}}}}"#));
+    let nth = metrics().iter().position(|one| one.name == name).unwrap();
+    let sample = &recorded.interval.metrics[nth];
+    let reading = match &sample.reading {
+        None => "nothing".to_owned(),
+        Some(Reading::Ratio(sides)) => {
+            let side = |side: &Side<judge::Counts>| {
+                let parts = side.parts().iter();
+                let parts: Vec<_> = parts
+                    .map(|one| format!("{}/{}", one.failed(), one.total()))
+                    .collect();
+                format!("{}{:?}", parts.join(" "), side.instances())
+            };
+            format!("{} {}", side(&sides.canary), side(&sides.stable))
+        }
+        Some(Reading::Count(sides)) => {
+            let side = |side: &Side<judge::Events>| {
+                let parts = side.parts().iter();
+                let parts: Vec<_> = parts
+                    .map(|one| format!("{}/{:?}", one.events(), one.total()))
+                    .collect();
+                parts.join(" ")
+            };
+            format!("{} {}", side(&sides.canary), side(&sides.stable))
+        }
+        Some(Reading::Histogram(sides)) => {
+            let side = |side: &Side<judge::Buckets>| {
+                let parts = side.parts().iter();
+                let parts: Vec<_> = parts
+                    .map(|one| format!("{}>{:?}", one.total(), one.above(0.5)))
+                    .collect();
+                parts.join(" ")
+            };
+            format!("{} {}", side(&sides.canary), side(&sides.stable))
+        }
+        Some(Reading::Gauge { canary, stable }) => format!("{canary:?} {stable:?}"),
+    };
+    let doubts: Vec<_> = sample.doubts.iter().map(|doubt| doubt.name()).collect();
+    let problem = recorded.problems[nth].clone().unwrap_or_default();
+    format!("{reading}|{}|{problem}", doubts.join(","))
+}
+
+#[test]
+fn every_form_of_a_side_is_read() {
+    for (name, sides, expected) in [
+        (
+            "errors",
+            r#"{"canary": {"failed": 3, "total": 100}, "stable": [{"failed": 1, "total": 50}, {"failed": 0, "total": 40.0}]}"#,
+            "3/100None 1/50 0/40Some(2)||",
+        ),
+        (
+            "latency",
+            r#"{"canary": {"buckets": {"0.1": 40, "0.5": 90, "+Inf": 100}}, "stable": {"buckets": {"0.5": 9, "inf": 9}}}"#,
+            "100>Some(10) 9>Some(0)||",
+        ),
+        (
+            "memory",
+            r#"{"canary": [512.0], "stable": [510.1, 511.9]}"#,
+            "[512.0] [510.1, 511.9]||",
+        ),
+        (
+            "memory",
+            r#"{"canary": 1, "stable": [2, null]}"#,
+            "[1.0] [2.0]||",
+        ),
+        (
+            "restarts",
+            r#"{"canary": 1, "stable": [0, 2]}"#,
+            "1/None 0/None 2/None||",
+        ),
+        (
+            "restarts",
+            r#"{"canary": {"failed": 1}, "stable": {"failed": 2, "total": 9}}"#,
+            "1/None 2/Some(9)||",
+        ),
+    ] {
+        assert_eq!(metric(name, sides), expected, "{sides}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_no_data_and_what_is_wrong_spoils_its_metric_alone() {
+    let good = r#"{"failed": 1, "total": 10}"#;
+    for (name, sides, expected) in [
+        (
+            "errors",
+            format!(r#"{{"canary": null, "stable": {good}}}"#),
+            "nothing|stale|",
+        ),
+        (
+            "errors",
+            format!(r#"{{"canary": [], "stable": {good}}}"#),
+            "nothing|stale|",
+        ),
+        (
+            "errors",
+            format!(r#"{{"stable": {good}}}"#),
+            "nothing|stale|",
+        ),
+        ("errors", "null".to_owned(), "nothing|stale|"),
+        (
+            "errors",
+            format!(r#"{{"canary": {{"failed": 1.5, "total": 10}}, "stable": {good}}}"#),
+            "Some(0) Some(0)|not-whole|1.5 is not a whole number of events",
+        ),
+        (
+            "errors",
+            format!(r#"{{"canary": {{"failed": -1, "total": 10}}, "stable": {good}}}"#),
+            "Some(0) Some(0)|unreadable|a count of -1 is negative",
+        ),
+        (
+            "errors",
+            format!(r#"{{"canary": {{"failed": 11, "total": 10}}, "stable": {good}}}"#),
+            "Some(0) Some(0)|unreadable|11 of 10 failed: more failures than requests",
+        ),
+        (
+            "errors",
+            format!(r#"{{"canary": {{"failed": "NaN", "total": 10}}, "stable": {good}}}"#),
+            "Some(0) Some(0)|unreadable|`NaN` is not a number",
+        ),
+        (
+            "errors",
+            format!(r#"{{"canary": {{"total": 10}}, "stable": {good}}}"#),
+            "Some(0) Some(0)|unreadable|a ratio needs `failed` and `total`",
+        ),
+        (
+            "errors",
+            format!(r#"{{"canary": 7, "stable": {good}}}"#),
+            "Some(0) Some(0)|unreadable|a ratio needs `failed` and `total`",
+        ),
+        (
+            "latency",
+            r#"{"canary": {"buckets": {"0.1": 40}}, "stable": {"buckets": {"+Inf": 1}}}"#
+                .to_owned(),
+            " |unreadable|a histogram without the bucket `+Inf`",
+        ),
+        (
+            "errors",
+            format!(r#"{{"canary": {good}, "stable": {good}, "doubts": ["reset", "x"]}}"#),
+            "1/10None 1/10None|reset,unreadable|",
+        ),
+    ] {
+        assert_eq!(metric(name, &sides), expected, "{sides}");
+    }
+    let gauge = metric("memory", r#"{"canary": [1e200], "stable": [1]}"#);
+    assert!(gauge.starts_with("[] []|unreadable|"), "{gauge}");
+}
+
+#[test]
+fn a_line_begins_a_run_and_other_keys_are_not_read() {
+    let items = read("\u{feff}{\"run\": \"a\"}\n\n{\"run\": 7}\n{\"x\": [1], \"metrics\": {\"other\": {\"y\": 1}}}\r\n").unwrap();
+    assert!(matches!(&items[0], Item::Run { name, line: 1 } if name == "a"));
+    assert!(matches!(&items[1], Item::Run { name, line: 3 } if name == "7"));
+    assert!(matches!(&items[2], Item::Interval(one) if one.line == 4 && one.at.is_none()));
+}
+
+#[test]
+fn what_is_no_line_is_refused_with_its_number() {
+    for (text, expected) in [
+        (
+            "{\"metrics\": {}}\nnope\n",
+            "2: not a line of recorded data: expected ident",
+        ),
+        (
+            "{\"metrics\": {}",
+            "1: not a line of recorded data: EOF while parsing",
+        ),
+        (
+            "[]\n",
+            "1: not a line of recorded data: invalid type: sequence",
+        ),
+        (
+            "{}\n",
+            "1: not a line of recorded data: it has neither `metrics` nor `run`",
+        ),
+        (
+            "{\"metrics\": {\"errors\": 3}}",
+            "1: not a line of recorded data: invalid type",
+        ),
+        (
+            "{\"metrics\": {\"errors\": null, \"errors\": {\"canary\": 1}, \"errors\": null}}",
+            "1: not a line of recorded data: duplicate metric `errors`",
+        ),
+        (
+            "{\"metrics\": {\"errors\": {\"canary\": null, \"canary\": null}}}",
+            "1: not a line of recorded data: duplicate key `canary`",
+        ),
+        (
+            "{\"at\": \"noon\", \"metrics\": {}}",
+            "1: `noon` is not a time",
+        ),
+        ("{\"run\": \"\"}", "1: a run's name has"),
+        (
+            "{\"metrics\": {}} {}",
+            "1: not a line of recorded data: trailing characters",
+        ),
+    ] {
+        let error = read(text).unwrap_err();
+        let found = format!("{}: {error}", error.line);
+        assert!(found.starts_with(expected), "{text}\n{found}\n{expected}");
+    }
+    let long = format!("{{\"metrics\": {{}}}}\n{}", "x".repeat(MAX_LINE + 1));
+    let error = read(&long).unwrap_err();
+    assert_eq!(
+        (error.line, error.to_string().as_str()),
+        (2, "longer than 1048576 bytes")
+    );
+    let deep = "[".repeat(100_000);
+    assert!(read(&format!("{{\"x\": {deep}")).is_err());
+}
+
+#[test]
+fn times_show_a_gap_and_a_clock_that_goes_back() {
+    let doubts = |times: &[&str]| {
+        let lines: Vec<_> = times
+            .iter()
+            .map(|at| {
+                format!(
+                    r#"{{"at": "2026-11-21T02:{at}Z", "metrics": {{"memory": {{"canary": 1, "stable": 1}}}}}}"#
+                )
+            })
+            .collect();
+        let items = read(&lines.join("\n")).unwrap();
+        let doubts = items.iter().flat_map(|item| match item {
+            Item::Interval(one) => one.interval.metrics[2].doubts.clone(),
+            Item::Run { .. } => panic!("{item:?}"),
+        });
+        doubts.map(Doubt::name).collect::<Vec<_>>()
+    };
+    assert!(doubts(&["45:00", "45:30", "46:01", "46:29"]).is_empty());
+    assert_eq!(doubts(&["45:00", "45:30", "47:30", "48:00"]), ["gap"]);
+    assert_eq!(doubts(&["45:00", "45:30", "45:10"]), ["clocks"]);
+    assert!(doubts(&["45:00", "45:00"]).is_empty());
+    // A side that is missing between data is a gap, too.
+    let both = r#"{"metrics": {"memory": {"canary": 1, "stable": 1}}}"#;
+    let none = r#"{"metrics": {"memory": {"canary": null, "stable": 1}}}"#;
+    let recorded = interval(&format!("{both}\n{none}"));
+    let doubts: Vec<_> = recorded.interval.metrics[2].doubts.iter().collect();
+    assert_eq!(doubts, [&Doubt::Gap, &Doubt::Stale]);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[\\[\\]{}\",:0-9a-z\\-+.enul \n]{0,200}") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn no_number_makes_it_panic(number in any::<f64>(), total in any::<i64>()) {
+        let number = serde_json::to_string(&number).unwrap();
+        let line = format!(
+            r#"{{"metrics": {{"errors": {{"canary": {{"failed": {number}, "total": {total}}}, "stable": {{"failed": {total}, "total": {number}}}}}, "memory": {{"canary": [{number}], "stable": [{total}]}}}}}}"#
+        );
+        prop_assert!(read(&line).is_ok());
+    }
+}

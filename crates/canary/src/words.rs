@@ -1,0 +1,70 @@
+//! Numbers as a person reads them.
+
+/// Three digits that say something.
+pub(crate) fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return if value > 0.0 { "∞" } else { "0" }.to_owned();
+    }
+    let digits = match value.abs() {
+        0.0 | 100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        0.1.. => 3,
+        _ => 4,
+    };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A share as percent, never rounded to nothing.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = match percent.abs() {
+        0.0 | 1.0.. => 1,
+        0.1.. => 2,
+        _ => 4,
+    };
+    format!("{percent:.digits$} %")
+}
+
+/// An e-value's logarithm.
+pub(crate) fn evidence(ln_e: f64) -> String {
+    match ln_e {
+        f64::NEG_INFINITY => "none".to_owned(),
+        // Not `-0.0`.
+        _ if ln_e.abs() < 0.05 => "0.0".to_owned(),
+        _ => format!("{ln_e:.1}"),
+    }
+}
+
+pub(crate) fn plural(count: u32, one: &str) -> String {
+    if count == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{count} {one}s")
+    }
+}
+
+/// A bound of a latency histogram in seconds.
+pub(crate) fn seconds(bound: f64) -> String {
+    config::value::Unit::Seconds.show(bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_not_rounded_to_nothing() {
+        let shown: Vec<_> = [3.142, 0.0, 0.00123, 250.4, 31.25, f64::INFINITY]
+            .map(number)
+            .into();
+        assert_eq!(shown, ["3.14", "0", "0.0012", "250", "31.2", "∞"]);
+        let shown: Vec<_> = [0.031, 0.0, 0.001, 0.000_04, 0.5].map(percent).into();
+        assert_eq!(shown, ["3.1 %", "0.0 %", "0.10 %", "0.0040 %", "50.0 %"]);
+    }
+}

@@ -1,0 +1,132 @@
+//! One run of a recording.
+
+use std::time::Duration;
+
+use canary::trace::Recorded;
+use canary::{Comparison, Finding, SettingsError};
+use config::file::Canary;
+use jiff::{SignedDuration, Timestamp};
+use judge::Interval;
+use model::{Measurement, Outcome, Severity, Verdict};
+
+/// Recorded data has no room for doubt: an interval without data may hide what was wrong.
+const MOST_MISSING: f64 = 0.0;
+
+pub(super) struct Run {
+    pub(super) name: Option<String>,
+    /// Where it begins.
+    place: String,
+    comparison: Comparison,
+    /// An advisory metric may decide after the others have.
+    goes_on: bool,
+    interval: Duration,
+    times: Vec<Option<Timestamp>>,
+    /// For the picture.
+    pub(super) intervals: Vec<Interval>,
+}
+
+impl Run {
+    pub(super) fn new(
+        canary: &Canary,
+        name: Option<String>,
+        place: String,
+    ) -> Result<Run, SettingsError> {
+        let comparison = Comparison::new(canary, MOST_MISSING)?;
+        let mut metrics = comparison.metrics().iter();
+        Ok(Run {
+            goes_on: metrics.any(|metric| metric.severity == Severity::Advisory),
+            interval: canary.interval.get(),
+            comparison,
+            name,
+            place,
+            times: Vec::new(),
+            intervals: Vec::new(),
+        })
+    }
+
+    /// The comparison over the same data, drawn.
+    pub(super) fn drawn(&self, canary: &Canary) -> Result<Comparison, SettingsError> {
+        let mut comparison = Comparison::new(canary, MOST_MISSING)?.drawn();
+        for interval in &self.intervals {
+            comparison.observe(interval);
+        }
+        Ok(comparison)
+    }
+
+    pub(super) fn observe(&mut self, recorded: Recorded) {
+        if self.comparison.is_over() && !self.goes_on {
+            return;
+        }
+        let before = self.comparison.intervals();
+        self.comparison.observe(&recorded.interval);
+        if self.comparison.intervals() == before {
+            return;
+        }
+        for (metric, problem) in recorded.problems.into_iter().enumerate() {
+            if let Some(problem) = problem {
+                let problem = format!("line {}: {problem}", recorded.line);
+                self.comparison.note(metric, problem);
+            }
+        }
+        self.times.push(recorded.at);
+        self.intervals.push(recorded.interval);
+    }
+
+    /// An outcome for each metric, with a measurement for each interval that it took.
+    pub(super) fn outcomes(&self, started_at: Timestamp) -> Vec<Outcome> {
+        let findings = self.comparison.findings().into_iter();
+        findings
+            .map(|finding| self.outcome(finding, started_at))
+            .collect()
+    }
+
+    fn outcome(&self, finding: Finding, started_at: Timestamp) -> Outcome {
+        let id = match &self.name {
+            Some(name) => format!("canary/{name}/{}", finding.metric),
+            None => format!("canary/{}", finding.metric),
+        };
+        let took = finding.decided_at.map(|at| at as usize);
+        let took = took.unwrap_or(self.times.len()).min(self.times.len());
+        let first = self.times.iter().flatten().next();
+        let first = first.copied().unwrap_or(started_at);
+        let mut at = first;
+        let measurements: Vec<Measurement> = (0..took)
+            .map(|nth| {
+                at = match self.times[nth] {
+                    Some(at) => at,
+                    None if nth == 0 => first,
+                    None => later(at, self.interval),
+                };
+                let is_last = nth + 1 == took;
+                Measurement {
+                    at,
+                    verdict: if is_last {
+                        finding.verdict
+                    } else {
+                        Verdict::Inconclusive
+                    },
+                    value: None,
+                    reason: None,
+                    duration: Duration::ZERO,
+                    evidence: None,
+                }
+            })
+            .collect();
+        let last = measurements.last().map_or(first, |one| one.at);
+        let duration = Duration::try_from(last.duration_since(first)).unwrap_or_default();
+        let mut outcome = Outcome::new(id, self.place.clone(), finding.verdict)
+            .severity(finding.severity)
+            .expected(finding.expected)
+            .reason(finding.reason)
+            .took(duration)
+            .measurements(measurements);
+        outcome.actual = finding.actual;
+        outcome.hint = finding.hint;
+        outcome
+    }
+}
+
+fn later(at: Timestamp, interval: Duration) -> Timestamp {
+    let interval = SignedDuration::try_from(interval).unwrap_or_default();
+    at.checked_add(interval).unwrap_or(at)
+}

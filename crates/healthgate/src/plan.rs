@@ -1,0 +1,309 @@
+//! `healthgate plan`: how long the canary judge will take, before the rollout.
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use config::file::{Canary, CanaryKind, CanaryMetric, Healthgate};
+use config::value::{Quantity, Span, Unit};
+use jiff::Timestamp;
+use judge::sequential::{Chance, Plan, Reach, SettingsError, Tolerance, Traffic, plan};
+use model::report::Table;
+use model::{Outcome, Report, Verdict};
+use prometheus::Client;
+
+/// Over which time the traffic is asked for.
+const WINDOW: &str = "30m";
+/// A matcher that every series fits.
+const ANY: &str = "instance=~\".*\"";
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which traffic.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// The requests of both sides together [default: as Prometheus counted them in the last 30 minutes]
+    #[arg(long, value_name = "N", requires = "error_rate", value_parser = requests)]
+    requests_per_minute: Option<f64>,
+    /// The share of them that fails, such as `0.5%`
+    #[arg(long, value_name = "SHARE", requires = "requests_per_minute", value_parser = share)]
+    error_rate: Option<Quantity>,
+    /// The canary's share of the requests; several are separated by commas
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_delimiter = ',',
+        default_value = "10%,25%,50%",
+        value_parser = share
+    )]
+    share: Vec<Quantity>,
+}
+
+/// Why a flag's value is not understood.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("it is not a number of requests above 0")]
+    Requests,
+    #[error("a share is more than 0% and less than 100%, such as `10%`")]
+    Share,
+}
+
+fn requests(text: &str) -> Result<f64, Unfit> {
+    let number = text.parse().ok();
+    let number = number.filter(|number: &f64| *number > 0.0 && *number < 1e12);
+    number.ok_or(Unfit::Requests)
+}
+
+fn share(text: &str) -> Result<Quantity, Unfit> {
+    let share = text.parse::<Quantity>().ok();
+    let is_share = |share: &Quantity| 0.0 < share.get() && share.get() < 1.0;
+    share.filter(is_share).ok_or(Unfit::Share)
+}
+
+/// What a metric's traffic is.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    per_minute: f64,
+    rate: f64,
+}
+
+impl Flags {
+    /// One outcome for each metric and share: a pass where the traffic can show both verdicts in time.
+    pub(crate) async fn plan(&self, job: &Job) -> Result<Report, Failure> {
+        let started_at = Timestamp::now();
+        let canary = config::planned_canary(&job.config)?;
+        let canary = canary.unwrap_or_default();
+        let metrics = canary.compared();
+        let client = match self.requests_per_minute {
+            Some(_) => None,
+            None => Some(client(job, &canary)?),
+        };
+        let mut outcomes = Vec::new();
+        let mut rows = Vec::new();
+        for metric in &metrics {
+            let id = |share: &Quantity| format!("plan/{}/{share}", metric.name);
+            if metric.kind != CanaryKind::Ratio {
+                outcomes.push(Outcome::skipped(
+                    format!("plan/{}", metric.name),
+                    "",
+                    "only a ratio is planned: it has one rate of failures",
+                ));
+                continue;
+            }
+            let seen = match (&client, self.requests_per_minute, self.error_rate) {
+                (_, Some(per_minute), Some(rate)) => Seen {
+                    per_minute,
+                    rate: rate.get(),
+                },
+                (Some(client), ..) => asked(client, metric, &canary).await?,
+                _ => continue,
+            };
+            for share in &self.share {
+                let planned = planned(&canary, metric, seen, *share);
+                let (outcome, row) = told(id(share), &canary, metric, seen, *share, planned);
+                outcomes.push(outcome);
+                rows.push(row);
+            }
+        }
+        let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
+        report.tables.push(Table {
+            title: "How long it takes, in half of the rollouts (in nine of ten)".to_owned(),
+            header: vec![
+                "metric",
+                "share",
+                "a good release passes",
+                "2 times worse is found",
+                "5 times worse is found",
+            ],
+            rows,
+            only_in_summary: false,
+        });
+        Ok(report)
+    }
+}
+
+fn client(job: &Job, canary: &Canary) -> Result<Client, Failure> {
+    let gate = job.config.healthgate_of_any().ok().flatten();
+    let first = gate.and_then(|gate: &Healthgate| gate.prometheus.first());
+    let (server, access) = match (&canary.server, first) {
+        (Some(server), _) => (server, canary.access.as_ref()),
+        (None, Some(probe)) => (&probe.server, probe.access.as_ref()),
+        (None, None) => {
+            let hint = "add `healthgate: { canary: { server: http://prometheus:9090, label: release } }`, or pass `--requests-per-minute N --error-rate SHARE`";
+            return Err(
+                Failure::usage("no server is configured that knows the traffic").hint(hint),
+            );
+        }
+    };
+    Client::new(server, access, &job.env).map_err(Failure::usage)
+}
+
+/// The traffic of both sides together, as it was lately.
+async fn asked(client: &Client, metric: &CanaryMetric, canary: &Canary) -> Result<Seen, Failure> {
+    let labels: Vec<String> = { canary.labels.iter() }
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    let all = if labels.is_empty() {
+        ANY.to_owned()
+    } else {
+        labels.join(",")
+    };
+    let mut rates = [0.0; 2];
+    let queries = [&metric.total, &metric.failed];
+    for (rate, query) in rates.iter_mut().zip(queries) {
+        let query = query.as_deref().unwrap_or_default().replace("{side}", &all);
+        let query = format!("sum(rate({query}[{WINDOW}]))");
+        let samples = client.samples(&query, TIMEOUT).await.map_err(|error| {
+            Failure::error(format!("failed to ask {}: {error}", metric.name))
+                .hint(format!("ask it yourself: {query}"))
+        })?;
+        *rate = samples.first().map_or(0.0, |sample| sample.value);
+    }
+    let [total, failed] = rates;
+    Ok(Seen {
+        per_minute: total * 60.0,
+        rate: if total > 0.0 {
+            (failed / total).clamp(0.0, 1.0)
+        } else {
+            0.0
+        },
+    })
+}
+
+fn planned(
+    canary: &Canary,
+    metric: &CanaryMetric,
+    seen: Seen,
+    share: Quantity,
+) -> Result<Plan, SettingsError> {
+    let minutes = canary.interval.get().as_secs_f64() / 60.0;
+    plan(&Traffic {
+        requests: seen.per_minute * minutes,
+        share: Chance::new(share.get())?,
+        rate: seen.rate.min(0.999_999),
+        tolerance: Tolerance::new(metric.tolerance())?,
+        at_most: metric
+            .at_most
+            .map(|most| Chance::new(most.get()))
+            .transpose()?,
+        alpha: Chance::new(canary.alpha.get())?,
+        beta: Chance::new(canary.beta.get())?,
+        deadline: canary::intervals(canary.deadline, canary.interval),
+    })
+}
+
+fn told(
+    id: String,
+    canary: &Canary,
+    metric: &CanaryMetric,
+    seen: Seen,
+    share: Quantity,
+    planned: Result<Plan, SettingsError>,
+) -> (Outcome, Vec<String>) {
+    let subject = format!(
+        "{} requests a minute, {} of them fail",
+        Unit::Plain.show(seen.per_minute.round()),
+        Unit::Percent.show(seen.rate)
+    );
+    let expected = format!("both verdicts within {}", canary.deadline);
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(error) => {
+            let why = if seen.per_minute > 0.0 {
+                error.to_string()
+            } else {
+                "no requests were counted".to_owned()
+            };
+            let outcome = Outcome::inconclusive(id, subject)
+                .expected(expected)
+                .reason(why)
+                .hint(
+                    "pass `--requests-per-minute N --error-rate SHARE`, or check the metric's name",
+                );
+            let row = vec![
+                metric.name.clone(),
+                share.to_string(),
+                "unknown".to_owned(),
+                "unknown".to_owned(),
+                "unknown".to_owned(),
+            ];
+            return (outcome, row);
+        }
+    };
+    let reaches = [
+        ("a good release passes", plan.pass),
+        ("a release twice as bad is found", plan.twice),
+        ("a release five times as bad is found", plan.fivefold),
+    ];
+    let cells = reaches.map(|(_, reach)| cell(reach, canary.interval));
+    let actual: Vec<String> = { reaches.iter().zip(&cells) }
+        .map(|((what, _), cell)| format!("{what}: {cell}"))
+        .collect();
+    let deadline = canary::intervals(canary.deadline, canary.interval);
+    let per_interval = seen.per_minute * canary.interval.get().as_secs_f64() / 60.0;
+    let beyond: Vec<String> = reaches
+        .iter()
+        .filter_map(|(what, reach)| match reach {
+            Reach::Beyond {
+                needed: Some(needed),
+            } => {
+                let missing = f64::from(needed.saturating_sub(deadline)) * per_interval;
+                Some(format!(
+                    "{what}: not before the deadline, about {:.0} requests are missing",
+                    missing.max(1.0)
+                ))
+            }
+            Reach::Beyond { needed: None } => Some(format!(
+                "{what}: not with any number of requests that could be waited for"
+            )),
+            Reach::Within { .. } | Reach::Tolerated => None,
+        })
+        .collect();
+    let verdict = if beyond.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Inconclusive
+    };
+    let mut outcome = Outcome::new(id, subject, verdict)
+        .expected(expected)
+        .actual(actual.join("; "));
+    if !beyond.is_empty() {
+        outcome = outcome
+            .reason(format!("the traffic cannot show it: {}", beyond.join("; ")))
+            .hint(
+                "give the canary a larger share, set a longer `deadline`, or a larger `tolerance`",
+            );
+    }
+    let mut row = vec![metric.name.clone(), share.to_string()];
+    row.extend(cells);
+    (outcome, row)
+}
+
+/// `6m (12m)`.
+fn cell(reach: Reach, interval: Span) -> String {
+    let time = |count: u32| {
+        let seconds = (interval.get() * count).as_secs();
+        // To the minute, where it is long.
+        let seconds = if seconds >= 600 {
+            seconds.div_ceil(60) * 60
+        } else {
+            seconds
+        };
+        Span::from_secs(seconds).to_string()
+    };
+    match reach {
+        Reach::Within {
+            median,
+            ninety_percent: u32::MAX,
+        } => time(median),
+        Reach::Within {
+            median,
+            ninety_percent,
+        } => {
+            format!("{} ({})", time(median), time(ninety_percent))
+        }
+        Reach::Beyond {
+            needed: Some(needed),
+        } => format!("too late: {}", time(needed)),
+        Reach::Beyond { needed: None } => "never".to_owned(),
+        Reach::Tolerated => "tolerated".to_owned(),
+    }
+}

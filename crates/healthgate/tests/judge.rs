@@ -1,0 +1,358 @@
+//! `healthgate judge` and `healthgate plan` as a user runs them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use assert_cmd::assert::Assert;
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// As the design has it: with a server and sides that nothing is asked about here.
+const CONFIG: &str = r#"version: 1
+healthgate:
+  canary:
+    interval: 30s
+    deadline: 30m
+    alpha: 1%
+    beta: 5%
+    server: http://127.0.0.1:1
+    sides: { canary: 'release="${RELEASE}"', stable: 'release="${LAST_KNOWN_GOOD}"' }
+    metrics:
+      - { name: errors, kind: ratio, failed: 'requests{ {side},status=~"5.."}', total: 'requests{ {side} }', tolerance: 1.5 }
+"#;
+
+fn folder(config: &str, files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("deploy-guard.yml"), config).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn healthgate(folder: &Path, args: &[&str]) -> Assert {
+    testkit::bin("healthgate")
+        .current_dir(folder)
+        .args(args)
+        .assert()
+}
+
+/// `failed` of 100 against 9 of 900 in each interval.
+fn trace(intervals: usize, failed: u32) -> String {
+    let mut text = String::new();
+    for nth in 0..intervals {
+        let (minute, second) = (nth / 2, nth % 2 * 30);
+        let _ = writeln!(
+            text,
+            r#"{{"at": "2026-11-21T02:{minute:02}:{second:02}Z", "metrics": {{"errors": {{"canary": {{"failed": {failed}, "total": 100}}, "stable": {{"failed": 9, "total": 900}}}}}}}}"#
+        );
+    }
+    text
+}
+
+fn report(folder: &Path, args: &[&str]) -> Value {
+    let mut all = vec!["--format", "json"];
+    all.extend(args);
+    let output = healthgate(folder, &all).get_output().stdout.clone();
+    serde_json::from_slice(&output).unwrap()
+}
+
+/// `id verdict after N`, a line each.
+fn outcomes(report: &Value) -> String {
+    let all = report["outcomes"].as_array().unwrap().iter();
+    let all = all.map(|one| {
+        let measured = one["measurements"].as_array().map_or(0, Vec::len);
+        let text = |key: &str| one[key].as_str().unwrap_or_default();
+        format!("{} {} after {measured}", text("id"), text("verdict"))
+    });
+    all.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn each_run_has_an_outcome_for_each_metric_and_the_worst_is_the_verdict() {
+    let runs = format!(
+        "{{\"run\": \"bad\"}}\n{}{{\"run\": \"good\"}}\n{}{{\"run\": \"short\"}}\n{}",
+        trace(60, 8),
+        trace(60, 1),
+        trace(2, 1)
+    );
+    let folder = folder(
+        CONFIG,
+        &[("runs.jsonl", &runs), ("good.jsonl", &trace(60, 1))],
+    );
+    let told = report(folder.path(), &["judge", "runs.jsonl"]);
+    assert_eq!(
+        outcomes(&told),
+        "canary/bad/errors fail after 2\ncanary/good/errors pass after 51\ncanary/short/errors inconclusive after 2"
+    );
+    assert_eq!(told["verdict"], "fail");
+    healthgate(folder.path(), &["judge", "runs.jsonl"]).code(1);
+    // Without runs, and from a pipe.
+    let told = report(folder.path(), &["judge", "good.jsonl"]);
+    assert_eq!(outcomes(&told), "canary/errors pass after 51");
+    testkit::bin("healthgate")
+        .current_dir(folder.path())
+        .args(["judge", "-"])
+        .write_stdin(trace(60, 1))
+        .assert()
+        .code(0)
+        .stdout(contains("canary/errors"));
+    // Several files have their names in it.
+    let told = report(folder.path(), &["judge", "good.jsonl", "runs.jsonl"]);
+    assert!(
+        outcomes(&told)
+            .starts_with("canary/good/errors pass after 51\ncanary/runs/bad/errors fail"),
+        "{}",
+        outcomes(&told)
+    );
+}
+
+#[test]
+fn text_and_summary_tell_the_arithmetic_and_draw_it() {
+    let folder = folder(CONFIG, &[("bad.jsonl", &trace(60, 8))]);
+    let args = [
+        "judge",
+        "bad.jsonl",
+        "--summary",
+        "summary.md",
+        "--html",
+        "page.html",
+        "--report",
+        "report.json",
+    ];
+    let ran = healthgate(folder.path(), &args).code(1);
+    let text = String::from_utf8(ran.get_output().stdout.clone()).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("took "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    insta::assert_snapshot!("text", text);
+    let summary = std::fs::read_to_string(folder.path().join("summary.md")).unwrap();
+    let (_, drawn) = summary.split_once("```mermaid").unwrap();
+    let drawn = drawn.rsplit_once("```").unwrap().0;
+    insta::assert_snapshot!("drawn", drawn);
+    let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
+    for line in [
+        "polyline class=\"edge\"",
+        "polyline class=\"value\"",
+        "polyline class=\"bad\"",
+    ] {
+        assert!(page.contains(line), "{line}");
+    }
+    assert!(page.contains("canary/errors: evidence"));
+    healthgate(folder.path(), &["explain", "report.json"])
+        .code(0)
+        .stdout(contains("canary/errors: fail").and(contains("> tolerance 1.5: ln evidence")));
+}
+
+#[test]
+fn the_other_judges_judge_the_same_data() {
+    let config =
+        "version: 1\nhealthgate:\n  canary:\n    metrics: [{ name: errors, kind: ratio }]\n";
+    let folder = folder(
+        config,
+        &[("bad.jsonl", &trace(60, 8)), ("good.jsonl", &trace(60, 1))],
+    );
+    for (judge, bad, good) in [
+        ("sequential", "fail after 2", "pass after 51"),
+        ("kayenta", "fail after 5", "pass after 60"),
+        ("threshold", "fail after 1", "pass after 60"),
+    ] {
+        let told = |file| outcomes(&report(folder.path(), &["judge", file, "--judge", judge]));
+        assert_eq!(told("bad.jsonl"), format!("canary/errors {bad}"), "{judge}");
+        assert_eq!(
+            told("good.jsonl"),
+            format!("canary/errors {good}"),
+            "{judge}"
+        );
+    }
+    healthgate(folder.path(), &["judge", "good.jsonl", "--judge", "bayes"])
+        .code(2)
+        .stderr(contains("it is `sequential`, `kayenta` or `threshold`"));
+}
+
+/// Runbook 003, troubleshooting 4: canary metrics not available.
+#[test]
+fn broken_data_never_passes_and_the_reason_names_it() {
+    let line = |canary: &str| {
+        format!(
+            r#"{{"metrics": {{"errors": {{"canary": {canary}, "stable": {{"failed": 9, "total": 900}}}}}}}}"#
+        )
+    };
+    let mixed = |odd: &str| {
+        let good: Vec<_> = trace(60, 1).lines().map(str::to_owned).collect();
+        let (before, after) = good.split_at(10);
+        format!("{}\n{odd}\n{}\n", before.join("\n"), after.join("\n"))
+    };
+    let gap: String = trace(60, 1)
+        .lines()
+        .enumerate()
+        .filter(|(nth, _)| !(10..20).contains(nth))
+        .map(|(_, line)| format!("{line}\n"))
+        .collect();
+    for (what, text, reason) in [
+        (
+            "fraction",
+            mixed(&line(r#"{"failed": 1.5, "total": 100}"#)),
+            "whole number",
+        ),
+        (
+            "negative",
+            mixed(&line(r#"{"failed": -1, "total": 100}"#)),
+            "negative",
+        ),
+        ("missing", mixed(&line("null")), "gap"),
+        (
+            "never",
+            format!("{}\n", line("null")).repeat(60),
+            "no interval has data",
+        ),
+        ("gap", gap, "gap"),
+        ("empty", String::new(), "no interval has data"),
+        (
+            "other metric",
+            "{\"metrics\": {\"x\": {}}}\n".repeat(60),
+            "no interval has data",
+        ),
+        (
+            "nothing served",
+            format!("{}\n", line(r#"{"failed": 0, "total": 0}"#)).repeat(60),
+            "",
+        ),
+    ] {
+        let folder = folder(CONFIG, &[("trace.jsonl", &text)]);
+        for judge in ["sequential", "kayenta", "threshold"] {
+            let told = report(folder.path(), &["judge", "trace.jsonl", "--judge", judge]);
+            let outcome = &told["outcomes"][0];
+            assert_eq!(
+                outcome["verdict"], "inconclusive",
+                "{what}, {judge}: {outcome}"
+            );
+            if judge == "sequential" {
+                let told = outcome["reason"].as_str().unwrap();
+                assert!(told.contains(reason), "{what}: {told}");
+            }
+        }
+    }
+    // Halves of stable that differ, and instances with other traffic.
+    let instances = |canary: &str, stable: &str| {
+        format!("{{\"metrics\": {{\"errors\": {{\"canary\": {canary}, \"stable\": {stable}}}}}}}\n")
+            .repeat(60)
+    };
+    let one = r#"[{"failed": 1, "total": 100}]"#;
+    for (canary, stable, reason) in [
+        (
+            one,
+            r#"[{"failed": 40, "total": 100}, {"failed": 0, "total": 100}]"#,
+            "halves of stable",
+        ),
+        (
+            one,
+            r#"[{"failed": 9, "total": 900}, {"failed": 9, "total": 900}]"#,
+            "requests per instance",
+        ),
+    ] {
+        let folder = folder(CONFIG, &[("trace.jsonl", &instances(canary, stable))]);
+        let told = report(folder.path(), &["judge", "trace.jsonl"]);
+        let outcome = &told["outcomes"][0];
+        assert_eq!(outcome["verdict"], "inconclusive", "{outcome}");
+        let told = outcome["reason"].as_str().unwrap();
+        assert!(told.contains(reason), "{told}");
+    }
+}
+
+#[test]
+fn a_broken_line_a_missing_file_and_a_missing_section_are_usage_errors() {
+    let broken = format!("{}nonsense\n", trace(2, 1));
+    let one = folder(CONFIG, &[("trace.jsonl", &broken)]);
+    healthgate(one.path(), &["judge", "trace.jsonl"])
+        .code(2)
+        .stderr(contains(
+            "failed to read trace.jsonl:3: not a line of recorded data",
+        ));
+    healthgate(one.path(), &["judge", "none.jsonl"])
+        .code(2)
+        .stderr(contains("failed to read `none.jsonl`"));
+    let none = folder("version: 1\n", &[("trace.jsonl", &trace(2, 1))]);
+    healthgate(none.path(), &["judge", "trace.jsonl"])
+        .code(2)
+        .stderr(contains("no `healthgate.canary` is configured"));
+    let advisory = CONFIG.replace("tolerance: 1.5", "tolerance: 1.5, severity: advisory");
+    let advisory = folder(&advisory, &[("trace.jsonl", &trace(2, 1))]);
+    healthgate(advisory.path(), &["judge", "trace.jsonl"])
+        .code(2)
+        .stderr(contains("every metric is advisory"));
+}
+
+#[test]
+fn an_advisory_metric_fails_no_stage() {
+    let config = "version: 1\nhealthgate:\n  canary:\n    metrics:\n      - { name: errors, kind: ratio }\n      - { name: slow, kind: ratio, severity: advisory }\n";
+    let both: String = trace(60, 1)
+        .lines()
+        .map(|line| {
+            let slow = r#""slow": {"canary": {"failed": 50, "total": 100}, "stable": {"failed": 9, "total": 900}}, "errors""#;
+            line.replacen("\"errors\"", slow, 1) + "\n"
+        })
+        .collect();
+    let folder = folder(config, &[("trace.jsonl", &both)]);
+    for judge in ["sequential", "kayenta", "threshold"] {
+        let told = report(folder.path(), &["judge", "trace.jsonl", "--judge", judge]);
+        assert_eq!(told["verdict"], "pass", "{judge}: {}", told["reason"]);
+        assert_eq!(told["outcomes"][1]["verdict"], "fail", "{judge}");
+    }
+}
+
+#[test]
+fn a_plan_says_how_long_it_takes_and_what_the_traffic_cannot_show() {
+    let folder = folder(CONFIG, &[]);
+    let args = |rate: &'static str| {
+        [
+            "plan",
+            "--requests-per-minute",
+            "6000",
+            "--error-rate",
+            rate,
+        ]
+    };
+    let ran = healthgate(folder.path(), &args("1%")).code(0);
+    let text = String::from_utf8(ran.get_output().stdout.clone()).unwrap();
+    assert!(
+        text.contains("plan/errors/10%") && text.contains("plan/errors/50%"),
+        "{text}"
+    );
+    assert!(text.contains("a good release passes"), "{text}");
+    healthgate(
+        folder.path(),
+        &[
+            "plan",
+            "--requests-per-minute",
+            "10",
+            "--error-rate",
+            "0.1%",
+            "--share",
+            "10%",
+        ],
+    )
+    .code(3)
+    .stdout(contains("the traffic cannot show it"));
+    healthgate(folder.path(), &["plan", "--requests-per-minute", "10"])
+        .code(2)
+        .stderr(contains("--error-rate"));
+    healthgate(
+        folder.path(),
+        &[
+            "plan",
+            "--requests-per-minute",
+            "10",
+            "--error-rate",
+            "1%",
+            "--share",
+            "0%",
+        ],
+    )
+    .code(2)
+    .stderr(contains("a share is more than 0%"));
+}

@@ -1,0 +1,128 @@
+//! Numbers over time that a stage computed: a ratio with its band, the evidence for a verdict.
+
+use maud::{Markup, html};
+use model::report::{Curve, Line, Stroke};
+
+use crate::scale::Scale;
+use crate::text::{number, shown};
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 230.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = WIDTH - 16.0;
+const TOP: f64 = 16.0;
+const BOTTOM: f64 = HEIGHT - 30.0;
+/// The end of a band that is so many times beyond the limits is drawn at the edge: it begins without one.
+const BEYOND: f64 = 4.0;
+
+pub(crate) fn of(curves: &[Curve]) -> Markup {
+    if curves.is_empty() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="curves" {
+            h2 id="curves" { "How it came to the verdict" }
+            @for curve in curves { (figure(curve)) }
+        }
+    }
+}
+
+fn figure(curve: &Curve) -> Markup {
+    let limits = || curve.limits.iter().map(|(_, limit)| *limit);
+    let most = curve.reach(BEYOND);
+    let values = || {
+        let lines = curve.lines.iter();
+        let values = lines.flat_map(|line| line.values.iter().flatten().copied());
+        values.map(|value: f64| value.clamp(-most, most))
+    };
+    let highest = values().chain(limits()).fold(0.0, f64::max);
+    let lowest = values().chain(limits()).fold(0.0, f64::min);
+    let count = curve.lines.iter().map(|line| line.values.len()).max();
+    let count = u32::try_from(count.unwrap_or_default()).unwrap_or(u32::MAX);
+    let x = Scale::new(1.0, f64::from(count), LEFT, RIGHT);
+    let y = Scale::new(lowest, highest * 1.08, BOTTOM, TOP);
+    let last = |line: &Line| line.values.iter().rev().flatten().next().copied();
+    let told: Vec<String> = curve
+        .lines
+        .iter()
+        .filter_map(|line| Some(format!("{} {}", line.name, number(last(line)?))))
+        .chain(
+            curve
+                .limits
+                .iter()
+                .map(|(name, limit)| format!("limit {name} {}", number(*limit))),
+        )
+        .collect();
+    let told = format!("{}, at the end: {}", shown(&curve.title), told.join(", "));
+    html! {
+        figure {
+            div.drawing tabindex="0" role="region" aria-label={ "Chart of " (shown(&curve.title)) } {
+                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(told) {
+                    @for tick in y.ticks() {
+                        line.grid x1=(LEFT) x2=(RIGHT) y1=(y.at(tick)) y2=(y.at(tick)) {}
+                        text.y x=(LEFT - 8.0) y=(y.at(tick) + 4.0) { (number(tick)) }
+                    }
+                    @for tick in x.ticks() {
+                        text.x x=(x.at(tick)) y=(HEIGHT - 10.0) { (number(tick)) }
+                    }
+                    @for (name, limit) in &curve.limits {
+                        line.limit x1=(LEFT) x2=(RIGHT) y1=(y.at(*limit)) y2=(y.at(*limit)) {}
+                        text.limit x=(RIGHT) y=(y.at(*limit) - 5.0) { (name) " " (number(*limit)) }
+                    }
+                    @for line in &curve.lines {
+                        @for points in pieces(line, x, y) {
+                            polyline class=(class(line.stroke)) points=(points) { title { (line.name) } }
+                        }
+                    }
+                }
+            }
+            figcaption { (told) "; " (curve.upwards) " over " (curve.along) }
+        }
+    }
+}
+
+/// A line is interrupted where its number is not known.
+fn pieces(line: &Line, x: Scale, y: Scale) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    for (nth, value) in (1_u32..).zip(&line.values) {
+        match (value, pieces.last_mut()) {
+            (Some(value), Some(piece)) => {
+                piece.push_str(&format!("{:.1},{:.1} ", x.at(f64::from(nth)), y.at(*value)));
+            }
+            _ => pieces.push(String::new()),
+        }
+    }
+    pieces.retain(|piece| piece.trim().contains(' '));
+    pieces
+}
+
+fn class(stroke: Stroke) -> &'static str {
+    match stroke {
+        Stroke::Line => "value",
+        Stroke::Edge => "edge",
+        Stroke::Good => "good",
+        Stroke::Bad => "bad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_interrupted_where_nothing_is_known_and_a_title_is_text() {
+        let values = vec![Some(1.0), Some(2.0), None, Some(3.0), Some(1e9)];
+        let curve = Curve::new("<a>: ratio", "intervals", "ratio")
+            .line("ratio", Stroke::Line, values)
+            .limit("tolerance", 1.5);
+        let drawn = of(&[curve]).into_string();
+        assert_eq!(
+            drawn.matches("<polyline class=\"value\"").count(),
+            2,
+            "{drawn}"
+        );
+        assert!(drawn.contains("&lt;a&gt;: ratio") && !drawn.contains("<a>"));
+        assert!(drawn.contains("tolerance 1.5"), "{drawn}");
+        assert!(of(&[]).into_string().is_empty());
+    }
+}
