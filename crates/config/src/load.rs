@@ -93,7 +93,7 @@ pub fn load(request: Request<'_>) -> Result<Loaded, LoadError> {
         Ok(text) => text,
         Err(error) => return Err(LoadError { error, secrets }),
     };
-    let parsed = Node::parse(&text);
+    let parsed = Node::parse_untagged(&text);
     // The error of a file that is not YAML shows its line.
     let found = match &parsed {
         Ok(tree) => secrets::of(tree, &text),
@@ -256,7 +256,7 @@ fn interpret(
     request: Request<'_>,
     document: &Document,
 ) -> Result<(Config, Node, Option<Inventory>), InterpretError> {
-    document::blank(&base, document.schema)?;
+    document::blank(&base, &document.text, document.schema)?;
     let environments = base.remove("environments");
     if let Some(node) = &environments {
         node.decode::<BTreeMap<String, Overlay>>()?;

@@ -561,3 +561,69 @@ fn a_folder_that_cannot_be_read_is_named() {
     let text = report.to_string();
     assert!(text.contains("cannot read the folder"), "{text}");
 }
+
+/// A port alone tells nothing of a host behind another one: the login is made as a stage makes it.
+#[test]
+fn a_host_behind_a_jump_host_is_logged_in_to_as_the_stages_do() {
+    for client in ["ssh2", "openssh"] {
+        let (edge, inner) = (testkit::Sshd::start(), testkit::Sshd::start());
+        let host = |name: &str, sshd: &testkit::Sshd, more: &str| {
+            format!(
+                "  {name}: {{ address: 127.0.0.1, port: {}, user: {}, key-env: {}_KEY, known-hosts: known_hosts, ssh: {client}{more} }}\n",
+                sshd.port(),
+                sshd.user(),
+                name.to_uppercase()
+            )
+        };
+        let config = format!(
+            "version: 1\nhosts:\n{}{}healthgate: {{ command: [{{ name: up, run: \"true\", host: web }}] }}\n",
+            host("edge", &edge, ""),
+            host("web", &inner, ", jump: edge")
+        );
+        let patient = || {
+            Patient::new(&config)
+                .write(
+                    "known_hosts",
+                    &format!("{}{}", edge.known_hosts(), inner.known_hosts()),
+                )
+                .env("EDGE_KEY", &edge.private_key())
+        };
+        let of_web = |report: &Value| {
+            let outcomes = report["outcomes"].as_array().unwrap();
+            let found = outcomes
+                .iter()
+                .find(|one| one["id"] == "hosts/web")
+                .unwrap();
+            found.clone()
+        };
+        let (_, report) = patient().ask(&["--only", "hosts"]);
+        let web = of_web(&report);
+        assert_eq!(web["verdict"], "skipped", "{report}");
+        assert_eq!(web["reason"], "WEB_KEY is not set here");
+
+        let (code, report) = patient()
+            .env("WEB_KEY", &inner.private_key())
+            .ask(&["--only", "hosts"]);
+        assert_eq!(
+            (code, &of_web(&report)["verdict"]),
+            (0, &"pass".into()),
+            "{report}"
+        );
+
+        let (code, report) = patient()
+            .env("WEB_KEY", &inner.stranger_key())
+            .ask(&["--only", "hosts"]);
+        assert_eq!(
+            (code, &of_web(&report)["verdict"]),
+            (1, &"fail".into()),
+            "{report}"
+        );
+
+        let mut patient = patient().env("WEB_KEY", &inner.private_key());
+        let gone = config.replace(&edge.port().to_string(), &testkit::free_port().to_string());
+        patient = patient.write("deploy-guard.yml", &gone);
+        let (code, report) = patient.ask(&["--only", "hosts/web"]);
+        let reason = of_web(&report)["reason"].to_string();
+        assert!(code == 1 && reason.contains("jump host"), "{report}");
+    }
+}

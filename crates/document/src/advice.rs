@@ -173,8 +173,8 @@ fn shape(path: &[&str], tree: &Node, place: &Place, root: Part<'_>) -> Option<St
     })
 }
 
-/// Refuses a section or a list that has nothing below it: what was meant for it would not be used.
-pub fn blank(tree: &Node, schema: fn() -> Value) -> Result<(), Fault> {
+/// Refuses a section or a list with nothing below it, and a value that is a comment: what was meant would not be used.
+pub fn blank(tree: &Node, text: &str, schema: fn() -> Value) -> Result<(), Fault> {
     fn any(node: &Node) -> bool {
         let entries = node.entries().iter().map(|(_, value)| value);
         node.is_blank() || node.items().iter().chain(entries).any(any)
@@ -183,13 +183,18 @@ pub fn blank(tree: &Node, schema: fn() -> Value) -> Result<(), Fault> {
         return Ok(());
     }
     let schema = schema();
-    search(tree, &mut Vec::new(), Part::root(&schema))
+    search(tree, text, &mut Vec::new(), Part::root(&schema))
 }
 
-fn search<'n>(node: &'n Node, path: &mut Vec<&'n str>, root: Part<'_>) -> Result<(), Fault> {
-    // What an environment is called needs nothing below it.
+fn search<'n>(
+    node: &'n Node,
+    text: &str,
+    path: &mut Vec<&'n str>,
+    root: Part<'_>,
+) -> Result<(), Fault> {
+    // What an environment is called needs nothing below it; a version that is missing has a word of its own.
     let part = |path: &[&str]| match path {
-        ["environments", _] => None,
+        ["environments", _] | ["version"] => None,
         path => root.at(in_section(path)),
     };
     for item in node.items() {
@@ -199,15 +204,21 @@ fn search<'n>(node: &'n Node, path: &mut Vec<&'n str>, root: Part<'_>) -> Result
                 .at(item.place.clone())
                 .hint("write it behind the `- `, or remove the line"));
         }
-        search(item, path, root)?;
+        search(item, text, path, root)?;
         path.pop();
     }
     for (key, value) in node.entries() {
         path.push(&key.name);
         let part = part(path).filter(|_| value.is_blank());
-        if let Some(part) = part.filter(|part| part.is_mapping() || part.is_list()) {
+        // A value that may be left out may be left out behind its colon too; a comment there was meant for one.
+        let is_value = |part: &Part<'_>| part.is_value() && is_commented_out(text, key.place.end);
+        if let Some(part) =
+            part.filter(|part| part.is_mapping() || part.is_list() || is_value(part))
+        {
             let fault = Fault::new(format!("`{}` is empty", key.name)).at(key.place.clone());
-            return Err(fault.hint(if part.is_list() {
+            return Err(fault.hint(if is_value(&part) {
+                "a `#` begins a comment: a value that begins with one needs quotes"
+            } else if part.is_list() {
                 "write its entries below it, each behind `- `, or remove the line"
             } else if part.properties().is_some() && part.required().is_empty() {
                 "write its keys below it, indented; `{}` takes the defaults; or remove the line"
@@ -215,10 +226,17 @@ fn search<'n>(node: &'n Node, path: &mut Vec<&'n str>, root: Part<'_>) -> Result
                 "write its keys below it, indented, or remove the line"
             }));
         }
-        search(value, path, root)?;
+        search(value, text, path, root)?;
         path.pop();
     }
     Ok(())
+}
+
+/// Whether a comment stands behind a key in its line.
+fn is_commented_out(text: &str, end: usize) -> bool {
+    let line = text.get(end..).and_then(|rest| rest.lines().next());
+    let behind = line.and_then(|line| line.trim_start_matches(['"', '\'']).split_once(':'));
+    behind.is_some_and(|(_, behind)| behind.trim_start().starts_with('#'))
 }
 
 /// What is known of files that are not ours, by what is in them.

@@ -55,6 +55,18 @@ impl<'s> Part<'s> {
         self.is("array")
     }
 
+    /// Whether it is one value.
+    pub(crate) fn is_value(self) -> bool {
+        let one = |kind: &Value| {
+            let kinds = ["string", "integer", "number", "boolean", "null"];
+            kind.as_str().is_some_and(|kind| kinds.contains(&kind))
+        };
+        match &self.resolved().part["type"] {
+            Value::Array(all) => all.iter().all(one),
+            kind => one(kind),
+        }
+    }
+
     pub(crate) fn properties(self) -> Option<&'s Map<String, Value>> {
         self.resolved().part["properties"].as_object()
     }

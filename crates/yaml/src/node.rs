@@ -89,6 +89,15 @@ impl Node {
         builder.document()
     }
 
+    /// The same, with tags such as `!!binary` refused: they say what a value is, and are not read.
+    pub fn parse_untagged(text: &str) -> Result<Node, Fault> {
+        let builder = Builder {
+            refuses_tags: true,
+            ..Builder::new(text)
+        };
+        builder.document()
+    }
+
     pub fn get(&self, name: &str) -> Option<&Node> {
         match &self.kind {
             Kind::Map(entries) => entries
@@ -245,6 +254,7 @@ struct Builder<'t> {
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
     max_nodes: usize,
+    refuses_tags: bool,
 }
 
 impl<'t> Builder<'t> {
@@ -261,7 +271,23 @@ impl<'t> Builder<'t> {
             anchors: HashMap::new(),
             nodes: 0,
             max_nodes: MAX_NODES,
+            refuses_tags: false,
         }
+    }
+
+    /// The refusal of a tag, which the text of a value begins with.
+    fn tagged(&self, place: &Place) -> Fault {
+        let text = self.text.get(place.start..).unwrap_or_default();
+        // An anchor may come first.
+        let at = text.find('!').unwrap_or_default();
+        let end = text[at..].find(|c: char| c.is_whitespace() || ",[]{}".contains(c));
+        let tag = &text[at..end.map_or(text.len(), |end| at + end)];
+        let place = place.start + at..place.start + at + tag.len();
+        Fault::new(format!(
+            "the tag `{tag}` is not read: a value is what its key takes"
+        ))
+        .at(place)
+        .hint("write the value without the tag; a text that begins with `!` needs quotes")
     }
 
     fn place(&self, span: Span) -> Place {
@@ -329,6 +355,13 @@ impl<'t> Builder<'t> {
         self.count(1, &place)?;
         let before = self.nodes;
         let (node, anchor) = match event {
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_))
+                if self.refuses_tags =>
+            {
+                return Err(self.tagged(&place));
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 let scalar = Scalar {

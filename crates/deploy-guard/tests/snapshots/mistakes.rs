@@ -116,6 +116,12 @@ const SHAPES: &[Mistake] = &[
     mistake("section empty policy", b"version: 1\nhealthgate:\n  policy:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n"),
     asked("section empty preflight", b"version: 1\npreflight:\n", "preflight --dry-run"),
     asked("section empty rollback", b"version: 1\nrollback:\n", "rollback plan"),
+    mistake("section commented out", b"version: 1\nhealthgate: #http: []\n"),
+    mistake("value commented out that may be missing", b"version: 1\nservice: #shop\nhealthgate:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n"),
+    mistake("value commented out", b"version: 1\nhealthgate:\n  http:\n    - name: ready\n      url: #https://shop.example.com/health\n"),
+    mistake("tag", b"version: 1\nhealthgate:\n  policy:\n    deadline: !env DEADLINE\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n"),
+    mistake("tag binary", b"version: 1\nservice: &name !!binary c2hvcA==\nhealthgate:\n  http:\n    - name: ready\n      url: https://shop.example.com/health\n"),
+    mistake("tag of a list", b"version: 1\nhealthgate:\n  http: !include\n    - name: ready\n      url: https://shop.example.com/health\n"),
     mistake("item empty", b"version: 1\nhealthgate:\n  http:\n    -\n"),
 ];
 

@@ -6,13 +6,17 @@ use std::time::Duration;
 use cli::Job;
 use config::file::{Healthgate, Rollback};
 use config::value::StateAddress;
+use inventory::{Client, Host};
 use model::Outcome;
 use remote::local::Script;
+use remote::ssh::{Shared, Target};
 
 use super::finding::{Finding, Who};
 
 /// A service that takes longer to answer would also delay a stage.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A login takes several steps, at each host on the way.
+const LOGIN: Duration = Duration::from_secs(15);
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -23,12 +27,11 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
         findings.push(file(&path, &stops));
     }
     for (name, host) in job.config.hosts.iter() {
-        // Others are reached through another host, or as the `ssh` program is configured.
-        if host.jump_host.is_none()
-            && let Some(port) = host.port()
-        {
-            findings.push(reached(name, &host.address, port).await);
-        }
+        let is_direct = host.jump_host.is_none() && host.ssh == Client::Ssh2;
+        findings.push(match host.port().filter(|_| is_direct) {
+            Some(port) => reached(name, &host.address, port).await,
+            None => logged_in(job, name, host).await,
+        });
     }
     findings.extend(aws(job).await);
     findings
@@ -255,6 +258,51 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
                 "{name} at {subject} is not reached from here: {why}"
             ))
             .hint(format!("ssh -v -p {port} {}", remote::quote(address))),
+    };
+    Finding::new(
+        outcome,
+        &[
+            Who::Preflight,
+            Who::RunnerCheck,
+            Who::Healthgate,
+            Who::Rollback,
+        ],
+    )
+}
+
+/// Whether the login works through the jump host, or by the `ssh` program, as a stage makes it: a port alone
+/// tells nothing of the way.
+async fn logged_in(job: &Job, name: &str, host: &Host) -> Finding {
+    let (id, subject) = (format!("hosts/{name}"), host.subject());
+    let jumps = std::iter::successors(host.jump_host.as_deref(), |jump| jump.jump_host.as_deref());
+    let mut keys = std::iter::once(host)
+        .chain(jumps)
+        .flat_map(|host| [&host.key_env, &host.passphrase_env])
+        .flatten();
+    let outcome = if let Some(unset) = keys.find(|name| job.env.non_empty(name).is_none()) {
+        Outcome::skipped(id, subject, format!("{unset} is not set here"))
+    } else {
+        let expected = "it takes our login from here";
+        let failed = match Target::of(host, None, &job.env) {
+            Err(unready) => Some((unready.reason, unready.hint)),
+            Ok(target) => {
+                let login = Shared::new(target.clone());
+                let failed = login.log_in(LOGIN).await.err();
+                failed.map(|error| (error.to_string(), target.hint(&error)))
+            }
+        };
+        match failed {
+            None => Outcome::pass(id, subject)
+                .expected(expected)
+                .actual("it does"),
+            Some((why, hint)) => Outcome::fail(id, &subject)
+                .expected(expected)
+                .actual(why.clone())
+                .reason(format!(
+                    "{name} at {subject} is not reached from here: {why}"
+                ))
+                .hint(hint),
+        }
     };
     Finding::new(
         outcome,
