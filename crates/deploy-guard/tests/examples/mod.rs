@@ -3,6 +3,7 @@
 
 mod world;
 
+mod ansible;
 mod cloud;
 mod compose;
 mod dispatch;

@@ -32,17 +32,34 @@ class Answer(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer((address, int(port)), Answer).serve_forever()
 ";
 
-struct Fleet {
-    machines: Vec<SystemdHost>,
-    example: Example,
-    key: String,
+pub(super) struct Fleet {
+    pub(super) machines: Vec<SystemdHost>,
+    pub(super) example: Example,
+    pub(super) key: String,
     port: u16,
 }
 
 impl Fleet {
     fn new() -> Fleet {
+        let example = Example::copy("systemd-on-a-fleet");
+        Fleet::of(example, 3, &|example, there, here, port| {
+            example
+                .fill(
+                    &format!("address: {there}"),
+                    &format!("address: {here}, port: {port}"),
+                )
+                .fill(there, &format!("{here}:{port}"))
+        })
+    }
+
+    /// So many machines, each put into the example by its address there and here, and its port.
+    pub(super) fn of(
+        example: Example,
+        machines: usize,
+        put: &dyn Fn(Example, &str, &str, u16) -> Example,
+    ) -> Fleet {
         let port = free_port();
-        let mut example = Example::copy("systemd-on-a-fleet").fill(":8000", &format!(":{port}"));
+        let mut example = example.fill(":8000", &format!(":{port}"));
         let read = |name: &str| fs::read_to_string(example.repository.path(name)).unwrap();
         let (unit, config) = (read("shop.service"), read("deploy-guard.yml"));
         let sudoers = config
@@ -50,19 +67,17 @@ impl Fleet {
             .find_map(|line| line.split_once("# sudoers: "));
         let (_, sudoers) = sudoers.unwrap();
         let machines: Vec<_> = thread::scope(|scope| {
-            let each = MACHINES.map(|(_, here)| {
+            let each = MACHINES.iter().take(machines).map(|(_, here)| {
                 let unit = unit.replace("0.0.0.0", here);
                 scope.spawn(move || machine(&unit, sudoers))
             });
+            let each: Vec<_> = each.collect();
             each.into_iter().map(|one| one.join().unwrap()).collect()
         });
         let mut known = String::new();
         for (machine, (there, here)) in machines.iter().zip(MACHINES) {
             known.push_str(&machine.known_hosts_for(here));
-            let address = format!("address: {here}, port: {}", machine.port());
-            example = example
-                .fill(&format!("address: {there}"), &address)
-                .fill(there, &format!("{here}:{}", machine.port()));
+            example = put(example, there, here, machine.port());
         }
         example.repository.write(".github/known_hosts", &known);
         // One key for all of them, as the example has it.
@@ -86,7 +101,7 @@ impl Fleet {
     }
 
     /// What a build leaves in `dist/`.
-    fn build(&self, release: &str, unwell: &str) {
+    pub(super) fn build(&self, release: &str, unwell: &str) {
         let repository = &self.example.repository;
         repository.write("dist/shop", SHOP);
         let executable = fs::Permissions::from_mode(0o755);
@@ -97,7 +112,7 @@ impl Fleet {
 
     /// This release answers on every machine, and runs from its folder.
     #[track_caller]
-    fn runs(&self, release: &str) {
+    pub(super) fn runs(&self, release: &str) {
         for (machine, (_, here)) in self.machines.iter().zip(MACHINES) {
             let url = format!("http://{here}:{}/api/v1/version", self.port);
             answers(&url, &version(release));
@@ -107,7 +122,7 @@ impl Fleet {
     }
 
     #[track_caller]
-    fn state(&self, good: &str, releases: &[(&str, &str)]) {
+    pub(super) fn state(&self, good: &str, releases: &[(&str, &str)]) {
         let text = self.machines[0].must(&["cat", "/var/lib/shop/production-state.json"]);
         state(text.as_bytes(), good, releases);
     }
