@@ -90,7 +90,8 @@ fn told(steps: &str, deploying: &str) -> String {
     let part = |from: &str, to: &str| {
         let lines = config.lines().skip_while(|line| !line.starts_with(from));
         let lines = lines.take_while(|line| !line.starts_with(to));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
+        let lines: Vec<String> = lines.map(|line| format!("{line}\n")).collect();
+        lines.concat()
     };
     format!(
         "{}\n{}{}",

@@ -179,13 +179,12 @@ impl Means<'_> {
 
     /// Whether a key of a variable logs in: one that has a certificate needs its file.
     fn takes_key(&self) -> bool {
-        let needs_file = |client: &&Client| {
-            matches!(
+        self.client.is_none_or(|client| {
+            !matches!(
                 client.need.value,
                 Need::Certificate(_) | Need::Agent | Need::File(_)
             )
-        };
-        self.client.filter(needs_file).is_none()
+        })
     }
 
     fn machine(

@@ -8,7 +8,7 @@ use crate::deployment::{Deployment, Login};
 use crate::event::{Event, What};
 use crate::jobs::Run;
 use crate::record::{Assembly, COPY, Done, copied_to, is_own, machine, rank, same_machine};
-use crate::release::{named_in, named_release, release_variables};
+use crate::release::{named_in, named_release, release_variables, step_env};
 use crate::tool::Tool;
 use workflow::Value;
 use workflow::{Fact, Line};
@@ -205,7 +205,7 @@ impl Assembly<'_> {
         let own = self.own_images(run);
         let (images, tag) = self.images(run, &tool, &own, &env);
         // What the step has for itself, on a machine too, where its commands name it.
-        let own_step = self.step_env(run, job, main.step);
+        let own_step = step_env(run, job, main.step);
         let named = || named_in(main).or_else(|| named_release(&env, &own_step, &main.at));
         let named = || named().filter(|release| !self.moves(run, release.value.text()));
         let release = self.release(run, &tool, tag, &named, first);

@@ -104,17 +104,6 @@ impl Assembly<'_> {
         Some((checkout, named))
     }
 
-    /// The variables of a step: its own, and those of its job and workflow.
-    pub(crate) fn step_env(&self, run: &Run, job: &Job, step: usize) -> BTreeMap<String, String> {
-        let mut env = run.scope.env.clone();
-        let own = job.steps.get(step).map_or(&[][..], |step| &step.env[..]);
-        env.extend(
-            own.iter()
-                .map(|(name, text)| (name.clone(), run.scope.fill(text.value.text()))),
-        );
-        env
-    }
-
     /// Whether a name is the same for one release and the next: a branch's.
     pub(crate) fn moves(&self, run: &Run, name: &str) -> bool {
         let started = &self.workflows[run.started];
@@ -172,6 +161,17 @@ impl Assembly<'_> {
             workflow.line(line),
         ))
     }
+}
+
+/// The variables of a step: its own, and those of its job and workflow.
+pub(crate) fn step_env(run: &Run, job: &Job, step: usize) -> BTreeMap<String, String> {
+    let mut env = run.scope.env.clone();
+    let own = job.steps.get(step).map_or(&[][..], |step| &step.env[..]);
+    env.extend(
+        own.iter()
+            .map(|(name, text)| (name.clone(), run.scope.fill(text.value.text()))),
+    );
+    env
 }
 
 /// The release as a command's own words name it: `--version ${{ github.sha }}`.
