@@ -64,11 +64,10 @@ impl Strata {
     }
 
     fn likelihood(&self, ln_ratio: f64) -> f64 {
-        let terms = self.errors.iter().map(|(share, errors)| {
-            // `ln(s·r + 1 − s)` without an overflow.
-            let grown = share.ln() + ln_ratio;
-            errors * ln_sum_exp([grown, (1.0 - share).ln()].into_iter())
-        });
+        // `ln(s·r + 1 − s)`, and no ratio that is looked for overflows.
+        let ratio = ln_ratio.exp();
+        let terms = self.errors.iter();
+        let terms = terms.map(|(share, errors)| errors * (share * ratio + (1.0 - share)).ln());
         self.canary * ln_ratio - terms.sum::<f64>()
     }
 
@@ -79,8 +78,11 @@ impl Strata {
             return None;
         }
         let expected = |ln_ratio: f64| {
-            let terms = self.errors.iter();
-            let terms = terms.map(|(share, errors)| errors * part(*share, ln_ratio));
+            let ratio = ln_ratio.exp();
+            let terms = self.errors.iter().map(|(share, errors)| {
+                let canary = share * ratio;
+                errors * canary / (canary + 1.0 - share)
+            });
             terms.sum::<f64>()
         };
         if self.canary == 0.0 {
@@ -129,17 +131,9 @@ impl Strata {
     }
 }
 
-/// The canary's part of the errors, where its rate is `exp(ln_ratio)` times stable's.
-pub(crate) fn part(share: f64, ln_ratio: f64) -> f64 {
-    if share <= 0.0 {
-        return 0.0;
-    }
-    1.0 / (1.0 + (1.0 - share) / share * (-ln_ratio).exp())
-}
-
 /// The end of the lower part of a range, in which `is_below` holds.
 fn halve(mut low: f64, mut high: f64, is_below: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..60 {
+    for _ in 0..45 {
         let middle = f64::midpoint(low, high);
         if is_below(middle) {
             low = middle;
