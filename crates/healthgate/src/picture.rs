@@ -179,7 +179,7 @@ fn number(value: f64) -> String {
 }
 
 /// Blue ratio with its band; red evidence of harm, green of no harm; limits in brown.
-const CURVES: &str = r##"%%{init: {"xyChart": {"width": 900, "height": 300}, "themeVariables": {"xyChart": {"plotColorPalette": "PALETTE"}}}}%%"##;
+const CURVES: &str = r#"%%{init: {"xyChart": {"width": 900, "height": 300}, "themeVariables": {"xyChart": {"plotColorPalette": "PALETTE"}}}}%%"#;
 /// The end of a band that is so many times beyond the limits is drawn at the edge: it begins without one.
 const BEYOND: f64 = 4.0;
 
