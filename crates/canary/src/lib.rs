@@ -14,4 +14,4 @@ mod words;
 
 pub use comparison::Comparison;
 pub use finding::Finding;
-pub use settings::{SettingsError, intervals};
+pub use settings::{MOST_MISSING, SettingsError, intervals};

@@ -136,12 +136,13 @@ impl<R: BufRead> Trace<R> {
             return Ok(Item::Run { name, line });
         }
         let no_time = |text: &str| Cause::NoTime(model::text::excerpt(text.as_bytes()));
-        let at = match parsed.at {
-            Some(text) => Some(text.parse().map_err(|_| no_time(&text))?),
-            None => None,
+        let time = |text: Option<String>| {
+            let parsed = text.map(|text| text.parse::<Timestamp>().map_err(|_| no_time(&text)));
+            parsed.transpose()
         };
+        let (at, from) = (time(parsed.at)?, time(parsed.from)?);
         let (mut interval, problems) = self.reader.interval(parsed.metrics);
-        if let Some(doubt) = at.and_then(|at| self.clock.doubt(at)) {
+        if let Some(doubt) = at.and_then(|at| self.clock.doubt(at, from)) {
             for sample in &mut interval.metrics {
                 sample.doubts.insert(doubt);
             }
@@ -163,8 +164,9 @@ struct Clock {
 }
 
 impl Clock {
-    /// What is wrong with the time of the next interval.
-    fn doubt(&mut self, at: Timestamp) -> Option<Doubt> {
+    /// What is wrong with the time of the next interval. One that counts since the last one is long,
+    /// and nothing is missing before it.
+    fn doubt(&mut self, at: Timestamp, from: Option<Timestamp>) -> Option<Doubt> {
         let last = self.last.replace(at)?;
         let step = at.duration_since(last).as_secs_f64();
         if step < 0.0 {
@@ -172,7 +174,8 @@ impl Clock {
         }
         let shortest = self.shortest.map_or(step, |shortest| shortest.min(step));
         self.shortest = (step > 0.0).then_some(shortest).or(self.shortest);
-        (shortest > 0.0 && step > GAP * shortest).then_some(Doubt::Gap)
+        let follows = from.is_some_and(|from| from <= last);
+        (shortest > 0.0 && step > GAP * shortest && !follows).then_some(Doubt::Gap)
     }
 }
 

@@ -107,6 +107,7 @@ impl AccessLog {
         }
         Ok(Look {
             at,
+            early: false,
             interval: Interval { metrics: samples },
             flaws: all,
         })

@@ -118,6 +118,14 @@ impl Flaw {
         }
     }
 
+    /// It is not made good by what comes later.
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Flaw::Reset { .. } | Flaw::Gap { .. } | Flaw::Fraction { .. }
+        )
+    }
+
     /// While it lasts the sides cannot be compared.
     pub(crate) fn waits(&self) -> bool {
         !self.spoils() && !matches!(self, Flaw::Reset { .. } | Flaw::Gap { .. })

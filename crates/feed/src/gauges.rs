@@ -16,6 +16,8 @@ use crate::side::{PerSide, SideName};
 pub(crate) struct Gauges {
     times: Times,
     sides: PerSide<BTreeMap<String, Seen>>,
+    /// The newest value of each instance that was not taken yet, with its time.
+    pending: PerSide<BTreeMap<String, (f64, f64)>>,
     spacing: f64,
 }
 
@@ -31,8 +33,13 @@ impl Gauges {
         Gauges {
             times,
             sides: PerSide::default(),
+            pending: PerSide::default(),
             spacing: 0.0,
         }
+    }
+
+    pub(crate) fn spacing(&self) -> f64 {
+        self.spacing
     }
 
     pub(crate) fn look(
@@ -42,10 +49,8 @@ impl Gauges {
         at: Look,
         replica: &mut Option<String>,
         flaws: &mut Vec<Flaw>,
-    ) -> Option<Reading> {
+    ) {
         let PerSide { canary, stable } = answers;
-        let mut values = Vec::new();
-        let mut newest_of_sides = Vec::new();
         for (side, raw) in [(SideName::Canary, canary), (SideName::Stable, stable)] {
             let series: Vec<RawSeries> = raw.into_iter().flat_map(|raw| raw.series).collect();
             flaws.extend(ahead(side, &series, at.now));
@@ -59,24 +64,39 @@ impl Gauges {
             flaws.extend(differ);
             let query = asked.of(side).first().map_or("", String::as_str);
             let fresh = self.fresh(side, query, series, at, flaws);
-            newest_of_sides.extend(fresh.iter().map(|(at, _)| *at).reduce(f64::max));
-            values.push(
-                fresh
-                    .into_iter()
-                    .map(|(_, value)| value)
-                    .collect::<Vec<_>>(),
-            );
+            self.pending.of_mut(side).extend(fresh);
         }
-        if let [canary, stable] = newest_of_sides[..] {
-            let seconds: f64 = (canary - stable).abs();
+        let newest = |side| {
+            let pending = self.pending.of(side).values();
+            pending.map(|(at, _)| *at).reduce(f64::max)
+        };
+        if let (Some(canary), Some(stable)) = (newest(SideName::Canary), newest(SideName::Stable)) {
+            let seconds = (canary - stable).abs();
             if seconds > 1.5 * self.spacing + 2.0 {
                 flaws.push(Flaw::ScrapeTimes { seconds });
             }
         }
-        let stable = values.pop()?;
-        let canary = values.pop()?;
-        let usable = !canary.is_empty() && !stable.is_empty();
-        (usable && flaws.is_empty()).then_some(Reading::Gauge { canary, stable })
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        SideName::BOTH
+            .iter()
+            .all(|side| !self.pending.of(*side).is_empty())
+    }
+
+    /// The values, if each side has one and nothing is wrong with them.
+    pub(crate) fn take(&mut self, flaws: &[Flaw]) -> Option<Reading> {
+        if !flaws.is_empty() || !self.has_news() {
+            return None;
+        }
+        let PerSide { canary, stable } = std::mem::take(&mut self.pending);
+        let values = |pending: BTreeMap<String, (f64, f64)>| {
+            pending.into_values().map(|(_, value)| value).collect()
+        };
+        Some(Reading::Gauge {
+            canary: values(canary),
+            stable: values(stable),
+        })
     }
 
     /// The values that were not there at the last look, in the order of their instances.
@@ -87,7 +107,7 @@ impl Gauges {
         series: Vec<(RawSeries, Option<String>)>,
         at: Look,
         flaws: &mut Vec<Flaw>,
-    ) -> Vec<(f64, f64)> {
+    ) -> Vec<(String, (f64, f64))> {
         let mut by_instance: BTreeMap<String, RawSeries> = BTreeMap::new();
         for (one, _) in series {
             if newest(&one).is_some_and(|newest| newest > at.now) && one.samples.len() == 1 {
@@ -139,7 +159,7 @@ impl Gauges {
                 });
                 continue;
             }
-            fresh.push((*time, *value));
+            fresh.push((name, (*time, *value)));
         }
         fresh
     }

@@ -19,6 +19,7 @@ mod replicas;
 mod series;
 mod side;
 mod source;
+mod trace_line;
 
 pub use access_log::{AccessLog, Field, Format, Layout, LogMetric, LogSettings, TimeUnit};
 pub use command::Command;
@@ -27,3 +28,4 @@ pub use flaw::Flaw;
 pub use prometheus_source::{PrometheusMetric, PrometheusSource, Queries, Settings};
 pub use side::{PerSide, SideName};
 pub use source::Look;
+pub use trace_line::trace_line;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use jiff::{SignedDuration, Timestamp};
-use judge::{Interval, Sample};
+use judge::{Interval, Reading};
 use prometheus::age::Sources;
 use prometheus::matchers::label_names;
 use prometheus::raw::{Raw, RawSeries};
@@ -77,6 +77,8 @@ pub struct PrometheusSource {
 struct Watched {
     queries: Queries,
     of: Of,
+    /// Flaws that hold for good, until they are told beside a reading.
+    lasting: Vec<Flaw>,
 }
 
 enum Of {
@@ -116,28 +118,47 @@ impl PrometheusSource {
         })
     }
 
-    /// What happened since the last look; the first one only shows where counters stand.
-    pub async fn look(&mut self, timeout: Duration) -> Result<Look, Error> {
+    /// What happened since the last reading; the first look only shows where counters stand. Unless
+    /// it is the `last` look of an interval, all metrics wait for the one that has nothing new yet.
+    pub async fn look(&mut self, last: bool, timeout: Duration) -> Result<Look, Error> {
         let asked = tokio::time::timeout(timeout, self.ask());
         let (now, window, answers) = asked.await.map_err(|_| Error::Late(timeout))??;
         let at = At {
             from: seconds(now) - window.as_secs_f64(),
             now: seconds(now),
         };
-        let (mut samples, mut flaws) = (Vec::new(), Vec::new());
+        let mut flaws = Vec::new();
         for (metric, answers) in self.metrics.iter_mut().zip(answers) {
-            let (sample, of_metric) = metric.look(answers, at, &self.chosen_by, &mut self.replica);
-            samples.push(sample);
-            flaws.push(of_metric);
+            flaws.push(metric.look(answers, at, &self.chosen_by, &mut self.replica));
+        }
+        let mut seen = self.metrics.iter().zip(&flaws);
+        let early = !last && seen.any(|(metric, flaws)| metric.is_early(flaws));
+        let mut samples = Vec::new();
+        for (metric, flaws) in self.metrics.iter_mut().zip(&mut flaws) {
+            let reading = if early { None } else { metric.take(flaws) };
+            samples.push(metric::sample(reading, flaws));
         }
         let silent = self.metrics.iter_mut().zip(&mut flaws);
         join_all(silent.map(|(metric, flaws)| metric.silence(&self.client, now, flaws))).await;
         self.last = Some(now);
         Ok(Look {
             at: now,
+            early,
             interval: Interval { metrics: samples },
             flaws,
         })
+    }
+
+    /// How far apart scrapes are, as far as is seen.
+    pub fn spacing(&self) -> Duration {
+        let spacing = self.metrics.iter().map(|metric| match &metric.of {
+            Of::Counters(_, sides) => {
+                let of = |side| sides.of(side).counters.spacing();
+                of(SideName::Canary).max(of(SideName::Stable))
+            }
+            Of::Gauges(gauges) => gauges.spacing(),
+        });
+        Duration::try_from_secs_f64(spacing.fold(0.0, f64::max)).unwrap_or_default()
     }
 
     async fn ask(&self) -> Result<(Timestamp, Duration, Vec<Answers>), Error> {
@@ -207,7 +228,11 @@ impl Watched {
             }),
             Queries::Gauge { .. } => Of::Gauges(Gauges::new(times)),
         };
-        let watched = Watched { queries, of };
+        let watched = Watched {
+            queries,
+            of,
+            lasting: Vec::new(),
+        };
         if let Of::Counters(..) = watched.of {
             let mut all = SideName::BOTH
                 .into_iter()
@@ -246,43 +271,68 @@ impl Watched {
         }
     }
 
+    /// Counts what the answers have.
     fn look(
         &mut self,
         answers: Answers,
         at: At,
         chosen_by: &BTreeSet<String>,
         replica: &mut Option<String>,
-    ) -> (Sample, Vec<Flaw>) {
+    ) -> Vec<Flaw> {
         let PerSide { canary, stable } = &answers;
         // A part of the series does not show what the others counted.
         if let Some(warning) = canary.iter().chain(stable).find_map(Raw::lacks_data) {
-            let flaws = vec![Flaw::Partial(warning.to_owned())];
-            return (metric::sample(None, &flaws), flaws);
+            return vec![Flaw::Partial(warning.to_owned())];
         }
         let mut flaws = on_both_sides(&answers);
-        let asked = PerSide {
-            canary: self
-                .asked(SideName::Canary)
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            stable: self
-                .asked(SideName::Stable)
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-        };
+        let asked = SideName::BOTH.map(|side| {
+            let asked = self.asked(side).into_iter();
+            asked.map(str::to_owned).collect::<Vec<_>>()
+        });
+        let [canary, stable] = asked;
+        let asked = PerSide { canary, stable };
         let asks = self.asks();
-        let reading = match &mut self.of {
+        match &mut self.of {
             Of::Gauges(gauges) => gauges.look(answers, &asked, at, replica, &mut flaws),
-            Of::Counters(counting, sides) => {
+            Of::Counters(_, sides) => {
                 look_at_counters(sides, answers, (&asked, asks), at, replica, &mut flaws);
                 flaws.extend(label_sets(sides, chosen_by));
                 flaws.extend(labels_of_failed(sides, &asked, chosen_by));
-                taken(*counting, sides, &mut flaws)
             }
+        }
+        let lasting = flaws.iter().filter(|flaw| flaw.is_lasting());
+        self.lasting.extend(lasting.cloned());
+        flaws
+    }
+
+    /// Whether nothing is wrong, but a side has nothing new.
+    fn is_early(&self, flaws: &[Flaw]) -> bool {
+        let has_news = match &self.of {
+            Of::Gauges(gauges) => gauges.has_news(),
+            Of::Counters(_, sides) => SideName::BOTH
+                .iter()
+                .all(|side| sides.of(*side).counters.has_news()),
         };
-        (metric::sample(reading, &flaws), flaws)
+        !has_news && !flaws.iter().any(|flaw| flaw.spoils() || flaw.waits())
+    }
+
+    /// The reading, if both sides have something new and nothing forbids to compare them now.
+    fn take(&mut self, flaws: &mut Vec<Flaw>) -> Option<Reading> {
+        let reading = match &mut self.of {
+            Of::Gauges(gauges) => gauges.take(flaws),
+            Of::Counters(counting, sides) => taken(*counting, sides, flaws),
+        };
+        // Those of looks that gave no reading are told with the next one.
+        let lasting = std::mem::take(&mut self.lasting);
+        if reading.is_some() {
+            let untold: Vec<Flaw> = { lasting.into_iter() }
+                .filter(|flaw| !flaws.contains(flaw))
+                .collect();
+            flaws.extend(untold);
+        } else {
+            self.lasting = lasting;
+        }
+        reading
     }
 
     /// Why a side that never had data has none.
@@ -359,12 +409,11 @@ fn look_at_counters(
     }
 }
 
-/// The reading, if both sides have something new and nothing forbids to compare them now.
 fn taken(
     counting: Counting,
     sides: &mut PerSide<CountersOfSide>,
     flaws: &mut Vec<Flaw>,
-) -> Option<judge::Reading> {
+) -> Option<Reading> {
     let broken = flaws.iter().any(Flaw::spoils);
     if broken {
         let _ = SideName::BOTH.map(|side| sides.of_mut(side).counters.take());

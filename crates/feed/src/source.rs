@@ -10,6 +10,9 @@ use crate::flaw::Flaw;
 pub struct Look {
     /// The source's time.
     pub at: Timestamp,
+    /// Something that should be there has not come yet: nothing was taken, and the next look has it
+    /// all.
+    pub early: bool,
     /// A sample for each metric, as they are declared.
     pub interval: Interval,
     /// What is wrong with each of them.

@@ -50,7 +50,7 @@ fn looks(source: &mut PrometheusSource, mut done: impl FnMut(&[Look]) -> bool) -
     let runtime = runtime();
     let mut looks = Vec::new();
     for _ in 0..120 {
-        let look = runtime.block_on(source.look(TIMEOUT)).unwrap();
+        let look = runtime.block_on(source.look(true, TIMEOUT)).unwrap();
         looks.push(look);
         if done(&looks) {
             return looks;

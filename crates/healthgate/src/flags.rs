@@ -80,6 +80,10 @@ pub struct Flags {
     /// that each probe came to
     #[arg(long, conflicts_with = "shard")]
     pub(crate) watch: bool,
+    /// Write each interval of the comparison with the release before to this file, so that `healthgate
+    /// judge` can repeat it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record_trace: Option<PathBuf>,
     /// Ask only this part of the endpoints, such as `3/10`; `healthgate merge` puts the reports of
     /// all parts together
     #[arg(long, value_name = "N/ALL")]

@@ -15,10 +15,13 @@ use cli::Board;
 use gate::observer::{Measured, Observer, ProbeInfo, Stands};
 use gate::policy::Conclusion;
 use jiff::Timestamp;
+use model::Verdict;
 use model::report::Pause;
 
 use lines::Lines;
 use row::Row;
+
+use crate::compared::Compared;
 
 /// Shows a gate on a board.
 pub(crate) struct View {
@@ -34,7 +37,9 @@ const PAUSES: usize = 50;
 
 #[derive(Default)]
 struct State {
+    /// The probes, then the metrics that are compared.
     rows: Vec<Row>,
+    probes: usize,
     lines: Lines,
 }
 
@@ -46,6 +51,42 @@ impl View {
             state: RefCell::default(),
             pauses: RefCell::default(),
         }
+    }
+
+    /// Metrics that are compared beside the probes.
+    pub(crate) fn compare(&self, metrics: &[Compared]) {
+        let row = |metric: &Compared| {
+            let mut row = Row::new(
+                &ProbeInfo {
+                    id: &metric.id,
+                    subject: &metric.subject,
+                    severity: metric.severity,
+                    policy: &metric.policy,
+                    members: None,
+                },
+                &self.board,
+            );
+            row.compares("no data yet", &self.board);
+            row
+        };
+        self.state.borrow_mut().rows.extend(metrics.iter().map(row));
+    }
+
+    /// How one of them stands.
+    pub(crate) fn compares(&self, nth: usize, text: &str) {
+        let elapsed = self.started.elapsed();
+        let probes = self.state.borrow().probes;
+        self.changed(probes + nth, elapsed, |row, board| {
+            row.compares(text, board);
+            false
+        });
+    }
+
+    /// How one of them ended.
+    pub(crate) fn compared(&self, nth: usize, verdict: Verdict, reason: &str) {
+        let probes = self.state.borrow().probes;
+        let reason = reason.to_owned();
+        self.concluded(probes + nth, &Conclusion { verdict, reason });
     }
 
     /// When the gate itself was stopped, at its end.
@@ -64,7 +105,11 @@ impl View {
     }
 
     fn tick(&self, elapsed: Duration) {
-        let State { rows, lines } = &mut *self.state.borrow_mut();
+        let State {
+            rows,
+            lines,
+            probes: _,
+        } = &mut *self.state.borrow_mut();
         if let Some((width, height)) = self.board.size() {
             self.board.show(&frame::frame(rows, elapsed, width, height));
         }
@@ -83,7 +128,11 @@ impl View {
         elapsed: Duration,
         note: impl FnOnce(&mut Row, &Board) -> bool,
     ) {
-        let State { rows, lines } = &mut *self.state.borrow_mut();
+        let State {
+            rows,
+            lines,
+            probes: _,
+        } = &mut *self.state.borrow_mut();
         let Some(row) = rows.get_mut(probe) else {
             return;
         };
@@ -99,7 +148,9 @@ impl View {
 impl Observer for View {
     fn begin(&self, probes: &[ProbeInfo<'_>]) {
         let rows = probes.iter().map(|asked| Row::new(asked, &self.board));
-        self.state.borrow_mut().rows = rows.collect();
+        let state = &mut *self.state.borrow_mut();
+        state.rows.splice(..state.probes, rows);
+        state.probes = probes.len();
     }
 
     fn measured(&self, measured: &Measured<'_>) {
@@ -135,7 +186,11 @@ impl Observer for View {
     }
 
     fn end(&self) {
-        let State { rows, lines } = &mut *self.state.borrow_mut();
+        let State {
+            rows,
+            lines,
+            probes: _,
+        } = &mut *self.state.borrow_mut();
         if self.board.writes_lines()
             && let Some(line) = lines.rest(rows, self.started.elapsed())
         {

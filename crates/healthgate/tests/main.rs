@@ -1,6 +1,8 @@
 //! `healthgate` as a user runs it.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod canary_broken;
+mod canary_live;
 mod cloud;
 mod ecs;
 mod explain;

@@ -10,6 +10,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 pub struct Line {
     pub(super) run: Option<String>,
     pub(super) at: Option<String>,
+    /// Since when it counts.
+    pub(super) from: Option<String>,
     /// In the order of the names that were looked for.
     pub(super) metrics: Vec<Option<Metric>>,
 }
@@ -67,6 +69,7 @@ impl<'de> Visitor<'de> for Names<'_> {
             match &*key.0 {
                 "run" => line.run = Some(map.next_value::<Name>()?.0),
                 "at" => line.at = map.next_value()?,
+                "from" => line.from = map.next_value()?,
                 "metrics" if has_metrics => return Err(de::Error::duplicate_field("metrics")),
                 "metrics" => {
                     has_metrics = true;

@@ -1,6 +1,6 @@
 //! Answers of a server, look by look, and what is counted of them.
 
-use judge::{Counts, Side, Sides};
+use judge::{Counts, Sample, Side, Sides};
 
 use super::*;
 
@@ -71,9 +71,11 @@ impl Bench {
             now,
         };
         self.looked = true;
-        let (sample, flaws) = self
+        let mut flaws = self
             .metric
             .look(answers, at, &self.chosen_by, &mut self.replica);
+        let reading = self.metric.take(&mut flaws);
+        let sample = metric::sample(reading, &flaws);
         let flaws: Vec<String> = flaws.iter().map(Flaw::to_string).collect();
         (sample, flaws.join("; "))
     }

@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use canary::trace::Recorded;
-use canary::{Comparison, Finding, SettingsError};
+use canary::{Comparison, Finding, MOST_MISSING, SettingsError};
 use config::file::Canary;
 use jiff::{SignedDuration, Timestamp};
 use judge::Interval;
 use model::{Measurement, Outcome, Severity, Verdict};
-
-/// Recorded data has no room for doubt: an interval without data may hide what was wrong.
-const MOST_MISSING: f64 = 0.0;
 
 pub(super) struct Run {
     pub(super) name: Option<String>,

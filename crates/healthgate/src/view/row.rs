@@ -27,6 +27,8 @@ pub(super) struct Row {
     standing: Standing,
     members: Option<Tally>,
     conclusion: Option<(Verdict, String)>,
+    /// How a comparison stands; a probe has none.
+    comparison: Option<String>,
     /// What was last reported about it.
     told: Option<State>,
 }
@@ -62,6 +64,7 @@ impl Row {
             standing: Standing::default(),
             members: None,
             conclusion: None,
+            comparison: None,
             told: None,
         }
     }
@@ -79,6 +82,11 @@ impl Row {
             (None, _) => value.to_owned(),
         };
         self.said = board.clean(&said);
+    }
+
+    /// How a comparison stands.
+    pub(super) fn compares(&mut self, text: &str, board: &Board) {
+        self.comparison = Some(board.clean(text));
     }
 
     /// Whether that is worth a line.
@@ -195,6 +203,10 @@ impl Row {
             };
         }
         let mut parts = Vec::new();
+        if let Some(comparison) = &self.comparison {
+            let left = self.policy.deadline.get().saturating_sub(elapsed);
+            return format!("{comparison} · {} left", seconds(left));
+        }
         // What a narrow screen cuts off is what tells least.
         let last = self.past.back().map(|(verdict, _)| *verdict);
         if last.is_some_and(|last| last != Verdict::Pass) {
