@@ -97,7 +97,7 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
     }
     let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
     let hint = match found.reasons.first()? {
-        Reason::Futile { .. } => LONGER,
+        Reason::Futile { .. } | Reason::Early => LONGER,
         Reason::Undecided => match missing {
             Some(missing) => {
                 return Some(format!(

@@ -105,7 +105,8 @@ impl Flags {
         }
         let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
         report.tables.push(Table {
-            title: "How long it takes, in half of the rollouts (in nine of ten)".to_owned(),
+            title: "How long it takes: half to twice of this in most rollouts (at most, in nine of ten)"
+                .to_owned(),
             header: vec![
                 "metric",
                 "share",
@@ -291,14 +292,16 @@ fn cell(reach: Reach, interval: Span) -> String {
     };
     match reach {
         Reach::Within {
-            median,
+            typical,
             ninety_percent: u32::MAX,
-        } => time(median),
+            ..
+        } => time(typical),
         Reach::Within {
-            median,
+            typical,
             ninety_percent,
+            ..
         } => {
-            format!("{} ({})", time(median), time(ninety_percent))
+            format!("{} ({})", time(typical), time(ninety_percent))
         }
         Reach::Beyond {
             needed: Some(needed),

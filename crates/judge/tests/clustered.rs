@@ -91,7 +91,7 @@ fn clustered_errors_of_a_quiet_canary_fail_in_at_most_two_of_a_hundred_rollouts(
 #[test]
 fn clusters_delay_the_verdict_of_a_bad_release_and_do_not_hide_it() {
     let runs = runs(40);
-    for (variance, latest) in [(1.0, 6), (3.0, 7), (10.0, 15)] {
+    for (variance, latest) in [(1.0, 3), (3.0, 5), (10.0, 13)] {
         let traffic = Clustered {
             canary: 1000,
             stable: 9000,
@@ -110,6 +110,32 @@ fn clusters_delay_the_verdict_of_a_bad_release_and_do_not_hide_it() {
             got.percent, got.median
         ));
         assert!(got.median <= latest, "{variance}: {got:?}");
+    }
+}
+
+/// Where stable is known by instance and its errors are independent, that has to be seen first.
+#[test]
+fn independent_errors_by_instance_are_found_almost_as_early() {
+    let runs = runs(100);
+    for (instances, latest) in [(2, 11), (3, 8), (5, 8), (9, 8)] {
+        let traffic = Clustered {
+            canary: 100,
+            stable: 900,
+            rate: 0.01,
+            variance: 1.0,
+            instances,
+        };
+        let mut random = Random::new(11);
+        let got = crate::support::found(Verdict::Fail, runs, |_| {
+            crate::support::follow(ratio(1.01, None), &mut random, |_, random| {
+                traffic.draw(3.0, random)
+            })
+        });
+        report(format_args!(
+            "three times worse, independent, {instances} instances: {:.1} % ({})",
+            got.percent, got.median
+        ));
+        assert!(got.median <= latest && got.percent > 97.0, "{got:?}");
     }
 }
 

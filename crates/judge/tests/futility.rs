@@ -70,3 +70,21 @@ fn hopeless_traffic_is_told_at_once_with_what_is_missing() {
     });
     assert!(missing.unwrap() > 1000, "{finding:?}");
 }
+
+/// A canary without an error, by luck or not: the evidence is there before stable has shown enough.
+#[test]
+fn a_pass_waits_for_errors_of_stable() {
+    let mut watch = watch(ratio(2.0, None));
+    let mut waited = 0;
+    while watch.verdict() == Verdict::Inconclusive {
+        watch.observe(&counted((0, 100), (9, 900))).unwrap();
+        let (_, pass) = watch.evidence(0).unwrap();
+        if pass.ln_e >= pass.limit && watch.verdict() == Verdict::Inconclusive {
+            assert!(watch.findings()[0].reasons.contains(&Reason::Early));
+            waited += 1;
+        }
+        assert!(watch.intervals() < 20);
+    }
+    assert_eq!(watch.verdict(), Verdict::Pass);
+    assert!((2..8).contains(&waited), "{waited}");
+}

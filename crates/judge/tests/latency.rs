@@ -123,10 +123,13 @@ fn one_request_of_a_hundred_a_second_slower_is_found_in_six_minutes() {
             "1 % a second slower, {name}: {:.1} % ({})",
             got.percent, got.median
         ));
-        // Among a tail of its own, or where clusters have to be ruled out by instance, a minute
-        // later.
-        let is_plain = matches!(service, Service::Fast) && instances == 1;
-        let latest = if is_plain { 6 } else { 7 };
+        // Among a tail of its own it is found in 6 minutes as well, and in a hundred runs, by chance,
+        // in 7.
+        let latest = if matches!(service, Service::Tailed) {
+            7
+        } else {
+            6
+        };
         if got.median > latest || got.percent < 90.0 {
             late.push(name);
         }

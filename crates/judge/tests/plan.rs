@@ -1,9 +1,22 @@
 //! Plans, held against simulated rollouts.
 
 use judge::random::Random;
-use judge::sequential::{Reach, Tolerance, Traffic, Verdict, plan};
+use judge::sequential::{Reach, Tolerance, Traffic, Verdict, Watch, plan};
 
-use crate::support::{Minute, chance, follow, ratio, report, runs};
+use crate::support::{Minute, at_least, chance, ratio, report, runs, settings};
+
+/// Requests a minute with their rates of errors.
+const SERVICES: [(f64, f64); 9] = [
+    (100.0, 0.01),
+    (100.0, 0.05),
+    (1000.0, 0.001),
+    (1000.0, 0.01),
+    (1000.0, 0.02),
+    (1000.0, 0.05),
+    (10_000.0, 0.001),
+    (10_000.0, 0.01),
+    (10_000.0, 0.05),
+];
 
 fn traffic(requests: f64, share: f64, rate: f64, tolerance: f64) -> Traffic {
     Traffic {
@@ -18,119 +31,80 @@ fn traffic(requests: f64, share: f64, rate: f64, tolerance: f64) -> Traffic {
     }
 }
 
-#[test]
-fn rollouts_take_half_to_twice_the_planned_time() {
-    let runs = runs(40).min(500);
-    for (requests, share, rate, tolerance, times) in [
-        (1000.0, 0.1, 0.01, 2.0, 1.0),
-        (1000.0, 0.5, 0.01, 1.5, 1.0),
-        (1000.0, 0.1, 0.02, 1.5, 1.0),
-        (1000.0, 0.1, 0.01, 1.5, 5.0),
-        (2000.0, 0.2, 0.01, 1.01, 2.0),
-        (1000.0, 0.1, 0.01, 1.01, 2.0),
-    ] {
-        let plan = plan(&traffic(requests, share, rate, tolerance)).unwrap();
-        let (reach, verdict) = match times {
-            1.0 => (plan.pass, Verdict::Pass),
-            2.0 => (plan.twice, Verdict::Fail),
-            _ => (plan.fivefold, Verdict::Fail),
-        };
-        let Reach::Within { median, .. } = reach else {
-            panic!("{reach:?}")
-        };
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small numbers"
-        )]
-        let canary = (requests * share) as u64;
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small numbers"
-        )]
-        let minute = Minute {
-            canary,
-            stable: requests as u64 - canary,
-            rate,
-        };
-        let mut random = Random::new(50);
-        let mut taken: Vec<u32> = (0..runs)
-            .filter_map(|_| {
-                let rule = ratio(tolerance, None);
-                let watch = follow(rule, &mut random, |_, random| minute.draw(times, random));
-                watch.decided_at().filter(|_| watch.verdict() == verdict)
-            })
-            .collect();
-        taken.sort_unstable();
-        let realised = taken[taken.len() / 2];
-        let near = taken
-            .iter()
-            .filter(|time| 2 * **time >= median && **time <= 2 * median);
-        let percent = 100.0 * near.count() as f64 / runs as f64;
-        report(format_args!(
-            "{requests} at {share}, {rate}, tolerance {tolerance}, {times} times: planned {reach:?}, median {realised}, \
-             {percent:.1} % within half to twice"
-        ));
-        assert!(
-            2 * realised >= median && realised <= 2 * median,
-            "{reach:?} {realised}"
-        );
+/// Of so many single rollouts with the planned traffic the part that takes half to twice the planned
+/// time, in per cent. What ends otherwise, or not, is outside.
+fn near(planned: u32, traffic: &Traffic, times: f64, verdict: Verdict, runs: u64) -> f64 {
+    let mut random = Random::new(50);
+    let canary = traffic.requests * traffic.share.get();
+    let mut minute = Minute {
+        canary: 0,
+        stable: 0,
+        rate: traffic.rate,
+    };
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small numbers"
+    )]
+    {
+        minute.canary = canary as u64;
+        minute.stable = (traffic.requests - canary) as u64;
     }
+    let mut settings = settings([ratio(traffic.tolerance.get(), None)]);
+    settings.deadline = Some(traffic.deadline);
+    let near = (0..runs).filter(|_| {
+        let mut watch = Watch::new(settings.clone()).unwrap();
+        let end = (1..=2 * planned).find(|_| {
+            watch.observe(&minute.draw(times, &mut random)).unwrap();
+            watch.decided_at().is_some()
+        });
+        end.is_some_and(|end| 2 * end >= planned && watch.verdict() == verdict)
+    });
+    100.0 * near.count() as f64 / runs as f64
 }
 
-/// Whatever the traffic: the median of a few rollouts is near the planned one.
+/// Single rollouts, not their median. A pass takes a planned time because it needs a least number of
+/// errors of stable. The time until a fail is spread by chance: what decides is a few errors of
+/// the canary. A bad release is not held up for the sake of the plan.
 #[test]
-fn plans_for_any_traffic_come_true() {
-    let plans = runs(8).min(500);
-    let mut random = Random::new(51);
-    let mut near = 0;
-    for _ in 0..plans {
-        let mut between = |low: f64, high: f64| low * (high / low).powf(random.uniform());
-        let (requests, rate) = (between(500.0, 20_000.0).round(), between(0.002, 0.05));
-        let (share, tolerance) = (between(0.1, 0.5), between(1.3, 3.0));
-        let plan = plan(&traffic(requests, share, rate, tolerance)).unwrap();
-        let (times, reach) = match plan.pass {
-            Reach::Within { .. } => (1.0, plan.pass),
-            _ => (5.0, plan.fivefold),
-        };
-        let Reach::Within { median, .. } = reach else {
-            near += 1;
-            continue;
-        };
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small numbers"
-        )]
-        let canary = (requests * share) as u64;
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small numbers"
-        )]
-        let stable = requests as u64 - canary;
-        let minute = Minute {
-            canary,
-            stable,
-            rate,
-        };
-        let mut taken: Vec<u32> = (0..15)
-            .map(|_| {
-                let rule = ratio(tolerance, None);
-                let watch = follow(rule, &mut random, |_, random| minute.draw(times, random));
-                watch.decided_at().unwrap_or(u32::MAX)
-            })
-            .collect();
-        taken.sort_unstable();
-        let realised = taken[7];
-        near += u64::from(realised.saturating_mul(2) >= median && realised <= 2 * median);
+fn single_rollouts_take_half_to_twice_the_planned_time() {
+    let runs = runs(40).min(500);
+    let mut of_all = [(0.0, 0.0); 3];
+    for (requests, rate) in SERVICES {
+        for share in [0.1, 0.25, 0.5] {
+            for tolerance in [1.5, 2.0] {
+                let mut traffic = traffic(requests, share, rate, tolerance);
+                traffic.deadline = 240;
+                let plan = plan(&traffic).unwrap();
+                let kinds = [
+                    (plan.pass, 1.0, Verdict::Pass, 80.0),
+                    (plan.twice, 2.0, Verdict::Fail, 60.0),
+                    (plan.fivefold, 5.0, Verdict::Fail, 60.0),
+                ];
+                for (kind, (reach, times, verdict, least)) in kinds.into_iter().enumerate() {
+                    let Reach::Within { typical, .. } = reach else {
+                        continue;
+                    };
+                    let percent = near(typical, &traffic, times, verdict, runs);
+                    report(format_args!(
+                        "{requests} at {share}, {rate}, tolerance {tolerance}, {times} times: \
+                         {reach:?}, {percent:.1} % within half to twice"
+                    ));
+                    assert!(percent >= at_least(least, runs), "{traffic:?} {times}");
+                    of_all[kind].0 += percent;
+                    of_all[kind].1 += 1.0;
+                }
+            }
+        }
     }
-    let percent = 100.0 * near as f64 / plans as f64;
+    let mean = |(sum, number): (f64, f64)| sum / number;
     report(format_args!(
-        "{percent:.1} % of {plans} plans within half to twice"
+        "pass {:.1} %, twice {:.1} %, five times {:.1} %",
+        mean(of_all[0]),
+        mean(of_all[1]),
+        mean(of_all[2])
     ));
-    assert!(percent >= 80.0, "{percent} %");
+    assert!(mean(of_all[0]) > 84.0 && mean(of_all[2]) > 78.0);
 }
 
 #[test]

@@ -12,7 +12,11 @@ fn ten_thousand_rollouts_take_less_than_ten_seconds() {
     // A debug build is slow and proves nothing.
     let rollouts = if cfg!(debug_assertions) { 50 } else { 10_000 };
     let mut random = Random::new(60);
-    let mut draw = |total: u64| counts(random.poisson(total as f64 * 0.01), total);
+    // The canary's share is never the same twice.
+    let mut draw = |mean: u64| {
+        let total = random.poisson(mean as f64);
+        counts(random.poisson(total as f64 * 0.01), total)
+    };
     for instances in [1, 3] {
         let mut interval = || {
             one(Reading::Ratio(Sides {

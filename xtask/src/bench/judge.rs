@@ -51,11 +51,11 @@ struct Run {
 const ERRORS: &[Contender] = &[
     Contender {
         name: "ours, any increase",
-        start: || Box::new(Ours::errors(1.01)),
+        start: || Box::new(Ours::errors(1.01, Some(60))),
     },
     Contender {
         name: "ours, tolerance 1.5",
-        start: || Box::new(Ours::errors(1.5)),
+        start: || Box::new(Ours::errors(1.5, Some(60))),
     },
     Contender {
         name: "Kayenta, all of stable",
@@ -86,11 +86,11 @@ const ERRORS: &[Contender] = &[
 const LATENCY: &[Contender] = &[
     Contender {
         name: "ours, any increase",
-        start: || Box::new(Ours::latency(1.01)),
+        start: || Box::new(Ours::latency(1.01, Some(60))),
     },
     Contender {
         name: "ours, tolerance 1.5",
-        start: || Box::new(Ours::latency(1.5)),
+        start: || Box::new(Ours::latency(1.5, Some(60))),
     },
     Contender {
         name: "Kayenta, p95",
@@ -290,7 +290,7 @@ fn cost(runs: usize) -> Duration {
             .map(|at| course.minute(at, *traffic, &mut random))
             .collect();
         let started = Instant::now();
-        watch(&mut Ours::errors(1.01), &minutes);
+        watch(&mut Ours::errors(1.01, Some(60)), &minutes);
         time += started.elapsed();
     }
     time

@@ -111,6 +111,8 @@ pub enum Reason {
         blocks: usize,
         scrapes: f64,
     },
+    /// The limit of a pass was reached with so few errors of stable that it was by luck.
+    Early,
     /// Neither limit was reached.
     Undecided,
     /// Neither limit will be reached before the deadline.
@@ -139,6 +141,10 @@ impl fmt::Display for Reason {
             Reason::FewBlocks { blocks, scrapes } => write!(
                 f,
                 "{blocks} blocks of {scrapes:.0} scrapes are too few, {FEWEST_BLOCKS} are needed: neighbouring scrapes are alike"
+            ),
+            Reason::Early => write!(
+                f,
+                "the evidence for a pass rests on too few errors of stable yet"
             ),
             Reason::Undecided => write!(f, "neither limit is reached"),
             Reason::Futile {

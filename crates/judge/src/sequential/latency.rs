@@ -135,6 +135,12 @@ impl Latency {
         each.fold(f64::INFINITY, f64::min)
     }
 
+    /// Whether the evidence for a pass comes too early at a bound.
+    pub(crate) fn is_early(&self, variances: &[Option<f64>], limit: f64) -> bool {
+        let mut each = self.bounds.iter().zip(variances);
+        each.any(|((_, rates), variance)| rates.is_early(*variance, limit))
+    }
+
     pub(crate) fn ln_placebo(&self, variances: &[Option<f64>]) -> f64 {
         self.average(variances, Rates::ln_placebo)
     }

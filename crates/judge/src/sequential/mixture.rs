@@ -34,7 +34,7 @@ use crate::sequential::numbers::ln_sum_exp;
 const POINTS: usize = 24;
 
 /// The weight of the process that counts an interval's errors once: it needs to know the least.
-const ONCE: f64 = 0.75;
+const ONCE: f64 = 0.35;
 
 /// `1 − v` of the sums of `Θ` that are kept, in units of [`UNIT`]: so one exponential gives all.
 /// Between them `Θ` is interpolated over `−ln(1−v)`, in which it is concave: never too large.
@@ -50,9 +50,26 @@ fn of_level(level: i32) -> f64 {
 #[derive(Clone, Debug)]
 pub(crate) struct Mixture {
     null: f64,
+    /// Whether the ratios of the grid are above the null, so that the canary is the worse side.
+    is_above: bool,
     grid: [Point; POINTS],
     plain: [f64; POINTS],
+    /// What the sums would be, had the canary as many errors as stable's rate makes on average.
+    even: [f64; POINTS],
     deflated: Option<Box<Deflated>>,
+    factors: Box<Factors>,
+}
+
+/// What an error counts for at each point of the grid. It depends on the share alone: while that
+/// stays the same, no logarithm is taken.
+#[derive(Clone, Debug)]
+struct Factors {
+    share: f64,
+    /// `ln A` and `ln B`.
+    canary: [f64; POINTS],
+    stable: [f64; POINTS],
+    /// `Θ` of the worse side, once it was needed.
+    rising: Option<[[f64; POINTS]; LEVELS.len()]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,7 +97,7 @@ impl Mixture {
             let step = (n + 1) as f64 * 32_f64.ln() / POINTS as f64;
             (step, -square(step) / (2.0 * square(spread.ln())))
         });
-        Mixture::new(null, &points)
+        Mixture::new(null, true, &points)
     }
 
     /// Evidence against `r ≥ null`: a grid from an eighth to just below the null, with most of the
@@ -92,20 +109,28 @@ impl Mixture {
             let weight = -square(ln_ratio) / (2.0 * square(2_f64.ln()));
             (ln_ratio - null.ln(), weight)
         });
-        Mixture::new(null, &points)
+        Mixture::new(null, false, &points)
     }
 
-    fn new(null: f64, points: &[(f64, f64); POINTS]) -> Mixture {
+    fn new(null: f64, is_above: bool, points: &[(f64, f64); POINTS]) -> Mixture {
         let total = ln_sum_exp(points.iter().map(|(_, weight)| *weight));
         Mixture {
             null,
+            is_above,
             grid: points.map(|(step, weight)| Point {
                 ratio: null * step.exp(),
                 step,
                 ln_weight: weight - total,
             }),
             plain: [0.0; POINTS],
+            even: [0.0; POINTS],
             deflated: None,
+            factors: Box::new(Factors {
+                share: f64::NAN,
+                canary: [0.0; POINTS],
+                stable: [0.0; POINTS],
+                rising: None,
+            }),
         }
     }
 
@@ -115,29 +140,54 @@ impl Mixture {
         if canary + stable == 0.0 {
             return;
         }
-        let base = (share * self.null + 1.0 - share).ln();
-        for (n, point) in self.grid.iter().enumerate() {
-            let ln_b = base - (share * point.ratio + 1.0 - share).ln();
-            let ln_a = point.step + ln_b;
+        self.weigh(share);
+        let factors = &mut *self.factors;
+        let odds = if share < 1.0 {
+            share / (1.0 - share)
+        } else {
+            0.0
+        };
+        for n in 0..POINTS {
+            let (ln_a, ln_b) = (factors.canary[n], factors.stable[n]);
             self.plain[n] += canary * ln_a + stable * ln_b;
-            let Some(deflated) = &mut self.deflated else {
-                continue;
-            };
-            let ((worse, ln_worse), (better, ln_better)) = if ln_a > 0.0 {
-                ((canary, ln_a), (stable, ln_b))
-            } else {
-                ((stable, ln_b), (canary, ln_a))
-            };
-            if worse > 0.0 {
-                let unit = (-UNIT * ln_worse.exp_m1()).exp();
-                for (sums, level) in deflated.rising.iter_mut().zip(LEVELS) {
-                    let within = UNIT * f64::from(level);
-                    sums[n] += worse * ((1.0 - (1.0 - within) * unit.powi(level)) / within).ln();
+            self.even[n] += stable * (odds * ln_a + ln_b);
+        }
+        let Some(deflated) = &mut self.deflated else {
+            return;
+        };
+        let ((worse, ln_worse), (better, ln_better)) = if self.is_above {
+            ((canary, &factors.canary), (stable, &factors.stable))
+        } else {
+            ((stable, &factors.stable), (canary, &factors.canary))
+        };
+        let once = worse.min(intervals);
+        for n in 0..POINTS {
+            let falling = better * ln_better[n];
+            deflated.falling[n] += falling;
+            deflated.once[n] += once * ln_worse[n] + falling;
+        }
+        if worse > 0.0 {
+            let rising = factors.rising.get_or_insert_with(|| rising(ln_worse));
+            for (sums, weights) in deflated.rising.iter_mut().zip(rising) {
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += worse * *weight;
                 }
             }
-            deflated.falling[n] += better * ln_better;
-            deflated.once[n] += worse.min(intervals) * ln_worse + better * ln_better;
         }
+    }
+
+    fn weigh(&mut self, share: f64) {
+        let factors = &mut *self.factors;
+        if factors.share.to_bits() == share.to_bits() {
+            return;
+        }
+        let base = (share * self.null + 1.0 - share).ln();
+        for (n, point) in self.grid.iter().enumerate() {
+            factors.stable[n] = base - (share * point.ratio + 1.0 - share).ln();
+            factors.canary[n] = point.step + factors.stable[n];
+        }
+        factors.share = share;
+        factors.rising = None;
     }
 
     /// From here on the sums for errors in clusters are kept, too. What came before counts for
@@ -185,10 +235,29 @@ impl Mixture {
         self.mix(|n| self.plain[n] / variance.max(1.0))
     }
 
+    /// The evidence of an average canary with stable's rate, after so many times as many errors of
+    /// stable.
+    pub(crate) fn ln_even(&self, times: f64, variance: f64) -> f64 {
+        self.mix(|n| self.even[n] * times / variance.max(1.0))
+    }
+
     fn mix(&self, sum: impl Fn(usize) -> f64) -> f64 {
         let terms: [f64; POINTS] = std::array::from_fn(|n| self.grid[n].ln_weight + sum(n));
         ln_sum_exp(terms.iter().copied())
     }
+}
+
+/// `Θ` at each level, of factors with these logarithms.
+fn rising(ln_worse: &[f64; POINTS]) -> [[f64; POINTS]; LEVELS.len()] {
+    let mut weights = [[0.0; POINTS]; LEVELS.len()];
+    for (n, ln) in ln_worse.iter().enumerate() {
+        let unit = (-UNIT * ln.exp_m1()).exp();
+        for (weights, level) in weights.iter_mut().zip(LEVELS) {
+            let within = UNIT * f64::from(level);
+            weights[n] = ((1.0 - (1.0 - within) * unit.powi(level)) / within).ln();
+        }
+    }
+    weights
 }
 
 /// `Θ(1 + excess)` for a variance of `1/v` times the mean.

@@ -28,14 +28,14 @@ pub struct Traffic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     Within {
+        /// Half to twice of it is the time that most rollouts take.
+        typical: u32,
         median: u32,
         ninety_percent: u32,
     },
     /// In more than half of the rollouts the deadline comes before the verdict. `needed` is the
     /// median without a deadline, where it is not too far to tell.
-    Beyond {
-        needed: Option<u32>,
-    },
+    Beyond { needed: Option<u32> },
     /// So much worse is tolerated.
     Tolerated,
 }
@@ -50,7 +50,7 @@ pub struct Plan {
     pub fivefold: Reach,
 }
 
-const RUNS: u64 = 300;
+const RUNS: u64 = 400;
 /// Steps that are simulated; where little happens in an interval, a step is several.
 const STEPS: u32 = 1500;
 
@@ -105,11 +105,46 @@ fn reach(traffic: &Traffic, ratio: f64) -> Reach {
     let at = |part: usize| times[times.len() * part / 100];
     match (at(50), at(90)) {
         (Some(median), ninety) if median <= traffic.deadline => Reach::Within {
+            typical: typical(
+                &times,
+                median,
+                ninety.unwrap_or(u32::MAX).min(traffic.deadline),
+            ),
             median,
             ninety_percent: ninety.unwrap_or(u32::MAX),
         },
         (needed, _) => Reach::Beyond { needed },
     }
+}
+
+/// The number up to `most` of which half to twice covers the most of these times; of several such
+/// numbers the one that is nearest to the median.
+fn typical(times: &[Option<u32>], median: u32, most: u32) -> u32 {
+    let within = |number: u32| {
+        let number = u64::from(number);
+        let times = times.iter().flatten().map(|time| u64::from(*time));
+        times
+            .filter(|time| 2 * time >= number && *time <= 2 * number)
+            .count()
+    };
+    let candidates = times.iter().flatten().flat_map(|time| {
+        // The last number that a time is not below the half of, and the first that it is not
+        // above twice of.
+        [2 * u64::from(*time), u64::from(time.div_ceil(2))]
+    });
+    let mut candidates: Vec<u32> = candidates
+        .filter_map(|number| u32::try_from(number).ok())
+        .filter(|number| *number <= most)
+        .chain([median])
+        .collect();
+    candidates.sort_unstable_by_key(|number| (number.abs_diff(median), *number));
+    candidates.dedup();
+    // The first of the largest ones.
+    let best = candidates
+        .into_iter()
+        .map(|number| (within(number), number));
+    best.reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map_or(median, |(_, number)| number)
 }
 
 #[allow(
@@ -143,7 +178,8 @@ fn first_verdict(
         let is_reached = if fail {
             rates.ln_fail(None) >= traffic.alpha.limit()
         } else {
-            rates.ln_pass(None) >= traffic.beta.limit()
+            let limit = traffic.beta.limit();
+            rates.ln_pass(None) >= limit && !rates.is_early(None, limit)
         };
         if is_reached {
             return Some((f64::from(n) * step).min(4e9) as u32);

@@ -19,6 +19,11 @@ use crate::sequential::series::Series;
 /// Most bad releases have up to four times the errors of stable.
 pub(crate) const RATIOS: f64 = 4.0;
 
+/// Before the deadline, a pass takes at least two thirds of the errors of stable with which an average
+/// good release passes. It then says more than that the canary was lucky, and the time that it takes
+/// can be planned: half to twice of one number holds for more than four of five good releases.
+const EARLIEST: f64 = 1.5;
+
 /// What is worse than tolerated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Limits {
@@ -213,6 +218,20 @@ impl Rates {
             None => ratio,
             Some(negligible) => ln_mean_exp(&[ratio, negligible.ln_e(self.harm.canary, variance)]),
         }
+    }
+
+    /// Whether the evidence for a pass comes early, and is luck for the most part: an average canary
+    /// with stable's rate would not reach the limit with [`EARLIEST`] times as many errors of
+    /// stable. Errors of the canary do not count here, so that none of them helps it.
+    pub(crate) fn is_early(&self, variance: Option<f64>, limit: f64) -> bool {
+        if self.harmless.ln_even(EARLIEST, variance.unwrap_or(1.0)) >= limit {
+            return false;
+        }
+        // The mean of both is reached by the absolute limit alone.
+        let negligible = &self.negligible;
+        negligible.as_ref().is_none_or(|negligible| {
+            negligible.ln_e(self.harm.canary, variance) - 2_f64.ln() < limit
+        })
     }
 
     /// Evidence that one half of stable does the other one harm, which would be an error of the

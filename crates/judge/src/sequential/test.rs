@@ -126,6 +126,18 @@ impl Test {
         }
     }
 
+    /// Whether evidence of this size for a pass comes from too few data to rely on.
+    pub(crate) fn is_early(&self, limit: f64) -> bool {
+        match self {
+            Test::Rates(rates) => {
+                let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
+                rates.is_early(variance, limit)
+            }
+            Test::Latency(latency) => latency.is_early(&latency.variances(), limit),
+            Test::Gauge(_) => false,
+        }
+    }
+
     /// Whether a reading is of the kind that the test is for, and all its numbers are.
     pub(crate) fn check(&self, reading: &Reading) -> Result<bool, ReadingError> {
         if let Reading::Gauge { canary, stable } = reading {

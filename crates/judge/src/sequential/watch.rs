@@ -96,6 +96,8 @@ impl Watch {
         } = self.settings;
         let most_missing = most_missing * f64::from(self.intervals);
         let at = self.intervals;
+        // What is certain at the deadline is certain, early or not.
+        let is_last = self.left() == Some(0);
         let ln_fail = self.ln_fail();
         let is_open = self.verdict.is_none();
         let fails = is_open && ln_mean_exp(&self.own_of_required()) >= alpha.limit();
@@ -115,6 +117,7 @@ impl Watch {
                 && state.seen > 0
                 && f64::from(state.missing) <= most_missing
                 && state.ln_pass() >= beta.limit()
+                && (is_last || !state.test.is_early(beta.limit()))
             {
                 state.verdict = Some((Verdict::Pass, at));
             }
@@ -234,6 +237,7 @@ impl Watch {
                     pass_in_reach: false,
                     missing_requests,
                 }) => Reason::Futile { missing_requests },
+                _ if pass.ln_e >= pass.limit && state.test.is_early(pass.limit) => Reason::Early,
                 _ => Reason::Undecided,
             };
             reasons.push(reason);

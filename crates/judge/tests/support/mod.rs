@@ -121,6 +121,11 @@ pub(crate) fn at_most(percent: f64, runs: u64) -> f64 {
     percent + 100.0 * 3.7 * (p * (1.0 - p) / n).sqrt()
 }
 
+/// The least of `runs` that a chance of `percent` reaches except in one of ten thousand tries.
+pub(crate) fn at_least(percent: f64, runs: u64) -> f64 {
+    100.0 - at_most(100.0 - percent, runs)
+}
+
 /// Printed with `--nocapture`.
 #[allow(clippy::print_stdout, reason = "figures for the reader of a long run")]
 pub(crate) fn report(line: std::fmt::Arguments<'_>) {

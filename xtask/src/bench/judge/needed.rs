@@ -57,7 +57,7 @@ fn errors(share: u64, tolerance: f64, ratio: f64, wanted: Verdict, run: u64) -> 
         stable: 100 * (100 - share),
     };
     let mut random = Random::new(run);
-    let mut judge = Ours::errors(tolerance);
+    let mut judge = Ours::errors(tolerance, None);
     (1..=MAX_ERRORS)
         .find_map(|errors| {
             let verdict = judge.see(&one_error(traffic, ratio, &mut random))?;

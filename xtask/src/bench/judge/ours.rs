@@ -9,20 +9,21 @@ use super::traffic::Minute;
 pub(super) struct Ours(Watch);
 
 impl Ours {
-    pub(super) fn errors(tolerance: f64) -> Ours {
+    /// For so many minutes at most.
+    pub(super) fn errors(tolerance: f64, deadline: Option<u32>) -> Ours {
         let rule = |tolerance| Rule::Ratio {
             tolerance,
             at_most: None,
         };
-        Ours(watch(tolerance, rule).expect("settings in their range"))
+        Ours(watch(tolerance, deadline, rule).expect("settings in their range"))
     }
 
-    pub(super) fn latency(tolerance: f64) -> Ours {
+    pub(super) fn latency(tolerance: f64, deadline: Option<u32>) -> Ours {
         let rule = |tolerance| Rule::Histogram {
             tolerance,
             at_most: None,
         };
-        Ours(watch(tolerance, rule).expect("settings in their range"))
+        Ours(watch(tolerance, deadline, rule).expect("settings in their range"))
     }
 
     pub(super) fn observe(&mut self, interval: &Interval) -> Option<Verdict> {
@@ -31,11 +32,15 @@ impl Ours {
     }
 }
 
-fn watch(tolerance: f64, rule: fn(Tolerance) -> Rule) -> Result<Watch, SettingsError> {
+fn watch(
+    tolerance: f64,
+    deadline: Option<u32>,
+    rule: fn(Tolerance) -> Rule,
+) -> Result<Watch, SettingsError> {
     Watch::new(Settings {
         alpha: Chance::new(0.01)?,
         beta: Chance::new(0.05)?,
-        deadline: None,
+        deadline,
         most_missing: Settings::MOST_MISSING,
         metrics: vec![Metric {
             name: "canary".to_owned(),
