@@ -553,11 +553,11 @@ fn a_release_is_found_in_the_environment_at_each_level() {
 
 #[test]
 fn a_called_workflow_writes_the_release_by_its_own_environment() {
-    let called = "on: { workflow_call: { inputs: { tag: { type: string } } } }\nenv: { TAG: \"${{ inputs.tag }}\" }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n          ssh ops@box \"cd /srv && TAG=$TAG docker compose up -d\"\n";
+    let of_live = "on: { workflow_call: { inputs: { tag: { type: string } } } }\nenv: { TAG: \"${{ inputs.tag }}\" }\njobs:\n  live:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n          ssh ops@box \"cd /srv && TAG=$TAG docker compose up -d\"\n";
     let caller = "on: [push]\njobs:\n  build:\n    runs-on: ubuntu-latest\n    outputs: { tag: \"${{ steps.made.outputs.tag }}\" }\n    steps:\n      - uses: docker/build-push-action@v6\n        with: { push: true, tags: \"acme/shop:${{ steps.made.outputs.tag }}\" }\n  live:\n    needs: build\n    uses: ./.github/workflows/live.yml\n    with: { tag: \"${{ needs.build.outputs.tag }}\" }\n";
     let survey = read(&[
         (FLOW, caller),
-        (".github/workflows/live.yml", called),
+        (".github/workflows/live.yml", of_live),
         (
             "compose.yaml",
             "services:\n  web: { image: \"acme/shop:${TAG}\" }\n",

@@ -17,7 +17,7 @@ use target::Transition;
 pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
     let session = Session::open(job)?;
     let mut hook_context = HookContext::default();
-    let ended = finish(&session, &mut hook_context).await;
+    let ended = Box::pin(finish(&session, &mut hook_context)).await;
     hooks::after(&session, hook_context, ended).await
 }
 
