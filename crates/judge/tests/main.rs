@@ -13,5 +13,4 @@ mod latency;
 mod plan;
 mod properties;
 mod several;
-mod speed;
 mod support;

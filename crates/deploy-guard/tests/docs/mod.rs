@@ -15,6 +15,7 @@ type Scene = (&'static str, fn());
 const SCENES: &[Scene] = &[
     ("README.md", scenes::readme::page),
     ("docs/guide/README.md", scenes::guide::page),
+    ("docs/guide/canary.md", scenes::canary::page),
     ("docs/guide/hosts.md", scenes::hosts::page),
     ("docs/guide/install.md", scenes::install::page),
     ("docs/guide/runners.md", scenes::runners::page),

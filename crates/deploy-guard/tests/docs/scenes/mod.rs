@@ -1,5 +1,6 @@
 //! The pages, each a reader's way through its commands.
 
+pub(crate) mod canary;
 pub(crate) mod guide;
 pub(crate) mod hosts;
 pub(crate) mod install;
