@@ -17,7 +17,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::{PolicyOverlay, ProbeConfig};
-use crate::spot::Spot;
+use sections::Spot;
 
 /// A file that must be there.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -160,7 +160,7 @@ use serde::Deserialize;
 use yaml::Fault;
 
 use super::TargetConfig;
-use crate::spot::Spot;
+use sections::Spot;
 
 /// A file that names the release that is live.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -54,7 +54,7 @@ const EXAMPLES: &str = "Examples:
   healthgate explain report.json      # why it ended as it did
   healthgate --shard 3/10 --report 3.json && healthgate merge *.json
   healthgate judge trace.jsonl        # a canary, from recorded data
-  healthgate plan --requests-per-minute 1000 --error-rate 0.5%
+  healthgate plan --requests-per-minute 600 --error-rate 1%
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error";
 
