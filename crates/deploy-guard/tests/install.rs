@@ -512,7 +512,7 @@ fn a_server_that_recovers_is_asked_again_and_one_without_it_is_not() {
             &server.url(),
             &[("DOWNLOAD_URL", &format!("{}/mirror", server.url()))],
         );
-        step.env("DEPLOY_GUARD_DOWNLOAD_TIMEOUT", "2");
+        step.env("DEPLOY_GUARD_DOWNLOAD_TIMEOUT", "5");
         let begun = Instant::now();
         let done = assert(step).code(code).stderr(contains(words));
         assert!(begun.elapsed() < Duration::from_secs(40), "{answers:?}");
@@ -811,7 +811,7 @@ fn the_script_needs_no_more_than_busybox() {
         command.env("PATH", path("bin")).current_dir(folder.path());
         command
             .env("DEPLOY_GUARD_DOWNLOAD_ATTEMPTS", "2")
-            .env("DEPLOY_GUARD_DOWNLOAD_TIMEOUT", "1");
+            .env("DEPLOY_GUARD_DOWNLOAD_TIMEOUT", "4");
         assert(command)
     };
     let flaky = release::flaky(&["500", "200"], release.archive());
