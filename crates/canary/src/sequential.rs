@@ -42,7 +42,8 @@ fn finding(
             evidence(found.fail.limit),
         )),
         Verdict::Pass => parts.push(format!(
-            "{compared}, below tolerance {limit}: ln evidence of no harm {} of {} after {after}",
+            "{compared}, below tolerance {limit}{}: ln evidence of no harm {} of {} after {after}",
+            or_at_most(metric),
             evidence(found.pass.ln_e.max(found.pass.limit)),
             evidence(found.pass.limit),
         )),
@@ -134,10 +135,15 @@ pub(crate) fn tolerance(metric: &CanaryMetric) -> String {
     }
 }
 
+/// The absolute rate up to which nothing is harm.
+fn or_at_most(metric: &CanaryMetric) -> String {
+    let most = metric.at_most.map(|most| format!(", or at most {most}"));
+    most.unwrap_or_default()
+}
+
 fn expected(metric: &CanaryMetric) -> String {
     let limit = tolerance(metric);
-    let or = metric.at_most.map(|most| format!(", or at most {most}"));
-    let or = or.unwrap_or_default();
+    let or = or_at_most(metric);
     match metric.kind {
         CanaryKind::Ratio => format!("at most {limit} times stable's failures{or}"),
         CanaryKind::Histogram => format!("at most {limit} times stable's slow requests{or}"),

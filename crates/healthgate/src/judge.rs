@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use canary::SettingsError;
 use canary::trace::{Item, Trace};
 use cli::{Failure, Job};
 use config::file::{Canary, CanaryMetric, Judge};
@@ -161,7 +162,13 @@ impl Judged<'_> {
 
     fn begin(&self, name: Option<String>, place: String) -> Result<Run, Failure> {
         Run::new(self.canary, name, place).map_err(|error| {
-            Failure::usage(error).hint("leave `severity: advisory` out for one metric at least")
+            let hint = match &error {
+                SettingsError::NothingRequired => "leave `severity: advisory` out for one metric at least",
+                SettingsError::Sequential(_) => {
+                    "`alpha`, `beta` and `at-most` lie between 0% and 100%, a `tolerance` above 1; a gauge's is a percentage or an amount"
+                }
+            };
+            Failure::usage(error).hint(hint)
         })
     }
 
