@@ -234,3 +234,25 @@ fn histograms_without_a_common_bound_decide_nothing() {
             .contains(&Reason::NoCommonBounds)
     );
 }
+
+#[test]
+fn a_bound_that_comes_later_is_compared_from_then_on() {
+    let whole = |counts: &[(f64, u64)]| Side::Whole(Buckets::new(counts.iter().copied()).unwrap());
+    let interval = |canary, stable| one(Reading::Histogram(Sides { canary, stable }));
+    let mut watch = watch(rule(1.5));
+    let sparse = interval(
+        whole(&[(10.0, 100), (f64::INFINITY, 100)]),
+        whole(&[(10.0, 900), (f64::INFINITY, 900)]),
+    );
+    watch.observe(&sparse).unwrap();
+    // A fifth of the canary's requests is slower than a second, and none of stable's.
+    let slow = interval(
+        whole(&[(1.0, 80), (10.0, 100), (f64::INFINITY, 100)]),
+        whole(&[(1.0, 900), (10.0, 900), (f64::INFINITY, 900)]),
+    );
+    for _ in 0..5 {
+        watch.observe(&slow).unwrap();
+    }
+    assert_eq!(watch.verdict(), Verdict::Fail);
+    assert!(watch.decided_at().unwrap() <= 3, "{:?}", watch.decided_at());
+}

@@ -2,10 +2,11 @@
 //! error.
 //!
 //! FAIL averages the e-values of all bounds, which is an e-value whatever they have to do with one
-//! another. The bounds are those that both sides had in the first interval: none is left out for
-//! what was measured, so that the choice cannot break the guarantee, and a bound that stable never
-//! exceeds shows a new tail. A bound that decides nothing costs little: `ln` of the number of
-//! bounds at most.
+//! another. The bounds are those that both sides have: none is left out for what was measured, so
+//! that the choice cannot break the guarantee, and a bound that stable never exceeds shows a new
+//! tail. A bound that decides nothing costs little: `ln` of the number of bounds at most. One that
+//! both sides have only later joins with the average of that time, or with 1 where that is less,
+//! so that joining raises no average.
 //!
 //! PASS needs every bound, at `β` each (harm at any bound is refuted for every one). Where stable
 //! is hardly ever so slow, no ordinary traffic can show that the ratio is below the tolerance.
@@ -24,6 +25,8 @@ use crate::sequential::rates::{Limits, Rates};
 pub(crate) const NEGLIGIBLE: f64 = 0.01;
 /// A new tail may be any number of times as frequent as before.
 const RATIOS: f64 = 8.0;
+/// More bounds than any histogram has: a layout that is another one each time is not followed.
+const MAX_BOUNDS: usize = 400;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
@@ -31,6 +34,8 @@ pub(crate) struct Latency {
     /// Stable's instances against each other, in all buckets.
     buckets: Clustering,
     bounds: Vec<(f64, Rates)>,
+    /// What each bound joined with, as a logarithm.
+    joined: Vec<f64>,
 }
 
 impl Latency {
@@ -45,27 +50,14 @@ impl Latency {
             },
             buckets: Clustering::default(),
             bounds: Vec::new(),
+            joined: Vec::new(),
         }
     }
 
     /// One interval; whether there was a bound that both sides have.
     pub(crate) fn add(&mut self, sides: &Sides<Buckets>) -> bool {
         let (canary, stable) = (sides.canary.parts(), sides.stable.parts());
-        if self.bounds.is_empty() {
-            let mut common: Vec<f64> = canary
-                .first()
-                .map_or(Vec::new(), |part| part.bounds().collect());
-            common.retain(|bound| {
-                canary
-                    .iter()
-                    .chain(stable)
-                    .all(|part| part.above(*bound).is_some())
-            });
-            self.bounds = common
-                .into_iter()
-                .map(|bound| (bound, Rates::new(self.limits)))
-                .collect();
-        }
+        self.join(canary, stable);
         self.add_buckets(stable);
         let mut is_common = false;
         for (bound, rates) in &mut self.bounds {
@@ -84,6 +76,30 @@ impl Latency {
             }
         }
         is_common
+    }
+
+    /// Takes in the bounds that both sides have and that were not there before.
+    fn join(&mut self, canary: &[Buckets], stable: &[Buckets]) {
+        let has = |part: &Buckets, bound: f64| part.above(bound).is_some();
+        let bounds = canary.first().into_iter().flat_map(Buckets::bounds);
+        let mut new: Vec<f64> = bounds
+            .filter(|bound| {
+                self.bounds
+                    .iter()
+                    .all(|(known, _)| known.total_cmp(bound).is_ne())
+            })
+            .collect();
+        new.retain(|bound| canary.iter().chain(stable).all(|part| has(part, *bound)));
+        new.truncate(MAX_BOUNDS.saturating_sub(self.bounds.len()));
+        if new.is_empty() {
+            return;
+        }
+        let with = self.ln_fail(&self.variances()).min(0.0);
+        for bound in new {
+            let at = self.bounds.partition_point(|(known, _)| *known < bound);
+            self.bounds.insert(at, (bound, Rates::new(self.limits)));
+            self.joined.insert(at, with);
+        }
     }
 
     /// The variance of the slow requests at each bound, where stable's instances are known. A
@@ -149,9 +165,9 @@ impl Latency {
         if self.bounds.is_empty() {
             return 0.0;
         }
-        let each = self.bounds.iter().zip(variances);
+        let each = self.bounds.iter().zip(variances).zip(&self.joined);
         let each: Vec<f64> = each
-            .map(|((_, rates), variance)| ln(rates, *variance))
+            .map(|(((_, rates), variance), with)| with + ln(rates, *variance))
             .collect();
         ln_mean_exp(&each)
     }
