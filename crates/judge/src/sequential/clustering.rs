@@ -4,9 +4,7 @@
 //! With `t` errors of an interval and `q_j` an instance's share of the requests, the estimate is a
 //! ratio of sums (the mean of the terms would be biased):
 //!
-//! ```text
-//! φ = Σ Σ (x_j − t·q_j)² / Σ t · Σ q_j(1 − q_j)
-//! ```
+//! `φ = Σ Σ (x_j − t·q_j)² / Σ t · Σ q_j(1 − q_j)`
 //!
 //! Few errors on few instances tell little. The excess `e` of the estimate over 1 is therefore
 //! enlarged, the more the fewer degrees of freedom `f` there were, `1 + 2/√f` times, except where it

@@ -6,9 +6,7 @@
 //! inference for multinomial count data", NeurIPS 2022). The likelihood ratio of `r` against `r0`
 //! therefore has the factor `A^x · B^y` per interval:
 //!
-//! ```text
-//! A = r/r0 · (s·r0 + 1 − s) / (s·r + 1 − s)      B = (s·r0 + 1 − s) / (s·r + 1 − s)
-//! ```
+//! `A = r/r0 · (s·r0 + 1 − s) / (s·r + 1 − s)` and `B = (s·r0 + 1 − s) / (s·r + 1 − s)`
 //!
 //! It needs neither Poisson counts nor rare errors: for independent requests with chances that sum
 //! to `a` and `b` on the two sides, `E[A^x B^y] = Π(1 + p(A−1)) · Π(1 + p(B−1)) ≤
@@ -20,9 +18,7 @@
 //! of the counts is `φ = 1/v` times their mean, the factor `A > 1` counts for `Θ(A)` and not for
 //! `ln A`, and `B < 1` for `v·ln B`:
 //!
-//! ```text
-//! Θ(A) = ln[ (1 − v·exp(−(A−1)(1−v))) / (1−v) ]
-//! ```
+//! `Θ(A) = ln[ (1 − v·exp(−(A−1)(1−v))) / (1−v) ]`
 //!
 //! For negative binomial counts `E[exp(x·Θ(A))] = exp(v·a·(A−1))` exactly, and
 //! `E[B^(v·y)] ≤ exp(v·b·(B−1))` (the chance of clusters of one size is the worst for `B < 1`), so

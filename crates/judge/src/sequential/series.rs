@@ -50,9 +50,7 @@ impl Series {
 /// A t-test's e-value of `n` values with this mean and sum of squares around it: with
 /// `t² = n(n−1)·mean²/squares` and `g = 1`,
 ///
-/// ```text
-/// ln e = −½·ln(1+ng) + n/2·[ln(1 + t²/(n−1)) − ln(1 + t²/((n−1)(1+ng)))]
-/// ```
+/// `ln e = −½·ln(1+ng) + n/2·[ln(1 + t²/(n−1)) − ln(1 + t²/((n−1)(1+ng)))]`
 ///
 /// It is the likelihood ratio of a normal effect against none under the right Haar prior of the
 /// variance, thus valid at any time (Pérez-Ortiz, Lardy, de Heide & Grünwald, "E-statistics, group
