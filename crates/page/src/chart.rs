@@ -3,16 +3,11 @@
 use maud::{Markup, html};
 use model::{Measurement, Outcome, Verdict};
 
+use crate::axes::{self, HEIGHT, WIDTH};
 use crate::mark::class;
 use crate::scale::Scale;
 use crate::text::{number, shown, span};
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 230.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = WIDTH - 16.0;
-const TOP: f64 = 16.0;
-const BOTTOM: f64 = HEIGHT - 30.0;
 /// More points are not distinguishable: of points that lie close together, the worst is drawn.
 const POINTS: usize = 350;
 
@@ -41,8 +36,8 @@ pub(crate) fn of(outcome: &Outcome) -> Markup {
         .iter()
         .map(|point| point.seconds)
         .fold(0.0, f64::max);
-    let x = Scale::new(0.0, last, LEFT, RIGHT);
-    let y = Scale::new(lowest, highest * 1.08, BOTTOM, TOP);
+    let x = axes::along(0.0, last);
+    let y = axes::upwards(lowest, highest);
     let count = outcome.measurements.len();
     let bad = outcome
         .measurements
@@ -64,17 +59,7 @@ pub(crate) fn of(outcome: &Outcome) -> Markup {
         figure {
             div.drawing tabindex="0" role="region" aria-label={ "Chart of " (shown(&outcome.id)) } {
                 svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(told) {
-                    @for tick in y.ticks() {
-                        line.grid x1=(LEFT) x2=(RIGHT) y1=(y.at(tick)) y2=(y.at(tick)) {}
-                        text.y x=(LEFT - 8.0) y=(y.at(tick) + 4.0) { (number(tick)) (series.unit) }
-                    }
-                    @for tick in x.ticks() {
-                        text.x x=(x.at(tick)) y=(HEIGHT - 10.0) { (number(tick)) " s" }
-                    }
-                    @for (name, limit) in &series.limits {
-                        line.limit x1=(LEFT) x2=(RIGHT) y1=(y.at(*limit)) y2=(y.at(*limit)) {}
-                        text.limit x=(RIGHT) y=(y.at(*limit) - 5.0) { (name) " " (number(*limit)) (series.unit) }
-                    }
+                    (axes::drawn((x, " s"), (y, series.unit), &series.limits))
                     polyline.value points=(line.join(" ")) {}
                     @for point in &series.points { (dot(point, x, y)) }
                 }

@@ -3,15 +3,10 @@
 use maud::{Markup, html};
 use model::report::{Curve, Line, Stroke};
 
+use crate::axes::{self, HEIGHT, WIDTH};
 use crate::scale::Scale;
 use crate::text::{number, shown};
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 230.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = WIDTH - 16.0;
-const TOP: f64 = 16.0;
-const BOTTOM: f64 = HEIGHT - 30.0;
 /// The end of a band that is so many times beyond the limits is drawn at the edge: it begins without one.
 const BEYOND: f64 = 4.0;
 
@@ -39,8 +34,8 @@ fn figure(curve: &Curve) -> Markup {
     let lowest = values().chain(limits()).fold(0.0, f64::min);
     let count = curve.lines.iter().map(|line| line.values.len()).max();
     let count = u32::try_from(count.unwrap_or_default()).unwrap_or(u32::MAX);
-    let x = Scale::new(1.0, f64::from(count), LEFT, RIGHT);
-    let y = Scale::new(lowest, highest * 1.08, BOTTOM, TOP);
+    let x = axes::along(1.0, f64::from(count));
+    let y = axes::upwards(lowest, highest);
     let last = |line: &Line| line.values.iter().rev().flatten().next().copied();
     let told: Vec<String> = curve
         .lines
@@ -58,17 +53,7 @@ fn figure(curve: &Curve) -> Markup {
         figure {
             div.drawing tabindex="0" role="region" aria-label={ "Chart of " (shown(&curve.title)) } {
                 svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(told) {
-                    @for tick in y.ticks() {
-                        line.grid x1=(LEFT) x2=(RIGHT) y1=(y.at(tick)) y2=(y.at(tick)) {}
-                        text.y x=(LEFT - 8.0) y=(y.at(tick) + 4.0) { (number(tick)) }
-                    }
-                    @for tick in x.ticks() {
-                        text.x x=(x.at(tick)) y=(HEIGHT - 10.0) { (number(tick)) }
-                    }
-                    @for (name, limit) in &curve.limits {
-                        line.limit x1=(LEFT) x2=(RIGHT) y1=(y.at(*limit)) y2=(y.at(*limit)) {}
-                        text.limit x=(RIGHT) y=(y.at(*limit) - 5.0) { (name) " " (number(*limit)) }
-                    }
+                    (axes::drawn((x, ""), (y, ""), &curve.limits))
                     @for line in &curve.lines {
                         @for points in pieces(line, x, y) {
                             polyline class=(class(line.stroke)) points=(points) { title { (line.name) } }

@@ -4,6 +4,7 @@
 //! The report is redacted before it comes here; maud escapes every text.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod axes;
 mod chart;
 mod curve;
 mod mark;
