@@ -185,12 +185,11 @@ use std::path::Path;
 
 use config::file::FileTarget;
 
-use crate::context::Context;
-use crate::error::Error;
+use place::{Asking, Context, Error, Place, Step};
+
 use crate::kinds::Kind;
-use crate::place::Place;
 use crate::target::{
-    Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
+    Applied, Capabilities, Observe, Proving, Switch, Target, Transition,
 };
 
 struct File<'a>(&'a Path);

@@ -10,13 +10,9 @@ use model::release::Releases;
 use remote::local::Script;
 use remote::{Ran, quote};
 
-use crate::context::Context;
-use crate::error::Error;
 use crate::kinds::Kind;
-use crate::place::{Effect, Place, Places, ended};
-use crate::target::{
-    Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
-};
+use crate::target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
+use place::{Asking, Context, Effect, Error, Place, Places, Step, ended};
 
 pub(crate) struct Command<'a> {
     config: &'a CommandTarget,

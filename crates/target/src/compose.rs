@@ -23,19 +23,14 @@ use remote::quote;
 use serde::{Deserialize, Serialize};
 use state::Entry;
 
-use crate::context::Context;
-use crate::error::Error;
 use crate::fit::Fits;
 use crate::kinds::Kind;
-use crate::machines::{Machines, alone, host};
-use crate::place::{Effect, Place, word};
-use crate::target::{
-    Applied, Asking, Capabilities, Observe, Parts, Proving, Step, Switch, Target, Transition,
-};
+use crate::target::{Applied, Capabilities, Observe, Parts, Proving, Switch, Target, Transition};
 pub(crate) use deployment::Compose;
 use deployment::{Changes, LOOK, RELEASE, Resolved};
 use images::{is_image, release_of, repository};
 use look::{Container, Counts, Look};
+use place::{Asking, Context, Effect, Error, Machines, Place, Step, alone, host, word};
 use program::Program;
 use project_files::{more_than_images, not_ours, override_text};
 

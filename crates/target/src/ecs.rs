@@ -18,13 +18,11 @@ use serde_json::{Value, json};
 use state::Entry;
 
 use self::service::{is, primary, settled, short};
-use crate::context::Context;
-use crate::error::Error;
 use crate::kinds::Kind;
-use crate::place::Place;
 use crate::target::{
-    Applied, Asking, Capabilities, Observe, Proving, ReleaseFacts, Step, Switch, Target, Transition,
+    Applied, Capabilities, Observe, Proving, ReleaseFacts, Switch, Target, Transition,
 };
+use place::{Asking, Context, Error, Place, Step};
 
 /// Of so many stopped tasks it is kept why.
 const TASKS: usize = 20;

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use config::file::{Config, HostList};
 use futures_util::future::join_all;
-
-use crate::error::Error;
-use crate::place::{Place, Places};
-use crate::target::Asking;
+use place::{Asking, Error, Place, Places};
 
 /// How long a machine may take to be looked at.
 pub(crate) const LOOK: Duration = Duration::from_secs(15);

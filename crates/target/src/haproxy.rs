@@ -1,24 +1,17 @@
 //! Blue-green behind HAProxy: two servers of a backend, switched over the runtime socket.
 
-pub(crate) mod socket;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use config::file::HaproxyTarget;
 use futures_util::future::join_all;
 
-use crate::context::Context;
-use crate::error::Error;
 use crate::fit::Fits;
 use crate::kinds::Kind;
-use crate::place::{Effect, Place, word};
-use crate::proxy::{Front, Names, PROOFS, Proof, Streak};
-use crate::target::{
-    Applied, Asking, Capabilities, Entrypoint, Observe, Proving, Route, Standby, Step, Switch,
-    Target, Transition,
-};
-use socket::{Proxy, Server};
+use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
+use place::{Asking, Context, Effect, Error, Place, Step, word};
+use router::haproxy::socket::{Proxy, Server};
+use router::{Entrypoint, Front, Names, PROOFS, Proof, Standby, Streak};
 
 /// Between two looks, and after an answer of before.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -2,11 +2,9 @@
 
 use config::file::{Config, Rollback, TargetConfig};
 
-use crate::context::Context;
-use crate::error::Error;
 use crate::fit::{self, Fits, Found};
-use crate::place::Places;
 use crate::target::Target;
+use place::{Context, Error, Places};
 
 /// What a kind of target is made of.
 pub(crate) trait Kind: TargetConfig {

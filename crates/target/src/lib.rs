@@ -4,28 +4,21 @@
 
 mod command;
 mod compose;
-mod context;
 #[cfg(feature = "ecs")]
 mod ecs;
-mod error;
 pub mod fit;
 mod haproxy;
 pub mod kinds;
 mod looks;
-mod machines;
 mod nginx;
-mod place;
-mod proxy;
-mod question;
 mod systemd;
 mod target;
 mod workflow;
 
-pub use context::{Context, Github, Say, releases};
-pub use error::Error;
-pub use place::{Effect, Place, Places, word};
-pub use question::{ASK, Question};
+pub use place::{
+    ASK, Asking, Context, Effect, Error, Github, Place, Places, Question, Say, Step, releases, word,
+};
+pub use router::{Entrypoint, Standby};
 pub use target::{
-    Applied, Asking, Capabilities, Entrypoint, Observe, Parts, Proving, ReleaseFacts, Route,
-    Standby, Step, Switch, Target, Transition,
+    Applied, Capabilities, Observe, Parts, Proving, ReleaseFacts, Route, Switch, Target, Transition,
 };

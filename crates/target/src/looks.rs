@@ -4,13 +4,11 @@ use config::file::{ComposeTarget, HaproxyTarget, HostList, NginxTarget, SystemdT
 use remote::quote;
 
 use crate::compose::project_files;
-use crate::error::Error;
 use crate::fit::{Fit, Fits, LOOK, Misfit};
-use crate::haproxy::socket::{self, Proxy};
-use crate::nginx::upstream::{self, Upstream};
-use crate::place::{Effect, Place, Places, ours, word};
 use crate::systemd;
-use crate::target::Asking;
+use place::{Asking, Effect, Error, Place, Places, ours, word};
+use router::haproxy::socket::{self, Proxy};
+use router::nginx::upstream::{self, Upstream};
 
 /// How a script ends that found what can never be switched, or nothing to switch.
 const NEVER: i32 = 45;

@@ -4,25 +4,18 @@
 //! `nginx -s reload` ends with 0 while the old configuration stays in force, so only requests
 //! through nginx prove a switch; without that proof the file is put back.
 
-pub(crate) mod upstream;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use config::file::NginxTarget;
 use futures_util::future::join_all;
 
-use crate::context::Context;
-use crate::error::Error;
 use crate::fit::Fits;
 use crate::kinds::Kind;
-use crate::place::{Effect, Place};
-use crate::proxy::{Front, Names, PROOFS, Proof, Proved, Streak};
-use crate::target::{
-    Applied, Asking, Capabilities, Entrypoint, Observe, Proving, Route, Standby, Step, Switch,
-    Target, Transition,
-};
-use upstream::Upstream;
+use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
+use place::{Asking, Context, Effect, Error, Place, Step};
+use router::nginx::upstream::{self, Upstream};
+use router::{Entrypoint, Front, Names, PROOFS, Proof, Proved, Standby, Streak};
 
 /// From the first right answer on, workers of before may still accept for so long: nginx tells
 /// them to go 100 ms after it has started new ones (`ngx_master_process_cycle`).
@@ -69,7 +62,7 @@ impl<'a> Nginx<'a> {
     }
 
     fn upstream<'t>(&self, text: &'t str) -> Result<Upstream<'t>, Error> {
-        Ok(Upstream::of(text, self.config)?)
+        Upstream::of(text, self.config).map_err(|error| Error::Unfit(error.to_string()))
     }
 
     /// The release that is served through nginx. Shortly after a reload workers of before it may

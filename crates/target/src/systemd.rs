@@ -10,15 +10,10 @@ use model::Severity;
 use probe::settle::{self, Settling};
 use remote::quote;
 
-use crate::context::Context;
-use crate::error::Error;
 use crate::fit::Fits;
 use crate::kinds::Kind;
-use crate::machines::{Machines, alone, host};
-use crate::place::{Effect, Place, word};
-use crate::target::{
-    Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
-};
+use crate::target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
+use place::{Asking, Context, Effect, Error, Machines, Place, Step, alone, host, word};
 
 /// What is only looked at is there at once.
 const LOOK: Duration = Duration::from_secs(15);

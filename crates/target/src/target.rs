@@ -5,25 +5,11 @@
 use std::pin::Pin;
 use std::time::Instant;
 
-use crate::error::Error;
-use crate::place::Place;
-use crate::question::Question;
-
-/// What a place answers, once it has.
-pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + 'a>>;
+use place::{Asking, Step};
+use router::{Entrypoint, Standby};
 
 /// What proved that a release answers, if anything did.
 pub type Proving<'a> = Pin<Box<dyn Future<Output = Option<String>> + 'a>>;
-
-/// What is switched as a whole at one place: a release on a host, or the colour behind a proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// `command/web-01`, `nginx/localhost`: stable, the journal knows it by this.
-    pub name: String,
-    /// In words, for a plan.
-    pub does: String,
-    pub place: Place,
-}
 
 /// From which release to which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,29 +43,6 @@ pub struct Capabilities {
     pub splits_traffic: bool,
     /// Every step is made from this machine, whatever its place is.
     pub acts_from_here: bool,
-}
-
-/// A way in to the service.
-#[derive(Clone, Debug)]
-pub struct Entrypoint {
-    pub name: String,
-    pub question: Question,
-    /// The server (`host:port`) that is asked instead of the URL's own.
-    pub at: Option<String>,
-    pub place: Place,
-    /// Whether users come this way.
-    pub traffic: bool,
-    /// Why it is unknown what else answers here: then good answers prove nothing.
-    pub unsure: Option<Error>,
-}
-
-/// A destination that runs and has no traffic yet.
-#[derive(Clone, Debug)]
-pub struct Standby {
-    /// `host:port`.
-    pub at: String,
-    /// The front door's URL.
-    pub front: String,
 }
 
 /// What is needed to go back to the release that runs, beside its name.

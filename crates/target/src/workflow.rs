@@ -14,13 +14,9 @@ use github::dispatch::Dispatched;
 use github::{Client, Repository};
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Context, Say};
-use crate::error::Error;
 use crate::kinds::Kind;
-use crate::place::Place;
-use crate::target::{
-    Applied, Asking, Capabilities, Observe, Proving, Step, Switch, Target, Transition,
-};
+use crate::target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
+use place::{Asking, Context, Error, Place, Say, Step};
 
 /// How long one question may take.
 const ASK: Duration = Duration::from_secs(30);

@@ -11,8 +11,7 @@ use state::Entry;
 
 use super::look::Look;
 use super::program::Program;
-use crate::machines::Machines;
-use crate::place::Place;
+use place::{Machines, Place};
 
 /// What is only looked at is there soon; an image may be asked of a registry.
 pub(super) const LOOK: Duration = Duration::from_mins(1);

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use place::Error;
 use serde::Deserialize;
-
-use crate::error::Error;
 
 /// The labels that Compose puts on what it makes.
 pub(super) const PROJECT: &str = "com.docker.compose.project";

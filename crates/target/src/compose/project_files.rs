@@ -6,7 +6,7 @@ use std::path::Path;
 
 use config::file::ComposeTarget;
 
-use crate::place::word;
+use place::word;
 
 /// The names by which Compose finds a project's file.
 const FOUND: [&str; 4] = [

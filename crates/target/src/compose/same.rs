@@ -13,9 +13,8 @@ use remote::quote;
 use super::deployment::{Changes, Compose};
 use super::look::{Container, Look};
 use super::program::Program;
-use crate::error::Error;
-use crate::place::Place;
 use crate::target::Transition;
+use place::{Error, Place};
 
 /// What to do where a variable has no value or another one.
 pub(super) const NAME_THEM: &str = "name the files that have the values of a deployment under `rollback.compose.env-files`, variables under `rollback.compose.env`, or give the step the variables that the deployment had";

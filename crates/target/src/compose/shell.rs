@@ -5,8 +5,7 @@ use remote::quote;
 use super::deployment::{Compose, LOOK};
 use super::look::{FOLDER, FORMAT, PROJECT};
 use super::program::Program;
-use crate::error::Error;
-use crate::place::{Effect, Place, word};
+use place::{Effect, Error, Place, word};
 
 /// The files that Compose reads where none is named. With one of ours beside them they have to be.
 const FOUND: &str = r#"[ -z "${COMPOSE_FILE-}" ] && ! grep -qs '^COMPOSE_FILE=' .env ||

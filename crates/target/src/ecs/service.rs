@@ -1,9 +1,8 @@
 //! What a service of ECS must be before its task definition is set, or recorded.
 
 use aws::ecs::{Deployment, Service};
+use place::Error;
 use serde_json::Value;
-
-use crate::error::Error;
 
 /// The service of an answer, where it is one that ECS itself deploys.
 pub(super) fn active(service: &Value) -> Result<Service, Error> {

@@ -301,12 +301,12 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
 }
 
 /// A script of ours: what fails ends it, and programs speak English.
-pub(crate) fn ours(text: &str) -> String {
+pub fn ours(text: &str) -> String {
     format!("set -eu\nexport LC_ALL=C\n{text}\n")
 }
 
 /// What a script did, where it ended with 0.
-pub(crate) fn ended(ran: Ran, what: &str) -> Result<Ran, Error> {
+pub fn ended(ran: Ran, what: &str) -> Result<Ran, Error> {
     match ran.status {
         Some(0) => Ok(ran),
         _ => Err(Error::ended(ran).at(what)),

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use remote::Ran;
 
-use crate::nginx::upstream;
-
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// A host of the configuration cannot be reached or used.
@@ -99,8 +97,6 @@ pub enum Error {
     Release(#[from] probe::http::ReleaseError),
     #[error(transparent)]
     Project(#[from] probe::project::Unreadable),
-    #[error(transparent)]
-    Upstream(#[from] upstream::Error),
     #[error("{error}; {hint}", error = .0, hint = .0.hint())]
     Github(#[from] github::Error),
     #[error("{action}: {cause}; {}", aws_hint(action, cause))]
@@ -124,14 +120,14 @@ impl Error {
         }
     }
 
-    pub(crate) fn then(self, then: impl ToString) -> Error {
+    pub fn then(self, then: impl ToString) -> Error {
         Error::Then {
             cause: Box::new(self),
             then: then.to_string(),
         }
     }
 
-    pub(crate) fn stuck(self, back: Error) -> Error {
+    pub fn stuck(self, back: Error) -> Error {
         Error::Stuck {
             cause: Box::new(self),
             back: Box::new(back),
@@ -139,7 +135,7 @@ impl Error {
     }
 
     /// A command that did not succeed. Its output is not part of the reason.
-    pub(crate) fn ended(ran: impl Into<Ran>) -> Error {
+    pub fn ended(ran: impl Into<Ran>) -> Error {
         Error::Ended(Ran {
             stdout: Vec::new(),
             ..ran.into()

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model::Env;
-use target::{Effect, Place, Places, word};
+use place::{Effect, Place, Places, word};
 use tempfile::TempDir;
 use testkit::Sshd;
 

@@ -9,16 +9,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesOrdered;
 
-use crate::context::Context;
-use crate::error::Error;
-use crate::machines::Machines;
-use crate::place::Place;
-use crate::question::Question;
-use crate::target::{Entrypoint, Standby};
+use place::{Context, Error, Machines, Place, Question};
+
+use crate::entrypoint::{Entrypoint, Standby};
 
 /// Right answers in a row that prove what a proxy serves. Where half of the answers are of another
 /// release, so many in a row come by chance once in a million times.
-pub(crate) const PROOFS: u32 = 20;
+pub const PROOFS: u32 = 20;
 /// The maximum, for a colour with a share so small that a few answers prove nothing.
 const MAX_PROOFS: u32 = 2000;
 /// Requests at the same time: hundreds of them must fit into the time of a switch, also where each
@@ -29,47 +26,47 @@ const SOON: Duration = Duration::from_millis(1);
 
 /// The two kinds of proxy, in words.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Names {
+pub struct Names {
     /// As the configuration calls it.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// As people call it.
-    pub(crate) shown: &'static str,
+    pub shown: &'static str,
     /// Its name for what is behind it.
-    pub(crate) behind: &'static str,
+    pub behind: &'static str,
 }
 
 /// A proxy as its users see it: what answers through it, and behind it.
-pub(crate) struct Front<'a> {
+pub struct Front<'a> {
     names: Names,
-    pub(crate) machines: Machines<'a>,
-    pub(crate) question: Question,
-    pub(crate) timeout: Span,
+    pub machines: Machines<'a>,
+    pub question: Question,
+    pub timeout: Span,
 }
 
 /// What it takes to believe a switch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Proof {
+pub struct Proof {
     /// Right answers in a row, so many as it takes.
-    pub(crate) streak: Streak,
+    pub streak: Streak,
     /// From the first right answer on, processes of before may still answer for so long.
-    pub(crate) drain: Duration,
+    pub drain: Duration,
     /// The longest pause after a wrong answer.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
     /// After what, in words.
-    pub(crate) after: &'static str,
+    pub after: &'static str,
 }
 
 /// A switch that was proved.
 #[derive(Clone, Debug)]
-pub(crate) struct Proved {
+pub struct Proved {
     /// By what, in words.
-    pub(crate) told: String,
+    pub told: String,
     /// When the release answered for the first time.
-    pub(crate) first: Instant,
+    pub first: Instant,
 }
 
 impl<'a> Front<'a> {
-    pub(crate) fn new(
+    pub fn new(
         names: Names,
         hosts: Option<&HostList>,
         release: Option<&ReleaseSource>,
@@ -102,7 +99,7 @@ impl<'a> Front<'a> {
     ///
     /// # Errors
     /// Where several servers get traffic and one cannot be asked, or the front does not answer.
-    pub(crate) async fn served(
+    pub async fn served(
         &self,
         place: &Place,
         active: &[&str],
@@ -134,7 +131,7 @@ impl<'a> Front<'a> {
     }
 
     /// The first of the servers (name and address) that runs the release.
-    pub(crate) async fn running<'s>(
+    pub async fn running<'s>(
         &self,
         place: &Place,
         servers: &[(&'s str, &'s str)],
@@ -161,12 +158,7 @@ impl<'a> Front<'a> {
     }
 
     /// Asks through it until so many answers in a row name the release that it cannot be chance.
-    pub(crate) async fn prove(
-        &self,
-        place: &Place,
-        release: &str,
-        proof: Proof,
-    ) -> Result<Proved, Error> {
+    pub async fn prove(&self, place: &Place, release: &str, proof: Proof) -> Result<Proved, Error> {
         let Proof {
             mut streak,
             drain,
@@ -229,7 +221,7 @@ impl<'a> Front<'a> {
     }
 
     /// That so many answers proved it, in words.
-    pub(crate) fn proven(&self, proofs: u32, release: &str) -> String {
+    pub fn proven(&self, proofs: u32, release: &str) -> String {
         format!(
             "{proofs} requests in a row through {} were answered by {release}",
             self.question.url
@@ -237,7 +229,7 @@ impl<'a> Front<'a> {
     }
 
     /// The server at this address, before it gets the traffic.
-    pub(crate) fn standby(&self, at: &str) -> Standby {
+    pub fn standby(&self, at: &str) -> Standby {
         Standby {
             at: at.to_owned(),
             front: self.question.url.clone(),
@@ -247,7 +239,7 @@ impl<'a> Front<'a> {
     /// The front door and the servers behind it (name and address), at one of its machines. Where
     /// several are `active`, each has traffic of its own: one user in twenty is not seen through the
     /// front door.
-    pub(crate) fn entrypoints(
+    pub fn entrypoints(
         &self,
         place: &Place,
         servers: &[(&str, &str)],
@@ -277,7 +269,7 @@ impl<'a> Front<'a> {
 
 /// Right answers in a row, until they prove a switch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Streak {
+pub struct Streak {
     wanted: u32,
     right: u32,
     /// Since the switch could be seen, right and wrong ones.
@@ -288,7 +280,7 @@ pub(crate) struct Streak {
 impl Streak {
     /// One in `rarest` requests went to the release that is left: if it had one in twenty, a few
     /// right answers prove nothing.
-    pub(crate) fn new(rarest: u32) -> Streak {
+    pub fn new(rarest: u32) -> Streak {
         Streak {
             wanted: PROOFS.saturating_mul(rarest.max(1)).min(MAX_PROOFS),
             right: 0,
@@ -297,7 +289,7 @@ impl Streak {
         }
     }
 
-    pub(crate) fn right(&mut self) {
+    pub fn right(&mut self) {
         self.right += 1;
         self.all += 1;
     }
@@ -306,7 +298,7 @@ impl Streak {
     /// before that is about to end. Later it may be one that stays: a second master, or another
     /// machine behind the same address. As many right answers in a row are then wanted as do not come
     /// by chance.
-    pub(crate) fn wrong(&mut self) {
+    pub fn wrong(&mut self) {
         self.right = 0;
         if self.all > 0 {
             self.all += 1;
@@ -316,25 +308,25 @@ impl Streak {
         }
     }
 
-    pub(crate) fn proves(&self) -> bool {
+    pub fn proves(&self) -> bool {
         self.right >= self.wanted
     }
 
     /// How many requests to make next, at the same time: no more than are still wanted.
-    pub(crate) fn next(&self) -> u32 {
+    pub fn next(&self) -> u32 {
         self.wanted.saturating_sub(self.right).min(AT_ONCE)
     }
 
-    pub(crate) fn wanted(&self) -> u32 {
+    pub fn wanted(&self) -> u32 {
         self.wanted
     }
 
-    pub(crate) fn count(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.right
     }
 
     /// What share of the answers was wrong, in words; empty where all were right.
-    pub(crate) fn mixture(&self) -> String {
+    pub fn mixture(&self) -> String {
         match self.wrong {
             0 => String::new(),
             wrong => format!("; {wrong} of {} answers were wrong", self.all),

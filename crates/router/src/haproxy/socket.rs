@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::file::HaproxyTarget;
+use place::{Effect, Error, Place, Places, ended};
 use remote::quote;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-use crate::error::Error;
-use crate::place::{Effect, Place, Places, ended};
 
 /// The states of thousands of servers are no longer than this.
 const MAX_ANSWER: u64 = 16 << 20;
@@ -20,15 +18,15 @@ const SHOWN: usize = 10;
 
 /// What HAProxy reports about a server.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(crate) struct Server {
-    pub(crate) address: String,
+pub struct Server {
+    pub address: String,
     /// 2 where it takes requests, 1 where it begins to (`slowstart`).
-    pub(crate) operation: u32,
+    pub operation: u32,
     /// Bits: maintenance, drained, and the origin of each.
-    pub(crate) admin: u32,
-    pub(crate) weight: u32,
+    pub admin: u32,
+    pub weight: u32,
     /// The weight that the configuration gives it.
-    pub(crate) first_weight: u32,
+    pub first_weight: u32,
 }
 
 impl Server {
@@ -36,7 +34,7 @@ impl Server {
     const MAINTENANCE: u32 = 0x01 | 0x02 | 0x20;
     const DRAINED: u32 = 0x08 | 0x10;
 
-    pub(crate) fn state(&self) -> &'static str {
+    pub fn state(&self) -> &'static str {
         match self.admin {
             bits if bits & Server::MAINTENANCE != 0 => "maint",
             bits if bits & Server::DRAINED != 0 => "drain",
@@ -44,13 +42,13 @@ impl Server {
         }
     }
 
-    pub(crate) fn takes_traffic(&self) -> bool {
+    pub fn takes_traffic(&self) -> bool {
         self.state() == "ready" && self.weight > 0
     }
 }
 
 /// How HAProxy's configuration or ours must be, where one of them does not let us switch.
-pub(crate) fn hint(error: &Error, target: &HaproxyTarget) -> Option<String> {
+pub fn hint(error: &Error, target: &HaproxyTarget) -> Option<String> {
     let socket = target.socket.display();
     Some(match error {
         Error::NoBackend(_) => {
@@ -82,18 +80,18 @@ pub(crate) fn hint(error: &Error, target: &HaproxyTarget) -> Option<String> {
 
 /// HAProxy at one machine or several, through its runtime socket.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Proxy<'a> {
+pub struct Proxy<'a> {
     target: &'a HaproxyTarget,
     places: &'a Places,
 }
 
 impl<'a> Proxy<'a> {
-    pub(crate) fn new(target: &'a HaproxyTarget, places: &'a Places) -> Self {
+    pub fn new(target: &'a HaproxyTarget, places: &'a Places) -> Self {
         Proxy { target, places }
     }
 
     /// Blue and green as HAProxy sees them.
-    pub(crate) async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
+    pub async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
         let backend = &self.target.backend;
         let answer = self
             .look(place, &format!("show servers state {backend}"))
@@ -115,10 +113,7 @@ impl<'a> Proxy<'a> {
     }
 
     /// The two servers, at a socket that may change them.
-    pub(crate) async fn switchable(
-        &self,
-        place: &Place,
-    ) -> Result<BTreeMap<String, Server>, Error> {
+    pub async fn switchable(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
         let servers = self.servers(place).await?;
         let level = self.look(place, "show cli level").await?;
         match level.trim() {
@@ -131,7 +126,7 @@ impl<'a> Proxy<'a> {
     }
 
     /// A question: where the connection to a host is cut under it, it is asked once more.
-    pub(crate) async fn look(&self, place: &Place, command: &str) -> Result<String, Error> {
+    pub async fn look(&self, place: &Place, command: &str) -> Result<String, Error> {
         if *place == Place::Here {
             return self.here(command).await;
         }
@@ -155,7 +150,7 @@ impl<'a> Proxy<'a> {
 
     /// One command over the runtime socket. Its words come from the configuration, which lets no
     /// other characters through than names have.
-    pub(crate) async fn say(&self, place: &Place, command: &str) -> Result<String, Error> {
+    pub async fn say(&self, place: &Place, command: &str) -> Result<String, Error> {
         if *place == Place::Here {
             return self.here(command).await;
         }
@@ -189,7 +184,7 @@ impl<'a> Proxy<'a> {
     }
 
     /// The part of a script that sends a command and prints the answer.
-    pub(crate) fn ask_there(&self, command: &str) -> String {
+    pub fn ask_there(&self, command: &str) -> String {
         let seconds = self.limit().as_secs().max(1);
         let place = format!("UNIX-CONNECT:{}", self.target.socket.display());
         format!(

@@ -11,7 +11,7 @@ use probe::ProbeContext;
 use crate::context::Context;
 use crate::error::Error;
 use crate::place::{Effect, Place, Places, word};
-use crate::target::{Asking, Step};
+use crate::step::{Asking, Step};
 
 /// How long a place may take to show a log.
 const LOOK: Duration = Duration::from_secs(5);
@@ -19,16 +19,16 @@ const LOOK: Duration = Duration::from_secs(5);
 const LINES: usize = 200;
 const END: u64 = 64 << 10;
 
-pub(crate) struct Machines<'a> {
-    pub(crate) places: &'a Places,
+pub struct Machines<'a> {
+    pub places: &'a Places,
     all: Vec<Place>,
     /// For probes that are made there.
-    pub(crate) around: ProbeContext,
+    pub around: ProbeContext,
 }
 
 impl<'a> Machines<'a> {
     /// Those of the list; without one, this machine.
-    pub(crate) fn new(list: Option<&HostList>, context: &Context<'a>) -> Self {
+    pub fn new(list: Option<&HostList>, context: &Context<'a>) -> Self {
         Machines {
             places: context.places,
             all: Place::all(list, context.config),
@@ -36,12 +36,12 @@ impl<'a> Machines<'a> {
         }
     }
 
-    pub(crate) fn all(&self) -> &[Place] {
+    pub fn all(&self) -> &[Place] {
         &self.all
     }
 
     /// One step a machine: `KIND/MACHINE`.
-    pub(crate) fn steps(&self, kind: &str, does: &str) -> Vec<Step> {
+    pub fn steps(&self, kind: &str, does: &str) -> Vec<Step> {
         let step = |place: &Place| Step {
             name: format!("{kind}/{place}"),
             does: does.to_owned(),
@@ -51,7 +51,7 @@ impl<'a> Machines<'a> {
     }
 
     /// What a script prints about a place; its exit status has no meaning.
-    pub(crate) fn look<'s>(
+    pub fn look<'s>(
         &'s self,
         place: &'s Place,
         name: &'static str,
@@ -67,7 +67,7 @@ impl<'a> Machines<'a> {
     }
 
     /// The last lines of a log.
-    pub(crate) fn tail<'s>(
+    pub fn tail<'s>(
         &'s self,
         place: &'s Place,
         name: &'static str,
@@ -88,7 +88,7 @@ impl<'a> Machines<'a> {
     }
 
     /// Whether each of them, asked side by side, runs the release.
-    pub(crate) async fn all_run<'s>(
+    pub async fn all_run<'s>(
         &'s self,
         release: &str,
         running: impl Fn(&'s Place) -> Asking<'s, Option<String>>,
@@ -113,7 +113,7 @@ fn end_of(path: &Path) -> io::Result<String> {
 
 /// What begins a script that must be alone in a folder: what a killed rollback left behind goes on
 /// there, and is waited for. The lock ends with the last process that inherited it.
-pub(crate) fn alone(folder: &Path, within: Duration) -> String {
+pub fn alone(folder: &Path, within: Duration) -> String {
     format!(
         "exec 9<{}
 ! command -v flock >/dev/null || flock -w {} 9 || {{ echo what was begun before still goes on >&2; exit 1; }}\n",
@@ -123,7 +123,7 @@ pub(crate) fn alone(folder: &Path, within: Duration) -> String {
 }
 
 /// The name under `hosts:`, for a probe.
-pub(crate) fn host(place: &Place) -> Option<String> {
+pub fn host(place: &Place) -> Option<String> {
     match place {
         Place::Here => None,
         Place::Host(name) => Some(name.clone()),

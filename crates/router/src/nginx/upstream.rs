@@ -42,7 +42,7 @@ pub enum Error {
 
 impl Error {
     /// How the file or the configuration must be.
-    pub(crate) fn hint(&self, target: &NginxTarget) -> String {
+    pub fn hint(&self, target: &NginxTarget) -> String {
         match self {
             Error::Apart { one, .. } => format!(
                 "where all traffic goes through one of them, name it: `rollback.nginx.upstream: {one}`; where a \
@@ -54,7 +54,7 @@ impl Error {
 }
 
 /// How the file must look.
-pub(crate) fn hint(target: &NginxTarget) -> String {
+pub fn hint(target: &NginxTarget) -> String {
     let name = target.upstream.as_deref().unwrap_or("shop");
     format!(
         "a rollback rewrites the address of a `server` line: let {} hold `upstream {name} {{ server {}; }}` with the \
@@ -66,7 +66,7 @@ pub(crate) fn hint(target: &NginxTarget) -> String {
 }
 
 /// Why there is nothing to rewrite.
-pub(crate) fn no_file(path: &Path) -> String {
+pub fn no_file(path: &Path) -> String {
     format!("there is no file {}", path.display())
 }
 
@@ -96,7 +96,7 @@ struct Block {
 
 /// The colours of a file.
 #[derive(Debug)]
-pub(crate) struct Upstream<'t> {
+pub struct Upstream<'t> {
     text: &'t str,
     blocks: Vec<Block>,
 }
@@ -125,18 +125,13 @@ impl Block {
 
 impl<'t> Upstream<'t> {
     /// The colours of the configured target in its file.
-    pub(crate) fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Error> {
+    pub fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Error> {
         let only = target.upstream.as_deref();
         Upstream::read(text, &target.blue, &target.green, only)
     }
 
     /// `only`: the name of the one block that is meant.
-    pub(crate) fn read(
-        text: &'t str,
-        blue: &str,
-        green: &str,
-        only: Option<&str>,
-    ) -> Result<Self, Error> {
+    pub fn read(text: &'t str, blue: &str, green: &str, only: Option<&str>) -> Result<Self, Error> {
         let mut blocks: Vec<Block> = blocks(text, &[blue, green]).into_values().collect();
         blocks.retain(|block| only.is_none_or(|name| block.name == name));
         let others = blocks.iter().any(|block| !block.others.is_empty());
@@ -178,7 +173,7 @@ impl<'t> Upstream<'t> {
     }
 
     /// The addresses that get traffic.
-    pub(crate) fn active(&self) -> Vec<&str> {
+    pub fn active(&self) -> Vec<&str> {
         let mut active: Vec<&str> = self.blocks.iter().flat_map(Block::active).collect();
         active.sort_unstable();
         active.dedup();
@@ -186,20 +181,20 @@ impl<'t> Upstream<'t> {
     }
 
     /// Whether a colour can get a request, if only where the other one fails.
-    pub(crate) fn may_ask(&self, colour: &str) -> bool {
+    pub fn may_ask(&self, colour: &str) -> bool {
         let all = || self.blocks.iter().flat_map(|block| &block.lines);
         all().any(|line| line.colour == colour && !line.down)
     }
 
     /// Of how many requests one goes to the server that gets the fewest.
-    pub(crate) fn rarest(&self) -> u32 {
+    pub fn rarest(&self) -> u32 {
         self.blocks.iter().map(Block::rarest).max().unwrap_or(1)
     }
 
     /// The text in which one colour gets all. Where a block has one line, its address is replaced;
     /// where it has one for each, the other is marked `down`. Everything else stays as its author
     /// wrote it.
-    pub(crate) fn all_to(&self, colour: &str) -> String {
+    pub fn all_to(&self, colour: &str) -> String {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         for block in &self.blocks {
             let [line] = block.lines.as_slice() else {

@@ -1,0 +1,17 @@
+//! The places that an operation works at: this machine and the hosts of the configuration, how
+//! scripts and files reach them, and which release answers there.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod context;
+mod error;
+mod machines;
+mod place;
+mod question;
+mod step;
+
+pub use context::{Context, Github, Say, releases};
+pub use error::Error;
+pub use machines::{Machines, alone, host};
+pub use place::{Effect, Place, Places, ended, ours, word};
+pub use question::{ASK, Question};
+pub use step::{Asking, Step};

@@ -1,0 +1,3 @@
+//! HAProxy.
+
+pub mod socket;

@@ -1,0 +1,3 @@
+//! nginx.
+
+pub mod upstream;
