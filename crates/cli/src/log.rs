@@ -51,6 +51,7 @@ const OURS: &[&str] = &[
     "survey",
     "target",
     "values",
+    "watch",
     "workflow",
     "yaml",
 ];

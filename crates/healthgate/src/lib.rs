@@ -3,24 +3,18 @@
 //! The stage around [`gate::Gate`]: flags, configuration, report.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
-mod compared;
 mod explain;
 mod flags;
 mod judge;
-mod live;
 mod members;
 mod merge;
 mod picture;
 mod plan;
 mod slowest;
-mod view;
-
-use std::rc::Rc;
 
 use cli::{Failure, Job, Stage as _};
 use config::file::{Canary, CanaryMetric};
 use gate::Gate;
-use live::{Beside, Live};
 use model::release::Match;
 use model::{Outcome, Report, Secret};
 use probe::kinds::Planned;
@@ -101,13 +95,8 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let started_at = jiff::Timestamp::now();
     let section = job.config.healthgate()?.cloned().unwrap_or_default();
     let gate = Gate::of(&section);
-    // One that `--only` leaves out needs no release to compare with.
     let compared = section.canary.as_ref().map(Canary::compared);
     let compared = compared.unwrap_or_default();
-    let ids_compared: Vec<String> = { compared.iter() }
-        .map(|metric| live::id(&metric.name))
-        .collect();
-    let chosen = ids_compared.iter().any(|id| job.only.selects(id));
     if gate.probes.is_empty() && section.canary.is_none() {
         return Err(Failure::usage("no probe is configured")
             .hint("add `healthgate: { http: [{ name: ready, url: … }] }` to the configuration, or pass `--http URL`"));
@@ -117,81 +106,26 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         outcomes.extend(not_compared(&compared, job));
         return Ok(Report::from_outcomes(Stage::NAME, started_at, outcomes));
     }
-    let comparison = match &section.canary {
-        Some(canary) if chosen => {
-            let record = flags.record_trace.as_deref();
-            Some(Live::new(job, &section, canary, record).await?)
-        }
-        _ => None,
-    };
-    let mut ids: Vec<_> = gate.probes.iter().map(|one| one.id.clone()).collect();
-    ids.push(model::id::IDENTITY.to_owned());
-    ids.extend(ids_compared);
-    let beside = Rc::new(Beside::default());
-    let signal = || -> gate::Interrupted {
-        let interrupt = job.interrupt.clone();
-        Box::pin(async move {
-            interrupt.wait().await;
-        })
-    };
-    let stopped = || -> gate::Interrupted {
-        let (signal, beside) = (signal(), Rc::clone(&beside));
-        Box::pin(async move {
-            tokio::select! {
-                () = signal => {}
-                _ = beside.failed() => {}
-            }
-        })
-    };
-    let view = view::View::new(job.progress.board());
-    let watch = gate::GateContext {
-        selects: &|id| job.only.selects(id),
-        observer: &view,
-        interrupted: &stopped,
-        failed_beside: &|| beside.which(),
-        around: probe::ProbeContext {
-            env: job.env.clone(),
-            hosts: net::hosts::Hosts::new(&job.config.hosts, &job.env),
-            redactor: job.redactor.clone(),
-        },
+    let settings = watch::Settings {
         shard: flags.shard,
         forever: flags.watch,
+        record: flags.record_trace.as_deref(),
     };
-    let probes = async {
-        if gate.probes.is_empty() {
-            return Vec::new();
-        }
-        let outcomes = gate.run(job.release.as_deref(), &watch).await;
-        beside.note(&outcomes);
-        outcomes
-    };
-    let comparing = async {
-        let Some(comparison) = comparison else {
-            return (Vec::new(), Vec::new());
-        };
-        let (mut outcomes, curves) = comparison.watch(signal(), &beside, &view).await;
-        outcomes.retain(|outcome| job.only.selects(&outcome.id));
-        if !flags.watch {
-            beside.note(&outcomes);
-        }
-        (outcomes, curves)
-    };
-    let (mut outcomes, (of_comparison, curves)) = tokio::select! {
-        both = async { tokio::join!(probes, comparing) } => both,
-        never = view.draw() => match never {},
-    };
-    let pauses = view.into_pauses();
-    outcomes.extend(of_comparison);
+    let watched = watch::watch(job, &section, &settings).await?;
+    let mut outcomes = watched.outcomes;
+    let mut ids: Vec<_> = gate.probes.iter().map(|one| one.id.clone()).collect();
+    ids.push(model::id::IDENTITY.to_owned());
+    ids.extend(compared.iter().map(|metric| watch::id(&metric.name)));
     outcomes.extend(job.only.unknown(&ids).into_iter().map(never_asked));
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.shard = flags.shard;
-    report.pauses = pauses;
+    report.pauses = watched.pauses;
     let rule = Match::widest(job.config.release_rules());
     report.release_match = Some(rule).filter(|rule| *rule != Match::default());
     report.tables.extend(members::table(&report.outcomes));
     report.policy = Some(gate::policy_report::reported(&section.policy));
     report.pictures = picture::charts(&report.outcomes);
-    report.curves = curves;
+    report.curves = watched.curves;
     report.tables.extend(slowest::slowest(&report.outcomes));
     Ok(report)
 }
@@ -200,7 +134,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
 fn not_compared(metrics: &[CanaryMetric], job: &Job) -> Vec<Outcome> {
     let metrics = metrics
         .iter()
-        .map(|metric| (live::id(&metric.name), live::subject(metric)));
+        .map(|metric| (watch::id(&metric.name), watch::subject(metric)));
     metrics
         .filter(|(id, _)| job.only.selects(id))
         .map(|(id, subject)| Outcome::skipped(id, subject, "dry run: not compared"))

@@ -156,12 +156,12 @@ impl Told {
 }
 
 /// The id of a metric's outcome.
-pub(crate) fn id(metric: &str) -> String {
+pub fn id(metric: &str) -> String {
     format!("canary/{metric}")
 }
 
 /// What is asked, as the file says it.
-pub(crate) fn subject(metric: &CanaryMetric) -> String {
+pub fn subject(metric: &CanaryMetric) -> String {
     let queries = [
         &metric.failed,
         &metric.total,

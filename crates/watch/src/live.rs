@@ -26,7 +26,7 @@ pub(crate) use beside::Beside;
 use lines::Lines;
 use source::{Given, Source};
 use told::Told;
-pub(crate) use told::{id, subject};
+pub use told::{id, subject};
 
 use crate::view::View;
 
