@@ -58,6 +58,10 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     if let Some(section) = &config.rollback {
         rollback::section(section, spot(Section::Rollback))?;
     }
+    if let Some(section) = &config.traffic {
+        let has_rollback = defined.has_rollback;
+        section.check(has_rollback, spot(Section::Traffic))?;
+    }
     if let Some(section) = &config.deploy {
         Hook::check(&section.after, spot(Section::Deploy).key("after"))?;
     }

@@ -23,6 +23,7 @@ mod pool_rules;
 mod preflight;
 mod rollback;
 mod runner_check;
+mod traffic;
 
 pub use deploy::{Deploy, OnUndecided};
 pub use github::{Github, GithubApp};
@@ -32,6 +33,7 @@ pub use inventory::{Host, Hosts};
 pub use preflight::*;
 pub use rollback::*;
 pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
+pub use traffic::*;
 
 /// deploy-guard.yml
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -60,6 +62,8 @@ pub struct Config {
     pub(crate) healthgate: Option<Healthgate>,
     /// How to put the last-known-good release back.
     pub(crate) rollback: Option<Rollback>,
+    /// Which side gets which share of the requests: blue-green and canary.
+    pub(crate) traffic: Option<Traffic>,
     /// How `deploy-guard run` deploys.
     pub(crate) deploy: Option<Deploy>,
     /// What differs by environment: each is merged over the rest of the file, mappings deeply,
@@ -122,6 +126,10 @@ impl Config {
         self.used(Section::Rollback, self.rollback.as_ref())
     }
 
+    pub fn traffic(&self) -> Result<Option<&Traffic>, Error> {
+        self.used(Section::Traffic, self.traffic.as_ref())
+    }
+
     pub fn deploy(&self) -> Result<Option<&Deploy>, Error> {
         self.used(Section::Deploy, self.deploy.as_ref())
     }
@@ -178,7 +186,8 @@ impl Config {
     pub fn release_rules(&self) -> Vec<Match> {
         let gate = self.healthgate.iter().flat_map(Healthgate::release_rules);
         let back = self.rollback.iter().flat_map(Rollback::release_rules);
-        gate.chain(back).collect()
+        let routed = self.traffic.iter().flat_map(Traffic::release_rules);
+        gate.chain(back).chain(routed).collect()
     }
 }
 

@@ -373,6 +373,7 @@ fn typed(
             Section::RunnerCheck => config.runner_check = None,
             Section::Healthgate => config.healthgate_of_any = config.healthgate.take(),
             Section::Rollback => config.rollback = None,
+            Section::Traffic => config.traffic = None,
             Section::Deploy => config.deploy = None,
         }
     }

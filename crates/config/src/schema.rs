@@ -10,7 +10,7 @@ use schemars::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::check::VERSION;
-use crate::file::{Config, Rollback};
+use crate::file::{Config, Rollback, Traffic};
 
 /// Where the schema of this major version is published: editors read it by this URL.
 pub const SCHEMA_URL: &str =
@@ -30,9 +30,13 @@ pub fn schema() -> Schema {
 /// The schema of the file.
 pub fn file_schema() -> Schema {
     let mut schema = schema().to_value();
-    let targets = Rollback::TARGETS.iter();
-    let targets: Vec<Value> = targets.map(|key| json!({"required": [key]})).collect();
-    schema["$defs"]["Rollback"]["oneOf"] = Value::Array(targets);
+    for (section, kinds) in [
+        ("Rollback", Rollback::TARGETS),
+        ("Traffic", Traffic::ROUTERS),
+    ] {
+        let one = kinds.iter().map(|key| json!({"required": [key]}));
+        schema["$defs"][section]["oneOf"] = one.collect();
+    }
     environments(&mut schema);
     let root = schema.clone();
     refine(&mut schema, &root, false);

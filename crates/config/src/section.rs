@@ -11,11 +11,12 @@ pub enum Section {
     RunnerCheck,
     Healthgate,
     Rollback,
+    Traffic,
     Deploy,
 }
 
 impl Section {
-    const ALL: [Section; 9] = [
+    const ALL: [Section; 10] = [
         Section::Service,
         Section::Hosts,
         Section::Github,
@@ -24,6 +25,7 @@ impl Section {
         Section::RunnerCheck,
         Section::Healthgate,
         Section::Rollback,
+        Section::Traffic,
         Section::Deploy,
     ];
 
@@ -44,6 +46,7 @@ impl Section {
             Section::RunnerCheck => "runner-check",
             Section::Healthgate => "healthgate",
             Section::Rollback => "rollback",
+            Section::Traffic => "traffic",
             Section::Deploy => "deploy",
         }
     }

@@ -277,10 +277,10 @@ fn each_kind_of_check_and_probe_has_an_example_that_loads() {
 
 #[test]
 fn each_target_and_pool_has_an_example_that_is_about_it() {
-    use deploy_guard::generate::checks::{ROLLBACK, RUNNER_CHECK, kinds};
+    use deploy_guard::generate::checks::{ROLLBACK, RUNNER_CHECK, TRAFFIC, kinds};
     let schema = config::schema();
     let mut found = Vec::new();
-    for section in [ROLLBACK, RUNNER_CHECK] {
+    for section in [ROLLBACK, RUNNER_CHECK, TRAFFIC] {
         for (kind, _) in kinds(schema.as_value(), section) {
             let path = testkit::workspace().join(section.example(kind));
             let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -299,7 +299,8 @@ fn each_target_and_pool_has_an_example_that_is_about_it() {
             "systemd",
             "workflow",
             "emergency",
-            "pools"
+            "pools",
+            "command"
         ]
     );
 }

@@ -253,6 +253,7 @@ fn foreign_yaml(tree: &Node) -> Option<Fault> {
         "healthgate",
         "preflight",
         "rollback",
+        "traffic",
         "runner-check",
         "hosts",
         "deploy",

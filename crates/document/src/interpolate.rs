@@ -42,6 +42,11 @@ const SHELL: &[&[&str]] = &[
     &["rollback", "command", "check"],
     &["rollback", "nginx", "test"],
     &["rollback", "nginx", "reload"],
+    &["traffic", "nginx", "test"],
+    &["traffic", "nginx", "reload"],
+    &["traffic", "command", "set"],
+    &["traffic", "command", "get"],
+    &["traffic", "stop"],
 ];
 
 /// Keys in which `${LAST_KNOWN_GOOD}` is left for the stage, which knows the state.

@@ -106,7 +106,7 @@ impl Question {
     pub fn of(
         own: Option<&ReleaseSource>,
         context: &Context<'_>,
-        kind: &str,
+        (section, kind): (&str, &str),
     ) -> Result<Self, Error> {
         let own = own.and_then(|source| Some((source.url.clone()?, source)));
         if let Some((url, source)) = own {
@@ -115,7 +115,7 @@ impl Question {
             return Ok(Question { url, source, names });
         }
         Question::of_gate(context).ok_or_else(|| {
-            Error::Unconfigured(format!("where the release can be read through {kind} is not configured: set `rollback.{kind}.release.url`"))
+            Error::Unconfigured(format!("where the release can be read through {kind} is not configured: set `{section}.{kind}.release.url`"))
         })
     }
 

@@ -27,6 +27,8 @@ const SOON: Duration = Duration::from_millis(1);
 /// The two kinds of proxy, in words.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
+    /// The section of the configuration that has it.
+    pub section: &'static str,
     /// As the configuration calls it.
     pub kind: &'static str,
     /// As people call it.
@@ -76,13 +78,13 @@ impl<'a> Front<'a> {
         Ok(Front {
             names,
             machines: Machines::new(hosts, context),
-            question: Question::of(release, context, names.kind)?,
+            question: Question::of(release, context, (names.section, names.kind))?,
             timeout,
         })
     }
 
     /// The release that answers through it, or at one of the servers behind it.
-    async fn ask(
+    pub async fn ask(
         &self,
         place: &Place,
         at: Option<&str>,

@@ -1,11 +1,17 @@
-//! What routes requests to one of two sides: what answers through it and behind it, and what
-//! its configuration says about them.
+//! What routes requests to one of two sides: what answers through it and behind it, what its
+//! configuration says about them, and how the requests are divided between them.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod command;
 mod entrypoint;
 mod front;
 pub mod haproxy;
+pub mod kinds;
 pub mod nginx;
+mod router;
+mod split;
 
 pub use entrypoint::{Entrypoint, Standby};
 pub use front::{Front, Names, PROOFS, Proof, Proved, Streak};
+pub use router::{Capabilities, Change, Counts, Health, Router};
+pub use split::{Side, Split};

@@ -17,6 +17,7 @@ use router::{Entrypoint, Front, Names, PROOFS, Proof, Standby, Streak};
 const PAUSE: Duration = Duration::from_millis(20);
 
 const NAMES: Names = Names {
+    section: "rollback",
     kind: "haproxy",
     shown: "HAProxy",
     behind: "server",

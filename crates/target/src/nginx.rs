@@ -24,6 +24,7 @@ const DRAIN: Duration = Duration::from_millis(105);
 const PAUSE: Duration = Duration::from_millis(10);
 
 const NAMES: Names = Names {
+    section: "rollback",
     kind: "nginx",
     shown: "nginx",
     behind: "colour",

@@ -54,6 +54,7 @@ pub enum Form {
     Room,
     Quantity,
     Portion,
+    Share,
     Expiry,
     Method,
     Status,
@@ -135,6 +136,7 @@ impl std::fmt::Display for Form {
             Form::Room => "is neither a share such as `10%` nor a size such as `5GiB`",
             Form::Quantity => "is not a number such as `0.05`, `5%`, `3s` or `64KiB`",
             Form::Portion => "is neither a count such as `12` nor a share such as `95%`",
+            Form::Share => "is not a share such as `10%` or `0.5%`, in steps of 0.01 %",
             Form::Expiry => {
                 "is no day such as `2026-12-01` and no time such as `2026-12-01T12:00:00Z`"
             }

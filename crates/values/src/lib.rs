@@ -10,6 +10,7 @@ mod http;
 mod member;
 mod portion;
 mod quantity;
+mod share;
 pub mod state_address;
 pub mod template;
 mod url;
@@ -28,6 +29,7 @@ pub use http::{Json, Method, Proxy, StatusRange, Statuses};
 pub use member::{Member, has_place};
 pub use portion::Portion;
 pub use quantity::{Quantity, Unit};
+pub use share::Share;
 pub use state_address::StateAddress;
 pub use url::{HTTP_URL, url_problem};
 

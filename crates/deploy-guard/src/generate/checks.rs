@@ -64,7 +64,19 @@ pub const ROLLBACK: Section = Section {
             [targets](../../guide/targets.md#KIND).",
 };
 
-pub const SECTIONS: [Section; 4] = [PREFLIGHT, RUNNER_CHECK, HEALTHGATE, ROLLBACK];
+pub const TRAFFIC: Section = Section {
+    key: "traffic",
+    type_name: "Traffic",
+    source: "traffic",
+    is_kind: |name, _| name.ends_with("Router") || name.ends_with("Target"),
+    index: "# The routers of traffic\n\n\
+            Exactly one of them. What each can prove, and what it does to users who stay on a side: \
+            [traffic](../../guide/traffic.md).\n\n",
+    about: "`traffic plan` shows what it would do. What is proved, and what the user needs on a host: \
+            [traffic](../../guide/traffic.md#KIND).",
+};
+
+pub const SECTIONS: [Section; 5] = [PREFLIGHT, RUNNER_CHECK, HEALTHGATE, ROLLBACK, TRAFFIC];
 
 impl Section {
     /// The example of one of its kinds: a path below the repository's root.

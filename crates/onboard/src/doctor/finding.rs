@@ -63,7 +63,7 @@ impl Who {
             Section::RunnerCheck | Section::Runners => &[Who::RunnerCheck, Who::Run],
             Section::Healthgate => &[Who::Healthgate, Who::Rollback],
             Section::Rollback => &[Who::Preflight, Who::Rollback],
-            Section::Deploy => &[Who::Run],
+            Section::Traffic | Section::Deploy => &[Who::Run],
         }
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn folder_there(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
 }
 
 /// A selector that fits no machine would be a rollback of nothing.
-pub(super) fn machines(spot: Spot<'_>, list: Option<&HostList>) -> Result<(), Fault> {
+pub(in crate::file) fn machines(spot: Spot<'_>, list: Option<&HostList>) -> Result<(), Fault> {
     let Some(list) = list else { return Ok(()) };
     for selector in list.selectors() {
         if spot.fits_none(selector) {

@@ -1,0 +1,239 @@
+//! `traffic:` — which side gets which share of the requests.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use yaml::Fault;
+
+use crate::file::rollback::TargetConfig;
+use crate::value::{Portion, Share, Span, StateAddress};
+use sections::Spot;
+
+mod command;
+
+pub use command::CommandRouter;
+
+/// The kinds of router, a row each: the key under `traffic:` and its type. `$with!` gets the rows.
+#[macro_export]
+macro_rules! router_kinds {
+    ($with:ident) => {
+        $with! {
+            /// Commands of yours set and print the share.
+            command: CommandRouter,
+        }
+    };
+}
+
+macro_rules! section {
+    ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
+        /// Which side gets which share of the requests. Exactly one router: `command`.
+        #[derive(Clone, Debug, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Traffic {
+            /// Where the state is kept, as under `rollback.state`. Default: that one.
+            pub state: Option<StateAddress>,
+            /// The shares that a ramp gives to the new release, one after another. Default 10%, 25%, 50%,
+            /// 100%.
+            #[serde(default = "stages")]
+            pub stages: Vec<Share>,
+            /// How long the new release is judged at each share before the ramp goes on, at most: it goes on
+            /// earlier where `healthgate.canary` has passed, and never before the probes have. Default 10m.
+            #[serde(default = "stage_duration")]
+            pub stage_duration: Span,
+            /// Whether the ramp goes on by itself. `false`: at the end of each stage it waits for
+            /// `traffic promote`, from any job or machine. Default true.
+            #[serde(default = "yes")]
+            pub auto_promote: bool,
+            /// The most that the new release gets until `traffic promote` is called. Default: no limit.
+            pub max_share: Option<Share>,
+            /// What follows a stage whose judge could not decide within `stage-duration`. Default: abort.
+            #[serde(default)]
+            pub on_inconclusive: OnInconclusiveStage,
+            /// The pause between the proof that the idle side is healthy and the switch. Default: none.
+            #[serde(default)]
+            pub switch_delay: Span,
+            /// Whether the side that a switch leaves goes on running. `false`: after `keep-for` and the drain,
+            /// `stop` is run. Default true.
+            #[serde(default = "yes")]
+            pub keep_old: bool,
+            /// How long the old side is kept before it is drained and stopped, where `keep-old` is false.
+            /// Default: no time.
+            #[serde(default)]
+            pub keep_for: Span,
+            /// Stops the old side; run by `sh -c` with `SIDE`, `RELEASE` and `HOST` in its environment, where the
+            /// router is. Needs `keep-old: false`.
+            pub stop: Option<String>,
+            /// How long requests and connections that are still open on the side that was left are waited for.
+            /// Default 30s.
+            #[serde(default = "drain_timeout")]
+            pub drain_timeout: Span,
+            /// How many machines are changed side by side, a count or a share. Default: all at once.
+            #[serde(default = "all")]
+            pub batch: Portion,
+            /// How long one change of the share may take on all machines, with its proof. Default 1m.
+            #[serde(default = "deadline")]
+            pub deadline: Span,
+            /// How often a ramp looks whether another changed the share behind its back. Default 5s.
+            #[serde(default = "watch_interval")]
+            pub watch_interval: Span,
+            /// How long an operation may hold the lock before another may take it over. Default 30m.
+            #[serde(default = "lock_ttl")]
+            pub lock_ttl: Span,
+            /// How long to wait for a lock that another holds. Default: not at all.
+            #[serde(default)]
+            pub lock_wait: Span,
+            $(
+                $(#[$doc])*
+                pub $kind: Option<$config>,
+            )*
+        }
+
+        impl Traffic {
+            /// Every router that the section has, by its key: a section that passes the rules has one.
+            fn routers(&self) -> Vec<(&'static str, &dyn TargetConfig)> {
+                let mut routers = Vec::new();
+                $(if let Some(router) = &self.$kind {
+                    routers.push((stringify!($kind), router as &dyn TargetConfig));
+                })*
+                routers
+            }
+
+            pub(crate) const ROUTERS: &[&str] = &[$(stringify!($kind)),*];
+        }
+    };
+}
+router_kinds!(section);
+
+/// What follows a stage whose judge could not decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnInconclusiveStage {
+    /// Back to 0 %.
+    #[default]
+    Abort,
+    /// The share stays, and the ramp waits for `traffic promote` or `traffic abort`.
+    Hold,
+    /// On to the next stage. The last one, at 100 %, must still pass.
+    Continue,
+}
+
+impl Traffic {
+    /// Every `match` of the section.
+    pub(crate) fn release_rules(&self) -> Vec<model::release::Match> {
+        let routers = self.routers().into_iter();
+        routers
+            .filter_map(|(_, router)| router.release_rule())
+            .collect()
+    }
+
+    /// The rules of the section; `state` is where `rollback` has one.
+    pub(crate) fn check(&self, has_rollback: bool, spot: Spot<'_>) -> Result<(), Fault> {
+        match &self.state {
+            Some(StateAddress::Host { host, path: _ }) => spot.key("state").known_host(host)?,
+            Some(_) => {}
+            None if has_rollback => {}
+            None => {
+                let fault = spot.fault("neither `traffic.state` nor `rollback.state` is given");
+                return Err(fault.hint("add `state: .deploy-guard/state.json`"));
+            }
+        }
+        match self.routers()[..] {
+            [] => {
+                let names: Vec<String> = Self::ROUTERS
+                    .iter()
+                    .map(|name| format!("`{name}:`"))
+                    .collect();
+                let fault = spot.fault("no router is given");
+                return Err(fault.hint(format!("add one of {}", names.join(", "))));
+            }
+            [(key, router)] => router.check(spot.key(key))?,
+            [(first, _), (second, _), ..] => {
+                let fault = spot.key(second);
+                let fault = fault.fault(format!("`{first}` and `{second}` exclude each other"));
+                return Err(fault.hint("a service has one router"));
+            }
+        }
+        self.check_stages(spot)?;
+        if self.stage_duration.get().is_zero() {
+            return spot.refuse("stage-duration", "nothing can be judged in no time");
+        }
+        if self.deadline.get().is_zero() {
+            return spot.refuse("deadline", "nothing can be changed in no time");
+        }
+        if self.watch_interval.get().is_zero() {
+            return spot.refuse("watch-interval", "there is no pause between two looks");
+        }
+        match &self.stop {
+            Some(stop) if stop.trim().is_empty() => spot.refuse("stop", "`stop` is empty"),
+            Some(_) if self.keep_old => {
+                let fault = spot
+                    .key("stop")
+                    .fault("the old side is kept, so it is not stopped");
+                Err(fault.hint("add `keep-old: false`"))
+            }
+            None if !self.keep_old => {
+                let fault = spot.key("keep-old").fault("`stop` is not given");
+                Err(fault
+                    .hint("add `stop: docker compose stop \"$SIDE\"`, or leave `keep-old` out"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_stages(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        let list = spot.key("stages");
+        let Some(last) = self.stages.last() else {
+            return Err(list
+                .fault("no stage is given")
+                .hint("write `stages: [10%, 50%, 100%]`"));
+        };
+        if !last.is_all() {
+            let fault = list.item(self.stages.len() - 1);
+            let fault = fault.fault(format!("the last stage is {last}, not 100%"));
+            return Err(fault.hint("add 100%; `max-share` keeps a ramp below until it is promoted"));
+        }
+        for (nth, share) in self.stages.iter().enumerate() {
+            let item = list.item(nth);
+            if share.is_none() {
+                return Err(item.fault("a stage of 0% shows nothing"));
+            }
+            if let Some(before) = nth.checked_sub(1).map(|before| self.stages[before])
+                && before >= *share
+            {
+                return Err(item.fault(format!("{share} comes after {before}: shares must grow")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stages() -> Vec<Share> {
+    [1000, 2500, 5000, 10_000].map(Share::from_steps).to_vec()
+}
+
+fn stage_duration() -> Span {
+    Span::from_secs(10 * 60)
+}
+
+fn drain_timeout() -> Span {
+    Span::from_secs(30)
+}
+
+fn deadline() -> Span {
+    Span::from_secs(60)
+}
+
+fn watch_interval() -> Span {
+    Span::from_secs(5)
+}
+
+fn lock_ttl() -> Span {
+    Span::from_secs(30 * 60)
+}
+
+fn all() -> Portion {
+    Portion::ALL
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,199 @@
+//! Commands of the user's divide the requests: one sets the share, one prints it.
+
+use std::time::Duration;
+
+use config::file::CommandRouter;
+use config::value::Share;
+use place::{Asking, Context, Effect, Error, Place};
+
+use crate::entrypoint::Standby;
+use crate::front::{Front, Names};
+use crate::kinds::Kind;
+use crate::router::{Capabilities, Change, Router};
+use crate::split::{Side, Split};
+
+const NAMES: Names = Names {
+    section: "traffic",
+    kind: "command",
+    shown: "the router",
+    behind: "side",
+};
+/// What a command prints of a share is no longer than this.
+const MAX_PRINTED: usize = 64;
+
+struct Command<'a> {
+    config: &'a CommandRouter,
+    front: Front<'a>,
+    release: String,
+}
+
+impl Kind for CommandRouter {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Router + 'a>, Error> {
+        let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
+        Ok(Box::new(Command {
+            config: self,
+            front: Front::new(NAMES, hosts, release, self.timeout, context)?,
+            release: context.release.unwrap_or_default().to_owned(),
+        }))
+    }
+}
+
+impl Command<'_> {
+    fn address(&self, side: Side) -> &str {
+        match side {
+            Side::Blue => &self.config.blue,
+            Side::Green => &self.config.green,
+        }
+    }
+
+    async fn run(
+        &self,
+        place: &Place,
+        (what, text): (&str, &str),
+        (side, share): (Side, Option<Share>),
+        effect: Effect,
+    ) -> Result<String, Error> {
+        // Set even where there is none: the caller's own must not be taken for ours.
+        let share = share.map_or_else(String::new, percent);
+        let env = [
+            ("SIDE".to_owned(), side.to_string()),
+            ("SHARE".to_owned(), share),
+            ("RELEASE".to_owned(), self.release.clone()),
+        ];
+        let places = self.front.machines.places;
+        let limit = self.front.timeout.get();
+        // In a shell of its own, which it may leave: a script's end is how it proves that it ran.
+        let text = format!("(\n{text}\n)");
+        places.whole(place, what, &text, &env, effect, limit).await
+    }
+
+    async fn get(&self, place: &Place) -> Result<Split, Error> {
+        let what = "`traffic.command.get`";
+        let get = (what, self.config.get.as_str());
+        let printed = self
+            .run(place, get, (Side::Green, None), Effect::Reads)
+            .await?;
+        let printed = printed.trim();
+        if printed.len() > MAX_PRINTED {
+            return Err(Error::Malformed(format!("{what} does not print one share")));
+        }
+        let with_unit = if printed.ends_with('%') {
+            printed.to_owned()
+        } else {
+            format!("{printed}%")
+        };
+        let share: Share = with_unit
+            .parse()
+            .map_err(|error| Error::Malformed(format!("{what} prints no share: {error}")))?;
+        Ok(Split::giving(Side::Green, share))
+    }
+
+    async fn put(&self, place: &Place, split: Split) -> Result<(), Error> {
+        // The side that grows is named: a script that starts it first can do so.
+        let now = self.get(place).await?;
+        let side = { Side::BOTH.into_iter() }
+            .find(|side| split.of(*side) > now.of(*side))
+            .unwrap_or(Side::Green);
+        let set = ("`traffic.command.set`", self.config.set.as_str());
+        let share = Some(split.of(side));
+        self.run(place, set, (side, share), Effect::Changes).await?;
+        let now = self.get(place).await?;
+        if now == split {
+            return Ok(());
+        }
+        Err(Error::Contradicts(format!(
+            "`traffic.command.set` ended with success, and `traffic.command.get` reports {now}, not {split}"
+        )))
+    }
+}
+
+/// As a number of percent.
+fn percent(share: Share) -> String {
+    share.to_string().trim_end_matches('%').to_owned()
+}
+
+impl Router for Command<'_> {
+    fn kind(&self) -> &'static str {
+        NAMES.kind
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            overlap: Duration::ZERO,
+            can_sample: true,
+        }
+    }
+
+    fn places(&self) -> &[Place] {
+        self.front.machines.all()
+    }
+
+    fn name(&self, side: Side) -> String {
+        self.address(side).to_owned()
+    }
+
+    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
+        Box::pin(self.get(place))
+    }
+
+    fn loaded<'a>(&'a self, _place: &'a Place) -> Asking<'a, Option<Split>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change> {
+        Box::pin(async move {
+            let now = self.get(place).await?;
+            let writes = if now == split {
+                Vec::new()
+            } else {
+                vec![format!("{now} → {split}")]
+            };
+            Ok(Change {
+                does: format!("run `traffic.command.set` for {split}"),
+                writes,
+                split,
+            })
+        })
+    }
+
+    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String> {
+        Box::pin(async move {
+            let green = self.get(place).await?.of(Side::Green);
+            Ok(green.to_string())
+        })
+    }
+
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()> {
+        Box::pin(self.put(place, split))
+    }
+
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+        Box::pin(async move {
+            let green: Share = snapshot
+                .parse()
+                .map_err(|error| Error::Malformed(format!("the journal's share: {error}")))?;
+            let split = Split::giving(Side::Green, green);
+            self.put(place, split).await?;
+            Ok(format!("{split} again"))
+        })
+    }
+
+    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String> {
+        let limit = self.front.timeout.get();
+        Box::pin(
+            self.front
+                .ask(place, Some(self.address(side)), likely, limit),
+        )
+    }
+
+    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+        Box::pin(
+            self.front
+                .ask(place, None, likely, self.front.timeout.get()),
+        )
+    }
+
+    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Standby> {
+        Box::pin(async move { Ok(self.front.standby(self.address(side))) })
+    }
+}

@@ -1,0 +1,134 @@
+//! What a router is to those that use it: which share each side has by its configuration, by what it
+//! has loaded, and by what answers; and how the shares are set. One file per kind implements it; the
+//! order, the journal, and whether answers prove a share are not a router's.
+
+use std::time::Duration;
+
+use place::{Asking, Place};
+
+use crate::entrypoint::Standby;
+use crate::split::{Side, Split};
+
+/// What a router can do; it stays so while the router is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// For so long after a change was made, what was in force before may still answer.
+    pub overlap: Duration,
+    /// Whether [`Router::ask`] can be made as another user each time: where users stay on a side and
+    /// this is false, answers prove nothing about a share.
+    pub can_sample: bool,
+}
+
+/// What a change would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// In words: a fragment such as `set weight=9 of 127.0.0.1:8001 in /etc/nginx/shop.conf, reload`.
+    pub does: String,
+    /// What would be written, or sent, line by line; empty where it is there already.
+    pub writes: Vec<String>,
+    /// The split that the router can express, nearest to the one that was asked for.
+    pub split: Split,
+}
+
+/// Requests that each side was given since the router began to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub blue: u64,
+    pub green: u64,
+}
+
+impl Counts {
+    pub fn of(self, side: Side) -> u64 {
+        match side {
+            Side::Blue => self.blue,
+            Side::Green => self.green,
+        }
+    }
+
+    /// What came since `earlier`; `None` where the router began anew in between.
+    pub fn since(self, earlier: Counts) -> Option<Counts> {
+        Some(Counts {
+            blue: self.blue.checked_sub(earlier.blue)?,
+            green: self.green.checked_sub(earlier.green)?,
+        })
+    }
+}
+
+/// What the router itself says about whether a side can take requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Up,
+    /// Why it takes no requests, in words.
+    Down(String),
+}
+
+/// What divides the requests between two sides.
+///
+/// Only `set` and `restore` change anything, both safe to make twice. Different places are asked and
+/// changed side by side.
+pub trait Router {
+    /// As the configuration calls it: `nginx`.
+    fn kind(&self) -> &'static str;
+
+    fn capabilities(&self) -> Capabilities;
+
+    /// The machines that it runs on. A change is made at each of them.
+    fn places(&self) -> &[Place];
+
+    /// What is behind it: `127.0.0.1:8001`, a server's name, a target group's.
+    fn name(&self, side: Side) -> String;
+
+    /// What its configuration says, as it would read it when it starts again.
+    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split>;
+
+    /// What it uses now, by its own word; `None` where only answers tell that.
+    fn loaded<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Split>>;
+
+    /// Proves that the split can be set, and changes nothing.
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change>;
+
+    /// What it takes to put back what is there now.
+    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String>;
+
+    /// Sets the split where it is kept, and makes the router use it. Its own checks count as a
+    /// failure; whether it took effect is proved by who calls this.
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()>;
+
+    /// Puts a snapshot back, and makes the router use it; what was done, in words.
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String>;
+
+    /// `None` where it counts no requests.
+    fn counts<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Counts>> {
+        let _ = place;
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The requests and connections that are open at a side; `None` where it cannot tell.
+    fn open<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<u64>> {
+        let _ = (place, side);
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Whether the router finds a side healthy; `None` where it does not look.
+    fn health<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<Health>> {
+        let _ = (place, side);
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The release that a side itself answers. `likely` is the release that it probably is: another
+    /// name of it becomes that one.
+    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String>;
+
+    /// The release that answers one request through the router, as a user who is new to it.
+    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String>;
+
+    /// Where a side answers, for probes that go there and not through the router.
+    fn standby<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Standby>;
+
+    /// What the router's own log or state says about a change that did not take effect; `None` where
+    /// there is nothing to read.
+    fn explain<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<String>> {
+        let _ = place;
+        Box::pin(async { Ok(None) })
+    }
+}
