@@ -8,6 +8,7 @@
 
 mod absolute;
 mod band;
+mod bursts;
 mod clustering;
 mod combine;
 mod finding;

@@ -4,7 +4,7 @@ use judge::random::Random;
 use judge::sequential::{Figures, Reason, Rule, Tolerance, Verdict, Watch};
 use judge::{Buckets, Reading, Side, Sides};
 
-use crate::support::{found, one, report, runs, watch};
+use crate::support::{at_most, found, one, report, runs, watch};
 
 /// Prometheus' default bounds.
 const BOUNDS: [f64; 11] = [
@@ -109,6 +109,7 @@ fn one_request_of_a_hundred_a_second_slower_is_found_in_six_minutes() {
         (Service::Fast, 1.5, 1),
         (Service::Fast, 1.5, 2),
         (Service::Fast, 1.5, 3),
+        (Service::Fast, 1.5, 9),
     ] {
         let mut random = Random::new(20);
         let fault = Fault {
@@ -158,6 +159,54 @@ fn a_quiet_histogram_never_fails() {
         let fails = fails.count();
         report(format_args!("quiet histograms: {fails} of {runs} fail"));
         assert_eq!(fails, 0);
+    }
+}
+
+/// A minute that is a bad one for an instance, on either side, so often: a tenth of its requests take
+/// a second longer.
+fn minute_of_bursts(
+    service: Service,
+    often: f64,
+    instances: usize,
+    random: &mut Random,
+) -> judge::Interval {
+    let mut side = |requests: usize| -> Buckets {
+        let slow = if random.uniform() < often { 0.1 } else { 0.0 };
+        let mut duration = || {
+            let more = if random.uniform() < slow { 1.0 } else { 0.0 };
+            service.duration(random) + more
+        };
+        let durations: Vec<f64> = (0..requests).map(|_| duration()).collect();
+        buckets(&durations)
+    };
+    let canary = Side::Whole(side(100));
+    let stable = (0..instances).map(|_| side(900 / instances)).collect();
+    one(Reading::Histogram(Sides {
+        canary,
+        stable: Side::Instances(stable),
+    }))
+}
+
+#[test]
+fn bursts_of_slow_requests_on_both_sides_fail_in_at_most_two_of_a_hundred_rollouts() {
+    let runs = runs(60);
+    for service in [Service::Tailed, Service::Fast] {
+        for (often, instances) in [(0.03, 2), (0.03, 3), (0.03, 9), (0.1, 2), (0.1, 9)] {
+            let mut random = Random::new(24);
+            let got = found(Verdict::Fail, runs, |_| {
+                crate::support::follow(rule(1.01), &mut random, |_, random| {
+                    minute_of_bursts(service, often, instances, random)
+                })
+            });
+            report(format_args!(
+                "bursts in {often} of {instances} instances' minutes, {service:?}: {:.2} % false",
+                got.percent
+            ));
+            assert!(
+                got.percent <= at_most(2.0, runs),
+                "{service:?}, {often}, {instances}: {got:?}"
+            );
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Few errors on few instances tell little. The excess `e` of the estimate over 1 is therefore
 //! enlarged, the more the fewer degrees of freedom `f` there were, `1 + 2/√f` times, except where it
-//! is no larger than chance makes it, where it counts for a part, `e²/(e² + 1/f)`; and its inverse is
+//! is no larger than chance makes it, where it counts for a part, `e²/(e² + 3/f)`; and its inverse is
 //! mixed with that of an assumption of [`ASSUMED`], which the estimate outweighs from
 //! [`ASSUMED_WEIGHT`] degrees of freedom on: by `f³` to the cube of that, so that the first
 //! intervals count for almost nothing, and an hour of the assumption for nothing. Where stable's
@@ -25,11 +25,13 @@ use crate::sequential::part::Part;
 /// The variance that is assumed before anything was seen.
 pub(crate) const ASSUMED: f64 = 8.0;
 /// The degrees of freedom that the assumption is worth.
-const ASSUMED_WEIGHT: f64 = 2.5;
+const ASSUMED_WEIGHT: f64 = 1.6;
 /// Standard errors of a sort: how much larger than seen the excess may be, at one degree of freedom.
 const MARGIN: f64 = 2.0;
 /// An interval with so many errors an instance tells half of what it would tell with arbitrarily many.
-const HALF: f64 = 5.0;
+const HALF: f64 = 3.0;
+/// The square of the excess that chance makes at one degree of freedom, and somewhat more.
+const BY_CHANCE: f64 = 3.0;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clustering {
@@ -62,7 +64,7 @@ impl Clustering {
         }
         let margin = 1.0 + MARGIN / self.freedom.max(0.5).sqrt();
         let excess = (self.squares / self.expected - 1.0).max(0.0);
-        let by_chance = 1.0 / (1.0 + self.freedom * excess * excess);
+        let by_chance = BY_CHANCE / (BY_CHANCE + self.freedom * excess * excess);
         let seen = 1.0 + margin * excess * (1.0 - by_chance);
         let [own, other] = [self.freedom, ASSUMED_WEIGHT].map(|freedom| freedom.powi(3));
         (own + other) / (own / seen + other / assumed)

@@ -25,6 +25,9 @@ use crate::sequential::rates::{Limits, Rates};
 pub(crate) const NEGLIGIBLE: f64 = 0.01;
 /// A new tail may be any number of times as frequent as before.
 const RATIOS: f64 = 8.0;
+/// A bound that is hardly ever exceeded tells nothing of the bursts in which it is: they count for
+/// less than elsewhere. See [`Limits::bursts`].
+const BURSTS: f64 = 1.0;
 /// More bounds than any histogram has: a layout that is another one each time is not followed.
 const MAX_BOUNDS: usize = 400;
 
@@ -47,6 +50,7 @@ impl Latency {
                 at_most,
                 negligible,
                 spread: RATIOS,
+                bursts: BURSTS,
             },
             buckets: Clustering::default(),
             bounds: Vec::new(),

@@ -34,12 +34,15 @@ use crate::sequential::numbers::ln_sum_exp;
 const POINTS: usize = 24;
 
 /// The weight of the process that counts an interval's errors once: it needs to know the least.
-const ONCE: f64 = 0.35;
+const ONCE: f64 = 0.15;
 
 /// `1 − v` of the sums of `Θ` that are kept, in units of [`UNIT`]: so one exponential gives all.
 /// Between them `Θ` is interpolated over `−ln(1−v)`, in which it is concave: never too large.
 const LEVELS: [i32; 7] = [1, 5, 15, 30, 40, 47, 49];
 const UNIT: f64 = 0.02;
+
+/// What one error of the worse side weighs at each level and point of the grid.
+pub(crate) type Weights = [[f64; POINTS]; LEVELS.len()];
 
 /// `v` of a level.
 fn of_level(level: i32) -> f64 {
@@ -69,7 +72,7 @@ struct Factors {
     canary: [f64; POINTS],
     stable: [f64; POINTS],
     /// `Θ` of the worse side, once it was needed.
-    rising: Option<[[f64; POINTS]; LEVELS.len()]>,
+    rising: Option<Weights>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,7 +86,7 @@ struct Point {
 #[derive(Clone, Debug)]
 struct Deflated {
     /// `Θ` times the errors of the side that is the worse one at the points of the grid.
-    rising: [[f64; POINTS]; LEVELS.len()],
+    rising: Weights,
     /// The logarithm of the factor times the errors of the other side.
     falling: [f64; POINTS],
     once: [f64; POINTS],
@@ -202,9 +205,15 @@ impl Mixture {
         }
     }
 
+    /// What an error of the worse side weighed in the last interval, where errors in clusters are
+    /// reckoned with and it had one.
+    pub(crate) fn weights(&self) -> Option<&Weights> {
+        self.factors.rising.as_ref()
+    }
+
     /// The logarithm of the e-value. With `variance`, the counts vary so many times more than
-    /// chance alone.
-    pub(crate) fn ln_e(&self, variance: Option<f64>) -> f64 {
+    /// chance alone, and errors of the worse side that are `beyond` what counts are left out.
+    pub(crate) fn ln_e(&self, variance: Option<f64>, beyond: &[(f64, &Weights)]) -> f64 {
         let (Some(variance), Some(deflated)) = (variance, &self.deflated) else {
             return self.mix(|n| self.plain[n]);
         };
@@ -212,12 +221,21 @@ impl Mixture {
         let v = (1.0 / variance).min(of_level(LEVELS[0]));
         let below = LEVELS.iter().position(|level| of_level(*level) <= v);
         let below = below.unwrap_or(last);
-        let (low, at_low) = (&deflated.rising[below], of_level(LEVELS[below]));
+        let rising = |level: usize| {
+            let mut sums = deflated.rising[level];
+            for (errors, weights) in beyond {
+                for (sum, weight) in sums.iter_mut().zip(&weights[level]) {
+                    *sum -= errors * weight;
+                }
+            }
+            sums
+        };
+        let (low, at_low) = (rising(below), of_level(LEVELS[below]));
         let scaled = match below.checked_sub(1) {
             // By Jensen's inequality a power below 1 is valid, too.
             _ if v < at_low => self.mix(|n| low[n] * v / at_low + deflated.falling[n] * v),
             Some(above) if v > at_low => {
-                let high = &deflated.rising[above];
+                let high = rising(above);
                 let [at, from, to] =
                     [v, at_low, of_level(LEVELS[above])].map(|v: f64| -(-v).ln_1p());
                 let part = (at - from) / (to - from);
@@ -248,7 +266,7 @@ impl Mixture {
 }
 
 /// `Θ` at each level, of factors with these logarithms.
-fn rising(ln_worse: &[f64; POINTS]) -> [[f64; POINTS]; LEVELS.len()] {
+fn rising(ln_worse: &[f64; POINTS]) -> Weights {
     let mut weights = [[0.0; POINTS]; LEVELS.len()];
     for (n, ln) in ln_worse.iter().enumerate() {
         let unit = (-UNIT * ln.exp_m1()).exp();
@@ -313,7 +331,7 @@ mod tests {
             (0.0, 0.0, 0.5, 0.0, 9),
         ] {
             close(
-                of(Mixture::above(1.0, 4.0), &[(x, y, share)]).ln_e(None),
+                of(Mixture::above(1.0, 4.0), &[(x, y, share)]).ln_e(None, &[]),
                 ln,
                 digits,
             );
@@ -324,7 +342,7 @@ mod tests {
             (100.0, 100.0, 1.5, 2.8338),
         ] {
             close(
-                of(Mixture::below(tolerance), &[(x, y, 0.5)]).ln_e(None),
+                of(Mixture::below(tolerance), &[(x, y, 0.5)]).ln_e(None, &[]),
                 ln,
                 4,
             );
@@ -347,7 +365,7 @@ mod tests {
         ] {
             for n in 1..=3 {
                 close(
-                    of(mixture.clone(), &intervals[..n]).ln_e(None),
+                    of(mixture.clone(), &intervals[..n]).ln_e(None, &[]),
                     wanted[n - 1],
                     6,
                 );
@@ -359,11 +377,11 @@ mod tests {
     fn a_ramp_on_a_moving_background_is_no_evidence() {
         let simpson = [(1.0, 9.0, 0.1), (50.0, 50.0, 0.5)];
         close(
-            of(Mixture::above(1.0, 4.0), &simpson).ln_e(None),
+            of(Mixture::above(1.0, 4.0), &simpson).ln_e(None, &[]),
             -2.26016,
             5,
         );
-        close(of(Mixture::below(2.0), &simpson).ln_e(None), 5.0504, 4);
+        close(of(Mixture::below(2.0), &simpson).ln_e(None, &[]), 5.0504, 4);
     }
 
     /// The mean of the factor over negative binomial counts, summed: at most 1 up to the assumed

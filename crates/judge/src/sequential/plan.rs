@@ -4,7 +4,7 @@
 
 use crate::random::Random;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{Limits, RATIOS, Rates};
+use crate::sequential::rates::{BURSTS, Limits, RATIOS, Rates};
 use crate::sequential::settings::{Chance, SettingsError, Tolerance};
 
 /// What is known of a metric's traffic, and what is asked of the judge.
@@ -164,6 +164,7 @@ fn first_verdict(
         tolerance: traffic.tolerance.get(),
         at_most: traffic.at_most.map(Chance::get),
         spread: RATIOS,
+        bursts: BURSTS,
         negligible: None,
     });
     let mut drawn = |part: Part| {

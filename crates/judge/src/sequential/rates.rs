@@ -10,14 +10,17 @@
 
 use crate::sequential::absolute::{Absolute, Shown};
 use crate::sequential::band::{Band, Strata};
+use crate::sequential::bursts::Bursts;
 use crate::sequential::clustering::Clustering;
-use crate::sequential::mixture::Mixture;
+use crate::sequential::mixture::{Mixture, Weights};
 use crate::sequential::numbers::ln_mean_exp;
 use crate::sequential::part::Part;
 use crate::sequential::series::Series;
 
 /// Most bad releases have up to four times the errors of stable.
 pub(crate) const RATIOS: f64 = 4.0;
+/// Errors that come at any time do not exceed it in the hour of a rollout.
+pub(crate) const BURSTS: f64 = 3.5;
 
 /// Before the deadline, a pass takes at least two thirds of the errors of stable with which an average
 /// good release passes. It then says more than that the canary was lucky, and the time that it takes
@@ -32,6 +35,9 @@ pub(crate) struct Limits {
     pub(crate) at_most: Option<f64>,
     /// How many times above the tolerance harm is mostly looked for.
     pub(crate) spread: f64,
+    /// Where stable is known by instance: up to so many standard deviations above what is usual,
+    /// the errors of one interval count.
+    pub(crate) bursts: f64,
     /// Refuted for a pass only.
     pub(crate) negligible: Option<f64>,
 }
@@ -60,8 +66,9 @@ impl Harm {
         self.canary.add(canary.failed, canary.exposure, intervals);
     }
 
-    fn ln_e(&self, variance: Option<f64>) -> f64 {
-        let ratio = self.ratio.ln_e(variance);
+    /// Without the canary's errors that are `beyond` what counts.
+    fn ln_e(&self, variance: Option<f64>, beyond: &[(f64, &Weights)]) -> f64 {
+        let ratio = self.ratio.ln_e(variance, beyond);
         match &self.absolute {
             None => ratio,
             Some(absolute) => ratio.min(absolute.ln_e(self.canary, variance)),
@@ -86,6 +93,7 @@ pub(crate) struct Rates {
 #[derive(Clone, Debug)]
 struct Instances {
     clustering: Clustering,
+    bursts: Bursts,
     halves: [Half; 2],
 }
 
@@ -145,6 +153,10 @@ impl Rates {
             self.add_instances(stable);
         }
         self.add_sides(canary, all, 1.0);
+        if let Some(instances) = &mut self.instances {
+            let weights = self.harm.ratio.weights();
+            instances.bursts.add(canary, all.rate(), weights);
+        }
     }
 
     fn add_sides(&mut self, canary: Part, stable: Part, intervals: f64) {
@@ -172,6 +184,7 @@ impl Rates {
             self.harmless.deflate();
             Box::new(Instances {
                 clustering: Clustering::default(),
+                bursts: Bursts::default(),
                 halves: [Half::new(limits), Half::new(limits)],
             })
         });
@@ -208,12 +221,17 @@ impl Rates {
 
     /// Evidence of harm, for a variance of the errors of so many times the mean.
     pub(crate) fn ln_fail(&self, variance: Option<f64>) -> f64 {
-        self.harm.ln_e(variance)
+        let Some(instances) = &self.instances else {
+            return self.harm.ln_e(variance, &[]);
+        };
+        let spread = instances.clustering.variance(1.0).sqrt();
+        let beyond = instances.bursts.beyond(self.limits.bursts * spread);
+        self.harm.ln_e(variance, &beyond)
     }
 
     /// Evidence that there is none.
     pub(crate) fn ln_pass(&self, variance: Option<f64>) -> f64 {
-        let ratio = self.harmless.ln_e(variance);
+        let ratio = self.harmless.ln_e(variance, &[]);
         match &self.negligible {
             None => ratio,
             Some(negligible) => ln_mean_exp(&[ratio, negligible.ln_e(self.harm.canary, variance)]),

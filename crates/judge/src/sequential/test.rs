@@ -6,7 +6,7 @@ use crate::sequential::gauge::Gauge;
 use crate::sequential::latency::Latency;
 use crate::sequential::load::Load;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{Limits, RATIOS, Rates};
+use crate::sequential::rates::{BURSTS, Limits, RATIOS, Rates};
 use crate::sequential::settings::{Chance, Rule, is_level};
 
 #[derive(Clone, Debug)]
@@ -40,6 +40,7 @@ impl Test {
             tolerance,
             at_most: at_most.map(Chance::get),
             spread: RATIOS,
+            bursts: BURSTS,
             negligible: None,
         };
         match rule {
