@@ -94,7 +94,14 @@ impl<'a> Execution<'a> {
         let Means { store, lease, .. } = means;
         // A journal of a holder that lost the lock would be resumed.
         store.renew(lease, means.settings.lock_ttl.get()).await?;
-        let begun = store.begin_journal(plan.to(), plan.from(), lease.token, forced, Some(started));
+        let begun = store.begin_journal(
+            means.settings.stage,
+            plan.to(),
+            plan.from(),
+            lease.token,
+            forced,
+            Some(started),
+        );
         let journal = begun.await?;
         let steps = plan.steps().iter();
         Ok(Execution {

@@ -268,7 +268,7 @@ async fn every_step_is_made_and_its_place_asked_afterwards() {
     };
     assert_eq!((failed, wrong, conclusion.bars.len()), (0, 0, 2));
     execution.end(Verdict::Pass.as_str()).await.unwrap();
-    assert!(bench.store.unfinished().await.unwrap().is_none());
+    assert!(bench.store.unfinished("move").await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -305,7 +305,7 @@ async fn what_was_interrupted_is_gone_on_with_and_nothing_is_made_twice() {
     assert_eq!(pair.run(), "a v1, b v2");
     drop(execution);
     pair.signal_after.set(None);
-    let journal = bench.store.unfinished().await.unwrap().unwrap();
+    let journal = bench.store.unfinished("move").await.unwrap().unwrap();
     let current = bench.current(&pair).await;
     let mut execution = Execution::resume(bench.means(&pair), journal, until());
     let conclusion = run(&mut execution, &current).await;
@@ -322,7 +322,7 @@ async fn what_is_given_up_is_put_back_where_it_was_begun() {
     run(&mut execution, &current).await;
     drop(execution);
     pair.signal_after.set(None);
-    let journal = bench.store.unfinished().await.unwrap().unwrap();
+    let journal = bench.store.unfinished("move").await.unwrap().unwrap();
     let execution = Execution::resume(bench.means(&pair), journal, until());
     let conclusion = execution.revert("given up").await.unwrap();
     assert_eq!(pair.run(), "a v2, b v2");

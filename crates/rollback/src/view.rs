@@ -4,6 +4,7 @@ use cli::{Failure, Job};
 use engine::status::{self, StepStatus};
 use model::{Outcome, Report};
 use state::Journal;
+use state::journal::ROLLBACK;
 
 use crate::session::Session;
 
@@ -58,7 +59,7 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             .reason(format!("the environment is frozen: {}", frozen.reason))
             .hint("when a person has looked: `rollback unfreeze`"),
     });
-    let unfinished = session.store.unfinished().await?;
+    let unfinished = session.store.unfinished(ROLLBACK).await?;
     match unfinished {
         None => {
             outcomes.push(Outcome::pass("state/journal", place).actual("no unfinished rollback"));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use config::file::CommandRouter;
-use config::value::Share;
+use config::value::{Share, Side};
 use place::{Asking, Context, Effect, Error, Place};
 
 use crate::entrypoint::Standby;
 use crate::front::{Front, Names};
 use crate::kinds::Kind;
 use crate::router::{Capabilities, Change, Router};
-use crate::split::{Side, Split};
+use crate::split::Split;
 
 const NAMES: Names = Names {
     section: "traffic",

@@ -11,7 +11,8 @@ pub mod nginx;
 mod router;
 mod split;
 
+pub use config::value::Side;
 pub use entrypoint::{Entrypoint, Standby};
 pub use front::{Front, Names, PROOFS, Proof, Proved, Streak};
 pub use router::{Capabilities, Change, Counts, Health, Router};
-pub use split::{Side, Split};
+pub use split::Split;

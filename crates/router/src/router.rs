@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use config::value::Side;
 use place::{Asking, Place};
 
 use crate::entrypoint::Standby;
-use crate::split::{Side, Split};
+use crate::split::Split;
 
 /// What a router can do; it stays so while the router is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,39 +2,7 @@
 
 use std::fmt;
 
-use config::value::Share;
-
-/// One of the two sides between which a router divides the requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    Blue,
-    Green,
-}
-
-impl Side {
-    pub const BOTH: [Side; 2] = [Side::Blue, Side::Green];
-
-    #[must_use]
-    pub fn other(self) -> Side {
-        match self {
-            Side::Blue => Side::Green,
-            Side::Green => Side::Blue,
-        }
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Side::Blue => "blue",
-            Side::Green => "green",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use config::value::{Share, Side};
 
 /// What each side gets; both together get all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Holder;
+use crate::rollout::Rollout;
 
 /// The form of a document, as `cargo xtask generate` writes it from the types below.
 pub const JSON_SCHEMA: &str = include_str!("../../../schema/state.schema.json");
@@ -51,6 +52,9 @@ pub struct Document {
     /// Set when no more deployments are allowed.
     #[serde(default)]
     pub frozen: Option<Frozen>,
+    /// A release that has a share of the requests beside another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     /// When a rollback was last rehearsed.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -199,6 +203,7 @@ impl Document {
             lock: None,
             last_token: 0,
             frozen: None,
+            rollout: None,
             last_drill: None,
             rule: Match::default(),
         }

@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::backend::{Backend, BackendError, Blob, Part};
 use crate::{Error, Forced, Store};
 
+/// The operation of a journal that does not name one.
+pub const ROLLBACK: &str = "rollback";
 /// Journals that are finished are kept for this many operations.
 const KEPT: usize = 50;
 /// How often a number is chosen anew because another has taken it.
@@ -39,6 +41,9 @@ pub enum Event {
         destination: String,
         left: Option<String>,
         token: u64,
+        /// The stage whose operation it is; a rollback's has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operation: Option<String>,
         /// The safety rules that were lifted for it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         forced: Vec<Forced>,
@@ -80,6 +85,7 @@ impl Store {
     /// state was put back from its backup or begun anew, and clocks are set back.
     pub async fn begin_journal(
         &self,
+        operation: &str,
         destination: &str,
         left: Option<&str>,
         token: u64,
@@ -93,6 +99,7 @@ impl Store {
                 destination: destination.to_owned(),
                 left: left.map(str::to_owned),
                 token,
+                operation: Some(operation.to_owned()).filter(|name| name != ROLLBACK),
                 forced: forced.to_vec(),
                 started,
             },
@@ -124,10 +131,10 @@ impl Store {
         }
     }
 
-    /// The newest journal that has a beginning and no end.
+    /// The newest journal of an operation that has a beginning and no end.
     ///
     /// Damage in the newest one is an error; what is older has had its successor.
-    pub async fn unfinished(&self) -> Result<Option<Journal>, Error> {
+    pub async fn unfinished(&self, operation: &str) -> Result<Option<Journal>, Error> {
         for (age, number) in self.numbers().await?.into_iter().rev().enumerate() {
             let place = self.backend.name(&Part::Journal(number));
             let seen = match self.backend.get(&Part::Journal(number)).await {
@@ -149,14 +156,15 @@ impl Store {
                 lines.last().map(|line| &line.event),
                 Some(Event::End { .. })
             );
-            if begun && !ended {
-                return Ok(Some(Journal {
-                    backend: Arc::clone(&self.backend),
-                    number,
-                    seen,
-                    whole,
-                    lines,
-                }));
+            let journal = Journal {
+                backend: Arc::clone(&self.backend),
+                number,
+                seen,
+                whole,
+                lines,
+            };
+            if begun && !ended && journal.operation() == operation {
+                return Ok(Some(journal));
             }
         }
         Ok(None)
@@ -208,6 +216,17 @@ impl Journal {
                 destination, left, ..
             }) => Some((destination, left.as_deref())),
             _ => None,
+        }
+    }
+
+    /// The stage whose operation it is: `rollback`, `traffic`.
+    pub fn operation(&self) -> &str {
+        match self.lines.first().map(|line| &line.event) {
+            Some(Event::Begin {
+                operation: Some(operation),
+                ..
+            }) => operation,
+            _ => ROLLBACK,
         }
     }
 

@@ -55,6 +55,7 @@ impl Store {
                 token: of_journal,
                 forced,
                 started: _,
+                operation: None,
             }) = lines.first().map(|line| &line.event)
             else {
                 continue;

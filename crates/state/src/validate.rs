@@ -183,6 +183,7 @@ fn meaning(document: &Document) -> Vec<Finding> {
         lock,
         last_token,
         frozen: _,
+        rollout,
         last_drill: _,
         rule: _,
     } = document;
@@ -235,6 +236,17 @@ fn meaning(document: &Document) -> Vec<Finding> {
                 "/last_known_good".into(),
                 format!("`{good}` is not in the history"),
             ),
+        }
+    }
+    if let Some(rollout) = rollout {
+        if rollout.release == rollout.stable {
+            say(
+                "/rollout/stable".into(),
+                format!("`{}` would be compared with itself", rollout.stable),
+            );
+        }
+        if rollout.sides.is_empty() {
+            say("/rollout/sides".into(), "it names no place".to_owned());
         }
     }
     if let Some(lock) = lock {

@@ -11,6 +11,7 @@ mod member;
 mod portion;
 mod quantity;
 mod share;
+mod side;
 pub mod state_address;
 pub mod template;
 mod url;
@@ -30,6 +31,7 @@ pub use member::{Member, has_place};
 pub use portion::Portion;
 pub use quantity::{Quantity, Unit};
 pub use share::Share;
+pub use side::Side;
 pub use state_address::StateAddress;
 pub use url::{HTTP_URL, url_problem};
 

@@ -180,19 +180,19 @@ impl Traffic {
     }
 
     fn check_stages(&self, spot: Spot<'_>) -> Result<(), Fault> {
-        let list = spot.key("stages");
+        let spot = spot.key("stages");
         let Some(last) = self.stages.last() else {
-            return Err(list
+            return Err(spot
                 .fault("no stage is given")
                 .hint("write `stages: [10%, 50%, 100%]`"));
         };
         if !last.is_all() {
-            let fault = list.item(self.stages.len() - 1);
+            let fault = spot.item(self.stages.len() - 1);
             let fault = fault.fault(format!("the last stage is {last}, not 100%"));
             return Err(fault.hint("add 100%; `max-share` keeps a ramp below until it is promoted"));
         }
         for (nth, share) in self.stages.iter().enumerate() {
-            let item = list.item(nth);
+            let item = spot.item(nth);
             if share.is_none() {
                 return Err(item.fault("a stage of 0% shows nothing"));
             }

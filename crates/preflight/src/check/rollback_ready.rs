@@ -8,6 +8,7 @@ use config::file::{ImageCheck, Rollback, RollbackReady};
 use config::value::{Age, StateAddress};
 use jiff::Timestamp;
 use model::{Outcome, Verdict};
+use state::journal::ROLLBACK;
 use state::{Document, Error, Store};
 use target::fit::{Fit, Found};
 use target::{Place, Places, kinds};
@@ -155,7 +156,7 @@ impl Question<'_> {
             Err(outcome) => return *outcome,
         };
         let unfinished = match &*self.store {
-            Ok(store) => store.unfinished().await,
+            Ok(store) => store.unfinished(ROLLBACK).await,
             Err(error) => return self.unusable(error),
         };
         let expected = "a state that is neither frozen nor locked, and no unfinished rollback";

@@ -6,6 +6,7 @@ use cli::{Failure, Job};
 use engine::{Conclusion, Execution, RevertEnd};
 use model::{Outcome, Report, Verdict};
 use state::Document;
+use state::journal::ROLLBACK;
 
 use super::Rollback;
 use super::ends::Findings;
@@ -28,7 +29,7 @@ pub(super) async fn put_back(
     let document = session.read().await?;
     let nothing =
         || Outcome::pass("abort/nothing", "").actual("nothing to abort: no rollback is unfinished");
-    let Some(journal) = session.store.unfinished().await? else {
+    let Some(journal) = session.store.unfinished(ROLLBACK).await? else {
         return Ok(session.report(vec![match only_begun(document.as_ref()) {
             Some(destination) if job.dry_run => {
                 let reason = "dry run: would give up the rollback that changed nothing yet";
@@ -52,7 +53,7 @@ pub(super) async fn put_back(
     // Not `rollback`: a lease of that name, killed, is a rollback to go on with.
     let (lease, ()) = session.acquire("abort", |_, _| ()).await?;
     // The previous holder of the lease may have ended it.
-    let found = session.store.unfinished().await?;
+    let found = session.store.unfinished(ROLLBACK).await?;
     let Some((journal, destination)) = found.and_then(|journal| {
         let destination = journal.plan()?.0.to_owned();
         Some((journal, destination))

@@ -4,6 +4,7 @@ use cli::{Failure, Job};
 use engine::Plan;
 use model::{Id, Outcome, Report};
 use state::Document;
+use state::journal::ROLLBACK;
 
 use super::course::Course;
 use super::prove::unready;
@@ -36,7 +37,7 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
                 .hint("wait for it, or see `rollback status`"),
         ]));
     }
-    let unfinished = session.store.unfinished().await?;
+    let unfinished = session.store.unfinished(ROLLBACK).await?;
     let rollback = Rollback::new(&session, &destination, Some(&document))?;
     let target = rollback.target()?;
     let target = &*target;

@@ -13,6 +13,7 @@ use model::report::Bar;
 use model::{Id, Outcome, Report, Severity, Verdict};
 use state::Document;
 use state::journal::Event;
+use state::journal::ROLLBACK;
 
 use super::capture::reads;
 use super::ends::Findings;
@@ -204,7 +205,7 @@ async fn busy(session: &Session<'_>, document: &Document) -> Result<Option<Outco
                 .hint("rehearse when it has ended; see `rollback status`"),
         ));
     }
-    let unfinished = session.store.unfinished().await?;
+    let unfinished = session.store.unfinished(ROLLBACK).await?;
     Ok(unfinished.map(|journal| {
         Outcome::refused(Id::refused("unfinished"), journal.place())
             .expected("no unfinished rollback")
@@ -229,6 +230,14 @@ impl Past {
             to.duration_since(from).try_into().unwrap_or_default()
         };
         for (_, lines) in session.store.journals().await? {
+            // How long a change of traffic took says nothing about a rollback.
+            let begin = lines.first().map(|line| &line.event);
+            if let Some(Event::Begin {
+                operation: Some(_), ..
+            }) = begin
+            {
+                continue;
+            }
             let mut begun = BTreeMap::new();
             for line in lines {
                 match line.event {

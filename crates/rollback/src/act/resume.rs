@@ -3,6 +3,7 @@
 use cli::{Failure, Job};
 use engine::{Execution, status};
 use model::{Id, Outcome, Report, Verdict};
+use state::journal::ROLLBACK;
 use state::{Document, Status};
 
 use super::abort::put_back;
@@ -24,7 +25,7 @@ pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
 async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result<Report, Failure> {
     let job = session.job;
     let document = session.read().await?;
-    let unfinished = session.store.unfinished().await?;
+    let unfinished = session.store.unfinished(ROLLBACK).await?;
     let found = match (&unfinished, &document) {
         (Some(journal), _) => journal
             .plan()
@@ -68,7 +69,7 @@ async fn finish(session: &Session<'_>, hook_context: &mut HookContext) -> Result
     let (acquired, waited) = timed(acquiring).await;
     let (lease, document) = acquired?;
     // The previous holder of the lease may have ended the journal that was found earlier.
-    let found = session.store.unfinished().await?;
+    let found = session.store.unfinished(ROLLBACK).await?;
     let asking = Box::pin(rollback.situation(target, document));
     let situation = rollback.or_interrupted(asking).await?;
     let Some(journal) = found else {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome, Report, Verdict};
 use state::Lease;
+use state::journal::ROLLBACK;
 use target::Target;
 
 use super::course::Course;
@@ -66,7 +67,7 @@ async fn roll_back(
         Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
     };
     // What runs, and what a kill left behind.
-    let unfinished = session.store.unfinished().await?;
+    let unfinished = session.store.unfinished(ROLLBACK).await?;
     let asking = Box::pin(rollback.situation(target, document));
     let situation = rollback.or_interrupted(asking).await?;
     match rollback.course(unfinished, target, &situation) {

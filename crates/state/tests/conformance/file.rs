@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use state::journal::ROLLBACK;
 use state::{Error, Status, Store};
 use tempfile::TempDir;
 
@@ -190,7 +191,7 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         no_space(error);
         no_space(
             store
-                .begin_journal("v1", Some("v2"), 1, &[], None)
+                .begin_journal(ROLLBACK, "v1", Some("v2"), 1, &[], None)
                 .await
                 .unwrap_err(),
         );
@@ -200,9 +201,9 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
             backup
         );
         disk.free();
-        assert!(store.unfinished().await.unwrap().is_none());
+        assert!(store.unfinished(ROLLBACK).await.unwrap().is_none());
         let mut journal = store
-            .begin_journal("v1", Some("v2"), 1, &[], None)
+            .begin_journal(ROLLBACK, "v1", Some("v2"), 1, &[], None)
             .await
             .unwrap();
         disk.fill();
@@ -216,7 +217,7 @@ pub(crate) fn full_disk(disk: &Small, store: &Store, path: &Path) {
         let lines = journal.lines().len();
         disk.free();
         journal.done("switch").await.unwrap();
-        let found = store.unfinished().await.unwrap().unwrap();
+        let found = store.unfinished(ROLLBACK).await.unwrap().unwrap();
         assert_eq!(found.lines().len(), lines + 1, "what failed left nothing");
         record(store, "v3").await;
     });
@@ -239,7 +240,7 @@ fn a_torn_last_line_of_a_journal_is_forgotten() {
     run(async {
         let store = folder.store("state.json");
         let mut journal = store
-            .begin_journal("v1", Some("v2"), 7, &[], None)
+            .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
             .await
             .unwrap();
         journal
@@ -252,14 +253,14 @@ fn a_torn_last_line_of_a_journal_is_forgotten() {
         let whole = folder.raw(file).unwrap();
         for cut in [1, 10, 30] {
             folder.put(file, &whole[..whole.len() - cut]);
-            let mut found = store.unfinished().await.unwrap().unwrap();
+            let mut found = store.unfinished(ROLLBACK).await.unwrap().unwrap();
             assert_eq!(found.before("switch"), Some("before"));
             assert!(!is_done(&found, "switch"));
             found.done("switch").await.unwrap();
-            let again = store.unfinished().await.unwrap().unwrap();
+            let again = store.unfinished(ROLLBACK).await.unwrap().unwrap();
             assert_eq!(again.lines().len(), 3);
             found.end("pass").await.unwrap();
-            assert!(store.unfinished().await.unwrap().is_none());
+            assert!(store.unfinished(ROLLBACK).await.unwrap().is_none());
         }
     });
 }
@@ -277,7 +278,7 @@ fn a_whole_line_that_this_build_does_not_know_is_a_newer_ones_and_stays() {
     run(async {
         let store = folder.store("state.json");
         let mut journal = store
-            .begin_journal("v1", Some("v2"), 7, &[], None)
+            .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
             .await
             .unwrap();
         journal.intent("switch", None).await.unwrap();
@@ -301,7 +302,7 @@ fn a_whole_line_that_this_build_does_not_know_is_a_newer_ones_and_stays() {
             let more = [whole.as_slice(), line.as_bytes(), b"\n"].concat();
             folder.put(file, &more);
             for newer in [
-                store.unfinished().await.map(drop).unwrap_err(),
+                store.unfinished(ROLLBACK).await.map(drop).unwrap_err(),
                 store.journals().await.map(drop).unwrap_err(),
             ] {
                 assert!(
@@ -321,12 +322,12 @@ fn a_whole_line_that_this_build_does_not_know_is_a_newer_ones_and_stays() {
             );
             // Without its end it is what a kill leaves.
             folder.put(file, &more[..more.len() - 1]);
-            let found = store.unfinished().await.unwrap().unwrap();
+            let found = store.unfinished(ROLLBACK).await.unwrap().unwrap();
             assert_eq!(found.lines().len(), 2, "{line}");
         }
         let garbage = [whole.as_slice(), b"not json\n"].concat();
         folder.put(file, &garbage);
-        let damaged = store.unfinished().await.map(drop).unwrap_err();
+        let damaged = store.unfinished(ROLLBACK).await.map(drop).unwrap_err();
         assert!(
             matches!(damaged, Error::JournalDamaged { .. }),
             "{damaged:?}"
@@ -335,8 +336,17 @@ fn a_whole_line_that_this_build_does_not_know_is_a_newer_ones_and_stays() {
         // Journals of before there was a format have no word of it.
         let old = text.replacen(r#""schema":"deploy-guard/journal/v1","#, "", 1);
         folder.put(file, old.as_bytes());
-        let mut found = store.unfinished().await.unwrap().unwrap();
+        let mut found = store.unfinished(ROLLBACK).await.unwrap().unwrap();
         found.done("switch").await.unwrap();
-        assert_eq!(store.unfinished().await.unwrap().unwrap().lines().len(), 3);
+        assert_eq!(
+            store
+                .unfinished(ROLLBACK)
+                .await
+                .unwrap()
+                .unwrap()
+                .lines()
+                .len(),
+            3
+        );
     });
 }

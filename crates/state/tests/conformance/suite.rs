@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
+use state::journal::ROLLBACK;
 use state::{Claim, Document, Error, Holder, Status};
 
 use crate::{Place, claim, is_done, record, run};
@@ -28,7 +29,7 @@ pub(crate) fn conforms(place: &dyn Place) {
 async fn created_read_and_updated(place: &dyn Place) {
     let store = place.store("new/deep/state.json");
     assert_eq!(store.read().await.unwrap(), None);
-    assert!(store.unfinished().await.unwrap().is_none());
+    assert!(store.unfinished(ROLLBACK).await.unwrap().is_none());
     record(&store, "v1").await;
     let first = store.read().await.unwrap().unwrap();
     assert_eq!(
@@ -50,7 +51,7 @@ async fn names_are_no_code(place: &dyn Place) {
     let release = "v1 '$(touch pwned)' \\n \"x\" `y` %s é\u{1f980}";
     record(&store, release).await;
     let mut journal = store
-        .begin_journal(release, Some("-n"), 1, &[], None)
+        .begin_journal(ROLLBACK, release, Some("-n"), 1, &[], None)
         .await
         .unwrap();
     journal
@@ -59,7 +60,7 @@ async fn names_are_no_code(place: &dyn Place) {
         .unwrap();
     let document = store.read().await.unwrap().unwrap();
     assert_eq!(document.current.as_deref(), Some(release));
-    let found = store.unfinished().await.unwrap().unwrap();
+    let found = store.unfinished(ROLLBACK).await.unwrap().unwrap();
     assert_eq!(found.before(release), Some("a\nb\0c %s \\"));
     assert!(place.raw(name).is_some());
 }
@@ -228,7 +229,7 @@ async fn what_is_no_state_is_refused_and_left_untouched(place: &dyn Place) {
 async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
     let store = place.store("journal/state.json");
     let mut journal = store
-        .begin_journal("v1", Some("v2"), 7, &[], None)
+        .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
         .await
         .unwrap();
     journal
@@ -239,7 +240,7 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
     drop(journal);
     // On another runner.
     let other = place.store("journal/state.json");
-    let mut found = other.unfinished().await.unwrap().unwrap();
+    let mut found = other.unfinished(ROLLBACK).await.unwrap().unwrap();
     assert_eq!(found.plan(), Some(("v1", Some("v2"))));
     assert_eq!(found.before("switch"), Some("before"));
     assert!(!is_done(&found, "switch"));
@@ -250,15 +251,18 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
             .place()
             .ends_with("journal/state.json.journals/00000001.jsonl")
     );
-    assert!(store.unfinished().await.unwrap().is_none());
+    assert!(store.unfinished(ROLLBACK).await.unwrap().is_none());
     let raw = place
         .raw("journal/state.json.journals/00000001.jsonl")
         .unwrap();
     assert_eq!(String::from_utf8(raw).unwrap().lines().count(), 5);
-    let second = store.begin_journal("v0", None, 1, &[], None).await.unwrap();
+    let second = store
+        .begin_journal(ROLLBACK, "v0", None, 1, &[], None)
+        .await
+        .unwrap();
     assert!(second.place().ends_with("00000002.jsonl"));
     assert_eq!(
-        other.unfinished().await.unwrap().unwrap().plan(),
+        other.unfinished(ROLLBACK).await.unwrap().unwrap().plan(),
         Some(("v0", None))
     );
 }
@@ -266,10 +270,10 @@ async fn a_journal_is_continued_by_whoever_finds_it(place: &dyn Place) {
 async fn a_journal_that_another_continued_is_left_alone(place: &dyn Place) {
     let store = place.store("forked/state.json");
     let mut ours = store
-        .begin_journal("v1", Some("v2"), 7, &[], None)
+        .begin_journal(ROLLBACK, "v1", Some("v2"), 7, &[], None)
         .await
         .unwrap();
-    let mut theirs = store.unfinished().await.unwrap().unwrap();
+    let mut theirs = store.unfinished(ROLLBACK).await.unwrap().unwrap();
     theirs.intent("switch", None).await.unwrap();
     let error = ours.intent("switch", None).await.unwrap_err();
     assert!(
@@ -277,7 +281,7 @@ async fn a_journal_that_another_continued_is_left_alone(place: &dyn Place) {
         "{error}"
     );
     theirs.done("switch").await.unwrap();
-    let found = store.unfinished().await.unwrap().unwrap();
+    let found = store.unfinished(ROLLBACK).await.unwrap().unwrap();
     assert_eq!(found.lines().len(), 3);
 }
 

@@ -1,0 +1,81 @@
+//! A rollout in progress: a release has a share of the requests, and another one the rest.
+
+use std::collections::BTreeMap;
+
+use config::value::{Share, Side};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which release gets which share, and who said so. It is written before a share grows, and after
+/// one has shrunk: the release never has more than is written here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollout {
+    /// The release that has the share.
+    pub release: String,
+    /// The release that has the rest. An abort gives all to it.
+    pub stable: String,
+    /// The share of `release`, such as `10%`.
+    pub share: Share,
+    /// The side that runs `release` at each place, such as `localhost: green`.
+    pub sides: BTreeMap<String, Side>,
+    /// The shares of a ramp, one after another. Empty where a person set the share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Share>,
+    pub phase: Phase,
+    /// Up to which share it may grow, by `traffic promote`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<Share>,
+    /// Another job or person wants it to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort: Option<AbortRequest>,
+    #[schemars(with = "String")]
+    pub started: Timestamp,
+    /// When the share or the phase changed.
+    #[schemars(with = "String")]
+    pub changed: Timestamp,
+    /// Who began it.
+    pub by: String,
+    /// The workflow run that began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
+/// What is done with a rollout at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The share is being set.
+    Setting,
+    /// The share is in effect and the release is judged.
+    Judging,
+    /// The share is in effect, and `traffic promote` is waited for.
+    Waiting,
+    /// The share is in effect, and nothing goes on by itself.
+    Held,
+    /// The share is being taken away.
+    Aborting,
+}
+
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Setting => "setting",
+            Phase::Judging => "judging",
+            Phase::Waiting => "waiting",
+            Phase::Held => "held",
+            Phase::Aborting => "aborting",
+        }
+    }
+}
+
+/// A wish that a rollout ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AbortRequest {
+    pub by: String,
+    pub reason: String,
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
