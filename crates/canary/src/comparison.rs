@@ -68,6 +68,16 @@ impl Comparison {
         self
     }
 
+    /// What is compared is over: nothing bad is cut short by looking at it early. The sequential judge
+    /// and fixed limits decide as they do live; Kayenta looks once, at all points.
+    #[must_use]
+    pub fn recorded(mut self) -> Comparison {
+        if let By::Kayenta(kayenta) = &mut self.by {
+            kayenta.look_once();
+        }
+        self
+    }
+
     pub fn metrics(&self) -> &[CanaryMetric] {
         &self.metrics
     }

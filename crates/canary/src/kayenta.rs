@@ -63,6 +63,14 @@ impl Kayenta {
         }
     }
 
+    /// Looks at the end alone, as Kayenta does at data of the past.
+    pub(crate) fn look_once(&mut self) {
+        self.watch = Watch::new(Settings {
+            first_look: None,
+            ..self.watch.settings().clone()
+        });
+    }
+
     pub(crate) fn observe(&mut self, interval: &Interval) {
         self.intervals += 1;
         let look = self.watch.push(interval);

@@ -28,7 +28,7 @@ impl Run {
         name: Option<String>,
         place: String,
     ) -> Result<Run, SettingsError> {
-        let comparison = Comparison::new(canary, MOST_MISSING)?;
+        let comparison = Comparison::new(canary, MOST_MISSING)?.recorded();
         let mut metrics = comparison.metrics().iter();
         Ok(Run {
             goes_on: metrics.any(|metric| metric.severity == Severity::Advisory),
@@ -43,7 +43,8 @@ impl Run {
 
     /// The comparison over the same data, drawn.
     pub(super) fn drawn(&self, canary: &Canary) -> Result<Comparison, SettingsError> {
-        let mut comparison = Comparison::new(canary, MOST_MISSING)?.drawn();
+        let comparison = Comparison::new(canary, MOST_MISSING)?;
+        let mut comparison = comparison.recorded().drawn();
         for interval in &self.intervals {
             comparison.observe(interval);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::classify::{Classification, Classified, Metric, classify};
 use super::score::{Grade, Graded, Score, ScoreLimits, Zero, score};
 use crate::measure::{Measure, Tallies, Tally};
-use crate::reading::{Interval, Reading};
+use crate::reading::{Events, Interval, Reading, Side};
 use crate::sequential::Verdict;
 
 /// A metric and the number of each interval that is a point of it.
@@ -22,9 +22,9 @@ pub struct Settings {
     /// Of the groups, in percent.
     pub weights: BTreeMap<String, f64>,
     pub limits: ScoreLimits,
-    /// The interval after which the first interim look is. The look at the end takes any number of
-    /// points.
-    pub first_look: usize,
+    /// The interval after which the first interim look is; `None` looks at the end alone. That look
+    /// takes any number of points.
+    pub first_look: Option<usize>,
 }
 
 impl Settings {
@@ -34,7 +34,7 @@ impl Settings {
             metrics,
             weights: BTreeMap::new(),
             limits: ScoreLimits::default(),
-            first_look: 5,
+            first_look: Some(5),
         }
     }
 }
@@ -91,6 +91,10 @@ impl Watch {
         }
     }
 
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The next interval, and the interim look after it. A grade of `Fail` ends the watch.
     pub fn push(&mut self, interval: &Interval) -> Option<Look> {
         let samples = interval
@@ -109,7 +113,8 @@ impl Watch {
             points.push(reading, watched.measure);
         }
         self.intervals += 1;
-        (self.intervals >= self.settings.first_look).then(|| self.look())
+        let first = self.settings.first_look?;
+        (self.intervals >= first).then(|| self.look())
     }
 
     /// At all points since the start.
@@ -158,7 +163,36 @@ impl Watch {
 }
 
 impl Points {
+    /// Values that are not counted of requests are a point each: an interval may have those of
+    /// several instances, or of several scrapes.
     fn push(&mut self, reading: Option<&Reading>, measure: Measure) {
+        match reading {
+            Some(Reading::Gauge { canary, stable })
+                if measure == Measure::Mean && !canary.is_empty() && !stable.is_empty() =>
+            {
+                self.canary.extend(canary);
+                self.stable.extend(stable);
+                return;
+            }
+            Some(Reading::Count(sides)) => {
+                let values = |side: &Side<Events>| -> Option<Vec<f64>> {
+                    let values = side.parts().iter().map(|part| match part.total() {
+                        None => Some(part.events() as f64),
+                        Some(_) => None,
+                    });
+                    values.collect::<Option<Vec<f64>>>()
+                };
+                if let (Some(canary), Some(stable)) = (values(&sides.canary), values(&sides.stable))
+                    && !canary.is_empty()
+                    && !stable.is_empty()
+                {
+                    self.canary.extend(canary);
+                    self.stable.extend(stable);
+                    return;
+                }
+            }
+            _ => {}
+        }
         let tallies = reading.map(Tallies::of);
         let point = |side: fn(&Tallies) -> Option<&Tally>| {
             let tally = tallies.as_ref().and_then(side);
@@ -180,7 +214,7 @@ impl Points {
 mod tests {
     use super::*;
     use crate::kayenta::prepare::Missing;
-    use crate::reading::{Counts, Side, Sides};
+    use crate::reading::{Counts, Sides};
 
     fn ratio(canary: u64, stable: u64) -> Interval {
         let side = |failed| Side::Whole(Counts::new(failed, 100).unwrap());
@@ -241,6 +275,71 @@ mod tests {
             assert_eq!(watched(settings(), &[]), unknown);
             let empty = Interval::default();
             assert_eq!(watched(settings(), &[empty.clone(), empty]), unknown);
+        }
+    }
+
+    /// The vectors of spinnaker/spinnaker#6278, spinnaker/kayenta#426 and #799: each value an interval,
+    /// several in one, or all in one.
+    #[test]
+    fn values_are_points_however_many_an_interval_has() {
+        let seven: Vec<f64> = (0..10).map(|n| if n < 7 { 100.0 } else { 1.0 }).collect();
+        let eight: Vec<f64> = (0..10).map(|n| if n < 8 { 100.0 } else { 1.0 }).collect();
+        for (canary, stable, wanted) in [
+            (&seven[..], &[1.0; 10][..], Standing::Passed),
+            (&eight, &[1.0; 10], Standing::Failed),
+            (&[0.0, 1.0, 2.0, 1.0, 0.0, 0.0], &[0.0; 6], Standing::Passed),
+            (&[1.0, 4.0, 2.0, 3.0, 1.0], &[0.0; 5], Standing::Failed),
+        ] {
+            for an_interval in [1, 2, 3, 10] {
+                let settings = Settings {
+                    first_look: None,
+                    ..errors(Metric::default())
+                };
+                let of_gauge = |metrics: Vec<Watched>| -> Vec<Watched> {
+                    let gauge = |watched| Watched {
+                        measure: Measure::Mean,
+                        ..watched
+                    };
+                    metrics.into_iter().map(gauge).collect()
+                };
+                let settings = Settings {
+                    metrics: of_gauge(settings.metrics.clone()),
+                    ..settings
+                };
+                let points = canary.chunks(an_interval).zip(stable.chunks(an_interval));
+                let gauges: Vec<Interval> = { points.clone() }
+                    .map(|(canary, stable)| Interval {
+                        metrics: vec![
+                            Reading::Gauge {
+                                canary: canary.to_vec(),
+                                stable: stable.to_vec(),
+                            }
+                            .into(),
+                        ],
+                    })
+                    .collect();
+                let events = |values: &[f64]| {
+                    let events = values
+                        .iter()
+                        .map(|n| Events::from_floats(*n, None).unwrap());
+                    Side::Instances(events.collect())
+                };
+                let counts: Vec<Interval> = points
+                    .map(|(canary, stable)| Interval {
+                        metrics: vec![
+                            Reading::Count(Sides {
+                                canary: events(canary),
+                                stable: events(stable),
+                            })
+                            .into(),
+                        ],
+                    })
+                    .collect();
+                for intervals in [gauges, counts] {
+                    let found = watched(settings.clone(), &intervals);
+                    assert_eq!(found, (None, wanted), "{canary:?} {an_interval}");
+                }
+            }
         }
     }
 
