@@ -112,7 +112,8 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
         Reason::HalvesOfStable => {
             "stable's instances differ from each other: compare instances of one kind, with the same traffic"
         }
-        Reason::RequestsPerInstance { .. } => {
+        Reason::HalvesMayDiffer => LONGER,
+        Reason::RequestsPerInstance { .. } | Reason::UnequalStable { .. } => {
             "compare instances that get as many requests each, such as a fresh baseline beside the canary"
         }
         Reason::Doubt(judge::Doubt::NotWhole) => {

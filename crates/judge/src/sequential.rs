@@ -19,6 +19,7 @@ mod mixture;
 mod numbers;
 mod outlook;
 mod part;
+mod placebo;
 mod plan;
 mod rates;
 mod series;

@@ -143,6 +143,76 @@ fn different_halves_of_stable_are_no_ground_for_a_verdict() {
     }
 }
 
+/// Wherever the bad instances stand in the list, and however many there are.
+#[test]
+fn any_split_of_stable_is_seen_before_a_pass() {
+    let runs = crate::support::runs(40);
+    for (canary, stable) in [
+        (2.5, &[1.0, 1.0, 4.0, 4.0][..]),
+        (1.0, &[1.0, 1.0, 4.0, 4.0]),
+        (2.5, &[1.0, 4.0]),
+        (1.0, &[1.0, 4.0]),
+        (1.75, &[1.0, 1.0, 1.0, 4.0]),
+        (1.0, &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 4.0]),
+        (2.0, &[4.0, 1.0, 1.0, 1.0, 4.0, 1.0, 1.0, 4.0, 1.0]),
+        (1.0, &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 6.0]),
+    ] {
+        for (requests, tolerance) in [(100, 1.5), (1000, 1.5), (1000, 2.0)] {
+            let mut random = Random::new(70);
+            let quiet = (0..runs).filter(|_| {
+                let mut watch = watch(ratio(tolerance, None));
+                for _ in 0..60 {
+                    let mut draw =
+                        |rate: f64| (random.poisson(requests as f64 * 0.01 * rate), requests);
+                    let canary = draw(canary);
+                    let stable: Vec<_> = stable.iter().map(|rate| draw(*rate)).collect();
+                    watch.observe(&by_instance(&[canary], &stable)).unwrap();
+                }
+                !reasons(&watch).contains(&Reason::HalvesOfStable)
+                    || watch.verdict() != Verdict::Inconclusive
+            });
+            let percent = 100.0 * quiet.count() as f64 / runs as f64;
+            crate::support::report(format_args!(
+                "{stable:?}, canary {canary}, {requests} requests, tolerance {tolerance}: \
+                 {percent:.1} % not seen"
+            ));
+            // A canary as good as the better half is almost below the tolerance at 2.
+            let most = if tolerance > 1.9 && canary < 1.1 {
+                8.0
+            } else {
+                2.0
+            };
+            assert!(
+                percent <= crate::support::at_most(most, runs),
+                "{stable:?}, {canary}, {requests}, {tolerance}"
+            );
+        }
+    }
+}
+
+/// Waiting for the placebo costs no time where stable is one thing.
+#[test]
+fn a_good_release_passes_by_instance_about_as_early_as_without() {
+    let runs = crate::support::runs(60);
+    for (instances, latest) in [(1, 5), (3, 9), (9, 16)] {
+        let mut random = Random::new(71);
+        let got = crate::support::found(Verdict::Pass, runs, |_| {
+            crate::support::follow(ratio(2.0, None), &mut random, |_, random| {
+                let mut draw = |total: u64| (random.poisson(total as f64 * 0.01), total);
+                let each = 900 / instances;
+                let canary = draw(each);
+                let stable: Vec<_> = (0..instances).map(|_| draw(each)).collect();
+                by_instance(&[canary], &stable)
+            })
+        });
+        crate::support::report(format_args!(
+            "a good release, {instances} instances: {:.1} % pass ({})",
+            got.percent, got.median
+        ));
+        assert!(got.percent >= 95.0 && got.median <= latest, "{got:?}");
+    }
+}
+
 #[test]
 fn unequal_requests_per_instance_are_no_ground_for_a_verdict() {
     for (requests, verdict) in [(700, Verdict::Inconclusive), (550, Verdict::Pass)] {
@@ -162,16 +232,36 @@ fn unequal_requests_per_instance_are_no_ground_for_a_verdict() {
             verdict != Verdict::Pass
         );
     }
-    // Where the canary's instances are not known, its share says nothing of them.
-    let mut watch = watch(ratio(2.0, None));
-    for _ in 0..60 {
-        let mut interval = by_instance(&[], &[(3, 300), (3, 300)]);
-        if let Some(Reading::Ratio(sides)) = &mut interval.metrics[0].reading {
-            sides.canary = Side::Whole(counts(10, 1000));
+}
+
+/// A canary that is no list is one instance; one with little to do may fail, and cannot pass.
+#[test]
+fn a_canary_without_instances_is_one_instance() {
+    let run = |requests: u64, failed: u64, stable: &[(u64, u64)]| {
+        let mut watch = watch(ratio(2.0, None));
+        for _ in 0..60 {
+            let mut interval = by_instance(&[], stable);
+            if let Some(Reading::Ratio(sides)) = &mut interval.metrics[0].reading {
+                sides.canary = Side::Whole(counts(failed, requests));
+            }
+            watch.observe(&interval).unwrap();
         }
-        watch.observe(&interval).unwrap();
-    }
-    assert_eq!(watch.verdict(), Verdict::Pass);
+        let words = reasons(&watch).iter().any(|reason| {
+            let words = reason.to_string();
+            words.contains("requests per instance")
+        });
+        (watch.verdict(), words)
+    };
+    let three = &[(3, 300); 3];
+    assert_eq!(run(300, 3, three), (Verdict::Pass, false));
+    assert_eq!(run(1000, 10, three), (Verdict::Inconclusive, true));
+    assert_eq!(run(1000, 100, three), (Verdict::Inconclusive, true));
+    assert_eq!(run(100, 1, three), (Verdict::Inconclusive, true));
+    assert_eq!(run(100, 20, three), (Verdict::Fail, true));
+    // One on each side: the share is the router's.
+    assert_eq!(run(100, 1, &[(9, 900)]), (Verdict::Pass, false));
+    let unequal = &[(8, 800), (1, 100)];
+    assert_eq!(run(300, 3, unequal), (Verdict::Inconclusive, true));
 }
 
 #[test]

@@ -22,15 +22,27 @@ impl Clustered {
                 total,
             )
         };
-        let canary = failed(self.canary, self.rate * times);
         let each = self.stable / self.instances;
+        // Instances with as many requests each.
+        let of_canary = (self.canary / each).max(1);
+        let canary = (0..of_canary)
+            .map(|_| failed(self.canary / of_canary, self.rate * times))
+            .collect();
         let stable = (0..self.instances)
             .map(|_| failed(each, self.rate))
             .collect();
         one(Reading::Ratio(Sides {
-            canary: Side::Whole(canary),
+            canary: Side::Instances(canary),
             stable: Side::Instances(stable),
         }))
+    }
+
+    /// With a canary that has the load of an instance of stable: less is no ground for a pass.
+    fn loaded(&self) -> Clustered {
+        Clustered {
+            canary: self.canary.max(self.stable / self.instances),
+            ..*self
+        }
     }
 }
 
@@ -70,7 +82,7 @@ fn clustered_errors_of_a_quiet_canary_fail_in_at_most_two_of_a_hundred_rollouts(
                     instances,
                 };
                 let fails = wrong(&traffic, Verdict::Fail, 1.0, runs);
-                let passes = wrong(&traffic, Verdict::Pass, 2.0, runs);
+                let passes = wrong(&traffic.loaded(), Verdict::Pass, 2.0, runs);
                 report(format_args!(
                     "{canary}+{stable}, {rate}, variance {variance}, {instances} instances: \
                      false fail {fails:.2} %, false pass {passes:.2} %"

@@ -43,13 +43,19 @@ pub(crate) struct Clustering {
 impl Clustering {
     /// One interval of one side's instances.
     pub(crate) fn add(&mut self, instances: &[Part]) {
-        let Part { failed, exposure } = Part::sum(instances);
+        let exposure = Part::sum(instances).exposure;
+        let shares = instances.iter().map(|part| part.exposure / exposure);
+        self.add_expected(instances, shares);
+    }
+
+    /// One interval of instances whose errors are expected to be these shares of all.
+    pub(crate) fn add_expected(&mut self, instances: &[Part], shares: impl Iterator<Item = f64>) {
+        let failed = Part::sum(instances).failed;
         let serving = instances.iter().filter(|part| part.exposure > 0.0).count();
         if serving < 2 || failed == 0.0 {
             return;
         }
-        for part in instances {
-            let share = part.exposure / exposure;
+        for (part, share) in instances.iter().zip(shares) {
             self.squares += (part.failed - failed * share).powi(2);
             self.expected += failed * share * (1.0 - share);
         }

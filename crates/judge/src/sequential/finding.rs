@@ -101,10 +101,17 @@ pub enum Reason {
     Doubt(Doubt),
     /// The same test found a difference between two halves of stable.
     HalvesOfStable,
+    /// It may still find one: a pass waits.
+    HalvesMayDiffer,
     /// Requests of an instance and interval.
     RequestsPerInstance {
         canary: f64,
         stable: f64,
+    },
+    /// The most and the fewest requests of stable's instances in an interval.
+    UnequalStable {
+        most: f64,
+        fewest: f64,
     },
     NoCommonBounds,
     FewBlocks {
@@ -131,11 +138,19 @@ impl fmt::Display for Reason {
             Reason::Doubt(doubt) => doubt.fmt(f),
             Reason::HalvesOfStable => write!(
                 f,
-                "the two halves of stable differ as a bad canary would: the comparison cannot be trusted"
+                "two halves of stable differ as a bad canary would: the comparison cannot be trusted"
+            ),
+            Reason::HalvesMayDiffer => write!(
+                f,
+                "two halves of stable may differ as a bad canary would: a pass waits until that is known"
             ),
             Reason::RequestsPerInstance { canary, stable } => write!(
                 f,
                 "requests per instance differ more than twofold: {canary:.1} on the canary, {stable:.1} on stable in an interval"
+            ),
+            Reason::UnequalStable { most, fewest } => write!(
+                f,
+                "requests per instance differ more than twofold within stable: {most:.1} and {fewest:.1} in an interval"
             ),
             Reason::NoCommonBounds => write!(f, "the histograms have no bound in common"),
             Reason::FewBlocks { blocks, scrapes } => write!(

@@ -162,7 +162,12 @@ impl Latency {
     }
 
     pub(crate) fn ln_placebo(&self, variances: &[Option<f64>]) -> f64 {
-        self.average(variances, Rates::ln_placebo)
+        let assumed = self.buckets.variance(ASSUMED);
+        self.average(variances, |rates, _| rates.ln_placebo(assumed))
+    }
+
+    pub(crate) fn is_placebo_told(&self) -> bool {
+        self.bounds.iter().all(|(_, rates)| rates.is_placebo_told())
     }
 
     fn average(&self, variances: &[Option<f64>], ln: impl Fn(&Rates, Option<f64>) -> f64) -> f64 {

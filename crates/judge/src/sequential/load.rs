@@ -1,11 +1,27 @@
-//! Whether an instance of the canary serves about as many requests as one of stable. Where it does
-//! not, errors that depend on the load are no errors of the release.
+//! Whether each instance serves about as many requests as any other. Where it does not, errors that
+//! depend on the load are no errors of the release.
+//!
+//! - It is asked where stable's instances are known: a list of two or more, or lists on both sides.
+//!   With one instance on each side the router's split is the canary's share, and there is nothing
+//!   to compare.
+//! - A canary that is no list is one instance.
+//! - A canary with more than twice the load may fail for that alone, and stable's instances with
+//!   more than twice the load of others are not one thing: then there is no verdict.
+//! - A canary with less than half the load is judged under conditions that are too good: it can
+//!   fail, and a pass would say nothing of its behaviour under the full load.
 
-/// Requests and instances, summed over the intervals in which both sides' instances were known.
-#[derive(Clone, Copy, Debug, Default)]
+use crate::sequential::finding::Reason;
+
+/// Requests and instances, summed over the intervals in which stable's instances were known.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Load {
     canary: Served,
     stable: Served,
+    intervals: f64,
+    /// The requests of each of stable's instances, by its place in the list, while that has the
+    /// same length.
+    each: Vec<f64>,
+    intervals_of_each: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,33 +30,153 @@ struct Served {
     instances: f64,
 }
 
-/// One side's instances may have so many times the requests of the other's.
+/// Requests per instance and interval, where they are unequal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Unequal {
+    /// The canary has more, or less.
+    More {
+        canary: f64,
+        stable: f64,
+    },
+    Less {
+        canary: f64,
+        stable: f64,
+    },
+    /// The most and the fewest of stable's instances.
+    WithinStable {
+        most: f64,
+        fewest: f64,
+    },
+}
+
+/// One may have so many times the requests of the other.
 const MOST: f64 = 2.0;
+/// Standard deviations of chance.
+const DEVIATIONS: f64 = 3.0;
+
+impl Unequal {
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Unequal::More { canary, stable } | Unequal::Less { canary, stable } => {
+                Reason::RequestsPerInstance { canary, stable }
+            }
+            Unequal::WithinStable { most, fewest } => Reason::UnequalStable { most, fewest },
+        }
+    }
+}
 
 impl Load {
-    pub(crate) fn add(&mut self, canary: (f64, usize), stable: (f64, usize)) {
-        for (side, (requests, instances)) in
-            [(&mut self.canary, canary), (&mut self.stable, stable)]
-        {
-            side.requests += requests;
-            side.instances += instances as f64;
+    /// The requests of each instance in an interval. `canary` is `None` where it is one whole.
+    pub(crate) fn add(&mut self, canary: (f64, Option<usize>), stable: &[f64]) {
+        let (requests, instances) = canary;
+        if stable.len() < 2 && (stable.is_empty() || instances.is_none_or(|count| count < 2)) {
+            return;
+        }
+        self.intervals += 1.0;
+        self.canary.requests += requests;
+        self.canary.instances += instances.unwrap_or(1) as f64;
+        self.stable.requests += stable.iter().sum::<f64>();
+        self.stable.instances += stable.len() as f64;
+        if self.each.len() != stable.len() {
+            (self.each, self.intervals_of_each) = (vec![0.0; stable.len()], 0.0);
+        }
+        self.intervals_of_each += 1.0;
+        for (each, requests) in self.each.iter_mut().zip(stable) {
+            *each += requests;
         }
     }
 
-    /// The requests of an instance and interval on both sides, where they are too different for
-    /// chance (three standard deviations).
-    pub(crate) fn unequal(&self) -> Option<(f64, f64)> {
+    /// What is too different for chance.
+    pub(crate) fn unequal(&self) -> Option<Unequal> {
+        self.within_stable().or_else(|| self.between_sides())
+    }
+
+    fn between_sides(&self) -> Option<Unequal> {
         let sides = [self.canary, self.stable];
         if sides.iter().any(|side| side.instances == 0.0) {
             return None;
         }
         let [canary, stable] = sides.map(|side| side.requests / side.instances);
-        let spread = sides.map(|side| side.requests / (side.instances * side.instances));
-        let is_above = |high: f64, low: f64, of_high: f64, of_low: f64| {
-            high - MOST * low > 3.0 * (of_high + MOST * MOST * of_low).sqrt()
-        };
-        let unequal = is_above(canary, stable, spread[0], spread[1])
-            || is_above(stable, canary, spread[1], spread[0]);
-        unequal.then_some((canary, stable))
+        let [of_canary, of_stable] =
+            sides.map(|side| side.requests / (side.instances * side.instances));
+        if is_above((canary, of_canary), (stable, of_stable)) {
+            Some(Unequal::More { canary, stable })
+        } else if is_above((stable, of_stable), (canary, of_canary)) {
+            Some(Unequal::Less { canary, stable })
+        } else {
+            None
+        }
+    }
+
+    /// An instance that serves nothing at all is a spare one.
+    fn within_stable(&self) -> Option<Unequal> {
+        let serving = self.each.iter().filter(|requests| **requests > 0.0);
+        let (fewest, most) = serving.fold((f64::INFINITY, 0.0_f64), |(low, high), requests| {
+            (low.min(*requests), high.max(*requests))
+        });
+        let intervals = self.intervals_of_each;
+        let [fewest, most] =
+            [fewest, most].map(|requests| (requests / intervals, requests / intervals.powi(2)));
+        is_above(most, fewest).then_some(Unequal::WithinStable {
+            most: most.0,
+            fewest: fewest.0,
+        })
+    }
+}
+
+/// Whether a number is more than twice another one; each with its variance.
+fn is_above((high, of_high): (f64, f64), (low, of_low): (f64, f64)) -> bool {
+    high - MOST * low > DEVIATIONS * (of_high + MOST * MOST * of_low).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unequal(canary: (f64, Option<usize>), stable: &[f64]) -> Option<Unequal> {
+        let mut load = Load::default();
+        for _ in 0..10 {
+            load.add(canary, stable);
+        }
+        load.unequal()
+    }
+
+    #[test]
+    fn a_router_with_one_to_nine_is_fair_to_one_and_nine_instances() {
+        assert_eq!(unequal((100.0, None), &[100.0; 9]), None);
+        assert_eq!(unequal((100.0, Some(1)), &[100.0; 9]), None);
+        // One on each side: the share is what was asked for.
+        assert_eq!(unequal((100.0, None), &[900.0]), None);
+        assert_eq!(unequal((100.0, Some(1)), &[900.0]), None);
+        assert_eq!(
+            unequal((100.0, None), &[300.0; 3]),
+            Some(Unequal::Less {
+                canary: 100.0,
+                stable: 300.0
+            })
+        );
+        assert_eq!(
+            unequal((500.0, None), &[100.0; 5]),
+            Some(Unequal::More {
+                canary: 500.0,
+                stable: 100.0
+            })
+        );
+        assert_eq!(unequal((500.0, Some(5)), &[100.0; 5]), None);
+    }
+
+    #[test]
+    fn stables_own_instances_are_compared_and_a_spare_one_is_not() {
+        assert_eq!(
+            unequal((300.0, None), &[500.0, 100.0]),
+            Some(Unequal::WithinStable {
+                most: 500.0,
+                fewest: 100.0
+            })
+        );
+        assert_eq!(unequal((300.0, None), &[400.0, 250.0]), None);
+        assert_eq!(unequal((300.0, None), &[600.0, 0.0]), None);
+        // By chance one of many has few.
+        assert_eq!(unequal((2.0, None), &[4.0, 1.0, 2.0, 2.0]), None);
     }
 }

@@ -15,7 +15,7 @@ use crate::sequential::clustering::Clustering;
 use crate::sequential::mixture::{Mixture, Weights};
 use crate::sequential::numbers::ln_mean_exp;
 use crate::sequential::part::Part;
-use crate::sequential::series::Series;
+use crate::sequential::placebo::Placebo;
 
 /// Most bad releases have up to four times the errors of stable.
 pub(crate) const RATIOS: f64 = 4.0;
@@ -44,14 +44,14 @@ pub(crate) struct Limits {
 
 /// Evidence of harm.
 #[derive(Clone, Debug)]
-struct Harm {
+pub(crate) struct Harm {
     ratio: Mixture,
     absolute: Option<Absolute>,
     canary: Shown,
 }
 
 impl Harm {
-    fn new(limits: Limits) -> Harm {
+    pub(crate) fn new(limits: Limits) -> Harm {
         Harm {
             ratio: Mixture::above(limits.tolerance, limits.spread),
             absolute: limits.at_most.map(Absolute::above),
@@ -59,7 +59,7 @@ impl Harm {
         }
     }
 
-    fn add(&mut self, canary: Part, stable: Part, intervals: f64) {
+    pub(crate) fn add(&mut self, canary: Part, stable: Part, intervals: f64) {
         let share = canary.exposure / (canary.exposure + stable.exposure);
         self.ratio
             .add(canary.failed, stable.failed, share, intervals);
@@ -74,6 +74,15 @@ impl Harm {
             Some(absolute) => ratio.min(absolute.ln_e(self.canary, variance)),
         }
     }
+
+    /// With the evidence of the ratio divided by a variance: see [`Mixture::ln_e_divided`].
+    pub(crate) fn ln_e_divided(&self, variance: f64) -> f64 {
+        let ratio = self.ratio.ln_e_divided(variance);
+        match &self.absolute {
+            None => ratio,
+            Some(absolute) => ratio.min(absolute.ln_e(self.canary, Some(variance))),
+        }
+    }
 }
 
 /// Both tests of one kind of error, with what their guarantee rests on.
@@ -82,8 +91,7 @@ pub(crate) struct Rates {
     harm: Harm,
     harmless: Mixture,
     negligible: Option<Absolute>,
-    /// Present once stable was seen by instance: the errors' variance, and the two halves of
-    /// stable, each as if it were the canary.
+    /// Present once stable was seen by instance.
     instances: Option<Box<Instances>>,
     strata: Strata,
     stable: Part,
@@ -94,40 +102,7 @@ pub(crate) struct Rates {
 struct Instances {
     clustering: Clustering,
     bursts: Bursts,
-    halves: [Half; 2],
-}
-
-/// One half of stable as if it were the canary. Halves that always differ look like clusters of
-/// errors; a t-test over the intervals, which needs no variance, tells them from those.
-#[derive(Clone, Debug)]
-struct Half {
-    harm: Harm,
-    excess: Series,
-}
-
-impl Half {
-    fn new(limits: Limits) -> Half {
-        Half {
-            harm: Harm::new(limits),
-            excess: Series::default(),
-        }
-    }
-
-    fn add(&mut self, own: Part, other: Part, limits: Limits) {
-        self.harm.add(own, other, 1.0);
-        let tolerated = (limits.tolerance * other.rate()).max(limits.at_most.unwrap_or(0.0));
-        self.excess.add(own.rate() - tolerated, 1);
-    }
-
-    fn ln_e(&self, variance: Option<f64>) -> f64 {
-        let variance = variance.unwrap_or(1.0);
-        let ratio = self.harm.ratio.ln_e_divided(variance);
-        let harm = match &self.harm.absolute {
-            None => ratio,
-            Some(absolute) => ratio.min(absolute.ln_e(self.harm.canary, Some(variance))),
-        };
-        ln_mean_exp(&[harm, self.excess.ln_e().0])
-    }
+    placebo: Placebo,
 }
 
 impl Rates {
@@ -185,16 +160,11 @@ impl Rates {
             Box::new(Instances {
                 clustering: Clustering::default(),
                 bursts: Bursts::default(),
-                halves: [Half::new(limits), Half::new(limits)],
+                placebo: Placebo::new(limits),
             })
         });
         instances.clustering.add(stable);
-        let even = Part::sum(stable.iter().step_by(2));
-        let odd = Part::sum(stable.iter().skip(1).step_by(2));
-        if even.exposure > 0.0 && odd.exposure > 0.0 {
-            instances.halves[0].add(even, odd, limits);
-            instances.halves[1].add(odd, even, limits);
-        }
+        instances.placebo.add(stable);
     }
 
     pub(crate) fn band(&self, chance: f64, variance: Option<f64>) -> Band {
@@ -252,15 +222,22 @@ impl Rates {
         })
     }
 
-    /// Evidence that one half of stable does the other one harm, which would be an error of the
-    /// data or of the assumptions.
-    pub(crate) fn ln_placebo(&self, variance: Option<f64>) -> f64 {
-        match &self.instances {
-            None => 0.0,
-            Some(instances) => {
-                let [even, odd] = &instances.halves;
-                ln_mean_exp(&[even.ln_e(variance), odd.ln_e(variance)])
-            }
-        }
+    /// Evidence that one half of stable does the other one harm: that of the data or the
+    /// assumptions are in error.
+    pub(crate) fn ln_placebo(&self, assumed: f64) -> f64 {
+        let instances = self.instances.as_ref();
+        instances.map_or(0.0, |instances| instances.placebo.ln_e(assumed))
+    }
+
+    /// Whether the halves of stable may well differ.
+    pub(crate) fn is_placebo_leaning(&self, assumed: f64) -> bool {
+        let instances = self.instances.as_ref();
+        instances.is_some_and(|instances| instances.placebo.leans(assumed))
+    }
+
+    /// Whether a difference between the halves of stable would be seen by now.
+    pub(crate) fn is_placebo_told(&self) -> bool {
+        let instances = self.instances.as_ref();
+        instances.is_none_or(|instances| instances.placebo.can_tell())
     }
 }

@@ -6,7 +6,7 @@ use crate::reading::{Doubt, Sample};
 use crate::sequential::clustering::ASSUMED;
 use crate::sequential::finding::{Assumption, BoundFigures, Figures, Reason, Verdict};
 use crate::sequential::latency::Latency;
-use crate::sequential::load::Load;
+use crate::sequential::load::{Load, Unequal};
 use crate::sequential::outlook::{Time, at_best};
 use crate::sequential::rates::Rates;
 use crate::sequential::settings::{Chance, Rule};
@@ -64,6 +64,11 @@ impl State {
         self.halves_differ |= self.weighed.placebo >= limit;
     }
 
+    /// Whether the halves of stable may differ: what they show so far points that way.
+    pub(crate) fn halves_may_differ(&self) -> bool {
+        self.weighed.is_placebo_leaning
+    }
+
     pub(crate) fn is(&self, verdict: Verdict) -> bool {
         self.verdict.is_some_and(|(own, _)| own == verdict)
     }
@@ -72,7 +77,7 @@ impl State {
     pub(crate) fn is_comparable(&self) -> bool {
         !self.halves_differ
             && !self.doubts.iter().any(|doubt| doubt.is_of_comparison())
-            && self.load.unequal().is_none()
+            && matches!(self.load.unequal(), None | Some(Unequal::Less { .. }))
     }
 
     /// Evidence of harm; where the sides cannot be compared, there is none.
@@ -84,9 +89,9 @@ impl State {
         }
     }
 
-    /// Evidence against harm. What a doubt is about may hide harm.
+    /// Evidence against harm. What a doubt is about may hide harm, and so may a light load.
     pub(crate) fn ln_pass(&self) -> f64 {
-        if self.is_comparable() && self.doubts.is_empty() {
+        if self.is_comparable() && self.doubts.is_empty() && self.load.unequal().is_none() {
             self.weighed.pass
         } else {
             f64::NEG_INFINITY
@@ -105,9 +110,10 @@ impl State {
         if self.halves_differ {
             reasons.push(Reason::HalvesOfStable);
         }
-        if let Some((canary, stable)) = self.load.unequal() {
-            reasons.push(Reason::RequestsPerInstance { canary, stable });
+        if !self.halves_differ && self.halves_may_differ() && self.verdict.is_none() {
+            reasons.push(Reason::HalvesMayDiffer);
         }
+        reasons.extend(self.load.unequal().map(Unequal::reason));
         let doubts = self
             .doubts
             .iter()

@@ -23,6 +23,8 @@ pub(crate) struct Weighed {
     pub(crate) pass: f64,
     /// Of one half of stable against the other one.
     pub(crate) placebo: f64,
+    /// Whether the halves of stable may well differ.
+    pub(crate) is_placebo_leaning: bool,
 }
 
 /// What an interval was to a test.
@@ -105,15 +107,19 @@ impl Test {
                 Weighed {
                     fail: rates.ln_fail(variance),
                     pass: rates.ln_pass(variance),
-                    placebo: rates.ln_placebo(variance),
+                    placebo: rates.ln_placebo(ASSUMED),
+                    is_placebo_leaning: rates.is_placebo_leaning(ASSUMED),
                 }
             }
             Test::Latency(latency) => {
                 let variances = latency.variances();
+                let placebo = latency.ln_placebo(&variances);
                 Weighed {
                     fail: latency.ln_fail(&variances),
                     pass: latency.ln_pass(&variances),
-                    placebo: latency.ln_placebo(&variances),
+                    placebo,
+                    // A mean over bounds, some of which know nothing.
+                    is_placebo_leaning: placebo > 0.1,
                 }
             }
             Test::Gauge(gauge) => {
@@ -122,8 +128,18 @@ impl Test {
                     fail,
                     pass,
                     placebo: gauge.ln_placebo(),
+                    is_placebo_leaning: false,
                 }
             }
+        }
+    }
+
+    /// Whether a difference between the halves of stable would be seen by now.
+    pub(crate) fn is_placebo_told(&self) -> bool {
+        match self {
+            Test::Rates(rates) => rates.is_placebo_told(),
+            Test::Latency(latency) => latency.is_placebo_told(),
+            Test::Gauge(_) => true,
         }
     }
 
@@ -167,13 +183,15 @@ fn add_parts<T>(rates: &mut Rates, sides: &Sides<T>, part: impl Fn(&T) -> Part) 
     }
 }
 
+/// Nothing where a part has no total.
 fn serve<T>(load: &mut Load, sides: &Sides<T>, total: impl Fn(&T) -> Option<u64>) {
-    let served = |side: &Side<T>| -> Option<(f64, usize)> {
-        let totals: Option<Vec<u64>> = side.parts().iter().map(&total).collect();
-        let requests = totals?.iter().map(|total| *total as f64).sum();
-        Some((requests, side.instances()?))
+    let requests = |side: &Side<T>| -> Option<Vec<f64>> {
+        let totals = side.parts().iter().map(&total);
+        totals.map(|total| Some(total? as f64)).collect()
     };
-    if let (Some(canary), Some(stable)) = (served(&sides.canary), served(&sides.stable)) {
-        load.add(canary, stable);
+    if let (Some(canary), Some(stable)) = (requests(&sides.canary), requests(&sides.stable))
+        && matches!(sides.stable, Side::Instances(_))
+    {
+        load.add((canary.iter().sum(), sides.canary.instances()), &stable);
     }
 }

@@ -117,6 +117,8 @@ impl Watch {
                 && state.seen > 0
                 && f64::from(state.missing) <= most_missing
                 && state.ln_pass() >= beta.limit()
+                && !state.halves_may_differ()
+                && (is_last || state.test.is_placebo_told())
                 && (is_last || !state.test.is_early(beta.limit()))
             {
                 state.verdict = Some((Verdict::Pass, at));
@@ -237,7 +239,11 @@ impl Watch {
                     pass_in_reach: false,
                     missing_requests,
                 }) => Reason::Futile { missing_requests },
-                _ if pass.ln_e >= pass.limit && state.test.is_early(pass.limit) => Reason::Early,
+                _ if pass.ln_e >= pass.limit
+                    && (state.test.is_early(pass.limit) || !state.test.is_placebo_told()) =>
+                {
+                    Reason::Early
+                }
                 _ => Reason::Undecided,
             };
             reasons.push(reason);
