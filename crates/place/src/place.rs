@@ -1,6 +1,7 @@
 //! Where a step is made: here, or at a host of the configuration. Scripts and files in the same
 //! way at both.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::error::Error;
 
 /// Far more than a file that a target rewrites.
 const MAX_FILE: usize = 1 << 20;
+/// Linux takes no argument of a program that is longer (`MAX_ARG_STRLEN`).
+const MAX_ARGUMENT: usize = (128 << 10) - 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -63,16 +66,46 @@ pub enum Effect {
 
 /// The ways to all places; one login a host, for everything that asks there.
 #[derive(Clone, Debug)]
-pub struct Places(Hosts);
+pub struct Places {
+    hosts: Hosts,
+    /// A command that runs the words after it inside a container of a place.
+    inside: Option<String>,
+}
 
 impl Places {
     pub fn new(hosts: &Configured, env: &Env) -> Places {
-        Places(Hosts::new(hosts, env))
+        Places {
+            hosts: Hosts::new(hosts, env),
+            inside: None,
+        }
     }
 
     /// The same logins, for probes.
     pub fn hosts(&self) -> Hosts {
-        self.0.clone()
+        self.hosts.clone()
+    }
+
+    /// The same places, whose scripts and files are those inside a container: `exec` is a command of
+    /// the user's, such as `docker exec nginx`, that runs the words after it there.
+    #[must_use]
+    pub fn inside(&self, exec: Option<&str>) -> Places {
+        Places {
+            hosts: self.hosts(),
+            inside: exec.map(str::to_owned),
+        }
+    }
+
+    /// A script as the place gets it.
+    fn handed<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Error> {
+        let Some(exec) = &self.inside else {
+            return Ok(Cow::Borrowed(text));
+        };
+        let handed = format!("{exec} sh -c {}", quote(text));
+        // It is one argument of a program, for which the kernel has a limit.
+        if handed.len() > MAX_ARGUMENT {
+            return Err(Error::TooLarge.at(format!("a script for `{exec}`")));
+        }
+        Ok(Cow::Owned(handed))
     }
 
     /// Runs a script in `sh`. Values go into it as [`quote`]d words.
@@ -83,6 +116,7 @@ impl Places {
         effect: Effect,
         timeout: Duration,
     ) -> Result<Ran, Error> {
+        let text = &*self.handed(text)?;
         match place {
             Place::Here => {
                 let script = Script {
@@ -94,7 +128,7 @@ impl Places {
                 ran.map(Ran::from).map_err(not_started)
             }
             Place::Host(name) => {
-                let host = self.0.get(name)?;
+                let host = self.hosts.get(name)?;
                 let limits = Limits {
                     timeout,
                     max_output: MAX_FILE,
@@ -147,7 +181,7 @@ impl Places {
     ) -> Result<String, Error> {
         let text = ours(text);
         let (ran, printed) = match place {
-            Place::Here => {
+            Place::Here if self.inside.is_none() => {
                 let script = Script {
                     text: &text,
                     env: env.to_vec(),
@@ -167,11 +201,11 @@ impl Places {
                 let ran = ran.map(Ran::from).map_err(not_started)?;
                 (Ran { dropped, ..ran }, printed)
             }
-            Place::Host(_) => {
+            _ => {
                 let export =
                     |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
                 let text: String = env.iter().map(export).chain([text]).collect();
-                let ran = self.run(place, &text, effect, timeout).await?;
+                let ran = self.run_whole(place, &text, effect, timeout).await?;
                 let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
                 (ran, printed)
             }
@@ -180,6 +214,26 @@ impl Places {
             return Err(Error::TooLong(MAX_FILE).at(what));
         }
         ended(ran, what).map(|_| printed)
+    }
+
+    /// Runs a script of which every byte that it prints is wanted.
+    async fn run_whole(
+        &self,
+        place: &Place,
+        text: &str,
+        effect: Effect,
+        timeout: Duration,
+    ) -> Result<Ran, Error> {
+        let Place::Here = place else {
+            return self.run(place, text, effect, timeout).await;
+        };
+        let script = Script {
+            text: &self.handed(text)?,
+            env: Vec::new(),
+            timeout,
+        };
+        let ran = remote::local::whole(&script, MAX_FILE as u64).await;
+        ran.map(Ran::from).map_err(not_started)
     }
 
     /// One of the user's own commands, as they wrote it, which must end with 0.
@@ -213,18 +267,20 @@ impl Places {
     ) -> Result<Option<String>, Error> {
         let failed = |cause: Error| cause.at(format!("failed to read {}", path.display()));
         let bytes = match place {
-            Place::Here => match files::read(path, MAX_FILE as u64) {
+            Place::Here if self.inside.is_none() => match files::read(path, MAX_FILE as u64) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(failed(error.into())),
                 Ok(bytes) => bytes,
             },
-            Place::Host(_) => {
+            _ => {
                 let word = path_word(path)?;
                 let script = format!(
                     "if [ -e {word} ] && [ ! -f {word} ]; then echo it is not a regular file >&2; exit 1; fi
 if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 );
-                let ran = self.run(place, &script, Effect::Reads, timeout).await?;
+                let ran = self
+                    .run_whole(place, &script, Effect::Reads, timeout)
+                    .await?;
                 match ran.status {
                     Some(0) if ran.dropped => return Err(failed(Error::TooLarge)),
                     Some(0) => ran.stdout,
@@ -248,7 +304,7 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
         path: &Path,
         timeout: Duration,
     ) -> Result<(), Error> {
-        let Place::Host(_) = place else {
+        if *place == Place::Here && self.inside.is_none() {
             use rustix::fs::{Access, access};
             let file = path.canonicalize();
             let file = file.map_err(|error| Error::from(error).at(path.display()))?;
@@ -258,10 +314,10 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 let what = format!("cannot write in {}", folder.display());
                 Error::from(std::io::Error::from(error)).at(what)
             });
-        };
+        }
         let check = format!(
-            "file=$(readlink -f -- {})\nfolder=$(dirname -- \"$file\")\n\
-             [ -w \"$folder\" ] || {{ printf 'cannot write in %s\\n' \"$folder\" >&2; exit 1; }}\n",
+            "path=$(readlink -f -- {})\nfolder=$(dirname -- \"$path\")\n\
+             [ -w \"$folder\" ] || {{ printf 'cannot write in %s\\n' \"$folder\" >&2; exit 1; }}\n{NOT_MOUNTED}",
             path_word(path)?
         );
         let what = "the upstream file";
@@ -282,14 +338,20 @@ if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
     ) -> Result<(), Error> {
         let failed = |cause: Error| cause.at(format!("failed to write {}", path.display()));
         match place {
-            Place::Here => {
+            Place::Here if self.inside.is_none() => {
                 state::atomic::replace(path, text.as_bytes()).map_err(|error| failed(error.into()))
             }
-            Place::Host(_) => {
+            _ => {
                 if text.contains('\0') {
                     return Err(failed(Error::Unfit("it holds a NUL".to_owned())));
                 }
-                let script = format!("path={}\ntext={}\n{REPLACE}", path_word(path)?, quote(text));
+                // In a shell of its own: a script's end is how it proves that it ran.
+                let script = format!(
+                    "path={}\ntext={}\n(\nset -eu\n\
+                     if [ -L \"$path\" ]; then path=$(readlink -f -- \"$path\"); fi\n{NOT_MOUNTED}{REPLACE})",
+                    path_word(path)?,
+                    quote(text)
+                );
                 let ran = self.run(place, &script, Effect::Changes, timeout).await?;
                 match ran.status {
                     Some(0) => Ok(()),
@@ -320,26 +382,36 @@ fn not_started(cause: std::io::Error) -> Error {
     }
 }
 
-/// Temporary file beside it, sync, rename, sync the folder. In a shell of its own: a script's end is
-/// how it proves that it ran.
-const REPLACE: &str = r#"(
-set -eu
-if [ -L "$path" ]; then path=$(readlink -f -- "$path"); fi
-folder=$(dirname -- "$path")
+/// Temporary file beside it, sync, rename, sync the folder; with the options that busybox has too.
+const REPLACE: &str = r#"folder=$(dirname -- "$path")
 new=$(mktemp -- "$folder/.deploy-guard-XXXXXX")
 trap 'rm -f -- "$new"' EXIT
 printf %s "$text" >"$new"
 if [ -e "$path" ]; then
-  chmod --reference="$path" -- "$new"
-  chown --reference="$path" -- "$new" 2>/dev/null || :
+  chmod "$(stat -c %a -- "$path")" -- "$new"
+  chown "$(stat -c %u:%g -- "$path")" -- "$new" 2>/dev/null || :
 else
   chmod 0644 -- "$new"
-  chown --reference="$folder" -- "$new" 2>/dev/null || :
+  chown "$(stat -c %u:%g -- "$folder")" -- "$new" 2>/dev/null || :
 fi
 sync -- "$new"
 mv -f -- "$new" "$path"
 sync -- "$folder"
-)"#;
+"#;
+
+/// Ends a script where `$path` is a file that is mounted by itself, as `-v FILE:FILE` does with a
+/// container: a mount cannot be replaced, and what is outside of it would stay as it is. The table
+/// writes a space as `\040`.
+const NOT_MOUNTED: &str = r#"if [ -r /proc/self/mountinfo ]; then
+  while read -r _ _ _ _ at _; do
+    case $at in *\\*) at=$(printf %b "$at") ;; esac
+    if [ "$at" = "$path" ]; then
+      printf '%s is mounted as a single file, which cannot be replaced: mount its folder\n' "$path" >&2
+      exit 1
+    fi
+  done </proc/self/mountinfo
+fi
+"#;
 
 /// A path as one word of a shell that no program takes for an option.
 fn path_word(path: &Path) -> Result<String, Error> {

@@ -25,15 +25,31 @@ pub struct Ran {
 impl From<local::Captured> for Ran {
     fn from(captured: local::Captured) -> Ran {
         Ran {
-            status: match captured.exit {
-                local::Exit::Code(code) => Some(code),
-                local::Exit::Signal(_) | local::Exit::TimedOut => None,
-            },
+            status: status(captured.exit),
             exit: captured.exit.to_string(),
             dropped: captured.dropped,
             tail: captured.tail(),
             stdout: captured.stdout.into_bytes(),
         }
+    }
+}
+
+impl From<local::Whole> for Ran {
+    fn from(whole: local::Whole) -> Ran {
+        Ran {
+            status: status(whole.exit),
+            exit: whole.exit.to_string(),
+            dropped: whole.is_cut,
+            tail: whole.tail,
+            stdout: whole.stdout,
+        }
+    }
+}
+
+fn status(exit: local::Exit) -> Option<i32> {
+    match exit {
+        local::Exit::Code(code) => Some(code),
+        local::Exit::Signal(_) | local::Exit::TimedOut => None,
     }
 }
 

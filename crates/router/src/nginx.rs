@@ -1,3 +1,156 @@
-//! nginx.
+//! nginx: the weights in an upstream file divide the requests between two sides.
+//!
+//! `nginx -s reload` ends with 0 while the old configuration stays in force, and nothing in nginx tells
+//! which one is: only answers prove a share.
 
+pub mod site;
 pub mod upstream;
+mod weights;
+
+use config::file::NginxTarget;
+use config::value::Side;
+use place::{Asking, Context, Error, Place};
+
+use self::site::{OVERLAP, Site};
+use crate::entrypoint::Standby;
+use crate::front::{Front, Names};
+use crate::kinds::Kind;
+use crate::router::{Capabilities, Change, Router};
+use crate::split::Split;
+
+const NAMES: Names = Names {
+    section: "traffic",
+    kind: "nginx",
+    shown: "nginx",
+    behind: "side",
+};
+
+struct Nginx<'a> {
+    site: Site<'a>,
+    front: Front<'a>,
+}
+
+impl Kind for NginxTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Router + 'a>, Error> {
+        let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
+        Ok(Box::new(Nginx {
+            site: Site::new(self, NAMES.section, context.places),
+            front: Front::new(NAMES, hosts, release, self.timeout, context)?,
+        }))
+    }
+}
+
+impl Nginx<'_> {
+    fn address(&self, side: Side) -> &str {
+        match side {
+            Side::Blue => &self.site.config.blue,
+            Side::Green => &self.site.config.green,
+        }
+    }
+
+    /// The text of the file as it is, and as it must be for a split.
+    async fn change(&self, place: &Place, split: Split) -> Result<(String, String), Error> {
+        let before = self.site.read(place).await?;
+        let after = self.site.upstream(&before)?.with(split);
+        let after = after.map_err(|why| self.unfit(&why))?;
+        Ok((before, after))
+    }
+
+    fn unfit(&self, why: &impl ToString) -> Error {
+        Error::Unfit(why.to_string()).at(self.site.config.upstream_file.display())
+    }
+
+    async fn put(&self, place: &Place, split: Split) -> Result<(), Error> {
+        let (before, after) = self.change(place, split).await?;
+        if after != before {
+            self.site.write(place, &after).await?;
+        }
+        // Also where the file says so already: that nginx has read it, nothing tells.
+        match self.site.test_and_reload(place).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.site.back(place, &before, error).await),
+        }
+    }
+}
+
+/// The lines that a text has and another one had not.
+fn new_lines(before: &str, after: &str) -> Vec<String> {
+    let old: Vec<&str> = before.lines().collect();
+    let new = after.lines().filter(|line| !old.contains(line));
+    new.map(|line| line.trim().to_owned()).collect()
+}
+
+impl Router for Nginx<'_> {
+    fn kind(&self) -> &'static str {
+        NAMES.kind
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            overlap: OVERLAP,
+            can_sample: true,
+        }
+    }
+
+    fn places(&self) -> &[Place] {
+        self.front.machines.all()
+    }
+
+    fn name(&self, side: Side) -> String {
+        self.address(side).to_owned()
+    }
+
+    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
+        Box::pin(async move {
+            let text = self.site.read(place).await?;
+            let split = self.site.upstream(&text)?.split();
+            split.map_err(|why| self.unfit(&why))
+        })
+    }
+
+    fn loaded<'a>(&'a self, _place: &'a Place) -> Asking<'a, Option<Split>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change> {
+        Box::pin(async move {
+            let (before, after) = self.change(place, split).await?;
+            self.site.may_change(place).await?;
+            Ok(Change {
+                does: format!(
+                    "give {split} in {}, test, reload",
+                    self.site.config.upstream_file.display()
+                ),
+                writes: new_lines(&before, &after),
+                split,
+            })
+        })
+    }
+
+    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String> {
+        Box::pin(self.site.read(place))
+    }
+
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()> {
+        Box::pin(self.put(place, split))
+    }
+
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+        Box::pin(self.site.restore(place, snapshot))
+    }
+
+    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String> {
+        let limit = self.front.timeout.get();
+        let at = Some(self.address(side));
+        Box::pin(self.front.ask(place, at, likely, limit))
+    }
+
+    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+        let limit = self.front.timeout.get();
+        Box::pin(self.front.ask(place, None, likely, limit))
+    }
+
+    fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Standby> {
+        Box::pin(async move { Ok(self.front.standby(self.address(side))) })
+    }
+}

@@ -8,7 +8,11 @@ use crate::fit::{Fit, Fits, LOOK, Misfit};
 use crate::systemd;
 use place::{Asking, Effect, Error, Place, Places, ours, word};
 use router::haproxy::socket::{self, Proxy};
+use router::nginx::site::Site;
 use router::nginx::upstream::{self, Upstream};
+
+/// The section that has the targets.
+const SECTION: &str = "rollback";
 
 /// How a script ends that found what can never be switched, or nothing to switch.
 const NEVER: i32 = 45;
@@ -39,14 +43,14 @@ fits! {
 }
 
 async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<Fit, Error> {
-    let path = &target.upstream_file;
-    let Some(text) = places.read(place, path, LOOK).await? else {
+    let site = Site::new(target, SECTION, places);
+    let Some(text) = site.find(place, LOOK).await? else {
         return Ok(Fit::Missing(Misfit {
-            reason: upstream::no_file(path),
-            hint: upstream::hint(target),
+            reason: upstream::no_file(&target.upstream_file),
+            hint: upstream::hint(target, SECTION),
         }));
     };
-    Ok(match Upstream::of(&text, target) {
+    Ok(match Upstream::of(&text, target, SECTION) {
         Ok(upstream) => Fit::Fits(match upstream.active().as_slice() {
             [] => "neither colour has traffic".to_owned(),
             active => format!("{} has the traffic", active.join(", ")),
@@ -54,7 +58,7 @@ async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<F
         Err(why) => {
             let misfit = Misfit {
                 reason: why.to_string(),
-                hint: why.hint(target),
+                hint: why.hint(target, SECTION),
             };
             match why {
                 upstream::Error::Elsewhere { .. } => Fit::Missing(misfit),
@@ -81,7 +85,7 @@ async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Resu
                 reason: error.to_string(),
                 hint,
             };
-            match (&error, socket::hint(&error, target)) {
+            match (&error, socket::hint(&error, target, SECTION)) {
                 (_, None) => return Err(error),
                 (Error::NoSocket(_), Some(hint)) => Fit::Missing(misfit(hint)),
                 (_, Some(hint)) => Fit::Never(misfit(hint)),

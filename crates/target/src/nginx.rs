@@ -13,13 +13,11 @@ use futures_util::future::join_all;
 use crate::fit::Fits;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
-use place::{Asking, Context, Effect, Error, Place, Step};
-use router::nginx::upstream::{self, Upstream};
+use place::{Asking, Context, Error, Place, Step};
+use router::nginx::site::{OVERLAP, Site};
+use router::nginx::upstream::Upstream;
 use router::{Entrypoint, Front, Names, PROOFS, Proof, Proved, Standby, Streak};
 
-/// From the first right answer on, workers of before may still accept for so long: nginx tells
-/// them to go 100 ms after it has started new ones (`ngx_master_process_cycle`).
-const DRAIN: Duration = Duration::from_millis(105);
 /// After an answer of before, at most.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -31,7 +29,7 @@ const NAMES: Names = Names {
 };
 
 pub(crate) struct Nginx<'a> {
-    config: &'a NginxTarget,
+    site: Site<'a>,
     front: Front<'a>,
 }
 
@@ -39,58 +37,33 @@ impl<'a> Nginx<'a> {
     pub(crate) fn new(config: &'a NginxTarget, context: &Context<'a>) -> Result<Self, Error> {
         let (hosts, release) = (config.hosts.as_ref(), config.release.as_ref());
         let front = Front::new(NAMES, hosts, release, config.timeout, context)?;
-        Ok(Nginx { config, front })
+        let site = Site::new(config, NAMES.section, context.places);
+        Ok(Nginx { site, front })
     }
 
     fn does(&self, release: &str) -> String {
         format!(
             "let {} give all traffic to the colour that runs {release}, test, reload, prove through {}",
-            self.config.upstream_file.display(),
+            self.site.config.upstream_file.display(),
             self.front.question.url
         )
-    }
-
-    async fn read(&self, place: &Place) -> Result<String, Error> {
-        let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
-        let text = self.front.machines.places.read(place, path, limit).await?;
-        text.ok_or_else(|| Error::Missing(upstream::no_file(path)))
-    }
-
-    async fn write(&self, place: &Place, text: &str) -> Result<(), Error> {
-        let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
-        let places = self.front.machines.places;
-        places.replace(place, path, text, limit).await
-    }
-
-    fn upstream<'t>(&self, text: &'t str) -> Result<Upstream<'t>, Error> {
-        Upstream::of(text, self.config).map_err(|error| Error::Unfit(error.to_string()))
     }
 
     /// The release that is served through nginx. Shortly after a reload workers of before it may
     /// still answer, so it is `likely` only if each colour that gets traffic and every answer say
     /// so.
     async fn served(&self, place: &Place, likely: &str) -> Result<String, Error> {
-        let text = self.read(place).await?;
-        let upstream = self.upstream(&text)?;
+        let text = self.site.read(place).await?;
+        let upstream = self.site.upstream(&text)?;
         self.front.served(place, &upstream.active(), likely).await
     }
 
     async fn planned(&self, step: &Step, release: &str) -> Result<String, Error> {
         let place = &step.place;
         let address = self.colour_of(place, release).await?;
-        let text = self.read(place).await?;
-        let switched = self.upstream(&text)?.all_to(&address);
-        let (path, limit) = (&self.config.upstream_file, self.config.timeout.get());
-        let places = self.front.machines.places;
-        places.may_replace(place, path, limit).await?;
-        for command in [&self.config.test, &self.config.reload] {
-            if let Some(proof) = remote::sudo::proof(command) {
-                let what = format!("`{command}`");
-                places
-                    .script(place, &what, &proof, Effect::Reads, limit)
-                    .await?;
-            }
-        }
+        let text = self.site.read(place).await?;
+        let switched = self.site.upstream(&text)?.all_to(&address);
+        self.site.may_change(place).await?;
         let mut does = step.does.clone();
         if switched == text {
             does.push_str(" (the file already does)");
@@ -99,7 +72,7 @@ impl<'a> Nginx<'a> {
     }
 
     fn colours(&self) -> [(&str, &str); 2] {
-        let NginxTarget { blue, green, .. } = self.config;
+        let NginxTarget { blue, green, .. } = self.site.config;
         [("blue", blue), ("green", green)]
     }
 
@@ -117,15 +90,15 @@ impl<'a> Nginx<'a> {
         before: Option<&str>,
     ) -> Result<Applied, Error> {
         let address = self.colour_of(place, release).await?;
-        let text = self.read(place).await?;
+        let text = self.site.read(place).await?;
         let before = before.unwrap_or(&text);
-        let switched = self.upstream(&text)?.all_to(&address);
-        let (rarest, tells) = match self.upstream(before) {
+        let switched = self.site.upstream(&text)?.all_to(&address);
+        let (rarest, tells) = match self.site.upstream(before) {
             Ok(before) => (before.rarest(), !before.may_ask(&address)),
             Err(_) => (1, false),
         };
         if switched != text {
-            self.write(place, &switched).await?;
+            self.site.write(place, &switched).await?;
         }
         match self.reload_and_prove(place, release, rarest).await {
             Ok(Proved { told, first }) => Ok(Applied {
@@ -134,21 +107,7 @@ impl<'a> Nginx<'a> {
                 // first right answer tells.
                 answered: Some(if tells { first } else { Instant::now() }),
             }),
-            Err(error) => Err(match self.restore(place, before).await {
-                Ok(done) => error.then(done),
-                Err(back) => error.stuck(back),
-            }),
-        }
-    }
-
-    async fn restore(&self, place: &Place, before: &str) -> Result<String, Error> {
-        let path = self.config.upstream_file.display();
-        self.write(place, before)
-            .await
-            .map_err(|error| error.at(format!("putting {path} back failed too")))?;
-        match self.command(place, &self.config.reload).await {
-            Ok(_) => Ok(format!("{path} was put back")),
-            Err(error) => Err(error.at(format!("{path} was put back, but nginx did not read it"))),
+            Err(error) => Err(self.site.back(place, before, error).await),
         }
     }
 
@@ -159,21 +118,14 @@ impl<'a> Nginx<'a> {
         release: &str,
         rarest: u32,
     ) -> Result<Proved, Error> {
-        self.command(place, &self.config.test).await?;
-        self.command(place, &self.config.reload).await?;
+        self.site.test_and_reload(place).await?;
         let proof = Proof {
             streak: Streak::new(rarest),
-            drain: DRAIN,
+            drain: OVERLAP,
             pause: PAUSE,
             after: "the reload",
         };
         self.front.prove(place, release, proof).await
-    }
-
-    /// One of the user's own commands, as they wrote it.
-    async fn command(&self, place: &Place, text: &str) -> Result<String, Error> {
-        let (places, limit) = (self.front.machines.places, self.config.timeout.get());
-        places.command(place, text, limit).await
     }
 }
 
@@ -195,7 +147,7 @@ impl Observe for Nginx<'_> {
     fn diagnostics<'a>(&'a self, step: &'a Step) -> Vec<(&'static str, Asking<'a, String>)> {
         let errors = Path::new("/var/log/nginx/error.log");
         vec![
-            ("upstream-file", Box::pin(self.read(&step.place))),
+            ("upstream-file", Box::pin(self.site.read(&step.place))),
             self.front
                 .machines
                 .tail(&step.place, "nginx-errors", errors),
@@ -224,7 +176,7 @@ impl Switch for Nginx<'_> {
         step: &'a Step,
         _transition: Transition<'a>,
     ) -> Asking<'a, Option<String>> {
-        Box::pin(async move { self.read(&step.place).await.map(Some) })
+        Box::pin(async move { self.site.read(&step.place).await.map(Some) })
     }
 
     fn apply<'a>(
@@ -244,7 +196,7 @@ impl Switch for Nginx<'_> {
     ) -> Asking<'a, String> {
         Box::pin(async move {
             let before = before.ok_or(Error::Unnoted("what the file held before is not known"))?;
-            self.restore(&step.place, before).await
+            self.site.restore(&step.place, before).await
         })
     }
 }
@@ -260,9 +212,9 @@ impl Route for Nginx<'_> {
     fn entrypoints(&self) -> Asking<'_, Vec<Entrypoint>> {
         Box::pin(async move {
             let asking = self.front.machines.all().iter().map(|place| async move {
-                let text = self.read(place).await;
+                let text = self.site.read(place).await;
                 let upstream = text.as_ref().map_err(Error::clone);
-                let upstream = upstream.and_then(|text| self.upstream(text));
+                let upstream = upstream.and_then(|text| self.site.upstream(text));
                 let active = upstream.as_ref().map(Upstream::active);
                 let active = active.map_err(Error::clone);
                 self.front.entrypoints(place, &self.colours(), active)

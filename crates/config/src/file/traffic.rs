@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::file::rollback::TargetConfig;
+use crate::file::rollback::{NginxTarget, TargetConfig};
 use crate::value::{Portion, Share, Span, StateAddress};
 use sections::Spot;
 
@@ -17,6 +17,8 @@ pub use command::CommandRouter;
 macro_rules! router_kinds {
     ($with:ident) => {
         $with! {
+            /// The weights in an upstream file of nginx.
+            nginx: NginxTarget,
             /// Commands of yours set and print the share.
             command: CommandRouter,
         }
@@ -25,7 +27,7 @@ macro_rules! router_kinds {
 
 macro_rules! section {
     ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
-        /// Which side gets which share of the requests. Exactly one router: `command`.
+        /// Which side gets which share of the requests. Exactly one router: `nginx` or `command`.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct Traffic {

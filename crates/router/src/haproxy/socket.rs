@@ -48,11 +48,11 @@ impl Server {
 }
 
 /// How HAProxy's configuration or ours must be, where one of them does not let us switch.
-pub fn hint(error: &Error, target: &HaproxyTarget) -> Option<String> {
+pub fn hint(error: &Error, target: &HaproxyTarget, section: &str) -> Option<String> {
     let socket = target.socket.display();
     Some(match error {
         Error::NoBackend(_) => {
-            "name a backend of HAProxy's configuration under `rollback.haproxy.backend`".to_owned()
+            format!("name a backend of HAProxy's configuration under `{section}.haproxy.backend`")
         }
         Error::NoServer { others, .. } => {
             let mut shown = others.clone();
@@ -66,7 +66,7 @@ pub fn hint(error: &Error, target: &HaproxyTarget) -> Option<String> {
                 [] => "it has none".to_owned(),
                 names => format!("it has {}{more}", names.join(", ")),
             };
-            format!("name its two servers under `rollback.haproxy.blue` and `green`; {has}")
+            format!("name its two servers under `{section}.haproxy.blue` and `green`; {has}")
         }
         Error::Level { .. } => {
             format!("HAProxy's configuration must say `stats socket {socket} level admin`")

@@ -35,31 +35,37 @@ pub enum Error {
     },
     #[error(
         "`upstream {one}` and `upstream {other}` give the traffic to different colours: name the one that is \
-         meant under `rollback.nginx.upstream`"
+         meant under `{section}.nginx.upstream`"
     )]
-    Apart { one: String, other: String },
+    Apart {
+        one: String,
+        other: String,
+        section: &'static str,
+    },
 }
 
 impl Error {
     /// How the file or the configuration must be.
-    pub fn hint(&self, target: &NginxTarget) -> String {
+    pub fn hint(&self, target: &NginxTarget, section: &str) -> String {
         match self {
             Error::Apart { one, .. } => format!(
-                "where all traffic goes through one of them, name it: `rollback.nginx.upstream: {one}`; where a \
-                 variable chooses between them, a switch goes under `rollback.command`"
+                "where all traffic goes through one of them, name it: `{section}.nginx.upstream: {one}`; where a \
+                 variable chooses between them, a switch goes under `{section}.command`"
             ),
-            Error::NoLine { .. } | Error::Elsewhere { .. } | Error::TooMany { .. } => hint(target),
+            Error::NoLine { .. } | Error::Elsewhere { .. } | Error::TooMany { .. } => {
+                hint(target, section)
+            }
         }
     }
 }
 
 /// How the file must look.
-pub fn hint(target: &NginxTarget) -> String {
+pub fn hint(target: &NginxTarget, section: &str) -> String {
     let name = target.upstream.as_deref().unwrap_or("shop");
     format!(
-        "a rollback rewrites the address of a `server` line: let {} hold `upstream {name} {{ server {}; }}` with the \
+        "{section} rewrites a `server` line: let {} hold `upstream {name} {{ server {}; }}` with the \
          address of the colour that is live, and let the site say `proxy_pass http://{name};`; what switches in \
-         another way (a variable, a port in `proxy_pass`) goes under `rollback.command`",
+         another way (a variable, a port in `proxy_pass`) goes under `{section}.command`",
         target.upstream_file.display(),
         target.blue
     )
@@ -72,67 +78,105 @@ pub fn no_file(path: &Path) -> String {
 
 /// A `server` line.
 #[derive(Debug)]
-struct Line {
-    address: Range<usize>,
+pub(super) struct Line {
+    /// The position of the word `server`.
+    pub(super) start: usize,
+    pub(super) address: Range<usize>,
     /// The address without quotes.
-    colour: String,
+    pub(super) colour: String,
     /// `down` and `backup`, with the space before each.
-    marks: Vec<Range<usize>>,
-    down: bool,
-    weight: u32,
+    pub(super) marks: Vec<Range<usize>>,
+    pub(super) down: bool,
+    pub(super) weight: u32,
+    /// `weight=9`, where it says so.
+    pub(super) weighs_at: Option<Range<usize>>,
     /// The position of its `;`.
-    end: usize,
+    pub(super) end: usize,
 }
 
 /// The colours' lines in a block: one that names the live colour, or one for each.
 #[derive(Debug, Default)]
-struct Block {
+pub(super) struct Block {
     /// `shop` of `upstream shop`.
-    name: String,
-    lines: Vec<Line>,
-    /// The weights of other servers that get traffic here.
-    others: Vec<u32>,
+    pub(super) name: String,
+    pub(super) lines: Vec<Line>,
+    /// Other servers that get traffic here, and their weights.
+    pub(super) others: Vec<(String, u32)>,
+    /// The directive under which a weight is no share of the requests.
+    pub(super) unshared: Option<String>,
 }
+
+/// What chooses a server by more than its weight; or, as `include` may, brings servers of which this
+/// file says nothing.
+const UNSHARED: [&str; 8] = [
+    "least_conn",
+    "least_time",
+    "ip_hash",
+    "hash",
+    "random",
+    "fair",
+    "sticky",
+    "include",
+];
 
 /// The colours of a file.
 #[derive(Debug)]
 pub struct Upstream<'t> {
-    text: &'t str,
-    blocks: Vec<Block>,
+    pub(super) text: &'t str,
+    pub(super) blocks: Vec<Block>,
+    /// The addresses of blue and green.
+    pub(super) colours: [&'t str; 2],
 }
 
 impl Block {
     /// The colours that get traffic.
     fn active(&self) -> Vec<&str> {
+        let active = self.serving().into_iter();
+        active.map(|line| line.colour.as_str()).collect()
+    }
+
+    /// Their lines.
+    pub(super) fn serving(&self) -> Vec<&Line> {
         let up = |line: &&Line| !line.down;
         let first = |line: &&Line| up(line) && line.marks.is_empty();
-        let mut found: Vec<&Line> = self.lines.iter().filter(first).collect();
+        let found: Vec<&Line> = self.lines.iter().filter(first).collect();
         if found.is_empty() {
             // A backup takes all where no other server does.
-            found = self.lines.iter().filter(up).collect();
+            return self.lines.iter().filter(up).collect();
         }
-        found.iter().map(|line| line.colour.as_str()).collect()
+        found
     }
 
     /// Of how many requests one goes to the server that gets the fewest.
     fn rarest(&self) -> u32 {
         let colours = self.lines.iter().map(|line| line.weight.max(1));
-        let weights = || colours.clone().chain(self.others.iter().copied());
+        let others = self.others.iter().map(|(_, weight)| *weight);
+        let weights = || colours.clone().chain(others.clone());
         let all: u32 = weights().fold(0, u32::saturating_add);
         all.div_ceil(weights().min().unwrap_or(1))
     }
 }
 
 impl<'t> Upstream<'t> {
-    /// The colours of the configured target in its file.
-    pub fn of(text: &'t str, target: &NginxTarget) -> Result<Self, Error> {
+    /// The colours of the configured target in its file; `section` is the one that has the target.
+    pub fn of(
+        text: &'t str,
+        target: &'t NginxTarget,
+        section: &'static str,
+    ) -> Result<Self, Error> {
         let only = target.upstream.as_deref();
-        Upstream::read(text, &target.blue, &target.green, only)
+        Upstream::read(text, [&target.blue, &target.green], only, section)
     }
 
     /// `only`: the name of the one block that is meant.
-    pub fn read(text: &'t str, blue: &str, green: &str, only: Option<&str>) -> Result<Self, Error> {
-        let mut blocks: Vec<Block> = blocks(text, &[blue, green]).into_values().collect();
+    pub(super) fn read(
+        text: &'t str,
+        colours: [&'t str; 2],
+        only: Option<&str>,
+        section: &'static str,
+    ) -> Result<Self, Error> {
+        let [blue, green] = colours;
+        let mut blocks: Vec<Block> = blocks(text, &colours).into_values().collect();
         blocks.retain(|block| only.is_none_or(|name| block.name == name));
         let others = blocks.iter().any(|block| !block.others.is_empty());
         blocks.retain(|block| !block.lines.is_empty());
@@ -166,10 +210,15 @@ impl<'t> Upstream<'t> {
                 return Err(Error::Apart {
                     one: other.name.clone(),
                     other: block.name.clone(),
+                    section,
                 });
             }
         }
-        Ok(Upstream { text, blocks })
+        Ok(Upstream {
+            text,
+            blocks,
+            colours,
+        })
     }
 
     /// The addresses that get traffic.
@@ -210,13 +259,18 @@ impl<'t> Upstream<'t> {
             changes.push((line.address.clone(), colour.to_owned()));
             changes.extend(line.marks.iter().map(|mark| (mark.clone(), String::new())));
         }
-        changes.sort_by_key(|(range, _)| range.start);
-        let mut text = self.text.to_owned();
-        for (range, new) in changes.into_iter().rev() {
-            text.replace_range(range, &new);
-        }
-        text
+        changed(self.text, changes)
     }
+}
+
+/// The text with other words at these places, which do not overlap.
+pub(super) fn changed(text: &str, mut changes: Vec<(Range<usize>, String)>) -> String {
+    changes.sort_by_key(|(range, _)| range.start);
+    let mut text = text.to_owned();
+    for (range, new) in changes.into_iter().rev() {
+        text.replace_range(range, &new);
+    }
+    text
 }
 
 /// The blocks in their order.
@@ -236,8 +290,13 @@ fn blocks(text: &str, colours: &[&str]) -> BTreeMap<usize, Block> {
                     if colours.contains(&line.colour.as_str()) {
                         block.lines.push(line);
                     } else if line.marks.is_empty() {
-                        block.others.push(line.weight.max(1));
+                        block.others.push((line.colour, line.weight.max(1)));
                     }
+                } else if let Some(first) = words.first()
+                    && UNSHARED.contains(&plain(text, first))
+                {
+                    let block = found.entry(block).or_default();
+                    block.unshared = Some(plain(text, first).to_owned());
                 }
                 words.clear();
                 at += 1;
@@ -270,7 +329,7 @@ fn blocks(text: &str, colours: &[&str]) -> BTreeMap<usize, Block> {
 }
 
 /// Where the word ends that begins here.
-fn word(bytes: &[u8], start: usize) -> usize {
+pub(super) fn word(bytes: &[u8], start: usize) -> usize {
     let quote = match bytes[start] {
         quote @ (b'"' | b'\'') => Some(quote),
         _ => None,
@@ -297,7 +356,7 @@ fn word(bytes: &[u8], start: usize) -> usize {
 }
 
 /// A word without quotes.
-fn plain<'t>(text: &'t str, word: &Range<usize>) -> &'t str {
+pub(super) fn plain<'t>(text: &'t str, word: &Range<usize>) -> &'t str {
     text[word.clone()].trim_matches(['"', '\''])
 }
 
@@ -311,11 +370,13 @@ fn line(text: &str, words: &[Range<usize>], end: usize) -> Option<Line> {
         return None;
     }
     let mut line = Line {
+        start: name.start,
         address: address.clone(),
         colour: colour.to_owned(),
         marks: Vec::new(),
         down: false,
         weight: 1,
+        weighs_at: None,
         end,
     };
     let mut before = address.end;
@@ -326,8 +387,10 @@ fn line(text: &str, words: &[Range<usize>], end: usize) -> Option<Line> {
                 line.marks.push(before..word.end);
             }
             other => {
-                let weight = other.strip_prefix("weight=");
-                line.weight = weight.and_then(|n| n.parse().ok()).unwrap_or(line.weight);
+                if let Some(weight) = other.strip_prefix("weight=") {
+                    line.weight = weight.parse().unwrap_or(line.weight);
+                    line.weighs_at = Some(word.clone());
+                }
             }
         }
         before = word.end;
@@ -342,12 +405,16 @@ mod tests {
     const BLUE: &str = "127.0.0.1:8001";
     const GREEN: &str = "127.0.0.1:8002";
 
+    fn read<'t>(text: &'t str, only: Option<&str>) -> Result<Upstream<'t>, Error> {
+        Upstream::read(text, [BLUE, GREEN], only, "rollback")
+    }
+
     fn all_to(text: &str, colour: &str) -> Option<String> {
-        Some(Upstream::read(text, BLUE, GREEN, None).ok()?.all_to(colour))
+        Some(read(text, None).ok()?.all_to(colour))
     }
 
     fn active(text: &str) -> Vec<String> {
-        let upstream = Upstream::read(text, BLUE, GREEN, None).unwrap();
+        let upstream = read(text, None).unwrap();
         upstream.active().into_iter().map(str::to_owned).collect()
     }
 
@@ -379,19 +446,19 @@ mod tests {
         );
         let preview =
             "upstream shop { server 127.0.0.1:8002; } upstream preview { server 127.0.0.1:8001; }";
-        let apart = Upstream::read(preview, BLUE, GREEN, None).err().unwrap();
+        let apart = read(preview, None).err().unwrap();
         assert!(
             apart
                 .to_string()
                 .contains("`upstream shop` and `upstream preview`"),
             "{apart}"
         );
-        let shop = Upstream::read(preview, BLUE, GREEN, Some("shop")).unwrap();
+        let shop = read(preview, Some("shop")).unwrap();
         assert_eq!(
             shop.all_to(BLUE),
             "upstream shop { server 127.0.0.1:8001; } upstream preview { server 127.0.0.1:8001; }"
         );
-        assert!(Upstream::read(preview, BLUE, GREEN, Some("other")).is_err());
+        assert!(read(preview, Some("other")).is_err());
         assert_eq!(
             blue("set $server 127.0.0.1:8001; # server 127.0.0.1:8001;"),
             None
@@ -415,16 +482,10 @@ mod tests {
         assert!(green.contains("8001 weight=95 down;") && green.contains("weight=5 max_fails=1;"));
         let backup = "upstream shop { server 127.0.0.1:8001 down; server 127.0.0.1:8002 backup; }";
         assert_eq!(active(backup), [GREEN]);
-        assert_eq!(
-            Upstream::read(canary, BLUE, GREEN, None).unwrap().rarest(),
-            20
-        );
-        assert_eq!(
-            Upstream::read(backup, BLUE, GREEN, None).unwrap().rarest(),
-            2
-        );
+        assert_eq!(read(canary, None).unwrap().rarest(), 20);
+        assert_eq!(read(backup, None).unwrap().rarest(), 2);
         let pool = "upstream shop { server 127.0.0.1:8001 weight=2; server other:1; server far:1 backup; }";
-        assert_eq!(Upstream::read(pool, BLUE, GREEN, None).unwrap().rarest(), 3);
+        assert_eq!(read(pool, None).unwrap().rarest(), 3);
     }
 
     #[test]
@@ -434,15 +495,15 @@ mod tests {
             "location / { proxy_pass http://127.0.0.1:8001; }",
             "map $host $pool { default blue; }",
         ] {
-            let error = Upstream::read(text, BLUE, GREEN, None).unwrap_err();
+            let error = read(text, None).unwrap_err();
             assert!(matches!(error, Error::NoLine { .. }), "{text}: {error}");
         }
         let socket = "upstream shop { server unix:/run/shop.sock; }";
-        let error = Upstream::read(socket, BLUE, GREEN, None).unwrap_err();
+        let error = read(socket, None).unwrap_err();
         assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
         let pools = "upstream blue_primary { server 127.0.0.1:8001; server 127.0.0.1:8002 backup; }\n\
                      upstream green_primary { server 127.0.0.1:8002; server 127.0.0.1:8001 backup; }\n";
-        let error = Upstream::read(pools, BLUE, GREEN, None).unwrap_err();
+        let error = read(pools, None).unwrap_err();
         assert!(matches!(error, Error::Apart { .. }), "{error}");
     }
 
@@ -462,7 +523,7 @@ mod tests {
             "server '127.0.0.1:8001",
             "x ${y} { server 127.0.0.1:8001; }",
         ] {
-            let _ = Upstream::read(text, BLUE, GREEN, None).map(|upstream| upstream.all_to(GREEN));
+            let _ = read(text, None).map(|upstream| upstream.all_to(GREEN));
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct NginxTarget {
     /// Machines under `hosts:` where nginx runs: `all`, a pattern, or a list; the colours and the URL
     /// are then asked from there, and the commands run there. Default: the machine that runs us.
     pub hosts: Option<HostList>,
+    /// Runs the words after it where nginx is, if that is a container: `docker exec nginx`, with `sudo -n`
+    /// before it where that is needed. `test`, `reload` and the upstream file are then those inside, and
+    /// its folder must be mounted, not the file alone. Default: nginx is no container.
+    pub exec: Option<String>,
     /// Checks nginx's configuration, such as `sudo -n nginx -t`. Default: `nginx -t`.
     #[serde(default = "nginx_test")]
     pub test: String,
@@ -69,7 +73,12 @@ impl TargetConfig for NginxTarget {
         if self.blue == self.green {
             return spot.refuse("green", "both colours have the same address");
         }
-        if self.hosts.is_some() {
+        if let Some(exec) = &self.exec
+            && exec.trim().is_empty()
+        {
+            return spot.refuse("exec", "`exec` is empty");
+        }
+        if self.hosts.is_some() || self.exec.is_some() {
             absolute(spot.key("upstream-file"), &self.upstream_file)?;
         }
         machines(spot.key("hosts"), self.hosts.as_ref())
