@@ -21,6 +21,10 @@ pub struct Comparison {
     deadline: u32,
     /// Of each metric, the first that was wrong with its numbers.
     problems: Vec<Option<String>>,
+    /// Of each metric, the first that was wrong after the verdict, in a recording that goes on.
+    later: Vec<Option<String>>,
+    /// Intervals after the verdict that were not observed.
+    rest: u32,
     /// Of each metric, the intervals without data, and the share of them with which it may pass.
     missing: Vec<u32>,
     most_missing: f64,
@@ -51,6 +55,8 @@ impl Comparison {
         };
         Ok(Comparison {
             problems: vec![None; metrics.len()],
+            later: vec![None; metrics.len()],
+            rest: 0,
             missing: vec![0; metrics.len()],
             most_missing,
             deadline: intervals(canary.deadline, canary.interval),
@@ -93,6 +99,7 @@ impl Comparison {
             return;
         }
         self.intervals += 1;
+        self.rest = self.rest.saturating_sub(1);
         match &mut self.by {
             By::Sequential(watch) => {
                 if let Err(error) = watch.observe(interval) {
@@ -130,6 +137,30 @@ impl Comparison {
     pub fn note(&mut self, metric: usize, problem: String) {
         if let Some(noted) = self.problems.get_mut(metric) {
             noted.get_or_insert(problem);
+        }
+    }
+
+    /// Takes an interval that was recorded after the verdict. It decides nothing, and where its data are
+    /// broken, those before it are not trusted with a pass. `problems` are what is wrong with the
+    /// numbers, for each metric.
+    pub fn observe_rest(&mut self, interval: &Interval, problems: &[Option<String>]) {
+        if self.intervals + self.rest >= self.deadline {
+            return;
+        }
+        self.rest += 1;
+        let samples = interval.metrics.iter().zip(problems);
+        for (later, (sample, problem)) in self.later.iter_mut().zip(samples) {
+            let doubt = || {
+                let doubts: Vec<String> = sample.doubts.iter().map(ToString::to_string).collect();
+                (!doubts.is_empty()).then(|| doubts.join(", "))
+            };
+            let missing = || {
+                let is_missing = sample.reading.is_none();
+                is_missing.then(|| "an interval has no data".to_owned())
+            };
+            if later.is_none() {
+                *later = problem.clone().or_else(doubt).or_else(missing);
+            }
         }
     }
 
@@ -183,6 +214,18 @@ impl Comparison {
             // What was decided before the first of them stands.
             if finding.verdict == Verdict::Inconclusive {
                 finding.reason = format!("{problem}; {}", finding.reason);
+            }
+        }
+        for (finding, later) in findings.iter_mut().zip(&self.later) {
+            if let Some(later) = later
+                && finding.verdict == Verdict::Pass
+            {
+                finding.verdict = Verdict::Inconclusive;
+                finding.decided_at = None;
+                finding.reason = format!("{later}, after what would pass: {}", finding.reason);
+                finding.hint = Some(
+                    "judge a recording without broken data, or cut it before they begin".to_owned(),
+                );
             }
         }
         findings

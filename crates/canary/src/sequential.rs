@@ -98,7 +98,7 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
     }
     let missing = found.outlook.and_then(|outlook| outlook.missing_requests);
     let hint = match found.reasons.first()? {
-        Reason::Futile { .. } | Reason::Early => LONGER,
+        Reason::Futile { .. } | Reason::Early | Reason::HalvesMayDiffer => LONGER,
         Reason::Undecided => match missing {
             Some(missing) => {
                 return Some(format!(
@@ -112,7 +112,6 @@ fn hint(found: &judge::sequential::Finding<'_>) -> Option<String> {
         Reason::HalvesOfStable => {
             "stable's instances differ from each other: compare instances of one kind, with the same traffic"
         }
-        Reason::HalvesMayDiffer => LONGER,
         Reason::RequestsPerInstance { .. } | Reason::UnequalStable { .. } => {
             "compare instances that get as many requests each, such as a fresh baseline beside the canary"
         }

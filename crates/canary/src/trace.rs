@@ -1,12 +1,13 @@
 //! Recorded data: JSON lines, one interval each.
 //!
-//! `{"run": NAME}` begins another run. What cannot be read as a line ends the reading; a number that is
-//! not what its metric counts spoils that metric of its run alone.
+//! `{"run": NAME}` begins another run. What is not JSON ends the reading; a number that is not what its
+//! metric counts spoils that metric of its run alone.
 
 mod line;
 mod reading;
 
 use std::io::{BufRead, Read as _};
+use std::time::Duration;
 
 use config::file::CanaryMetric;
 use jiff::Timestamp;
@@ -19,8 +20,10 @@ use reading::Reader;
 const MAX_LINE: usize = 1 << 20;
 /// A longer name cannot be told apart on a page.
 const MAX_NAME: usize = 200;
-/// A step between two intervals that is so many times the shortest one is a gap.
+/// A step between two intervals that is so many times the usual one is a gap.
 const GAP: f64 = 1.75;
+/// Of the steps, to know what is usual.
+const MAX_STEPS: usize = 1000;
 
 /// Why a recording cannot be read on, and at which line.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +43,6 @@ pub enum Cause {
     NotALine(#[from] serde_json::Error),
     #[error("`{0}` is not a time such as 2026-11-21T02:45:00Z")]
     NoTime(String),
-    #[error("a run's name has 1 to {MAX_NAME} characters")]
-    Name,
 }
 
 /// What a recording has next.
@@ -76,13 +77,14 @@ pub struct Trace<R> {
 }
 
 impl<R: BufRead> Trace<R> {
-    pub fn new(from: R, metrics: &[CanaryMetric]) -> Trace<R> {
+    /// `interval` is how far apart the intervals are meant to be.
+    pub fn new(from: R, metrics: &[CanaryMetric], interval: Duration) -> Trace<R> {
         Trace {
             from,
             buffer: Vec::new(),
             line: 0,
             reader: Reader::new(metrics),
-            clock: Clock::default(),
+            clock: Clock::new(interval),
         }
     }
 
@@ -128,11 +130,9 @@ impl<R: BufRead> Trace<R> {
         let line = self.line;
         let parsed = self.reader.line(&self.buffer)?;
         if let Some(name) = parsed.run {
-            if name.is_empty() || name.chars().count() > MAX_NAME {
-                return Err(Cause::Name);
-            }
-            self.clock = Clock::default();
+            self.clock.begin();
             self.reader.begin();
+            let name = short(name);
             return Ok(Item::Run { name, line });
         }
         let no_time = |text: &str| Cause::NoTime(model::text::excerpt(text.as_bytes()));
@@ -141,11 +141,15 @@ impl<R: BufRead> Trace<R> {
             parsed.transpose()
         };
         let (at, from) = (time(parsed.at)?, time(parsed.from)?);
-        let (mut interval, problems) = self.reader.interval(parsed.metrics);
-        if let Some(doubt) = at.and_then(|at| self.clock.doubt(at, from)) {
-            for sample in &mut interval.metrics {
-                sample.doubts.insert(doubt);
-            }
+        let doubt = at.and_then(|at| self.clock.doubt(at, from));
+        let (mut interval, problems) = if doubt == Some(Doubt::Duplicate) {
+            self.reader
+                .without_data("there are two intervals with one time: the second is not counted")
+        } else {
+            self.reader.interval(parsed.metrics)
+        };
+        for sample in &mut interval.metrics {
+            sample.doubts.extend(doubt);
         }
         Ok(Item::Interval(Recorded {
             line,
@@ -156,26 +160,64 @@ impl<R: BufRead> Trace<R> {
     }
 }
 
+/// A run's name, cut to what can be told apart.
+fn short(name: String) -> String {
+    if name.is_empty() {
+        return "unnamed".to_owned();
+    }
+    match name.char_indices().nth(MAX_NAME) {
+        None => name,
+        Some(_) => { name.chars().take(MAX_NAME - 1) }.chain(['…']).collect(),
+    }
+}
+
 /// The times of a run's intervals.
-#[derive(Default)]
 struct Clock {
+    interval: f64,
     last: Option<Timestamp>,
-    shortest: Option<f64>,
+    /// In rising order, the configured one among them: a recording that is coarser throughout has no
+    /// gaps.
+    steps: Vec<f64>,
+    longest: f64,
 }
 
 impl Clock {
-    /// What is wrong with the time of the next interval. One that counts since the last one is long,
-    /// and nothing is missing before it.
+    fn new(interval: Duration) -> Clock {
+        let interval = interval.as_secs_f64();
+        Clock {
+            interval,
+            last: None,
+            steps: vec![interval],
+            longest: 0.0,
+        }
+    }
+
+    /// Another run begins.
+    fn begin(&mut self) {
+        *self = Clock::new(Duration::from_secs_f64(self.interval));
+    }
+
+    /// What is wrong with the time of the next interval, or with the times so far: that a step was
+    /// longer than the usual one is sometimes known only later. An interval that counts since the
+    /// last one is long, and nothing is missing before it.
     fn doubt(&mut self, at: Timestamp, from: Option<Timestamp>) -> Option<Doubt> {
         let last = self.last.replace(at)?;
         let step = at.duration_since(last).as_secs_f64();
         if step < 0.0 {
             return Some(Doubt::Clocks);
         }
-        let shortest = self.shortest.map_or(step, |shortest| shortest.min(step));
-        self.shortest = (step > 0.0).then_some(shortest).or(self.shortest);
-        let follows = from.is_some_and(|from| from <= last);
-        (shortest > 0.0 && step > GAP * shortest && !follows).then_some(Doubt::Gap)
+        if step == 0.0 {
+            return Some(Doubt::Duplicate);
+        }
+        if from.is_none_or(|from| from > last) {
+            self.longest = self.longest.max(step);
+            if self.steps.len() < MAX_STEPS {
+                let place = self.steps.partition_point(|other| *other < step);
+                self.steps.insert(place, step);
+            }
+        }
+        let usual = self.steps[self.steps.len() / 2];
+        (self.longest > GAP * usual).then_some(Doubt::Gap)
     }
 }
 

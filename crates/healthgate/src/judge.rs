@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use canary::SettingsError;
 use canary::trace::{Item, Trace};
-use cli::{Failure, Job};
+use cli::{Failure, Job, Only};
 use config::file::{Canary, CanaryMetric, Judge};
 use jiff::Timestamp;
 use model::report::Table;
@@ -58,8 +58,8 @@ impl Flags {
         if let Some(judge) = self.judge {
             canary.judge = judge;
         }
-        let files = self.files.clone();
-        let reading = tokio::task::spawn_blocking(move || judged(&canary, &files));
+        let (files, only) = (self.files.clone(), job.only.clone());
+        let reading = tokio::task::spawn_blocking(move || judged(&canary, &files, &only));
         tokio::select! {
             judged = reading => judged.map_err(Failure::error)?,
             _ = job.interrupt.wait() => {
@@ -69,16 +69,19 @@ impl Flags {
     }
 }
 
-fn judged(canary: &Canary, files: &[PathBuf]) -> Result<Report, Failure> {
+fn judged(canary: &Canary, files: &[PathBuf], only: &Only) -> Result<Report, Failure> {
     let metrics = canary.compared();
     let mut all = Judged {
         canary,
+        only,
         metrics,
         started_at: Timestamp::now(),
         has_several_files: files.len() > 1,
-        ids: BTreeSet::new(),
+        names: BTreeSet::new(),
+        ids: Vec::new(),
         worst: Worst::default(),
         outcomes: Vec::new(),
+        of_metric: Vec::new(),
         runs: [0; 3],
     };
     // A configuration that nothing can be judged by is found before anything is read.
@@ -105,20 +108,25 @@ fn judged(canary: &Canary, files: &[PathBuf]) -> Result<Report, Failure> {
 /// What was judged so far.
 struct Judged<'c> {
     canary: &'c Canary,
+    only: &'c Only,
     metrics: Vec<CanaryMetric>,
     started_at: Timestamp,
     has_several_files: bool,
     /// The names of runs that are taken.
-    ids: BTreeSet<String>,
+    names: BTreeSet<String>,
+    /// Of all outcomes, chosen or not.
+    ids: Vec<String>,
     worst: Worst,
     outcomes: Vec<Outcome>,
+    /// Of each outcome, which metric it is of.
+    of_metric: Vec<usize>,
     /// How many runs passed, were inconclusive, and failed.
     runs: [usize; 3],
 }
 
 impl Judged<'_> {
     fn file(&mut self, from: impl BufRead, shown: &str) -> Result<(), Failure> {
-        let mut trace = Trace::new(from, &self.metrics);
+        let mut trace = Trace::new(from, &self.metrics, self.canary.interval.get());
         let mut run: Option<Run> = None;
         let mut has_runs = false;
         let stem = Path::new(shown).file_stem();
@@ -178,30 +186,45 @@ impl Judged<'_> {
         if let Some(name) = run
             .name
             .clone()
-            .filter(|name| !self.ids.insert(name.clone()))
+            .filter(|name| !self.names.insert(name.clone()))
         {
             let others = (2_u32..).map(|nth| format!("{name}#{nth}"));
-            run.name = { others }.find(|name| self.ids.insert(name.clone()));
+            run.name = { others }.find(|name| self.names.insert(name.clone()));
         }
-        let outcomes = run.outcomes(self.started_at);
-        let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
+        let mut places = Vec::with_capacity(self.metrics.len());
+        let first = self.outcomes.len();
+        for (nth, outcome) in run.outcomes(self.started_at).into_iter().enumerate() {
+            let is_chosen = self.only.selects(&outcome.id);
+            self.ids.push(outcome.id.to_string());
+            places.push(is_chosen.then_some(self.outcomes.len()));
+            if is_chosen {
+                self.outcomes.push(outcome);
+                self.of_metric.push(nth);
+            }
+        }
+        let chosen = &self.outcomes[first..];
+        if chosen.is_empty() {
+            return;
+        }
+        let verdict = Verdict::of(chosen.iter().map(Outcome::weighs));
         self.runs[match verdict {
             Verdict::Pass => 0,
             Verdict::Fail => 2,
             _ => 1,
         }] += 1;
-        let at = self.outcomes.len();
-        self.outcomes.extend(outcomes);
-        self.worst.add(verdict, at, run);
+        self.worst.add(verdict, places, run);
     }
 
     fn report(mut self) -> Result<Report, Failure> {
         let curves = self.worst.draw(self.canary, &mut self.outcomes)?;
         let [passed, inconclusive, failed] = self.runs;
         let runs = passed + inconclusive + failed;
+        let table = (runs > 1).then(|| self.counted());
+        let unknown = self.only.unknown(&self.ids).into_iter();
+        self.outcomes.extend(unknown.map(crate::never_asked));
         let mut report = Report::from_outcomes("healthgate", self.started_at, self.outcomes);
-        if runs > 1 {
-            report.tables.push(counted(&report.outcomes, &self.metrics));
+        if let Some(table) = table {
+            report.tables.push(table);
             report.headline = Some(format!(
                 "{runs} runs: {passed} passed, {failed} failed, {inconclusive} inconclusive"
             ));
@@ -210,44 +233,50 @@ impl Judged<'_> {
         report.curves = curves;
         Ok(report)
     }
-}
 
-/// How many runs each metric decided, and after how many intervals.
-fn counted(outcomes: &[Outcome], metrics: &[CanaryMetric]) -> Table {
-    let row = |nth: usize, metric: &CanaryMetric| {
-        // The outcomes of a run are those of all metrics, in their order.
-        let own = || outcomes.iter().skip(nth).step_by(metrics.len().max(1));
-        let count = |verdict| own().filter(|one| one.verdict == verdict).count();
-        let mut times: Vec<usize> = own()
-            .filter(|one| matches!(one.verdict, Verdict::Pass | Verdict::Fail))
-            .map(|one| one.measurements.len())
-            .collect();
-        times.sort_unstable();
-        let at = |percent: usize| {
-            let time = times.get(times.len() * percent / 100);
-            time.map_or_else(|| "–".to_owned(), ToString::to_string)
+    /// How many runs each metric decided, and after how many intervals.
+    fn counted(&self) -> Table {
+        let row = |nth: usize, metric: &CanaryMetric| {
+            let all = self.outcomes.iter().zip(&self.of_metric);
+            let own: Vec<&Outcome> = { all.filter(|(_, of)| **of == nth) }
+                .map(|(outcome, _)| outcome)
+                .collect();
+            let count = |verdict| own.iter().filter(|one| one.verdict == verdict).count();
+            let mut times: Vec<usize> = { own.iter() }
+                .filter(|one| matches!(one.verdict, Verdict::Pass | Verdict::Fail))
+                .map(|one| one.measurements.len())
+                .collect();
+            times.sort_unstable();
+            let at = |percent: usize| {
+                let time = times.get(times.len() * percent / 100);
+                time.map_or_else(|| "–".to_owned(), ToString::to_string)
+            };
+            vec![
+                metric.name.clone(),
+                count(Verdict::Pass).to_string(),
+                count(Verdict::Fail).to_string(),
+                count(Verdict::Inconclusive).to_string(),
+                at(50),
+                at(90),
+            ]
         };
-        vec![
-            metric.name.clone(),
-            count(Verdict::Pass).to_string(),
-            count(Verdict::Fail).to_string(),
-            count(Verdict::Inconclusive).to_string(),
-            at(50),
-            at(90),
-        ]
-    };
-    let rows = metrics.iter().enumerate();
-    Table {
-        title: "Runs".to_owned(),
-        header: vec![
-            "metric",
-            "pass",
-            "fail",
-            "inconclusive",
-            "median intervals",
-            "90 %",
-        ],
-        rows: rows.map(|(nth, metric)| row(nth, metric)).collect(),
-        only_in_summary: false,
+        let is_chosen = |nth: &usize| self.of_metric.contains(nth);
+        let rows = self.metrics.iter().enumerate();
+        Table {
+            title: "Runs".to_owned(),
+            header: vec![
+                "metric",
+                "pass",
+                "fail",
+                "inconclusive",
+                "median intervals",
+                "90 %",
+            ],
+            rows: rows
+                .filter(|(nth, _)| is_chosen(nth))
+                .map(|(nth, metric)| row(nth, metric))
+                .collect(),
+            only_in_summary: false,
+        }
     }
 }

@@ -76,10 +76,24 @@ impl Flags {
             Some(_) => None,
             None => Some(client(job, &canary)?),
         };
+        // One that is named twice is planned once.
+        let mut shares = self.share.clone();
+        shares.sort_by(|a, b| a.get().total_cmp(&b.get()));
+        shares.dedup_by(|a, b| a.get().total_cmp(&b.get()).is_eq());
+        let mut ids = Vec::new();
         let mut outcomes = Vec::new();
         let mut rows = Vec::new();
         for metric in &metrics {
             let id = |share: &Quantity| format!("plan/{}/{share}", metric.name);
+            let shares: Vec<&Quantity> = { shares.iter() }
+                .filter(|share| {
+                    ids.push(id(share));
+                    job.only.selects(&id(share))
+                })
+                .collect();
+            if shares.is_empty() {
+                continue;
+            }
             if metric.kind != CanaryKind::Ratio {
                 outcomes.push(Outcome::skipped(
                     format!("plan/{}", metric.name),
@@ -96,13 +110,14 @@ impl Flags {
                 (Some(client), ..) => asked(client, metric, &canary).await?,
                 _ => continue,
             };
-            for share in &self.share {
+            for share in shares {
                 let planned = planned(&canary, metric, seen, *share);
                 let (outcome, row) = told(id(share), &canary, metric, seen, *share, planned);
                 outcomes.push(outcome);
                 rows.push(row);
             }
         }
+        outcomes.extend(job.only.unknown(&ids).into_iter().map(crate::never_asked));
         let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
         report.tables.push(Table {
             title: "How long it takes: half to twice of this in most rollouts (at most, in nine of ten)"

@@ -266,6 +266,162 @@ fn broken_data_never_passes_and_the_reason_names_it() {
     }
 }
 
+/// A recording whose data break after a pass: what was before them is not trusted with one.
+#[test]
+fn data_that_break_after_a_pass_take_it_back() {
+    let config = CONFIG.replace("tolerance: 1.5", "tolerance: 3");
+    let good = trace(60, 1);
+    let with = |nth: usize, from: &str, to: &str| -> String {
+        let lines = good.lines().enumerate();
+        let lines = lines.map(|(at, line)| {
+            if at == nth {
+                line.replacen(from, to, 1) + "\n"
+            } else {
+                format!("{line}\n")
+            }
+        });
+        lines.collect()
+    };
+    let without: Vec<&str> = { good.lines().enumerate() }
+        .filter(|(nth, _)| !(40..50).contains(nth))
+        .map(|(_, line)| line)
+        .collect();
+    let without = without.join("\n");
+    let twice = with(40, "02:20:00Z", "02:19:30Z");
+    let doubt = with(40, "\"canary\"", "\"doubts\": [\"duplicate\"], \"canary\"");
+    for (text, reason) in [
+        (with(40, "\"failed\": 9", "\"failed\": -50"), "reset"),
+        (with(40, "\"failed\": 9", "\"failed\": 0.5"), "whole number"),
+        (
+            with(40, "{\"failed\": 1, \"total\": 100}", "null"),
+            "not scraped",
+        ),
+        (without, "gap"),
+        (twice, "two intervals with one time"),
+        (doubt, "two series where one is expected"),
+    ] {
+        let folder = folder(&config, &[("trace.jsonl", &text), ("good.jsonl", &good)]);
+        let told = report(folder.path(), &["judge", "good.jsonl"]);
+        assert_eq!(told["verdict"], "pass");
+        let told = report(folder.path(), &["judge", "trace.jsonl"]);
+        let outcome = &told["outcomes"][0];
+        assert_eq!(outcome["verdict"], "inconclusive", "{outcome}");
+        let told = outcome["reason"].as_str().unwrap();
+        assert!(told.contains(reason), "{reason}: {told}");
+    }
+    // What fails has failed.
+    let bad =
+        with(40, "\"failed\": 9", "\"failed\": -50").replace("\"failed\": 1,", "\"failed\": 20,");
+    let folder = folder(&config, &[("trace.jsonl", &bad)]);
+    healthgate(folder.path(), &["judge", "trace.jsonl"]).code(1);
+}
+
+#[test]
+fn numbers_that_are_none_spoil_their_run_alone() {
+    let good = trace(60, 1);
+    let odd = |from: &str, to: &str| good.replacen(from, to, 1);
+    let long = "r".repeat(300);
+    let runs = format!(
+        "{{\"run\": \"nan\"}}\n{}{{\"run\": \"huge\"}}\n{}{{\"run\": \"five\"}}\n{}{{\"run\": \"{long}\"}}\n{good}",
+        odd("\"failed\": 9", "\"failed\": NaN"),
+        odd("\"total\": 900", "\"total\": 1e400"),
+        odd(
+            "{\"canary\": {\"failed\": 1, \"total\": 100}, \"stable\": {\"failed\": 9, \"total\": 900}}",
+            "5"
+        ),
+    );
+    let folder = folder(CONFIG, &[("runs.jsonl", &runs)]);
+    let told = report(folder.path(), &["judge", "runs.jsonl"]);
+    let outcomes = told["outcomes"].as_array().unwrap();
+    for (outcome, reason) in outcomes.iter().zip([
+        "line 2: `NaN` is not a number",
+        "line 63: `1e400` is not a number",
+        "line 124: `5` is not an object",
+    ]) {
+        assert_eq!(outcome["verdict"], "inconclusive");
+        let told = outcome["reason"].as_str().unwrap();
+        assert!(told.starts_with(reason), "{told}");
+    }
+    assert_eq!(outcomes[3]["verdict"], "pass");
+    let id = outcomes[3]["id"].as_str().unwrap();
+    assert!(
+        id.starts_with("canary/rrr") && id.ends_with("…/errors"),
+        "{id}"
+    );
+}
+
+/// spinnaker/spinnaker#6278, spinnaker/kayenta#426 and #799, in lines of one value and in one line.
+#[test]
+fn kayentas_vectors_hold_however_the_points_are_written() {
+    let seven = [
+        100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 1.0, 1.0, 1.0,
+    ];
+    let eight = [
+        100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 1.0, 1.0,
+    ];
+    let sparse = [0.0, 1.0, 2.0, 1.0, 0.0, 0.0];
+    let five = [1.0, 4.0, 2.0, 3.0, 1.0];
+    for (canary, stable, verdict) in [
+        (&seven[..], 1.0, "pass"),
+        (&eight, 1.0, "fail"),
+        (&sparse, 0.0, "pass"),
+        (&five, 0.0, "fail"),
+    ] {
+        for kind in ["gauge", "count"] {
+            for at_once in [1, canary.len()] {
+                let config = format!(
+                    "version: 1\nhealthgate:\n  canary:\n    judge: kayenta\n    metrics: [{{ name: m, kind: {kind} }}]\n"
+                );
+                let lines = canary.chunks(at_once).map(|canary| {
+                    let stable = vec![stable; canary.len()];
+                    format!(
+                        "{{\"metrics\": {{\"m\": {{\"canary\": {canary:?}, \"stable\": {stable:?}}}}}}}\n"
+                    )
+                });
+                let text: String = lines.collect();
+                let folder = folder(&config, &[("trace.jsonl", &text)]);
+                let told = report(folder.path(), &["judge", "trace.jsonl"]);
+                assert_eq!(told["verdict"], verdict, "{kind}, {at_once}: {text}{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_and_skip_choose_among_the_runs_and_metrics() {
+    let config = "version: 1\nhealthgate:\n  canary:\n    metrics:\n      - { name: errors, kind: ratio }\n      - { name: other, kind: ratio }\n";
+    let good = trace(60, 1);
+    let bad = trace(60, 8);
+    let both = |text: &str| {
+        text.replace("\"errors\": ", "\"other\": {\"canary\": {\"failed\": 1, \"total\": 100}, \"stable\": {\"failed\": 9, \"total\": 900}}, \"errors\": ")
+    };
+    let runs = format!(
+        "{{\"run\": \"good\"}}\n{}{{\"run\": \"bad\"}}\n{}",
+        both(&good),
+        both(&bad)
+    );
+    let folder = folder(config, &[("runs.jsonl", &runs)]);
+    let told = |args: &[&str]| {
+        let mut all = vec!["judge", "runs.jsonl", "--html", "page.html"];
+        all.extend(args);
+        let told = report(folder.path(), &all);
+        format!("{}: {}", told["verdict"].as_str().unwrap(), outcomes(&told))
+    };
+    assert_eq!(
+        told(&["--only", "canary/good"]),
+        "pass: canary/good/errors pass after 51\ncanary/good/other pass after 51"
+    );
+    assert_eq!(
+        told(&["--only", "*/errors", "--skip", "canary/good"]),
+        "fail: canary/bad/errors fail after 2"
+    );
+    assert_eq!(
+        told(&["--skip", "*/errors"]),
+        "inconclusive: canary/good/other pass after 51\ncanary/bad/other inconclusive after 2"
+    );
+    assert!(told(&["--only", "canary/none"]).starts_with("inconclusive: only/canary/none"));
+}
+
 #[test]
 fn a_broken_line_a_missing_file_and_a_missing_section_are_usage_errors() {
     let broken = format!("{}nonsense\n", trace(2, 1));

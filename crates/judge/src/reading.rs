@@ -70,7 +70,7 @@ pub enum Doubt {
     Reset,
     #[error("there is a gap in the data")]
     Gap,
-    #[error("a side is not scraped, or its data is stale")]
+    #[error("a side is not scraped, its label is missing, or its data is stale")]
     Stale,
     #[error("there are two series where one is expected")]
     Duplicate,

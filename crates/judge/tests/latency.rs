@@ -189,7 +189,7 @@ fn minute_of_bursts(
 
 #[test]
 fn bursts_of_slow_requests_on_both_sides_fail_in_at_most_two_of_a_hundred_rollouts() {
-    let runs = runs(60);
+    let runs = runs(20);
     for service in [Service::Tailed, Service::Fast] {
         for (often, instances) in [(0.03, 2), (0.03, 3), (0.03, 9), (0.1, 2), (0.1, 9)] {
             let mut random = Random::new(24);

@@ -86,9 +86,10 @@ proptest! {
         let (a, b) = (watched(&numbers, None), watched(&swapped, None));
         // Whether the halves of stable ever differed depends on when one looked.
         prop_assume!(evidence(&a).0.is_finite() && evidence(&b).0.is_finite());
-        let slack = 1e-6 * (1.0 + evidence(&a).0.abs() + evidence(&a).1.abs());
-        prop_assert!((evidence(&a).0 - evidence(&b).0).abs() < slack);
-        prop_assert!((evidence(&a).1 - evidence(&b).1).abs() < slack);
+        // Of a canary with little load there is none for a pass.
+        let near = |a: f64, b: f64| a.total_cmp(&b).is_eq() || (a - b).abs() < 1e-6 * (1.0 + a.abs());
+        prop_assert!(near(evidence(&a).0, evidence(&b).0));
+        prop_assert!(near(evidence(&a).1, evidence(&b).1));
     }
 
     #[test]

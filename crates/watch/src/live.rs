@@ -83,7 +83,7 @@ impl<'a> Live<'a> {
         Ok(Live {
             canary,
             source,
-            trace: Trace::new(lines.clone(), comparison.metrics()),
+            trace: Trace::new(lines.clone(), comparison.metrics(), canary.interval.get()),
             lines,
             record,
             timeout: section.policy.timeout.get(),

@@ -21,6 +21,8 @@ pub(super) struct Metric {
     pub(super) canary: Side,
     pub(super) stable: Side,
     pub(super) doubts: Vec<String>,
+    /// What stands in the place of both sides and is none.
+    pub(super) odd: Option<String>,
 }
 
 /// The instances of a side.
@@ -138,6 +140,10 @@ impl<'de> de::Deserialize<'de> for Name {
             fn visit_i64<E>(self, number: i64) -> Result<Name, E> {
                 Ok(Name(number.to_string()))
             }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Name, E> {
+                Ok(Name(number.to_string()))
+            }
         }
         from.deserialize_any(Any)
     }
@@ -180,6 +186,13 @@ impl<'de> Visitor<'de> for Metrics<'_> {
 
 impl<'de> de::Deserialize<'de> for Metric {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        fn odd(text: &str) -> Metric {
+            Metric {
+                odd: Some(model::text::excerpt(text.as_bytes())),
+                ..Metric::default()
+            }
+        }
+
         struct Sides;
         impl<'de> Visitor<'de> for Sides {
             type Value = Metric;
@@ -211,8 +224,33 @@ impl<'de> de::Deserialize<'de> for Metric {
                 }
                 Ok(metric)
             }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Metric, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(odd("a list"))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Metric, E> {
+                Ok(odd(&number.to_string()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Metric, E> {
+                Ok(odd(&number.to_string()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Metric, E> {
+                Ok(odd(&number.to_string()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Metric, E> {
+                Ok(odd(text))
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Metric, E> {
+                Ok(odd(if value { "true" } else { "false" }))
+            }
         }
-        from.deserialize_map(Sides)
+        from.deserialize_any(Sides)
     }
 }
 
@@ -318,7 +356,11 @@ impl<'de> Visitor<'de> for PartOf {
                 "failed" => &mut part.failed,
                 "total" => &mut part.total,
                 "buckets" => {
-                    part.buckets = map.next_value::<Option<Buckets>>()?.map(|all| all.0);
+                    match map.next_value::<Option<Buckets>>()? {
+                        None => {}
+                        Some(Buckets::Read(all)) => part.buckets = Some(all),
+                        Some(Buckets::Odd(odd)) => part.odd = Some(odd),
+                    }
                     continue;
                 }
                 _ => {
@@ -346,7 +388,11 @@ fn odd(text: &str) -> Part {
     }
 }
 
-struct Buckets(Vec<(f64, f64)>);
+/// Counts by bound, or the bound or count that is no number.
+enum Buckets {
+    Read(Vec<(f64, f64)>),
+    Odd(String),
+}
 
 impl<'de> de::Deserialize<'de> for Buckets {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -360,16 +406,74 @@ impl<'de> de::Deserialize<'de> for Buckets {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Buckets, A::Error> {
                 let mut all = Vec::with_capacity(16);
+                let mut wrong = None;
                 while let Some(key) = map.next_key::<Key<'de>>()? {
-                    let bound: f64 = key.0.trim().parse().map_err(|_| {
-                        let bound = model::text::excerpt(key.0.as_bytes());
-                        de::Error::custom(format!("`{bound}` is not a bound of a bucket"))
-                    })?;
-                    all.push((bound, map.next_value()?));
+                    let count = map.next_value::<Part>()?;
+                    match (key.0.trim().parse::<f64>(), count.number) {
+                        (Ok(bound), Some(count)) => all.push((bound, count)),
+                        (Ok(_), None) => {
+                            let text = count.odd.unwrap_or_else(|| "an object".to_owned());
+                            wrong = Some(text);
+                        }
+                        (Err(_), _) => wrong = Some(model::text::excerpt(key.0.as_bytes())),
+                    }
                 }
-                Ok(Buckets(all))
+                Ok(wrong.map_or(Buckets::Read(all), Buckets::Odd))
             }
         }
         from.deserialize_map(ByBound)
     }
+}
+
+/// The line with what other writers of JSON write for numbers that are none, `NaN`, `Infinity` and
+/// numbers too large for a float, as texts; `None` where it has nothing of the kind.
+pub(super) fn with_texts_for_odd_numbers(line: &[u8]) -> Option<Vec<u8>> {
+    let mut written = Vec::with_capacity(line.len() + 16);
+    let mut has_odd = false;
+    let mut at = 0;
+    while at < line.len() {
+        let length = match line[at] {
+            b'"' => text_length(&line[at..]),
+            byte if is_of_number(byte) => line[at..]
+                .iter()
+                .take_while(|byte| is_of_number(**byte))
+                .count(),
+            _ => 1,
+        };
+        let token = &line[at..at + length];
+        if is_odd_number(token) {
+            has_odd = true;
+            written.push(b'"');
+            written.extend(token);
+            written.push(b'"');
+        } else {
+            written.extend(token);
+        }
+        at += length;
+    }
+    has_odd.then_some(written)
+}
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}
+
+/// Of a JSON text with its quotes.
+fn text_length(from: &[u8]) -> usize {
+    let mut is_escaped = false;
+    for (nth, byte) in from.iter().enumerate().skip(1) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return nth + 1,
+            _ => {}
+        }
+    }
+    from.len()
+}
+
+fn is_odd_number(token: &[u8]) -> bool {
+    let number = std::str::from_utf8(token).ok();
+    let number = number.and_then(|token| token.parse::<f64>().ok());
+    number.is_some_and(|number| !number.is_finite())
 }

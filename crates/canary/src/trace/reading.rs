@@ -4,7 +4,7 @@ use config::file::{CanaryKind, CanaryMetric};
 use judge::{Buckets, Counts, Doubt, Events, Interval, Reading, ReadingError, Sample, Side, Sides};
 use serde::de::DeserializeSeed as _;
 
-use super::line::{Line, Metric, Names, Part, Side as Written};
+use super::line::{Line, Metric, Names, Part, Side as Written, with_texts_for_odd_numbers};
 
 const MAX_LEVEL: f64 = 1e100;
 
@@ -31,10 +31,25 @@ impl Reader {
     }
 
     pub(super) fn line(&self, text: &[u8]) -> Result<Line, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_slice(text);
-        let line = Names(&self.names).deserialize(&mut json)?;
-        json.end()?;
-        Ok(line)
+        let parse = |text: &[u8]| {
+            let mut json = serde_json::Deserializer::from_slice(text);
+            let line = Names(&self.names).deserialize(&mut json)?;
+            json.end()?;
+            Ok(line)
+        };
+        parse(text).or_else(|error| match with_texts_for_odd_numbers(text) {
+            Some(text) => parse(&text),
+            None => Err(error),
+        })
+    }
+
+    /// The interval without its data, for a reason that is told.
+    pub(super) fn without_data(&self, problem: &str) -> (Interval, Vec<Option<String>>) {
+        let samples = self.kinds.iter().map(|kind| without_data(*kind).into());
+        let interval = Interval {
+            metrics: samples.collect(),
+        };
+        (interval, vec![Some(problem.to_owned()); self.kinds.len()])
     }
 
     pub(super) fn interval(
@@ -58,6 +73,12 @@ impl Reader {
         let mut doubts: std::collections::BTreeSet<Doubt> = told
             .map(|name| Doubt::of_name(name).unwrap_or(Doubt::Unreadable))
             .collect();
+        if let Some(odd) = metric.odd {
+            let why = Problem::Sides(odd);
+            doubts.insert(why.doubt());
+            let reading = Some(without_data(kind));
+            return (Sample { reading, doubts }, Some(why.to_string()));
+        }
         let is_absent = |side: &Written| matches!(side, Written::Absent);
         if is_absent(&metric.canary) || is_absent(&metric.stable) {
             doubts.insert(Doubt::Stale);
@@ -90,6 +111,8 @@ enum Problem {
     Reading(#[from] ReadingError),
     #[error("`{0}` is not a number")]
     Odd(String),
+    #[error("`{0}` is not an object with `canary` and `stable`")]
+    Sides(String),
     #[error("a {kind} needs {needs}")]
     Lacks {
         kind: &'static str,
@@ -101,6 +124,7 @@ impl Problem {
     fn doubt(&self) -> Doubt {
         match self {
             Problem::Reading(ReadingError::Fraction(_)) => Doubt::NotWhole,
+            Problem::Reading(ReadingError::Negative(_)) => Doubt::Reset,
             _ => Doubt::Unreadable,
         }
     }
@@ -159,9 +183,10 @@ fn counts(part: Part) -> Result<Counts, Problem> {
 }
 
 fn buckets(part: Part) -> Result<Buckets, Problem> {
-    match part.buckets {
-        Some(buckets) => Ok(Buckets::from_floats(buckets)?),
-        None => Err(Problem::Lacks {
+    match (part.odd, part.buckets) {
+        (Some(odd), _) => Err(Problem::Odd(odd)),
+        (None, Some(buckets)) => Ok(Buckets::from_floats(buckets)?),
+        (None, None) => Err(Problem::Lacks {
             kind: "histogram",
             needs: "`buckets`",
         }),

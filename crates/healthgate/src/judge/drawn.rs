@@ -11,16 +11,16 @@ use super::run::Run;
 const RUNS: usize = 3;
 const METRICS: usize = 3;
 
-/// The worst runs so far, with the place of their first outcome.
+/// The worst runs so far, with the place of each metric's outcome where it was chosen.
 #[derive(Default)]
-pub(super) struct Worst(Vec<(Verdict, usize, Run)>);
+pub(super) struct Worst(Vec<(Verdict, Vec<Option<usize>>, Run)>);
 
 impl Worst {
-    pub(super) fn add(&mut self, verdict: Verdict, at: usize, run: Run) {
-        self.0.push((verdict, at, run));
-        // The first of those that are as bad.
+    pub(super) fn add(&mut self, verdict: Verdict, places: Vec<Option<usize>>, run: Run) {
+        self.0.push((verdict, places, run));
+        // The first of those that are as bad: the sort is stable.
         self.0
-            .sort_by_key(|(verdict, at, _)| (std::cmp::Reverse(*verdict), *at));
+            .sort_by_key(|(verdict, _, _)| std::cmp::Reverse(*verdict));
         self.0.truncate(RUNS);
     }
 
@@ -31,10 +31,10 @@ impl Worst {
         outcomes: &mut [Outcome],
     ) -> Result<Vec<Curve>, Failure> {
         let mut drawn = Vec::new();
-        for (_, at, run) in &self.0 {
+        for (_, places, run) in &self.0 {
             let comparison = run.drawn(canary).map_err(Failure::usage)?;
-            for nth in 0..comparison.metrics().len() {
-                let Some(outcome) = outcomes.get(at + nth) else {
+            for (nth, place) in places.iter().enumerate() {
+                let Some(outcome) = place.and_then(|at| outcomes.get(at)) else {
                     continue;
                 };
                 let curves = comparison.curves(nth, &outcome.id);

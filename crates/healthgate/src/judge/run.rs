@@ -52,17 +52,23 @@ impl Run {
     }
 
     pub(super) fn observe(&mut self, recorded: Recorded) {
-        if self.comparison.is_over() && !self.goes_on {
-            return;
+        let line = recorded.line;
+        let problems: Vec<Option<String>> = { recorded.problems.into_iter() }
+            .map(|problem| problem.map(|problem| format!("line {line}: {problem}")))
+            .collect();
+        if self.comparison.is_over() {
+            self.comparison.observe_rest(&recorded.interval, &problems);
+            if !self.goes_on {
+                return;
+            }
         }
         let before = self.comparison.intervals();
         self.comparison.observe(&recorded.interval);
         if self.comparison.intervals() == before {
             return;
         }
-        for (metric, problem) in recorded.problems.into_iter().enumerate() {
+        for (metric, problem) in problems.into_iter().enumerate() {
             if let Some(problem) = problem {
-                let problem = format!("line {}: {problem}", recorded.line);
                 self.comparison.note(metric, problem);
             }
         }

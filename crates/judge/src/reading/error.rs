@@ -5,7 +5,7 @@
 pub enum ReadingError {
     #[error("{0} is not a whole number of events")]
     Fraction(f64),
-    #[error("a count of {0} is negative")]
+    #[error("a count of {0} is negative: a counter was reset")]
     Negative(f64),
     #[error("a count of {0} is too large to be exact")]
     TooLarge(f64),
