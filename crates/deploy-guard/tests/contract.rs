@@ -301,6 +301,7 @@ fn each_target_and_pool_has_an_example_that_is_about_it() {
             "emergency",
             "pools",
             "command",
+            "haproxy",
             "nginx"
         ]
     );

@@ -1,3 +1,228 @@
-//! HAProxy.
+//! HAProxy: the weights of two servers of a backend divide the requests, over the runtime socket.
+//!
+//! It tells what it uses, and counts what each server got. A reload forgets what was set, except where
+//! the state file or its configuration was written too.
 
+pub mod backend;
+mod cfg;
+mod keep;
 pub mod socket;
+mod stat;
+mod weights;
+
+use std::time::Duration;
+
+use config::file::HaproxyTarget;
+use config::value::Side;
+use place::{Asking, Context, Error, Place};
+
+use self::backend::Backend;
+use crate::entrypoint::Standby;
+use crate::front::{Front, Names};
+use crate::kinds::Kind;
+use crate::router::{Capabilities, Change, Counts, Health, Router};
+use crate::split::Split;
+
+const NAMES: Names = Names {
+    section: "traffic",
+    kind: "haproxy",
+    shown: "HAProxy",
+    behind: "server",
+};
+
+struct Haproxy<'a> {
+    config: &'a HaproxyTarget,
+    front: Front<'a>,
+}
+
+impl Kind for HaproxyTarget {
+    fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Router + 'a>, Error> {
+        let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
+        Ok(Box::new(Haproxy {
+            config: self,
+            front: Front::new(NAMES, hosts, release, self.timeout, context)?,
+        }))
+    }
+}
+
+impl Haproxy<'_> {
+    fn backend(&self) -> Backend<'_> {
+        Backend::new(self.config, self.front.machines.places)
+    }
+
+    async fn address(&self, place: &Place, side: Side) -> Result<String, Error> {
+        let backend = self.backend();
+        let mut servers = backend.servers(place).await?;
+        let name = backend.name(side);
+        let gone = || Error::Missing(format!("{} has no server {name}", self.config.backend));
+        Ok(servers.remove(name).ok_or_else(gone)?.address)
+    }
+
+    async fn checked(&self, place: &Place, split: Split) -> Result<Change, Error> {
+        let backend = self.backend();
+        let (writes, nearest) = backend.course(place, split).await?;
+        backend.may_change(place).await?;
+        let kept = [&self.config.state_file, &self.config.config_file];
+        let kept = kept.into_iter().flatten().next();
+        let kept = kept.map(|file| format!(", keep that in {}", file.display()));
+        Ok(Change {
+            does: format!(
+                "give {nearest} to the servers of {}{}",
+                self.config.backend,
+                kept.unwrap_or_default()
+            ),
+            writes,
+            split: nearest,
+        })
+    }
+
+    async fn health_of(&self, place: &Place, side: Side) -> Result<Option<Health>, Error> {
+        let backend = self.backend();
+        let mut health = None;
+        for stat in backend.stat(place).await? {
+            let row = stat.servers.get(backend.name(side));
+            let Some(row) = row.filter(|row| row.is_checked()) else {
+                continue;
+            };
+            if row.is_down() || row.awaits_first_check() {
+                return Ok(Some(Health::Down(row.shown())));
+            }
+            health = Some(Health::Up);
+        }
+        Ok(health)
+    }
+
+    /// What HAProxy says about the two servers, in words.
+    async fn told(&self, place: &Place) -> Result<String, Error> {
+        let backend = self.backend();
+        let seen = backend.proxy().servers(place).await?;
+        let several = seen.len() > 1;
+        let mut told = Vec::new();
+        for ((socket, servers), stat) in seen.iter().zip(backend.stat(place).await?) {
+            let shown = servers.iter().map(|(name, server)| {
+                let row = stat.servers.get(name);
+                format!(
+                    "{name} {}, weight {}, {}",
+                    server.state(),
+                    server.weight,
+                    row.map_or_else(|| "unknown".to_owned(), stat::Row::shown)
+                )
+            });
+            let mut shown: Vec<String> = shown.collect();
+            match stat.backend.cookie.as_str() {
+                "" => {}
+                cookie => shown.push(format!(
+                    "users whose cookie {cookie} names a server stay there, whatever its weight"
+                )),
+            }
+            let shown = shown.join("; ");
+            told.push(if several {
+                format!("{}: {shown}", socket.display())
+            } else {
+                shown
+            });
+        }
+        Ok(format!("HAProxy reports {}", told.join("; ")))
+    }
+}
+
+impl Router for Haproxy<'_> {
+    fn kind(&self) -> &'static str {
+        NAMES.kind
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            overlap: Duration::ZERO,
+            can_sample: true,
+        }
+    }
+
+    fn places(&self) -> &[Place] {
+        self.front.machines.all()
+    }
+
+    fn name(&self, side: Side) -> String {
+        self.backend().name(side).to_owned()
+    }
+
+    fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
+        Box::pin(async move { self.backend().configured(place).await })
+    }
+
+    fn loaded<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Split>> {
+        Box::pin(async move { self.backend().loaded(place).await.map(Some) })
+    }
+
+    fn check<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, Change> {
+        Box::pin(self.checked(place, split))
+    }
+
+    fn snapshot<'a>(&'a self, place: &'a Place) -> Asking<'a, String> {
+        Box::pin(async move { self.backend().image(place).await })
+    }
+
+    fn set<'a>(&'a self, place: &'a Place, split: Split) -> Asking<'a, ()> {
+        Box::pin(async move { self.backend().set(place, split).await })
+    }
+
+    fn restore<'a>(&'a self, place: &'a Place, snapshot: &'a str) -> Asking<'a, String> {
+        Box::pin(async move { self.backend().put_back(place, snapshot).await })
+    }
+
+    fn counts<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<Counts>> {
+        Box::pin(async move {
+            let backend = self.backend();
+            let (mut blue, mut green) = (0, 0);
+            for stat in backend.stat(place).await? {
+                let total = |side| {
+                    stat.servers
+                        .get(backend.name(side))
+                        .map_or(0, |row| row.total)
+                };
+                blue += total(Side::Blue);
+                green += total(Side::Green);
+            }
+            Ok(Some(Counts { blue, green }))
+        })
+    }
+
+    fn open<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<u64>> {
+        Box::pin(async move {
+            let backend = self.backend();
+            let stats = backend.stat(place).await?;
+            let rows = stats
+                .iter()
+                .filter_map(|stat| stat.servers.get(backend.name(side)));
+            Ok(Some(rows.map(|row| row.open).sum()))
+        })
+    }
+
+    fn health<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Option<Health>> {
+        Box::pin(self.health_of(place, side))
+    }
+
+    fn ask_side<'a>(&'a self, place: &'a Place, side: Side, likely: &'a str) -> Asking<'a, String> {
+        Box::pin(async move {
+            let at = self.address(place, side).await?;
+            let limit = self.front.timeout.get();
+            self.front.ask(place, Some(&at), likely, limit).await
+        })
+    }
+
+    fn ask<'a>(&'a self, place: &'a Place, likely: &'a str) -> Asking<'a, String> {
+        let limit = self.front.timeout.get();
+        Box::pin(self.front.ask(place, None, likely, limit))
+    }
+
+    fn standby<'a>(&'a self, place: &'a Place, side: Side) -> Asking<'a, Standby> {
+        Box::pin(async move {
+            let at = self.address(place, side).await?;
+            Ok(self.front.standby(&at))
+        })
+    }
+
+    fn explain<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.told(place).await.map(Some) })
+    }
+}

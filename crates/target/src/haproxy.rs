@@ -1,19 +1,20 @@
 //! Blue-green behind HAProxy: two servers of a backend, switched over the runtime socket.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use config::file::HaproxyTarget;
+use config::value::{Share, Side};
 use futures_util::future::join_all;
 
 use crate::fit::Fits;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
-use place::{Asking, Context, Effect, Error, Place, Step, word};
-use router::haproxy::socket::{Proxy, Server};
-use router::{Entrypoint, Front, Names, PROOFS, Proof, Standby, Streak};
+use place::{Asking, Context, Error, Place, Step};
+use router::haproxy::backend::Backend;
+use router::haproxy::socket::Servers;
+use router::{Entrypoint, Front, Names, PROOFS, Proof, Split, Standby, Streak};
 
-/// Between two looks, and after an answer of before.
+/// After an answer of before.
 const PAUSE: Duration = Duration::from_millis(20);
 
 const NAMES: Names = Names {
@@ -36,8 +37,9 @@ impl<'a> Haproxy<'a> {
     }
 
     fn does(&self, release: &str) -> String {
-        let leave = self.left();
-        let kept = self.config.state_file.as_ref();
+        let leave = self.backend().left();
+        let kept = [&self.config.state_file, &self.config.config_file];
+        let kept = kept.into_iter().flatten().next();
         let kept = kept.map(|file| format!(", keep that in {}", file.display()));
         format!(
             "make the server of {} that runs {release} ready and {leave} the other{}, prove through {}",
@@ -49,7 +51,7 @@ impl<'a> Haproxy<'a> {
 
     /// The release that is served through HAProxy.
     async fn served(&self, place: &Place, likely: &str) -> Result<Option<String>, Error> {
-        let servers = self.servers(place).await?;
+        let servers = self.backend().servers(place).await?;
         let active = servers.values().filter(|server| server.takes_traffic());
         let active: Vec<&str> = active.map(|server| server.address.as_str()).collect();
         self.front.served(place, &active, likely).await.map(Some)
@@ -57,24 +59,8 @@ impl<'a> Haproxy<'a> {
 
     /// Whether the release could be made live: one of the servers runs it.
     async fn check(&self, place: &Place, release: &str) -> Result<(), Error> {
-        if let Some(file) = &self.config.state_file {
-            let folder = file.parent().map(word).unwrap_or_default();
-            let text =
-                format!("[ -w {folder} ] || {{ echo cannot write in {folder} >&2; exit 1; }}");
-            let limit = self.config.timeout.get();
-            self.front
-                .machines
-                .places
-                .script(place, "the state file", &text, Effect::Changes, limit)
-                .await?;
-        }
-        let servers = self.proxy().switchable(place).await?;
-        self.server_of(place, &servers, release).await.map(drop)
-    }
-
-    /// The servers as they are, as JSON.
-    async fn pre_image(&self, place: &Place) -> Result<String, Error> {
-        Ok(serde_json::to_string(&self.servers(place).await?)?)
+        let servers = self.backend().may_change(place).await?;
+        self.side_of(place, &servers, release).await.map(drop)
     }
 
     /// Switches and proves; safe to do twice. What fails leaves the servers as they were before.
@@ -84,88 +70,22 @@ impl<'a> Haproxy<'a> {
         release: &str,
         before: Option<&str>,
     ) -> Result<String, Error> {
-        let servers = self.servers(place).await?;
-        let to = self.server_of(place, &servers, release).await?;
-        match self.switch(place, &servers, &to, release).await {
-            Ok(proof) => Ok(format!("{to} has the traffic; {proof}")),
-            Err(error) => {
-                let now = serde_json::to_string(&servers)?;
-                Err(match self.put_back(place, before.unwrap_or(&now)).await {
+        let backend = self.backend();
+        let now = backend.image(place).await?;
+        let servers = backend.servers(place).await?;
+        let to = self.side_of(place, &servers, release).await?;
+        let switched = async {
+            backend.set(place, Split::giving(to, Share::ALL)).await?;
+            self.prove(place, release).await
+        };
+        match switched.await {
+            Ok(proof) => Ok(format!("{} has the traffic; {proof}", backend.name(to))),
+            Err(error) => Err(
+                match backend.put_back(place, before.unwrap_or(&now)).await {
                     Ok(_) => error.then("the servers were put back"),
                     Err(back) => error.stuck(back.at("putting the servers back failed too")),
-                })
-            }
-        }
-    }
-
-    /// Lets each server be what it was.
-    async fn put_back(&self, place: &Place, before: &str) -> Result<String, Error> {
-        let before: BTreeMap<String, Server> =
-            serde_json::from_str(before).map_err(|error| Error::from(error).at("the pre-image"))?;
-        let mut all: Vec<_> = before.iter().collect();
-        // What takes traffic comes first: at every moment one of them does.
-        all.sort_by_key(|(_, server)| !server.takes_traffic());
-        for (name, server) in all {
-            self.set(place, name, &format!("weight {}", server.weight))
-                .await?;
-            self.set(place, name, &format!("state {}", server.state()))
-                .await?;
-        }
-        self.keep(place).await?;
-        let states: Vec<String> = before
-            .iter()
-            .map(|(name, server)| format!("{name} {}", server.state()))
-            .collect();
-        Ok(format!("{} again", states.join(", ")))
-    }
-
-    async fn switch(
-        &self,
-        place: &Place,
-        servers: &BTreeMap<String, Server>,
-        to: &str,
-        release: &str,
-    ) -> Result<String, Error> {
-        if let Some(server) = servers.get(to).filter(|server| server.weight == 0) {
-            let weight = if server.first_weight == 0 {
-                "weight 100"
-            } else {
-                "weight 100%"
-            };
-            self.set(place, to, weight).await?;
-        }
-        self.set(place, to, "state ready").await?;
-        self.wait_for(place, to).await?;
-        let other = if to == self.config.blue {
-            &self.config.green
-        } else {
-            &self.config.blue
-        };
-        self.set(place, other, &format!("state {}", self.left()))
-            .await?;
-        self.keep(place).await?;
-        self.prove(place, release).await
-    }
-
-    /// A server that is checked takes requests once its checks have passed; the other must not
-    /// leave before.
-    async fn wait_for(&self, place: &Place, name: &str) -> Result<(), Error> {
-        let end = Instant::now() + self.config.timeout.get();
-        loop {
-            let servers = self.servers(place).await?;
-            if servers
-                .get(name)
-                .is_some_and(|server| matches!(server.operation, 1 | 2))
-            {
-                return Ok(());
-            }
-            if Instant::now() > end {
-                return Err(Error::Down(format!(
-                    "HAProxy does not find {name} healthy within {}",
-                    self.config.timeout
-                )));
-            }
-            tokio::time::sleep(PAUSE).await;
+                },
+            ),
         }
     }
 
@@ -179,82 +99,34 @@ impl<'a> Haproxy<'a> {
         Ok(self.front.prove(place, release, proof).await?.told)
     }
 
-    /// The name of the server that runs this release.
-    async fn server_of(
+    /// The side whose server runs this release.
+    async fn side_of(
         &self,
         place: &Place,
-        servers: &BTreeMap<String, Server>,
+        servers: &Servers,
         release: &str,
-    ) -> Result<String, Error> {
-        let found = self
-            .front
-            .running(place, &addresses(servers), release)
-            .await?;
-        Ok(found.0.to_owned())
+    ) -> Result<Side, Error> {
+        let addresses = addresses(servers);
+        let (name, _) = self.front.running(place, &addresses, release).await?;
+        Ok(if name == self.config.blue {
+            Side::Blue
+        } else {
+            Side::Green
+        })
     }
 
-    fn proxy(&self) -> Proxy<'_> {
-        Proxy::new(self.config, self.front.machines.places)
+    fn backend(&self) -> Backend<'_> {
+        Backend::new(self.config, self.front.machines.places)
     }
 
-    /// Blue and green as HAProxy sees them.
-    async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
-        self.proxy().servers(place).await
-    }
-
-    async fn say(&self, place: &Place, command: &str) -> Result<String, Error> {
-        self.proxy().say(place, command).await
-    }
-
-    async fn look(&self, place: &Place, command: &str) -> Result<String, Error> {
-        self.proxy().look(place, command).await
-    }
-
-    /// The state of the server that traffic has left.
-    fn left(&self) -> &'static str {
-        if self.config.drain { "drain" } else { "maint" }
-    }
-
-    async fn set(&self, place: &Place, server: &str, what: &str) -> Result<(), Error> {
-        let command = format!("set server {}/{server} {what}", self.config.backend);
-        let answer = self.say(place, &command).await?;
-        // It only speaks where something is wrong.
-        match answer.trim() {
-            "" => Ok(()),
-            complaint => Err(Error::Refused(complaint.to_owned()).at(format!("`{command}`"))),
+    /// What the sockets answer to a question.
+    async fn told(&self, place: &Place, command: &str) -> Result<String, Error> {
+        let backend = self.backend();
+        let mut told = String::new();
+        for socket in backend.proxy().sockets() {
+            told.push_str(&backend.proxy().look(place, socket, command).await?);
         }
-    }
-
-    /// What a reload is to find.
-    async fn keep(&self, place: &Place) -> Result<(), Error> {
-        let Some(file) = &self.config.state_file else {
-            return Ok(());
-        };
-        let all = "show servers state";
-        if *place != Place::Here {
-            let text = format!(
-                "file={file}\n{} >\"$file.deploy-guard-new\"
-[ \"$(head -n 1 -- \"$file.deploy-guard-new\")\" = 1 ] || {{ echo HAProxy tells no state >&2; exit 1; }}
-sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$file\"",
-                self.proxy().ask_there(all),
-                file = word(file)
-            );
-            let limit = self.config.timeout.get();
-            return self
-                .front
-                .machines
-                .places
-                .script(place, "the state file", &text, Effect::Changes, limit)
-                .await
-                .map(drop);
-        }
-        let text = self.look(place, all).await?;
-        if !text.starts_with("1\n") {
-            let what = "HAProxy tells no state that it could read again";
-            return Err(Error::Malformed(what.to_owned()));
-        }
-        state::atomic::replace(file, text.as_bytes())
-            .map_err(|error| Error::from(error).at(format!("failed to write {}", file.display())))
+        Ok(told)
     }
 }
 
@@ -277,9 +149,9 @@ impl Observe for Haproxy<'_> {
         vec![
             (
                 "servers",
-                Box::pin(self.look(&step.place, "show servers state")),
+                Box::pin(self.told(&step.place, "show servers state")),
             ),
-            ("stat", Box::pin(self.look(&step.place, "show stat"))),
+            ("stat", Box::pin(self.told(&step.place, "show stat"))),
         ]
     }
 
@@ -308,7 +180,7 @@ impl Switch for Haproxy<'_> {
         step: &'a Step,
         _transition: Transition<'a>,
     ) -> Asking<'a, Option<String>> {
-        Box::pin(async move { self.pre_image(&step.place).await.map(Some) })
+        Box::pin(async move { self.backend().image(&step.place).await.map(Some) })
     }
 
     fn apply<'a>(
@@ -332,7 +204,7 @@ impl Switch for Haproxy<'_> {
     ) -> Asking<'a, String> {
         Box::pin(async move {
             let before = before.ok_or(Error::Unnoted("what was there before is not known"))?;
-            self.put_back(&step.place, before).await
+            self.backend().put_back(&step.place, before).await
         })
     }
 }
@@ -340,7 +212,7 @@ impl Switch for Haproxy<'_> {
 impl Route for Haproxy<'_> {
     fn standby<'a>(&'a self, step: &'a Step, destination: &'a str) -> Asking<'a, Standby> {
         Box::pin(async move {
-            let servers = self.servers(&step.place).await?;
+            let servers = self.backend().servers(&step.place).await?;
             let addresses = addresses(&servers);
             let found = self.front.running(&step.place, &addresses, destination);
             Ok(self.front.standby(found.await?.1))
@@ -351,9 +223,9 @@ impl Route for Haproxy<'_> {
         Box::pin(async move {
             let asking = self.front.machines.all().iter().map(|place| async move {
                 // Without its word on where the servers are, the front door can still be asked.
-                let (servers, unsure) = match self.servers(place).await {
+                let (servers, unsure) = match self.backend().servers(place).await {
                     Ok(servers) => (servers, None),
-                    Err(error) => (BTreeMap::new(), Some(error)),
+                    Err(error) => (Servers::new(), Some(error)),
                 };
                 let active = servers.values().filter(|server| server.takes_traffic());
                 let active = active.map(|server| server.address.as_str()).collect();
@@ -380,7 +252,7 @@ impl Target for Haproxy<'_> {
 }
 
 /// Names and addresses.
-fn addresses(servers: &BTreeMap<String, Server>) -> Vec<(&str, &str)> {
+fn addresses(servers: &Servers) -> Vec<(&str, &str)> {
     let names = servers.keys().map(String::as_str);
     let addresses = servers.values().map(|server| server.address.as_str());
     names.zip(addresses).collect()

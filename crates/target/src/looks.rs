@@ -37,7 +37,7 @@ macro_rules! fits {
 }
 fits! {
     NginxTarget: nginx at |target: &Self| target.upstream_file.display().to_string();
-    HaproxyTarget: haproxy at |target: &Self| target.socket.display().to_string();
+    HaproxyTarget: haproxy at |target: &Self| target.socket.to_string();
     ComposeTarget: project at |target: &Self| target.folder.display().to_string();
     SystemdTarget: unit at |target: &Self| target.unit.clone();
 }
@@ -75,7 +75,8 @@ async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Resu
     Ok(match asked {
         Ok(servers) => Fit::Fits(
             servers
-                .iter()
+                .values()
+                .flatten()
                 .map(|(name, server)| format!("{name} {}", server.state()))
                 .collect::<Vec<_>>()
                 .join(", "),
@@ -85,7 +86,7 @@ async fn haproxy(target: &HaproxyTarget, places: &Places, place: &Place) -> Resu
                 reason: error.to_string(),
                 hint,
             };
-            match (&error, socket::hint(&error, target, SECTION)) {
+            match (&error, socket::hint(&error, SECTION)) {
                 (_, None) => return Err(error),
                 (Error::NoSocket(_), Some(hint)) => Fit::Missing(misfit(hint)),
                 (_, Some(hint)) => Fit::Never(misfit(hint)),

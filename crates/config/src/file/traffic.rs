@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::file::rollback::{NginxTarget, TargetConfig};
+use crate::file::rollback::{HaproxyTarget, NginxTarget, TargetConfig};
 use crate::value::{Portion, Share, Span, StateAddress};
 use sections::Spot;
 
@@ -19,6 +19,8 @@ macro_rules! router_kinds {
         $with! {
             /// The weights in an upstream file of nginx.
             nginx: NginxTarget,
+            /// The weights of two servers of HAProxy, over its runtime socket.
+            haproxy: HaproxyTarget,
             /// Commands of yours set and print the share.
             command: CommandRouter,
         }
@@ -27,7 +29,7 @@ macro_rules! router_kinds {
 
 macro_rules! section {
     ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
-        /// Which side gets which share of the requests. Exactly one router: `nginx` or `command`.
+        /// Which side gets which share of the requests. Exactly one router: `nginx`, `haproxy` or `command`.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct Traffic {

@@ -1,6 +1,7 @@
 //! HAProxy: what its runtime socket reports about the two servers.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::file::HaproxyTarget;
@@ -34,6 +35,11 @@ impl Server {
     const MAINTENANCE: u32 = 0x01 | 0x02 | 0x20;
     const DRAINED: u32 = 0x08 | 0x10;
 
+    /// Whether its configuration says `disabled`.
+    pub fn begins_disabled(&self) -> bool {
+        self.admin & 0x04 != 0
+    }
+
     pub fn state(&self) -> &'static str {
         match self.admin {
             bits if bits & Server::MAINTENANCE != 0 => "maint",
@@ -48,8 +54,7 @@ impl Server {
 }
 
 /// How HAProxy's configuration or ours must be, where one of them does not let us switch.
-pub fn hint(error: &Error, target: &HaproxyTarget, section: &str) -> Option<String> {
-    let socket = target.socket.display();
+pub fn hint(error: &Error, section: &str) -> Option<String> {
     Some(match error {
         Error::NoBackend(_) => {
             format!("name a backend of HAProxy's configuration under `{section}.haproxy.backend`")
@@ -68,17 +73,20 @@ pub fn hint(error: &Error, target: &HaproxyTarget, section: &str) -> Option<Stri
             };
             format!("name its two servers under `{section}.haproxy.blue` and `green`; {has}")
         }
-        Error::Level { .. } => {
+        Error::Level { socket, .. } => {
             format!("HAProxy's configuration must say `stats socket {socket} level admin`")
         }
-        Error::NoSocket(_) => format!(
+        Error::NoSocket(socket) => format!(
             "see that HAProxy runs, and that its configuration says `stats socket {socket} level admin`"
         ),
         _ => return None,
     })
 }
 
-/// HAProxy at one machine or several, through its runtime socket.
+/// Servers by their names.
+pub type Servers = BTreeMap<String, Server>;
+
+/// HAProxy at one machine or several, through its runtime sockets.
 #[derive(Clone, Copy, Debug)]
 pub struct Proxy<'a> {
     target: &'a HaproxyTarget,
@@ -90,51 +98,80 @@ impl<'a> Proxy<'a> {
         Proxy { target, places }
     }
 
-    /// Blue and green as HAProxy sees them.
-    pub async fn servers(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
+    pub fn sockets(&self) -> impl Iterator<Item = &'a Path> {
+        self.target.socket.paths()
+    }
+
+    /// All servers of the backend, as one of the sockets reports them; blue and green are among them.
+    pub async fn all(&self, place: &Place, socket: &Path) -> Result<Servers, Error> {
         let backend = &self.target.backend;
-        let answer = self
-            .look(place, &format!("show servers state {backend}"))
-            .await?;
+        let command = format!("show servers state {backend}");
+        let answer = self.look(place, socket, &command).await?;
         if answer.lines().next().map(str::trim) == Some(NO_BACKEND) {
             return Err(Error::NoBackend(backend.clone()));
         }
-        let all = parse(&answer).map_err(|error| error.at("HAProxy"))?;
-        let mut both = BTreeMap::new();
+        let all = parse(&answer, None).map_err(|error| error.at("HAProxy"))?;
         for name in [&self.target.blue, &self.target.green] {
-            let server = all.get(name).ok_or_else(|| Error::NoServer {
-                backend: backend.clone(),
-                server: name.clone(),
-                others: all.keys().cloned().collect(),
-            })?;
-            both.insert(name.clone(), server.clone());
+            if !all.contains_key(name) {
+                return Err(Error::NoServer {
+                    backend: backend.clone(),
+                    server: name.clone(),
+                    others: all.keys().cloned().collect(),
+                });
+            }
         }
-        Ok(both)
+        Ok(all)
     }
 
-    /// The two servers, at a socket that may change them.
-    pub async fn switchable(&self, place: &Place) -> Result<BTreeMap<String, Server>, Error> {
+    /// Blue and green as one of the sockets reports them.
+    pub async fn both(&self, place: &Place, socket: &Path) -> Result<Servers, Error> {
+        let mut servers = self.all(place, socket).await?;
+        servers.retain(|name, _| *name == self.target.blue || *name == self.target.green);
+        Ok(servers)
+    }
+
+    /// Blue and green as each of the sockets reports them.
+    pub async fn servers(&self, place: &Place) -> Result<BTreeMap<PathBuf, Servers>, Error> {
+        let mut seen = BTreeMap::new();
+        for socket in self.sockets() {
+            seen.insert(socket.to_owned(), self.both(place, socket).await?);
+        }
+        Ok(seen)
+    }
+
+    /// The two servers, at sockets that may change them.
+    pub async fn switchable(&self, place: &Place) -> Result<BTreeMap<PathBuf, Servers>, Error> {
         let servers = self.servers(place).await?;
-        let level = self.look(place, "show cli level").await?;
-        match level.trim() {
-            "admin" => Ok(servers),
-            level => Err(Error::Level {
-                socket: self.target.socket.display().to_string(),
-                level: level.to_owned(),
-            }),
+        for socket in self.sockets() {
+            let level = self.look(place, socket, "show cli level").await?;
+            if level.trim() != "admin" {
+                return Err(Error::Level {
+                    socket: socket.display().to_string(),
+                    level: level.trim().to_owned(),
+                });
+            }
+        }
+        Ok(servers)
+    }
+
+    /// An error of one of several sockets names it.
+    pub fn at(&self, socket: &Path, error: Error) -> Error {
+        match self.sockets().nth(1) {
+            Some(_) => error.at(socket.display()),
+            None => error,
         }
     }
 
     /// A question: where the connection to a host is cut under it, it is asked once more.
-    pub async fn look(&self, place: &Place, command: &str) -> Result<String, Error> {
+    pub async fn look(&self, place: &Place, socket: &Path, command: &str) -> Result<String, Error> {
         if *place == Place::Here {
-            return self.here(command).await;
+            return self.here(socket, command).await;
         }
-        let socket = quote(&self.target.socket.display().to_string());
+        let path = quote(&socket.display().to_string());
         // socat words this differently in each version.
         let text = format!(
-            "if [ ! -e {socket} ] && [ -x \"$(dirname -- {socket})\" ]; then exit {NOT_THERE}; fi\n{}",
-            self.ask_there(command)
+            "if [ ! -e {path} ] && [ -x \"$(dirname -- {path})\" ]; then exit {NOT_THERE}; fi\n{}",
+            self.ask_there(socket, command)
         );
         let ran = self
             .places
@@ -142,27 +179,46 @@ impl<'a> Proxy<'a> {
             .await;
         let ran = ran?;
         if ran.status == Some(NOT_THERE) {
-            return Err(self.no_socket());
+            return Err(no_socket(socket));
         }
         let ran = ended(ran, "socat")?;
         Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
     }
 
-    /// One command over the runtime socket. Its words come from the configuration, which lets no
-    /// other characters through than names have.
-    pub async fn say(&self, place: &Place, command: &str) -> Result<String, Error> {
-        if *place == Place::Here {
-            return self.here(command).await;
+    /// Commands over the runtime socket, made one after another with nothing in between. Their words come
+    /// from the configuration, which lets no other characters through than names have.
+    ///
+    /// # Errors
+    /// Returns what HAProxy says about them: it only speaks where something is wrong.
+    pub async fn say(
+        &self,
+        place: &Place,
+        socket: &Path,
+        commands: &[String],
+    ) -> Result<(), Error> {
+        let line = commands.join("; ");
+        if line.is_empty() {
+            return Ok(());
         }
-        let text = self.ask_there(command);
-        let said = self
-            .places
-            .script(place, "socat", &text, Effect::Changes, self.limit());
-        said.await
+        let answer = if *place == Place::Here {
+            self.here(socket, &line).await?
+        } else {
+            let text = self.ask_there(socket, &line);
+            let said = self
+                .places
+                .script(place, "socat", &text, Effect::Changes, self.limit());
+            said.await?
+        };
+        match answer.trim() {
+            "" => Ok(()),
+            complaint => {
+                let said = Error::Refused(complaint.to_owned()).at(format!("`{line}`"));
+                Err(self.at(socket, said))
+            }
+        }
     }
 
-    async fn here(&self, command: &str) -> Result<String, Error> {
-        let socket = &self.target.socket;
+    async fn here(&self, socket: &Path, command: &str) -> Result<String, Error> {
         let talk = async {
             let mut stream = tokio::net::UnixStream::connect(socket).await?;
             stream.write_all(format!("{command}\n").as_bytes()).await?;
@@ -178,15 +234,15 @@ impl<'a> Proxy<'a> {
             .await
             .map_err(late)?;
         answer.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => self.no_socket(),
+            std::io::ErrorKind::NotFound => no_socket(socket),
             _ => Error::from(error).at(socket.display()),
         })
     }
 
     /// The part of a script that sends a command and prints the answer.
-    pub fn ask_there(&self, command: &str) -> String {
+    pub fn ask_there(&self, socket: &Path, command: &str) -> String {
         let seconds = self.limit().as_secs().max(1);
-        let place = format!("UNIX-CONNECT:{}", self.target.socket.display());
+        let place = format!("UNIX-CONNECT:{}", socket.display());
         format!(
             "printf '%s\\n' {} | socat -t{seconds} - {}",
             quote(command),
@@ -194,20 +250,21 @@ impl<'a> Proxy<'a> {
         )
     }
 
-    fn no_socket(&self) -> Error {
-        Error::NoSocket(self.target.socket.display().to_string())
-    }
-
     fn limit(&self) -> Duration {
         self.target.timeout.get()
     }
 }
 
+fn no_socket(socket: &Path) -> Error {
+    Error::NoSocket(socket.display().to_string())
+}
+
 /// How a script ends where what it looks for is not there.
 const NOT_THERE: i32 = 44;
 
-/// Servers by name, from `show servers state`: its columns are named in its second line.
-fn parse(answer: &str) -> Result<BTreeMap<String, Server>, Error> {
+/// Servers by name, from `show servers state`: its columns are named in its second line. `backend`: only
+/// those of this one, where the text has several.
+pub(super) fn parse(answer: &str, backend: Option<&str>) -> Result<Servers, Error> {
     let mut lines = answer.lines();
     if lines.next() != Some("1") {
         let first = answer.lines().next().unwrap_or("no answer");
@@ -229,6 +286,9 @@ fn parse(answer: &str) -> Result<BTreeMap<String, Server>, Error> {
                 .parse::<u32>()
                 .map_err(|_| Error::Malformed(format!("{name} is no number")))
         };
+        if backend.is_some_and(|wanted| of("be_name").is_ok_and(|name| name != wanted)) {
+            continue;
+        }
         let (host, port) = (of("srv_addr")?, number("srv_port")?);
         let host = if host.contains(':') {
             format!("[{host}]")
@@ -262,7 +322,7 @@ mod tests {
 
     #[test]
     fn the_states_of_servers_are_read_by_their_columns() {
-        let servers = parse(STATE).unwrap();
+        let servers = parse(STATE, None).unwrap();
         let (blue, green) = (&servers["blue"], &servers["green"]);
         assert_eq!(
             (blue.address.as_str(), blue.state(), blue.takes_traffic()),
@@ -282,10 +342,10 @@ mod tests {
             "2\n# x\n",
             "1\n# be_id srv_name\n1 blue\n",
         ] {
-            assert!(parse(text).is_err(), "{text:?}");
+            assert!(parse(text, None).is_err(), "{text:?}");
         }
         assert_eq!(
-            parse("Can't find backend.\n").map_err(|error| error.to_string()),
+            parse("Can't find backend.\n", None).map_err(|error| error.to_string()),
             Err("Can't find backend.".to_owned())
         );
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use super::{TargetConfig, absolute, machines};
+use super::{Sockets, TargetConfig, absolute, machines};
 use crate::file::{HostList, Match, ReleaseSource};
 use crate::value::Span;
 use sections::Spot;
@@ -16,8 +16,9 @@ use sections::Spot;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HaproxyTarget {
-    /// The runtime socket (`stats socket … level admin`), such as `/run/haproxy/admin.sock`.
-    pub socket: PathBuf,
+    /// The runtime socket (`stats socket … level admin`), such as `/run/haproxy/admin.sock`; a list where
+    /// several processes on the machine have one each. All of them are set.
+    pub socket: Sockets,
     /// The backend.
     pub backend: String,
     /// The blue server's name in the backend.
@@ -27,6 +28,12 @@ pub struct HaproxyTarget {
     /// The file of `server-state-file`: it is written after each switch, so that a reload keeps
     /// what was switched. Without it, a reload goes back to what the configuration says.
     pub state_file: Option<PathBuf>,
+    /// The configuration of HAProxy, `/etc/haproxy/haproxy.cfg`: the weights of the two `server` lines are
+    /// written there after each switch, so that a reload keeps it, and tested. It excludes `state-file`.
+    pub config_file: Option<PathBuf>,
+    /// Checks `config-file`, such as `sudo -n haproxy -c -f /etc/haproxy/haproxy.cfg`. Default: `haproxy -c
+    /// -f` with that file.
+    pub test: Option<String>,
     /// Whether the server that traffic leaves finishes the requests it has and keeps the users whose
     /// `cookie` names it. `false` takes it out at once (`maint`), and it is not checked any more.
     /// Default true.
@@ -68,12 +75,20 @@ impl TargetConfig for HaproxyTarget {
         if self.blue == self.green {
             return spot.refuse("green", "both colours are the same server");
         }
-        let socket = spot.key("socket");
-        absolute(socket, &self.socket)?;
-        // Others mean something to `socat`.
-        socket.plain(&self.socket.display().to_string(), "_-./@+")?;
+        self.socket.check(spot.key("socket"))?;
         if let Some(file) = &self.state_file {
             absolute(spot.key("state-file"), file)?;
+        }
+        if let Some(file) = &self.config_file {
+            let at = spot.key("config-file");
+            absolute(at, file)?;
+            if self.state_file.is_some() {
+                let fault = at.fault("`state-file` and `config-file` exclude each other");
+                return Err(fault.hint("one of them is enough for a reload to keep what was set"));
+            }
+        } else if self.test.is_some() {
+            let fault = spot.key("test").fault("`config-file` is not given");
+            return Err(fault.hint("`test` checks the `config-file` that was written"));
         }
         machines(spot.key("hosts"), self.hosts.as_ref())
     }
