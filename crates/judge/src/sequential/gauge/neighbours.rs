@@ -31,9 +31,9 @@ impl Neighbours {
     }
 
     /// An upper estimate of the correlation: the estimate of a short series is too small by about
-    /// `(1 + 3ρ)/n` (Kendall 1954), and 1.75 standard deviations are added.
+    /// `(1 + 3ρ)/n` (Kendall 1954), and 2.5 standard deviations are added.
     pub(crate) fn upper(&self) -> f64 {
-        self.estimate(1.75).unwrap_or(MOST)
+        self.estimate(2.5).unwrap_or(MOST)
     }
 
     pub(crate) fn lower(&self) -> f64 {
