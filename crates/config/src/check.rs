@@ -15,17 +15,22 @@ use sections::{Defined, Spot};
 /// The only version of the file's format.
 pub(crate) const VERSION: u32 = 1;
 
-/// A section that holds a variable that is not set is not there, and is not checked.
-pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
+/// What the sections of a file define for one another.
+pub(crate) fn defined(config: &Config) -> Defined<'_> {
     let is_unset = |section| config.unset.contains_key(&section);
     let runners = config.runners.keys().map(String::as_str).collect();
-    let defined = Defined {
+    Defined {
         hosts: &config.host_names,
         groups: &config.hosts.groups,
         has_more_hosts: config.has_more_hosts,
         runners: (!is_unset(Section::Runners)).then_some(runners),
         has_rollback: config.rollback.is_some() || is_unset(Section::Rollback),
-    };
+    }
+}
+
+/// A section that holds a variable that is not set is not there, and is not checked.
+pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
+    let defined = defined(config);
     let root = Spot::root(tree, &defined);
     let spot = |section: Section| root.key(section.key());
     if config.version != VERSION {

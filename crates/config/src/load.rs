@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use inventory::{HostsFrom, Inventory, Way};
 
-use crate::check::check;
+use crate::check::{check, defined};
 use crate::committed;
 
 use crate::file::{Canary, CanaryMetric, Config, Healthgate, Overlay};
@@ -15,6 +15,7 @@ use crate::file::{Canary, CanaryMetric, Config, Healthgate, Overlay};
 use crate::section::Section;
 use crate::source::Source;
 use document::{Document, Error, Secrets, Variables, resolve, secrets, unset};
+use sections::Spot;
 use yaml::{Fault, Kind, Node, listed, nearest};
 
 /// Where the file is searched by default.
@@ -202,6 +203,15 @@ fn canary_without(
     let read = read.and_then(|()| match unset::first(&canary) {
         Some(fault) => Err(fault),
         None => canary.decode().map(Some),
+    });
+    let read = read.and_then(|read: Option<Canary>| {
+        let defined = defined(config);
+        let root = Spot::root(&source.tree, &defined);
+        let spot = root.key("healthgate").key("canary");
+        match &read {
+            Some(canary) => canary.check_without_source(spot).map(|()| read),
+            None => Ok(read),
+        }
     });
     read.map_err(|fault| source.document.error(fault))
 }

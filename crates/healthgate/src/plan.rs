@@ -7,6 +7,7 @@ use config::file::{Canary, CanaryKind, CanaryMetric, Healthgate};
 use config::value::{Quantity, Span, Unit};
 use jiff::Timestamp;
 use judge::sequential::{Chance, Plan, Reach, SettingsError, Tolerance, Traffic, plan};
+use model::planned;
 use model::report::Table;
 use model::{Outcome, Report, Verdict};
 use prometheus::Client;
@@ -15,6 +16,8 @@ use prometheus::Client;
 const WINDOW: &str = "30m";
 /// A matcher that every series fits.
 const ANY: &str = "instance=~\".*\"";
+/// Nobody waits so long for a verdict.
+const FORESEEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which traffic.
@@ -216,8 +219,8 @@ fn told(
 ) -> (Outcome, Vec<String>) {
     let subject = format!(
         "{} requests a minute, {} of them fail",
-        Unit::Plain.show(seen.per_minute.round()),
-        Unit::Percent.show(seen.rate)
+        few_digits(seen.per_minute, Unit::Plain),
+        few_digits(seen.rate, Unit::Percent)
     );
     let expected = format!("both verdicts within {}", canary.deadline);
     let plan = match planned {
@@ -249,28 +252,23 @@ fn told(
         ("a release twice as bad is found", plan.twice),
         ("a release five times as bad is found", plan.fivefold),
     ];
+    let figures = reaches.map(|(_, reach)| figures(reach, canary, seen));
     let cells = reaches.map(|(_, reach)| cell(reach, canary.interval));
     let actual: Vec<String> = { reaches.iter().zip(&cells) }
         .map(|((what, _), cell)| format!("{what}: {cell}"))
         .collect();
-    let deadline = canary::intervals(canary.deadline, canary.interval);
-    let per_interval = seen.per_minute * canary.interval.get().as_secs_f64() / 60.0;
-    let beyond: Vec<String> = reaches
-        .iter()
-        .filter_map(|(what, reach)| match reach {
-            Reach::Beyond {
-                needed: Some(needed),
-            } => {
-                let missing = f64::from(needed.saturating_sub(deadline)) * per_interval;
-                Some(format!(
-                    "{what}: not before the deadline, about {:.0} requests are missing",
-                    missing.max(1.0)
-                ))
-            }
-            Reach::Beyond { needed: None } => Some(format!(
+    let beyond: Vec<String> = { reaches.iter().zip(&figures) }
+        .filter_map(|((what, _), figures)| match figures {
+            planned::Reach::Beyond {
+                missing_requests: Some(missing),
+                ..
+            } => Some(format!(
+                "{what}: not before the deadline, about {missing} requests are missing"
+            )),
+            planned::Reach::Beyond { .. } => Some(format!(
                 "{what}: not with any number of requests that could be waited for"
             )),
-            Reach::Within { .. } | Reach::Tolerated => None,
+            planned::Reach::Within { .. } | planned::Reach::Tolerated => None,
         })
         .collect();
     let verdict = if beyond.is_empty() {
@@ -288,9 +286,64 @@ fn told(
                 "give the canary a larger share, set a longer `deadline`, or a larger `tolerance`",
             );
     }
+    let [pass, twice, five_times] = figures;
+    outcome.planned = Some(planned::Planned {
+        requests_per_minute: seen.per_minute,
+        error_rate: seen.rate,
+        share: share.get(),
+        pass,
+        twice,
+        five_times,
+    });
     let mut row = vec![metric.name.clone(), share.to_string()];
     row.extend(cells);
     (outcome, row)
+}
+
+/// Whole numbers, and three digits of what is smaller.
+fn few_digits(number: f64, unit: Unit) -> String {
+    let hundreds = if unit == Unit::Percent { 1.0 } else { 100.0 };
+    if number >= hundreds || number <= 0.0 {
+        let step = if unit == Unit::Percent { 1e-4 } else { 1.0 };
+        return unit.show((number / step).round() * step);
+    }
+    let digit = 10_f64.powf(number.log10().floor() - 2.0);
+    unit.show((number / digit).round() * digit)
+}
+
+/// The same as data.
+fn figures(reach: Reach, canary: &Canary, seen: Seen) -> planned::Reach {
+    let time = |count: u32| canary.interval.get() * count;
+    match reach {
+        Reach::Within {
+            typical,
+            median,
+            ninety_percent,
+        } => planned::Reach::Within {
+            typical: time(typical),
+            median: time(median),
+            ninety_percent: (ninety_percent < u32::MAX).then(|| time(ninety_percent)),
+        },
+        Reach::Beyond { needed } => {
+            let deadline = canary::intervals(canary.deadline, canary.interval);
+            let per_interval = seen.per_minute * canary.interval.get().as_secs_f64() / 60.0;
+            let missing = needed.map(|needed| {
+                let missing = f64::from(needed.saturating_sub(deadline)) * per_interval;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "above 0, and it saturates"
+                )]
+                let missing = missing.max(1.0).round() as u64;
+                missing
+            });
+            planned::Reach::Beyond {
+                median: needed.map(time),
+                missing_requests: missing,
+            }
+        }
+        Reach::Tolerated => planned::Reach::Tolerated,
+    }
 }
 
 /// `6m (12m)`.
@@ -320,7 +373,8 @@ fn cell(reach: Reach, interval: Span) -> String {
         }
         Reach::Beyond {
             needed: Some(needed),
-        } => format!("too late: {}", time(needed)),
+        } if interval.get() * needed < FORESEEN => format!("too late: {}", time(needed)),
+        Reach::Beyond { needed: Some(_) } => "too late: more than a month".to_owned(),
         Reach::Beyond { needed: None } => "never".to_owned(),
         Reach::Tolerated => "tolerated".to_owned(),
     }

@@ -514,3 +514,68 @@ fn a_plan_says_how_long_it_takes_and_what_the_traffic_cannot_show() {
     .code(2)
     .stderr(contains("a share is more than 0%"));
 }
+
+/// A program reads the figures of a plan as numbers.
+#[test]
+fn a_plan_has_its_figures_as_data() {
+    let folder = folder(CONFIG, &[]);
+    let plan = |args: &[&str]| {
+        let mut all = vec!["plan"];
+        all.extend(args);
+        report(folder.path(), &all)["outcomes"].clone()
+    };
+    let ordinary = plan(&[
+        "--requests-per-minute",
+        "6000",
+        "--error-rate",
+        "1%",
+        "--share",
+        "10%,0.1,10%",
+    ]);
+    // A share that is named twice is planned once.
+    assert_eq!(ordinary.as_array().unwrap().len(), 1, "{ordinary}");
+    let planned = &ordinary[0]["planned"];
+    assert_eq!(planned["requests_per_minute"], 6000.0);
+    assert_eq!(planned["share"], 0.1);
+    let [typical, ninety] = ["typical_ms", "ninety_percent_ms"].map(|key| {
+        let time = planned["pass"][key].as_u64().unwrap();
+        assert!(time % 30_000 == 0 && time > 0, "{planned}");
+        time
+    });
+    assert!(typical <= ninety, "{planned}");
+    let fivefold = planned["five_times"]["median_ms"].as_u64().unwrap();
+    assert!(fivefold <= planned["twice"]["median_ms"].as_u64().unwrap());
+    // Little traffic: what is missing is a number, too.
+    let little = plan(&["--requests-per-minute", "10", "--error-rate", "1%"]);
+    let pass = &little[0]["planned"]["pass"];
+    assert!(pass["typical_ms"].is_null() && pass["missing_requests"].as_u64().unwrap() > 1000);
+    // Next to no traffic and next to no errors are neither 0 nor a line of digits.
+    let tiny = plan(&["--requests-per-minute", "0.02", "--error-rate", "0.00001%"]);
+    let subject = tiny[0]["subject"].as_str().unwrap();
+    assert_eq!(subject, "0.02 requests a minute, 0.00001% of them fail");
+    let actual = tiny[0]["actual"].as_str().unwrap();
+    assert!(actual.len() < 200, "{actual}");
+}
+
+#[test]
+fn amounts_that_say_nothing_are_refused_without_a_source_too() {
+    for (from, to, told) in [
+        ("interval: 30s", "interval: 0s", "interval"),
+        ("deadline: 30m", "deadline: 0s", "deadline"),
+        ("interval: 30s", "interval: 31m", "longer than `deadline`"),
+        ("alpha: 1%", "alpha: 0%", "alpha"),
+    ] {
+        let folder = folder(&CONFIG.replace(from, to), &[("trace.jsonl", &trace(2, 1))]);
+        let plan = ["plan", "--requests-per-minute", "10", "--error-rate", "1%"];
+        for args in [&plan[..], &["judge", "trace.jsonl"]] {
+            healthgate(folder.path(), args)
+                .code(2)
+                .stderr(contains(told));
+        }
+    }
+    let none = "version: 1\nhealthgate:\n  canary:\n    metrics: []\n";
+    let none = folder(none, &[("trace.jsonl", &trace(2, 1))]);
+    healthgate(none.path(), &["judge", "trace.jsonl"])
+        .code(2)
+        .stderr(contains("`metrics` lists none"));
+}

@@ -99,6 +99,26 @@ proptest! {
         prop_assert_eq!(evidence(&watched(&numbers, None)), evidence(&watched(&more, None)));
     }
 
+    /// Where the absolute limit may decide, a pass says nothing of the ratio.
+    #[test]
+    fn the_band_does_not_contradict_the_verdict(numbers in rollout(), worse in any::<bool>()) {
+        let mut watch = watch(ratio(1.5, None));
+        for ((failed, total), stable) in &numbers {
+            let canary = if worse { (*total, *total) } else { (failed / 50, *total) };
+            watch.observe(&interval(&(canary, stable.clone()))).unwrap();
+            if watch.decided_at().is_some() {
+                break;
+            }
+        }
+        let band = watch.band(0).unwrap();
+        let estimate = band.estimate.unwrap_or(1.0);
+        match watch.verdict() {
+            Verdict::Pass => prop_assert!(band.high <= estimate.max(1.5), "{band:?}"),
+            Verdict::Fail => prop_assert!(band.low >= estimate.min(1.5), "{band:?}"),
+            Verdict::Inconclusive => {}
+        }
+    }
+
     #[test]
     fn no_number_is_ever_lost(numbers in rollout(), limited in any::<bool>()) {
         let watch = watched(&numbers, limited.then_some(0.02));

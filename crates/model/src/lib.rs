@@ -11,6 +11,7 @@ pub mod id;
 pub mod inputs;
 mod members;
 pub mod outcome;
+pub mod planned;
 pub mod proxy;
 pub mod redact;
 pub mod release;

@@ -88,6 +88,8 @@ pub struct Outcome {
     pub limits: crate::Limits,
     /// The endpoints, if it covers many.
     pub members: Option<crate::Members>,
+    /// Of a plan.
+    pub planned: Option<crate::planned::Planned>,
 }
 
 impl Outcome {
@@ -106,6 +108,7 @@ impl Outcome {
             policy: None,
             limits: crate::Limits::default(),
             members: None,
+            planned: None,
         }
     }
 
@@ -125,6 +128,7 @@ impl Outcome {
             policy,
             limits,
             members,
+            planned,
         } = self;
         let clean = |text: String| redactor.redact(&text);
         let measurements = measurements.into_iter();
@@ -142,6 +146,7 @@ impl Outcome {
             policy: policy.map(crate::Policy::redacted),
             limits,
             members: members.map(|members| members.redacted(redactor)),
+            planned,
         }
     }
 

@@ -167,6 +167,10 @@ impl Rates {
         instances.placebo.add(stable);
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     pub(crate) fn band(&self, chance: f64, variance: Option<f64>) -> Band {
         self.strata.band(chance, variance.unwrap_or(1.0))
     }

@@ -8,7 +8,7 @@ use crate::sequential::finding::{Assumption, BoundFigures, Figures, Reason, Verd
 use crate::sequential::latency::Latency;
 use crate::sequential::load::{Load, Unequal};
 use crate::sequential::outlook::{Time, at_best};
-use crate::sequential::rates::Rates;
+use crate::sequential::rates::{Limits, Rates};
 use crate::sequential::settings::{Chance, Rule};
 use crate::sequential::test::{Added, Test, Weighed};
 
@@ -143,7 +143,7 @@ impl State {
 
     pub(crate) fn figures(&self, alpha: Chance) -> Figures {
         match &self.test {
-            Test::Rates(rates) => of_rates(rates, alpha),
+            Test::Rates(rates) => of_rates(rates, alpha, self.verdict.map(|(verdict, _)| verdict)),
             Test::Latency(latency) => of_latency(latency, alpha).unwrap_or(Figures::None),
             Test::Gauge(gauge) => match gauge.levels() {
                 None => Figures::None,
@@ -159,11 +159,25 @@ impl State {
     }
 }
 
-fn of_rates(rates: &Rates, alpha: Chance) -> Figures {
+/// The band is two-sided, and no narrower than it must be for a look at any time. A verdict says more of
+/// one side: behind it, the band ends at the tolerance.
+fn of_rates(rates: &Rates, alpha: Chance, verdict: Option<Verdict>) -> Figures {
     let variance = rates.clustering().map(|seen| seen.variance(ASSUMED));
     let (canary, stable) = rates.shown();
+    let mut ratio = rates.band(alpha.get(), variance);
+    let estimate = ratio.estimate.unwrap_or(1.0);
+    let Limits {
+        tolerance, at_most, ..
+    } = rates.limits();
+    match verdict {
+        Some(Verdict::Fail) => ratio.low = ratio.low.max(tolerance).min(estimate),
+        Some(Verdict::Pass) if at_most.is_none() => {
+            ratio.high = ratio.high.min(tolerance).max(estimate);
+        }
+        _ => {}
+    }
     Figures::Rates {
-        ratio: rates.band(alpha.get(), variance),
+        ratio,
         canary: (canary.failed, canary.exposure),
         stable: (stable.failed, stable.exposure),
         assumption: variance.map_or(Assumption::Independent, Assumption::Variance),

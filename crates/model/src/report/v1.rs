@@ -147,6 +147,42 @@ pub struct Outcome {
     /// How many of the endpoints passed, where it stands for many.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub members: Option<Members>,
+    /// Of `healthgate plan`: how long the verdicts will take.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned: Option<Planned>,
+}
+
+/// How long the judge's verdicts will take, for one share of the traffic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Planned {
+    /// Of both sides together.
+    pub requests_per_minute: f64,
+    /// The part of them that fails: 0.01 for 1 %.
+    pub error_rate: f64,
+    /// The canary's part of the requests.
+    pub share: f64,
+    /// Until a good release passes.
+    pub pass: Reach,
+    /// Until a release with twice the errors fails.
+    pub twice: Reach,
+    /// Until one with five times the errors fails.
+    pub five_times: Reach,
+}
+
+/// The time until a verdict. Without `typical_ms`, it is not reached before the deadline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Reach {
+    /// Half to twice of it is the time that most rollouts take.
+    pub typical_ms: Option<u64>,
+    pub median_ms: Option<u64>,
+    /// Nine of ten rollouts take no longer.
+    pub ninety_percent_ms: Option<u64>,
+    /// What is missing before the deadline.
+    pub missing_requests: Option<u64>,
+    /// Whether a release that is so much worse is tolerated.
+    pub tolerated: bool,
 }
 
 /// How many of a group's endpoints passed. Those that are missing from `total` were not decided.
@@ -273,6 +309,56 @@ impl From<&crate::Outcome> for Outcome {
             policy: outcome.policy.clone(),
             limits: (!outcome.limits.is_empty()).then(|| Limits::from(outcome.limits)),
             members: outcome.members.as_ref().map(Members::from),
+            planned: outcome.planned.as_ref().map(Planned::from),
+        }
+    }
+}
+
+impl From<&crate::planned::Planned> for Planned {
+    fn from(planned: &crate::planned::Planned) -> Self {
+        Planned {
+            requests_per_minute: planned.requests_per_minute,
+            error_rate: planned.error_rate,
+            share: planned.share,
+            pass: Reach::from(planned.pass),
+            twice: Reach::from(planned.twice),
+            five_times: Reach::from(planned.five_times),
+        }
+    }
+}
+
+impl From<crate::planned::Reach> for Reach {
+    fn from(reach: crate::planned::Reach) -> Self {
+        let none = Reach {
+            typical_ms: None,
+            median_ms: None,
+            ninety_percent_ms: None,
+            missing_requests: None,
+            tolerated: false,
+        };
+        match reach {
+            crate::planned::Reach::Within {
+                typical,
+                median,
+                ninety_percent,
+            } => Reach {
+                typical_ms: Some(millis(typical)),
+                median_ms: Some(millis(median)),
+                ninety_percent_ms: ninety_percent.map(millis),
+                ..none
+            },
+            crate::planned::Reach::Beyond {
+                median,
+                missing_requests,
+            } => Reach {
+                median_ms: median.map(millis),
+                missing_requests,
+                ..none
+            },
+            crate::planned::Reach::Tolerated => Reach {
+                tolerated: true,
+                ..none
+            },
         }
     }
 }

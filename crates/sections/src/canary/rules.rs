@@ -11,6 +11,35 @@ const SIDE: &str = "{side}";
 
 impl Canary {
     pub fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        self.check_amounts(spot)?;
+        self.check_source(spot)?;
+        self.check_sides(spot)?;
+        self.names.check(spot.key("names"))?;
+        self.check_judges(spot)?;
+        let list = spot.key("metrics");
+        list.unique("name")?;
+        for (nth, metric) in self.metrics.iter().enumerate() {
+            self.check_metric(metric, list.item(nth))?;
+        }
+        if self.preset.is_some() && !self.metrics.is_empty() {
+            return spot.refuse("preset", "`preset` and `metrics` exclude each other");
+        }
+        Ok(())
+    }
+
+    /// What counts where no source is asked: recorded data are judged, or a rollout is planned.
+    pub fn check_without_source(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        self.check_amounts(spot)?;
+        self.check_judges(spot)?;
+        let list = spot.key("metrics");
+        list.unique("name")?;
+        for (nth, metric) in self.metrics.iter().enumerate() {
+            self.check_limits(metric, list.item(nth))?;
+        }
+        Ok(())
+    }
+
+    fn check_amounts(&self, spot: Spot<'_>) -> Result<(), Fault> {
         for (key, time) in [
             ("interval", self.interval),
             ("deadline", self.deadline),
@@ -34,17 +63,11 @@ impl Canary {
         for (key, chance) in [("alpha", self.alpha), ("beta", self.beta)] {
             chance_of(chance, spot.key(key))?;
         }
-        self.check_source(spot)?;
-        self.check_sides(spot)?;
-        self.names.check(spot.key("names"))?;
-        self.check_judges(spot)?;
-        let list = spot.key("metrics");
-        list.unique("name")?;
-        for (nth, metric) in self.metrics.iter().enumerate() {
-            self.check_metric(metric, list.item(nth))?;
-        }
-        if self.preset.is_some() && !self.metrics.is_empty() {
-            return spot.refuse("preset", "`preset` and `metrics` exclude each other");
+        if self.metrics.is_empty() && spot.key("metrics").is_given() {
+            let fault = spot
+                .key("metrics")
+                .fault("`metrics` lists none: nothing is compared");
+            return Err(fault.hint("leave it out for the metrics of the preset, or list one"));
         }
         Ok(())
     }
