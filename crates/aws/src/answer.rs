@@ -32,6 +32,8 @@ pub(crate) fn bad(service: &'static str, status: u16, text: &str) -> Error {
             message,
         },
         404 => Error::Absent { service, code },
+        // Of Elastic Load Balancing: `RuleNotFound`.
+        400 if code.ends_with("NotFound") => Error::Absent { service, code },
         409 | 412 => Error::Conflict { code },
         // The codes of S3 and STS for wrong keys, with a 400.
         400 if [
@@ -60,7 +62,7 @@ pub(crate) fn bad(service: &'static str, status: u16, text: &str) -> Error {
     }
 }
 
-/// Code and message: XML of S3 and STS, JSON of ECR.
+/// Code and message: XML of S3, STS and Elastic Load Balancing, JSON of ECR and ECS.
 fn words(text: &str) -> (Option<String>, String) {
     let short = |text: &str| cut(text, WORDS);
     if let Ok(json) = serde_json::from_str::<serde_json::Value>(text) {

@@ -38,6 +38,7 @@ struct Endpoints {
     s3: Option<String>,
     ecr: Option<String>,
     ecs: Option<String>,
+    elb: Option<String>,
     sts: Option<String>,
 }
 
@@ -88,6 +89,7 @@ impl Client {
             s3: named("AWS_ENDPOINT_URL_S3"),
             ecr: named("AWS_ENDPOINT_URL_ECR"),
             ecs: named("AWS_ENDPOINT_URL_ECS"),
+            elb: named("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2"),
             sts: named("AWS_ENDPOINT_URL_STS"),
         };
         let region = region.to_owned();
@@ -134,13 +136,14 @@ impl Client {
         let own = match service {
             "s3" => &self.endpoints.s3,
             "ecs" => &self.endpoints.ecs,
+            "elasticloadbalancing" => &self.endpoints.elb,
             _ => &self.endpoints.ecr,
         };
         let named = own.as_ref().or(self.endpoints.all.as_ref());
         let (region, domain) = (&self.region, domain(&self.region));
         let url = endpoint(named, || match service {
             "s3" => format!("https://s3.{region}.{domain}"),
-            "ecs" => format!("https://ecs.{region}.{domain}"),
+            "ecs" | "elasticloadbalancing" => format!("https://{service}.{region}.{domain}"),
             _ => format!("https://api.ecr.{region}.{domain}"),
         })?;
         Ok((url, named.is_some()))

@@ -1,4 +1,5 @@
-//! ECS: what runs as a service, according to `DescribeServices`.
+//! ECS: what runs as a service, according to `DescribeServices`, and where its deployment waits for an
+//! answer.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -65,6 +66,38 @@ pub struct Event {
     /// Seconds since 1970.
     pub at: f64,
     pub message: String,
+}
+
+/// A pause in a service's deployment that waits for an answer from outside: a lifecycle hook of the kind
+/// `PAUSE`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hook {
+    /// The ARN of the service deployment.
+    pub deployment: String,
+    pub id: String,
+    /// Such as `POST_TEST_TRAFFIC_SHIFT`.
+    pub stage: String,
+    /// When ECS answers itself, in seconds since 1970.
+    pub expires: Option<f64>,
+    /// What it then does: `CONTINUE` or `ROLLBACK`; empty where it does not say.
+    pub on_expiry: String,
+}
+
+impl Hook {
+    /// Those of one of the `serviceDeployments` of `DescribeServiceDeployments`.
+    pub fn paused(deployment: &Value) -> Vec<Hook> {
+        let waits =
+            |one: &&Value| one["targetType"] == "PAUSE" && one["status"] == "AWAITING_ACTION";
+        let hook = |one: &Value| Hook {
+            deployment: text(&deployment["serviceDeploymentArn"]),
+            id: text(&one["hookId"]),
+            stage: text(&deployment["lifecycleStage"]),
+            expires: (!one["expiresAt"].is_null()).then(|| time(&one["expiresAt"])),
+            on_expiry: text(&one["timeoutAction"]),
+        };
+        let all = list(&deployment["lifecycleHookDetails"]);
+        all.filter(waits).map(hook).collect()
+    }
 }
 
 fn text(value: &Value) -> String {

@@ -1,4 +1,5 @@
-//! The few questions that a gate asks of AWS: what lies in a bucket, and a login for ECR.
+//! The few questions that a gate asks of AWS: what lies in a bucket, a login for ECR, what runs as a
+//! service, and which target groups get its requests.
 //!
 //! Not the SDK, because a gate needs what that does not promise: every answer is bounded in size
 //! and time, nothing is looked for outside the environment, its files and the machine's own metadata
@@ -10,6 +11,7 @@ mod client;
 mod credentials;
 mod ecr;
 pub mod ecs;
+pub mod elb;
 mod error;
 mod keys;
 mod metadata;

@@ -6,6 +6,7 @@ use model::{Env, Redactor};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::elb::Answer;
 use crate::{Client, Error, Source};
 
 /// For so long keys are used before they are asked for again. A machine gives out keys that are
@@ -61,10 +62,21 @@ impl Renewing {
 
     /// Asks ECS; where the session turns out to be over, once more with a new one.
     pub async fn ecs(&self, action: &str, question: &Value) -> Result<Value, Error> {
-        match self.client().await?.ecs(action, question).await {
+        self.ask(async |client: Client| client.ecs(action, question).await)
+            .await
+    }
+
+    /// The same of Elastic Load Balancing.
+    pub async fn elb(&self, action: &str, fields: &[(String, String)]) -> Result<Answer, Error> {
+        self.ask(async |client: Client| client.elb(action, fields).await)
+            .await
+    }
+
+    async fn ask<T>(&self, ask: impl AsyncFn(Client) -> Result<T, Error>) -> Result<T, Error> {
+        match ask(self.client().await?).await {
             Err(error) if error.is_expired() => {
                 *self.known.lock().await = None;
-                self.client().await?.ecs(action, question).await
+                ask(self.client().await?).await
             }
             answer => answer,
         }

@@ -68,7 +68,7 @@ pub enum Error {
     /// A workflow's run ended without success.
     #[error("{0}")]
     RunFailed(String),
-    /// HAProxy did not execute a command; its own words.
+    /// A proxy did not do what it was told; its own words.
     #[error("{0}")]
     Refused(String),
     #[error("HAProxy has no backend {0}")]
@@ -99,8 +99,13 @@ pub enum Error {
     Project(#[from] probe::project::Unreadable),
     #[error("{error}; {hint}", error = .0, hint = .0.hint())]
     Github(#[from] github::Error),
-    #[error("{action}: {cause}; {}", aws_hint(action, cause))]
-    Aws { action: String, cause: aws::Error },
+    #[error("{action}: {cause}; {}", aws_hint(service, action, cause))]
+    Aws {
+        /// As permissions name it: `ecs`.
+        service: &'static str,
+        action: String,
+        cause: aws::Error,
+    },
     /// A cause, and of what it is.
     #[error("{what}: {cause}")]
     At { what: String, cause: Box<Error> },
@@ -172,10 +177,10 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-fn aws_hint(action: &str, cause: &aws::Error) -> String {
+fn aws_hint(service: &str, action: &str, cause: &aws::Error) -> String {
     match cause {
         aws::Error::Denied { .. } => {
-            format!("allow `ecs:{action}`; `aws sts get-caller-identity` says to whom")
+            format!("allow `{service}:{action}`; `aws sts get-caller-identity` says to whom")
         }
         cause => cause.hint(),
     }

@@ -60,6 +60,7 @@ impl<'a> Ecs<'a> {
     async fn ask(&self, action: &str, question: &Value) -> Result<Value, Error> {
         let answer = self.client.ecs(action, question).await;
         answer.map_err(|cause| Error::Aws {
+            service: "ecs",
             action: action.to_owned(),
             cause,
         })
