@@ -300,6 +300,8 @@ fn each_target_and_pool_has_an_example_that_is_about_it() {
             "workflow",
             "emergency",
             "pools",
+            "alb",
+            "caddy",
             "command",
             "haproxy",
             "nginx"

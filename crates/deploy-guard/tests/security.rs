@@ -99,8 +99,14 @@ fn every_action_of_aws_stands_in_the_table() {
     let ask = "\\bask\\((?:&?client, )?\"([A-Z][A-Za-z]+)\"";
     let mut code: BTreeSet<String> = found("crates/probe/src/ecs.rs", ask)
         .union(&found("crates/target/src/ecs.rs", ask))
+        .chain(&found("crates/router/src/ecs_hook.rs", ask))
         .map(|action| format!("ecs:{action}"))
         .collect();
+    let balancer = found(
+        "crates/router/src/alb.rs",
+        "\"((?:Describe|Modify)[A-Za-z]+)\"",
+    );
+    code.extend({ balancer.iter() }.map(|action| format!("elasticloadbalancing:{action}")));
     let ecr = found(
         "crates/aws/src/ecr.rs",
         "AmazonEC2ContainerRegistry_V20150921\\.([A-Za-z]+)",

@@ -2,7 +2,10 @@
 //! configuration says about them, and how the requests are divided between them.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
 
+mod alb;
+mod caddy;
 mod command;
+pub mod ecs_hook;
 mod entrypoint;
 mod front;
 pub mod haproxy;
@@ -10,6 +13,7 @@ pub mod kinds;
 pub mod nginx;
 mod router;
 mod split;
+mod weights;
 
 pub use config::value::Side;
 pub use entrypoint::{Entrypoint, Standby};

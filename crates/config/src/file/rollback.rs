@@ -30,9 +30,9 @@ pub use systemd::SystemdTarget;
 pub use target_config::TargetConfig;
 pub use workflow::WorkflowTarget;
 
-use target_config::{absolute, folder_there, pause};
+use target_config::{folder_there, pause};
 
-pub(in crate::file) use target_config::machines;
+pub(in crate::file) use target_config::{absolute, machines};
 
 /// The kinds of target, a row each: the key under `rollback:` and its type. `$with!` gets the rows.
 #[macro_export]

@@ -8,8 +8,12 @@ use crate::file::rollback::{HaproxyTarget, NginxTarget, TargetConfig};
 use crate::value::{Portion, Share, Span, StateAddress};
 use sections::Spot;
 
+mod alb;
+mod caddy;
 mod command;
 
+pub use alb::AlbRouter;
+pub use caddy::CaddyRouter;
 pub use command::CommandRouter;
 
 /// The kinds of router, a row each: the key under `traffic:` and its type. `$with!` gets the rows.
@@ -23,13 +27,18 @@ macro_rules! router_kinds {
             haproxy: HaproxyTarget,
             /// Commands of yours set and print the share.
             command: CommandRouter,
+            /// The weights of two upstreams of Caddy, over its admin API.
+            caddy: CaddyRouter,
+            /// The weights of two target groups behind an Application Load Balancer of AWS.
+            alb: AlbRouter,
         }
     };
 }
 
 macro_rules! section {
     ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
-        /// Which side gets which share of the requests. Exactly one router: `nginx`, `haproxy` or `command`.
+        /// Which side gets which share of the requests. Exactly one router: `nginx`, `haproxy`, `caddy`,
+        /// `alb` or `command`.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub struct Traffic {

@@ -28,13 +28,14 @@ const OTHERS: [&str; 7] = [
 ];
 
 /// Flags of other programs that appear alone, and the program of each.
-const FOREIGN: [(&str, &str); 7] = [
+const FOREIGN: [(&str, &str); 8] = [
     ("--deployment-configuration", "aws"),
     ("--env-file", "docker compose"),
     ("--features", "cargo"),
     ("--keep-old", "a script of the runbooks"),
     ("--no-default-features", "cargo"),
     ("--no-deps", "docker compose"),
+    ("--resume", "caddy"),
     ("--rollback-to", "a script of the runbooks"),
 ];
 

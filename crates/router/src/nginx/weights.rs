@@ -4,6 +4,7 @@ use config::value::{Share, Side};
 
 use super::upstream::{Block, Line, Upstream, changed};
 use crate::split::Split;
+use crate::weights::Weights;
 
 /// Why the file says no share, or cannot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +80,8 @@ impl Upstream<'_> {
         if let Some(side) = split.whole() {
             return Ok(self.all_to(self.colour(side)));
         }
-        let weights = weights(split);
+        let Weights { blue, green } = Weights::of(split, u32::from(Share::WHOLE));
+        let weights = (blue, green);
         let mut changes = Vec::new();
         for block in &self.blocks {
             block.weighs()?;
@@ -174,24 +176,6 @@ impl Block {
                 block: self.shown(),
             }),
         }
-    }
-}
-
-/// The smallest weights of blue and green that are these shares.
-fn weights(split: Split) -> (u32, u32) {
-    let (blue, green) = (
-        split.of(Side::Blue).steps().into(),
-        split.of(Side::Green).steps().into(),
-    );
-    let common = common_divisor(blue, green).max(1);
-    (blue / common, green / common)
-}
-
-fn common_divisor(one: u32, other: u32) -> u32 {
-    if other == 0 {
-        one
-    } else {
-        common_divisor(other, one % other)
     }
 }
 

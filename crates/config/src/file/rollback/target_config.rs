@@ -41,7 +41,7 @@ pub(super) fn pause(spot: Spot<'_>, pause: Span, timeout: Span) -> Result<(), Fa
 }
 
 /// Scripts that run in an unknown folder need whole paths.
-pub(super) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
+pub(in crate::file) fn absolute(spot: Spot<'_>, value: &Path) -> Result<(), Fault> {
     if value.is_absolute() {
         return Ok(());
     }
