@@ -170,6 +170,28 @@ fn the_releases_must_be_known() {
     assert_eq!(only.ids(), ["only/http"]);
 }
 
+/// Without the variable, the release to compare with is the one that `rollback` recorded.
+#[test]
+fn the_state_knows_the_release_that_serves_beside_the_new_one() {
+    let bed = Bed::new(1, |canary| canary.fail_one_in(Some(2)));
+    let section = format!(
+        "  canary: {{ server: '{}', label: release, interval: 1s, deadline: 100s, metrics: [{ERRORS}] }}\n\
+         rollback:\n  state: state.json\n  command: {{ run: 'true' }}\n",
+        bed.prometheus.url()
+    );
+    let unknown = gate(&section).args(&["--release", "v2"]).run().code(2);
+    unknown.says("has no good release");
+    let gate = gate(&section).args(&["--release", "v2"]);
+    let folder = gate.file("");
+    let mut record = testkit::bin("rollback");
+    let record = record
+        .current_dir(folder)
+        .args(["record", "--release", "v1"]);
+    record.assert().code(0);
+    let ran = gate.run().code(1);
+    ran.ends("canary/errors", "fail", "tolerance 1.5");
+}
+
 /// Prometheus itself does not answer: nothing is known about the canary.
 #[test]
 fn a_server_that_does_not_answer_is_an_error() {
