@@ -18,6 +18,8 @@ pub const ASK: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct Question {
     pub url: String,
+    /// Sent with each request.
+    pub headers: Vec<(String, String)>,
     pub source: Option<ReleaseSource>,
     /// What the answer is called by.
     pub names: Releases,
@@ -37,7 +39,12 @@ impl Question {
             .as_ref()
             .and_then(|source| source.url.clone())
             .unwrap_or(probe.url.clone());
-        Question { url, source, names }
+        Question {
+            url,
+            headers: Vec::new(),
+            source,
+            names,
+        }
     }
 
     /// What the gate asks; of a probe of many endpoints there is not one such question.
@@ -111,8 +118,12 @@ impl Question {
         let own = own.and_then(|source| Some((source.url.clone()?, source)));
         if let Some((url, source)) = own {
             let source = Some(source.clone());
-            let names = context.releases();
-            return Ok(Question { url, source, names });
+            return Ok(Question {
+                url,
+                headers: Vec::new(),
+                source,
+                names: context.releases(),
+            });
         }
         Question::of_gate(context).ok_or_else(|| {
             Error::Unconfigured(format!("where the release can be read through {kind} is not configured: set `{section}.{kind}.release.url`"))
@@ -153,7 +164,14 @@ impl Question {
         timeout: Duration,
     ) -> Result<String, Error> {
         let (source, wanted) = (self.source.as_ref(), (self.names.rule(), likely));
-        let asking = probe::http::ask_release(route, &self.url, at, source, wanted, timeout);
+        let asking = probe::http::ask_release(
+            route,
+            (&self.url, &self.headers),
+            at,
+            source,
+            wanted,
+            timeout,
+        );
         let told = asking.await?;
         Ok(self.names.named(&told, likely).to_owned())
     }

@@ -367,18 +367,21 @@ pub enum Silence {
 }
 
 /// The release that a URL's answer names. With `at` (`host:port`), that server is asked with the
-/// URL's own Host header, as a proxy would ask it. `likely` settles by the rule which of several
-/// words of a text is meant.
+/// URL's own Host header, as a proxy would ask it. `headers` are sent too. `likely` settles by the rule
+/// which of several words of a text is meant.
 pub async fn ask_release(
     route: Route,
-    url: &str,
+    (url, headers): (&str, &[(String, String)]),
     at: Option<&str>,
     source: Option<&config::file::ReleaseSource>,
     wanted: (Match, &str),
     timeout: Duration,
 ) -> Result<String, ReleaseError> {
     let asking = async {
-        let request = release_request(url, at)?;
+        let mut request = release_request(url, at)?;
+        for (name, value) in headers {
+            request.set_header(name, value)?;
+        }
         let transport = Transport::new(Wire {
             route,
             proxy: None,

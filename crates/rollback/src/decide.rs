@@ -251,6 +251,7 @@ fn configured(way: &WayIn, names: Releases) -> Option<Entrypoint> {
         name: name.clone(),
         question: Question {
             url: release.url.clone()?,
+            headers: Vec::new(),
             source: Some(release.clone()),
             names,
         },

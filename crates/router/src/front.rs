@@ -12,6 +12,7 @@ use futures_util::stream::FuturesOrdered;
 use place::{Context, Error, Machines, Place, Question};
 
 use crate::entrypoint::{Entrypoint, Standby};
+use crate::visitor::Visitor;
 
 /// Right answers in a row that prove what a proxy serves. Where half of the answers are of another
 /// release, so many in a row come by chance once in a million times.
@@ -43,6 +44,8 @@ pub struct Front<'a> {
     pub machines: Machines<'a>,
     pub question: Question,
     pub timeout: Span,
+    /// Who asks through it; `None` where it takes all users for the same.
+    pub visitor: Option<Visitor>,
 }
 
 /// What it takes to believe a switch.
@@ -80,6 +83,7 @@ impl<'a> Front<'a> {
             machines: Machines::new(hosts, context),
             question: Question::of(release, context, (names.section, names.kind))?,
             timeout,
+            visitor: None,
         })
     }
 
@@ -92,8 +96,12 @@ impl<'a> Front<'a> {
         limit: Duration,
     ) -> Result<String, Error> {
         let around = &self.machines.around;
-        let asking = self.question.ask_from(place, around, at, likely, limit);
-        asking.await
+        let new_user = match (&self.visitor, at) {
+            (Some(visitor), None) => Some(visitor.asks(&self.question)),
+            _ => None,
+        };
+        let question = new_user.as_ref().unwrap_or(&self.question);
+        question.ask_from(place, around, at, likely, limit).await
     }
 
     /// The release that is served: `likely` only where each server that gets traffic (`active`, by

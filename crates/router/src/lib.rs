@@ -13,6 +13,7 @@ pub mod kinds;
 pub mod nginx;
 mod router;
 mod split;
+mod visitor;
 mod weights;
 
 pub use config::value::Side;
@@ -20,3 +21,4 @@ pub use entrypoint::{Entrypoint, Standby};
 pub use front::{Front, Names, PROOFS, Proof, Proved, Streak};
 pub use router::{Capabilities, Change, Counts, Health, Router};
 pub use split::Split;
+pub use visitor::Visitor;

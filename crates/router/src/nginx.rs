@@ -1,11 +1,19 @@
-//! nginx: the weights in an upstream file divide the requests between two sides.
+//! nginx: the weights in an upstream file divide the requests between two sides, or `split_clients` in it
+//! the users.
 //!
 //! `nginx -s reload` ends with 0 while the old configuration stays in force, and nothing in nginx tells
 //! which one is: only answers prove a share.
 
+mod clients;
+pub mod division;
+mod evidence;
+pub mod key;
 pub mod site;
+mod syntax;
 pub mod upstream;
 mod weights;
+
+use std::time::Duration;
 
 use config::file::NginxTarget;
 use config::value::Side;
@@ -25,6 +33,9 @@ const NAMES: Names = Names {
     behind: "side",
 };
 
+/// New workers answer within so long after a reload that returned; it was 7 to 15 ms.
+const FIRST: Duration = Duration::from_millis(15);
+
 struct Nginx<'a> {
     site: Site<'a>,
     front: Front<'a>,
@@ -33,9 +44,11 @@ struct Nginx<'a> {
 impl Kind for NginxTarget {
     fn make<'a>(&'a self, context: &Context<'a>) -> Result<Box<dyn Router + 'a>, Error> {
         let (hosts, release) = (self.hosts.as_ref(), self.release.as_ref());
+        let mut front = Front::new(NAMES, hosts, release, self.timeout, context)?;
+        front.visitor = self.sticky.as_deref().and_then(key::visitor);
         Ok(Box::new(Nginx {
             site: Site::new(self, NAMES.section, context.places),
-            front: Front::new(NAMES, hosts, release, self.timeout, context)?,
+            front,
         }))
     }
 }
@@ -51,13 +64,9 @@ impl Nginx<'_> {
     /// The text of the file as it is, and as it must be for a split.
     async fn change(&self, place: &Place, split: Split) -> Result<(String, String), Error> {
         let before = self.site.read(place).await?;
-        let after = self.site.upstream(&before)?.with(split);
-        let after = after.map_err(|why| self.unfit(&why))?;
+        let after = self.site.division(&before)?.with(split);
+        let after = after.map_err(|why| self.site.unfit(&why))?;
         Ok((before, after))
-    }
-
-    fn unfit(&self, why: &impl ToString) -> Error {
-        Error::Unfit(why.to_string()).at(self.site.config.upstream_file.display())
     }
 
     async fn put(&self, place: &Place, split: Split) -> Result<(), Error> {
@@ -87,8 +96,8 @@ impl Router for Nginx<'_> {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            overlap: OVERLAP,
-            can_sample: true,
+            overlap: FIRST + OVERLAP,
+            can_sample: self.site.config.sticky.is_none() || self.front.visitor.is_some(),
         }
     }
 
@@ -103,8 +112,8 @@ impl Router for Nginx<'_> {
     fn configured<'a>(&'a self, place: &'a Place) -> Asking<'a, Split> {
         Box::pin(async move {
             let text = self.site.read(place).await?;
-            let split = self.site.upstream(&text)?.split();
-            split.map_err(|why| self.unfit(&why))
+            let split = self.site.division(&text)?.split();
+            split.map_err(|why| self.site.unfit(&why))
         })
     }
 
@@ -116,11 +125,11 @@ impl Router for Nginx<'_> {
         Box::pin(async move {
             let (before, after) = self.change(place, split).await?;
             self.site.may_change(place).await?;
+            let doubts = self.site.doubts(place, &before).await;
+            let doubts = doubts.map_or_else(String::new, |doubts| format!(" ({doubts})"));
+            let file = self.site.config.upstream_file.display();
             Ok(Change {
-                does: format!(
-                    "give {split} in {}, test, reload",
-                    self.site.config.upstream_file.display()
-                ),
+                does: format!("give {split} in {file}, test, reload{doubts}"),
                 writes: new_lines(&before, &after),
                 split,
             })
@@ -152,5 +161,9 @@ impl Router for Nginx<'_> {
 
     fn standby<'a>(&'a self, _place: &'a Place, side: Side) -> Asking<'a, Standby> {
         Box::pin(async move { Ok(self.front.standby(self.address(side))) })
+    }
+
+    fn explain<'a>(&'a self, place: &'a Place) -> Asking<'a, Option<String>> {
+        Box::pin(self.site.explain(place))
     }
 }

@@ -8,8 +8,9 @@ use crate::fit::{Fit, Fits, LOOK, Misfit};
 use crate::systemd;
 use place::{Asking, Effect, Error, Place, Places, ours, word};
 use router::haproxy::socket::{self, Proxy};
+use router::nginx::division::{self, Division};
 use router::nginx::site::Site;
-use router::nginx::upstream::{self, Upstream};
+use router::nginx::upstream;
 
 /// The section that has the targets.
 const SECTION: &str = "rollback";
@@ -47,11 +48,11 @@ async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<F
     let Some(text) = site.find(place, LOOK).await? else {
         return Ok(Fit::Missing(Misfit {
             reason: upstream::no_file(&target.upstream_file),
-            hint: upstream::hint(target, SECTION),
+            hint: division::hint(target, SECTION),
         }));
     };
-    Ok(match Upstream::of(&text, target, SECTION) {
-        Ok(upstream) => Fit::Fits(match upstream.active().as_slice() {
+    Ok(match Division::of(&text, target, SECTION) {
+        Ok(division) => Fit::Fits(match division.active().as_slice() {
             [] => "neither colour has traffic".to_owned(),
             active => format!("{} has the traffic", active.join(", ")),
         }),
@@ -60,11 +61,10 @@ async fn nginx(target: &NginxTarget, places: &Places, place: &Place) -> Result<F
                 reason: why.to_string(),
                 hint: why.hint(target, SECTION),
             };
-            match why {
-                upstream::Error::Elsewhere { .. } => Fit::Missing(misfit),
-                upstream::Error::NoLine { .. }
-                | upstream::Error::TooMany { .. }
-                | upstream::Error::Apart { .. } => Fit::Never(misfit),
+            if why.may_come() {
+                Fit::Missing(misfit)
+            } else {
+                Fit::Never(misfit)
             }
         }
     })

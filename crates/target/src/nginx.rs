@@ -14,8 +14,9 @@ use crate::fit::Fits;
 use crate::kinds::Kind;
 use crate::target::{Applied, Capabilities, Observe, Proving, Route, Switch, Target, Transition};
 use place::{Asking, Context, Error, Place, Step};
+use router::nginx::division::Division;
+use router::nginx::key;
 use router::nginx::site::{OVERLAP, Site};
-use router::nginx::upstream::Upstream;
 use router::{Entrypoint, Front, Names, PROOFS, Proof, Proved, Standby, Streak};
 
 /// After an answer of before, at most.
@@ -36,7 +37,16 @@ pub(crate) struct Nginx<'a> {
 impl<'a> Nginx<'a> {
     pub(crate) fn new(config: &'a NginxTarget, context: &Context<'a>) -> Result<Self, Error> {
         let (hosts, release) = (config.hosts.as_ref(), config.release.as_ref());
-        let front = Front::new(NAMES, hosts, release, config.timeout, context)?;
+        let mut front = Front::new(NAMES, hosts, release, config.timeout, context)?;
+        if let Some(key) = &config.sticky {
+            front.visitor = key::visitor(key);
+            if front.visitor.is_none() {
+                return Err(Error::Unconfigured(format!(
+                    "users stay on a side by `{key}`, of which all our requests are one: no answers could prove a \
+                     switch; `rollback.command` makes it without this proof"
+                )));
+            }
+        }
         let site = Site::new(config, NAMES.section, context.places);
         Ok(Nginx { site, front })
     }
@@ -54,21 +64,27 @@ impl<'a> Nginx<'a> {
     /// so.
     async fn served(&self, place: &Place, likely: &str) -> Result<String, Error> {
         let text = self.site.read(place).await?;
-        let upstream = self.site.upstream(&text)?;
-        self.front.served(place, &upstream.active(), likely).await
+        let division = self.site.division(&text)?;
+        self.front.served(place, &division.active(), likely).await
     }
 
     async fn planned(&self, step: &Step, release: &str) -> Result<String, Error> {
         let place = &step.place;
         let address = self.colour_of(place, release).await?;
         let text = self.site.read(place).await?;
-        let switched = self.site.upstream(&text)?.all_to(&address);
+        let switched = self.all_to(&text, &address)?;
         self.site.may_change(place).await?;
         let mut does = step.does.clone();
         if switched == text {
             does.push_str(" (the file already does)");
         }
         Ok(does)
+    }
+
+    /// The text in which one colour has the traffic.
+    fn all_to(&self, text: &str, address: &str) -> Result<String, Error> {
+        let all = self.site.division(text)?.all_to(address);
+        all.map_err(|error| self.site.unfit(&error))
     }
 
     fn colours(&self) -> [(&str, &str); 2] {
@@ -92,8 +108,8 @@ impl<'a> Nginx<'a> {
         let address = self.colour_of(place, release).await?;
         let text = self.site.read(place).await?;
         let before = before.unwrap_or(&text);
-        let switched = self.site.upstream(&text)?.all_to(&address);
-        let (rarest, tells) = match self.site.upstream(before) {
+        let switched = self.all_to(&text, &address)?;
+        let (rarest, tells) = match self.site.division(before) {
             Ok(before) => (before.rarest(), !before.may_ask(&address)),
             Err(_) => (1, false),
         };
@@ -213,9 +229,9 @@ impl Route for Nginx<'_> {
         Box::pin(async move {
             let asking = self.front.machines.all().iter().map(|place| async move {
                 let text = self.site.read(place).await;
-                let upstream = text.as_ref().map_err(Error::clone);
-                let upstream = upstream.and_then(|text| self.site.upstream(text));
-                let active = upstream.as_ref().map(Upstream::active);
+                let division = text.as_ref().map_err(Error::clone);
+                let division = division.and_then(|text| self.site.division(text));
+                let active = division.as_ref().map(Division::active);
                 let active = active.map_err(Error::clone);
                 self.front.entrypoints(place, &self.colours(), active)
             });

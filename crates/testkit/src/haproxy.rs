@@ -1,6 +1,8 @@
 //! HAProxy with two servers behind it.
 
 use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -8,6 +10,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::{Process, free_port, tool};
+
+/// The number of the signal.
+const USR2: u32 = 12;
 
 /// HAProxy as a master with a worker, whose backend `app` has the servers `blue` and `green`: blue
 /// takes requests, green is in maintenance. Its socket and its state file lie in a temporary folder.
@@ -79,6 +84,48 @@ backend app
     /// Makes it read its configuration again, in a new worker.
     pub fn reload(&self) {
         self.process.signal("USR2");
+    }
+
+    /// The same, and waits until the new worker alone answers at the socket.
+    pub fn reloaded(&self) {
+        let pid = || {
+            let info = self.ask("show info").unwrap_or_default();
+            let pid = info.lines().find(|line| line.starts_with("Pid:"));
+            pid.map(str::to_owned)
+        };
+        let limit = Duration::from_secs(20);
+        let mut before = None;
+        self.process.wait(limit, || {
+            before = pid();
+            // A master that does not catch the signal yet would end by it, or not see it.
+            before.is_some() && self.process.catches(USR2)
+        });
+        self.reload();
+        self.process.wait(limit, || {
+            (0..10).all(|_| pid().is_some_and(|now| Some(now) != before))
+        });
+    }
+
+    /// Lets it read its configuration with a text in the place of another one.
+    pub fn changed(&self, from: &str, to: &str) {
+        let file = self.folder.path().join("haproxy.cfg");
+        let text = fs::read_to_string(&file).expect("the configuration can be read");
+        assert!(text.contains(from), "{text}");
+        fs::write(&file, text.replace(from, to)).expect("the configuration can be written");
+        self.reloaded();
+    }
+
+    /// What its socket answers to a command.
+    pub fn say(&self, command: &str) -> String {
+        self.ask(command).expect("the socket answers")
+    }
+
+    fn ask(&self, command: &str) -> io::Result<String> {
+        let mut stream = UnixStream::connect(self.socket())?;
+        stream.write_all(format!("{command}\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     pub fn process(&self) -> &Process {

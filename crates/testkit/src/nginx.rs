@@ -164,6 +164,7 @@ fn main_config(folder: &Path, servers: &str) -> String {
         "worker_processes 1;
 pid {pid};
 error_log stderr warn;
+error_log {log} warn;
 events {{ worker_connections 512; }}
 http {{
     client_body_temp_path {body};
@@ -176,6 +177,7 @@ http {{
 }}
 ",
         pid = path("nginx.pid"),
+        log = path("error.log"),
         body = path("body"),
         proxy = path("proxy"),
         fastcgi = path("fastcgi"),

@@ -143,6 +143,15 @@ impl Process {
         kill(name, &self.pid.to_string());
     }
 
+    /// Whether the program itself handles a signal, by its number.
+    pub fn catches(&self, signal: u32) -> bool {
+        let path = format!("/proc/{}/status", self.pid);
+        let status = fs::read_to_string(path).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+    }
+
     /// The end of what the program wrote.
     pub fn log(&self) -> String {
         let Ok(mut file) = File::open(&self.log) else {

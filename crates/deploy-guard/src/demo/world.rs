@@ -172,7 +172,7 @@ impl World {
         let source = config::file::ReleaseSource::default();
         let route = net::Route::default();
         let any = (config::file::Match::Exact, "");
-        probe::http::ask_release(route, &url, None, Some(&source), any, START)
+        probe::http::ask_release(route, (&url, &[]), None, Some(&source), any, START)
             .await
             .unwrap_or_else(|why| why.to_string())
     }

@@ -53,31 +53,7 @@ impl World {
     }
 
     fn say(&self, command: &str) -> String {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::os::unix::net::UnixStream::connect(self.proxy.socket()).unwrap();
-        stream.write_all(format!("{command}\n").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Reads its configuration again, with one text in the place of another.
-    fn changed(&self, from: &str, to: &str) {
-        let file = self.proxy.socket().with_file_name("haproxy.cfg");
-        let text = std::fs::read_to_string(&file).unwrap();
-        assert!(text.contains(from), "{text}");
-        std::fs::write(&file, text.replace(from, to)).unwrap();
-        let pid = || {
-            let info = self.say("show info");
-            let pid = info.lines().find(|line| line.starts_with("Pid:"));
-            pid.map(str::to_owned)
-        };
-        let before = pid();
-        self.proxy.reload();
-        assert!(testkit::wait_until(Duration::from_secs(20), || {
-            let now = pid();
-            now.is_some() && now != before
-        }));
+        self.proxy.say(command)
     }
 
     /// Which release a user gets, twenty times.
@@ -109,16 +85,7 @@ fn from_good_to_bad_and_back_and_a_reload_keeps_it() {
         assert!(states.contains(" green 127.0.0.1 2 "), "{states}");
         let kept = std::fs::read_to_string(world.proxy.state_file()).unwrap();
         assert!(kept.starts_with("1\n# be_id"), "{kept}");
-        let pid = |world: &World| {
-            let info = world.say("show info");
-            info.lines()
-                .find(|line| line.starts_with("Pid:"))
-                .map(str::to_owned)
-        };
-        let before = pid(&world);
-        world.proxy.reload();
-        let reloaded = testkit::wait_until(Duration::from_secs(20), || pid(&world) != before);
-        assert!(reloaded, "{}", world.proxy.process().log());
+        world.proxy.reloaded();
         world.answers("v1");
         world
             .bed
@@ -221,7 +188,7 @@ fn a_server_that_haproxy_finds_ill_gets_no_traffic_and_all_is_put_back() {
 fn a_server_that_begins_slowly_takes_requests() {
     let world = World::new(true, "");
     let blue = format!("server blue {} check", world.blue.address());
-    world.changed(&blue, &format!("{blue} slowstart 10m"));
+    world.proxy.changed(&blue, &format!("{blue} slowstart 10m"));
     world.green_takes_all();
     world.say("set server app/blue state maint");
     world
@@ -237,7 +204,9 @@ fn a_socket_that_may_change_nothing_is_refused_before_anything_is_tried() {
     let socket = world.proxy.socket();
     let other = socket.with_file_name("operator.sock");
     let line = format!("  stats socket {} level operator\n", other.display());
-    world.changed("defaults\n", &format!("{line}defaults\n"));
+    world
+        .proxy
+        .changed("defaults\n", &format!("{line}defaults\n"));
     world.green_takes_all();
     let config = world.bed.read("deploy-guard.yml");
     let (socket, other) = (socket.display().to_string(), other.display().to_string());

@@ -15,6 +15,7 @@ use super::socket::{Proxy, Server, Servers};
 use super::stat::{self, Stat};
 use super::weights::{self, Act};
 use crate::split::Split;
+use crate::weights::Weights;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -140,7 +141,7 @@ impl<'a> Backend<'a> {
                 _ => {}
             }
         }
-        Ok(weights::split(blue, green))
+        Ok(Weights { blue, green }.split())
     }
 
     /// What each side would get after a reload.
@@ -257,7 +258,8 @@ impl<'a> Backend<'a> {
             }
             shown.push(format!("{name} {state} with weight {told}"));
         }
-        if weights::split(now[0], now[1]) == Some(split) {
+        let [blue, green] = now;
+        if (Weights { blue, green }).split() == Some(split) {
             return Ok(());
         }
         let error = Error::Contradicts(format!(
@@ -388,6 +390,6 @@ fn nearest(split: Split) -> Result<Split, Error> {
     if split.whole().is_some() {
         return Ok(split);
     }
-    let (blue, green) = weights::weights(split).map_err(|why| Error::Unfit(why.to_string()))?;
-    Ok(weights::split(blue, green).unwrap_or(split))
+    let weights = weights::weights(split).map_err(|why| Error::Unfit(why.to_string()))?;
+    Ok(weights.split().unwrap_or(split))
 }

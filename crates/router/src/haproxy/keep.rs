@@ -9,8 +9,8 @@ use place::{Effect, Error, Place, Places, word};
 
 use super::cfg::{Cfg, Say};
 use super::socket::{self, Proxy, Servers};
-use super::weights;
 use crate::split::Split;
+use crate::weights::Weights;
 
 /// The files of a configured HAProxy.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +166,7 @@ sync -- \"$file.deploy-guard-new\"\nmv -T -f -- \"$file.deploy-guard-new\" \"$fi
             };
         }
         let nobody = || Error::Unfit("after a reload neither side would get traffic".to_owned());
-        weights::split(blue, green).ok_or_else(nobody)
+        Weights { blue, green }.split().ok_or_else(nobody)
     }
 
     /// The weight that a reload gives to a side by the state file, or else by the configuration.

@@ -4,6 +4,7 @@ use config::value::{Share, Side};
 
 use super::socket::Server;
 use crate::split::Split;
+use crate::weights::Weights;
 
 /// The largest weight of a server.
 const MAX: u32 = 256;
@@ -26,14 +27,8 @@ pub(super) enum Act {
     Await(Side),
 }
 
-/// What each side gets of the requests; `None` where neither gets any.
-pub(super) fn split(blue: u32, green: u32) -> Option<Split> {
-    let (green, all) = (u64::from(green), u64::from(blue) + u64::from(green));
-    (all > 0).then(|| Split::giving(Side::Green, Share::of(green, all)))
-}
-
 /// The weights of blue and green that are nearest to a split which gives something to both.
-pub(super) fn weights(split: Split) -> Result<(u32, u32), Unshared> {
+pub(super) fn weights(split: Split) -> Result<Weights, Unshared> {
     let smallest = Share::of(1, u64::from(MAX) + 1);
     for side in Side::BOTH {
         let asked = split.of(side);
@@ -58,7 +53,8 @@ pub(super) fn weights(split: Split) -> Result<(u32, u32), Unshared> {
             }
         }
     }
-    Ok(best)
+    let (blue, green) = best;
+    Ok(Weights { blue, green })
 }
 
 /// The acts that lead from what the servers are to a split. `left` is the state of a side without traffic.
@@ -87,16 +83,12 @@ pub(super) fn acts(
         return Ok(acts);
     }
     let new = weights(split)?;
-    let weight = |side: Side| match side {
-        Side::Blue => new.0,
-        Side::Green => new.1,
-    };
     let mut first = Vec::new();
-    for side in order((blue.weight, green.weight), new) {
-        let (now, set) = (server(side), format!("weight {}", weight(side)));
+    for side in order((blue.weight, green.weight), (new.blue, new.green)) {
+        let (now, set) = (server(side), format!("weight {}", new.of_side(side)));
         if !now.takes_traffic() {
             acts.extend(bring_up(side, now, Some(set)));
-        } else if now.weight != weight(side) {
+        } else if now.weight != new.of_side(side) {
             // Before another server joins: as long as one has all, its weight changes nothing.
             first.push(Act::Set(side, set));
         }
@@ -189,7 +181,8 @@ mod tests {
             ("0.39%", (255, 1)),
             ("99.61%", (1, 255)),
         ] {
-            assert_eq!(weights(green(share)), Ok(expected), "{share}");
+            let Weights { blue, green } = weights(green(share)).unwrap();
+            assert_eq!((blue, green), expected, "{share}");
         }
         for share in ["0.01%", "0.38%", "99.62%", "99.99%"] {
             let error = weights(green(share)).unwrap_err().to_string();
@@ -197,8 +190,8 @@ mod tests {
         }
         for steps in (39..=9961).step_by(97) {
             let wanted = Split::giving(Side::Green, Share::from_steps(steps));
-            let (blue, one) = weights(wanted).unwrap();
-            let near = split(blue, one).unwrap().of(Side::Green).steps();
+            let near = weights(wanted).unwrap().split().unwrap();
+            let near = near.of(Side::Green).steps();
             assert!(near.abs_diff(steps) <= 10, "{steps}: {near}");
         }
     }

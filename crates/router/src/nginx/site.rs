@@ -1,12 +1,16 @@
 //! nginx on its machines, or in a container of theirs: the upstream file and the commands, as the
 //! configuration names them.
 
-use std::time::Duration;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use config::file::NginxTarget;
 use place::{Effect, Error, Place, Places};
 
-use super::upstream::{self, Upstream};
+use super::division::Division;
+use super::evidence::{self, Traces};
+use super::upstream;
 
 /// From the first new answer on, workers of before may still accept for so long: nginx tells them
 /// to go 100 ms after it has started new ones (`ngx_master_process_cycle`).
@@ -20,7 +24,12 @@ pub struct Site<'a> {
     section: &'static str,
     /// Inside the container, where nginx runs in one.
     places: Places,
+    /// When it was last made to read its files.
+    reloaded: RefCell<BTreeMap<Place, Instant>>,
 }
+
+/// How far back a log is read where it is not known when nginx was reloaded.
+const LATELY: Duration = Duration::from_mins(5);
 
 impl<'a> Site<'a> {
     pub fn new(config: &'a NginxTarget, section: &'static str, places: &Places) -> Self {
@@ -28,6 +37,7 @@ impl<'a> Site<'a> {
             config,
             section,
             places: places.inside(config.exec.as_deref()),
+            reloaded: RefCell::default(),
         }
     }
 
@@ -51,12 +61,20 @@ impl<'a> Site<'a> {
         text.ok_or_else(|| Error::Missing(upstream::no_file(&self.config.upstream_file)))
     }
 
-    pub fn upstream<'t>(&self, text: &'t str) -> Result<Upstream<'t>, Error>
+    /// How a text of the file divides the traffic.
+    ///
+    /// # Errors
+    /// Where it does not, or between others.
+    pub fn division<'t>(&self, text: &'t str) -> Result<Division<'t>, Error>
     where
         'a: 't,
     {
-        let upstream = Upstream::of(text, self.config, self.section);
-        upstream.map_err(|error| Error::Unfit(error.to_string()))
+        let division = Division::of(text, self.config, self.section);
+        division.map_err(|error| self.unfit(&error))
+    }
+
+    pub fn unfit(&self, why: &super::division::Error) -> Error {
+        Error::Unfit(format!("{}: {why}", self.config.upstream_file.display()))
     }
 
     pub async fn write(&self, place: &Place, text: &str) -> Result<(), Error> {
@@ -88,6 +106,12 @@ impl<'a> Site<'a> {
     /// Returns what a command said that did not end with 0.
     pub async fn test_and_reload(&self, place: &Place) -> Result<(), Error> {
         self.command(place, &self.config.test).await?;
+        self.reload(place).await
+    }
+
+    async fn reload(&self, place: &Place) -> Result<(), Error> {
+        let now = Instant::now();
+        self.reloaded.borrow_mut().insert(place.clone(), now);
         self.command(place, &self.config.reload).await
     }
 
@@ -100,7 +124,7 @@ impl<'a> Site<'a> {
         self.write(place, before)
             .await
             .map_err(|error| error.at(format!("putting {path} back failed too")))?;
-        match self.command(place, &self.config.reload).await {
+        match self.reload(place).await {
             Ok(()) => Ok(format!("{path} was put back")),
             Err(error) => Err(error.at(format!("{path} was put back, but nginx did not read it"))),
         }
@@ -118,5 +142,71 @@ impl<'a> Site<'a> {
     async fn command(&self, place: &Place, text: &str) -> Result<(), Error> {
         let ran = self.places.command(place, text, self.limit()).await;
         ran.map(drop)
+    }
+
+    /// What another action of the command that tests prints: `nginx -T` of `nginx -t`. `None` where
+    /// it may not be run, or does not succeed.
+    async fn shows(&self, place: &Place, action: &str) -> Option<String> {
+        let (command, rest) = self.config.test.rsplit_once(" -t")?;
+        let whole = rest.is_empty() || rest.starts_with(' ');
+        let text = format!("(\n{command} {action}{rest}\n) 2>&1");
+        let (what, limit) = ("nginx", self.limit());
+        let asking = self
+            .places
+            .whole(place, what, &text, &[], Effect::Reads, limit);
+        if whole { asking.await.ok() } else { None }
+    }
+
+    /// What is odd about the file by nginx's own word on its files: that it does not read it, or that no
+    /// site passes requests there. Nothing where it may not be asked.
+    pub async fn doubts(&self, place: &Place, text: &str) -> Option<String> {
+        let dump = self.shows(place, "-T").await?;
+        self.doubts_by(&dump, text)
+    }
+
+    fn doubts_by(&self, dump: &str, text: &str) -> Option<String> {
+        if !dump.contains(text.trim()) {
+            let file = self.config.upstream_file.display();
+            return Some(format!(
+                "nginx does not read {file}: `nginx -T` shows no such text"
+            ));
+        }
+        let division = self.division(text).ok()?;
+        let names = division.names();
+        if names.is_empty() || evidence::is_used(dump, &names) {
+            return None;
+        }
+        Some(format!(
+            "no site of nginx passes requests to `upstream {}`",
+            names.join("`, `upstream ")
+        ))
+    }
+
+    /// What nginx's files, its error log and its processes say about a change that did not take effect.
+    ///
+    /// # Errors
+    /// Returns an error if its machine cannot be asked.
+    pub async fn explain(&self, place: &Place) -> Result<Option<String>, Error> {
+        let reloaded = self.reloaded.borrow().get(place).copied();
+        let (dump, built) = (self.shows(place, "-T").await, self.shows(place, "-V").await);
+        let traces = Traces::of(dump.as_deref(), built.as_deref());
+        let ago = || reloaded.map(|at| at.elapsed());
+        let seconds = ago().unwrap_or(LATELY).as_secs() + 1;
+        let (text, limit) = (traces.script(seconds), self.limit());
+        let what = "a look at nginx";
+        let printed = self
+            .places
+            .whole(place, what, &text, &[], Effect::Reads, limit)
+            .await?;
+        // A process that is older than that is older than the reload, however long the look took.
+        let ago = ago();
+        let file = self.find(place, limit).await?;
+        let doubts = match (&dump, &file) {
+            (Some(dump), Some(file)) => self.doubts_by(dump, file),
+            _ => None,
+        };
+        let told = [doubts, evidence::told(&printed, ago)];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        Ok((!told.is_empty()).then(|| told.join("; ")))
     }
 }

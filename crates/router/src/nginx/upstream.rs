@@ -7,6 +7,8 @@ use std::path::Path;
 
 use config::file::NginxTarget;
 
+use super::syntax::{changed, plain, statements};
+
 /// Why no text of this file could give the traffic to one colour.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -229,6 +231,12 @@ impl<'t> Upstream<'t> {
         active
     }
 
+    /// The names of the blocks that have a colour; those without a name are left out.
+    pub fn names(&self) -> Vec<&str> {
+        let names = self.blocks.iter().map(|block| block.name.as_str());
+        names.filter(|name| !name.is_empty()).collect()
+    }
+
     /// Whether a colour can get a request, if only where the other one fails.
     pub fn may_ask(&self, colour: &str) -> bool {
         let all = || self.blocks.iter().flat_map(|block| &block.lines);
@@ -263,101 +271,50 @@ impl<'t> Upstream<'t> {
     }
 }
 
-/// The text with other words at these places, which do not overlap.
-pub(super) fn changed(text: &str, mut changes: Vec<(Range<usize>, String)>) -> String {
-    changes.sort_by_key(|(range, _)| range.start);
-    let mut text = text.to_owned();
-    for (range, new) in changes.into_iter().rev() {
-        text.replace_range(range, &new);
-    }
-    text
-}
-
 /// The blocks in their order.
 fn blocks(text: &str, colours: &[&str]) -> BTreeMap<usize, Block> {
     let mut found: BTreeMap<usize, Block> = BTreeMap::new();
-    let (mut inside, mut blocks) = (vec![0], 0);
-    let mut words: Vec<Range<usize>> = Vec::new();
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'#' => at += text[at..].find('\n').unwrap_or(text.len() - at),
-            b';' => {
-                let block = inside.last().copied().unwrap_or_default();
-                if let Some(line) = line(text, &words, at) {
-                    let block = found.entry(block).or_default();
-                    if colours.contains(&line.colour.as_str()) {
-                        block.lines.push(line);
-                    } else if line.marks.is_empty() {
-                        block.others.push((line.colour, line.weight.max(1)));
-                    }
-                } else if let Some(first) = words.first()
-                    && UNSHARED.contains(&plain(text, first))
-                {
-                    let block = found.entry(block).or_default();
-                    block.unshared = Some(plain(text, first).to_owned());
-                }
-                words.clear();
-                at += 1;
+    for statement in statements(text) {
+        let words = &statement.words;
+        if statement.opens {
+            if let [.., kind, name] = words.as_slice()
+                && plain(text, kind) == "upstream"
+            {
+                let block = found.entry(statement.block).or_default();
+                plain(text, name).clone_into(&mut block.name);
             }
-            b'{' => {
-                blocks += 1;
-                inside.push(blocks);
-                if let [.., kind, name] = words.as_slice()
-                    && plain(text, kind) == "upstream"
-                {
-                    found.entry(blocks).or_default().name = plain(text, name).to_owned();
-                }
-                words.clear();
-                at += 1;
+            continue;
+        }
+        if let Some(line) = line(text, words, statement.end) {
+            let block = found.entry(statement.block).or_default();
+            if colours.contains(&line.colour.as_str()) {
+                block.lines.push(line);
+            } else if line.marks.is_empty() {
+                block.others.push((line.colour, line.weight.max(1)));
             }
-            b'}' => {
-                inside.pop();
-                words.clear();
-                at += 1;
-            }
-            byte if byte.is_ascii_whitespace() => at += 1,
-            _ => {
-                let end = word(bytes, at);
-                words.push(at..end);
-                at = end;
-            }
+        } else if let Some(first) = words.first()
+            && UNSHARED.contains(&plain(text, first))
+        {
+            let block = found.entry(statement.block).or_default();
+            block.unshared = Some(plain(text, first).to_owned());
         }
     }
     found
 }
 
-/// Where the word ends that begins here.
-pub(super) fn word(bytes: &[u8], start: usize) -> usize {
-    let quote = match bytes[start] {
-        quote @ (b'"' | b'\'') => Some(quote),
-        _ => None,
-    };
-    let mut at = start + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 1,
-            byte if Some(*byte) == quote => return at + 1,
-            _ if quote.is_some() => {}
-            // `${name}` opens no block.
-            b'{' if bytes[at - 1] == b'$' => {
-                while bytes.get(at).is_some_and(|byte| *byte != b'}') {
-                    at += 1;
-                }
-            }
-            b';' | b'{' | b'}' => return at,
-            byte if byte.is_ascii_whitespace() => return at,
-            _ => {}
+/// The named upstreams that have servers of one colour alone, and which.
+pub(super) fn leading<'t>(text: &str, colours: &[&'t str]) -> Vec<(String, &'t str)> {
+    let mut leading = Vec::new();
+    for block in blocks(text, colours).into_values() {
+        let serving = block.active();
+        let only = |colour: &str| serving.iter().all(|serves| *serves == colour);
+        let colour = colours.iter().find(|colour| only(colour));
+        if let (Some(colour), true) = (colour, block.others.is_empty() && !serving.is_empty()) {
+            leading.push((block.name.clone(), *colour));
         }
-        at += 1;
     }
-    bytes.len()
-}
-
-/// A word without quotes.
-pub(super) fn plain<'t>(text: &'t str, word: &Range<usize>) -> &'t str {
-    text[word.clone()].trim_matches(['"', '\''])
+    leading.retain(|(name, _)| !name.is_empty());
+    leading
 }
 
 /// A `server` line, of a colour or not.

@@ -2,7 +2,8 @@
 
 use config::value::{Share, Side};
 
-use super::upstream::{Block, Line, Upstream, changed};
+use super::syntax::changed;
+use super::upstream::{Block, Line, Upstream};
 use crate::split::Split;
 use crate::weights::Weights;
 
@@ -50,26 +51,21 @@ impl Upstream<'_> {
     fn split_in(&self, block: &Block) -> Result<Split, Unshared> {
         block.is_ours()?;
         let serving = block.serving();
-        let weight = |side: Side| -> u64 {
+        let weight = |side: Side| {
             let of_side = serving
                 .iter()
                 .filter(|line| line.colour == self.colour(side));
-            of_side.map(|line| u64::from(line.weight.max(1))).sum()
+            of_side.fold(0_u32, |sum, line| sum.saturating_add(line.weight.max(1)))
         };
-        let (blue, green) = (weight(Side::Blue), weight(Side::Green));
-        if blue > 0 && green > 0 {
+        let weights = Weights {
+            blue: weight(Side::Blue),
+            green: weight(Side::Green),
+        };
+        if weights.blue > 0 && weights.green > 0 {
             block.weighs()?;
-            // A weight that is rounded to nothing still gets requests.
-            let steps = Share::of(green, blue + green).steps();
-            let share = Share::from_steps(steps.clamp(1, Share::WHOLE - 1));
-            return Ok(Split::giving(Side::Green, share));
         }
-        let side = match (blue, green) {
-            (0, 0) => return Err(Unshared::Nobody(block.shown())),
-            (0, _) => Side::Green,
-            _ => Side::Blue,
-        };
-        Ok(Split::giving(side, Share::ALL))
+        let nobody = || Unshared::Nobody(block.shown());
+        weights.split().ok_or_else(nobody)
     }
 
     /// The text in which the sides have these shares. Everything else stays as its author wrote it.
@@ -80,22 +76,22 @@ impl Upstream<'_> {
         if let Some(side) = split.whole() {
             return Ok(self.all_to(self.colour(side)));
         }
-        let Weights { blue, green } = Weights::of(split, u32::from(Share::WHOLE));
-        let weights = (blue, green);
+        let weights = Weights::of(split, u32::from(Share::WHOLE));
         let mut changes = Vec::new();
         for block in &self.blocks {
             block.weighs()?;
             for line in &block.lines {
-                let blue = line.colour == self.colour(Side::Blue);
-                let (own, other) = if blue {
-                    (weights.0, (self.colour(Side::Green), weights.1))
+                let side = if line.colour == self.colour(Side::Blue) {
+                    Side::Blue
                 } else {
-                    (weights.1, (self.colour(Side::Blue), weights.0))
+                    Side::Green
                 };
                 let colour = line.colour.clone();
-                let mut new = self.rewritten(line, &colour, own);
+                let mut new = self.rewritten(line, &colour, weights.of_side(side));
                 if block.lines.len() == 1 {
-                    let more = self.rewritten(line, other.0, other.1);
+                    let other = side.other();
+                    let weight = weights.of_side(other);
+                    let more = self.rewritten(line, self.colour(other), weight);
                     new = format!("{more}{}{new}", self.before(line));
                 }
                 changes.push((line.start..line.end + 1, new));

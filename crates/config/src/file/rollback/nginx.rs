@@ -23,6 +23,10 @@ pub struct NginxTarget {
     /// The name of the `upstream` block that is meant, where another one names the colours too.
     /// Default: all of them, which must agree.
     pub upstream: Option<String>,
+    /// The key by which users stay on a side, such as `$cookie_id`. The file then has `split_clients
+    /// $cookie_id $up { 10% GREEN; * BLUE; }` in the place of weights, with the addresses, or with
+    /// upstreams of the file that lead to them. Default: weights.
+    pub sticky: Option<String>,
     /// `host:port` of the blue colour.
     pub blue: String,
     /// `host:port` of the green colour.
@@ -72,6 +76,20 @@ impl TargetConfig for NginxTarget {
         }
         if self.blue == self.green {
             return spot.refuse("green", "both colours have the same address");
+        }
+        if let Some(key) = &self.sticky {
+            let at = spot.key("sticky");
+            if !key.contains('$') {
+                let fault = at.fault(format!("`{key}` has no variable, so all users are one"));
+                return Err(fault.hint("write a variable of nginx, such as `$cookie_id`"));
+            }
+            if self.upstream.is_some() {
+                let fault = spot
+                    .key("upstream")
+                    .fault("`sticky` and `upstream` exclude each other");
+                return Err(fault
+                    .hint("with `sticky`, the file's `split_clients` is what divides the users"));
+            }
         }
         if let Some(exec) = &self.exec
             && exec.trim().is_empty()
