@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use config::file::Rollback;
 use config::value::StateAddress;
 use github::Repository;
 use jiff::Timestamp;
@@ -55,14 +54,14 @@ pub(crate) fn inherited(env: &model::Env) -> Option<Within> {
 }
 
 impl Job {
-    /// The store of a `rollback:` section; nothing is asked yet.
-    pub fn store(&self, section: &Rollback) -> Result<Store, Error> {
+    /// The store at an address; nothing is asked yet.
+    pub fn store(&self, address: &StateAddress) -> Result<Store, Error> {
         let around = Surroundings {
             env: self.env.clone(),
             hosts: self.config.hosts.clone(),
             redactor: self.redactor.clone(),
         };
-        let store = Store::open(&section.state, &around)?;
+        let store = Store::open(address, &around)?;
         let store = store.comparing(self.config.release_rule());
         Ok(store.within(self.within.clone()))
     }
@@ -89,8 +88,8 @@ impl Job {
         if lock.is_over(Timestamp::now()) {
             return Fate::Gone(format!("whose time was over at {expires:.0}"));
         }
-        let section = self.config.rollback().ok().flatten();
-        let shared = section.is_some_and(|section| !matches!(section.state, StateAddress::File(_)));
+        let address = self.config.state_address().ok().flatten();
+        let shared = address.is_some_and(|address| !matches!(address, StateAddress::File(_)));
         if holder.is_gone(shared) {
             return Fate::Gone("whose process has ended".to_owned());
         }

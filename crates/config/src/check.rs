@@ -64,8 +64,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
         rollback::section(section, spot(Section::Rollback))?;
     }
     if let Some(section) = &config.traffic {
-        let has_rollback = defined.has_rollback;
-        section.check(has_rollback, spot(Section::Traffic))?;
+        section.check(config.rollback.as_ref(), spot(Section::Traffic))?;
     }
     if let Some(section) = &config.deploy {
         Hook::check(&section.after, spot(Section::Deploy).key("after"))?;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::section::Section;
 use crate::source::Source;
+use crate::value::StateAddress;
 use document::Error;
 use document::RELEASE;
 
@@ -132,6 +133,14 @@ impl Config {
 
     pub fn deploy(&self) -> Result<Option<&Deploy>, Error> {
         self.used(Section::Deploy, self.deploy.as_ref())
+    }
+
+    /// Where the state is kept: `rollback.state`, else `traffic.state`.
+    pub fn state_address(&self) -> Result<Option<&StateAddress>, Error> {
+        if let Some(section) = self.rollback()? {
+            return Ok(Some(&section.state));
+        }
+        Ok(self.traffic()?.and_then(|section| section.state.as_ref()))
     }
 
     /// For flags that are laid over the section.

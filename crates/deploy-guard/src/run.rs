@@ -365,7 +365,7 @@ impl Run<'_> {
         };
         let before = self
             .job
-            .store(section)
+            .store(&section.state)
             .map_err(Failure::error)?
             .read()
             .await

@@ -136,6 +136,16 @@ pub struct CurrentRelease {
 }
 
 impl CurrentRelease {
+    /// What runs is known, and nothing is asked.
+    pub fn known(release: String, evidence: &str) -> CurrentRelease {
+        CurrentRelease {
+            release: Some(release),
+            evidence: evidence.to_owned(),
+            at: BTreeMap::new(),
+            answer: ReleaseAnswer::NoSource,
+        }
+    }
+
     /// The release that runs now: by the target, by the service, `named` by the user, `recorded` in the
     /// state.
     pub async fn find(

@@ -29,7 +29,7 @@ use target::{Context, Places, Target, kinds};
 
 use crate::force::{Force, Rule};
 use crate::session::Session;
-use crate::tree::Tree;
+use operation::tree::Tree;
 
 pub(crate) use abort::abort;
 pub(crate) use plan::plan;
@@ -88,7 +88,7 @@ impl<'a> Rollback<'a> {
             known: document.map_or_else(Vec::new, |document| document.history.clone()),
             places: Places::new(&job.config.hosts, &job.env),
             clock: Instant::now(),
-            tree: Tree::new(&job.progress, &job.interrupt),
+            tree: Tree::new("rollback", &job.progress, &job.interrupt),
         })
     }
 }

@@ -36,7 +36,7 @@ pub async fn keep(job: &Job) -> Failure {
     let pause = (ttl / RENEWALS).max(Duration::from_millis(100));
     loop {
         tokio::time::sleep(pause).await;
-        let renewed = async { job.store(section)?.renew(&within.lease, ttl).await };
+        let renewed = async { job.store(&section.state)?.renew(&within.lease, ttl).await };
         match renewed.await {
             Ok(()) => {}
             Err(error @ Error::Lost { .. }) => return Failure::from(error),

@@ -27,7 +27,7 @@ impl<'a> Session<'a> {
                 "add `rollback: { state: FILE, command: { run: … } }` to the configuration",
             ));
         };
-        let store = job.store(section)?;
+        let store = job.store(&section.state)?;
         Ok(Session {
             job,
             section,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use yaml::Fault;
 
-use crate::file::rollback::{HaproxyTarget, NginxTarget, TargetConfig};
+use crate::file::rollback::{HaproxyTarget, NginxTarget, Rollback, TargetConfig};
 use crate::value::{Portion, Share, Span, StateAddress};
 use sections::Spot;
 
@@ -82,6 +82,10 @@ macro_rules! section {
             /// How many machines are changed side by side, a count or a share. Default: all at once.
             #[serde(default = "all")]
             pub batch: Portion,
+            /// How many machines may fail to take a share, a count or a share; those that fail keep what they
+            /// had, and are reported. Default 0.
+            #[serde(default = "none")]
+            pub max_failed: Portion,
             /// How long one change of the share may take on all machines, with its proof. Default 1m.
             #[serde(default = "deadline")]
             pub deadline: Span,
@@ -138,12 +142,20 @@ impl Traffic {
             .collect()
     }
 
-    /// The rules of the section; `state` is where `rollback` has one.
-    pub(crate) fn check(&self, has_rollback: bool, spot: Spot<'_>) -> Result<(), Fault> {
+    /// The rules of the section; `rollback` is the section of that name, which has a state too.
+    pub(crate) fn check(&self, rollback: Option<&Rollback>, spot: Spot<'_>) -> Result<(), Fault> {
         match &self.state {
+            Some(state) if rollback.is_some_and(|rollback| rollback.state != *state) => {
+                let fault = spot
+                    .key("state")
+                    .fault("it is another state than `rollback.state`");
+                return Err(
+                    fault.hint("a rollback must know the rollout: leave `traffic.state` out")
+                );
+            }
             Some(StateAddress::Host { host, path: _ }) => spot.key("state").known_host(host)?,
             Some(_) => {}
-            None if has_rollback => {}
+            None if spot.defined.has_rollback => {}
             None => {
                 let fault = spot.fault("neither `traffic.state` nor `rollback.state` is given");
                 return Err(fault.hint("add `state: .deploy-guard/state.json`"));
@@ -245,6 +257,10 @@ fn lock_ttl() -> Span {
 
 fn all() -> Portion {
     Portion::ALL
+}
+
+fn none() -> Portion {
+    Portion::Count(0)
 }
 
 fn yes() -> bool {

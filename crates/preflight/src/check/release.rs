@@ -54,7 +54,7 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
             timeout,
             wait: std::time::Duration::ZERO,
             ask: Box::pin(async move {
-                let read = match job.store(section) {
+                let read = match job.store(&section.state) {
                     Ok(store) => store.read().await,
                     Err(error) => Err(error),
                 };

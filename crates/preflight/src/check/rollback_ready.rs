@@ -38,7 +38,7 @@ fn plan<'a>(check: &'a RollbackReady, scene: &'a Scene<'a>) -> Vec<Planned<'a>> 
     let Some(section) = scene.job.config.rollback().ok().flatten() else {
         return Vec::new();
     };
-    let store: Opened = Rc::new(scene.job.store(section));
+    let store: Opened = Rc::new(scene.job.store(&section.state));
     let mut judges: Vec<(&str, Judge)> =
         vec![("last-known-good", last_known_good), ("window", window)];
     if check.max_drill_age.is_some() {

@@ -11,6 +11,7 @@ use config::file::HttpProbe;
 use config::value::Span;
 use futures_util::future::join_all;
 use model::{Outcome, Severity};
+use operation::standby::{asked_at_once, reads};
 
 use super::Rollback;
 use crate::evidence;
@@ -109,7 +110,8 @@ impl Rollback<'_> {
         policy.failure_limit = Some(0);
         policy.deadline = policy.deadline.min(Span::from_secs(4));
         let mut text = String::new();
-        for outcome in self.asked_at_once(http, policy).await {
+        let interrupt = &self.session.job.interrupt;
+        for outcome in asked_at_once(http, policy, interrupt, self.around()).await {
             text.push_str(&format!(
                 "{} {}: {}\n",
                 outcome.id, outcome.subject, outcome.verdict
@@ -133,16 +135,6 @@ impl Rollback<'_> {
         }
         Ok(text)
     }
-}
-
-/// Whether asking changes nothing.
-pub(super) fn reads(probe: &HttpProbe) -> bool {
-    let method = probe.method.as_ref();
-    method.is_none_or(|method| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str()))
-        && probe.body.is_none()
-        && probe.body_file.is_none()
-        && probe.json.is_none()
-        && probe.form.is_empty()
 }
 
 fn outcomes(folder: &Path, found: Vec<(String, Result<usize, Failure>)>) -> Vec<Outcome> {

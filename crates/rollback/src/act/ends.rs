@@ -10,8 +10,8 @@ use state::Forced;
 
 use super::Rollback;
 use crate::force::{Force, lifted};
-use crate::gantt;
 use crate::hooks::HookContext;
+use operation::gantt;
 
 /// What is reported about a rollback, however it ends.
 #[derive(Debug)]

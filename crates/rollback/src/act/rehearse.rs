@@ -15,7 +15,6 @@ use state::Document;
 use state::journal::Event;
 use state::journal::ROLLBACK;
 
-use super::capture::reads;
 use super::ends::Findings;
 use super::prove::{Proved, unready};
 use super::{Rollback, Situation};
@@ -23,6 +22,7 @@ use crate::force::Force;
 use crate::refuse;
 use crate::session::Session;
 use crate::{unlock, view};
+use operation::standby::{asked_at_once, reads};
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -319,7 +319,13 @@ impl Rollback<'_> {
             .filter(|probe| reads(probe))
             .cloned()
             .collect();
-        let mut outcomes = self.asked_at_once(http, gate.policy.clone()).await;
+        let mut outcomes = asked_at_once(
+            http,
+            gate.policy.clone(),
+            &self.session.job.interrupt,
+            self.around(),
+        )
+        .await;
         for outcome in &mut outcomes {
             outcome.id = format!("verify/{}", outcome.id).into();
             outcome.severity = Severity::Advisory;

@@ -19,7 +19,7 @@ pub(super) async fn of(job: &Job) -> Result<String, Failure> {
             unknown("no `rollback` is configured, whose state has it".to_owned()).hint(set),
         );
     };
-    let store = job.store(section)?;
+    let store = job.store(&section.state)?;
     let place = store.place();
     let document = store.read().await?;
     match document.and_then(|document| document.last_known_good) {

@@ -1,4 +1,4 @@
-//! The rollback's steps over time, by host, as a mermaid Gantt chart.
+//! The steps of an operation over time, by host, as a mermaid Gantt chart.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -23,7 +23,8 @@ fn state(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(crate) fn drawn(bars: &[Bar]) -> Option<String> {
+/// The chart; `None` where nothing was done.
+pub fn drawn(bars: &[Bar]) -> Option<String> {
     if bars.is_empty() {
         return None;
     }

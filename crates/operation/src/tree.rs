@@ -9,10 +9,13 @@ use cli::{Board, Interrupt, Progress, columns, cut, padded};
 use engine::Operator;
 use model::text::tenths;
 
-pub(crate) struct Tree {
+/// What goes on, for one stage.
+pub struct Tree {
+    stage: &'static str,
     board: Board,
     progress: Progress,
-    interrupt: Interrupt,
+    /// `None` where no signal may stop it.
+    interrupt: Option<Interrupt>,
     started: Instant,
     branches: RefCell<Vec<Branch>>,
 }
@@ -33,11 +36,21 @@ struct Twig {
 }
 
 impl Tree {
-    pub(crate) fn new(progress: &Progress, interrupt: &Interrupt) -> Self {
+    /// Stops at a signal.
+    pub fn new(stage: &'static str, progress: &Progress, interrupt: &Interrupt) -> Self {
         Tree {
+            interrupt: Some(interrupt.clone()),
+            ..Tree::steady(stage, progress)
+        }
+    }
+
+    /// Goes on whatever signal comes: what is put back after one must be put back whole.
+    pub fn steady(stage: &'static str, progress: &Progress) -> Self {
+        Tree {
+            stage,
             board: progress.board(),
             progress: progress.clone(),
-            interrupt: interrupt.clone(),
+            interrupt: None,
             started: Instant::now(),
             branches: RefCell::default(),
         }
@@ -85,7 +98,7 @@ impl Operator for Tree {
         if let Some(size) = self.board.size() {
             self.progress.clear();
             let (branches, now) = (self.branches.borrow(), self.started.elapsed());
-            let lines = frame(&branches, &self.progress.said(), now, size);
+            let lines = frame(self.stage, &branches, &self.progress.said(), now, size);
             self.board.show(&lines);
         }
     }
@@ -95,12 +108,16 @@ impl Operator for Tree {
     }
 
     fn interrupted(&self) -> bool {
-        self.interrupt.caught().is_some()
+        let interrupt = self.interrupt.as_ref();
+        interrupt.is_some_and(|interrupt| interrupt.caught().is_some())
     }
 
     fn interruption(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(async {
-            self.interrupt.wait().await;
+            match &self.interrupt {
+                Some(interrupt) => drop(interrupt.wait().await),
+                None => std::future::pending().await,
+            }
         })
     }
 }
@@ -108,13 +125,14 @@ impl Operator for Tree {
 /// The lines of a screen: what is not well first where not all can be seen; none as wide as the
 /// screen, and fewer than it is high.
 fn frame(
+    stage: &str,
     branches: &[Branch],
     said: &str,
     now: Duration,
     (width, height): (usize, usize),
 ) -> Vec<String> {
     let (width, height) = (width.saturating_sub(1), height.saturating_sub(1));
-    let mut lines = vec![cut(&format!("rollback  {}  {said}", tenths(now)), width)];
+    let mut lines = vec![cut(&format!("{stage}  {}  {said}", tenths(now)), width)];
     let room = height.saturating_sub(lines.len());
     let mut shown: Vec<&Branch> = branches.iter().collect();
     let hidden = if shown.len() > room {
@@ -198,7 +216,7 @@ mod tests {
         ];
         let now = Duration::from_millis(2500);
         assert_eq!(
-            frame(&branches, "web-01 → v1", now, (80, 24)),
+            frame("rollback", &branches, "web-01 → v1", now, (80, 24)),
             [
                 "rollback  2.5s  web-01 → v1",
                 "├─ web-01   ✓ prepare 0.2s  … switch 2.3s",
@@ -219,7 +237,7 @@ mod tests {
             .collect();
         branches[40].twigs = vec![twig("switch", 0, Some((9, false)))];
         branches[45].twigs = vec![twig("switch", 0, None)];
-        let lines = frame(&branches, "", Duration::from_secs(1), (30, 6));
+        let lines = frame("rollback", &branches, "", Duration::from_secs(1), (30, 6));
         assert_eq!(
             lines,
             [
@@ -231,7 +249,13 @@ mod tests {
             ]
         );
         for (width, height) in [(0, 0), (1, 1), (3, 2), (9, 3)] {
-            let lines = frame(&branches, "x", Duration::from_secs(1), (width, height));
+            let lines = frame(
+                "rollback",
+                &branches,
+                "x",
+                Duration::from_secs(1),
+                (width, height),
+            );
             assert!(
                 lines.iter().all(|line| columns(line) < width.max(1)) || width == 0,
                 "{lines:?}"

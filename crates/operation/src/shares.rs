@@ -1,0 +1,7 @@
+//! Shares of the requests: which side runs which release, how a share is set and proved, and the way
+//! back to the stable release.
+
+mod binomial;
+pub mod observe;
+pub mod shift;
+pub mod sides;

@@ -1,0 +1,142 @@
+//! How many answers prove a share, by exact binomial tests.
+
+/// The chance that an answer of a share that is not in effect is taken for one that is, and the other
+/// way round.
+pub(crate) const ERROR: f64 = 0.01;
+/// How unlikely what was seen may be if the share is in effect.
+const STRANGE: f64 = 1e-4;
+
+/// The probability of at most `k` of `n`, each with probability `p`.
+fn at_most(k: u32, n: u32, p: f64) -> f64 {
+    if k >= n || p <= 0.0 {
+        return 1.0;
+    }
+    if p >= 1.0 {
+        return 0.0;
+    }
+    // From one term to the next by their ratio, in logarithms: the first may be smaller than any number.
+    let (up, down) = (p.ln(), (-p).ln_1p());
+    let mut term = f64::from(n) * down;
+    let mut sum = term.exp();
+    for i in 1..=k {
+        term += (f64::from(n - i + 1) / f64::from(i)).ln() + up - down;
+        sum += term.exp();
+    }
+    sum.min(1.0)
+}
+
+/// The probability of at least `k` of `n`.
+fn at_least(k: u32, n: u32, p: f64) -> f64 {
+    at_most(n - k.min(n), n, 1.0 - p)
+}
+
+/// Whether `k` of `n` refutes that the share is `other`, where `share` is the one that is claimed.
+fn refutes((k, n): (u32, u32), other: f64, share: f64) -> bool {
+    if other < share {
+        at_least(k, n, other) <= ERROR
+    } else {
+        at_most(k, n, other) <= ERROR
+    }
+}
+
+/// What `k` of `n` answers say about a share that should be in effect.
+pub(crate) fn shows((k, n): (u32, u32), share: f64, others: &[f64]) -> bool {
+    let fits = at_most(k, n, share).min(at_least(k, n, share)) >= STRANGE / 2.0;
+    fits && others.iter().all(|other| refutes((k, n), *other, share))
+}
+
+/// The answers that tell a share from another one, each with [`ERROR`]: the smallest number for which a
+/// cut between them exists. At most `most`; `None` where that is too few.
+pub(crate) fn needed(share: f64, other: f64, most: u32) -> Option<u32> {
+    let (low, high) = if share < other {
+        (share, other)
+    } else {
+        (other, share)
+    };
+    let is_enough = |n: u32| {
+        // The largest count that still speaks for the lower share: where it speaks against the higher
+        // one as well, there is a cut.
+        let cut = (0..=n).find(|cut| at_least(cut + 1, n, low) <= ERROR);
+        cut.is_some_and(|cut| at_most(cut, n, high) <= ERROR)
+    };
+    if low <= 0.0 || high >= 1.0 {
+        // One answer of the other side refutes it.
+        let rare = (1.0 - (high - low)).max(f64::MIN_POSITIVE);
+        let n = (ERROR.ln() / rare.ln()).ceil().max(1.0);
+        let fits = n <= f64::from(most);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most `most`"
+        )]
+        return fits.then_some(n as u32);
+    }
+    // Counts are whole, so it is not quite monotonous: from the first that is enough by doubling, downwards.
+    let mut high_n = 1;
+    while !is_enough(high_n) {
+        if high_n >= most {
+            return None;
+        }
+        high_n = (high_n * 2).min(most);
+    }
+    let mut low_n = high_n / 2;
+    while low_n + 1 < high_n {
+        let middle = low_n.midpoint(high_n);
+        if is_enough(middle) {
+            high_n = middle;
+        } else {
+            low_n = middle;
+        }
+    }
+    Some(high_n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_are_those_of_the_binomial_distribution() {
+        assert!((at_most(0, 10, 0.1) - 0.9_f64.powi(10)).abs() < 1e-12);
+        assert!((at_least(1, 10, 0.1) - (1.0 - 0.9_f64.powi(10))).abs() < 1e-12);
+        assert!((at_most(5, 10, 0.5) - 0.623_046_875).abs() < 1e-12);
+        assert!((at_most(4000, 10_000, 0.5)).abs() < 1e-80);
+        assert!((at_most(9_999, 10_000, 0.999) - (1.0 - 0.999_f64.powi(10_000))).abs() < 1e-9);
+    }
+
+    /// `next-stages.md`, A2: the answers that tell one share from another at 1 % error.
+    #[test]
+    fn so_many_answers_tell_two_shares_apart() {
+        for (share, other, wanted) in [
+            (0.01, 0.0, 459),
+            (0.05, 0.0, 90),
+            (0.10, 0.0, 44),
+            (0.25, 0.0, 17),
+            (1.0, 0.9, 44),
+        ] {
+            assert_eq!(needed(share, other, 5000), Some(wanted), "{share} {other}");
+            assert_eq!(needed(other, share, 5000), Some(wanted), "{other} {share}");
+        }
+        for (share, other, about) in [
+            (0.10, 0.25, 136),
+            (0.10, 0.20, 272),
+            (0.25, 0.50, 80),
+            (0.50, 0.75, 80),
+            (0.05, 0.10, 589),
+        ] {
+            let n = needed(share, other, 5000).unwrap();
+            assert!(n.abs_diff(about) * 20 <= about, "{share} {other}: {n}");
+        }
+        assert_eq!(needed(0.0001, 0.0, 5000), None);
+    }
+
+    #[test]
+    fn what_is_in_effect_is_shown_and_nothing_else() {
+        let others = [0.0, 0.25, 1.0];
+        assert!(shows((14, 136), 0.10, &others));
+        assert!(!shows((0, 136), 0.10, &others), "0 %");
+        assert!(!shows((34, 136), 0.10, &others), "25 %");
+        assert!(!shows((68, 136), 0.10, &others), "50 %");
+        assert!(!shows((136, 136), 0.10, &others), "100 %");
+    }
+}

@@ -1,0 +1,274 @@
+//! Who answers through a router, and whether that proves a share.
+
+use std::time::{Duration, Instant};
+
+use config::value::{Share, Side};
+use futures_util::future::join_all;
+use place::{Error, Place};
+use router::{Router, Split};
+
+use super::binomial::{needed, shows};
+
+/// Requests at the same time. Few, because they may go through one connection to a host.
+const AT_ONCE: u32 = 4;
+/// More requests of ours would be a load on the service.
+const MOST: u32 = 2000;
+/// After answers that do not prove a share, before others are asked for.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The releases of the two sides at a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Releases<'a> {
+    pub blue: &'a str,
+    pub green: &'a str,
+}
+
+impl<'a> Releases<'a> {
+    /// `release` runs on `side`, `stable` on the other one.
+    pub fn of(side: Side, release: &'a str, stable: &'a str) -> Self {
+        match side {
+            Side::Blue => Releases {
+                blue: release,
+                green: stable,
+            },
+            Side::Green => Releases {
+                blue: stable,
+                green: release,
+            },
+        }
+    }
+
+    fn side_of(self, release: &str) -> Option<Side> {
+        if release == self.blue {
+            Some(Side::Blue)
+        } else if release == self.green {
+            Some(Side::Green)
+        } else {
+            None
+        }
+    }
+}
+
+/// Answers through a router, counted by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    pub blue: u32,
+    pub green: u32,
+    /// Requests that were not answered, or whose answer names no release.
+    pub unknown: u32,
+    /// The last of those, or the last release that neither side runs.
+    pub last_unknown: Option<String>,
+}
+
+impl Answers {
+    pub fn of(&self, side: Side) -> u32 {
+        match side {
+            Side::Blue => self.blue,
+            Side::Green => self.green,
+        }
+    }
+
+    fn known(&self) -> u32 {
+        self.blue + self.green
+    }
+
+    /// The share of a side.
+    pub fn share(&self, side: Side) -> Share {
+        Share::of(self.of(side).into(), self.known().into())
+    }
+
+    fn add(&mut self, answer: Result<String, Error>, releases: Releases<'_>) -> Option<Side> {
+        let side = match &answer {
+            Ok(release) => releases.side_of(release),
+            Err(_) => None,
+        };
+        match (side, answer) {
+            (Some(Side::Blue), _) => self.blue += 1,
+            (Some(Side::Green), _) => self.green += 1,
+            (None, Ok(release)) => {
+                self.unknown += 1;
+                self.last_unknown = Some(format!("{release} answers, which neither side runs"));
+            }
+            (None, Err(error)) => {
+                self.unknown += 1;
+                self.last_unknown = Some(error.to_string());
+            }
+        }
+        side
+    }
+}
+
+/// In words: `14 of 136 answers were of green`.
+impl std::fmt::Display for Answers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = self.known() + self.unknown;
+        write!(f, "{} of {all} answers were of green", self.green)?;
+        match &self.last_unknown {
+            Some(last) => write!(f, ", {} of no side ({last})", self.unknown),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Asks so many times through the router.
+pub async fn sample(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    wanted: u32,
+) -> Answers {
+    let mut answers = Answers::default();
+    let mut left = wanted;
+    while left > 0 {
+        let batch = left.min(AT_ONCE);
+        let asking = (0..batch).map(|_| router.ask(place, releases.blue));
+        for answer in join_all(asking).await {
+            answers.add(answer, releases);
+        }
+        left -= batch;
+    }
+    answers
+}
+
+/// How many answers prove a split where another one was in effect before; `None` where more would be
+/// needed than may be asked for.
+pub fn answers_needed(before: Split, after: Split) -> Option<u32> {
+    let share = after.of(Side::Green).fraction();
+    let most = others(before, after)
+        .into_iter()
+        .map(|other| needed(share, other, MOST));
+    most.collect::<Option<Vec<u32>>>()?.into_iter().max()
+}
+
+/// The shares of green that must be told from the one that was set: that of before, those of no change at
+/// all, and twice the smaller side.
+fn others(before: Split, after: Split) -> Vec<f64> {
+    let (share, old) = (
+        after.of(Side::Green).fraction(),
+        before.of(Side::Green).fraction(),
+    );
+    let mut others = vec![old];
+    if share <= 0.0 || share >= 1.0 {
+        // One in ten of the other side would be seen.
+        others.push((share - 0.1).abs());
+    } else {
+        others.extend([0.0, 1.0]);
+        others.push(if share <= 0.5 {
+            (2.0 * share).min(0.9)
+        } else {
+            (2.0 * share - 1.0).max(0.1)
+        });
+    }
+    others.retain(|other| (other - share).abs() > 1e-9);
+    // What takes more requests than we may make is left to the others, unless it is the old share.
+    others.retain(|other| {
+        (other - old).abs() < 1e-9 || *other <= 0.0 || needed(share, *other, MOST / 4).is_some()
+    });
+    others
+}
+
+/// Asks through the router until the answers prove that the split is in effect.
+///
+/// # Errors
+/// Returns an error at the deadline, with the last answers.
+pub async fn prove(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    (before, after): (Split, Split),
+    deadline: Instant,
+) -> Result<String, Error> {
+    if let Some(loaded) = router.loaded(place).await?
+        && loaded != after
+    {
+        return Err(Error::Unproved(format!(
+            "{} reports {loaded}, and not {after}",
+            router.kind()
+        )));
+    }
+    if !router.capabilities().can_sample && after.whole().is_none() {
+        return Err(Error::Unproved(format!(
+            "every request of ours stays on one side, so answers do not prove {after}"
+        )));
+    }
+    let Some(wanted) = answers_needed(before, after) else {
+        return Err(Error::Unproved(format!(
+            "{after} cannot be told from {before} by {MOST} requests"
+        )));
+    };
+    match after.whole() {
+        Some(side) => prove_whole(router, place, releases, (side, wanted), deadline).await,
+        None => prove_part(router, place, releases, (before, after, wanted), deadline).await,
+    }
+}
+
+/// Every answer is of one side, so many in a row as it takes.
+async fn prove_whole(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    (side, wanted): (Side, u32),
+    deadline: Instant,
+) -> Result<String, Error> {
+    let mut in_a_row = 0;
+    let mut seen = Answers::default();
+    while in_a_row < wanted {
+        if Instant::now() >= deadline {
+            return Err(Error::Unproved(format!(
+                "{side} should get all, and {seen}{}",
+                said(router.explain(place).await.ok().flatten())
+            )));
+        }
+        let batch = (wanted - in_a_row).min(AT_ONCE);
+        let asking = (0..batch).map(|_| router.ask(place, releases.blue));
+        for answer in join_all(asking).await {
+            if seen.add(answer, releases) == Some(side) {
+                in_a_row += 1;
+            } else {
+                in_a_row = 0;
+            }
+        }
+        if in_a_row == 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(format!("{wanted} answers in a row were of {side}"))
+}
+
+/// The answers have the share.
+async fn prove_part(
+    router: &dyn Router,
+    place: &Place,
+    releases: Releases<'_>,
+    (before, after, wanted): (Split, Split, u32),
+    deadline: Instant,
+) -> Result<String, Error> {
+    let others = others(before, after);
+    let share = after.of(Side::Green).fraction();
+    loop {
+        let sampled =
+            tokio::time::timeout_at(deadline.into(), sample(router, place, releases, wanted)).await;
+        let Ok(answers) = sampled else {
+            return Err(Error::Unproved(format!(
+                "{wanted} requests that prove {after} were not answered in time"
+            )));
+        };
+        let counts = (answers.green, answers.known());
+        // What has no side cannot speak for one.
+        let is_clear = answers.unknown <= wanted / 20;
+        if is_clear && shows(counts, share, &others) {
+            return Ok(answers.to_string());
+        }
+        if Instant::now() + PAUSE >= deadline {
+            return Err(Error::Unproved(format!(
+                "{after} should be in effect, and {answers}{}",
+                said(router.explain(place).await.ok().flatten())
+            )));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn said(explained: Option<String>) -> String {
+    explained.map_or_else(String::new, |text| format!("; {text}"))
+}

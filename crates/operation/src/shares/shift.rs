@@ -1,0 +1,190 @@
+//! One change of a share, as the engine makes it: at each place set, proved, and put back where it is
+//! not in effect.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use config::value::{Share, Side};
+use place::{Asking, Error, Place, Step};
+use router::{Router, Split};
+use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
+
+use super::observe::{Releases, prove};
+
+/// What an operation of the engine goes to or leaves: a release and its share. One function makes it,
+/// and nothing takes it apart.
+pub fn label(release: &str, share: Share) -> String {
+    format!("{release} at {share}")
+}
+
+/// A change of the share that a release has.
+pub struct Shift<'a> {
+    pub router: &'a dyn Router,
+    /// The side that runs the release at each place.
+    pub sides: BTreeMap<Place, Side>,
+    pub release: String,
+    /// The release that has the rest.
+    pub stable: String,
+    /// The share that was in effect before, as it is recorded.
+    pub before: Share,
+    pub after: Share,
+    /// How long the proof at one place may take.
+    pub proof: Duration,
+    /// A way back does not ask first whether it is possible.
+    pub is_way_back: bool,
+}
+
+impl Shift<'_> {
+    /// As the engine's plan calls where it goes.
+    pub fn to(&self) -> String {
+        label(&self.release, self.after)
+    }
+
+    pub fn from(&self) -> String {
+        label(&self.release, self.before)
+    }
+
+    fn side(&self, place: &Place) -> Result<Side, Error> {
+        let side = self.sides.get(place).copied();
+        side.ok_or_else(|| {
+            Error::Missing(format!(
+                "which side of {place} runs {} is not known",
+                self.release
+            ))
+        })
+    }
+
+    /// The split of a place in which the release has this share.
+    fn split(&self, place: &Place, share: Share) -> Result<Split, Error> {
+        Ok(Split::giving(self.side(place)?, share))
+    }
+
+    async fn planned(&self, place: &Place) -> Result<String, Error> {
+        let split = self.split(place, self.after)?;
+        if self.is_way_back {
+            return Ok(format!("set {split}"));
+        }
+        let change = self.router.check(place, split).await?;
+        let mut does = change.does;
+        if change.split != split {
+            return Err(Error::Unfit(format!(
+                "{} cannot express {split}: the nearest is {}",
+                self.router.kind(),
+                change.split
+            )));
+        }
+        if change.writes.is_empty() {
+            does.push_str(" (it is so already)");
+        }
+        for line in change.writes {
+            does.push_str("\n  ");
+            does.push_str(&line);
+        }
+        Ok(does)
+    }
+
+    async fn make(&self, place: &Place, snapshot: Option<&str>) -> Result<Applied, Error> {
+        let side = self.side(place)?;
+        let (before, after) = (
+            Split::giving(side, self.before),
+            Split::giving(side, self.after),
+        );
+        match self.set_and_prove(place, side, (before, after)).await {
+            Ok(proof) => Ok(format!("{after}: {proof}").into()),
+            // The way back is tried again, and not undone.
+            Err(error) if self.is_way_back => Err(error),
+            Err(error) => Err(match snapshot {
+                Some(snapshot) => match self.router.restore(place, snapshot).await {
+                    Ok(done) => error.then(done),
+                    Err(back) => error.stuck(back),
+                },
+                None => error,
+            }),
+        }
+    }
+
+    async fn set_and_prove(
+        &self,
+        place: &Place,
+        side: Side,
+        (before, after): (Split, Split),
+    ) -> Result<String, Error> {
+        self.router.set(place, after).await?;
+        let deadline = Instant::now() + self.proof;
+        // What was in force before may answer for so long: good answers before that prove nothing.
+        tokio::time::sleep(self.router.capabilities().overlap).await;
+        let releases = Releases::of(side, &self.release, &self.stable);
+        prove(self.router, place, releases, (before, after), deadline).await
+    }
+
+    /// The share that a place's configuration gives to the release.
+    async fn configured(&self, place: &Place) -> Result<String, Error> {
+        let split = self.router.configured(place).await?;
+        Ok(label(&self.release, split.of(self.side(place)?)))
+    }
+}
+
+impl Observe for Shift<'_> {
+    fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.configured(&step.place).await.map(Some) })
+    }
+
+    fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
+        // Every step ended with it.
+        Box::pin(async move { Some(format!("answers prove {destination}")) })
+    }
+}
+
+impl Switch for Shift<'_> {
+    fn steps(&self, _transition: Transition<'_>) -> Vec<Step> {
+        let step = |place: &Place| Step {
+            name: format!("share/{}/{place}", self.router.kind()),
+            does: format!("give {} of the requests to {}", self.after, self.release),
+            place: place.clone(),
+        };
+        self.router.places().iter().map(step).collect()
+    }
+
+    fn plan<'a>(&'a self, step: &'a Step, _transition: Transition<'a>) -> Asking<'a, String> {
+        Box::pin(self.planned(&step.place))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+    ) -> Asking<'a, Option<String>> {
+        Box::pin(async move { self.router.snapshot(&step.place).await.map(Some) })
+    }
+
+    fn apply<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+        snapshot: Option<&'a str>,
+    ) -> Asking<'a, Applied> {
+        Box::pin(self.make(&step.place, snapshot))
+    }
+
+    fn revert<'a>(
+        &'a self,
+        step: &'a Step,
+        _transition: Transition<'a>,
+        snapshot: Option<&'a str>,
+    ) -> Asking<'a, String> {
+        Box::pin(async move {
+            let snapshot = snapshot.ok_or(Error::Unnoted("what was there before is not known"))?;
+            self.router.restore(&step.place, snapshot).await
+        })
+    }
+}
+
+impl Target for Shift<'_> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            self_reverting: true,
+            splits_traffic: true,
+            ..Capabilities::default()
+        }
+    }
+}

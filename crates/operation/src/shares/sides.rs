@@ -1,0 +1,85 @@
+//! Which side runs which release at each place.
+
+use std::collections::BTreeMap;
+
+use config::value::Side;
+use futures_util::future::join_all;
+use place::{Error, Place};
+use router::{Health, Router};
+
+/// What a side of a router answered when it was asked itself.
+#[derive(Clone, Debug)]
+pub struct SideAnswer {
+    /// The release.
+    pub release: Result<String, Error>,
+    /// What the router says about it; `None` where it does not look.
+    pub health: Option<Health>,
+}
+
+impl SideAnswer {
+    pub fn runs(&self, release: &str) -> bool {
+        self.release.as_deref().is_ok_and(|runs| runs == release)
+    }
+}
+
+/// Both sides of a router at one place.
+#[derive(Clone, Debug)]
+pub struct BothSides {
+    pub blue: SideAnswer,
+    pub green: SideAnswer,
+}
+
+impl BothSides {
+    /// Asks both sides, side by side.
+    pub async fn ask(router: &dyn Router, place: &Place, likely: &str) -> BothSides {
+        let one = |side: Side| async move {
+            let (release, health) = futures_util::future::join(
+                router.ask_side(place, side, likely),
+                router.health(place, side),
+            )
+            .await;
+            SideAnswer {
+                release,
+                health: health.ok().flatten(),
+            }
+        };
+        let (blue, green) = futures_util::future::join(one(Side::Blue), one(Side::Green)).await;
+        BothSides { blue, green }
+    }
+
+    pub fn of(&self, side: Side) -> &SideAnswer {
+        match side {
+            Side::Blue => &self.blue,
+            Side::Green => &self.green,
+        }
+    }
+
+    /// The sides that run the release.
+    pub fn running(&self, release: &str) -> Vec<Side> {
+        let running = Side::BOTH.into_iter();
+        running
+            .filter(|side| self.of(*side).runs(release))
+            .collect()
+    }
+
+    /// In words: `blue 127.0.0.1:8001 runs v1, green 127.0.0.1:8002 cannot be asked (…)`.
+    pub fn told(&self, router: &dyn Router) -> String {
+        let one = |side: Side| {
+            let name = router.name(side);
+            match &self.of(side).release {
+                Ok(release) => format!("{side} {name} runs {release}"),
+                Err(error) => format!("{side} {name} cannot be asked ({error})"),
+            }
+        };
+        format!("{}, {}", one(Side::Blue), one(Side::Green))
+    }
+}
+
+/// Asks both sides at every place, side by side.
+pub async fn ask_all(router: &dyn Router, likely: &str) -> BTreeMap<Place, BothSides> {
+    let asking = router.places().iter().map(|place| async move {
+        let both = BothSides::ask(router, place, likely).await;
+        (place.clone(), both)
+    });
+    join_all(asking).await.into_iter().collect()
+}
