@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use config::value::StateAddress;
 use github::Repository;
 use jiff::Timestamp;
-use state::{Error, Holder, Lock, Store, Surroundings, Within};
+use state::{Document, Error, Holder, Lock, Store, Surroundings, Within};
 
-use crate::Job;
+use crate::{Failure, Job};
 
 /// One question about a workflow run.
 const ASK: Duration = Duration::from_secs(10);
@@ -64,6 +64,24 @@ impl Job {
         let store = Store::open(address, &around)?;
         let store = store.comparing(self.config.release_rule());
         Ok(store.within(self.within.clone()))
+    }
+
+    /// The state of another service or environment proves nothing about this one.
+    pub fn check_owner(&self, document: &Document, place: &str) -> Result<(), Failure> {
+        for (what, theirs, ours) in [
+            ("service", &document.service, &self.service()),
+            ("environment", &document.environment, &self.environment),
+        ] {
+            if let (Some(theirs), Some(ours)) = (theirs, ours)
+                && theirs != ours
+            {
+                return Err(Failure::refused(format!(
+                    "the state {place} is of {what} `{theirs}`, and this is `{ours}`"
+                ))
+                .hint("give each service and environment a file of its own: `rollback.state`"));
+            }
+        }
+        Ok(())
     }
 
     /// This process, as the lock's holder.

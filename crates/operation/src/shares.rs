@@ -5,3 +5,4 @@ mod binomial;
 pub mod observe;
 pub mod shift;
 pub mod sides;
+pub mod work;

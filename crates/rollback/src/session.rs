@@ -45,7 +45,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {
         let document = self.store.read().await?;
         if let Some(document) = &document {
-            self.check_owner(document)?;
+            self.job.check_owner(document, &self.store.place())?;
         }
         Ok(document)
     }
@@ -64,26 +64,6 @@ impl<'a> Session<'a> {
             github: Rc::new(|token_env, timeout, until| job.github(token_env, timeout, until)),
             say: Rc::new(|text| job.progress.say(text)),
         }
-    }
-
-    /// The state of another service or environment proves nothing about this one.
-    pub(crate) fn check_owner(&self, document: &Document) -> Result<(), Failure> {
-        let job = self.job;
-        for (what, theirs, ours) in [
-            ("service", &document.service, &job.service()),
-            ("environment", &document.environment, &job.environment),
-        ] {
-            if let (Some(theirs), Some(ours)) = (theirs, ours)
-                && theirs != ours
-            {
-                let path = self.store.place();
-                return Err(Failure::refused(format!(
-                    "the state {path} is of {what} `{theirs}`, and this is `{ours}`"
-                ))
-                .hint("give each service and environment a file of its own: `rollback.state`"));
-            }
-        }
-        Ok(())
     }
 
     /// Takes the lease, as [`Job::acquire`] does.

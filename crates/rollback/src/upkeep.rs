@@ -148,7 +148,7 @@ async fn migrate(job: &Job) -> Result<Report, Failure> {
     let mut document = migrated.document;
     document.service = document.service.or_else(|| job.service());
     document.environment = document.environment.or_else(|| job.environment.clone());
-    session.check_owner(&document)?;
+    session.job.check_owner(&document, &session.store.place())?;
     let mut outcomes = vec![told(&document, "state/becomes", &place)];
     outcomes.extend(notes("state/note", &place, &migrated.notes));
     let aside = format!("v0-{}", now.as_second());
@@ -201,7 +201,9 @@ async fn repair(job: &Job, yes: bool) -> Result<Report, Failure> {
                 )),
         ]));
     };
-    session.check_owner(&repair.document)?;
+    session
+        .job
+        .check_owner(&repair.document, &session.store.place())?;
     let mut outcomes = notes("repair/step", &place, &repair.steps);
     outcomes.push(told(&repair.document, "state/becomes", &place));
     if !yes {

@@ -29,7 +29,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
     if !matches!(section.state, StateAddress::Bucket { .. }) {
         add(writable(job, section, &address).await);
     }
-    let reading = async { job.store(section)?.read().await };
+    let reading = async { job.store(&section.state)?.read().await };
     let read = match tokio::time::timeout(PATIENCE, reading).await {
         Ok(read) => read.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -86,7 +86,7 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
 /// Whether the state could be written: its folder takes a new file, or can be made.
 async fn writable(job: &Job, section: &Rollback, address: &str) -> Outcome {
     let expected = "it can be written";
-    let proving = async { job.store(section)?.prove_writable().await };
+    let proving = async { job.store(&section.state)?.prove_writable().await };
     let (actual, reason, hint) = match tokio::time::timeout(PATIENCE, proving).await {
         Ok(Ok(())) => {
             return Outcome::pass("state/write", address)

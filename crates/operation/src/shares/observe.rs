@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use place::{Error, Place};
 use router::{Router, Split};
 
-use super::binomial::{needed, shows};
+use super::binomial::{self, needed};
 
 /// Requests at the same time. Few, because they may go through one connection to a host.
 const AT_ONCE: u32 = 4;
@@ -167,6 +167,14 @@ fn others(before: Split, after: Split) -> Vec<f64> {
     others
 }
 
+/// Whether answers agree with a split, and with no split that differs much.
+pub fn shows(answers: &Answers, split: Split) -> bool {
+    let share = split.of(Side::Green).fraction();
+    let counts = (answers.green, answers.known());
+    // What has no side cannot speak for one.
+    answers.unknown <= answers.known() / 20 && binomial::shows(counts, share, &others(split, split))
+}
+
 /// Asks through the router until the answers prove that the split is in effect.
 ///
 /// # Errors
@@ -256,7 +264,7 @@ async fn prove_part(
         let counts = (answers.green, answers.known());
         // What has no side cannot speak for one.
         let is_clear = answers.unknown <= wanted / 20;
-        if is_clear && shows(counts, share, &others) {
+        if is_clear && binomial::shows(counts, share, &others) {
             return Ok(answers.to_string());
         }
         if Instant::now() + PAUSE >= deadline {

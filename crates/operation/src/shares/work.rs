@@ -1,0 +1,339 @@
+//! A rollout at work: each change of the share is written down, made and proved at every place; and
+//! the way back to the stable release.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use cli::{Failure, Job};
+use config::file::Traffic;
+use config::value::{Portion, Share, Side};
+use engine::{CurrentRelease, End, Execution, Means, PlaceRelease, Plan, Settings, Watch};
+use jiff::Timestamp;
+use model::report::Bar;
+use model::{Id, Outcome};
+use place::{Context, Place, Places};
+use router::Router;
+use state::{Entry, Lease, Phase, Rollout, Status, Store};
+
+use super::shift::Shift;
+use crate::tree::Tree;
+
+/// The operation of a lease and of a journal.
+pub const TRAFFIC: &str = "traffic";
+
+/// What every change of a share works with.
+pub struct Work<'a> {
+    pub job: &'a Job,
+    pub section: &'a Traffic,
+    pub store: Store,
+    pub places: Places,
+    /// What the state knows of each release.
+    pub known: Vec<Entry>,
+    /// Times in the report are counted from here.
+    pub clock: Instant,
+}
+
+/// A change of the share of a rollout's release.
+#[derive(Clone, Copy, Debug)]
+pub struct ShareChange {
+    pub before: Share,
+    pub after: Share,
+    /// Whether what was before is put back at every place where too many fail.
+    pub restores: bool,
+}
+
+/// What came of a change.
+#[derive(Debug)]
+pub struct Changed {
+    pub outcomes: Vec<Outcome>,
+    pub bars: Vec<Bar>,
+    /// What each place has now, where that was asked.
+    pub places: Vec<PlaceRelease>,
+    pub end: ChangeEnd,
+}
+
+#[derive(Debug)]
+pub enum ChangeEnd {
+    /// The share is in effect, except where so many failed, as many as may.
+    Made { failed: usize },
+    /// It cannot be made; nothing was changed.
+    Impossible,
+    /// It is not in effect at too many places.
+    Failed,
+    /// It was not in effect at too many places, and what was before is back, except at so many.
+    PutBack { failed: usize },
+    /// A signal came; the journal is left open.
+    Interrupted,
+    /// The journal or the lock could not be written: nothing more was done.
+    Stopped(state::Error),
+}
+
+/// What came of a way back.
+#[derive(Debug)]
+pub struct WayBack {
+    pub outcomes: Vec<Outcome>,
+    pub bars: Vec<Bar>,
+    pub places: Vec<PlaceRelease>,
+    /// Whether the stable release is proved to have all requests at every place.
+    pub is_whole: bool,
+}
+
+impl<'a> Work<'a> {
+    pub fn new(job: &'a Job, section: &'a Traffic, store: Store, known: Vec<Entry>) -> Self {
+        Work {
+            job,
+            section,
+            store,
+            places: Places::new(&job.config.hosts, &job.env),
+            known,
+            clock: Instant::now(),
+        }
+    }
+
+    /// What a router may know of the job that uses it.
+    pub fn context(&self) -> Context<'_> {
+        let job = self.job;
+        Context {
+            config: &job.config,
+            env: &job.env,
+            redactor: &job.redactor,
+            places: &self.places,
+            release: job.release.as_deref(),
+            repository: job.actions.repository.as_deref(),
+            known: self.known.clone(),
+            github: Rc::new(|token_env, timeout, until| job.github(token_env, timeout, until)),
+            say: Rc::new(|text| job.progress.say(text)),
+        }
+    }
+
+    pub fn router<'c>(&'c self, context: &Context<'c>) -> Result<Box<dyn Router + 'c>, Failure> {
+        router::kinds::of(self.section, context).map_err(Failure::usage)
+    }
+
+    fn settings(&self, max_failed: Portion, restores: bool) -> Settings {
+        let section = self.section;
+        Settings {
+            stage: TRAFFIC,
+            batch: section.batch,
+            max_failed,
+            restores,
+            deadline: section.deadline,
+            lock_ttl: section.lock_ttl,
+        }
+    }
+
+    /// Gives the rollout's release another share. It is written down before.
+    pub async fn change(
+        &self,
+        router: &dyn Router,
+        lease: &Lease,
+        rollout: &Rollout,
+        change: ShareChange,
+    ) -> Result<Changed, Failure> {
+        let tree = Tree::new(TRAFFIC, &self.job.progress, &self.job.interrupt);
+        let highest = change.before.max(change.after);
+        self.note(lease, |noted| {
+            noted.share = highest;
+            noted.phase = Phase::Setting;
+        })
+        .await?;
+        let shift = self.shift(router, rollout, change, false);
+        let settings = self.settings(self.section.max_failed, change.restores);
+        self.execute(&tree, &shift, lease, settings).await
+    }
+
+    /// Gives all requests to the stable release again, at every place that can be reached, and ends the
+    /// rollout where that is proved at all of them. `finding` is what is recorded of its release.
+    pub async fn back(
+        &self,
+        router: &dyn Router,
+        lease: &Lease,
+        rollout: &Rollout,
+        finding: Option<Status>,
+    ) -> Result<WayBack, Failure> {
+        self.note(lease, |noted| noted.phase = Phase::Aborting)
+            .await?;
+        if let Some(mut journal) = self.store.unfinished(TRAFFIC).await? {
+            journal.end("superseded").await?;
+        }
+        let tree = Tree::steady(TRAFFIC, &self.job.progress);
+        let change = ShareChange {
+            before: rollout.share,
+            after: Share::NONE,
+            restores: false,
+        };
+        let shift = self.shift(router, rollout, change, true);
+        let settings = self.settings(Portion::ALL, false);
+        let Changed {
+            outcomes,
+            bars,
+            places,
+            end,
+        } = self.execute(&tree, &shift, lease, settings).await?;
+        let is_whole = matches!(end, ChangeEnd::Made { failed: 0 });
+        if let ChangeEnd::Stopped(error) = end {
+            return Err(error.into());
+        }
+        if is_whole {
+            self.end(lease, rollout, finding).await?;
+        }
+        Ok(WayBack {
+            outcomes,
+            bars,
+            places,
+            is_whole,
+        })
+    }
+
+    /// Writes down that the rollout is over and the stable release has everything.
+    async fn end(
+        &self,
+        lease: &Lease,
+        rollout: &Rollout,
+        finding: Option<Status>,
+    ) -> Result<(), Failure> {
+        let now = Timestamp::now();
+        let ended = self.store.update(Some(lease), |document| {
+            document.rollout = None;
+            if let Some(status) = finding {
+                document.judged(&rollout.release, status, now);
+            }
+            Ok(())
+        });
+        ended.await.map_err(Failure::from)
+    }
+
+    /// Changes what is written down of the rollout.
+    pub async fn note(
+        &self,
+        lease: &Lease,
+        mut change: impl FnMut(&mut Rollout),
+    ) -> Result<(), Failure> {
+        let noted = self.store.update(Some(lease), |document| {
+            if let Some(rollout) = &mut document.rollout {
+                change(rollout);
+                rollout.changed = Timestamp::now();
+            }
+            Ok(())
+        });
+        noted.await.map_err(Failure::from)
+    }
+
+    fn shift<'s>(
+        &self,
+        router: &'s dyn Router,
+        rollout: &Rollout,
+        change: ShareChange,
+        is_way_back: bool,
+    ) -> Shift<'s> {
+        Shift {
+            router,
+            sides: sides_of(router, rollout),
+            release: rollout.release.clone(),
+            stable: rollout.stable.clone(),
+            before: change.before,
+            after: change.after,
+            proof: self.proof_time(),
+            is_way_back,
+        }
+    }
+
+    /// How long the proof at one place may take: a part of the time of the whole change, so that a place
+    /// where it fails can still be put back.
+    fn proof_time(&self) -> Duration {
+        self.section.deadline.get() / 3
+    }
+
+    async fn execute(
+        &self,
+        tree: &Tree,
+        shift: &Shift<'_>,
+        lease: &Lease,
+        settings: Settings,
+    ) -> Result<Changed, Failure> {
+        let watch = Watch {
+            operator: tree,
+            redactor: &self.job.redactor,
+            clock: self.clock,
+        };
+        let (to, from) = (shift.to(), shift.from());
+        let current = CurrentRelease::known(from.clone(), "the state says so");
+        let until = Instant::now() + self.section.deadline.get();
+        let drafting = Plan::draft(
+            watch,
+            shift,
+            (&to, Some(&from)),
+            &current,
+            self.section.deadline.get() / 3,
+        );
+        let (plan, mut bars) = drafting.await;
+        if let Some(failed) = plan.impossible(settings.max_failed)
+            && !shift.is_way_back
+        {
+            let outcome = |(step, error): (&place::Step, &place::Error)| {
+                let id = match &step.place {
+                    Place::Here => Id::refused("share"),
+                    Place::Host(name) => Id::refused(format!("share/{name}")),
+                };
+                Outcome::refused(id, step.place.to_string())
+                    .expected(format!("{to} can be set"))
+                    .actual(error.to_string())
+                    .reason(error.to_string())
+                    .hint("nothing was changed; see `traffic status`")
+            };
+            return Ok(Changed {
+                outcomes: failed.into_iter().map(outcome).collect(),
+                bars,
+                places: Vec::new(),
+                end: ChangeEnd::Impossible,
+            });
+        }
+        let means = Means {
+            target: shift,
+            store: &self.store,
+            lease,
+            watch,
+            settings,
+        };
+        let begun = Execution::begin(means, &plan, &[], Timestamp::now(), until);
+        let mut execution = begun.await?;
+        let unready = plan.unready();
+        let conclusion = Box::pin(execution.run(&current, &unready, Vec::new())).await?;
+        bars.extend(conclusion.bars);
+        let end = match conclusion.end {
+            End::Live { failed, wrong, .. } => ChangeEnd::Made {
+                failed: failed.max(wrong),
+            },
+            End::Denied | End::Failed { .. } => ChangeEnd::Failed,
+            End::Reverted(reverted) => ChangeEnd::PutBack {
+                failed: reverted.failed.max(reverted.wrong),
+            },
+            End::Interrupted => ChangeEnd::Interrupted,
+            End::Stopped(error) => ChangeEnd::Stopped(error),
+        };
+        match &end {
+            ChangeEnd::Interrupted | ChangeEnd::Stopped(_) => {}
+            ChangeEnd::Made { .. } => execution.end("pass").await?,
+            ChangeEnd::Failed | ChangeEnd::PutBack { .. } | ChangeEnd::Impossible => {
+                execution.end("fail").await?;
+            }
+        }
+        Ok(Changed {
+            outcomes: conclusion.outcomes,
+            bars,
+            places: conclusion.places,
+            end,
+        })
+    }
+}
+
+/// The side of the rollout's release at each place that is still configured.
+pub fn sides_of(router: &dyn Router, rollout: &Rollout) -> BTreeMap<Place, Side> {
+    let places = router.places().iter();
+    let sides = places.filter_map(|place| {
+        let side = rollout.sides.get(&place.to_string())?;
+        Some((place.clone(), *side))
+    });
+    sides.collect()
+}

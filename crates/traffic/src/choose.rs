@@ -1,0 +1,216 @@
+//! Which side a release is on, and whether it may get traffic: asked at every place before anything
+//! changes.
+
+use std::collections::BTreeMap;
+
+use config::file::Healthgate;
+use config::value::{Share, Side};
+use futures_util::future::join_all;
+use model::{Id, Outcome};
+use operation::shares::sides::{BothSides, ask_all};
+use operation::shares::work::Work;
+use operation::standby;
+use place::Place;
+use router::{Health, Router};
+
+/// A release and the one beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub(crate) release: String,
+    pub(crate) stable: String,
+    /// The side that runs `release` at each place.
+    pub(crate) sides: BTreeMap<Place, Side>,
+    /// The share that `release` has by the configuration, the largest of all places.
+    pub(crate) share: Share,
+}
+
+/// Where a switch goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Goal<'a> {
+    Release(&'a str),
+    Side(Side),
+    /// The side that has the smaller share.
+    Idle,
+}
+
+fn refused(rule: &str, subject: &str, reason: String, hint: &str) -> Box<Outcome> {
+    Box::new(
+        Outcome::refused(Id::refused(rule), subject)
+            .expected("a side that may get traffic")
+            .actual(reason.clone())
+            .reason(reason)
+            .hint(hint),
+    )
+}
+
+/// Finds both releases at every place that can be asked.
+pub(crate) async fn pair(
+    work: &Work<'_>,
+    router: &dyn Router,
+    goal: Goal<'_>,
+) -> Result<Pair, Box<Outcome>> {
+    let likely = match &goal {
+        Goal::Release(release) => release,
+        Goal::Side(_) | Goal::Idle => "",
+    };
+    let answers = ask_all(router, likely).await;
+    let mut found: Option<Pair> = None;
+    let mut failed = Vec::new();
+    for (place, both) in &answers {
+        match at(router, place, both, &goal).await {
+            Ok((side, share, release, stable)) => {
+                let pair = found.get_or_insert_with(|| Pair {
+                    release: release.clone(),
+                    stable: stable.clone(),
+                    sides: BTreeMap::new(),
+                    share,
+                });
+                if pair.release != release || pair.stable != stable {
+                    let reason = format!(
+                        "{place} has {release} beside {stable}, another place {} beside {}",
+                        pair.release, pair.stable
+                    );
+                    let hint = "bring all places to the same two releases; see `traffic status`";
+                    return Err(refused("places-differ", &release, reason, hint));
+                }
+                pair.share = pair.share.max(share);
+                pair.sides.insert(place.clone(), side);
+            }
+            Err(outcome) => failed.push((place, outcome)),
+        }
+    }
+    let most = work.section.max_failed.at_most(answers.len());
+    match (found, failed.into_iter().next()) {
+        (Some(mut pair), Some((place, outcome))) => {
+            let silent = answers.len() - pair.sides.len();
+            if silent > most {
+                return Err(outcome);
+            }
+            tracing::warn!("{place} cannot be asked, and {most} may fail");
+            // What cannot be asked is taken to be as the others are: a change there fails by itself.
+            let side = pair.sides.values().next().copied().unwrap_or(Side::Green);
+            for place in router.places() {
+                pair.sides.entry(place.clone()).or_insert(side);
+            }
+            Ok(pair)
+        }
+        (Some(pair), None) => Ok(pair),
+        (None, Some((_, outcome))) => Err(outcome),
+        (None, None) => Err(refused(
+            "no-place",
+            "",
+            "no machine is configured".to_owned(),
+            "name one under `traffic`",
+        )),
+    }
+}
+
+/// At one place: the side, its share, its release and the other one.
+async fn at(
+    router: &dyn Router,
+    place: &Place,
+    both: &BothSides,
+    goal: &Goal<'_>,
+) -> Result<(Side, Share, String, String), Box<Outcome>> {
+    let told = || match place {
+        Place::Here => both.told(router),
+        Place::Host(name) => format!("{name}: {}", both.told(router)),
+    };
+    let split = router.configured(place).await.map_err(|error| {
+        let reason = match place {
+            Place::Here => error.to_string(),
+            Place::Host(name) => format!("{name}: {error}"),
+        };
+        refused("router", &place.to_string(), reason, "see `traffic status`")
+    })?;
+    let side = match goal {
+        Goal::Side(side) => *side,
+        Goal::Idle => {
+            if split.of(Side::Blue) < split.of(Side::Green) {
+                Side::Blue
+            } else if split.of(Side::Green) < split.of(Side::Blue) {
+                Side::Green
+            } else {
+                let reason = format!("both sides have the same share: {}", told());
+                let hint = "name the one that is meant: `--to blue` or `--to green`";
+                return Err(refused("no-idle-side", "", reason, hint));
+            }
+        }
+        Goal::Release(release) => match both.running(release)[..] {
+            [side] => side,
+            [] => {
+                let reason = format!("no side runs {release}: {}", told());
+                let hint = "deploy it to the idle side first";
+                return Err(refused("no-side", release, reason, hint));
+            }
+            _ => return Err(same(release)),
+        },
+    };
+    let release = match &both.of(side).release {
+        Ok(release) => release.clone(),
+        Err(_) => {
+            let reason = format!("the {side} side is not healthy: {}", told());
+            let hint = "nothing was changed; start or repair it: its log, its port";
+            return Err(refused("unhealthy", side.as_str(), reason, hint));
+        }
+    };
+    if let Some(Health::Down(why)) = &both.of(side).health
+        && !split.of(side).is_none()
+    {
+        let reason = format!("{} finds the {side} side down: {why}", router.kind());
+        let hint = "nothing was changed; see why its health check fails";
+        return Err(refused("unhealthy", side.as_str(), reason, hint));
+    }
+    let stable = match &both.of(side.other()).release {
+        Ok(stable) => stable.clone(),
+        Err(_) => {
+            let reason = format!("what runs beside {release} is not known: {}", told());
+            let hint =
+                "a rollout needs a release to go back to; `traffic switch` needs none that answers";
+            return Err(refused("no-stable", &release, reason, hint));
+        }
+    };
+    if stable == release {
+        return Err(same(&release));
+    }
+    Ok((side, split.of(side), release, stable))
+}
+
+fn same(release: &str) -> Box<Outcome> {
+    refused(
+        "same-release",
+        release,
+        format!("both sides run {release}: answers cannot tell them apart"),
+        "deploy another release to the idle side",
+    )
+}
+
+/// The refusal, where the gate's probes fail at the release itself at any place.
+pub(crate) async fn unhealthy(
+    work: &Work<'_>,
+    router: &dyn Router,
+    pair: &Pair,
+    gate: Option<&Healthgate>,
+) -> Option<Outcome> {
+    let gate = gate?;
+    let asking = pair.sides.iter().map(|(place, side)| async move {
+        let standby = router.standby(place, *side).await.ok()?;
+        let around = work.context().surroundings();
+        standby::unhealthy(gate, place, &standby, &work.job.interrupt, around).await
+    });
+    let unhealthy: Vec<String> = join_all(asking).await.into_iter().flatten().collect();
+    if unhealthy.is_empty() {
+        return None;
+    }
+    let all = unhealthy.join("; ");
+    Some(
+        Outcome::refused(Id::refused("unhealthy"), &pair.release)
+            .expected(format!(
+                "{} is healthy before it gets traffic",
+                pair.release
+            ))
+            .actual(all.clone())
+            .reason(format!("{} is not healthy: {all}", pair.release))
+            .hint("nothing was changed; start or repair it there: its log, its database"),
+    )
+}

@@ -1,0 +1,157 @@
+//! The end of a rollout that passed: the release has everything, and the side that it left is kept, or
+//! drained and stopped.
+
+use std::time::{Duration, Instant};
+
+use cli::{Failure, hooks};
+use config::file::Hook;
+use config::value::{Share, Side, Span};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use model::{Outcome, Report, Severity};
+use operation::shares::work::{Work, sides_of};
+use place::Place;
+use router::Router;
+use state::{Lease, Rollout, Status};
+
+use crate::found::Found;
+use crate::session::Session;
+
+/// How often a router is asked what is still open.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Records that the release has everything, and looks after the side that it left.
+pub(crate) async fn finish(
+    session: &Session<'_>,
+    work: &Work<'_>,
+    router: &dyn Router,
+    lease: &Lease,
+    rollout: &Rollout,
+    mut found: Found,
+) -> Result<Report, Failure> {
+    let run = session.run_name();
+    let recorded = session.store.update(Some(lease), |document| {
+        document.rollout = None;
+        // Whether it is good is for `rollback record` to say, unless that is known.
+        let known = document.status(&rollout.release);
+        let status = known.filter(|status| *status == Status::Good);
+        document.deployed(
+            &rollout.release,
+            status.unwrap_or(Status::Pending),
+            Timestamp::now(),
+            run.clone(),
+        );
+        Ok(())
+    });
+    recorded.await?;
+    found.mark(Share::ALL);
+    found.outcomes.extend(old_side(work, router, rollout).await);
+    session.release(lease).await?;
+    let mut report = session.report(found.outcomes.clone());
+    let Rollout {
+        release, stable, ..
+    } = rollout;
+    report.headline = Some(format!("{release} has 100%, {stable} has none"));
+    found.illustrate(&mut report);
+    Ok(report)
+}
+
+/// The side that was left at each place: kept, or drained and stopped.
+async fn old_side(work: &Work<'_>, router: &dyn Router, rollout: &Rollout) -> Vec<Outcome> {
+    let section = work.section;
+    let Some(stop) = section.stop.as_ref().filter(|_| !section.keep_old) else {
+        let outcome = Outcome::pass("old-side", &rollout.stable);
+        return vec![outcome.actual("kept: a switch back needs no start")];
+    };
+    let interrupt = &work.job.interrupt;
+    if !section.keep_for.get().is_zero() {
+        let progress = &work.job.progress;
+        progress.say(&format!(
+            "{} is kept for {}",
+            rollout.stable, section.keep_for
+        ));
+        tokio::select! {
+            () = tokio::time::sleep(section.keep_for.get()) => {}
+            _ = interrupt.wait() => {
+                return vec![
+                    Outcome::skipped("old-side", &rollout.stable, "interrupted: it is kept")
+                ];
+            }
+        }
+    }
+    let sides = sides_of(router, rollout);
+    let stopping = sides.iter().map(|(place, side)| {
+        let old = side.other();
+        async move {
+            let open = drained(router, place, old, section.drain_timeout).await;
+            stopped(work, rollout, (place, old), stop, open).await
+        }
+    });
+    join_all(stopping).await
+}
+
+/// Waits until nothing is open at a side; how much still is at the end, where the router can tell.
+async fn drained(router: &dyn Router, place: &Place, side: Side, within: Span) -> Option<u64> {
+    let end = Instant::now() + within.get();
+    loop {
+        let open = router.open(place, side).await.ok().flatten();
+        match open {
+            Some(0) => return open,
+            // A router that cannot tell gets the whole time.
+            _ if Instant::now() >= end => return open,
+            _ => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+async fn stopped(
+    work: &Work<'_>,
+    rollout: &Rollout,
+    (place, side): (&Place, Side),
+    stop: &str,
+    open: Option<u64>,
+) -> Outcome {
+    let id = match place {
+        Place::Here => "old-side".to_owned(),
+        Place::Host(name) => format!("old-side/{name}"),
+    };
+    let env = vec![
+        ("SIDE".to_owned(), side.to_string()),
+        ("RELEASE".to_owned(), rollout.stable.clone()),
+        ("HOST".to_owned(), place.to_string()),
+    ];
+    let left = match open {
+        Some(0) => "nothing was open there".to_owned(),
+        Some(open) => format!("{open} connections were still open there"),
+        None => format!("after {}", work.section.drain_timeout),
+    };
+    let done = match place {
+        Place::Here => {
+            let hook = Hook {
+                name: "stop".to_owned(),
+                run: stop.to_owned(),
+                timeout: work.section.deadline,
+            };
+            let ran = hooks::script(work.job, &hook, env, Duration::ZERO).await;
+            ran.map(drop).map_err(|failure| failure.chain())
+        }
+        Place::Host(_) => {
+            let limit = work.section.deadline.get();
+            let text = format!("(\n{stop}\n)");
+            let effect = place::Effect::Changes;
+            let ran = work
+                .places
+                .whole(place, "`traffic.stop`", &text, &env, effect, limit);
+            ran.await.map(drop).map_err(|error| error.to_string())
+        }
+    };
+    match done {
+        Ok(()) => Outcome::pass(id, &rollout.stable).actual(format!("{side} is stopped; {left}")),
+        Err(reason) => Outcome::fail(id, &rollout.stable)
+            .severity(Severity::Advisory)
+            .expected(format!("{side} is stopped"))
+            .actual(reason.clone())
+            .reason(reason)
+            .hint("it has no traffic any more: stop it by hand"),
+    }
+}

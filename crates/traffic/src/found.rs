@@ -1,0 +1,159 @@
+//! What is reported of a change of shares, however it ends.
+
+use std::time::{Duration, Instant};
+
+use config::value::Share;
+use engine::PlaceRelease;
+use model::report::{Bar, Curve, Stroke};
+use model::{Outcome, Report, Verdict};
+use operation::gantt;
+use operation::shares::work::{Changed, WayBack};
+
+/// A share that was in effect from one moment on.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) at: Duration,
+    pub(crate) share: Share,
+}
+
+#[derive(Debug)]
+pub(crate) struct Found {
+    clock: Instant,
+    pub(crate) outcomes: Vec<Outcome>,
+    bars: Vec<Bar>,
+    curves: Vec<Curve>,
+    places: Vec<PlaceRelease>,
+    marks: Vec<Mark>,
+    /// The verdict of each share that was judged.
+    verdicts: Vec<(Share, Verdict, Duration)>,
+}
+
+impl Found {
+    pub(crate) fn new(clock: Instant) -> Self {
+        Found {
+            clock,
+            outcomes: Vec::new(),
+            bars: Vec::new(),
+            curves: Vec::new(),
+            places: Vec::new(),
+            marks: Vec::new(),
+            verdicts: Vec::new(),
+        }
+    }
+
+    /// From now on this share is in effect.
+    pub(crate) fn mark(&mut self, share: Share) {
+        let at = self.clock.elapsed();
+        self.marks.push(Mark { at, share });
+    }
+
+    pub(crate) fn changed(&mut self, share: Share, changed: &mut Changed) {
+        self.add(share, &mut changed.outcomes, &mut changed.bars);
+        self.places = std::mem::take(&mut changed.places);
+    }
+
+    pub(crate) fn back(&mut self, back: &mut WayBack) {
+        self.add(Share::NONE, &mut back.outcomes, &mut back.bars);
+        self.places = std::mem::take(&mut back.places);
+        if back.is_whole {
+            self.mark(Share::NONE);
+        }
+    }
+
+    fn add(&mut self, share: Share, outcomes: &mut Vec<Outcome>, bars: &mut Vec<Bar>) {
+        let several = outcomes.len() > 1;
+        for mut outcome in outcomes.drain(..) {
+            // The engine names a step by its kind and place; a ramp makes it once for each share.
+            let id = outcome.id.to_string();
+            let (kind, place) = match id.split_once('/') {
+                Some((kind @ ("runs" | "undo" | "refused"), _)) => (kind, id.rsplit('/').next()),
+                _ => ("share", id.rsplit('/').next()),
+            };
+            outcome.id = match place {
+                Some(place) if several => format!("{kind}/{share}/{place}").into(),
+                _ => format!("{kind}/{share}").into(),
+            };
+            self.outcomes.push(outcome);
+        }
+        self.bars.append(bars);
+    }
+
+    pub(crate) fn judged(&mut self, share: Share, verdict: Verdict, curves: Vec<Curve>) {
+        self.verdicts.push((share, verdict, self.clock.elapsed()));
+        for mut curve in curves {
+            curve.title = format!("{} at {share}", curve.title);
+            self.curves.push(curve);
+        }
+    }
+
+    /// The charts and tables.
+    pub(crate) fn illustrate(mut self, report: &mut Report) {
+        let now = self.clock.elapsed();
+        if let Some(last) = self.marks.last().cloned() {
+            self.marks.push(Mark { at: now, ..last });
+        }
+        report
+            .pictures
+            .extend(over_time(&self.marks, &self.verdicts));
+        report.pictures.extend(gantt::drawn(&self.bars));
+        report.curves.extend(curve(&self.marks));
+        report.curves.append(&mut self.curves);
+        report.timeline = self.bars;
+        if self.places.len() > 1 {
+            report.tables.push(PlaceRelease::table(&self.places));
+        }
+    }
+}
+
+/// More points tell a reader no more.
+const POINTS: usize = 60;
+
+/// The share at so many moments, evenly spaced.
+fn sampled(marks: &[Mark]) -> Option<(Duration, Vec<f64>)> {
+    let end = marks.last()?.at;
+    if marks.len() < 2 || end.is_zero() {
+        return None;
+    }
+    let share_at = |moment: Duration| {
+        let before = marks.iter().rev().find(|mark| mark.at <= moment);
+        before.map_or(0.0, |mark| mark.share.fraction() * 100.0)
+    };
+    let points = (0..=POINTS).map(|nth| {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 60")]
+        let moment = end * nth as u32 / POINTS as u32;
+        share_at(moment)
+    });
+    Some((end, points.collect()))
+}
+
+/// A mermaid chart for the summary.
+fn over_time(marks: &[Mark], verdicts: &[(Share, Verdict, Duration)]) -> Option<String> {
+    let (end, points) = sampled(marks)?;
+    let told: Vec<String> = verdicts
+        .iter()
+        .map(|(share, verdict, _)| format!("{share} {verdict}"))
+        .collect();
+    let title = if told.is_empty() {
+        "share of the new release".to_owned()
+    } else {
+        format!("share of the new release: {}", told.join(", "))
+    };
+    let points: Vec<String> = points.iter().map(|point| format!("{point:.2}")).collect();
+    Some(format!(
+        "xychart-beta\n    title \"{title}\"\n    x-axis \"seconds\" 0 --> {:.1}\n    y-axis \"%\" 0 --> 100\n    line [{}]",
+        end.as_secs_f64(),
+        points.join(", ")
+    ))
+}
+
+/// The same for the page.
+fn curve(marks: &[Mark]) -> Option<Curve> {
+    let (_, points) = sampled(marks)?;
+    let rest = points.iter().map(|share| Some(100.0 - share)).collect();
+    let share = points.into_iter().map(Some).collect();
+    Some(
+        Curve::new("Share of the requests", "time", "%")
+            .line("the new release", Stroke::Bad, share)
+            .line("the stable release", Stroke::Good, rest),
+    )
+}

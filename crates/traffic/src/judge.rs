@@ -1,0 +1,133 @@
+//! Whether a release may keep its share: the gate's probes at its own side, and the comparison with
+//! the release beside it.
+
+use cli::{Failure, Job};
+use config::file::{Healthgate, HttpProbe, Identity};
+use config::value::{Share, Span};
+use futures_util::future::join_all;
+use model::report::Curve;
+use model::{Outcome, Verdict};
+use operation::shares::work::sides_of;
+use operation::standby::moved;
+use router::Router;
+use state::Rollout;
+
+use crate::session::Session;
+
+/// The variable that names the release that is compared with.
+const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
+
+/// What was found of a release at a share.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) curves: Vec<Curve>,
+}
+
+/// Watches the rollout's release at this share, for at most `stage-duration`.
+pub(crate) async fn judge(
+    session: &Session<'_>,
+    router: &dyn Router,
+    rollout: &Rollout,
+    share: Share,
+) -> Result<Judged, Failure> {
+    let job = of_rollout(session.job, rollout);
+    let duration = session.section.stage_duration;
+    let Some(gate) = config::healthgate_for(&job.config, &rollout.release)? else {
+        // Nothing to ask: the share has its time all the same, in which it is seen that it stays.
+        tokio::time::sleep(duration.get()).await;
+        return Ok(Judged {
+            verdict: Verdict::Pass,
+            outcomes: Vec::new(),
+            curves: Vec::new(),
+        });
+    };
+    let gate = at_share(gate, router, rollout, share, duration).await;
+    let is_empty = gate.canary.is_none() && gate::Gate::of(&gate).probes.is_empty();
+    if is_empty {
+        tokio::time::sleep(duration.get()).await;
+        return Ok(Judged {
+            verdict: Verdict::Pass,
+            outcomes: Vec::new(),
+            curves: Vec::new(),
+        });
+    }
+    let watched = watch::watch(&job, &gate, &watch::Settings::default()).await?;
+    let mut outcomes = watched.outcomes;
+    for outcome in &mut outcomes {
+        outcome.id = format!("{share}/{}", outcome.id).into();
+    }
+    let verdict = Verdict::of(outcomes.iter().map(Outcome::weighs));
+    Ok(Judged {
+        verdict,
+        outcomes,
+        curves: watched.curves,
+    })
+}
+
+/// The job as it is for the rollout's release.
+fn of_rollout(job: &Job, rollout: &Rollout) -> Job {
+    let mut job = job.clone();
+    job.release = Some(rollout.release.clone());
+    // By what answers beside it now, which is surer than what the state has.
+    if job.env.non_empty(LAST_KNOWN_GOOD).is_none() {
+        job.env.set(LAST_KNOWN_GOOD, rollout.stable.clone());
+    }
+    job
+}
+
+/// The gate as it can be asked while two releases serve. With all traffic it is the gate itself.
+async fn at_share(
+    mut gate: Healthgate,
+    router: &dyn Router,
+    rollout: &Rollout,
+    share: Share,
+    duration: Span,
+) -> Healthgate {
+    if share.is_all() {
+        // There is nothing to compare with any more.
+        gate.canary = None;
+        return gate;
+    }
+    // The front door answers with either release.
+    gate.release_identity = Identity::Optional;
+    gate.http = at_side(&gate.http, router, rollout).await;
+    match &mut gate.canary {
+        Some(canary) => canary.deadline = canary.deadline.min(duration),
+        // Without a comparison, time is all that shows anything.
+        None => gate.policy.soak = gate.policy.soak.max(duration),
+    }
+    gate
+}
+
+/// The probes that go through the front door, at the release's own side; those of them that have a
+/// place of their own are asked there.
+async fn at_side(all: &[HttpProbe], router: &dyn Router, rollout: &Rollout) -> Vec<HttpProbe> {
+    let sides = sides_of(router, rollout);
+    let standing = sides.iter().map(|(place, side)| async move {
+        let standby = router.standby(place, *side).await.ok()?;
+        Some((place, standby))
+    });
+    let standing: Vec<_> = join_all(standing).await.into_iter().flatten().collect();
+    let several = standing.len() > 1;
+    let mut probes = Vec::new();
+    for probe in all {
+        let mut was_moved = false;
+        for (place, standby) in &standing {
+            if let Some(mut moved) = moved(probe, standby, place) {
+                was_moved = true;
+                if several {
+                    moved.name = format!("{}/{place}", moved.name);
+                }
+                probes.push(moved);
+            }
+        }
+        if !was_moved {
+            let mut probe = probe.clone();
+            probe.release = None;
+            probes.push(probe);
+        }
+    }
+    probes
+}

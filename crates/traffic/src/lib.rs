@@ -1,0 +1,96 @@
+//! Which side gets which share: blue-green and canary that prove what they did.
+//!
+//! [`choose`] finds the sides and refuses, [`ramp`] goes from share to share, [`switch`] makes one
+//! change, [`judge`] asks whether a release may keep its share, [`foreign`] sees the changes of others,
+//! and [`others`] is what a person or another job does to a rollout in progress. How a share is set,
+//! proved and taken back is `operation::shares`.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod choose;
+mod finish;
+mod foreign;
+mod found;
+mod judge;
+mod others;
+mod plan;
+mod ramp;
+mod refuse;
+mod session;
+mod status;
+mod switch;
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use model::Report;
+
+/// The stage and its subcommands.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Stage {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+enum Action {
+    /// Show the share of each side: as configured, as loaded, as observed
+    Status,
+    /// Give all requests to the idle side, once it is proved healthy
+    Switch(switch::SwitchFlags),
+    /// Give `--release` a share that stays
+    Set(switch::SetFlags),
+    /// Give `--release` share after share, judged at each
+    Ramp(ramp::Flags),
+    /// Let a ramp that waits go on
+    Promote(others::PromoteFlags),
+    /// Give all requests back to the stable release
+    Abort(others::AbortFlags),
+    /// Finish what was interrupted
+    Resume,
+    /// Show what `ramp` would do; changes nothing
+    Plan(ramp::Flags),
+    /// Show the changes of shares, newest first
+    History,
+}
+
+const EXAMPLES: &str = "Examples:
+  traffic status
+  traffic switch
+  traffic switch --to green
+  traffic ramp --release v1.2.4
+  traffic ramp --release v1.2.4 --stages 10%,50%,100%
+  traffic plan --release v1.2.4
+  traffic set 25% --release v1.2.4
+  traffic promote
+  traffic abort --reason 'checkout fails'
+  traffic resume
+
+Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
+
+impl cli::Stage for Stage {
+    const NAME: &'static str = "traffic";
+    const ABOUT: &'static str = "Which side gets which share: blue-green switch, canary ramp";
+    const EXAMPLES: &'static str = EXAMPLES;
+    // GitHub kills a step 10 s after it asks it to end; the share is taken back before.
+    const GRACE: Duration = Duration::from_secs(9);
+
+    async fn run(self, job: &Job) -> Result<Report, Failure> {
+        match self.action {
+            Action::Status => status::status(job).await,
+            Action::Switch(flags) => switch::switch(job, &flags).await,
+            Action::Set(flags) => switch::set(job, &flags).await,
+            Action::Plan(flags) => plan::plan(job, &flags).await,
+            Action::Ramp(flags) if job.dry_run => plan::plan(job, &flags).await,
+            Action::Ramp(flags) => ramp::ramp(job, &flags).await,
+            Action::Promote(flags) => others::promote(job, &flags).await,
+            Action::Abort(flags) => others::abort(job, &flags).await,
+            Action::Resume => others::resume(job).await,
+            Action::History => others::history(job).await,
+        }
+    }
+}
+
+/// Ramps the job's release up by the stages of the file.
+pub async fn ramp(job: &Job) -> Result<Report, Failure> {
+    ramp::ramp(job, &ramp::Flags::default()).await
+}

@@ -1,0 +1,551 @@
+//! A ramp from share to share: set, proved, judged, on; and back to nothing where it does not pass.
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use config::file::OnInconclusiveStage;
+use config::value::Share;
+use jiff::Timestamp;
+use model::{Outcome, Report, Verdict};
+use operation::shares::work::{ChangeEnd, ShareChange, Work};
+use router::Router;
+use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
+
+use crate::choose::{self, Goal};
+use crate::finish;
+use crate::foreign::{self, Foreign};
+use crate::found::Found;
+use crate::judge::{self, Judged};
+use crate::refuse;
+use crate::session::{Session, rollout};
+
+/// How often the state is read for what others want of a rollout.
+const POLL: Duration = Duration::from_secs(1);
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// The shares, one after another. Default: `traffic.stages`
+    #[arg(long, value_name = "SHARES", value_delimiter = ',')]
+    pub(crate) stages: Vec<Share>,
+    /// End with exit code 3 where a promotion is needed, instead of waiting; `traffic promote` goes on
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+impl Flags {
+    /// The stages, of the command line or of the file.
+    pub(crate) fn stages(&self, session: &Session<'_>) -> Result<Vec<Share>, Failure> {
+        if self.stages.is_empty() {
+            return Ok(session.section.stages.clone());
+        }
+        let grow = self.stages.windows(2).all(|pair| pair[0] < pair[1]);
+        if !grow || self.stages[0].is_none() {
+            return Err(Failure::usage("the shares of `--stages` do not grow")
+                .hint("write `--stages 10%,50%,100%`"));
+        }
+        Ok(self.stages.clone())
+    }
+}
+
+/// Ramps `--release` up.
+pub(crate) async fn ramp(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let release = session.named()?;
+    let stages = flags.stages(&session)?;
+    let document = session.read().await?;
+    if let Some(outcome) = refuse::begin(&session, document.as_ref(), release).await? {
+        return Ok(session.report(vec![outcome]));
+    }
+    let (lease, document) = session.acquire().await?;
+    let ended = Box::pin(begin(&session, &lease, &document, release, stages, flags)).await;
+    session.or_release(&lease, ended).await
+}
+
+async fn begin(
+    session: &Session<'_>,
+    lease: &Lease,
+    document: &Document,
+    release: &str,
+    stages: Vec<Share>,
+    flags: &Flags,
+) -> Result<Report, Failure> {
+    // What was true before the lease must be true under it.
+    if let Some(outcome) = refuse::begin(session, Some(document), release).await? {
+        return session.give_up(lease, vec![outcome]).await;
+    }
+    let work = session.work(Some(document));
+    let context = work.context();
+    let router = work.router(&context)?;
+    let release = document.name_of(release);
+    let pair = match choose::pair(&work, &*router, Goal::Release(&release)).await {
+        Ok(pair) => pair,
+        Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
+    };
+    let gate = config::healthgate_for(&session.job.config, &pair.release)?;
+    if let Some(outcome) = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
+        return session.give_up(lease, vec![outcome]).await;
+    }
+    if pair.share.is_all() {
+        let outcome =
+            Outcome::pass("share/100%", &pair.release).actual("it has all requests already");
+        return session.give_up(lease, vec![outcome]).await;
+    }
+    let now = Timestamp::now();
+    let rollout = Rollout {
+        release: pair.release.clone(),
+        stable: pair.stable.clone(),
+        share: pair.share,
+        sides: { pair.sides.iter() }
+            .map(|(place, side)| (place.to_string(), *side))
+            .collect(),
+        stages,
+        phase: Phase::Setting,
+        promoted: None,
+        abort: None,
+        started: now,
+        changed: now,
+        by: session.job.actor(),
+        run: session.run_name(),
+    };
+    session.begin_rollout(lease, &rollout).await?;
+    let ramp = Ramp::new(session, &work, &*router, lease, rollout, flags.no_wait);
+    ramp.up().await
+}
+
+/// A ramp under its lease.
+pub(crate) struct Ramp<'a> {
+    session: &'a Session<'a>,
+    work: &'a Work<'a>,
+    router: &'a dyn Router,
+    lease: &'a Lease,
+    rollout: Rollout,
+    no_wait: bool,
+    found: Found,
+}
+
+/// What ended a stage.
+enum StageEnd {
+    Judged(Judged),
+    Foreign(Foreign),
+    Lost(state::Error),
+    Requested(AbortRequest),
+    Interrupted,
+}
+
+/// What ended a wait for a promotion.
+enum Waited {
+    Promoted,
+    Foreign(Foreign),
+    Lost(state::Error),
+    Requested(AbortRequest),
+    Interrupted,
+}
+
+/// Why a ramp goes back.
+struct Why {
+    verdict: Verdict,
+    reason: String,
+    /// What is recorded of the release.
+    finding: Status,
+}
+
+impl<'a> Ramp<'a> {
+    pub(crate) fn new(
+        session: &'a Session<'a>,
+        work: &'a Work<'a>,
+        router: &'a dyn Router,
+        lease: &'a Lease,
+        rollout: Rollout,
+        no_wait: bool,
+    ) -> Self {
+        Ramp {
+            session,
+            work,
+            router,
+            lease,
+            rollout,
+            no_wait,
+            found: Found::new(work.clock),
+        }
+    }
+
+    /// From the share that is recorded to the last stage.
+    pub(crate) async fn up(mut self) -> Result<Report, Failure> {
+        self.found.mark(self.rollout.share);
+        let stages = self.rollout.stages.clone();
+        let current = self.rollout.share;
+        for share in stages.into_iter().filter(|share| *share >= current) {
+            if share > self.limit() {
+                if self.no_wait {
+                    return self.waits().await;
+                }
+                match self.wait_until(share).await? {
+                    Waited::Promoted => {}
+                    Waited::Foreign(foreign) => return self.stop(&foreign).await,
+                    Waited::Lost(error) => return self.lost(error).await,
+                    Waited::Requested(request) => return self.requested(&request).await,
+                    Waited::Interrupted => return self.interrupted().await,
+                }
+            }
+            if let Some(report) = Box::pin(self.stage(share)).await? {
+                return Ok(report);
+            }
+        }
+        if !self.rollout.share.is_all() {
+            // `--stages` ended below.
+            return self.hold().await;
+        }
+        let Ramp {
+            session,
+            work,
+            router,
+            lease,
+            rollout,
+            found,
+            ..
+        } = self;
+        finish::finish(session, work, router, lease, &rollout, found).await
+    }
+
+    /// The largest share that it may have without a promotion.
+    fn limit(&self) -> Share {
+        let section = self.session.section;
+        let own = if section.auto_promote {
+            section.max_share.unwrap_or(Share::ALL)
+        } else {
+            let first = self.rollout.stages.first().copied();
+            first.unwrap_or(Share::ALL)
+        };
+        own.max(self.rollout.promoted.unwrap_or_default())
+    }
+
+    /// One stage; a report where the ramp is over with it.
+    async fn stage(&mut self, share: Share) -> Result<Option<Report>, Failure> {
+        self.session
+            .job
+            .progress
+            .say(&format!("{} to {share}", self.rollout.release));
+        let change = ShareChange {
+            before: self.rollout.share,
+            after: share,
+            restores: false,
+        };
+        let changing = self
+            .work
+            .change(self.router, self.lease, &self.rollout, change);
+        let mut changed = match changing.await {
+            Ok(changed) => changed,
+            // The lock is gone, or cannot be written: what was set so far must not stay.
+            Err(failure) => return self.failed(failure).await.map(Some),
+        };
+        let first = self.rollout.share.is_none();
+        self.rollout.share = self.rollout.share.max(share);
+        self.found.changed(share, &mut changed);
+        match changed.end {
+            ChangeEnd::Made { .. } => self.found.mark(share),
+            ChangeEnd::Impossible if first => {
+                self.session.end_rollout(self.lease).await?;
+                return self.report(None).await.map(Some);
+            }
+            ChangeEnd::Impossible | ChangeEnd::Failed | ChangeEnd::PutBack { .. } => {
+                let why = Why {
+                    verdict: Verdict::Fail,
+                    reason: format!("{share} is not in effect"),
+                    finding: Status::RolledBack,
+                };
+                return self.back(why).await.map(Some);
+            }
+            ChangeEnd::Interrupted => return self.interrupted().await.map(Some),
+            ChangeEnd::Stopped(error) => return self.lost(error).await.map(Some),
+        }
+        self.phase(Phase::Judging).await?;
+        let judged = match self.judged(share).await? {
+            StageEnd::Judged(judged) => judged,
+            StageEnd::Foreign(foreign) => return self.stop(&foreign).await.map(Some),
+            StageEnd::Lost(error) => return self.lost(error).await.map(Some),
+            StageEnd::Requested(request) => return self.requested(&request).await.map(Some),
+            StageEnd::Interrupted => return self.interrupted().await.map(Some),
+        };
+        let Judged {
+            verdict,
+            outcomes,
+            curves,
+        } = judged;
+        self.found.judged(share, verdict, curves);
+        let reason =
+            Report::from_outcomes("traffic", self.session.started_at, outcomes.clone()).reason;
+        self.found.outcomes.extend(outcomes);
+        match verdict {
+            Verdict::Pass | Verdict::Skipped => Ok(None),
+            Verdict::Fail | Verdict::Refused | Verdict::Partial => {
+                let why = Why {
+                    verdict: Verdict::Fail,
+                    reason,
+                    finding: Status::Bad,
+                };
+                self.back(why).await.map(Some)
+            }
+            Verdict::Inconclusive | Verdict::Error => self.undecided(verdict, reason).await,
+        }
+    }
+
+    async fn undecided(
+        &mut self,
+        verdict: Verdict,
+        reason: String,
+    ) -> Result<Option<Report>, Failure> {
+        match self.session.section.on_inconclusive {
+            OnInconclusiveStage::Abort => {
+                let why = Why {
+                    verdict,
+                    reason,
+                    finding: Status::RolledBack,
+                };
+                self.back(why).await.map(Some)
+            }
+            OnInconclusiveStage::Hold => {
+                // What was promoted was so before this was known.
+                self.rollout.promoted = Some(self.rollout.share);
+                let share = self.rollout.share;
+                let promoted = self
+                    .work
+                    .note(self.lease, |noted| noted.promoted = Some(share));
+                promoted.await?;
+                if self.no_wait || share.is_all() {
+                    return self.waits().await.map(Some);
+                }
+                let beyond = Share::from_steps(share.steps() + 1);
+                Ok(match self.wait_until(beyond).await? {
+                    Waited::Promoted => None,
+                    Waited::Foreign(foreign) => Some(self.stop(&foreign).await?),
+                    Waited::Lost(error) => Some(self.lost(error).await?),
+                    Waited::Requested(request) => Some(self.requested(&request).await?),
+                    Waited::Interrupted => Some(self.interrupted().await?),
+                })
+            }
+            OnInconclusiveStage::Continue if self.rollout.share.is_all() => {
+                let why = Why {
+                    verdict,
+                    reason,
+                    finding: Status::RolledBack,
+                };
+                self.back(why).await.map(Some)
+            }
+            OnInconclusiveStage::Continue => {
+                // It is shown, and decides nothing.
+                for outcome in &mut self.found.outcomes {
+                    if outcome.verdict != Verdict::Pass {
+                        outcome.severity = model::Severity::Advisory;
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn judged(&self, share: Share) -> Result<StageEnd, Failure> {
+        let interval = self.session.section.watch_interval.get();
+        let end = tokio::select! {
+            judged = judge::judge(self.session, self.router, &self.rollout, share) => StageEnd::Judged(judged?),
+            foreign = foreign::watch(self.router, &self.rollout, share, interval) => StageEnd::Foreign(foreign),
+            error = self.session.keep(self.lease) => StageEnd::Lost(error),
+            request = self.requests() => StageEnd::Requested(request?),
+            _ = self.session.job.interrupt.wait() => StageEnd::Interrupted,
+        };
+        // What was counted while another share was in effect decides nothing.
+        let foreign = foreign::look(self.router, &self.rollout, share, interval).await;
+        if self.session.job.interrupt.caught().is_some() {
+            return Ok(StageEnd::Interrupted);
+        }
+        Ok(match (foreign, end) {
+            (Some(foreign), StageEnd::Judged(_)) => StageEnd::Foreign(foreign),
+            (_, end) => end,
+        })
+    }
+
+    /// Ends when another wants the rollout to end.
+    async fn requests(&self) -> Result<AbortRequest, Failure> {
+        loop {
+            tokio::time::sleep(POLL).await;
+            // A state that cannot be read now is read again.
+            let Ok(Some(document)) = self.session.store.read().await else {
+                continue;
+            };
+            if let Some(request) = document.rollout.and_then(|rollout| rollout.abort) {
+                return Ok(request);
+            }
+        }
+    }
+
+    async fn wait_until(&mut self, share: Share) -> Result<Waited, Failure> {
+        self.phase(Phase::Waiting).await?;
+        let progress = &self.session.job.progress;
+        progress.say(&format!(
+            "{} has {}: `traffic promote` lets it go on",
+            self.rollout.release, self.rollout.share
+        ));
+        let interval = self.session.section.watch_interval.get();
+        let promotion = async {
+            loop {
+                if let Ok(Some(document)) = self.session.store.read().await
+                    && let Some(rollout) = rollout(Some(&document))
+                    && rollout.promoted.is_some_and(|promoted| promoted >= share)
+                {
+                    return rollout.promoted;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let current = self.rollout.share;
+        let waited = tokio::select! {
+            promoted = promotion => {
+                self.rollout.promoted = promoted;
+                Waited::Promoted
+            }
+            foreign = foreign::watch(self.router, &self.rollout, current, interval) => Waited::Foreign(foreign),
+            error = self.session.keep(self.lease) => Waited::Lost(error),
+            request = self.requests() => Waited::Requested(request?),
+            _ = self.session.job.interrupt.wait() => Waited::Interrupted,
+        };
+        Ok(waited)
+    }
+
+    async fn phase(&mut self, phase: Phase) -> Result<(), Failure> {
+        self.rollout.phase = phase;
+        self.work
+            .note(self.lease, |noted| noted.phase = phase)
+            .await
+    }
+
+    /// It needs a promotion, and nobody waits for it here.
+    async fn waits(&mut self) -> Result<Report, Failure> {
+        self.phase(Phase::Waiting).await?;
+        let Rollout { release, share, .. } = &self.rollout;
+        let outcome = Outcome::inconclusive("ramp/waiting", release)
+            .expected("a promotion")
+            .actual(format!("{release} has {share}"))
+            .reason(format!("{release} has {share} and waits for a promotion"))
+            .hint("`traffic promote` goes on, `traffic abort` gives everything back");
+        self.report(Some(outcome)).await
+    }
+
+    /// The stages end below 100 %.
+    async fn hold(&mut self) -> Result<Report, Failure> {
+        self.phase(Phase::Held).await?;
+        let Rollout { release, share, .. } = &self.rollout;
+        let outcome = Outcome::pass("ramp/held", release).actual(format!(
+            "{release} has {share}, the last of `--stages`; `traffic ramp --stages 100%` goes on"
+        ));
+        self.report(Some(outcome)).await
+    }
+
+    /// Another changed the share: nothing is overwritten, and both values are told.
+    async fn stop(&mut self, foreign: &Foreign) -> Result<Report, Failure> {
+        self.phase(Phase::Held).await?;
+        let outcome = Outcome::fail("ramp/foreign-change", &self.rollout.release)
+            .expected(foreign.set.to_string())
+            .actual(foreign.found.to_string())
+            .reason(format!("{foreign}; the ramp stops"))
+            .hint(
+                "find out who writes the router's configuration; then `traffic resume` sets the share \
+                 again, `traffic abort` gives everything back",
+            );
+        self.report(Some(outcome)).await
+    }
+
+    async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {
+        let why = Why {
+            verdict: Verdict::Fail,
+            reason: format!("{} asked for an abort: {}", request.by, request.reason),
+            finding: Status::RolledBack,
+        };
+        self.back(why).await
+    }
+
+    async fn interrupted(&mut self) -> Result<Report, Failure> {
+        let why = Why {
+            verdict: Verdict::Inconclusive,
+            reason: "interrupted".to_owned(),
+            finding: Status::RolledBack,
+        };
+        self.back(why).await
+    }
+
+    /// The lock or the journal could not be written. Where no other operation has taken over, the
+    /// share must not stay as it is.
+    async fn lost(&mut self, error: state::Error) -> Result<Report, Failure> {
+        self.failed(Failure::from(error)).await
+    }
+
+    async fn failed(&mut self, failure: Failure) -> Result<Report, Failure> {
+        let Ok((lease, document)) = self.session.acquire_now().await else {
+            return Err(failure);
+        };
+        let is_ours = rollout(Some(&document)).is_some_and(|found| {
+            found.release == self.rollout.release && found.started == self.rollout.started
+        });
+        if !is_ours {
+            self.session.release(&lease).await?;
+            return Err(failure);
+        }
+        let back = self
+            .work
+            .back(self.router, &lease, &self.rollout, Some(Status::RolledBack));
+        let back = back.await;
+        self.session.release(&lease).await?;
+        let mut back = back?;
+        self.found.back(&mut back);
+        let why = Why {
+            verdict: Verdict::Error,
+            reason: failure.chain(),
+            finding: Status::RolledBack,
+        };
+        Ok(self.told(&why, back.is_whole))
+    }
+
+    async fn back(&mut self, why: Why) -> Result<Report, Failure> {
+        let progress = &self.session.job.progress;
+        progress.say(&format!("back to {}: {}", self.rollout.stable, why.reason));
+        let back = self
+            .work
+            .back(self.router, self.lease, &self.rollout, Some(why.finding));
+        let mut back = back.await?;
+        self.found.back(&mut back);
+        self.session.release(self.lease).await?;
+        Ok(self.told(&why, back.is_whole))
+    }
+
+    fn told(&mut self, why: &Why, is_whole: bool) -> Report {
+        let Rollout {
+            release,
+            stable,
+            share,
+            ..
+        } = &self.rollout;
+        let found = std::mem::replace(&mut self.found, Found::new(self.work.clock));
+        let mut report = self.session.report(found.outcomes.clone());
+        let back = if is_whole {
+            format!("{stable} has 100% again")
+        } else {
+            format!("{stable} does not have 100% everywhere again: `traffic abort` tries again")
+        };
+        report.verdict = if is_whole {
+            why.verdict
+        } else {
+            Verdict::Partial
+        };
+        report.reason = format!("{}; {back}", why.reason);
+        report.headline = Some(format!("{release} taken back from {share}: {back}"));
+        found.illustrate(&mut report);
+        report
+    }
+
+    async fn report(&mut self, last: Option<Outcome>) -> Result<Report, Failure> {
+        self.session.release(self.lease).await?;
+        let mut found = std::mem::replace(&mut self.found, Found::new(self.work.clock));
+        found.outcomes.extend(last);
+        let mut report = self.session.report(found.outcomes.clone());
+        found.illustrate(&mut report);
+        Ok(report)
+    }
+}

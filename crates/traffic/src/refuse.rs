@@ -1,0 +1,78 @@
+//! Why no share may change, as far as the state tells.
+
+use cli::Failure;
+use model::{Id, Outcome};
+use state::journal::ROLLBACK;
+use state::{Document, Rollout};
+
+use crate::session::{Session, rollout};
+
+/// The rule that forbids to begin a rollout of this release.
+pub(crate) async fn begin(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    release: &str,
+) -> Result<Option<Outcome>, Failure> {
+    if let Some(document) = document {
+        if let Some(frozen) = &document.frozen {
+            return Ok(Some(
+                Outcome::refused(Id::refused("frozen"), release)
+                    .expected("an environment that is not frozen")
+                    .actual(format!("frozen by {} at {:.0}", frozen.by, frozen.at))
+                    .reason(format!("the environment is frozen: {}", frozen.reason))
+                    .hint("when a person has looked: `rollback unfreeze`"),
+            ));
+        }
+        if document.known_bad(release).is_some() {
+            return Ok(Some(
+                Outcome::refused(Id::refused("known-bad"), release)
+                    .expected("a release that is not known bad")
+                    .actual(format!("{release} is recorded bad"))
+                    .reason(format!("{release} is known bad: it was taken back before"))
+                    .hint(format!(
+                        "deploy another one; if it is good after all: `rollback record --release {release}`"
+                    )),
+            ));
+        }
+    }
+    if let Some(rollout) = rollout(document) {
+        return Ok(Some(in_progress(rollout)));
+    }
+    if let Some(journal) = session.store.unfinished(ROLLBACK).await? {
+        return Ok(Some(
+            Outcome::refused(Id::refused("unfinished"), journal.place())
+                .expected("no unfinished rollback")
+                .actual("one was interrupted, or is running")
+                .reason("a rollback has not ended")
+                .hint("`rollback status`, then `rollback resume` or `rollback abort`"),
+        ));
+    }
+    Ok(None)
+}
+
+/// The refusal to begin where a rollout is in progress.
+pub(crate) fn in_progress(rollout: &Rollout) -> Outcome {
+    let Rollout {
+        release,
+        stable,
+        share,
+        phase,
+        ..
+    } = rollout;
+    Outcome::refused(Id::refused("rollout"), release)
+        .expected("no rollout in progress")
+        .actual(format!(
+            "{release} has {share} beside {stable} ({})",
+            phase.as_str()
+        ))
+        .reason(format!(
+            "a rollout of {release} is in progress: it has {share}"
+        ))
+        .hint("`traffic status`; then `traffic resume`, `traffic promote` or `traffic abort`")
+}
+
+/// Where nothing is in progress: not an error, for a second `resume` must do nothing.
+pub(crate) fn nothing(what: &str) -> Outcome {
+    Outcome::pass(format!("{what}/nothing"), "")
+        .actual(format!("nothing to {what}: no rollout is in progress"))
+}

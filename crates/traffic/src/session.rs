@@ -1,0 +1,169 @@
+//! What every subcommand needs: the section, the state, the rollout in progress.
+
+use std::time::Duration;
+
+use cli::{Failure, Job, Wanted};
+use config::file::Traffic;
+use config::value::Span;
+use jiff::Timestamp;
+use model::{Outcome, Report};
+use operation::shares::work::{TRAFFIC, Work};
+use state::{Document, Lease, Rollout, Store};
+
+/// How often a lease that is held for long is renewed, as a part of its time.
+const RENEWALS: u32 = 4;
+
+/// A job with its `traffic:` section.
+pub(crate) struct Session<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) section: &'a Traffic,
+    pub(crate) store: Store,
+    pub(crate) started_at: Timestamp,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn open(job: &'a Job) -> Result<Self, Failure> {
+        // The gate judges each share; GitHub is asked whether the run that holds the lock has ended.
+        job.config.healthgate_of_any()?;
+        job.config.github()?;
+        let Some(section) = job.config.traffic()? else {
+            return Err(Failure::usage("no router is configured").hint(
+                "add `traffic: { nginx: { upstream-file: …, blue: …, green: … } }` to the configuration",
+            ));
+        };
+        let address = job.config.state_address()?;
+        let address = address.ok_or_else(|| Failure::usage("no state is configured"))?;
+        Ok(Session {
+            job,
+            section,
+            store: job.store(address)?,
+            started_at: Timestamp::now(),
+        })
+    }
+
+    /// The state; `None` where nothing was recorded yet.
+    pub(crate) async fn read(&self) -> Result<Option<Document>, Failure> {
+        let document = self.store.read().await?;
+        if let Some(document) = &document {
+            self.job.check_owner(document, &self.store.place())?;
+        }
+        Ok(document)
+    }
+
+    pub(crate) fn work(&self, document: Option<&Document>) -> Work<'a> {
+        let known = document.map_or_else(Vec::new, |document| document.history.clone());
+        Work::new(self.job, self.section, self.store.clone(), known)
+    }
+
+    /// Takes the lease, as [`Job::acquire`] does, with the state under it.
+    pub(crate) async fn acquire(&self) -> Result<(Lease, Document), Failure> {
+        self.acquire_within(self.section.lock_wait).await
+    }
+
+    async fn acquire_within(&self, wait: Span) -> Result<(Lease, Document), Failure> {
+        let wanted = Wanted {
+            operation: TRAFFIC,
+            wait,
+            ttl: self.section.lock_ttl,
+        };
+        self.job
+            .acquire(&self.store, &wanted, |document, _| document.clone())
+            .await
+    }
+
+    /// Renews the lease for as long as it is awaited; ends where the lease is lost, with the reason.
+    pub(crate) async fn keep(&self, lease: &Lease) -> state::Error {
+        let ttl = self.section.lock_ttl.get();
+        let pause = (ttl / RENEWALS).max(Duration::from_millis(100));
+        loop {
+            tokio::time::sleep(pause).await;
+            match self.store.renew(lease, ttl).await {
+                Ok(()) => {}
+                Err(error @ state::Error::Lost { .. }) => return error,
+                // It is tried again; until the lease is over no other operation may act.
+                Err(error) => tracing::warn!("the lock was not renewed: {error}"),
+            }
+        }
+    }
+
+    /// The same without waiting for another holder.
+    pub(crate) async fn acquire_now(&self) -> Result<(Lease, Document), Failure> {
+        self.acquire_within(Span::ZERO).await
+    }
+
+    /// Writes down that a rollout begins.
+    pub(crate) async fn begin_rollout(
+        &self,
+        lease: &Lease,
+        rollout: &Rollout,
+    ) -> Result<(), Failure> {
+        let begun = self.store.update(Some(lease), |document| {
+            document.rollout = Some(rollout.clone());
+            Ok(())
+        });
+        begun.await.map_err(Failure::from)
+    }
+
+    /// Forgets a rollout that changed nothing.
+    pub(crate) async fn end_rollout(&self, lease: &Lease) -> Result<(), Failure> {
+        let ended = self.store.update(Some(lease), |document| {
+            document.rollout = None;
+            Ok(())
+        });
+        ended.await.map_err(Failure::from)
+    }
+
+    /// An operation that ended without a report still gives its lease back.
+    pub(crate) async fn or_release(
+        &self,
+        lease: &Lease,
+        ended: Result<Report, Failure>,
+    ) -> Result<Report, Failure> {
+        if ended.is_err() {
+            // Where that fails too, the lock goes with its holder.
+            let _ = self.store.release(lease, |_| ()).await;
+        }
+        ended
+    }
+
+    /// Gives the lease back and reports why nothing was done.
+    pub(crate) async fn give_up(
+        &self,
+        lease: &Lease,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Report, Failure> {
+        self.release(lease).await?;
+        Ok(self.report(outcomes))
+    }
+
+    /// A name for the workflow run, as the history keeps it.
+    pub(crate) fn run_name(&self) -> Option<String> {
+        let run = self.job.actions.run_id.as_ref()?;
+        Some(format!(
+            "{run}/{}",
+            self.job.actions.run_attempt.unwrap_or(1)
+        ))
+    }
+
+    pub(crate) async fn release(&self, lease: &Lease) -> Result<(), Failure> {
+        let released = self.store.release(lease, |_| ()).await;
+        released.map_err(Failure::from)
+    }
+
+    /// The release that `--release` names.
+    pub(crate) fn named(&self) -> Result<&'a str, Failure> {
+        self.job
+            .release
+            .as_deref()
+            .ok_or_else(|| Failure::usage("no release is named").hint("pass `--release VERSION`"))
+    }
+
+    pub(crate) fn report(&self, outcomes: Vec<Outcome>) -> Report {
+        Report::from_outcomes(TRAFFIC, self.started_at, outcomes)
+    }
+}
+
+/// The rollout that is in progress.
+pub(crate) fn rollout(document: Option<&Document>) -> Option<&Rollout> {
+    document.and_then(|document| document.rollout.as_ref())
+}

@@ -1,0 +1,272 @@
+//! One change to a share that stays: all requests to the other side, or a share that a person sets.
+
+use cli::{Failure, Job};
+use config::value::{Share, Side};
+use jiff::Timestamp;
+use model::{Outcome, Report, Verdict};
+use operation::shares::work::{ChangeEnd, ShareChange, Work};
+use router::Router;
+use state::{Document, Lease, Phase, Rollout};
+
+use crate::choose::{self, Goal, Pair};
+use crate::finish;
+use crate::found::Found;
+use crate::plan;
+use crate::refuse;
+use crate::session::{Session, rollout};
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct SwitchFlags {
+    /// The side (`blue`, `green`) or the release that gets all requests. Default: the idle side
+    #[arg(long, value_name = "SIDE|RELEASE")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct SetFlags {
+    /// The share that `--release` gets, such as `25%`
+    #[arg(value_name = "SHARE")]
+    pub(crate) share: Share,
+}
+
+/// What is to be reached.
+#[derive(Clone, Copy, Debug)]
+struct Wish<'a> {
+    goal: &'a Goal<'a>,
+    share: Share,
+}
+
+/// Gives all requests to the idle side, or to the one that is named.
+pub(crate) async fn switch(job: &Job, flags: &SwitchFlags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let named = flags.to.as_deref().or(job.release.as_deref());
+    let goal = match named {
+        Some("blue") => Goal::Side(Side::Blue),
+        Some("green") => Goal::Side(Side::Green),
+        Some(release) => Goal::Release(release),
+        None => Goal::Idle,
+    };
+    let wish = Wish {
+        goal: &goal,
+        share: Share::ALL,
+    };
+    to(&session, wish).await
+}
+
+/// Gives `--release` this share.
+pub(crate) async fn set(job: &Job, flags: &SetFlags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let goal = Goal::Release(session.named()?);
+    let wish = Wish {
+        goal: &goal,
+        share: flags.share,
+    };
+    to(&session, wish).await
+}
+
+async fn to(session: &Session<'_>, wish: Wish<'_>) -> Result<Report, Failure> {
+    let document = session.read().await?;
+    if let Some(outcome) = forbidden(session, document.as_ref(), wish).await? {
+        return Ok(session.report(vec![outcome]));
+    }
+    if session.job.dry_run {
+        return plan::one(session, document.as_ref(), wish.goal, wish.share).await;
+    }
+    let (lease, document) = session.acquire().await?;
+    let ended = Box::pin(under(session, &lease, &document, wish)).await;
+    session.or_release(&lease, ended).await
+}
+
+/// A share that was set by hand may be set again; a ramp goes its own way.
+async fn forbidden(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    wish: Wish<'_>,
+) -> Result<Option<Outcome>, Failure> {
+    let release = match wish.goal {
+        Goal::Release(release) => *release,
+        Goal::Side(_) | Goal::Idle => "",
+    };
+    if let Some(rollout) = rollout(document)
+        && rollout.phase == Phase::Held
+        && rollout.release == release
+    {
+        let mut without = document.cloned();
+        if let Some(document) = &mut without {
+            document.rollout = None;
+        }
+        return refuse::begin(session, without.as_ref(), release).await;
+    }
+    refuse::begin(session, document, release).await
+}
+
+async fn under(
+    session: &Session<'_>,
+    lease: &Lease,
+    document: &Document,
+    wish: Wish<'_>,
+) -> Result<Report, Failure> {
+    if let Some(outcome) = forbidden(session, Some(document), wish).await? {
+        return session.give_up(lease, vec![outcome]).await;
+    }
+    let work = session.work(Some(document));
+    let context = work.context();
+    let router = work.router(&context)?;
+    let pair = match choose::pair(&work, &*router, wish.goal.clone()).await {
+        Ok(pair) => pair,
+        Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
+    };
+    if document.known_bad(&pair.release).is_some() && wish.share > pair.share {
+        let known_bad = refuse::begin(session, Some(document), &pair.release).await?;
+        if let Some(outcome) = known_bad {
+            return session.give_up(lease, vec![outcome]).await;
+        }
+    }
+    if wish.share > pair.share {
+        let gate = config::healthgate_for(&session.job.config, &pair.release)?;
+        let unhealthy = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await;
+        if let Some(outcome) = unhealthy {
+            return session.give_up(lease, vec![outcome]).await;
+        }
+        let delay = session.section.switch_delay.get();
+        if !delay.is_zero() {
+            let progress = &session.job.progress;
+            progress.say(&format!("{} is healthy; the switch waits", pair.release));
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                _ = session.job.interrupt.wait() => {
+                    let outcome = Outcome::inconclusive("switch/interrupted", &pair.release)
+                        .expected("the switch is made")
+                        .actual("interrupted before it")
+                        .reason("interrupted before the switch; nothing was changed")
+                        .hint("run it again");
+                    return session.give_up(lease, vec![outcome]).await;
+                }
+            }
+        }
+    }
+    let rollout = begun(session, &pair, wish.share);
+    session.begin_rollout(lease, &rollout).await?;
+    let change = ShareChange {
+        before: pair.share,
+        after: wish.share,
+        restores: true,
+    };
+    make(session, &work, &*router, lease, &rollout, change).await
+}
+
+fn begun(session: &Session<'_>, pair: &Pair, share: Share) -> Rollout {
+    let now = Timestamp::now();
+    Rollout {
+        release: pair.release.clone(),
+        stable: pair.stable.clone(),
+        share: share.max(pair.share),
+        sides: { pair.sides.iter() }
+            .map(|(place, side)| (place.to_string(), *side))
+            .collect(),
+        stages: vec![share],
+        phase: Phase::Setting,
+        promoted: None,
+        abort: None,
+        started: now,
+        changed: now,
+        by: session.job.actor(),
+        run: session.run_name(),
+    }
+}
+
+/// The change, and what is written down of it.
+pub(crate) async fn make(
+    session: &Session<'_>,
+    work: &Work<'_>,
+    router: &dyn Router,
+    lease: &Lease,
+    rollout: &Rollout,
+    change: ShareChange,
+) -> Result<Report, Failure> {
+    let mut found = Found::new(work.clock);
+    found.mark(change.before);
+    let mut changed = work.change(router, lease, rollout, change).await?;
+    found.changed(change.after, &mut changed);
+    let failed = match changed.end {
+        ChangeEnd::Made { failed } => failed,
+        ChangeEnd::Impossible => {
+            kept(session, work, lease, change.before).await?;
+            return reported(session, lease, found).await;
+        }
+        ChangeEnd::Failed | ChangeEnd::PutBack { .. } => {
+            let whole = matches!(changed.end, ChangeEnd::PutBack { failed: 0 });
+            if whole {
+                kept(session, work, lease, change.before).await?;
+            }
+            let mut report = reported(session, lease, found).await?;
+            let Rollout { release, .. } = rollout;
+            let back = if whole {
+                format!("{release} has {} as before", change.before)
+            } else {
+                "not every place has its share of before: `traffic status`, `traffic abort`"
+                    .to_owned()
+            };
+            report.verdict = if whole {
+                Verdict::Fail
+            } else {
+                Verdict::Partial
+            };
+            report.reason = format!("{}; {back}", report.reason);
+            return Ok(report);
+        }
+        ChangeEnd::Interrupted => {
+            found.outcomes.push(
+                Outcome::inconclusive("share/interrupted", &rollout.release)
+                    .expected(format!("{} is in effect", change.after))
+                    .actual("interrupted")
+                    .reason("interrupted; the journal is kept")
+                    .hint("`traffic resume` finishes it, `traffic abort` gives everything back"),
+            );
+            return reported(session, lease, found).await;
+        }
+        ChangeEnd::Stopped(error) => return Err(error.into()),
+    };
+    found.mark(change.after);
+    if change.after.is_all() && failed == 0 {
+        return finish::finish(session, work, router, lease, rollout, found).await;
+    }
+    kept(session, work, lease, change.after).await?;
+    let mut report = reported(session, lease, found).await?;
+    if failed > 0 {
+        report.verdict = Verdict::Partial;
+        report.reason = format!(
+            "{failed} of {} places do not have {}; the others have it",
+            rollout.sides.len(),
+            change.after
+        );
+    } else {
+        let Rollout { release, .. } = rollout;
+        report.headline = Some(format!("{release} has {}", change.after));
+    }
+    Ok(report)
+}
+
+/// The share stays as it is: a rollout that a person holds, or none where one side has everything.
+async fn kept(
+    session: &Session<'_>,
+    work: &Work<'_>,
+    lease: &Lease,
+    share: Share,
+) -> Result<(), Failure> {
+    if share.is_none() || share.is_all() {
+        return session.end_rollout(lease).await;
+    }
+    let held = work.note(lease, |noted| {
+        noted.phase = Phase::Held;
+        noted.share = share;
+    });
+    held.await
+}
+
+async fn reported(session: &Session<'_>, lease: &Lease, found: Found) -> Result<Report, Failure> {
+    session.release(lease).await?;
+    let mut report = session.report(found.outcomes.clone());
+    found.illustrate(&mut report);
+    Ok(report)
+}
