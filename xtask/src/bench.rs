@@ -98,6 +98,7 @@ fn sizes() -> Result<Vec<Figure>, Failure> {
         "runner-check",
         "healthgate",
         "rollback",
+        "traffic",
     ]
     .into_iter()
     .map(|name| {

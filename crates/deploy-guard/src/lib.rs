@@ -47,6 +47,7 @@ fn for_people() -> Command {
         .subcommand(by_us(cli::command::<runner_check::Stage>()))
         .subcommand(by_us(cli::command::<healthgate::Stage>()))
         .subcommand(by_us(cli::command::<rollback::Stage>()))
+        .subcommand(by_us(cli::command::<traffic::Stage>()))
         .subcommand(cli::command::<run::Stage>())
         .subcommand(onboard::init::command())
         .subcommand(cli::command::<onboard::doctor::Stage>())
@@ -83,7 +84,8 @@ fn by_us(command: Command) -> Command {
 
 /// Where a command of ours begins in an example. Made once: each start asks for every help text.
 static BEGINS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let begins = "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback)( |$)";
+    let begins =
+        "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback|traffic)( |$)";
     Regex::new(begins).ok()
 });
 
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
         Some("runner-check") => return cli::run::<runner_check::Stage>(),
         Some("healthgate") => return cli::run::<healthgate::Stage>(),
         Some("rollback") => return cli::run::<rollback::Stage>(),
+        Some("traffic") => return cli::run::<traffic::Stage>(),
         _ => {}
     }
     if let Some(code) = cli::worker() {
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         "runner-check" => cli::dispatch::<runner_check::Stage>(matches, &env),
         "healthgate" => cli::dispatch::<healthgate::Stage>(matches, &env),
         "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
+        "traffic" => cli::dispatch::<traffic::Stage>(matches, &env),
         "run" => cli::dispatch::<run::Stage>(matches, &env),
         "reproduce" => cli::dispatch::<reproduce::Stage>(matches, &env),
         "doctor" => cli::dispatch::<onboard::doctor::Stage>(matches, &env),

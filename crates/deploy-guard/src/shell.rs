@@ -58,13 +58,14 @@ pub(crate) fn man_command() -> Command {
 }
 
 /// The programs that a release holds.
-fn programs(own: Command) -> [Command; 5] {
+fn programs(own: Command) -> [Command; 6] {
     [
         cli::exemplified(own),
         cli::command::<preflight::Stage>(),
         cli::command::<runner_check::Stage>(),
         cli::command::<healthgate::Stage>(),
         cli::command::<rollback::Stage>(),
+        cli::command::<traffic::Stage>(),
     ]
 }
 

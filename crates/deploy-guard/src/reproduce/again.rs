@@ -89,6 +89,7 @@ fn stages() -> clap::Command {
         cli::command::<runner_check::Stage>(),
         cli::command::<healthgate::Stage>(),
         cli::command::<rollback::Stage>(),
+        cli::command::<traffic::Stage>(),
         cli::command::<crate::run::Stage>(),
     ])
 }
@@ -173,7 +174,7 @@ fn acts(stage: &str, action: Option<&str>) -> bool {
     const LOOKS: [&str; 5] = ["status", "history", "plan", "decide", "list"];
     let looks = action.map(|action| LOOKS.contains(&action));
     match stage {
-        "rollback" => looks != Some(true),
+        "rollback" | "traffic" => looks != Some(true),
         "runner-check" => looks == Some(false),
         "run" => true,
         _ => false,

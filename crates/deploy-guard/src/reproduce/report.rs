@@ -10,7 +10,14 @@ const MAX_REPORT: u64 = 64 << 20;
 /// What is wrong with a report may repeat a part of it.
 const MAX_REASON: usize = 300;
 /// The stages that can be run again.
-const STAGES: [&str; 5] = ["preflight", "runner-check", "healthgate", "rollback", "run"];
+const STAGES: [&str; 6] = [
+    "preflight",
+    "runner-check",
+    "healthgate",
+    "rollback",
+    "traffic",
+    "run",
+];
 
 pub(super) fn read(path: &Path) -> Result<v1::Report, Failure> {
     let shown = path.display();

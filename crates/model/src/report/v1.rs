@@ -22,7 +22,7 @@ pub const SCHEMA: &str = "deploy-guard/report/v1";
 pub struct Report {
     /// `deploy-guard/report/v1`.
     pub schema: String,
-    /// The stage that wrote it: `preflight`, `runner-check`, `healthgate`, `rollback`, `run`.
+    /// The stage that wrote it: `preflight`, `runner-check`, `healthgate`, `rollback`, `traffic`, `run`.
     pub stage: String,
     /// As the configuration calls it.
     pub service: Option<String>,
