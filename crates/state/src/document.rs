@@ -397,20 +397,17 @@ impl Document {
     /// Records what was found of a release that had a share of the requests and never all of them.
     pub fn judged(&mut self, release: &str, status: Status, at: Timestamp) {
         let current = self.current.clone();
-        match self.position(release) {
-            Some(known) => {
-                let entry = &mut self.history[known];
-                entry.status = status;
-                entry.changed_at = Some(at);
-                let name = entry.release.clone();
-                if self.last_known_good.as_ref() == Some(&name) {
-                    self.last_known_good = self.newest_good(None).map(|good| good.release.clone());
-                }
-            }
-            None => {
-                self.deployed(release, status, at, None);
-                self.current = current;
-            }
+        let Some(known) = self.position(release) else {
+            self.deployed(release, status, at, None);
+            self.current = current;
+            return;
+        };
+        let entry = &mut self.history[known];
+        entry.status = status;
+        entry.changed_at = Some(at);
+        let name = entry.release.clone();
+        if self.last_known_good.as_ref() == Some(&name) {
+            self.last_known_good = self.newest_good(None).map(|good| good.release.clone());
         }
     }
 

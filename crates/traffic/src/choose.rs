@@ -1,6 +1,7 @@
 //! Which side a release is on, and whether it may get traffic: asked at every place before anything
 //! changes.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use config::file::Healthgate;
@@ -23,6 +24,16 @@ pub(crate) struct Pair {
     /// The share that `release` has by the configuration, the largest of all places.
     pub(crate) share: Share,
 }
+
+/// What must be known of the side that is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    Answers,
+    MayBeDown,
+}
+
+/// The name of a release that does not answer.
+const UNKNOWN: &str = "an unknown release";
 
 /// Where a switch goes.
 #[derive(Clone, Debug)]
@@ -48,6 +59,7 @@ pub(crate) async fn pair(
     work: &Work<'_>,
     router: &dyn Router,
     goal: Goal<'_>,
+    beside: Beside,
 ) -> Result<Pair, Box<Outcome>> {
     let likely = match &goal {
         Goal::Release(release) => release,
@@ -57,7 +69,7 @@ pub(crate) async fn pair(
     let mut found: Option<Pair> = None;
     let mut failed = Vec::new();
     for (place, both) in &answers {
-        match at(router, place, both, &goal).await {
+        match at(router, place, both, &goal, beside).await {
             Ok((side, share, release, stable)) => {
                 let pair = found.get_or_insert_with(|| Pair {
                     release: release.clone(),
@@ -111,6 +123,7 @@ async fn at(
     place: &Place,
     both: &BothSides,
     goal: &Goal<'_>,
+    beside: Beside,
 ) -> Result<(Side, Share, String, String), Box<Outcome>> {
     let told = || match place {
         Place::Here => both.told(router),
@@ -125,17 +138,15 @@ async fn at(
     })?;
     let side = match goal {
         Goal::Side(side) => *side,
-        Goal::Idle => {
-            if split.of(Side::Blue) < split.of(Side::Green) {
-                Side::Blue
-            } else if split.of(Side::Green) < split.of(Side::Blue) {
-                Side::Green
-            } else {
+        Goal::Idle => match split.of(Side::Blue).cmp(&split.of(Side::Green)) {
+            Ordering::Less => Side::Blue,
+            Ordering::Greater => Side::Green,
+            Ordering::Equal => {
                 let reason = format!("both sides have the same share: {}", told());
                 let hint = "name the one that is meant: `--to blue` or `--to green`";
                 return Err(refused("no-idle-side", "", reason, hint));
             }
-        }
+        },
         Goal::Release(release) => match both.running(release)[..] {
             [side] => side,
             [] => {
@@ -146,13 +157,10 @@ async fn at(
             _ => return Err(same(release)),
         },
     };
-    let release = match &both.of(side).release {
-        Ok(release) => release.clone(),
-        Err(_) => {
-            let reason = format!("the {side} side is not healthy: {}", told());
-            let hint = "nothing was changed; start or repair it: its log, its port";
-            return Err(refused("unhealthy", side.as_str(), reason, hint));
-        }
+    let Ok(release) = both.of(side).release.clone() else {
+        let reason = format!("the {side} side is not healthy: {}", told());
+        let hint = "nothing was changed; start or repair it: its log, its port";
+        return Err(refused("unhealthy", side.as_str(), reason, hint));
     };
     if let Some(Health::Down(why)) = &both.of(side).health
         && !split.of(side).is_none()
@@ -161,12 +169,13 @@ async fn at(
         let hint = "nothing was changed; see why its health check fails";
         return Err(refused("unhealthy", side.as_str(), reason, hint));
     }
-    let stable = match &both.of(side.other()).release {
-        Ok(stable) => stable.clone(),
-        Err(_) => {
+    let stable = match (&both.of(side.other()).release, beside) {
+        (Ok(stable), _) => stable.clone(),
+        // Where the other side is down, a switch away from it must be possible.
+        (Err(_), Beside::MayBeDown) => UNKNOWN.to_owned(),
+        (Err(_), Beside::Answers) => {
             let reason = format!("what runs beside {release} is not known: {}", told());
-            let hint =
-                "a rollout needs a release to go back to; `traffic switch` needs none that answers";
+            let hint = "a ramp needs a release to go back to; to leave a side that is down: `traffic switch`";
             return Err(refused("no-stable", &release, reason, hint));
         }
     };

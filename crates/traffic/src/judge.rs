@@ -14,6 +14,8 @@ use state::Rollout;
 
 use crate::session::Session;
 
+/// How many answers of a release with a share may be bad, where `healthgate.policy` names no number.
+const FAILURES: u32 = 2;
 /// The variable that names the release that is compared with.
 const LAST_KNOWN_GOOD: &str = "LAST_KNOWN_GOOD";
 
@@ -46,7 +48,9 @@ pub(crate) async fn judge(
     let gate = at_share(gate, router, rollout, share, duration).await;
     let is_empty = gate.canary.is_none() && gate::Gate::of(&gate).probes.is_empty();
     if is_empty {
-        tokio::time::sleep(duration.get()).await;
+        if !share.is_all() {
+            tokio::time::sleep(duration.get()).await;
+        }
         return Ok(Judged {
             verdict: Verdict::Pass,
             outcomes: Vec::new(),
@@ -93,6 +97,10 @@ async fn at_share(
     // The front door answers with either release.
     gate.release_identity = Identity::Optional;
     gate.http = at_side(&gate.http, router, rollout).await;
+    // It was healthy before it got traffic, and users are waiting.
+    gate.policy.failure_limit.get_or_insert(FAILURES);
+    gate.policy.startup = Span::ZERO;
+    gate.policy.initial_delay = Span::ZERO;
     match &mut gate.canary {
         Some(canary) => canary.deadline = canary.deadline.min(duration),
         // Without a comparison, time is all that shows anything.

@@ -9,7 +9,7 @@ use operation::shares::work::Work;
 use router::{Router, Split};
 use state::Document;
 
-use crate::choose::{self, Goal, Pair};
+use crate::choose::{self, Beside, Goal, Pair};
 use crate::ramp;
 use crate::refuse;
 use crate::session::Session;
@@ -51,7 +51,12 @@ async fn steps(
     let work = session.work(document);
     let context = work.context();
     let router = work.router(&context)?;
-    let pair = match choose::pair(&work, &*router, goal.clone()).await {
+    let beside = if stages.iter().all(|share| share.is_all()) {
+        Beside::MayBeDown
+    } else {
+        Beside::Answers
+    };
+    let pair = match choose::pair(&work, &*router, goal.clone(), beside).await {
         Ok(pair) => pair,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
@@ -91,7 +96,7 @@ async fn step(
             format!("plan/{share}")
         };
         let (was, split) = (Split::giving(*side, before), Split::giving(*side, share));
-        let outcome = match router.check(place, split).await {
+        match router.check(place, split).await {
             Ok(change) if change.split != split => Outcome::refused(id, place.to_string())
                 .expected(split.to_string())
                 .actual(change.split.to_string())
@@ -123,8 +128,7 @@ async fn step(
                 .actual(error.to_string())
                 .reason(error.to_string())
                 .hint("see `traffic status`"),
-        };
-        outcome
+        }
     });
     join_all(asking).await
 }

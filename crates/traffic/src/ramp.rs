@@ -11,9 +11,9 @@ use operation::shares::work::{ChangeEnd, ShareChange, Work};
 use router::Router;
 use state::{AbortRequest, Document, Lease, Phase, Rollout, Status};
 
-use crate::choose::{self, Goal};
+use crate::choose::{self, Beside, Goal};
 use crate::finish;
-use crate::foreign::{self, Foreign};
+use crate::foreign::{self, Disturbed};
 use crate::found::Found;
 use crate::judge::{self, Judged};
 use crate::refuse;
@@ -77,7 +77,7 @@ async fn begin(
     let context = work.context();
     let router = work.router(&context)?;
     let release = document.name_of(release);
-    let pair = match choose::pair(&work, &*router, Goal::Release(&release)).await {
+    let pair = match choose::pair(&work, &*router, Goal::Release(&release), Beside::Answers).await {
         Ok(pair) => pair,
         Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
     };
@@ -126,7 +126,7 @@ pub(crate) struct Ramp<'a> {
 /// What ended a stage.
 enum StageEnd {
     Judged(Judged),
-    Foreign(Foreign),
+    Disturbed(Disturbed),
     Lost(state::Error),
     Requested(AbortRequest),
     Interrupted,
@@ -135,7 +135,7 @@ enum StageEnd {
 /// What ended a wait for a promotion.
 enum Waited {
     Promoted,
-    Foreign(Foreign),
+    Disturbed(Disturbed),
     Lost(state::Error),
     Requested(AbortRequest),
     Interrupted,
@@ -181,7 +181,7 @@ impl<'a> Ramp<'a> {
                 }
                 match self.wait_until(share).await? {
                     Waited::Promoted => {}
-                    Waited::Foreign(foreign) => return self.stop(&foreign).await,
+                    Waited::Disturbed(disturbed) => return self.disturbed(disturbed).await,
                     Waited::Lost(error) => return self.lost(error).await,
                     Waited::Requested(request) => return self.requested(&request).await,
                     Waited::Interrupted => return self.interrupted().await,
@@ -259,9 +259,9 @@ impl<'a> Ramp<'a> {
             ChangeEnd::Stopped(error) => return self.lost(error).await.map(Some),
         }
         self.phase(Phase::Judging).await?;
-        let judged = match self.judged(share).await? {
+        let judged = match Box::pin(self.judged(share)).await? {
             StageEnd::Judged(judged) => judged,
-            StageEnd::Foreign(foreign) => return self.stop(&foreign).await.map(Some),
+            StageEnd::Disturbed(disturbed) => return self.disturbed(disturbed).await.map(Some),
             StageEnd::Lost(error) => return self.lost(error).await.map(Some),
             StageEnd::Requested(request) => return self.requested(&request).await.map(Some),
             StageEnd::Interrupted => return self.interrupted().await.map(Some),
@@ -317,7 +317,7 @@ impl<'a> Ramp<'a> {
                 let beyond = Share::from_steps(share.steps() + 1);
                 Ok(match self.wait_until(beyond).await? {
                     Waited::Promoted => None,
-                    Waited::Foreign(foreign) => Some(self.stop(&foreign).await?),
+                    Waited::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
                     Waited::Lost(error) => Some(self.lost(error).await?),
                     Waited::Requested(request) => Some(self.requested(&request).await?),
                     Waited::Interrupted => Some(self.interrupted().await?),
@@ -347,7 +347,7 @@ impl<'a> Ramp<'a> {
         let interval = self.session.section.watch_interval.get();
         let end = tokio::select! {
             judged = judge::judge(self.session, self.router, &self.rollout, share) => StageEnd::Judged(judged?),
-            foreign = foreign::watch(self.router, &self.rollout, share, interval) => StageEnd::Foreign(foreign),
+            foreign = foreign::watch(self.router, &self.rollout, share, interval) => StageEnd::Disturbed(foreign),
             error = self.session.keep(self.lease) => StageEnd::Lost(error),
             request = self.requests() => StageEnd::Requested(request?),
             _ = self.session.job.interrupt.wait() => StageEnd::Interrupted,
@@ -358,7 +358,7 @@ impl<'a> Ramp<'a> {
             return Ok(StageEnd::Interrupted);
         }
         Ok(match (foreign, end) {
-            (Some(foreign), StageEnd::Judged(_)) => StageEnd::Foreign(foreign),
+            (Some(foreign), StageEnd::Judged(_)) => StageEnd::Disturbed(foreign),
             (_, end) => end,
         })
     }
@@ -402,7 +402,7 @@ impl<'a> Ramp<'a> {
                 self.rollout.promoted = promoted;
                 Waited::Promoted
             }
-            foreign = foreign::watch(self.router, &self.rollout, current, interval) => Waited::Foreign(foreign),
+            foreign = foreign::watch(self.router, &self.rollout, current, interval) => Waited::Disturbed(foreign),
             error = self.session.keep(self.lease) => Waited::Lost(error),
             request = self.requests() => Waited::Requested(request?),
             _ = self.session.job.interrupt.wait() => Waited::Interrupted,
@@ -439,18 +439,30 @@ impl<'a> Ramp<'a> {
         self.report(Some(outcome)).await
     }
 
-    /// Another changed the share: nothing is overwritten, and both values are told.
-    async fn stop(&mut self, foreign: &Foreign) -> Result<Report, Failure> {
-        self.phase(Phase::Held).await?;
-        let outcome = Outcome::fail("ramp/foreign-change", &self.rollout.release)
-            .expected(foreign.set.to_string())
-            .actual(foreign.found.to_string())
-            .reason(format!("{foreign}; the ramp stops"))
-            .hint(
-                "find out who writes the router's configuration; then `traffic resume` sets the share \
-                 again, `traffic abort` gives everything back",
-            );
-        self.report(Some(outcome)).await
+    async fn disturbed(&mut self, disturbed: Disturbed) -> Result<Report, Failure> {
+        match disturbed {
+            // Nothing is overwritten, and both values are told.
+            Disturbed::Foreign { set, found, .. } => {
+                self.phase(Phase::Held).await?;
+                let outcome = Outcome::fail("ramp/foreign-change", &self.rollout.release)
+                    .expected(set.to_string())
+                    .actual(found.to_string())
+                    .reason(format!("{disturbed}; the ramp stops"))
+                    .hint(
+                        "find out who writes the router's configuration; then `traffic resume` sets the \
+                         share again, `traffic abort` gives everything back",
+                    );
+                self.report(Some(outcome)).await
+            }
+            Disturbed::NotServed { .. } => {
+                let why = Why {
+                    verdict: Verdict::Fail,
+                    reason: disturbed.to_string(),
+                    finding: Status::RolledBack,
+                };
+                self.back(why).await
+            }
+        }
     }
 
     async fn requested(&mut self, request: &AbortRequest) -> Result<Report, Failure> {

@@ -8,7 +8,7 @@ use operation::shares::work::{ChangeEnd, ShareChange, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
-use crate::choose::{self, Goal, Pair};
+use crate::choose::{self, Beside, Goal, Pair};
 use crate::finish;
 use crate::found::Found;
 use crate::plan;
@@ -112,7 +112,12 @@ async fn under(
     let work = session.work(Some(document));
     let context = work.context();
     let router = work.router(&context)?;
-    let pair = match choose::pair(&work, &*router, wish.goal.clone()).await {
+    let beside = if wish.share.is_all() {
+        Beside::MayBeDown
+    } else {
+        Beside::Answers
+    };
+    let pair = match choose::pair(&work, &*router, wish.goal.clone(), beside).await {
         Ok(pair) => pair,
         Err(outcome) => return session.give_up(lease, vec![*outcome]).await,
     };

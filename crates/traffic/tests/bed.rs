@@ -1,17 +1,26 @@
-//! A folder with a configuration and a state, two sides, and `traffic` as a user runs it there.
+//! A folder with a configuration and a state, two sides behind nginx, and `traffic` as a user runs it
+//! there.
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::Shop;
+use testkit::{Nginx, Shop};
+
+/// The format of the access log tells which side a request went to.
+const LOGGED: &str = "upstream sides { include SIDES; }
+log_format sides '$remote_addr - - [$time_local] \"$request\" $status $body_bytes_sent \"-\" \"-\" $upstream_addr';
+access_log access.log sides;
+server { listen 127.0.0.1:PORT; location / { proxy_pass http://sides; } }";
 
 pub(crate) struct Bed {
     folder: TempDir,
     pub(crate) blue: Shop,
     pub(crate) green: Shop,
+    pub(crate) nginx: Nginx,
 }
 
 /// How a command ended.
@@ -36,21 +45,61 @@ impl End {
 }
 
 impl Bed {
-    /// Blue runs v1, green v2.
-    pub(crate) fn new() -> Bed {
-        Bed {
+    /// Blue runs v1 and has everything, green runs v2.
+    pub(crate) fn new(more: &str, rest: &str) -> Bed {
+        let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+        let nginx = Nginx::start(&blue.address());
+        let bed = Bed {
             folder: tempfile::tempdir().unwrap(),
-            blue: Shop::start("v1"),
-            green: Shop::start("v2"),
-        }
+            blue,
+            green,
+            nginx,
+        };
+        bed.all_to_blue();
+        bed.configure(more, rest);
+        bed
+    }
+
+    /// Every request goes to blue, by a hand that is not ours.
+    pub(crate) fn all_to_blue(&self) {
+        let (blue, green) = (self.blue.address(), self.green.address());
+        self.nginx.read(&format!(
+            "upstream shop {{\n    server {blue};\n    server {green} down;\n}}\n"
+        ));
+    }
+
+    /// The same weights, by a hand that is not ours.
+    pub(crate) fn weigh(&self, blue: u32, green: u32) {
+        let (one, other) = (self.blue.address(), self.green.address());
+        self.nginx.read(&format!(
+            "upstream shop {{\n    server {one} weight={blue};\n    server {other} weight={green};\n}}\n"
+        ));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The section `traffic` with these lines, and what else the file has.
-    pub(crate) fn configure(&self, traffic: &str, rest: &str) {
+    /// The lines of the router.
+    pub(crate) fn router(&self) -> String {
+        format!(
+            "  nginx:\n    upstream-file: {}\n    test: {}\n    reload: {}\n    blue: {}\n    green: {}\n    release: {{ url: {}, jq: .version }}\n",
+            self.nginx.upstream_file().display(),
+            self.nginx.test_command(),
+            self.nginx.reload_command(),
+            self.blue.address(),
+            self.green.address(),
+            self.nginx.url("/api/v1/version"),
+        )
+    }
+
+    /// The section `traffic` with these further lines, and what else the file has.
+    pub(crate) fn configure(&self, more: &str, rest: &str) {
+        self.write(&format!("{more}{}", self.router()), rest);
+    }
+
+    /// The section `traffic` with these lines alone.
+    pub(crate) fn write(&self, traffic: &str, rest: &str) {
         let config =
             format!("version: 1\nservice: shop\ntraffic:\n  state: state.json\n{traffic}\n{rest}");
         fs::write(self.path("deploy-guard.yml"), config).unwrap();
@@ -66,12 +115,13 @@ impl Bed {
     }
 
     pub(crate) fn traffic(&self, args: &[&str]) -> End {
-        let output = self.command(args).output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        End {
-            code: output.status.code().unwrap_or(-1),
-            text: String::from_utf8_lossy(&text).into_owned(),
-        }
+        ended(self.command(args).output().unwrap())
+    }
+
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
     }
 
     /// The state document.
@@ -79,4 +129,65 @@ impl Bed {
         let text = fs::read_to_string(self.path("state.json")).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
+
+    /// The share that the state has for the rollout's release, in percent; `None` without a rollout.
+    pub(crate) fn recorded(&self) -> Option<f64> {
+        let share = &self.state()["rollout"]["share"];
+        share.as_str()?.trim_end_matches('%').parse().ok()
+    }
+
+    /// The share that the upstream file gives to green, in percent.
+    pub(crate) fn configured(&self) -> f64 {
+        let text = fs::read_to_string(self.nginx.upstream_file()).unwrap();
+        let weight = |address: String| {
+            let line = text.lines().find(|line| line.contains(&address))?;
+            if line.contains(" down") {
+                return Some(0.0);
+            }
+            let weight = line.split("weight=").nth(1);
+            let digits = weight.map(|rest| {
+                let end = rest.find(|c: char| !c.is_ascii_digit());
+                rest[..end.unwrap_or(rest.len())].parse::<f64>().unwrap()
+            });
+            Some(digits.unwrap_or(1.0))
+        };
+        let blue = weight(self.blue.address()).unwrap_or_default();
+        let green = weight(self.green.address()).unwrap_or_default();
+        100.0 * green / (blue + green)
+    }
+
+    /// Takes away the state and all that would tell of one.
+    pub(crate) fn forget(&self) {
+        for name in ["state.json", "state.json.bak"] {
+            let _ = fs::remove_file(self.path(name));
+        }
+        let _ = fs::remove_dir_all(self.path("state.json.journals"));
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &str, done: impl Fn(&Bed) -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !done(self) {
+            assert!(Instant::now() < end, "{what}: {}", self.state());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn phase(&self, phase: &str) {
+        self.wait_for(phase, |bed| bed.state()["rollout"]["phase"] == phase);
+    }
+}
+
+pub(crate) fn ended(output: std::process::Output) -> End {
+    let text = [output.stdout, output.stderr].concat();
+    End {
+        code: output.status.code().unwrap_or(-1),
+        text: String::from_utf8_lossy(&text).into_owned(),
+    }
+}
+
+/// nginx that logs the side of each request, with this file of `server` lines.
+pub(crate) fn logging(sides: &std::path::Path) -> Nginx {
+    Nginx::serving(&LOGGED.replace("SIDES", &sides.display().to_string()))
 }

@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod bed;
+mod canary;
+mod kill;
+mod lies;
 mod nginx;
+mod others;

@@ -1,44 +1,16 @@
-//! Behind a real nginx.
+//! Switches and ramps behind a real nginx.
 
-use testkit::Nginx;
+use std::time::{Duration, Instant};
 
-use crate::bed::Bed;
-
-/// Both sides in the upstream file, blue with everything; the section, with these further lines.
-fn behind_nginx(bed: &Bed, more: &str, rest: &str) -> Nginx {
-    let (blue, green) = (bed.blue.address(), bed.green.address());
-    let nginx = Nginx::start(&blue);
-    nginx.read(&format!(
-        "upstream shop {{\n    server {blue};\n    server {green} down;\n}}\n"
-    ));
-    bed.configure(&section(bed, &nginx, more), rest);
-    nginx
-}
-
-fn section(bed: &Bed, nginx: &Nginx, more: &str) -> String {
-    format!(
-        "{more}  nginx:\n    upstream-file: {}\n    test: {}\n    reload: {}\n    blue: {}\n    green: {}\n    release: {{ url: {}, jq: .version }}\n",
-        nginx.upstream_file().display(),
-        nginx.test_command(),
-        nginx.reload_command(),
-        bed.blue.address(),
-        bed.green.address(),
-        nginx.url("/api/v1/version"),
-    )
-}
+use crate::bed::{Bed, ended};
 
 #[test]
 fn a_switch_goes_to_the_idle_side_and_back() {
-    let bed = Bed::new();
-    let nginx = behind_nginx(&bed, "", "");
+    let bed = Bed::new("", "");
     bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
     bed.traffic(&["switch", "--dry-run"])
         .is(0, &["nothing was changed"]);
-    assert!(
-        std::fs::read_to_string(nginx.upstream_file())
-            .unwrap()
-            .contains(" down;")
-    );
+    assert_eq!(bed.configured(), 0.0);
     bed.traffic(&["switch"])
         .is(0, &["v2 has 100%, v1 has none"]);
     bed.traffic(&["status"]).is(0, &["blue 0%, green 100%"]);
@@ -53,11 +25,85 @@ fn a_switch_goes_to_the_idle_side_and_back() {
 }
 
 #[test]
+fn a_side_that_is_sick_gets_nothing() {
+    let gate = "healthgate:\n  http: [{ name: ready, url: URL }]\n";
+    let bed = Bed::new("", "");
+    bed.configure("", &gate.replace("URL", &bed.nginx.url("/health/ready")));
+    bed.green.set_health("unhealthy", 503);
+    bed.traffic(&["switch"])
+        .is(5, &["v2 is not healthy", "status 503"]);
+    assert_eq!(bed.configured(), 0.0);
+    bed.green.set_health("healthy", 200);
+    bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
+}
+
+#[test]
 fn a_ramp_gives_share_after_share_and_ends_with_everything() {
-    let bed = Bed::new();
-    let _nginx = behind_nginx(&bed, "  stage-duration: 300ms\n", "");
+    let bed = Bed::new("  stage-duration: 300ms\n", "");
+    bed.traffic(&["plan", "--release", "v2"])
+        .is(0, &["would give 10%, 25%, 50%, 100% to v2", "weight=9"]);
     bed.traffic(&["ramp", "--release", "v2"])
         .is(0, &["v2 has 100%, v1 has none"]);
     bed.traffic(&["history"])
         .is(0, &["v2 at 10%", "v2 at 100%"]);
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(0, &["it has all requests already"]);
+}
+
+#[test]
+fn a_release_that_fails_at_its_share_has_nothing_again() {
+    let gate = "healthgate:\n  policy: { interval: 100ms }\n  http: [{ name: ready, url: URL }]\n";
+    let bed = Bed::new("", "");
+    let gate = gate.replace("URL", &bed.nginx.url("/health/ready"));
+    bed.configure("  stage-duration: 20s\n", &gate);
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    assert_eq!(bed.recorded(), Some(10.0));
+    bed.green.set_health("unhealthy", 503);
+    let end = ended(child.wait_with_output().unwrap());
+    end.is(1, &["v1 has 100% again", "status 503"]);
+    assert_eq!(bed.configured(), 0.0);
+    assert!(bed.state()["rollout"].is_null());
+    bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
+    // It is known bad now.
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(5, &["known bad"]);
+}
+
+#[test]
+fn a_signal_takes_the_share_back_at_once() {
+    let bed = Bed::new("  stage-duration: 30s\n", "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    let began = Instant::now();
+    testkit::clean(&mut std::process::Command::new("kill"))
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    let end = ended(child.wait_with_output().unwrap());
+    assert!(began.elapsed() < Duration::from_secs(7), "{}", end.text);
+    end.is(143, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0.0);
+    assert!(bed.state()["rollout"].is_null() && bed.state()["lock"].is_null());
+}
+
+#[test]
+fn a_share_is_set_and_stays() {
+    let bed = Bed::new("", "");
+    bed.traffic(&["set", "25%", "--release", "v2"])
+        .is(0, &["v2 has 25%"]);
+    assert_eq!(bed.configured(), 25.0);
+    bed.traffic(&["status"])
+        .is(0, &["blue 75%, green 25%", "v2 has 25% beside v1 (held)"]);
+    bed.traffic(&["resume"]).is(0, &["nothing to resume"]);
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(5, &["a rollout of v2 is in progress"]);
+    bed.traffic(&["set", "50%", "--release", "v2"])
+        .is(0, &["v2 has 50%"]);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0.0);
+    bed.traffic(&["set", "10", "--release", "v2"])
+        .is(2, &["write `10%`"]);
+    bed.traffic(&["set", "101%", "--release", "v2"])
+        .is(2, &["is not a share"]);
 }

@@ -45,6 +45,16 @@ pub(crate) fn shows((k, n): (u32, u32), share: f64, others: &[f64]) -> bool {
     fits && others.iter().all(|other| refutes((k, n), *other, share))
 }
 
+/// How unlikely what was seen over time may be: it is asked after every answer.
+const IMPOSSIBLE: f64 = 1e-7;
+
+/// Whether `k` of `n` answers can hardly have come from a share.
+pub(crate) fn is_strange((k, n): (u32, u32), share: f64) -> bool {
+    // One answer that was on its way does not refute 100 %.
+    let share = share.clamp(0.001, 0.999);
+    at_most(k, n, share).min(at_least(k, n, share)) < IMPOSSIBLE
+}
+
 /// The answers that tell a share from another one, each with [`ERROR`]: the smallest number for which a
 /// cut between them exists. At most `most`; `None` where that is too few.
 pub(crate) fn needed(share: f64, other: f64, most: u32) -> Option<u32> {

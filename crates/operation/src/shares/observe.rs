@@ -77,6 +77,13 @@ impl Answers {
         Share::of(self.of(side).into(), self.known().into())
     }
 
+    pub fn merge(&mut self, others: Answers) {
+        self.blue += others.blue;
+        self.green += others.green;
+        self.unknown += others.unknown;
+        self.last_unknown = others.last_unknown.or(self.last_unknown.take());
+    }
+
     fn add(&mut self, answer: Result<String, Error>, releases: Releases<'_>) -> Option<Side> {
         let side = match &answer {
             Ok(release) => releases.side_of(release),
@@ -175,6 +182,12 @@ pub fn shows(answers: &Answers, split: Split) -> bool {
     answers.unknown <= answers.known() / 20 && binomial::shows(counts, share, &others(split, split))
 }
 
+/// Whether answers can hardly have come from a split, however often that is asked.
+pub fn contradicts(answers: &Answers, split: Split) -> bool {
+    let share = split.of(Side::Green).fraction();
+    binomial::is_strange((answers.green, answers.known()), share)
+}
+
 /// Asks through the router until the answers prove that the split is in effect.
 ///
 /// # Errors
@@ -253,12 +266,19 @@ async fn prove_part(
 ) -> Result<String, Error> {
     let others = others(before, after);
     let share = after.of(Side::Green).fraction();
+    let mut last: Option<Answers> = None;
     loop {
         let sampled =
             tokio::time::timeout_at(deadline.into(), sample(router, place, releases, wanted)).await;
         let Ok(answers) = sampled else {
+            // What was cut off says less than the answers before it.
+            let seen = last.map_or_else(
+                || format!("{wanted} requests that would prove it were not answered in time"),
+                |answers| answers.to_string(),
+            );
             return Err(Error::Unproved(format!(
-                "{wanted} requests that prove {after} were not answered in time"
+                "{after} should be in effect, and {seen}{}",
+                said(router.explain(place).await.ok().flatten())
             )));
         };
         let counts = (answers.green, answers.known());
@@ -273,6 +293,7 @@ async fn prove_part(
                 said(router.explain(place).await.ok().flatten())
             )));
         }
+        last = Some(answers);
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -1,0 +1,61 @@
+//! What another job, another machine or another hand does to a ramp.
+
+use crate::bed::{Bed, ended};
+
+#[test]
+fn a_ramp_waits_for_its_promotion() {
+    let bed = Bed::new("  stage-duration: 200ms\n  auto-promote: false\n", "");
+    bed.traffic(&["promote"])
+        .is(5, &["no rollout is in progress"]);
+    let child = bed.spawn(&["ramp", "--release", "v2", "--stages", "10%,50%,100%"]);
+    bed.phase("waiting");
+    assert_eq!(bed.recorded(), Some(10.0));
+    bed.traffic(&["promote"]).is(0, &["v2 may have up to 50%"]);
+    bed.wait_for("50%", |bed| bed.recorded() == Some(50.0));
+    bed.phase("waiting");
+    bed.traffic(&["promote", "--to", "100%"])
+        .is(0, &["v2 may have up to 100%"]);
+    ended(child.wait_with_output().unwrap()).is(0, &["v2 has 100%"]);
+}
+
+#[test]
+fn a_promotion_goes_on_where_no_process_has_the_ramp() {
+    let bed = Bed::new("  stage-duration: 200ms\n  max-share: 10%\n", "");
+    bed.traffic(&["ramp", "--release", "v2", "--no-wait"])
+        .is(3, &["waits for a promotion"]);
+    assert_eq!(bed.configured(), 10.0);
+    bed.traffic(&["promote"]).is(0, &["v2 has 100%"]);
+}
+
+#[test]
+fn an_abort_is_asked_of_the_process_that_has_the_ramp() {
+    let bed = Bed::new("  stage-duration: 60s\n", "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    bed.traffic(&["abort", "--reason", "checkout fails"])
+        .is(0, &["taken it back"]);
+    let end = ended(child.wait_with_output().unwrap());
+    end.is(1, &["checkout fails", "v1 has 100% again"]);
+    assert_eq!(bed.configured(), 0.0);
+}
+
+#[test]
+fn a_change_behind_our_back_stops_the_ramp() {
+    let bed = Bed::new("  stage-duration: 60s\n  watch-interval: 200ms\n", "");
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    bed.weigh(1, 1);
+    let end = ended(child.wait_with_output().unwrap());
+    end.is(
+        1,
+        &[
+            "blue 50%, green 50%",
+            "blue 90%, green 10%",
+            "another changed it",
+        ],
+    );
+    assert_eq!(bed.configured(), 50.0, "nothing is overwritten");
+    bed.traffic(&["status"])
+        .is(1, &["recorded 10%, and the configuration says 50%"]);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
