@@ -131,29 +131,29 @@ impl Bed {
     }
 
     /// The share that the state has for the rollout's release, in percent; `None` without a rollout.
-    pub(crate) fn recorded(&self) -> Option<f64> {
+    pub(crate) fn recorded(&self) -> Option<u32> {
         let share = &self.state()["rollout"]["share"];
         share.as_str()?.trim_end_matches('%').parse().ok()
     }
 
     /// The share that the upstream file gives to green, in percent.
-    pub(crate) fn configured(&self) -> f64 {
+    pub(crate) fn configured(&self) -> u32 {
         let text = fs::read_to_string(self.nginx.upstream_file()).unwrap();
         let weight = |address: String| {
             let line = text.lines().find(|line| line.contains(&address))?;
             if line.contains(" down") {
-                return Some(0.0);
+                return Some(0);
             }
             let weight = line.split("weight=").nth(1);
             let digits = weight.map(|rest| {
                 let end = rest.find(|c: char| !c.is_ascii_digit());
-                rest[..end.unwrap_or(rest.len())].parse::<f64>().unwrap()
+                rest[..end.unwrap_or(rest.len())].parse::<u32>().unwrap()
             });
-            Some(digits.unwrap_or(1.0))
+            Some(digits.unwrap_or(1))
         };
         let blue = weight(self.blue.address()).unwrap_or_default();
         let green = weight(self.green.address()).unwrap_or_default();
-        100.0 * green / (blue + green)
+        100 * green / (blue + green)
     }
 
     /// Takes away the state and all that would tell of one.

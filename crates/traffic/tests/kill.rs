@@ -38,25 +38,25 @@ fn a_killed_ramp_is_finished_or_taken_back() {
                 cut += 1;
             }
             None => assert!(
-                configured == 0.0 || (configured == 100.0 && bed.state()["current"] == "v2"),
+                configured == 0 || (configured == 100 && bed.state()["current"] == "v2"),
                 "{configured}: {}",
                 bed.state()
             ),
         }
         if nth % 2 == 0 {
             bed.traffic(&["resume"]).is(0, &[]);
-            let done = if recorded.is_some() || configured > 0.0 {
-                100.0
+            let done = if recorded.is_some() || configured > 0 {
+                100
             } else {
-                0.0
+                0
             };
             assert_eq!(bed.configured(), done);
         } else {
             bed.traffic(&["abort"]).is(0, &[]);
-            let done = if recorded.is_none() && configured > 0.0 {
-                100.0
+            let done = if recorded.is_none() && configured > 0 {
+                100
             } else {
-                0.0
+                0
             };
             assert_eq!(bed.configured(), done);
         }

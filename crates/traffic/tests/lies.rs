@@ -56,7 +56,7 @@ fn the_wrong_block_is_edited() {
     let end = bed.traffic(&["switch"]);
     assert!([1, 5].contains(&end.code), "{}", end.text);
     assert_eq!(fs::read_to_string(&unread).unwrap(), before);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
 }
 
 /// A reload that another makes every moment begins the round anew each time: the canary starves.
@@ -75,7 +75,7 @@ fn a_canary_starves_under_reloads() {
     other.kill().unwrap();
     other.wait().unwrap();
     end.is(1, &["5%", "answers were of green", "v1 has 100% again"]);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
 }
 
 /// Honest switches raise no alarm. `SWITCHES=500` makes so many.

@@ -10,7 +10,7 @@ fn a_switch_goes_to_the_idle_side_and_back() {
     bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
     bed.traffic(&["switch", "--dry-run"])
         .is(0, &["nothing was changed"]);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
     bed.traffic(&["switch"])
         .is(0, &["v2 has 100%, v1 has none"]);
     bed.traffic(&["status"]).is(0, &["blue 0%, green 100%"]);
@@ -32,7 +32,7 @@ fn a_side_that_is_sick_gets_nothing() {
     bed.green.set_health("unhealthy", 503);
     bed.traffic(&["switch"])
         .is(5, &["v2 is not healthy", "status 503"]);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
     bed.green.set_health("healthy", 200);
     bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
 }
@@ -58,11 +58,11 @@ fn a_release_that_fails_at_its_share_has_nothing_again() {
     bed.configure("  stage-duration: 20s\n", &gate);
     let child = bed.spawn(&["ramp", "--release", "v2"]);
     bed.phase("judging");
-    assert_eq!(bed.recorded(), Some(10.0));
+    assert_eq!(bed.recorded(), Some(10));
     bed.green.set_health("unhealthy", 503);
     let end = ended(child.wait_with_output().unwrap());
     end.is(1, &["v1 has 100% again", "status 503"]);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null());
     bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
     // It is known bad now.
@@ -83,7 +83,7 @@ fn a_signal_takes_the_share_back_at_once() {
     let end = ended(child.wait_with_output().unwrap());
     assert!(began.elapsed() < Duration::from_secs(7), "{}", end.text);
     end.is(143, &["v1 has 100% again"]);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
     assert!(bed.state()["rollout"].is_null() && bed.state()["lock"].is_null());
 }
 
@@ -92,7 +92,7 @@ fn a_share_is_set_and_stays() {
     let bed = Bed::new("", "");
     bed.traffic(&["set", "25%", "--release", "v2"])
         .is(0, &["v2 has 25%"]);
-    assert_eq!(bed.configured(), 25.0);
+    assert_eq!(bed.configured(), 25);
     bed.traffic(&["status"])
         .is(0, &["blue 75%, green 25%", "v2 has 25% beside v1 (held)"]);
     bed.traffic(&["resume"]).is(0, &["nothing to resume"]);
@@ -101,7 +101,7 @@ fn a_share_is_set_and_stays() {
     bed.traffic(&["set", "50%", "--release", "v2"])
         .is(0, &["v2 has 50%"]);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
     bed.traffic(&["set", "10", "--release", "v2"])
         .is(2, &["write `10%`"]);
     bed.traffic(&["set", "101%", "--release", "v2"])

@@ -9,9 +9,9 @@ fn a_ramp_waits_for_its_promotion() {
         .is(5, &["no rollout is in progress"]);
     let child = bed.spawn(&["ramp", "--release", "v2", "--stages", "10%,50%,100%"]);
     bed.phase("waiting");
-    assert_eq!(bed.recorded(), Some(10.0));
+    assert_eq!(bed.recorded(), Some(10));
     bed.traffic(&["promote"]).is(0, &["v2 may have up to 50%"]);
-    bed.wait_for("50%", |bed| bed.recorded() == Some(50.0));
+    bed.wait_for("50%", |bed| bed.recorded() == Some(50));
     bed.phase("waiting");
     bed.traffic(&["promote", "--to", "100%"])
         .is(0, &["v2 may have up to 100%"]);
@@ -23,7 +23,7 @@ fn a_promotion_goes_on_where_no_process_has_the_ramp() {
     let bed = Bed::new("  stage-duration: 200ms\n  max-share: 10%\n", "");
     bed.traffic(&["ramp", "--release", "v2", "--no-wait"])
         .is(3, &["waits for a promotion"]);
-    assert_eq!(bed.configured(), 10.0);
+    assert_eq!(bed.configured(), 10);
     bed.traffic(&["promote"]).is(0, &["v2 has 100%"]);
 }
 
@@ -36,7 +36,7 @@ fn an_abort_is_asked_of_the_process_that_has_the_ramp() {
         .is(0, &["taken it back"]);
     let end = ended(child.wait_with_output().unwrap());
     end.is(1, &["checkout fails", "v1 has 100% again"]);
-    assert_eq!(bed.configured(), 0.0);
+    assert_eq!(bed.configured(), 0);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_change_behind_our_back_stops_the_ramp() {
             "another changed it",
         ],
     );
-    assert_eq!(bed.configured(), 50.0, "nothing is overwritten");
+    assert_eq!(bed.configured(), 50, "nothing is overwritten");
     bed.traffic(&["status"])
         .is(1, &["recorded 10%, and the configuration says 50%"]);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);

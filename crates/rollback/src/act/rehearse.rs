@@ -231,10 +231,10 @@ impl Past {
         };
         for (_, lines) in session.store.journals().await? {
             // How long a change of traffic took says nothing about a rollback.
-            let begin = lines.first().map(|line| &line.event);
+            let first = lines.first().map(|line| &line.event);
             if let Some(Event::Begin {
                 operation: Some(_), ..
-            }) = begin
+            }) = first
             {
                 continue;
             }
