@@ -8,6 +8,7 @@ mod flags;
 mod judge;
 mod members;
 mod merge;
+mod only;
 mod picture;
 mod plan;
 mod slowest;
@@ -116,7 +117,7 @@ async fn watched(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let mut ids: Vec<_> = gate.probes.iter().map(|one| one.id.clone()).collect();
     ids.push(model::id::IDENTITY.to_owned());
     ids.extend(compared.iter().map(|metric| watch::id(&metric.name)));
-    outcomes.extend(job.only.unknown(&ids).into_iter().map(never_asked));
+    outcomes.extend(job.only.unknown(&ids).into_iter().map(only::never_asked));
     let mut report = Report::from_outcomes(Stage::NAME, started_at, outcomes);
     report.shard = flags.shard;
     report.pauses = watched.pauses;
@@ -148,13 +149,4 @@ fn asked_for(planned: &[Planned<'_>], job: &Job) -> Vec<Outcome> {
         .filter(|one| job.only.selects(&one.id))
         .map(|one| Outcome::skipped(&one.id, &one.subject, "dry run: not asked"))
         .collect()
-}
-
-/// The pass of the other probes must not be taken for the pass of a probe that does not exist.
-fn never_asked(pattern: &str) -> Outcome {
-    Outcome::inconclusive(format!("only/{pattern}"), pattern)
-        .expected("a probe of that name")
-        .actual("none")
-        .reason(format!("`--only {pattern}` fits no probe"))
-        .hint("`healthgate --dry-run` shows their names")
 }

@@ -120,7 +120,12 @@ impl Flags {
                 rows.push(row);
             }
         }
-        outcomes.extend(job.only.unknown(&ids).into_iter().map(crate::never_asked));
+        outcomes.extend(
+            job.only
+                .unknown(&ids)
+                .into_iter()
+                .map(crate::only::never_asked),
+        );
         let mut report = Report::from_outcomes("healthgate", started_at, outcomes);
         report.tables.push(Table {
             title: "How long it takes: half to twice of this in most rollouts (at most, in nine of ten)"

@@ -13,6 +13,7 @@ mod clustering;
 mod combine;
 mod finding;
 mod gauge;
+mod harm;
 mod latency;
 mod load;
 mod mixture;

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::reading::Doubt;
 use crate::sequential::band::Band;
 use crate::sequential::gauge::FEWEST_BLOCKS;
+use crate::sequential::load::Unequal;
 use crate::sequential::outlook::Outlook;
 
 /// Fail is the worst.
@@ -126,6 +127,17 @@ pub enum Reason {
     Futile {
         missing_requests: Option<u64>,
     },
+}
+
+impl From<Unequal> for Reason {
+    fn from(unequal: Unequal) -> Self {
+        match unequal {
+            Unequal::More { canary, stable } | Unequal::Less { canary, stable } => {
+                Reason::RequestsPerInstance { canary, stable }
+            }
+            Unequal::WithinStable { most, fewest } => Reason::UnequalStable { most, fewest },
+        }
+    }
 }
 
 impl fmt::Display for Reason {

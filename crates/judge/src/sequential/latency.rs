@@ -17,9 +17,10 @@
 
 use crate::reading::{Buckets, Sides};
 use crate::sequential::clustering::{ASSUMED, Clustering};
+use crate::sequential::harm::Limits;
 use crate::sequential::numbers::ln_mean_exp;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{Limits, Rates};
+use crate::sequential::rates::Rates;
 
 /// So many slower requests are no harm to a pass.
 pub(crate) const NEGLIGIBLE: f64 = 0.01;

@@ -10,8 +10,6 @@
 //! - A canary with less than half the load is judged under conditions that are too good: it can
 //!   fail, and a pass would say nothing of its behaviour under the full load.
 
-use crate::sequential::finding::Reason;
-
 /// Requests and instances, summed over the intervals in which stable's instances were known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Load {
@@ -53,17 +51,6 @@ pub(crate) enum Unequal {
 const MOST: f64 = 2.0;
 /// Standard deviations of chance.
 const DEVIATIONS: f64 = 3.0;
-
-impl Unequal {
-    pub(crate) fn reason(self) -> Reason {
-        match self {
-            Unequal::More { canary, stable } | Unequal::Less { canary, stable } => {
-                Reason::RequestsPerInstance { canary, stable }
-            }
-            Unequal::WithinStable { most, fewest } => Reason::UnequalStable { most, fewest },
-        }
-    }
-}
 
 impl Load {
     /// The requests of each instance in an interval. `canary` is `None` where it is one whole.

@@ -8,9 +8,9 @@
 //! from those.
 
 use crate::sequential::clustering::Clustering;
+use crate::sequential::harm::{Harm, Limits};
 use crate::sequential::numbers::ln_mean_exp;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{Harm, Limits};
 use crate::sequential::series::Series;
 
 /// In the first interval nothing is known of the instances, and one alone is no evidence.

@@ -3,8 +3,9 @@
 //! By simulation with the judge itself, the same for the same traffic (a seed).
 
 use crate::random::Random;
+use crate::sequential::harm::Limits;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{BURSTS, Limits, RATIOS, Rates};
+use crate::sequential::rates::{BURSTS, RATIOS, Rates};
 use crate::sequential::settings::{Chance, SettingsError, Tolerance};
 
 /// What is known of a metric's traffic, and what is asked of the judge.

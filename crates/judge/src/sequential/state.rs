@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::reading::{Doubt, Sample};
 use crate::sequential::clustering::ASSUMED;
 use crate::sequential::finding::{Assumption, BoundFigures, Figures, Reason, Verdict};
+use crate::sequential::harm::Limits;
 use crate::sequential::latency::Latency;
 use crate::sequential::load::{Load, Unequal};
 use crate::sequential::outlook::{Time, at_best};
-use crate::sequential::rates::{Limits, Rates};
+use crate::sequential::rates::Rates;
 use crate::sequential::settings::{Chance, Rule};
 use crate::sequential::test::{Added, Test, Weighed};
 
@@ -113,7 +114,7 @@ impl State {
         if !self.halves_differ && self.halves_may_differ() && self.verdict.is_none() {
             reasons.push(Reason::HalvesMayDiffer);
         }
-        reasons.extend(self.load.unequal().map(Unequal::reason));
+        reasons.extend(self.load.unequal().map(Reason::from));
         let doubts = self
             .doubts
             .iter()

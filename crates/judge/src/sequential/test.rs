@@ -3,10 +3,11 @@
 use crate::reading::{Counts, Events, Reading, ReadingError, Side, Sides};
 use crate::sequential::clustering::ASSUMED;
 use crate::sequential::gauge::Gauge;
+use crate::sequential::harm::Limits;
 use crate::sequential::latency::Latency;
 use crate::sequential::load::Load;
 use crate::sequential::part::Part;
-use crate::sequential::rates::{BURSTS, Limits, RATIOS, Rates};
+use crate::sequential::rates::{BURSTS, RATIOS, Rates};
 use crate::sequential::settings::{Chance, Rule, is_level};
 
 #[derive(Clone, Debug)]

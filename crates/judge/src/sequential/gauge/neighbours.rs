@@ -73,7 +73,8 @@ mod tests {
         };
         assert!(of(&mut (0..60).map(|n| 1e9 + f64::from(n / 10))) > 0.9);
         assert!(of(&mut (0..60).map(|n| 1e9 + f64::from(n * 7 % 11))) < 0.4);
-        assert!(of(&mut (0..60).map(|_| 512.0)) < 0.3);
+        // 2.5 standard deviations of a series of 60 without memory.
+        assert!(of(&mut (0..60).map(|_| 512.0)) < 0.35);
         assert!(of(&mut (0..2).map(f64::from)) > 0.98);
     }
 }
