@@ -70,6 +70,37 @@ pub(crate) async fn judge(
     })
 }
 
+/// Asks the gate's probes for as long as a release waits at its share; ends when one fails. A comparison
+/// that has passed is not begun again: each new one would be another chance of a false alarm.
+pub(crate) async fn guard(
+    session: &Session<'_>,
+    router: &dyn Router,
+    rollout: &Rollout,
+) -> Result<Judged, Failure> {
+    let job = of_rollout(session.job, rollout);
+    let Some(gate) = config::healthgate_for(&job.config, &rollout.release)? else {
+        return std::future::pending().await;
+    };
+    let duration = session.section.stage_duration;
+    let mut gate = at_share(gate, router, rollout, rollout.share, duration).await;
+    gate.canary = None;
+    if gate::Gate::of(&gate).probes.is_empty() {
+        return std::future::pending().await;
+    }
+    loop {
+        let watched = watch::watch(&job, &gate, &watch::Settings::default()).await?;
+        let verdict = Verdict::of(watched.outcomes.iter().map(Outcome::weighs));
+        if verdict == Verdict::Fail {
+            return Ok(Judged {
+                verdict,
+                outcomes: watched.outcomes,
+                curves: Vec::new(),
+            });
+        }
+        tokio::time::sleep(session.section.watch_interval.get()).await;
+    }
+}
+
 /// The job as it is for the rollout's release.
 fn of_rollout(job: &Job, rollout: &Rollout) -> Job {
     let mut job = job.clone();

@@ -10,6 +10,7 @@ mod choose;
 mod finish;
 mod foreign;
 mod found;
+mod gate;
 mod judge;
 mod others;
 mod plan;
@@ -51,6 +52,8 @@ enum Action {
     Plan(ramp::Flags),
     /// Show the changes of shares, newest first
     History,
+    /// Answer a paused deployment of Amazon ECS with what the gate finds
+    Gate(gate::Flags),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -64,6 +67,7 @@ const EXAMPLES: &str = "Examples:
   traffic promote
   traffic abort --reason 'checkout fails'
   traffic resume
+  traffic gate --cluster shop --service web --wait 10m --release v1.2.4
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
 
@@ -86,6 +90,7 @@ impl cli::Stage for Stage {
             Action::Abort(flags) => others::abort(job, &flags).await,
             Action::Resume => others::resume(job).await,
             Action::History => others::history(job).await,
+            Action::Gate(flags) => gate::gate(job, &flags).await,
         }
     }
 }

@@ -135,6 +135,7 @@ enum StageEnd {
 /// What ended a wait for a promotion.
 enum Waited {
     Promoted,
+    Failed(Judged),
     Disturbed(Disturbed),
     Lost(state::Error),
     Requested(AbortRequest),
@@ -181,6 +182,7 @@ impl<'a> Ramp<'a> {
                 }
                 match self.wait_until(share).await? {
                     Waited::Promoted => {}
+                    Waited::Failed(judged) => return self.worse(judged).await,
                     Waited::Disturbed(disturbed) => return self.disturbed(disturbed).await,
                     Waited::Lost(error) => return self.lost(error).await,
                     Waited::Requested(request) => return self.requested(&request).await,
@@ -289,6 +291,20 @@ impl<'a> Ramp<'a> {
         }
     }
 
+    /// It failed while it waited for a promotion.
+    async fn worse(&mut self, judged: Judged) -> Result<Report, Failure> {
+        let Judged { outcomes, .. } = judged;
+        let started = self.session.started_at;
+        let reason = Report::from_outcomes("traffic", started, outcomes.clone()).reason;
+        self.found.outcomes.extend(outcomes);
+        let why = Why {
+            verdict: Verdict::Fail,
+            reason,
+            finding: Status::Bad,
+        };
+        self.back(why).await
+    }
+
     async fn undecided(
         &mut self,
         verdict: Verdict,
@@ -317,6 +333,7 @@ impl<'a> Ramp<'a> {
                 let beyond = Share::from_steps(share.steps() + 1);
                 Ok(match self.wait_until(beyond).await? {
                     Waited::Promoted => None,
+                    Waited::Failed(judged) => Some(self.worse(judged).await?),
                     Waited::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
                     Waited::Lost(error) => Some(self.lost(error).await?),
                     Waited::Requested(request) => Some(self.requested(&request).await?),
@@ -403,6 +420,7 @@ impl<'a> Ramp<'a> {
                 Waited::Promoted
             }
             foreign = foreign::watch(self.router, &self.rollout, current, interval) => Waited::Disturbed(foreign),
+            judged = Box::pin(judge::guard(self.session, self.router, &self.rollout)) => Waited::Failed(judged?),
             error = self.session.keep(self.lease) => Waited::Lost(error),
             request = self.requests() => Waited::Requested(request?),
             _ = self.session.job.interrupt.wait() => Waited::Interrupted,

@@ -98,6 +98,8 @@ impl<'a> Session<'a> {
         rollout: &Rollout,
     ) -> Result<(), Failure> {
         let begun = self.store.update(Some(lease), |document| {
+            document.service = self.job.service().or(document.service.take());
+            document.environment = self.job.environment.clone().or(document.environment.take());
             document.rollout = Some(rollout.clone());
             Ok(())
         });

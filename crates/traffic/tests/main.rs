@@ -3,6 +3,7 @@
 
 mod bed;
 mod canary;
+mod ecs_gate;
 mod kill;
 mod lies;
 mod nginx;

@@ -59,3 +59,18 @@ fn a_change_behind_our_back_stops_the_ramp() {
         .is(1, &["recorded 10%, and the configuration says 50%"]);
     bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
 }
+
+#[test]
+fn a_release_that_fails_while_it_waits_is_taken_back() {
+    let gate = "healthgate:\n  policy: { interval: 50ms }\n  http: [{ name: ready, url: URL }]\n";
+    let bed = Bed::new("", "");
+    let gate = gate.replace("URL", &bed.nginx.url("/health/ready"));
+    let more = "  stage-duration: 300ms\n  watch-interval: 200ms\n  auto-promote: false\n";
+    bed.configure(more, &gate);
+    let child = bed.spawn(&["ramp", "--release", "v2", "--stages", "10%,100%"]);
+    bed.phase("waiting");
+    bed.green.set_health("unhealthy", 503);
+    let end = ended(child.wait_with_output().unwrap());
+    end.is(1, &["v1 has 100% again", "status 503"]);
+    assert_eq!(bed.configured(), 0);
+}
