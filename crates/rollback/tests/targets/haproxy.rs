@@ -290,6 +290,41 @@ fn killed_at_every_line_of_the_journal_and_in_the_middle_of_a_step() {
     }
 }
 
+/// Two processes on one machine, with a socket each.
+#[test]
+fn every_socket_of_a_list_is_switched_and_put_back() {
+    let world = World::new(false, "");
+    let second = Haproxy::start(world.blue.port(), world.green.port(), false);
+    second.say("set server app/green state ready; set server app/blue state drain");
+    let config = world.bed.read("deploy-guard.yml");
+    let socket = format!("socket: {}", world.proxy.socket().display());
+    let both = format!(
+        "socket: [{}, {}]",
+        world.proxy.socket().display(),
+        second.socket().display()
+    );
+    let config = config.replace(&socket, &both);
+    let front = format!("http://127.0.0.1:{}/api", world.proxy.port());
+    let elsewhere = format!("http://{}/api", world.green.address());
+    let states = || columns(&second.say("show servers state app"));
+    let before = states();
+    let unproved = config.replace(&front, &elsewhere);
+    world.bed.write("deploy-guard.yml", &unproved);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(1, &["the servers were put back"]);
+    assert_eq!(states(), before);
+    world.bed.write("deploy-guard.yml", &config);
+    world
+        .bed
+        .rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1"]);
+    world.answers("v1");
+    let live = testkit::get(&format!("http://127.0.0.1:{}/", second.port())).unwrap();
+    assert_eq!(live.header("X-Version"), Some("v1"));
+}
+
 /// Names and settings, without values that change by themselves.
 fn columns(state: &str) -> Vec<Vec<String>> {
     let row = |line: &str| line.split_whitespace().take(9).map(str::to_owned).collect();

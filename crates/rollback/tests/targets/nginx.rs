@@ -489,3 +489,48 @@ fn rb_nginx_two_masters_on_one_port_are_found_while_half_of_the_users_get_the_ba
     drop(other);
     bed.rollback(&["run"]).is(0, &["rolled back from v2 to v1"]);
 }
+
+/// Users who stay on a side by a cookie: we ask as another one each time.
+#[test]
+fn with_split_clients_all_users_go_back_and_one_address_proves_nothing() {
+    let bed = Bed::new();
+    let (blue, green) = (Shop::start("v1"), Shop::start("v2"));
+    let nginx = Nginx::serving("server { listen ADDRESS:PORT; location / { return 204; } }");
+    let conf = nginx.folder().join("nginx.conf");
+    let text = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(conf, text.replace("return 204", "proxy_pass http://$up")).unwrap();
+    let divided = |part: &str| {
+        let (green, blue) = (green.address(), blue.address());
+        format!("split_clients $cookie_id $up {{\n  {part}{green};\n  * {blue};\n}}\n")
+    };
+    nginx.read(&divided("10% "));
+    let configure = |key: &str| {
+        let target = json!({
+            "upstream-file": nginx.upstream_file(),
+            "sticky": key,
+            // Runs the words after it, as `docker exec nginx` does.
+            "exec": "nice -n 1",
+            "blue": blue.address(),
+            "green": green.address(),
+            "release": {"url": nginx.url("/api/v1/version"), "jq": ".version"},
+            "test": nginx.test_command(),
+            "reload": nginx.reload_command(),
+        });
+        bed.configure("", &format!("  nginx: {target}\n"), "");
+    };
+    configure("$cookie_id");
+    bed.recorded("v1", "v2");
+    configure("$remote_addr");
+    bed.rollback(&["run"]).is(
+        2,
+        &["of which all our requests are one", "rollback.command"],
+    );
+    configure("$cookie_id");
+    bed.rollback(&["run"])
+        .is(0, &["rolled back from v2 to v1", "200 requests in a row"]);
+    let blue = blue.address();
+    assert_eq!(
+        std::fs::read_to_string(nginx.upstream_file()).unwrap(),
+        format!("split_clients $cookie_id $up {{\n  * {blue};\n}}\n")
+    );
+}
