@@ -954,3 +954,27 @@ fn an_expression_of_a_workflow_is_refused_with_the_way_to_pass_it() {
     assert_eq!(config.service().unwrap(), Some("${{ a }}"));
     assert!(config.deploy().unwrap().is_some());
 }
+
+#[test]
+fn a_side_of_nginx_is_a_host_and_a_port_and_its_release_has_a_url() {
+    let with = |blue: &str, url: &str, more: &str| {
+        let text = format!(
+            "version: 1\ntraffic:\n  state: s.json\n{more}  nginx: {{ upstream-file: up.conf, blue: '{blue}', green: 'b:2', release: {{ url: '{url}' }} }}\n"
+        );
+        case(&text).error()
+    };
+    let hint = "write `host:port` as in nginx's line `server 127.0.0.1:8001;`";
+    assert_eq!(
+        with("8001", "http://a/", ""),
+        format!("4:42: `8001` is a port without its host | {hint}")
+    );
+    assert_eq!(
+        with("http://a:1", "http://a/", ""),
+        format!("4:42: `http://a:1` is a URL | {hint}")
+    );
+    assert!(with("a:1", "a/version", "").starts_with("4:79: "));
+    assert_eq!(
+        with("a:1", "http://a/", "  max-share: 0%\n"),
+        "4:14: a ramp that may have 0% never begins | "
+    );
+}

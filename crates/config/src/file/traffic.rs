@@ -178,6 +178,9 @@ impl Traffic {
             }
         }
         self.check_stages(spot)?;
+        if self.max_share.is_some_and(Share::is_none) {
+            return spot.refuse("max-share", "a ramp that may have 0% never begins");
+        }
         if self.stage_duration.get().is_zero() {
             return spot.refuse("stage-duration", "nothing can be judged in no time");
         }

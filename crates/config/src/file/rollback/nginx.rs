@@ -73,6 +73,18 @@ impl TargetConfig for NginxTarget {
         // They are written into nginx's configuration as they are.
         for (key, address) in [("blue", &self.blue), ("green", &self.green)] {
             spot.key(key).plain(address, "_-.:[]/")?;
+            let problem = if address.contains("//") {
+                "is a URL"
+            } else if address.bytes().all(|byte| byte.is_ascii_digit()) {
+                "is a port without its host"
+            } else {
+                continue;
+            };
+            let fault = spot.key(key).fault(format!("`{address}` {problem}"));
+            return Err(fault.hint("write `host:port` as in nginx's line `server 127.0.0.1:8001;`"));
+        }
+        if let Some(url) = self.release.as_ref().and_then(|source| source.url.as_ref()) {
+            spot.key("release").key("url").http_url(url)?;
         }
         if self.blue == self.green {
             return spot.refuse("green", "both colours have the same address");
