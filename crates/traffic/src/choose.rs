@@ -159,7 +159,7 @@ async fn at(
     };
     let Ok(release) = both.of(side).release.clone() else {
         let reason = format!("the {side} side is not healthy: {}", told());
-        let hint = "nothing was changed; start or repair it: its log, its port";
+        let hint = "nothing was changed; start or repair it, or correct its address or the path of `release`: each side must answer there";
         return Err(refused("unhealthy", side.as_str(), reason, hint));
     };
     if let Some(Health::Down(why)) = &both.of(side).health

@@ -26,7 +26,8 @@ pub(crate) struct PromoteFlags {
     /// Up to this share. Default: the next stage; all of them where only `max-share` holds it back
     #[arg(long, value_name = "SHARE")]
     to: Option<Share>,
-    /// Write it down and end, where no process has the ramp, instead of going on with it here
+    /// Where no process has the ramp: end with exit code 3 at the next share that needs a promotion,
+    /// instead of waiting there
     #[arg(long)]
     no_wait: bool,
 }

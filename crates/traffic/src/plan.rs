@@ -108,9 +108,8 @@ async fn step(
                 .hint("choose another share with `--stages`"),
             Ok(change) => {
                 let mut does = change.does;
-                for line in &change.writes {
-                    does.push_str("; ");
-                    does.push_str(line);
+                if !change.writes.is_empty() {
+                    does = format!("{does}; it writes `{}`", change.writes.join("`, `"));
                 }
                 let proof = match answers_needed(was, split) {
                     Some(answers) => format!("proved by {answers} requests"),

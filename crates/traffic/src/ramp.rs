@@ -39,7 +39,11 @@ impl Flags {
             return Ok(session.section.stages.clone());
         }
         let grow = self.stages.windows(2).all(|pair| pair[0] < pair[1]);
-        if !grow || self.stages[0].is_none() {
+        if self.stages[0].is_none() {
+            return Err(Failure::usage("a stage of 0% shows nothing")
+                .hint("write `--stages 10%,50%,100%`; `traffic abort` goes back to 0%"));
+        }
+        if !grow {
             return Err(Failure::usage("the shares of `--stages` do not grow")
                 .hint("write `--stages 10%,50%,100%`"));
         }
@@ -452,7 +456,7 @@ impl<'a> Ramp<'a> {
         self.phase(Phase::Held).await?;
         let Rollout { release, share, .. } = &self.rollout;
         let outcome = Outcome::pass("ramp/held", release).actual(format!(
-            "{release} has {share}, the last of `--stages`; `traffic ramp --stages 100%` goes on"
+            "{release} has {share}, the last of `--stages`; `traffic set 100% --release {release}` goes on"
         ));
         self.report(Some(outcome)).await
     }

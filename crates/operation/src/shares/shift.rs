@@ -9,7 +9,7 @@ use place::{Asking, Error, Place, Step};
 use router::{Router, Split};
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
-use super::observe::{Releases, prove};
+use super::observe::{Releases, answers_needed, prove};
 
 /// What an operation of the engine goes to or leaves: a release and its share. One function makes it,
 /// and nothing takes it apart.
@@ -63,6 +63,12 @@ impl Shift<'_> {
         let split = self.split(place, self.after)?;
         if self.is_way_back {
             return Ok(format!("set {split}"));
+        }
+        let before = self.split(place, self.before)?;
+        if before != split && answers_needed(before, split).is_none() {
+            return Err(Error::Unfit(format!(
+                "no number of requests that may be made tells {split} from {before}: choose a larger share"
+            )));
         }
         let change = self.router.check(place, split).await?;
         let mut does = change.does;

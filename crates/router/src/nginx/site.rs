@@ -100,6 +100,20 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
+    /// Lets nginx check what its files say, as they are.
+    ///
+    /// # Errors
+    /// Returns what it said against them.
+    pub async fn test_unchanged(&self, place: &Place) -> Result<(), Error> {
+        let test = &self.config.test;
+        let (what, limit) = (format!("`{test}`"), self.limit());
+        let asking = self
+            .places
+            .whole(place, &what, test, &[], Effect::Reads, limit);
+        let ran = asking.await.map(drop);
+        ran.map_err(|error| error.at("the configuration is broken before any change"))
+    }
+
     /// Lets nginx check what its files say, and read them.
     ///
     /// # Errors
