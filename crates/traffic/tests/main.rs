@@ -8,3 +8,4 @@ mod kill;
 mod lies;
 mod nginx;
 mod others;
+mod runbooks;
