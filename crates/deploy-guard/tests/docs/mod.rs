@@ -21,6 +21,7 @@ const SCENES: &[Scene] = &[
     ("docs/guide/runners.md", scenes::runners::page),
     ("docs/guide/seeing-the-gate.md", scenes::seeing::page),
     ("docs/guide/state.md", scenes::state::page),
+    ("docs/guide/traffic.md", scenes::traffic::page),
 ];
 
 /// The commands' own help, held against them by `the_committed_schemas_and_pages_are_current`.

@@ -87,7 +87,13 @@ pub(crate) struct Said {
 impl World {
     pub(crate) fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
-        let programs = ["deploy-guard", "preflight", "runner-check", "healthgate"];
+        let programs = [
+            "deploy-guard",
+            "preflight",
+            "runner-check",
+            "healthgate",
+            "traffic",
+        ];
         for program in programs {
             testkit::bin_path(program);
         }

@@ -8,12 +8,13 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::docs::page::pages;
 
 /// Ours; all of them are in the one binary.
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     "deploy-guard",
     "preflight",
     "runner-check",
     "healthgate",
     "rollback",
+    "traffic",
 ];
 
 /// Programs of others that documents call with flags.

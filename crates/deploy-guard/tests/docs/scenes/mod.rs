@@ -9,3 +9,4 @@ pub(crate) mod runners;
 pub(crate) mod seeing;
 mod shop;
 pub(crate) mod state;
+pub(crate) mod traffic;
