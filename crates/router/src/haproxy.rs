@@ -17,6 +17,7 @@ use config::value::Side;
 use place::{Asking, Context, Error, Place};
 
 use self::backend::Backend;
+use self::stat::Stat;
 use crate::entrypoint::Standby;
 use crate::front::{Front, Names};
 use crate::kinds::Kind;
@@ -65,11 +66,14 @@ impl Haproxy<'_> {
         let kept = [&self.config.state_file, &self.config.config_file];
         let kept = kept.into_iter().flatten().next();
         let kept = kept.map(|file| format!(", keep that in {}", file.display()));
+        let stats = backend.stat(place).await?;
+        let stay = stats.iter().find_map(Stat::stay);
         Ok(Change {
             does: format!(
-                "give {nearest} to the servers of {}{}",
+                "give {nearest} to the servers of {}{}{}",
                 self.config.backend,
-                kept.unwrap_or_default()
+                kept.unwrap_or_default(),
+                stay.map(|stay| format!(" ({stay})")).unwrap_or_default()
             ),
             writes,
             split: nearest,
@@ -109,12 +113,7 @@ impl Haproxy<'_> {
                 )
             });
             let mut shown: Vec<String> = shown.collect();
-            match stat.backend.cookie.as_str() {
-                "" => {}
-                cookie => shown.push(format!(
-                    "users whose cookie {cookie} names a server stay there, whatever its weight"
-                )),
-            }
+            shown.extend(stat.stay());
             let shown = shown.join("; ");
             told.push(if several {
                 format!("{}: {shown}", socket.display())

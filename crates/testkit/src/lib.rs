@@ -53,7 +53,7 @@ pub use process::{Process, any_process_with, end_all_with, free_port, wait_until
 pub use prometheus::Prometheus;
 pub use redis::Redis;
 pub use registry::Registry;
-pub use shop::Shop;
+pub use shop::{DOWNLOAD_BYTES, Shop};
 pub use ssh_identity::{SshAgent, SshAuthority};
 pub use sshd::{HostCertificate, Sshd, SshdSetup};
 pub use systemd_host::SystemdHost;

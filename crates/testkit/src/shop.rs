@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// One colour of the shop: `/health/ready`, `/api/v1/version`, `/metrics` in Prometheus' text format,
-/// and a page anywhere else.
+/// `/download`, which takes six seconds, `/socket`, which sends back what it gets once the protocol is
+/// upgraded, and a page anywhere else.
 ///
 /// Each answer names the release in `X-Version`. The server ends with the value.
 #[derive(Debug)]
@@ -35,6 +36,13 @@ struct Pages {
     /// How many took at most so long.
     within: [u64; BOUNDS.len()],
 }
+
+/// How long a download takes.
+const DOWNLOAD_TIME: Duration = Duration::from_secs(6);
+/// The bytes of a download.
+pub const DOWNLOAD_BYTES: usize = DOWNLOAD_PARTS as usize * DOWNLOAD_PART.len();
+const DOWNLOAD_PARTS: u32 = 60;
+const DOWNLOAD_PART: [u8; 1000] = [b'.'; 1000];
 
 /// The bounds of its histogram, in seconds: Prometheus' own.
 const BOUNDS: [f64; 11] = [
@@ -254,6 +262,11 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             }
         }
         io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
+        match first.split(' ').nth(1).unwrap_or("/") {
+            "/download" => return download(writer),
+            "/socket" => return send_back(reader, writer),
+            _ => {}
+        }
         let (status, body) = shared.answer(first.split(' ').nth(1).unwrap_or("/"));
         close |= shared.stop.load(Ordering::SeqCst);
         let release = shared.behaviour().release.clone();
@@ -273,4 +286,25 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+fn download(mut writer: &TcpStream) -> io::Result<()> {
+    write!(
+        writer,
+        "HTTP/1.1 200 shop\r\nContent-Length: {DOWNLOAD_BYTES}\r\nConnection: close\r\n\r\n"
+    )?;
+    for _ in 0..DOWNLOAD_PARTS {
+        writer.write_all(&DOWNLOAD_PART)?;
+        thread::sleep(DOWNLOAD_TIME / DOWNLOAD_PARTS);
+    }
+    Ok(())
+}
+
+/// To the client of the sample in RFC 6455, 1.3, whose key is `dGhlIHNhbXBsZSBub25jZQ==`.
+fn send_back(mut reader: BufReader<TcpStream>, mut writer: &TcpStream) -> io::Result<()> {
+    writer.write_all(
+        b"HTTP/1.1 101 shop\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    )?;
+    io::copy(&mut reader, &mut writer).map(drop)
 }

@@ -62,13 +62,15 @@ pub(crate) async fn look(
     let sides = sides_of(router, rollout);
     let looking = sides.iter().map(|(place, side)| async move {
         let set = Split::giving(*side, share);
+        // By what the router uses, where it tells: what a restart would make of it is for `status`.
         let asking = async {
-            let configured = router.configured(place).await.ok();
-            let loaded = router.loaded(place).await.ok().flatten();
-            [configured, loaded]
+            match router.loaded(place).await {
+                Ok(None) => router.configured(place).await.ok(),
+                loaded => loaded.ok().flatten(),
+            }
         };
         let seen = tokio::time::timeout(limit, asking).await.ok()?;
-        let found = seen.into_iter().flatten().find(|split| *split != set)?;
+        let found = seen.filter(|split| *split != set)?;
         Some(Disturbed::Foreign {
             place: place.clone(),
             set,

@@ -4,8 +4,11 @@
 mod bed;
 mod canary;
 mod ecs_gate;
+mod fleet;
+mod haproxy;
 mod kill;
 mod lies;
+mod load;
 mod nginx;
 mod others;
 mod runbooks;

@@ -9,7 +9,10 @@ use place::{Asking, Error, Place, Step};
 use router::{Router, Split};
 use target::{Applied, Capabilities, Observe, Proving, Switch, Target, Transition};
 
-use super::observe::{Releases, answers_needed, prove};
+use super::observe::{Answers, Releases, answers_needed, contradicts, prove, sample};
+
+/// Requests that show which side has a place, where the share was proved or put back before.
+const ASKED: u32 = 20;
 
 /// What an operation of the engine goes to or leaves: a release and its share. One function makes it,
 /// and nothing takes it apart.
@@ -100,7 +103,7 @@ impl Shift<'_> {
             // The way back is tried again, and not undone.
             Err(error) if self.is_way_back => Err(error),
             Err(error) => Err(match snapshot {
-                Some(snapshot) => match self.router.restore(place, snapshot).await {
+                Some(snapshot) => match self.put_back(place, snapshot).await {
                     Ok(done) => error.then(done),
                     Err(back) => error.stuck(back),
                 },
@@ -123,16 +126,71 @@ impl Shift<'_> {
         prove(self.router, place, releases, (before, after), deadline).await
     }
 
-    /// The share that a place's configuration gives to the release.
-    async fn configured(&self, place: &Place) -> Result<String, Error> {
-        let split = self.router.configured(place).await?;
-        Ok(label(&self.release, split.of(self.side(place)?)))
+    /// Puts back what was before, and asks who answers: a reload may report success and change nothing,
+    /// and one that hangs may have been nothing but the way back of a change that never took effect.
+    async fn put_back(&self, place: &Place, snapshot: &str) -> Result<String, Error> {
+        let side = self.side(place)?;
+        let restored = self.router.restore(place, snapshot).await;
+        let before = self.in_use(place).await;
+        let (done, before) = match (restored, before) {
+            (Ok(done), Ok(before)) => (Ok(done), before),
+            (Err(error), Ok(before)) if before == Split::giving(side, self.before) => {
+                (Err(error), before)
+            }
+            (Ok(_), Err(error)) | (Err(error), _) => return Err(error),
+        };
+        tokio::time::sleep(self.router.capabilities().overlap).await;
+        let releases = Releases::of(side, &self.release, &self.stable);
+        let after = Split::giving(side, self.after);
+        // The way there has used up a part of the time.
+        let deadline = Instant::now() + self.proof / 2;
+        let proved = prove(self.router, place, releases, (after, before), deadline).await;
+        match (done, proved) {
+            (Ok(done), Ok(proof)) => Ok(format!("{done}: {proof}")),
+            (Err(error), Ok(proof)) => Ok(format!("{before} all the same: {proof} ({error})")),
+            (Err(error), Err(_)) => Err(error),
+            (Ok(done), Err(error)) => match self.contradiction(place, side, before).await {
+                Some(_) => Err(error.at(done)),
+                // The side that had everything may be down, and then nothing can prove it.
+                None => Ok(done),
+            },
+        }
+    }
+
+    /// The split that a place has by its router's word, or by its file.
+    async fn in_use(&self, place: &Place) -> Result<Split, Error> {
+        match self.router.loaded(place).await? {
+            Some(split) => Ok(split),
+            None => self.router.configured(place).await,
+        }
+    }
+
+    /// What answers, where it can hardly come from a split.
+    async fn contradiction(&self, place: &Place, side: Side, split: Split) -> Option<Answers> {
+        if !self.router.capabilities().can_sample && split.whole().is_none() {
+            return None;
+        }
+        let releases = Releases::of(side, &self.release, &self.stable);
+        let answers = sample(self.router, place, releases, ASKED).await;
+        contradicts(&answers, split).then_some(answers)
+    }
+
+    /// The share that the release has at a place: what is configured, unless the answers are of another.
+    async fn share_at(&self, place: &Place) -> Result<String, Error> {
+        let side = self.side(place)?;
+        let split = self.in_use(place).await?;
+        match self.contradiction(place, side, split).await {
+            None => Ok(label(&self.release, split.of(side))),
+            Some(answers) => Err(Error::Contradicts(format!(
+                "{split} is configured, and {answers}"
+            ))),
+        }
     }
 }
 
 impl Observe for Shift<'_> {
     fn current<'a>(&'a self, step: &'a Step, _likely: &'a str) -> Asking<'a, Option<String>> {
-        Box::pin(async move { self.configured(&step.place).await.map(Some) })
+        Box::pin(async move { self.share_at(&step.place).await.map(Some) })
     }
 
     fn proof<'a>(&'a self, destination: &'a str) -> Proving<'a> {
@@ -180,7 +238,7 @@ impl Switch for Shift<'_> {
     ) -> Asking<'a, String> {
         Box::pin(async move {
             let snapshot = snapshot.ok_or(Error::Unnoted("what was there before is not known"))?;
-            self.router.restore(&step.place, snapshot).await
+            self.put_back(&step.place, snapshot).await
         })
     }
 }

@@ -31,6 +31,16 @@ pub(super) struct Stat {
     pub(super) servers: BTreeMap<String, Row>,
 }
 
+impl Stat {
+    /// That users stay at a server whatever its weight, in words; `None` where they do not.
+    pub(super) fn stay(&self) -> Option<String> {
+        let cookie = self.backend.cookie.as_str();
+        (!cookie.is_empty()).then(|| {
+            format!("users whose cookie {cookie} names a server stay there, whatever its weight")
+        })
+    }
+}
+
 impl Row {
     /// Whether checks have an opinion on it.
     pub(super) fn is_checked(&self) -> bool {

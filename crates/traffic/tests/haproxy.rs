@@ -1,0 +1,210 @@
+//! Switches and ramps behind a real HAProxy, and what it does on its own.
+
+use std::time::Duration;
+
+use testkit::Haproxy;
+
+use crate::bed::{Bed, ended};
+
+/// A backend whose reload keeps what is set, by its state file.
+const KEPT: bool = true;
+
+struct World {
+    bed: Bed,
+    proxy: Haproxy,
+}
+
+impl World {
+    /// Blue runs v1 and has everything, green runs v2 and waits in maintenance.
+    fn new(more: &str, is_kept: bool) -> World {
+        let bed = Bed::new("", "");
+        let proxy = Haproxy::start(bed.blue.port(), bed.green.port(), false);
+        let world = World { bed, proxy };
+        world.configure(more, is_kept);
+        world
+    }
+
+    fn configure(&self, more: &str, is_kept: bool) {
+        let state = if is_kept {
+            format!("    state-file: {}\n", self.proxy.state_file().display())
+        } else {
+            String::new()
+        };
+        let router = format!(
+            "{more}  haproxy:\n    socket: {}\n    backend: app\n    blue: blue\n    green: green\n{state}    \
+             release: {{ url: 'http://127.0.0.1:{}/api/v1/version', jq: .version }}\n    timeout: 5s\n",
+            self.proxy.socket().display(),
+            self.proxy.port()
+        );
+        self.bed.write(&router, "");
+    }
+
+    /// The servers with their states and weights, without what changes by itself.
+    fn servers(&self) -> Vec<String> {
+        let states = self.proxy.say("show servers state app");
+        let row = |line: &str| line.split(' ').take(9).collect::<Vec<_>>().join(" ");
+        states.lines().map(row).collect()
+    }
+
+    /// How many of a hundred new users get v2.
+    fn of_hundred(&self) -> usize {
+        let url = format!("http://127.0.0.1:{}/", self.proxy.port());
+        let release = || testkit::get(&url).unwrap();
+        (0..100)
+            .filter(|_| release().header("x-version") == Some("v2"))
+            .count()
+    }
+}
+
+#[test]
+fn haproxy_switches_and_keeps_it_over_a_reload() {
+    let world = World::new("", KEPT);
+    let bed = &world.bed;
+    bed.traffic(&["status"]).is(0, &["blue 100%, green 0%"]);
+    bed.traffic(&["switch", "--dry-run"])
+        .is(0, &["set server app/green"]);
+    assert_eq!(world.of_hundred(), 0);
+    bed.traffic(&["switch"])
+        .is(0, &["v2 has 100%, v1 has none"]);
+    assert_eq!(world.of_hundred(), 100);
+    bed.traffic(&["status"]).is(0, &["blue 0%, green 100%"]);
+    world.proxy.reloaded();
+    assert_eq!(world.of_hundred(), 100);
+    bed.traffic(&["status"]).is(0, &["blue 0%, green 100%"]);
+    bed.traffic(&["switch", "--to", "v1"])
+        .is(0, &["v1 has 100%"]);
+    assert_eq!(world.of_hundred(), 0);
+}
+
+#[test]
+fn haproxy_ramps_and_takes_back() {
+    let world = World::new("  stage-duration: 300ms\n", KEPT);
+    let bed = &world.bed;
+    bed.traffic(&["set", "25%", "--release", "v2"])
+        .is(0, &["v2 has 25%"]);
+    // It takes turns: of a hundred in a row a quarter.
+    assert_eq!(world.of_hundred(), 25);
+    bed.traffic(&["status"])
+        .is(0, &["blue 75%, green 25%", "v2 has 25% beside v1 (held)"]);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+    assert_eq!(world.of_hundred(), 0);
+    bed.traffic(&["ramp", "--release", "v2"])
+        .is(0, &["v2 has 100%, v1 has none"]);
+    assert_eq!(world.of_hundred(), 100);
+}
+
+/// A reload forgets what was set at the socket: what is recorded is not what users get.
+#[test]
+fn haproxy_reload_without_a_state_file_is_noticed() {
+    let world = World::new("  stage-duration: 60s\n  watch-interval: 200ms\n", !KEPT);
+    let bed = &world.bed;
+    // Before it happens.
+    bed.traffic(&["set", "25%", "--release", "v2"])
+        .is(0, &["v2 has 25%"]);
+    bed.traffic(&["status"])
+        .is(1, &["a restart would change it"]);
+    world.proxy.reloaded();
+    assert_eq!(world.of_hundred(), 0);
+    bed.traffic(&["status"])
+        .is(1, &["recorded 25%, and the configuration says 0%"]);
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+
+    let child = bed.spawn(&["ramp", "--release", "v2"]);
+    bed.phase("judging");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(
+        bed.state()["rollout"]["phase"] == "judging",
+        "nothing has changed yet: {}",
+        bed.state()
+    );
+    world.proxy.reloaded();
+    let end = ended(child.wait_with_output().unwrap());
+    end.is(
+        1,
+        &[
+            "blue 100%, green 0%",
+            "blue 90%, green 10%",
+            "another changed it",
+        ],
+    );
+    bed.traffic(&["abort"]).is(0, &["v1 has 100% again"]);
+}
+
+/// `set weight 50%` is half of the first weight, and half of nothing is nothing.
+#[test]
+fn haproxy_half_of_a_weight_of_nothing_is_half_of_the_requests() {
+    let world = World::new("", KEPT);
+    let green = format!("server green {}", world.bed.green.address());
+    world.proxy.changed(&green, &format!("{green} weight 0"));
+    world
+        .bed
+        .traffic(&["set", "50%", "--release", "v2"])
+        .is(0, &["v2 has 50%"]);
+    assert_eq!(world.of_hundred(), 50);
+    world
+        .bed
+        .traffic(&["status"])
+        .is(0, &["blue 50%, green 50%"]);
+    // What anybody would send for the same.
+    world.proxy.say("set weight app/green 50%");
+    assert_eq!(world.of_hundred(), 0);
+    world
+        .bed
+        .traffic(&["status"])
+        .is(1, &["haproxy uses blue 100%, green 0%"]);
+}
+
+#[test]
+fn haproxy_static_balance_takes_no_share() {
+    let world = World::new("", KEPT);
+    world
+        .proxy
+        .changed("backend app\n", "backend app\n  balance static-rr\n");
+    let before = world.servers();
+    world
+        .bed
+        .traffic(&["set", "25%", "--release", "v2"])
+        .is(5, &["`balance static-rr`", "nothing was changed"]);
+    assert_eq!(world.servers(), before);
+    assert!(world.bed.state()["rollout"].is_null());
+    world
+        .bed
+        .traffic(&["switch"])
+        .is(0, &["v2 has 100%, v1 has none"]);
+    assert_eq!(world.of_hundred(), 100);
+}
+
+/// Users whose cookie names a server stay there while it drains.
+#[test]
+fn haproxy_cookie_keeps_users_where_they_are() {
+    let world = World::new("", KEPT);
+    let (blue, green) = (world.bed.blue.address(), world.bed.green.address());
+    world.proxy.changed(
+        "backend app\n",
+        "backend app\n  cookie SIDE insert indirect nocache\n",
+    );
+    for (name, address) in [("blue", blue), ("green", green)] {
+        let line = format!("server {name} {address}");
+        world.proxy.changed(&line, &format!("{line} cookie {name}"));
+    }
+    let known = || {
+        let url = format!("http://127.0.0.1:{}/", world.proxy.port());
+        let cookie = [("Cookie", "SIDE=blue")];
+        let answer = testkit::request("GET", &url, &cookie, b"").unwrap();
+        answer.header("x-version").unwrap_or_default().to_owned()
+    };
+    let bed = &world.bed;
+    bed.traffic(&["set", "25%", "--release", "v2", "--dry-run"])
+        .is(0, &["users whose cookie SIDE names a server stay there"]);
+    bed.traffic(&["set", "25%", "--release", "v2"])
+        .is(0, &["v2 has 25%"]);
+    assert_eq!(world.of_hundred(), 25);
+    assert_eq!(known(), "v1");
+    // Drained, blue keeps them.
+    bed.traffic(&["abort"]).is(0, &[]);
+    bed.traffic(&["switch", "--dry-run"])
+        .is(0, &["users whose cookie SIDE names a server stay there"]);
+    bed.traffic(&["switch"]).is(0, &["v2 has 100%"]);
+    assert_eq!(world.of_hundred(), 100);
+    assert_eq!(known(), "v1");
+}
