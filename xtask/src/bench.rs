@@ -5,6 +5,7 @@ mod gate;
 mod hosts;
 mod judge;
 mod rollback;
+mod traffic;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Result<(), Failure> {
     figures.extend(hosts::figures(&binary("preflight"))?);
     figures.extend(gate::figures(&binary("healthgate"))?);
     figures.extend(rollback::figures(&binary("rollback"))?);
+    figures.extend(traffic::figures(&binary("traffic"), traffic::RUNS)?);
     show(figures);
     size::check()
 }
@@ -128,6 +130,16 @@ pub(crate) fn gate_with(healthgate: &std::path::Path) -> Result<(), Failure> {
 pub(crate) fn rollback_with(rollback: &std::path::Path) -> Result<(), Failure> {
     crate::setup::peers()?;
     rollback::figures(rollback).map(show)
+}
+
+/// Changes of shares with a binary that is built already, each so many times.
+pub(crate) fn traffic_with(traffic: &std::path::Path, runs: Option<usize>) -> Result<(), Failure> {
+    let runs = runs.unwrap_or(traffic::RUNS);
+    if runs == 0 {
+        return Err(Failure::new("no runs to measure".to_owned()));
+    }
+    crate::setup::peers()?;
+    traffic::figures(traffic, runs).map(show)
 }
 
 /// Our judge of canaries beside others, each situation so many times.

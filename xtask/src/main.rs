@@ -88,8 +88,14 @@ enum Task {
         /// Only how soon the last release is back, with this `rollback`
         #[arg(long, value_name = "ROLLBACK", conflicts_with_all = ["hosts", "gate"])]
         rollback: Option<std::path::PathBuf>,
+        /// Only how soon a share is changed and proved, with this `traffic`
+        #[arg(long, value_name = "TRAFFIC", conflicts_with_all = ["hosts", "gate", "rollback"])]
+        traffic: Option<std::path::PathBuf>,
+        /// How often `--traffic` changes each share. Default: 20
+        #[arg(long, value_name = "N", requires = "traffic")]
+        changes: Option<usize>,
         /// Only the comparison of our judge of canaries with others, on made-up traffic
-        #[arg(long, conflicts_with_all = ["hosts", "gate", "rollback"])]
+        #[arg(long, conflicts_with_all = ["hosts", "gate", "rollback", "traffic"])]
         judge: bool,
         /// Runs of each situation that `--judge` compares
         #[arg(long, value_name = "N", requires = "judge", default_value_t = 1000)]
@@ -132,6 +138,11 @@ fn main() -> ExitCode {
             rollback: Some(rollback),
             ..
         } => bench::rollback_with(&rollback),
+        Task::Bench {
+            traffic: Some(traffic),
+            changes,
+            ..
+        } => bench::traffic_with(&traffic, changes),
         Task::Bench {
             judge: true, runs, ..
         } => bench::judge_with(runs),
