@@ -153,7 +153,7 @@ fn curve(marks: &[Mark]) -> Option<Curve> {
     let share = points.into_iter().map(Some).collect();
     Some(
         Curve::new("Share of the requests", "time", "%")
-            .line("the new release", Stroke::Bad, share)
+            .line("the new release", Stroke::Line, share)
             .line("the stable release", Stroke::Good, rest),
     )
 }
