@@ -2,6 +2,7 @@
 //! place of a value.
 
 mod canary;
+mod host_list;
 mod prometheus;
 mod spot;
 
@@ -9,5 +10,6 @@ pub use canary::{
     AccessLog, Canary, CanaryCommand, CanaryKind, CanaryMetric, CanaryPreset, CanarySides,
     CanaryThresholds, Judge, KayentaDirection, KayentaMetric, KayentaScore, LogFormat, LogSide,
 };
+pub use host_list::HostList;
 pub use prometheus::{ClientCertificate, PrometheusAccess, SloMetrics, TimeUnit, is_metric};
 pub use spot::{Defined, Spot, is_word};

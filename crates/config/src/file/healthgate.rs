@@ -9,7 +9,6 @@ mod dns;
 mod docker;
 mod ecs;
 mod grpc;
-mod host_list;
 mod http;
 mod policy;
 mod postgres;
@@ -32,7 +31,6 @@ pub use dns::DnsProbe;
 pub use docker::DockerProbe;
 pub use ecs::EcsProbe;
 pub use grpc::GrpcProbe;
-pub use host_list::HostList;
 pub use http::{HttpProbe, ReleaseSource};
 pub use model::release::Match;
 pub use policy::{Impossible, Policy, PolicyOverlay};
@@ -42,8 +40,8 @@ pub use prometheus::{PrometheusProbe, Reduce, Undecided};
 pub use redis::RedisProbe;
 pub use sections::{
     AccessLog, Canary, CanaryCommand, CanaryKind, CanaryMetric, CanaryPreset, CanarySides,
-    CanaryThresholds, ClientCertificate, Judge, KayentaDirection, KayentaMetric, KayentaScore,
-    LogFormat, LogSide, PrometheusAccess, SloMetrics, TimeUnit,
+    CanaryThresholds, ClientCertificate, HostList, Judge, KayentaDirection, KayentaMetric,
+    KayentaScore, LogFormat, LogSide, PrometheusAccess, SloMetrics, TimeUnit,
 };
 pub use slo::Slo;
 pub use smoke::{SmokeProbe, SmokeRequest};

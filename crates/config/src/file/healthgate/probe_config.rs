@@ -6,9 +6,9 @@ use model::Severity;
 use model::release::Match;
 use yaml::Fault;
 
-use super::host_list::HostList;
 use super::policy::PolicyOverlay;
 use crate::value::{Address, Member, Portion};
+use sections::HostList;
 use sections::Spot;
 
 /// A kind of probe, by the type of its entries in the file.
