@@ -22,6 +22,7 @@ pub mod login;
 mod progress;
 mod proxy;
 mod publish;
+pub mod rollout;
 mod screen;
 mod stage;
 mod state;

@@ -3,6 +3,7 @@
 
 mod binomial;
 pub mod observe;
+pub mod recall;
 pub mod shift;
 pub mod sides;
 pub mod work;

@@ -235,6 +235,52 @@ fn a_window_closes_and_a_frozen_or_locked_or_damaged_state_is_no_way_back() {
     );
 }
 
+#[test]
+fn beside_a_rollout_nothing_is_deployed() {
+    let traffic = "traffic:\n  command: { set: 'true', get: 'echo 10', blue: 'a:1', green: 'a:2', release: { url: 'http://127.0.0.1:1/', jq: .version } }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let config = format!(
+        "version: 1\npreflight:\n  rollback-ready: {{}}\nrollback:\n  state: state.json\n  command: {{ run: 'true' }}\n{traffic}"
+    );
+    std::fs::write(here.join("deploy-guard.yml"), config).unwrap();
+    rollback(here, &["record", "--release", "v1"]);
+    let asked = |code: i32| {
+        let mut command = testkit::bin("preflight");
+        let output = command
+            .current_dir(here)
+            .args(["--release", "v3", "--format", "json"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let all = report["outcomes"].as_array().unwrap().clone();
+        move |id: &str| {
+            let found = all.iter().find(|outcome| outcome["id"] == id);
+            found.unwrap_or_else(|| panic!("{id}: {all:?}")).clone()
+        }
+    };
+    assert_eq!(asked(0)("release/rollout")["verdict"], "pass");
+    change(here, |state| {
+        state["rollout"] = serde_json::json!({
+            "release": "v2", "stable": "v1", "share": "10%", "sides": {"localhost": "green"},
+            "phase": "judging", "started": ago(0), "changed": ago(0), "by": "eve",
+        });
+    });
+    let outcome = asked(5);
+    assert_eq!(outcome("release/rollout")["verdict"], "refused");
+    assert_eq!(
+        outcome("release/rollout")["actual"],
+        "v2 has 10% beside v1 (judging)"
+    );
+    let ready = outcome("rollback-ready/state");
+    assert_eq!(ready["verdict"], "fail");
+    assert_eq!(
+        ready["reason"],
+        "a rollout of v2 is in progress: it has 10%"
+    );
+}
+
 const NGINX: &str = "version: 1
 preflight:
   rollback-ready: {}

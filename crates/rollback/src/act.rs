@@ -14,6 +14,7 @@ mod prove;
 pub(crate) mod rehearse;
 mod resume;
 mod retention;
+mod rollout;
 mod run;
 mod standby;
 mod verify;

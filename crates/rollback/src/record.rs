@@ -3,6 +3,7 @@
 //! Every later rollback goes to a good release, so a source that reports the running release is queried first.
 
 use cli::force::{self, Rule as _};
+use cli::rollout::in_progress;
 use cli::{Failure, Job};
 use engine::current::{self, LOOK, ReleaseAnswer};
 use futures_util::future::join_all;
@@ -167,9 +168,9 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let mut insisted = Insisted::new(&forced);
     let misfit = switchable(&session, flags, &mut insisted).await?;
     let before = session.read().await?;
-    let refused = before
-        .as_ref()
-        .and_then(|document| insisted.forbidden(document, release));
+    let refused = before.as_ref().and_then(|document| {
+        beside_rollout(document, release, status).or_else(|| insisted.forbidden(document, release))
+    });
     if let Some(outcome) = refused {
         return Ok(session.report(vec![outcome]));
     }
@@ -192,7 +193,8 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     }
     let (lease, again) = session
         .acquire("record", |document, _| {
-            insisted.forbidden(document, release)
+            beside_rollout(document, release, status)
+                .or_else(|| insisted.forbidden(document, release))
         })
         .await?;
     // A rollback may have ended between the question and the lease.
@@ -230,6 +232,20 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     )));
     outcomes.extend(insisted.ended());
     Ok(session.report(outcomes))
+}
+
+/// Refuses while a rollout is in progress: which release is good is known when one has all requests.
+/// That the release of the rollout is being deployed may be written down.
+fn beside_rollout(document: &Document, release: &str, status: Status) -> Option<Outcome> {
+    let rollout = document.rollout.as_ref()?;
+    let is_its = document.name_of(release) == document.name_of(&rollout.release);
+    if is_its && status == Status::Pending {
+        return None;
+    }
+    let outcome = in_progress(Id::refused("rollout"), rollout);
+    Some(outcome.hint(format!(
+        "nothing was recorded; `traffic promote` or `traffic abort`, then `rollback record --release {release}`"
+    )))
 }
 
 /// Refuses where no rollback could ever be made, as the target is configured; what is told instead

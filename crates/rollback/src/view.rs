@@ -59,6 +59,13 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             .reason(format!("the environment is frozen: {}", frozen.reason))
             .hint("when a person has looked: `rollback unfreeze`"),
     });
+    if let Some(rollout) = &document.rollout {
+        let outcome = Outcome::pass("state/rollout", place.clone());
+        outcomes.push(outcome.actual(format!(
+            "{rollout} since {:.0}, begun by {}",
+            rollout.changed, rollout.by
+        )));
+    }
     let unfinished = session.store.unfinished(ROLLBACK).await?;
     match unfinished {
         None => {

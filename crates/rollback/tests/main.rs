@@ -3,4 +3,5 @@
 
 mod e2e;
 mod nginx;
+mod rollout;
 mod targets;

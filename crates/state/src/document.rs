@@ -411,6 +411,17 @@ impl Document {
         }
     }
 
+    /// Records that `stable` has all requests again, which a rollout of `release` had a share of, and
+    /// what was found of that release.
+    pub fn gave_back(&mut self, release: &str, stable: &str, found: Option<Status>, at: Timestamp) {
+        if let Some(status) = found {
+            self.judged(release, status, at);
+        }
+        if let Some(entry) = self.entry(stable) {
+            self.current = Some(entry.release.clone());
+        }
+    }
+
     /// Writes the rules down that were lifted to go to `destination`, each once.
     pub fn forced(&mut self, destination: &str, forced: &[Forced]) {
         let Some(at) = self.position(destination) else {

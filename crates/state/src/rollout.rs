@@ -42,6 +42,24 @@ pub struct Rollout {
     pub run: Option<String>,
 }
 
+/// In words: `v2 has 10% beside v1 (judging)`.
+impl std::fmt::Display for Rollout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Rollout {
+            release,
+            stable,
+            share,
+            phase,
+            ..
+        } = self;
+        write!(
+            f,
+            "{release} has {share} beside {stable} ({})",
+            phase.as_str()
+        )
+    }
+}
+
 /// What is done with a rollout at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -1,25 +1,18 @@
 //! What a person or another job does to a rollout in progress: promote, abort, resume; and what was done.
 
-use std::time::{Duration, Instant};
-
 use cli::{Failure, Job};
 use config::value::Share;
-use jiff::Timestamp;
 use model::{Outcome, Report, Table, Verdict};
+use operation::shares::recall::recall;
 use operation::shares::work::{ShareChange, TRAFFIC};
 use state::journal::Event;
-use state::{AbortRequest, Document, Lease, Phase, Rollout};
+use state::{Document, Lease, Phase, Rollout};
 
 use crate::found::Found;
 use crate::ramp::Ramp;
 use crate::refuse;
 use crate::session::{Session, rollout};
 use crate::switch;
-
-/// How often the state is read while another process takes a rollout back.
-const POLL: Duration = Duration::from_millis(500);
-/// How long another process may take for that.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct PromoteFlags {
@@ -103,34 +96,9 @@ pub(crate) async fn abort(job: &Job, flags: &AbortFlags) -> Result<Report, Failu
         let reason = format!("dry run: would give everything back to {}", current.stable);
         return Ok(session.report(vec![Outcome::skipped("abort", &current.release, reason)]));
     }
-    // Where another process has the rollout, it is asked to end it.
-    let request = AbortRequest {
-        by: job.actor(),
-        reason: job.redactor.redact(&flags.reason),
-        at: Timestamp::now(),
-    };
-    let asked = session.store.update(None, |document| {
-        if let Some(rollout) = &mut document.rollout {
-            rollout.abort = Some(request.clone());
-        }
-        Ok(())
-    });
-    asked.await?;
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match session.acquire_now().await {
-            Ok((lease, document)) => {
-                let ended = Box::pin(taken_back(&session, &lease, &document)).await;
-                return session.or_release(&lease, ended).await;
-            }
-            Err(failure) if Instant::now() >= until => return Err(failure),
-            Err(_) => {
-                job.progress
-                    .say("the process that has the ramp takes it back");
-                tokio::time::sleep(POLL).await;
-            }
-        }
-    }
+    let (lease, document) = recall(job, session.section, &session.store, &flags.reason).await?;
+    let ended = Box::pin(taken_back(&session, &lease, &document)).await;
+    session.or_release(&lease, ended).await
 }
 
 async fn taken_back(

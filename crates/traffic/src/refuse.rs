@@ -1,9 +1,10 @@
 //! Why no share may change, as far as the state tells.
 
 use cli::Failure;
+use cli::rollout::in_progress;
 use model::{Id, Outcome};
+use state::Document;
 use state::journal::ROLLBACK;
-use state::{Document, Rollout};
 
 use crate::session::{Session, rollout};
 
@@ -36,7 +37,7 @@ pub(crate) async fn begin(
         }
     }
     if let Some(rollout) = rollout(document) {
-        return Ok(Some(in_progress(rollout)));
+        return Ok(Some(in_progress(Id::refused("rollout"), rollout)));
     }
     if let Some(journal) = session.store.unfinished(ROLLBACK).await? {
         return Ok(Some(
@@ -48,27 +49,6 @@ pub(crate) async fn begin(
         ));
     }
     Ok(None)
-}
-
-/// The refusal to begin where a rollout is in progress.
-pub(crate) fn in_progress(rollout: &Rollout) -> Outcome {
-    let Rollout {
-        release,
-        stable,
-        share,
-        phase,
-        ..
-    } = rollout;
-    Outcome::refused(Id::refused("rollout"), release)
-        .expected("no rollout in progress")
-        .actual(format!(
-            "{release} has {share} beside {stable} ({})",
-            phase.as_str()
-        ))
-        .reason(format!(
-            "a rollout of {release} is in progress: it has {share}"
-        ))
-        .hint("`traffic status`; then `traffic resume`, `traffic promote` or `traffic abort`")
 }
 
 /// Where nothing is in progress: not an error, for a second `resume` must do nothing.

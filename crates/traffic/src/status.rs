@@ -40,13 +40,8 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
     }
     if let Some(rollout) = recorded {
         outcomes.push(Outcome::pass("rollout", &rollout.release).actual(format!(
-            "{} has {} beside {} ({}) since {:.0}, begun by {}",
-            rollout.release,
-            rollout.share,
-            rollout.stable,
-            rollout.phase.as_str(),
-            rollout.changed,
-            rollout.by
+            "{rollout} since {:.0}, begun by {}",
+            rollout.changed, rollout.by
         )));
     }
     let mut report = session.report(outcomes);

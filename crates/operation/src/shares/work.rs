@@ -196,9 +196,7 @@ impl<'a> Work<'a> {
         let now = Timestamp::now();
         let ended = self.store.update(Some(lease), |document| {
             document.rollout = None;
-            if let Some(status) = finding {
-                document.judged(&rollout.release, status, now);
-            }
+            document.gave_back(&rollout.release, &rollout.stable, finding, now);
             Ok(())
         });
         ended.await.map_err(Failure::from)

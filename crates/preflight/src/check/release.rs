@@ -1,10 +1,12 @@
-//! Whether this release may be deployed at all: not known bad, the environment not frozen.
+//! Whether this release may be deployed at all: not known bad, the environment not frozen, no rollout in
+//! progress.
 //!
-//! Built in wherever a rollback keeps a state. A release that was rolled back from is not
+//! Built in wherever a rollback or a rollout keeps a state. A release that was rolled back from is not
 //! deployed again unless `--force` lifts the rule.
 
 use cli::Job;
 use cli::force::{self, Rule as _};
+use cli::rollout::in_progress;
 use config::value::Weight;
 use model::{Id, Outcome, Severity};
 use state::{Document, Forced};
@@ -36,25 +38,24 @@ pub(crate) fn id(rule: &str) -> Id {
 
 pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
     let (job, timeout) = (scene.job, scene.timeout);
-    let Some(section) = job.config.rollback().ok().flatten() else {
+    let Some(address) = job.config.state_address().ok().flatten() else {
         return Vec::new();
     };
-    let subject = section.state.to_string();
-    let one = |rule: Rule, judge: fn(&Document, &str, &Job) -> Outcome| {
-        let (id, subject) = (id(rule.name()), subject.clone());
-        let forced: Option<&Forced> = force::of(rule, &scene.forced);
+    let subject = address.to_string();
+    let one = |rule: &str, forced: Option<&'a Forced>, judge: Judge| {
+        let (id, subject) = (id(rule), subject.clone());
         let (ask_id, ask_subject) = (id.clone(), subject.clone());
         Planned {
             id: id.to_string(),
             subject,
             severity: Severity::Required,
             weight: Weight::default(),
-            asks: format!("read the state {}", section.state),
+            asks: format!("read the state {address}"),
             needs: None,
             timeout,
             wait: std::time::Duration::ZERO,
             ask: Box::pin(async move {
-                let read = match job.store(&section.state) {
+                let read = match job.store(address) {
                     Ok(store) => store.read().await,
                     Err(error) => Err(error),
                 };
@@ -86,11 +87,27 @@ pub(crate) fn plan<'a>(scene: &'a Scene<'a>) -> Vec<Planned<'a>> {
             }),
         }
     };
-    let mut planned = vec![one(Rule::Frozen, frozen)];
+    let of = |rule: Rule, judge| one(rule.name(), force::of(rule, &scene.forced), judge);
+    let mut planned = vec![of(Rule::Frozen, frozen)];
     if job.release.is_some() {
-        planned.push(one(Rule::KnownBad, known_bad));
+        planned.push(of(Rule::KnownBad, known_bad));
+    }
+    if job.config.traffic().ok().flatten().is_some() {
+        planned.push(one("rollout", None, no_rollout));
     }
     planned
+}
+
+type Judge = fn(&Document, &str, &Job) -> Outcome;
+
+/// A deployment beneath a rollout would replace one of the releases that it compares.
+fn no_rollout(document: &Document, id: &str, job: &Job) -> Outcome {
+    match &document.rollout {
+        None => Outcome::pass(id, job.release.as_deref().unwrap_or_default())
+            .expected("no rollout in progress")
+            .actual("none"),
+        Some(rollout) => in_progress(id.into(), rollout),
+    }
 }
 
 fn known_bad(document: &Document, id: &str, job: &Job) -> Outcome {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use cli::Job;
+use cli::rollout::in_progress;
 use config::file::{ImageCheck, Rollback, RollbackReady};
 use config::value::{Age, StateAddress};
 use jiff::Timestamp;
@@ -170,6 +171,13 @@ impl Question<'_> {
                 format!("the environment is frozen: {}", frozen.reason),
                 "when a person has looked: `rollback unfreeze`",
             );
+        }
+        if let Some(rollout) = &document.rollout {
+            let outcome = in_progress(self.id.as_str().into(), rollout);
+            return Outcome {
+                verdict: Verdict::Fail,
+                ..outcome.expected("a state without a rollout in progress")
+            };
         }
         if let Some(lock) = &document.lock
             && let fate = self.job.fate(lock).await

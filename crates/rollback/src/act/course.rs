@@ -10,6 +10,8 @@ use crate::refuse;
 
 pub(super) enum Course {
     Refused(Box<Outcome>),
+    /// There is nothing to do: why a rollback is refused.
+    AlreadyThere(Box<Outcome>),
     /// The rest of one that was interrupted.
     Continue(Journal),
     /// A new one; the journal of an earlier one is void by it.
@@ -32,7 +34,7 @@ impl Rollback<'_> {
                 Course::Continue(journal)
             }
             superseded => match self.already_there(situation) {
-                Some(refused) => Course::Refused(Box::new(refused)),
+                Some(refused) => Course::AlreadyThere(Box::new(refused)),
                 None => Course::Begin(superseded),
             },
         }
@@ -45,6 +47,15 @@ impl Rollback<'_> {
     ) -> Option<Outcome> {
         (current.release.as_deref() == Some(self.destination))
             .then(|| refuse::already_there(document, self.destination, &current.evidence))
+    }
+
+    /// What is reported where the end of a rollout has brought the service back already.
+    pub(super) fn reached(&self, Situation { current, .. }: &Situation) -> Outcome {
+        let destination = self.destination;
+        Outcome::pass("rollback/nothing", destination).actual(format!(
+            "{destination} runs ({}): there is nothing else to take back",
+            current.evidence
+        ))
     }
 
     /// Whether a journal that was left open is about the rollback that is wanted now, and not

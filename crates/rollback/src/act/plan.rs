@@ -8,7 +8,7 @@ use state::journal::ROLLBACK;
 
 use super::course::Course;
 use super::prove::unready;
-use super::{Flags, Rollback};
+use super::{Flags, Rollback, rollout};
 use crate::refuse;
 use crate::session::Session;
 
@@ -22,7 +22,22 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
         Err(outcome) => return Ok(session.report(vec![*outcome])),
     };
     let document = document.unwrap_or_else(|| Document::new(None, None));
-    if let Some(lock) = &document.lock
+    let rollout = document.rollout.clone();
+    let mut first = Vec::new();
+    if let Some(rollout) = &rollout {
+        if let Some(outcome) = rollout::refused(&session, &document, rollout, flags.to())? {
+            return Ok(session.report(vec![outcome]));
+        }
+        first.push(
+            Outcome::pass("plan/rollout", &rollout.release).actual(format!(
+                "{rollout}: would give everything back to {} first",
+                rollout.stable
+            )),
+        );
+    }
+    // The process that has a rollout is asked to end it.
+    if rollout.is_none()
+        && let Some(lock) = &document.lock
         && let fate = job.fate(lock).await
         && fate.is_in_the_way()
     {
@@ -43,7 +58,15 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     let target = &*target;
     let situation = rollback.situation(target, document).await;
     match rollback.course(unfinished, target, &situation) {
-        Course::Refused(outcome) => return Ok(session.report(vec![*outcome])),
+        Course::AlreadyThere(_) if rollout.is_some() => {
+            first.push(rollback.reached(&situation));
+            let mut report = session.report(first);
+            report.reason = "would take the rollout back; nothing was changed".to_owned();
+            return Ok(report);
+        }
+        Course::Refused(outcome) | Course::AlreadyThere(outcome) => {
+            return Ok(session.report(vec![*outcome]));
+        }
         Course::Continue(journal) => {
             session.store.prove_writable().await?;
             let mut report =
@@ -65,7 +88,9 @@ pub(crate) async fn plan(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     };
     // The lock, the journal and the record are written by the act.
     session.store.prove_writable().await?;
-    Ok(rollback.shown(&plan))
+    let mut report = rollback.shown(&plan);
+    report.outcomes.splice(0..0, first);
+    Ok(report)
 }
 
 impl Rollback<'_> {

@@ -157,6 +157,20 @@ async fn no_rollback(session: &Session<'_>, document: &Document) -> Vec<Outcome>
                 )),
         );
     }
+    if let Some(rollout) = &document.rollout
+        && !fate.as_ref().is_some_and(|(_, fate)| fate.is_in_the_way())
+    {
+        found.push(
+            Outcome::inconclusive("resume/rollout", &rollout.release)
+                .expected("no rollout in progress")
+                .actual(rollout.to_string())
+                .reason(format!(
+                    "no rollback is unfinished, but a rollout of {} is in progress",
+                    rollout.release
+                ))
+                .hint("`traffic resume` goes on with it; `rollback run` or `traffic abort` takes it back"),
+        );
+    }
     if found.is_empty() {
         let pending = document.status(current) == Some(Status::Pending);
         let more = format!("; {current} is deployed, and neither recorded as good nor rolled back");

@@ -4,17 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cli::rollout::in_progress;
 use cli::{Failure, Job};
 use engine::{Conclusion, CurrentRelease, End, Execution};
 use jiff::Timestamp;
 use model::report::Bar;
 use model::{Id, Outcome, Report, Verdict};
-use state::Lease;
+use operation::shares::work::TRAFFIC;
 use state::journal::ROLLBACK;
+use state::{Document, Lease, Rollout};
 use target::Target;
 
 use super::course::Course;
 use super::ends::Findings;
+use super::rollout::{self, RolloutEnd};
 use super::{Flags, Rollback, Situation, timed};
 use crate::force::Force;
 use crate::hooks::{self, HookContext};
@@ -35,9 +38,42 @@ async fn roll_back(
     flags: &Flags,
     hook_context: &mut HookContext,
 ) -> Result<Report, Failure> {
+    let document = session.read().await?;
+    let Some((known, rollout)) = in_rollout(document.as_ref()) else {
+        return Box::pin(go_back(session, flags, document, hook_context, false)).await;
+    };
+    // What the state forbids is refused before the rollout is touched.
+    let allowed = refuse::destination(Some(known), flags.to(), &mut flags.force(session));
+    if let Err(outcome) = allowed {
+        return Ok(session.report(vec![*outcome]));
+    }
+    // Nothing is rolled back beneath a rollout.
+    let given_back = match rollout::end(session, known, rollout, flags.to()).await? {
+        RolloutEnd::GivenBack(outcomes) => outcomes,
+        RolloutEnd::Remains(report) => return Ok(*report),
+    };
+    let document = session.read().await?;
+    let back = go_back(session, flags, document, hook_context, true);
+    let mut report = Box::pin(back).await?;
+    report.outcomes.splice(0..0, given_back);
+    Ok(report)
+}
+
+fn in_rollout(document: Option<&Document>) -> Option<(&Document, &Rollout)> {
+    let document = document?;
+    Some((document, document.rollout.as_ref()?))
+}
+
+/// A rollback where no rollout is in progress; `after_rollout` if one was until now.
+async fn go_back(
+    session: &Session<'_>,
+    flags: &Flags,
+    document: Option<Document>,
+    hook_context: &mut HookContext,
+    after_rollout: bool,
+) -> Result<Report, Failure> {
     // Refuse what the state forbids.
     let mut force = flags.force(session);
-    let document = session.read().await?;
     let destination = match refuse::destination(document.as_ref(), flags.to(), &mut force) {
         Ok(destination) => destination,
         Err(outcome) => return Ok(session.report(vec![*outcome])),
@@ -66,12 +102,30 @@ async fn roll_back(
         }
         Err(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
     };
+    if let Some(rollout) = &document.rollout {
+        let outcome = in_progress(Id::refused("rollout"), rollout);
+        let outcome = outcome.hint("it began just now: `rollback run` again takes it back");
+        return rollback.give_up(&lease, vec![outcome]).await;
+    }
+    // A change of a share that a kill left behind is void by what follows.
+    if let Some(mut journal) = session.store.unfinished(TRAFFIC).await? {
+        journal.end("superseded").await?;
+    }
     // What runs, and what a kill left behind.
     let unfinished = session.store.unfinished(ROLLBACK).await?;
     let asking = Box::pin(rollback.situation(target, document));
     let situation = rollback.or_interrupted(asking).await?;
     match rollback.course(unfinished, target, &situation) {
-        Course::Refused(outcome) => return rollback.give_up(&lease, vec![*outcome]).await,
+        Course::AlreadyThere(_) if after_rollout => {
+            let mut report = rollback
+                .give_up(&lease, vec![rollback.reached(&situation)])
+                .await?;
+            report.headline = Some(format!("{destination} has all requests again"));
+            return Ok(report);
+        }
+        Course::Refused(outcome) | Course::AlreadyThere(outcome) => {
+            return rollback.give_up(&lease, vec![*outcome]).await;
+        }
         Course::Continue(journal) => {
             let means = rollback.means(target, &lease);
             let execution = Execution::resume(means, journal, rollback.until(waited));

@@ -1,0 +1,120 @@
+//! A rollout in progress, before a rollback: everything is given back to its stable release first.
+
+use cli::Failure;
+use cli::rollout::in_progress;
+use config::file::Traffic;
+use model::{Id, Outcome, Report, Verdict};
+use operation::shares::recall::recall;
+use operation::shares::work::{WayBack, Work};
+use state::{Document, Lease, Rollout, Status};
+
+use crate::session::Session;
+
+/// What became of it.
+pub(super) enum RolloutEnd {
+    /// Its stable release has all requests, with what proves it.
+    GivenBack(Vec<Outcome>),
+    /// It still is in progress, so there is no rollback.
+    Remains(Box<Report>),
+}
+
+/// Ends the rollout: its process does that, where it has one, and else it is done here.
+pub(super) async fn end(
+    session: &Session<'_>,
+    document: &Document,
+    rollout: &Rollout,
+    to: Option<&str>,
+) -> Result<RolloutEnd, Failure> {
+    if let Some(outcome) = refused(session, document, rollout, to)? {
+        let report = session.report(vec![outcome]);
+        return Ok(RolloutEnd::Remains(Box::new(report)));
+    }
+    let (job, store) = (session.job, &session.store);
+    let Some(section) = job.config.traffic()? else {
+        // It was refused above.
+        return Ok(RolloutEnd::GivenBack(Vec::new()));
+    };
+    job.progress
+        .say(&format!("the rollout of {} is taken back", rollout.release));
+    let (lease, document) = recall(job, section, store, "a rollback").await?;
+    let back = match &document.rollout {
+        None => Ok(None),
+        Some(current) => Box::pin(here(session, section, &lease, &document, current))
+            .await
+            .map(Some),
+    };
+    let released = store.release(&lease, |_| ()).await;
+    let back = back?;
+    released?;
+    Ok(told(session, rollout, back))
+}
+
+/// Gives everything back, under the rollout's lease.
+async fn here(
+    session: &Session<'_>,
+    section: &Traffic,
+    lease: &Lease,
+    document: &Document,
+    rollout: &Rollout,
+) -> Result<WayBack, Failure> {
+    let (store, known) = (session.store.clone(), document.history.clone());
+    let work = Work::new(session.job, section, store, known);
+    let context = work.context();
+    let router = work.router(&context)?;
+    let left = Some(Status::RolledBack);
+    work.back(&*router, lease, rollout, left).await
+}
+
+/// Why the rollout is not ended by a rollback.
+pub(super) fn refused(
+    session: &Session<'_>,
+    document: &Document,
+    rollout: &Rollout,
+    to: Option<&str>,
+) -> Result<Option<Outcome>, Failure> {
+    if session.job.config.traffic()?.is_none() {
+        let outcome = in_progress(Id::refused("rollout"), rollout);
+        let reason = outcome.reason.clone().unwrap_or_default();
+        let outcome = outcome
+            .reason(format!(
+                "{reason}, and no router is configured that could take it back"
+            ))
+            .hint("add the section `traffic:` that it was begun with; or run `traffic abort` where that is");
+        return Ok(Some(outcome));
+    }
+    let to = to.map(|to| document.name_of(to));
+    let is_rolled_out = to.is_some_and(|to| to == document.name_of(&rollout.release));
+    Ok(is_rolled_out.then(|| {
+        in_progress(Id::refused("rollout"), rollout)
+            .hint("`traffic promote` lets it have more; `traffic abort` takes it back")
+    }))
+}
+
+/// `back` is `None` where its own process has taken it back.
+fn told(session: &Session<'_>, rollout: &Rollout, back: Option<WayBack>) -> RolloutEnd {
+    let Rollout {
+        release,
+        stable,
+        share,
+        ..
+    } = rollout;
+    let ended = |how: &str| {
+        Outcome::pass("rollout", release).actual(format!(
+            "{release} had {share}; {how}: {stable} has 100% again"
+        ))
+    };
+    let Some(back) = back else {
+        return RolloutEnd::GivenBack(vec![ended("its own process has taken it back")]);
+    };
+    if back.is_whole {
+        let outcomes = [vec![ended("it was taken back")], back.outcomes].concat();
+        return RolloutEnd::GivenBack(outcomes);
+    }
+    let mut report = session.report(back.outcomes);
+    report.verdict = Verdict::Partial;
+    report.reason = format!(
+        "the rollout of {release} is not taken back everywhere, so there was no rollback: repair that, then `rollback run` again; {}",
+        report.reason
+    );
+    RolloutEnd::Remains(Box::new(report))
+}
