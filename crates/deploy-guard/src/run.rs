@@ -1,4 +1,7 @@
-//! `deploy-guard run`: preflight → deploy → healthgate → record or roll back.
+//! `deploy-guard run`: preflight → deploy → healthgate → record or roll back. Where `traffic:` is
+//! configured, `shares.rs` deploys to the idle side and ramps it up before the gate.
+
+mod shares;
 
 use std::cell::OnceCell;
 use std::io::Write as _;
@@ -7,6 +10,7 @@ use std::time::{Duration, Instant};
 use cli::force::Force;
 use cli::{Failure, Job, Stage as _, hooks};
 use config::file::{Deploy, OnUndecided};
+use config::value::Side;
 use model::outcome::by_weight;
 use model::report::Bar;
 use model::text::span;
@@ -32,7 +36,7 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "run";
     const ABOUT: &'static str = "Deploy under guard: preflight, deploy, gate, record or roll back";
     const EXAMPLES: &'static str = EXAMPLES;
-    const PARTS: &'static [&'static str] = &["preflight", "healthgate", "rollback"];
+    const PARTS: &'static [&'static str] = &["preflight", "traffic", "healthgate", "rollback"];
     // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);
 
@@ -51,6 +55,7 @@ impl cli::Stage for Stage {
         config.runners()?;
         config.github()?;
         config.rollback()?;
+        config.traffic()?;
         if config
             .healthgate()?
             .is_none_or(|gate| probe::kinds::planned(gate).is_empty())
@@ -200,7 +205,10 @@ impl Run<'_> {
             return Ok(self.end(preflight.verdict, headline, reason));
         }
         if self.job.dry_run {
-            let deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
+            let mut deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
+            if self.job.config.traffic()?.is_some() {
+                deploy.push_str(&self.would_ramp().await?);
+            }
             self.outcomes
                 .push(Outcome::skipped(Id::phase("deploy"), self.release, deploy));
             let told = "dry run: nothing was deployed";
@@ -234,6 +242,9 @@ impl Run<'_> {
 
     /// The deployment itself, and what follows from it.
     async fn under_lease(mut self) -> Result<Report, Failure> {
+        if self.job.config.traffic()?.is_some() {
+            return Box::pin(self.by_shares()).await;
+        }
         let previous = match self.pending().await? {
             Ok(previous) => previous,
             Err(refused) => {
@@ -245,7 +256,7 @@ impl Run<'_> {
                 return Ok(self.end(refused.verdict, headline, reason));
             }
         };
-        match self.deploy(previous.as_deref()).await {
+        match self.deploy(previous.as_deref(), None).await {
             Ok(()) => {}
             Err(Undone::Lost(failure)) => return Ok(self.lost("while deploying", failure)),
             Err(Undone::Failed(reason)) => {
@@ -258,10 +269,15 @@ impl Run<'_> {
             }
         }
         let job = self.job;
+        Box::pin(self.gated(job)).await
+    }
+
+    /// The gate, and what follows from it. `judged` is the job that the gate sees.
+    async fn gated(mut self, judged: &Job) -> Result<Report, Failure> {
         let gate = tokio::select! {
             biased;
-            gate = healthgate::gate(job) => gate,
-            lost = rollback::lease::keep(job) => {
+            gate = healthgate::gate(judged) => gate,
+            lost = rollback::lease::keep(self.job) => {
                 return Ok(self.lost("while the gate was watching", lost));
             }
         };
@@ -296,7 +312,9 @@ impl Run<'_> {
 
     /// Preflight, if there is anything to ask before a deployment.
     async fn preflight(&mut self) -> Result<Report, Failure> {
-        if self.job.config.preflight()?.is_none() && self.job.config.rollback()?.is_none() {
+        let config = &self.job.config;
+        let keeps_state = config.rollback()?.is_some() || config.traffic()?.is_some();
+        if config.preflight()?.is_none() && !keeps_state {
             let reason = "no `preflight:` section";
             self.outcomes
                 .push(Outcome::skipped(Id::phase("preflight"), "", reason));
@@ -358,23 +376,32 @@ impl Run<'_> {
         });
     }
 
-    /// Writes down that the release is being deployed, and gives the release before it.
-    async fn pending(&mut self) -> Result<Result<Option<String>, Report>, Failure> {
-        let Some(section) = self.job.config.rollback()? else {
-            return Ok(Ok(None));
-        };
-        let before = self
-            .job
-            .store(&section.state)
-            .map_err(Failure::error)?
-            .read()
-            .await
-            .map_err(Failure::error)?
-            .and_then(|document| document.last_known_good);
+    /// The last good release, where a state is kept.
+    async fn last_good(&self) -> Result<Option<String>, Failure> {
+        let document = self.document().await?;
+        let before = document.and_then(|document| document.last_known_good);
         if let Some(before) = &before {
             // Set once: this is asked once.
             let _ = self.previous.set(before.clone());
         }
+        Ok(before)
+    }
+
+    /// The state, where one is kept.
+    async fn document(&self) -> Result<Option<state::Document>, Failure> {
+        let Some(address) = self.job.config.state_address()? else {
+            return Ok(None);
+        };
+        let store = self.job.store(address).map_err(Failure::error)?;
+        store.read().await.map_err(Failure::error)
+    }
+
+    /// Writes down that the release is being deployed, and gives the release before it.
+    async fn pending(&mut self) -> Result<Result<Option<String>, Report>, Failure> {
+        if self.job.config.rollback()?.is_none() {
+            return Ok(Ok(None));
+        }
+        let before = self.last_good().await?;
         let flags = rollback::record::Flags {
             pending: true,
             force: self.force.clone(),
@@ -388,7 +415,8 @@ impl Run<'_> {
         })
     }
 
-    async fn deploy(&mut self, previous: Option<&str>) -> Result<(), Undone> {
+    /// Runs the command; `side` is where the release is to go.
+    async fn deploy(&mut self, previous: Option<&str>, side: Option<Side>) -> Result<(), Undone> {
         let job = self.job;
         job.progress.say(&format!("deploying {}", self.release));
         let mut env = vec![
@@ -398,6 +426,7 @@ impl Run<'_> {
                 previous.unwrap_or_default().to_owned(),
             ),
         ];
+        env.extend(side.map(|side| ("SIDE".to_owned(), side.to_string())));
         // What the command itself asks of the state is a part of this deployment too.
         let lease = job.within.as_ref();
         let lease = lease.and_then(|within| serde_json::to_string(within).ok());
@@ -470,7 +499,11 @@ impl Run<'_> {
         let told = format!("{} {told}", self.release);
         if self.job.config.rollback()?.is_none() {
             let headline = format!("{told}; nothing was put back, for no rollback is configured");
-            let reason = format!("{why}; there is no `rollback:` section, nothing was put back");
+            let mut reason =
+                format!("{why}; there is no `rollback:` section, nothing was put back");
+            if self.job.config.traffic()?.is_some() {
+                reason.push_str(": `traffic switch` gives everything to the other side");
+            }
             return Ok(self.end(Verdict::Fail, headline, reason));
         }
         let result = rollback::act::run(self.job, &rollback::act::Flags::default()).await;

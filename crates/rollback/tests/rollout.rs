@@ -52,6 +52,49 @@ impl Site {
         })
     }
 
+    /// With what `deploy-guard run` needs. The command waits until the test has put the release on its
+    /// side.
+    fn configure_run(&self) {
+        let router = self.router();
+        let config = serde_json::json!({
+            "version": 1,
+            "service": "shop",
+            "deploy": {
+                "command": "[ \"$RELEASE\" != v9 ] || exit 7; printf '%s %s %s' \"$RELEASE\" \"$SIDE\" \"$PREVIOUS_RELEASE\" >deploying; while [ ! -e there ]; do sleep 0.05; done",
+                "timeout": "30s",
+            },
+            "rollback": {"state": "state.json", "nginx": router.clone()},
+            "traffic": {"stages": ["10%", "100%"], "stage-duration": "1s", "nginx": router},
+            "healthgate": {
+                "http": [{
+                    "name": "ready",
+                    "url": self.nginx.url("/health/ready"),
+                    "release": {"url": self.nginx.url("/api/v1/version"), "jq": ".version"},
+                }],
+                "policy": {"interval": "50ms", "success-threshold": 2, "failure-limit": 2, "deadline": "20s"},
+            },
+        });
+        let file = self.folder.path().join("deploy-guard.yml");
+        fs::write(file, config.to_string()).unwrap();
+    }
+
+    fn deploy(&self, release: &str) -> assert_cmd::assert::Assert {
+        let args = ["run", "--release", release, "--report", "report.json"];
+        self.run("deploy-guard", &args).assert()
+    }
+
+    fn exists(&self, name: &str) -> bool {
+        self.folder.path().join(name).exists()
+    }
+
+    /// What the command deploys gets to its side, and then `after` happens.
+    fn deployed(&self, release: &str, after: impl FnOnce()) {
+        assert!(testkit::wait_until(Duration::from_secs(30), || self.exists("deploying")));
+        self.green.set_release(release);
+        fs::write(self.folder.path().join("there"), "").unwrap();
+        after();
+    }
+
     fn configure(&self, has_traffic: bool) {
         let router = self.router();
         let mut config = serde_json::json!({
@@ -201,4 +244,83 @@ fn a_rollback_that_cannot_take_the_rollout_back_changes_nothing() {
     site.configure(true);
     site.run("rollback", &["run"]).assert().code(0);
     site.v1_has_everything();
+}
+
+#[test]
+fn a_deployment_goes_to_the_idle_side_and_gets_share_after_share() {
+    let site = Site::new();
+    site.configure_run();
+    site.green.set_release("v0");
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| site.deployed("v2", || ()));
+        site.deploy("v2")
+    });
+    ran.code(0)
+        .stdout(contains("v2 is live, healthy, and last-known-good"));
+    let deploying = fs::read_to_string(site.folder.path().join("deploying")).unwrap();
+    assert_eq!(deploying, "v2 green v1");
+    assert!(site.exists("report.traffic.json") && site.exists("report.healthgate.json"));
+    assert!(site.state()["rollout"].is_null());
+    assert_eq!(site.state()["current"], "v2");
+    assert_eq!(site.state()["last_known_good"], "v2");
+    let upstream = fs::read_to_string(site.nginx.upstream_file()).unwrap();
+    let blue = upstream
+        .lines()
+        .find(|line| line.contains(&site.blue.address()));
+    assert!(
+        blue.is_some_and(|line| line.ends_with(" down;")),
+        "{upstream}"
+    );
+    site.deploy("v2")
+        .code(5)
+        .stdout(contains("v2 has all requests already"));
+}
+
+#[test]
+fn a_deployment_that_fails_at_a_small_share_goes_back_without_a_rollback() {
+    let site = Site::new();
+    site.configure_run();
+    site.green.set_release("v0");
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            site.deployed("v2", || {
+                let is_judged = || site.state()["rollout"]["phase"] == "judging";
+                assert!(testkit::wait_until(Duration::from_secs(30), is_judged));
+                site.green.set_health("down", 503);
+            });
+        });
+        site.deploy("v2")
+    });
+    ran.code(1)
+        .stdout(contains("v2 taken back from 10%: v1 has 100% again"));
+    assert!(
+        !site.exists("report.rollback.json"),
+        "nothing else was changed"
+    );
+    site.v1_has_everything();
+    site.green.set_health("healthy", 200);
+    site.deploy("v2")
+        .code(5)
+        .stdout(contains("v2 is known bad"));
+}
+
+#[test]
+fn a_deployment_that_never_gets_to_its_side_leaves_users_alone() {
+    let site = Site::new();
+    site.configure_run();
+    site.green.set_release("v0");
+    site.deploy("v9").code(1).stdout(contains(
+        "v9 failed to deploy to green, which has no requests",
+    ));
+    site.v1_has_everything();
+    site.run("deploy-guard", &["run", "--release", "v2", "--dry-run"])
+        .assert()
+        .code(3)
+        .stdout(contains("RELEASE=v2 SIDE=green, then give it 10%, 100%"));
+    site.run("traffic", &["set", "10%", "--release", "v0"])
+        .assert()
+        .code(0);
+    site.deploy("v2")
+        .code(5)
+        .stdout(contains("a rollout of v0 is in progress").and(contains("nothing was deployed")));
 }

@@ -11,6 +11,7 @@ mod finish;
 mod foreign;
 mod found;
 mod gate;
+mod idle;
 mod judge;
 mod others;
 mod plan;
@@ -93,6 +94,13 @@ impl cli::Stage for Stage {
             Action::Gate(flags) => gate::gate(job, &flags).await,
         }
     }
+}
+
+pub use idle::idle_side;
+
+/// Gives all requests back to the stable release of the rollout in progress.
+pub async fn abort(job: &Job, reason: &str) -> Result<Report, Failure> {
+    others::abort(job, &others::AbortFlags::because(reason)).await
 }
 
 /// Ramps the job's release up by the stages of the file.

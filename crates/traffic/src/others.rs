@@ -32,6 +32,14 @@ pub(crate) struct AbortFlags {
     reason: String,
 }
 
+impl AbortFlags {
+    pub(crate) fn because(reason: &str) -> Self {
+        AbortFlags {
+            reason: reason.to_owned(),
+        }
+    }
+}
+
 /// Lets a ramp go on.
 pub(crate) async fn promote(job: &Job, flags: &PromoteFlags) -> Result<Report, Failure> {
     let session = Session::open(job)?;

@@ -10,7 +10,8 @@ use crate::value::Span;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Deploy {
-    /// Deploys `$RELEASE`; run by `sh -c`.
+    /// Deploys `$RELEASE`; run by `sh -c`. With `traffic:` it deploys to `$SIDE`, `blue` or `green`, which has
+    /// no requests, and leaves the other side alone.
     pub command: String,
     /// How long it may take. Default 15m.
     #[serde(default = "timeout")]

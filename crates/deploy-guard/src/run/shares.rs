@@ -1,0 +1,128 @@
+//! A run where two sides share the requests: the release is deployed to the idle side, and gets share
+//! after share.
+
+use cli::Failure;
+use config::file::OnUndecided;
+use config::value::Side;
+use model::{Id, Outcome, Report, Verdict};
+
+use super::{Run, Undone};
+
+impl Run<'_> {
+    /// What a dry run says beyond the command.
+    pub(super) async fn would_ramp(&self) -> Result<String, Failure> {
+        let Some(section) = self.job.config.traffic()? else {
+            return Ok(String::new());
+        };
+        let stages: Vec<String> = section.stages.iter().map(ToString::to_string).collect();
+        Ok(match traffic::idle_side(self.job).await? {
+            Ok(side) => format!(" SIDE={side}, then give it {}", stages.join(", ")),
+            Err(outcome) => {
+                let reason = outcome.reason.unwrap_or_default();
+                format!("; now it would be refused: {reason}")
+            }
+        })
+    }
+
+    /// Deploys to the idle side and ramps it up; the gate decides when it has everything.
+    pub(super) async fn by_shares(mut self) -> Result<Report, Failure> {
+        let side = match traffic::idle_side(self.job).await? {
+            Ok(side) => side,
+            Err(outcome) => {
+                self.job.progress.clear();
+                let reason = outcome.reason.clone().unwrap_or_default();
+                let verdict = outcome.verdict;
+                self.outcomes.push(Outcome {
+                    id: Id::phase("side"),
+                    ..*outcome
+                });
+                let headline = format!("{} was not deployed: no side is free for it", self.release);
+                return Ok(self.end(verdict, headline, format!("{reason}; nothing was deployed")));
+            }
+        };
+        // That it is being deployed is not written down: it has no requests yet.
+        let previous = self.last_good().await?;
+        match self.deploy(previous.as_deref(), Some(side)).await {
+            Ok(()) => Box::pin(self.ramped(side)).await,
+            Err(Undone::Lost(failure)) => Ok(self.lost("while deploying", failure)),
+            Err(Undone::Failed(reason)) => {
+                let verdict = match self.job.interrupt.caught() {
+                    Some(_) => Verdict::Inconclusive,
+                    None => Verdict::Fail,
+                };
+                let headline = format!(
+                    "{} failed to deploy to {side}, which has no requests: nothing is to be taken back",
+                    self.release
+                );
+                let reason = format!("deploy: {reason}; {side} has no requests");
+                Ok(self.end(verdict, headline, reason))
+            }
+        }
+    }
+
+    /// The ramp, and what follows from it.
+    async fn ramped(mut self, side: Side) -> Result<Report, Failure> {
+        let (verdict, told, reason) = match traffic::ramp(self.job).await {
+            Ok(report) => {
+                let report = self.stage(Ok(report), "traffic")?;
+                (report.verdict, report.headline, report.reason)
+            }
+            Err(failure) => {
+                let verdict = failure.code.verdict();
+                let reason = self.not_done(Id::phase("traffic"), failure, verdict);
+                (verdict, None, reason)
+            }
+        };
+        if verdict == Verdict::Pass {
+            let mut judged = self.job.clone();
+            // It has all requests: there is nothing beside it to compare it with.
+            judged.config.healthgate_mut()?.canary = None;
+            return Box::pin(self.gated(&judged)).await;
+        }
+        let why = format!("traffic: {reason}");
+        let rollout = self.document().await?.and_then(|document| document.rollout);
+        let Some(rollout) = rollout else {
+            // A ramp that ends without all requests has given them back itself.
+            let told = told.unwrap_or_else(|| {
+                format!(
+                    "{} was deployed to {side}, which has no requests: it was not ramped up",
+                    self.release
+                )
+            });
+            return Ok(self.end(verdict, told, why));
+        };
+        let undecided = match verdict {
+            Verdict::Inconclusive => self.deploy.on_inconclusive,
+            Verdict::Error => self.deploy.on_error,
+            // What the ramp could not take back, or must not, is for a person to look at.
+            _ => OnUndecided::Halt,
+        };
+        if undecided == OnUndecided::Rollback {
+            let aborted = traffic::abort(self.job, &why).await;
+            return match aborted {
+                Ok(report) => {
+                    let report = self.stage(Ok(report), "traffic")?;
+                    let verdict = verdict.max(report.verdict);
+                    let back = report.headline.unwrap_or_else(|| report.reason.clone());
+                    let headline = format!("{} was not judged good: {back}", self.release);
+                    Ok(self.end(verdict, headline, format!("{why}; {}", report.reason)))
+                }
+                Err(failure) => {
+                    let verdict = failure.code.verdict().max(verdict);
+                    let failed = self.not_done(Id::phase("abort"), failure, verdict);
+                    let headline = format!("{rollout}: it was not taken back");
+                    Ok(self.end(
+                        verdict,
+                        headline,
+                        format!("{why}; not taken back: {failed}"),
+                    ))
+                }
+            };
+        }
+        let headline = format!("{rollout}, and was left so");
+        let reason = format!(
+            "{why}; `traffic status`, then `traffic resume`, `traffic promote` or `traffic abort`"
+        );
+        Ok(self.end(verdict, headline, reason))
+    }
+}
