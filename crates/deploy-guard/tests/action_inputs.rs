@@ -13,7 +13,14 @@ use predicates::str::contains;
 use serde_json::Value;
 use testkit::{Nginx, Shop};
 
-const STAGES: [&str; 5] = ["preflight", "runner-check", "healthgate", "rollback", "run"];
+const STAGES: [&str; 6] = [
+    "preflight",
+    "runner-check",
+    "healthgate",
+    "traffic",
+    "rollback",
+    "run",
+];
 
 /// Inputs that are no flags: they have a place of their own in the scripts.
 const OTHERS: [&str; 14] = [

@@ -195,7 +195,9 @@ fn a_missing_or_unknown_stage_is_our_own_error() {
             .stdout("")
             .stderr(contains(complaint))
             .stderr(contains("\n::error title=deploy-guard::"))
-            .stderr(contains("preflight runner-check healthgate rollback run"));
+            .stderr(contains(
+                "preflight runner-check healthgate traffic rollback run",
+            ));
     }
     assert_eq!(job.seen(), "", "nothing was started");
     assert_eq!(job.outputs()["exit-code"], "2");

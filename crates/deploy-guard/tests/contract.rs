@@ -104,6 +104,7 @@ fn every_binary_tells_its_version_and_refuses_unknown_flags() {
         "preflight",
         "runner-check",
         "healthgate",
+        "traffic",
         "rollback",
         "deploy-guard",
     ] {

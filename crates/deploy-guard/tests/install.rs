@@ -126,6 +126,7 @@ fn setup_puts_every_command_of_its_release_on_the_path() {
         "preflight",
         "runner-check",
         "healthgate",
+        "traffic",
         "rollback",
     ] {
         run(&job, &format!("{command} 'a b'"))
@@ -187,7 +188,13 @@ fn a_link_with_the_name_of_a_stage_is_its_binary() {
     .unwrap();
     let folder = folder.display().to_string();
     assert(setup(&job, "", &[("BIN_DIR", &folder)])).code(0);
-    for stage in ["preflight", "runner-check", "healthgate", "rollback"] {
+    for stage in [
+        "preflight",
+        "runner-check",
+        "healthgate",
+        "traffic",
+        "rollback",
+    ] {
         run(&job, &format!("{stage} --version"))
             .code(0)
             .stdout(format!("{stage} 0.1.0\n"));

@@ -59,7 +59,15 @@ fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
         let Some((program, rest)) = path.split_first() else {
             continue;
         };
-        if !["preflight", "runner-check", "healthgate", "rollback"].contains(&program.as_str()) {
+        if ![
+            "preflight",
+            "runner-check",
+            "healthgate",
+            "traffic",
+            "rollback",
+        ]
+        .contains(&program.as_str())
+        {
             continue;
         }
         let text = help(program, rest, "-h");
@@ -131,6 +139,7 @@ fn each_shell_takes_its_completions_and_completes_by_them() {
         "preflight",
         "runner-check",
         "healthgate",
+        "traffic",
         "rollback",
     ] {
         run("bash", &["-n"], &at(&format!("{program}.bash")));

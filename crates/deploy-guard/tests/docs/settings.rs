@@ -297,6 +297,12 @@ fn stage(step: &Value) -> Option<String> {
     let own = [input("command"), input("args")].join("\n");
     let own = own.lines().filter(|line| !line.trim().is_empty());
     words.extend(own.map(str::to_owned));
+    if words.len() == 2 {
+        // As `action/run.sh` does.
+        let usual = [("rollback", "run"), ("traffic", "ramp")].into_iter();
+        let of_stage = usual.filter(|(of, _)| *of == stage);
+        words.extend(of_stage.map(|(_, action)| action.to_owned()));
+    }
     for row in rows() {
         let text = input(&row.input);
         if !text.is_empty() && !row.stages.iter().any(|one| one == stage) {
