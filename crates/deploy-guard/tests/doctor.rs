@@ -108,7 +108,7 @@ fn without_a_configuration_and_with_a_broken_one() {
     stops(
         &report,
         "configuration/file",
-        "preflight, runner-check, healthgate, rollback, run",
+        "preflight, runner-check, healthgate, traffic, rollback, run",
     );
     assert!(
         outcome(&report, "configuration/file")["reason"]
@@ -256,6 +256,29 @@ fn nginx_no_server_line_a_target_that_no_rollback_could_switch() {
         let (_, report) = Patient::new(&config).ask(&["--only", "target"]);
         assert_ne!(outcome(&report, what)["verdict"], "pass", "{report:#}");
     }
+}
+
+#[test]
+fn a_router_that_no_share_could_be_set_with_stops_a_ramp() {
+    let config = "version: 1\ntraffic:\n  state: s.json\n  stages: [10%, 100%]\n  nginx: { upstream-file: live.inc, blue: '127.0.0.1:18801', green: '127.0.0.1:18802', release: { url: 'http://127.0.0.1:1/', jq: .version }, test: 'true', reload: 'true' }\n";
+    let upstream = |policy: &str| {
+        format!(
+            "upstream shop {{\n    {policy}\n    server 127.0.0.1:18801;\n    server 127.0.0.1:18802 down;\n}}\n"
+        )
+    };
+    let (code, report) = Patient::new(config)
+        .write("live.inc", &upstream("least_conn;"))
+        .ask(&["--only", "router"]);
+    assert_eq!(code, 1, "{report:#}");
+    stops(&report, "router/share", "traffic");
+    let (code, report) = Patient::new(config)
+        .write("live.inc", &upstream(""))
+        .ask(&["--only", "router"]);
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(
+        outcome(&report, "router/share")["actual"],
+        "blue 100%, green 0%"
+    );
 }
 
 /// GitHub as it answers a token that may not do all; the server has a thread of its own.

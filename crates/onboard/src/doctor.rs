@@ -8,6 +8,7 @@ mod handed;
 mod machine;
 mod permission;
 mod repository;
+mod router;
 mod state;
 mod target;
 mod token;
@@ -44,6 +45,7 @@ impl cli::Stage for Stage {
         findings.extend(workflows::look(job, &repository).await);
         findings.extend(state::look(job).await);
         findings.extend(target::look(job).await);
+        findings.extend(Box::pin(router::look(job)).await);
         findings.extend(token::look(job, &repository).await);
         let found = findings.len();
         findings.retain(|finding| job.only.selects(&finding.outcome.id));

@@ -96,6 +96,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
             Who::Preflight,
             Who::RunnerCheck,
             Who::Healthgate,
+            Who::Traffic,
             Who::Rollback,
         ];
     }

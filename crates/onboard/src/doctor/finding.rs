@@ -11,15 +11,17 @@ pub(super) enum Who {
     Preflight,
     RunnerCheck,
     Healthgate,
+    Traffic,
     Rollback,
     Run,
 }
 
 /// In the order in which they are listed.
-pub(super) const ALL: [Who; 5] = [
+pub(super) const ALL: [Who; 6] = [
     Who::Preflight,
     Who::RunnerCheck,
     Who::Healthgate,
+    Who::Traffic,
     Who::Rollback,
     Who::Run,
 ];
@@ -30,6 +32,7 @@ impl Who {
             Who::Preflight => preflight::Stage::NAME,
             Who::RunnerCheck => runner_check::Stage::NAME,
             Who::Healthgate => healthgate::Stage::NAME,
+            Who::Traffic => traffic::Stage::NAME,
             Who::Rollback => rollback::Stage::NAME,
             Who::Run => "run",
         }
@@ -47,6 +50,7 @@ impl Who {
             Who::Preflight => back || !matches!(config.preflight(), Ok(None)),
             Who::RunnerCheck => !matches!(config.runner_check(), Ok(None)),
             Who::Healthgate => asks,
+            Who::Traffic => !matches!(config.traffic(), Ok(None)),
             Who::Rollback => back,
             Who::Run => !matches!(config.deploy(), Ok(None)),
         }
@@ -58,12 +62,18 @@ impl Who {
             Section::Service => &ALL,
             // What names a host cannot be used either.
             Section::Hosts => &[],
-            Section::Github => &[Who::Preflight, Who::RunnerCheck, Who::Rollback],
+            Section::Github => &[
+                Who::Preflight,
+                Who::RunnerCheck,
+                Who::Traffic,
+                Who::Rollback,
+            ],
             Section::Preflight => &[Who::Preflight],
             Section::RunnerCheck | Section::Runners => &[Who::RunnerCheck, Who::Run],
-            Section::Healthgate => &[Who::Healthgate, Who::Rollback],
+            Section::Healthgate => &[Who::Healthgate, Who::Traffic, Who::Rollback],
             Section::Rollback => &[Who::Preflight, Who::Rollback],
-            Section::Traffic | Section::Deploy => &[Who::Run],
+            Section::Traffic => &[Who::Traffic, Who::Run],
+            Section::Deploy => &[Who::Run],
         }
     }
 }

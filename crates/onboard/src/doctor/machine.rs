@@ -154,6 +154,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
         Who::Preflight,
         Who::RunnerCheck,
         Who::Healthgate,
+        Who::Traffic,
         Who::Rollback,
     ];
     let mut files: Vec<(PathBuf, Vec<Who>)> = Vec::new();
@@ -265,6 +266,7 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
             Who::Preflight,
             Who::RunnerCheck,
             Who::Healthgate,
+            Who::Traffic,
             Who::Rollback,
         ],
     )
@@ -310,6 +312,7 @@ async fn logged_in(job: &Job, name: &str, host: &Host) -> Finding {
             Who::Preflight,
             Who::RunnerCheck,
             Who::Healthgate,
+            Who::Traffic,
             Who::Rollback,
         ],
     )

@@ -3,33 +3,33 @@
 use std::time::Duration;
 
 use cli::Job;
-use config::file::Rollback;
+use cli::rollout::in_progress;
 use config::value::StateAddress;
-use model::Outcome;
+use model::{Outcome, Verdict};
 
 use super::finding::{Finding, Who};
 
 const PATIENCE: Duration = Duration::from_secs(15);
-const USERS: [Who; 2] = [Who::Preflight, Who::Rollback];
+const USERS: [Who; 3] = [Who::Preflight, Who::Traffic, Who::Rollback];
 
 pub(super) async fn look(job: &Job) -> Vec<Finding> {
     let of = |name: &str| format!("state/{name}");
-    let section = match job.config.rollback() {
-        Ok(Some(section)) => section,
+    let place = match job.config.state_address() {
+        Ok(Some(place)) => place,
         Ok(None) => return Vec::new(),
         Err(error) => {
             let outcome = Outcome::skipped(of("read"), "rollback.state", error.to_string());
             return vec![Finding::new(outcome, &USERS)];
         }
     };
-    let address = section.state.to_string();
+    let address = place.to_string();
     let mut findings = Vec::new();
     let mut add = |outcome| findings.push(Finding::new(outcome, &USERS));
     // A bucket is not written to for a question.
-    if !matches!(section.state, StateAddress::Bucket { .. }) {
-        add(writable(job, section, &address).await);
+    if !matches!(place, StateAddress::Bucket { .. }) {
+        add(writable(job, place, &address).await);
     }
-    let reading = async { job.store(&section.state)?.read().await };
+    let reading = async { job.store(place)?.read().await };
     let read = match tokio::time::timeout(PATIENCE, reading).await {
         Ok(read) => read.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -80,13 +80,21 @@ pub(super) async fn look(job: &Job) -> Vec<Finding> {
         };
         add(outcome.expected("free, or held by what is gone"));
     }
+    if let Some(rollout) = &document.rollout {
+        let outcome = Outcome {
+            verdict: Verdict::Fail,
+            ..in_progress(of("rollout").into(), rollout)
+        };
+        // A rollback takes it back.
+        findings.push(Finding::new(outcome, &[Who::Preflight, Who::Traffic]));
+    }
     findings
 }
 
 /// Whether the state could be written: its folder takes a new file, or can be made.
-async fn writable(job: &Job, section: &Rollback, address: &str) -> Outcome {
+async fn writable(job: &Job, place: &StateAddress, address: &str) -> Outcome {
     let expected = "it can be written";
-    let proving = async { job.store(&section.state)?.prove_writable().await };
+    let proving = async { job.store(place)?.prove_writable().await };
     let (actual, reason, hint) = match tokio::time::timeout(PATIENCE, proving).await {
         Ok(Ok(())) => {
             return Outcome::pass("state/write", address)
