@@ -1,4 +1,4 @@
-//! `deploy-guard demo`: the main job, for real, with nothing installed.
+//! `deploy-guard demo`: the main job and a canary, for real, with nothing installed.
 //!
 //! A shop in two colours and a router run as a process of this binary; the stages run as
 //! processes of this binary too, on files a user could have written. Exit 0 if and only if all
@@ -63,6 +63,9 @@ pub(crate) fn main(matches: &ArgMatches) -> ExitCode {
     }
 }
 
+/// Who asks the shop while a canary has its share: the comparison needs requests.
+const USERS: usize = 4;
+
 struct Demo {
     world: World,
     text: bool,
@@ -97,12 +100,30 @@ impl Demo {
         let third = world
             .stage(&["preflight", "--release", "v2"], "v2-again", self.text)
             .await?;
-        let promises = self.promises(&first, &second, &third, &live);
+        self.say("\n── 4. v3 says that it is healthy, and fails 1 request in 4: it gets 10 % of the requests ──\n");
+        world.put_on_idle_side("v3")?;
+        let users = [(); USERS].map(|()| Load::start(world.router()));
+        let ramp = [
+            "traffic",
+            "ramp",
+            "--release",
+            "v3",
+            "--config",
+            "canary.yml",
+        ];
+        let canary = world.stage(&ramp, "v3", self.text).await?;
+        for user in users {
+            user.stop().await;
+        }
+        let after = world.live_release().await;
+        let mut promises = self.promises(&first, &second, &third, &live);
+        promises.extend(self.canary_promises(&canary, &after));
         let kept = promises.iter().all(|promise| promise.kept);
         let detection = second.part("healthgate")["duration_ms"].as_u64();
         let restoration = second.part("rollback")["duration_ms"].as_u64();
         if self.text {
-            self.show(&promises, detection, restoration, &requests);
+            let ramp = canary.report["duration_ms"].as_u64();
+            self.show(&promises, (detection, restoration, ramp), &requests);
         } else {
             let checks: Vec<Value> = promises
                 .iter()
@@ -113,6 +134,7 @@ impl Demo {
                 "passed": kept,
                 "detection_ms": detection,
                 "restoration_ms": restoration,
+                "canary_ms": canary.report["duration_ms"],
                 "folder": world.kept().map(|folder| folder.display().to_string()),
                 "checks": checks,
                 "requests": {"sent": requests.sent, "failed": requests.failed, "lost": requests.lost},
@@ -123,6 +145,7 @@ impl Demo {
                     "rollback": second.part("rollback"),
                     "run": second.report,
                     "refused": third.report,
+                    "canary": canary.report,
                 },
             });
             write_stdout(&format!("{document:#}\n"));
@@ -180,11 +203,34 @@ impl Demo {
         ]
     }
 
+    fn canary_promises(&self, canary: &Ran, live: &str) -> [Promise; 2] {
+        let text = |report: &Value, key: &str| report[key].as_str().unwrap_or_default().to_owned();
+        let outcomes = canary.report["outcomes"].as_array();
+        let errors = outcomes.into_iter().flatten();
+        let errors = errors
+            .into_iter()
+            .find(|outcome| outcome["id"] == "10%/canary/errors");
+        let errors = errors.cloned().unwrap_or_default();
+        let state = self.world.state();
+        let is_back = live == "v1" && state["rollout"].is_null();
+        [
+            Promise {
+                what: "the comparison fails v3 at 10 %, although its health check passes",
+                kept: canary.code == 1 && errors["verdict"] == "fail",
+                seen: text(&errors, "reason"),
+            },
+            Promise {
+                what: "v3 has 0 % again, and v1 everything",
+                kept: is_back,
+                seen: text(&canary.report, "reason"),
+            },
+        ]
+    }
+
     fn show(
         &self,
         promises: &[Promise],
-        detection: Option<u64>,
-        restoration: Option<u64>,
+        (detection, restoration, canary): (Option<u64>, Option<u64>, Option<u64>),
         requests: &world::Requests,
     ) {
         self.say("\n── The step summary of the deployment of v2, as GitHub would show it ──\n\n");
@@ -199,9 +245,10 @@ impl Demo {
         }
         let ms = |time: Option<u64>| time.map_or("unknown".to_owned(), |ms| format!("{ms} ms"));
         self.say(&format!(
-            "\n  detection    {}\n  restoration  {}\n",
+            "\n  detection    {}\n  restoration  {}\n  canary       {}, with its way back\n",
             ms(detection),
-            ms(restoration)
+            ms(restoration),
+            ms(canary)
         ));
         self.say(&format!(
             "  requests     {} sent meanwhile, {} failed by v2, {} lost\n",

@@ -1,9 +1,12 @@
 //! The demo's own servers: a small shop in two colours, and a router before it.
 //!
 //! They read what they are from files, as a deployment changes them: a colour's release from
-//! `<colour>/release`, the router's colour from `router/live`.
+//! `<colour>/release`, the router's colour from `router/live`, or the percentage of green from
+//! `router/share`. The router writes `router/access.log`.
 
 use std::convert::Infallible;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,9 +22,11 @@ use hyper_util::rt::TokioIo;
 use model::ExitCode;
 use tokio::net::TcpListener;
 
-/// The release whose readiness lies.
-pub(crate) const BAD: &str = "v2";
-/// One in this many requests to the bad release fails.
+/// The release that is not ready, and says 200 all the same.
+const BAD: &str = "v2";
+/// The release that says that it is healthy, and is not.
+const LIAR: &str = "v3";
+/// One in this many requests to one of them fails.
 const FAILS_EVERY: u32 = 4;
 
 type Answer = Response<Full<Bytes>>;
@@ -75,13 +80,39 @@ async fn serve(folder: &Path) -> std::io::Result<()> {
         .tls_certs_only([])
         .build();
     let client = client.map_err(std::io::Error::other)?;
+    let requests = Arc::new(AtomicU32::new(0));
     accept(listener, move |path| {
-        let (client, live) = (client.clone(), read(&folder.join("router/live")));
-        let address = read(&folder.join(live).join("address"));
-        async move { forward(&client, &address, &path).await }
+        let (client, folder) = (client.clone(), folder.clone());
+        let side = side(&folder, requests.fetch_add(1, Ordering::Relaxed));
+        async move {
+            let address = read(&folder.join(&side).join("address"));
+            let answer = forward(&client, &address, &path).await;
+            let line = format!(
+                "{{\"side\": \"{side}\", \"status\": {}}}\n",
+                answer.status().as_u16()
+            );
+            // A log that cannot be written is no reason not to answer.
+            let _ = log(&folder.join("router/access.log"), &line);
+            answer
+        }
     })
     .await;
     Ok(())
+}
+
+/// The colour that gets this request. A share is spread evenly: each hundred requests have it.
+fn side(folder: &Path, request: u32) -> String {
+    let Ok(share) = read(&folder.join("router/share")).parse::<u32>() else {
+        return read(&folder.join("router/live"));
+    };
+    let nth = request % 100;
+    let is_greens = (nth + 1) * share / 100 > nth * share / 100;
+    if is_greens { "green" } else { "blue" }.to_owned()
+}
+
+fn log(path: &Path, line: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(line.as_bytes())
 }
 
 async fn bind(folder: &Path, name: &str) -> std::io::Result<TcpListener> {
@@ -115,9 +146,10 @@ where
     }
 }
 
-/// What a release of the shop answers. The bad one is up, says 200, and lies.
+/// What a release of the shop answers.
 fn shop(path: &str, release: &str, request: u32) -> Answer {
     let bad = release == BAD;
+    let fails = bad || release == LIAR;
     match path {
         "/health/ready" => {
             let status = if bad { "degraded" } else { "healthy" };
@@ -127,7 +159,7 @@ fn shop(path: &str, release: &str, request: u32) -> Answer {
             )
         }
         "/api/v1/version" => json(200, &format!(r#"{{"version": "{release}"}}"#)),
-        _ if bad && request.is_multiple_of(FAILS_EVERY) => {
+        _ if fails && request.is_multiple_of(FAILS_EVERY) => {
             json(500, r#"{"error": "out of stock"}"#)
         }
         _ => json(

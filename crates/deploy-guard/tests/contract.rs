@@ -190,6 +190,7 @@ fn the_demo_keeps_its_promises_and_its_files_fit_their_schemas() {
     assert_eq!(demo["passed"], true);
     assert!(demo["restoration_ms"].as_u64().unwrap() < 2000);
     assert!(demo["detection_ms"].as_u64().unwrap() > 0);
+    assert!(demo["canary_ms"].as_u64().unwrap() < 30_000);
     let reports = validator("report.schema.json");
     for (name, report) in demo["reports"].as_object().unwrap() {
         assert!(reports.is_valid(report), "{name}: {report}");

@@ -32,6 +32,34 @@ mv router/live.new router/live
 echo "$RELEASE is live on $target"
 "#;
 
+/// Gives $SHARE percent of the requests to $SIDE; without a share it prints that of $SIDE.
+const WEIGH: &str = r#"#!/bin/sh
+set -eu
+of_green() {
+  if [ -e router/share ]; then cat router/share
+  elif [ "$(cat router/live)" = green ]; then echo 100
+  else echo 0; fi
+}
+if [ -z "${SHARE:-}" ]; then
+  if [ "$SIDE" = green ]; then of_green; else echo $((100 - $(of_green))); fi
+  exit
+fi
+green=$SHARE
+if [ "$SIDE" = blue ]; then green=$((100 - SHARE)); fi
+case $green in
+  0) live=blue ;;
+  100) live=green ;;
+  *)
+    printf '%s' "$green" >router/share.new
+    mv router/share.new router/share
+    exit
+    ;;
+esac
+printf '%s' "$live" >router/live.new
+mv router/live.new router/live
+rm -f router/share
+"#;
+
 pub(crate) struct World {
     folder: PathBuf,
     /// Removes the folder at the end, unless it is kept.
@@ -98,7 +126,11 @@ impl World {
             .spawn()?;
         let router = wait_for(&folder.join("router/address"))?;
         put(&folder, "deploy.sh", DEPLOY)?;
+        put(&folder, "weigh.sh", WEIGH)?;
         put(&folder, "deploy-guard.yml", &configuration(&router))?;
+        let address = |colour: &str| wait_for(&folder.join(colour).join("address"));
+        let canary = canary(&router, &address("blue")?, &address("green")?);
+        put(&folder, "canary.yml", &canary)?;
         Ok(World {
             folder,
             temporary,
@@ -177,6 +209,14 @@ impl World {
             .unwrap_or_else(|why| why.to_string())
     }
 
+    /// Puts a release on the colour that has no requests.
+    pub(crate) fn put_on_idle_side(&self, release: &str) -> Result<(), Error> {
+        let live = std::fs::read_to_string(self.folder.join("router/live"))?;
+        let idle = if live == "blue" { "green" } else { "blue" };
+        put(&self.folder, &format!("{idle}/release"), release)?;
+        Ok(())
+    }
+
     pub(crate) fn state(&self) -> Value {
         read_json(&self.folder.join("state.json"))
     }
@@ -206,6 +246,38 @@ rollback:
     current: cat "$(cat router/live)/release"
 deploy:
   command: sh ./deploy.sh
+"#
+    )
+}
+
+/// The configuration of the canary: what its router counts decides, for its health lies.
+fn canary(router: &str, blue: &str, green: &str) -> String {
+    format!(
+        r#"version: 1
+service: shop
+healthgate:
+  policy: {{ interval: 100ms, timeout: 1s, success-threshold: 3, failure-limit: 2, deadline: 30s }}
+  http:
+    - name: ready
+      url: http://{router}/health/ready
+      jq: .status == "healthy"
+  canary:
+    interval: 500ms
+    deadline: 30s
+    metrics: [{{ name: errors, kind: ratio, tolerance: 2 }}]
+    access-log: {{ file: router/access.log, format: json, side: {{ field: side, canary: green, stable: blue }} }}
+rollback:
+  state: state.json
+  command: {{ run: sh ./deploy.sh, current: cat "$(cat router/live)/release" }}
+traffic:
+  stages: [10%, 100%]
+  stage-duration: 30s
+  command:
+    set: sh ./weigh.sh
+    get: sh ./weigh.sh
+    blue: {blue}
+    green: {green}
+    release: {{ url: http://{router}/api/v1/version, jq: .version }}
 "#
     )
 }
