@@ -16,10 +16,10 @@ const POLL: Duration = Duration::from_secs(5);
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Flags {
     /// The cluster, by name or ARN
-    #[arg(long, value_name = "CLUSTER")]
+    #[arg(long, value_name = "NAME")]
     cluster: String,
     /// The service, by name or ARN
-    #[arg(long, value_name = "SERVICE")]
+    #[arg(long, value_name = "NAME")]
     service: String,
     /// The region. Default: that of the environment or the profile
     #[arg(long, value_name = "REGION")]

@@ -68,7 +68,7 @@ const EXAMPLES: &str = "Examples:
   traffic promote
   traffic abort --reason 'checkout fails'
   traffic resume
-  traffic gate --cluster shop --service web --wait 10m --release v1.2.4
+  traffic gate --cluster shop --service web --wait 10m
 
 Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
 
