@@ -23,6 +23,8 @@ pub(crate) struct Pair {
     pub(crate) sides: BTreeMap<Place, Side>,
     /// The share that `release` has by the configuration, the largest of all places.
     pub(crate) share: Share,
+    /// The smallest of them: a switch that some places did not take is not done.
+    pub(crate) least: Share,
 }
 
 /// What must be known of the side that is left.
@@ -76,6 +78,7 @@ pub(crate) async fn pair(
                     stable: stable.clone(),
                     sides: BTreeMap::new(),
                     share,
+                    least: share,
                 });
                 if pair.release != release || pair.stable != stable {
                     let reason = format!(
@@ -86,6 +89,7 @@ pub(crate) async fn pair(
                     return Err(refused("places-differ", &release, reason, hint));
                 }
                 pair.share = pair.share.max(share);
+                pair.least = pair.least.min(share);
                 pair.sides.insert(place.clone(), side);
             }
             Err(outcome) => failed.push((place, outcome)),

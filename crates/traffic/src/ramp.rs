@@ -89,7 +89,7 @@ async fn begin(
     if let Some(outcome) = choose::unhealthy(&work, &*router, &pair, gate.as_ref()).await {
         return session.give_up(lease, vec![outcome]).await;
     }
-    if pair.share.is_all() {
+    if pair.least.is_all() {
         let outcome =
             Outcome::pass("share/100%", &pair.release).actual("it has all requests already");
         return session.give_up(lease, vec![outcome]).await;

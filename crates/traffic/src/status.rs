@@ -144,8 +144,10 @@ async fn look(router: &dyn Router, place: &Place, recorded: Option<&Rollout>) ->
         .hint("`traffic set SHARE --release R` sets a share and proves it")
     };
     let row = Side::BOTH.into_iter().flat_map(|side| {
+        // Where nothing was recognised, nothing was observed.
         let observed = answers
             .as_ref()
+            .filter(|answers| answers.blue + answers.green > 0)
             .map(|answers| answers.share(side).to_string());
         [
             place.to_string(),
