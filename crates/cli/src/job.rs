@@ -57,6 +57,12 @@ impl Job {
         self.config.service().ok().flatten().map(str::to_owned)
     }
 
+    /// A name for the workflow run, as the history keeps it.
+    pub fn run_name(&self) -> Option<String> {
+        let run = self.actions.run_id.as_ref()?;
+        Some(format!("{run}/{}", self.actions.run_attempt.unwrap_or(1)))
+    }
+
     /// Who is acting, for a person to ask.
     pub fn actor(&self) -> String {
         let who = self.actions.actor.as_deref();

@@ -14,6 +14,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// How often GitHub is asked for the run that holds it.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
+/// How often a lease that is held for long is renewed, as a part of its time.
+const RENEWALS: u32 = 4;
+
 /// The lease that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
@@ -23,6 +26,21 @@ pub struct Wanted<'a> {
     pub wait: Span,
     /// How long the lease lasts.
     pub ttl: Span,
+}
+
+/// Renews a lease of this time for as long as it is awaited; ends where the lease is lost, with the
+/// reason.
+pub async fn keep_lease(ttl: Duration, renew: impl AsyncFn() -> Result<(), Error>) -> Error {
+    let pause = (ttl / RENEWALS).max(Duration::from_millis(100));
+    loop {
+        tokio::time::sleep(pause).await;
+        match renew().await {
+            Ok(()) => {}
+            Err(error @ Error::Lost { .. }) => return error,
+            // It is tried again; until the lease is over no other operation may act.
+            Err(error) => tracing::warn!("the lock was not renewed: {error}"),
+        }
+    }
 }
 
 impl Job {

@@ -36,7 +36,7 @@ pub use help::exemplified;
 pub use inputs::sha256;
 pub use interrupt::{Interrupt, Signal};
 pub use job::{Job, Only};
-pub use lease::Wanted;
+pub use lease::{Wanted, keep_lease};
 pub use model::glob;
 pub use progress::Progress;
 pub use publish::{Publisher, write_stdout};

@@ -1,14 +1,9 @@
 //! The lease of a whole deployment, of which a record and a rollback are parts.
 
-use std::time::Duration;
-
 use cli::{Failure, Job};
-use state::{Error, Store, Within};
+use state::{Store, Within};
 
 use crate::session::Session;
-
-/// How often a lease that is held for long is renewed, as a part of its time.
-const RENEWALS: u32 = 4;
 
 /// Takes the lease for `operation`; `None` where no rollback is configured, and so no state.
 pub async fn hold(job: &Job, operation: &str) -> Result<Option<Within>, Failure> {
@@ -33,17 +28,8 @@ pub async fn keep(job: &Job) -> Failure {
         return std::future::pending().await;
     };
     let ttl = section.lock_ttl.get();
-    let pause = (ttl / RENEWALS).max(Duration::from_millis(100));
-    loop {
-        tokio::time::sleep(pause).await;
-        let renewed = async { job.store(&section.state)?.renew(&within.lease, ttl).await };
-        match renewed.await {
-            Ok(()) => {}
-            Err(error @ Error::Lost { .. }) => return Failure::from(error),
-            // It is tried again; until the lease is over no other operation may act.
-            Err(error) => tracing::warn!("the lock was not renewed: {error}"),
-        }
-    }
+    let renew = async || job.store(&section.state)?.renew(&within.lease, ttl).await;
+    Failure::from(cli::keep_lease(ttl, renew).await)
 }
 
 /// Gives the lease back at the end of the operation.

@@ -214,7 +214,7 @@ pub async fn record(job: &Job, flags: &Flags) -> Result<Report, Failure> {
     if let Some(mut journal) = session.store.unfinished(ROLLBACK).await? {
         journal.end("superseded").await?;
     }
-    let run = session.run_name();
+    let run = session.job.run_name();
     session
         .store
         .release(&lease, |document| {

@@ -1,7 +1,5 @@
 //! What every subcommand needs: the section, the store, who we are, and how errors end.
 
-use std::rc::Rc;
-
 use cli::{Failure, Job, Wanted};
 use config::file::{Healthgate, Rollback};
 use jiff::Timestamp;
@@ -52,18 +50,7 @@ impl<'a> Session<'a> {
 
     /// What a target may know; `known` is what the state contains about each release.
     pub(crate) fn context<'c>(&'c self, places: &'c Places, known: Vec<Entry>) -> Context<'c> {
-        let job = self.job;
-        Context {
-            config: &job.config,
-            env: &job.env,
-            redactor: &job.redactor,
-            places,
-            release: job.release.as_deref(),
-            repository: job.actions.repository.as_deref(),
-            known,
-            github: Rc::new(|token_env, timeout, until| job.github(token_env, timeout, until)),
-            say: Rc::new(|text| job.progress.say(text)),
-        }
+        operation::context(self.job, places, known)
     }
 
     /// Takes the lease, as [`Job::acquire`] does.
@@ -78,15 +65,6 @@ impl<'a> Session<'a> {
             ttl: self.section.lock_ttl,
         };
         self.job.acquire(&self.store, &wanted, prepare).await
-    }
-
-    /// A name for the workflow run, as the history keeps it.
-    pub(crate) fn run_name(&self) -> Option<String> {
-        let run = self.job.actions.run_id.as_ref()?;
-        Some(format!(
-            "{run}/{}",
-            self.job.actions.run_attempt.unwrap_or(1)
-        ))
     }
 
     /// Text that goes into the state or the journal: without secrets.

@@ -4,15 +4,18 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use cli::Job;
 use config::file::Healthgate;
 use config::value::{Share, Side};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use model::{Id, Outcome};
 use operation::shares::sides::{BothSides, ask_all};
 use operation::shares::work::Work;
 use operation::standby;
 use place::Place;
 use router::{Health, Router};
+use state::{Phase, Rollout};
 
 /// A release and the one beside it.
 #[derive(Clone, Debug)]
@@ -25,6 +28,29 @@ pub(crate) struct Pair {
     pub(crate) share: Share,
     /// The smallest of them: a switch that some places did not take is not done.
     pub(crate) least: Share,
+}
+
+impl Pair {
+    /// As the state has it when it begins.
+    pub(crate) fn rollout(&self, job: &Job, share: Share, stages: Vec<Share>) -> Rollout {
+        let now = Timestamp::now();
+        Rollout {
+            release: self.release.clone(),
+            stable: self.stable.clone(),
+            share,
+            sides: { self.sides.iter() }
+                .map(|(place, side)| (place.to_string(), *side))
+                .collect(),
+            stages,
+            phase: Phase::Setting,
+            promoted: None,
+            abort: None,
+            started: now,
+            changed: now,
+            by: job.actor(),
+            run: job.run_name(),
+        }
+    }
 }
 
 /// What must be known of the side that is left.

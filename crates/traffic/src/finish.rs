@@ -29,7 +29,7 @@ pub(crate) async fn finish(
     rollout: &Rollout,
     mut found: Found,
 ) -> Result<Report, Failure> {
-    let run = session.run_name();
+    let run = session.job.run_name();
     let recorded = session.store.update(Some(lease), |document| {
         document.rollout = None;
         // Whether it is good is for `rollback record` to say, unless that is known.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use cli::{Failure, Job};
 use config::file::OnInconclusiveStage;
 use config::value::Share;
-use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
 use operation::shares::work::{ChangeEnd, ShareChange, Work};
 use router::Router;
@@ -94,23 +93,7 @@ async fn begin(
             Outcome::pass("share/100%", &pair.release).actual("it has all requests already");
         return session.give_up(lease, vec![outcome]).await;
     }
-    let now = Timestamp::now();
-    let rollout = Rollout {
-        release: pair.release.clone(),
-        stable: pair.stable.clone(),
-        share: pair.share,
-        sides: { pair.sides.iter() }
-            .map(|(place, side)| (place.to_string(), *side))
-            .collect(),
-        stages,
-        phase: Phase::Setting,
-        promoted: None,
-        abort: None,
-        started: now,
-        changed: now,
-        by: session.job.actor(),
-        run: session.run_name(),
-    };
+    let rollout = pair.rollout(session.job, pair.share, stages);
     session.begin_rollout(lease, &rollout).await?;
     let ramp = Ramp::new(session, &work, &*router, lease, rollout, flags.no_wait);
     ramp.up().await
@@ -184,13 +167,8 @@ impl<'a> Ramp<'a> {
                 if self.no_wait {
                     return self.waits().await;
                 }
-                match self.wait_until(share).await? {
-                    Waited::Promoted => {}
-                    Waited::Failed(judged) => return self.worse(judged).await,
-                    Waited::Disturbed(disturbed) => return self.disturbed(disturbed).await,
-                    Waited::Lost(error) => return self.lost(error).await,
-                    Waited::Requested(request) => return self.requested(&request).await,
-                    Waited::Interrupted => return self.interrupted().await,
+                if let Some(report) = self.permitted(share).await? {
+                    return Ok(report);
                 }
             }
             if let Some(report) = Box::pin(self.stage(share)).await? {
@@ -335,14 +313,7 @@ impl<'a> Ramp<'a> {
                     return self.waits().await.map(Some);
                 }
                 let beyond = Share::from_steps(share.steps() + 1);
-                Ok(match self.wait_until(beyond).await? {
-                    Waited::Promoted => None,
-                    Waited::Failed(judged) => Some(self.worse(judged).await?),
-                    Waited::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
-                    Waited::Lost(error) => Some(self.lost(error).await?),
-                    Waited::Requested(request) => Some(self.requested(&request).await?),
-                    Waited::Interrupted => Some(self.interrupted().await?),
-                })
+                self.permitted(beyond).await
             }
             OnInconclusiveStage::Continue if self.rollout.share.is_all() => {
                 let why = Why {
@@ -396,6 +367,18 @@ impl<'a> Ramp<'a> {
                 return Ok(request);
             }
         }
+    }
+
+    /// Waits until it may have this share; a report where the ramp is over before.
+    async fn permitted(&mut self, share: Share) -> Result<Option<Report>, Failure> {
+        Ok(match self.wait_until(share).await? {
+            Waited::Promoted => None,
+            Waited::Failed(judged) => Some(self.worse(judged).await?),
+            Waited::Disturbed(disturbed) => Some(self.disturbed(disturbed).await?),
+            Waited::Lost(error) => Some(self.lost(error).await?),
+            Waited::Requested(request) => Some(self.requested(&request).await?),
+            Waited::Interrupted => Some(self.interrupted().await?),
+        })
     }
 
     async fn wait_until(&mut self, share: Share) -> Result<Waited, Failure> {

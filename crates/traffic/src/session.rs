@@ -1,7 +1,5 @@
 //! What every subcommand needs: the section, the state, the rollout in progress.
 
-use std::time::Duration;
-
 use cli::{Failure, Job, Wanted};
 use config::file::Traffic;
 use config::value::Span;
@@ -9,9 +7,6 @@ use jiff::Timestamp;
 use model::{Outcome, Report};
 use operation::shares::work::{TRAFFIC, Work};
 use state::{Document, Lease, Rollout, Store};
-
-/// How often a lease that is held for long is renewed, as a part of its time.
-const RENEWALS: u32 = 4;
 
 /// A job with its `traffic:` section.
 pub(crate) struct Session<'a> {
@@ -74,16 +69,7 @@ impl<'a> Session<'a> {
     /// Renews the lease for as long as it is awaited; ends where the lease is lost, with the reason.
     pub(crate) async fn keep(&self, lease: &Lease) -> state::Error {
         let ttl = self.section.lock_ttl.get();
-        let pause = (ttl / RENEWALS).max(Duration::from_millis(100));
-        loop {
-            tokio::time::sleep(pause).await;
-            match self.store.renew(lease, ttl).await {
-                Ok(()) => {}
-                Err(error @ state::Error::Lost { .. }) => return error,
-                // It is tried again; until the lease is over no other operation may act.
-                Err(error) => tracing::warn!("the lock was not renewed: {error}"),
-            }
-        }
+        cli::keep_lease(ttl, async || self.store.renew(lease, ttl).await).await
     }
 
     /// The same without waiting for another holder.
@@ -136,15 +122,6 @@ impl<'a> Session<'a> {
     ) -> Result<Report, Failure> {
         self.release(lease).await?;
         Ok(self.report(outcomes))
-    }
-
-    /// A name for the workflow run, as the history keeps it.
-    pub(crate) fn run_name(&self) -> Option<String> {
-        let run = self.job.actions.run_id.as_ref()?;
-        Some(format!(
-            "{run}/{}",
-            self.job.actions.run_attempt.unwrap_or(1)
-        ))
     }
 
     pub(crate) async fn release(&self, lease: &Lease) -> Result<(), Failure> {

@@ -2,13 +2,12 @@
 
 use cli::{Failure, Job};
 use config::value::{Share, Side};
-use jiff::Timestamp;
 use model::{Outcome, Report, Verdict};
 use operation::shares::work::{ChangeEnd, ShareChange, Work};
 use router::Router;
 use state::{Document, Lease, Phase, Rollout};
 
-use crate::choose::{self, Beside, Goal, Pair};
+use crate::choose::{self, Beside, Goal};
 use crate::finish;
 use crate::found::Found;
 use crate::plan;
@@ -150,7 +149,8 @@ async fn under(
             }
         }
     }
-    let rollout = begun(session, &pair, wish.share);
+    let share = wish.share.max(pair.share);
+    let rollout = pair.rollout(session.job, share, vec![wish.share]);
     session.begin_rollout(lease, &rollout).await?;
     let change = ShareChange {
         before: pair.share,
@@ -158,26 +158,6 @@ async fn under(
         restores: true,
     };
     make(session, &work, &*router, lease, &rollout, change).await
-}
-
-fn begun(session: &Session<'_>, pair: &Pair, share: Share) -> Rollout {
-    let now = Timestamp::now();
-    Rollout {
-        release: pair.release.clone(),
-        stable: pair.stable.clone(),
-        share: share.max(pair.share),
-        sides: { pair.sides.iter() }
-            .map(|(place, side)| (place.to_string(), *side))
-            .collect(),
-        stages: vec![share],
-        phase: Phase::Setting,
-        promoted: None,
-        abort: None,
-        started: now,
-        changed: now,
-        by: session.job.actor(),
-        run: session.run_name(),
-    }
 }
 
 /// The change, and what is written down of it.

@@ -2,7 +2,6 @@
 //! the way back to the stable release.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cli::{Failure, Job};
@@ -93,18 +92,7 @@ impl<'a> Work<'a> {
 
     /// What a router may know of the job that uses it.
     pub fn context(&self) -> Context<'_> {
-        let job = self.job;
-        Context {
-            config: &job.config,
-            env: &job.env,
-            redactor: &job.redactor,
-            places: &self.places,
-            release: job.release.as_deref(),
-            repository: job.actions.repository.as_deref(),
-            known: self.known.clone(),
-            github: Rc::new(|token_env, timeout, until| job.github(token_env, timeout, until)),
-            say: Rc::new(|text| job.progress.say(text)),
-        }
+        crate::context::context(self.job, &self.places, self.known.clone())
     }
 
     pub fn router<'c>(&'c self, context: &Context<'c>) -> Result<Box<dyn Router + 'c>, Failure> {
