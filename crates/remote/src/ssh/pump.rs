@@ -101,6 +101,14 @@ impl Opening {
     }
 }
 
+/// The opening that the host was asked for.
+struct Asked {
+    order: Opening,
+    since: Instant,
+    /// How many sessions of ours took a place there at that time, also those being closed.
+    beside: usize,
+}
+
 /// A connection with all that goes on in it.
 pub(super) struct Pump {
     link: Link,
@@ -111,7 +119,7 @@ pub(super) struct Pump {
     /// How long the login took: what this host needs for a few words.
     patience: Duration,
     waiting: VecDeque<Opening>,
-    opening: Option<(Opening, Instant)>,
+    opening: Option<Asked>,
     pulse: Pulse,
     /// The pulse's channel is being closed, so that a command finds its place.
     yielding: bool,
@@ -162,7 +170,7 @@ impl Pump {
         self.open.store(false, Ordering::Release);
         // Whatever was not begun may be asked elsewhere; what was begun is lost.
         let lost = "the connection broke";
-        if let Some((order, _)) = self.opening.take() {
+        if let Some(Asked { order, .. }) = self.opening.take() {
             order.refuse(self.unopened(lost.to_owned()));
         }
         for order in self.waiting.drain(..) {
@@ -310,9 +318,14 @@ impl Pump {
 
     fn turn_opening(&mut self) -> bool {
         if self.opening.is_none() {
-            self.opening = self.next().map(|order| (order, Instant::now()));
+            let beside = self.commands.len() + self.closing.len();
+            self.opening = self.next().map(|order| Asked {
+                order,
+                since: Instant::now(),
+                beside,
+            });
         }
-        let Some((order, _)) = &self.opening else {
+        let Some(Asked { order, .. }) = &self.opening else {
             return false;
         };
         let session = &self.link.session;
@@ -323,8 +336,8 @@ impl Pump {
         let Some(opened) = opened.transpose() else {
             return false;
         };
-        if let Some((order, _)) = self.opening.take() {
-            self.opened(order, opened);
+        if let Some(asked) = self.opening.take() {
+            self.opened(asked, opened);
         }
         true
     }
@@ -342,8 +355,9 @@ impl Pump {
         self.waiting.remove(at)
     }
 
-    fn opened(&mut self, order: Opening, opened: Result<Channel, LinkError>) {
+    fn opened(&mut self, asked: Asked, opened: Result<Channel, LinkError>) {
         self.proven |= opened.is_ok();
+        let Asked { order, beside, .. } = asked;
         match (order, opened) {
             (Opening::Command(order), Ok(channel)) => {
                 self.commands.push(Command::new(channel, order));
@@ -362,11 +376,10 @@ impl Pump {
             },
             (Opening::Pulse(_), Ok(channel)) => self.pulse.opened(channel),
             (Opening::Pulse(_), Err(broken)) if broken.refused => self.pulse.refused(),
-            // The host lets fewer run at a time than we thought.
-            (order @ Opening::Command(_), Err(broken))
-                if broken.refused && !self.commands.is_empty() =>
-            {
-                self.most = self.commands.len();
+            // The host lets fewer run at a time than we thought. Those that took the places may have ended
+            // while its refusal was on the way.
+            (order @ Opening::Command(_), Err(broken)) if broken.refused && beside > 0 => {
+                self.most = self.most.min(beside);
                 self.waiting.push_front(order);
             }
             (order @ Opening::Command(_), Err(broken)) if broken.refused => {
@@ -418,7 +431,7 @@ impl Pump {
         while let Some(at) = self.commands.iter().position(late) {
             self.end_command(at, Ok(Exit::TimedOut));
         }
-        if let Some((order, since)) = &self.opening {
+        if let Some(Asked { order, since, .. }) = &self.opening {
             let late = order.deadline() <= now || !order.is_wanted();
             let others_wait = !self.waiting.is_empty() && since.elapsed() > self.patience;
             if late || others_wait {
@@ -428,7 +441,7 @@ impl Pump {
             if late
                 && self.commands.is_empty()
                 && self.tunnels.is_empty()
-                && let Some((order, _)) = self.opening.take()
+                && let Some(Asked { order, .. }) = self.opening.take()
             {
                 let late = order.late();
                 order.refuse(late);
