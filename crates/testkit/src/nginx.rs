@@ -113,9 +113,11 @@ impl Nginx {
         self.read(&upstream_block(live));
     }
 
-    /// Lets it read another upstream file.
+    /// Lets it read another upstream file; done when the workers of before accept no connection any more,
+    /// which is 100 ms and more after the reload.
     pub fn read(&self, upstream: &str) {
         fs::write(self.upstream_file(), upstream).expect("the file can be written");
+        let before = self.workers();
         let status = Command::new("sh")
             .args(["-c", &self.reload_command()])
             .status();
@@ -123,6 +125,29 @@ impl Nginx {
             status.is_ok_and(|status| status.success()),
             "nginx did not reload"
         );
+        let left = || {
+            let accepting = self.workers();
+            !before.iter().any(|worker| accepting.contains(worker))
+        };
+        let settled = crate::wait_until(Duration::from_secs(20), left);
+        assert!(
+            settled,
+            "workers of before the reload still accept connections"
+        );
+    }
+
+    /// The ids of the workers that accept connections.
+    fn workers(&self) -> Vec<String> {
+        let master = self.process.pid();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
+        let children = children.unwrap_or_default();
+        let accepts = |id: &&str| {
+            let title = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let title = String::from_utf8_lossy(&title).into_owned();
+            !title.is_empty() && !title.contains("shutting down")
+        };
+        let workers = children.split_whitespace().filter(accepts);
+        workers.map(str::to_owned).collect()
     }
 
     /// The process, to stop or signal it.
