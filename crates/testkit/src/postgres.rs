@@ -97,18 +97,21 @@ impl Postgres {
         &self.process
     }
 
-    /// Runs one statement.
-    pub fn sql(&self, statement: &str) {
-        let ran = self
-            .client("psql")
-            .args(["-v", "ON_ERROR_STOP=1", "-c", statement])
-            .output();
+    /// Runs statements, in one transaction if there are several.
+    pub fn sql(&self, statements: &str) {
+        self.sql_in("postgres", statements);
+    }
+
+    /// The same in another database; what the last statement returns, a line a row, with `|` between
+    /// the cells.
+    pub fn sql_in(&self, database: &str, statements: &str) -> String {
+        let mut psql = self.client("psql");
+        psql.args(["-d", database, "-qAt", "-v", "ON_ERROR_STOP=1"]);
+        let ran = psql.args(["-c", statements]).output();
         let ran = ran.expect("psql can be started");
-        assert!(
-            ran.status.success(),
-            "{}",
-            String::from_utf8_lossy(&ran.stderr)
-        );
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{statements}: {said}");
+        String::from_utf8_lossy(&ran.stdout).into_owned()
     }
 
     /// A dump of everything in PostgreSQL's own format.

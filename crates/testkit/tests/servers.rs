@@ -5,7 +5,7 @@
 use std::net::TcpStream;
 use std::process::Command;
 
-use testkit::{Nginx, Prism, Registry, Shop, Sshd, get, request, tool};
+use testkit::{MariaDb, Nginx, Postgres, Prism, Registry, Shop, Sshd, get, request, tool};
 
 #[test]
 fn nginx_serves_the_colour_it_was_switched_to() {
@@ -108,6 +108,26 @@ fn a_registry_keeps_what_is_pushed_and_a_private_one_asks_who_wants_it() {
     private.push("acme/shop", "v1", "linux/amd64");
     let url = format!("http://{}/v2/acme/shop/manifests/v1", private.address());
     assert_eq!(get(&url).unwrap().status, 401);
+}
+
+#[test]
+fn databases_answer_and_are_gone_afterwards() {
+    let postgres = Postgres::listening("host all all 127.0.0.1/32 trust", None);
+    postgres.sql("create database shop");
+    let told = postgres.sql_in(
+        "shop",
+        "create table t (a int, b text); select 1, current_database()",
+    );
+    assert_eq!(told, "1|shop\n");
+    let mariadb = MariaDb::start();
+    let told = mariadb.sql("create database shop; use shop; select 1, database()");
+    assert_eq!(told, "1\tshop\n");
+    let ports = [postgres.port(), mariadb.port()];
+    drop((postgres, mariadb));
+    for port in ports {
+        let refused = TcpStream::connect(("127.0.0.1", port)).is_err();
+        assert!(refused, "a database outlived its value");
+    }
 }
 
 #[test]
