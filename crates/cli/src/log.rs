@@ -17,6 +17,7 @@ const OURS: &[&str] = &[
     "cli",
     "config",
     "deploy_guard",
+    "database",
     "document",
     "dotenv",
     "engine",

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -11,17 +13,46 @@ use crate::stream::Stream;
 /// Ends with an error after so many bytes were read.
 pub struct Limited {
     stream: Stream,
-    left: usize,
+    allowance: Allowance,
+}
+
+/// How much a server may say until it is asked something else.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    left: Arc<AtomicUsize>,
     most: usize,
+}
+
+impl Allowance {
+    /// It was asked something else: all of it again.
+    pub fn renew(&self) {
+        self.left.store(self.most, Ordering::Relaxed);
+    }
+
+    /// Whether the server said more than it may.
+    pub fn is_used_up(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
+
+    fn take(&self, bytes: usize) {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left
+            .store(left.saturating_sub(bytes), Ordering::Relaxed);
+    }
 }
 
 impl Limited {
     pub fn new(stream: Stream, most: usize) -> Limited {
+        let left = Arc::new(AtomicUsize::new(most));
         Limited {
             stream,
-            left: most,
-            most,
+            allowance: Allowance { left, most },
         }
+    }
+
+    /// To renew it.
+    pub fn allowance(&self) -> Allowance {
+        self.allowance.clone()
     }
 }
 
@@ -31,14 +62,14 @@ impl AsyncRead for Limited {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.left == 0 {
-            let text = format!("it says more than {} KiB", self.most >> 10);
+        if self.allowance.is_used_up() {
+            let text = format!("it says more than {} KiB", self.allowance.most >> 10);
             return Poll::Ready(Err(io::Error::other(text)));
         }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         // A little more than the limit fits into the reader's own buffer.
-        self.left = self.left.saturating_sub(buffer.filled().len() - before);
+        self.allowance.take(buffer.filled().len() - before);
         polled
     }
 }

@@ -1,26 +1,20 @@
 //! A PostgreSQL server: it accepts connections, lets us in, and answers a query.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use config::file::{PostgresProbe, PostgresTls};
+use config::file::PostgresProbe;
+use database::tls::{Tls, ssl_mode};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use model::text::excerpt;
 use model::{Secret, Verdict};
 use net::Place;
 use net::limited::Limited;
-use net::tls::{Settings, Trust, server_name};
+use net::tls::server_name;
 use net::{Endpoint, Problem, Route};
 use rustls_pki_types::ServerName;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::error::{DbError, SqlState};
-use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
 
 use crate::addresses::ask_every;
 use crate::error::Error;
@@ -118,13 +112,7 @@ impl Postgres {
         let mut config = Config::new();
         config.user(self.probe.user.as_deref().unwrap_or("postgres"));
         config.application_name("deploy-guard");
-        config.ssl_mode(match self.probe.tls {
-            PostgresTls::Disable => SslMode::Disable,
-            PostgresTls::Prefer => SslMode::Prefer,
-            PostgresTls::Require | PostgresTls::VerifyCa | PostgresTls::VerifyFull => {
-                SslMode::Require
-            }
-        });
+        config.ssl_mode(ssl_mode(self.probe.tls));
         if let Some(password) = &self.password {
             config.password(password.expose());
         }
@@ -135,20 +123,8 @@ impl Postgres {
     }
 
     fn tls(&self) -> Result<Tls, Problem> {
-        let trust = match self.probe.tls {
-            PostgresTls::VerifyFull => Trust::Named,
-            PostgresTls::VerifyCa => Trust::Known,
-            PostgresTls::Disable | PostgresTls::Prefer | PostgresTls::Require => Trust::Anybody,
-        };
-        let settings = Settings {
-            ca_file: self.probe.ca_file.clone(),
-            trust,
-            ..Settings::default()
-        };
-        Ok(Tls {
-            config: settings.config()?,
-            name: self.name.clone(),
-        })
+        let PostgresProbe { tls, ca_file, .. } = &self.probe;
+        Ok(Tls::new(*tls, ca_file.as_deref(), self.name.clone())?)
     }
 
     async fn ask(
@@ -283,68 +259,6 @@ fn problem(error: &tokio_postgres::Error) -> Problem {
 fn words(said: &DbError) -> String {
     let text = excerpt(said.message().as_bytes());
     format!("{text} ({})", excerpt(said.code().code().as_bytes()))
-}
-
-/// TLS over our own connection.
-struct Tls {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-}
-
-/// An encrypted connection to PostgreSQL.
-pub(crate) struct Encrypted(tokio_rustls::client::TlsStream<Limited>);
-
-impl TlsConnect<Limited> for Tls {
-    type Stream = Encrypted;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Encrypted>> + Send>>;
-
-    fn connect(self, stream: Limited) -> Self::Future {
-        Box::pin(async move {
-            let shaken = TlsConnector::from(self.config).connect(self.name, stream);
-            shaken.await.map(Encrypted)
-        })
-    }
-}
-
-impl TlsStream for Encrypted {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl tokio::io::AsyncRead for Encrypted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl tokio::io::AsyncWrite for Encrypted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
 }
 
 impl Kind for PostgresProbe {

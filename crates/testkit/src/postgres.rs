@@ -92,6 +92,11 @@ impl Postgres {
         self.port
     }
 
+    /// The URL of a database, with a user and a password where one is asked for: `app:secret`.
+    pub fn url(&self, user: &str, database: &str) -> String {
+        format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
     /// The process, to stop or signal it.
     pub fn process(&self) -> &Process {
         &self.process

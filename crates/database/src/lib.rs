@@ -1,0 +1,21 @@
+//! A database: where it is, a connection to it, and what it tells of itself.
+//!
+//! PostgreSQL and MariaDB (or MySQL) are asked in the same way: a statement, and rows of text.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod address;
+mod connection;
+mod error;
+mod forward;
+pub mod lock;
+mod mysql;
+pub mod pg_facts;
+pub mod postgres;
+mod rows;
+pub mod tls;
+
+pub use address::{Address, Host, System, UrlError};
+pub use connection::{Connection, Database};
+pub use error::Error;
+pub use forward::Forward;
+pub use rows::{Ask, Rows};
