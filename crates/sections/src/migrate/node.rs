@@ -1,0 +1,105 @@
+//! Tools of Node.js.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::ToolConfig;
+
+/// knex.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Knex {
+    /// The folder with the migrations. Default: `migrations`.
+    pub folder: Option<String>,
+    /// The knexfile (`--knexfile`). Default: what knex finds.
+    pub knexfile: Option<String>,
+    /// The environment in the knexfile (`--env`). Default: what `NODE_ENV` says.
+    pub environment: Option<String>,
+    /// The table with the applied migrations. Default: `knex_migrations`. The lock is in the table of
+    /// that name with `_lock` behind it.
+    pub table: Option<String>,
+    /// The schema of that table. Default: the connection's search path.
+    pub schema: Option<String>,
+    /// What calls knex. Default: `npx knex`.
+    pub command: Option<String>,
+}
+
+impl ToolConfig for Knex {
+    fn command(&self) -> Option<&str> {
+        self.command.as_deref()
+    }
+
+    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
+        vec![
+            ("table", self.table.as_deref()),
+            ("schema", self.schema.as_deref()),
+        ]
+    }
+
+    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
+        vec![
+            ("folder", self.folder.as_deref()),
+            ("knexfile", self.knexfile.as_deref()),
+            ("environment", self.environment.as_deref()),
+        ]
+    }
+}
+
+/// node-pg-migrate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NodePgMigrate {
+    /// The folder with the migrations (`--migrations-dir`). Default: `migrations`.
+    pub folder: Option<String>,
+    /// The table with the applied migrations (`--migrations-table`). Default: `pgmigrations`.
+    pub table: Option<String>,
+    /// The schema of that table (`--migrations-schema`). Default: `public`.
+    pub schema: Option<String>,
+    /// What calls node-pg-migrate. Default: `npx node-pg-migrate`.
+    pub command: Option<String>,
+}
+
+impl ToolConfig for NodePgMigrate {
+    fn command(&self) -> Option<&str> {
+        self.command.as_deref()
+    }
+
+    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
+        vec![
+            ("table", self.table.as_deref()),
+            ("schema", self.schema.as_deref()),
+        ]
+    }
+
+    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
+        vec![("folder", self.folder.as_deref())]
+    }
+}
+
+/// Prisma Migrate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Prisma {
+    /// The folder with the migrations, or the one with `schema.prisma` that has them in `migrations`.
+    /// Default: `prisma`.
+    pub folder: Option<String>,
+    /// The schema of the database that Prisma's table is in, the `schema` of its URL. Default: the
+    /// connection's search path.
+    pub schema: Option<String>,
+    /// What calls Prisma. Default: `npx prisma`.
+    pub command: Option<String>,
+}
+
+impl ToolConfig for Prisma {
+    fn command(&self) -> Option<&str> {
+        self.command.as_deref()
+    }
+
+    fn identifiers(&self) -> Vec<(&'static str, Option<&str>)> {
+        vec![("schema", self.schema.as_deref())]
+    }
+
+    fn paths(&self) -> Vec<(&'static str, Option<&str>)> {
+        vec![("folder", self.folder.as_deref())]
+    }
+}
