@@ -66,6 +66,10 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Result<(), Fault> {
     if let Some(section) = &config.traffic {
         section.check(config.rollback.as_ref(), spot(Section::Traffic))?;
     }
+    if let Some(section) = &config.migrate {
+        let state = config.rollback.as_ref().map(|rollback| &rollback.state);
+        section.check(state, spot(Section::Migrate))?;
+    }
     if let Some(section) = &config.deploy {
         Hook::check(&section.after, spot(Section::Deploy).key("after"))?;
     }

@@ -34,6 +34,7 @@ pub use inventory::{Host, Hosts};
 pub use preflight::*;
 pub use rollback::*;
 pub use runner_check::{Emergency, Pool, RunnerCheck, RunnerHost, RunnerMetric};
+pub use sections::migrate::*;
 pub use traffic::*;
 
 /// deploy-guard.yml
@@ -65,6 +66,8 @@ pub struct Config {
     pub(crate) rollback: Option<Rollback>,
     /// Which side gets which share of the requests: blue-green and canary.
     pub(crate) traffic: Option<Traffic>,
+    /// How the database's schema is changed.
+    pub(crate) migrate: Option<Migrate>,
     /// How `deploy-guard run` deploys.
     pub(crate) deploy: Option<Deploy>,
     /// What differs by environment: each is merged over the rest of the file, mappings deeply,
@@ -131,16 +134,22 @@ impl Config {
         self.used(Section::Traffic, self.traffic.as_ref())
     }
 
+    pub fn migrate(&self) -> Result<Option<&Migrate>, Error> {
+        self.used(Section::Migrate, self.migrate.as_ref())
+    }
+
     pub fn deploy(&self) -> Result<Option<&Deploy>, Error> {
         self.used(Section::Deploy, self.deploy.as_ref())
     }
 
-    /// Where the state is kept: `rollback.state`, else `traffic.state`.
+    /// Where the state is kept: `rollback.state`, else `traffic.state`, else `migrate.state`.
     pub fn state_address(&self) -> Result<Option<&StateAddress>, Error> {
         if let Some(section) = self.rollback()? {
             return Ok(Some(&section.state));
         }
-        Ok(self.traffic()?.and_then(|section| section.state.as_ref()))
+        let routed = self.traffic()?.and_then(|section| section.state.as_ref());
+        let migrated = self.migrate()?.and_then(|section| section.state.as_ref());
+        Ok(routed.or(migrated))
     }
 
     /// For flags that are laid over the section.

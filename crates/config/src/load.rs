@@ -384,6 +384,7 @@ fn typed(
             Section::Healthgate => config.healthgate_of_any = config.healthgate.take(),
             Section::Rollback => config.rollback = None,
             Section::Traffic => config.traffic = None,
+            Section::Migrate => config.migrate = None,
             Section::Deploy => config.deploy = None,
         }
     }

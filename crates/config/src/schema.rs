@@ -10,7 +10,7 @@ use schemars::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::check::VERSION;
-use crate::file::{Config, Rollback, Traffic};
+use crate::file::{Config, Migrate, Rollback, Traffic};
 
 /// Where the schema of this major version is published: editors read it by this URL.
 pub const SCHEMA_URL: &str =
@@ -31,8 +31,9 @@ pub fn schema() -> Schema {
 pub fn file_schema() -> Schema {
     let mut schema = schema().to_value();
     for (section, kinds) in [
-        ("Rollback", Rollback::TARGETS),
-        ("Traffic", Traffic::ROUTERS),
+        ("Rollback", owned(Rollback::TARGETS)),
+        ("Traffic", owned(Traffic::ROUTERS)),
+        ("Migrate", Migrate::tool_keys()),
     ] {
         let one = kinds.iter().map(|key| json!({"required": [key]}));
         schema["$defs"][section]["oneOf"] = one.collect();
@@ -48,6 +49,10 @@ pub fn file_schema() -> Schema {
     schema["patternProperties"] =
         json!({"^x-": {"description": "A place for anchors; nothing reads it."}});
     Schema::try_from(schema).unwrap_or_default()
+}
+
+fn owned(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
 }
 
 /// Makes a part of the schema say what the reader accepts there. `is_partial`: in an environment, in

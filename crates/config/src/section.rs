@@ -12,11 +12,12 @@ pub enum Section {
     Healthgate,
     Rollback,
     Traffic,
+    Migrate,
     Deploy,
 }
 
 impl Section {
-    const ALL: [Section; 10] = [
+    const ALL: [Section; 11] = [
         Section::Service,
         Section::Hosts,
         Section::Github,
@@ -26,6 +27,7 @@ impl Section {
         Section::Healthgate,
         Section::Rollback,
         Section::Traffic,
+        Section::Migrate,
         Section::Deploy,
     ];
 
@@ -47,6 +49,7 @@ impl Section {
             Section::Healthgate => "healthgate",
             Section::Rollback => "rollback",
             Section::Traffic => "traffic",
+            Section::Migrate => "migrate",
             Section::Deploy => "deploy",
         }
     }

@@ -3,7 +3,7 @@
 
 mod canary;
 mod host_list;
-mod migrate;
+pub mod migrate;
 mod prometheus;
 mod spot;
 
@@ -12,9 +12,5 @@ pub use canary::{
     CanaryThresholds, Judge, KayentaDirection, KayentaMetric, KayentaScore, LogFormat, LogSide,
 };
 pub use host_list::HostList;
-pub use migrate::{
-    Alembic, CommandTool, Dbmate, Django, Flyway, GolangMigrate, Knex, NodePgMigrate, Prisma,
-    Rails, Sqitch, ToolConfig,
-};
 pub use prometheus::{ClientCertificate, PrometheusAccess, SloMetrics, TimeUnit, is_metric};
 pub use spot::{Defined, Spot, is_word};

@@ -73,6 +73,7 @@ impl Who {
             Section::Healthgate => &[Who::Healthgate, Who::Traffic, Who::Rollback],
             Section::Rollback => &[Who::Preflight, Who::Rollback],
             Section::Traffic => &[Who::Traffic, Who::Run],
+            Section::Migrate => &[Who::Run],
             Section::Deploy => &[Who::Run],
         }
     }

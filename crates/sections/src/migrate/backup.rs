@@ -1,0 +1,45 @@
+//! The backup that must exist before anything is changed.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use values::Span;
+use yaml::Fault;
+
+use crate::Spot;
+
+/// The backup that must exist before anything is changed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MigrateBackup {
+    /// The folder in which backups are kept. Default: `backups` beside the state.
+    pub folder: Option<PathBuf>,
+    /// How many are kept. Default 5.
+    pub keep: u32,
+    /// `run` takes a new backup unless the newest is at most so old. Default: it always takes one.
+    pub max_age: Option<Span>,
+    /// How long taking and reading one may take. Default 30m.
+    pub timeout: Span,
+    /// `false`: `run` changes the schema without one. Default true.
+    pub required: bool,
+}
+
+impl Default for MigrateBackup {
+    fn default() -> Self {
+        MigrateBackup {
+            folder: None,
+            keep: 5,
+            max_age: None,
+            timeout: Span::from_secs(30 * 60),
+            required: true,
+        }
+    }
+}
+
+impl MigrateBackup {
+    pub(crate) fn check(&self, spot: Spot<'_>) -> Result<(), Fault> {
+        spot.key("keep").not_zero(self.keep == 0)?;
+        spot.key("timeout").some_time(Some(self.timeout))
+    }
+}
