@@ -85,7 +85,7 @@ fn unknown(destination: &str) -> Outcome {
 /// going back takes no migration back.
 fn schema(document: &Document, destination: &str) -> Option<Outcome> {
     let (brought, revision) = document.schema_in_force()?;
-    if works_with(document, destination, revision) {
+    if document.works_with(destination, revision) {
         return None;
     }
     let entry = document.entry(destination);
@@ -103,7 +103,7 @@ fn schema(document: &Document, destination: &str) -> Option<Outcome> {
         .history
         .iter()
         .filter(|entry| entry.status == Status::Good)
-        .filter(|entry| works_with(document, &entry.release, revision))
+        .filter(|entry| entry.works_with(revision))
         .map(|entry| entry.release.as_str())
         .take(3)
         .collect();
@@ -125,13 +125,6 @@ fn schema(document: &Document, destination: &str) -> Option<Outcome> {
                 "fix forward: finish the migration and deploy a release that works with {revision}; {instead}"
             )),
     )
-}
-
-fn works_with(document: &Document, release: &str, revision: &str) -> bool {
-    document.entry(release).is_some_and(|entry| {
-        entry.schema_revision.as_deref() == Some(revision)
-            || entry.compatible_with.iter().any(|known| known == revision)
-    })
 }
 
 /// Refuses to go where the service already is.

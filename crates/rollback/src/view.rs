@@ -66,6 +66,17 @@ pub(crate) async fn status(job: &Job) -> Result<Report, Failure> {
             rollout.changed, rollout.by
         )));
     }
+    if let Some(database) = &document.database {
+        let outcome = Outcome::pass("state/database", place.clone());
+        let release = database.release.as_deref();
+        let release = release.map(|release| format!(" for {release}"));
+        outcomes.push(outcome.actual(format!(
+            "schema {} since {:.0}{}",
+            database.revision,
+            database.at,
+            release.unwrap_or_default()
+        )));
+    }
     let unfinished = session.store.unfinished(ROLLBACK).await?;
     match unfinished {
         None => {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Holder;
+use crate::database::DatabaseSchema;
 use crate::rollout::Rollout;
 
 /// The form of a document, as `cargo xtask generate` writes it from the types below.
@@ -18,6 +19,9 @@ pub const SCHEMA: &str = "deploy-guard/state/v1";
 const HISTORY: usize = 200;
 /// Of the rules that were lifted for a release, the newest are kept.
 const FORCED: usize = 20;
+
+/// How many revisions of a release are kept; the oldest are forgotten.
+const REVISIONS: usize = 50;
 
 /// What we know of a service's releases in one environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +59,9 @@ pub struct Document {
     /// A release that has a share of the requests beside another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// The schema that the database has, where `migrate` changes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseSchema>,
     /// When a rollback was last rehearsed.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -204,6 +211,7 @@ impl Document {
             last_token: 0,
             frozen: None,
             rollout: None,
+            database: None,
             last_drill: None,
             rule: Match::default(),
         }
@@ -307,6 +315,7 @@ impl Document {
             entry.schema_found =
                 found.filter(|found| entry.schema_revision.as_ref() != Some(found));
         }
+        entry.deployed_on(self.database.as_ref());
         self.current = Some(entry.release.clone());
         if status == Status::Good {
             self.last_known_good = Some(entry.release.clone());
@@ -437,10 +446,20 @@ impl Document {
         entry.forced.drain(..most);
     }
 
-    /// The schema revision of the database, as far as it is recorded: that of the newest deployment
-    /// that brought one. A rollback does not remove one.
+    /// The schema revision of the database, as far as it is recorded, and what brought it: what
+    /// `migrate` proved, else that of the newest deployment that brought one. A rollback does not remove
+    /// one.
     pub fn schema_in_force(&self) -> Option<(&str, &str)> {
-        let newest = self.history.iter().find(|e| e.schema_revision.is_some())?;
+        let newest = self.history.iter().find(|e| e.schema_revision.is_some());
+        if let Some(database) = &self.database
+            && newest.is_none_or(|newest| {
+                newest.deployed_at <= database.at || newest.works_with(&database.revision)
+            })
+        {
+            let release = database.release.as_deref().unwrap_or("`migrate`");
+            return Some((release, &database.revision));
+        }
+        let newest = newest?;
         let Some(found) = newest.schema_found.as_deref() else {
             return Some((newest.release.as_str(), newest.schema_revision.as_deref()?));
         };
@@ -455,6 +474,32 @@ impl Document {
             .iter()
             .filter(|entry| entry.status == Status::Good)
             .find(|entry| not.is_none_or(|not| !self.rule.same(&entry.release, not)))
+    }
+}
+
+impl Entry {
+    pub fn works_with(&self, revision: &str) -> bool {
+        self.schema_revision.as_deref() == Some(revision)
+            || self.compatible_with.iter().any(|known| known == revision)
+    }
+
+    /// It works with this revision, too.
+    pub(crate) fn fits(&mut self, revision: &str) {
+        if !self.works_with(revision) {
+            self.compatible_with.push(revision.to_owned());
+            let most = self.compatible_with.len().saturating_sub(REVISIONS);
+            self.compatible_with.drain(..most);
+        }
+    }
+
+    /// It was deployed on the schema that the database has: it brought none of its own.
+    fn deployed_on(&mut self, database: Option<&DatabaseSchema>) {
+        let Some(database) = database else { return };
+        if self.schema_revision.is_none() {
+            self.schema_revision = Some(database.revision.clone());
+        } else if self.status == Status::Good {
+            self.fits(&database.revision);
+        }
     }
 }
 

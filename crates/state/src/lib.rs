@@ -6,11 +6,13 @@
 
 pub mod atomic;
 mod backend;
+mod database;
 pub mod document;
 mod error;
 pub mod holder;
 pub mod journal;
 pub mod migrate;
+mod migrated;
 mod parse;
 pub mod repair;
 mod rollout;
@@ -18,10 +20,12 @@ pub mod store;
 mod surroundings;
 pub mod validate;
 
+pub use database::DatabaseSchema;
 pub use document::{Document, Entry, Forced, Frozen, Lock, Status};
 pub use error::Error;
 pub use holder::Holder;
 pub use journal::Journal;
+pub use migrated::SchemaChange;
 pub use rollout::{AbortRequest, Phase, Rollout};
 pub use store::{Claim, Lease, Snapshot, Store, Within};
 pub use surroundings::Surroundings;

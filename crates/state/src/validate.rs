@@ -184,6 +184,7 @@ fn meaning(document: &Document) -> Vec<Finding> {
         last_token,
         frozen: _,
         rollout,
+        database: _,
         last_drill: _,
         rule: _,
     } = document;
