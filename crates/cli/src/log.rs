@@ -20,6 +20,7 @@ const OURS: &[&str] = &[
     "database",
     "document",
     "dotenv",
+    "dump",
     "engine",
     "feed",
     "files",

@@ -216,6 +216,20 @@ fn a_dump_of_postgresql_is_more_than_its_list() {
         1,
         "it is damaged",
     );
+    for (half, reason) in [
+        ("--data-only", "it has the rows and not the schema"),
+        ("--schema-only", "it has the schema and no rows"),
+    ] {
+        let half = postgres.dump_with(&[half]);
+        verified(
+            &moto,
+            &format!("half{}.dump", half.len()),
+            &half,
+            "pg-restore",
+            1,
+            reason,
+        );
+    }
     verified(
         &moto,
         "for.dump",

@@ -33,11 +33,14 @@ impl MariaDb {
         let mut install = Command::new(tool("mariadb-install-db"));
         install.args(["--no-defaults", "--user=mysql", &data, "--skip-test-db"]);
         install.arg("--auth-root-authentication-method=normal");
+        // A server that starts removes the temporary tables in it, those of another one too.
+        let temporary = format!("--tmpdir={}", folder.path().display());
+        install.arg(&temporary);
         let ran = install.output().expect("the program can be started");
         let said = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert!(ran.status.success(), "{install:?}: {said}");
         let mut command = Command::new(tool("mariadbd"));
-        command.args(["--no-defaults", "--user=mysql", &data]);
+        command.args(["--no-defaults", "--user=mysql", &data, &temporary]);
         command.arg(format!("--socket={}", at("socket")));
         command.arg(format!("--pid-file={}", at("pid")));
         command.args(["--bind-address=127.0.0.1", &format!("--port={port}")]);

@@ -121,7 +121,13 @@ impl Postgres {
 
     /// A dump of everything in PostgreSQL's own format.
     pub fn dump(&self) -> Vec<u8> {
-        let ran = self.client("pg_dump").arg("--format=custom").output();
+        self.dump_with(&[])
+    }
+
+    /// The same with further options.
+    pub fn dump_with(&self, options: &[&str]) -> Vec<u8> {
+        let mut command = self.client("pg_dump");
+        let ran = command.arg("--format=custom").args(options).output();
         let ran = ran.expect("pg_dump can be started");
         assert!(
             ran.status.success(),

@@ -121,6 +121,9 @@ fn judge(id: String, check: &BackupCheck, looked: Result<Looked, Blind>) -> Outc
             );
             bad(Verdict::Fail, format!("it is damaged: {said}"), &hint)
         }
+        (Some(_), Some(Proof::Partial(fault))) => {
+            bad(Verdict::Fail, fault.to_string(), fault.hint())
+        }
         (Some(_), Some(Proof::Unknown { reason, hint })) => bad(
             Verdict::Error,
             format!("whether it is intact cannot be known: {reason}"),

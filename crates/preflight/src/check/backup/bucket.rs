@@ -10,7 +10,7 @@ use model::Verdict;
 use model::text::cut;
 use model::text::hex;
 use sha2::{Digest as _, Sha256, Sha512};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::file::{Blind, File, Looked, Proof, worth_reading};
@@ -19,6 +19,8 @@ use crate::check::Scene;
 
 /// A checksum file is a line.
 const CHECKSUM: usize = 64 << 10;
+/// The table of contents of a dump.
+const MAX_LIST: u64 = 64 << 20;
 /// The last words of a program.
 const WORDS: u64 = 4 << 10;
 
@@ -121,11 +123,31 @@ async fn verify(client: &Client, at: &Address, intact: Intact) -> Result<Proof, 
         Intact::PgRestore | Intact::Checksum => ("pg_restore", &["--file=/dev/null"]),
     };
     let download = client.get(at, None).await.map_err(|error| blind(&error))?;
-    feed(program, arguments, download).await
+    let mut read = feed(program, arguments, download).await?;
+    if intact == Intact::PgRestore && read.status == Some(0) {
+        // The list is at the front: no more than that is fetched again.
+        let download = client.get(at, None).await.map_err(|error| blind(&error))?;
+        read = feed(program, &["--list"], download).await?;
+    }
+    Ok(match read.status {
+        Some(status) => script::proof(intact, status, &read.printed, &read.said),
+        None => Proof::Unknown {
+            reason: format!("`{program}` was killed while it read"),
+            hint: "see whether this machine has enough memory: `free -m`, `dmesg`".to_owned(),
+        },
+    })
+}
+
+/// What a program said of an object.
+struct Reading {
+    /// `None` where it was killed.
+    status: Option<i32>,
+    printed: String,
+    said: String,
 }
 
 /// Gives the object to a program that reads it to its end.
-async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Result<Proof, Blind> {
+async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Result<Reading, Blind> {
     let failed = |error: std::io::Error| {
         Blind::error(
             format!("`{program}` cannot be run: {error}"),
@@ -135,12 +157,14 @@ async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Resu
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
+    let (Some(mut stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
         return Err(failed(std::io::ErrorKind::BrokenPipe.into()));
     };
     let pour = async {
@@ -153,25 +177,22 @@ async fn feed(program: &str, arguments: &[&str], mut download: Download) -> Resu
         drop(stdin);
         Ok::<(), Blind>(())
     };
-    let listen = async {
-        let mut words = Vec::new();
-        let mut stderr = stderr;
-        let _ = (&mut stderr).take(WORDS).read_to_end(&mut words).await;
-        // What is beyond is read and dropped, so that the program is not held up.
-        let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
-        words
-    };
-    let (poured, words) = tokio::join!(pour, listen);
+    let (poured, printed, said) = tokio::join!(pour, head(stdout, MAX_LIST), head(stderr, WORDS));
     poured?;
     let status = child.wait().await.map_err(failed)?;
-    let said = String::from_utf8_lossy(&words);
-    let Some(status) = status.code() else {
-        return Ok(Proof::Unknown {
-            reason: format!("`{program}` was killed while it read"),
-            hint: "see whether this machine has enough memory: `free -m`, `dmesg`".to_owned(),
-        });
-    };
-    Ok(script::proof(status, &said))
+    Ok(Reading {
+        status: status.code(),
+        printed,
+        said,
+    })
+}
+
+/// The first of what a program says; what is beyond is read and dropped, so that the program is not held up.
+async fn head(mut stream: impl AsyncRead + Unpin, most: u64) -> String {
+    let mut kept = Vec::new();
+    let _ = (&mut stream).take(most).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&kept).into_owned()
 }
 
 /// Counts the object here, and compares with what lies beside it.

@@ -41,6 +41,8 @@ pub(super) enum Proof {
     Intact,
     /// What the program that read it said.
     Damaged(String),
+    /// It is whole, and not all that a backup has.
+    Partial(dump::Fault),
     /// It could not be read to its end.
     Unknown {
         reason: String,

@@ -120,10 +120,7 @@ pub(super) fn verify(intact: Intact, name: &str) -> String {
     match intact {
         Intact::Gzip => format!("{}gzip -t -- {file}\n", needs("gzip")),
         Intact::Zstd => format!("{}zstd -t -q -- {file}\n", needs("zstd")),
-        Intact::PgRestore => format!(
-            "{}pg_restore --list {file} >/dev/null && pg_restore --file=/dev/null {file}\n",
-            needs("pg_restore")
-        ),
+        Intact::PgRestore => needs("pg_restore") + &dump::archive::script(&file),
         Intact::Checksum => format!(
             "f={file}\n\
              for a in 256 512; do\n\
@@ -140,11 +137,14 @@ pub(super) fn verify(intact: Intact, name: &str) -> String {
     }
 }
 
-/// What came of [`verify`].
-pub(super) fn proof(status: i32, said: &str) -> Proof {
+/// What came of [`verify`]: how it ended, what it printed, what it said last.
+pub(super) fn proof(intact: Intact, status: i32, printed: &str, said: &str) -> Proof {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = cut(&said, 300);
     match status {
+        0 if intact == Intact::PgRestore => dump::archive::Toc::read(printed)
+            .fault()
+            .map_or(Proof::Intact, Proof::Partial),
         0 => Proof::Intact,
         NO_PROGRAM => Proof::Unknown {
             hint: "install it where the backup lies: `apt-get install gzip zstd postgresql-client`"

@@ -74,7 +74,7 @@ pub(super) async fn look(
                 .run(&script::verify(intact, &newest.name), time)
                 .await?;
             Some(match ran.status {
-                Some(status) => script::proof(status, &ran.tail),
+                Some(status) => script::proof(intact, status, &ran.stdout, &ran.tail),
                 None => Proof::Unknown {
                     reason: format!("it was not read to its end: {}", ran.exit),
                     hint: "raise the check's `timeout`, or see what stops it there".to_owned(),
