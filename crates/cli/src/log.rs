@@ -30,6 +30,7 @@ const OURS: &[&str] = &[
     "inventory",
     "jq",
     "judge",
+    "migrations",
     "model",
     "net",
     "onboard",

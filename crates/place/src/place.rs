@@ -116,11 +116,10 @@ impl Places {
         effect: Effect,
         timeout: Duration,
     ) -> Result<Ran, Error> {
-        let text = &*self.handed(text)?;
         match place {
             Place::Here => {
                 let script = Script {
-                    text,
+                    text: &self.handed(text)?,
                     env: Vec::new(),
                     timeout,
                 };
@@ -128,18 +127,29 @@ impl Places {
                 ran.map(Ran::from).map_err(not_started)
             }
             Place::Host(name) => {
-                let host = self.hosts.get(name)?;
                 let limits = Limits {
                     timeout,
                     max_output: MAX_FILE,
                 };
-                let ran = match effect {
-                    Effect::Reads => host.read(text, limits).await,
-                    Effect::Changes => host.script(text, limits).await,
-                };
-                Ok(ran?.into())
+                self.on_host(name, text, effect, limits).await
             }
         }
+    }
+
+    async fn on_host(
+        &self,
+        name: &str,
+        text: &str,
+        effect: Effect,
+        limits: Limits,
+    ) -> Result<Ran, Error> {
+        let host = self.hosts.get(name)?;
+        let text = &*self.handed(text)?;
+        let ran = match effect {
+            Effect::Reads => host.read(text, limits).await,
+            Effect::Changes => host.script(text, limits).await,
+        };
+        Ok(ran?.into())
     }
 
     /// The same, which must end with 0; what it printed. `what` names it in errors.
@@ -205,7 +215,11 @@ impl Places {
                 let export =
                     |(name, value): &(String, String)| format!("export {name}={}\n", quote(value));
                 let text: String = env.iter().map(export).chain([text]).collect();
-                let ran = self.run_whole(place, &text, effect, timeout).await?;
+                let limits = Limits {
+                    timeout,
+                    max_output: MAX_FILE,
+                };
+                let ran = self.run_whole(place, &text, effect, limits).await?;
                 let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
                 (ran, printed)
             }
@@ -216,23 +230,46 @@ impl Places {
         ended(ran, what).map(|_| printed)
     }
 
+    /// Every byte that a script of ours prints, at most `max_output`; it only reads, and must end with 0.
+    pub async fn output(
+        &self,
+        place: &Place,
+        what: &str,
+        text: &str,
+        max_output: usize,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, Error> {
+        let limits = Limits {
+            timeout,
+            max_output,
+        };
+        let ran = self
+            .run_whole(place, &ours(text), Effect::Reads, limits)
+            .await?;
+        // What is cut ends the script before its own end.
+        if ran.dropped || ran.stdout.len() > max_output {
+            return Err(Error::TooLong(max_output).at(what));
+        }
+        ended(ran, what).map(|ran| ran.stdout)
+    }
+
     /// Runs a script of which every byte that it prints is wanted.
     async fn run_whole(
         &self,
         place: &Place,
         text: &str,
         effect: Effect,
-        timeout: Duration,
+        limits: Limits,
     ) -> Result<Ran, Error> {
-        let Place::Here = place else {
-            return self.run(place, text, effect, timeout).await;
-        };
+        if let Place::Host(name) = place {
+            return self.on_host(name, text, effect, limits).await;
+        }
         let script = Script {
             text: &self.handed(text)?,
             env: Vec::new(),
-            timeout,
+            timeout: limits.timeout,
         };
-        let ran = remote::local::whole(&script, MAX_FILE as u64).await;
+        let ran = remote::local::whole(&script, limits.max_output as u64).await;
         ran.map(Ran::from).map_err(not_started)
     }
 
@@ -278,8 +315,12 @@ impl Places {
                     "if [ -e {word} ] && [ ! -f {word} ]; then echo it is not a regular file >&2; exit 1; fi
 if [ -e {word} ] || [ -L {word} ]; then cat <{word}; else exit 44; fi"
                 );
+                let limits = Limits {
+                    timeout,
+                    max_output: MAX_FILE,
+                };
                 let ran = self
-                    .run_whole(place, &script, Effect::Reads, timeout)
+                    .run_whole(place, &script, Effect::Reads, limits)
                     .await?;
                 match ran.status {
                     Some(0) if ran.dropped => return Err(failed(Error::TooLarge)),

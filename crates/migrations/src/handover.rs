@@ -1,0 +1,204 @@
+//! How a tool gets the database's URL, so that no password is among its arguments.
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use url::Url;
+
+/// Where a tool reads the database's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// A variable of its environment with the URL, by this name.
+    Variable(String),
+    /// A variable with the URL, and one with the password.
+    Sqitch,
+    /// Variables with the URL as JDBC has it, the user and the password.
+    Flyway,
+    /// An argument behind this flag; the password is in `PGPASSWORD`.
+    Argument(&'static str),
+}
+
+/// What a tool gets beside its command.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    pub env: Vec<(String, String)>,
+    /// Before the other words.
+    pub words: Vec<String>,
+}
+
+/// Without the values: they may be secret.
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Given")
+            .field("env", &names)
+            .field("words", &self.words)
+            .finish()
+    }
+}
+
+/// Why it cannot be given; never the URL itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoHandover {
+    #[error("the database's URL is not understood")]
+    Url,
+    #[error(
+        "the tool takes the password of this system as an argument alone, which every user of the machine can read"
+    )]
+    Exposed,
+}
+
+impl Handover {
+    /// What the tool gets for a URL, with further parameters of it.
+    ///
+    /// # Errors
+    /// Returns an error if it is no URL, or the password would be readable by others.
+    pub fn give(&self, url: &str, parameters: &[(String, String)]) -> Result<Given, NoHandover> {
+        let url = &with_parameters(url, parameters)?;
+        let mut given = Given::default();
+        let mut set = |name: &str, value: &str| given.env.push((name.to_owned(), value.to_owned()));
+        match self {
+            Handover::Variable(name) => set(name, url),
+            Handover::Sqitch => {
+                let (url, _, password) = without_password(url)?;
+                let (scheme, rest) = url.as_str().split_once(':').ok_or(NoHandover::Url)?;
+                let engine = if is_postgres(scheme) { "pg" } else { "mysql" };
+                set("SQITCH_TARGET", &format!("db:{engine}:{rest}"));
+                if let Some(password) = password {
+                    set("SQITCH_PASSWORD", &password);
+                }
+            }
+            Handover::Flyway => {
+                let (mut url, user, password) = without_password(url)?;
+                url.set_username("").map_err(|()| NoHandover::Url)?;
+                let (scheme, rest) = url.as_str().split_once(':').ok_or(NoHandover::Url)?;
+                let system = match scheme {
+                    scheme if is_postgres(scheme) => "postgresql",
+                    "mariadb" => "mariadb",
+                    _ => "mysql",
+                };
+                set("FLYWAY_URL", &format!("jdbc:{system}:{rest}"));
+                if let Some(user) = user {
+                    set("FLYWAY_USER", &user);
+                }
+                if let Some(password) = password {
+                    set("FLYWAY_PASSWORD", &password);
+                }
+            }
+            Handover::Argument(flag) => {
+                let (url, _, password) = without_password(url)?;
+                if let Some(password) = password {
+                    if !is_postgres(url.scheme()) {
+                        return Err(NoHandover::Exposed);
+                    }
+                    set("PGPASSWORD", &password);
+                }
+                given.words = vec![(*flag).to_owned(), url.to_string()];
+            }
+        }
+        Ok(given)
+    }
+}
+
+fn is_postgres(scheme: &str) -> bool {
+    scheme.starts_with("postgres") || scheme == "pgsql" || scheme == "pgx5" || scheme == "pgx"
+}
+
+/// A space is `%20`: not every driver reads `+` as one.
+fn with_parameters(url: &str, parameters: &[(String, String)]) -> Result<String, NoHandover> {
+    let mut url = url.trim().to_owned();
+    if !url.contains("://") {
+        return Err(NoHandover::Url);
+    }
+    for (name, value) in parameters {
+        let sign = if url.contains('?') { '&' } else { '?' };
+        let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+        url.push_str(&format!("{sign}{name}={value}"));
+    }
+    Ok(url)
+}
+
+/// The URL, its user and its password, which may also be among the parameters.
+fn without_password(url: &str) -> Result<(Url, Option<String>, Option<String>), NoHandover> {
+    let mut url = Url::parse(url).map_err(|_| NoHandover::Url)?;
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = Some(decoded(url.username())).filter(|user| !user.is_empty());
+    let mut password = url.password().map(decoded);
+    url.set_password(None).map_err(|()| NoHandover::Url)?;
+    let is_password = |name: &str| matches!(name, "password" | "pass");
+    if let Some(query) = url.query().map(str::to_owned) {
+        let mut kept = Vec::new();
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some((name, value)) if is_password(name) => password = Some(decoded(value)),
+                _ => kept.push(pair),
+            }
+        }
+        url.set_query(
+            Some(kept.join("&"))
+                .filter(|query| !query.is_empty())
+                .as_deref(),
+        );
+    }
+    Ok((url, user, password))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "postgresql://app:p%40ss@db:6432/shop?sslmode=require";
+
+    fn given(handover: &Handover, url: &str) -> Vec<String> {
+        let own = [("lock_timeout".to_owned(), "1 s".to_owned())];
+        let given = handover.give(url, &own).unwrap();
+        let env = given
+            .env
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        env.chain(given.words).collect()
+    }
+
+    #[test]
+    fn each_tool_gets_the_same_address_and_no_argument_a_password() {
+        let variable = Handover::Variable("DB".to_owned());
+        assert_eq!(
+            given(&variable, URL),
+            [format!("DB={URL}&lock_timeout=1%20s")]
+        );
+        assert_eq!(
+            given(&Handover::Sqitch, URL),
+            [
+                "SQITCH_TARGET=db:pg://app@db:6432/shop?sslmode=require&lock_timeout=1%20s",
+                "SQITCH_PASSWORD=p@ss"
+            ]
+        );
+        assert_eq!(
+            given(&Handover::Flyway, URL),
+            [
+                "FLYWAY_URL=jdbc:postgresql://db:6432/shop?sslmode=require&lock_timeout=1%20s",
+                "FLYWAY_USER=app",
+                "FLYWAY_PASSWORD=p@ss"
+            ]
+        );
+        assert_eq!(
+            given(&Handover::Argument("-database"), URL),
+            [
+                "PGPASSWORD=p@ss",
+                "-database",
+                "postgresql://app@db:6432/shop?sslmode=require&lock_timeout=1%20s"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_would_expose_a_password_is_refused() {
+        let argument = Handover::Argument("-database");
+        let refused = argument.give("mysql://app:hunter2@db/shop", &[]);
+        assert_eq!(refused, Err(NoHandover::Exposed));
+        let in_query = argument
+            .give("postgres://db/shop?user=app&password=hunter2", &[])
+            .unwrap();
+        assert_eq!(in_query.words[1], "postgres://db/shop?user=app");
+        assert!(!format!("{in_query:?}").contains("hunter2"));
+        assert_eq!(argument.give("hunter2", &[]), Err(NoHandover::Url));
+    }
+}

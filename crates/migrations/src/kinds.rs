@@ -1,0 +1,27 @@
+//! The configured tool. The kinds are the rows of `sections::tool_kinds`.
+
+use sections::migrate::Migrate;
+
+use crate::tool::Tool;
+
+/// A tool as it is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Configured<C> {
+    pub(crate) config: C,
+    /// The variable with the database's URL.
+    pub(crate) url_env: String,
+}
+
+/// The configured tool; a section that passes the rules has exactly one.
+pub fn tool(section: &Migrate) -> Option<Box<dyn Tool>> {
+    macro_rules! first {
+        ($($(#[$doc:meta])* $kind:ident: $config:ident,)*) => {
+            $(if let Some(config) = &section.$kind {
+                let url_env = section.url_env.clone();
+                return Some(Box::new(Configured { config: config.clone(), url_env }));
+            })*
+        };
+    }
+    sections::tool_kinds!(first);
+    None
+}

@@ -1,0 +1,40 @@
+//! What a migration tool has done to a database, and what its files would do next: read from the
+//! tool's own tables and from the files, never from what the tool prints or how it ends.
+//!
+//! A tool is data and a pure function: it names the files and the queries that it needs, and makes a
+//! [`Reading`] of the answers. [`read`] fetches both. What applies, undoes or prints a migration is a
+//! [`Command`]; others run it.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod checksum;
+mod command;
+mod error;
+mod files;
+mod finding;
+mod handover;
+mod ini;
+mod kinds;
+mod line;
+mod python;
+mod read;
+mod reading;
+mod seen;
+mod session;
+mod site;
+mod sql;
+mod steps;
+mod tool;
+mod tools;
+
+pub use command::{Command, NoUndo, Pending, Script, Transactions};
+pub use error::Error;
+pub use files::{Tree, Wanted};
+pub use finding::{Fault, Finding, Proof};
+pub use handover::{Given, Handover, NoHandover};
+pub use kinds::tool;
+pub use read::read;
+pub use reading::{Applied, Migration, Reading, Standing, Undo};
+pub use seen::{Query, Seen, Table};
+pub use session::{Reach, Settings, Way};
+pub use site::Where;
+pub use tool::Tool;

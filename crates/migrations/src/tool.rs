@@ -1,0 +1,128 @@
+//! What every migration tool is to us.
+
+use database::System;
+
+use crate::command::{Command, NoUndo, Pending, Transactions};
+use crate::error::Error;
+use crate::files::{Tree, Wanted};
+use crate::finding::{Fault, Finding};
+use crate::handover::Handover;
+use crate::reading::{Reading, Standing};
+use crate::seen::{Query, Seen};
+use crate::session::Way;
+
+/// A migration tool. It asks for files and tables by name, and judges what they say; nothing here runs
+/// or connects to anything.
+pub trait Tool {
+    /// As people write it: `node-pg-migrate`.
+    fn name(&self) -> &'static str;
+
+    /// The files of the tool's own configuration, which tell where the migrations are.
+    fn settings(&self) -> Vec<Wanted> {
+        Vec::new()
+    }
+
+    /// The files with the migrations.
+    ///
+    /// # Errors
+    /// Returns an error if the tool's configuration does not tell where they are.
+    fn wanted(&self, settings: &Tree) -> Result<Vec<Wanted>, Error>;
+
+    /// The queries whose answers it needs. `files` has everything that was wanted.
+    fn queries(&self, system: System, files: &Tree) -> Vec<Query>;
+
+    /// Further tables that the tool makes for itself.
+    fn own_tables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// A command of the user's whose lines it needs.
+    fn prints(&self) -> Option<&str> {
+        None
+    }
+
+    /// What tables and files say together.
+    ///
+    /// # Errors
+    /// Returns an error if the files are not there, or are no migrations of the tool.
+    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error>;
+
+    /// Applies everything that is pending. It makes no database.
+    fn apply(&self, reading: &Reading) -> Command;
+
+    /// Undoes the migrations behind a revision, which is one that a reading had; `None` undoes the
+    /// last one.
+    ///
+    /// # Errors
+    /// Returns the reason where the tool cannot.
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo>;
+
+    /// How the SQL of what is pending is had.
+    fn pending_sql(&self, reading: &Reading) -> Pending;
+
+    /// What a failure takes back by itself. MariaDB and MySQL commit every change of a schema at once.
+    fn transactions(&self, system: System) -> Transactions {
+        match system {
+            System::Postgres => Transactions::Each,
+            System::MySql => Transactions::None,
+        }
+    }
+
+    /// How settings of the session reach the tool.
+    fn way(&self, system: System) -> Way {
+        match system {
+            System::Postgres => Way::PgOptions,
+            System::MySql => Way::None,
+        }
+    }
+
+    /// How the tool gets the database's URL.
+    fn handover(&self) -> Handover;
+
+    /// What to do about a finding, in the tool's own words.
+    fn next(&self, reading: &Reading, finding: &Finding) -> String {
+        usual_next(self.name(), &self.apply(reading).text(), reading, finding)
+    }
+}
+
+/// What holds for any tool.
+pub(crate) fn usual_next(name: &str, apply: &str, reading: &Reading, finding: &Finding) -> String {
+    let revision = finding.revision.as_deref().unwrap_or_default();
+    match &finding.fault {
+        Fault::NotMigrated { .. } if reading.standing == Standing::Untracked => {
+            format!(
+                "is it the right database? If its tables are those of the migrations, tell {name} so (baseline); else `{apply}`"
+            )
+        }
+        Fault::NotMigrated { .. } | Fault::Pending => format!("`{apply}`"),
+        Fault::OutOfOrder { .. } => {
+            format!("{name} applies it late: check that it does not need the order, then `{apply}`")
+        }
+        Fault::Unknown => format!(
+            "bring the file of {revision} back, from the branch or release that applied it, or deploy that release"
+        ),
+        Fault::Ahead => format!(
+            "deploy the release that brought {revision}, or undo {revision} with that release's files"
+        ),
+        Fault::Diverged { .. } => format!(
+            "bring the file of {revision} into this release, before its own migrations; or undo {revision} with the release that has it"
+        ),
+        Fault::Overlapping { with } => format!("delete the row of {revision}: {with} includes it"),
+        Fault::Renamed { to, .. } => format!(
+            "give {to} its old name back: under the new one it would be applied a second time"
+        ),
+        Fault::Failed { .. } => {
+            "look what of it was done, finish it or take it back by hand, then record that"
+                .to_owned()
+        }
+        Fault::Changed { .. } => format!(
+            "restore the file as it was applied, and write what is new as a migration of its own ({revision} is not run again)"
+        ),
+        Fault::Heads { .. } => "merge the heads, or rebase one onto the other".to_owned(),
+        Fault::Inconsistent { needs } => format!("apply {needs}, or record it as applied if it is"),
+        Fault::Locked { .. } => {
+            "end the run that holds it; if there is none, release the lock".to_owned()
+        }
+        Fault::Broken { .. } => "repair the file".to_owned(),
+    }
+}

@@ -1,0 +1,144 @@
+//! dbmate: files `VERSION_name.sql`, and a table with the versions alone.
+//!
+//! dbmate prints `Applied:` for a migration that failed, and does not tell of an applied version
+//! whose file is gone (dbmate 2.37).
+
+use std::sync::LazyLock;
+
+use database::System;
+use regex::Regex;
+use sections::migrate::Dbmate;
+
+use crate::command::{Command, NoUndo, Pending};
+use crate::error::Error;
+use crate::files::{Tree, Wanted};
+use crate::handover::Handover;
+use crate::kinds::Configured;
+use crate::line::{Line, numeric, textual};
+use crate::reading::{Applied, Migration, Reading};
+use crate::seen::{Query, Seen, Table, cell};
+use crate::session::Way;
+use crate::sql::Parts;
+use crate::steps::{scripts, undo_each};
+use crate::tool::Tool;
+
+impl Configured<Dbmate> {
+    fn folder(&self) -> &str {
+        self.config.folder.as_deref().unwrap_or("db/migrations")
+    }
+
+    fn call(&self, word: &str) -> Command {
+        let call = self.config.command.as_deref().unwrap_or("dbmate");
+        let mut command = Command::new(call, ["--env", &self.url_env, "--no-dump-schema"]);
+        if let Some(folder) = &self.config.folder {
+            command = command.and(["--migrations-dir", folder.as_str()]);
+        }
+        let table = match (&self.config.schema, &self.config.table) {
+            (None, table) => table.clone(),
+            (Some(schema), table) => {
+                let table = table.as_deref().unwrap_or("schema_migrations");
+                Some(format!("{schema}.{table}"))
+            }
+        };
+        if let Some(table) = table {
+            command = command.and(["--migrations-table", table.as_str()]);
+        }
+        command.and([word])
+    }
+}
+
+/// The parts of a file.
+static MARKS: LazyLock<Option<(Regex, Regex)>> = LazyLock::new(|| {
+    let up = Regex::new(r"(?m)^--\s*migrate:up").ok()?;
+    let down = Regex::new(r"(?m)^--\s*migrate:down").ok()?;
+    Some((up, down))
+});
+
+fn migration(path: &str, name: &str, text: &str) -> Option<Migration> {
+    let stem = name.strip_suffix(".sql")?;
+    let digits = stem
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(stem.len());
+    let (version, rest) = stem.split_at(digits);
+    if version.is_empty() {
+        return None;
+    }
+    let parts = MARKS
+        .as_ref()
+        .and_then(|(up, down)| Parts::of(text, up, down));
+    let parts = parts.unwrap_or_default();
+    Some(Migration {
+        id: version.to_owned(),
+        name: Some(rest.trim_start_matches('_').to_owned()),
+        path: path.to_owned(),
+        checksum: None,
+        undo: parts.undo(),
+        without_transaction: parts.up_options.contains("transaction:false"),
+        sql: Some(parts.up),
+        undo_sql: parts.down,
+    })
+}
+
+impl Tool for Configured<Dbmate> {
+    fn name(&self) -> &'static str {
+        "dbmate"
+    }
+
+    fn wanted(&self, _: &Tree) -> Result<Vec<Wanted>, Error> {
+        Ok(vec![Wanted::folder(self.folder(), &["*.sql"])])
+    }
+
+    fn queries(&self, system: System, _: &Tree) -> Vec<Query> {
+        let table = self.config.table.as_deref().unwrap_or("schema_migrations");
+        let table = Table::new(self.config.schema.as_deref(), table);
+        vec![Query::of(table, &["version"], "ORDER BY 1", system)]
+    }
+
+    fn judge(&self, seen: &Seen<'_>) -> Result<Reading, Error> {
+        seen.files.must_have(self.folder())?;
+        let files = seen.files.below(self.folder());
+        let files = files.filter_map(|(path, name, bytes)| {
+            migration(path, name, &String::from_utf8_lossy(bytes))
+        });
+        let mut files: Vec<Migration> = files.collect();
+        // As dbmate sorts them: by the names of the files.
+        files.sort_by(|a, b| textual(&a.path, &b.path));
+        let applied = seen.rows(0).iter().map(|row| Applied {
+            id: cell(row, 0).to_owned(),
+            ..Applied::default()
+        });
+        let mut applied: Vec<Applied> = applied.collect();
+        applied.sort_by(|a, b| numeric(&a.id, &b.id));
+        let line = Line {
+            applied,
+            files,
+            order: numeric,
+        };
+        Ok(line.read(seen))
+    }
+
+    /// `up` would make the database if there is none: a typing error in its name would pass.
+    fn apply(&self, _: &Reading) -> Command {
+        self.call("migrate")
+    }
+
+    fn undo(&self, reading: &Reading, to: Option<&str>) -> Result<Vec<Command>, NoUndo> {
+        let count = undo_each(reading, to)?.len();
+        Ok(vec![self.call("rollback"); count])
+    }
+
+    fn pending_sql(&self, reading: &Reading) -> Pending {
+        scripts(reading)
+    }
+
+    fn way(&self, system: System) -> Way {
+        match system {
+            System::Postgres => Way::PgOptions,
+            System::MySql => Way::UrlParameters,
+        }
+    }
+
+    fn handover(&self) -> Handover {
+        Handover::Variable(self.url_env.clone())
+    }
+}

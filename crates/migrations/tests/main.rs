@@ -1,0 +1,7 @@
+//! What each tool did, and what is read of it: against the real tools, PostgreSQL and MariaDB. For
+//! tools that the test bed does not have, against their documented tables.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod alembic;
+mod bed;
+mod dbmate;
