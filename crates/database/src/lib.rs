@@ -12,6 +12,7 @@ mod mysql;
 pub mod pg_facts;
 pub mod postgres;
 mod rows;
+mod shape;
 pub mod tls;
 
 pub use address::{Address, Host, System, UrlError};
@@ -19,3 +20,4 @@ pub use connection::{Connection, Database};
 pub use error::Error;
 pub use forward::Forward;
 pub use rows::{Ask, Rows};
+pub use shape::{Break, Shape};

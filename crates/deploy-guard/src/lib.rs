@@ -48,6 +48,7 @@ fn for_people() -> Command {
         .subcommand(by_us(cli::command::<healthgate::Stage>()))
         .subcommand(by_us(cli::command::<rollback::Stage>()))
         .subcommand(by_us(cli::command::<traffic::Stage>()))
+        .subcommand(by_us(cli::command::<migrate::Stage>()))
         .subcommand(cli::command::<run::Stage>())
         .subcommand(onboard::init::command())
         .subcommand(cli::command::<onboard::doctor::Stage>())
@@ -84,8 +85,7 @@ fn by_us(command: Command) -> Command {
 
 /// Where a command of ours begins in an example. Made once: each start asks for every help text.
 static BEGINS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let begins =
-        "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback|traffic)( |$)";
+    let begins = "(?m)(^  |&& |then |else |; )(preflight|runner-check|healthgate|rollback|traffic|migrate)( |$)";
     Regex::new(begins).ok()
 });
 
@@ -107,6 +107,7 @@ pub fn main() -> ExitCode {
         Some("healthgate") => return cli::run::<healthgate::Stage>(),
         Some("rollback") => return cli::run::<rollback::Stage>(),
         Some("traffic") => return cli::run::<traffic::Stage>(),
+        Some("migrate") => return cli::run::<migrate::Stage>(),
         _ => {}
     }
     if let Some(code) = cli::worker() {
@@ -126,6 +127,7 @@ pub fn main() -> ExitCode {
         "healthgate" => cli::dispatch::<healthgate::Stage>(matches, &env),
         "rollback" => cli::dispatch::<rollback::Stage>(matches, &env),
         "traffic" => cli::dispatch::<traffic::Stage>(matches, &env),
+        "migrate" => cli::dispatch::<migrate::Stage>(matches, &env),
         "run" => cli::dispatch::<run::Stage>(matches, &env),
         "reproduce" => cli::dispatch::<reproduce::Stage>(matches, &env),
         "doctor" => cli::dispatch::<onboard::doctor::Stage>(matches, &env),

@@ -1,5 +1,6 @@
-//! `deploy-guard run`: preflight → deploy → healthgate → record or roll back. Where `traffic:` is
-//! configured, `shares.rs` deploys to the idle side and ramps it up before the gate.
+//! `deploy-guard run`: preflight → deploy → healthgate → record or roll back. Where `migrate:` is
+//! configured, the schema is changed before the deployment; where `traffic:` is, `shares.rs` deploys to the
+//! idle side and ramps it up before the gate.
 
 mod shares;
 
@@ -36,7 +37,8 @@ impl cli::Stage for Stage {
     const NAME: &'static str = "run";
     const ABOUT: &'static str = "Deploy under guard: preflight, deploy, gate, record or roll back";
     const EXAMPLES: &'static str = EXAMPLES;
-    const PARTS: &'static [&'static str] = &["preflight", "traffic", "healthgate", "rollback"];
+    const PARTS: &'static [&'static str] =
+        &["preflight", "migrate", "traffic", "healthgate", "rollback"];
     // GitHub kills a step 10 s after it asks it to end.
     const GRACE: Duration = Duration::from_secs(9);
 
@@ -56,6 +58,7 @@ impl cli::Stage for Stage {
         config.github()?;
         config.rollback()?;
         config.traffic()?;
+        config.migrate()?;
         if config
             .healthgate()?
             .is_none_or(|gate| probe::kinds::planned(gate).is_empty())
@@ -205,6 +208,10 @@ impl Run<'_> {
             return Ok(self.end(preflight.verdict, headline, reason));
         }
         if self.job.dry_run {
+            if self.job.config.migrate()?.is_some() {
+                let would = migrate::apply(self.job).await;
+                self.stage(would, "migrate")?;
+            }
             let mut deploy = format!("would run `deploy.command` with RELEASE={}", self.release);
             if self.job.config.traffic()?.is_some() {
                 deploy.push_str(&self.would_ramp().await?);
@@ -242,6 +249,21 @@ impl Run<'_> {
 
     /// The deployment itself, and what follows from it.
     async fn under_lease(mut self) -> Result<Report, Failure> {
+        if self.job.config.migrate()?.is_some() {
+            let migrated = Box::pin(migrate::apply(self.job)).await;
+            let migrated = self.stage(migrated, "migrate")?;
+            if self.job.interrupt.caught().is_some() {
+                return Ok(self.interrupted("while the schema was changed"));
+            }
+            if migrated.verdict != Verdict::Pass {
+                let headline = format!(
+                    "{} was not deployed: the schema was not changed",
+                    self.release
+                );
+                let reason = format!("migrate: {}; nothing was deployed", migrated.reason);
+                return Ok(self.end(migrated.verdict, headline, reason));
+            }
+        }
         if self.job.config.traffic()?.is_some() {
             return Box::pin(self.by_shares()).await;
         }

@@ -58,7 +58,7 @@ pub(crate) fn man_command() -> Command {
 }
 
 /// The programs that a release holds.
-fn programs(own: Command) -> [Command; 6] {
+fn programs(own: Command) -> [Command; 7] {
     [
         cli::exemplified(own),
         cli::command::<preflight::Stage>(),
@@ -66,6 +66,7 @@ fn programs(own: Command) -> [Command; 6] {
         cli::command::<healthgate::Stage>(),
         cli::command::<rollback::Stage>(),
         cli::command::<traffic::Stage>(),
+        cli::command::<migrate::Stage>(),
     ]
 }
 

@@ -13,11 +13,12 @@ use predicates::str::contains;
 use serde_json::Value;
 use testkit::{Nginx, Shop};
 
-const STAGES: [&str; 6] = [
+const STAGES: [&str; 7] = [
     "preflight",
     "runner-check",
     "healthgate",
     "traffic",
+    "migrate",
     "rollback",
     "run",
 ];

@@ -105,6 +105,7 @@ fn every_binary_tells_its_version_and_refuses_unknown_flags() {
         "runner-check",
         "healthgate",
         "traffic",
+        "migrate",
         "rollback",
         "deploy-guard",
     ] {

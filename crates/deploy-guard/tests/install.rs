@@ -127,6 +127,7 @@ fn setup_puts_every_command_of_its_release_on_the_path() {
         "runner-check",
         "healthgate",
         "traffic",
+        "migrate",
         "rollback",
     ] {
         run(&job, &format!("{command} 'a b'"))
@@ -193,6 +194,7 @@ fn a_link_with_the_name_of_a_stage_is_its_binary() {
         "runner-check",
         "healthgate",
         "traffic",
+        "migrate",
         "rollback",
     ] {
         run(&job, &format!("{stage} --version"))

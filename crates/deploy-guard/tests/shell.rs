@@ -64,6 +64,7 @@ fn the_short_help_of_every_command_fits_a_screen_and_shows_an_example() {
             "runner-check",
             "healthgate",
             "traffic",
+            "migrate",
             "rollback",
         ]
         .contains(&program.as_str())
@@ -140,6 +141,7 @@ fn each_shell_takes_its_completions_and_completes_by_them() {
         "runner-check",
         "healthgate",
         "traffic",
+        "migrate",
         "rollback",
     ] {
         run("bash", &["-n"], &at(&format!("{program}.bash")));

@@ -9,6 +9,7 @@ mod machine;
 mod permission;
 mod repository;
 mod router;
+mod schema;
 mod state;
 mod target;
 mod token;
@@ -46,6 +47,7 @@ impl cli::Stage for Stage {
         findings.extend(state::look(job).await);
         findings.extend(target::look(job).await);
         findings.extend(Box::pin(router::look(job)).await);
+        findings.extend(Box::pin(schema::look(job)).await);
         findings.extend(token::look(job, &repository).await);
         let found = findings.len();
         findings.retain(|finding| job.only.selects(&finding.outcome.id));

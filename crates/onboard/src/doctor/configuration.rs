@@ -97,6 +97,7 @@ pub(super) fn uses(name: &str, job: &Job) -> Vec<Who> {
             Who::RunnerCheck,
             Who::Healthgate,
             Who::Traffic,
+            Who::Migrate,
             Who::Rollback,
         ];
     }

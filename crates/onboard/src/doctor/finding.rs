@@ -12,16 +12,18 @@ pub(super) enum Who {
     RunnerCheck,
     Healthgate,
     Traffic,
+    Migrate,
     Rollback,
     Run,
 }
 
 /// In the order in which they are listed.
-pub(super) const ALL: [Who; 6] = [
+pub(super) const ALL: [Who; 7] = [
     Who::Preflight,
     Who::RunnerCheck,
     Who::Healthgate,
     Who::Traffic,
+    Who::Migrate,
     Who::Rollback,
     Who::Run,
 ];
@@ -33,6 +35,7 @@ impl Who {
             Who::RunnerCheck => runner_check::Stage::NAME,
             Who::Healthgate => healthgate::Stage::NAME,
             Who::Traffic => traffic::Stage::NAME,
+            Who::Migrate => migrator::MIGRATE,
             Who::Rollback => rollback::Stage::NAME,
             Who::Run => "run",
         }
@@ -51,6 +54,7 @@ impl Who {
             Who::RunnerCheck => !matches!(config.runner_check(), Ok(None)),
             Who::Healthgate => asks,
             Who::Traffic => !matches!(config.traffic(), Ok(None)),
+            Who::Migrate => !matches!(config.migrate(), Ok(None)),
             Who::Rollback => back,
             Who::Run => !matches!(config.deploy(), Ok(None)),
         }
@@ -73,7 +77,7 @@ impl Who {
             Section::Healthgate => &[Who::Healthgate, Who::Traffic, Who::Rollback],
             Section::Rollback => &[Who::Preflight, Who::Rollback],
             Section::Traffic => &[Who::Traffic, Who::Run],
-            Section::Migrate => &[Who::Run],
+            Section::Migrate => &[Who::Migrate, Who::Run],
             Section::Deploy => &[Who::Run],
         }
     }

@@ -155,6 +155,7 @@ fn files(job: &Job) -> Vec<(PathBuf, Vec<Who>)> {
         Who::RunnerCheck,
         Who::Healthgate,
         Who::Traffic,
+        Who::Migrate,
         Who::Rollback,
     ];
     let mut files: Vec<(PathBuf, Vec<Who>)> = Vec::new();
@@ -267,6 +268,7 @@ async fn reached(name: &str, address: &str, port: u16) -> Finding {
             Who::RunnerCheck,
             Who::Healthgate,
             Who::Traffic,
+            Who::Migrate,
             Who::Rollback,
         ],
     )
@@ -313,6 +315,7 @@ async fn logged_in(job: &Job, name: &str, host: &Host) -> Finding {
             Who::RunnerCheck,
             Who::Healthgate,
             Who::Traffic,
+            Who::Migrate,
             Who::Rollback,
         ],
     )

@@ -1,0 +1,84 @@
+//! May the schema change, did it, and can we still go back?
+//!
+//! [`status`] tells what is true, [`run`] applies what is pending in the order refuse → lock → prove → apply →
+//! prove → record, [`guard`] is who may be left behind, [`undo`] goes back, [`decide`] says which way to go.
+//! How the tool is called and a change is made politely is `migrator`.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod decide;
+mod effect;
+mod guard;
+mod pending;
+mod ready;
+mod repair;
+mod rule;
+mod run;
+mod status;
+mod undo;
+mod verify;
+
+use std::time::Duration;
+
+use cli::{Failure, Job};
+use model::Report;
+
+pub use rule::Rule;
+
+/// The stage and its subcommands.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Stage {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+enum Action {
+    /// Show what is applied, what is pending and what is wrong; changes nothing
+    Status,
+    /// Apply what is pending, for `--release`
+    Run(run::Flags),
+    /// Finish what was interrupted
+    Resume,
+    /// Undo the last migration, or those behind a revision
+    Undo(undo::Flags),
+    /// Remove what a failed migration left: a stale lock, invalid indexes
+    Repair(repair::Flags),
+    /// Say whether to fix forward, undo or restore, with the commands
+    Decide,
+}
+
+const EXAMPLES: &str = "Examples:
+  migrate status
+  migrate run --release v1.2.4
+  migrate run --release v1.2.4 --dry-run
+  migrate run --release v1.2.4 --works-with v1.2.3
+  migrate resume
+  migrate decide
+  migrate undo --to 4f2a
+  migrate repair
+
+Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 refused, 6 partial";
+
+impl cli::Stage for Stage {
+    const NAME: &'static str = migrator::MIGRATE;
+    const ABOUT: &'static str = "May the schema change, did it, and can we still go back? Applies your migration tool politely";
+    const EXAMPLES: &'static str = EXAMPLES;
+    // GitHub kills a step 10 s after it asks it to end.
+    const GRACE: Duration = Duration::from_secs(9);
+
+    async fn run(self, job: &Job) -> Result<Report, Failure> {
+        match self.action {
+            Action::Status => status::status(job).await,
+            Action::Run(flags) => run::run(job, &flags).await,
+            Action::Resume => run::resume(job).await,
+            Action::Undo(flags) => undo::undo(job, &flags).await,
+            Action::Repair(flags) => repair::repair(job, &flags).await,
+            Action::Decide => decide::decide(job).await,
+        }
+    }
+}
+
+/// Applies what is pending for the job's release.
+pub async fn apply(job: &Job) -> Result<Report, Failure> {
+    run::run(job, &run::Flags::default()).await
+}

@@ -1,0 +1,41 @@
+//! The SQL of what is pending, where the tool's files have it or the tool prints it.
+
+use std::time::Duration;
+
+use migrations::{Pending, Reading, Script, Settings};
+use migrator::{Call, Session};
+
+/// How long a tool may take to print it.
+const PRINT: Duration = Duration::from_secs(60);
+
+/// The SQL of each pending migration, in the tool's order.
+///
+/// # Errors
+/// Returns why it cannot be had, as the end of a sentence.
+pub(crate) async fn sql(session: &Session<'_>, reading: &Reading) -> Result<Vec<Script>, String> {
+    let commands = match session.tool.pending_sql(reading) {
+        Pending::Scripts(scripts) => return Ok(scripts),
+        Pending::Unavailable(reason) => return Err(reason.to_owned()),
+        Pending::Commands(commands) => commands,
+    };
+    let mut scripts = Vec::new();
+    for (revision, command) in &commands {
+        let call = Call {
+            command,
+            limits: &Settings::default(),
+            name: "deploy-guard",
+            url: None,
+            timeout: PRINT,
+        };
+        let printed = session.printed(call).await;
+        let file = revision
+            .as_deref()
+            .and_then(|revision| reading.file(revision));
+        scripts.push(Script {
+            revision: revision.clone().unwrap_or_default(),
+            path: file.map_or_else(|| command.text(), |file| file.path.clone()),
+            sql: printed.map_err(|failure| failure.chain())?,
+        });
+    }
+    Ok(scripts)
+}

@@ -1,0 +1,106 @@
+//! What is refused before anything is changed.
+
+use cli::Failure;
+use cli::force::{insist, lifted, of};
+use migrator::{Session, Truth};
+use model::{Id, Outcome, Verdict};
+use state::journal::ROLLBACK;
+use state::{Document, Forced};
+
+use crate::guard::{self, Effect};
+use crate::rule::Rule;
+
+/// What is about to be changed, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Intent<'i> {
+    pub(crate) release: &'i str,
+    pub(crate) works_with: &'i [String],
+    pub(crate) forced: &'i [Forced],
+}
+
+/// The refusals, else what is noted of rules that were lifted.
+pub(crate) async fn refusals(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    truth: &Truth,
+    effect: &Effect,
+    intent: Intent<'_>,
+) -> Result<(Vec<Outcome>, Vec<Outcome>), Failure> {
+    let mut found: Vec<(Option<Rule>, Outcome)> = Vec::new();
+    for outcome in truth.wrong() {
+        found.push((None, refusal_of(outcome)));
+    }
+    if let Some(journal) = session.store.unfinished(ROLLBACK).await? {
+        found.push((
+            None,
+            Outcome::refused(Id::refused("unfinished"), journal.place())
+                .expected("no unfinished rollback")
+                .actual("one was interrupted, or is running")
+                .reason("a rollback has not ended")
+                .hint("`rollback status`, then `rollback resume` or `rollback abort`"),
+        ));
+    }
+    if let Some(document) = document {
+        if let Some(frozen) = &document.frozen {
+            found.push((
+                Some(Rule::Frozen),
+                Outcome::refused(Id::refused("frozen"), intent.release)
+                    .expected("an environment that is not frozen")
+                    .actual(format!("frozen by {} at {:.0}", frozen.by, frozen.at))
+                    .reason(format!("the environment is frozen: {}", frozen.reason))
+                    .hint("when a person has looked: `rollback unfreeze`"),
+            ));
+        }
+        if document.known_bad(intent.release).is_some() {
+            found.push((
+                None,
+                Outcome::refused(Id::refused("known-bad"), intent.release)
+                    .expected("a release that is not known bad")
+                    .actual(format!("{} is recorded bad", intent.release))
+                    .reason(format!(
+                        "{} is known bad: it was taken back before",
+                        intent.release
+                    ))
+                    .hint("deploy another release"),
+            ));
+        }
+        let window = session
+            .job
+            .config
+            .rollback()?
+            .and_then(|rollback| rollback.window);
+        let target = truth.reading.pending.last().map_or("", String::as_str);
+        let contract = guard::contract(
+            document,
+            (intent.release, target),
+            effect,
+            intent.works_with,
+            window.map(config::value::Span::get),
+            jiff::Timestamp::now(),
+        );
+        found.extend(contract.map(|outcome| (Some(Rule::Contract), outcome)));
+    }
+    let (mut refused, mut notes) = (Vec::new(), Vec::new());
+    for (rule, outcome) in found {
+        let forced = rule.and_then(|rule| of(rule, intent.forced));
+        match (rule, forced) {
+            (_, Some(forced)) => notes.push(lifted(outcome, forced)),
+            (Some(rule), None) => {
+                let hint = outcome.hint.clone().unwrap_or_default();
+                refused.push(outcome.hint(format!("{hint}; {}", insist(rule))));
+            }
+            (None, None) => refused.push(outcome),
+        }
+    }
+    Ok((refused, notes))
+}
+
+/// What is wrong with the database as the reason not to touch it.
+fn refusal_of(outcome: Outcome) -> Outcome {
+    let id = Id::refused(format!("dirty/{}", outcome.id));
+    Outcome {
+        id,
+        verdict: Verdict::Refused,
+        ..outcome
+    }
+}

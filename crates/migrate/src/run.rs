@@ -1,0 +1,311 @@
+//! Applies what is pending: refuse → lock → prove → apply → prove → verify → record.
+
+use std::time::Duration;
+
+use cli::force::Force;
+use cli::{Failure, Job};
+use database::Break;
+use migrator::{Change, End, MIGRATE, Made, Recorded, Session, Truth, change, is_recorded, record};
+use model::text::tenths;
+use model::{Outcome, Report, Verdict};
+use state::{Document, Journal, Lease};
+
+use crate::effect;
+use crate::guard::Effect;
+use crate::ready::{Intent, refusals};
+use crate::rule::Rule;
+use crate::status::nothing;
+use crate::verify;
+
+/// The step of the journal.
+const APPLY: &str = "apply";
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// A release that is known to work with the new schema; may be given again
+    #[arg(long, value_name = "RELEASE")]
+    pub(crate) works_with: Vec<String>,
+    #[command(flatten)]
+    pub(crate) force: Force<Rule>,
+}
+
+/// Applies what is pending for the job's release.
+pub(crate) async fn run(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let Some(release) = &job.release else {
+        return Err(Failure::usage("no release is named").hint("pass `--release VERSION`"));
+    };
+    let forced = flags.force.forced(job);
+    let intent = Intent {
+        release,
+        works_with: &flags.works_with,
+        forced: &forced,
+    };
+    go(&session, intent).await
+}
+
+/// Goes on with a change that was interrupted.
+pub(crate) async fn resume(job: &Job) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let Some(journal) = session.store.unfinished(MIGRATE).await? else {
+        let told = "nothing to resume: no change of the schema is unfinished";
+        return Ok(session.report(vec![nothing("resume", told)]));
+    };
+    let (release, _) = journal.plan().unwrap_or_default();
+    let (release, forced) = (release.to_owned(), journal.forced().to_vec());
+    let intent = Intent {
+        release: &release,
+        works_with: &[],
+        forced: &forced,
+    };
+    go(&session, intent).await
+}
+
+async fn go(session: &Session<'_>, intent: Intent<'_>) -> Result<Report, Failure> {
+    verify::may_be_asked(session)?;
+    let document = session.read().await?;
+    let unfinished = session.store.unfinished(MIGRATE).await?;
+    let truth = match session.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return Ok(session.report(vec![*unknown])),
+    };
+    if truth.is_at_head() && unfinished.is_none() && is_recorded(document.as_ref(), &truth) {
+        return Ok(done_already(session, &truth));
+    }
+    if session.job.dry_run {
+        return dry(session, document.as_ref(), &truth, intent).await;
+    }
+    let (lease, document) = session.acquire().await?;
+    let working = Box::pin(under(session, &lease, &document, intent));
+    let ended = tokio::select! {
+        ended = working => ended,
+        lost = session.keep(&lease) => Err(Failure::from(lost)),
+    };
+    session.ended(&lease, ended).await
+}
+
+fn done_already(session: &Session<'_>, truth: &Truth) -> Report {
+    let mut report = session.report(truth.outcomes());
+    report.headline = Some(match truth.revision() {
+        Some(revision) => format!("nothing to do: the schema is at {revision}, the head"),
+        None => "nothing to do: there is no migration".to_owned(),
+    });
+    report
+}
+
+async fn dry(
+    session: &Session<'_>,
+    document: Option<&Document>,
+    truth: &Truth,
+    intent: Intent<'_>,
+) -> Result<Report, Failure> {
+    let effect = effect::of_pending(session, &truth.reading).await;
+    let (refused, notes) = refusals(session, document, truth, &effect, intent).await?;
+    if !refused.is_empty() {
+        return Ok(session.report(refused));
+    }
+    let mut outcomes = notes;
+    let command = session.tool.apply(&truth.reading).text();
+    for pending in truth.reading.pending_files() {
+        let reason = format!("dry run: would apply it by `{command}`");
+        outcomes.push(Outcome::skipped(
+            format!("apply/{}", pending.id),
+            &pending.path,
+            reason,
+        ));
+    }
+    if outcomes.is_empty() {
+        let reason = "dry run: would record what the tables say";
+        outcomes.push(Outcome::skipped(
+            "migrate/recorded",
+            session.store.place(),
+            reason,
+        ));
+    }
+    Ok(session.report(outcomes))
+}
+
+/// With the lease held.
+async fn under(
+    session: &Session<'_>,
+    lease: &Lease,
+    document: &Document,
+    intent: Intent<'_>,
+) -> Result<Report, Failure> {
+    let lock = match session.lock().await? {
+        Ok(lock) => lock,
+        Err(refused) => return Ok(session.report(vec![*refused])),
+    };
+    let reported = Box::pin(locked(session, lease, document, intent)).await;
+    // It is held until here.
+    drop(lock);
+    reported
+}
+
+/// With both locks held.
+async fn locked(
+    session: &Session<'_>,
+    lease: &Lease,
+    document: &Document,
+    intent: Intent<'_>,
+) -> Result<Report, Failure> {
+    let unfinished = session.store.unfinished(MIGRATE).await?;
+    let before = unfinished
+        .as_ref()
+        .and_then(|journal| journal.before(APPLY))
+        .map(str::to_owned);
+    let truth = match session.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return Ok(session.report(vec![*unknown])),
+    };
+    let effect = effect::of_pending(session, &truth.reading).await;
+    let (refused, notes) = refusals(session, Some(document), &truth, &effect, intent).await?;
+    if !refused.is_empty() {
+        return Ok(session.report(refused));
+    }
+    let previous = before.or_else(|| truth.revision());
+    let shape = session.shape().await?;
+    let left = truth.revision();
+    let begin = async || {
+        let (store, forced) = (&session.store, intent.forced);
+        let started = Some(session.started_at);
+        let (to, left) = (intent.release, left.as_deref());
+        store
+            .begin_journal(MIGRATE, to, left, lease.token, forced, started)
+            .await
+    };
+    let mut journal = match unfinished {
+        Some(journal) => journal,
+        None => begin().await?,
+    };
+    journal.intent(APPLY, previous.clone()).await?;
+    let is_made = |reading: &migrations::Reading| reading.pending.is_empty();
+    let commands = |reading: &migrations::Reading| vec![session.tool.apply(reading)];
+    let wish = Change {
+        what: APPLY,
+        commands: &commands,
+        is_made: &is_made,
+        token: lease.token,
+    };
+    let made = change(session, &wish).await?;
+    let mut outcomes = notes;
+    outcomes.extend(made_outcomes(session, &truth, &made));
+    if let (End::Done, Some(now)) = (&made.end, &made.truth) {
+        let breaks = shape.breaks(&session.shape().await?);
+        outcomes.extend(left_behind(&breaks, &effect));
+        outcomes.extend(Box::pin(verify::verified(session)).await?);
+        let recorded = Recorded {
+            release: Some(intent.release),
+            previous: previous.as_deref(),
+            is_compatible: breaks.is_empty() && !matches!(effect, Effect::Breaking(_)),
+            works_with: intent.works_with,
+        };
+        outcomes.extend(record(session, lease, now, recorded).await?);
+    }
+    let mut report = session.report(outcomes);
+    close(&mut journal, &made, &report).await?;
+    report.headline = Some(headline(&truth, &made));
+    Ok(report)
+}
+
+/// The journal's end. It stays open where it is not known what was done.
+async fn close(journal: &mut Journal, made: &Made, report: &Report) -> Result<(), Failure> {
+    match &made.end {
+        End::Done => journal.done(APPLY).await?,
+        End::Failed(reason) | End::Late(reason) => journal.failed(APPLY, reason).await?,
+        End::Unknown(_) | End::Interrupted => return Ok(()),
+    }
+    Ok(journal.end(report.verdict.as_str()).await?)
+}
+
+fn headline(before: &Truth, made: &Made) -> String {
+    let now = made.truth.as_ref().and_then(Truth::revision);
+    let now = now.as_deref().unwrap_or("nothing");
+    let took = tenths(made.took);
+    match &made.end {
+        End::Done if before.reading.pending.is_empty() => {
+            format!("the schema is at {now}, the head")
+        }
+        End::Done => format!("migrated to {now} in {took}, attempts: {}", made.attempts),
+        End::Failed(_) => format!("the migration failed; the schema is at {now}"),
+        End::Late(_) => format!(
+            "not migrated within the deadline; the schema is at {now}, and nothing is half applied"
+        ),
+        End::Unknown(_) => "whether it was migrated is not known".to_owned(),
+        End::Interrupted => "interrupted: `migrate resume` goes on".to_owned(),
+    }
+}
+
+/// One outcome for each migration that was pending.
+pub(crate) fn made_outcomes(session: &Session<'_>, before: &Truth, made: &Made) -> Vec<Outcome> {
+    let now = made.truth.as_ref().map(|truth| &truth.reading);
+    let mut outcomes = Vec::new();
+    let mut reason = match &made.end {
+        End::Done => None,
+        End::Failed(reason) => Some((Verdict::Fail, reason.clone(), "`migrate decide` shows the ways out".to_owned())),
+        End::Late(reason) => Some((
+            Verdict::Inconclusive,
+            format!("not done within `deadline` ({}): {reason}", session.section.deadline),
+            "see who holds the lock: `SELECT pid, state, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start`; then `migrate run` again"
+                .to_owned(),
+        )),
+        End::Interrupted => Some((
+            Verdict::Inconclusive,
+            "interrupted".to_owned(),
+            "`migrate resume` goes on".to_owned(),
+        )),
+        End::Unknown(unknown) => {
+            outcomes.push((**unknown).clone());
+            None
+        }
+    };
+    for pending in before.reading.pending_files() {
+        let id = format!("apply/{}", pending.id);
+        if now.is_some_and(|now| now.is_applied(&pending.id)) || matches!(made.end, End::Done) {
+            let outcome = Outcome::pass(id, &pending.path).actual("applied, as the tables say");
+            outcomes.push(outcome.took(Duration::ZERO));
+        } else if let Some((verdict, reason, hint)) = reason.take() {
+            outcomes.push(
+                Outcome::new(id, &pending.path, verdict)
+                    .expected("it is applied")
+                    .actual("not applied")
+                    .reason(reason)
+                    .hint(hint),
+            );
+        } else if !matches!(made.end, End::Unknown(_)) {
+            outcomes.push(Outcome::skipped(
+                id,
+                &pending.path,
+                "one before it was not applied",
+            ));
+        }
+    }
+    if let Some((verdict, reason, hint)) = reason {
+        outcomes.push(
+            Outcome::new("migrate/change", "", verdict)
+                .reason(reason)
+                .hint(hint),
+        );
+    }
+    outcomes
+}
+
+/// What the releases before may break on. It changes no verdict: the contract was asked before.
+fn left_behind(breaks: &[Break], effect: &Effect) -> Option<Outcome> {
+    let outcome = |reason: String| {
+        Outcome::inconclusive("migrate/compatible", "")
+            .severity(model::Severity::Advisory)
+            .expected("the releases before work with the new schema")
+            .actual("not known to")
+            .reason(reason)
+            .hint("`rollback` refuses to go to one of them; one that works: `migrate run --works-with RELEASE`, or `rollback record --compatible-with`")
+    };
+    match (breaks, effect) {
+        ([], Effect::Breaking(reasons)) => Some(outcome(reasons.join("; "))),
+        ([], _) => None,
+        (breaks, _) => {
+            let told: Vec<String> = breaks.iter().map(ToString::to_string).collect();
+            Some(outcome(told.join("; ")))
+        }
+    }
+}

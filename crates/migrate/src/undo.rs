@@ -1,0 +1,153 @@
+//! Back down, by the tool's own way.
+
+use cli::force::{Force, insist, of};
+use cli::{Failure, Job};
+use migrator::{End, Session, Truth, Undone};
+use model::{Id, Outcome, Report, Verdict};
+use state::{Forced, Lease};
+
+use crate::rule::Rule;
+
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// Undo everything behind this revision. Default: the last migration alone
+    #[arg(long, value_name = "REVISION")]
+    to: Option<String>,
+    #[command(flatten)]
+    force: Force<Rule>,
+}
+
+/// Undoes the last migration, or those behind a revision.
+pub(crate) async fn undo(job: &Job, flags: &Flags) -> Result<Report, Failure> {
+    let session = Session::open(job)?;
+    let forced = flags.force.forced(job);
+    let truth = match session.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return Ok(session.report(vec![*unknown])),
+    };
+    if let Some(outcome) = refused(&session, &truth, flags.to.as_deref(), &forced) {
+        return Ok(session.report(vec![outcome]));
+    }
+    if job.dry_run {
+        return Ok(dry(&session, &truth, flags.to.as_deref()));
+    }
+    let (lease, _) = session.acquire().await?;
+    let working = Box::pin(under(&session, &lease, flags.to.as_deref()));
+    let ended = tokio::select! {
+        ended = working => ended,
+        lost = session.keep(&lease) => Err(Failure::from(lost)),
+    };
+    session.ended(&lease, ended).await
+}
+
+fn refused(
+    session: &Session<'_>,
+    truth: &Truth,
+    to: Option<&str>,
+    forced: &[Forced],
+) -> Option<Outcome> {
+    if let Err(none) = session.tool.undo(&truth.reading, to) {
+        return Some(no_way(truth, &none));
+    }
+    if of(Rule::Unrehearsed, forced).is_some() {
+        return None;
+    }
+    Some(
+        Outcome::refused(
+            Id::refused("unrehearsed"),
+            truth.revision().unwrap_or_default(),
+        )
+        .expected("a rehearsal that undid it and found the schema of before")
+        .actual("none is recorded")
+        .reason("whether the way down leads back to the schema of before was never tried")
+        .hint(format!(
+            "`migrate rehearse` tries it on a copy; {}",
+            insist(Rule::Unrehearsed)
+        )),
+    )
+}
+
+fn no_way(truth: &Truth, none: &migrations::NoUndo) -> Outcome {
+    Outcome::refused(Id::refused("no-undo"), truth.revision().unwrap_or_default())
+        .expected("a way down")
+        .actual("there is none")
+        .reason(none.to_string())
+        .hint("`migrate decide` shows the other ways")
+}
+
+fn dry(session: &Session<'_>, truth: &Truth, to: Option<&str>) -> Report {
+    let commands = session.tool.undo(&truth.reading, to).unwrap_or_default();
+    let outcome = |command: &migrations::Command| {
+        let reason = format!("dry run: would run `{}`", command.text());
+        Outcome::skipped("undo", truth.revision().unwrap_or_default(), reason)
+    };
+    session.report(commands.iter().map(outcome).collect())
+}
+
+async fn under(session: &Session<'_>, lease: &Lease, to: Option<&str>) -> Result<Report, Failure> {
+    let lock = match session.lock().await? {
+        Ok(lock) => lock,
+        Err(refused) => return Ok(session.report(vec![*refused])),
+    };
+    let truth = match session.truth().await {
+        Ok(truth) => truth,
+        Err(unknown) => return Ok(session.report(vec![*unknown])),
+    };
+    let release = session.job.release.as_deref();
+    let undone = Box::pin(migrator::undo(session, lease, &truth, to, release)).await?;
+    drop(lock);
+    Ok(match undone {
+        Ok(undone) => report(session, &truth, undone),
+        Err(none) => session.report(vec![no_way(&truth, &none)]),
+    })
+}
+
+fn report(session: &Session<'_>, before: &Truth, undone: Undone) -> Report {
+    let Undone {
+        revisions,
+        made,
+        recorded,
+    } = undone;
+    let path = |id: &String| {
+        before
+            .reading
+            .file(id)
+            .map(|file| file.path.clone())
+            .unwrap_or_default()
+    };
+    let mut outcomes: Vec<Outcome> = revisions
+        .iter()
+        .map(|id| Outcome::pass(Id::undo(id), path(id)).actual("undone, as the tables say"))
+        .collect();
+    let now = made.truth.as_ref().and_then(Truth::revision);
+    let now = now.unwrap_or_else(|| "nothing".to_owned());
+    let (verdict, reason) = match &made.end {
+        End::Done => (Verdict::Pass, None),
+        End::Failed(reason) => (Verdict::Fail, Some(reason.clone())),
+        End::Late(reason) => (
+            Verdict::Inconclusive,
+            Some(format!("not done within `deadline`: {reason}")),
+        ),
+        End::Interrupted => (Verdict::Inconclusive, Some("interrupted".to_owned())),
+        End::Unknown(unknown) => {
+            outcomes.push((**unknown).clone());
+            (Verdict::Pass, None)
+        }
+    };
+    if let Some(reason) = reason {
+        let outcome = Outcome::new(
+            "migrate/undo",
+            before.revision().unwrap_or_default(),
+            verdict,
+        );
+        outcomes.push(
+            outcome
+                .reason(reason)
+                .hint("`migrate decide` shows the ways out"),
+        );
+    }
+    outcomes.extend(recorded);
+    let mut report = session.report(outcomes);
+    report.headline = Some(format!("the schema is at {now}"));
+    report
+}

@@ -1,0 +1,365 @@
+//! A change of the schema: made once, politely, proved, recorded, and gone on with after a kill.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+use serde_json::json;
+
+use crate::bed::{Bed, PASSWORD};
+
+const ORDERS: (&str, &str, &str) = (
+    "20240101_orders.sql",
+    "CREATE TABLE orders (id int, note text);",
+    "DROP TABLE orders;",
+);
+
+fn migration(bed: &Bed, (name, up, down): (&str, &str, &str)) {
+    bed.migration(name, up, down);
+}
+
+#[test]
+fn what_is_pending_is_applied_once_and_recorded_with_its_release() {
+    let bed = Bed::new();
+    migration(&bed, ORDERS);
+    bed.run(&["run", "--release", "v1"])
+        .assert()
+        .code(0)
+        .stdout(contains("migrated to 20240101").and(contains("applied, as the tables say")));
+    let state = bed.state();
+    assert_eq!(state["database"]["revision"], "20240101");
+    assert_eq!(state["database"]["release"], "v1");
+    assert!(state["lock"].is_null());
+    bed.run(&["run", "--release", "v1"])
+        .assert()
+        .code(0)
+        .stdout(contains("nothing to do"));
+    bed.run(&["resume"])
+        .assert()
+        .code(0)
+        .stdout(contains("nothing to resume"));
+}
+
+#[test]
+fn a_migration_that_fails_says_so_in_the_databases_own_words() {
+    let bed = Bed::new();
+    migration(&bed, ORDERS);
+    bed.migration(
+        "20240102_bad.sql",
+        "ALTER TABLE nowhere ADD COLUMN x int;",
+        "SELECT 1;",
+    );
+    bed.run(&["run", "--release", "v1"])
+        .assert()
+        .code(1)
+        .stdout(contains("relation \"nowhere\" does not exist").and(contains("migrate decide")));
+    assert_eq!(
+        bed.ask("SELECT count(*) FROM orders"),
+        "0",
+        "the one before it stays"
+    );
+    bed.run(&["decide"])
+        .assert()
+        .code(1)
+        .stdout(contains("FIX FORWARD").and(contains("does not exist")));
+    bed.migration(
+        "20240102_bad.sql",
+        "ALTER TABLE orders ADD COLUMN x int;",
+        "SELECT 1;",
+    );
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let bed = Bed::new();
+    migration(&bed, ORDERS);
+    bed.run(&["run", "--release", "v1", "--dry-run"])
+        .assert()
+        .code(3)
+        .stdout(contains("would apply it by"));
+    assert_eq!(
+        bed.ask("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
+        "0"
+    );
+    assert!(bed.state().is_null());
+}
+
+/// A session that reads a table and stays.
+struct Reader(Child);
+
+impl Reader {
+    fn open(bed: &Bed, seconds: u32) -> Reader {
+        let sql = format!("BEGIN; SELECT count(*) FROM orders; SELECT pg_sleep({seconds}); COMMIT");
+        let child = Command::new(testkit::tool("psql"))
+            .args([bed.postgres.url("postgres", "shop").as_str(), "-c", &sql])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let holds =
+            || bed.ask("SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass") != "0";
+        assert!(testkit::wait_until(Duration::from_secs(20), holds));
+        Reader(child)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// How long the slowest of many reads took, while `during` goes on.
+fn slowest_read<T>(bed: &Bed, during: impl FnOnce() -> T) -> (T, Duration) {
+    let url = bed.postgres.url("postgres", "shop");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut slowest = Duration::ZERO;
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        let since = Instant::now();
+                        let read = Command::new(testkit::tool("psql"))
+                            .args([url.as_str(), "-At", "-c", "SELECT count(*) FROM orders"])
+                            .output()
+                            .unwrap();
+                        assert!(read.status.success());
+                        slowest = slowest.max(since.elapsed());
+                    }
+                    slowest
+                })
+            })
+            .collect();
+        let done = during();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let slowest = readers.into_iter().map(|reader| reader.join().unwrap());
+        (done, slowest.max().unwrap_or_default())
+    })
+}
+
+#[test]
+fn others_wait_no_longer_than_the_lock_timeout_and_it_is_done_once_the_reader_ends() {
+    let bed = Bed::new();
+    migration(&bed, ORDERS);
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+    bed.migration(
+        "20240102_x.sql",
+        "ALTER TABLE orders ADD COLUMN x int;",
+        "ALTER TABLE orders DROP COLUMN x;",
+    );
+    let reader = Reader::open(&bed, 4);
+    let ((), slowest) = slowest_read(&bed, || {
+        bed.run(&["run", "--release", "v2"])
+            .assert()
+            .code(0)
+            .stdout(contains("migrated to 20240102"));
+    });
+    drop(reader);
+    // 500 ms, and what psql and a busy machine take. The plain tool: as long as the reader.
+    assert!(slowest < Duration::from_millis(1800), "{slowest:?}");
+}
+
+#[test]
+fn a_reader_that_outlasts_the_deadline_is_inconclusive_and_nothing_is_half_applied() {
+    let bed = Bed::new();
+    migration(&bed, ORDERS);
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+    bed.configure(json!({"deadline": "3s"}));
+    bed.migration(
+        "20240102_x.sql",
+        "ALTER TABLE orders ADD COLUMN x int;",
+        "ALTER TABLE orders DROP COLUMN x;",
+    );
+    let reader = Reader::open(&bed, 60);
+    let since = Instant::now();
+    bed.run(&["run", "--release", "v2"])
+        .assert()
+        .code(3)
+        .stdout(contains("deadline").and(contains("not applied")));
+    assert!(since.elapsed() < Duration::from_secs(8));
+    drop(reader);
+    assert_eq!(
+        bed.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"),
+        "0"
+    );
+    bed.run(&["status"])
+        .assert()
+        .code(1)
+        .stdout(contains("20240102 (x) is pending"));
+    bed.run(&["run", "--release", "v2"]).assert().code(0);
+}
+
+#[test]
+fn of_three_at_once_one_applies_and_the_others_find_it_done_or_are_refused() {
+    let rounds = std::env::var("RACES")
+        .ok()
+        .and_then(|races| races.parse().ok())
+        .unwrap_or(4);
+    for round in 0..rounds {
+        let bed = Bed::new();
+        // The database itself counts how often it was applied.
+        bed.migration(
+            "1_race.sql",
+            "CREATE TABLE applied (at timestamptz DEFAULT now()); SELECT pg_sleep(0.2); INSERT INTO applied DEFAULT VALUES;",
+            "DROP TABLE applied;",
+        );
+        let codes: Vec<Option<i32>> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..3)
+                .map(|_| {
+                    let mut run = bed.run(&["run", "--release", "v1"]);
+                    scope.spawn(move || run.output().unwrap().status.code())
+                })
+                .collect();
+            running.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert!(codes.contains(&Some(0)), "round {round}: {codes:?}");
+        assert!(
+            codes.iter().all(|code| matches!(code, Some(0 | 5))),
+            "round {round}: {codes:?}"
+        );
+        assert_eq!(
+            bed.ask("SELECT count(*) FROM applied"),
+            "1",
+            "round {round}"
+        );
+    }
+}
+
+#[test]
+fn runners_that_share_no_state_are_kept_apart_by_the_database() {
+    let bed = Bed::new();
+    bed.migration(
+        "1_race.sql",
+        "CREATE TABLE applied (at timestamptz DEFAULT now()); SELECT pg_sleep(0.5); INSERT INTO applied DEFAULT VALUES;",
+        "DROP TABLE applied;",
+    );
+    let codes: Vec<Option<i32>> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..3)
+            .map(|nth| {
+                let config = bed.path().join("deploy-guard.yml");
+                let own = bed.path().join(format!("own-{nth}.yml"));
+                let text = std::fs::read_to_string(config).unwrap();
+                let text = text.replacen(
+                    "\"migrate\": {",
+                    &format!("\"migrate\": {{ \"state\": \"own-{nth}.json\","),
+                    1,
+                );
+                std::fs::write(&own, text).unwrap();
+                let mut run = bed.run(&["run", "--release", "v1", "--config"]);
+                run.arg(&own);
+                scope.spawn(move || run.output().unwrap().status.code())
+            })
+            .collect();
+        running.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    assert!(codes.contains(&Some(0)), "{codes:?}");
+    assert!(
+        codes.iter().all(|code| matches!(code, Some(0 | 5))),
+        "{codes:?}"
+    );
+    assert_eq!(bed.ask("SELECT count(*) FROM applied"), "1");
+}
+
+#[test]
+fn killed_at_any_moment_status_tells_the_truth_and_resume_leads_out() {
+    let kills: u64 = std::env::var("KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok())
+        .unwrap_or(12);
+    let seed: u64 = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(7);
+    let bed = Bed::new();
+    for round in 0..kills {
+        let name = format!("{:04}_t.sql", round + 1);
+        bed.migration(
+            &name,
+            &format!("CREATE TABLE t{round} (id int); SELECT pg_sleep(0.15); INSERT INTO t{round} VALUES (1);"),
+            &format!("DROP TABLE t{round};"),
+        );
+        let mut run = Command::new(testkit::bin_path("migrate"))
+            .current_dir(bed.path())
+            .env("DATABASE_URL", bed.url())
+            .args(["run", "--release", "v1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis((round * 137 + seed * 31) % 700));
+        run.kill().unwrap();
+        run.wait().unwrap();
+        let status = bed.run(&["status", "--format", "json"]).output().unwrap();
+        assert!(matches!(status.status.code(), Some(0 | 1)), "round {round}");
+        bed.run(&["resume"]).assert().code(0);
+        bed.run(&["run", "--release", "v1"]).assert().code(0);
+        assert_eq!(
+            bed.ask(&format!("SELECT count(*) FROM t{round}")),
+            "1",
+            "round {round}"
+        );
+        let left = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        assert!(
+            testkit::wait_until(Duration::from_secs(5), || bed.ask(left) == "0"),
+            "round {round}"
+        );
+        assert!(bed.state()["lock"].is_null(), "round {round}");
+    }
+}
+
+#[test]
+fn no_password_is_in_an_argument_a_report_or_a_log() {
+    let bed = Bed::new();
+    bed.migration(
+        "1_slow.sql",
+        "SELECT pg_sleep(1); CREATE TABLE t (id int);",
+        "DROP TABLE t;",
+    );
+    let run = Command::new(testkit::bin_path("migrate"))
+        .current_dir(bed.path())
+        .env("DATABASE_URL", bed.url())
+        .args(["run", "--release", "v1", "-vv", "--report", "report.json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    let seen = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+    let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
+    assert!(!seen.contains(PASSWORD), "{seen}");
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let report = std::fs::read(bed.path().join("report.json")).unwrap();
+    for text in [output.stdout, output.stderr, report] {
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
+
+#[test]
+fn what_was_undone_is_recorded_and_only_on_insistence_where_it_was_never_tried() {
+    let bed = Bed::new();
+    migration(&bed, ORDERS);
+    bed.migration(
+        "20240102_x.sql",
+        "ALTER TABLE orders ADD COLUMN x int;",
+        "ALTER TABLE orders DROP COLUMN x;",
+    );
+    bed.run(&["run", "--release", "v1"]).assert().code(0);
+    bed.run(&["undo"])
+        .assert()
+        .code(5)
+        .stdout(contains("was never tried").and(contains("--force unrehearsed")));
+    bed.run(&["undo", "--force", "unrehearsed", "--reason", "it is small"])
+        .assert()
+        .code(0)
+        .stdout(contains("undone, as the tables say"));
+    assert_eq!(bed.state()["database"]["revision"], "20240101");
+    bed.run(&["status"])
+        .assert()
+        .code(1)
+        .stdout(contains("20240102 (x) is pending"));
+}

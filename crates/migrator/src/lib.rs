@@ -1,0 +1,23 @@
+//! The schema of a database and how it is changed by a tool that is not ours: what is true of it, and
+//! one change of it, made politely and proved from the tool's own tables.
+//!
+//! [`Session`] has the section and the ways to database and tool; [`Truth`] is what both tell;
+//! [`change`] makes one change, under a lock that the database keeps.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests"))]
+
+mod call;
+mod change;
+mod record;
+mod session;
+mod truth;
+mod under;
+mod undo;
+mod watcher;
+
+pub use call::{Call, ToolEnd};
+pub use change::{Change, End, Made, change};
+pub use record::{Recorded, is_recorded, record};
+pub use session::{MIGRATE, Session};
+pub use truth::Truth;
+pub use undo::{Undone, undo};
+pub use watcher::Seen;

@@ -1,0 +1,159 @@
+//! What every subcommand needs: the section, the tool, and the ways to the database and to the tool's
+//! files.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cli::{Failure, Job, Wanted};
+use config::file::Migrate;
+use config::value::{Span, StateAddress};
+use database::{Address, Database, System};
+use jiff::Timestamp;
+use migrations::{Tool, Where};
+use model::{Outcome, Report, Secret};
+use net::Route;
+use place::{Place, Places};
+use state::{Document, Lease, Store};
+
+/// The operation of a lease and of a journal.
+pub const MIGRATE: &str = "migrate";
+
+/// One question to the database, and one look at the files.
+const ASK: Duration = Duration::from_secs(20);
+/// Where the state is kept where nothing names a place.
+const STATE: &str = ".deploy-guard/state.json";
+
+/// A job with its `migrate:` section.
+pub struct Session<'a> {
+    pub job: &'a Job,
+    pub section: &'a Migrate,
+    pub tool: Box<dyn Tool>,
+    /// The value of `url-env`.
+    pub url: Secret,
+    pub database: Database,
+    pub places: Places,
+    /// Where the tool runs and its files are.
+    pub place: Place,
+    pub store: Store,
+    pub started_at: Timestamp,
+}
+
+impl<'a> Session<'a> {
+    /// # Errors
+    /// Returns a usage error where the section, the variable with the URL or the URL itself is not there
+    /// or cannot be used.
+    pub fn open(job: &'a Job) -> Result<Self, Failure> {
+        let Some(section) = job.config.migrate()? else {
+            return Err(Failure::usage("no migration tool is configured")
+                .hint("add `migrate: { alembic: {} }`, or another tool, to the configuration"));
+        };
+        // GitHub is asked whether the run that holds the lock has ended.
+        job.config.github()?;
+        let name = &section.url_env;
+        let Some(url) = job
+            .env
+            .secret(name)
+            .filter(|url| !url.expose().trim().is_empty())
+        else {
+            return Err(Failure::usage(format!("{name} is not set")).hint(format!(
+                "it holds the database's URL; {}",
+                model::env::mapping_hint(name)
+            )));
+        };
+        let address = Address::parse(url.expose());
+        let address = address.map_err(|error| {
+            Failure::usage(format!("{name} is not the URL of a database: {error}"))
+                .hint("write `postgresql://user:password@host:5432/database` or `mysql://…`")
+        })?;
+        job.redactor.add([url.clone()]);
+        job.redactor.add(address.password.clone());
+        let tool = migrations::tool(section);
+        let tool = tool.ok_or_else(|| Failure::usage("no migration tool is configured"))?;
+        let places = Places::new(&job.config.hosts, &job.env);
+        let database = Database {
+            route: Route::new(&[], section.via.as_deref(), &places.hosts()),
+            address,
+            name: "deploy-guard".to_owned(),
+            timeout: ASK,
+        };
+        let default = StateAddress::File(PathBuf::from(STATE));
+        let state = job.config.state_address()?.unwrap_or(&default);
+        Ok(Session {
+            job,
+            section,
+            tool,
+            url,
+            database,
+            place: match &section.host {
+                Some(host) => Place::Host(host.clone()),
+                None => Place::Here,
+            },
+            places,
+            store: job.store(state)?,
+            started_at: Timestamp::now(),
+        })
+    }
+
+    pub fn system(&self) -> System {
+        self.database.address.system
+    }
+
+    /// Where the tool's files are: inside the container, where the tool runs in one.
+    pub(crate) fn inside(&self) -> Places {
+        self.places.inside(self.section.exec.as_deref())
+    }
+
+    pub(crate) fn at<'p>(&'p self, inside: &'p Places) -> Where<'p> {
+        Where {
+            places: inside,
+            place: &self.place,
+            folder: self.section.directory.as_deref(),
+            timeout: ASK,
+        }
+    }
+
+    /// The state; `None` where nothing was recorded yet.
+    pub async fn read(&self) -> Result<Option<Document>, Failure> {
+        let document = self.store.read().await?;
+        if let Some(document) = &document {
+            self.job.check_owner(document, &self.store.place())?;
+        }
+        Ok(document)
+    }
+
+    /// Takes the lease, as [`Job::acquire`] does, with the state under it.
+    pub async fn acquire(&self) -> Result<(Lease, Document), Failure> {
+        let wanted = Wanted {
+            operation: MIGRATE,
+            wait: self.section.lock_wait,
+            ttl: self.section.lock_ttl,
+        };
+        let copy = |document: &mut Document, _: &mut state::Lock| document.clone();
+        self.job.acquire(&self.store, &wanted, copy).await
+    }
+
+    /// Renews the lease for as long as it is awaited; ends where the lease is lost, with the reason.
+    pub async fn keep(&self, lease: &Lease) -> state::Error {
+        let ttl: Span = self.section.lock_ttl;
+        cli::keep_lease(ttl.get(), async || self.store.renew(lease, ttl.get()).await).await
+    }
+
+    /// An operation that ended without a report still gives its lease back.
+    pub async fn ended(
+        &self,
+        lease: &Lease,
+        ended: Result<Report, Failure>,
+    ) -> Result<Report, Failure> {
+        let released = self.store.release(lease, |_| ()).await;
+        let report = ended?;
+        match released {
+            Ok(()) | Err(state::Error::Lost { .. }) => {}
+            Err(error) => tracing::warn!("the lock was not given back: {error}"),
+        }
+        Ok(report)
+    }
+
+    pub fn report(&self, outcomes: Vec<Outcome>) -> Report {
+        Report::from_outcomes(MIGRATE, self.started_at, outcomes)
+    }
+}

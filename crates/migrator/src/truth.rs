@@ -1,0 +1,185 @@
+//! What is true of the database: what the tool's tables and files say, and what a failed migration left
+//! behind.
+
+use database::pg_facts::{self, InvalidIndex};
+use database::{Connection, Error};
+use migrations::{Fault, Reading};
+use model::{Outcome, Severity};
+
+use crate::session::Session;
+
+/// What the tool's own tables, its files and the database tell together.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    pub reading: Reading,
+    /// What a failed concurrent build left behind. PostgreSQL's alone.
+    pub invalid: Vec<InvalidIndex>,
+}
+
+/// Why nothing is known.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Unknown {
+    #[error(transparent)]
+    Tool(#[from] migrations::Error),
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+impl Session<'_> {
+    /// Reads everything. Nothing is changed.
+    ///
+    /// # Errors
+    /// Returns an error outcome where the database or the files cannot be read.
+    pub async fn truth(&self) -> Result<Truth, Box<Outcome>> {
+        let read = self.look().await;
+        read.map_err(|unknown| Box::new(self.unknown(&unknown)))
+    }
+
+    async fn look(&self) -> Result<Truth, Unknown> {
+        let mut connection = self.database.connect().await?;
+        let inside = self.inside();
+        let (tool, system) = (&*self.tool, self.system());
+        let reading = migrations::read(tool, &self.at(&inside), &mut connection, system).await?;
+        let invalid = match &connection {
+            Connection::Postgres(session) => pg_facts::invalid_indexes(session).await?,
+            Connection::MySql(_) => Vec::new(),
+        };
+        Ok(Truth { reading, invalid })
+    }
+
+    fn unknown(&self, unknown: &Unknown) -> Outcome {
+        let hint = match unknown {
+            Unknown::Tool(error) => error.hint(),
+            Unknown::Database(error) => Some(match error {
+                Error::Unreachable { .. } => format!(
+                    "is {} right, and the server up? From another network: `migrate.via: HOST`",
+                    self.section.url_env
+                ),
+                Error::Login { .. } => format!(
+                    "correct the user or the password in {}",
+                    self.section.url_env
+                ),
+                Error::NoDatabase(name) => format!(
+                    "create it (`createdb {name}`), or correct {}",
+                    self.section.url_env
+                ),
+                _ => "see the server's log".to_owned(),
+            }),
+        };
+        let outcome = Outcome::error("migrate/database", self.database.address.to_string())
+            .expected("the tables and the files of the migrations can be read")
+            .actual("not known")
+            .reason(unknown.to_string());
+        match hint {
+            Some(hint) => outcome.hint(hint),
+            None => outcome,
+        }
+    }
+}
+
+impl Truth {
+    /// The revision of the schema; `None` where nothing is applied.
+    pub fn revision(&self) -> Option<String> {
+        self.reading.revision()
+    }
+
+    /// Everything is applied and nothing is wrong.
+    pub fn is_at_head(&self) -> bool {
+        self.reading.is_at_head() && self.invalid.is_empty()
+    }
+
+    /// Nothing is wrong, but something may be pending.
+    pub fn is_clean(&self) -> bool {
+        self.reading.is_clean() && self.invalid.is_empty()
+    }
+
+    /// What is wrong, apart from what is only to be applied.
+    pub fn wrong(&self) -> Vec<Outcome> {
+        let outcomes = self.outcomes().into_iter();
+        let is_work = |outcome: &Outcome| {
+            let work = self.reading.findings.iter();
+            let mut work = work.filter(|finding| finding.fault.is_work());
+            work.any(|finding| {
+                id(finding.fault.as_str(), finding.revision.as_deref()) == *outcome.id
+            })
+        };
+        outcomes
+            .filter(|outcome| outcome.weighs() > model::Verdict::Pass && !is_work(outcome))
+            .collect()
+    }
+
+    /// One outcome for each revision or index that is not as it should be; one that passes where nothing is.
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for finding in &self.reading.findings {
+            let subject = finding.file.as_deref().or(finding.revision.as_deref());
+            let expected = match &finding.fault {
+                Fault::Pending | Fault::NotMigrated { .. } => "every migration is applied",
+                Fault::Locked { .. } => "the tool's lock is free",
+                Fault::Heads { .. } => "one head",
+                _ => "the tables and the files tell the same history",
+            };
+            let outcome = Outcome::fail(
+                id(finding.fault.as_str(), finding.revision.as_deref()),
+                subject.unwrap_or_default(),
+            );
+            let hint = if finding.fault.is_work() {
+                format!(
+                    "`migrate run --release RELEASE` applies it; the tool alone: {}",
+                    finding.next
+                )
+            } else {
+                finding.next.clone()
+            };
+            outcomes.push(
+                outcome
+                    .expected(expected)
+                    .actual(finding.fault.as_str().replace('-', " "))
+                    .reason(finding.to_string())
+                    .hint(hint),
+            );
+        }
+        for index in &self.invalid {
+            let outcome = Outcome::fail(id("invalid-index", Some(&index.name)), &index.table);
+            outcomes.push(
+                outcome
+                    .expected("every index is valid")
+                    .actual("invalid")
+                    .reason(format!(
+                        "the index {} is invalid: a concurrent build of it failed, it costs every write and is never used",
+                        index.name
+                    ))
+                    .hint(format!(
+                        "`migrate repair` drops it; by hand: `DROP INDEX CONCURRENTLY {}`",
+                        index.name
+                    )),
+            );
+        }
+        if outcomes.is_empty() {
+            let revision = self.revision();
+            outcomes.push(
+                Outcome::pass("migrate/head", revision.as_deref().unwrap_or_default())
+                    .expected("every migration is applied")
+                    .actual(match &revision {
+                        Some(revision) => format!("at {revision}, the head"),
+                        None => "there is no migration".to_owned(),
+                    }),
+            );
+        }
+        for (nth, sentence) in self.reading.unseen.iter().enumerate() {
+            outcomes.push(
+                Outcome::inconclusive(format!("migrate/unseen/{nth}"), "")
+                    .severity(Severity::Advisory)
+                    .reason(sentence.clone()),
+            );
+        }
+        outcomes
+    }
+}
+
+fn id(fault: &str, revision: Option<&str>) -> String {
+    match revision {
+        Some(revision) => format!("{fault}/{revision}"),
+        None => fault.to_owned(),
+    }
+}

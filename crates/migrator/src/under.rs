@@ -1,0 +1,37 @@
+//! What a change of the schema is made under, and what it is compared by.
+
+use cli::Failure;
+use database::Shape;
+use database::lock::{Lock, Taken};
+use model::{Id, Outcome};
+
+use crate::session::Session;
+
+impl Session<'_> {
+    /// The database's own lock, or why it is not had.
+    pub async fn lock(&self) -> Result<Result<Lock, Box<Outcome>>, Failure> {
+        let mut database = self.database.clone();
+        database.name = "deploy-guard lock".to_owned();
+        let taken = Lock::take(&database, self.section.lock_wait.get()).await;
+        Ok(match taken {
+            Ok(Taken::Held(lock)) => Ok(lock),
+            Ok(Taken::ByOther(holder)) => Err(Box::new(
+                Outcome::refused(Id::refused("locked"), database.address.to_string())
+                    .expected("no other migration runs on this database")
+                    .actual(holder.clone())
+                    .reason(format!(
+                        "another migration holds the database's lock: {holder}"
+                    ))
+                    .hint("wait for it with `migrate.lock-wait: 10m`; it ends with its session"),
+            )),
+            Err(error) => return Err(Failure::error(error)),
+        })
+    }
+
+    /// The tables and columns that there are.
+    pub async fn shape(&self) -> Result<Shape, Failure> {
+        let mut connection = self.database.connect().await.map_err(Failure::error)?;
+        let read = Shape::read(&mut connection, self.system()).await;
+        read.map_err(Failure::error)
+    }
+}

@@ -1,0 +1,109 @@
+//! The way down: migrations are undone by the tool, and what the tables say is recorded.
+
+use cli::Failure;
+use migrations::{Command, NoUndo, Reading};
+use model::Outcome;
+use state::Lease;
+
+use crate::change::{Change, End, Made, change};
+use crate::record::{Recorded, record};
+use crate::session::{MIGRATE, Session};
+use crate::truth::Truth;
+
+/// The step of the journal.
+const UNDO: &str = "undo";
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Undone {
+    /// What was applied before, newest first, and is no more.
+    pub revisions: Vec<String>,
+    pub made: Made,
+    /// What was recorded.
+    pub recorded: Option<Outcome>,
+}
+
+/// Undoes the migrations behind a revision; without one, the last. The caller holds the lease and the
+/// database's lock, and has refused what is to be refused.
+///
+/// # Errors
+/// Returns the reason where the tool has no way down.
+pub async fn undo(
+    session: &Session<'_>,
+    lease: &Lease,
+    truth: &Truth,
+    to: Option<&str>,
+    release: Option<&str>,
+) -> Result<Result<Undone, NoUndo>, Failure> {
+    let commands = match session.tool.undo(&truth.reading, to) {
+        Ok(commands) => commands,
+        Err(none) => return Ok(Err(none)),
+    };
+    let before = truth.revision();
+    let begun = session.store.begin_journal(
+        MIGRATE,
+        release.unwrap_or_default(),
+        before.as_deref(),
+        lease.token,
+        &[],
+        Some(session.started_at),
+    );
+    let mut journal = begun.await?;
+    journal.intent(UNDO, before.clone()).await?;
+    let applied = |reading: &Reading| -> Vec<String> {
+        reading
+            .applied
+            .iter()
+            .map(|applied| applied.id.clone())
+            .collect()
+    };
+    let first = applied(&truth.reading);
+    let is_made = |reading: &Reading| match to {
+        Some(to) => {
+            reading.current.iter().any(|current| current == to) && applied(reading) != first
+        }
+        None => applied(reading).len() < first.len(),
+    };
+    let commands = |_: &Reading| -> Vec<Command> { commands.clone() };
+    let wish = Change {
+        what: UNDO,
+        commands: &commands,
+        is_made: &is_made,
+        token: lease.token,
+    };
+    let made = change(session, &wish).await?;
+    let left = made
+        .truth
+        .as_ref()
+        .map(|truth| applied(&truth.reading))
+        .unwrap_or_default();
+    let gone = first.into_iter().rev().filter(|id| !left.contains(id));
+    let recorded = match (&made.end, &made.truth) {
+        (End::Done, Some(now)) => {
+            let change = Recorded {
+                release,
+                previous: before.as_deref(),
+                is_compatible: false,
+                works_with: &[],
+            };
+            record(session, lease, now, change).await?
+        }
+        _ => None,
+    };
+    match &made.end {
+        End::Done => {
+            journal.done(UNDO).await?;
+            journal.end("pass").await?;
+        }
+        End::Failed(reason) | End::Late(reason) => {
+            journal.failed(UNDO, reason).await?;
+            journal.end("fail").await?;
+        }
+        End::Unknown(_) | End::Interrupted => {}
+    }
+    Ok(Ok(Undone {
+        revisions: gone.collect(),
+        made,
+        recorded,
+    }))
+}
