@@ -24,7 +24,7 @@ fn inputs(file: &str) -> BTreeMap<String, String> {
         let (text, default) = text.rsplit_once(". Default: ").unwrap_or((text, ""));
         let flag = flags.iter().find(|row| row.input == *name);
         let stages = match flag {
-            Some(row) if row.stages.len() == 6 => "all".to_owned(),
+            Some(row) if row.stages.len() == 7 => "all".to_owned(),
             Some(row) => row.stages.join(", "),
             None if text.starts_with("healthgate: ") => "healthgate".to_owned(),
             None => "all".to_owned(),

@@ -18,6 +18,7 @@ const SCENES: &[Scene] = &[
     ("docs/guide/canary.md", scenes::canary::page),
     ("docs/guide/hosts.md", scenes::hosts::page),
     ("docs/guide/install.md", scenes::install::page),
+    ("docs/guide/migrate.md", scenes::migrate::page),
     ("docs/guide/runners.md", scenes::runners::page),
     ("docs/guide/seeing-the-gate.md", scenes::seeing::page),
     ("docs/guide/state.md", scenes::state::page),

@@ -93,6 +93,7 @@ impl World {
             "runner-check",
             "healthgate",
             "traffic",
+            "migrate",
         ];
         for program in programs {
             testkit::bin_path(program);

@@ -8,13 +8,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::docs::page::pages;
 
 /// Ours; all of them are in the one binary.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "deploy-guard",
     "preflight",
     "runner-check",
     "healthgate",
     "rollback",
     "traffic",
+    "migrate",
 ];
 
 /// Programs of others that documents call with flags.
@@ -29,15 +30,24 @@ const OTHERS: [&str; 7] = [
 ];
 
 /// Flags of other programs that appear alone, and the program of each.
-const FOREIGN: [(&str, &str); 8] = [
+const FOREIGN: [(&str, &str); 17] = [
+    ("--data-only", "pg_dump"),
+    ("--database", "django"),
     ("--deployment-configuration", "aws"),
+    ("--env", "knex"),
     ("--env-file", "docker compose"),
     ("--features", "cargo"),
     ("--keep-old", "a script of the runbooks"),
+    ("--knexfile", "knex"),
+    ("--migrations-dir", "node-pg-migrate, dbmate"),
+    ("--migrations-schema", "node-pg-migrate"),
+    ("--migrations-table", "node-pg-migrate, dbmate"),
     ("--no-default-features", "cargo"),
     ("--no-deps", "docker compose"),
     ("--resume", "caddy"),
     ("--rollback-to", "a script of the runbooks"),
+    ("--schema-only", "pg_dump"),
+    ("--settings", "django"),
 ];
 
 #[test]

@@ -4,6 +4,7 @@ pub(crate) mod canary;
 pub(crate) mod guide;
 pub(crate) mod hosts;
 pub(crate) mod install;
+pub(crate) mod migrate;
 pub(crate) mod readme;
 pub(crate) mod runners;
 pub(crate) mod seeing;
