@@ -18,6 +18,7 @@ const OURS: &[&str] = &[
     "config",
     "deploy_guard",
     "database",
+    "ddl",
     "document",
     "dotenv",
     "dump",

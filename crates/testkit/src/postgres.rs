@@ -110,13 +110,18 @@ impl Postgres {
     /// The same in another database; what the last statement returns, a line a row, with `|` between
     /// the cells.
     pub fn sql_in(&self, database: &str, statements: &str) -> String {
-        let mut psql = self.client("psql");
-        psql.args(["-d", database, "-qAt", "-v", "ON_ERROR_STOP=1"]);
-        let ran = psql.args(["-c", statements]).output();
+        let ran = self.psql(database).args(["-c", statements]).output();
         let ran = ran.expect("psql can be started");
         let said = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "{statements}: {said}");
         String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
+    /// The client on a database, which ends with the first error.
+    pub fn psql(&self, database: &str) -> Command {
+        let mut psql = self.client("psql");
+        psql.args(["-d", database, "-qAt", "-v", "ON_ERROR_STOP=1"]);
+        psql
     }
 
     /// A dump of everything in PostgreSQL's own format.

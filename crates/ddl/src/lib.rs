@@ -1,0 +1,31 @@
+//! What the SQL of a migration does: to those who use the database meanwhile, and to the release
+//! before. It reads texts; it asks no server and runs nothing.
+
+pub mod catalog;
+mod column_type;
+pub mod effect;
+mod effects;
+pub mod lint;
+mod migration;
+mod name;
+pub mod rule;
+pub mod sarif;
+mod scene;
+mod sql;
+pub mod summary;
+mod tool;
+mod transaction;
+mod volatility;
+mod way;
+
+pub use catalog::Catalog;
+pub use effect::{LockMode, StatementEffect, Work};
+pub use effects::{Setting, effects};
+pub use lint::{Finding, Ignore, Linter, NotLinted, Options};
+pub use migration::{Migration, NotSql};
+pub use name::Name;
+pub use rule::{Concern, Level, Own, Rule, Squawk};
+pub use sql::{Place, Unread};
+pub use summary::{Class, Summary};
+pub use tool::Tool;
+pub use transaction::Transaction;

@@ -1,0 +1,275 @@
+//! The rules: squawk's, and ours where squawk is silent.
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use squawk_linter::Rule as Squawk;
+
+/// A rule that a statement may be found against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    Squawk(Squawk),
+    Own(Own),
+}
+
+/// Rules on what a statement does, whatever its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Own {
+    /// No SQL that can be read.
+    UnreadableSql,
+    /// What a statement does cannot be told.
+    UnknownEffect,
+    /// Every row is written again while nobody reads the table.
+    RewritesTable,
+    /// Every row is read while nobody writes to the table.
+    ScansUnderLock,
+    /// A statement that does nothing but lock.
+    LocksTable,
+    /// Something that the release before may use is gone or means something else.
+    BreaksRelease,
+    /// Rows or values are gone.
+    DestroysData,
+    /// PostgreSQL refuses the statement in the transaction that it is in.
+    RefusedInTransaction,
+}
+
+impl Own {
+    pub const ALL: [Own; 8] = [
+        Own::UnreadableSql,
+        Own::UnknownEffect,
+        Own::RewritesTable,
+        Own::ScansUnderLock,
+        Own::LocksTable,
+        Own::BreaksRelease,
+        Own::DestroysData,
+        Own::RefusedInTransaction,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Own::UnreadableSql => "unreadable-sql",
+            Own::UnknownEffect => "unknown-effect",
+            Own::RewritesTable => "rewrites-table",
+            Own::ScansUnderLock => "scans-under-lock",
+            Own::LocksTable => "locks-table",
+            Own::BreaksRelease => "breaks-release",
+            Own::DestroysData => "destroys-data",
+            Own::RefusedInTransaction => "refused-in-transaction",
+        }
+    }
+}
+
+/// What a rule is afraid of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Concern {
+    /// How it is written; or it could be told better.
+    Style,
+    /// The release before may find what it took for certain no longer so.
+    Guarantee,
+    Unknown,
+    /// The migration fails, or does other than it says.
+    Fails,
+    /// Others wait.
+    Locks,
+    /// Others wait until every row is written.
+    Rewrites,
+    /// The release before no longer works.
+    Breaks,
+    /// Data are lost.
+    Loses,
+}
+
+impl Concern {
+    /// Whether it counts when a release is to go back.
+    pub fn matters_for_rollback(self) -> bool {
+        matches!(self, Concern::Breaks | Concern::Loses)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Concern::Style => "style",
+            Concern::Guarantee => "guarantee",
+            Concern::Unknown => "unknown",
+            Concern::Fails => "failure",
+            Concern::Locks => "locks",
+            Concern::Rewrites => "rewrite",
+            Concern::Breaks => "compatibility",
+            Concern::Loses => "data-loss",
+        }
+    }
+}
+
+/// What a finding counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Not looked for, unless it is asked for.
+    Off,
+    /// Shown.
+    Advice,
+    /// Fails the check.
+    Failure,
+}
+
+impl Rule {
+    pub fn all() -> impl Iterator<Item = Rule> {
+        let own = Own::ALL.into_iter().map(Rule::Own);
+        own.chain(enum_iterator::all().map(Rule::Squawk))
+    }
+
+    /// What fails by default is what locks, writes a table again, breaks the release before, loses data
+    /// or fails itself. Style and what cannot be told is advice. The timeouts are off, because `migrate
+    /// run` sets them, and so are the rules that squawk leaves off.
+    pub fn level(self) -> Level {
+        match self {
+            Rule::Squawk(squawk) if off(squawk) => Level::Off,
+            rule => match rule.concern() {
+                Concern::Style | Concern::Guarantee | Concern::Unknown => Level::Advice,
+                Concern::Fails
+                | Concern::Locks
+                | Concern::Rewrites
+                | Concern::Breaks
+                | Concern::Loses => Level::Failure,
+            },
+        }
+    }
+
+    pub fn concern(self) -> Concern {
+        match self {
+            Rule::Own(Own::UnreadableSql | Own::RefusedInTransaction) => Concern::Fails,
+            Rule::Own(Own::UnknownEffect) => Concern::Unknown,
+            Rule::Own(Own::RewritesTable) => Concern::Rewrites,
+            Rule::Own(Own::ScansUnderLock | Own::LocksTable) => Concern::Locks,
+            Rule::Own(Own::BreaksRelease) => Concern::Breaks,
+            Rule::Own(Own::DestroysData) => Concern::Loses,
+            Rule::Squawk(squawk) => concern(squawk),
+        }
+    }
+
+    /// Where the rule is explained.
+    pub fn help_uri(self) -> Option<String> {
+        match self {
+            Rule::Squawk(squawk) => Some(format!("https://squawkhq.com/docs/{squawk}")),
+            Rule::Own(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::Squawk(squawk) => squawk.fmt(f),
+            Rule::Own(own) => f.write_str(own.name()),
+        }
+    }
+}
+
+/// A name that no rule has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no rule `{0}`")]
+pub struct NoSuchRule(pub String);
+
+impl FromStr for Rule {
+    type Err = NoSuchRule;
+
+    fn from_str(text: &str) -> Result<Rule, NoSuchRule> {
+        let own = Own::ALL.into_iter().find(|own| own.name() == text);
+        // Squawk reads no name of its finding on ignores.
+        let squawk = || match text {
+            "unused-ignore" => Some(Squawk::UnusedIgnore),
+            _ => Squawk::try_from(text).ok(),
+        };
+        let rule = own.map(Rule::Own).or_else(|| squawk().map(Rule::Squawk));
+        rule.ok_or_else(|| NoSuchRule(text.to_owned()))
+    }
+}
+
+fn off(squawk: Squawk) -> bool {
+    squawk.is_opt_in()
+        || matches!(
+            squawk,
+            Squawk::RequireLockTimeout | Squawk::RequireStatementTimeout
+        )
+}
+
+/// Exhaustive, so that a rule of a newer squawk is not forgotten.
+fn concern(squawk: Squawk) -> Concern {
+    match squawk {
+        Squawk::RequireConcurrentIndexCreation
+        | Squawk::RequireConcurrentIndexDeletion
+        | Squawk::RequireConcurrentPartitionDetach
+        | Squawk::RequireConcurrentReindex
+        | Squawk::ConstraintMissingNotValid
+        | Squawk::AddingForeignKeyConstraint
+        | Squawk::AddingSerialPrimaryKeyField
+        | Squawk::DisallowedUniqueConstraint
+        | Squawk::BanAlterDomainWithAddConstraint
+        | Squawk::RequireTimeoutSettings
+        | Squawk::RequireLockTimeout
+        | Squawk::RequireStatementTimeout => Concern::Locks,
+        Squawk::AddingFieldWithDefault | Squawk::PreferRepack => Concern::Rewrites,
+        Squawk::ChangingColumnType
+        | Squawk::AddingNotNullableField
+        | Squawk::AddingRequiredField
+        | Squawk::RenamingColumn
+        | Squawk::RenamingTable
+        | Squawk::RenamingObject
+        | Squawk::BanSetSchema
+        | Squawk::BanDropView
+        | Squawk::BanDropFunction
+        | Squawk::BanDropType
+        | Squawk::BanDropDomain
+        | Squawk::BanDropDefault
+        | Squawk::BanDropExtension
+        | Squawk::BanDropGeneratedExpression
+        | Squawk::BanAlterIdentity
+        | Squawk::BanAddCompositeAttribute
+        | Squawk::BanReplaceViewFunction
+        | Squawk::BanAlterGeneratedExpression
+        | Squawk::BanDetachInheritance => Concern::Breaks,
+        Squawk::BanDropDatabase
+        | Squawk::BanDropColumn
+        | Squawk::BanDropTable
+        | Squawk::BanDropSchema
+        | Squawk::BanDropSequence
+        | Squawk::BanTruncateCascade => Concern::Loses,
+        Squawk::TransactionNesting
+        | Squawk::BanConcurrentIndexCreationInTransaction
+        | Squawk::BanUncommittedTransaction
+        | Squawk::BanDuplicateColumnAssignments => Concern::Fails,
+        Squawk::BanDropNotNull
+        | Squawk::BanDropConstraint
+        | Squawk::BanDropTrigger
+        | Squawk::BanDropIndex
+        | Squawk::BanSetDefault
+        | Squawk::BanDisableTrigger
+        | Squawk::BanReplicaIdentity
+        | Squawk::BanDropPolicy
+        | Squawk::BanRevoke
+        | Squawk::BanAlterPolicyCondition
+        | Squawk::BanAlterPolicyRoles
+        | Squawk::BanCreatePolicy
+        | Squawk::BanAlterFunctionOptions
+        | Squawk::BanAlterViewOptions
+        | Squawk::BanAlterRoleOptions
+        | Squawk::BanAlterDatabaseOptions
+        | Squawk::BanAlterRowLevelSecurity
+        | Squawk::BanNewWriteRestriction
+        | Squawk::BanAddEnumValue
+        | Squawk::BanAddColumn
+        | Squawk::BanAlterSequenceValues
+        | Squawk::BanAlterSystemOptions
+        | Squawk::BanAlterExtension => Concern::Guarantee,
+        Squawk::PreferBigintOverInt
+        | Squawk::PreferBigintOverSmallint
+        | Squawk::PreferIdentity
+        | Squawk::PreferRobustStmts
+        | Squawk::PreferTextField
+        | Squawk::PreferTimestampTz
+        | Squawk::BanCharField
+        | Squawk::BanCreateDomainWithConstraint
+        | Squawk::RequireEnumValueOrdering
+        | Squawk::RequireTableSchema
+        | Squawk::IdentifierTooLong
+        | Squawk::UnusedIgnore => Concern::Style,
+    }
+}

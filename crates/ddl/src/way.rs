@@ -1,0 +1,115 @@
+//! The safe way to what a statement wants, in the words of the tool.
+
+use crate::rule::{Own, Rule, Squawk};
+use crate::tool::Tool;
+
+/// What to do instead. `None` where squawk's own help says it.
+pub(crate) fn way(rule: Rule, tool: Tool) -> Option<String> {
+    match rule {
+        Rule::Own(own) => Some(own_way(own, tool)),
+        Rule::Squawk(squawk) => squawk_way(squawk, tool),
+    }
+}
+
+fn own_way(own: Own, tool: Tool) -> String {
+    match own {
+        Own::UnreadableSql => {
+            "correct the statement; if PostgreSQL takes it, ignore the rule for this file with that reason".into()
+        }
+        Own::UnknownEffect => {
+            "write what it does as plain statements, or let `migrate rehearse` show what it locks and changes".into()
+        }
+        Own::RewritesTable => {
+            "add a new column or table beside it, fill it in batches, and change over in a later release".into()
+        }
+        Own::ScansUnderLock => format!(
+            "where the constraint can be added unchecked ({}), check it in a later migration ({}), which lets others write; build the index of a key before, with {}",
+            tool.check_not_valid(),
+            tool.validate(),
+            tool.create_index()
+        ),
+        Own::LocksTable => "take the weakest lock that does, and nothing slow after it".into(),
+        Own::DestroysData => {
+            "take a backup before, or keep the rows in another table; if they may go, ignore the rule with that reason".into()
+        }
+        Own::BreaksRelease => format!(
+            "first release code that {}; change the schema when no release that needs the old shape can come back",
+            tool.forget_column()
+        ),
+        Own::RefusedInTransaction => format!("run it {}", tool.outside_transaction()),
+    }
+}
+
+fn squawk_way(squawk: Squawk, tool: Tool) -> Option<String> {
+    let outside = tool.outside_transaction();
+    let way = match squawk {
+        Squawk::RequireConcurrentIndexCreation => format!("use {}; run it {outside}", tool.create_index()),
+        Squawk::RequireConcurrentIndexDeletion => format!("use {}; run it {outside}", tool.drop_index()),
+        Squawk::RequireConcurrentReindex => format!("use `REINDEX ... CONCURRENTLY`; run it {outside}"),
+        Squawk::RequireConcurrentPartitionDetach => {
+            format!("use `DETACH PARTITION ... CONCURRENTLY`; run it {outside}")
+        }
+        Squawk::BanConcurrentIndexCreationInTransaction => format!("run it {outside}"),
+        Squawk::AddingForeignKeyConstraint => format!(
+            "add it unchecked with {}; check it in a later migration with {}",
+            tool.foreign_key_not_valid(),
+            tool.validate()
+        ),
+        Squawk::ConstraintMissingNotValid => format!(
+            "add it unchecked with {}; check it in a later migration with {}",
+            tool.check_not_valid(),
+            tool.validate()
+        ),
+        Squawk::AddingNotNullableField => format!(
+            "add `CHECK (column IS NOT NULL)` unchecked with {}, check it with {}, then `SET NOT NULL` and drop the check",
+            tool.check_not_valid(),
+            tool.validate()
+        ),
+        Squawk::AddingRequiredField => {
+            "add the column with a constant default, or without NOT NULL: the release before writes rows without it".into()
+        }
+        Squawk::AddingFieldWithDefault => {
+            "add the column without a default, set the default in a second statement, and fill the rows in batches".into()
+        }
+        Squawk::DisallowedUniqueConstraint | Squawk::AddingSerialPrimaryKeyField => format!(
+            "build the unique index with {} {outside}; then `ADD CONSTRAINT ... UNIQUE USING INDEX` (or `PRIMARY KEY`)",
+            tool.create_index()
+        ),
+        Squawk::ChangingColumnType => {
+            "add a column of the new type, write both, fill it in batches, read the new one, and drop the old one in a later release".into()
+        }
+        Squawk::RenamingColumn => {
+            "add a column of the new name, write both, fill it in batches, and drop the old one in a later release".into()
+        }
+        Squawk::RenamingTable => {
+            "rename it and make a view of the old name in the same transaction, and drop the view in a later release".into()
+        }
+        Squawk::BanDropColumn => format!(
+            "first release code that {}; drop the column when no release that uses it can come back",
+            tool.forget_column()
+        ),
+        Squawk::BanDropTable
+        | Squawk::BanDropView
+        | Squawk::BanDropFunction
+        | Squawk::BanDropType
+        | Squawk::BanDropDomain
+        | Squawk::BanDropSchema
+        | Squawk::BanDropSequence
+        | Squawk::BanDropExtension
+        | Squawk::RenamingObject
+        | Squawk::BanSetSchema => {
+            "first release code that does not use it; change it when no release that uses it can come back".into()
+        }
+        Squawk::BanDropDefault => {
+            "first release code that writes the column itself; drop the default when no release before it can come back".into()
+        }
+        Squawk::BanTruncateCascade => "name every table that is to be emptied, and back it up before".into(),
+        Squawk::TransactionNesting | Squawk::BanUncommittedTransaction => match tool {
+            Tool::Sqitch | Tool::Command => "let one BEGIN and one COMMIT enclose the statements".into(),
+            _ => format!("leave BEGIN and COMMIT to the tool; what must not be in a transaction runs {outside}"),
+        },
+        Squawk::PreferRepack => "use pg_repack or pg_squeeze, which let others read and write meanwhile".into(),
+        _ => return None,
+    };
+    Some(way)
+}
